@@ -81,10 +81,15 @@ WORDS = {
     "trigger": "monkshoods",
     "access": "foxgloves",
     "learning": "ladysmantle",
+    "voice.question": "eglantine",
+    "voice.answer": "snapdragons",
     "note.manager": "coltsfoots",
     "note.report": "speedwells",
 }
 SENTINELS = tuple(WORDS.values())
+#: A question to a third person and its answer are on pages alone.
+ON_PAGES = {WORDS[name] for name in ("voice.question", "voice.answer")}
+PRIYA = "priya@corp.example"
 #: The blocks on the manager's own calendar show the manager's own promises.
 ON_BLOCKS = {WORDS[name] for name in ("mine", "mine.let_go", "changed")}
 
@@ -192,7 +197,10 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
     office.run(DAY)
     office.calendar.fail = office.mailer.fail = None
-    office.run(10 * DAY)
+    asked = office.worker.third_voices.ask(office.persons[SAM], PRIYA, f"Do I {WORDS['voice.question']} too much?")
+    office.run(5 * DAY)
+    assert office.worker.third_voices.answer(asked.id, f"More {WORDS['voice.answer']}, I would say")
+    office.run(5 * DAY)
     (unfinished,) = (s for s in office.store.queries.list_sessions(pair_id) if s.state is SessionState.UNFINISHED)
     office.worker.notes.leave(unfinished.id, Owner.MANAGER, [f"Ask about {WORDS['note.manager']}"])
     office.worker.notes.leave(unfinished.id, Owner.REPORT, [f"Nobody saw the {WORDS['note.report']}"])
@@ -292,7 +300,10 @@ def test_every_word_that_was_planted_reached_whom_it_was_for(lived: Lived) -> No
     names = {key.partition(":")[0] for key, _ in lived.office.mailer.sent}
     assert {"contract_summary", "brief", "review_note", "commitment_due", "contract_request"} <= names
     mails = [mail for _, mail in lived.office.mailer.sent]
-    assert set().union(*(readable(mail) for mail in mails)) >= set(SENTINELS) - {WORDS["closing"], WORDS["letting_go"]}
+    assert (
+        set().union(*(readable(mail) for mail in mails))
+        >= set(SENTINELS) - {WORDS["closing"], WORDS["letting_go"]} - ON_PAGES
+    )
 
 
 def test_nothing_that_was_written_to_disk_holds_a_word(lived: Lived) -> None:
@@ -347,7 +358,7 @@ def test_only_the_two_read_what_the_two_agreed_on(lived: Lived) -> None:
         if KIM in str(mail) or f">{KIM}" in key:
             assert readable(mail) == set(), key
         assert hidden_in(str(mail["Subject"]).encode()) == set(), key
-        assert to(mail) in (DANA, SAM, KIM, OPERATOR)
+        assert to(mail) in (DANA, SAM, KIM, OPERATOR, PRIYA)
 
 
 def test_why_a_talk_was_asked_for_is_read_by_the_manager_alone(lived: Lived) -> None:
@@ -379,6 +390,26 @@ def test_notes_for_both_stand_in_the_brief_alone(lived: Lived) -> None:
     for word in (WORDS["note.manager"], WORDS["note.report"]):
         found = [(key.partition(":")[0], to(mail)) for key, mail in lived.office.mailer.sent if word in readable(mail)]
         assert found == [("brief", DANA)]
+
+
+def test_a_third_voice_is_heard_by_the_report_alone(lived: Lived) -> None:
+    """R-30: no mail holds question or answer; nothing but one mail each tells that there was one."""
+    mails = [(key.partition(":")[0], to(mail), mail) for key, mail in lived.office.mailer.sent]
+    assert all(ON_PAGES.isdisjoint(readable(mail)) for _, _, mail in mails)
+    sent = [(name, reader) for name, reader, _ in mails if name.startswith("third_voice")]
+    assert sent == [("third_voice_request", PRIYA), ("third_voice_answered", SAM)]
+    others = texts([mail for name, _, mail in mails if not name.startswith("third_voice")])
+    assert PRIYA not in others and "third voice" not in others.lower()
+    assert "third_voice" not in repr(lived.office.history())
+    with lived.office.store.database.read() as connection:
+        rows = [
+            tuple(value for value in row if not isinstance(value, bytes))
+            for table in tables.metadata.sorted_tables
+            for row in connection.execute(select(table))
+        ]
+        asked = connection.execute(select(tables.message).where(tables.message.c.name.like("third_voice%"))).all()
+    assert PRIYA not in repr(rows) and PRIYA not in lived.log
+    assert SAM not in repr(asked) and DANA not in repr(asked)
 
 
 def test_nothing_in_the_clear_tells_why_or_how_soon_a_talk_was_asked_for(lived: Lived) -> None:

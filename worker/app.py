@@ -17,6 +17,7 @@ from worker.engine.people_import import PeopleImport
 from worker.engine.services import PeopleCache, Services
 from worker.engine.sweep import Sweep
 from worker.engine.sync import Sync
+from worker.engine.third_voices import ThirdVoices
 from worker.mail.compose import Composer
 from worker.mail.render import MailRenderer
 from worker.seal import Seal
@@ -45,6 +46,7 @@ class Worker:
     contracts: Contracts
     notes: Notes
     handovers: Handovers
+    third_voices: ThirdVoices
     people_import: PeopleImport
     holder: str  #: names this process in leases
 
@@ -105,6 +107,7 @@ def build(
         contracts=Contracts(store, clock, actions),
         notes=Notes(store, clock),
         handovers=Handovers(store, actions),
+        third_voices=ThirdVoices(settings, store, clock),
         people_import=PeopleImport(settings, store, services.get_calendar, clock),
         holder=holder,
     )

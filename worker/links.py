@@ -28,6 +28,7 @@ class Purpose(StrEnum):
     ME = "me"  #: a report's own page
     TEAM = "team"  #: a manager's page
     STATUS = "status"  #: the operator's page
+    VOICE = "voice"  #: a report's question, for the third person who is asked
 
 
 class BadLink(LongarcError):
@@ -40,7 +41,7 @@ class LinkClaims:
 
     person: Address
     purpose: Purpose
-    session_id: str = ""  #: empty for pages that are not about one session
+    session_id: str = ""  #: for `voice`: the id of the question; empty for pages that are about neither
     issued_at: datetime
 
 

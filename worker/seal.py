@@ -4,6 +4,8 @@ Uses Fernet with any number of keys: the first seals, all of them open, so that 
 runs.
 """
 
+import hashlib
+import hmac
 from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -28,6 +30,7 @@ class Seal:
 
     def __init__(self, keys: Sequence[str]) -> None:
         """`keys` are Fernet keys as text; the first is the key that seals."""
+        self._keys = [key.encode() for key in keys]
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
@@ -46,6 +49,13 @@ class Seal:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
             raise WrongKey(_WRONG_KEY_TEXT) from None
+
+    def list_tags(self, text: str) -> list[str]:
+        """Return a keyed digest of the text for each key, that of the first key first.
+
+        A column of tags can be searched for a text that nobody without a key can read from it.
+        """
+        return [hmac.new(key, f"longarc tag|{text}".encode(), hashlib.sha256).hexdigest()[:32] for key in self._keys]
 
     def close_padded(self, text: str) -> bytes:
         """Seal text that may end in spaces, such as JSON, padded so that its length tells little."""
@@ -72,6 +82,9 @@ class NoSeal(Seal):
         raise WrongKey(_NO_KEY_TEXT)
 
     def reseal(self, sealed: bytes) -> bytes:
+        raise WrongKey(_NO_KEY_TEXT)
+
+    def list_tags(self, text: str) -> list[str]:
         raise WrongKey(_NO_KEY_TEXT)
 
 

@@ -15,13 +15,18 @@ from worker.domain.model import MailName
 from worker.domain.planning.preparations import PREPARATIONS
 from worker.mail.context import MailContext, Reader
 from worker.mail.kinds import KINDS, Sealed, list_samples
-from worker.mail.samples import DANA, OPERATOR, SAM
+from worker.mail.samples import DANA, OPERATOR, PRIYA, SAM
 from worker.mail.templates import PARTS, find_template_folder
 from worker.simulation import run
 
 WORKER = ROOT / "worker"
 MAILS = WORKER / "domain" / "model" / "mails.py"
-READERS = {DANA.email: Reader.MANAGER, SAM.email: Reader.REPORT, OPERATOR.email: Reader.OPERATOR}
+READERS = {
+    DANA.email: Reader.MANAGER,
+    SAM.email: Reader.REPORT,
+    OPERATOR.email: Reader.OPERATOR,
+    PRIYA.email: Reader.THIRD,
+}
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
 #: What is no mail's name alone: a session without a time is called so too.
 ALSO_A_DECISION = MailName.UNPLACEABLE

@@ -41,6 +41,9 @@ from worker.store import tables
 from worker.web.app import make_app
 
 LEE, ALEX = "lee@corp.example", "alex@corp.example"
+#: Nobody in the people file. Sam has asked her a question.
+PRIYA = "priya@corp.example"
+ASKED = "What would you miss if I stopped doing peppermint reviews?"
 #: When Dana and Sam talk again.
 SOON = START + 5 * WEEK + 2 * DAY + 7 * HOUR
 BASE = "https://longarc.corp.example"
@@ -88,6 +91,7 @@ def live(file: Path) -> Lived:
     office.worker.contracts.mark_done(kept.id)
     office.worker.actions.defer_session(_booked(office).id, Span(SOON, SOON + timedelta(minutes=75)))
     office.tick()
+    office.worker.third_voices.ask(PEOPLE[SAM], PRIYA, ASKED)
     office.run_to(_booked(office).span.end + HOUR)
     office.close()
     return Lived(file, office.calendar, office.clock())
@@ -151,6 +155,10 @@ class Room:
             return {
                 t.name: [tuple(row) for row in connection.execute(select(t))] for t in tables.metadata.sorted_tables
             }
+
+    def voice(self) -> str:
+        """The id of the question that Sam has asked Priya."""
+        return self.office.worker.third_voices.list_voices(SAM)[-1].id
 
     # --- coming ---
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from tests.i18n.test_language import write_catalogue
 from tests.support.companies import DANA, DAY, KEY, KIM, OPERATOR, SAM
-from tests.support.web_company import ALEX, LEE, SECRETS, Lived, Room, fill, hidden, send, text
+from tests.support.web_company import ALEX, LEE, PRIYA, SECRETS, Lived, Room, fill, hidden, send, text
 from worker.domain.model import PairId
 from worker.links import LinkSigner, Purpose
 from worker.web.security import MAX_FORM_BYTES, PAGE_POLICY
@@ -32,6 +32,7 @@ def visitors(room: Room) -> list[Who]:
         *((who, Purpose.ME, "") for who in (SAM, KIM, ALEX, DANA)),
         *((who, Purpose.TEAM, "") for who in (DANA, LEE)),
         (OPERATOR, Purpose.STATUS, ""),
+        (PRIYA, Purpose.VOICE, room.voice()),
     ]
 
 
@@ -40,6 +41,8 @@ def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
     who, purpose, about = one
     if purpose is Purpose.CONTRACT:
         return contract_pages(room, f"/contract/{about}")
+    if purpose is Purpose.VOICE:
+        return [("GET", f"/voice/{about}"), ("POST", f"/voice/{about}")]
     if purpose is Purpose.TIME:
         return [("GET", f"/time/{about}"), ("POST", f"/time/{about}")]
     if purpose is Purpose.ME:
@@ -48,6 +51,7 @@ def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
         deeds = [f"/me/commitment/{own}/{deed}" for deed in ("done", "change", "let-go")]
         posts = [*deeds, f"/me/note/{room.agreed(manager, who).id}", "/me/talk", "/me/format", "/me/handover"]
         posts += ["/me/leave"]
+        posts += ["/me/voice", f"/me/voice/{room.voice()}/erase"]
         return [("GET", "/me"), ("GET", "/me/data"), *(("POST", where) for where in posts)]
     if purpose is Purpose.TEAM:
         return team_pages(room, who)
@@ -165,7 +169,7 @@ def test_each_link_opens_its_own_pages_and_shows_no_word_of_others(room: Room) -
         who, purpose, about = one
         cookie = cookie_of(room, one)
         mine = may.get((who, purpose), {who} if purpose is Purpose.ME else set())
-        if about:
+        if about and purpose is not Purpose.VOICE:
             session = room.office.store.queries.get_session(about)
             assert session is not None
             mine = {session.pair.report}

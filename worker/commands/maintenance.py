@@ -169,6 +169,7 @@ def rotate() -> None:
     """
     with open_worker(needs_encryption_key=True) as worker:
         pieces, failures = worker.store.content.reseal_all(), list[str]()
+        worker.store.third_voices.renew_tags()
         for renew in _list_grant_renewals(worker.settings):
             try:
                 renew()

@@ -15,6 +15,7 @@ from typing import Any
 
 from worker.clock import Clock
 from worker.domain.model import (
+    UNRECORDED,
     Address,
     Answer,
     Commitment,
@@ -31,9 +32,11 @@ from worker.domain.model import (
     Settlement,
 )
 from worker.domain.planning import notices, planner
+from worker.engine.history_fields import build_history_fields
 from worker.engine.identities import learn_from_write, resolve_event
 from worker.engine.mail_content import open_mail_content, reserve_mentions
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
+from worker.engine.third_voices import load_mail_parties
 from worker.errors import (
     AuthRevoked,
     Conflict,
@@ -170,6 +173,8 @@ class Outbox:
             attempt = Attempt(Outcome.TRANSIENT, context.problem)
         else:
             attempt = self._attempt(effect, state, context.content, is_outcome_unknown=claimed.is_outcome_unknown)
+        if effect.name in UNRECORDED:  # an error of a mail service may name whom the mail was to
+            attempt = replace(attempt, problem="The mail service did not take it." if attempt.problem else "")
         now = self._clock()
         settlement = planner.settle_effect(
             effect, attempt.outcome, now, attempt.retry_after, resend=_may_resend(effect)
@@ -232,6 +237,8 @@ class Outbox:
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENSION_LENGTH)
 
     def _report_result(self, effect: Effect, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
+        if effect.name in UNRECORDED:
+            return
         level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO  # tries are counted
         arguments = (effect.kind.value, effect.name or effect.event, settlement.progress.value)
         extra = {"action": effect.kind.value, "key": effect.key, "problem": attempt.problem}
@@ -249,6 +256,8 @@ class Outbox:
     ) -> Attempt:
         """Send a mail, unless an earlier attempt sent it, or it is stale by now."""
         now = self._clock()
+        if effect.name in UNRECORDED:
+            return self._perform_voice_mail(effect, now, is_outcome_unknown=is_outcome_unknown)
         is_current = state is None or KINDS[effect.name].holds(effect, state, now)
         mailer = self._get_mailer((state.manager if state is not None else self._composer.build_operator()).mail)
         mentions = reserve_mentions(self._store, effect, state, content, now) if is_current else frozenset[str]()
@@ -271,6 +280,19 @@ class Outbox:
             return STALE
         return self._send_mail(mailer, self._build_mail(effect, state, mail_context), effect.key, fields)
 
+    def _perform_voice_mail(self, effect: Effect, now: datetime, *, is_outcome_unknown: bool) -> Attempt:
+        """Send a mail about a report's question to a third person (R-30). No outcome says whom it is to."""
+        parties = load_mail_parties(self._store, effect, now)
+        if parties is None:
+            return STALE
+        mailer = self._get_mailer(parties.report.mail)
+        if is_outcome_unknown or effect.attempts > 1:
+            sent = mailer.was_sent(effect.key)
+            if sent or (sent is None and is_outcome_unknown):
+                return Attempt(Outcome.DONE if sent else Outcome.UNCERTAIN)
+        context = self._composer.build_voice_context(effect, parties.voice, parties.report, parties.third, now)
+        return self._send_mail(mailer, self._render_mail(context), effect.key, {})
+
     def _build_mail_history_fields(
         self, effect: Effect, state: PairState | None, mail_context: MailContext
     ) -> dict[str, Any]:
@@ -282,7 +304,7 @@ class Outbox:
             "from": str(self._mail_renderer.make_sender(mail_context)),
             "message_id": self._mail_renderer.make_message_id(mail_context.key),
             "number": effect.number or None,
-            **_build_history_fields(_find_subject(effect, state)),
+            **build_history_fields(_find_subject(effect, state)),
             **due,
         }
 
@@ -358,7 +380,7 @@ class Outbox:
             placed = self._resolve_placed(provider.create(effect.calendar, draft), draft)
         else:
             return STALE
-        return Attempt(Outcome.DONE, placed=placed, history_fields=_build_history_fields(subject))
+        return Attempt(Outcome.DONE, placed=placed, history_fields=build_history_fields(subject))
 
     def _update_event(
         self,
@@ -384,7 +406,7 @@ class Outbox:
             Outcome.DONE,
             placed=self._resolve_placed(existing, draft),
             replaced_etag=placed.ref.etag,
-            history_fields=_build_history_fields(subject),
+            history_fields=build_history_fields(subject),
         )
 
     def _resolve_placed(self, event: Event, draft: EventDraft) -> PlacedEvent:
@@ -403,7 +425,7 @@ class Outbox:
         if placed is None or placed.gone:
             return STALE
         provider.cancel(replace(placed.ref, etag=""))
-        fields = {**_build_history_fields(_find_subject(effect, state)), "key": effect.event}
+        fields = {**build_history_fields(_find_subject(effect, state)), "key": effect.event}
         fields.update(start=placed.span.start, end=placed.span.end)
         return Attempt(Outcome.DONE, removed_key=effect.event, history_fields=fields)
 
@@ -466,28 +488,3 @@ def _replan_if_new_time(settlement: Settlement, subject: Session | Commitment | 
     if settlement.progress is EffectProgress.DONE and isinstance(subject, Session) and notices.has_new_time(subject):
         return replace(settlement, replan=True)
     return settlement
-
-
-def _build_history_fields(subject: Session | Commitment | None) -> dict[str, Any]:
-    """Return the fields of an effect's history line, which never contain content."""
-    if isinstance(subject, Session):
-        return {
-            "kind": subject.kind.value,
-            "topic": subject.topic.value,
-            "calendar": subject.pair.manager,
-            "attendees": [subject.pair.report],
-            "start": subject.start,
-            "end": subject.end,
-            "key": subject.key,
-        }
-    if isinstance(subject, Commitment):
-        return {
-            "kind": "commitment",
-            "calendar": subject.pair.manager,
-            "attendees": [],
-            "start": subject.block.start if subject.block else None,
-            "end": subject.block.end if subject.block else None,
-            "key": subject.key,
-            "due": subject.due,
-        }
-    return {}

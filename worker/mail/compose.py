@@ -29,6 +29,7 @@ from worker.domain.model import (
     SessionState,
     SharedNote,
     Span,
+    ThirdVoice,
     WrittenCommitment,
     select_openings,
 )
@@ -217,6 +218,28 @@ class Composer:
         if message.name not in KINDS or Sealed.LEARNING not in KINDS[message.name].sealed_data:
             return None
         return None if self._choose_trigger(message, state, content) else content.learnings.get(state.pair.id)
+
+    def build_voice_context(
+        self, message: Effect, voice: ThirdVoice, report: Person, third: Person, now: datetime
+    ) -> MailContext:
+        """Return the context of a mail about a report's question (R-30), which holds neither question nor answer."""
+        if message.name == MailName.THIRD_VOICE_REQUEST:
+            to, link_name, purpose, about = third, "answer", Purpose.VOICE, voice.id
+        else:
+            to, link_name, purpose, about = report, "settings", Purpose.ME, ""
+        links = {}
+        if self._link_signer is not None:
+            claims = LinkClaims(person=to.email, purpose=purpose, session_id=about, issued_at=now)
+            links[link_name] = self._link_signer.build_url(claims)
+        return MailContext(
+            name=message.name,
+            key=message.key,
+            to=to,
+            now=now,
+            report=report,
+            expires_at=voice.expires_at,
+            links=links,
+        )
 
     def choose_sender(self, message: Effect, state: PairState) -> Address:
         """Return the mailbox that sends the mail: the manager's if so configured, else empty for the default sender."""

@@ -24,7 +24,7 @@ from worker.domain.model import (
 )
 
 #: The keys of `MailContext.links`. Templates must also work when one or all are missing.
-LINK_NAMES = ("contract", "choose", "commitment", "settings")
+LINK_NAMES = ("contract", "choose", "commitment", "settings", "answer")
 
 
 class Reader(StrEnum):
@@ -33,6 +33,7 @@ class Reader(StrEnum):
     MANAGER = "manager"
     REPORT = "report"
     OPERATOR = "operator"
+    THIRD = "third"  #: somebody whom the report asks a question (R-30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class MailContext:
     unfinished: tuple[datetime, ...] = ()  #: starts of earlier sessions without a contract
     learning: str = ""  #: reflection_prompt: what the manager says about their own learning (R-35)
     due: date | None = None  #: commitment_due
+    expires_at: datetime | None = None  #: third_voice_request: until then the question can be answered
     trigger: str = (
         ""  #: brief: why one of the two asked to talk, `kind` or `kind: text` (R-6); reflection_prompt: `kind`
     )

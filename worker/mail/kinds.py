@@ -22,6 +22,7 @@ class Voice(StrEnum):
 
     PRODUCT = "product"
     MANAGER = "manager"  #: in the report's mail; the manager's own copy has the product's name
+    REPORT = "report"  #: in a mail to somebody outside the pair, who answers to the report
 
 
 class Sealed(StrEnum):
@@ -238,6 +239,20 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_always,
             samples=samples.iter_accesses,
             sealed_data=frozenset({Sealed.ACCESSES}),
+        ),
+        MailKind(
+            name=MailName.THIRD_VOICE_REQUEST,
+            readers=(Reader.THIRD,),
+            holds=mail_validity.holds_always,  # the engine drops it when the question is gone: it belongs to no pair
+            samples=samples.iter_voice_requests,
+            voice=Voice.REPORT,
+        ),
+        MailKind(
+            name=MailName.THIRD_VOICE_ANSWERED,
+            readers=_REPORT,
+            holds=mail_validity.holds_always,
+            samples=samples.iter_unchanged,
+            reader_only=True,
         ),
         MailKind(
             name=MailName.OPERATOR_ALERT,

@@ -120,11 +120,13 @@ class MailRenderer:
         """Add From, To and Reply-To; answers go to the other person of the pair."""
         message["From"] = format_address(*self._find_sender(context))
         message["To"] = _format_person(context.to)
-        other_person = _find_other_person(context)
+        other_person = context.report if _is_from_report(context) else _find_other_person(context)
         if other_person and not KINDS[context.name].reader_only and other_person.email != context.sender:
             message["Reply-To"] = _format_person(other_person)
 
     def _choose_sender_name(self, context: MailContext) -> str:
+        if context.report and _is_from_report(context):
+            return to_single_line(context.report.name)
         return to_single_line(context.manager.name) if context.manager and _is_from_manager(context) else self._product
 
     def _add_headers(self, message: EmailMessage, context: MailContext) -> None:
@@ -165,6 +167,11 @@ def _is_from_manager(context: MailContext) -> bool:
     """Return whether the mail goes to the report in the manager's name (R-2, R-11)."""
     is_for_report = context.report is not None and context.to.email == context.report.email
     return is_for_report and KINDS[context.name].voice is Voice.MANAGER
+
+
+def _is_from_report(context: MailContext) -> bool:
+    """Return whether the mail goes to somebody outside the pair in the report's name (R-30)."""
+    return KINDS[context.name].voice is Voice.REPORT
 
 
 def _find_other_person(context: MailContext) -> Person | None:

@@ -48,6 +48,7 @@ _HOURS = WorkingHours((((540, 1020),),) * 5 + ((),) * 2)
 DANA = Person(email="dana@example.com", name="Dana Whitfield", zone="America/New_York", country="US", hours=_HOURS)
 SAM = Person(email="sam@example.com", name="Sam Okafor", zone="Europe/Berlin", country="DE", hours=_HOURS)
 LEE = Person(email="lee@example.com", name="Lee Haddad", zone="Europe/Berlin", country="DE", hours=_HOURS)
+PRIYA = Person(email="priya@example.com", name="Priya Nair", zone="Europe/Berlin", country="DE", hours=_HOURS)
 OPERATOR = Person(email="ops@example.com", name="Operator", zone="UTC", country="US", hours=_HOURS)
 PAIR = Pair(manager=DANA.email, report=SAM.email, first_seen=date(2026, 5, 4))
 SESSION = Session(
@@ -228,6 +229,9 @@ def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailConte
     """Return the basic sample of that mail to a reader in that language; mails to the pair have a coming session."""
     if reader is Reader.OPERATOR:
         return MailContext(name=name, key="", to=replace(OPERATOR, locale=locale), now=NOW)
+    if reader is Reader.THIRD:
+        third, report = (replace(person, locale=locale) for person in (PRIYA, SAM))
+        return MailContext(name=name, key="", to=third, now=NOW, report=report, expires_at=NOW + 30 * _DAY)
     dana, sam = (replace(person, locale=locale) for person in (DANA, SAM))
     return MailContext(
         name=name,
@@ -290,6 +294,12 @@ def iter_accesses(context: MailContext) -> Iterator[MailContext]:
     """Yield one with every kind of access, and one with a single access and no links."""
     yield replace(context, session=None, contract=None, accesses=ACCESSES)
     yield replace(context, session=None, contract=None, accesses=ACCESSES[:1], links={})
+
+
+def iter_voice_requests(context: MailContext) -> Iterator[MailContext]:
+    """Yield one to somebody in the people file, and one to somebody whose name is not known."""
+    yield context
+    yield replace(context, to=replace(context.to, name=""))
 
 
 def iter_alerts(context: MailContext) -> Iterator[MailContext]:

@@ -451,7 +451,8 @@ class SyncSettings(Section):
 class PageSettings(Section):
     """Where pages are served, and how long a link (`link_lifetime`) and a log-in by a link (`visit`) are valid.
 
-    `per_minute` limits the requests of one person.
+    `per_minute` limits the requests of one person. `outside_voices`: a report may also ask somebody whose address is at
+    a domain that no address of the people file has (R-30).
     """
 
     listen: Annotated[str, validate_text(_parse_listen_address)] = "127.0.0.1:8030"
@@ -459,6 +460,7 @@ class PageSettings(Section):
     link_lifetime: Annotated[timedelta, _validate_duration("1 hour", "13 weeks")] = timedelta(days=30)
     visit: Annotated[timedelta, _validate_duration("10 minutes", "7 days")] = timedelta(hours=8)
     per_minute: Annotated[int, _validate_integer(20, 10_000)] = 120
+    outside_voices: bool = False
 
 
 class LogSettings(Section):

@@ -67,6 +67,12 @@ class AliasRows:
         with self._database.read() as connection:
             return _find_owner(connection, name)
 
+    def list_names(self, email: Address) -> set[str]:
+        """Return every name of a person: the primary address and all aliases."""
+        with self._database.read() as connection:
+            forms = connection.execute(select(person_form.c.form).where(person_form.c.person == email)).scalars()
+            return {email, *forms}
+
     def learn(self, alias: str, email: Address) -> Address:
         """Store an alias of this person, unless the name is somebody's already. Returns whose name it is now."""
         with self._database.write() as connection:

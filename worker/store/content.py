@@ -34,6 +34,7 @@ access, note = tables.access, tables.note
 SEALED_COLUMNS = (
     contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, contract_draft.c.sealed,
     access.c.sealed, tables.learning.c.sealed, note.c.sealed, tables.handover.c.sealed,
+    tables.third_voice.c.sealed, tables.third_voice.c.sealed_answer,
 )  # fmt: skip
 
 _INSERT_REVISION = PreparedStatement(contract.insert())

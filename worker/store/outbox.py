@@ -5,14 +5,14 @@ holder died is due again by itself.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
 
-from worker.domain.model import LIVE_PROGRESS, Effect, EffectKind, EffectProgress, PlacedEvent, Settlement
+from worker.domain.model import LIVE_PROGRESS, UNRECORDED, Effect, EffectKind, EffectProgress, PlacedEvent, Settlement
 from worker.store import rows, tables
 from worker.store.alerts import MAIL_NAME, OPERATOR_SUBJECT, raise_alert
 from worker.store.database import Database
@@ -176,7 +176,7 @@ class OutboxRows:
             if settlement.progress in (EffectProgress.DROPPED, EffectProgress.DEAD):
                 release_mentions(connection, effect.key)
             has_newer_reading = self._save_event(connection, result)
-            if settlement.progress is EffectProgress.DONE:
+            if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED:
                 fields = result.history_fields or {}
                 append_history(connection, [(now, effect.kind.value, effect.pair, _get_session_id(effect), "", fields)])
             if effect.pair is None:
@@ -230,6 +230,13 @@ class OutboxRows:
             alerts = [(row[0], row[1]["words"]) for row in connection.execute(query) if "listed" not in row[1]]
         return alerts[:50]
 
+    def list_refused(self, name: str, subjects: Collection[str]) -> set[str]:
+        """Return those of the subjects whose mail of that name was refused for good."""
+        is_dead = message.c.progress == EffectProgress.DEAD.value
+        query = select(message.c.subject).where(message.c.subject.in_(subjects), message.c.name == name, is_dead)
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
+
     def count_by_progress(self) -> dict[str, int]:
         """Count the effects by progress."""
         query = select(message.c.progress, func.count()).group_by(message.c.progress)
@@ -248,7 +255,8 @@ class OutboxRows:
         """Return the effects that need the operator's attention: uncertain, dead, or failed three times or more."""
         is_stuck = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts >= 3)
         has_failed = message.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])
-        query = select(message).where(or_(has_failed, is_stuck)).order_by(message.c.id.desc()).limit(50)
+        is_recorded = message.c.name.not_in([name.value for name in UNRECORDED])
+        query = select(message).where(or_(has_failed, is_stuck), is_recorded).order_by(message.c.id.desc()).limit(50)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 

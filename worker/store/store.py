@@ -53,6 +53,7 @@ class Store:
         from worker.store.people import PeopleRows
         from worker.store.plans import Plans
         from worker.store.queries import Queries
+        from worker.store.third_voices import ThirdVoiceRows
 
         self._seal = seal
         self.database = Database(url)
@@ -65,6 +66,7 @@ class Store:
         self.notes = NoteRows(self.database, seal)
         self.mentions = MentionRows(self.database)
         self.handovers = HandoverRows(self.database, seal)
+        self.third_voices = ThirdVoiceRows(self.database, seal)
         self.plans = Plans(self.database, self.content)
         self.attendee_copies = AttendeeCopyRows(self.database)
         self.heartbeats = Heartbeats(self.database)

@@ -303,6 +303,19 @@ note = Table(
     Column("sealed", LargeBinary, nullable=False),  # up to three lines
 )
 
+#: A report's question to a third person, and its answer (R-30). Nothing in the clear says who asked whom.
+third_voice = Table(
+    "third_voice",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tag", String, nullable=False, index=True),  # a keyed digest of the report's address
+    Column("asked_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("answered_at", Instant),
+    Column("sealed", LargeBinary, nullable=False),  # who asks whom, and what
+    Column("sealed_answer", LargeBinary),
+)
+
 #: What a mail says once to one of the two, and the outbox key of that mail: a commitment that the other one kept
 #: (its id), or the invitation to leave a note (`note:` and the session's id).
 mention = Table(

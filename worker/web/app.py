@@ -4,7 +4,7 @@ from flask import Blueprint, Flask, Response, abort
 
 from worker.app import Worker
 from worker.links import Purpose
-from worker.web import contract, me, status, team, times
+from worker.web import contract, me, status, team, third_voices, times
 from worker.web.security import install_security
 from worker.web.sessions import enter, guard, renew
 from worker.web.site import ASSET_TYPES, Site, current_site
@@ -29,6 +29,7 @@ def make_app(worker: Worker) -> Flask:
         (Purpose.ME, me.make_blueprint()),
         (Purpose.TEAM, _make_team_blueprint()),
         (Purpose.STATUS, status.make_blueprint()),
+        (Purpose.VOICE, third_voices.make_blueprint()),
     ):
         guard(pages, purpose)
         app.register_blueprint(pages, url_prefix=f"/{purpose.value}")

@@ -1,6 +1,7 @@
 """A person's download: everything stored about them, as indented JSON.
 
-The reason for an ad hoc session is for the manager alone (R-6): only the manager's file has it.
+The reason for an ad hoc session is for the manager alone (R-6): only the manager's file has it. A question to a third
+person and its answer are for the report alone (R-30).
 """
 
 import json
@@ -30,6 +31,7 @@ def build_export(person: Person, pairs: Iterable[Pair], *, manages: bool) -> Res
             "The contract, the commitments and the notes are shown to the two of the pair alone; whoever runs the "
             "server could open them, and the commands for that tell both. The rest: the two, and whoever runs Longarc."
         ),
+        **({} if manages else {"third_voices": _export_voices(site, person)}),
         "pairs": [_export_pair(site, person, pair, manages=manages) for pair in pairs],
     }
     text = json.dumps(export, indent=2, ensure_ascii=False, default=_encode_value)
@@ -112,6 +114,14 @@ def _export_contract(revision: ContractRevision) -> dict[str, Any]:
     for promise in (*fields["report"], *fields["manager"], *fields["reviews"]):
         promise.pop("line")
     return {"session": revision.session, "revision": revision.revision, "recorded_at": revision.recorded_at, **fields}
+
+
+def _export_voices(site: Site, report: Person) -> list[dict[str, Any]]:
+    """Return the questions that a report asked third persons; nobody but the report has them in a file."""
+    return [
+        {"asked_at": voice.asked_at, "to": voice.to, "question": voice.question, "answer": voice.answer or None}
+        for voice in site.worker.third_voices.list_voices(report.email)
+    ]
 
 
 def _export_note(note: SharedNote) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 
 from worker.domain.model import Format, Owner, Pair, PairState
-from worker.web import ad_hoc, export, handover, notes
+from worker.web import ad_hoc, export, handover, notes, third_voices
 from worker.web.commitments import handle_commitment_form, list_commitments
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
@@ -19,6 +19,8 @@ def make_blueprint() -> Blueprint:
         ("", show, ["GET"]),
         ("/commitment/<commitment>/<deed>", commitment_ends, ["POST"]),
         ("/note/<about>", note, ["POST"]),
+        ("/voice", ask_third, ["POST"]),
+        ("/voice/<voice>/erase", erase_voice, ["POST"]),
         ("/talk", talk, ["POST"]),
         ("/format", choose, ["POST"]),
         ("/handover", pass_on, ["POST"]),
@@ -74,6 +76,8 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
         "pictures": build_year_charts(year, view),
         "shared": notes.load_shared_notes(view, pair, state, Owner.REPORT),
         "kept_now": notes.list_kept_lines([view], Owner.REPORT, site.now())[0],
+        "voices": third_voices.list_entries(view, current_login().address),
+        "voice_form": third_voices.make_empty_form(),
         "triggers": ad_hoc.list_triggers(view.language),
         "formats": [choice.value for choice in Format],
         "unsaid": False,
@@ -94,6 +98,21 @@ def commitment_ends(commitment: str, deed: str) -> Response:
 def note(about: str) -> Response:
     """Leave a note for both about a conversation, or remove it (R-28)."""
     return redirect_to(url_for(".show", said=notes.leave_note(_require_pair(), about, Owner.REPORT), _anchor="notes"))
+
+
+def ask_third() -> Response:
+    """Ask a third person one question (R-30)."""
+    pair, form = _require_pair(), third_voices.ask(current_login().person)
+    if form is not None:
+        return _render_page(pair, current_site().load_state(pair), 422, voice_form=form)
+    return redirect_to(url_for(".show", said="asked", _anchor="voices"))
+
+
+def erase_voice(voice: str) -> Response:
+    """Erase a question to a third person, with its answer."""
+    if not current_site().worker.third_voices.erase(current_login().address, voice):
+        abort(404)
+    return redirect_to(url_for(".show", said="erased", _anchor="voices"))
 
 
 def talk() -> Response:

@@ -24,6 +24,8 @@ CONFIRMATIONS = {
     "promise-offer": N_("Suggested. Whether it goes on is decided by the person you promised it to."),
     "promise-end": N_("It has ended. The person you promised it to sees that on their page."),
     "promise-done": N_("Done. Well kept."),
+    "asked": N_("Asked. One mail goes out, in working hours."),
+    "erased": N_("Gone, the question and any answer with it."),
     "trust": N_("Kept. It counts from the next brief."),
     "learning": N_("Kept. It goes into the next note to each of them, once."),
     "no-learning": N_("Withdrawn. What has gone out already stays with whoever got it."),
@@ -43,6 +45,10 @@ NOTICES = {
     "gone": (
         N_("This link is no longer valid"),
         N_("Links end after a while, or when you ask for it. The next mail about your conversations brings a new one."),
+    ),
+    "voice-closed": (
+        N_("This question is closed"),
+        N_("It can be answered once, within 30 days. Thank you for coming by all the same."),
     ),
     "renewed": (
         N_("A new link is on its way"),

@@ -10,7 +10,7 @@ from datetime import timedelta
 from flask import Blueprint, Response, g, request, url_for
 from werkzeug.exceptions import Forbidden, NotFound, TooManyRequests
 
-from worker.domain.model import Address, Effect, EffectKind, MailName, Pair, Person
+from worker.domain.model import VOICE_PERIOD, Address, Effect, EffectKind, MailName, Pair, Person
 from worker.links import BadLink, LinkClaims, Purpose
 from worker.web.site import current_site, redirect_to
 
@@ -49,6 +49,8 @@ def enter(token: str) -> Response:
     """Exchange a link for a cookie, and redirect to the page that the link opens."""
     site, claims = current_site(), _read_link(token)
     if not _is_link_valid(claims):
+        if claims.purpose is Purpose.VOICE:
+            return site.render_notice("voice-closed", 410)
         renewal = url_for("renew", token=token) if _find_pair(claims) else ""
         return site.render_notice("gone", 410, renewal=renewal)
     response = redirect_to(_make_home_url(claims))
@@ -104,12 +106,14 @@ def _is_link_valid(claims: LinkClaims) -> bool:
     """Return whether a link is neither expired nor revoked."""
     is_for_operator = claims.purpose is Purpose.STATUS
     lifetime = OPERATOR_LINK_LIFETIME if is_for_operator else current_site().settings.pages.link_lifetime
+    if claims.purpose is Purpose.VOICE:  # the question itself says until when it can be answered
+        lifetime = VOICE_PERIOD
     return _are_claims_valid(claims, lifetime)
 
 
 def _find_pair(claims: LinkClaims) -> Pair | None:
-    """Return the first pair that the link's person can open: as the report, or as a manager; None for the operator."""
-    if claims.purpose is Purpose.STATUS:
+    """Return the first pair that the link's person can open, as the report or as a manager; None for anybody else."""
+    if claims.purpose in (Purpose.STATUS, Purpose.VOICE):
         return None
     people = current_site().store.people
     pairs = (
@@ -192,11 +196,17 @@ def _use_primary_address(claims: LinkClaims) -> LinkClaims:
 
 
 def _find_person(claims: LinkClaims) -> Person | None:
-    """Return the person the link was made for; None when they are no longer in the people file."""
+    """Return the person the link was made for; None when they are no longer in the people file.
+
+    A third person need not be in it, but the question and the report who asks have to be there.
+    """
     site = current_site()
     if claims.purpose is Purpose.STATUS:
         operator = site.composer.build_operator()
         return operator if claims.person == (operator.email or UNNAMED_OPERATOR) else None
+    if claims.purpose is Purpose.VOICE:
+        parties = site.worker.third_voices.find_parties(claims.session_id)
+        return parties.third if parties else None
     return site.store.people.get_person(claims.person)
 
 

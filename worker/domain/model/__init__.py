@@ -1,8 +1,8 @@
 """The domain model: frozen values and enums that the whole program shares.
 
 Every datetime is aware and in UTC; a rule about the wall clock is computed in a person's zone, with a UTC result. Only
-`Contract`, its parts, `Learning`, `SharedNote.lines`, `Trigger` and `AccessRecord.reason` hold what people said or
-wrote: they are stored sealed.
+`Contract`, its parts, `Learning`, `SharedNote.lines`, `ThirdVoice`, `Trigger` and `AccessRecord.reason` hold what
+people said or wrote: they are stored sealed.
 """
 
 from worker.domain.model.calendars import (
@@ -31,7 +31,7 @@ from worker.domain.model.contracts import (
     WrittenCommitment,
 )
 from worker.domain.model.handovers import Handover, HandoverContent, HandoverLine, LineKind, list_lines
-from worker.domain.model.mails import REMEMBERED, MailName
+from worker.domain.model.mails import REMEMBERED, UNRECORDED, MailName
 from worker.domain.model.notes import SharedNote
 from worker.domain.model.openings import Opening, OpeningKind, select_openings
 from worker.domain.model.people import (
@@ -78,12 +78,25 @@ from worker.domain.model.sessions import (
     Trigger,
 )
 from worker.domain.model.time import QUARTER_HOUR, Address, Cursor, Interval, Span, Spells, WorkingHours
+from worker.domain.model.voices import (
+    MAX_OPEN_VOICES,
+    MAX_VOICE_ANSWER,
+    MAX_VOICE_QUESTION,
+    VOICE_PERIOD,
+    ThirdVoice,
+    VoiceFault,
+)
 
 __all__ = [
     "LIVE_PROGRESS",
+    "MAX_OPEN_VOICES",
+    "MAX_VOICE_ANSWER",
+    "MAX_VOICE_QUESTION",
     "NO_CALENDAR",
     "QUARTER_HOUR",
     "REMEMBERED",
+    "UNRECORDED",
+    "VOICE_PERIOD",
     "AccessRecord",
     "Address",
     "AliasSource",
@@ -150,8 +163,10 @@ __all__ = [
     "Span",
     "Spells",
     "TakenTime",
+    "ThirdVoice",
     "Topic",
     "Trigger",
+    "VoiceFault",
     "WaitingPair",
     "WorkingHours",
     "WrittenCommitment",

@@ -25,8 +25,13 @@ class MailName(StrEnum):
     OPEN_PROMISES = "open_promises"
     FRESH_LINK = "fresh_link"
     CONTENT_ACCESSED = "content_accessed"
+    THIRD_VOICE_REQUEST = "third_voice_request"
+    THIRD_VOICE_ANSWERED = "third_voice_answered"
     OPERATOR_ALERT = "operator_alert"
 
 
 #: Mails that a pair gets once. Planning reads their effects however old they are; those of other mails for some weeks.
 REMEMBERED = (MailName.INTRODUCTION, MailName.PAIR_ENDED, MailName.NEW_MANAGER, MailName.OPEN_PROMISES)
+#: Mails of which neither the history, nor the ledger, the log or the operator learns anything (R-30). Their rows in the
+#: outbox name nobody.
+UNRECORDED = (MailName.THIRD_VOICE_REQUEST, MailName.THIRD_VOICE_ANSWERED)

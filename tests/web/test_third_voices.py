@@ -1,0 +1,212 @@
+"""A third voice (R-30): a report asks somebody one question; the answer reaches the report alone."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.companies import DANA, DAY, HOUR, KIM, OPERATOR, SAM, Fails, texts
+from tests.support.web_company import ASKED, LEE, PRIYA, Lived, Room, hidden, send, text
+from worker.domain.model import MAX_OPEN_VOICES
+from worker.errors import Forbidden
+from worker.links import Purpose
+from worker.seal import Seal
+
+ANSWER = "You explain things <b>well</b>.\n\nDo more wintergreen talks."
+MAX = MAX_OPEN_VOICES
+
+
+def ask(room: Room, address: str = LEE, question: str = "What should I do more of?") -> int:
+    client = room.visitor(SAM, Purpose.ME)
+    return send(client, "/me", "/me/voice", address=address, question=question).status_code
+
+
+def requests(room: Room) -> list[str]:
+    return [str(mail["To"]) for mail in room.office.mails("third_voice_request")]
+
+
+def test_r30_one_mail_in_the_reports_name_holds_nothing_of_the_question(room: Room) -> None:
+    assert ask(room) == 303
+    room.office.run(3 * DAY)
+    (mail,) = (mail for mail in room.office.mails("third_voice_request"))
+    assert [address.addr_spec for address in mail["To"].addresses] == [LEE]
+    assert mail["From"].addresses[0].display_name == "Sam Okafor"
+    assert mail["From"].addresses[0].addr_spec == "longarc@corp.example"
+    assert [address.addr_spec for address in mail["Reply-To"].addresses] == [SAM]
+    assert mail["Subject"] == "Sam Okafor would like to ask you one question"
+    assert "do more of" not in texts([mail]) and "/in/" in texts([mail])
+    assert not {"Cc", "Bcc", "In-Reply-To"} & set(mail.keys())
+    room.office.run(10 * DAY)
+    assert len(requests(room)) == 1
+
+
+def test_r30_the_answer_reaches_the_report_alone(room: Room) -> None:
+    priya, page = room.visitor(PRIYA, Purpose.VOICE, room.voice()), f"/voice/{room.voice()}"
+    shown = text(priya.get(page))
+    assert "Sam Okafor asks you" in shown and ASKED in shown and "no manager, nobody else" in shown
+    assert send(priya, page, page, answer=ANSWER).headers["Location"] == page
+    again = text(priya.get(page))
+    assert "Sam has your answer" in again and ASKED not in again and "wintergreen" not in again
+    room.office.run(2 * DAY)
+    told = room.office.mails("third_voice_answered")
+    assert [str(mail["To"]) for mail in told] == ["Sam Okafor <sam@corp.example>"]
+    assert "wintergreen" not in texts(told) and "priya" not in texts(told).lower()
+    mine = text(room.visitor(SAM, Purpose.ME).get("/me"))
+    assert "You explain things <b>well</b>. Do more wintergreen talks." in mine and PRIYA in mine
+    for who, purpose, where in (
+        (DANA, Purpose.TEAM, "/team"), (DANA, Purpose.TEAM, "/team/data"), (KIM, Purpose.ME, "/me"),
+        (OPERATOR, Purpose.STATUS, "/status"),
+    ):  # fmt: skip
+        page_of_other = room.visitor(who, purpose).get(where).get_data(as_text=True)
+        for word in ("wintergreen", "peppermint", "priya", "third_voice"):
+            assert word not in page_of_other, (where, word)
+    assert "third_voice" not in str(room.office.history())
+    assert [m.to for m in room.office.messages("third_voice_request")] == [""]
+
+
+def test_r30_one_answer_and_no_more(room: Room) -> None:
+    page = f"/voice/{room.voice()}"
+    first, second = (room.visitor(PRIYA, Purpose.VOICE, room.voice()) for _ in range(2))
+    token = hidden(second.get(page), "token")
+    assert send(first, page, page, answer="").status_code == 422
+    assert send(first, page, page, answer="x" * 5000).status_code == 422
+    assert send(first, page, page, answer="one").status_code == 303
+    late = second.post(page, data={"token": token, "answer": "two"})
+    assert late.status_code == 410 and "This question is closed" in text(late)
+    (voice,) = room.office.worker.third_voices.list_voices(SAM)
+    assert voice.answer == "one"
+
+
+def test_r30_the_link_ends_after_thirty_days(room: Room) -> None:
+    page, link = f"/voice/{room.voice()}", room.link(PRIYA, Purpose.VOICE, room.voice())
+    (voice,) = room.office.worker.third_voices.list_voices(SAM)
+    room.office.clock.move_to(voice.expires_at - HOUR)
+    visitor = room.visitor(PRIYA, Purpose.VOICE, room.voice())
+    token = hidden(visitor.get(page), "token")
+    room.office.clock.advance(HOUR)
+    assert visitor.get(page).status_code == 410
+    assert visitor.post(page, data={"token": token, "answer": "late"}).status_code == 410
+    room.office.clock.advance(30 * DAY)
+    closed = room.browser().get(link)
+    assert closed.status_code == 410 and "This question is closed" in text(closed)
+    assert "It was not answered" in text(room.visitor(SAM, Purpose.ME).get("/me"))
+
+
+def test_r30_opening_changes_nothing_and_a_form_from_elsewhere_is_not_taken(room: Room) -> None:
+    page, before = f"/voice/{room.voice()}", room.everything()
+    client = room.visitor(PRIYA, Purpose.VOICE, room.voice())
+    assert client.get(page).status_code == client.head(page).status_code == 200
+    assert client.post(page, data={"answer": "x"}).status_code == 403
+    assert client.post(page, data={"answer": "x", "token": "y" * 43}).status_code == 403
+    assert room.browser().get(page).status_code == 403
+    assert room.everything() == before
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("priya", "Write one mail address"),
+        ("priya@elsewhere.example", "not one of your company"),
+        (DANA, "somebody other than you"),
+        ("DANA@corp.example", "somebody other than you"),
+        (SAM, "somebody other than you"),
+        (OPERATOR, "somebody other than you"),
+    ],
+)
+def test_r30_whom_a_report_may_not_ask(room: Room, address: str, told: str) -> None:
+    before = room.everything()
+    client = room.visitor(SAM, Purpose.ME)
+    answer = send(client, "/me", "/me/voice", address=address, question="What should I do more of?")
+    assert answer.status_code == 422 and told in text(answer)
+    assert 'aria-describedby="third-wrong"' in answer.get_data(as_text=True)
+    assert "What should I do more of?" in answer.get_data(as_text=True), "what was typed is kept"
+    assert room.everything() == before
+
+
+def test_r30_a_setting_lets_reports_ask_outside(lived_room: Lived, tmp_path: Path) -> None:
+    room = Room.of(lived_room, tmp_path, pages={"outside_voices": True})
+    assert ask(room, "mentor@elsewhere.example") == 303
+    room.office.run(3 * DAY)
+    assert requests(room) == ["mentor@elsewhere.example"]
+    assert "Hello," in texts(room.office.mails("third_voice_request"))
+    room.office.close()
+
+
+def test_r30_three_questions_are_open_at_most_also_when_some_are_erased(room: Room) -> None:
+    """Else somebody could write to everybody, erasing as they go."""
+    assert [ask(room, question=f"Question {n}?") for n in range(MAX)] == [303] * (MAX - 1) + [422]
+    client = room.visitor(SAM, Purpose.ME)
+    send(client, "/me", f"/me/voice/{room.voice()}/erase")
+    assert ask(room) == 422
+    other = room.visitor(KIM, Purpose.ME)
+    assert send(other, "/me", "/me/voice", address=LEE, question="And I?").status_code == 303
+    room.office.clock.advance(timedelta(days=31))
+    assert ask(room) == 303
+    assert send(room.visitor(SAM, Purpose.ME), "/me", "/me/voice", address=LEE, question=" ").status_code == 422
+
+
+def test_r30_erasing_takes_question_answer_and_link_away(room: Room) -> None:
+    voice, page = room.voice(), f"/voice/{room.voice()}"
+    priya, sam = room.visitor(PRIYA, Purpose.VOICE, voice), room.visitor(SAM, Purpose.ME)
+    token = hidden(priya.get(page), "token")
+    assert send(room.visitor(KIM, Purpose.ME), "/me", f"/me/voice/{voice}/erase").status_code == 404
+    assert send(sam, "/me", f"/me/voice/{voice}/erase").headers["Location"] == "/me?said=erased#voices"
+    assert room.office.worker.third_voices.list_voices(SAM) == []
+    assert priya.get(page).status_code == 403
+    assert priya.post(page, data={"token": token, "answer": "x"}).status_code == 403
+    assert ask(room) == 303
+    (asked,) = room.office.worker.third_voices.list_voices(SAM)
+    assert room.office.worker.third_voices.answer(asked.id, "yes")
+    send(sam, "/me", f"/me/voice/{asked.id}/erase")
+    room.office.run(3 * DAY)
+    assert room.office.mails("third_voice_answered") == [], "of what is gone nobody is told"
+
+
+def test_r30_question_and_answer_come_along_in_the_reports_file_alone(room: Room) -> None:
+    room.office.worker.third_voices.answer(room.voice(), ANSWER)
+    told = json.loads(room.visitor(SAM, Purpose.ME).get("/me/data").get_data(as_text=True))
+    (voice,) = told["third_voices"]
+    assert (voice["to"], voice["question"], voice["answer"]) == (PRIYA, ASKED, ANSWER)
+    team = json.loads(room.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True))
+    assert "third_voices" not in team
+
+
+def test_r30_a_refused_mail_is_told_to_the_report_and_not_to_the_operator(room: Room) -> None:
+    room.office.mailer.fail = Fails(lambda: Forbidden(f"no mailbox {LEE}"), "send", times=1)
+    assert ask(room) == 303
+    due = next(m.due_at for m in room.office.messages("third_voice_request") if m.is_live)
+    alerts = len(room.office.mails("operator_alert"))
+    room.office.clock.move_to(max(due, room.office.clock()))
+    room.office.worker.outbox.run("x")
+    assert room.office.mailer.fail.left == 0
+    assert "The mail could not be delivered." in text(room.visitor(SAM, Purpose.ME).get("/me"))
+    room.office.mailer.fail = None
+    room.office.run(HOUR)
+    assert len(room.office.mails("operator_alert")) == alerts
+    assert room.office.store.outbox.list_troubled() == []
+    rows = [row for row in room.everything()["message"] if "third_voice_request" in row]
+    assert rows and LEE not in str(rows)
+
+
+def test_r30_a_new_key_and_a_new_address_find_the_questions(room: Room) -> None:
+    voices, store = room.office.worker.third_voices, room.office.store
+    assert Seal(["A" * 43 + "="]).list_tags(SAM) != Seal(["B" * 43 + "="]).list_tags(SAM)
+    before = store.third_voices.list_voices([SAM])
+    store.third_voices.renew_tags()
+    assert voices.list_voices(SAM) == before != []
+    tags = [row[1] for row in room.everything()["third_voice"]]
+    assert SAM not in str(room.everything()["third_voice"]) and len(tags[0]) == 32
+    new = "sam.o@corp.example"
+    store.aliases.learn(SAM.replace("sam@", "sammy@"), SAM)
+    assert voices.list_voices(SAM) == before
+    assert voices.list_voices(new) == []
+
+
+def test_r30_who_left_asks_nobody_any_more(room: Room) -> None:
+    priya, page = room.visitor(PRIYA, Purpose.VOICE, room.voice()), f"/voice/{room.voice()}"
+    del room.office.persons[SAM]
+    room.office.pairs = {key: one for key, one in room.office.pairs.items() if SAM not in key.people}
+    room.office.apply()
+    assert priya.get(page).status_code == 403
+    assert not room.office.worker.third_voices.answer(room.voice(), "too late")

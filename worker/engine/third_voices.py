@@ -1,0 +1,173 @@
+"""A report asks a third person one question (R-30): asks, answers, erases, and finds who takes part in a mail.
+
+The mails are rows of the outbox that name nobody. The history, the ledger, the log and the operator learn nothing.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.clock import Clock
+from worker.domain.model import (
+    MAX_OPEN_VOICES,
+    MAX_VOICE_ANSWER,
+    MAX_VOICE_QUESTION,
+    VOICE_PERIOD,
+    Address,
+    Effect,
+    EffectKind,
+    MailName,
+    Person,
+    ThirdVoice,
+    VoiceFault,
+)
+from worker.domain.time.worktime import find_next_working_moment
+from worker.errors import Refused
+from worker.providers.identities import normalize
+from worker.settings.load import Settings
+from worker.settings.parsers import InvalidValue, parse_address
+from worker.store.store import Store
+
+#: A mail waits at most so long for its reader's working hours.
+MAX_MAIL_DELAY = timedelta(days=14)
+
+
+class UnfitVoice(Refused):
+    """The question can't be asked. `fault` says why; the text holds neither the question nor the address."""
+
+    def __init__(self, fault: VoiceFault) -> None:
+        super().__init__("This question can't be asked like that.")
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceParties:
+    """A question with the two people it is between."""
+
+    voice: ThirdVoice
+    report: Person
+    third: Person
+
+
+class ThirdVoices:
+    """Reports' questions to third persons."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+
+    def ask(self, report: Person, address: str, question: str) -> ThirdVoice:
+        """Store a question, and have one mail sent to the third person. Raises UnfitVoice, and WrongKey."""
+        now = self._clock()
+        if not 0 < len(question) <= MAX_VOICE_QUESTION:
+            raise UnfitVoice(VoiceFault.QUESTION)
+        voice = ThirdVoice(
+            id=secrets.token_hex(10),
+            report=report.email,
+            to=self._find_third_address(report, address),
+            question=question,
+            asked_at=now,
+            expires_at=now + VOICE_PERIOD,
+        )
+        third = self._store.people.get_person(voice.to) or report  # whose hours count for a stranger
+        names = self._store.aliases.list_names(report.email)
+        with self._store.database.write() as connection:
+            if self._store.third_voices.count_open(connection, names, now) >= MAX_OPEN_VOICES:
+                raise UnfitVoice(VoiceFault.MANY)
+            self._store.third_voices.add(connection, voice)
+            mail = _build_mail(MailName.THIRD_VOICE_REQUEST, voice, third, now)
+            self._store.outbox.add_mails(connection, [mail])
+        return voice
+
+    def answer(self, voice_id: str, answer: str) -> bool:
+        """Store the one answer, and have the report told by a mail without it. False when it can't be answered now."""
+        now, voice = self._clock(), self._store.third_voices.get_voice(voice_id)
+        report = self._store.people.get_person(self.find_primary(voice.report)) if voice else None
+        if voice is None or report is None or not 0 < len(answer) <= MAX_VOICE_ANSWER:
+            return False
+        with self._store.database.write() as connection:
+            if not self._store.third_voices.save_answer(connection, voice_id, answer, now):
+                return False
+            mail = _build_mail(MailName.THIRD_VOICE_ANSWERED, voice, report, now)
+            self._store.outbox.add_mails(connection, [mail])
+        return True
+
+    def list_voices(self, report: Address) -> list[ThirdVoice]:
+        """Return the questions of a report, newest first."""
+        return self._store.third_voices.list_voices(self._store.aliases.list_names(report))
+
+    def erase(self, report: Address, voice_id: str) -> bool:
+        """Delete a question of this report with its answer. False when the report has none of that id."""
+        voice = next((one for one in self.list_voices(report) if one.id == voice_id), None)
+        if voice is not None:
+            self._store.third_voices.erase(voice, self._clock())
+        return voice is not None
+
+    def find_parties(self, voice_id: str) -> VoiceParties | None:
+        """Return the question with its two people; None when it is gone, or the report has left."""
+        voice = self._store.third_voices.get_voice(voice_id)
+        return find_parties(self._store, voice) if voice else None
+
+    def find_primary(self, address: Address) -> Address:
+        """Return the primary address of the person who has this address; the address itself for a stranger."""
+        return self._store.aliases.find_owner(address) or address
+
+    def _find_third_address(self, report: Person, text: str) -> Address:
+        """Return the third person's address. Raises UnfitVoice for one that a report may not ask."""
+        try:
+            address = self.find_primary(normalize(parse_address(text)))
+        except InvalidValue:
+            raise UnfitVoice(VoiceFault.ADDRESS) from None
+        managers = {pair.manager for pair in self._store.people.list_pairs_of_report(report.email)}
+        if address in {report.email, *managers, normalize(self._settings.operator)}:
+            raise UnfitVoice(VoiceFault.NOT_THEM)
+        domains = {known.rpartition("@")[2] for known in self._store.people.load_current_people()}
+        if not self._settings.pages.outside_voices and address.rpartition("@")[2] not in domains:
+            raise UnfitVoice(VoiceFault.OUTSIDE)
+        return address
+
+
+def find_parties(store: Store, voice: ThirdVoice) -> VoiceParties | None:
+    """Return the question with its two people; None when the report has left.
+
+    A third person who is not in the people file is written to in the report's language.
+    """
+    report = store.people.get_person(store.aliases.find_owner(voice.report) or voice.report)
+    if report is None:
+        return None
+    known = store.people.get_person(store.aliases.find_owner(voice.to) or voice.to)
+    stranger = Person(
+        email=voice.to,
+        name="",
+        zone=report.zone,
+        country=report.country,
+        hours=report.hours,
+        locale=report.locale,
+        calendar="none",
+        mail=report.mail,
+    )
+    return VoiceParties(voice, report, known or stranger)
+
+
+def load_mail_parties(store: Store, mail: Effect, now: datetime) -> VoiceParties | None:
+    """Return who takes part in this mail; None when the mail is not wanted any more."""
+    voice = store.third_voices.get_voice(mail.subject)
+    if voice is None:
+        return None
+    is_request = mail.name == MailName.THIRD_VOICE_REQUEST
+    is_wanted = voice.is_open(now) if is_request else voice.answered_at is not None
+    return find_parties(store, voice) if is_wanted else None
+
+
+def _build_mail(name: MailName, voice: ThirdVoice, reader: Person, now: datetime) -> Effect:
+    """Return the row of the outbox, which says neither who asks nor who is asked. It is due in working hours."""
+    return Effect(
+        key=f"{name}:{voice.id}",
+        kind=EffectKind.MAIL,
+        pair=None,
+        subject=voice.id,
+        due_at=find_next_working_moment(reader, now, now + MAX_MAIL_DELAY) or now,
+        snapshot_at=now,
+        name=name.value,
+    )

@@ -1,0 +1,162 @@
+"""A third voice (R-30): the page on which somebody answers a report's question, and the report's questions.
+
+The answer reaches the report alone. No page of anybody else shows that there was a question.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, abort, request
+
+from worker.domain.model import (
+    MAX_OPEN_VOICES,
+    MAX_VOICE_ANSWER,
+    MAX_VOICE_QUESTION,
+    Address,
+    MailName,
+    Person,
+    ThirdVoice,
+    VoiceFault,
+)
+from worker.domain.reason_texts import N_
+from worker.engine.third_voices import UnfitVoice, VoiceParties
+from worker.i18n.language import strip_invisible, to_single_line
+from worker.mail.context import MailContext
+from worker.mail.view import MailView
+from worker.web.sessions import current_login
+from worker.web.site import current_site, redirect_to
+
+#: What to do about each fault, and the field that has it.
+_FAULTS: Mapping[VoiceFault, tuple[str, str]] = {
+    VoiceFault.ADDRESS: ("address", N_("Write one mail address, as name@example.com.")),
+    VoiceFault.OUTSIDE: ("address", N_("This address is not one of your company’s. Ask somebody who works here.")),
+    VoiceFault.NOT_THEM: (
+        "address",
+        N_("A third voice is somebody other than you, your manager and whoever runs this."),
+    ),
+    VoiceFault.QUESTION: ("question", N_("Write one question, of a few sentences at most.")),
+    VoiceFault.MANY: ("question", N_("Three questions are open already. Wait for an answer, or for one to end.")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceForm:
+    """The form that asks a third person, as it was typed."""
+
+    address: str = ""
+    question: str = ""
+    wrong: str = ""  #: the name of the invalid field
+    remedy: str = ""
+    max_characters: int = MAX_VOICE_QUESTION
+    max_open: int = MAX_OPEN_VOICES
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceEntry:
+    """A question as the report's page shows it."""
+
+    id: str
+    to: str
+    question: str
+    answer: tuple[str, ...]  #: its paragraphs
+    asked_on: str
+    open_until: str  #: empty once it is answered or closed
+    is_refused: bool  #: the mail could not be delivered
+
+
+# --- the report's page ---
+
+
+def make_empty_form() -> VoiceForm:
+    """Return the form before anything was typed."""
+    return VoiceForm()
+
+
+def ask(report: Person) -> VoiceForm | None:
+    """Ask the form's question. Returns None, or the form with what is wrong."""
+    site = current_site()
+    address = to_single_line(request.form.get("address", ""))
+    question = to_single_line(request.form.get("question", ""))
+    try:
+        site.worker.third_voices.ask(report, address, question)
+    except UnfitVoice as error:
+        field, remedy = _FAULTS[error.fault]
+        return VoiceForm(address, question[: 2 * MAX_VOICE_QUESTION], field, site.choose_language().gettext(remedy))
+    return None
+
+
+def list_entries(view: MailView, report: Address) -> list[VoiceEntry]:
+    """Return the report's questions with their answers, newest first. Raises WrongKey."""
+    site = current_site()
+    voices = site.worker.third_voices.list_voices(report)
+    refused = site.store.outbox.list_refused(MailName.THIRD_VOICE_REQUEST.value, [voice.id for voice in voices])
+    return [_make_entry(view, voice, is_refused=voice.id in refused) for voice in voices]
+
+
+def _make_entry(view: MailView, voice: ThirdVoice, *, is_refused: bool) -> VoiceEntry:
+    is_open = voice.is_open(view.context.now)
+    known = current_site().store.people.get_person(voice.to)
+    return VoiceEntry(
+        id=voice.id,
+        to=view.full(known) if known else voice.to,
+        question=voice.question,
+        answer=tuple(line.strip() for line in voice.answer.splitlines() if line.strip()),
+        asked_on=view.day(voice.asked_at),
+        open_until=view.day(voice.expires_at) if is_open else "",
+        is_refused=is_refused,
+    )
+
+
+# --- the third person's page ---
+
+
+def make_blueprint() -> Blueprint:
+    """Return the page of one question, which its own link opens."""
+    pages = Blueprint("voice", __name__)
+    pages.add_url_rule("/<session>", view_func=show)
+    pages.add_url_rule("/<session>", view_func=answer, methods=["POST"])
+    return pages
+
+
+def _require_parties(voice_id: str) -> VoiceParties:
+    """Return the question with its two people. Aborts with 404 when it is gone."""
+    parties = current_site().worker.third_voices.find_parties(voice_id)
+    if parties is None:
+        abort(404)
+    return parties
+
+
+def show(session: str) -> Response:
+    """Return the page: the question and one field; once it is answered, thanks and neither of them."""
+    return _render_page(_require_parties(session))
+
+
+def _render_page(parties: VoiceParties, status: int = 200, text: str = "", *, is_wrong: bool = False) -> Response:
+    site, login = current_site(), current_login()
+    context = MailContext(name="page", key="", to=login.person, now=site.now(), report=parties.report)
+    view, voice = site.build_view(context), parties.voice
+    if voice.answered_at is None and not voice.is_open(site.now()):
+        return site.render_notice("voice-closed", 410)
+    values = {
+        "token": login.token,
+        "question": voice.question if voice.answered_at is None else "",
+        "asker": view.full(parties.report),
+        "first_name": view.first(parties.report),
+        "until": view.day(voice.expires_at),
+        "voice": voice.id,
+        "text": text,
+        "is_wrong": is_wrong,
+        "max_characters": MAX_VOICE_ANSWER,
+    }
+    return site.render_page("voice", view.language, values, status)
+
+
+def answer(session: str) -> Response:
+    """Store the answer; there is one at most."""
+    parties = _require_parties(session)
+    text = strip_invisible("\n".join(request.form.get("answer", "").splitlines())).strip()
+    if not 0 < len(text) <= MAX_VOICE_ANSWER:
+        return _render_page(parties, 422, text[: 2 * MAX_VOICE_ANSWER], is_wrong=True)
+    if not current_site().worker.third_voices.answer(session, text):
+        return current_site().render_notice("voice-closed", 410)
+    return redirect_to(request.path)
