@@ -96,17 +96,17 @@ def test_deferred_and_unplaceable_is_told() -> None:
 @pytest.mark.parametrize(
     ("kind", "start", "minutes", "expected"),
     [
-        ("review", "09-15 10:15", 25, ["T-2"]),
-        ("review", "09-15 09:30", 25, ["T-2"]),
-        ("review", "09-15 08:30", 25, ["T-2"]),
-        ("review", "09-15 10:30", 25, []),
+        ("checkin", "09-15 10:15", 15, ["T-2"]),
+        ("checkin", "09-15 09:30", 15, ["T-2"]),
+        ("checkin", "09-15 08:45", 15, ["T-2"]),
+        ("checkin", "09-15 10:30", 15, []),
         ("career", "09-15 14:00", 75, ["T-2"]),
         ("career", "09-16 09:00", 75, []),
     ],
 )
 def test_two_pairs_share_a_manager(kind: str, start: str, minutes: int, expected: list[str]) -> None:
     """T-2: no overlap, a quarter of an hour between, one career session a day."""
-    name = "r9" if kind == "review" else "d1"
+    name = "r9" if kind == "checkin" else "d1"
     there = other(*given("09-07 05:01", name, start, minutes, kind=kind))
     ahead = [] if kind == "career" else other(*given("09-07 05:00", "d1", "09-22 09:00"))
     assert rules(*FIRST, *ahead, *there, pairs=(ONE, TWO)) == expected
@@ -496,8 +496,38 @@ def test_a_review_inside_a_1on1_has_no_event() -> None:
     pair = replace(ONE, review=ReviewMode.IN_1ON1)
     inside = session("09-07 06:00", "r1", "booked", "09-15 10:20", 30)
     assert rules(*FIRST, inside, pairs=(pair,)) == []
-    assert rules(*FIRST, inside) == ["T-2", "T-4"]
+    assert rules(*FIRST, inside) == ["T-2", "T-4", "T-9"]
     calm = given("09-07 05:00", "c1", "09-22 09:00")
     note = mail("09-15 07:00", "review_note", M, "r1", "09-15 10:20")
     assert rules(*calm, inside, note, pairs=(pair,)) == []
     assert rules(*calm, inside, last="09-15 07:30", pairs=(pair,)) == ["T-9"]
+
+
+def test_a_review_has_a_contract_and_lies_a_month_after_it_far_from_career_sessions() -> None:
+    """T-9."""
+    recorded = [
+        human("09-16 08:00", "record_contract", "c1", "09-15 09:00", count=0),
+        session("09-16 08:00", "c1", "contracted", "09-15 09:00"),
+        *(mail("09-16 08:00", "contract_summary", who, "c1") for who in (M, R)),
+    ]
+    following = given("09-15 10:15", "c2", "12-15 10:00")
+
+    def broken(at: str, start: str, *told: Line) -> list[str]:
+        there = given(at, "r1", start, 25, kind="review")
+        return [rule for rule in rules(*MET, *following, *told, *there) if rule == "T-9"]
+
+    assert broken("09-16 08:00", "10-16 08:00", *recorded) == []
+    assert broken("09-16 08:00", "10-02 08:00", *recorded) == [], "ten working days before"
+    assert broken("09-16 08:00", "10-01 08:00", *recorded) == ["T-9"]
+    assert broken("09-16 08:00", "12-08 08:00", *recorded) == ["T-9"], "too near to the next session"
+    assert broken("09-16 08:00", "10-16 08:00") == ["T-9"], "there is nothing to review"
+
+
+@pytest.mark.parametrize("name", ["deferral_notice", "booked_over_warning", "unplaceable"])
+def test_a_review_moves_without_a_mail(name: str) -> None:
+    """T-9."""
+    review = given("09-07 05:00", "r1", "10-16 08:00", 25, kind="review")
+    told = mail("09-08 05:00", name, M, "r1", "10-16 08:00", number=0)
+    assert len(rules(*FIRST, *review, told)) == len(rules(*FIRST, *review)) + 1
+    lost = session("09-08 05:00", "r1", "deferred", count=1, cause="asked", kind="review")
+    assert "T-9" in rules(*FIRST, *review, lost)

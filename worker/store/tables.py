@@ -147,6 +147,7 @@ session = Table(
     Column("warned_at", Instant),
     Column("held_at", Instant),
     Column("noted_at", Instant),  # when it was recorded as held, where that was not at its end
+    Column("contracted_at", Instant),  # of the first revision of its contract
     Column("unplaceable", ReasonsType),
     Column("options", SpansType, nullable=False),  # times reserved for the two to choose from…
     Column("offered_until", Instant),  # … until then

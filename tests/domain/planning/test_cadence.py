@@ -20,8 +20,8 @@ from worker.domain.planning.cadence import (
     choose_interval,
     find_window,
     is_overdue,
+    list_review_days,
     make_next_cycle,
-    make_reviews,
     make_window,
 )
 from worker.domain.time.worktime import get_local_date
@@ -218,24 +218,18 @@ def test_a_combined_session_asks_for_a_contract() -> None:
 # --- reviews ---
 
 
-def test_reviews_come_one_and_two_months_after_a_session() -> None:
-    """T-9, R-7: 25 minutes each; the third would fall together with the next session."""
-    reviews = make_reviews(_held(date(2026, 9, 28)), pair_of(), Policy(), NOW)
-    assert [r.target.date() for r in reviews] == [date(2026, 10, 28), date(2026, 11, 28)]
-    assert {r.minutes for r in reviews} == {25}
-    assert {r.kind for r in reviews} == {SessionKind.REVIEW}
-
-
-@pytest.mark.parametrize(("every", "count"), [(Interval(weeks=4), 0), (SIX_WEEKS, 1), (Interval(months=6), 5)])
-def test_how_many_reviews_depends_on_the_rhythm(every: Interval, count: int) -> None:
-    """R-7: one each month, until the next session is near."""
-    assert len(make_reviews(_held(date(2026, 9, 28)), pair_of(every=every), Policy(), NOW)) == count
-
-
-def test_a_transition_has_fewer_reviews() -> None:
-    """R-5."""
-    pair = pair_of(transition_until=date(2027, 6, 1))
-    assert len(make_reviews(_held(date(2026, 9, 28)), pair, Policy(), NOW)) == 1
+@pytest.mark.parametrize(
+    ("until", "days"),
+    [
+        (date(2026, 10, 27), []),
+        (date(2026, 10, 28), [date(2026, 10, 28)]),
+        (date(2026, 12, 14), [date(2026, 10, 28), date(2026, 11, 28)]),
+    ],
+)
+def test_reviews_come_each_month_after_the_contract_was_recorded(until: date, days: list[date]) -> None:
+    """T-9, R-7."""
+    recorded = utc(2026, 9, 28, 12)
+    assert [at.date() for at in list_review_days(recorded, utc(until.year, until.month, until.day, 13))] == days
 
 
 # --- ids ---

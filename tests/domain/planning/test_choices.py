@@ -50,7 +50,7 @@ def test_a_review_that_moves_offers_nothing() -> None:
     story.say(lambda p: actions.record_contract(p, p.sessions[talk], (), 1))
     review = story.of_kind(SessionKind.REVIEW)[0]
     story.decline(review)
-    assert story.session(review.id).count == 1
+    assert story.session(review.id).booked
     assert story.session(review.id).options == ()
 
 

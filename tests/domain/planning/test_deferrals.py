@@ -21,7 +21,7 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
-from tests.support.stories import Calendars, Story, booked, causes, decide, fill
+from tests.support.stories import Calendars, Story, booked, causes, decide, fill, of_state
 from worker.domain.model import (
     Answer,
     DeferralCause,
@@ -238,7 +238,8 @@ def test_shortened_again_is_flagged_again_only_at_another_time() -> None:
 def test_a_review_may_be_as_short_as_people_like() -> None:
     """T-1 is about career sessions."""
     review = session_of(utc(2026, 9, 28, 8), 25, kind=SessionKind.REVIEW, id="r1")
-    story = Story(state=state_of(review))
+    talk = of_state(SessionState.CONTRACTED, contracted_at=NOW - 3 * WEEK)
+    story = Story(state=state_of(review, talk))
     story.tick()
     story.move(story.session("r1"), utc(2026, 9, 28, 8), 10)
     assert causes(story) == []

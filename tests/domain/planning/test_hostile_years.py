@@ -27,7 +27,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import actions
 from worker.domain.planning.plan_builder import PlanBuilder
-from worker.domain.planning.reviews import is_inside_1on1
+from worker.domain.planning.reviews import is_waiting_for_1on1
 from worker.errors import Refused
 
 Act = Callable[[Story, int], object]
@@ -223,7 +223,7 @@ def ends_before(story: Story, session: Session) -> list[datetime]:
 def waiting(story: Story, session: Session) -> bool:
     """A review that may still find its 1:1."""
     p = PlanBuilder(story.now, story.state, None, story.policy)
-    return is_inside_1on1(p, session) and story.now < session.target
+    return is_waiting_for_1on1(p, session)
 
 
 def blocked(story: Story, session_id: str) -> bool:

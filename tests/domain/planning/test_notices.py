@@ -275,7 +275,8 @@ def test_a_review_that_goes_to_next_weeks_1on1_has_a_note_on_its_own_day() -> No
     review = session_of(near, kind=SessionKind.REVIEW, minutes=25, sequence=0, id="r1")
     meetings = tuple(Meeting(pair=pair_of().id, span=Span(at, at + HOUR / 2)) for at in (near, far))
     pair = pair_of(review=ReviewMode.IN_1ON1)
-    state = replace(state_of(review, placed_events={}), pair=pair, meetings=meetings)
+    talk = session_of(near - 35 * DAY, state=SessionState.CONTRACTED, contracted_at=near - 28 * DAY)
+    state = replace(state_of(replace(talk, held_at=talk.end), review, placed_events={}), pair=pair, meetings=meetings)
     story = Story(state=state, now=near - 5 * HOUR)
     story.tick()
     assert len(story.mails("review_note")) == 1

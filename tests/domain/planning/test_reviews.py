@@ -7,7 +7,7 @@ from datetime import date, datetime
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, beginning, pair_of, session_of, state_of, utc
-from tests.support.stories import Story, booked, causes, fill, nothing
+from tests.support.stories import Story, booked, causes, fill, nothing, of_state
 from worker.domain.model import (
     EffectKind,
     Format,
@@ -17,9 +17,12 @@ from worker.domain.model import (
     Session,
     SessionKind,
     SessionState,
+    ShowAs,
     Span,
+    Trigger,
 )
 from worker.domain.planning import actions
+from worker.domain.time.worktime import add_weekdays
 
 END = utc(2026, 9, 28, 9, 15)
 #: Mondays at three in the afternoon in Berlin, from the first after the session on.
@@ -55,20 +58,18 @@ def test_reviews_are_booked_when_the_contract_is_there() -> None:
     assert all(story.placed(s) for s in reviews(story))
 
 
-def test_without_a_contract_reviews_come_once_it_is_overdue() -> None:
-    """R-17, R-7: there is something to talk about all the more."""
+def test_without_a_contract_there_is_nothing_to_review() -> None:
+    """T-9: not even when it is overdue."""
     story = booked(Story(beginning()))
-    story.until(END + DAY)
+    story.until(END + 40 * DAY)
     assert reviews(story) == []
-    story.until(utc(2026, 10, 7))
-    assert len(reviews(story)) == 2
 
 
-def test_a_contract_that_comes_weeks_late_gets_no_review_in_the_past() -> None:
-    """T-9: the next session is nearer."""
+def test_a_contract_that_comes_weeks_late_has_its_reviews_from_then_on() -> None:
+    """T-9: a month after it was recorded, and none near the next session."""
     story = booked(Story(state=_held(state=SessionState.HELD), now=END + 28 * DAY))
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
-    assert reviews(story) == []
+    assert days(story) == [date(2026, 11, 25)]
 
 
 def _held(**fields: object) -> PairState:
@@ -91,13 +92,18 @@ def test_a_pair_may_do_without() -> None:
     assert reviews(contracted(ReviewMode.NONE)) == []
 
 
-def test_an_ad_hoc_conversation_has_no_reviews() -> None:
-    """T-9: the rhythm's own do."""
-    given = session_of(END - 75 * MINUTE, adhoc=True)
-    story = Story(state=state_of(given), now=END)
-    story.tick()
-    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
-    assert reviews(story) == []
+def test_an_ad_hoc_contract_has_reviews_until_the_next_session() -> None:
+    """T-9: and it takes the place of the contract before it."""
+    story = contracted()
+    before = {s.id for s in reviews(story)}
+    story.at(END + 14 * DAY)
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    talk = next(s.id for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+    story.until(story.session(talk).span.end)
+    story.say(lambda p: actions.record_contract(p, p.sessions[talk], [], 1))
+    assert reviews(story) and not before & {s.id for s in reviews(story)}
+    following = next(s for s in story.of_kind(SessionKind.CAREER) if s.booked)
+    assert all(add_weekdays(day, 10) <= following.span.start.date() for day in days(story))
 
 
 def test_a_series_has_its_reviews_after_the_last_part() -> None:
@@ -121,17 +127,66 @@ def test_how_many_there_are_follows_the_rhythm(every: Interval, count: int) -> N
     assert len(reviews(story)) == count
 
 
-def test_a_review_of_its_own_that_is_declined_is_owed() -> None:
-    """R-8, T-10: a new time soon, and no mail that asks anybody to choose."""
+@pytest.mark.parametrize("act", ["decline", "delete", "book_over", "away", "move_out", "ask"])
+def test_a_review_that_loses_its_time_moves_by_a_calendar_update_alone(act: str) -> None:
+    """T-9: no mail, no count, no warning."""
     story = contracted()
     first = reviews(story)[0]
-    story.at(END + 20 * DAY)
-    story.decline(story.session(first.id))
+    story.at(END + 26 * DAY)
+    mails = len([m for m in story.state.effects if m.kind is EffectKind.MAIL])
+    {
+        "decline": lambda: story.decline(first),
+        "delete": lambda: story.delete(first),
+        "book_over": lambda: story.book(SAM, first.span),
+        "away": lambda: story.book(DANA, first.span, ShowAs.AWAY),
+        "move_out": lambda: story.move(first, first.latest + DAY, 25),
+        "ask": lambda: story.say(lambda p: actions.request_time(p, p.sessions[first.id], None)),
+    }[act]()
     again = story.session(first.id)
-    assert again.booked
-    assert again.count == 1
-    assert again.span.minutes == 25
-    assert again.options == ()
+    assert again.booked and (again.span != first.span or act == "move_out")
+    assert (again.count, again.warned_at, again.options, causes(story)) == (0, None, (), [])
+    assert again.span in [p.span for p in story.standing()]
+    assert len([m for m in story.state.effects if m.kind is EffectKind.MAIL]) == mails
+    assert abs((again.span.start.date() - first.target.date()).days) <= 14
+
+
+def test_a_review_keeps_away_from_career_sessions() -> None:
+    """T-9: a talk on request comes near to it, and it moves; there is no room, and it is dropped without a word."""
+    story = contracted()
+    first, second = reviews(story)
+    story.at(utc(2026, 10, 26, 5))
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    talk = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+    moved = story.session(first.id)
+    assert moved.state is SessionState.CANCELLED or add_weekdays(talk.span.start.date(), 10) <= moved.span.start.date()
+    assert story.session(second.id).booked
+    assert causes(story) == [] and story.mails("unplaceable") == []
+
+
+def test_a_review_that_a_next_session_comes_near_to_is_dropped() -> None:
+    """T-9: the next brief takes the contract up."""
+    story = contracted()
+    second = reviews(story)[1]
+    career = story.next
+    story.move(career, second.span.start + 2 * DAY, 75)
+    dropped = story.session(second.id)
+    assert dropped.state is SessionState.CANCELLED or dropped.span.end < career.span.start
+    assert all(add_weekdays(day, 10) <= story.next.span.start.date() for day in days(story))
+    assert story.mails("unplaceable") == []
+
+
+def test_a_new_contract_ends_the_reviews_of_the_one_before_and_a_revision_does_not() -> None:
+    """T-9, R-14."""
+    story = contracted()
+    first = story.of_kind(SessionKind.CAREER)[0].id
+    before = {s.id for s in reviews(story)}
+    story.say(lambda p: actions.record_contract(p, p.sessions[first], [], 2))
+    assert {s.id for s in reviews(story)} == before
+    story.until(story.next.span.end)
+    held = next(s for s in story.of_kind(SessionKind.CAREER) if s.state is SessionState.HELD)
+    story.say(lambda p: actions.record_contract(p, p.sessions[held.id], [], 1))
+    assert not before & {s.id for s in reviews(story) if s.booked}
+    assert all(day > held.span.end.date() for day in days(story) if day > story.now.date())
 
 
 def test_a_review_that_was_due_is_held_and_closed() -> None:
@@ -155,9 +210,9 @@ def test_the_manager_gets_a_note_on_the_day() -> None:
 
 
 def test_inside_a_1on1_there_is_no_event() -> None:
-    """T-9, R-7: the review takes the time of the 1:1 nearest to its day."""
+    """T-9, R-7: the review takes the time of the next 1:1 from its day on."""
     story = contracted(ReviewMode.IN_1ON1, MONDAYS)
-    assert [s.start for s in reviews(story)] == [utc(2026, 10, 26, 14), utc(2026, 11, 30, 14)]
+    assert [s.start for s in reviews(story)] == [utc(2026, 11, 2, 14), utc(2026, 11, 30, 14)]
     assert [s.span.minutes for s in reviews(story)] == [30, 30]
     assert not any(story.placed(s) for s in reviews(story))
     assert {m.subject for m in story.state.effects if m.event} == {s.id for s in story.of_kind(SessionKind.CAREER)}
@@ -178,7 +233,7 @@ def test_the_note_leaves_at_eight_on_the_day_of_the_1on1() -> None:
     story = contracted(ReviewMode.IN_1ON1, MONDAYS)
     story.until(utc(2026, 12, 1))
     assert [(m.to, m.snapshot_at) for m in story.mails("review_note")] == [
-        (DANA.email, utc(2026, 10, 26, 7)),
+        (DANA.email, utc(2026, 11, 2, 7)),
         (DANA.email, utc(2026, 11, 30, 7)),
     ]
     assert {s.state for s in reviews(story)} == {SessionState.HELD}
@@ -187,73 +242,59 @@ def test_the_note_leaves_at_eight_on_the_day_of_the_1on1() -> None:
 def test_a_1on1_that_moves_takes_the_review_with_it() -> None:
     """T-9."""
     story = contracted(ReviewMode.IN_1ON1, MONDAYS)
-    moved = [utc(2026, 10, 27, 9) if at == utc(2026, 10, 26, 14) else at for at in MONDAYS]
+    moved = [utc(2026, 11, 3, 10) if at == utc(2026, 11, 2, 14) else at for at in MONDAYS]
     story.at(END + 3 * DAY)
     story.meet(moved)
-    assert reviews(story)[0].start == utc(2026, 10, 27, 9)
+    assert reviews(story)[0].start == utc(2026, 11, 3, 10)
     assert causes(story) == []
-    story.until(utc(2026, 10, 27, 12))
-    assert [m.snapshot_at for m in story.mails("review_note")] == [utc(2026, 10, 27, 7)]
+    story.until(utc(2026, 11, 3, 12))
+    assert [m.snapshot_at for m in story.mails("review_note")] == [utc(2026, 11, 3, 7)]
 
 
 def test_a_1on1_that_goes_leaves_the_review_to_the_next_one() -> None:
-    """T-9: inside the window of the review."""
+    """T-9: within ten working days of its day."""
     story = contracted(ReviewMode.IN_1ON1, MONDAYS)
-    story.meet([at for at in MONDAYS if at != utc(2026, 10, 26, 14)])
-    assert reviews(story)[0].start == utc(2026, 11, 2, 14)
+    story.meet([at for at in MONDAYS if at != utc(2026, 11, 2, 14)])
+    assert reviews(story)[0].start == utc(2026, 11, 9, 14)
 
 
-def test_1on1s_that_vanish_leave_the_review_owed_and_then_booked_on_its_own() -> None:
-    """T-9, R-8: it waits for a 1:1 until its day, then it gets an event."""
+def test_1on1s_that_vanish_leave_the_review_waiting_and_then_it_is_dropped() -> None:
+    """T-9: it never gets an event; the next brief takes the contract up."""
     story = contracted(ReviewMode.IN_1ON1, MONDAYS)
     story.meet([])
     first = reviews(story)[0]
     assert first.state is SessionState.OWED
-    story.until(first.target - MINUTE)
+    story.until(first.latest - HOUR)
     assert story.session(first.id).owed
-    story.until(first.target)
-    again = story.session(first.id)
-    assert again.booked
-    assert story.placed(again)
-    assert again.span.minutes == 25
-    assert first.target <= again.span.start <= again.latest
+    story.until(first.latest)
+    assert story.session(first.id).state is SessionState.CANCELLED
+    assert story.mails("unplaceable") == []
 
 
-def test_1on1s_that_never_were_leave_every_review_on_its_own() -> None:
+def test_without_1on1s_no_review_takes_place_and_nobody_is_told() -> None:
     """T-9."""
     story = contracted(ReviewMode.IN_1ON1)
     assert [s.state for s in reviews(story)] == [SessionState.OWED, SessionState.OWED]
     story.until(utc(2026, 12, 24))
-    assert [s.state for s in reviews(story)] == [SessionState.HELD, SessionState.HELD]
-    assert [m.kind for m in story.state.effects if m.subject in {s.id for s in reviews(story)} and m.event] == [
-        EffectKind.CREATE,
-        EffectKind.CREATE,
-    ]
+    assert reviews(story) == [] and story.mails("unplaceable") == []
+    made = {s.id for s in story.of_kind(SessionKind.REVIEW)}
+    assert [m for m in story.state.effects if m.subject in made] == []
 
 
 def test_a_1on1_that_appears_later_is_used() -> None:
-    """T-9: before the day of the review has come."""
+    """T-9: up to ten working days after the day of the review."""
     story = contracted(ReviewMode.IN_1ON1)
-    story.at(END + 10 * DAY)
+    story.at(utc(2026, 11, 3, 5))
     story.meet(MONDAYS)
-    assert [s.start for s in reviews(story)] == [utc(2026, 10, 26, 14), utc(2026, 11, 30, 14)]
-
-
-def test_a_1on1_that_appears_too_late_leaves_the_event() -> None:
-    """T-9: the two have it on their calendars by now."""
-    story = contracted(ReviewMode.IN_1ON1)
-    story.until(utc(2026, 10, 28, 13))
-    before = reviews(story)[0]
-    assert before.booked
-    story.meet(MONDAYS)
-    assert story.session(before.id).span == before.span
-    assert story.placed(before)
+    assert [s.start for s in reviews(story)] == [utc(2026, 11, 9, 14), utc(2026, 11, 30, 14)]
 
 
 def test_a_1on1_far_from_the_review_s_day_is_none_of_it() -> None:
-    """T-9: a week before to ten days after."""
-    story = contracted(ReviewMode.IN_1ON1, [utc(2026, 10, 20, 13), utc(2026, 11, 8, 13)])
-    assert [s.state for s in reviews(story)] == [SessionState.OWED, SessionState.OWED]
+    """T-9: ten working days before to ten after; where none follows in time, the last one before it is taken."""
+    story = contracted(ReviewMode.IN_1ON1, [utc(2026, 10, 13, 13), utc(2026, 11, 12, 13)])
+    assert reviews(story)[0].state is SessionState.OWED
+    story.meet([utc(2026, 10, 15, 13), utc(2026, 10, 22, 13)])
+    assert reviews(story)[0].start == utc(2026, 10, 22, 13)
 
 
 def test_a_pair_that_changes_its_mind_gets_events() -> None:
@@ -284,38 +325,39 @@ def test_what_stands_over_a_1on1_is_not_ours_to_judge() -> None:
 # --- a conversation that did not take place ---
 
 
-@pytest.mark.parametrize("review", [ReviewMode.ALONE, ReviewMode.IN_1ON1])
-def test_reviews_of_a_conversation_that_did_not_take_place_go(review: ReviewMode) -> None:
-    """R-8, T-9: and come back with the contract of the one that did."""
-    story = booked(Story(beginning(review=review)))
-    story.meet(MONDAYS)
-    story.until(utc(2026, 10, 7))
-    first = story.of_kind(SessionKind.CAREER)[0].id
-    assert story.session(first).state is SessionState.UNFINISHED
-    assert len(reviews(story)) == 2
-    story.say(lambda p: actions.record_not_held(p, p.sessions[first]))
-    assert reviews(story) == []
-    assert {(s.start, s.end) for s in story.of_kind(SessionKind.REVIEW)} == {(None, None)}
-    ahead = {p.key for p in story.standing() if p.span.start > story.now}
-    assert ahead == {s.key for s in story.of_kind(SessionKind.CAREER) if s.booked}
-    story.until(story.session(first).span.end)
-    story.say(lambda p: actions.record_contract(p, p.sessions[first], [], 1))
-    assert len(reviews(story)) == 2
-    assert all(s.booked for s in reviews(story))
+def test_reviews_that_no_longer_have_a_reason_end_silently() -> None:
+    """T-9, T-19: those of an earlier version, of a conversation without a contract."""
+    review = session_of(END + 28 * DAY, 25, kind=SessionKind.REVIEW, id="r1")
+    story = Story(state=state_of(of_state(SessionState.UNFINISHED), review))
+    mails = len(story.state.effects)
+    story.tick()
+    assert story.session("r1").state is SessionState.CANCELLED
+    assert review.key not in {p.key for p in story.standing()}
+    assert {m.name for m in story.state.effects[mails:] if m.subject == "r1"} == {""}
 
 
-def test_reviews_that_find_no_time_are_told_of_and_tried_again() -> None:
-    """R-8, T-4."""
+def test_reviews_of_an_earlier_version_stay_where_they_are() -> None:
+    """T-19: what is booked stays, and is there once."""
+    talk = of_state(SessionState.CONTRACTED, contracted_at=NOW - 2 * DAY)
+    review = session_of(utc(2026, 10, 1, 8), 25, kind=SessionKind.REVIEW, id="r1")
+    story = Story(state=state_of(talk, review))
+    story.tick()
+    assert story.session("r1").span == review.span
+    assert len([s for s in reviews(story) if s.target < utc(2026, 10, 20)]) == 1
+
+
+def test_reviews_that_find_no_time_are_dropped_without_a_word() -> None:
+    """T-9: the next brief takes the contract up; they are not wanted again."""
     story = booked(Story(beginning()))
     story.until(END)
-    fill(story, SAM, date(2026, 10, 15), 60)
+    fill(story, SAM, date(2026, 10, 10), 70)
     first = story.of_kind(SessionKind.CAREER)[0].id
     story.say(lambda p: actions.record_contract(p, p.sessions[first], [], 1))
-    assert all(s.unplaceable for s in reviews(story))
-    assert [m.subject for m in story.mails("unplaceable")] == [reviews(story)[0].id], "one mail speaks for both"
+    assert reviews(story) == [] and story.mails("unplaceable") == []
+    dropped = len(story.of_kind(SessionKind.REVIEW))
     story.calendars.busy.clear()
-    story.until(utc(2026, 9, 29, 5))
-    assert all(s.booked for s in reviews(story))
+    story.until(utc(2026, 9, 30, 5))
+    assert len(story.of_kind(SessionKind.REVIEW)) == dropped
 
 
 def test_planning_reviews_twice_changes_nothing() -> None:

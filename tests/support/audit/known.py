@@ -86,6 +86,7 @@ class Talk:
     first: bool = False  #: it follows no other, or its day was over when it got its time (T-3a)
     reason: str = ""  #: why it has the time it has
     lost_at: datetime | None = None  #: when it lost a time last
+    contracted: datetime | None = None  #: when its first contract was recorded
     missed: bool = False  #: somebody said that it did not take place, and it was not held since
     left: bool = False  #: until the next quarter, when the two were asked
     lost: datetime | None = None  #: the start it lost last; the moment when it was found not held

@@ -22,7 +22,7 @@ from tests.support.audit.known import (
     span_of,
     why_is_known,
 )
-from tests.support.audit.rules import ABOUT, ACTS, AHEAD, CONTRACT, LAST_HOURS, OWED, TICK
+from tests.support.audit.rules import ABOUT, ACTS, AHEAD, CONTRACT, LAST_HOURS, LOSES_ITS_TIME, OWED, TICK
 from tests.support.audit.turns import Turns
 from worker.domain.model import Address, Pair, PairId, Person, ReviewMode, Span
 from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
@@ -199,7 +199,7 @@ class Auditor:
             self._flag(AHEAD[name][0], talk.pair, f"no {name} went out for {talk.id} at {start}")
 
     def _owed(self, talk: Talk, line: Line) -> None:
-        if talk.booked and talk.start and talk.start - self._now <= LAST_HOURS:
+        if talk.booked and talk.start and talk.start - self._now <= LAST_HOURS and not talk.acts & LOSES_ITS_TIME:
             self._flag("T-10", talk.pair, f"{talk.id} lost its time by itself inside its last four hours")
         if line.get("cause") == "left":
             talk.leave(rules.one_rhythm_after(talk.pair, talk.start or self._now))
@@ -210,7 +210,7 @@ class Auditor:
         since, turn = self._now, talk.turn
 
         def check() -> None:
-            if talk.state in OWED and talk.turn == turn:
+            if talk.state in OWED and talk.turn == turn and not self._turns.may_wait(talk):
                 self._flag(rule, talk.pair, f"{talk.id} is owed since {since}, and nobody was told a time or a reason")
 
         self._timers.add(since + TICK, check)
@@ -244,7 +244,7 @@ class Auditor:
         self._timers.add(last, partial(self._while_held, talk, span.end, rules.open_ended(talk)))
 
     def _contracted(self, talk: Talk, line: Line) -> None:
-        talk.state, talk.held = "contracted", talk.held or talk.end
+        talk.state, talk.held, talk.contracted = "contracted", talk.held or talk.end, talk.contracted or self._now
         self._summary_due(line)
 
     def _unfinished(self, talk: Talk, line: Line) -> None:
@@ -264,8 +264,8 @@ class Auditor:
         if talk is None:
             return
         since, turn = self._now, talk.turn + 1
-        if not line.get("reason"):
-            self._flag("T-4", talk.pair, f"{talk.id} is unplaceable for no reason")
+        if not line.get("reason") or talk.kind == "review":
+            self._flag("T-4", talk.pair, f"{talk.id} is unplaceable for no reason, or a review (T-9)")
         talk.state = talk.state if talk.state in OWED else "owed"
         talk.start, talk.end, talk.why_told, talk.changed, talk.turn = None, None, True, since, turn
         talk.once_told = True
@@ -307,7 +307,7 @@ class Auditor:
             faults.append(rules.after_deferral(talk, span, careers, people, self._now))
         elif talk.adhoc:
             faults.append(rules.soon(talk, span, people))
-        elif talk.kind == "career":
+        elif talk.kind != "checkin":
             faults.append(self._turns.judge_place(talk, span, people, self._now))
         self._flag_all(talk.pair, chain.from_iterable(faults))
         if was == "deferred":

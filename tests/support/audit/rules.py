@@ -64,6 +64,8 @@ OF_A_TIME = {*AHEAD, "deferral_notice", "booked_over_warning", "short_session"}
 FOR_MANAGER = {*ABOUT} - {"reflection_prompt", "contract_summary", "unplaceable", "booked_over_warning"}
 #: What a human must have done before a session may be deferred for it.
 ACTS = {"declined": "decline", "deleted": "delete", "not_held": "no_show", "moved_out": "move"}
+#: What humans do that takes a session's time away however near it is.
+LOSES_ITS_TIME = {"decline", "delete", "move"}
 #: What never moves a session inside its last four hours.
 BY_ITSELF = ("booked_over", "out_of_office", "holiday")
 
@@ -156,6 +158,8 @@ def _rhythm_days(pair: Pair, day: date) -> list[int]:
 def deferral(talk: Talk, cause: str, now: datetime) -> Iterator[Fault]:
     """T-10, T-11: for a cause there is, not in the last hours, not for a move that is respected."""
     left = (talk.start or now) - now
+    if talk.kind == "review":
+        yield "T-9", f"{talk.id}, a review, was deferred ({cause}); it only moves"
     if cause not in list(DeferralCause):
         yield "T-10", f"{talk.id} was deferred for no known cause: {cause or 'none'}"
     if cause in BY_ITSELF and left <= LAST_HOURS:
@@ -313,20 +317,6 @@ def series(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now:
         yield "T-13", f"{talk.id} got {span.start}; after {before} on {day}, {first} to {last} are allowed"
 
 
-def in_order(talk: Talk, careers: Iterable[Talk]) -> Iterator[Fault]:
-    """T-13: a part of a series that is held comes after the parts before it, unless one of these is to be held anew."""
-    parts = ["now", "direction", "gap"]
-    earlier = parts[: parts.index(talk.topic)] if talk.topic in parts else []
-    mine: list[Talk] = []
-    for one in careers:
-        if one.topic == "now" and not one.adhoc and one.asked <= talk.asked:
-            mine = []  # a series begins
-        mine.append(one)
-    for one in mine:
-        if one.topic in earlier and not one.adhoc and (one.booked or one.state in OWED) and not one.missed:
-            yield "T-13", f"{talk.id}, {talk.topic}, was held before {one.id}, {one.topic}, of {one.start}"
-
-
 def rhythms(pair: Pair, anchor: date) -> list[Interval]:
     """R-5: the tighter one until the date; where the two meet, either."""
     tight = Policy().transition_every
@@ -411,6 +401,8 @@ def told_of(name: str, talk: Talk, start: datetime) -> bool:
 
 def untrue(name: str, talk: Talk, line: Line, now: datetime) -> str:
     """What is not true in a mail that was sent; empty when all is."""
+    if talk.kind == "review" and name in ("deferral_notice", "booked_over_warning", "unplaceable"):
+        return f"{talk.id} is a review, and moves without a mail (T-9)"
     if name in OF_A_TIME:
         if not talk.booked or talk.start is None or talk.start <= now:
             return f"{talk.id} is not booked for a time to come; it is {talk.state}"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import chain
 
-from tests.support.audit import rules
+from tests.support.audit import distances, rules
 from tests.support.audit.known import Talk
 from worker.domain.model import Address, Pair, PairId, Person, Span
 
@@ -27,6 +27,8 @@ class Turns:
     def judge_place(self, talk: Talk, span: Span, people: rules.People, now: datetime) -> Iterator[rules.Fault]:
         """What is wrong with the time of a session that lost none."""
         careers = self._list_of_pair(talk.pair)
+        if talk.kind == "review":
+            return distances.review(talk, span, careers, people[0].zone)
         if talk.topic in ("direction", "gap"):
             return rules.series(talk, span, careers, people, now)
         if talk.first:
@@ -42,13 +44,21 @@ class Turns:
             held = max((other.held for other in others if other.held), default=None)
             talk.first = talk.first or rules.overdue(talk.pair, held, now.date())
 
+    def may_wait(self, talk: Talk) -> bool:
+        """Whether it may have no time though nobody was told: a review (T-9), or a part that waits for one before it
+        (T-13)."""
+        parts = ["now", "direction", "gap"]
+        earlier = parts[: parts.index(talk.topic)] if talk.topic in parts else []
+        before = (one for one in self._list_of_pair(talk.pair) if one.topic in earlier and not one.adhoc)
+        return talk.kind == "review" or any(one.state in rules.OWED for one in before)
+
     def judge_held(self, talk: Talk, introduced: Collection[tuple[PairId, Address]]) -> Iterator[rules.Fault]:
         """What is wrong with a career session that was just held: who knows nothing of it, what should come first."""
         for person in talk.pair.id.people if talk.kind == "career" else ():
             if (talk.pair.id, person) not in introduced:
                 yield "R-23", f"{talk.id} was held before {person} was introduced to this"
         if talk.kind == "career" and not talk.adhoc:
-            yield from rules.in_order(talk, self._list_of_pair(talk.pair))
+            yield from distances.in_order(talk, self._list_of_pair(talk.pair))
 
     def find_heard_early(self, pair: Pair, what: str, now: datetime) -> Iterator[rules.Fault]:
         """Nobody hears of us earlier than seven days before the start, unless somebody asked to talk."""

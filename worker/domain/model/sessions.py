@@ -136,6 +136,7 @@ class Session:
     warned_at: datetime | None = None  #: when the pair got a warning that its present time clashes with something
     held_at: datetime | None = None  #: its end, once it has taken place
     noted_at: datetime | None = None  #: when `held_at` was recorded, if after its end (T-7)
+    contracted_at: datetime | None = None  #: when its contract was recorded first (T-9)
     unplaceable: Reasons | None = None  #: why no time exists, once the pair got a mail about it
     offer: Offer | None = None  #: the times that the two may choose from (T-11, T-12, T-14)
 

@@ -32,6 +32,7 @@ from worker.domain.planning import (
     invitations,
     placement,
     questions,
+    reviews,
     session_events,
 )
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -60,14 +61,6 @@ def record_not_held(builder: PlanBuilder, session: Session) -> None:
         raise Refused(f"Session {session.id} has not begun yet. Use `longarc defer` to ask for another time.")
     if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it took place.")
-    for review in [
-        s for s in builder.list_sessions(SessionKind.REVIEW) if s.cycle == session.cycle and (s.booked or s.owed)
-    ]:
-        session_events.take_off_calendar(builder, review)
-        off = builder.update_session(
-            builder.sessions[review.id], state=SessionState.CANCELLED, start=None, end=None, unplaceable=None
-        )
-        builder.record_session_decision(off, "The conversation it follows did not take place.")
     deferrals.defer(builder, session, DeferralCause.NOT_HELD)
     invitations.add_invitations(builder)
 
@@ -254,6 +247,9 @@ def record_contract(builder: PlanBuilder, session: Session, promises: Sequence[D
     if session.held_at is None:
         session = builder.update_session(session, held_at=session.end)
     was = session.state
+    if was is not SessionState.CONTRACTED:
+        reviews.end_reviews(builder, "Another contract takes the place of the one it looks at.")
+        session = builder.update_session(session, contracted_at=builder.now)
     recorded = builder.update_session(
         session, state=SessionState.CONTRACTED, unplaceable=None, offer=None, warned_at=None
     )

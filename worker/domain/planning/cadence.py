@@ -30,9 +30,8 @@ CLEAR_OF_ADHOC = timedelta(weeks=3)
 SERIES_TOPICS = (Topic.NOW, Topic.DIRECTION, Topic.GAP)
 #: A shorter rhythm has one session with three phases in place of a series.
 LEAST_SERIES_RHYTHM = timedelta(weeks=8)
-#: A review lies this far from a month after the session, at most.
-REVIEW_BEFORE = timedelta(days=7)
-REVIEW_AFTER = timedelta(days=10)
+#: A contract has no more reviews than this, however long the next session takes.
+MOST_REVIEWS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,23 +205,16 @@ def is_overdue(session: Session, target: datetime, now: datetime) -> bool:
     return target < now and not is_later_part(session)
 
 
-def make_reviews(session: Session, pair: Pair, policy: Policy, now: datetime) -> list[Session]:
-    """T-9: a review each month after a held session, as long as the next session is not near."""
-    held = (session.held_at or session.target).date()
-    until = add_interval(held, choose_interval(pair, held, policy)) - timedelta(days=10)
-    made: list[Session] = []
-    for month in range(1, 12):
-        day = add_interval(held, Interval(months=month))
-        if day > until:
-            break
-        target = to_noon_utc(day)
-        window = SessionWindow(target - REVIEW_BEFORE, target, target + REVIEW_AFTER)
-        made.append(
-            make_session(
-                pair.id, SessionKind.REVIEW, Topic.ALL, session.cycle, policy.review_minutes, window, now, str(month)
-            )
-        )
-    return made
+def list_review_days(recorded_at: datetime, until: datetime) -> list[datetime]:
+    """T-9: the days of the reviews of a contract: each month after it was recorded, up to that instant."""
+    months = range(1, MOST_REVIEWS + 1)
+    days = [to_noon_utc(add_interval(recorded_at.date(), Interval(months=month))) for month in months]
+    return [day for day in days if day <= until]
+
+
+def move_window(session: Session, window: SessionWindow) -> Session:
+    """The session with another window."""
+    return replace(session, earliest=window.earliest, target=window.target, latest=window.latest)
 
 
 def make_session(  # the one place where a session gets its id

@@ -24,7 +24,7 @@ from worker.domain.model import (
 from worker.domain.planning.intended_times import is_intended, read_intended_times
 from worker.domain.planning.plan_builder import DAILY, HALF_DAILY, RECHECK_SOON, PlanBuilder, find_last_look
 from worker.domain.planning.questions import stays_after_question
-from worker.domain.planning.reviews import is_inside_1on1
+from worker.domain.planning.reviews import is_inside_1on1, release_review
 from worker.domain.time.worktime import find_holiday, get_local_date, list_spells
 
 LAST_HOURS = timedelta(hours=4)
@@ -179,12 +179,20 @@ def _check_clash(builder: PlanBuilder, session: Session) -> None:
         defer(builder, session, DeferralCause.OUT_OF_OFFICE, whose)
     elif stays_after_question(builder, session):
         builder.wake_at(find_next_look(builder, session))
-    elif left < SOON_HOURS or (session.warned_at and builder.now >= session.warned_at + WARNING_PERIOD):
+    elif (
+        session.kind is SessionKind.REVIEW
+        or left < SOON_HOURS
+        or (session.warned_at and builder.now >= session.warned_at + WARNING_PERIOD)
+    ):
         defer(builder, session, DeferralCause.BOOKED_OVER, whose)
     elif session.warned_at is None:
         _warn_of_clash(builder, session, whose)
     else:
         builder.wake_at(session.warned_at + WARNING_PERIOD)
+
+
+def _has_waited(builder: PlanBuilder, session: Session) -> bool:
+    return session.warned_at is not None and builder.now >= session.warned_at + WARNING_PERIOD
 
 
 def _clear_clash(builder: PlanBuilder, session: Session) -> None:
@@ -273,7 +281,10 @@ def find_next_look(builder: PlanBuilder, session: Session) -> datetime:
 
 
 def defer(builder: PlanBuilder, session: Session, cause: DeferralCause, who: Address = "", detail: str = "") -> Session:
-    """The session lost its time and is owed again, soon (T-10). The count and the cause are kept."""
+    """The session lost its time and is owed again, soon (T-10). The count and the cause are kept, but for a review,
+    which only moves (T-9)."""
+    if session.kind is SessionKind.REVIEW:
+        return _move_review(builder, session, cause)
     number = session.count + 1
     gone = cause is DeferralCause.DELETED or session.state is not SessionState.BOOKED
     builder.add_deferral(
@@ -297,6 +308,11 @@ def defer(builder: PlanBuilder, session: Session, cause: DeferralCause, who: Add
     reason = f"Deferred{by}: {words}. Deferral number {number}; it is owed."
     builder.record_session_decision(owed, reason, cause=cause.value, who=who)
     return owed
+
+
+def _move_review(builder: PlanBuilder, review: Session, cause: DeferralCause) -> Session:
+    is_gone = cause is DeferralCause.DELETED or review.state is not SessionState.BOOKED
+    return release_review(builder, review, f"It moves: {CAUSE_NAMES[cause]}.", is_gone=is_gone)
 
 
 def count_deferrals_in_cycle(builder: PlanBuilder, session: Session) -> int:

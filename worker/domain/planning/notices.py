@@ -60,7 +60,8 @@ def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
 
 def has_new_time(session: Session) -> bool:
     """Whether it has a time we gave it after it had lost one. A person who chose a time knows it."""
-    return session.booked and session.count > 0 and not session.by_hand
+    is_told = session.kind is not SessionKind.REVIEW  # a review moves by a calendar update alone (T-9)
+    return is_told and session.booked and session.count > 0 and not session.by_hand
 
 
 def find_next_working_morning(person: Person, now: datetime) -> datetime:

@@ -22,7 +22,7 @@ from worker.domain.model import (
 from worker.domain.planning import anchors, cadence, offers, series
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
 from worker.domain.planning.questions import is_question
-from worker.domain.planning.reviews import is_waiting_for_1on1
+from worker.domain.planning.reviews import drop_review, is_waiting_for_1on1, list_lost_times
 from worker.domain.planning.session_events import show_on_calendar, take_off_calendar
 from worker.domain.time.search import find_possible_starts
 from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
@@ -70,7 +70,7 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
         elif series.is_waiting(builder, session):
             continue  # it is placed once the part before it has a time
         elif is_waiting_for_1on1(builder, session):
-            builder.wake_at(session.target)
+            continue  # it has no event of its own, and wakes by itself
         elif session.unplaceable and not _is_retry_due(builder, session):
             builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
         else:
@@ -98,7 +98,12 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
                 _book_slot(builder, session, slots, search, window_end)
                 return
         window_end = window_end or attempts[-1].window.end
-    _mark_unplaceable(builder, session, explain_no_slot(explained) if explained else (Reason("window_over"),))
+    reasons = explain_no_slot(explained) if explained else (Reason("window_over"),)
+    if session.kind is SessionKind.REVIEW:
+        why = "No time for this review exists; the next brief takes the contract up."
+        drop_review(builder, session, why, reasons=reasons)
+        return
+    _mark_unplaceable(builder, session, reasons)
 
 
 # --- where to look ---
@@ -109,6 +114,8 @@ def _list_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, .
         return (tuple(_list_urgent_attempts(builder, session)),)
     if session.adhoc or session.kind is SessionKind.CHECKIN:
         return (tuple(_list_adhoc_attempts(builder, session)),)
+    if session.kind is SessionKind.REVIEW:
+        return (tuple(_list_attempts(builder, session, _find_first_day(builder, session), [session.latest])),)
     if session.state is SessionState.DEFERRED:
         return _list_deferred_stages(builder, session)
     return _list_regular_stages(builder, session)
@@ -137,11 +144,15 @@ def find_day_end(builder: PlanBuilder, weekdays: int, instant: datetime) -> date
 
 def _list_regular_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
     """T-3, then T-4: the window at every length; then the window opened step by step, each at every length."""
-    earliest = max(session.earliest, find_day_start(builder, LEAD_DAYS, builder.now))
+    earliest = _find_first_day(builder, session)
     return (
         tuple(_list_attempts(builder, session, earliest, [session.latest])),
         _open_window(builder, session, earliest, session.latest),
     )
+
+
+def _find_first_day(builder: PlanBuilder, session: Session) -> datetime:
+    return max(session.earliest, find_day_start(builder, LEAD_DAYS, builder.now))
 
 
 def _list_deferred_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
@@ -169,8 +180,6 @@ def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datet
 
 def _open_window(builder: PlanBuilder, session: Session, earliest: datetime, latest: datetime) -> SearchStage:
     """T-4: up to one rhythm past its end, nearest first, at every length before the next width."""
-    if session.kind is not SessionKind.CAREER:
-        return ()
     rhythm = cadence.compute_rhythm(builder.pair, get_local_date(builder.manager.zone, session.target), builder.policy)
     end, limit = max(earliest, latest), max(earliest, latest) + max(rhythm, LEAST_OPENING)
     ends = []
@@ -249,6 +258,8 @@ def make_search(
 def _list_lost_times(builder: PlanBuilder, session: Session) -> tuple[Span, ...]:
     """The times it lost, which are not offered again. Of a session that can wait it is the whole day, unless that day
     lost no more than an hour to something else: who can't come at ten seldom can at eleven."""
+    if session.kind is SessionKind.REVIEW:
+        return list_lost_times(builder, session)
     lost = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
     return tuple(
         deferral.was

@@ -1,30 +1,178 @@
-"""The monthly review of a contract: as an event of its own, or inside the 1:1 the two have anyway (R-7, T-9)."""
+"""The monthly review of a contract: as an event of its own, or inside the 1:1 the two have anyway (R-7, T-9).
 
-from datetime import timedelta
+A review lives near its day and far from every career session. Where it can't, it is dropped, and the next brief takes
+the contract up. One that loses its time moves by a calendar update alone: it is no deferral, and no mail tells of it.
+"""
 
-from worker.domain.model import ReviewMode, Session, SessionKind, SessionState
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from worker.domain.model import Reasons, ReviewMode, Session, SessionKind, SessionState, Span, Topic
 from worker.domain.planning import cadence
-from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
+from worker.domain.planning.session_events import take_off_calendar
+from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
 
-#: A contract that comes later than this after its session gets no reviews: the next session is nearer.
-MAX_CONTRACT_DELAY = timedelta(days=27)
+#: So many working days a review may lie from its day, and so many at least from a career session.
+REACH = 10
+#: A review that is there already takes the place of one whose day is so near.
+SAME_REVIEW = timedelta(days=15)
+#: Inside so long before it, a review stays where it is.
+LAST_MOMENT = timedelta(hours=4)
 
 
 def ensure_reviews(builder: PlanBuilder) -> None:
-    """Have the reviews owed that are due: they look at a contract, and come when it is there or overdue."""
-    if builder.pair.review is ReviewMode.NONE:
-        return
-    for session in builder.list_sessions(SessionKind.CAREER):
-        over = session.state in (SessionState.CONTRACTED, SessionState.UNFINISHED) and not session.adhoc
-        if not over or session.held_at is None or session.held_at < builder.now - MAX_CONTRACT_DELAY:
-            continue
-        if any(
-            s.cycle == session.cycle and s.state is not SessionState.CANCELLED
-            for s in builder.list_sessions(SessionKind.REVIEW)
-        ):
-            continue
-        for review in cadence.make_reviews(session, builder.pair, builder.policy, builder.now):
+    """Have the reviews of the last contract owed, and drop those that have no reason or no room any more."""
+    contract = find_reviewed_session(builder)
+    for review in _list_open_reviews(builder):
+        if contract is None:
+            drop_review(builder, review, "There is no contract to review.")
+        elif builder.pair.review is ReviewMode.NONE:
+            drop_review(builder, review, "The pair has no reviews any more.")
+        else:
+            _keep_in_window(builder, review)
+    if contract is not None and contract.contracted_at and builder.pair.review is not ReviewMode.NONE:
+        for review in _list_due_reviews(builder, contract, contract.contracted_at):
             builder.update_session(review)
+
+
+def find_reviewed_session(builder: PlanBuilder) -> Session | None:
+    """The session with the contract that was recorded last; an ad hoc one has reviews too. None without a contract."""
+    recorded = [s for s in builder.list_sessions(SessionKind.CAREER) if s.state is SessionState.CONTRACTED]
+    return max((s for s in recorded if s.contracted_at), key=lambda s: (s.contracted_at, s.id), default=None)
+
+
+def end_reviews(builder: PlanBuilder, why: str) -> None:
+    """Cancel every review to come: another contract takes the place of the one they look at."""
+    for review in _list_open_reviews(builder):
+        drop_review(builder, review, why)
+
+
+def _list_open_reviews(builder: PlanBuilder) -> list[Session]:
+    reviews = builder.list_sessions(SessionKind.REVIEW)
+    return [s for s in reviews if s.owed or (s.booked and s.span.start > builder.now)]
+
+
+def _list_due_reviews(builder: PlanBuilder, contract: Session, recorded_at: datetime) -> Iterator[Session]:
+    """The reviews that are wanted and not there yet, each with its window."""
+    until = _find_end(builder, contract, recorded_at)
+    known = [s for s in builder.list_sessions(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
+    for month, target in enumerate(cadence.list_review_days(recorded_at, until), 1):
+        if any(abs(s.target - target) < SAME_REVIEW for s in known):
+            continue
+        review = _make_review(builder, contract, recorded_at, month, target)
+        window = find_review_window(builder, review)
+        if review.id not in builder.sessions and window is not None:
+            yield cadence.move_window(review, window)
+
+
+def _make_review(
+    builder: PlanBuilder, contract: Session, recorded_at: datetime, month: int, target: datetime
+) -> Session:
+    """The review of that month. The same contract has the same reviews: the id follows from both, and from how often
+    that month's review was taken off because the pair paused, or because a career session came near and went again."""
+    window = cadence.SessionWindow(target, target, target)
+    minutes = builder.policy.review_minutes
+    for again in range(len(builder.sessions) + 1):
+        mark = f"{contract.id}.{month}.{again}"
+        review = cadence.make_session(
+            builder.pair.id, SessionKind.REVIEW, Topic.ALL, contract.cycle, minutes, window, recorded_at, mark
+        )
+        known = builder.sessions.get(review.id)
+        if known is None or known.state is not SessionState.CANCELLED or known.unplaceable:
+            break
+    return review
+
+
+def _find_end(builder: PlanBuilder, contract: Session, recorded_at: datetime) -> datetime:
+    """Ten working days before the next session of the rhythm: before its time, or before the day the rhythm gives."""
+    zone = builder.manager.zone
+    regular = cadence.select_regular_sessions(list(builder.sessions.values()))
+    starts = [s.start for s in regular if s.start and s.start > recorded_at and s.id != contract.id]
+    day = get_local_date(zone, recorded_at)
+    following = min(starts, default=recorded_at + cadence.compute_rhythm(builder.pair, day, builder.policy))
+    return _find_day_end(zone, following, -REACH)
+
+
+def find_review_window(builder: PlanBuilder, review: Session) -> cadence.SessionWindow | None:
+    """T-9: within ten working days of its day, and at least ten from every career session; None where that leaves
+    nothing from now on."""
+    zone = builder.manager.zone
+    earliest, latest = _find_day_start(zone, review.target, -REACH), _find_day_end(zone, review.target, REACH)
+    for career in builder.list_sessions(SessionKind.CAREER):
+        start = career.start or career.held_at
+        if start is None or not (career.booked or career.held_at):
+            continue
+        if start <= review.target:
+            earliest = max(earliest, _find_day_start(zone, start, REACH))
+        else:
+            latest = min(latest, _find_day_end(zone, start, -REACH))
+    length = timedelta(minutes=review.minutes)
+    if latest - max(earliest, builder.now) < length:
+        return None
+    return cadence.SessionWindow(earliest, review.target, latest)
+
+
+def _find_day_start(zone: str, instant: datetime, weekdays: int) -> datetime:
+    return wall_to_utc(zone, add_weekdays(get_local_date(zone, instant), weekdays), 0)
+
+
+def _find_day_end(zone: str, instant: datetime, weekdays: int) -> datetime:
+    return wall_to_utc(zone, add_weekdays(get_local_date(zone, instant), weekdays) + timedelta(days=1), 0)
+
+
+def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
+    """Follow the career sessions: a review gets its present window, another time when it lies outside, or is dropped.
+    What a person chose stays."""
+    if review.booked and (review.by_hand or review.span.start - builder.now <= LAST_MOMENT):
+        return
+    if builder.has_pending_change(review.id):
+        builder.wake_at(builder.now + RECHECK_SOON)
+        return
+    window = find_review_window(builder, review)
+    if window is None:
+        drop_review(builder, review, "There is no room for this review; the next brief takes the contract up.")
+        return
+    moved = builder.update_session(cadence.move_window(review, window))
+    if moved.booked and not window.earliest <= moved.span.start <= window.latest:
+        release_review(builder, moved, "A career session comes too near to this review; it gets another time.")
+
+
+def release_review(builder: PlanBuilder, review: Session, why: str, *, is_gone: bool = False) -> Session:
+    """Have a review that lost its time owed, without a deferral: its event moves, and no mail tells of it."""
+    owed = builder.update_session(
+        review,
+        state=SessionState.OWED,
+        start=None,
+        end=None,
+        generation=review.generation + is_gone,
+        by_hand=False,
+        warned_at=None,
+        held_at=None,
+    )
+    builder.record_session_decision(owed, why)
+    return owed
+
+
+def list_lost_times(builder: PlanBuilder, review: Session) -> tuple[Span, ...]:
+    """Where the event of a review without a time still stands, or stood: it is not put there again."""
+    keys = (review.key, replace(review, generation=review.generation - 1).key)
+    events = [builder.state.placed_events[key] for key in keys if key in builder.state.placed_events]
+    return tuple(event.span for event in events)
+
+
+def drop_review(builder: PlanBuilder, review: Session, why: str, *, reasons: Reasons | None = None) -> None:
+    """End a review that is not to take place: its event goes, and nobody is told. `reasons`: why no time exists, for
+    one that is not wanted again."""
+    take_off_calendar(builder, review)
+    dropped = builder.update_session(
+        builder.sessions[review.id], state=SessionState.CANCELLED, start=None, end=None, unplaceable=reasons
+    )
+    builder.record_session_decision(dropped, why)
+
+
+# --- inside a 1:1 ---
 
 
 def is_inside_1on1(builder: PlanBuilder, session: Session) -> bool:
@@ -33,12 +181,12 @@ def is_inside_1on1(builder: PlanBuilder, session: Session) -> bool:
 
 
 def is_waiting_for_1on1(builder: PlanBuilder, session: Session) -> bool:
-    """True for a review that may still find its 1:1: it gets no event of its own before its day has come."""
-    return is_inside_1on1(builder, session) and session.count == 0 and builder.now < session.target
+    """True for a review that may still find its 1:1: it never gets an event of its own."""
+    return is_inside_1on1(builder, session) and session.owed
 
 
 def place_reviews_in_1on1s(builder: PlanBuilder) -> None:
-    """Give each review that has no event the time of the 1:1 nearest to its day."""
+    """Give each review that has no event the time of a 1:1."""
     for review in [
         s for s in builder.list_sessions(SessionKind.REVIEW) if is_inside_1on1(builder, s) and (s.owed or s.booked)
     ]:
@@ -46,17 +194,20 @@ def place_reviews_in_1on1s(builder: PlanBuilder) -> None:
 
 
 def _place_review_in_1on1(builder: PlanBuilder, review: Session) -> None:
+    """The next 1:1 from its day on; where none follows in time, the last one before it."""
     near = [
         m.span
         for m in builder.state.meetings
         if review.earliest <= m.span.start <= review.latest and m.span.end > builder.now
     ]
-    best = min(near, key=lambda span: (abs(span.start - review.target), span), default=None)
+    day = _find_day_start(builder.manager.zone, review.target, 0)
+    best = min(near, key=lambda span: (span.start < day, abs(span.start - day), span), default=None)
     if best is not None:
         if not (review.booked and review.span == best):
             taken = builder.update_session(review, state=SessionState.BOOKED, start=best.start, end=best.end)
             builder.record_session_decision(taken, "Takes place inside the 1:1 of that day; no event of its own.")
     elif review.booked and review.span.end > builder.now:
         builder.update_session(review, state=SessionState.OWED, start=None, end=None)
-    elif review.owed and builder.now < review.target:
-        builder.wake_at(review.target)  # the 1:1s may not stand that far ahead yet
+        builder.wake_at(review.latest)
+    elif review.owed:
+        builder.wake_at(review.latest)  # the 1:1s may not stand that far ahead yet

@@ -1,0 +1,18 @@
+"""When the contract of a session was recorded first: its reviews are counted from that day."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column, and fill it from the contracts that are there."""
+    op.add_column("session", sa.Column("contracted_at", sa.BigInteger()))
+    op.execute(
+        "UPDATE session SET contracted_at = (SELECT MIN(contract.recorded_at) FROM contract"
+        " WHERE contract.session = session.id) WHERE session.state = 'contracted'"
+    )
