@@ -5,8 +5,18 @@ from datetime import date
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, pair_of, shared_days, utc
-from tests.support.stories import Story, booked, fill, gaps
-from worker.domain.model import Preference, SessionKind, Span, Trigger
+from tests.support.stories import Story, booked, causes, fill, gaps
+from worker.domain.model import (
+    OfferPurpose,
+    Owner,
+    Person,
+    Preference,
+    SessionKind,
+    SessionState,
+    ShowAs,
+    Span,
+    Trigger,
+)
 from worker.domain.planning import actions
 
 
@@ -38,14 +48,70 @@ def test_an_ad_hoc_conversation_is_shortened_before_it_is_put_off() -> None:
 
 @pytest.mark.parametrize(("trigger", "days", "within"), [(Trigger.DOUBT, 9, 10), (Trigger.LEAVING, 4, 5)])
 def test_once_told_that_it_can_t_be_so_soon_it_may_be_a_little_later(trigger: Trigger, days: int, within: int) -> None:
-    """T-14, R-8: a person hears of it first; the next day it is put as early as it goes."""
+    """T-14, R-8: a person hears of it first; when nobody chose a time that was offered it is put as early as it goes."""
     story = Story()
     fill(story, SAM, date(2026, 9, 7), days)
     soon(story, trigger)
     assert next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc).unplaceable
     assert len(story.mails("unplaceable")) == 1
-    story.until(NOW + DAY)
+    story.until(NOW + 4 * DAY)
     assert within - 5 <= shared_days(NOW, adhoc_span(story).start) <= within
+
+
+@pytest.mark.parametrize("who", [(SAM,), (DANA,), (DANA, SAM)], ids=["report", "manager", "both"])
+def test_where_nothing_fits_three_times_are_offered_and_whose_hour_each_takes(who: tuple[Person, ...]) -> None:
+    """T-14: the same day, within the date, on three days; nothing is said of what stands there."""
+    story = Story()
+    for one in who:
+        fill(story, one, date(2026, 9, 7), 9)
+    soon(story)
+    talk = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+    assert talk.owed and talk.offer is not None
+    assert talk.offer.purpose is OfferPurpose.SOON
+    owners = tuple(owner for owner, one in zip(Owner, (DANA, SAM), strict=True) if one in who)
+    assert talk.offer.displaces == (owners,) * 3
+    assert len({time.start.date() for time in talk.offer.times}) == 3
+    assert all(shared_days(NOW, time.start) <= 5 for time in talk.offer.times)
+
+
+def test_a_time_that_takes_somebody_s_hour_is_no_conflict_once_it_was_chosen() -> None:
+    """T-14, T-11: whoever chose it knows what stands there."""
+    story = Story()
+    fill(story, SAM, date(2026, 9, 7), 9)
+    soon(story)
+    talk = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+    story.say(lambda p: actions.request_time(p, p.sessions[talk.id], talk.options[1]))
+    story.look()
+    story.until(talk.options[1].end)
+    assert story.session(talk.id).held_at == talk.options[1].end
+    assert causes(story) == []
+
+
+def test_nobody_s_absence_and_none_of_our_sessions_give_way() -> None:
+    """T-14: out of office is no hour to take, and a calendar that can't be read neither."""
+    away = Story()
+    away.calendars.book(SAM, NOW, NOW + 9 * DAY, ShowAs.AWAY)
+    soon(away)
+    unread = Story()
+    unread.calendars.unknown[SAM.email] = "no access"
+    soon(unread)
+    for story in (away, unread):
+        talk = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+        assert talk.unplaceable and talk.offer is None
+
+
+def test_a_conversation_soon_is_never_the_quarterly_one() -> None:
+    """T-14: the regular one stays on the calendar, and the next is counted from the regular one."""
+    story = booked()
+    regular = story.next
+    story.until(regular.span.end)
+    following = story.next
+    story.at(story.now + 30 * DAY)
+    soon(story)
+    talk = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+    story.until(talk.span.end + HOUR)
+    assert story.session(talk.id).state is SessionState.HELD
+    assert story.session(following.id).span == following.span
 
 
 def test_when_leaving_is_signalled_it_is_within_two() -> None:

@@ -19,7 +19,7 @@ from worker.domain.model import (
     SessionState,
     Span,
 )
-from worker.domain.planning import anchors, cadence, offers, series
+from worker.domain.planning import anchors, cadence, displacement, offers, series
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
 from worker.domain.planning.questions import is_question
 from worker.domain.planning.reviews import drop_review, is_waiting_for_1on1, list_lost_times
@@ -71,6 +71,8 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
             continue  # it is placed once the part before it has a time
         elif is_waiting_for_1on1(builder, session):
             continue  # it has no event of its own, and wakes by itself
+        elif session.unplaceable and offers.is_open(session, builder.now):
+            continue  # the two are asked whose hour it may take (T-14)
         elif session.unplaceable and not _is_retry_due(builder, session):
             builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
         else:
@@ -103,7 +105,10 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
         why = "No time for this review exists; the next brief takes the contract up."
         drop_review(builder, session, why, reasons=reasons)
         return
+    is_new = session.unplaceable is None
     _mark_unplaceable(builder, session, reasons)
+    if is_new and session.adhoc and explained:
+        displacement.offer_displacing_times(builder, builder.sessions[session.id], explained)
 
 
 # --- where to look ---
