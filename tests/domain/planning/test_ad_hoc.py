@@ -48,7 +48,7 @@ def test_an_ad_hoc_conversation_is_shortened_before_it_is_put_off() -> None:
 
 @pytest.mark.parametrize(("trigger", "days", "within"), [(Trigger.DOUBT, 9, 10), (Trigger.LEAVING, 4, 5)])
 def test_once_told_that_it_can_t_be_so_soon_it_may_be_a_little_later(trigger: Trigger, days: int, within: int) -> None:
-    """T-14, R-8: a person hears of it first; when nobody chose a time that was offered it is put as early as it goes."""
+    """T-14, R-8: a person hears of it first; when nobody chose a time that was offered, it is put soon."""
     story = Story()
     fill(story, SAM, date(2026, 9, 7), days)
     soon(story, trigger)

@@ -22,7 +22,7 @@ from worker.domain.model import (
 from worker.domain.planning import anchors, cadence, displacement, offers, series
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
 from worker.domain.planning.questions import is_question
-from worker.domain.planning.reviews import drop_review, is_waiting_for_1on1, list_lost_times
+from worker.domain.planning.reviews import drop_review, is_waiting_for_1on1, list_lost_times, refresh_review_window
 from worker.domain.planning.session_events import show_on_calendar, take_off_calendar
 from worker.domain.time.search import find_possible_starts
 from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
@@ -63,7 +63,7 @@ SearchStage = tuple[SearchAttempt, ...]
 def place_owed_sessions(builder: PlanBuilder) -> None:
     """Give every owed session a time, the most urgent first, so that it gets the best choice."""
     owed = [s for s in builder.sessions.values() if s.owed]
-    for session in sorted(owed, key=lambda s: (not s.urgent, not s.adhoc, s.deferred_at or s.earliest, s.id)):
+    for session in sorted(owed, key=_get_urgency):
         blocked = builder.find_retry_time(session.id)
         if blocked and builder.now < blocked:
             builder.wake_at(blocked)
@@ -75,8 +75,17 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
             continue  # the two are asked whose hour it may take (T-14)
         elif session.unplaceable and not _is_retry_due(builder, session):
             builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
+        elif session.kind is SessionKind.REVIEW:
+            if refresh_review_window(builder, session):
+                _place_session(builder, builder.sessions[session.id])
         else:
             _place_session(builder, anchors.refresh_window(builder, session))
+
+
+def _get_urgency(session: Session) -> tuple[bool, bool, bool, datetime, str]:
+    """Reviews come last: they keep away from every career session (T-9)."""
+    is_review = session.kind is SessionKind.REVIEW
+    return is_review, not session.urgent, not session.adhoc, session.deferred_at or session.earliest, session.id
 
 
 def _place_session(builder: PlanBuilder, session: Session) -> None:
@@ -257,6 +266,7 @@ def make_search(
         buffer=attempt.buffer,
         career=session.kind is SessionKind.CAREER,
         in_turn=session.in_turn,
+        may_follow_absence=session.urgent,
     )
 
 

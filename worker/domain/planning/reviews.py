@@ -130,13 +130,20 @@ def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
     if builder.has_pending_change(review.id):
         builder.wake_at(builder.now + RECHECK_SOON)
         return
+    window = refresh_review_window(builder, review)
+    moved = builder.sessions[review.id]
+    if window and moved.booked and not window.earliest <= moved.span.start <= window.latest:
+        release_review(builder, moved, "A career session comes too near to this review; it gets another time.")
+
+
+def refresh_review_window(builder: PlanBuilder, review: Session) -> cadence.SessionWindow | None:
+    """Give a review its present window; where there is none, it is dropped, and None comes back."""
     window = find_review_window(builder, review)
     if window is None:
         drop_review(builder, review, "There is no room for this review; the next brief takes the contract up.")
-        return
-    moved = builder.update_session(cadence.move_window(review, window))
-    if moved.booked and not window.earliest <= moved.span.start <= window.latest:
-        release_review(builder, moved, "A career session comes too near to this review; it gets another time.")
+        return None
+    builder.update_session(cadence.move_window(review, window))
+    return window
 
 
 def release_review(builder: PlanBuilder, review: Session, why: str, *, is_gone: bool = False) -> Session:

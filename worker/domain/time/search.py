@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from worker.domain.model import Address, FreeBusy, Person, Preference, SessionKind, Span, TakenTime
+from worker.domain.time.absences import list_days_after_absence
 from worker.domain.time.availability import (
     BUFFER_QUARTERS,
     QuarterGrid,
@@ -36,6 +37,7 @@ class Search:
     avoid: tuple[Span, ...] = ()  #: times just lost, not offered again
     buffer: bool = True  #: keep 15 minutes free on each side of busy time
     in_turn: bool = False  #: one of a manager's first sessions, of which a week holds few (T-3a)
+    may_follow_absence: bool = False  #: it is so urgent that it may lie on the first days after one (T-14, T-16)
     career: bool = True  #: allow the manager at most one career session a day
     exclude: str = ""  #: id of the session that is placed: time that it has taken itself doesn't count
 
@@ -54,6 +56,7 @@ def find_possible_starts(search: Search) -> tuple[QuarterGrid, int]:
         find_busy_bits(search, grid, search.manager)
         | find_busy_bits(search, grid, search.report)
         | grid.find_touched(search.avoid)
+        | find_days_after_absence(search, grid)
     )
     return grid, find_starts(work & ~busy, count_quarters(search.minutes)) & ~find_full_days(search, grid)
 
@@ -99,6 +102,15 @@ def find_full_days(search: Search, grid: QuarterGrid) -> int:
     bits = 0
     for day in days:
         bits |= find_day_bits(grid, search.manager.zone, day)
+    return bits
+
+
+def find_days_after_absence(search: Search, grid: QuarterGrid) -> int:
+    """The quarters of the first working days of either after a long absence (T-16)."""
+    bits = 0
+    for person in search.people if not search.may_follow_absence else ():
+        for day in list_days_after_absence(person, get_free_busy(search.free_busy, person)):
+            bits |= find_day_bits(grid, person.zone, day)
     return bits
 
 
