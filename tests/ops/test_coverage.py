@@ -1,4 +1,4 @@
-"""R-22: what good looks like, in groups of five and more, and never about one person."""
+"""R-22: what good looks like, in groups of five pairs and three managers or more, and never about one person."""
 
 import json
 import shutil
@@ -16,11 +16,10 @@ from sqlalchemy import Table, update
 
 from tests.support.companies import DAY, HOUR, Office, company, contract, new_store, person, settings
 from worker.cli import main
+from worker.domain.disclosure import OTHERS, choose_groups, is_large_enough
 from worker.domain.model import Owner, PairId, Session, SessionKind
 from worker.ops.coverage import (
     ALL,
-    MIN_GROUP_SIZE,
-    OTHERS,
     Coverage,
     CoverageGroup,
     Quarter,
@@ -56,14 +55,25 @@ def test_a_quarter_is_three_months(day: date, name: str, first: date, last: date
 # --- groups ---
 
 
-def folded(**sizes: int) -> Coverage:
-    """So many pairs in each group, one of them held in each pair."""
-    group_of = {PairId(name, str(n)): name for name, size in sizes.items() for n in range(size)}
-    return fold_groups({pair: CoverageGroup(str(pair), pairs=1, held=1) for pair in group_of}, group_of, QUARTER)
+def make_group(name: str, size: int, managers: int = 3) -> dict[PairId, str]:
+    """So many pairs of that group, with so many managers."""
+    return {PairId(f"{name}{n % managers}", f"{name}-{n}"): name for n in range(size)}
+
+
+def folded(by: str = "country", **views: dict[PairId, str]) -> Coverage:
+    """What is shown of these views; one conversation was held in each pair."""
+    counts = {pair: CoverageGroup(str(pair), pairs=1, held=1) for view in views.values() for pair in view}
+    return fold_groups(counts, views, by, QUARTER)
+
+
+def sized(**sizes: int) -> Coverage:
+    """Groups of so many pairs, with three managers each."""
+    groups = [make_group(name, size) for name, size in sizes.items()]
+    return folded(country={pair: name for group in groups for pair, name in group.items()})
 
 
 def test_r22_small_groups_are_folded_into_the_others() -> None:
-    told = folded(de=7, fr=3, it=2, us=5)
+    told = sized(de=7, fr=3, it=2, us=5)
     assert [(group.name, group.pairs) for group in told.groups] == [("de", 7), ("us", 5), (OTHERS, 5)]
     assert told.hidden == 0
     assert told.total is not None
@@ -71,24 +81,53 @@ def test_r22_small_groups_are_folded_into_the_others() -> None:
 
 
 def test_r22_others_that_are_too_few_are_counted_nowhere() -> None:
-    told = folded(de=7, fr=3, us=5, it=1)
+    told = sized(de=7, fr=3, us=5, it=1)
     assert [group.name for group in told.groups] == ["de", "us"]
     assert told.hidden == 4
     assert told.total is not None
     assert told.total.pairs == 12  # nothing follows from subtracting
-    assert folded(de=4).groups == ()
-    assert folded(de=4).hidden == 4
+    assert sized(de=4).groups == ()
+    assert sized(de=4).hidden == 4
 
 
-@effort(max_examples=60, deadline=None)
-@given(st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.integers(1, 9), max_size=8))
-def test_r22_no_group_is_ever_smaller_than_five(sizes: dict[str, int]) -> None:
-    told = folded(**sizes)
-    assert all(group.pairs >= MIN_GROUP_SIZE for group in told.groups)
-    assert sum(group.pairs for group in told.groups) + told.hidden == sum(sizes.values())
-    assert told.hidden < MIN_GROUP_SIZE
-    shown = {group.name for group in told.groups} - {OTHERS}
-    assert shown == {name for name, size in sizes.items() if size >= MIN_GROUP_SIZE}
+def test_r22_a_group_has_at_least_three_managers() -> None:
+    """Five pairs of two managers say too much about each of the two."""
+    two, three = (folded(country=make_group("de", 9, managers)) for managers in (2, 3))
+    assert (two.groups, two.hidden) == ((), 9)
+    assert [group.pairs for group in three.groups] == [9]
+
+
+def test_r22_no_two_views_give_a_smaller_group_by_subtraction() -> None:
+    """All but one of the designers live in Berlin: who sees both counts would know about that one."""
+    designers = make_group("design", 7)
+    zones = {pair: "Lisbon" if n == 0 else "Berlin" for n, pair in enumerate(designers)}
+    by_group, by_zone = (folded(by, group=designers, zone=zones) for by in ("group", "zone"))
+    assert [(group.name, group.pairs) for group in by_group.groups] == [("design", 7)]
+    assert [(group.name, group.pairs) for group in by_zone.groups] == [(OTHERS, 7)]
+    assert [group.pairs for group in folded("zone", zone=zones).groups] == [6]  # alone it would be shown
+
+
+def find_smallest_difference(shown: list[frozenset[PairId]]) -> list[frozenset[PairId]]:
+    """Every set of pairs whose sum follows from adding and subtracting two sums that are shown."""
+    unions = [*shown, *(a | b for a in shown for b in shown if not a & b)]
+    return [a - b for a in unions for b in unions if b < a]
+
+
+@effort(max_examples=120, deadline=None)
+@given(st.lists(st.tuples(*(st.integers(0, 3),) * 3, st.integers(0, 5)), max_size=45))
+def test_r22_no_group_is_ever_small_in_any_view_or_between_two(rows: list[tuple[int, int, int, int]]) -> None:
+    pairs = {PairId(f"m{row[3]}", f"r{n}"): row for n, row in enumerate(rows)}
+    views = {
+        name: {pair: str(row[k]) for pair, row in pairs.items()} for k, name in enumerate(("group", "country", "zone"))
+    }
+    chosen = choose_groups(views)
+    shown = [members for view in chosen.values() for members in view.values()]
+    assert all(map(is_large_enough, shown))
+    assert all(map(is_large_enough, find_smallest_difference(shown)))
+    for view in chosen.values():
+        assert sum(map(len, view.values())) == len(frozenset().union(*view.values()))  # none is counted twice
+    large = {name for name in "0123" if is_large_enough([p for p, own in views["group"].items() if own == name])}
+    assert chosen["group"].keys() - {OTHERS} == large  # the first view loses nothing to the others
 
 
 # --- counted on a company that lived through a quarter ---
@@ -99,7 +138,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path
     """Six pairs in Germany, three in France, whose sessions were all held; contracts came in time, late, or never."""
     file = tmp_path_factory.mktemp("coverage") / "longarc.db"
     shutil.copy(sqlite_schema, file)
-    persons, listed = company(9)
+    persons, listed = company(9, reports=2)
     begun = date(2026, 10, 5)
     listed = {pair_id: replace(one, start=begun) for pair_id, one in listed.items()}  # so that all meet within weeks
     for email in ("r6@corp.example", "r7@corp.example", "r8@corp.example"):
@@ -253,10 +292,25 @@ def test_r22_nothing_that_is_shown_is_about_one_person(store: Store, tmp_path: P
         assert not any(
             name.partition("@")[0].title() in everything.split() for name in store.people.load_current_people()
         )
-    assert "3 pairs are in groups of fewer than five, and counted nowhere." in table
+    assert "3 pairs are in groups too small to show, and counted nowhere." in table
     assert told["pairs_not_shown"] == 3
     (group,) = told["groups"]
     assert (group["name"], group["pairs"], group["held"]) == ("DE", 6, 6)
     assert group["contracts"] == {"due": 6, "within_48_hours": 0}
     by_zone = json.loads(shown(tmp_path, "--json", "--by", "zone"))
     assert [one["name"] for one in by_zone["groups"]] == ["Europe/Berlin"]
+
+
+def test_r22_the_people_file_s_groups_are_counted_where_it_names_any(store: Store, tmp_path: Path) -> None:
+    """Five of the six in Germany are designers, the others nobody's: the country is no longer shown, the group is."""
+    result = CliRunner(
+        env={"LONGARC_DATABASE_URL": f"sqlite:///{tmp_path / 'longarc.db'}", "LONGARC_CONFIG": None}
+    ).invoke(main, ["coverage", "--by", "group"])
+    assert result.exit_code == 1 and "The people file names no groups." in result.output
+    with store.database.write() as connection:
+        designers = [f"r{n}@corp.example" for n in range(5)]
+        connection.execute(update(tables.person).where(tables.person.c.email.in_(designers)).values(group="Design"))
+    told = json.loads(shown(tmp_path, "--json"))
+    assert (told["by"], [(one["name"], one["pairs"]) for one in told["groups"]]) == ("group", [("Design", 5)])
+    assert told["pairs_not_shown"] == 4
+    assert json.loads(shown(tmp_path, "--json", "--by", "country"))["groups"] == []

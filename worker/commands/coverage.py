@@ -1,4 +1,4 @@
-"""`longarc coverage`: counts of a quarter, in groups of five or more pairs."""
+"""`longarc coverage`: counts of a quarter, in groups of five pairs and three managers or more."""
 
 import re
 from collections.abc import Sequence
@@ -22,31 +22,29 @@ COLUMNS: tuple[str | tuple[str, str], ...] = (
 )
 
 
-@click.command("coverage", cls=Command, short_help="Count a quarter by groups of five or more pairs; never by person.")
+@click.command("coverage", cls=Command, short_help="Count a quarter by groups, never by person.")
 @click.option("--quarter", metavar="2026-Q3", help="The quarter. Default: the current one.")
 @click.option(
     "--by",
-    type=click.Choice(["country", "zone"]),
-    default="country",
-    show_default=True,
-    help="Group by this property of the report.",
+    type=click.Choice(["group", "country", "zone"]),
+    help="Group by this property of the report. Default: group where the people file names any, else country.",
 )
 @json_option
-def coverage(quarter: str | None, by: str, as_json: bool) -> None:
+def coverage(quarter: str | None, by: str | None, as_json: bool) -> None:
     """Count the conversations, deferrals, contracts and kept commitments of a quarter.
 
-    A group has five pairs or more. Smaller groups are counted together, or not at all when they are still fewer than
-    five pairs. Nothing is shown about a single person, and no content is read.
+    A group has five pairs and three managers or more. Smaller groups are counted together, or not at all; so are those
+    that two groupings together would reveal. Nothing is shown about a single person, and no content is read.
     """
     from worker.ops.coverage import count_coverage
 
     now = utcnow()
     with open_worker() as worker:
-        result = count_coverage(worker.store, _parse_quarter(quarter), now, by)
+        result = count_coverage(worker.store, _parse_quarter(quarter), now, by or "")
     if as_json:
         print_json(_coverage_to_json(result))
     else:
-        _show_coverage(result, by)
+        _show_coverage(result)
 
 
 def _parse_quarter(text: str | None) -> "Quarter":
@@ -60,8 +58,8 @@ def _parse_quarter(text: str | None) -> "Quarter":
     return Quarter(int(match[1]), int(match[2]))
 
 
-def _show_coverage(result: "Coverage", by: str) -> None:
-    table = make_table(f"{result.quarter} by {by}", COLUMNS)
+def _show_coverage(result: "Coverage") -> None:
+    table = make_table(f"{result.quarter} by {result.by}", COLUMNS)
     for group in result.groups:
         add_row(table, *_make_cells(group))
     if result.total:
@@ -71,7 +69,7 @@ def _show_coverage(result: "Coverage", by: str) -> None:
         print_table(table)
     if result.hidden:
         pairs = format_count(result.hidden, "pair is", "pairs are")
-        print_line(f"{pairs} in groups of fewer than five, and counted nowhere.", "dim")
+        print_line(f"{pairs} in groups too small to show, and counted nowhere.", "dim")
     elif not result.groups:
         print_line("There are no pairs in this quarter.")
 
@@ -94,7 +92,7 @@ def _format_share(outcomes: Sequence[bool]) -> str:
 
 def _coverage_to_json(result: "Coverage") -> dict[str, Any]:
     groups = [_group_to_json(group) for group in result.groups]
-    return {"quarter": str(result.quarter), "groups": groups, "pairs_not_shown": result.hidden}
+    return {"quarter": str(result.quarter), "by": result.by, "groups": groups, "pairs_not_shown": result.hidden}
 
 
 def _group_to_json(group: "CoverageGroup") -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Coverage of a quarter by groups of pairs (R-22): conversations held, deferrals, contracts and commitments kept.
 
-Nothing is counted for a single person. Groups of fewer than five pairs are merged into "others". When "others" has
-fewer than five pairs too, it is counted nowhere, so that it can't be computed by subtraction.
+Nothing is counted for a single person. A group has at least five pairs and three managers. Smaller groups, and those
+that the counts of another grouping would reveal by subtraction, are merged into "others", or counted nowhere.
 """
 
 from collections import defaultdict
@@ -10,20 +10,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 
+from worker.domain.disclosure import choose_groups
 from worker.domain.model import Commitment, CommitmentStanding, Owner, PairId, Person, Session
+from worker.errors import Refused
 from worker.store.statistics import Statistics
 from worker.store.store import Store
 
-#: R-22: the smallest group that is shown, in pairs.
-MIN_GROUP_SIZE = 5
 #: A contract recorded within this time after the end of its session counts as in time.
 DEADLINE = timedelta(hours=48)
-#: Name of the group that merges the groups that are too small.
-OTHERS = "others"
+#: Name of the group of the pairs whose report has no group in the people file.
+NO_GROUP = "no group"
 #: Name of the total of the groups shown.
 ALL = "all of these"
-#: The property of the report that defines the groups, by the name of the grouping.
+#: The property of the report that defines the groups, by the name of the grouping. Where two groupings would reveal a
+#: small group by subtraction, the earlier one is shown.
 GROUPINGS: Mapping[str, Callable[[Person], str]] = {
+    "group": lambda person: person.group or NO_GROUP,
     "country": lambda person: person.country.partition("-")[0],
     "zone": lambda person: person.zone,
 }
@@ -97,13 +99,17 @@ class Coverage:
     """The groups of a quarter, their total, and how many pairs are in groups too small to show."""
 
     quarter: Quarter
+    by: str  #: a key of GROUPINGS
     groups: tuple[CoverageGroup, ...]
     total: CoverageGroup | None
     hidden: int
 
 
-def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "country") -> Coverage:
-    """Count a quarter. `by` is a key of GROUPINGS."""
+def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "") -> Coverage:
+    """Count a quarter. `by` is a key of GROUPINGS; by default, the group where the people file names any, else country.
+
+    Raises Refused when the people file names no groups and `by` is `group`.
+    """
     statistics = Statistics(store.database)
     people = statistics.load_all_people()
     pairs = {
@@ -111,29 +117,35 @@ def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "cou
         for pair in store.people.load_all_pairs().values()
         if pair.is_active and pair.first_seen <= quarter.last_day
     }
-    return fold_groups(
-        _count_pairs(statistics, quarter, now, pairs),
-        {pair_id: GROUPINGS[by](people[pair.report]) for pair_id, pair in pairs.items()},
-        quarter,
-    )
+    views = {
+        name: {pair_id: get_name(people[pair.report]) for pair_id, pair in pairs.items()}
+        for name, get_name in GROUPINGS.items()
+    }
+    if set(views["group"].values()) <= {NO_GROUP}:
+        if by == "group":
+            raise Refused("The people file names no groups. Fill its column `group`, or count by country.")
+        del views["group"]
+    return fold_groups(_count_pairs(statistics, quarter, now, pairs), views, by or next(iter(views)), quarter)
 
 
 def fold_groups(
-    counts_by_pair: Mapping[PairId, CoverageGroup], group_names: Mapping[PairId, str], quarter: Quarter
+    counts_by_pair: Mapping[PairId, CoverageGroup],
+    views: Mapping[str, Mapping[PairId, str]],
+    by: str,
+    quarter: Quarter,
 ) -> Coverage:
-    """Merge the counts of pairs into groups of MIN_GROUP_SIZE pairs or more."""
-    groups: dict[str, CoverageGroup] = {}
-    for pair_id, counts in counts_by_pair.items():
-        groups.setdefault(group_names[pair_id], CoverageGroup(group_names[pair_id])).add(counts)
-    others = CoverageGroup(OTHERS)
-    for small_group in [group for group in groups.values() if group.pairs < MIN_GROUP_SIZE]:
-        others.add(groups.pop(small_group.name))
-    shown_groups = [groups[name] for name in sorted(groups)] + ([others] if others.pairs >= MIN_GROUP_SIZE else [])
+    """Merge the counts of pairs into the groups of one view that may be shown. `views` has every view there is."""
+    shown_groups = []
+    for name, members in choose_groups(views)[by].items():
+        group = CoverageGroup(name)
+        for pair_id in sorted(members):
+            group.add(counts_by_pair[pair_id])
+        shown_groups.append(group)
     total = CoverageGroup(ALL)
     for group in shown_groups:
         total.add(group)
-    hidden = 0 if others in shown_groups else others.pairs
-    return Coverage(quarter, tuple(shown_groups), total if len(shown_groups) > 1 else None, hidden)
+    hidden = len(counts_by_pair) - total.pairs
+    return Coverage(quarter, by, tuple(shown_groups), total if len(shown_groups) > 1 else None, hidden)
 
 
 # --- counts of single pairs ---
