@@ -24,7 +24,7 @@ class Purpose(StrEnum):
     """Which pages a link opens. The value is also the first part of their path."""
 
     CONTRACT = "contract"  #: the contract of one session, for the manager
-    TIME = "time"  #: another time for one session, for the manager
+    TIME = "time"  #: another time for one session, for both
     ME = "me"  #: a report's own page
     TEAM = "team"  #: a manager's page
     STATUS = "status"  #: the operator's page

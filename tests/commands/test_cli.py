@@ -343,7 +343,7 @@ def test_defer_takes_one_of_the_times_held(desk: Desk) -> None:
     reserved = tuple(Span(start, start + HOUR) for start in starts)
     store = desk.store()
     with store.database.write() as connection:
-        offer = {"options": reserved, "offered_until": starts[0]}
+        offer = {"options": reserved, "offered_until": starts[0] - HOUR}
         connection.execute(tables.session.update().where(tables.session.c.id == session.id).values(offer))
     store.close()
     assert "3 times are reserved" in desk.refused("defer", session.id, "--option", "4")

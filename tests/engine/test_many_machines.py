@@ -249,9 +249,9 @@ def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
     assert set(sent.values()) == {1}
     names = Counter(key.partition(":")[0] for key in sent)
     prompts = names.pop("reflection_prompt", 0)  # for the times that came to lie in the next three days
-    assert names == {"introduction": 2 * PAIRS, "deferral_notice": PAIRS}
+    assert names == {"introduction": 2 * PAIRS, "deferral_notice": 2 * PAIRS}
     told = Counter(line["what"] for line in office.history())
-    assert (told["event.create"], told["event.update"], told["mail"]) == (PAIRS, PAIRS, 3 * PAIRS + prompts)
+    assert (told["event.create"], told["event.update"], told["mail"]) == (PAIRS, PAIRS, 4 * PAIRS + prompts)
 
 
 def test_sweeps_and_wakes_that_cross_do_not_stop_each_other(postgres: Postgres) -> None:

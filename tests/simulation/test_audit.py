@@ -27,6 +27,7 @@ from tests.support.audit.ledgers import (
     human,
     line,
     mail,
+    offer,
     quarter,
     retimed,
     session,
@@ -39,6 +40,7 @@ def test_a_good_quarter_yields_nothing() -> None:
     assert found(quarter()) == []
 
 
+FOUR_TIMES = str(offer("09-08 08:00", "c1", "09-11 16:00", *(f"09-{day} 09:00" for day in (17, 18, 21, 22)))["times"])
 C2_HELD = {"session": "c2", "state": "held"}
 BROKEN: dict[str, tuple[Break, set[str]]] = {
     # a future session, always
@@ -176,7 +178,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     ),
     "a new time tomorrow": (
         both(
-            retimed("09-08 08:00", "09-17 09:00", "09-09 09:00"),
+            both(retimed("09-08 08:00", "09-17 09:00", "09-09 09:00"), drop(what="offer")),
             add(
                 mail("09-08 08:00", "reflection_prompt", R, "c1", "09-09 09:00"),
                 mail("09-08 08:00", "brief", M, "c1", "09-09 09:00"),
@@ -184,7 +186,10 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
         ),
         {"T-10"},
     ),
-    "a new time in six weeks": (retimed("09-08 08:00", "09-17 09:00", "10-20 09:00"), {"T-10"}),
+    "a new time in six weeks": (
+        both(retimed("09-08 08:00", "09-17 09:00", "10-20 09:00"), drop(what="offer")),
+        {"T-10"},
+    ),
     "deferred and forgotten": (
         lambda lines: [one for one in until("09-08 08:00")(lines) if one.get("count") != 1 or "cause" in one],
         {"T-4", "T-10", "D-5", "T-12"},
@@ -198,6 +203,13 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
         {"T-10"},
     ),
     "no notice of the deferral": (drop(message="deferral_notice"), {"T-12"}),
+    "a notice to the manager alone": (drop(message="deferral_notice", to=R), {"T-12"}),
+    "times held for a day": (edit({"what": "offer", "state": "open"}, until=stamp("09-09 16:00")), {"T-12"}),
+    "four times to choose from": (edit({"what": "offer", "state": "open"}, times=FOUR_TIMES), {"T-12"}),
+    "a time held for another conversation": (
+        add(*given("09-08 09:00", "r7", "09-18 09:30", 25, kind="review")),
+        {"T-12", "R-8"},
+    ),
     "a notice of another count": (edit({"message": "deferral_notice"}, number=2), {"T-12"}),
     # what humans move
     "a move that is ignored": (both(until("12-01 11:00"), drop(cause="moved")), {"R-9"}),

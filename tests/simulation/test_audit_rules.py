@@ -192,6 +192,7 @@ def test_the_last_hours_are_quiet(moved_by: str) -> None:
         session("09-15 06:00", "c1", "booked", "09-21 09:00", count=1, key="c1.1"),
         event("09-15 06:00", "update", "c1.1", "09-21 09:00"),
         mail("09-15 06:00", "deferral_notice", M, "c1", "09-21 09:00", number=1),
+        mail("09-15 06:00", "deferral_notice", R, "c1", "09-21 09:00", number=1),
     ]
     lost = session("09-15 06:00", "c1", "deferred", count=1, cause=moved_by)
     assert rules(*FIRST, *HELD, lost, *after) == ["T-10"]
@@ -214,6 +215,7 @@ def test_booked_over_waits_a_day_after_a_warning(hours: int | None, expected: li
         session("09-09 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
         event("09-09 09:00", "update", "c1.1", "09-17 09:00"),
         mail("09-09 09:00", "deferral_notice", M, "c1", "09-17 09:00", number=1),
+        mail("09-09 09:00", "deferral_notice", R, "c1", "09-17 09:00", number=1),
     ]
     assert rules(*lines) == expected
 
@@ -233,6 +235,7 @@ def test_a_move_within_the_rules_is_respected(minutes: int, start: str, expected
         session("09-08 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
         event("09-08 09:00", "update", "c1.1", "09-17 09:00"),
         mail("09-08 09:00", "deferral_notice", M, "c1", "09-17 09:00", number=1),
+        mail("09-08 09:00", "deferral_notice", R, "c1", "09-17 09:00", number=1),
     ]
     assert rules(*FIRST, *lines) == expected
 
@@ -440,6 +443,7 @@ def test_no_deferred_session_lies_before_the_start() -> None:
             session("09-08 08:00", "c1", "booked", start, count=1, key="c1.1", reason="It is soon."),
             event("09-08 08:00", "update", "c1.1", start),
             mail("09-08 08:00", "deferral_notice", M, "c1", start, number=1),
+            mail("09-08 08:00", "deferral_notice", R, "c1", start, number=1),
             *([mail("09-08 08:00", "reflection_prompt", R, "c1", start)] if start == "09-11 09:00" else []),
         ]
         assert rules(*first, *lost, *again, pairs=(pair,)) == expected

@@ -27,7 +27,7 @@ def visitors(room: Room) -> list[Who]:
         (DANA, Purpose.CONTRACT, room.agreed().id),
         (DANA, Purpose.CONTRACT, room.agreed(DANA, KIM).id),
         (LEE, Purpose.CONTRACT, room.agreed(LEE, ALEX).id),
-        (DANA, Purpose.TIME, room.coming().id),
+        *((who, Purpose.TIME, room.coming().id) for who in (DANA, SAM)),
         (LEE, Purpose.TIME, room.coming(LEE, ALEX).id),
         *((who, Purpose.ME, "") for who in (SAM, KIM, ALEX, DANA)),
         *((who, Purpose.TEAM, "") for who in (DANA, LEE)),
@@ -44,7 +44,7 @@ def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
     if purpose is Purpose.VOICE:
         return [("GET", f"/voice/{about}"), ("POST", f"/voice/{about}")]
     if purpose is Purpose.TIME:
-        return [("GET", f"/time/{about}"), ("POST", f"/time/{about}")]
+        return time_pages(f"/time/{about}")
     if purpose is Purpose.ME:
         manager = {SAM: DANA, KIM: DANA, ALEX: LEE, DANA: LEE}[who]
         own = room.commitment("report", manager, who)
@@ -52,10 +52,15 @@ def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
         posts = [*deeds, f"/me/note/{room.agreed(manager, who).id}", "/me/talk", "/me/format", "/me/handover"]
         posts += ["/me/leave"]
         posts += ["/me/voice", f"/me/voice/{room.voice()}/erase"]
-        return [("GET", "/me"), ("GET", "/me/data"), *(("POST", where) for where in posts)]
+        times = time_pages(f"/me/time/{room.coming(manager, who).id}")
+        return [("GET", "/me"), ("GET", "/me/data"), *(("POST", where) for where in posts), *times]
     if purpose is Purpose.TEAM:
         return team_pages(room, who)
     return [("GET", "/status"), ("POST", "/status/leave")]
+
+
+def time_pages(at: str) -> list[tuple[str, str]]:
+    return [("GET", at), ("POST", at), ("POST", f"{at}/next-quarter")]
 
 
 def contract_pages(room: Room, at: str) -> list[tuple[str, str]]:
@@ -86,7 +91,7 @@ def team_pages(room: Room, who: str) -> list[tuple[str, str]]:
             f"/session/{coming}/not-met",
         ]
         found += [("GET", person), *(("POST", person + end) for end in posts)]
-        found += [("GET", f"/team/time/{coming}"), ("POST", f"/team/time/{coming}")]
+        found += time_pages(f"/team/time/{coming}")
         found += contract_pages(room, f"/team/contract/{agreed}")
     return found
 

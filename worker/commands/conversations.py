@@ -70,14 +70,20 @@ def talk(pair_words: Sequence[str], trigger: str | None, reason: str, at_once: b
     "--option", type=click.IntRange(min=1), metavar="N", help="Move it to reserved time N; `longarc why` lists them."
 )
 @click.option("--minutes", type=click.IntRange(10, 90), metavar="N", help="The new length; needs --at.")
-def defer(session_id: str, at: datetime | None, option: int | None, minutes: int | None) -> None:
+@click.option("--next-quarter", is_flag=True, help="Leave it until the next quarter; only when the two were asked.")
+def defer(session_id: str, at: datetime | None, option: int | None, minutes: int | None, next_quarter: bool) -> None:
     """Move a conversation: to a time that Longarc finds, to the time you name, or to a time reserved for it."""
-    if (at and option) or (minutes and not at):
+    if (at and option) or (minutes and not at) or (next_quarter and (at or option)):
         raise click.UsageError(
-            "Name a time with --at (and --minutes), or choose one of the reserved times with --option."
+            "Name a time with --at (and --minutes), or choose one of the reserved times with --option, or leave it "
+            "with --next-quarter."
         )
     with open_worker() as worker:
         session = find_session(worker.store, session_id)
+        if next_quarter:
+            worker.actions.leave_until_next_cycle(session_id)
+            print_line(f"{session_id} is left until the next quarter. It gets a time there {WITHIN_A_MINUTE}.")
+            return
         span = _choose_span(worker.store, session, at, option, minutes)
         worker.actions.defer_session(session_id, span)
         zone = find_manager(worker.store, session.pair).zone
@@ -104,11 +110,14 @@ def _choose_span(
 ) -> "Span | None":
     """Return the reserved time or the named time; None when Longarc is to find a time. Raises Refused."""
     from worker.domain.model import Span
+    from worker.domain.planning.offers import list_open_times
 
     if option:
         if option > len(session.options):
             reserved = format_count(len(session.options), "time is", "times are") if session.options else "no times are"
             raise Refused(f"There is no option {option}: {reserved} reserved for session {session.id}.")
+        if session.options[option - 1] not in list_open_times(session, utcnow()):
+            raise Refused(f"Option {option} is not reserved any more. Without --option, Longarc finds another time.")
         return session.options[option - 1]
     if at is None:
         return None

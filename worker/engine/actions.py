@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection
 
 from worker.clock import Clock
-from worker.domain.model import Format, Owner, PairId, PairState, Policy, Session, Span, Trigger
+from worker.domain.model import Address, Format, Owner, PairId, PairState, Policy, Session, Span, Trigger
 from worker.domain.planning import actions
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.errors import LeaseLost, UnknownName
@@ -59,9 +59,16 @@ class Actions:
         """Record that a session took place. `end` is given when it was not at its booked time."""
         self.on_session(session_id, lambda builder, session: actions.record_held(builder, session, end))
 
-    def defer_session(self, session_id: str, wish: Span | None = None) -> None:
-        """Give up the time of a session for another one: the wished one, or one that the next sweep finds."""
-        self.on_session(session_id, lambda builder, session: actions.request_time(builder, session, wish))
+    def defer_session(self, session_id: str, wish: Span | None = None, by: Address = "") -> None:
+        """Give up the time of a session for another one: the wished one, or one that the next sweep finds.
+
+        A time that is held for it may be wished without a deferral (T-12). `by`: who asks, where that is known.
+        """
+        self.on_session(session_id, lambda builder, session: actions.request_time(builder, session, wish, by))
+
+    def leave_until_next_cycle(self, session_id: str) -> None:
+        """Leave a session until the next quarter. Raises Refused unless the two were asked (T-11)."""
+        self.on_session(session_id, actions.leave_until_next_cycle)
 
     def request_talk(
         self,

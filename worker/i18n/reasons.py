@@ -37,7 +37,7 @@ CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
     ),
     DeferralCause.OUT_OF_OFFICE: (
         N_("you are out of the office that day"),
-        N_("%(who)s is out of the office that day"),
+        N_("that time is no longer free for %(who)s"),
         N_("one of you is out of the office that day"),
     ),
     DeferralCause.HOLIDAY: (

@@ -33,7 +33,7 @@ from worker.domain.model import (
     WrittenCommitment,
     select_openings,
 )
-from worker.domain.planning import contract_mails, deferrals
+from worker.domain.planning import contract_mails, deferrals, offers
 from worker.domain.planning.cadence import choose_interval
 from worker.domain.planning.placement import has_same_cause
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -254,7 +254,8 @@ class Composer:
         fields: dict[str, object] = {
             "count": deferrals.count_deferrals_in_cycle(builder, session),
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
-            "options": session.options,
+            "options": (options := offers.list_open_times(session, now)),
+            "offer": session.offer if options else None,
             "why": order_for_reader(session.unplaceable or (), state.get_person(message.to).name),
             "also": sum(has_same_cause(session, other) for other in state.sessions),
             "unfinished": _list_unfinished_starts(state, session),
@@ -298,7 +299,7 @@ class Composer:
         if asks_of_ended_pair:
             links = {"settings": (Purpose.TEAM, "")}
         elif message.to == state.report.email:
-            links = _list_report_links()
+            links = _list_report_links(message.subject)
         else:
             if KINDS[message.name].contract_link is ContractLink.OF_SESSION:
                 contract_session = message.subject
@@ -407,8 +408,9 @@ def _find_thread_key(message: Effect, state: PairState) -> str:
     return next((key for key in keys if key != message.key), "")
 
 
-def _list_report_links() -> dict[str, tuple[Purpose, str]]:
-    return dict.fromkeys(("contract", "commitment", "settings"), (Purpose.ME, ""))
+def _list_report_links(session: str) -> dict[str, tuple[Purpose, str]]:
+    pages = dict.fromkeys(("contract", "commitment", "settings"), (Purpose.ME, ""))
+    return {**pages, "choose": (Purpose.TIME, session)}
 
 
 def _list_manager_links(session: str, contract_session: str, commitment_session: str) -> dict[str, tuple[Purpose, str]]:

@@ -13,6 +13,7 @@ from worker.domain.model import (
     Deferral,
     HandoverLine,
     Interval,
+    Offer,
     Opening,
     Pair,
     Person,
@@ -65,7 +66,8 @@ class MailContext:
     commitments: tuple[ReadableCommitment, ...] = ()
     deferrals: tuple[Deferral, ...] = ()  #: of this session, oldest first
     count: int = 0  #: deferrals in this cycle (T-12)
-    options: tuple[Span, ...] = ()  #: the times reserved for the manager to choose from (T-12)
+    options: tuple[Span, ...] = ()  #: the times reserved for the two to choose from, that are still to come (T-12)
+    offer: Offer | None = None  #: what they are offered for, and until when; None when there is nothing to choose
     why: Reasons = ()  #: unplaceable: why no time exists
     also: int = 0  #: unplaceable: how many more sessions of the pair have no time for the same cause
     reason: str = ""  #: operator_alert: the problem, without private content

@@ -21,6 +21,8 @@ from worker.domain.model import (
     HandoverLine,
     LineKind,
     MailName,
+    Offer,
+    OfferPurpose,
     Opening,
     OpeningKind,
     Owner,
@@ -172,6 +174,10 @@ DEFERRALS = tuple(
     for number, cause in enumerate(_CAUSES, start=1)
 )
 OPTIONS = tuple(Span(_START + days * _DAY, _START + days * _DAY + timedelta(minutes=75)) for days in (5, 6, 8))
+OFFER = Offer((SESSION.span, *OPTIONS[:2]), NOW + 2 * _DAY)
+DISPLACING_OFFER = Offer(
+    OPTIONS, NOW + 2 * _DAY, OfferPurpose.SOON, ((Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
+)
 #: One reason why there is no time, and one that says what could be moved to get time.
 NO_TIME_REASONS = (
     Reason(
@@ -405,23 +411,23 @@ def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
-    """Yield three for each of one, two and three deferrals: moved, without a time, and with times to choose from.
-
-    There are such times only after the third.
-    """
+    """Yield three for each of one, two and three deferrals: moved, without a time, and with times to choose from; and
+    one that asks which time will hold."""
     for count in (1, 2, 3):
         with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
         yield with_deferrals
-        yield replace(with_deferrals, session=_SESSION_WITHOUT_TIME, options=OPTIONS if count == 3 else ())
-        yield replace(with_deferrals, options=(SESSION.span, *OPTIONS[:2]) if count == 3 else ())
+        yield replace(with_deferrals, session=_SESSION_WITHOUT_TIME)
+        yield replace(with_deferrals, options=OFFER.times, offer=OFFER)
+    yield replace(with_deferrals, options=OFFER.times, offer=replace(OFFER, purpose=OfferPurpose.QUESTION))
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
-    """Yield one for a single session without a time, one with each of one and two more, and one for hours that don't
-    overlap."""
+    """Yield one for a single session without a time, one with each of one and two more, one for hours that don't
+    overlap, and one with times that take the place of something."""
     for also in range(3):
         yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
     yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_SHARED_HOURS_REASONS)
+    yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, options=OPTIONS, offer=DISPLACING_OFFER)
 
 
 def iter_short_sessions(context: MailContext) -> Iterator[MailContext]:

@@ -380,12 +380,55 @@ class MailView:
     # --- the session ---
 
     def cause(self, deferral: Deferral) -> str:
-        """Return why a session lost its time, naming who acted when it was one of the two."""
+        """Return why a session lost its time, naming who acted when it was one of the two.
+
+        Empty for the report when it was the manager: that is the manager's own affair (R-38).
+        """
         to_actor, to_other, unnamed = CAUSE_TEXTS[deferral.cause]
         if deferral.who == self.context.to.email:
             return self.gettext(to_actor)
+        manager = self.context.manager
+        if manager is not None and deferral.who == manager.email:
+            return ""
         who = self._find_first_name(deferral.who)
         return self.gettext(to_other, who=who) if who else self.gettext(unnamed)
+
+    # --- times to choose from ---
+
+    def offered(self) -> list[Line]:
+        """Return the times that the two may choose from, each with what speaks of it: that the session stands there
+        now, or whose hour it takes."""
+        return [Line(text=self.moment(option), note=self._describe_option(option)) for option in self.context.options]
+
+    def others_offered(self) -> list[Line]:
+        """Return those of them at which the session does not stand."""
+        session = self.context.session
+        stands = session.span if session is not None and session.booked else None
+        options = [option for option in self.context.options if option != stands]
+        return [Line(text=self.moment(option), note=self._describe_option(option)) for option in options]
+
+    def moment(self, span: Span) -> str:
+        """Return a day and the hours of that day."""
+        return f"{self.day(span.start)}, {self.hours(span)}"
+
+    def displaced(self, option: Span) -> str:
+        """Return whose hour an offered time takes, never what stands there (T-14); empty when both are free."""
+        offer, context = self.context.offer, self.context
+        owners = offer.list_displaced(option) if offer else ()
+        if context.manager is None or context.report is None or not owners:
+            return ""
+        if len(owners) > 1:
+            return self.gettext("takes the place of something on both calendars")
+        owner = context.manager if owners[0] is Owner.MANAGER else context.report
+        if owner.email == context.to.email:
+            return self.gettext("takes the place of something on your calendar")
+        return self.gettext("takes the place of something on the calendar of %(who)s", who=guess_first_name(owner))
+
+    def _describe_option(self, option: Span) -> str:
+        session = self.context.session
+        if session is not None and session.booked and session.span == option:
+            return self.gettext("on both calendars now")
+        return self.displaced(option)
 
     def rhythm(self, pair: Pair) -> str:
         """Return how often the pair meets at present."""

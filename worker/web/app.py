@@ -26,7 +26,7 @@ def make_app(worker: Worker) -> Flask:
     for purpose, pages in (
         (Purpose.CONTRACT, contract.make_blueprint()),
         (Purpose.TIME, times.make_blueprint()),
-        (Purpose.ME, me.make_blueprint()),
+        (Purpose.ME, _make_me_blueprint()),
         (Purpose.TEAM, _make_team_blueprint()),
         (Purpose.STATUS, status.make_blueprint()),
         (Purpose.VOICE, third_voices.make_blueprint()),
@@ -40,6 +40,13 @@ def _make_team_blueprint() -> Blueprint:
     """Return the manager's page, with the contract and time pages of all the manager's pairs below it."""
     pages = team.make_blueprint()
     pages.register_blueprint(contract.make_blueprint(), url_prefix="/contract")
+    pages.register_blueprint(times.make_blueprint(), url_prefix="/time")
+    return pages
+
+
+def _make_me_blueprint() -> Blueprint:
+    """Return the report's page, with the time pages of the report's conversations below it."""
+    pages = me.make_blueprint()
     pages.register_blueprint(times.make_blueprint(), url_prefix="/time")
     return pages
 

@@ -15,6 +15,8 @@ CONFIRMATIONS = {
     "not-met-before": N_("That is recorded already: you did not meet. Nothing else was changed."),
     "met": N_("Noted. It took place."),
     "moved": N_("Taken. Both calendars show it within a minute."),
+    "stays": N_("Good: it stays at this time."),
+    "left-out": N_("Left until the next quarter. Both calendars show it within a minute."),
     "talk": N_("Asked for. It gets a time within minutes, on both calendars."),
     "format": N_("Your choice is kept."),
     "noted": N_("It stands here for both of you, and in the next brief."),

@@ -1,7 +1,8 @@
-"""The page to choose another time for a session: three proposals with their reasons, or one that the manager types.
+"""The page to choose another time for a session, for both people of the pair: the times that are held for them, three
+proposals, or one that the reader types.
 
 Showing the page reads both calendars and changes nothing. Taking a time goes through `worker.engine.actions` and has
-the same result as moving the event in the calendar.
+the same result as moving the event in the calendar; taking one that is held is no deferral (T-12).
 """
 
 from dataclasses import dataclass, replace
@@ -11,14 +12,15 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, abort, request, url_for
 
-from worker.domain.model import PairState, Session, Span
-from worker.domain.planning import proposals
+from worker.domain.model import OfferPurpose, Pair, PairState, Session, Span
+from worker.domain.planning import offers, proposals, questions
 from worker.domain.planning.actions import MAX_AHEAD
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, wall_to_utc
 from worker.errors import Refused
 from worker.i18n.reasons import translate_sentences
+from worker.links import Purpose
 from worker.web.contract_form import parse_day, parse_instant, parse_number
 from worker.web.sessions import current_login
 from worker.web.site import current_site, redirect_to
@@ -35,7 +37,7 @@ _MAX_FIELD_LENGTH = 20
 
 @dataclass(frozen=True, slots=True)
 class PickedTime:
-    """The time that the manager typed: its fields as text, and its span when they are valid."""
+    """The time that the reader typed: its fields as text, and its span when they are valid."""
 
     day: str = ""
     hour: str = ""
@@ -49,70 +51,105 @@ class PickedTime:
 
 
 def make_blueprint() -> Blueprint:
-    """Return the page about one session's time. It has its own link, and is also below the manager's page."""
+    """Return the page about one session's time. It has its own link, and is also below both people's own pages."""
     pages = Blueprint("time", __name__)
     pages.add_url_rule("/<session>", view_func=show)
     pages.add_url_rule("/<session>", view_func=take, methods=["POST"])
+    pages.add_url_rule("/<session>/next-quarter", view_func=leave_out, methods=["POST"])
     return pages
 
 
 def _find_session(session_id: str) -> tuple[Session, PairState]:
-    """Return that session and its pair's state. Aborts with 404 unless it is a session of this manager."""
+    """Return that session and its pair's state. Aborts with 404 unless the reader is one of the two."""
     site = current_site()
     session = site.store.queries.get_session(session_id)
-    pairs = site.store.people.list_pairs_of_manager(current_login().address) if session else []
+    pairs = _list_pairs() if session else []
     pair = next((candidate for candidate in pairs if session and candidate.id == session.pair), None)
     if session is None or pair is None:
         abort(404)
     return session, site.load_state(pair)
 
 
+def _list_pairs() -> list[Pair]:
+    """Return the pairs of the reader: those of a manager or a report below their own pages, both by a link to the
+    session itself."""
+    people, login = current_site().store.people, current_login()
+    managed = people.list_pairs_of_manager(login.address) if login.link.purpose is not Purpose.ME else []
+    reported = people.list_pairs_of_report(login.address) if login.link.purpose is not Purpose.TEAM else []
+    return [*managed, *reported]
+
+
 def show(session: str) -> Response:
-    """Return the session's time, three proposals, and the reasons for or against a time that the manager typed."""
-    site, (planned, state) = current_site(), _find_session(session)
-    pick = _parse_picked_time(planned, state)
-    view = site.build_view(site.build_page_context(current_login().person, state, planned))
+    """Return the session's time, the times held for it, three proposals, and what speaks against a time that the reader
+    typed."""
+    planned, state = _find_session(session)
+    return _render_page(planned, state)
+
+
+def _render_page(planned: Session, state: PairState, status: int = 200, *, missed: bool = False) -> Response:
+    """Return the page. `missed`: the time that was pressed is not to be had any more."""
+    site, login = current_site(), current_login()
+    pick = _parse_picked_time(planned)
+    is_open = planned.owed or (planned.booked and planned.span.end > site.now())
+    builder = _read_calendars(planned, state, *([pick.span] if pick.span else [])) if is_open else None
+    options = _list_free_options(builder, planned) if builder else ()
+    context = site.build_page_context(login.person, state, planned)
+    view = site.build_view(replace(context, options=options, offer=planned.offer if options else None))
     values: dict[str, Any] = {
         **view.names(),
-        "token": current_login().token,
+        "token": login.token,
         "one": planned,
         "pick": pick,
         "lengths": OFFERED_MINUTES,
+        "open": is_open,
+        "missed": missed,
+        "proposals": proposals.propose_times(builder, planned) if builder else None,
+        "checked": proposals.check_time(builder, planned, pick.span) if builder and pick.span else None,
+        "asks": bool(options and planned.offer and planned.offer.purpose is OfferPurpose.QUESTION),
+        "may_leave": questions.may_leave(planned),
     }
-    values |= {
-        "open": planned.owed or (planned.booked and planned.span.end > site.now()),
-        "proposals": None,
-        "checked": None,
-    }
-    if values["open"]:
-        builder = _read_calendars(planned, state, pick.span)
-        values["proposals"] = proposals.propose_times(builder, planned)
-        values["checked"] = proposals.check_time(builder, planned, pick.span) if pick.span else None
     values["sentences"] = lambda reasons: list(
         translate_sentences(
-            order_for_reader(reasons, current_login().person.name),
+            order_for_reader(reasons, login.person.name),
             view.language,
-            current_login().person.zone,
+            login.person.zone,
             view.today,
         )
     )
-    values["first_day"] = get_local_date(state.manager.zone, site.now())
+    values["first_day"] = get_local_date(login.person.zone, site.now())
     values["minutes"] = pick.minutes or str(planned.span.minutes if planned.booked else planned.minutes)
-    return site.render_page("time", view.language, values, 422 if pick.wrong else 200)
+    return site.render_page("time", view.language, values, 422 if pick.wrong else status)
 
 
-def _read_calendars(session: Session, state: PairState, picked_span: Span | None) -> PlanBuilder:
-    """Return a plan builder of the pair with the current free/busy of both calendars."""
+def _list_free_options(builder: PlanBuilder, session: Session) -> tuple[Span, ...]:
+    """Return the times that are held for the session and are free on both calendars still, in order."""
+    options = offers.list_open_times(session, builder.now)
+    return tuple(option for option in options if _is_still_free(builder, session, option))
+
+
+def _is_still_free(builder: PlanBuilder, session: Session, option: Span) -> bool:
+    """Return whether the two can have an offered time. One that displaces something was never free (T-14)."""
+    if session.offer and session.offer.list_displaced(option):
+        return True
+    stands = session.booked and session.span == option
+    return stands or not proposals.check_time(builder, session, option).is_taken
+
+
+def _read_calendars(session: Session, state: PairState, *spans: Span) -> PlanBuilder:
+    """Return a plan builder of the pair with the current free/busy of both calendars, those spans and the times held
+    for the session included."""
     site = current_site()
     people = (state.manager.email, state.report.email)
     state_with_taken_times = replace(state, taken_times=site.store.plans.load_taken_time(people, site.now()))
     builder = PlanBuilder(site.now(), state_with_taken_times, None, site.settings.policy)
-    free_busy = site.worker.sweep.read_free_busy(proposals.make_free_busy_request(builder, session, picked_span))
+    seen = (*spans, *session.options)
+    covering = Span(min(span.start for span in seen), max(span.end for span in seen)) if seen else None
+    free_busy = site.worker.sweep.read_free_busy(proposals.make_free_busy_request(builder, session, covering))
     return PlanBuilder(site.now(), state_with_taken_times, free_busy, site.settings.policy)
 
 
-def _parse_picked_time(session: Session, state: PairState) -> PickedTime:
-    """Return the time in the URL's query, which is in the manager's zone."""
+def _parse_picked_time(session: Session) -> PickedTime:
+    """Return the time in the URL's query, which is in the reader's zone."""
     day_text, hour_text, length_text = (
         request.args.get(name, "")[:_MAX_FIELD_LENGTH] for name in ("day", "hour", "minutes")
     )
@@ -124,9 +161,9 @@ def _parse_picked_time(session: Session, state: PairState) -> PickedTime:
     minutes = _parse_length(pick.minutes or str(session.minutes))
     if day is None or minute_of_day is None or minutes is None:
         return replace(pick, wrong="day" if day is None else "hour" if minute_of_day is None else "minutes")
-    now = current_site().now()
-    start = wall_to_utc(state.manager.zone, day, minute_of_day)
-    local_start = start.astimezone(ZoneInfo(state.manager.zone))
+    now, zone = current_site().now(), current_login().person.zone
+    start = wall_to_utc(zone, day, minute_of_day)
+    local_start = start.astimezone(ZoneInfo(zone))
     if start <= now:
         return replace(pick, wrong="day")
     # The clocks skip some minutes when summer time begins.
@@ -150,12 +187,25 @@ def _parse_length(text: str) -> int | None:
 
 
 def take(session: str) -> Response:
-    """Move the session to a time: one of its reserved options, a proposal, or one that the manager typed."""
+    """Move the session to a time: one that is held for it, a proposal, or one that the reader typed.
+
+    A time that was held for it has to be free still (T-12); else the page says so, and shows others.
+    """
+    site, (planned, state) = current_site(), _find_session(session)
+    span = _parse_span(request.form.get("start", ""), request.form.get("end", ""))
+    was_offered = span in planned.options or "offered" in request.form
+    stands = planned.booked and planned.span == span
+    if was_offered and not stands and span not in _list_free_options(_read_calendars(planned, state, span), planned):
+        return _render_page(planned, state, 409, missed=True)
+    site.worker.actions.defer_session(planned.id, span, by=current_login().address)
+    return redirect_to(url_for(".show", session=session, said="stays" if stands else "moved"))
+
+
+def leave_out(session: str) -> Response:
+    """Leave the session until the next quarter, which the two were asked about (T-11)."""
     site, (planned, _) = current_site(), _find_session(session)
-    site.worker.actions.defer_session(
-        planned.id, _parse_span(request.form.get("start", ""), request.form.get("end", ""))
-    )
-    return redirect_to(url_for(".show", session=session, said="moved"))
+    site.worker.actions.leave_until_next_cycle(planned.id)
+    return redirect_to(url_for(".show", session=session, said="left-out"))
 
 
 def _parse_span(start_text: str, end_text: str) -> Span:

@@ -38,6 +38,8 @@ _TONE_TEXTS = {
     "late": N_("open, past its day"),
     "gone": N_("changed or let go"),
 }
+#: Of a time that was put off where the reader is not told why.
+_PUT_OFF = N_("put off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,9 @@ def _mark_deferrals(year: PairYear, view: MailView, scale: _Scale) -> Iterator[C
     for deferral in year.deferrals:
         if deferral.was:
             cause = view.cause(deferral)
-            title = f"{view.day(deferral.was.start)}: {view.gettext(_TONE_TEXTS['put-off'], why=cause)}"
+            message = _TONE_TEXTS["put-off"] if cause else _PUT_OFF
+            text = view.gettext(message, why=cause)
+            title = f"{view.day(deferral.was.start)}: {text}"
             yield ChartMark(scale.compute_x(deferral.was.start), SESSION_ROW, "lost", "put-off", title)
 
 

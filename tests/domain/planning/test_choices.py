@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, pair_of, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM, pair_of, utc
 from tests.support.stories import Story, booked
 from worker.domain.model import Format, OfferPurpose, ReviewMode, SessionKind, Trigger
 from worker.domain.planning import actions
-from worker.domain.planning.offers import find_offer_end
+from worker.domain.planning.offers import add_offer, find_offer_end, list_open_times
+from worker.errors import Refused
 
 
 def thrice() -> Story:
@@ -27,7 +29,7 @@ def test_from_the_third_deferral_on_three_times_are_held() -> None:
     assert len(options) == 3
     assert len({option.start.date() for option in options}) == 3
     assert story.next.span == options[0]
-    assert [m.number for m in story.mails("deferral_notice")] == [1, 2, 3]
+    assert [m.number for m in story.mails("deferral_notice") if m.to == DANA.email] == [1, 2, 3]
     assert "asked to choose" in [d for d in story.told if d.what == "warning"][-1].reason
 
 
@@ -111,3 +113,78 @@ def test_deferrals_are_counted_over_the_cycle() -> None:
         story.decline(story.session(part))
     assert [story.session(part).count for part in parts] == [1, 1, 1]
     assert [len(story.session(part).options) for part in parts] == [3, 3, 3]
+
+
+def deferred(**fields: Any) -> Story:
+    """A story whose first session was declined once, and stands at another time."""
+    story = booked(Story(pair_of(**fields)))
+    story.decline(story.next)
+    return story
+
+
+def test_choosing_the_time_that_stands_ends_the_offer() -> None:
+    """T-12: nothing moves, nothing counts, and the other times are free again."""
+    story = deferred()
+    stands = story.next.span
+    story.say(lambda p: actions.request_time(p, p.sessions[story.next.id], stands))
+    assert (story.next.span, story.next.count, story.next.by_hand) == (stands, 1, True)
+    assert story.next.options == ()
+
+
+def test_a_time_that_is_held_no_longer_is_another_time_asked_for() -> None:
+    """T-12: after three working days it is as any other time, and counts."""
+    story = deferred()
+    late, offer = story.next.options[2], story.next.offer
+    assert offer is not None
+    story.until(offer.until + MINUTE)
+    story.say(lambda p: actions.request_time(p, p.sessions[story.next.id], late, SAM.email))
+    assert (story.next.span, story.next.count) == (late, 2)
+    assert story.state.deferrals[-1].who == SAM.email
+
+
+def test_a_time_that_has_all_but_begun_is_not_offered() -> None:
+    story = deferred()
+    first = story.next.options[0]
+    assert list_open_times(story.next, first.start - 3 * HOUR) == ()
+    offer = story.next.offer
+    assert offer is not None
+    soon = replace(story.next, offer=replace(offer, until=offer.times[2].end))
+    assert list_open_times(soon, first.start - 3 * HOUR) == offer.times[1:]
+
+
+def test_both_are_told_of_each_deferral_once() -> None:
+    """T-12, R-38: and of none whose time a person chose before the mail left."""
+    story = deferred()
+    assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [(DANA.email, 1), (SAM.email, 1)]
+    story.say(lambda p: actions.request_time(p, p.sessions[story.next.id], story.next.options[1]))
+    assert len(story.mails("deferral_notice")) == 2
+
+
+def test_a_moved_review_is_told_by_the_calendar_alone() -> None:
+    """T-9, T-12."""
+    story = booked(Story(pair_of(review=ReviewMode.ALONE)))
+    talk = story.next.id
+    story.until(story.next.span.end + HOUR)
+    story.say(lambda p: actions.record_contract(p, p.sessions[talk], (), 1))
+    review = story.of_kind(SessionKind.REVIEW)[0]
+    story.decline(review)
+    assert story.session(review.id).booked and story.session(review.id).start != review.start
+    assert story.mails("deferral_notice") == []
+
+
+# --- a question that comes with the times (T-11) ---
+
+
+def asked(**fields: Any) -> Story:
+    story = deferred(**fields)
+    story.say(
+        lambda p: add_offer(p, p.sessions[story.next.id], p.sessions[story.next.id].options, OfferPurpose.QUESTION)
+    )
+    return story
+
+
+def test_what_nobody_was_asked_about_is_not_left_out() -> None:
+    """T-11, T-12: the times of a deferral come without that choice."""
+    story = deferred()
+    with pytest.raises(Refused, match="nobody was asked"):
+        story.say(lambda p: actions.leave_until_next_cycle(p, p.sessions[story.next.id]))

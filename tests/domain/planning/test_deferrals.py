@@ -132,14 +132,14 @@ def test_deleting_the_event_of_a_conversation_that_was_held_changes_nothing() ->
     assert causes(story) == []
 
 
-def test_each_deferral_is_announced_to_the_manager_with_its_count() -> None:
-    """R-10, T-12: by mail once the new time stands; the calendar tells the report."""
+def test_each_deferral_is_announced_to_both_with_its_count() -> None:
+    """R-10, T-12: by mail, once the new time stands."""
     story = booked()
     for count in (1, 2, 3, 4):
         story.now += HOUR
         story.decline(story.next)
         assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [
-            (DANA.email, n) for n in range(1, count + 1)
+            (who.email, n) for n in range(1, count + 1) for who in (DANA, SAM)
         ]
         assert story.mails("deferral_notice")[-1].start == story.next.start
 

@@ -100,6 +100,8 @@ class Talk:
     acts: set[str] = field(default_factory=set)  #: of humans, since we gave it a time
     wish: Span | None = None  #: where a human moved it
     recorded: datetime | None = None  #: when its contract, or the last revision, was recorded
+    offered: tuple[Span, ...] = ()  #: the times held for the two to choose from
+    offered_until: datetime | None = None
     mails: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))  #: by name
 
     @property
@@ -134,9 +136,9 @@ class Talk:
         """T-11: the two left it until the next quarter."""
         self.lost, self.lost_at, self.left = until, None, True
 
-    def went_out(self, mail: str, since: datetime) -> bool:
-        """Whether a mail of that name was sent since."""
-        return any(sent.at >= since for sent in self.mails[mail])
+    def went_out(self, mail: str, since: datetime, to: str = "") -> bool:
+        """Whether a mail of that name was sent since; to that person, when one is given."""
+        return any(sent.at >= since and to in ("", sent.to) for sent in self.mails[mail])
 
 
 class Nearby:

@@ -56,6 +56,15 @@ def mail(at: str, message: str, to: str, name: str = "", start: str = "", **fiel
     return line(at, "mail", name, start, **told | fields)
 
 
+def offer(at: str, name: str, until: str = "", *starts: str) -> Line:
+    """Times that are held to choose from until then; without any, their end."""
+    if not starts:
+        return line(at, "offer", name, state="ended")
+    spans = [line(at, "", name, start, 75) for start in starts]
+    times = " ".join(f"{span['start']}/{span['end']}" for span in spans)
+    return line(at, "offer", name, state="open", times=times, until=stamp(until))
+
+
 def human(at: str, act: str, name: str, start: str = "", minutes: int = 75, **fields: Any) -> Line:
     return line(at, "human", name, start, minutes, act=act, **fields)
 
@@ -79,7 +88,10 @@ def quarter() -> list[Line]:
         session("09-08 08:00", "c1", "deferred", count=1, cause="declined", who=R),
         session("09-08 08:00", "c1", "booked", first, count=1, key="c1.1", reason="It is soon."),
         event("09-08 08:00", "update", "c1.1", first),
+        offer("09-08 08:00", "c1", "2026-09-11 16:00", first, "09-18 09:00", "09-16 09:00"),
         mail("09-08 08:00", "deferral_notice", M, "c1", first, number=1),
+        mail("09-08 08:00", "deferral_notice", R, "c1", first, number=1),
+        offer("09-11 16:00", "c1"),
         mail("09-14 07:00", "reflection_prompt", R, "c1", first),
         mail("09-16 08:00", "brief", M, "c1", first),
         session("09-17 10:15", "c1", "held", first, count=1),

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from itertools import chain
 
-from tests.support.audit import rules
+from tests.support.audit import offers, rules
 from tests.support.audit.known import (
     ANSWERED,
     MAY_FOLLOW,
@@ -54,7 +54,7 @@ class Auditor:
         self._introduced: set[tuple[PairId, str]] = set()
         self._readers = dict.fromkeys(("event.create", "event.update", "event.cancel"), self._event)
         self._readers |= {"mail": self._mail, "human": self._human, "session": self._session}
-        self._readers |= {"unplaceable": self._unplaceable, "contract": self._summary_due}
+        self._readers |= {"unplaceable": self._unplaceable, "contract": self._summary_due, "offer": self._offer}
         self._states = {"booked": self._booked, "owed": self._owed, "deferred": self._deferred, "held": self._held}
         self._states |= {"contracted": self._contracted, "unfinished": self._unfinished, "cancelled": self._cancelled}
         for pair in pairs.values():
@@ -125,6 +125,7 @@ class Auditor:
         if state in ("booked", "owed"):
             self._resting.discard(talk.pair.id)
         talk.changed, talk.turn = self._now, talk.turn + 1
+        talk.offered, talk.offered_until = (), None
         self._states[state](talk, line)
         self._cover(talk.pair)
 
@@ -147,6 +148,11 @@ class Auditor:
             self._placed(talk, span, was)
         self._expect(talk, span)
 
+    def _offer(self, line: Line) -> None:
+        talk = self._talk(line)
+        if talk is not None:
+            self._flag_all(talk.pair, offers.read_offer(talk, line, self._people(talk.pair)[0], self._now))
+
     def _moved(self, talk: Talk, span: Span) -> None:
         """T-11, R-9: a human's time is taken as it is, if it is long enough."""
         talk.event = span
@@ -159,12 +165,13 @@ class Auditor:
         elif talk.kind == "career" and span.minutes < 60:
             self._mail_due(talk, "R-1", "is short, and the manager was not told", "short_session")
 
-    def _mail_due(self, talk: Talk, rule: str, what: str, mail: str) -> None:
-        """That mail has to go out now, unless the session loses the time it just got."""
+    def _mail_due(self, talk: Talk, rule: str, what: str, mail: str, to: str = "") -> None:
+        """That mail has to go out now, unless the session loses the time it just got; to that person, if one is
+        given."""
         since, turn = self._now, talk.turn
 
         def check() -> None:
-            if talk.booked and talk.turn == turn and not talk.went_out(mail, since):
+            if talk.booked and talk.turn == turn and not talk.went_out(mail, since, to):
                 self._flag(rule, talk.pair, f"{talk.id} {what}")
 
         self._timers.add(since + TICK, check)
@@ -298,6 +305,7 @@ class Auditor:
         near = {one.id: one for person in people for one in self._around(person.email)}
         faults = [rules.length(talk, span), rules.hours(talk, span, people)]
         faults.append(rules.neighbours(talk, span, near.values(), self._standing(*people)))
+        faults.append(offers.held_times(talk, span, near.values(), self._now))
         if talk.kind == "career":
             faults.append(rules.one_a_day(talk, span, people[0], near.values()))
             faults.append(rules.not_before_start(talk, span, people[0]))
@@ -310,9 +318,10 @@ class Auditor:
         elif talk.kind != "checkin":
             faults.append(self._turns.judge_place(talk, span, people, self._now))
         self._flag_all(talk.pair, chain.from_iterable(faults))
-        if was == "deferred":
-            what = "was deferred and got another time, and nobody was told"
-            self._mail_due(talk, "T-12", what, "deferral_notice")
+        if was == "deferred" and talk.kind == "career":
+            for person in people:
+                what = f"was deferred and got another time, and {person.email} was not told"
+                self._mail_due(talk, "T-12", what, "deferral_notice", person.email)
 
     def _around(self, person: Address) -> list[Talk]:
         """The person's sessions that have a time, but for those long past and those whose event was taken off."""

@@ -61,7 +61,7 @@ ABOUT = {
 #: Those of them that tell of a time to come.
 OF_A_TIME = {*AHEAD, "deferral_notice", "booked_over_warning", "short_session"}
 #: What only the manager is to read.
-FOR_MANAGER = {*ABOUT} - {"reflection_prompt", "contract_summary", "unplaceable", "booked_over_warning"}
+FOR_MANAGER = {"brief", "review_note", "contract_request", "contract_reminder", "short_session"}
 #: What a human must have done before a session may be deferred for it.
 ACTS = {"declined": "decline", "deleted": "delete", "not_held": "no_show", "moved_out": "move"}
 #: What humans do that takes a session's time away however near it is.

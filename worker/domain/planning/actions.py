@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 
 from worker.domain.contract.check import MAX_RECORDING_DELAY
 from worker.domain.model import (
+    Address,
     Commitment,
     CommitmentStanding,
     Dated,
@@ -30,6 +31,7 @@ from worker.domain.planning import (
     contract_mails,
     deferrals,
     invitations,
+    offers,
     placement,
     questions,
     reviews,
@@ -82,21 +84,21 @@ def record_held(builder: PlanBuilder, session: Session, end: datetime | None = N
     invitations.add_invitations(builder)
 
 
-def request_time(builder: PlanBuilder, session: Session, wish: Span | None) -> None:
-    """Another time is asked for: one of ours, or the one wished for. Choosing a time held for it is no deferral."""
+def request_time(builder: PlanBuilder, session: Session, wish: Span | None, by: Address = "") -> None:
+    """Another time is asked for: one of ours, or the one wished for. Choosing a time that is held for it is no deferral
+    (T-12). `by` is who asks, where that is known."""
     if session.is_closed or session.state is SessionState.HELD:
         raise Refused(f"Session {session.id} is over; there is nothing to move.")
-    if session.booked and session.span == wish and wish not in session.options:
-        return  # it has that time already: a second press
-    if wish is None or wish not in session.options:
-        _defer_if_booked(builder, session)
+    is_held_for_it = wish is not None and wish in offers.list_open_times(session, builder.now)
+    if session.booked and session.span == wish:
+        if is_held_for_it:  # else it is a second press
+            offers.end_offer(builder, session, "A person chose the time that it has.")
+            builder.update_session(builder.sessions[session.id], by_hand=True)
+        return
+    if session.booked and not is_held_for_it:
+        deferrals.defer(builder, session, DeferralCause.ASKED, by)
     if wish is not None:
         _book_requested_time(builder, builder.sessions[session.id], wish)
-
-
-def _defer_if_booked(builder: PlanBuilder, session: Session) -> None:
-    if session.booked:
-        deferrals.defer(builder, session, DeferralCause.ASKED)
 
 
 def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:

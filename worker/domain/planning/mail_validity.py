@@ -85,9 +85,12 @@ def holds_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
 
 
 def holds_after_deferral(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While the session is to come and was not deferred once more since."""
+    """While the session is to come, was not deferred once more since, and nobody chose its time: a person who chose one
+    knows it, and the calendar tells the other."""
     session = _about(effect, state)
-    return session is not None and session.booked and session.count == effect.number and session.span.start > now
+    if session is None or not session.booked or session.by_hand:
+        return False
+    return session.count == effect.number and session.span.start > now
 
 
 def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:

@@ -47,21 +47,23 @@ def _add_mails_before(builder: PlanBuilder, session: Session) -> None:
 
 
 def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
-    """R-8, R-10: the manager hears of the time we gave a session that lost its own, once it stands on the calendar."""
+    """R-8, R-10, R-38: both hear of the time we gave a session that lost its own, once it stands on the calendar, and
+    of the others that are held for the two (T-12)."""
     told = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
     if not has_new_time(session) or any(m.number == session.count for m in told):
         return
     placed = builder.find_event(session.key)
     if placed is not None and placed.span == session.span and not builder.has_pending_change(session.id):
-        builder.add_mail(
-            MailName.DEFERRAL_NOTICE, session.id, builder.manager.email, start=session.start, number=session.count
-        )
+        for person in builder.people:
+            builder.add_mail(
+                MailName.DEFERRAL_NOTICE, session.id, person.email, start=session.start, number=session.count
+            )
 
 
 def has_new_time(session: Session) -> bool:
-    """Whether it has a time we gave it after it had lost one. A person who chose a time knows it."""
-    is_told = session.kind is not SessionKind.REVIEW  # a review moves by a calendar update alone (T-9)
-    return is_told and session.booked and session.count > 0 and not session.by_hand
+    """Whether it is a career session with a time that we gave it after it had lost one. A person who chose a time knows
+    it; of a review or a check-in the calendar alone speaks (T-9, T-12)."""
+    return session.kind is SessionKind.CAREER and session.booked and session.count > 0 and not session.by_hand
 
 
 def find_next_working_morning(person: Person, now: datetime) -> datetime:

@@ -1,0 +1,138 @@
+"""Both people may choose one of the times that are held for them, on a page (R-38; T-11, T-12, T-14)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.support.companies import DANA, DAY, KIM, SAM
+from tests.support.web_company import LEE, Room, send, text
+from worker.domain.model import OfferPurpose, Session, Span
+from worker.domain.planning.offers import add_offer
+from worker.links import Purpose
+
+
+@pytest.fixture
+def offered(room: Room) -> Session:
+    """A session of Dana and Sam that the manager put off, so that three times are held for the two."""
+    room.office.worker.actions.defer_session(room.coming().id, by=DANA)
+    room.office.tick()
+    assert len(room.coming().options) == 3
+    return room.coming()
+
+
+def take(room: Room, who: str, session: Session, span: Span) -> int:
+    page = f"/time/{session.id}"
+    fields = {"start": span.start.isoformat(), "end": span.end.isoformat(), "offered": "yes"}
+    return send(room.visitor(who, Purpose.TIME, session.id), page, page, **fields).status_code
+
+
+@pytest.mark.parametrize("who", [DANA, SAM])
+def test_either_of_the_two_takes_one_by_one_press(room: Room, offered: Session, who: str) -> None:
+    """R-38, T-12: the other times are free again, and it counts as nothing."""
+    assert take(room, who, offered, offered.options[1]) == 303
+    chosen = room.coming()
+    assert (chosen.span, chosen.count, chosen.options) == (offered.options[1], offered.count, ())
+
+
+def test_looking_at_the_page_changes_nothing(room: Room, offered: Session) -> None:
+    """R-38: mail scanners open links."""
+    before = room.everything()
+    page = text(room.visitor(SAM, Purpose.TIME, offered.id).get(f"/time/{offered.id}"))
+    assert "Held for the two of you" in page and "does not count as another move" in page
+    assert room.everything() == before
+
+
+def test_the_report_sees_no_reason_of_the_manager(room: Room, offered: Session) -> None:
+    """R-38: nor why one time is better than another, which speaks of the manager's weeks."""
+    page = text(room.visitor(SAM, Purpose.TIME, offered.id).get(f"/time/{offered.id}"))
+    assert "asked for another time" not in page and "Why this one" not in page
+    assert "Why this one" in text(room.visitor(DANA, Purpose.TIME, offered.id).get(f"/time/{offered.id}"))
+
+
+def test_a_time_that_was_booked_meanwhile_is_not_taken(room: Room, offered: Session) -> None:
+    """T-12: the page says so, and shows the others."""
+    third = offered.options[2]
+    room.office.calendar.add(DANA, third)
+    page = f"/time/{offered.id}"
+    client = room.visitor(SAM, Purpose.TIME, offered.id)
+    fields = {"start": third.start.isoformat(), "end": third.end.isoformat(), "offered": "yes"}
+    answer = send(client, page, page, **fields)
+    assert answer.status_code == 409
+    told = text(answer)
+    assert "not to be had any more" in told and "Held for the two of you" in told
+    assert answer.get_data(as_text=True).count('name="offered"') == 2
+    assert room.coming() == offered
+
+
+def test_after_three_working_days_it_is_held_no_longer(room: Room, offered: Session) -> None:
+    """T-12: who presses then is told, and nothing moves."""
+    assert offered.offer is not None
+    room.office.clock.advance(offered.offer.until - room.office.clock() + timedelta(minutes=1))
+    assert take(room, SAM, offered, offered.options[1]) == 409
+    assert room.coming().span == offered.span
+    room.office.tick()
+    assert room.coming().options == ()
+
+
+def test_keeping_the_time_that_stands_is_an_answer_too(room: Room, offered: Session) -> None:
+    assert take(room, SAM, offered, offered.span) == 303
+    kept = room.coming()
+    assert (kept.span, kept.by_hand, kept.options) == (offered.span, True, ())
+
+
+@pytest.mark.parametrize("who", [KIM, LEE])
+def test_another_persons_link_opens_nothing(room: Room, offered: Session, who: str) -> None:
+    """R-23: not even with the id of the session in a link of their own."""
+    assert room.visitor(who, Purpose.TIME, offered.id).get(f"/time/{offered.id}").status_code == 404
+
+
+# --- a question (T-11) ---
+
+
+@pytest.fixture
+def asked(room: Room, offered: Session) -> Session:
+    room.office.worker.actions.on_session(
+        offered.id, lambda builder, session: _ask(add_offer(builder, session, session.options, OfferPurpose.QUESTION))
+    )
+    return room.coming()
+
+
+def _ask(_: Session) -> None:
+    return None
+
+
+def test_it_is_left_until_the_next_quarter_by_one_press(room: Room, asked: Session) -> None:
+    """T-11."""
+    page = f"/time/{asked.id}"
+    client = room.visitor(SAM, Purpose.TIME, asked.id)
+    assert "Leave it until the next quarter" in text(client.get(page))
+    assert send(client, page, f"{page}/next-quarter").status_code == 303
+    room.office.tick()
+    left = room.coming()
+    assert (left.id, left.count, left.options) == (asked.id, asked.count, ())
+    assert left.span.start > asked.span.start + 6 * 7 * DAY
+
+
+def test_nobody_leaves_out_what_was_not_asked_about(room: Room, offered: Session) -> None:
+    """T-11, T-12."""
+    page = f"/time/{offered.id}"
+    client = room.visitor(SAM, Purpose.TIME, offered.id)
+    assert "next quarter" not in text(client.get(page))
+    assert send(client, page, f"{page}/next-quarter").status_code == 409
+    assert room.coming() == offered
+
+
+# --- the report's own page ---
+
+
+def test_the_report_finds_another_time_from_the_own_page(room: Room) -> None:
+    """R-38: either side may move a session by one press; here it counts."""
+    session = room.coming()
+    client = room.visitor(SAM, Purpose.ME)
+    page = f"/me/time/{session.id}"
+    assert page in client.get("/me").get_data(as_text=True)
+    wish = replace(session.span, start=session.span.start + 7 * DAY, end=session.span.end + 7 * DAY)
+    fields = {"start": wish.start.isoformat(), "end": wish.end.isoformat()}
+    assert send(client, page, page, **fields).status_code == 303
+    assert (room.coming().span, room.coming().count) == (wish, session.count + 1)
