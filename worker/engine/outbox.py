@@ -326,6 +326,8 @@ class Outbox:
                 raise
             problem = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
             text = f"Your own template of the mail {mail_context.name} can't be used, ours took its place: {problem}"
+            if mail_context.name in UNRECORDED:
+                return email
             now = self._clock()
             cause = f"template:{mail_context.name}"
             self._store.outbox.alert(f"{cause}:{now:%Y-%m-%d}", text, now, self._operator, cause)

@@ -1,0 +1,100 @@
+"""A third voice (R-30) on both databases: limits and single answers hold when two come at once; mails keep hours."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from tests.support.companies import DANA, DAY, HOUR, KEY, SAM, START, Fails, Office, texts
+from worker.domain.model import MAX_OPEN_VOICES, VOICE_PERIOD, Span, ThirdVoice, VoiceFault
+from worker.domain.time.worktime import is_working_time
+from worker.engine.third_voices import UnfitVoice
+from worker.errors import Unavailable
+from worker.seal import Seal, generate_key
+from worker.store import tables
+from worker.store.content import Content
+from worker.store.third_voices import ThirdVoiceRows
+
+PRIYA = "priya@corp.example"
+
+
+def ask(office: Office, number: int = 0) -> ThirdVoice:
+    return office.worker.third_voices.ask(office.persons[SAM], PRIYA, f"Question {number}?")
+
+
+def test_r30_two_forms_at_once_do_not_exceed_the_limit(office: Office) -> None:
+    def try_to_ask(number: int) -> VoiceFault | None:
+        try:
+            ask(office, number)
+        except UnfitVoice as error:
+            return error.fault
+        return None
+
+    with ThreadPoolExecutor(4) as pool:
+        faults = list(pool.map(try_to_ask, range(2 * MAX_OPEN_VOICES)))
+    assert faults.count(None) == MAX_OPEN_VOICES
+    assert faults.count(VoiceFault.MANY) == MAX_OPEN_VOICES
+
+
+def test_r30_of_two_answers_at_once_one_is_kept(office: Office) -> None:
+    voice = ask(office)
+    with ThreadPoolExecutor(4) as pool:
+        kept = list(pool.map(lambda n: office.worker.third_voices.answer(voice.id, f"Answer {n}"), range(4)))
+    (stored,) = office.worker.third_voices.list_voices(SAM)
+    assert kept.count(True) == 1 and stored.answer == f"Answer {kept.index(True)}"
+    office.run(3 * DAY)
+    assert len(office.mails("third_voice_answered")) == 1
+
+
+def test_r30_an_answer_to_what_was_erased_or_has_ended_is_not_kept(office: Office) -> None:
+    voices, first, second = office.worker.third_voices, ask(office, 1), ask(office, 2)
+    assert not voices.erase(DANA, first.id), "it is Sam's"
+    assert voices.erase(SAM, first.id)
+    assert not voices.answer(first.id, "too late")
+    office.clock.advance(VOICE_PERIOD)
+    assert not voices.answer(second.id, "too late")
+    assert [voice.answer for voice in voices.list_voices(SAM)] == [""]
+    assert "Question 1" not in repr(office.store.third_voices.list_voices([SAM]))
+    ask(office, 3)
+    assert len(office.rows(select(tables.third_voice))) == 2, "what was erased leaves no row"
+
+
+def test_r30_mails_come_in_working_hours_and_only_while_they_are_wanted(office: Office) -> None:
+    office.run_to(START.replace(hour=20))
+    ask(office)
+    office.run(timedelta(days=2))
+    (mail,) = office.mails("third_voice_request")
+    sent_at = mail["Date"].datetime
+    assert is_working_time(office.persons[SAM], Span(sent_at, sent_at + HOUR)), "for a stranger those of the report"
+    erased = ask(office, 2)
+    office.worker.third_voices.erase(SAM, erased.id)
+    office.run(timedelta(days=3))
+    assert len(office.mails("third_voice_request")) == 1
+
+
+def test_r30_a_mail_server_that_fails_delays_the_mail_and_tells_nobody(office: Office) -> None:
+    office.mailer.fail = Fails(lambda: Unavailable(f"busy with {PRIYA}"), "send", times=2)
+    ask(office)
+    office.run(3 * DAY)
+    assert len(office.mails("third_voice_request")) == 1
+    assert PRIYA not in repr(office.messages()) and PRIYA not in texts(office.mails("operator_alert"))
+    assert "third_voice" not in repr(office.history())
+
+
+def test_r30_after_a_change_of_keys_the_questions_are_found(office: Office) -> None:
+    voice, new = ask(office), generate_key()
+    stores = {keys: ThirdVoiceRows(office.store.database, Seal(keys)) for keys in ((new, KEY), (new,))}
+    assert [one.id for one in stores[new, KEY].list_voices([SAM])] == [voice.id], "found by the old key's tag"
+    assert stores[new,].list_voices([SAM]) == []
+    Content(office.store.database, Seal((new, KEY))).reseal_all()
+    stores[new, KEY].renew_tags()
+    assert [one.id for one in stores[new,].list_voices([SAM])] == [voice.id]
+
+
+@pytest.mark.parametrize("question", ["", "x" * 601])
+def test_r30_a_question_is_short_and_says_something(office: Office, question: str) -> None:
+    with pytest.raises(UnfitVoice) as caught:
+        office.worker.third_voices.ask(office.persons[SAM], PRIYA, question)
+    assert caught.value.fault is VoiceFault.QUESTION
+    assert not question or question not in str(caught.value)
