@@ -2,7 +2,8 @@
 
 from datetime import date, timedelta
 
-from tests.support.companies import DANA, DAY, HOUR, WEEK, Office, settings
+from tests.support.companies import DANA, DAY, HOUR, WEEK, Office, pair, settings
+from tests.support.pairs import utc
 from worker.domain.model import Session, SessionKind, SessionState, ShowAs, Span
 
 
@@ -72,3 +73,43 @@ def rest(office: Office, paused: bool) -> None:
     (one,) = office.pairs.values()
     office.store.people.set_paused(one.id, is_paused=paused, now=office.clock())
     office.run(DAY)
+
+
+def test_a_pause_ends_by_itself_on_its_day() -> None:
+    """T-18: nobody has to change the people file, and the pair meets again."""
+    listed = pair(paused=True, paused_until=date(2026, 10, 5))
+    office = Office(listed={listed.id: listed})
+    office.tick()
+    assert careers(office) == []
+    office.store.people.end_pauses(utc(2026, 10, 4, 23))
+    assert office.store.people.load_all_pairs()[listed.id].paused
+    office.run_to(utc(2026, 10, 5, 1))
+    office.store.people.end_pauses(office.clock())
+    office.run(HOUR)
+    (session,) = careers(office)
+    assert session.booked
+    office.store.people.set_paused(listed.id, is_paused=True, now=office.clock())
+    office.store.people.end_pauses(office.clock() + 400 * DAY)
+    assert office.store.people.load_all_pairs()[listed.id].paused, "the operator's pause goes on"
+    office.close()
+
+
+def test_a_transition_moves_the_next_session_by_a_calendar_update() -> None:
+    """T-18, R-5: once, without a count, and back again."""
+    office = Office()
+    office.tick()
+    held = office.hold()
+    office.run(HOUR)
+    (following,) = [s for s in careers(office) if s.booked]
+    for until in (office.clock().date() + 200 * DAY, None):
+        office.worker.actions.set_transition(held.pair, until)
+        office.run(2 * HOUR)
+        (moved,) = [s for s in careers(office) if s.booked]
+        assert (moved.id, moved.key, moved.count) == (following.id, following.key, 0)
+        weeks = (moved.span.start - held.span.end) / WEEK
+        assert (3 < weeks < 9) if until else (11 <= weeks <= 16)
+    updates = [line for line in office.history("event.update") if line["session"] == following.id]
+    assert len(updates) == 2
+    assert [line for line in office.history("event.cancel") if line["session"] == following.id] == []
+    assert office.mails("deferral_notice") == []
+    office.close()

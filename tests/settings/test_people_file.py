@@ -99,6 +99,26 @@ def test_r4_r5_t3_every_column_is_read(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("paused", "until", "expected"),
+    [
+        ("yes", "2099-01-11", (True, date(2099, 1, 11))),
+        ("", "2099-01-11", (True, date(2099, 1, 11))),
+        ("yes", "2020-01-11", (False, None)),
+        ("yes", f"{TODAY}", (False, None)),
+        ("yes", "", (True, None)),
+        ("", "", (False, None)),
+    ],
+)
+def test_a_pause_lasts_until_its_day(
+    tmp_path: Path, paused: str, until: str, expected: tuple[bool, date | None]
+) -> None:
+    """T-18: on that day it is over, whatever the other column says."""
+    people = read(tmp_path, table(ANA, {**BO, "paused": paused, "paused_until": until}))
+    pair = people.pairs[PairId("ana@x.org", "bo@x.org")]
+    assert (pair.paused, pair.paused_until) == expected
+
+
 def test_the_company_s_defaults_fill_empty_cells(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text(table(ANA, BO), encoding="utf-8")

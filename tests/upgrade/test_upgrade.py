@@ -93,7 +93,6 @@ def test_t19_deferral_counts_of_conversations_stay(upgraded: Office) -> None:
     assert {name: sessions[name].count for name in before} == before
 
 
-@pytest.mark.xfail(reason="reviews follow a conversation without a contract, too", strict=False)
 def test_t19_reviews_without_a_reason_end_silently(upgraded: Office, left: Left) -> None:
     """T-9: without a contract there is nothing to review. Nobody is written to about it; the others stay."""
     ended = {row["id"] for row in list_rows(WITHOUT_REASON)}

@@ -175,5 +175,5 @@ def _set_paused(pair_words: Sequence[str], *, should_pause: bool) -> None:
         worker.store.people.set_paused(pair.id, is_paused=should_pause, now=utcnow())
         is_paused = worker.store.people.load_all_pairs()[pair.id].paused
     if is_paused and not should_pause:
-        raise Refused(f"{pair.id} is still paused, by the column `paused` of the people file. Change it there.")
+        raise Refused(f"{pair.id} is still paused, by `paused` or `paused_until` in the people file. Change it there.")
     print_line(f"{pair.id} is {'paused' if should_pause else 'resumed'}. This takes effect {WITHIN_A_MINUTE}.")

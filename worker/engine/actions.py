@@ -111,12 +111,8 @@ class Actions:
         self._save_choice(pair_id, lambda _: None, trust=there)
 
     def set_transition(self, pair_id: PairId, until: date | None) -> None:
-        """Set a tighter rhythm until that day, or end it with None (R-5)."""
-        self._save_choice(
-            pair_id,
-            lambda builder: actions.replan_for_transition(builder, until),
-            transition_until=until.isoformat() if until else None,
-        )
+        """Set a tighter rhythm until that day, or end it with None (R-5). The next sweep moves the session (T-18)."""
+        self._save_choice(pair_id, lambda _: None, transition_until=until.isoformat() if until else None)
 
     def _save_choice(
         self, pair_id: PairId, decide: Callable[[PlanBuilder], None], **choices: str | bool | None

@@ -48,6 +48,7 @@ class PeopleImport:
         LongarcError when the file can't be opened. A file that changes while it is read is left for the next time.
         """
         people, now = self._store.people, self._clock()
+        people.end_pauses(now)
         digest = self._compute_digest()
         imported_digest = (people.get_stored_value(PEOPLE_VERSION_NAME) or "").partition(" ")[0]
         is_file_unchanged = imported_digest == digest

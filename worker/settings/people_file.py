@@ -47,7 +47,7 @@ from worker.settings.parsers import (
 REQUIRED_COLUMNS = ("email", "name", "manager", "time_zone", "country")
 OPTIONAL_COLUMNS = (
     *("working_hours", "locale", "calendar", "mail", "start", "every", "minutes", "format", "review"),
-    *("transition_until", "prefer", "trust", "paused", "aliases", "directory_id", "group"),
+    *("transition_until", "prefer", "trust", "paused", "paused_until", "aliases", "directory_id", "group"),
 )
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 FILE_FORMAT = CsvFormat("people file", "A people file", REQUIRED_COLUMNS, OPTIONAL_COLUMNS)
@@ -230,6 +230,8 @@ def _parse_person(row: CsvRow, parsers: _ServiceParsers, default: Person) -> Per
 
 def _parse_pair(row: CsvRow, report: Address, default: Pair) -> Pair:
     """Return the pair of this person and the manager; the manager is empty when the row names none."""
+    paused_until = row.parse_cell("paused_until", parse_date, None)
+    is_over = paused_until is not None and paused_until <= default.first_seen  # which is today
     return replace(
         default,
         report=report,
@@ -242,7 +244,8 @@ def _parse_pair(row: CsvRow, report: Address, default: Pair) -> Pair:
         transition_until=row.parse_cell("transition_until", parse_date, None),
         preference=row.parse_cell("prefer", parse_preference, default.preference),
         trust=row.parse_cell("trust", parse_boolean, False),
-        paused=row.parse_cell("paused", parse_boolean, False),
+        paused=(row.parse_cell("paused", parse_boolean, False) or paused_until is not None) and not is_over,
+        paused_until=None if is_over else paused_until,
     )
 
 

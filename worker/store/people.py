@@ -200,6 +200,23 @@ class PeopleRows:
                 .values(rests=is_paused, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
             )
 
+    def end_pauses(self, now: datetime) -> None:
+        """End each pause that lasts until today or an earlier day (UTC), and have its pair planned (T-18).
+
+        A pause by `longarc pause` goes on.
+        """
+        over = pair.c.paused_until <= now.date()
+        with self._database.read() as connection:
+            ids = connection.execute(select(pair.c.id).where(over)).scalars().all()
+        if not ids:
+            return
+        with self._database.write() as connection:
+            connection.execute(
+                update(pair)
+                .where(over)
+                .values(paused=False, paused_until=None, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
+            )
+
     def save_choice(self, connection: Connection, pair_id: PairId, **choices: str | bool | None) -> None:
         """Store what the two chose themselves, within the transaction of the plan that goes with it.
 

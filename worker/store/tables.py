@@ -110,6 +110,7 @@ pair = Table(
     Column("minute", Integer),
     Column("trust", Boolean, nullable=False),
     Column("paused", Boolean, nullable=False),
+    Column("paused_until", Date, index=True),  # on this day the pause ends by itself
     Column("rests", Boolean, nullable=False, default=False),  # paused by `longarc pause`
     Column("chosen", JSON(none_as_null=True)),  # what the two chose on their pages; goes before the people file
     Column("ended", EnumType(EndReason), nullable=False),

@@ -125,6 +125,7 @@ class Pair:
     preference: Preference = Preference()
     trust: bool = False  #: the hardest questions may appear in the brief
     paused: bool = False
+    paused_until: date | None = None  #: on this day a pause ends by itself (T-18)
     ended: EndReason = EndReason.NO
 
     @property

@@ -5,8 +5,7 @@ the pair. Raises `Refused` with a sentence when the rules don't allow what was a
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from worker.domain.contract.check import MAX_RECORDING_DELAY
 from worker.domain.model import (
@@ -180,21 +179,6 @@ def choose_format(builder: PlanBuilder, wanted: Format) -> None:
         return
     for cycle in _list_coming_cycles(builder):
         _cancel_for_replanning(builder, cycle, "The report chose another format for it.")
-
-
-def replan_for_transition(builder: PlanBuilder, until: date | None) -> None:
-    """R-5: the coming conversation is planned anew when the rhythm becomes another one, unless it is near."""
-    if until == builder.pair.transition_until:
-        return
-    changed = replace(builder.pair, transition_until=until)
-    held = [s.held_at.date() for s in builder.list_sessions(SessionKind.CAREER) if s.held_at]
-    anchor = max(held, default=None) or builder.pair.start
-    if anchor is None or cadence.choose_interval(changed, anchor, builder.policy) == cadence.choose_interval(
-        builder.pair, anchor, builder.policy
-    ):
-        return
-    for cycle in _list_coming_cycles(builder):
-        _cancel_for_replanning(builder, cycle, "The rhythm of the two is another one now.")
 
 
 def _list_coming_cycles(builder: PlanBuilder) -> list[list[Session]]:

@@ -10,9 +10,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column, and fill it from the contracts that are there."""
+    """Add the column, fill it from the contracts that are there, and have pairs with reviews planned: reviews that have
+    no contract end."""
     op.add_column("session", sa.Column("contracted_at", sa.BigInteger()))
     op.execute(
         "UPDATE session SET contracted_at = (SELECT MIN(contract.recorded_at) FROM contract"
         " WHERE contract.session = session.id) WHERE session.state = 'contracted'"
+    )
+    op.execute(
+        "UPDATE pair SET due_at = 0 WHERE ended = '' AND id IN (SELECT session.pair FROM session"
+        " WHERE session.kind = 'review' AND session.state IN ('owed', 'deferred', 'booked'))"
     )
