@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.audit.auditor import audit
 from tests.support.counts.counts import ROWS, Counts, add_counts, format_table
 from tests.support.years.companies import BUILDERS
-from tests.support.years.life import live_year
+from tests.support.years.life import Life, live_year
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
 #: Counts that the rules of time do not keep yet.
@@ -26,9 +27,16 @@ NOT_YET = frozenset(
 )
 
 
-def live_companies(seed: int, copies: int = 1) -> dict[str, Counts]:
-    """Live a year of each company, and return its counts."""
-    return {name: live_year(build(copies), seed).count() for name, build in BUILDERS.items()}
+def live_companies(seed: int, copies: int = 1) -> dict[str, Life]:
+    """Live a year of each company."""
+    return {name: live_year(build(copies), seed) for name, build in BUILDERS.items()}
+
+
+def list_violations(life: Life) -> list[str]:
+    """Return what the auditor finds, in words."""
+    pairs = {pair.id: pair for pair in life.year.pairs.values()}
+    found = audit(iter(life.lines), life.year.persons, pairs, start=life.year.start, end=life.year.end)
+    return [f"{one.rule} {one.at:%Y-%m-%d %H:%M} {one.pair}: {one.what}" for one in found]
 
 
 def find_excesses(counts: Counts) -> dict[str, float]:
@@ -45,11 +53,13 @@ def list_examples(counts: Counts) -> Iterator[str]:
             yield from (f"{name}: {fault}" for fault in faults[:3])
 
 
-def check_years(years: dict[str, Counts]) -> None:
-    """Print all counts, and compare the sum of the companies with what is promised."""
-    together = add_counts(years.values())
-    print(f"\n{format_table({**years, 'together': together})}")  # noqa: T201
+def check_years(years: dict[str, Life]) -> None:
+    """Print all counts, and compare the sum of the companies with what is promised; no rule may be broken in any."""
+    counts = {name: life.count() for name, life in years.items()}
+    together = add_counts(counts.values())
+    print(f"\n{format_table({**counts, 'together': together})}")  # noqa: T201
     assert find_excesses(together) == {}, "\n".join(list_examples(together))
+    assert [violation for life in years.values() for violation in list_violations(life)] == []
 
 
 def test_calm_years_go_as_promised() -> None:
