@@ -99,11 +99,15 @@ def test_t19_reviews_without_a_reason_end_silently(upgraded: Office, left: Left)
     stays = {row["id"] for row in list_rows(BOOKED) if row["kind"] == "review"} - ended
     assert ended
     assert stays
-    upgraded.run(timedelta(days=7))
+    starts = {row["id"]: row["start"] for row in list_rows(BOOKED)}
+    upgraded.run(timedelta(days=13))  # a pair is planned when it is due, a week before a review at the latest
     sessions = find_sessions(upgraded)
     assert {sessions[name].state for name in ended} == {SessionState.CANCELLED}
     assert all(upgraded.calendar.find(sessions[name].pair.manager, sessions[name].key) is None for name in ended)
     assert {sessions[name].state for name in stays} <= {SessionState.BOOKED, SessionState.HELD}
+    assert {name: sessions[name].start for name in stays} == {
+        name: datetime.fromtimestamp(starts[name], UTC) for name in stays
+    }
     (before,) = list_rows("SELECT max(id) AS id FROM history")
     mails = [line for line in upgraded.store.queries.list_history_after(before["id"]) if line["what"] == "mail"]
     assert [line for line in mails if line["session"] in ended] == []

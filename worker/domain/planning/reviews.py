@@ -124,8 +124,10 @@ def _find_day_end(zone: str, instant: datetime, weekdays: int) -> datetime:
 
 def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
     """Follow the career sessions: a review gets its present window, another time when it lies outside, or is dropped.
-    What a person chose stays."""
-    if review.booked and (review.by_hand or review.span.start - builder.now <= LAST_MOMENT):
+    What a person chose stays, and so does what no session to come is near to (T-19)."""
+    if review.booked and (
+        review.by_hand or review.span.start - builder.now <= LAST_MOMENT or not _is_near_booked_session(builder, review)
+    ):
         return
     if builder.has_pending_change(review.id):
         builder.wake_at(builder.now + RECHECK_SOON)
@@ -134,6 +136,14 @@ def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
     moved = builder.sessions[review.id]
     if window and moved.booked and not window.earliest <= moved.span.start <= window.latest:
         release_review(builder, moved, "A career session comes too near to this review; it gets another time.")
+
+
+def _is_near_booked_session(builder: PlanBuilder, review: Session) -> bool:
+    """Whether a career session to come lies less than ten working days from a booked review."""
+    zone, start = builder.manager.zone, review.span.start
+    first, last = _find_day_start(zone, start, -REACH), _find_day_end(zone, start, REACH)
+    careers = [s for s in builder.list_sessions(SessionKind.CAREER) if s.booked]
+    return any(first < career.span.start < last for career in careers)
 
 
 def refresh_review_window(builder: PlanBuilder, review: Session) -> cadence.SessionWindow | None:
