@@ -14,6 +14,7 @@ from worker.engine.identities import StoredIdentities
 from worker.engine.notes import Notes
 from worker.engine.outbox import Outbox
 from worker.engine.people_import import PeopleImport
+from worker.engine.pulse import Pulse
 from worker.engine.services import PeopleCache, Services
 from worker.engine.sweep import Sweep
 from worker.engine.sync import Sync
@@ -47,6 +48,7 @@ class Worker:
     notes: Notes
     handovers: Handovers
     third_voices: ThirdVoices
+    pulse: Pulse
     people_import: PeopleImport
     holder: str  #: names this process in leases
 
@@ -56,6 +58,7 @@ class Worker:
         Returns when the next calendar, pair and effect are due.
         """
         now = self.clock()
+        self.pulse.run()
         for _ in range(MAX_ROUNDS):
             next_due = self.store.next_due()
             due = next_due.select_due(now)
@@ -108,6 +111,7 @@ def build(
         notes=Notes(store, clock),
         handovers=Handovers(store, actions),
         third_voices=ThirdVoices(settings, store, clock),
+        pulse=Pulse(settings, store, clock),
         people_import=PeopleImport(settings, store, services.get_calendar, clock),
         holder=holder,
     )

@@ -27,6 +27,7 @@ class Purpose(StrEnum):
     TIME = "time"  #: another time for one session, for both
     ME = "me"  #: a report's own page
     TEAM = "team"  #: a manager's page
+    PULSE = "pulse"  #: one anonymous question, for a report; the session id is the round
     STATUS = "status"  #: the operator's page
     VOICE = "voice"  #: a report's question, for the third person who is asked
 

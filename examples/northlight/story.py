@@ -64,6 +64,7 @@ _MAILS = {
     "operator_alert": "Something needs the operator.",
     "pair_ended": "The two are no pair any more.",
     "new_manager": "The report hears of a new manager, and chooses what goes on to them.",
+    "pulse": "Each report is asked one question, for an anonymous yes or no.",
     "open_promises": "The old manager is asked what becomes of each promise still open.",
     "fresh_link": "An old link was followed, and a new one asked for.",
     "content_accessed": "A command opened what the two wrote down; both are told.",

@@ -31,6 +31,7 @@ def visitors(room: Room) -> list[Who]:
         (LEE, Purpose.TIME, room.coming(LEE, ALEX).id),
         *((who, Purpose.ME, "") for who in (SAM, KIM, ALEX, DANA)),
         *((who, Purpose.TEAM, "") for who in (DANA, LEE)),
+        *((who, Purpose.PULSE, "2026-10") for who in (SAM, ALEX)),
         (OPERATOR, Purpose.STATUS, ""),
         (PRIYA, Purpose.VOICE, room.voice()),
     ]
@@ -54,6 +55,8 @@ def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
         posts += ["/me/voice", f"/me/voice/{room.voice()}/erase"]
         times = time_pages(f"/me/time/{room.coming(manager, who).id}")
         return [("GET", "/me"), ("GET", "/me/data"), *(("POST", where) for where in posts), *times]
+    if purpose is Purpose.PULSE:
+        return [("GET", f"/pulse/{about}"), ("POST", f"/pulse/{about}")]
     if purpose is Purpose.TEAM:
         return team_pages(room, who)
     return [("GET", "/status"), ("POST", "/status/leave")]
@@ -174,7 +177,7 @@ def test_each_link_opens_its_own_pages_and_shows_no_word_of_others(room: Room) -
         who, purpose, about = one
         cookie = cookie_of(room, one)
         mine = may.get((who, purpose), {who} if purpose is Purpose.ME else set())
-        if about and purpose is not Purpose.VOICE:
+        if about and purpose not in (Purpose.VOICE, Purpose.PULSE):
             session = room.office.store.queries.get_session(about)
             assert session is not None
             mine = {session.pair.report}

@@ -14,6 +14,7 @@ from worker.commands.terminal import add_row, format_count, make_table, print_js
 
 if TYPE_CHECKING:
     from worker.ops.coverage import Coverage, CoverageGroup, Quarter
+    from worker.store.pulse import ClosedRound
 
 COLUMNS: tuple[str | tuple[str, str], ...] = (
     "Group",
@@ -35,16 +36,21 @@ def coverage(quarter: str | None, by: str | None, as_json: bool) -> None:
 
     A group has five pairs and three managers or more. Smaller groups are counted together, or not at all; so are those
     that two groupings together would reveal. Nothing is shown about a single person, and no content is read.
+
+    Below stand the closed rounds of the question whether people can see a future here, for groups of at least five
+    answers of at least three managers.
     """
     from worker.ops.coverage import count_coverage
 
     now = utcnow()
     with open_worker() as worker:
         result = count_coverage(worker.store, _parse_quarter(quarter), now, by or "")
+        rounds = worker.store.pulse.list_shown()
     if as_json:
-        print_json(_coverage_to_json(result))
+        print_json({**_coverage_to_json(result), "pulse": [_pulse_to_json(one) for one in rounds]})
     else:
         _show_coverage(result)
+        _show_pulse(rounds)
 
 
 def _parse_quarter(text: str | None) -> "Quarter":
@@ -74,6 +80,24 @@ def _show_coverage(result: "Coverage") -> None:
         print_line("There are no pairs in this quarter.")
 
 
+def _show_pulse(rounds: Sequence["ClosedRound"]) -> None:
+    """Print the closed rounds of the pulse (R-37), newest first."""
+    from worker.domain.pulse import count_answers
+
+    if not rounds:
+        return
+    table = make_table("Can you see a future here?", ("Round", "Group", ("Yes", "right"), ("No", "right")))
+    for one in rounds:
+        for cell in one.cells:
+            add_row(table, one.round, cell.name, cell.yes, cell.no)
+        if len(one.cells) > 1:
+            add_row(table, one.round, "all of these", *count_answers(one.cells), style="bold")
+        if not one.cells:
+            add_row(table, one.round, "not shown", "", "", style="dim")
+    print_table(table)
+    print_line("Not shown: too few answers, or too few people joined or left since a round that was shown.", "dim")
+
+
 def _make_cells(group: "CoverageGroup") -> Sequence[object]:
     from worker.domain.model import Owner
 
@@ -93,6 +117,11 @@ def _format_share(outcomes: Sequence[bool]) -> str:
 def _coverage_to_json(result: "Coverage") -> dict[str, Any]:
     groups = [_group_to_json(group) for group in result.groups]
     return {"quarter": str(result.quarter), "by": result.by, "groups": groups, "pairs_not_shown": result.hidden}
+
+
+def _pulse_to_json(one: "ClosedRound") -> dict[str, Any]:
+    groups = [{"name": cell.name, "yes": cell.yes, "no": cell.no} for cell in one.cells]
+    return {"round": one.round, "groups": groups}
 
 
 def _group_to_json(group: "CoverageGroup") -> dict[str, Any]:

@@ -296,6 +296,8 @@ class Composer:
         asks_of_ended_pair = message.name == MailName.OPEN_PROMISES
         if self._link_signer is None or not (state.pair.ended is EndReason.NO or asks_of_ended_pair):
             return {}
+        if message.name == MailName.PULSE:
+            return self._build_pulse_links(message, now)
         if asks_of_ended_pair:
             links = {"settings": (Purpose.TEAM, "")}
         elif message.to == state.report.email:
@@ -311,6 +313,15 @@ class Composer:
             )
             for name, (purpose, session_id) in links.items()
         }
+
+    def _build_pulse_links(self, message: Effect, now: datetime) -> dict[str, str]:
+        """Return two links to the question. The answer stands in the fragment, which no browser sends to a server."""
+        if self._link_signer is None:
+            return {}
+        round_name = f"{message.number // 100}-{message.number % 100:02d}"
+        claims = LinkClaims(person=message.to, purpose=Purpose.PULSE, session_id=round_name, issued_at=now)
+        url = self._link_signer.build_url(claims)
+        return {answer: f"{url}#{answer}" for answer in ("yes", "no")}
 
     def build_operator(self) -> Person:
         """Return the operator as the reader of mails and pages."""

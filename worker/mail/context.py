@@ -25,7 +25,7 @@ from worker.domain.model import (
 )
 
 #: The keys of `MailContext.links`. Templates must also work when one or all are missing.
-LINK_NAMES = ("contract", "choose", "commitment", "settings", "answer")
+LINK_NAMES = ("contract", "choose", "commitment", "settings", "answer", "yes", "no")
 
 
 class Reader(StrEnum):

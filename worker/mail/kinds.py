@@ -227,6 +227,13 @@ KINDS: Mapping[str, MailKind] = {
             sealed_data=frozenset({Sealed.COMMITMENTS}),
         ),
         MailKind(
+            name=MailName.PULSE,
+            readers=_REPORT,
+            holds=mail_validity.holds_during_round,
+            samples=samples.iter_pulses,
+            reader_only=True,
+        ),
+        MailKind(
             name=MailName.FRESH_LINK,
             readers=_BOTH,
             holds=mail_validity.holds_always,

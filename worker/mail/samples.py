@@ -291,6 +291,11 @@ def iter_open_promises(context: MailContext) -> Iterator[MailContext]:
     yield replace(ended, commitments=mine)
 
 
+def iter_pulses(context: MailContext) -> Iterator[MailContext]:
+    """Yield one."""
+    yield replace(context, session=None, contract=None)
+
+
 def iter_fresh_links(context: MailContext) -> Iterator[MailContext]:
     """Yield one without session and contract."""
     yield replace(context, session=None, contract=None)

@@ -26,6 +26,7 @@ from worker.settings.sections import (
     MailSettings,
     PageSettings,
     PathText,
+    PulseSettings,
     RuleSettings,
     Section,
     SyncSettings,
@@ -90,6 +91,7 @@ class Settings(Section):
     mailers: MailerSettings = Field(default_factory=MailerSettings)
     sync: SyncSettings = SyncSettings()
     pages: PageSettings = PageSettings()
+    pulse: PulseSettings = PulseSettings()
     log: LogSettings = LogSettings()
     keys: tuple[SecretStr, ...] = ()  #: Fernet keys; the first one seals, all of them open
     passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by the name of the provider

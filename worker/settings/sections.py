@@ -248,6 +248,12 @@ def _parse_reminders(value: object) -> tuple[int, ...]:
     return tuple(sorted(value, reverse=True))
 
 
+def _parse_months(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or not all(type(month) is int and 1 <= month <= 12 for month in value):
+        raise InvalidValue("This is not a list of months.", "Write for example `[3, 9]`, or `[]` for none.")
+    return tuple(sorted(set(value)))
+
+
 def _parse_default_minutes(value: object, info: ValidationInfo) -> int:
     lowest = max(SESSION_MINUTES.start, info.data.get("min_minutes", 0))
     highest = SESSION_MINUTES.stop - 1
@@ -461,6 +467,12 @@ class PageSettings(Section):
     visit: Annotated[timedelta, _validate_duration("10 minutes", "7 days")] = timedelta(hours=8)
     per_minute: Annotated[int, _validate_integer(20, 10_000)] = 120
     outside_voices: bool = False
+
+
+class PulseSettings(Section):
+    """The months in which each report is asked, anonymously, for a yes or a no: can you see a future here? (R-37)"""
+
+    months: Annotated[tuple[int, ...], PlainValidator(_parse_months)] = (3, 9)
 
 
 class LogSettings(Section):

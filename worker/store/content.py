@@ -35,6 +35,7 @@ SEALED_COLUMNS = (
     contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, contract_draft.c.sealed,
     access.c.sealed, tables.learning.c.sealed, note.c.sealed, tables.handover.c.sealed,
     tables.third_voice.c.sealed, tables.third_voice.c.sealed_answer,
+    tables.pulse_round.c.sealed,
 )  # fmt: skip
 
 _INSERT_REVISION = PreparedStatement(contract.insert())

@@ -52,6 +52,7 @@ class Store:
         from worker.store.outbox import OutboxRows
         from worker.store.people import PeopleRows
         from worker.store.plans import Plans
+        from worker.store.pulse import PulseRows
         from worker.store.queries import Queries
         from worker.store.third_voices import ThirdVoiceRows
 
@@ -67,6 +68,7 @@ class Store:
         self.mentions = MentionRows(self.database)
         self.handovers = HandoverRows(self.database, seal)
         self.third_voices = ThirdVoiceRows(self.database, seal)
+        self.pulse = PulseRows(self.database, seal)
         self.plans = Plans(self.database, self.content)
         self.attendee_copies = AttendeeCopyRows(self.database)
         self.heartbeats = Heartbeats(self.database)

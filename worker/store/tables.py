@@ -338,6 +338,15 @@ handover = Table(
     Column("sealed", LargeBinary),  # what the report passed on, and what the old manager decided
 )
 
+#: The rounds of one anonymous question to the reports (R-37). An open round has no row for a person or an answer.
+pulse_round = Table(
+    "pulse_round",
+    metadata,
+    Column("round", String, primary_key=True),  # its month, as 2026-09
+    Column("sealed", LargeBinary),  # open: who may answer, who has, and counts; closed: who is in what is shown
+    Column("shown", JSON(none_as_null=True)),  # the counts that are shown; none while the round is open
+)
+
 calendar = Table(
     "calendar",
     metadata,

@@ -4,7 +4,7 @@ from flask import Blueprint, Flask, Response, abort
 
 from worker.app import Worker
 from worker.links import Purpose
-from worker.web import contract, me, status, team, third_voices, times
+from worker.web import contract, me, pulse, status, team, third_voices, times
 from worker.web.security import install_security
 from worker.web.sessions import enter, guard, renew
 from worker.web.site import ASSET_TYPES, Site, current_site
@@ -28,6 +28,7 @@ def make_app(worker: Worker) -> Flask:
         (Purpose.TIME, times.make_blueprint()),
         (Purpose.ME, _make_me_blueprint()),
         (Purpose.TEAM, _make_team_blueprint()),
+        (Purpose.PULSE, pulse.make_blueprint()),
         (Purpose.STATUS, status.make_blueprint()),
         (Purpose.VOICE, third_voices.make_blueprint()),
     ):

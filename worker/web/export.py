@@ -14,6 +14,7 @@ from flask import Response
 
 from worker.domain.model import Commitment, Pair, Person, Session, SharedNote, WrittenCommitment
 from worker.domain.time.worktime import format_hours
+from worker.engine.pulse import PulseStatus
 from worker.store.content import ContractRevision
 from worker.web.site import Site, current_site
 
@@ -32,6 +33,7 @@ def build_export(person: Person, pairs: Iterable[Pair], *, manages: bool) -> Res
             "server could open them, and the commands for that tell both. The rest: the two, and whoever runs Longarc."
         ),
         **({} if manages else {"third_voices": _export_voices(site, person)}),
+        **({} if manages else _export_pulse(site, person)),
         "pairs": [_export_pair(site, person, pair, manages=manages) for pair in pairs],
     }
     text = json.dumps(export, indent=2, ensure_ascii=False, default=_encode_value)
@@ -44,6 +46,16 @@ def _encode_value(value: object) -> object:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%SZ}"
     return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _export_pulse(site: Site, person: Person) -> dict[str, Any]:
+    """Return whether the person has answered in this month's round (R-37); the answer cannot be found again."""
+    name = f"{site.now():%Y-%m}"
+    status = site.worker.pulse.get_status(person.email, name)
+    if status not in (PulseStatus.OPEN, PulseStatus.ANSWERED):
+        return {}
+    kept = "An answer is added to a count, and not kept with your name."
+    return {"pulse": {"round": name, "answered": status is PulseStatus.ANSWERED, "answer": kept}}
 
 
 def _export_person(person: Person) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def _find_pair(claims: LinkClaims) -> Pair | None:
     people = current_site().store.people
     pairs = (
         people.list_pairs_of_report(claims.person)
-        if claims.purpose is Purpose.ME
+        if claims.purpose in (Purpose.ME, Purpose.PULSE)
         else people.list_pairs_of_manager(claims.person)
     )
     return pairs[0] if pairs else None

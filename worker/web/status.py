@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from worker.domain.model import Owner
+from worker.domain.pulse import count_answers
 from worker.ops.coverage import count_coverage, find_quarter
 from worker.ops.status import collect_status
 from worker.web.sessions import current_login, leave
@@ -44,6 +45,8 @@ def show() -> Response:
         "unplaceable": len(health["unplaceable"]),
         "alerts": site.store.outbox.list_alerts(now - ALERT_PERIOD),
         "coverage": count_coverage(site.store, find_quarter(now.date()), now),
+        "pulse_rounds": site.store.pulse.list_shown(),
+        "count_answers": count_answers,
         "owners": list(Owner),
         "when": lambda at: f"{language.day(at.date(), True)}, {language.hour(at, 'UTC')}",
     }

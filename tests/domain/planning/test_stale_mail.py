@@ -116,6 +116,10 @@ CASES = [
     (mail("pair_ended", None), GONE, False),  # the two are a pair again
     (mail("new_manager"), GONE, False),  # the report has the old manager again
     (mail("open_promises", None), GONE, False),  # the two are a pair again
+    (mail("pulse", None, 202609), GONE, True),
+    (mail("pulse", None, 202603), GONE, False),  # that round is over
+    (mail("third_voice_request", None), GONE, True),  # what is open is looked up when it is sent
+    (mail("third_voice_answered", None), GONE, True),
     (mail("fresh_link", None), GONE, True),
     (mail("content_accessed", None), GONE, True),
     (mail("operator_alert", None), GONE, True),
@@ -141,6 +145,7 @@ def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
     message = mail(name, END if name.startswith("contract") else START)
     session = HELD if name.startswith("contract") else BOOKED
     always = {"operator_alert", "contract_summary", "fresh_link", "content_accessed", "invitation_withdrawn"}
+    always |= {"third_voice_request", "third_voice_answered"}
     due = (commitment_of(START.date()),)
     ended = {"pair_ended", "open_promises"}
     assert holds(message, session, due, pair_of(paused=True)) is (name in always)

@@ -23,6 +23,7 @@ class MailName(StrEnum):
     PAIR_ENDED = "pair_ended"
     NEW_MANAGER = "new_manager"
     OPEN_PROMISES = "open_promises"
+    PULSE = "pulse"
     FRESH_LINK = "fresh_link"
     CONTENT_ACCESSED = "content_accessed"
     THIRD_VOICE_REQUEST = "third_voice_request"

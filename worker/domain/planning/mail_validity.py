@@ -38,6 +38,11 @@ def holds_after_handover(effect: Effect, state: PairState, now: datetime) -> boo
     return state.pair.is_active and state.incoming is not None and state.incoming.ended_at == effect.start
 
 
+def holds_during_round(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While the pair goes on, in the month of the round (R-37)."""
+    return state.pair.is_active and effect.number == int(f"{now:%Y%m}")
+
+
 def holds_with_open_promises(effect: Effect, state: PairState, now: datetime) -> bool:
     """While the report has another manager, and a commitment of the old one is open (R-36)."""
     return state.pair.ended is EndReason.CHANGED and bool(list_open_promises(state.commitments))

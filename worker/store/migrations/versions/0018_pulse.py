@@ -1,0 +1,20 @@
+"""The rounds of one anonymous question to the reports, twice a year."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0018"
+down_revision = "0017"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.create_table(
+        "pulse_round",
+        sa.Column("round", sa.String(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("shown", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("round", name=op.f("pk_pulse_round")),
+    )

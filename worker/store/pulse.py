@@ -1,0 +1,130 @@
+"""Rounds of the pulse (R-37), one row each. All that is known while a round is open is sealed in one value.
+
+So no row, no order of rows and no time belongs to a person or to an answer. When a round closes, the counts of groups
+that may not be shown are gone for good.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from worker.domain.pulse import PulseCell
+from worker.seal import Seal
+from worker.store.database import Database
+from worker.store.tables import pulse_round
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voter:
+    """A person who is asked: the cell that counts the answer, and the token of the manager."""
+
+    cell: str
+    manager: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRound:
+    """An open round. Nothing in it joins a person and an answer."""
+
+    salt: str  #: makes tokens; the same in all rounds
+    waiting: Mapping[str, Voter]  #: who has not answered yet, by token
+    answered: Mapping[str, Voter] = field(default_factory=dict)  #: who has, by token
+    yes: Mapping[str, int] = field(default_factory=dict)  #: by cell
+    no: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedRound:
+    """A closed round: its shown cells, maybe none, and the salt of its tokens."""
+
+    round: str
+    cells: tuple[PulseCell, ...]
+    salt: str = ""
+
+
+class PulseRows:
+    """Reads and writes the table `pulse_round`."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    def list_open(self, connection: Connection) -> list[str]:
+        """Return the rounds that are open, oldest first."""
+        query = select(pulse_round.c.round).where(pulse_round.c.shown.is_(None)).order_by(pulse_round.c.round)
+        return [str(row[0]) for row in connection.execute(query)]
+
+    def add_round(self, connection: Connection, name: str, content: OpenRound) -> bool:
+        """Store a new round. Returns False when another process has stored it."""
+        sealed = self._seal_round(content)
+        self._database.insert_new(connection, pulse_round, [{"round": name, "sealed": sealed}], ("round",))
+        query = select(pulse_round.c.sealed).where(pulse_round.c.round == name)
+        return connection.execute(query).scalar() == sealed
+
+    def load_open(self, connection: Connection, name: str, *, for_change: bool = False) -> OpenRound | None:
+        """Return an open round; None when there is none of that name, or it has closed. Raises WrongKey.
+
+        `for_change` locks the row until the end of the transaction.
+        """
+        query = select(pulse_round.c.sealed).where(pulse_round.c.round == name, pulse_round.c.shown.is_(None))
+        if for_change and not self._database.is_sqlite:
+            query = query.with_for_update()
+        sealed = connection.execute(query).scalar()
+        return _parse_round(json.loads(self._seal.open(sealed))) if sealed else None
+
+    def save_open(self, connection: Connection, name: str, content: OpenRound) -> None:
+        """Replace the content of an open round."""
+        values = {"sealed": self._seal_round(content)}
+        connection.execute(update(pulse_round).where(pulse_round.c.round == name).values(**values))
+
+    def close_round(self, connection: Connection, name: str, salt: str, cells: Sequence[PulseCell]) -> None:
+        """Keep what is shown, and who is in it; nothing else of the round remains."""
+        people = {"salt": salt, "people": {cell.name: dict(sorted(cell.people.items())) for cell in cells}}
+        sealed = self._seal.close_padded(json.dumps(people)) if cells else None
+        shown = [{"name": cell.name, "yes": cell.yes, "no": cell.no} for cell in cells]
+        closing = update(pulse_round).where(pulse_round.c.round == name)
+        connection.execute(closing.values(sealed=sealed, shown=shown))
+
+    def load_closed(self, connection: Connection) -> list[ClosedRound]:
+        """Return the closed rounds with the people of their cells, oldest first. Raises WrongKey."""
+        query = select(pulse_round).where(pulse_round.c.shown.is_not(None)).order_by(pulse_round.c.round)
+        closed = []
+        for row in connection.execute(query).mappings():
+            known: dict[str, Any] = {"salt": "", "people": {}}
+            known |= json.loads(self._seal.open(row["sealed"])) if row["sealed"] else {}
+            cells = tuple(PulseCell(**cell, people=known["people"][cell["name"]]) for cell in row["shown"])
+            closed.append(ClosedRound(round=row["round"], cells=cells, salt=known["salt"]))
+        return closed
+
+    def list_shown(self) -> list[ClosedRound]:
+        """Return what is shown of the closed rounds, newest first. Opens nothing sealed."""
+        query = select(pulse_round.c.round, pulse_round.c.shown).where(pulse_round.c.shown.is_not(None))
+        with self._database.read() as connection:
+            found = connection.execute(query.order_by(pulse_round.c.round.desc())).all()
+        return [ClosedRound(round=row[0], cells=tuple(PulseCell(**c, people={}) for c in row[1])) for row in found]
+
+    def _seal_round(self, content: OpenRound) -> bytes:
+        return self._seal.close_padded(json.dumps(_dump_round(content), sort_keys=True))
+
+
+def _dump_round(content: OpenRound) -> dict[str, Any]:
+    return {
+        "salt": content.salt,
+        "waiting": {token: [voter.cell, voter.manager] for token, voter in content.waiting.items()},
+        "answered": {token: [voter.cell, voter.manager] for token, voter in content.answered.items()},
+        "yes": dict(content.yes),
+        "no": dict(content.no),
+    }
+
+
+def _parse_round(fields: Mapping[str, Any]) -> OpenRound:
+    return OpenRound(
+        salt=fields["salt"],
+        waiting={token: Voter(cell=one[0], manager=one[1]) for token, one in fields["waiting"].items()},
+        answered={token: Voter(cell=one[0], manager=one[1]) for token, one in fields["answered"].items()},
+        yes=fields["yes"],
+        no=fields["no"],
+    )

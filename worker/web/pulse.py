@@ -1,0 +1,41 @@
+"""The question of the pulse (R-37): yes or no, once. The answer stands in no URL, and the page for both is the same."""
+
+from flask import Blueprint, Response, abort, request, url_for
+
+from worker.domain.pulse import MIN_ANSWERS, MIN_MANAGERS
+from worker.web.sessions import current_login
+from worker.web.site import current_site, redirect_to
+
+#: The values of the two buttons: of the same length, so that the size of a request tells nothing.
+ANSWERS = {"y": True, "n": False}
+
+
+def make_blueprint() -> Blueprint:
+    """Return the page with the question."""
+    pages = Blueprint("pulse", __name__)
+    pages.add_url_rule("/<session>", view_func=show)
+    pages.add_url_rule("/<session>", "answer", answer, methods=["POST"])
+    return pages
+
+
+def show(session: str) -> Response:
+    """Return the question, or why there is none to answer. `session` is the round."""
+    site, login = current_site(), current_login()
+    values = {
+        "to": login.person,
+        "token": login.token,
+        "round": session,
+        "status": site.worker.pulse.get_status(login.address, session).value,
+        "answers": MIN_ANSWERS,
+        "managers": MIN_MANAGERS,
+    }
+    return site.render_page("pulse", site.choose_language(), values)
+
+
+def answer(session: str) -> Response:
+    """Count the answer, for good."""
+    choice = request.form.get("answer", "")
+    if choice not in ANSWERS:
+        abort(404)
+    current_site().worker.pulse.answer(current_login().address, session, sees_future=ANSWERS[choice])
+    return redirect_to(url_for(".show", session=session))
