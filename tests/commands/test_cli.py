@@ -59,11 +59,12 @@ def test_every_command_explains_itself_and_takes_the_settings(words: tuple[str, 
 
 def test_the_commands_of_the_design_are_there() -> None:
     named = "run check plan status why coverage sessions contract commitment talk defer held not-held pause resume"
-    more = "people simulate key rotate connect serve revoke example retry"
+    more = "people simulate key rotate connect serve revoke example retry note"
     assert set(f"{named} {more}".split()) == set(main.commands)
     assert {"template", "record", "show"} == set(main.commands["contract"].commands)  # type: ignore[attr-defined]
     listed = set(main.commands["commitment"].commands)  # type: ignore[attr-defined]
     assert listed == {"list", "done", "change", "let-go"}
+    assert {"add", "show"} == set(main.commands["note"].commands)  # type: ignore[attr-defined]
 
 
 def test_as_a_module_and_as_a_command_it_ends_with_the_same_codes(fresh: Desk) -> None:
