@@ -62,9 +62,9 @@ SESSION_NAMES: Mapping[SessionKind, str] = {
 
 #: What can be had, as a list of openings calls it (R-29).
 OPENING_KINDS: Mapping[OpeningKind, str] = {
-    OpeningKind.OPENING: N_("opening"),
-    OpeningKind.PROJECT: N_("project"),
-    OpeningKind.PATH: N_("role path"),
+    OpeningKind.OPENING: N_("Opening"),
+    OpeningKind.PROJECT: N_("Project"),
+    OpeningKind.PATH: N_("Role path"),
 }
 
 #: The reasons for an ad hoc session (R-6), as the form offers them. A person chooses one; none is inferred (R-24).
