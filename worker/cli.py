@@ -9,6 +9,7 @@ from worker.commands.contracts import commitment, contract
 from worker.commands.conversations import defer, mark_held, not_held, pause, resume, talk
 from worker.commands.coverage import coverage
 from worker.commands.example import example
+from worker.commands.learning import learning
 from worker.commands.maintenance import check, key, people, retry, rotate
 from worker.commands.notes import note
 from worker.commands.plan import plan
@@ -22,7 +23,7 @@ CHAPTERS: dict[str, list[click.Command]] = {
     "Try it": [simulate, example],
     "Run it": [run, serve, check, plan, status, retry],
     "Conversations": [sessions, why, talk, defer, mark_held, not_held, pause, resume],
-    "What was agreed": [contract, commitment, note],
+    "What was agreed": [contract, commitment, note, learning],
     "The company": [people, coverage, key, rotate, connect, revoke],
 }
 

@@ -66,6 +66,7 @@ _ACCESS_DESCRIPTIONS = {
     "commitment let-go": "This lets go of what one of two people promised.",
     "note show": "This shows what two people noted for each other.",
     "note add": "This leaves a note for two people.",
+    "learning": "This writes in a manager's name.",
 }
 
 

@@ -102,6 +102,10 @@ ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
         N_("The notes for both of you were shown, for you."),
         N_("The notes for both of you were shown, for %(who)s."),
     ),
+    ContentAccess.WRITE_LEARNING: (
+        N_("What you learned yourself was written down, for you."),
+        N_("What %(who)s learned was written down, for %(who)s."),
+    ),
     ContentAccess.LEAVE_NOTE: (
         N_("A note for both of you was left, for you."),
         N_("A note for both of you was left, for %(who)s."),

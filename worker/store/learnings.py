@@ -31,12 +31,16 @@ class Learnings:
     def write(self, pairs: Collection[PairId], text: str, now: datetime) -> None:
         """Have this sentence wait for each of these pairs, in place of an earlier one; an empty text withdraws it."""
         with self._database.write() as connection:
-            if not text:
-                connection.execute(delete(learning).where(learning.c.pair.in_(list(pairs))))
-                return
+            self.save(connection, pairs, text, now)
+
+    def save(self, connection: Connection, pairs: Collection[PairId], text: str, now: datetime) -> None:
+        """Do what `write` does, within a transaction."""
+        if text:
             sealed = self._seal.close_padded(json.dumps(text))
             new_rows = [{"pair": pair, "written_at": now, "sealed": sealed} for pair in sorted(pairs)]
             self._database.upsert(connection, learning, new_rows)
+        else:
+            connection.execute(delete(learning).where(learning.c.pair.in_(list(pairs))))
 
     def load_waiting(self, pairs: Collection[PairId]) -> dict[PairId, Learning]:
         """Return the sentences that wait, by pair. Raises WrongKey."""

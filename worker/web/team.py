@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 
-from worker.domain.model import Owner, Pair, PairId, PairState, Session, SessionKind, SessionState
+from worker.domain.model import MAX_LEARNING_CHARS, Owner, Pair, PairId, PairState, Session, SessionKind, SessionState
 from worker.domain.planning import deferrals
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.reason_texts import N_
@@ -28,9 +28,6 @@ from worker.web.handover import build_passed, decide_promise, list_former_report
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import YearChart, build_year_charts, get_chart_start
-
-#: One sentence: a longer text would be a letter of its own.
-MAX_LEARNING_CHARS = 280
 
 
 @dataclass(frozen=True, slots=True)

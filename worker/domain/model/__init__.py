@@ -19,6 +19,7 @@ from worker.domain.model.calendars import (
     clip_busy,
 )
 from worker.domain.model.contracts import (
+    MAX_LEARNING_CHARS,
     AccessRecord,
     Commitment,
     CommitmentStanding,
@@ -89,6 +90,7 @@ from worker.domain.model.voices import (
 
 __all__ = [
     "LIVE_PROGRESS",
+    "MAX_LEARNING_CHARS",
     "MAX_OPEN_VOICES",
     "MAX_VOICE_ANSWER",
     "MAX_VOICE_QUESTION",

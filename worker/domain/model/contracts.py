@@ -76,6 +76,7 @@ class ContentAccess(StrEnum):
     LET_GO = "commitment let-go"
     SHOW_NOTES = "note show"
     LEAVE_NOTE = "note add"
+    WRITE_LEARNING = "learning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,10 @@ class AccessRecord:
     access: ContentAccess
     on_behalf_of: Address  #: the one of the two who asked for it
     reason: str  #: stored sealed
+
+
+#: A longer text than this is no single sentence.
+MAX_LEARNING_CHARS = 280
 
 
 @dataclass(frozen=True, slots=True)
