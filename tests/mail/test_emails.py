@@ -33,7 +33,7 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 from worker.i18n.reasons import CAUSE_TEXTS, TRIGGER_TEXTS
-from worker.mail.context import MailContext
+from worker.mail.context import MailContext, remove_content
 from worker.mail.samples import (
     COMMITMENTS,
     CONTRACT,
@@ -633,3 +633,21 @@ def test_links_are_shown_when_pages_exist() -> None:
     mail = read(replace(TO_REPORT, name="contract_summary", links={"contract": link}))
     assert mail.says(link)
     assert 'href="https://longarc.example/c/3?a=1&amp;b=2"' in mail.html
+
+
+def test_the_report_is_told_kindly_that_a_talk_stayed_without_a_contract() -> None:
+    """T-7, R-17: what happened, and what can be done; no blame."""
+    unfinished = replace(SESSION, state=SessionState.UNFINISHED, held_at=SESSION.end)
+    mail = read(replace(TO_MANAGER, name="unfinished", to=SAM, session=unfinished, contract=None))
+    assert mail.headers["Subject"] == "Your conversation with Dana, not written down yet"
+    assert mail.says("it can be written down at any time, and the next conversation begins with it")
+    assert all(mail.silent(word) for word in ("fault", "fail", "late", "forgot"))
+
+
+def test_r18_a_manager_s_reason_for_a_change_is_told_to_nobody() -> None:
+    """R-18, R-38: the report's is told, in the report's words; not in a mail that only links to the contract."""
+    revised = replace(TO_MANAGER, name="contract_summary", revision=2, previous=PREVIOUS_CONTRACT)
+    told = replace(revised, changed_by=Owner.REPORT, change_reason="The team\nneeds me.")
+    assert read(told).says("Sam changed it and says: “The team needs me.”")
+    assert read(replace(told, changed_by=Owner.MANAGER)).silent("The team needs me.")
+    assert read(remove_content(told)).silent("The team needs me.")

@@ -384,3 +384,35 @@ def test_pages_speak_the_readers_language_with_its_dates(room: Room) -> None:
     assert "Warum dieser" in text(room.visitor(DANA, Purpose.TIME, coming).get(f"/time/{coming}"))
     stranger = {"Accept-Language": "de-CH, en;q=0.5"}
     assert "Bitte komm über den Link" in text(room.browser().get("/team", headers=stranger))
+
+
+# --- what the report changes ---
+
+
+@pytest.mark.parametrize("deed", ["let-go", "change"])
+def test_r18_what_the_report_changes_is_told_to_the_manager_in_the_reports_words(room: Room, deed: str) -> None:
+    """R-18: in the mail that both get anyway, on both pages and in both files."""
+    own = room.commitment("report")
+    client, session = room.visitor(SAM, Purpose.ME), room.agreed().id
+    fields = {"reason": "The toadflax team needs me.", "text": "Shadow one review", "due": "2027-01-29"}
+    sent = len(room.office.mails("contract_summary"))
+    assert send(client, "/me", f"/me/commitment/{own}/{deed}", **fields).status_code == 303
+    room.office.tick()
+    told = " ".join(texts(room.office.mails("contract_summary")[sent:]).split())
+    assert "Sam changed it and says: “The toadflax team needs me.”" in told
+    assert "You changed it and said: “The toadflax team needs me.”" in told
+    page = f"/contract/{session}"
+    manager = room.visitor(DANA, Purpose.CONTRACT, session)
+    assert "Sam changed it and says: “The toadflax team needs me.”" in text(manager.get(page))
+    assert "You changed it and said: “The toadflax team needs me.”" in text(client.get("/me"))
+    assert "toadflax" in room.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True)
+
+
+def test_r38_the_reports_file_leaves_out_what_kept_the_manager(room: Room) -> None:
+    """R-38, T-12: the count is theirs, the cause is not."""
+    room.office.worker.actions.defer_session(room.coming().id, by=DANA)
+    room.office.tick()
+    lost = json.loads(room.visitor(SAM, Purpose.ME).get("/me/data").get_data(as_text=True))["pairs"][0]["times_lost"]
+    assert lost and not any(one.get("who") == DANA for one in lost)
+    managed = json.loads(room.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True))["pairs"]
+    assert any(one.get("who") == DANA for pair in managed for one in pair["times_lost"])

@@ -144,12 +144,15 @@ class Contracts:
 
         self._actions.on_pair(known.pair, act)
 
-    def let_go(self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None) -> None:
+    def let_go(
+        self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None, *, by: Owner | None = None
+    ) -> None:
         """Take a commitment out of the contract, in a new revision, which is mailed to both (R-18).
 
+        What the report changes, `by` or on behalf of the report, is told to the manager with the report's reason.
         Raises UnknownName, and Refused when it has ended already.
         """
-        self._revise(commitment_id, lambda builder, commitment, promise: None, reason, on_behalf)
+        self._revise(commitment_id, lambda builder, commitment, promise: None, reason, on_behalf, by)
 
     def change(
         self,
@@ -159,6 +162,7 @@ class Contracts:
         due: date | None = None,
         reason: str = "",
         on_behalf: OnBehalf | None = None,
+        by: Owner | None = None,
     ) -> bool:
         """Change the text or the date of a commitment, in a new revision, which is mailed to both (R-18).
 
@@ -173,7 +177,7 @@ class Contracts:
                 raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], days)
             return replace(promise, text=text or promise.text, due=due or promise.due)
 
-        return self._revise(commitment_id, apply_change, reason, on_behalf)
+        return self._revise(commitment_id, apply_change, reason, on_behalf, by)
 
     def pair_of_commitment(self, commitment_id: str) -> PairId:
         """Return the pair of a commitment. Raises UnknownName."""
@@ -196,6 +200,7 @@ class Contracts:
         apply_change: Callable[[PlanBuilder, Commitment, WrittenCommitment], WrittenCommitment | None],
         reason: str,
         on_behalf: OnBehalf | None,
+        by: Owner | None,
     ) -> bool:
         """Record a revision with one commitment changed; None from `apply_change` removes it. False when equal."""
         changes: list[bool] = []
@@ -211,7 +216,8 @@ class Contracts:
                 return None
             revisions = self._list_revisions(session.id)
             contract = replace_commitment(revisions[-1], commitment.owner, old, new)
-            change = CommitmentChange(id=commitment.id, promise=new, reason=reason)
+            author = by or _find_author(builder, on_behalf)
+            change = CommitmentChange(id=commitment.id, promise=new, reason=reason, by=author)
             number = len(revisions) + 1
             return _combine_writes(
                 self._plan_revision(builder, session, contract, number, change),
@@ -238,7 +244,8 @@ class Contracts:
 
         def write(connection: Connection) -> None:
             content = self._store.content
-            content.save_contract(connection, session.pair, session.id, number, contract, builder.now)
+            author = (change.by, change.reason) if change and change.by else None
+            content.save_contract(connection, session.pair, session.id, number, contract, builder.now, author)
             written = [(commitment.id, promise) for commitment, promise in following.let_go]
             written += [(dated.id, promise) for dated, promise in following.promised]
             for commitment_id, promise in written:
@@ -284,6 +291,13 @@ class Contracts:
         history.append_history(connection, [(now, "access", pair_id, "", text, {"command": access.value})])
         mails = [_build_access_mail(pair_id, who, now, since) for who in pair_id.people]
         self._store.outbox.add_mails(connection, mails)
+
+
+def _find_author(builder: PlanBuilder, on_behalf: OnBehalf | None) -> Owner | None:
+    """Return on whose behalf a command changes something; None when it is no command."""
+    if on_behalf is None:
+        return None
+    return Owner.REPORT if on_behalf.person == builder.report.email else Owner.MANAGER
 
 
 def _require_fit(

@@ -41,15 +41,14 @@ def open_mail_content(
     commitment_pairs = {pair for pair, _ in _select_mails(mails, Sealed.COMMITMENTS)}
     ended = store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
     contract_sessions = {mail.subject for _, mail in _select_mails(mails, Sealed.REVISIONS)}
+    revisions = {session: content.list_revisions(session) for session in contract_sessions}
     learning_pairs = {pair for pair, _ in _select_mails(mails, Sealed.LEARNING)}
     triggers, asked_by_report = _open_triggers(content, mails, states)
     return OpenedContent(
         contracts={pair: recorded.contract for pair, recorded in latest_contracts.items()},
         contract_sessions={pair: recorded.session for pair, recorded in latest_contracts.items()},
-        revisions={
-            session: [revision.contract for revision in content.list_revisions(session)]
-            for session in contract_sessions
-        },
+        revisions={session: [one.contract for one in listed] for session, listed in revisions.items()},
+        authors={session: [(one.by, one.reason) for one in listed] for session, listed in revisions.items()},
         promises=_open_commitments(content, effects, [states[pair] for pair in commitment_pairs], ended),
         closed_commitments=ended,
         trigger_texts={

@@ -67,6 +67,8 @@ class OpenedContent:
 
     contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: in force, by pair
     revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session
+    #: For each of these revisions: who changed one commitment of it, and why; None when it was recorded as a whole.
+    authors: Mapping[str, Sequence[tuple[Owner | None, str]]] = field(default_factory=dict)
     promises: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by commitment
     closed_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: recently closed, by pair
     #: The session of the contract in force, by pair.
@@ -266,7 +268,8 @@ class Composer:
             fields["trigger"] = trigger
             fields["asked_by_report"] = session.id in content.asked_by_report
         if Sealed.REVISIONS in KINDS[message.name].sealed_data:
-            fields.update(_collect_revision_fields(message, content.revisions.get(session.id, ())))
+            authors = content.authors.get(session.id, ())
+            fields.update(_collect_revision_fields(message, content.revisions.get(session.id, ()), authors))
         return fields
 
     def _choose_trigger(self, message: Effect, state: PairState, content: OpenedContent) -> str:
@@ -433,12 +436,16 @@ def _list_manager_links(session: str, contract_session: str, commitment_session:
     return links
 
 
-def _collect_revision_fields(message: Effect, revisions: Sequence[Contract]) -> dict[str, object]:
+def _collect_revision_fields(
+    message: Effect, revisions: Sequence[Contract], authors: Sequence[tuple[Owner | None, str]]
+) -> dict[str, object]:
     """Return the fields of a mail about one revision of a contract; the message's number is that revision."""
     number = message.number
     return {
         "contract": revisions[number - 1],
         "previous": revisions[number - 2] if number > 1 else None,
+        "changed_by": authors[number - 1][0] if number <= len(authors) else None,
+        "change_reason": authors[number - 1][1] if number <= len(authors) else "",
         "revision": number,
     }
 

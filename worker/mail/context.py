@@ -15,6 +15,7 @@ from worker.domain.model import (
     Interval,
     Offer,
     Opening,
+    Owner,
     Pair,
     Person,
     Reasons,
@@ -61,6 +62,8 @@ class MailContext:
     session: Session | None = None
     contract: Contract | None = None  #: summary: the new one; elsewhere: the one in force
     revision: int = 1
+    changed_by: Owner | None = None  #: summary of a later revision: who changed one commitment of it
+    change_reason: str = ""  #: and why, in that person's words
     previous: Contract | None = None  #: summary of a later revision: the revision before
     #: brief: all that are open or recently closed; commitment_due: those due.
     commitments: tuple[ReadableCommitment, ...] = ()
@@ -110,6 +113,7 @@ def remove_content(context: MailContext) -> MailContext:
         had_contract=context.contract is not None,
         contract=None,
         previous=None,
+        change_reason="",
         commitments=(),
         passed=(),
         notes=(),

@@ -162,6 +162,12 @@ KINDS: Mapping[str, MailKind] = {
             contract_link=ContractLink.OF_SESSION,
         ),
         MailKind(
+            name=MailName.UNFINISHED,
+            readers=_REPORT,
+            holds=mail_validity.holds_unfinished,
+            samples=samples.iter_unfinished,
+        ),
+        MailKind(
             name=MailName.DEFERRAL_NOTICE,
             readers=_BOTH,
             holds=mail_validity.holds_after_deferral,

@@ -383,10 +383,19 @@ def iter_contract_reminders(context: MailContext) -> Iterator[MailContext]:
         yield replace(context, **_AFTER_SESSION, reminder=reminder, now=_START + reminder * _DAY)
 
 
+def iter_unfinished(context: MailContext) -> Iterator[MailContext]:
+    """Yield one a week after the session."""
+    unfinished = replace(_HELD, state=SessionState.UNFINISHED)
+    yield replace(context, session=unfinished, now=_START + 7 * _DAY, contract=None)
+
+
 def iter_contract_summaries(context: MailContext) -> Iterator[MailContext]:
     """Yield a first contract, a revision, and an empty contract."""
     yield replace(context, session=_HELD)
-    yield replace(context, session=_HELD, revision=2, previous=PREVIOUS_CONTRACT)
+    revised = replace(context, session=_HELD, revision=2, previous=PREVIOUS_CONTRACT)
+    yield revised
+    yield replace(revised, changed_by=Owner.REPORT)
+    yield replace(revised, changed_by=Owner.REPORT, change_reason="The team has new work for me.")
     yield replace(context, contract=Contract(), session=None)
 
 

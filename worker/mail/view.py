@@ -393,6 +393,20 @@ class MailView:
         who = self._find_first_name(deferral.who)
         return self.gettext(to_other, who=who) if who else self.gettext(unnamed)
 
+    def describe_change_author(self, by: Owner | None, reason: str) -> str:
+        """Return who changed the contract, with the reason in that person's own words, when it was the report (R-18);
+        empty otherwise: a manager's reason is the manager's own affair."""
+        report = self.context.report
+        if by is not Owner.REPORT or report is None:
+            return ""
+        told = {"name": guess_first_name(report), "reason": to_single_line(reason)}
+        reads_report = self.context.to.email == report.email
+        if not told["reason"]:
+            return self.gettext("You changed it.") if reads_report else self.gettext("%(name)s changed it.", **told)
+        if reads_report:
+            return self.gettext("You changed it and said: “%(reason)s”", **told)
+        return self.gettext("%(name)s changed it and says: “%(reason)s”", **told)
+
     # --- times to choose from ---
 
     def offered(self) -> list[Line]:

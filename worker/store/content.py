@@ -76,6 +76,8 @@ class ContractRevision:
     revision: int
     recorded_at: datetime
     contract: Contract
+    by: Owner | None = None  #: who changed one commitment of it; None when it was recorded as a whole
+    reason: str = ""  #: why, in that person's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +99,20 @@ class Content:
     # --- writing; a method that takes a connection writes in the transaction of a plan ---
 
     def save_contract(
-        self, connection: Connection, pair: PairId, session_id: str, revision: int, contract_: Contract, now: datetime
+        self,
+        connection: Connection,
+        pair: PairId,
+        session_id: str,
+        revision: int,
+        contract_: Contract,
+        now: datetime,
+        change: tuple[Owner, str] | None = None,
     ) -> None:
-        """Store a revision of a contract."""
+        """Store a revision of a contract. `change`: who changed one commitment of it, and why, in that person's words
+        (R-18)."""
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
-        sealed = self._seal.close_padded(json.dumps(_dump_contract(contract_)))
+        author = {"by": change[0].value, "reason": change[1]} if change else {}
+        sealed = self._seal.close_padded(json.dumps({**_dump_contract(contract_), **author}))
         _INSERT_REVISION.execute(connection, **row, sealed=sealed)
 
     def save_written_commitment(
@@ -244,6 +255,8 @@ class Content:
             revision=row["revision"],
             recorded_at=row["recorded_at"],
             contract=_parse_contract(fields),
+            by=Owner(fields["by"]) if fields.get("by") else None,
+            reason=fields.get("reason", ""),
         )
 
 

@@ -3,7 +3,7 @@
 The manager's pages and the report's share them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -14,6 +14,7 @@ from worker.domain.model import Owner
 from worker.i18n.language import to_single_line
 from worker.mail.context import ReadableCommitment
 from worker.mail.view import Line, MailView
+from worker.store.content import ContractRevision
 from worker.web.contract_form import MAX_DRAFT_CHARACTERS, MAX_SENT_CHARACTERS, parse_day
 from worker.web.site import current_site, redirect_to
 
@@ -39,30 +40,40 @@ def list_commitments(view: MailView, commitments: Iterable[ReadableCommitment], 
     ]
 
 
-def handle_commitment_form(commitment_id: str, deed: str, endpoint: str, **values: str) -> Response:
-    """Carry out `deed` on a commitment (`done`, `let-go` or `change`), and redirect to the endpoint."""
+def list_changes(view: MailView, revisions: Sequence[ContractRevision]) -> list[str]:
+    """Return what the latest revision changed, as sentences: the last one is the report's own reason, if it gave one
+    (R-18). Empty for a first revision."""
+    if len(revisions) < 2:
+        return []
+    latest = revisions[-1]
+    author = view.describe_change_author(latest.by, latest.reason)
+    return [*view.changes(revisions[-2].contract, latest.contract), *([author] if author else [])]
+
+
+def handle_commitment_form(commitment_id: str, deed: str, endpoint: str, by: Owner, **values: str) -> Response:
+    """Carry out the deed of one of the two (`done`, `let-go` or `change`), and redirect to the endpoint."""
     contracts = current_site().worker.contracts
     reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_CHARACTERS]
     url_values = {"said": deed}
     if deed == "done":
         contracts.mark_done(commitment_id)
     elif deed == "let-go":
-        contracts.let_go(commitment_id, reason)
+        contracts.let_go(commitment_id, reason, by=by)
     elif deed == "change":
-        url_values = _change_commitment(commitment_id, reason)
+        url_values = _change_commitment(commitment_id, reason, by)
     else:
         abort(404)
     return redirect_to(url_for(endpoint, **values, **url_values))  # type: ignore[arg-type]
 
 
-def _change_commitment(commitment_id: str, reason: str) -> dict[str, str]:
+def _change_commitment(commitment_id: str, reason: str, by: Owner) -> dict[str, str]:
     """Change a commitment's text and date to the form's; return the outcome as parameters of the page's URL."""
     text, due = to_single_line(request.form.get("text", "")), parse_day(request.form.get("due", ""))
     values_for_invalid_form = {"wrong": commitment_id, "_anchor": commitment_id}
     if due is None or not 0 < len(text) <= MAX_DRAFT_CHARACTERS:
         return values_for_invalid_form
     try:
-        is_new = current_site().worker.contracts.change(commitment_id, text=text, due=due, reason=reason)
+        is_new = current_site().worker.contracts.change(commitment_id, text=text, due=due, reason=reason, by=by)
     except UnfitContract:
         return values_for_invalid_form
     return {"said": "changed" if is_new else "same"}

@@ -19,10 +19,9 @@ from worker.domain.reason_texts import N_
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused
 from worker.i18n.reasons import translate_question
 from worker.mail.compose import OpenedContent
-from worker.mail.view import MailView
 from worker.store.content import ContractRevision
 from worker.web import contract_form
-from worker.web.commitments import handle_commitment_form, list_commitments
+from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
 from worker.web.contract_form import ContractForm, FieldError
 from worker.web.security import MAIL_POLICY
 from worker.web.sessions import current_login
@@ -107,19 +106,12 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
         "token": current_login().token,
         "matter": context,
         "current": context.revisions[-1] if context.revisions else None,
-        "changes": _list_changes(view, context),
+        "changes": list_changes(view, context.revisions),
         "standing": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
         "wrong": request.args.get("wrong", ""),
         "deadline": find_contract_deadline(context.state.manager, context.session) if context.session.held_at else None,
     }
     return site.render_page(name, view.language, {**page_values, **values}, status)
-
-
-def _list_changes(view: MailView, context: ContractContext) -> list[str]:
-    """Return the changes from the last but one revision to the latest, as sentences."""
-    if len(context.revisions) < 2:
-        return []
-    return view.changes(context.revisions[-2].contract, context.revisions[-1].contract)
 
 
 # --- writing ---
@@ -395,4 +387,4 @@ def commitment_ends(session: str, commitment: str, deed: str) -> Response:
     commitments = current_site().store.queries.list_commitments_of_session(context.session.id)
     if commitment not in {stored.id for stored in commitments}:
         abort(404)
-    return handle_commitment_form(commitment, deed, ".show", session=session)
+    return handle_commitment_form(commitment, deed, ".show", Owner.MANAGER, session=session)

@@ -12,7 +12,16 @@ from typing import Any
 
 from flask import Response
 
-from worker.domain.model import Commitment, Pair, Person, Session, SharedNote, WrittenCommitment
+from worker.domain.model import (
+    Commitment,
+    Deferral,
+    DeferralCause,
+    Pair,
+    Person,
+    Session,
+    SharedNote,
+    WrittenCommitment,
+)
 from worker.domain.time.worktime import format_hours
 from worker.engine.pulse import PulseStatus
 from worker.store.content import ContractRevision
@@ -76,9 +85,7 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
         "how": {name: getattr(pair, name) for name in ("minutes", "format", "review", "transition_until", "trust")},
         "rhythm": str(pair.every),
         "sessions": [_export_session(site, session, manages=manages) for session in sessions],
-        "times_lost": [
-            {"session": d.session, "at": d.at, "cause": d.cause.value, "who": d.who} for d in history.deferrals
-        ],
+        "times_lost": [_export_deferral(deferral, person, manages=manages) for deferral in history.deferrals],
         "contracts": contracts,
         "commitments": [_export_commitment(commitment, promises) for commitment in commitments],
         **_export_learning(site, pair, manages=manages),
@@ -89,6 +96,13 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
             for line in site.store.queries.list_mails_to(person.email, [pair.id])
         ],
     }
+
+
+def _export_deferral(deferral: Deferral, person: Person, *, manages: bool) -> dict[str, Any]:
+    """Return a lost time. What kept the other one is left out; a manager sees what is no absence (R-38)."""
+    is_known = deferral.who in ("", person.email) or (manages and deferral.cause is not DeferralCause.OUT_OF_OFFICE)
+    why = {"cause": deferral.cause.value, "who": deferral.who} if is_known else {}
+    return {"session": deferral.session, "at": deferral.at, **why}
 
 
 def _export_learning(site: Site, pair: Pair, *, manages: bool) -> dict[str, Any]:
@@ -125,7 +139,9 @@ def _export_contract(revision: ContractRevision) -> dict[str, Any]:
     fields = asdict(revision.contract)
     for promise in (*fields["report"], *fields["manager"], *fields["reviews"]):
         promise.pop("line")
-    return {"session": revision.session, "revision": revision.revision, "recorded_at": revision.recorded_at, **fields}
+    changed = {"changed_by": revision.by, "reason": revision.reason} if revision.by else {}
+    numbered = {"session": revision.session, "revision": revision.revision, "recorded_at": revision.recorded_at}
+    return {**numbered, **changed, **fields}
 
 
 def _export_voices(site: Site, report: Person) -> list[dict[str, Any]]:

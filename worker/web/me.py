@@ -6,7 +6,7 @@ from flask import Blueprint, Response, abort, request, url_for
 
 from worker.domain.model import Format, Owner, Pair, PairState
 from worker.web import ad_hoc, export, handover, notes, third_voices
-from worker.web.commitments import handle_commitment_form, list_commitments
+from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import build_year_charts, get_chart_start
@@ -69,7 +69,7 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
     page: dict[str, Any] = {
         "token": current_login().token,
         "agreed": agreed,
-        "changes": view.changes(revisions[-2].contract, revisions[-1].contract) if len(revisions) > 1 else [],
+        "changes": list_changes(view, revisions),
         "standing": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
         "coming": [s for s in year.sessions if s.booked and s.span.end > site.now()],
         "owed": [s for s in year.sessions if s.owed],
@@ -92,7 +92,7 @@ def commitment_ends(commitment: str, deed: str) -> Response:
     owned = current_site().store.queries.get_commitment(commitment)
     if owned is None or owned.pair != _require_pair().id or owned.owner is not Owner.REPORT:
         abort(404)
-    return handle_commitment_form(commitment, deed, ".show")
+    return handle_commitment_form(commitment, deed, ".show", Owner.REPORT)
 
 
 def note(about: str) -> Response:

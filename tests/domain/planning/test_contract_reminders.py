@@ -77,6 +77,9 @@ def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
     assert local(unfinished.at, DANA) == "Tue 2026-10-06 10:00"
     assert story.session("c1").state is SessionState.UNFINISHED
     assert len(story.mails("contract_request")) == 1
+    (told,) = story.mails("unfinished")
+    assert told.to == story.state.report.email, "the report is told once, kindly"
+    assert told.snapshot_at == unfinished.at
 
 
 def test_once_the_contract_is_there_nobody_is_reminded() -> None:

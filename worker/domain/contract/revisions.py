@@ -52,6 +52,7 @@ class CommitmentChange:
     id: str
     promise: WrittenCommitment | None  #: as it reads from now on; None when it is let go
     reason: str = ""
+    by: Owner | None = None  #: who changed it, where that is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

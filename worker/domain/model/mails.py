@@ -14,6 +14,7 @@ class MailName(StrEnum):
     CONTRACT_REQUEST = "contract_request"
     CONTRACT_REMINDER = "contract_reminder"
     CONTRACT_SUMMARY = "contract_summary"
+    UNFINISHED = "unfinished"
     DEFERRAL_NOTICE = "deferral_notice"
     BOOKED_OVER_WARNING = "booked_over_warning"
     UNPLACEABLE = "unplaceable"

@@ -128,9 +128,11 @@ def _find_reminder_time(builder: PlanBuilder, session: Session, instant: datetim
 
 
 def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:
-    """R-17: visible as unfinished, in the history, in `status` and in the next brief."""
+    """R-17: visible as unfinished, in the history, in `status` and in the next brief; the report is told once (T-7)."""
     new = builder.update_session(session, state=SessionState.UNFINISHED)
     builder.record_session_decision(new, "No contract was recorded; the conversation is unfinished.")
+    if not builder.list_mails(MailName.UNFINISHED, session.id):
+        builder.add_mail(MailName.UNFINISHED, session.id, builder.report.email, start=session.held_at)
     builder.wake_at(builder.now)
 
 

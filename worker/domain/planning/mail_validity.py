@@ -83,6 +83,12 @@ def holds_until_contract(effect: Effect, state: PairState, now: datetime) -> boo
     return session is not None and session.state is SessionState.HELD and session.held_at == effect.start
 
 
+def holds_unfinished(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While that session has no contract, whose time for one is over (T-7)."""
+    session = _about(effect, state)
+    return session is not None and session.state is SessionState.UNFINISHED
+
+
 def holds_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
     """While no time exists for the session."""
     session = _about(effect, state)
