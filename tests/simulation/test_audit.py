@@ -208,7 +208,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "four times to choose from": (edit({"what": "offer", "state": "open"}, times=FOUR_TIMES), {"T-12"}),
     "a time held for another conversation": (
         add(*given("09-08 09:00", "r7", "09-18 09:30", 25, kind="review")),
-        {"T-12", "R-8"},
+        {"T-12", "T-9", "R-8"},
     ),
     "a notice of another count": (edit({"message": "deferral_notice"}, number=2), {"T-12"}),
     # what humans move

@@ -145,7 +145,7 @@ def test_what_stood_where_a_person_put_the_session_is_no_conflict(act: str, late
         session("09-09 09:00", "c1", "deferred", count=1, cause="booked_over" if act == "book_over" else act),
         session("09-09 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
         event("09-09 09:00", "update", "c1.1", "09-17 09:00"),
-        mail("09-09 09:00", "deferral_notice", M, "c1", "09-17 09:00", number=1),
+        *(mail("09-09 09:00", "deferral_notice", who, "c1", "09-17 09:00", number=1) for who in (M, R)),
     ]
     assert rules(*FIRST, *moved, *taken, *lost) == expected
 
@@ -285,6 +285,14 @@ def test_no_part_of_a_series_is_held_before_an_earlier_one(is_held: bool) -> Non
     held = [session(f"{day} 10:15", one, "held", f"{day} 09:00") for day, one in (("09-15", "c1"), ("09-23", "c2"))]
     broken = rules(*first, *second, *held[0 if is_held else 1 :], pairs=(replace(ONE, format=Format.SERIES),))
     assert ("T-13" in broken) is not is_held
+
+
+def test_a_later_series_is_not_held_against_the_one_before() -> None:
+    """T-13."""
+    told = given("09-07 05:00", "c1", "09-15 09:00", topic="gap")
+    later = given("09-15 10:15", "c2", "12-15 10:00", topic="now")
+    held = session("09-15 10:15", "c1", "held", "09-15 09:00")
+    assert "T-13" not in rules(*told, *later, held, pairs=(replace(ONE, format=Format.SERIES),))
 
 
 QUARTERLY = Interval(weeks=13)

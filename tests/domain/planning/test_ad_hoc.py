@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, pair_of, shared_days, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, pair_of, session_of, shared_days, state_of, utc
 from tests.support.stories import Story, booked, causes, fill, gaps
 from worker.domain.model import (
     OfferPurpose,
@@ -98,6 +98,19 @@ def test_nobody_s_absence_and_none_of_our_sessions_give_way() -> None:
     for story in (away, unread):
         talk = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
         assert talk.unplaceable and talk.offer is None
+
+
+@pytest.mark.parametrize(("days", "moves"), [(15, True), (24, False)])
+def test_the_regular_session_moves_only_if_it_is_less_than_three_weeks_away(days: int, moves: bool) -> None:
+    """T-14: wherever its target lies, by at most three weeks, and that is no deferral."""
+    start = NOW + days * DAY + 3 * HOUR
+    given = session_of(start, target=start + 14 * DAY, latest=start + 35 * DAY)
+    story = soon(Story(state=state_of(given)))
+    after = story.session("c1")
+    assert (after.span != given.span) is moves
+    assert after.booked and after.count == 0
+    assert start <= after.span.start <= start + 21 * DAY
+    assert not moves or after.span.start >= adhoc_span(story).end + 21 * DAY
 
 
 def test_a_conversation_soon_is_never_the_quarterly_one() -> None:

@@ -69,7 +69,7 @@ def test_a_manager_who_books_over_it_every_day_moves_it_three_times() -> None:
         story.book(DANA, story.next.span)
         story.at(story.now + DAY)
     assert causes(story) == ["booked_over"] * 3
-    assert [m.number for m in story.mails("deferral_notice")] == [1, 2, 3]
+    assert [m.number for m in story.mails("deferral_notice") if m.to == DANA.email] == [1, 2, 3]
     assert story.session("c1").held_at is not None
 
 
@@ -102,7 +102,7 @@ def test_left_until_the_next_quarter_it_is_the_same_session_one_rhythm_later() -
     assert left.booked and left.offer is None
     assert 11 * WEEK <= left.span.start - before.span.start <= 16 * WEEK
     assert [p.span for p in story.standing()] == [left.span]
-    assert len(story.mails("deferral_notice")) == 3
+    assert [m.number for m in story.mails("deferral_notice") if m.to == SAM.email] == [1, 2, 3]
     story.at(story.now + DAY)
     story.book(DANA, left.span)
     story.until(story.now + 2 * DAY)

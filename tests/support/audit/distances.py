@@ -28,8 +28,10 @@ def in_order(talk: Talk, careers: Iterable[Talk]) -> Iterator[rules.Fault]:
     earlier = parts[: parts.index(talk.topic)] if talk.topic in parts else []
     mine: list[Talk] = []
     for one in careers:
-        if one.topic == "now" and not one.adhoc and one.asked <= talk.asked:
-            mine = []  # a series begins
+        if one.topic == "now" and not one.adhoc:  # a series begins: its own, or a later one
+            if one.asked > talk.asked:
+                break
+            mine = []
         mine.append(one)
     for one in mine:
         if one.topic in earlier and not one.adhoc and (one.booked or one.state in rules.OWED) and not one.missed:

@@ -13,7 +13,7 @@ def reanchor_sessions(builder: PlanBuilder) -> None:
             if session.booked or session.owed:
                 series.keep_in_order(builder, builder.sessions[session.id])
             continue
-        window = _find_new_window(builder, session)
+        window = _find_new_window(builder, session) or _make_way_for_adhoc(builder, session)
         if window is None or (session.booked and _follows_owed_session(builder, session)):
             continue
         if builder.has_pending_change(session.id):
@@ -69,6 +69,20 @@ def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionW
     else:
         window = cadence.find_window(session, sessions, builder.pair, builder.people, builder.policy)
     return window if window is not None and window.target != session.target else None
+
+
+def _make_way_for_adhoc(builder: PlanBuilder, session: Session) -> cadence.SessionWindow | None:
+    """T-14: a window at least three weeks after an ad hoc conversation for a session booked less than that after it,
+    wherever its target lies; None for any other. It moves by three weeks at most, where there is room."""
+    if not _may_move(session) or not session.booked or session.by_hand:
+        return None
+    start = session.span.start
+    adhoc = cadence.list_adhoc_ends(list(builder.sessions.values()))
+    ends = [end for end in adhoc if end <= start < end + cadence.CLEAR_OF_ADHOC]
+    if not ends:
+        return None
+    latest = max(session.latest, start + cadence.CLEAR_OF_ADHOC)
+    return cadence.SessionWindow(max(ends) + cadence.CLEAR_OF_ADHOC, session.target, latest)
 
 
 def _follows_owed_session(builder: PlanBuilder, session: Session) -> bool:

@@ -121,11 +121,16 @@ def is_later_part(session: Session) -> bool:
     return session.topic in SERIES_TOPICS[1:]
 
 
+def list_adhoc_ends(sessions: Sequence[Session]) -> list[datetime]:
+    """When the ad hoc conversations ended that were held, and when those end that are booked."""
+    adhoc = [s for s in sessions if s.kind is SessionKind.CAREER and s.adhoc and (s.booked or s.held_at)]
+    return [end for s in adhoc if (end := s.held_at or s.end)]
+
+
 def keep_clear_of_adhoc(window: SessionWindow, sessions: Sequence[Session]) -> SessionWindow:
     """T-14: an ad hoc conversation less than three weeks before the target moves the window, by three weeks at most,
     so that none of it lies less than three weeks after that conversation."""
-    adhoc = [s for s in sessions if s.kind is SessionKind.CAREER and s.adhoc and (s.booked or s.held_at)]
-    ends = [end for s in adhoc if (end := s.held_at or s.end) and end <= window.target < end + CLEAR_OF_ADHOC]
+    ends = [end for end in list_adhoc_ends(sessions) if end <= window.target < end + CLEAR_OF_ADHOC]
     if not ends:
         return window
     target = max(ends) + CLEAR_OF_ADHOC
