@@ -163,12 +163,17 @@ def ways_of(here: Street) -> dict[str, str]:
     links = LinkSigner("http://longarc.test", [key.get_secret_value() for key in here.worker.settings.keys])
     sessions = here.worker.store.queries.list_sessions(PairId(DANA, NOAH))
     coming = next(one.id for one in sessions if one.booked and one.kind == "career")
+    asking, third = here.worker.store.people.get_person(NOAH), f"priya@{NOAH.partition('@')[2]}"
+    assert asking is not None
+    voices = here.worker.third_voices
+    asked = voices.list_voices(NOAH) or [voices.ask(asking, third, "What should I do more of?")]
     wanted = {
         "contract": (DANA, Purpose.CONTRACT, here.session(NOAH).id),
         "time": (DANA, Purpose.TIME, coming),
         "me": (NOAH, Purpose.ME, ""),
         "team": (DANA, Purpose.TEAM, ""),
         "status": (OPERATOR, Purpose.STATUS, ""),
+        "voice": (third, Purpose.VOICE, asked[0].id),
     }
     return {
         name: links.build_url(LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=here.clock()))
