@@ -247,6 +247,8 @@ def warm_up() -> None:
     store.close()
     office = Office()
     office.tick()
+    office.worker.actions.defer_session(office.session().id)
+    office.tick()
     held = office.hold()
     office.tick()
     office.worker.contracts.record(held.id, contract(office.clock()))
