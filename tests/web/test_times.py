@@ -43,6 +43,13 @@ def test_looking_at_the_page_changes_nothing(room: Room, offered: Session) -> No
     assert room.everything() == before
 
 
+def test_what_fits_best_is_near_the_time_that_it_has(room: Room, offered: Session) -> None:
+    """T-10: a deferred conversation of January is not proposed for October."""
+    page = text(room.visitor(SAM, Purpose.TIME, offered.id).get(f"/time/{offered.id}"))
+    assert "What fits best" in page and "January" in page.partition("What fits best")[2]
+    assert "October" not in page.partition("What fits best")[2]
+
+
 def test_the_report_sees_no_reason_of_the_manager(room: Room, offered: Session) -> None:
     """R-38: nor why one time is better than another, which speaks of the manager's weeks."""
     page = text(room.visitor(SAM, Purpose.TIME, offered.id).get(f"/time/{offered.id}"))

@@ -6,10 +6,10 @@ What a person picks may break the wishes (buffers, working hours, one a day): th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
-from worker.domain.planning.placement import LEAD_DAYS, exclude_event, find_day_end, find_day_start
+from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS, exclude_event, find_day_end, find_day_start
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid, get_free_busy, has_readable_calendar
 from worker.domain.time.explain import warn_of_unreadable
@@ -103,7 +103,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         minutes=max(session.minutes, builder.policy.min_minutes)
         if session.kind is SessionKind.CAREER
         else session.minutes,
-        target=session.target if window.start <= session.target <= window.end and not session.count else window.start,
+        target=_find_target(builder, session, window),
         preference=builder.pair.preference if not session.urgent else Preference(),
         free_busy={who: exclude_event(free_busy, session.key) for who, free_busy in seen.items()},
         taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
@@ -113,9 +113,29 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
     )
 
 
+def _find_target(builder: PlanBuilder, session: Session, window: Span) -> datetime:
+    """The instant to be near to: the day of its rhythm, the time that a deferred one has, else soon."""
+    if _is_deferred_far_ahead(builder, session):
+        return max(session.span.start, window.start)
+    is_inside = window.start <= session.target <= window.end
+    return session.target if is_inside and not session.count else window.start
+
+
+def _is_deferred_far_ahead(builder: PlanBuilder, session: Session) -> bool:
+    """Whether it has lost a time before, and the one that it has lies past the weeks that are looked at from now on."""
+    far = find_day_end(builder, AHEAD, builder.now)
+    return session.booked and session.count > 0 and session.span.start > far
+
+
 def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
-    """Where it is looked for first, and where then: in its own window while that is to come, else soon."""
+    """Where it is looked for first, and where then: in its own window while that is to come; near its time when it was
+    deferred and lies further ahead (T-10); else soon."""
     soon = find_day_start(builder, LEAD_DAYS, builder.now)
+    if _is_deferred_far_ahead(builder, session):
+        near = find_day_start(builder, -DAYS_BEFORE_LOST, session.span.start)
+        ends = (find_day_end(builder, days, session.span.start) for days in (AHEAD, FURTHER))
+        first, further = (Span(max(soon, near), end) for end in ends)
+        return first, further
     own = Span(max(soon, session.earliest), session.latest) if session.latest > max(soon, session.earliest) else None
     if own and session.booked and not session.count and own.minutes >= WEEK_MINUTES:
         return own, Span(soon, max(own.end, find_day_end(builder, FURTHER, builder.now)))
