@@ -169,9 +169,11 @@ class ScriptedHumans:
     def _record_contract(self, beat: Beat, session: Session, contract: str, check_only: bool = False) -> LedgerLine:
         """Write a contract file and record it; with `check_only`, only return the questions about its commitments."""
         day = _to_local(self._stage.clock(), beat.who).date()
-        filled_contract = self._contracts.write(contract, day)
+        persons = self._stage.worker.store.people.load_all_people()
+        both = [persons[address] for address in session.pair.people]
+        filled_contract = self._contracts.write(contract, day, both)
         lint_questions = self._stage.worker.contracts.check(session.id, filled_contract).questions
-        questions = [f"{question.what} {question.better}" for question in lint_questions]
+        questions = [f"{one.what} {one.better}" for one in lint_questions if not one.is_hint]
         if check_only:
             return {"act": "write_contract", "asked": questions}
         if questions:

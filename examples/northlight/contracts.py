@@ -1,5 +1,6 @@
 """The contract files of the demo, filled from templates and read by the parser of Longarc."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -7,7 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from examples.northlight import TEMPLATES
 from worker.domain.contract import markdown
-from worker.domain.model import Contract
+from worker.domain.model import Contract, Person
+from worker.domain.time.worktime import is_working_day
 
 
 class ContractFiles:
@@ -19,10 +21,10 @@ class ContractFiles:
         # no autoescape: this is Markdown, and only dates are filled in
         self._environment = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
 
-    def write(self, name: str, today: date) -> Contract:
-        """Write the contract file with dates relative to `today`, and return it as parsed."""
+    def write(self, name: str, today: date, people: Sequence[Person]) -> Contract:
+        """Write the contract file with dates relative to `today`, on which all `people` work; return it as parsed."""
         text = self._environment.get_template(f"{name}.md").render(
-            day=lambda days: _move_to_weekday(today + timedelta(days=days)).isoformat(),
+            day=lambda days: _move_to_working_day(today + timedelta(days=days), people).isoformat(),
             month=lambda months: _format_month(today, months),
         )
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -31,9 +33,11 @@ class ContractFiles:
         return markdown.parse_contract(file.read_text(encoding="utf-8"), file.name)
 
 
-def _move_to_weekday(day: date) -> date:
-    """Return the day, or the Friday before it when it is on a weekend."""
-    return day - timedelta(days=max(day.weekday() - 4, 0))
+def _move_to_working_day(day: date, people: Sequence[Person]) -> date:
+    """Return the day, or the last one before it on which all of them work."""
+    while not all(is_working_day(person, day) for person in people):
+        day -= timedelta(days=1)
+    return day
 
 
 def _format_month(today: date, months: int) -> str:

@@ -81,7 +81,9 @@ def write_page(result: DemoResult, out: Path) -> None:
             (mail, caption) for name, fields, caption in FEATURED_MAILS if (mail := _find_mail(result, name, fields))
         ],
         mailboxes=[
-            (get_first_name(who), who, _group_mails(result, who)) for who in result.persons if _has_mail(result, who)
+            (get_first_name(who), who, _group_mails(result, who))
+            for who in (*result.persons, people.OPERATOR)
+            if _has_mail(result, who)
         ],
         letters={mail.id: mail for mail in result.mails},
         sent=_format_sent_time,
@@ -166,4 +168,4 @@ def _format_sent_time(mail: DeliveredMail) -> str:
 
 
 def _get_zone(who: Address) -> ZoneInfo:
-    return ZoneInfo(people.ZONES[who])
+    return ZoneInfo(people.ZONES.get(who, "UTC"))  # the operator has no row

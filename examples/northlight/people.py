@@ -19,6 +19,7 @@ MARA = "mara.winter@northlight.example"
 EMILY = "emily.carter@northlight.example"
 ARJUN = "arjun.mehta@northlight.example"
 GRACE = "grace.okoro@northlight.example"
+OPERATOR = "longarc-operator@northlight.example"  #: looks after Longarc
 NOAH = "noah.brandt@northlight.example"
 LIAM = "liam.walsh@northlight.example"  #: joins later
 
@@ -87,7 +88,7 @@ ZONES = {row["email"]: row["time_zone"] for row in CORRECTED_ROWS}
 #: All pairs of the demo, in the order of the file.
 PAIRS = [PairId(row["manager"], row["email"]) for row in CORRECTED_ROWS if row["manager"]]
 NAMES = {row["email"]: row["name"] for row in CORRECTED_ROWS}
-FIRST_NAMES = {email: name.partition(" ")[0] for email, name in NAMES.items()}
+FIRST_NAMES = {email: name.partition(" ")[0] for email, name in NAMES.items()} | {OPERATOR: "The operator"}
 ADDRESSES = {name.lower(): email for email, name in FIRST_NAMES.items()}
 
 

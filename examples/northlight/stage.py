@@ -35,7 +35,7 @@ _SETTINGS = """\
 company = {company}
 database = {database}
 people = "people.csv"
-operator = "longarc-operator@northlight.example"
+operator = {operator}
 
 [mail]
 from = "longarc@northlight.example"
@@ -98,7 +98,12 @@ class DemoStage:
         key.touch(mode=0o600)
         key.write_text(generate_key(), encoding="ascii")
         database = URL.create("sqlite", database=str(self._work / "longarc.db")).render_as_string()
-        values = {"company": cast.COMPANY, "database": database, "mails": self.services.mails}
+        values = {
+            "company": cast.COMPANY,
+            "operator": cast.OPERATOR,
+            "database": database,
+            "mails": self.services.mails,
+        }
         quoted = {name: json.dumps(value) for name, value in values.items()}
         config.write_text(
             _SETTINGS.format(**quoted, config=config, key=key, services=self.services.settings()), encoding="utf-8"

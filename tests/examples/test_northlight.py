@@ -25,6 +25,7 @@ from examples.northlight.run import run_demo
 from tests.support import ROOT
 from tests.support.audit.auditor import audit, report
 from tests.support.browser import find_chromium
+from tests.support.companies import DANA, SAM, person
 from worker.domain.contract.lint import lint_contract
 from worker.domain.model import CommitmentStanding, Owner, PairId
 from worker.errors import LongarcError
@@ -121,8 +122,12 @@ def test_an_eye_of_its_own_finds_no_promise_broken(played: Played) -> None:
     assert not found, report(found)
 
 
-def test_nothing_needed_the_operator(played: Played, store: Store) -> None:
-    assert not played.told(what="mail", message="operator_alert")
+def test_the_operator_heard_of_hours_that_never_meet_and_of_nothing_else(played: Played, store: Store) -> None:
+    """T-4: Liam's working hours came wrong from HR, who put them right two days later."""
+    (alert,) = played.told(what="mail", message="operator_alert")
+    assert alert["at"].startswith("2026-11-2")
+    mails = played.out / "mail" / cast.OPERATOR.partition("@")[0]
+    assert "never work at the same time" in " ".join(next(mails.glob("*.txt")).read_text("utf-8").split())
     assert set(store.outbox.count_by_progress()) <= {"done", "waiting", "dropped"}
 
 
@@ -440,7 +445,9 @@ def test_only_the_draft_is_questioned(tmp_path: Path, today: date) -> None:
     files = ContractFiles(tmp_path)
     names = sorted(path.stem for path in (ROOT / "examples/northlight/templates/contracts").glob("*.md"))
     assert len(names) > 8
-    asked = {name: lint_contract(files.write(name, today), today) for name in names}
+    both = [replace(person(who), country=country) for who, country in ((DANA, "GB"), (SAM, "US"))]
+    questions = {name: lint_contract(files.write(name, today, both), today) for name in names}
+    asked = {name: [one for one in found if not one.is_hint] for name, found in questions.items()}
     assert [name for name, questions in asked.items() if questions] == ["emily-talk-draft"]
     assert len(asked["emily-talk-draft"]) == 2
 

@@ -44,6 +44,8 @@ QUESTION_TEXTS: Mapping[str, tuple[str, str]] = {
         N_("Say what was done, what it led to, and what to try next; while both of you still remember it."),
     ),
 }
+#: Codes of what is a hint rather than a question.
+HINTS = frozenset({"feedback"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ class LintQuestion:
     owner: Owner
     code: str  #: a key of `QUESTION_TEXTS`
     word: str = ""  #: the vague word, as our word lists have it; empty for other questions
+
+    @property
+    def is_hint(self) -> bool:
+        """True when it only helps to keep the commitment well, and nothing about it is in question (R-31)."""
+        return self.code in HINTS
 
     @property
     def what(self) -> str:
