@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, Fails, Office, pair, pairs, people, texts
 from tests.support.effects import LEASE, uncertain
-from worker.domain.model import Owner, PairId, SessionKind, Trigger
+from worker.domain.model import AliasSource, Owner, PairId, PersonAlias, SessionKind, Trigger
 from worker.errors import Unavailable
 
 SENTENCE = "I advise before I have asked."
@@ -111,10 +111,14 @@ def test_r35_a_talk_that_the_report_asked_for_is_about_the_report_and_spends_not
     office.close()
 
 
-def test_r35_it_is_sealed_and_follows_a_new_address_and_a_new_key(database_url: str) -> None:
+def test_r35_it_is_sealed_anew_with_a_new_key_and_follows_a_new_address(database_url: str) -> None:
     office = company(database_url)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())
     assert office.store.content.reseal_all() >= 2
-    waiting = office.store.learnings.load_waiting(PAIRS)
-    assert {one.text for one in waiting.values()} == {SENTENCE}
+    new = "kim.tran@corp.example"
+    persons, listed = people(DANA, SAM, new), pairs(pair(), pair(DANA, new))
+    aliases = [PersonAlias(KIM, new, AliasSource.PEOPLE_FILE)]
+    office.store.people.apply_import(persons, listed, office.clock(), aliases)
+    waiting = office.store.learnings.load_waiting([PairId(DANA, SAM), PairId(DANA, new)])
+    assert [one.text for one in waiting.values()] == [SENTENCE, SENTENCE]
     office.close()
