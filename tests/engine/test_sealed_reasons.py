@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import select, text
+from sqlalchemy import Connection, inspect, select, text
 
 from tests.conftest import migrate
 from tests.support.companies import DANA, DAY, HOUR, KEY, SAM, START, Office, new_store, pair, pairs, people
@@ -112,17 +112,36 @@ def test_sealed_texts_of_a_step_are_equally_long(length: int) -> None:
 # --- what older versions wrote ---
 
 
+def drop_what_came_since(connection: Connection, path: Path) -> None:
+    """Drop the tables, columns and indices that a database of that version, made at that path, does not have."""
+    then = new_store(f"sqlite:///{path}")
+    config = make_alembic_config()
+    with then.database.write() as old:
+        config.attributes["connection"] = old
+        command.upgrade(config, "0005")
+        known = {name: {c["name"] for c in inspect(old).get_columns(name)} for name in inspect(old).get_table_names()}
+    then.close()
+    now = inspect(connection)
+    for table in now.get_table_names():
+        if table not in known:
+            connection.execute(text(f"DROP TABLE {table}"))
+            continue
+        later = {column["name"] for column in now.get_columns(table)} - known[table]
+        for index in now.get_indexes(table):
+            if later & set(index["column_names"]):
+                connection.execute(text(f"DROP INDEX {index['name']}"))
+        for column in sorted(later):
+            connection.execute(text(f'ALTER TABLE {table} DROP COLUMN "{column}"'))
+
+
 def as_it_was(url: str, today: Path, old: Session) -> None:
     """Turn a database of today into one as the version before wrote it: the window, the reasons and the urgency in the
     clear, nothing padded."""
     shutil.copy(today, url.removeprefix("sqlite:///"))
     store, seal = new_store(url), Seal([KEY])
     with store.database.write() as connection:
-        for table in ("access", "attendee_copy"):
-            connection.execute(text(f"DROP TABLE {table}"))
+        drop_what_came_since(connection, today.with_suffix(".then.db"))
         connection.execute(text("CREATE TABLE gate (name VARCHAR, room INTEGER, holder VARCHAR, held_until BIGINT)"))
-        for column in ("sealed_plan", "in_turn"):
-            connection.execute(text(f"ALTER TABLE session DROP COLUMN {column}"))
         connection.execute(
             text("UPDATE session SET urgent = 1, latest = :latest, sealed = :sealed WHERE id = :id"),
             {"latest": int(old.latest.timestamp()), "id": old.id,
