@@ -20,7 +20,10 @@ from worker.store.store import NextDue, Store
 #: Name of the in-memory calendar and mail provider, in the column `calendar` of a person.
 MEMORY_PROVIDER = "memory"
 #: Kinds of history rows that are copied to the ledger.
-LEDGER_KINDS = ("event.create", "event.update", "event.cancel", "mail", "session", "unplaceable", "human", "contract")
+LEDGER_KINDS = (
+    *("event.create", "event.update", "event.cancel", "mail"),
+    *("session", "offer", "unplaceable", "human", "contract"),
+)
 
 #: A line of the ledger: `at`, `what` and the fields of that kind (docs/reference/ledger.md).
 LedgerLine = dict[str, Any]
