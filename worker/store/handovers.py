@@ -22,6 +22,10 @@ _HANDOVERS = PreparedStatement(
     .where(in_bound_list(handover.c.former, "pairs") | in_bound_list(handover.c.pair, "pairs"))
     .order_by(handover.c.ended_at, handover.c.former)
 )
+_FORGET_ENDS = PreparedStatement(delete(handover).where(in_bound_list(handover.c.former, "pairs")))
+_TAKE_PLACE = PreparedStatement(
+    update(handover).where(handover.c.former == bindparam("former_pair")).values(pair=bindparam("new_pair"))
+)
 _SEALED = PreparedStatement(select(handover.c.sealed).where(handover.c.former == bindparam("former_pair")))
 
 
@@ -41,8 +45,8 @@ def record_handovers(
 
     A pair that begins again takes back its own end.
     """
-    for pair_id in begun:
-        connection.execute(delete(handover).where(handover.c.former == pair_id))
+    if begun:
+        _FORGET_ENDS.execute(connection, pairs=sorted(begun))
     rows = [{"former": pair_id, "pair": None, "ended_at": now, "sealed": None} for pair_id in sorted(ended)]
     database.upsert(connection, handover, rows)
     if not begun:
@@ -50,10 +54,13 @@ def record_handovers(
     query = select(*_COLUMNS).where(handover.c.pair == literal(""), handover.c.ended_at >= now - MAX_GAP)
     waiting = [_parse_handover(row) for row in connection.execute(query).mappings()]
     latest = {one.former.report: one for one in sorted(waiting, key=lambda one: (one.ended_at, one.former))}
-    for pair_id in sorted(begun):
-        former = latest.pop(pair_id.report, None)
-        if former is not None:
-            connection.execute(update(handover).where(handover.c.former == former.former).values(pair=pair_id))
+    successors = [
+        {"former_pair": former.former, "new_pair": pair_id}
+        for pair_id in sorted(begun)
+        if (former := latest.pop(pair_id.report, None)) is not None
+    ]
+    if successors:
+        _TAKE_PLACE.execute_many(connection, successors)
 
 
 class HandoverRows:
