@@ -50,8 +50,8 @@ _ACTS = {
 
 _MAILS = {
     "introduction": "Once, as soon as the first conversation stands: what this is, and who can read what.",
-    "reflection_prompt": "Three working days ahead, at nine where the report is.",
-    "brief": "One working day ahead, at nine where the manager is.",
+    "reflection_prompt": "At least two days ahead, at the start of the report's working day.",
+    "brief": "At the start of the manager's working day before.",
     "contract_request": "The conversation has ended; what was agreed is due within 48 hours.",
     "contract_reminder": "Nothing is written down yet.",
     "contract_summary": "Both get what was written down, at once.",
@@ -59,8 +59,10 @@ _MAILS = {
     "booked_over_warning": "A day to make room, then it moves.",
     "unplaceable": "Silence is never the outcome: a person is told why, and what would free a time.",
     "short_session": "Respected, and said.",
-    "commitment_due": "At nine on the day, or on the working day before.",
-    "review_note": "At eight on the day of the review.",
+    "commitment_due": "At the start of the day, or of the working day before.",
+    "review_note": "At the start of the day of the review.",
+    "weekly": "One mail a week for a manager of three and more: what the week holds, and what waits.",
+    "overflow": "The rest of a day, in a line each.",
     "operator_alert": "Something needs the operator.",
     "pair_ended": "The two are no pair any more.",
     "new_manager": "The report hears of a new manager, and chooses what goes on to them.",

@@ -371,7 +371,7 @@ def test_what_stands_on_the_calendar_of_a_manager_who_left_is_taken_off(office: 
     office.persons, office.pairs = people(SAM), {}
     office.apply()
     office.worker = office.another("fresh")
-    office.run(DAY)
+    office.run(DAY - HOUR)
     assert office.events() == []
     assert not office.mails("operator_alert") and not office.mails("pair_ended")
     office.run(2 * HOUR)

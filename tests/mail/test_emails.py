@@ -6,6 +6,7 @@ Every message is read as it arrives: serialised, parsed by the standard library,
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -33,7 +34,9 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 from worker.i18n.reasons import CAUSE_TEXTS, TRIGGER_TEXTS
+from worker.mail import news_samples
 from worker.mail.context import MailContext, remove_content
+from worker.mail.kinds import list_samples
 from worker.mail.samples import (
     COMMITMENTS,
     CONTRACT,
@@ -499,22 +502,82 @@ def test_a_deferred_review_is_called_a_review() -> None:
 
 def test_the_introduction_says_who_can_read_what_to_both() -> None:
     """R-23, R-24, R-4"""
-    for to, other in ((DANA, "Sam"), (SAM, "Dana")):
-        mail = read(replace(TO_MANAGER, name="introduction", to=to))
-        assert mail.says(f"Longarc shows it to you and {other} alone")
+    to_report = read(replace(TO_MANAGER, name="introduction", to=SAM))
+    assert to_report.says("Longarc shows it to you and Dana alone")
+    to_manager = introduction_of_manager()
+    assert to_manager.says("Longarc shows it to those two alone")
+    for mail in (to_manager, to_report):
         assert mail.says("Whoever runs the server holds the key and could open it")
         assert mail.says("no scores and no rankings")
-        assert mail.says("once a quarter: 75 minutes")
         assert mail.says("three shorter ones is up to")
+        assert mail.says("once a quarter")
+
+
+def introduction_of_manager(**fields: object) -> Mail:
+    sample = next(news_samples.iter_introductions(replace(TO_MANAGER, name="introduction")))
+    return read(replace(sample, **fields))  # type: ignore[arg-type]
+
+
+def test_the_introduction_to_a_manager_names_the_reports_whose_first_talks_stand() -> None:
+    """One introduction, however many reports; and nobody else reads who they are."""
+    mail = introduction_of_manager()
+    assert mail.headers["Subject"] == "Career conversations with the people who report to you"
+    assert mail.says("Sam: Thursday, November 5, 10:00 – 11:15 AM")
+    assert mail.says("Kim: Thursday, November 12")
+    assert "Reply-To" not in mail.headers
 
 
 def test_the_introduction_says_where_the_words_of_a_promise_stand() -> None:
     """The setting `event.commitment_text`: both hear who else may read them."""
-    for to in (DANA, SAM):
-        introduction = replace(TO_MANAGER, name="introduction", to=to)
-        assert read(replace(introduction, commitment_text="text")).says("who administers the calendars, may read them")
+    to_report = replace(TO_MANAGER, name="introduction", to=SAM)
+    for introduce in (introduction_of_manager, lambda **fields: read(replace(to_report, **fields))):
+        assert introduce(commitment_text="text").says("who administers the calendars, may read them")
         for other in ("link", "none"):
-            assert read(replace(introduction, commitment_text=other)).says("do not stand on the calendar")
+            assert introduce(commitment_text=other).says("do not stand on the calendar")
+
+
+# --- about several pairs ---
+
+
+def test_the_weekly_mail_tells_each_part_and_no_text_by_link() -> None:
+    """B.8, R-20: talks, promises with their words, what is missing, what waits; by link none of the words."""
+    full, single = news_samples.iter_weeklies(replace(TO_MANAGER, name="weekly"))
+    mail = read(full)
+    for said in ("This week", "What you promised", "To be written down", "Waiting for your choice", "Without a time"):
+        assert mail.says(said)
+    assert mail.says("Sam: speak with Jordan about what the step to staff engineer takes here")
+    assert mail.says("career conversation with Sam")
+    assert read(single).silent("Waiting for your choice")
+    linked = [c for c in list_samples() if c.name == "weekly" and c.by_link]
+    assert linked and all(read(c).silent("Jordan") and read(c).says("this mail holds nothing of it") for c in linked)
+
+
+def test_the_overflow_mail_has_a_line_for_each_and_no_content() -> None:
+    """T-16: a line each, with a link where there are pages."""
+    full, single = news_samples.iter_overflows(replace(TO_MANAGER, name="overflow"))
+    mail = read(full)
+    assert mail.says("Your career conversation with Sam has a new time: Thursday, November 5, 10:00 – 11:15 AM")
+    assert mail.says("There is news about your career conversations with Sam")
+    assert mail.says("The events on your calendar show each time as it stands.")
+    assert read(single).headers["Subject"] == "One more thing about your career conversations"
+    line = replace(full.news[0], link="https://longarc.example/in/x")
+    with_pages = read(replace(full, news=(line,), links={"settings": "https://longarc.example/in/y"}))
+    assert with_pages.says("https://longarc.example/in/x") and with_pages.silent("on your calendar")
+
+
+def test_each_prompt_has_three_wordings_without_a_sentence_in_common() -> None:
+    """T-5: no pair gets the same wording twice running."""
+    for topic in Topic:
+        session = replace(SESSION, topic=topic)
+        prompts = [replace(TO_MANAGER, name="reflection_prompt", to=SAM, session=session, variant=n) for n in range(3)]
+        sentences = [_split_sentences(read(prompt).text) for prompt in prompts]
+        assert all(not one & other for one, other in combinations(sentences, 2)), topic
+        assert len({read(prompt).headers["Subject"] for prompt in prompts}) == 3
+
+
+def _split_sentences(text: str) -> set[str]:
+    flat = " ".join(text.split()).replace("?", ".")
+    return {part.strip() for part in flat.split(".") if len(part.split()) > 3}
 
 
 def test_both_are_told_what_a_command_did_for_whom_and_why() -> None:

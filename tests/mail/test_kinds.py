@@ -100,7 +100,10 @@ def test_whatever_is_decided_goes_to_one_whom_its_templates_address() -> None:
 
 def reader(line: dict[str, str]) -> Reader:
     if not line.get("pair"):
-        return Reader.OPERATOR
+        persons, pairs = build_company(3, START.date())
+        if line["to"] not in persons:
+            return Reader.OPERATOR
+        return Reader.MANAGER if any(one.manager == line["to"] for one in pairs) else Reader.REPORT
     return Reader.MANAGER if line["pair"].startswith(f"{line['to']}>") else Reader.REPORT
 
 

@@ -16,7 +16,8 @@ from worker.settings.load import load_settings
 BASE = "https://longarc.corp.example"
 SECRET = "Introduce Sam to the zephyrine group"
 SERVICE = "longarc@corp.example"
-WITH_CONTENT = {name for name, kind in KINDS.items() if kind.has_content}
+#: The weekly mail aside, which a manager with one report does not get.
+WITH_CONTENT = {name for name, kind in KINDS.items() if kind.has_content} - {"weekly"}
 
 
 def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:

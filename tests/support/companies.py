@@ -39,7 +39,7 @@ from worker.settings.load import Settings
 from worker.store import rows, tables
 from worker.store.store import Store
 
-START = datetime(2026, 9, 7, 6, tzinfo=UTC)
+START = datetime(2026, 9, 7, 7, tzinfo=UTC)
 #: A key for tests. It guards nothing.
 KEY = "bG9uZ2FyYy10ZXN0cy1rZXktb2YtMzItYnl0ZXMhISE="
 OPERATOR = "ops@corp.example"

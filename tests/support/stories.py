@@ -26,6 +26,7 @@ from worker.domain.model import (
     FreeBusy,
     FreeBusyRequest,
     FreeBusySnapshot,
+    MailName,
     Meeting,
     Pair,
     PairState,
@@ -89,6 +90,8 @@ def _speaks(message: Effect) -> bool:
 
 
 def _read_back(message: Effect, now: datetime) -> bool:
+    if message.pair is None or message.name == MailName.REFLECTION_PROMPT:
+        return True
     of_pair = message.subject == str(message.pair)
     return of_pair and (message.name in REMEMBERED or message.snapshot_at >= now - PAIR_MAILS)
 
@@ -265,8 +268,9 @@ class Story:
         return [p for p in self.state.placed_events.values() if not p.gone]
 
     def mails(self, name: str) -> list[Effect]:
-        """Those of that name that went out."""
-        return [m for m in self.state.effects if m.name == name and m.progress is EffectProgress.DONE]
+        """Those of that name that went out, or will when their reader works."""
+        there = (EffectProgress.DONE, EffectProgress.WAITING)
+        return [m for m in self.state.effects if m.name == name and m.progress in there]
 
     def commitment(self, commitment_id: str = "p1") -> Commitment:
         return next(c for c in self.state.commitments if c.id == commitment_id)
@@ -331,13 +335,19 @@ class Story:
     def until(self, instant: datetime) -> None:
         """Tick whenever something is due, up to and with that instant."""
         for _ in range(2000):
-            if self.due is None or max(self.due, self.now) > instant:
+            due = self._find_next_instant()
+            if due is None or max(due, self.now) > instant:
                 break
-            self.now = max(self.due, self.now)
+            self.now = max(due, self.now)
             self.tick()
         else:
             raise AssertionError("time does not pass")
         self.now = instant
+
+    def _find_next_instant(self) -> datetime | None:
+        """When the pair is planned next, or a mail is due that waits for its reader's hours."""
+        waiting = [m.due_at for m in self.state.effects if m.progress is EffectProgress.WAITING and m.name]
+        return min([*waiting, *([self.due] if self.due else [])], default=None)
 
     def at(self, instant: datetime) -> Plan:
         """Go to that instant, and tick there though nothing be due."""

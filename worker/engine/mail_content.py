@@ -27,15 +27,23 @@ from worker.store.store import Store
 _Mail = tuple[PairId, Effect]
 
 
+_NO_PAIRS: Mapping[str, Sequence[PairId]] = {}
+
+
 def open_mail_content(
-    store: Store, effects: Sequence[Effect], states: Mapping[PairId, PairState], now: datetime
+    store: Store,
+    effects: Sequence[Effect],
+    states: Mapping[PairId, PairState],
+    now: datetime,
+    pairs_by_mail: Mapping[str, Sequence[PairId]] = _NO_PAIRS,
 ) -> OpenedContent:
     """Return the content that these effects show; `KINDS` says what each mail needs. Raises WrongKey.
 
-    `states` holds the state of each pair.
+    `states` holds the state of each pair, and `pairs_by_mail` the pairs of each mail that is about several.
     """
     content = store.content
     mails = [(effect.pair, effect) for effect in effects if effect.kind is EffectKind.MAIL and effect.pair is not None]
+    mails += [(pair, effect) for effect in effects for pair in pairs_by_mail.get(effect.key, ())]
     pairs = {pair for pair, _ in mails}
     latest_contracts = content.get_latest_contracts(pairs) if pairs else {}
     commitment_pairs = {pair for pair, _ in _select_mails(mails, Sealed.COMMITMENTS)}

@@ -25,16 +25,17 @@ from worker.domain.model import (
     Event,
     EventDraft,
     Outcome,
-    PairId,
     PairState,
     PlacedEvent,
     Session,
     Settlement,
 )
 from worker.domain.planning import notices, planner
+from worker.engine.batch_context import BatchContext, read_batch_context
 from worker.engine.history_fields import build_history_fields
 from worker.engine.identities import learn_from_write, resolve_event
-from worker.engine.mail_content import open_mail_content, reserve_mentions
+from worker.engine.mail_content import reserve_mentions
+from worker.engine.personal_mails import is_personal
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
 from worker.engine.third_voices import load_mail_parties
 from worker.errors import (
@@ -84,16 +85,6 @@ class Attempt:
 STALE = Attempt(Outcome.STALE)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchContext:
-    """What performing a batch of effects needs, as of one moment."""
-
-    loaded_at: datetime
-    states: Mapping[PairId, PairState]
-    content: OpenedContent
-    problem: str = ""  #: why it could not be loaded
-
-
 class Outbox:
     """Performs the effects that are due."""
 
@@ -137,21 +128,12 @@ class Outbox:
 
     def _load_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
         try:
-            return self._read_context(claimed)
+            return read_batch_context(self._store, claimed, self._clock())
         except Exception as error:  # a wrong key or a damaged row: the effects are tried again, with an alert
             if describe_database_outage(error):
                 raise
             why = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
-            return BatchContext(self._clock(), {}, OpenedContent(), why)
-
-    def _read_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
-        now = self._clock()
-        pairs = sorted({one.effect.pair for one in claimed if one.effect.pair is not None})
-        states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
-        content = open_mail_content(self._store, [one.effect for one in claimed], states, now)
-        return BatchContext(
-            now, states, replace(content, alert_texts={one.effect.key: one.alert_text for one in claimed})
-        )
+            return BatchContext(self._clock(), {}, OpenedContent(), problem=why)
 
     # --- one effect ---
 
@@ -172,7 +154,7 @@ class Outbox:
         if context.problem:
             attempt = Attempt(Outcome.TRANSIENT, context.problem)
         else:
-            attempt = self._attempt(effect, state, context.content, is_outcome_unknown=claimed.is_outcome_unknown)
+            attempt = self._attempt(effect, state, context, is_outcome_unknown=claimed.is_outcome_unknown)
         if effect.name in UNRECORDED:  # an error of a mail service may name whom the mail was to
             attempt = replace(attempt, problem="The mail service did not take it." if attempt.problem else "")
         now = self._clock()
@@ -201,13 +183,13 @@ class Outbox:
         return learning.written_at if learning else None
 
     def _attempt(
-        self, effect: Effect, state: PairState | None, content: OpenedContent, *, is_outcome_unknown: bool
+        self, effect: Effect, state: PairState | None, context: BatchContext, *, is_outcome_unknown: bool
     ) -> Attempt:
         """Perform the effect. Converts every error to an outcome, except for some of the database."""
         try:
             if effect.kind is EffectKind.MAIL:
-                return self._perform_mail(effect, state, content, is_outcome_unknown=is_outcome_unknown)
-            return self._perform_event(effect, state, content)
+                return self._perform_mail(effect, state, context, is_outcome_unknown=is_outcome_unknown)
+            return self._perform_event(effect, state, context.content)
         except AuthRevoked as error:
             return self._suspend_revoked(effect, error)
         except (Conflict, NotFound) as error:
@@ -252,17 +234,29 @@ class Outbox:
     # --- mails ---
 
     def _perform_mail(
-        self, effect: Effect, state: PairState | None, content: OpenedContent, *, is_outcome_unknown: bool
+        self, effect: Effect, state: PairState | None, context: BatchContext, *, is_outcome_unknown: bool
     ) -> Attempt:
         """Send a mail, unless an earlier attempt sent it, or it is stale by now."""
         now = self._clock()
         if effect.name in UNRECORDED:
             return self._perform_voice_mail(effect, now, is_outcome_unknown=is_outcome_unknown)
-        is_current = state is None or KINDS[effect.name].holds(effect, state, now)
-        mailer = self._get_mailer((state.manager if state is not None else self._composer.build_operator()).mail)
-        mentions = reserve_mentions(self._store, effect, state, content, now) if is_current else frozenset[str]()
-        mail_context = self._composer.build_mail_context(effect, state, content, now, mentions)
-        author = self._composer.choose_sender(effect, state) if state is not None else ""
+        personal = context.personal.get(effect.key)
+        if personal is None and is_personal(effect):
+            return STALE  # its reader has left
+        if personal is not None:
+            mail_context = self._composer.build_personal_context(
+                effect, personal.person, personal.states, personal.told, context.content, now
+            )
+            is_current, mailer = bool(mail_context.news), self._get_mailer(personal.person.mail)
+        else:
+            is_current = state is None or KINDS[effect.name].holds(effect, state, now)
+            mentions = frozenset[str]()
+            if is_current:
+                mentions = reserve_mentions(self._store, effect, state, context.content, now)
+            mail_context = self._composer.build_mail_context(effect, state, context.content, now, mentions)
+            mailer = self._get_mailer((state.manager if state is not None else self._composer.build_operator()).mail)
+        manager = personal.person.email if personal else state.manager.email if state else ""
+        author = self._composer.choose_sender(effect, manager) if manager else ""
         if author and can_send_as(mailer, author):
             mail_context = replace(mail_context, sender=author)
         fields = self._build_mail_history_fields(effect, state, mail_context)

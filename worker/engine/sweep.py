@@ -23,8 +23,10 @@ from worker.domain.model import (
     PairState,
     Plan,
     Policy,
+    ShowAs,
     Span,
     TakenTime,
+    merge_spans,
 )
 from worker.domain.planning.planner import plan
 from worker.domain.time.blockers import never_work_together
@@ -129,12 +131,15 @@ class Sweep:
     def _plan_with_free_busy(
         self, state: PairState, needs: FreeBusyRequest, snapshot: FreeBusySnapshot, taken: "_TakenTime", now: datetime
     ) -> Plan:
+        away: dict[Address, tuple[Span, ...]] = {}
         for _ in range(MAX_FREE_BUSY_REQUESTS):
             if needs.includes_taken:
                 state = replace(state, taken_times=taken.get(state))
+            state, changes = update_away(state, snapshot, now)
+            away |= changes
             new_plan = self._plan_one(now, state, snapshot)
             if new_plan.needs is None:
-                return new_plan
+                return replace(new_plan, away=away)
             needs = new_plan.needs  # a longer window: read for this pair alone
             earlier = [
                 FreeBusyRequest((who,), snapshot.windows[who]) for who in needs.people if who in snapshot.windows
@@ -244,6 +249,31 @@ def _build_failed_plan(pair: PairId, reason: str, now: datetime) -> Plan:
     problem = f"Planning {pair} failed: {reason.rstrip('.')}. It is tried again in an hour."
     log.error("%s", problem, extra={"action": "plan_failed"})
     return Plan(pair=pair, due_at=now + RETRY_AFTER, problem=problem)
+
+
+def update_away(
+    state: PairState, snapshot: FreeBusySnapshot, now: datetime
+) -> tuple[PairState, dict[Address, tuple[Span, ...]]]:
+    """Return the state with the out of office that calendars just told of the two, and of whom it changed (T-16).
+
+    Inside the window that was read the calendar is right; outside it, what was known stays until it is over.
+    """
+    changes: dict[Address, tuple[Span, ...]] = {}
+    for person in (state.manager, state.report):
+        window, free_busy = snapshot.windows.get(person.email), snapshot.free_busy.get(person.email)
+        if window is None or free_busy is None or not free_busy.known:
+            continue
+        spans = [busy.span.clip(window) for busy in free_busy.busy if busy.show is ShowAs.AWAY]
+        for span in person.away:
+            spans += [Span(span.start, window.start)] if span.start < window.start else []
+            spans += [Span(window.end, span.end)] if window.end < span.end else []
+        away = merge_spans(span for span in spans if span.end > now and span.start < span.end)
+        if away != person.away:
+            changes[person.email] = away
+    manager, report = (
+        replace(person, away=changes.get(person.email, person.away)) for person in (state.manager, state.report)
+    )
+    return replace(state, manager=manager, report=report), changes
 
 
 class _TakenTime:

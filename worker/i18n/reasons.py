@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 from worker.domain import reason_texts
 from worker.domain.contract.lint import QUESTION_TEXTS, LintQuestion
-from worker.domain.model import ContentAccess, DeferralCause, OpeningKind, Reasons, SessionKind, Trigger
+from worker.domain.model import ContentAccess, DeferralCause, MailName, OpeningKind, Reasons, SessionKind, Trigger
+from worker.domain.planning.weekly import NewsKind
 from worker.domain.reason_texts import N_
 from worker.i18n.language import Language
 
@@ -52,6 +53,58 @@ CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
         N_("another time was asked for"),
     ),
 }
+
+
+#: One line of a mail about several pairs, when its session has a time, and when it has none.
+NEWS_TEXTS: Mapping[str, tuple[str, str]] = {
+    MailName.INTRODUCTION: (N_("%(name)s: %(when)s"), N_("%(talk)s with %(name)s")),
+    NewsKind.TALK: (N_("%(when)s: %(talk)s with %(name)s"), N_("%(talk)s with %(name)s")),
+    NewsKind.PROMISE: (
+        N_("Something that you promised %(name)s, by %(day)s"),
+        N_("Something that you promised %(name)s, by %(day)s"),
+    ),
+    NewsKind.CONTRACT: (
+        N_("What you and %(name)s agreed, to be written down by %(day)s"),
+        N_("What you and %(name)s agreed, to be written down by %(day)s"),
+    ),
+    NewsKind.CHOICE: (
+        N_("Your %(talk)s with %(name)s: times are held for you to choose from"),
+        N_("Your %(talk)s with %(name)s: times are held for you to choose from"),
+    ),
+    NewsKind.UNTIMED: (
+        N_("Your %(talk)s with %(name)s: there is no time for it yet"),
+        N_("Your %(talk)s with %(name)s: there is no time for it yet"),
+    ),
+    MailName.DEFERRAL_NOTICE: (
+        N_("Your %(talk)s with %(name)s has a new time: %(when)s"),
+        N_("Your %(talk)s with %(name)s has lost its time, and gets another one"),
+    ),
+    MailName.BOOKED_OVER_WARNING: (
+        N_("Something was booked over your %(talk)s with %(name)s: %(when)s"),
+        N_("Something was booked over your %(talk)s with %(name)s"),
+    ),
+    MailName.SHORT_SESSION: (
+        N_("Your %(talk)s with %(name)s is shorter than an hour now: %(when)s"),
+        N_("Your %(talk)s with %(name)s is shorter than an hour now"),
+    ),
+    MailName.UNPLACEABLE: (
+        N_("There is no time yet for your %(talk)s with %(name)s"),
+        N_("There is no time yet for your %(talk)s with %(name)s"),
+    ),
+    MailName.COMMITMENT_DUE: (
+        N_("Something that you promised %(name)s is to be done by %(day)s"),
+        N_("Something that you promised %(name)s is to be done by %(day)s"),
+    ),
+    MailName.PAIR_ENDED: (
+        N_("Your career conversations with %(name)s have come to an end"),
+        N_("Your career conversations with %(name)s have come to an end"),
+    ),
+}
+#: The line for any other mail.
+OTHER_NEWS_TEXTS = (
+    N_("There is news about your %(talk)s with %(name)s: %(when)s"),
+    N_("There is news about your career conversations with %(name)s"),
+)
 
 
 SESSION_NAMES: Mapping[SessionKind, str] = {

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from worker.domain import notes
@@ -42,6 +43,7 @@ from worker.domain.time.worktime import get_local_date, parse_hours
 from worker.links import LinkClaims, Purpose, make_link_signer
 from worker.mail.context import MailContext, ReadableCommitment, remove_content
 from worker.mail.kinds import KINDS, ContractLink, Mention, Sealed
+from worker.mail.news import build_line, find_next_session, list_news
 from worker.settings.load import Settings
 from worker.settings.openings_file import OpeningsReader
 
@@ -195,7 +197,7 @@ class Composer:
             pair=state.pair,
             every=choose_interval(state.pair, now.date(), self._policy),
             thread=_find_thread_key(message, state),
-            session=session or _find_next_session(state, now),
+            session=session or find_next_session(state, now),
             commitments=commitments,
             links=self._build_links(message, state, content.contract_sessions.get(state.pair.id, ""), commitments, now),
             learning=learning.text if learning else "",
@@ -243,10 +245,40 @@ class Composer:
             links=links,
         )
 
-    def choose_sender(self, message: Effect, state: PairState) -> Address:
+    def build_personal_context(
+        self,
+        message: Effect,
+        person: Person,
+        states: Sequence[PairState],
+        told: Sequence[Effect],
+        content: OpenedContent,
+        now: datetime,
+    ) -> MailContext:
+        """Return the context of a mail about several pairs of its reader; without news it has nothing to say.
+
+        `states` are those pairs; `told` are the mails that an overflow mail stands for.
+        """
+        by_link = self._settings.mail.content == "link" and KINDS[message.name].has_content
+        promises = {} if by_link else content.promises
+        lines = [
+            build_line(person, one, promises, partial(self._sign_links, person, now=now))
+            for one in list_news(message, states, told, now)
+        ]
+        return MailContext(
+            name=message.name,
+            key=message.key,
+            to=person,
+            now=now,
+            news=tuple(lines),
+            commitment_text=self._event_settings.commitment_text,
+            by_link=by_link,
+            links=self._sign_links(person, {"settings": (Purpose.TEAM, "")}, now),
+        )
+
+    def choose_sender(self, message: Effect, manager: Address) -> Address:
         """Return the mailbox that sends the mail: the manager's if so configured, else empty for the default sender."""
         as_manager = self._settings.mail.send_as == "manager" and KINDS[message.name].may_leave_from_manager
-        return state.manager.email if as_manager else ""
+        return manager if as_manager else ""
 
     def _collect_session_fields(
         self, message: Effect, state: PairState, session: Session, content: OpenedContent, now: datetime
@@ -297,7 +329,7 @@ class Composer:
         `contract_session` is the session of the contract in force; empty when there is none.
         """
         asks_of_ended_pair = message.name == MailName.OPEN_PROMISES
-        if self._link_signer is None or not (state.pair.ended is EndReason.NO or asks_of_ended_pair):
+        if not (state.pair.ended is EndReason.NO or asks_of_ended_pair):
             return {}
         if message.name == MailName.PULSE:
             return self._build_pulse_links(message, now)
@@ -310,9 +342,16 @@ class Composer:
                 contract_session = message.subject
             commitment_session = commitments[0].commitment.session if commitments else ""
             links = _list_manager_links(message.subject, contract_session, commitment_session)
+        reader = state.report if message.to == state.report.email else state.manager
+        return self._sign_links(reader, links, now)
+
+    def _sign_links(self, person: Person, links: Mapping[str, tuple[Purpose, str]], now: datetime) -> dict[str, str]:
+        """Return the URL of each link, by its name; empty without pages."""
+        if self._link_signer is None:
+            return {}
         return {
             name: self._link_signer.build_url(
-                LinkClaims(person=message.to, purpose=purpose, session_id=session_id, issued_at=now)
+                LinkClaims(person=person.email, purpose=purpose, session_id=session_id, issued_at=now)
             )
             for name, (purpose, session_id) in links.items()
         }
@@ -454,9 +493,3 @@ def _list_unfinished_starts(state: PairState, session: Session) -> tuple[datetim
     """Return the starts of earlier sessions that still lack a contract (R-17), in order."""
     unfinished = [s for s in state.sessions if s.state is SessionState.UNFINISHED and s.id != session.id and s.start]
     return tuple(sorted(s.start for s in unfinished if s.start))
-
-
-def _find_next_session(state: PairState, now: datetime) -> Session | None:
-    """Return the next booked career session; None when there is none."""
-    booked = [s for s in state.sessions if s.booked and s.kind is SessionKind.CAREER and s.span.start > now]
-    return min(booked, key=lambda s: s.span.start, default=None)

@@ -47,6 +47,20 @@ class ReadableCommitment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewsLine:
+    """One line of a mail about several pairs: what it tells, about whom, and where to go."""
+
+    kind: str  #: weekly: a `NewsKind`; overflow: the name of the mail that it stands for; introduction: `talk`
+    other: Person  #: the other one of the pair
+    pair: Pair
+    session: Session | None = None
+    due: date | None = None  #: of a commitment
+    commitment: ReadableCommitment | None = None  #: with its text; None where content stays out of the mail
+    deadline: datetime | None = None  #: of a contract
+    link: str = ""  #: empty without pages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailContext:
     """The data that one mail or page can show. Comments name the mails that use a field."""
 
@@ -99,6 +113,8 @@ class MailContext:
     former_left: bool = False  #: new_manager: that manager is no longer in the people file
     former_promises: int = 0  #: new_manager: how many of that manager's promises were open when the pair ended
     passed: tuple[HandoverLine, ...] = ()  #: brief: what the report passed on from the pair before this one
+    variant: int = 0  #: reflection_prompt: its wording, counted from 0
+    news: tuple[NewsLine, ...] = ()  #: introduction to the manager, weekly, overflow: a line each
     by_link: bool = False  #: contracts and commitments are left out of the mail, which links to them instead
     had_contract: bool = False  #: by link: there is a contract in force
     sender: Address = ""  #: the mailbox that sends the mail; empty for the one in the settings
@@ -118,4 +134,11 @@ def remove_content(context: MailContext) -> MailContext:
         passed=(),
         notes=(),
         kept_commitments=(),
+        news=tuple(map(_remove_text, context.news)),
     )
+
+
+def _remove_text(line: NewsLine) -> NewsLine:
+    """Return the line without the text of its commitment."""
+    readable = line.commitment
+    return line if readable is None else replace(line, commitment=None, due=readable.commitment.due)

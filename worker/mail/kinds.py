@@ -13,7 +13,8 @@ from typing import Any
 
 from worker.domain.model import Effect, MailName
 from worker.domain.planning import invitations, mail_validity
-from worker.mail import samples
+from worker.domain.planning.preparations import PROMPT_VARIANTS
+from worker.mail import news_samples, samples
 from worker.mail.context import LINK_NAMES, MailContext, Reader, remove_content
 
 
@@ -68,6 +69,7 @@ class MailKind:
     shows_openings: bool = False  #: it shows what can be had in the company (R-29)
     reader_only: bool = False  #: it has no Reply-To with the other person's address
     resend: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
+    is_personal: bool = False  #: it may be about several pairs of its reader, and belong to none
     begins_thread: bool = False  #: the reader's later mails about the pair are replies to it
     sealed_data: frozenset[Sealed] = frozenset()  #: to be opened for it
     mentions: frozenset[Mention] = frozenset()  #: what it says besides, once
@@ -94,7 +96,8 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.INTRODUCTION,
             readers=_BOTH,
             holds=mail_validity.holds_while_active,
-            samples=samples.iter_introductions,
+            samples=news_samples.iter_introductions,
+            is_personal=True,
             begins_thread=True,
         ),
         MailKind(
@@ -122,6 +125,7 @@ KINDS: Mapping[str, MailKind] = {
             has_content=True,
             sealed_data=frozenset({Sealed.OWN_TRIGGER, Sealed.LEARNING, Sealed.COMMITMENTS, Sealed.NOTES}),
             mentions=frozenset(Mention),
+            fields=lambda mail: {"variant": mail.number % PROMPT_VARIANTS},
         ),
         MailKind(
             name=MailName.BRIEF,
@@ -266,6 +270,24 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_always,
             samples=samples.iter_unchanged,
             reader_only=True,
+        ),
+        MailKind(
+            name=MailName.WEEKLY,
+            readers=_MANAGER,
+            holds=mail_validity.holds_always,
+            samples=news_samples.iter_weeklies,
+            has_content=True,
+            reader_only=True,
+            is_personal=True,
+            sealed_data=frozenset({Sealed.COMMITMENTS}),
+        ),
+        MailKind(
+            name=MailName.OVERFLOW,
+            readers=_BOTH,
+            holds=mail_validity.holds_always,
+            samples=news_samples.iter_overflows,
+            reader_only=True,
+            is_personal=True,
         ),
         MailKind(
             name=MailName.OPERATOR_ALERT,

@@ -40,11 +40,12 @@ from worker.domain.model import (
     WorkingHours,
     WrittenCommitment,
 )
+from worker.domain.planning.preparations import PROMPT_VARIANTS
 from worker.mail.context import MailContext, ReadableCommitment, Reader
 
 NOW = datetime(2026, 11, 3, 16, 20, tzinfo=UTC)
-_START = datetime(2026, 11, 5, 15, 0, tzinfo=UTC)
-_DAY = timedelta(days=1)
+START = datetime(2026, 11, 5, 15, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 _HOURS = WorkingHours((((540, 1020),),) * 5 + ((),) * 2)
 DANA = Person(email="dana@example.com", name="Dana Whitfield", zone="America/New_York", country="US", hours=_HOURS)
@@ -60,11 +61,11 @@ SESSION = Session(
     cycle=2,
     state=SessionState.BOOKED,
     minutes=75,
-    earliest=_START - 14 * _DAY,
-    target=_START,
-    latest=_START + 21 * _DAY,
-    start=_START,
-    end=_START + timedelta(minutes=75),
+    earliest=START - 14 * DAY,
+    target=START,
+    latest=START + 21 * DAY,
+    start=START,
+    end=START + timedelta(minutes=75),
 )
 
 _INTRODUCE_PROMISE = WrittenCommitment(
@@ -115,7 +116,7 @@ def _build_commitment(
         session="k3f9-1",
         owner=owner,
         due=promise.due or NOW.date(),
-        recorded_at=NOW - 90 * _DAY,
+        recorded_at=NOW - 90 * DAY,
         standing=standing,
         closed_at=closed_at,
     )
@@ -137,10 +138,10 @@ OPENINGS = (
 COMMITMENTS = (
     _build_commitment(1, Owner.MANAGER, _SPEAK_PROMISE, CommitmentStanding.OPEN),
     _build_commitment(
-        2, Owner.MANAGER, replace(_INTRODUCE_PROMISE, due=date(2026, 9, 18)), CommitmentStanding.DONE, NOW - 40 * _DAY
+        2, Owner.MANAGER, replace(_INTRODUCE_PROMISE, due=date(2026, 9, 18)), CommitmentStanding.DONE, NOW - 40 * DAY
     ),
     _build_commitment(3, Owner.MANAGER, _PROPOSE_PROMISE, CommitmentStanding.OPEN),
-    _build_commitment(4, Owner.REPORT, _PLAN_PROMISE, CommitmentStanding.DONE, NOW - 8 * _DAY),
+    _build_commitment(4, Owner.REPORT, _PLAN_PROMISE, CommitmentStanding.DONE, NOW - 8 * DAY),
     _build_commitment(5, Owner.REPORT, _SHADOW_PROMISE, CommitmentStanding.OPEN),
 )
 PASSED_LINES = (
@@ -169,14 +170,14 @@ DEFERRALS = tuple(
         at=NOW,
         cause=cause,
         who=SAM.email,
-        was=Span(_START - (28 - 7 * number) * _DAY, _START - (28 - 7 * number) * _DAY + timedelta(minutes=75)),
+        was=Span(START - (28 - 7 * number) * DAY, START - (28 - 7 * number) * DAY + timedelta(minutes=75)),
     )
     for number, cause in enumerate(_CAUSES, start=1)
 )
-OPTIONS = tuple(Span(_START + days * _DAY, _START + days * _DAY + timedelta(minutes=75)) for days in (5, 6, 8))
-OFFER = Offer((SESSION.span, *OPTIONS[:2]), NOW + 2 * _DAY)
+OPTIONS = tuple(Span(START + days * DAY, START + days * DAY + timedelta(minutes=75)) for days in (5, 6, 8))
+OFFER = Offer((SESSION.span, *OPTIONS[:2]), NOW + 2 * DAY)
 DISPLACING_OFFER = Offer(
-    OPTIONS, NOW + 2 * _DAY, OfferPurpose.SOON, ((Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
+    OPTIONS, NOW + 2 * DAY, OfferPurpose.SOON, ((Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
 )
 #: One reason why there is no time, and one that says what could be moved to get time.
 NO_TIME_REASONS = (
@@ -198,8 +199,8 @@ NO_TIME_REASONS = (
             "what": "busy",
             "name": DANA.name,
             "other": SAM.name,
-            "start": _START + 5 * _DAY,
-            "end": _START + 5 * _DAY + timedelta(minutes=60),
+            "start": START + 5 * DAY,
+            "end": START + 5 * DAY + timedelta(minutes=60),
             "zone": DANA.zone,
             "count": 3,
         },
@@ -209,26 +210,26 @@ NO_SHARED_HOURS_REASONS = (
     Reason("ended_later", {"name": DANA.name, "count": 2, "days": 15}),
     Reason("never_together", {"name": DANA.name, "other": SAM.name, "days": 15, "other_days": 15}),
 )
-_SESSION_WITHOUT_TIME = replace(SESSION, state=SessionState.DEFERRED, start=None, end=None)
-_HELD = replace(SESSION, state=SessionState.HELD, held_at=SESSION.end)
-_HELD_PART = replace(_HELD, topic=Topic.DIRECTION, start=NOW - 9 * _DAY, end=NOW - 9 * _DAY, held_at=NOW - 9 * _DAY)
+SESSION_WITHOUT_TIME = replace(SESSION, state=SessionState.DEFERRED, start=None, end=None)
+HELD = replace(SESSION, state=SessionState.HELD, held_at=SESSION.end)
+_HELD_PART = replace(HELD, topic=Topic.DIRECTION, start=NOW - 9 * DAY, end=NOW - 9 * DAY, held_at=NOW - 9 * DAY)
 NOTES = (
     SharedNote(
         pair=PAIR.id,
         session="k3f9-1",
         author=Owner.MANAGER,
-        held_at=NOW - 9 * _DAY,
+        held_at=NOW - 9 * DAY,
         lines=("Sam lights up when a design has to be explained to people outside the team.",),
     ),
     SharedNote(
         pair=PAIR.id,
         session="k3f9-1",
         author=Owner.REPORT,
-        held_at=NOW - 9 * _DAY,
+        held_at=NOW - 9 * DAY,
         lines=("Less on-call, more teaching.", "Talk about the move to Berlin before the spring."),
     ),
 )
-_AFTER_SESSION: dict[str, Any] = {"session": _HELD, "deadline": _START + 2 * _DAY}
+_AFTER_SESSION: dict[str, Any] = {"session": HELD, "deadline": START + 2 * DAY}
 
 
 def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailContext:
@@ -237,7 +238,7 @@ def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailConte
         return MailContext(name=name, key="", to=replace(OPERATOR, locale=locale), now=NOW)
     if reader is Reader.THIRD:
         third, report = (replace(person, locale=locale) for person in (PRIYA, SAM))
-        return MailContext(name=name, key="", to=third, now=NOW, report=report, expires_at=NOW + 30 * _DAY)
+        return MailContext(name=name, key="", to=third, now=NOW, report=report, expires_at=NOW + 30 * DAY)
     dana, sam = (replace(person, locale=locale) for person in (DANA, SAM))
     return MailContext(
         name=name,
@@ -258,13 +259,6 @@ def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailConte
 def iter_unchanged(context: MailContext) -> Iterator[MailContext]:
     """Yield the basic sample alone."""
     yield context
-
-
-def iter_introductions(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with a session, one without, and one for another content of commitment events."""
-    yield context
-    yield replace(context, session=None, commitment_text="text")
-    yield replace(context, commitment_text="link")
 
 
 def iter_endings(context: MailContext) -> Iterator[MailContext]:
@@ -322,8 +316,8 @@ def iter_alerts(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_prompts(context: MailContext) -> Iterator[MailContext]:
-    """Yield two for each topic, with a contract, and without one but with the manager's own sentence; and one for each
-    trigger of a conversation that the report asked for.
+    """Yield for each topic: with a contract, without one but with the manager's own sentence, and each other wording;
+    and one for each trigger of a conversation that the report asked for.
 
     One more says what the manager has done, and invites to a note.
     """
@@ -331,6 +325,8 @@ def iter_prompts(context: MailContext) -> Iterator[MailContext]:
         session = replace(SESSION, topic=topic)
         yield replace(context, session=session)
         yield replace(context, session=session, contract=None, learning="I talk too early.")
+        for variant in range(1, PROMPT_VARIANTS):
+            yield replace(context, session=session, variant=variant)
     for trigger in Trigger:
         yield replace(context, trigger=trigger.value, asked_by_report=True)
     kept: dict[str, Any] = {"kept_commitments": COMMITMENTS[1:2], "has_kept_commitments": True}
@@ -341,13 +337,13 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
     """Yield for each topic: one with everything, one almost empty, one with each trigger, and one with notes."""
     for topic in Topic:
         brief = replace(
-            context, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=COMMITMENTS, count=2
+            context, session=replace(SESSION, topic=topic), now=START - DAY, commitments=COMMITMENTS, count=2
         )
         yield replace(
             brief,
             openings=OPENINGS,
             deferrals=DEFERRALS[:2],
-            unfinished=(NOW - 95 * _DAY,),
+            unfinished=(NOW - 95 * DAY,),
             pair=replace(PAIR, trust=True),
         )
         yield replace(brief, contract=None, commitments=(), count=0)
@@ -362,7 +358,7 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
 
 def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
     """Yield one with a review and commitments, one that also says what the report has done, and one without."""
-    review = replace(SESSION, kind=SessionKind.REVIEW, end=_START + timedelta(minutes=25))
+    review = replace(SESSION, kind=SessionKind.REVIEW, end=START + timedelta(minutes=25))
     review_note = replace(context, commitments=COMMITMENTS, session=review)
     yield review_note
     yield replace(review_note, kept_commitments=COMMITMENTS[3:4], has_kept_commitments=True)
@@ -374,25 +370,25 @@ def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
 
 def iter_contract_requests(context: MailContext) -> Iterator[MailContext]:
     """Yield one shortly after the session."""
-    yield replace(context, **_AFTER_SESSION, now=_START + timedelta(minutes=80), contract=None)
+    yield replace(context, **_AFTER_SESSION, now=START + timedelta(minutes=80), contract=None)
 
 
 def iter_contract_reminders(context: MailContext) -> Iterator[MailContext]:
     """Yield each of the five reminders."""
     for reminder in range(1, 6):
-        yield replace(context, **_AFTER_SESSION, reminder=reminder, now=_START + reminder * _DAY)
+        yield replace(context, **_AFTER_SESSION, reminder=reminder, now=START + reminder * DAY)
 
 
 def iter_unfinished(context: MailContext) -> Iterator[MailContext]:
     """Yield one a week after the session."""
-    unfinished = replace(_HELD, state=SessionState.UNFINISHED)
-    yield replace(context, session=unfinished, now=_START + 7 * _DAY, contract=None)
+    unfinished = replace(HELD, state=SessionState.UNFINISHED)
+    yield replace(context, session=unfinished, now=START + 7 * DAY, contract=None)
 
 
 def iter_contract_summaries(context: MailContext) -> Iterator[MailContext]:
     """Yield a first contract, a revision, and an empty contract."""
-    yield replace(context, session=_HELD)
-    revised = replace(context, session=_HELD, revision=2, previous=PREVIOUS_CONTRACT)
+    yield replace(context, session=HELD)
+    revised = replace(context, session=HELD, revision=2, previous=PREVIOUS_CONTRACT)
     yield revised
     yield replace(revised, changed_by=Owner.REPORT)
     yield replace(revised, changed_by=Owner.REPORT, change_reason="The team has new work for me.")
@@ -421,7 +417,7 @@ def iter_invitations(context: MailContext) -> Iterator[MailContext]:
 
 def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
     """Yield one for a session that has lost its time."""
-    yield replace(context, session=_SESSION_WITHOUT_TIME, number=2, was=_START)
+    yield replace(context, session=SESSION_WITHOUT_TIME, number=2, was=START)
 
 
 def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
@@ -430,7 +426,7 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
     for count in (1, 2, 3):
         with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
         yield with_deferrals
-        yield replace(with_deferrals, session=_SESSION_WITHOUT_TIME)
+        yield replace(with_deferrals, session=SESSION_WITHOUT_TIME)
         yield replace(with_deferrals, options=OFFER.times, offer=OFFER)
     yield replace(with_deferrals, options=OFFER.times, offer=replace(OFFER, purpose=OfferPurpose.QUESTION))
 
@@ -439,11 +435,11 @@ def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
     """Yield one for a single session without a time, one with each of one and two more, one for hours that don't
     overlap, and one with times that take the place of something."""
     for also in range(3):
-        yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
-    yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_SHARED_HOURS_REASONS)
-    yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, options=OPTIONS, offer=DISPLACING_OFFER)
+        yield replace(context, session=SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
+    yield replace(context, session=SESSION_WITHOUT_TIME, why=NO_SHARED_HOURS_REASONS)
+    yield replace(context, session=SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, options=OPTIONS, offer=DISPLACING_OFFER)
 
 
 def iter_short_sessions(context: MailContext) -> Iterator[MailContext]:
     """Yield one for a session of 50 minutes."""
-    yield replace(context, session=replace(SESSION, end=_START + timedelta(minutes=50)))
+    yield replace(context, session=replace(SESSION, end=START + timedelta(minutes=50)))

@@ -5,7 +5,7 @@ that a person wrote becomes a single line, so that it can't imitate a part of th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from worker.domain.model import (
     Deferral,
     HandoverLine,
     LineKind,
+    MailName,
     Opening,
     Owner,
     Pair,
@@ -39,16 +40,17 @@ from worker.i18n.language import Language, count_days_between, to_single_line
 from worker.i18n.reasons import (
     ACCESS_TEXTS,
     CAUSE_TEXTS,
+    NEWS_TEXTS,
     OPENING_KINDS,
+    OTHER_NEWS_TEXTS,
     SESSION_NAMES,
     TRIGGER_TEXTS,
     translate_reasons,
     translate_sentences,
 )
-from worker.mail.context import MailContext
-
-#: Languages that put the family name first. Greetings in them use the whole name.
-_FAMILY_NAME_FIRST = frozenset({"hu", "ja", "ko", "vi", "zh"})
+from worker.mail.context import MailContext, NewsLine
+from worker.mail.lines import Line
+from worker.mail.names import guess_first_name
 
 #: Where a line of the contract with a former manager comes from: as the report reads it, and the new manager (R-36).
 ORIGIN_TEXTS = {
@@ -62,29 +64,6 @@ ORIGIN_TEXTS = {
 
 #: A commitment due within this many days is flagged (R-21).
 _URGENT_DAYS = 7
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of a list, such as a commitment or a review, as a mail shows it."""
-
-    text: str
-    note: str = ""
-    soon: bool = False  #: due within the week (R-21), or overdue
-    support: str = ""
-    success: str = ""
-    link: str = ""  #: of an opening: a page about it
-    contact: str = ""  #: of an opening: whom to write to
-
-
-def guess_first_name(person: Person) -> str:
-    """Return the first name for a greeting, guessed from the full name."""
-    name = to_single_line(person.name)
-    if "," in name:  # "Okafor, Sam", as some HR systems write it
-        name = name.partition(",")[2].strip() or name
-    if person.locale.partition("-")[0].partition("_")[0] in _FAMILY_NAME_FIRST:
-        return name
-    return next((word for word in name.split() if not word.endswith(".")), name)
 
 
 class MailView:
@@ -196,6 +175,31 @@ class MailView:
             text=f"{when}: {sentence}",
             note=self.gettext(N_("Reason given: %(reason)s"), reason=to_single_line(access.reason)),
         )
+
+    # --- several pairs ---
+
+    def news_lines(self, *kinds: str) -> list[Line]:
+        """Return the lines of these kinds, of a mail about several pairs; without kinds all of them."""
+        return [self._make_news_line(one) for one in self.context.news if not kinds or one.kind in kinds]
+
+    def _make_news_line(self, news: NewsLine) -> Line:
+        name, session = guess_first_name(news.other), news.session
+        values = {"name": name, "talk": self.gettext(SESSION_NAMES[session.kind if session else SessionKind.CAREER])}
+        if session is not None and session.start is not None:
+            values["when"] = f"{self.day(session.start)}, {self.hours(session.span)}"
+        values["day"] = self.day(news.due) if news.due else ""
+        if news.commitment is not None:
+            standing = self._describe_standing(news.commitment.commitment)
+            promise = self._make_line(news.commitment.promise, *standing)
+            return replace(promise, text=f"{name}: {promise.text}", link=news.link)
+        note = ""
+        if news.deadline is not None:
+            values["day"] = f"{self.day(news.deadline)}, {self.hour(news.deadline)}"
+        if news.kind == MailName.INTRODUCTION:
+            note = f"{self.rhythm(news.pair)}, {self.length(news.pair.minutes)}"
+        timed, untimed = NEWS_TEXTS.get(news.kind, OTHER_NEWS_TEXTS)
+        text = timed if "when" in values else untimed
+        return Line(text=self.gettext(text, **values), note=note, link=news.link)
 
     # --- contracts and commitments ---
 

@@ -21,7 +21,7 @@ from worker.store.store import NextDue, Store
 MEMORY_PROVIDER = "memory"
 #: Kinds of history rows that are copied to the ledger.
 LEDGER_KINDS = (
-    *("event.create", "event.update", "event.cancel", "mail"),
+    *("event.create", "event.update", "event.cancel", "mail", "mail.folded"),
     *("session", "offer", "unplaceable", "human", "contract"),
 )
 

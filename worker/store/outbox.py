@@ -18,6 +18,7 @@ from worker.store.alerts import MAIL_NAME, OPERATOR_SUBJECT, raise_alert
 from worker.store.database import Database
 from worker.store.history import append_history
 from worker.store.learnings import spend_learning
+from worker.store.mail_limits import admit_mails
 from worker.store.mentions import release_mentions
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
@@ -147,9 +148,13 @@ class OutboxRows:
         self._logged_keys: set[str] = set()  #: alerts that were logged, for want of an operator
 
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[ClaimedEffect]:
-        """Lease up to `limit` due effects. Of the effects on one event only the oldest, since their order matters."""
+        """Lease up to `limit` due effects. Of the effects on one event only the oldest, since their order matters.
+
+        Mails beyond what may reach their reader today are not leased (T-16).
+        """
         with self._database.write() as connection:
             due_rows = _DUE_EFFECTS.fetch_rows(connection, now=now, limit=limit)
+            due_rows = admit_mails(self._database, connection, due_rows, now)
             if due_rows:
                 ids = [row["id"] for row in due_rows]
                 _CLAIM.execute(connection, ids=ids, me=holder, until=until)
@@ -236,6 +241,15 @@ class OutboxRows:
         query = select(message.c.subject).where(message.c.subject.in_(subjects), message.c.name == name, is_dead)
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
+
+    def list_mails_told_in(self, keys: Sequence[str]) -> dict[str, list[Effect]]:
+        """Return the mails that each of these tells in a line, in the order of their decision."""
+        query = select(*rows.MESSAGE, message.c.told_in).where(message.c.told_in.in_(keys)).order_by(message.c.id)
+        told: dict[str, list[Effect]] = {key: [] for key in keys}
+        with self._database.read() as connection:
+            for row in connection.execute(query).mappings():
+                told[row["told_in"]].append(rows.message(row))
+        return told
 
     def count_by_progress(self) -> dict[str, int]:
         """Count the effects by progress."""

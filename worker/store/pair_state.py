@@ -22,6 +22,7 @@ from worker.domain.model import (
     EffectProgress,
     EndReason,
     Handover,
+    MailName,
     Meeting,
     Pair,
     PairId,
@@ -56,6 +57,8 @@ from worker.store.tables import (
 
 #: Mails about the pair as such (commitments that fall due) are read back this far.
 PAIR_MAIL_WINDOW = timedelta(days=40)
+#: Prompts are read back this far, and weekly mails.
+PROMPT_WINDOW, WEEKLY_WINDOW = timedelta(days=400), timedelta(days=14)
 #: A commitment that ended is still read for so long: its event may wait to be taken off.
 CLOSED_COMMITMENT_WINDOW = timedelta(days=2)
 WEEK = timedelta(weeks=1)
@@ -104,6 +107,29 @@ _MESSAGES = PreparedStatement(
         ),
     )
     .order_by(message.c.id)
+)
+#: Mails to a manager about all pairs, and prompts of sessions that are closed by now: the next one reads differently.
+_MAILS_TO_PEOPLE = PreparedStatement(
+    select(*rows.MESSAGE)
+    .where(
+        in_bound_list(message.c.to, "people"),
+        or_(
+            message.c.name == MailName.INTRODUCTION.value,
+            and_(message.c.name == MailName.WEEKLY.value, message.c.snapshot_at >= bind_instant("lately")),
+            and_(message.c.name == MailName.REFLECTION_PROMPT.value, message.c.snapshot_at >= bind_instant("since")),
+        ),
+    )
+    .order_by(message.c.id)
+)
+_REPORT_COUNTS = PreparedStatement(
+    select(pair.c.manager, func.count())
+    .where(
+        in_bound_list(pair.c.manager, "managers"),
+        pair.c.ended == EndReason.NO.value,
+        pair.c.paused.is_(False),
+        pair.c.rests.is_(False),
+    )
+    .group_by(pair.c.manager)
 )
 _EVENTS = PreparedStatement(
     select(event).where(
@@ -195,6 +221,8 @@ class _Batch:
     placed: Mapping[PairId, dict[str, PlacedEvent]] = field(default_factory=lambda: defaultdict(dict))
     meetings: Mapping[PairId, list[Meeting]] = field(default_factory=_make_lists)
     waiting: dict[Address, list[WaitingPair]] = field(default_factory=lambda: defaultdict(list))  #: by manager
+    mails_by_reader: dict[Address, list[Effect]] = field(default_factory=lambda: defaultdict(list))
+    report_counts: dict[Address, int] = field(default_factory=dict)  #: by manager
     unreadable: dict[PairId, str] = field(default_factory=dict)
     incoming: Mapping[PairId, Handover] = field(default_factory=dict)
     outgoing: Mapping[PairId, Handover] = field(default_factory=dict)
@@ -214,6 +242,7 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
     batch.people = {row["email"]: rows.person(row) for row in _PEOPLE.fetch_rows(connection, people=people)}
     subjects = _read_sessions_and_commitments(connection, batch, ids, now, open_plan)
     _read_events_and_effects(connection, batch, ids, subjects, now)
+    _read_mails_to_people(connection, batch, found, now)
     inside = [row["id"] for row in found.values() if row["review"] == ReviewMode.IN_1ON1.value]
     for row in _MEETINGS.fetch_rows(connection, pairs=inside, now=now) if inside else ():
         batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
@@ -224,6 +253,28 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
         _build_state(rows.pair(row), row["looked_at"], batch) for row in ordered if row["id"] not in batch.unreadable
     )
     return LoadedPairs(states, {row["id"]: row["wakes"] for row in ordered}, batch.unreadable)
+
+
+def _read_mails_to_people(connection: Connection, batch: _Batch, pairs: Collection[PairId], now: datetime) -> None:
+    people = sorted({who for pair_id in pairs for who in pair_id.people})
+    since, lately = now - PROMPT_WINDOW, now - WEEKLY_WINDOW
+    for row in _MAILS_TO_PEOPLE.fetch_rows(connection, people=people, since=since, lately=lately):
+        batch.mails_by_reader[row["to"]].append(rows.message(row))
+    managers = sorted({pair_id.manager for pair_id in pairs})
+    batch.report_counts = {row[0]: row[1] for row in _REPORT_COUNTS.fetch_tuples(connection, managers=managers)}
+
+
+def _list_messages(pair_id: PairId, batch: _Batch) -> tuple[Effect, ...]:
+    """Return the effects of a pair, the mails to its manager about all pairs, and the prompts that its report got."""
+    effects = {effect.key: effect for effect in batch.messages.get(pair_id, ())}
+    for mail in batch.mails_by_reader.get(pair_id.manager, ()):
+        of_manager = mail.pair is None or mail.pair.manager == pair_id.manager
+        if of_manager and mail.name != MailName.REFLECTION_PROMPT:
+            effects.setdefault(mail.key, mail)
+    for mail in batch.mails_by_reader.get(pair_id.report, ()):
+        if mail.pair == pair_id and mail.name == MailName.REFLECTION_PROMPT:
+            effects.setdefault(mail.key, mail)
+    return tuple(effects.values())
 
 
 def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection[PairId]) -> None:
@@ -321,11 +372,12 @@ def _build_state(one: Pair, looked_at: datetime | None, batch: _Batch) -> PairSt
         sessions=tuple(batch.sessions.get(pair_id, ())),
         deferrals=tuple(batch.deferrals.get(pair_id, ())),
         commitments=tuple(batch.commitments.get(pair_id, ())),
-        effects=tuple(batch.messages.get(pair_id, ())),
+        effects=_list_messages(pair_id, batch),
         placed_events=batch.placed.get(pair_id, {}),
         meetings=tuple(batch.meetings.get(pair_id, ())),
         waiting=tuple(batch.waiting.get(one.manager, ())),
         looked_at=looked_at,
         incoming=batch.incoming.get(pair_id),
         outgoing=batch.outgoing.get(pair_id),
+        report_count=batch.report_counts.get(one.manager, 1),
     )

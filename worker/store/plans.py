@@ -20,6 +20,7 @@ from worker.store.history import append_history
 from worker.store.pair_state import LoadedPairs, load_pairs, load_taken_time
 from worker.store.statements import PreparedStatement
 from worker.store.tables import bind_instant, commitment, deferral, event, in_bound_list, message, pair, person, session
+from worker.store.types import SpansType
 
 #: However little there is to wait for, every pair is looked at this often.
 MAX_PLAN_INTERVAL = timedelta(days=14)
@@ -71,6 +72,9 @@ _SAVE_WRITTEN_TIME = PreparedStatement(
     update(event)
     .where(event.c.key == bindparam("named"))
     .values(written_start=bind_instant("begins"), written_end=bind_instant("ends"))
+)
+_SAVE_AWAY = PreparedStatement(
+    update(person).where(person.c.email == bindparam("who")).values(away=bindparam("spans", type_=SpansType()))
 )
 _SAVE_NEWEST_CYCLE = PreparedStatement(
     update(pair)
@@ -180,6 +184,8 @@ class Plans:
             if moved:
                 written = [{"named": key, "begins": span.start, "ends": span.end} for key, span in moved]
                 _SAVE_WRITTEN_TIME.execute_many(connection, written)
+            if away := {who: spans for plan in plans for who, spans in plan.away.items()}:
+                _SAVE_AWAY.execute_many(connection, [{"who": who, "spans": away[who]} for who in sorted(away)])
             _reschedule(connection, plans, wakes, now)
             also(connection)
             _RELEASE_LEASES.execute(connection, me=holder)

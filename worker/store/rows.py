@@ -47,6 +47,7 @@ MESSAGE = (
     _m.due_at,
     _m.snapshot_at,
     _m.attempts,
+    _m.counts,
 )
 
 
@@ -55,7 +56,7 @@ def _get_columns(kind: type, *converted: str) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind) if field.name not in converted)
 
 
-_PERSON = _get_columns(Person, "hours")
+_PERSON = _get_columns(Person, "hours", "away")
 _PAIR = _get_columns(Pair, "every", "preference", "paused")
 _SESSION = _get_columns(Session, "offer")
 _DEFERRAL = _get_columns(Deferral, "was")
@@ -79,7 +80,7 @@ _hours = lru_cache(1024)(parse_hours)  # most people have the same hours
 
 
 def person(row: Row) -> Person:
-    return Person(**_read_columns(row, _PERSON), hours=_hours(row["hours"]))
+    return Person(**_read_columns(row, _PERSON), hours=_hours(row["hours"]), away=tuple(row["away"]))
 
 
 def person_row(person: Person) -> dict[str, Any]:

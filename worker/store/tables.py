@@ -81,6 +81,7 @@ person = Table(
     Column("held_until", Instant),
     # a revoked grant: nothing is asked of this person's calendar until then
     Column("suspended_until", Instant, index=True),
+    Column("away", SpansType, nullable=False, server_default="[]"),  # out of office, as calendars last told
 )
 
 #: What else a person is called: aliases, the id in the company's directory, and what calendar services say.
@@ -264,7 +265,12 @@ message = Table(
     Column("holder", String),
     Column("problem", String),  # why the last attempt failed, without content
     Column("fields", JSON, nullable=False),  # for alerts: their words, which are never content
+    Column("counts", Boolean, nullable=False, server_default=false()),  # one of the three mails a day of its reader
+    Column("day", Date),  # the reader's day on which such a mail leaves or left
+    Column("told_in", String, index=True),  # the key of the mail that says it in a line, in place of this one
     UniqueConstraint("key"),
+    Index("ix_message_to_name", "to", "name"),
+    Index("ix_message_to_day", "to", "day"),
     Index("ix_message_due_at", "due_at"),
     Index("ix_message_calendar_due_at", "calendar", "due_at"),
 )

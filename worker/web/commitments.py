@@ -13,7 +13,8 @@ from worker.domain.contract.check import UnfitContract
 from worker.domain.model import Owner
 from worker.i18n.language import to_single_line
 from worker.mail.context import ReadableCommitment
-from worker.mail.view import Line, MailView
+from worker.mail.lines import Line
+from worker.mail.view import MailView
 from worker.store.content import ContractRevision
 from worker.web.contract_form import MAX_DRAFT_CHARACTERS, MAX_SENT_CHARACTERS, parse_day
 from worker.web.site import current_site, redirect_to

@@ -11,7 +11,8 @@ from worker.domain.planning.handovers import is_open_for_lines
 from worker.engine.handovers import PromiseDecision
 from worker.engine.mail_content import open_former_pair
 from worker.mail.context import MailContext
-from worker.mail.view import Line, MailView
+from worker.mail.lines import Line
+from worker.mail.view import MailView
 from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.sessions import current_login
 from worker.web.site import Site, current_site, redirect_to

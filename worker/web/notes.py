@@ -9,7 +9,8 @@ from flask import abort, request
 from worker.domain.model import Owner, Pair, PairState, Session
 from worker.domain.notes import MAX_NOTE_CHARACTERS, MAX_NOTE_LINES, find_note_session, list_kept_commitments
 from worker.i18n.language import to_single_line
-from worker.mail.view import Line, MailView
+from worker.mail.lines import Line
+from worker.mail.view import MailView
 from worker.web.site import current_site
 
 

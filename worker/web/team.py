@@ -18,7 +18,8 @@ from worker.domain.reason_texts import N_
 from worker.domain.time.blockers import REMEDIES, order_for_reader
 from worker.i18n.language import to_single_line
 from worker.i18n.reasons import translate_sentences
-from worker.mail.view import Line, MailView
+from worker.mail.lines import Line
+from worker.mail.view import MailView
 from worker.store.content import ContractRevision
 from worker.store.queries import PairYear
 from worker.web import ad_hoc, export, notes

@@ -13,6 +13,7 @@ from tests.support.stories import Story
 from worker.domain.model import EffectProgress, Person, SessionKind, SessionState, Topic
 from worker.domain.planning import actions, contract_mails
 from worker.domain.planning.contract_mails import list_late_reminder_times, list_reminder_times
+from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import get_local_date, is_working_day, list_spells
 
 START = utc(2026, 9, 28, 8)
@@ -69,12 +70,12 @@ def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
     assert [(m.number, local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == [
         (1, "Tue 2026-09-29 09:00"),
         (2, "Wed 2026-09-30 09:00"),
-        (3, "Thu 2026-10-01 10:00"),
-        (4, "Fri 2026-10-02 10:00"),
-        (5, "Mon 2026-10-05 10:00"),
+        (3, "Thu 2026-10-01 09:00"),
+        (4, "Fri 2026-10-02 09:00"),
+        (5, "Mon 2026-10-05 09:00"),
     ]
     unfinished = next(d for d in story.told if d.fields.get("state") == "unfinished")
-    assert local(unfinished.at, DANA) == "Tue 2026-10-06 10:00"
+    assert local(unfinished.at, DANA) == "Tue 2026-10-06 09:00"
     assert story.session("c1").state is SessionState.UNFINISHED
     assert len(story.mails("contract_request")) == 1
     (told,) = story.mails("unfinished")
@@ -114,7 +115,7 @@ def test_late_mails_come_on_working_days() -> None:
     story = held(utc(2026, 9, 30, 13))
     story.until(utc(2026, 10, 30))
     after = [local(m.snapshot_at, DANA) for m in story.mails("contract_reminder") if m.number > 2]
-    assert after == ["Mon 2026-10-05 10:00", "Tue 2026-10-06 10:00", "Wed 2026-10-07 10:00"]
+    assert after == ["Mon 2026-10-05 09:00", "Tue 2026-10-06 09:00", "Wed 2026-10-07 09:00"]
 
 
 def test_a_program_that_slept_does_not_catch_up_on_reminders() -> None:
@@ -165,7 +166,7 @@ def test_reminders_are_inside_working_hours_and_before_the_deadline(
         assert end + 4 * HOUR <= at <= end + 46 * HOUR
     assert all(second - first >= 4 * HOUR for first, second in pairwise(found))
     afterwards = list_late_reminder_times(dana, end + 48 * HOUR)
-    assert [local(at, dana)[-5:] for at in afterwards] == ["10:00"] * 4
+    assert [find_day_start(dana, get_local_date(dana.zone, at)) for at in afterwards] == list(afterwards)
     assert all(is_working_day(dana, get_local_date(dana.zone, at)) for at in afterwards)
     assert afterwards[0] > end + 48 * HOUR - DAY
     assert get_local_date(dana.zone, afterwards[0]) > get_local_date(dana.zone, end + 48 * HOUR)

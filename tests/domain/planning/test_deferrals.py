@@ -136,7 +136,7 @@ def test_each_deferral_is_announced_to_both_with_its_count() -> None:
     """R-10, T-12: by mail, once the new time stands."""
     story = booked()
     for count in (1, 2, 3, 4):
-        story.now += HOUR
+        story.until(utc(2026, 9, 7, 7 + count))
         story.decline(story.next)
         assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [
             (who.email, n) for n in range(1, count + 1) for who in (DANA, SAM)

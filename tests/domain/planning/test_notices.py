@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,6 @@ from worker.domain.model import (
     EffectProgress,
     Meeting,
     Owner,
-    Person,
     ReviewMode,
     SessionKind,
     SessionState,
@@ -38,87 +38,139 @@ from worker.domain.model import (
 )
 from worker.domain.planning import actions
 from worker.domain.planning.notices import remind_at
-from worker.domain.planning.preparations import NOTE_MIN_LEAD, brief_at, note_at, prompt_at
-from worker.domain.time.worktime import add_working_days, get_local_date, is_working_day
+from worker.domain.planning.preparations import NOTE_MIN_LEAD, find_brief_time, find_note_time, find_prompt_time
+from worker.domain.time.mail_hours import find_day_start, is_mail_time
+from worker.domain.time.worktime import get_local_date
 
 START = utc(2026, 9, 28, 8)
 END = START + 75 * MINUTE
 
 
 def sent_at(story: Story, name: str) -> list[datetime]:
-    return [m.snapshot_at for m in story.mails(name)]
+    return [m.due_at for m in story.mails(name)]
 
 
 # --- the wall clock ---
 
 #: Zones that change their clocks near the day, that are a half or three quarters of an hour off, or that skip midnight.
 CLOCKS = [
-    ("Europe/London", "GB", utc(2026, 3, 31, 9), "Thu 2026-03-26 09:00", utc(2026, 3, 26, 9)),  # before summer time
-    ("Europe/London", "GB", utc(2026, 10, 28, 9), "Fri 2026-10-23 09:00", utc(2026, 10, 23, 8)),
-    ("America/New_York", "US", utc(2027, 3, 17, 15), "Fri 2027-03-12 09:00", utc(2027, 3, 12, 14)),
-    ("America/New_York", "US", utc(2027, 3, 18, 15), "Mon 2027-03-15 09:00", utc(2027, 3, 15, 13)),
-    ("America/St_Johns", "CA-NL", utc(2026, 11, 5, 15), "Mon 2026-11-02 09:00", utc(2026, 11, 2, 12, 30)),
-    ("Australia/Lord_Howe", "AU", utc(2026, 10, 7, 2), "Fri 2026-10-02 09:00", utc(2026, 10, 1, 22, 30)),
-    ("Australia/Lord_Howe", "AU", utc(2026, 10, 9, 2), "Tue 2026-10-06 09:00", utc(2026, 10, 5, 22)),
-    ("Asia/Kathmandu", "NP", utc(2026, 9, 24, 5), "Mon 2026-09-21 09:00", utc(2026, 9, 21, 3, 15)),
-    ("America/Sao_Paulo", "BR", utc(2026, 9, 24, 14), "Mon 2026-09-21 09:00", utc(2026, 9, 21, 12)),
-    ("Pacific/Apia", "WS", utc(2026, 9, 24, 20), "Tue 2026-09-22 09:00", utc(2026, 9, 21, 20)),
+    ("Europe/London", "GB", utc(2026, 3, 31, 9), "Fri 2026-03-27 09:00", utc(2026, 3, 27, 9)),  # before summer time
+    ("Europe/London", "GB", utc(2026, 10, 28, 9), "Mon 2026-10-26 09:00", utc(2026, 10, 26, 9)),
+    ("America/New_York", "US", utc(2027, 3, 16, 15), "Fri 2027-03-12 09:00", utc(2027, 3, 12, 14)),
+    ("America/New_York", "US", utc(2027, 3, 17, 15), "Mon 2027-03-15 09:00", utc(2027, 3, 15, 13)),
+    ("America/St_Johns", "CA-NL", utc(2026, 11, 5, 15), "Tue 2026-11-03 09:00", utc(2026, 11, 3, 12, 30)),
+    ("Australia/Lord_Howe", "AU", utc(2026, 10, 6, 2), "Fri 2026-10-02 09:00", utc(2026, 10, 1, 22, 30)),
+    ("Australia/Lord_Howe", "AU", utc(2026, 10, 8, 2), "Tue 2026-10-06 09:00", utc(2026, 10, 5, 22)),
+    ("Asia/Kathmandu", "NP", utc(2026, 9, 24, 5), "Tue 2026-09-22 09:00", utc(2026, 9, 22, 3, 15)),
+    ("America/Sao_Paulo", "BR", utc(2026, 9, 24, 14), "Tue 2026-09-22 09:00", utc(2026, 9, 22, 12)),
+    ("Pacific/Apia", "WS", utc(2026, 9, 24, 20), "Wed 2026-09-23 09:00", utc(2026, 9, 22, 20)),
 ]
 
 
 @pytest.mark.parametrize(("zone", "country", "start", "expected", "instant"), CLOCKS)
-def test_the_prompt_is_due_at_nine_three_working_days_before(
+def test_the_prompt_is_due_at_the_start_of_a_working_day_at_least_two_days_before(
     zone: str, country: str, start: datetime, expected: str, instant: datetime
 ) -> None:
     """T-5: on the report's clocks, whatever they did in between."""
     sam = person("Sam", zone, country)
-    at = prompt_at(sam, start)
+    at = find_prompt_time(sam, start)
     assert at == instant
     assert local(at, sam) == expected
 
 
-def test_the_brief_is_due_at_nine_one_working_day_before() -> None:
-    """T-6: on the manager's clocks; over a weekend and a holiday."""
+@pytest.mark.parametrize(
+    ("hours", "start", "expected"),
+    [
+        ("Tue 08:00-16:00", utc(2026, 9, 29, 9), "Tue 2026-09-22 08:00"),  # Tuesdays only: a week before
+        ("Mon-Thu 07:00-17:00", utc(2026, 9, 28, 9), "Thu 2026-09-24 07:00"),  # four long days
+        ("Mon-Fri 22:00-06:00", utc(2026, 9, 30, 23), "Tue 2026-09-29 22:00"),  # nights begin in the evening
+        ("Mon-Fri 09:00-17:00", utc(2026, 9, 29, 9), "Fri 2026-09-25 09:00"),  # Sunday is two days before
+        ("Mon-Fri 09:00-12:00,13:00-17:00", utc(2026, 9, 30, 9), "Mon 2026-09-28 09:00"),
+    ],
+)
+def test_the_prompt_suits_weeks_of_any_shape(hours: str, start: datetime, expected: str) -> None:
+    """T-5"""
+    sam = person("Sam", hours=hours)
+    at = find_prompt_time(sam, start)
+    assert at is not None and local(at, sam) == expected
+
+
+def test_a_prompt_without_a_working_day_in_that_week_comes_at_the_last_that_leaves_four_hours() -> None:
+    """T-5: somebody who was away for eight days gets it on the morning before, or on the day itself."""
+    start = utc(2026, 9, 29, 13)  # 15:00 in Berlin, a Tuesday
+    sam = person("Sam")
+    back_on_monday = replace(sam, away=(Span(utc(2026, 9, 18), utc(2026, 9, 28)),))
+    back_on_tuesday = replace(sam, away=(Span(utc(2026, 9, 18), utc(2026, 9, 29)),))
+    assert find_prompt_time(back_on_monday, start) == utc(2026, 9, 29, 7)  # Tuesday, 09:00: six hours are left
+    assert find_prompt_time(back_on_monday, utc(2026, 9, 29, 9)) == utc(2026, 9, 28, 7)  # Monday
+    assert find_prompt_time(back_on_tuesday, start) == utc(2026, 9, 29, 7)
+    assert find_prompt_time(back_on_tuesday, utc(2026, 9, 29, 9)) == utc(2026, 9, 17, 7)  # before all of it
+
+
+def test_the_brief_is_due_at_the_start_of_the_working_day_before() -> None:
+    """T-6: if that is at most three calendar days before; else that very morning."""
     dana = person("Dana", "Europe/London", "GB-ENG")
-    assert brief_at(dana, utc(2027, 3, 30, 9)) == utc(2027, 3, 25, 9)  # Good Friday, a weekend, Easter Monday
-    assert brief_at(dana, utc(2026, 3, 30, 9)) == utc(2026, 3, 27, 9)  # summer time began on the Sunday
-    assert brief_at(person("Dana", hours="Tue,Thu 09:00-17:00"), utc(2026, 9, 29, 9)) == utc(2026, 9, 24, 7)
+    assert find_brief_time(dana, utc(2026, 3, 30, 9)) == utc(2026, 3, 27, 9)  # summer time began on the Sunday
+    assert find_brief_time(dana, utc(2027, 3, 30, 10)) == utc(2027, 3, 30, 8)  # Good Friday, a weekend, Easter Monday
+    tuesdays = person("Dana", hours="Tue,Thu 09:00-17:00")
+    assert find_brief_time(tuesdays, utc(2026, 9, 24, 9)) == utc(2026, 9, 22, 7)
+    assert find_brief_time(tuesdays, utc(2026, 9, 29, 9)) == utc(2026, 9, 29, 7)  # Thursday is five days before
+    assert find_brief_time(tuesdays, utc(2026, 9, 29, 7, 30)) == utc(2026, 9, 24, 7)  # no hour is left that morning
 
 
-def test_the_note_before_a_review_is_due_at_eight_on_the_day() -> None:
+def test_the_brief_waits_for_nobody_who_is_out_of_office() -> None:
+    """T-6, T-16: out of office is no working day."""
+    away = replace(DANA, away=(Span(utc(2026, 9, 28), utc(2026, 9, 29)),))
+    assert find_brief_time(away, utc(2026, 9, 29, 9)) == utc(2026, 9, 29, 7)  # Friday is four days before
+    assert find_brief_time(DANA, utc(2026, 9, 29, 9)) == utc(2026, 9, 28, 7)
+
+
+def test_the_note_before_a_review_is_due_at_the_start_of_the_day() -> None:
     """T-9: the manager's day, also where that day began before the UTC one."""
     dana = person("Dana", "Pacific/Auckland", "NZ")
-    assert note_at(dana, utc(2026, 9, 27, 22)) == utc(2026, 9, 27, 19)
+    assert find_note_time(dana, utc(2026, 9, 27, 22)) == utc(2026, 9, 27, 20)
 
 
 def test_the_note_before_an_early_review_is_due_on_the_working_day_before() -> None:
-    """T-9, R-7: eight o'clock is too late for a 1:1 at eight; on a Monday it comes on Friday."""
-    assert note_at(DANA, utc(2026, 9, 28, 6)) == utc(2026, 9, 25, 6)
-    assert note_at(DANA, utc(2026, 9, 28, 6, 30)) == utc(2026, 9, 28, 6)
+    """T-9, R-7: the start of the day is too late for a 1:1 at nine; on a Monday it comes on Friday."""
+    assert find_note_time(DANA, utc(2026, 9, 28, 7)) == utc(2026, 9, 25, 7)
+    assert find_note_time(DANA, utc(2026, 9, 28, 7, 30)) == utc(2026, 9, 28, 7)
 
 
-@settings(max_examples=60, deadline=None)
+WEEKS = st.sampled_from(
+    [
+        "Mon-Fri 09:00-17:00",
+        "Mon,Wed 08:00-12:00",
+        "Tue-Thu 22:00-06:00",
+        "Sun-Thu 10:00-18:00",
+        "Tue 08:00-16:00",
+        "Mon-Thu 07:00-17:00",
+        "Mon-Fri 09:00-12:00,13:30-18:00",
+    ]
+)
+
+
+@settings(max_examples=80, deadline=None)
 @given(
     st.sampled_from([(zone, country) for zone, country, *_ in CLOCKS]),
-    st.sampled_from(["Mon-Fri 09:00-17:00", "Mon,Wed 08:00-12:00", "Tue-Thu 22:00-06:00", "Sun-Thu 10:00-18:00"]),
+    WEEKS,
     st.integers(0, 366 * 96),
+    st.lists(st.tuples(st.integers(0, 366), st.integers(1, 20)), max_size=3),
 )
-def test_mails_ahead_are_at_a_round_hour_of_a_working_day(where: tuple[str, str], hours: str, quarter: int) -> None:
-    """T-5, T-6, T-9: for anybody, for any start."""
-    who = person("Sam", *where, hours=hours)
+def test_mails_ahead_are_at_the_start_of_a_working_day(
+    where: tuple[str, str], hours: str, quarter: int, holidays: list[tuple[int, int]]
+) -> None:
+    """T-5, T-6, T-9, T-16: for anybody, for any start, whoever was away when."""
+    away = tuple(Span(utc(2026, 1, 1) + day * DAY, utc(2026, 1, 1) + (day + n) * DAY) for day, n in holidays)
+    who = replace(person("Sam", *where, hours=hours), away=away)
     start = utc(2026, 1, 1) + quarter * 15 * MINUTE
-    day = get_local_date(who.zone, start)
-    for at, clock, before in ((prompt_at(who, start), "09:00", 3), (brief_at(who, start), "09:00", 1)):
-        assert local(at, who).endswith(clock)
-        assert add_working_days(who, get_local_date(who.zone, at), before) == _on_or_after(who, day)
-    note = note_at(who, start)
-    assert local(note, who).endswith("08:00") and start - note >= NOTE_MIN_LEAD
-    assert get_local_date(who.zone, note) == day or local(start, who)[-5:] < "08:30"
-
-
-def _on_or_after(who: Person, day: date) -> date:
-    """A session may stand on a day off when a human put it there: then the working days before it count."""
-    return day if is_working_day(who, day) else add_working_days(who, day, 1)
+    prompt, brief, note = (find(who, start) for find in (find_prompt_time, find_brief_time, find_note_time))
+    for at in (prompt, brief, note):
+        assert at is not None and at < start and is_mail_time(who, at)
+        assert find_day_start(who, get_local_date(who.zone, at)) == at
+    assert prompt and start - prompt >= 4 * HOUR
+    assert brief and start - brief >= HOUR
+    assert note and start - note >= NOTE_MIN_LEAD
 
 
 # --- ahead of a session ---
@@ -128,18 +180,19 @@ def test_prompt_and_brief_leave_once_at_their_hour() -> None:
     """T-5, T-6, R-11, R-12: to the report the one, to the manager the other."""
     story = booked()
     story.until(story.next.span.end)
-    assert [(m.to, m.snapshot_at) for m in story.mails("reflection_prompt")] == [(SAM.email, utc(2026, 9, 16, 8))]
-    assert [(m.to, m.snapshot_at) for m in story.mails("brief")] == [(DANA.email, utc(2026, 9, 18, 7))]
+    assert [(m.to, m.due_at) for m in story.mails("reflection_prompt")] == [(SAM.email, utc(2026, 9, 18, 8))]
+    assert [(m.to, m.due_at) for m in story.mails("brief")] == [(DANA.email, utc(2026, 9, 18, 7))]
 
 
 def test_an_ad_hoc_session_is_prepared_at_once() -> None:
-    """T-5, T-14: booked later than three working days before, the prompt leaves as soon as the event stands."""
+    """T-5, T-14: booked later than two days before, the prompt leaves as soon as the event stands, inside hours."""
     story = booked()
+    story.until(utc(2026, 9, 7, 9))
     story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
-    story.until(NOW + 2 * MINUTE)
+    story.until(utc(2026, 9, 7, 9, 2))
     adhoc = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
     assert [m.subject for m in story.mails("reflection_prompt")] == [adhoc.id]
-    assert sent_at(story, "reflection_prompt") == [NOW + MINUTE]
+    assert sent_at(story, "reflection_prompt") == [utc(2026, 9, 7, 9, 1)]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +201,7 @@ def test_an_ad_hoc_session_is_prepared_at_once() -> None:
 )
 def test_preparation_that_would_come_too_late_does_not_come(left: timedelta, prompts: int, briefs: int) -> None:
     """T-5: at least four hours have to remain."""
-    start = utc(2026, 9, 28, 8)
+    start = utc(2026, 9, 28, 13)
     story = Story(state=state_of(session_of(start)), now=start - left)
     story.tick()
     assert len(story.mails("reflection_prompt")) == prompts
@@ -160,11 +213,12 @@ def test_nobody_is_asked_to_prepare_for_what_is_not_on_the_calendar() -> None:
     story = booked()
     story.refuses = True
     story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
-    story.until(NOW + 4 * MINUTE)
+    story.until(utc(2026, 9, 7, 8, 30))  # Sam works since half an hour
     assert story.mails("reflection_prompt") == []
     story.refuses = False
-    story.until(NOW + 10 * MINUTE)
-    assert len(story.mails("reflection_prompt")) == 1
+    story.until(NOW + 12 * DAY)
+    (adhoc,) = (s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+    assert [m.subject for m in story.mails("reflection_prompt") if m.subject == adhoc.id] == [adhoc.id]
 
 
 @pytest.mark.parametrize(("days", "prompts"), [(14, 1), (15, 2), (-1, 1)])
@@ -186,7 +240,7 @@ def test_a_session_that_moves_before_its_prompt_gets_one_prompt() -> None:
     story.move(story.next, story.next.span.start - 10 * DAY, 75)
     story.until(story.next.span.end)
     assert len(story.mails("reflection_prompt")) == 1
-    assert sent_at(story, "reflection_prompt") == [utc(2026, 9, 8, 8)]
+    assert sent_at(story, "reflection_prompt") == [utc(2026, 9, 9, 8)]
 
 
 def test_check_ins_need_no_preparation() -> None:
@@ -202,7 +256,11 @@ def test_check_ins_need_no_preparation() -> None:
 def test_both_are_introduced_once() -> None:
     """R-23: what this is and who can read what, when the first session stands."""
     story = booked()
-    assert {m.to for m in story.mails("introduction")} == {DANA.email, SAM.email}
+    assert story.now == NOW  # five in the morning is no working hour (T-16)
+    assert {m.to: m.due_at for m in story.mails("introduction")} == {
+        DANA.email: utc(2026, 9, 7, 7),
+        SAM.email: utc(2026, 9, 7, 8),
+    }
     story.until(NOW + 200 * DAY)
     assert len(story.mails("introduction")) == 2
 
@@ -223,7 +281,7 @@ def test_what_is_due_is_said_at_nine_on_the_day() -> None:
     mine, yours = commitment_of(due), commitment_of(due, Owner.REPORT, id="p2")
     story = Story(state=state_of(commitments=(mine, yours)))
     story.until(utc(2026, 9, 20))
-    found = {m.to: local(m.snapshot_at, DANA if m.to == DANA.email else SAM) for m in story.mails("commitment_due")}
+    found = {m.to: local(m.due_at, DANA if m.to == DANA.email else SAM) for m in story.mails("commitment_due")}
     assert found == {DANA.email: "Tue 2026-09-15 09:00", SAM.email: "Tue 2026-09-15 09:00"}
 
 
@@ -295,4 +353,46 @@ def test_an_introduction_that_was_dropped_comes_when_the_pair_goes_on() -> None:
         ),
     )
     story.at(story.now + HOUR)
+    story.until(story.now + 3 * HOUR)
     assert {m.to for m in story.mails("introduction")} == {DANA.email, SAM.email}
+
+
+# --- wordings, and what changes the next day ---
+
+
+def test_two_prompts_in_turn_never_read_the_same() -> None:
+    """T-5: through sessions of the rhythm, those that somebody asked for, and one that moved far."""
+    story = booked()
+    story.until(utc(2026, 9, 18, 8))
+    story.move(story.next, story.next.span.start + 15 * DAY, 75)  # gets another
+    story.until(utc(2026, 9, 29))
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.until(NOW + 500 * DAY)
+    wordings = [m.number for m in story.mails("reflection_prompt")]
+    assert len(wordings) >= 6 and set(wordings) == {0, 1, 2}
+    assert all(one != other for one, other in pairwise(wordings))
+
+
+@pytest.mark.parametrize(("days", "briefs"), [(3, 1), (8, 2), (-3, 1)])
+def test_the_brief_comes_again_when_the_session_moved_by_more_than_three_working_days(days: int, briefs: int) -> None:
+    """T-6: after it went out."""
+    story = booked()
+    start = story.next.span.start  # a Monday
+    story.at(utc(2026, 9, 18, 8))
+    assert len(story.mails("brief")) == 1
+    if start + days * DAY > story.now:
+        story.move(story.next, start + days * DAY, 75)
+    story.until(story.next.span.end)
+    assert len(story.mails("brief")) == briefs
+
+
+def test_late_mails_about_a_contract_come_on_working_days_that_the_manager_works() -> None:
+    """T-7, T-16: inside hours, and out of office is no working day; then it is unfinished."""
+    manager = replace(DANA, away=(Span(utc(2026, 9, 24), utc(2026, 9, 26)),))
+    story = booked(Story(manager=manager))
+    end = story.next.span.end
+    assert end < utc(2026, 9, 22)
+    story.until(utc(2026, 10, 5))
+    late = [m.due_at for m in story.mails("contract_reminder") if m.number > 2]
+    assert late == [utc(2026, 9, 28, 7), utc(2026, 9, 29, 7), utc(2026, 9, 30, 7)]
+    assert story.of_kind(SessionKind.CAREER)[0].state is SessionState.UNFINISHED

@@ -14,6 +14,7 @@ from tests.support.pairs import (
     OTHER_PAIR,
     SAM,
     WEEK,
+    local,
     pair_of,
     person,
     session_of,
@@ -394,5 +395,8 @@ def test_effects_of_one_plan_are_waiting_and_due_at_once() -> None:
     """R-3: an invitation leaves at the moment it is decided."""
     made = Story().plan()
     assert {m.progress for m in made.effects} == {EffectProgress.WAITING}
-    assert {m.due_at for m in made.effects} == {NOW}
+    assert {m.due_at for m in made.effects if not m.counts} == {NOW}
+    assert {m.name: local(m.due_at, DANA) for m in made.effects if m.to == DANA.email} == {
+        "introduction": "Mon 2026-09-07 09:00"  # T-16: what can wait comes in working hours
+    }
     assert {m.snapshot_at for m in made.effects} == {NOW}

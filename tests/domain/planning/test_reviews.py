@@ -200,10 +200,10 @@ def test_a_review_that_was_due_is_held_and_closed() -> None:
 
 
 def test_the_manager_gets_a_note_on_the_day() -> None:
-    """T-9, R-7: at eight on the manager's clocks."""
+    """T-9, R-7: at the start of the manager's working day."""
     story = contracted()
     story.until(utc(2026, 10, 29))
-    assert [(m.to, m.snapshot_at) for m in story.mails("review_note")] == [(DANA.email, utc(2026, 10, 28, 7))]
+    assert [(m.to, m.due_at) for m in story.mails("review_note")] == [(DANA.email, utc(2026, 10, 28, 8))]
 
 
 # --- inside a 1:1 ---
@@ -228,13 +228,13 @@ def test_a_review_inside_a_1on1_stays_as_it_is() -> None:
     assert {s.generation for s in reviews(story)} == {1}
 
 
-def test_the_note_leaves_at_eight_on_the_day_of_the_1on1() -> None:
+def test_the_note_leaves_at_the_start_of_the_day_of_the_1on1() -> None:
     """T-9: to the manager, and nothing to the report."""
     story = contracted(ReviewMode.IN_1ON1, MONDAYS)
     story.until(utc(2026, 12, 1))
-    assert [(m.to, m.snapshot_at) for m in story.mails("review_note")] == [
-        (DANA.email, utc(2026, 11, 2, 7)),
-        (DANA.email, utc(2026, 11, 30, 7)),
+    assert [(m.to, m.due_at) for m in story.mails("review_note")] == [
+        (DANA.email, utc(2026, 11, 2, 8)),
+        (DANA.email, utc(2026, 11, 30, 8)),
     ]
     assert {s.state for s in reviews(story)} == {SessionState.HELD}
 
@@ -248,7 +248,7 @@ def test_a_1on1_that_moves_takes_the_review_with_it() -> None:
     assert reviews(story)[0].start == utc(2026, 11, 3, 10)
     assert causes(story) == []
     story.until(utc(2026, 11, 3, 12))
-    assert [m.snapshot_at for m in story.mails("review_note")] == [utc(2026, 11, 3, 7)]
+    assert [m.due_at for m in story.mails("review_note")] == [utc(2026, 11, 3, 8)]
 
 
 def test_a_1on1_that_goes_leaves_the_review_to_the_next_one() -> None:

@@ -75,6 +75,9 @@ def later(days: int) -> Session:
 OWED = changed(state=SessionState.OWED, start=None, end=None)
 LOST = changed(state=SessionState.DEFERRED, start=None, end=None, count=1)
 
+#: What these tell is gathered when they leave: without anything to tell they don't.
+ABOUT_SEVERAL_PAIRS = {"weekly", "overflow"}
+
 #: The mail, the session as it is when the mail would leave, and whether it does.
 CASES = [
     (mail("reflection_prompt", to=SAM.email), BOOKED, True),
@@ -85,6 +88,8 @@ CASES = [
     (mail("reflection_prompt", to=SAM.email), HELD, False),
     (mail("reflection_prompt", to=SAM.email), GONE, False),
     (mail("brief"), BOOKED, True),
+    (mail("brief"), later(3), True),
+    (mail("brief"), later(4), False),  # four of the manager's working days on: another one comes (T-6)
     (mail("brief"), changed(state=SessionState.CANCELLED), False),
     (mail("review_note"), BOOKED, True),
     (mail("review_note"), OWED, False),
@@ -146,6 +151,7 @@ def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
     session = HELD if name.startswith("contract") else BOOKED
     always = {"operator_alert", "contract_summary", "fresh_link", "content_accessed", "invitation_withdrawn"}
     always |= {"third_voice_request", "third_voice_answered"}
+    always |= ABOUT_SEVERAL_PAIRS
     due = (commitment_of(START.date()),)
     ended = {"pair_ended", "open_promises"}
     assert holds(message, session, due, pair_of(paused=True)) is (name in always)
@@ -170,4 +176,4 @@ def test_what_is_due_is_said_only_while_it_is_owed(commitments: tuple[Commitment
 
 
 def test_every_name_of_a_mail_is_covered_here() -> None:
-    assert {m.name for m, *_ in CASES} | {"commitment_due"} == set(KINDS)
+    assert {m.name for m, *_ in CASES} | {"commitment_due"} | ABOUT_SEVERAL_PAIRS == set(KINDS)

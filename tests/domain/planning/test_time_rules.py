@@ -24,6 +24,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import actions, preparations
 from worker.domain.planning.placement import has_same_cause
+from worker.domain.time.mail_hours import find_day_start, is_mail_time
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 
 PLACES = [
@@ -180,21 +181,20 @@ def test_for_anybody_mails_leave_at_their_hour(given_: Given) -> None:
     if story.session(first.id).count:
         return  # something was booked over it; other tests look at that
     dana, sam = given_.dana, given_.sam
-    for name, who, days in (("reflection_prompt", sam, 3), ("brief", dana, 1)):
+    for name, who in (("reflection_prompt", sam), ("brief", dana)):
         for mail in (m for m in story.mails(name) if m.subject == first.id):
-            before(mail.snapshot_at, who, first, days, given_.now)
+            before(mail.due_at, who, first, given_.now)
     for mail in (m for m in story.mails("contract_reminder") if m.subject == first.id and m.number < 3):
         in_time(mail.snapshot_at, dana, first)
 
 
-def before(at: datetime, who: Person, session: Session, days: int, booked_at: datetime) -> None:
-    """At nine, so many working days before; or when it was booked, if that was later."""
+def before(at: datetime, who: Person, session: Session, booked_at: datetime) -> None:
+    """At the start of a working day at most seven days before; or when it was booked, if that was later."""
+    assert is_mail_time(who, at) and at < session.span.start
     if at - booked_at > 2 * MINUTE:
-        assert at.astimezone(ZoneInfo(who.zone)).hour == 9
-        assert at.astimezone(ZoneInfo(who.zone)).minute == 0
-        assert add_working_days(who, get_local_date(who.zone, session.span.start), -days) == get_local_date(
-            who.zone, at
-        )
+        day = get_local_date(who.zone, at)
+        assert find_day_start(who, day) == at
+        assert get_local_date(who.zone, session.span.start) - day <= 7 * DAY or who.away
 
 
 def in_time(at: datetime, who: Person, session: Session) -> None:
@@ -224,6 +224,6 @@ def test_across_the_date_line_a_day_is_each_one_s_own() -> None:
     assert get_local_date(sam.zone, start) == get_local_date(dana.zone, start) + DAY
     story.until(start)
     (prompt,), (brief,) = story.mails("reflection_prompt"), story.mails("brief")
-    assert prompt.snapshot_at == preparations.prompt_at(sam, start)
-    assert get_local_date(sam.zone, prompt.snapshot_at) == add_working_days(sam, get_local_date(sam.zone, start), -3)
+    assert prompt.snapshot_at == preparations.find_prompt_time(sam, start)
+    assert get_local_date(sam.zone, prompt.snapshot_at) <= get_local_date(sam.zone, start) - 2 * DAY
     assert get_local_date(dana.zone, brief.snapshot_at) == add_working_days(dana, get_local_date(dana.zone, start), -1)

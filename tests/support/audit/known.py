@@ -90,6 +90,7 @@ class Talk:
     missed: bool = False  #: somebody said that it did not take place, and it was not held since
     left: bool = False  #: until the next quarter, when the two were asked
     lost: datetime | None = None  #: the start it lost last; the moment when it was found not held
+    was: datetime | None = None  #: the start it had before this one
     moves: list[datetime] = field(default_factory=list)  #: when it lost a time and nobody had asked for another one
     inside: bool = False  #: a review inside a 1:1, without an event
     why_told: bool = False  #: there is no time, and a person was told

@@ -65,6 +65,17 @@ def offer(at: str, name: str, until: str = "", *starts: str) -> Line:
     return line(at, "offer", name, state="open", times=times, until=stamp(until))
 
 
+def introduction(at: str) -> Line:
+    """The one of the manager."""
+    return pairless(at, "introduction", M)
+
+
+def pairless(at: str, message: str, to: str) -> Line:
+    """A mail about several pairs, which belongs to none."""
+    told = mail(at, message, to)
+    return {name: value for name, value in told.items() if name != "pair"}
+
+
 def human(at: str, act: str, name: str, start: str = "", minutes: int = 75, **fields: Any) -> Line:
     return line(at, "human", name, start, minutes, act=act, **fields)
 
@@ -82,8 +93,8 @@ def quarter() -> list[Line]:
     block = {"kind": "commitment", "attendees": [], "due": "2026-10-01"}
     return [
         *given("09-07 05:00", "c1", "09-15 09:00"),
-        mail("09-07 05:00", "introduction", M),
-        mail("09-07 05:00", "introduction", R),
+        mail("09-07 07:00", "introduction", R),
+        introduction("09-07 08:00"),
         human("09-08 08:00", "decline", "c1", "09-15 09:00", calendar=R),
         session("09-08 08:00", "c1", "deferred", count=1, cause="declined", who=R),
         session("09-08 08:00", "c1", "booked", first, count=1, key="c1.1", reason="It is soon."),
@@ -92,7 +103,7 @@ def quarter() -> list[Line]:
         mail("09-08 08:00", "deferral_notice", M, "c1", first, number=1),
         mail("09-08 08:00", "deferral_notice", R, "c1", first, number=1),
         offer("09-11 16:00", "c1"),
-        mail("09-14 07:00", "reflection_prompt", R, "c1", first),
+        mail("09-15 07:00", "reflection_prompt", R, "c1", first),
         mail("09-16 08:00", "brief", M, "c1", first),
         session("09-17 10:15", "c1", "held", first, count=1),
         *given("09-17 10:15", "c2", "12-15 10:00"),
@@ -107,11 +118,11 @@ def quarter() -> list[Line]:
         mail("10-01 08:00", "commitment_due", M, due="2026-10-01"),
         human("10-01 09:00", "complete", "p1", due="2026-10-01"),
         event("10-01 09:00", "cancel", "p1.1", "09-30 10:00", 30, **block),
-        mail("10-19 07:00", "review_note", M, "r1", "10-19 09:00"),
+        mail("10-19 08:00", "review_note", M, "r1", "10-19 09:00"),
         session("10-19 09:25", "r1", "held", "10-19 09:00", 25),
         human("12-01 11:00", "move", "c2", second, calendar=M),
         session("12-01 11:00", "c2", "booked", second, cause="moved", reason="Moved by hand; respected."),
-        mail("12-11 08:00", "reflection_prompt", R, "c2", second),
+        mail("12-14 08:00", "reflection_prompt", R, "c2", second, number=1),
         mail("12-15 09:00", "brief", M, "c2", second),
         session("12-16 11:15", "c2", "held", second),
         *given("12-16 11:15", "c3", third),

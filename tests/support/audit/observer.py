@@ -22,6 +22,7 @@ from tests.support.audit.known import (
     span_of,
     why_is_known,
 )
+from tests.support.audit.mail_hours import ALONE, MailHours
 from tests.support.audit.rules import ABOUT, ACTS, AHEAD, CONTRACT, LAST_HOURS, LOSES_ITS_TIME, OWED, TICK
 from tests.support.audit.turns import Turns
 from worker.domain.model import Address, Pair, PairId, Person, ReviewMode, Span
@@ -51,9 +52,11 @@ class Auditor:
         self._made: dict[PairId, list[datetime]] = defaultdict(list)  #: when a pair's commitments got their events
         self._done: set[str] = set()  #: commitments
         self._sent: Counter[tuple[str, str]] = Counter()
-        self._introduced: set[tuple[PairId, str]] = set()
+        self._introduced: set[tuple[PairId | None, str]] = set()  #: a manager once, for all pairs
+        self._wordings: dict[PairId, int] = {}  #: of the last prompt
+        self._hours = MailHours(persons, self._pairs.values(), self._resting)
         self._readers = dict.fromkeys(("event.create", "event.update", "event.cancel"), self._event)
-        self._readers |= {"mail": self._mail, "human": self._human, "session": self._session}
+        self._readers |= {"mail.folded": self._fold, "mail": self._mail, "human": self._human, "session": self._session}
         self._readers |= {"unplaceable": self._unplaceable, "contract": self._summary_due, "offer": self._offer}
         self._states = {"booked": self._booked, "owed": self._owed, "deferred": self._deferred, "held": self._held}
         self._states |= {"contracted": self._contracted, "unfinished": self._unfinished, "cancelled": self._cancelled}
@@ -139,6 +142,7 @@ class Auditor:
         elif was == "booked" and not hand and not talk.inside and self._keys.get(talk.key):
             self._flag("T-10", talk.pair, f"{talk.id} got another time without a cause")
         talk.reason = line.get("reason", "")
+        talk.was = talk.start
         talk.state, talk.start, talk.end, talk.since = "booked", span.start, span.end, self._now
         talk.key, talk.why_told, talk.held, talk.wish = line.get("key", talk.key), False, None, None
         talk.chosen = self._now if hand else None
@@ -169,12 +173,14 @@ class Auditor:
         """That mail has to go out now, unless the session loses the time it just got; to that person, if one is
         given."""
         since, turn = self._now, talk.turn
+        due = self._hours.next_time(talk.pair.manager, since)
 
         def check() -> None:
             if talk.booked and talk.turn == turn and not talk.went_out(mail, since, to):
                 self._flag(rule, talk.pair, f"{talk.id} {what}")
 
-        self._timers.add(since + TICK, check)
+        if due is not None:
+            self._timers.add(due + TICK, check)
 
     def _expect(self, talk: Talk, span: Span) -> None:
         """What has to follow a session that got a time."""
@@ -197,12 +203,18 @@ class Auditor:
         self._timers.add(span.end + TICK, came_of_it)
         names = ("reflection_prompt", "brief") if talk.kind == "career" else ("review_note",) if talk.inside else ()
         for name in names:
-            due = max(rules.ahead_at(name, self._people(talk.pair), span.start), since)
-            if span.start - due >= (LAST_HOURS + TICK if talk.kind == "career" else 3 * TICK):
+            wish = max(rules.ahead_at(name, self._people(talk.pair), span.start), since)
+            due = self._hours.next_time(self._reader(name, talk), wish)
+            if due and span.start - due >= (LAST_HOURS + TICK if talk.kind == "career" else 3 * TICK):
                 self._timers.add(due + TICK, partial(self._prepared, name, talk, span.start, turn))
 
+    def _reader(self, name: str, talk: Talk) -> Address:
+        return talk.pair.report if AHEAD[name][1] == "report" else talk.pair.manager
+
     def _prepared(self, name: str, talk: Talk, start: datetime, turn: int) -> None:
-        if talk.booked and talk.turn == turn and not rules.told_of(name, talk, start):
+        in_office = not self._hours.may_be_away(self._reader(name, talk), start - 15 * rules.DAY, start)
+        told = rules.told_of(name, talk, start, self._people(talk.pair))
+        if in_office and talk.booked and talk.turn == turn and not told:
             self._flag(AHEAD[name][0], talk.pair, f"no {name} went out for {talk.id} at {start}")
 
     def _owed(self, talk: Talk, line: Line) -> None:
@@ -281,7 +293,9 @@ class Auditor:
             if talk.why_told and talk.turn == turn and not why_is_known(talk.pair, self._talks.values()):
                 self._flag("T-4", talk.pair, f"{talk.id} is unplaceable, and no person was told")
 
-        self._timers.add(since + TICK, told)
+        due = [self._hours.next_time(who, since) for who in (talk.pair.manager, talk.pair.report)]
+        if all(due):
+            self._timers.add(max(at for at in due if at) + TICK, told)
         self._cover(talk.pair)
 
     def _cover(self, pair: Pair) -> None:
@@ -390,21 +404,45 @@ class Auditor:
         if self._sent[key] > (2 if name == "contract_summary" else 1):
             self._flag("D-5", line.get("pair", ""), f"{name} {key[0]} went out to {to} once more")
         pair = self._pairs.get(line.get("pair", ""))
+        for rule, what in self._hours.judge(line, self._talks.get(line.get("session", "")), self._now):
+            self._flag(rule, line.get("pair", ""), what)
         if pair is None:
             if line.get("pair"):
                 self._flag("D-8", line["pair"], f"{name} for a pair that is not in the people file")
+            elif name == "introduction":
+                self._introduce(None, to)
             return
         self._flag_all(pair, rules.audience(name, to, pair))
         if name != "operator_alert":
             self._flag_all(pair, self._turns.find_heard_early(pair, f"{name} went to {to}", self._now))
         if name == "introduction":
-            if (pair.id, to) in self._introduced:
-                self._flag("R-23", pair, f"{to} was introduced twice")
-            self._introduced.add((pair.id, to))
+            self._introduce(pair.id, to)
         elif name == "commitment_due":
             self._commitment_due(pair, to, line)
         elif name in ABOUT:
             self._about(name, pair, line)
+
+    def _introduce(self, pair: PairId | None, to: Address) -> None:
+        """R-23: a report with each manager, a manager once for all reports."""
+        if (pair, to) in self._introduced:
+            self._flag("R-23", str(pair or ""), f"{to} was introduced twice")
+        self._introduced.add((pair, to))
+
+    def _fold(self, line: Line) -> None:
+        """T-16: what is told in one mail is told; a prompt or a brief never is."""
+        name, to, talk = line["message"], line.get("to", ""), self._talks.get(line.get("session", ""))
+        if name in ALONE:
+            self._flag("T-16", line.get("pair", ""), f"{name} to {to} was left to a line of another mail")
+        self._hours.note_folded(to)
+        if talk is not None:
+            talk.mails[name].append(Sent(self._now, talk.start, to))
+
+    def _word(self, pair: Pair, line: Line) -> None:
+        """T-5: never the same wording twice running."""
+        wording = line.get("number", 0)
+        if self._wordings.get(pair.id) == wording:
+            self._flag("T-5", pair, f"the prompt for {line.get('session')} reads like the one before")
+        self._wordings[pair.id] = wording
 
     def _commitment_due(self, pair: Pair, to: Address, line: Line) -> None:
         """A report's commitments leave no trace on a calendar, so only the manager's can be checked."""
@@ -420,7 +458,13 @@ class Auditor:
         if wrong := rules.untrue(name, talk, line, self._now):
             self._flag(ABOUT[name], pair, f"{name} was not true when sent: {wrong}")
         elif name in AHEAD:
-            self._flag_all(pair, rules.ahead(name, talk, self._people(pair), self._now))
+            people, to = self._people(pair), self._reader(name, talk)
+            start, since = talk.start or self._now, talk.since or self._now
+            latest = self._hours.next_time(to, max(rules.ahead_at(name, people, start), since))
+            surely_in = not self._hours.may_be_away(to, start - 15 * rules.DAY, start)
+            self._flag_all(pair, rules.ahead(name, talk, people, self._now, latest, surely_in=surely_in))
+            if name == "reflection_prompt":
+                self._word(pair, line)
         elif name == "contract_request" and talk.mails[name]:
             self._flag("T-7", pair, f"the contract of {talk.id} was requested twice")
         elif name == "contract_reminder":
@@ -431,7 +475,8 @@ class Auditor:
 
     def _while_held(self, talk: Talk, end: datetime, missing: Iterable[rules.Fault]) -> None:
         """What is missing is looked at now, and only if that very conversation still waits for its contract."""
-        if talk.state == "held" and talk.held == end:
+        may_be_away = self._hours.may_be_away(talk.pair.manager, end, self._now)  # fewer mails are right then
+        if talk.state == "held" and talk.held == end and (not may_be_away or not talk.mails["contract_request"]):
             self._flag_all(talk.pair, missing)
 
     def _summary_due(self, line: Line) -> None:
@@ -453,6 +498,8 @@ class Auditor:
     def _human(self, line: Line) -> None:
         self._humans = True
         act, name = line.get("act", ""), line.get("session", "")
+        if act == "out_of_office" and "start" in line:
+            self._hours.note_away(line.get("calendar", ""), instant(line["start"]))
         self._near.note_act(act, self._pairs.get(line.get("pair", "")), self._now)
         self._done |= {name} if act == "complete" else set()
         if name in self._blocks:

@@ -19,6 +19,7 @@ from worker.domain.time.worktime import (
     find_last_working_moment,
     get_local_date,
     is_working_day,
+    list_spells,
     list_working_spans,
     wall_to_utc,
 )
@@ -36,16 +37,16 @@ LAST_HOURS = timedelta(hours=4)
 #: A regular session follows an ad hoc one no sooner.
 CLEAR = timedelta(weeks=3)
 MOVED_FAR = timedelta(days=14)
-#: A note at 08:00 is for the 1:1 of that day: another day is another note.
+#: A note is for the 1:1 of that day: another day is another note.
 ANOTHER_DAY = timedelta(hours=12)
 
 LENGTHS = {"career": (60, 90), "review": (20, 30), "checkin": (10, 15)}
 OWED = ("owed", "deferred")
-#: Mails ahead of a session: rule, for whom, working days before, minute of the day.
+#: Mails ahead of a session: rule, for whom, and how long before it at least.
 AHEAD = {
-    "reflection_prompt": ("T-5", "report", 3, 540),
-    "brief": ("T-6", "manager", 1, 540),
-    "review_note": ("T-9", "manager", 0, 480),
+    "reflection_prompt": ("T-5", "report", LAST_HOURS),
+    "brief": ("T-6", "manager", timedelta(hours=1)),
+    "review_note": ("T-9", "manager", GAP),
 }
 #: Mails about a session, with the rule each breaks when it isn't true.
 ABOUT = {
@@ -366,37 +367,56 @@ def audience(name: str, to: str, pair: Pair) -> Iterator[Fault]:
 
 
 def ahead_at(name: str, people: People, start: datetime) -> datetime:
-    """T-5, T-6, T-9: the instant at which a mail ahead of a session is due."""
-    _, who, days, minute = AHEAD[name]
-    return _ahead_at(people[who == "report"], start, days, minute)
+    """T-5, T-6, T-9: the instant at which a mail ahead of a session is due, to somebody who is never out of office."""
+    return _ahead_at(name, people[AHEAD[name][1] == "report"], start)
 
 
 @lru_cache(maxsize=4096)
-def _ahead_at(person: Person, start: datetime, days: int, minute: int) -> datetime:
-    same = wall_to_utc(person.zone, get_local_date(person.zone, start), minute)
-    if days == 0 and start - same >= 2 * GAP:
-        return same
-    return wall_to_utc(person.zone, add_working_days(person, get_local_date(person.zone, start), -max(days, 1)), minute)
+def _ahead_at(name: str, person: Person, start: datetime) -> datetime:
+    day = get_local_date(person.zone, start)
+    begins = {n: spells[0].start for n in range(60) if (spells := list_spells(person, day - n * DAY))}
+    if name == "reflection_prompt":
+        asked = [n for n in begins if 2 <= n <= 7] or [n for n in begins if begins[n] + LAST_HOURS <= start]
+        return begins[min(asked)]
+    if name == "brief":
+        before = min(n for n in begins if n)
+        that_morning = begins.get(0)
+        late = before > 3 and that_morning is not None and that_morning + timedelta(hours=1) + GAP <= start
+        return that_morning if late and that_morning else begins[before]
+    return begins[min(n for n in begins if begins[n] + 2 * GAP <= start)]
 
 
-def ahead(name: str, talk: Talk, people: People, now: datetime) -> Iterator[Fault]:
-    """T-5, T-6, T-9: at its instant, or at once when the time was given later; once, unless moved far."""
-    rule, start, since = AHEAD[name][0], talk.start, talk.since
+def ahead(
+    name: str, talk: Talk, people: People, now: datetime, latest: datetime | None, *, surely_in: bool
+) -> Iterator[Fault]:
+    """T-5, T-6, T-9: at its instant, or, when the time was given later, at `latest`, the first instant of the reader's
+    hours since; once, unless moved far. Whoever is not `surely_in` may be out of office: another day is right then."""
+    rule, _, lead = AHEAD[name]
+    start, since = talk.start, talk.since
     if start is None or since is None:
         return
     due = ahead_at(name, people, start)
-    if not due <= now <= max(due, since) + TICK:
-        yield rule, f"{name} for {talk.id} went out at {now}; {max(due, since)} was right"
-    if name == "reflection_prompt" and start - now < LAST_HOURS:
-        yield rule, f"{name} for {talk.id} went out with less than four hours left"
-    if told_of(name, talk, start):
+    right = max(due, latest or due, since if latest is None else due)
+    if surely_in and not due <= now <= right + TICK:
+        yield rule, f"{name} for {talk.id} went out at {now}; {right} was right"
+    if start - now < lead:
+        yield rule, f"{name} for {talk.id} went out at {now}, too late to be of use"
+    if told_of(name, talk, start, people):
         yield rule, f"{name} for {talk.id} went out once more, though it did not move far"
 
 
-def told_of(name: str, talk: Talk, start: datetime) -> bool:
+def told_of(name: str, talk: Talk, start: datetime, people: People) -> bool:
     """Whether a mail that went out for this session is good for a session at this time."""
-    far = ANOTHER_DAY if name == "review_note" else MOVED_FAR
-    return any(sent.start and abs(start - sent.start) <= far for sent in talk.mails[name])
+    return any(sent.start and not _is_far(name, sent.start, start, people[0]) for sent in talk.mails[name])
+
+
+def _is_far(name: str, was: datetime, start: datetime, manager: Person) -> bool:
+    """T-5: more than 14 days; T-6: more than three of the manager's working days."""
+    if name == "brief":
+        first, last = sorted(get_local_date(manager.zone, at) for at in (was, start))
+        days = (first + n * DAY for n in range(1, (last - first).days + 1))
+        return sum(is_working_day(manager, day) for day in days) > 3
+    return abs(start - was) > (ANOTHER_DAY if name == "review_note" else MOVED_FAR)
 
 
 def untrue(name: str, talk: Talk, line: Line, now: datetime) -> str:

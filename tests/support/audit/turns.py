@@ -52,10 +52,12 @@ class Turns:
         before = (one for one in self._list_of_pair(talk.pair) if one.topic in earlier and not one.adhoc)
         return talk.kind == "review" or any(one.state in rules.OWED for one in before)
 
-    def judge_held(self, talk: Talk, introduced: Collection[tuple[PairId, Address]]) -> Iterator[rules.Fault]:
+    def judge_held(self, talk: Talk, introduced: Collection[tuple[PairId | None, Address]]) -> Iterator[rules.Fault]:
         """What is wrong with a career session that was just held: who knows nothing of it, what should come first."""
-        for person in talk.pair.id.people if talk.kind == "career" else ():
-            if (talk.pair.id, person) not in introduced:
+        pair = talk.pair
+        once = {(None, pair.manager), (pair.id, pair.report)}  #: a manager once, for all reports
+        for key, person in once if talk.kind == "career" else ():
+            if (key, person) not in introduced:
                 yield "R-23", f"{talk.id} was held before {person} was introduced to this"
         if talk.kind == "career" and not talk.adhoc:
             yield from distances.in_order(talk, self._list_of_pair(talk.pair))

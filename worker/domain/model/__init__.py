@@ -78,7 +78,7 @@ from worker.domain.model.sessions import (
     Topic,
     Trigger,
 )
-from worker.domain.model.time import QUARTER_HOUR, Address, Cursor, Interval, Span, Spells, WorkingHours
+from worker.domain.model.time import QUARTER_HOUR, Address, Cursor, Interval, Span, Spells, WorkingHours, merge_spans
 from worker.domain.model.voices import (
     MAX_OPEN_VOICES,
     MAX_VOICE_ANSWER,
@@ -174,5 +174,6 @@ __all__ = [
     "WrittenCommitment",
     "clip_busy",
     "list_lines",
+    "merge_spans",
     "select_openings",
 ]

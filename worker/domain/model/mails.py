@@ -30,6 +30,8 @@ class MailName(StrEnum):
     THIRD_VOICE_REQUEST = "third_voice_request"
     THIRD_VOICE_ANSWERED = "third_voice_answered"
     OPERATOR_ALERT = "operator_alert"
+    WEEKLY = "weekly"
+    OVERFLOW = "overflow"
 
 
 #: Mails that a pair gets once. Planning reads their effects however old they are; those of other mails for some weeks.

@@ -5,7 +5,7 @@ from datetime import date
 from enum import StrEnum
 from typing import ClassVar
 
-from worker.domain.model.time import Address, Interval, WorkingHours
+from worker.domain.model.time import Address, Interval, Span, WorkingHours
 
 #: In place of a provider's name: the person has no calendar that we can read. Working hours count as free, and answers
 #: come by mail.
@@ -25,6 +25,7 @@ class Person:
     calendar: str = "caldav"  #: provider's name, or `none`
     mail: str = "smtp"  #: mailer's name
     group: str = ""  #: department or team, as HR names it; empty when the people file names none
+    away: tuple[Span, ...] = ()  #: out of office, as far as the calendar told when it was last read (T-16)
 
     @property
     def has_calendar(self) -> bool:

@@ -59,6 +59,7 @@ class Effect:
     number: int = 0  #: for a mail that is sent repeatedly: which repetition
     #: The session's start, or a due date at midnight UTC; for an update, the event's start when it was decided.
     start: datetime | None = None
+    counts: bool = False  #: for mails: it keeps the reader's hours, and is one of the few that leave a day (T-16)
     progress: EffectProgress = EffectProgress.WAITING
     attempts: int = 0
 
@@ -124,6 +125,7 @@ class PairState:
     sessions: tuple[Session, ...] = ()  #: those not closed, and the last closed ones of each kind
     deferrals: tuple[Deferral, ...] = ()
     commitments: tuple[Commitment, ...] = ()
+    #: Of what is not closed and of the pair; also the mails to the manager about all pairs, and the last prompts.
     effects: tuple[Effect, ...] = ()
     placed_events: Mapping[str, PlacedEvent] = field(default_factory=dict)  #: by event key
     meetings: tuple[Meeting, ...] = ()
@@ -134,6 +136,7 @@ class PairState:
     looked_at: datetime | None = None  #: when planning last used the free/busy of the two
     incoming: Handover | None = None  #: from the report's former manager to this one
     outgoing: Handover | None = None  #: of a pair that has ended: to the report's new manager
+    report_count: int = 1  #: active pairs of the manager's, this one included
 
     @property
     def addresses(self) -> tuple[Address, Address]:
@@ -204,6 +207,7 @@ class Plan:
     needs: FreeBusyRequest | None = None
     used_free_busy: bool = False  #: planning used free/busy
     problem: str = ""  #: why nothing could be planned, without content
+    away: Mapping[Address, tuple[Span, ...]] = field(default_factory=dict)  #: out of office, of whom it changed
 
     @property
     def is_empty(self) -> bool:

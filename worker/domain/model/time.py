@@ -1,5 +1,6 @@
 """Spans of time, and the weekly working hours of a person."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,6 +41,17 @@ class Span:
     def clip(self, window: "Span") -> "Span":
         """Return the part of the span inside the window. Raises ValueError when the two don't touch."""
         return Span(max(self.start, window.start), min(self.end, window.end))
+
+
+def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the same time in order, with spans that overlap or touch as one."""
+    merged: list[Span] = []
+    for span in sorted(spans):
+        if merged and span.start <= merged[-1].end:
+            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return tuple(merged)
 
 
 #: The spells of one weekday, each a stretch of work without a break: start and end in minutes after local midnight, end

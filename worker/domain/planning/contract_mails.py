@@ -7,15 +7,9 @@ from zoneinfo import ZoneInfo
 from worker.domain.model import MailName, Person, Session, SessionState
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import SWEEP_SLACK
-from worker.domain.time.worktime import (
-    add_working_days,
-    find_last_working_moment,
-    find_next_working_moment,
-    get_local_date,
-    wall_to_utc,
-)
+from worker.domain.time.mail_hours import find_following_day_start, find_last_mail_time, find_next_mail_time
+from worker.domain.time.worktime import DAY, add_working_days, get_local_date, wall_to_utc
 
-TEN = 10 * 60
 CONTRACT_HOURS = timedelta(hours=48)
 #: So far apart are the mails that ask for one contract, up to the deadline.
 REMINDER_GAP = timedelta(hours=4)
@@ -59,22 +53,21 @@ def list_reminder_times(manager: Person, asked_at: datetime, by: datetime) -> tu
 
     Fewer when there is less working time until then, as after a late session on a Friday.
     """
-    second = find_last_working_moment(manager, asked_at + REMINDER_GAP, by - REMIND_BEFORE - SWEEP_SLACK)
+    second = find_last_mail_time(manager, asked_at + REMINDER_GAP, by - REMIND_BEFORE - SWEEP_SLACK)
     if second is None:
         return ()
     until = second - REMINDER_GAP + SWEEP_SLACK / 15
-    first = find_next_working_moment(manager, asked_at + timedelta(hours=18), until)
-    first = first or find_next_working_moment(manager, asked_at + REMINDER_GAP, until)
+    first = find_next_mail_time(manager, asked_at + timedelta(hours=18), until)
+    first = first or find_next_mail_time(manager, asked_at + REMINDER_GAP, until)
     return (first, second) if first else (second,)
 
 
 @lru_cache(maxsize=1 << 12)
 def list_late_reminder_times(manager: Person, by: datetime) -> tuple[datetime, ...]:
-    """T-7: after the deadline one mail each working day for three days, at 10:00; the fourth instant ends it."""
+    """T-7: after the deadline one mail at the start of each working day for three days; the fourth instant ends it."""
     day = get_local_date(manager.zone, by)
-    return tuple(
-        wall_to_utc(manager.zone, add_working_days(manager, day, n + 1), TEN) for n in range(MAX_LATE_MAILS + 1)
-    )
+    starts = (find_following_day_start(manager, day, n + 1) for n in range(MAX_LATE_MAILS + 1))
+    return tuple(start or by + (n + 1) * DAY for n, start in enumerate(starts))
 
 
 def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
@@ -124,7 +117,7 @@ def _find_reminder_time(builder: PlanBuilder, session: Session, instant: datetim
     earliest = max(builder.now, before + REMINDER_GAP)
     if builder.now <= earliest <= instant + SWEEP_SLACK:
         return earliest
-    return find_next_working_moment(builder.manager, earliest, by - REMIND_BEFORE)
+    return find_next_mail_time(builder.manager, earliest, by - REMIND_BEFORE)
 
 
 def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:

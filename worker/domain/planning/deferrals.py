@@ -30,6 +30,8 @@ from worker.domain.time.worktime import find_holiday, get_local_date, list_spell
 LAST_HOURS = timedelta(hours=4)
 SOON_HOURS = timedelta(hours=48)
 WARNING_PERIOD = timedelta(hours=24)
+#: So long before a session its two people's calendars are read from now on, and not only at its own time.
+AWAY_PERIOD = timedelta(days=8)
 
 CAUSE_NAMES = {
     DeferralCause.DECLINED: "declined",
@@ -205,20 +207,24 @@ def _clear_clash(builder: PlanBuilder, session: Session) -> None:
 
 
 def _warn_of_clash(builder: PlanBuilder, session: Session, whose: Address) -> None:
-    builder.update_session(session, warned_at=builder.now)
+    """The day after which the session moves begins when the warning reaches the manager (T-10, T-16)."""
+    warning = builder.add_mail(MailName.BOOKED_OVER_WARNING, session.id, builder.manager.email, start=session.start)
+    builder.update_session(session, warned_at=warning.due_at)
     builder.record_decision(
         "warning",
         f"Something was booked over the session in {whose}'s calendar. Unless it goes, the session moves in a day.",
         session.id,
         cause=DeferralCause.BOOKED_OVER.value,
     )
-    builder.add_mail(MailName.BOOKED_OVER_WARNING, session.id, builder.manager.email, start=session.start)
-    builder.wake_at(builder.now + WARNING_PERIOD)
+    builder.wake_at(warning.due_at + WARNING_PERIOD)
 
 
 def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address | None]:
     """What the two calendars hold over the session, and whose. `(None, "")`: nothing; `(None, None)`: not told yet."""
-    known = builder.get_free_busy(builder.people, session.span, for_booking=False)
+    window = session.span
+    if window.start - builder.now <= AWAY_PERIOD:  # mails ahead of it keep out of office in mind (T-16)
+        window = Span(min(builder.now, window.start), window.end)
+    known = builder.get_free_busy(builder.people, window, for_booking=False)
     if known is None:
         return None, None
     found: tuple[ShowAs | None, Address] = (None, "")

@@ -6,10 +6,16 @@ The table of mails names one of them for each mail. What isn't true is dropped.
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
-from worker.domain.model import Commitment, Effect, EndReason, Owner, PairState, Session, SessionState
+from worker.domain.model import Commitment, Effect, EndReason, MailName, Owner, PairState, Person, Session, SessionState
+from worker.domain.time.mail_hours import count_mail_days
+from worker.domain.time.worktime import get_local_date
 
-#: A session that moved by more than this after its prompt or brief went out gets another.
+#: A session that moved by more than this after its prompt went out gets another (T-5).
 MOVED_FAR = timedelta(days=14)
+#: The same for the brief: more than so many working days of the manager's (T-6).
+BRIEF_MOVED_DAYS = 3
+#: The same for the note: it is for one day.
+NOTE_MOVED_FAR = timedelta(hours=12)
 
 #: What such a function is given: the mail, the pair as it is now, and now.
 Holds = Callable[[Effect, PairState, datetime], bool]
@@ -74,7 +80,16 @@ def holds_before_session(effect: Effect, state: PairState, now: datetime) -> boo
     session = _about(effect, state)
     if session is None or not session.booked or session.span.start <= now:
         return False
-    return effect.start is None or abs(session.span.start - effect.start) <= MOVED_FAR
+    reader = state.manager if effect.to == state.manager.email else state.report
+    return effect.start is None or not has_moved_far(effect.name, reader, effect.start, session.span.start)
+
+
+def has_moved_far(name: str, reader: Person, was: datetime, start: datetime) -> bool:
+    """True when a session moved so far since a mail prepared it that it gets another (T-5, T-6, T-9)."""
+    if name == MailName.BRIEF:
+        first, last = (get_local_date(reader.zone, at) for at in (was, start))
+        return count_mail_days(reader, first, last) > BRIEF_MOVED_DAYS
+    return abs(start - was) > (NOTE_MOVED_FAR if name == MailName.REVIEW_NOTE else MOVED_FAR)
 
 
 def holds_until_contract(effect: Effect, state: PairState, now: datetime) -> bool:

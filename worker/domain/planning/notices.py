@@ -4,16 +4,17 @@ their own, `preparations` and `contract_mails`."""
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from worker.domain.model import Commitment, MailName, Owner, Person, Session, SessionKind, SessionState
+from worker.domain.model import Commitment, EffectProgress, MailName, Owner, Person, Session, SessionKind, SessionState
 from worker.domain.planning.contract_mails import add_contract_mails
 from worker.domain.planning.deferrals import find_next_look
 from worker.domain.planning.mail_validity import due_instant
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import add_preparation_mails
 from worker.domain.planning.reviews import is_inside_1on1
-from worker.domain.time.worktime import add_working_days, get_local_date, is_working_day, wall_to_utc
+from worker.domain.planning.weekly import add_weekly_mail, has_weekly
+from worker.domain.time.mail_hours import find_following_day_start, list_day_starts_before
+from worker.domain.time.worktime import DAY, get_local_date, wall_to_utc
 
-NINE = 9 * 60
 #: What commands did with what a pair wrote down, within so long, is told in one mail.
 ACCESS_MAIL_PERIOD = timedelta(minutes=15)
 
@@ -28,14 +29,22 @@ def add_due_mails(builder: PlanBuilder) -> None:
             add_contract_mails(builder, session)
     for commitment in builder.commitments.values():
         _add_due_mail(builder, commitment)
+    add_weekly_mail(builder)
 
 
 def _add_introduction(builder: PlanBuilder) -> None:
-    """R-23: both are told once what this is and who can read what, when the first session stands."""
-    if any(s.booked or s.held_at for s in builder.list_sessions(SessionKind.CAREER)):
-        for person in builder.people:
-            if not any(m.to == person.email for m in builder.list_mails(MailName.INTRODUCTION, str(builder.pair.id))):
-                builder.add_mail(MailName.INTRODUCTION, str(builder.pair.id), person.email)
+    """R-23: both are told once what this is and who can read what, when the first session stands.
+
+    The manager is told once for all reports: one mail names those with whom a first talk stands when it leaves.
+    """
+    if not any(s.booked or s.held_at for s in builder.list_sessions(SessionKind.CAREER)):
+        return
+    report = builder.report.email
+    if not any(m.to == report for m in builder.list_mails(MailName.INTRODUCTION, str(builder.pair.id))):
+        builder.add_mail(MailName.INTRODUCTION, str(builder.pair.id), report)
+    earlier = [m for m in builder.effects if m.name == MailName.INTRODUCTION and m.to == builder.manager.email]
+    if all(m.progress is EffectProgress.DROPPED for m in earlier):
+        builder.add_personal_mail(MailName.INTRODUCTION, f"{len(earlier) + 1}")
 
 
 def _add_mails_before(builder: PlanBuilder, session: Session) -> None:
@@ -67,19 +76,19 @@ def has_new_time(session: Session) -> bool:
 
 
 def find_next_working_morning(person: Person, now: datetime) -> datetime:
-    """09:00 in the person's zone on the next working day (T-17)."""
-    return wall_to_utc(person.zone, add_working_days(person, get_local_date(person.zone, now), 1), NINE)
+    """The start of the person's next working day (T-17)."""
+    return find_following_day_start(person, get_local_date(person.zone, now)) or now + DAY
 
 
 @lru_cache(maxsize=1 << 14)
 def remind_at(owner: Person, due: date) -> datetime:
-    """09:00 in the owner's zone on the day it is due, or on the working day before."""
-    day = due if is_working_day(owner, due) else add_working_days(owner, due, -1)
-    return wall_to_utc(owner.zone, day, NINE)
+    """The start of the owner's working day on which it is due, or of the one before."""
+    starts = (start for _, start in list_day_starts_before(owner, due))
+    return next(starts, wall_to_utc(owner.zone, due, 0))
 
 
 def _add_due_mail(builder: PlanBuilder, commitment: Commitment) -> None:
-    if not commitment.is_open:
+    if not commitment.is_open or (commitment.owner is Owner.MANAGER and has_weekly(builder.state)):
         return
     owner = builder.manager if commitment.owner is Owner.MANAGER else builder.report
     at, start = remind_at(owner, commitment.due), due_instant(commitment.due)

@@ -11,6 +11,7 @@ from worker.domain.model import (
     FreeBusy,
     MailName,
     OfferPurpose,
+    Person,
     Preference,
     Reason,
     Reasons,
@@ -24,6 +25,7 @@ from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_lo
 from worker.domain.planning.questions import is_question
 from worker.domain.planning.reviews import drop_review, is_waiting_for_1on1, list_lost_times, refresh_review_window
 from worker.domain.planning.session_events import show_on_calendar, take_off_calendar
+from worker.domain.planning.weekly import has_weekly
 from worker.domain.time.search import find_possible_starts
 from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
 from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
@@ -369,10 +371,19 @@ def _mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> N
         builder.record_decision("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
     if not _was_told_lately(builder, unplaced):
         # of an ad hoc one the manager alone: how soon it has to be could tell why it was asked for (R-6)
-        for person in builder.people if cadence.is_regular(unplaced) else (builder.manager,):
+        for person in _list_people_to_tell(builder, unplaced):
             builder.add_mail(MailName.UNPLACEABLE, session.id, person.email, number=session.count)
     if new:
         take_off_calendar(builder, unplaced)
+
+
+def _list_people_to_tell(builder: PlanBuilder, session: Session) -> tuple[Person, ...]:
+    """Both; the manager alone of an ad hoc one. A manager who was told once reads it again in the weekly mail."""
+    if not cadence.is_regular(session):
+        return (builder.manager,)
+    told = [m for m in builder.list_mails(MailName.UNPLACEABLE, session.id) if m.number == session.count]
+    is_repeated = has_weekly(builder.state) and any(m.to == builder.manager.email for m in told)
+    return (builder.report,) if is_repeated else builder.people
 
 
 def _was_told_lately(builder: PlanBuilder, session: Session) -> bool:

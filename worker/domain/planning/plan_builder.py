@@ -33,6 +33,7 @@ from worker.domain.model import (
     Span,
     TakenTime,
 )
+from worker.domain.planning.quiet_hours import choose_mail_time, make_personal_mail
 from worker.domain.reason_texts import format_reasons
 
 #: How soon a pair is looked at again while an effect is under way or a calendar can't be asked.
@@ -107,6 +108,10 @@ class PlanBuilder:
             for m in self.effects
             if m.name == name and m.subject == subject and m.progress is not EffectProgress.DROPPED
         ]
+
+    def list_prompts(self) -> list[Effect]:
+        """The prompts that the report got or is about to get, those of sessions that are over included."""
+        return [m for m in self.effects if m.name == MailName.REFLECTION_PROMPT and m.to == self.report.email]
 
     def find_retry_time(self, subject: str) -> datetime | None:
         """A calendar that refuses is not asked again at once: after 5 minutes, then 20, … up to a day."""
@@ -229,26 +234,43 @@ class PlanBuilder:
         number: int = 0,
         due_at: datetime | None = None,
         event: str = "",
-    ) -> None:
+    ) -> Effect:
         """Decide to send a mail. The key says what it speaks of, since old mails are not all known here, and counts how
-        often the same was decided, so that another may follow one that was dropped."""
+        often the same was decided, so that another may follow one that was dropped. It leaves inside the reader's
+        working hours, unless it may come at any hour (T-16)."""
         about = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
         count = sum(m.key.startswith(about) for m in self.effects) + 1
-        self.effects.append(
-            Effect(
-                key=f"{about}{count}",
-                kind=EffectKind.MAIL,
-                pair=self.pair.id,
-                subject=subject,
-                due_at=due_at or self.now,
-                snapshot_at=self.now,
-                name=name.value,
-                to=to,
-                number=number,
-                start=start,
-                event=event,
-            )
+        reader = self.manager if to == self.manager.email else self.report
+        time = choose_mail_time(name, reader, max(due_at or self.now, self.now), self._list_changes(subject, start))
+        mail = Effect(
+            key=f"{about}{count}",
+            kind=EffectKind.MAIL,
+            pair=self.pair.id,
+            subject=subject,
+            due_at=time.due_at,
+            snapshot_at=self.now,
+            name=name.value,
+            to=to,
+            number=number,
+            start=start,
+            event=event,
+            counts=time.counts,
         )
+        self.effects.append(mail)
+        return mail
+
+    def add_personal_mail(self, name: MailName, about: str) -> None:
+        """Decide a mail to the manager about several pairs, unless it is decided already: see `make_personal_mail`."""
+        due_at = choose_mail_time(name, self.manager, self.now).due_at
+        mail = make_personal_mail(name, self.manager, about, self.now, due_at)
+        if not any(m.key == mail.key for m in self.effects):
+            self.effects.append(mail)
+
+    def _list_changes(self, subject: str, start: datetime | None) -> list[datetime | None]:
+        """The instants that a mail is about: when the session begins, and when it was to begin until now (T-16)."""
+        session = self.sessions.get(subject)
+        lost = [d.was.start for d in (*self.state.deferrals, *self._deferrals) if d.session == subject and d.was]
+        return [start, session.start if session else None, *lost[-1:]]
 
     def write_event(self, what: EffectKind, subject: str, event: str, sequence: int) -> None:
         """Decide to create, update or cancel an event on the manager's calendar."""
@@ -277,6 +299,10 @@ class PlanBuilder:
             self._wake = max(instant, self.now)
 
     # --- the result ---
+
+    def make_state(self) -> PairState:
+        """The pair as it would be, for what is decided from a state as a whole."""
+        return replace(self.state, sessions=tuple(self.sessions.values()), commitments=tuple(self.commitments.values()))
 
     def build(self) -> Plan:
         """What changed. With a need, only the question."""

@@ -1,54 +1,90 @@
 """Mails before a session: the report's prompt, the manager's brief, the note before a review (T-5, T-6, T-9)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import takewhile
 
 from worker.domain.model import MailName, Owner, Person, Session, SessionKind
-from worker.domain.planning.mail_validity import MOVED_FAR
+from worker.domain.planning.mail_validity import has_moved_far
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
+from worker.domain.planning.quiet_hours import NEAR_FUTURE, PREPARING, find_preparing_time
 from worker.domain.planning.reviews import is_inside_1on1
-from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
+from worker.domain.planning.weekly import has_weekly
+from worker.domain.time.mail_hours import list_day_starts_before
+from worker.domain.time.worktime import get_local_date
 
-NINE, EIGHT = 9 * 60, 8 * 60
-PROMPT_DAYS, BRIEF_DAYS = 3, 1
-#: A prompt that comes later than this is no preparation any more.
-PROMPT_MIN_LEAD = timedelta(hours=4)
-BRIEF_MIN_LEAD = timedelta(hours=1)
-NOTE_MIN_LEAD = timedelta(minutes=15)
-#: A session that moved by more than this after its prompt or brief went out gets another; after its note, by this.
-#: So much nearer or farther a session moves after its note went out before it gets another.
-NOTE_REACH = timedelta(hours=12)
+#: T-5: the prompt comes so many calendar days before; where the report has no working day then, as near as may be.
+PROMPT_FIRST_DAY, PROMPT_LAST_DAY = 7, 2
+#: T-6: the brief comes on the last working day before, if that is at most so many calendar days before.
+BRIEF_DAYS = 3
+#: Earlier than so many days before it no session is prepared.
+MAX_EARLY_DAYS = 14
 #: What has to be out by an instant is due so long before it: a sweep comes some seconds late, or some minutes.
 SWEEP_SLACK = timedelta(minutes=15)
+PROMPT_MIN_LEAD, BRIEF_MIN_LEAD, NOTE_MIN_LEAD = (
+    PREPARING[name] for name in (MailName.REFLECTION_PROMPT, MailName.BRIEF, MailName.REVIEW_NOTE)
+)
+#: Wordings of the prompt. Two prompts that a pair gets in turn have different ones.
+PROMPT_VARIANTS = 3
 
 
 @lru_cache(maxsize=1 << 14)
-def find_working_day_before(person: Person, start: datetime, days: int, minute: int) -> datetime:
-    """That minute of the day, in the person's zone, so many of the person's working days before."""
-    return wall_to_utc(person.zone, add_working_days(person, get_local_date(person.zone, start), -days), minute)
+def find_prompt_time(report: Person, start: datetime) -> datetime | None:
+    """Return when the prompt is due: at the start of a working day of the report's; None when there is none (T-5).
+
+    It is the last such day at least two and at most seven calendar days before; else the last start of a working day
+    that leaves four hours.
+    """
+    late: datetime | None = None
+    for days, day_start in _list_starts(report, start):
+        if PROMPT_LAST_DAY <= days <= PROMPT_FIRST_DAY:
+            return day_start
+        if late is None and day_start + PROMPT_MIN_LEAD <= start:
+            late = day_start
+        if days > PROMPT_FIRST_DAY:
+            break
+    return late
 
 
-def prompt_at(report: Person, start: datetime) -> datetime:
-    """T-5: 09:00 in the report's zone, three working days before."""
-    return find_working_day_before(report, start, PROMPT_DAYS, NINE)
+@lru_cache(maxsize=1 << 14)
+def find_brief_time(manager: Person, start: datetime) -> datetime | None:
+    """Return when the brief is due: at the start of the manager's last working day before the session's (T-6).
+
+    When that is more than three calendar days before, it is due that morning; but where that leaves less than an hour,
+    on the working day before all the same. None when there is no working day.
+    """
+    same_morning: datetime | None = None
+    for days, day_start in _list_starts(manager, start):
+        if days == 0:
+            same_morning = day_start if day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start else None
+        else:
+            return same_morning if days > BRIEF_DAYS and same_morning else day_start
+    return same_morning
 
 
-def brief_at(manager: Person, start: datetime) -> datetime:
-    """T-6: 09:00 in the manager's zone, one working day before."""
-    return find_working_day_before(manager, start, BRIEF_DAYS, NINE)
+@lru_cache(maxsize=1 << 14)
+def find_note_time(manager: Person, start: datetime) -> datetime | None:
+    """Return when the note is due: at the start of the day itself; of the working day before when that is too late."""
+    for _, day_start in _list_starts(manager, start):
+        if day_start + NOTE_MIN_LEAD + SWEEP_SLACK <= start:
+            return day_start
+    return None
 
 
-def note_at(manager: Person, start: datetime) -> datetime:
-    """T-9: 08:00 in the manager's zone on the day itself; on the working day before when it begins too early."""
-    day = get_local_date(manager.zone, start)
-    instant = wall_to_utc(manager.zone, day, EIGHT)
-    return (
-        instant
-        if instant + NOTE_MIN_LEAD + SWEEP_SLACK <= start
-        else find_working_day_before(manager, start, BRIEF_DAYS, EIGHT)
-    )
+def _list_starts(person: Person, start: datetime) -> Iterator[tuple[int, datetime]]:
+    """Yield the starts of the working days up to the session, the last first, each after its distance in days.
+
+    Somebody who is out of office all the time until then gets the mail as if they worked: weeks earlier it would be
+    forgotten.
+    """
+    day = get_local_date(person.zone, start)
+    starts = list(takewhile(lambda one: one[0] <= MAX_EARLY_DAYS, list_day_starts_before(person, day)))
+    if any(day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start for _, day_start in starts):
+        yield from starts
+    else:
+        yield from list_day_starts_before(replace(person, away=()), day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +94,53 @@ class Preparation:
     name: MailName
     kind: SessionKind  #: of the sessions that it prepares
     reader: Owner
-    due: Callable[[Person, datetime], datetime]  #: when it is due, for that reader and that start of the session
-    least: timedelta  #: later than so long before the session it does not leave
-    far: timedelta  #: a session that moved by more than this gets another
+    find_due: Callable[[Person, datetime], datetime | None]  #: when it is due, for that reader and that start
 
 
 PREPARATIONS = (
-    Preparation(MailName.REFLECTION_PROMPT, SessionKind.CAREER, Owner.REPORT, prompt_at, PROMPT_MIN_LEAD, MOVED_FAR),
-    Preparation(MailName.BRIEF, SessionKind.CAREER, Owner.MANAGER, brief_at, BRIEF_MIN_LEAD, MOVED_FAR),
-    Preparation(MailName.REVIEW_NOTE, SessionKind.REVIEW, Owner.MANAGER, note_at, NOTE_MIN_LEAD, NOTE_REACH),
+    Preparation(MailName.REFLECTION_PROMPT, SessionKind.CAREER, Owner.REPORT, find_prompt_time),
+    Preparation(MailName.BRIEF, SessionKind.CAREER, Owner.MANAGER, find_brief_time),
+    Preparation(MailName.REVIEW_NOTE, SessionKind.REVIEW, Owner.MANAGER, find_note_time),
 )
 
 
 def add_preparation_mails(builder: PlanBuilder, session: Session) -> None:
     """Decide what this booked session's two people get before it, and wake for what is due later."""
     for preparation in PREPARATIONS:
-        if preparation.kind is session.kind:
+        if preparation.kind is session.kind and not _is_in_weekly(builder, session):
             _prepare(builder, session, preparation)
+
+
+def _is_in_weekly(builder: PlanBuilder, session: Session) -> bool:
+    """True for a review with an event of its own whose manager finds it in the weekly mail."""
+    return session.kind is SessionKind.REVIEW and has_weekly(builder.state) and not is_inside_1on1(builder, session)
 
 
 def _prepare(builder: PlanBuilder, session: Session, mail: Preparation) -> None:
     start = session.span.start
-    if any(m.start and abs(start - m.start) <= mail.far for m in builder.list_mails(mail.name, session.id)):
-        return
     reader = builder.manager if mail.reader is Owner.MANAGER else builder.report
-    due = mail.due(reader, start)
+    told = builder.list_mails(mail.name, session.id)
+    if any(m.start and not has_moved_far(mail.name, reader, m.start, start) for m in told):
+        return
+    due = mail.find_due(reader, start) or builder.now
     if builder.now < due:
         builder.wake_at(due)
-    elif start - builder.now >= mail.least:
-        if builder.find_event(session.key) is None and not is_inside_1on1(builder, session):
-            builder.wake_at(builder.now + RECHECK_SOON)  # it is not on the calendar yet
-        else:
-            builder.add_mail(mail.name, session.id, reader.email, start=start)
+        return
+    leaves = find_preparing_time(mail.name, reader, builder.now, start)
+    if leaves is None and mail.name is not MailName.REFLECTION_PROMPT:
+        leaves = max(builder.now, start - NEAR_FUTURE)  # better at any hour than not at all
+    if leaves is None or start - leaves < PREPARING[mail.name]:
+        return
+    if builder.find_event(session.key) is None and not is_inside_1on1(builder, session):
+        builder.wake_at(builder.now + RECHECK_SOON)  # it is not on the calendar yet
+    elif leaves > builder.now:
+        builder.wake_at(leaves)
+    else:
+        number = _choose_variant(builder) if mail.name is MailName.REFLECTION_PROMPT else 0
+        builder.add_mail(mail.name, session.id, reader.email, start=start, number=number)
+
+
+def _choose_variant(builder: PlanBuilder) -> int:
+    """Return the wording of the pair's next prompt: the one after that of the last (T-5)."""
+    last = max(builder.list_prompts(), key=lambda mail: mail.snapshot_at, default=None)
+    return 0 if last is None else (last.number + 1) % PROMPT_VARIANTS

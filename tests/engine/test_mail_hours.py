@@ -1,0 +1,127 @@
+"""Mails reach people in their working hours, three a day, and the rest in one (T-16)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.companies import DAY, HOUR, START, WEEK, Office, pair, pairs, person
+from worker.domain.model import Effect, EffectKind, EffectProgress, EndReason, MailName, PairId, Span
+from worker.store import tables
+
+REPORTS = [f"r{n}@corp.example" for n in range(8)]
+BOSS = "boss@corp.example"
+EVENING = START.replace(hour=19)
+
+
+@pytest.fixture
+def office() -> Iterator[Office]:
+    known = {who: person(who) for who in (BOSS, *REPORTS)}
+    made = Office(persons=known, listed=pairs(*(pair(BOSS, report) for report in REPORTS)))
+    yield made
+    made.close()
+
+
+def notices(office: Office, count: int, name: str = MailName.PAIR_ENDED, to: str = BOSS) -> list[str]:
+    """Mails about as many pairs, due now, that can wait."""
+    now = office.clock()
+    made = [
+        Effect(
+            key=f"{name}:{n}:{now:%d%H%M}",
+            kind=EffectKind.MAIL,
+            pair=PairId(BOSS, REPORTS[n]),
+            subject=f"s{n}",
+            due_at=now,
+            snapshot_at=now,
+            name=name,
+            to=to,
+            counts=True,
+        )
+        for n in range(count)
+    ]
+    for mail in made:
+        office.store.outbox.add_mail(mail)
+    return [mail.key for mail in made]
+
+
+def test_one_introduction_names_all_reports(office: Office) -> None:
+    """R-23, T-16: however many reports; each report has one of their own."""
+    office.run(2 * DAY)
+    (mail,) = [m for m in office.mails("introduction") if BOSS in str(m["To"])]
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert all(f"R{n}: " in text for n in range(8))
+    assert len(office.mails("introduction")) == 9
+
+
+def test_what_can_wait_waits_for_the_morning(office: Office) -> None:
+    """T-16: decided or left over at night, it leaves when the reader's day begins."""
+    office.clock.move_to(EVENING)
+    (key,) = notices(office, 1, MailName.CONTENT_ACCESSED)
+    office.worker.outbox.run("w")
+    (row,) = [m for m in office.messages("content_accessed") if m.key == key]
+    assert row.progress is EffectProgress.WAITING
+    assert row.due_at == (START + DAY).replace(hour=7)
+
+
+def test_out_of_office_is_no_working_day(office: Office) -> None:
+    """T-16: as far as the calendar told when it was last read."""
+    office.run(HOUR)
+    with office.store.database.write() as connection:
+        away = [Span(START, START + 2 * DAY)]
+        connection.execute(tables.person.update().where(tables.person.c.email == BOSS).values(away=away))
+    notices(office, 1, MailName.CONTENT_ACCESSED)
+    office.worker.outbox.run("w")
+    (row,) = office.messages("content_accessed")
+    assert row.due_at == START + 2 * DAY
+
+
+def end_pairs(office: Office) -> None:
+    with office.store.database.write() as connection:
+        connection.execute(tables.pair.update().values(ended=EndReason.CHANGED))
+
+
+def test_three_mails_leave_a_day_and_the_rest_is_one_the_next_morning(office: Office) -> None:
+    """T-16: whichever process sends them; a line each, told once, and nothing is lost."""
+    end_pairs(office)
+    keys = notices(office, 6)
+    second = office.another("second")
+    assert office.worker.outbox.run("w", limit=2) == 2
+    assert second.outbox.run("w", limit=2) == 1
+    assert second.outbox.run("w") == 0
+    assert office.worker.outbox.run("w") == 0
+    assert len(office.mails("pair_ended")) == 3
+    assert {m.progress for m in office.messages("pair_ended")} == {EffectProgress.DONE}
+    folded = office.history("mail.folded")
+    assert len(folded) == 3 and {line["fields"]["told_in"] for line in folded} == {f"overflow:{BOSS}:2026-09-07"}
+    (overflow,) = office.messages("overflow")
+    assert overflow.due_at == START + DAY
+    office.clock.move_to(START + DAY)
+    assert office.worker.outbox.run("w") == 1
+    (mail,) = office.mails("overflow")
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    told = [n for n in range(8) if f"with R{n} have come to an end" in text]
+    assert len(told) == 3
+    assert {key for key, _ in office.mailer.sent if key.startswith("pair_ended")} == set(keys) - {
+        m.key for m in office.messages("pair_ended") if int(m.subject[1:]) in told
+    }
+
+
+def test_what_is_no_longer_true_is_not_told_in_the_overflow_either(office: Office) -> None:
+    """T-16, R-24: of pairs that go on again nothing is said; without a line the mail does not leave."""
+    end_pairs(office)
+    notices(office, 5)
+    office.worker.outbox.run("w")
+    with office.store.database.write() as connection:
+        connection.execute(tables.pair.update().values(ended=EndReason.NO))
+    office.clock.move_to(START + DAY)
+    office.worker.outbox.run("w")
+    assert office.mails("overflow") == []
+    assert [m.progress for m in office.messages("overflow")] == [EffectProgress.DROPPED]
+
+
+def test_a_manager_of_eight_gets_one_mail_a_week(office: Office) -> None:
+    """R-20: on Monday morning, in place of a mail for each commitment; a manager of one keeps those."""
+    office.run(8 * WEEK)
+    weeklies = [m for m in office.messages("weekly") if m.progress is EffectProgress.DONE]
+    assert weeklies and all(m.due_at.weekday() == 0 for m in weeklies)
+    assert len({m.key for m in weeklies}) == len(weeklies) <= 8
+    assert not [m for m in office.messages("commitment_due") if m.to == BOSS]

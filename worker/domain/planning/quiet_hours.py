@@ -1,0 +1,159 @@
+"""When a mail may reach its reader, and which of a day's mails leave (T-16). Pure: planning and the outbox ask it.
+
+Planning gives each mail a due time inside its reader's hours. When the mail is about to leave, the outbox asks once
+more, with all mails of that reader's day: what is outside the reader's hours by then waits, and what is more than
+three a day is told in one mail the next morning.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.domain.model import Effect, EffectKind, MailName, Person
+from worker.domain.time.mail_hours import find_following_day_start, find_next_mail_time
+from worker.domain.time.worktime import get_local_date
+
+#: So many counted mails reach a person on one day, across all pairs.
+MAX_MAILS_A_DAY = 3
+#: What changes within so long may be told at any hour.
+NEAR_FUTURE = timedelta(hours=24)
+
+#: Leave at any hour, and are not counted: what belongs to a moment, or somebody waits for.
+ANY_HOUR = frozenset(
+    {
+        MailName.INVITATION,
+        MailName.INVITATION_WITHDRAWN,
+        MailName.CONTRACT_REQUEST,
+        MailName.CONTRACT_SUMMARY,
+        MailName.FRESH_LINK,
+        MailName.OPERATOR_ALERT,
+    }
+)
+#: Come at hours of their own inside the reader's (T-7), and are not counted.
+REMINDERS = frozenset({MailName.CONTRACT_REMINDER})
+#: Counted, and always a mail of its own: a line could not stand for it, or it is needed on that very day.
+ALONE = frozenset(
+    {
+        MailName.REFLECTION_PROMPT,
+        MailName.BRIEF,
+        MailName.REVIEW_NOTE,
+        MailName.INTRODUCTION,
+        MailName.CONTENT_ACCESSED,
+        MailName.NEW_MANAGER,
+        MailName.OPEN_PROMISES,
+        MailName.WEEKLY,
+        MailName.OVERFLOW,
+    }
+)
+#: Mails that prepare a session: later than so long before it they are no preparation any more.
+PREPARING = {
+    MailName.REFLECTION_PROMPT: timedelta(hours=4),
+    MailName.BRIEF: timedelta(hours=1),
+    MailName.REVIEW_NOTE: timedelta(minutes=15),
+}
+
+
+def has_free_hour(name: str) -> bool:
+    """True for a mail that leaves whenever it is due, and does not count."""
+    return name in ANY_HOUR or name in REMINDERS
+
+
+def is_about_near_future(now: datetime, instants: Iterable[datetime | None]) -> bool:
+    """True when one of these instants, at which something changes, lies in the next 24 hours."""
+    return any(instant is not None and now <= instant <= now + NEAR_FUTURE for instant in instants)
+
+
+@dataclass(frozen=True, slots=True)
+class MailTime:
+    """When a mail leaves, and whether it counts as one of its reader's day."""
+
+    due_at: datetime
+    counts: bool
+
+
+def choose_mail_time(name: str, reader: Person, wish: datetime, changes: Iterable[datetime | None] = ()) -> MailTime:
+    """Return when a mail that is wanted at that instant leaves: then, or at the next start of the reader's hours.
+
+    `changes` are the instants that the mail is about. What changes the next 24 hours leaves at once; a mail that
+    prepares a session leaves at once when there is no working hour before it.
+    """
+    instants = [instant for instant in changes if instant is not None]
+    if has_free_hour(name):
+        return MailTime(wish, counts=False)
+    if name in PREPARING and instants:
+        found = find_preparing_time(name, reader, wish, min(instants))
+        if found is not None:
+            return MailTime(found, counts=True)
+        if name != MailName.REFLECTION_PROMPT:
+            return MailTime(max(wish, min(instants) - NEAR_FUTURE), counts=False)
+    if name not in ALONE and is_about_near_future(wish, instants):
+        return MailTime(wish, counts=False)
+    return MailTime(find_next_mail_time(reader, wish) or wish, counts=True)
+
+
+def find_preparing_time(name: str, reader: Person, wish: datetime, start: datetime) -> datetime | None:
+    """Return the first instant of the reader's hours from `wish` on that is early enough before the session's start.
+
+    None when there is none.
+    """
+    found = find_next_mail_time(reader, wish, start)
+    return found if found is not None and start - found >= PREPARING[MailName(name)] else None
+
+
+@dataclass(frozen=True, slots=True)
+class MailDay:
+    """What becomes of the counted mails of one reader that are due now."""
+
+    leaving: tuple[Effect, ...] = ()
+    folded: tuple[Effect, ...] = ()  #: told in one mail the next morning
+    overflow_at: datetime | None = None  #: when that mail is due; None when nothing is folded
+    waiting: tuple[tuple[Effect, datetime], ...] = ()  #: each with the start of the reader's next working hours
+
+
+def divide_mails(reader: Person, due: Sequence[Effect], sent_count: int, now: datetime) -> MailDay:
+    """Decide which of a reader's counted mails leave now (T-16).
+
+    `sent_count` says how many counted mails left on the reader's day so far. Those in `ALONE` leave in any case, and
+    before the others; a mail that was tried before is not folded, since it may have arrived.
+    """
+    leaving: list[Effect] = []
+    folded: list[Effect] = []
+    waiting: list[tuple[Effect, datetime]] = []
+    for mail in sorted(due, key=lambda one: (one.name not in ALONE, one.due_at, one.key)):
+        time = choose_mail_time(mail.name, reader, now, (mail.start,) if mail.name in PREPARING else ())
+        if time.due_at > now:
+            waiting.append((mail, time.due_at))
+        elif mail.name in ALONE or mail.attempts or sent_count + len(leaving) < MAX_MAILS_A_DAY:
+            leaving.append(mail)
+        else:
+            folded.append(mail)
+    overflow_at = find_overflow_time(reader, now) if folded else None
+    return MailDay(tuple(leaving), tuple(folded), overflow_at, tuple(waiting))
+
+
+def find_overflow_time(reader: Person, now: datetime) -> datetime:
+    """Return the start of the reader's next working day, on which the rest of today is told."""
+    start = find_following_day_start(reader, get_local_date(reader.zone, now))
+    return start or now + timedelta(days=1)
+
+
+def make_personal_mail(name: MailName, reader: Person, about: str, now: datetime, due_at: datetime) -> Effect:
+    """Return a mail about several pairs of its reader, which belongs to none of them. `about` tells one of that name
+    from another: the same one decided twice, by different pairs or processes, goes out once."""
+    return Effect(
+        key=f"{name}:{reader.email}:{about}",
+        kind=EffectKind.MAIL,
+        pair=None,
+        subject=reader.email,
+        due_at=due_at,
+        snapshot_at=now,
+        name=name.value,
+        to=reader.email,
+        counts=True,
+    )
+
+
+def make_overflow(reader: Person, due_at: datetime, now: datetime) -> Effect:
+    """Return the mail that tells the rest of the reader's day; there is one a day."""
+    day = get_local_date(reader.zone, now)
+    return make_personal_mail(MailName.OVERFLOW, reader, f"{day}", now, due_at)

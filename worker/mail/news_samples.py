@@ -1,0 +1,77 @@
+"""Sample mails about several pairs: the introduction, the weekly mail, the rest of a day."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+from worker.domain.model import MailName, Owner, SessionKind
+from worker.domain.planning.weekly import NewsKind
+from worker.i18n.reasons import NEWS_TEXTS
+from worker.mail.context import MailContext, NewsLine
+from worker.mail.samples import COMMITMENTS, DAY, HELD, PAIR, SAM, SESSION, SESSION_WITHOUT_TIME, START
+
+
+def iter_introductions(context: MailContext) -> Iterator[MailContext]:
+    """Yield one with a session, one without, and one for another content of commitment events.
+
+    The manager's names the reports with whom a first talk stands.
+    """
+    if context.to == context.manager:
+        kim = replace(SAM, email="kim@example.com", name="Kim Ito", locale=context.to.locale)
+        sam = replace(SAM, locale=context.to.locale)
+        later = replace(SESSION, start=START + 7 * DAY, end=START + 7 * DAY + timedelta(minutes=75))
+        news = (
+            NewsLine(kind=MailName.INTRODUCTION, other=sam, pair=PAIR, session=SESSION),
+            NewsLine(kind=MailName.INTRODUCTION, other=kim, pair=replace(PAIR, report=kim.email), session=later),
+        )
+        yield _make_personal(context, news)
+        yield replace(_make_personal(context, news[:1]), commitment_text="text")
+        yield replace(_make_personal(context, news), commitment_text="link")
+        return
+    yield context
+    yield replace(context, session=None, commitment_text="text")
+    yield replace(context, commitment_text="link")
+
+
+def _make_news(context: MailContext) -> tuple[NewsLine, ...]:
+    """Return one line of each kind of a weekly mail, as the context's links allow them."""
+    kim = replace(SAM, email="kim@example.com", name="Kim Ito", locale=context.to.locale)
+    promised = [c for c in COMMITMENTS if c.commitment.is_open and c.commitment.owner is Owner.MANAGER]
+    pair, sam = replace(PAIR, report=kim.email), replace(SAM, locale=context.to.locale)
+    review = replace(SESSION, kind=SessionKind.REVIEW, end=START + timedelta(minutes=25))
+    return (
+        NewsLine(kind=NewsKind.TALK, other=sam, pair=PAIR, session=SESSION),
+        NewsLine(kind=NewsKind.TALK, other=kim, pair=pair, session=review),
+        *(NewsLine(kind=NewsKind.PROMISE, other=sam, pair=PAIR, commitment=one) for one in promised),
+        NewsLine(kind=NewsKind.PROMISE, other=kim, pair=pair, due=date(2026, 11, 6)),
+        NewsLine(kind=NewsKind.CONTRACT, other=kim, pair=pair, session=HELD, deadline=START + 2 * DAY),
+        NewsLine(kind=NewsKind.CHOICE, other=sam, pair=PAIR, session=SESSION),
+        NewsLine(kind=NewsKind.UNTIMED, other=kim, pair=pair, session=SESSION_WITHOUT_TIME),
+    )
+
+
+def _make_personal(context: MailContext, news: tuple[NewsLine, ...]) -> MailContext:
+    """Return a mail of that reader about several pairs."""
+    return replace(context, manager=None, report=None, pair=None, session=None, contract=None, news=news)
+
+
+def iter_weeklies(context: MailContext) -> Iterator[MailContext]:
+    """Yield one with every kind of line, and one with a single line."""
+    news = _make_news(context)
+    yield _make_personal(context, news)
+    yield _make_personal(context, news[2:3])
+
+
+def iter_overflows(context: MailContext) -> Iterator[MailContext]:
+    """Yield one with a line for every mail that may be told so, with and without links, and one with one line."""
+    is_manager = context.to == context.manager
+    other = context.report if is_manager else context.manager
+    names = [*NEWS_TEXTS, MailName.CONTENT_ACCESSED]
+    lines = tuple(
+        NewsLine(kind=name, other=other or SAM, pair=PAIR, session=session, due=date(2026, 11, 6))
+        for name in names
+        if name in set(MailName) and name != MailName.INTRODUCTION
+        for session in (SESSION, SESSION_WITHOUT_TIME)
+    )
+    yield _make_personal(context, lines)
+    yield _make_personal(context, lines[:1])
