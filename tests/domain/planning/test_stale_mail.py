@@ -99,6 +99,8 @@ CASES = [
     (mail("contract_reminder", END, 2), HELD, True),
     (mail("contract_reminder", END, 2), replace(HELD, state=SessionState.UNFINISHED), False),
     (mail("contract_reminder", END, 2), LOST, False),
+    (mail("unfinished", END), replace(HELD, state=SessionState.UNFINISHED), True),
+    (mail("unfinished", END), replace(HELD, state=SessionState.CONTRACTED), False),
     (mail("contract_summary", END, 1), replace(HELD, state=SessionState.CONTRACTED), True),
     (mail("contract_summary", END, 1), GONE, True),
     (mail("unplaceable", None), replace(OWED, unplaceable=(Reason("window_over"),)), True),
