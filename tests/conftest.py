@@ -3,6 +3,7 @@
 Each test gets a database of its own, a copy of one whose schema was brought up once by the migrations.
 """
 
+import gc
 import logging
 import shutil
 import tempfile
@@ -25,6 +26,12 @@ settings.register_profile("untimed", deadline=None)  # how fast a machine is pro
 settings.load_profile("untimed")
 
 _NUMBERS = count(1)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage what was imported: it lives to the end, and was looked through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
