@@ -1,11 +1,26 @@
 """Mails reach people in their working hours, three a day, and the rest in one (T-16)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.support.companies import DAY, HOUR, START, WEEK, Office, pair, pairs, person
-from worker.domain.model import Effect, EffectKind, EffectProgress, EndReason, MailName, PairId, Span
+from tests.support.pairs import DANA, state_of
+from worker.domain.model import (
+    BusyTime,
+    Effect,
+    EffectKind,
+    EffectProgress,
+    EndReason,
+    FreeBusy,
+    FreeBusySnapshot,
+    MailName,
+    PairId,
+    ShowAs,
+    Span,
+)
+from worker.engine.sweep import update_away
 from worker.store import tables
 
 REPORTS = [f"r{n}@corp.example" for n in range(8)]
@@ -60,6 +75,18 @@ def test_what_can_wait_waits_for_the_morning(office: Office) -> None:
     (row,) = [m for m in office.messages("content_accessed") if m.key == key]
     assert row.progress is EffectProgress.WAITING
     assert row.due_at == (START + DAY).replace(hour=7)
+
+
+@pytest.mark.parametrize(("first", "last"), [(3, 5), (10, 12), (4, 9), (6, 7), (0, 12)])
+def test_reading_a_part_of_the_calendar_makes_no_one_away_longer(first: int, last: int) -> None:
+    """T-16: an absence before, after or around what was read stays as long as it is, and no longer."""
+    away = Span(START + 6 * DAY, START + 8 * DAY)
+    window = Span(START + first * DAY, START + last * DAY)
+    busy = (BusyTime(away.clip(window), ShowAs.AWAY),) if away.overlaps(window) else ()
+    snapshot = FreeBusySnapshot(windows={DANA.email: window}, free_busy={DANA.email: FreeBusy(busy)})
+    state, changes = update_away(state_of(manager=replace(DANA, away=(away,))), snapshot, START)
+    assert state.manager.away == (away,)
+    assert changes == {}
 
 
 def test_out_of_office_is_no_working_day(office: Office) -> None:

@@ -265,8 +265,8 @@ def update_away(
             continue
         spans = [busy.span.clip(window) for busy in free_busy.busy if busy.show is ShowAs.AWAY]
         for span in person.away:
-            spans += [Span(span.start, window.start)] if span.start < window.start else []
-            spans += [Span(window.end, span.end)] if window.end < span.end else []
+            spans += [Span(span.start, min(span.end, window.start))] if span.start < window.start else []
+            spans += [Span(max(span.start, window.end), span.end)] if window.end < span.end else []
         away = merge_spans(span for span in spans if span.end > now and span.start < span.end)
         if away != person.away:
             changes[person.email] = away
