@@ -540,7 +540,7 @@ def test_the_introduction_says_where_the_words_of_a_promise_stand() -> None:
 
 
 def test_the_weekly_mail_tells_each_part_and_no_text_by_link() -> None:
-    """B.8, R-20: talks, promises with their words, what is missing, what waits; by link none of the words."""
+    """R-20: talks, promises with their words, what is missing, what waits; by link none of the words."""
     full, single = news_samples.iter_weeklies(replace(TO_MANAGER, name="weekly"))
     mail = read(full)
     for said in ("This week", "What you promised", "To be written down", "Waiting for your choice", "Without a time"):
@@ -550,6 +550,14 @@ def test_the_weekly_mail_tells_each_part_and_no_text_by_link() -> None:
     assert read(single).silent("Waiting for your choice")
     linked = [c for c in list_samples() if c.name == "weekly" and c.by_link]
     assert linked and all(read(c).silent("Jordan") and read(c).says("this mail holds nothing of it") for c in linked)
+
+
+def test_r33_the_weekly_mail_asks_of_a_review_whether_the_direction_still_feels_right() -> None:
+    """R-33: a manager with several reports gets no note before a review that has an event of its own."""
+    full, _ = news_samples.iter_weeklies(replace(TO_MANAGER, name="weekly"))
+    talk, review = (replace(full, news=(line,)) for line in full.news if line.kind == "talk")
+    assert read(review).says("Ask whether the direction still feels right")
+    assert read(talk).silent("the direction still feels right")
 
 
 def test_the_overflow_mail_has_a_line_for_each_and_no_content() -> None:

@@ -192,7 +192,8 @@ class MailView:
             standing = self._describe_standing(news.commitment.commitment)
             promise = self._make_line(news.commitment.promise, *standing)
             return replace(promise, text=f"{name}: {promise.text}", link=news.link)
-        note = ""
+        is_review = news.kind == "talk" and session is not None and session.kind is SessionKind.REVIEW
+        note = self.gettext("Ask whether the direction still feels right; it may change.") if is_review else ""
         if news.deadline is not None:
             values["day"] = f"{self.day(news.deadline)}, {self.hour(news.deadline)}"
         if news.kind == MailName.INTRODUCTION:
