@@ -175,6 +175,18 @@ def test_a_review_that_a_next_session_comes_near_to_is_dropped() -> None:
     assert story.mails("unplaceable") == []
 
 
+def test_a_session_that_was_not_held_brings_no_more_reviews_of_the_contract_before() -> None:
+    """T-9: they end ten working days before the next session, also while that has no time just now."""
+    story = contracted()
+    before = len(reviews(story))
+    following = next(s for s in story.of_kind(SessionKind.CAREER) if s.booked)
+    story.until(following.span.end)
+    story.until(following.span.end + 10 * HOUR)
+    story.say(lambda p: actions.record_not_held(p, p.sessions[following.id]))
+    assert story.session(following.id).booked
+    assert len(reviews(story)) == before
+
+
 def test_a_new_contract_ends_the_reviews_of_the_one_before_and_a_revision_does_not() -> None:
     """T-9, R-14."""
     story = contracted()

@@ -86,10 +86,12 @@ def _make_review(
 
 
 def _find_end(builder: PlanBuilder, contract: Session, recorded_at: datetime) -> datetime:
-    """Ten working days before the next session of the rhythm: before its time, or before the day the rhythm gives."""
+    """Ten working days before the next session of the rhythm: before its time or, while it has
+    none, its target; or before the day the rhythm gives."""
     zone = builder.manager.zone
     regular = cadence.select_regular_sessions(list(builder.sessions.values()))
-    starts = [s.start for s in regular if s.start and s.start > recorded_at and s.id != contract.id]
+    times = [s.start or s.target for s in regular if (s.start or s.owed) and s.id != contract.id]
+    starts = [start for start in times if start > recorded_at]
     day = get_local_date(zone, recorded_at)
     following = min(starts, default=recorded_at + cadence.compute_rhythm(builder.pair, day, builder.policy))
     return _find_day_end(zone, following, -REACH)
