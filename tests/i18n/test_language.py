@@ -9,7 +9,7 @@ import pytest
 from babel.messages.pofile import PoFileError
 
 from tests.support import ROOT
-from worker.i18n.language import Languages, to_single_line, wrap_text
+from worker.i18n.language import Languages, has_visible_text, to_single_line, wrap_text
 
 #: A family, a word of Persian, and marks for text from the right: joined and directed by signs that are needed.
 NEEDED = "👨\u200d👩\u200d👧 می\u200cخواهم \u200eA\u200f \u061c1"
@@ -129,3 +129,9 @@ def test_a_line_has_nothing_that_nobody_sees_but_what_its_language_needs() -> No
     unseen = "".join(map(chr, (*range(32), *range(127, 160), 0x200B, 0xFEFF, *range(0x202A, 0x202F))))
     assert to_single_line(f"a{unseen}\u2066\u2067\u2068\u2069b \u2028 c") == "a b c"
     assert to_single_line(NEEDED) == NEEDED
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\u200b\ufeff", "\u202e \u2066\u2069\u00a0"])
+def test_a_text_of_which_nothing_is_seen(text: str) -> None:
+    assert not has_visible_text(text)
+    assert has_visible_text(f"{text}.") and has_visible_text(f"é{text}")

@@ -37,12 +37,18 @@ _EXTRA_BLANK_LINES = re.compile(r"\n{3,}")
 
 def strip_invisible(text: str) -> str:
     """Return the text without invisible characters, and with combining marks composed (NFC)."""
-    return normalize("NFC", text.translate(_INVISIBLE))
+    return text if text.isascii() else normalize("NFC", text.translate(_INVISIBLE))
+
+
+def has_visible_text(text: str) -> bool:
+    """Return whether the text has a character that a reader can see."""
+    return any(not character.isspace() and ord(character) not in _INVISIBLE for character in text)
 
 
 def to_single_line(text: str) -> str:
     """Return the text on one line, without control and invisible characters."""
-    return " ".join(strip_invisible(text).translate(_CONTROL).split())
+    visible = strip_invisible(text)
+    return " ".join((visible if visible.isprintable() else visible.translate(_CONTROL)).split())
 
 
 def wrap_text(text: str, width: int = LINE_WIDTH) -> str:

@@ -16,7 +16,7 @@ from jinja2 import Template
 
 from worker.domain.model import Person
 from worker.errors import Problem, Problems
-from worker.i18n.language import Language, strip_invisible, to_single_line, wrap_text
+from worker.i18n.language import Language, has_visible_text, to_single_line, wrap_text
 from worker.mail.check_templates import (
     MAX_SIZE,
     find_broken_translations,
@@ -154,7 +154,7 @@ def _render_template(template: Template, variables: Mapping[str, object]) -> str
     """Return the rendered template. Raises Problems when a reader would see nothing, or when it is too long."""
     rendered = template.render(variables)
     visible = _INVISIBLE_HTML.sub("", rendered) if str(template.name).endswith(".html.j2") else rendered
-    if not strip_invisible(visible).strip():
+    if not has_visible_text(visible):
         what, remedy = "This template gives nothing.", "Write some text, or delete the file: then ours is used."
     elif len(rendered) > MAX_SIZE:
         what, remedy = f"This template gives more than {MAX_SIZE:,} characters.", "Keep what a reader needs."
