@@ -1,6 +1,6 @@
 """Reads a ledger line by line and sees that each line is followed by what has to follow; `rules` judges one moment."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -14,7 +14,6 @@ from tests.support.audit.known import (
     Block,
     Line,
     Nearby,
-    Sent,
     Talk,
     Timers,
     Violation,
@@ -22,8 +21,9 @@ from tests.support.audit.known import (
     span_of,
     why_is_known,
 )
-from tests.support.audit.mail_hours import ALONE, MailHours
-from tests.support.audit.rules import ABOUT, ACTS, AHEAD, CONTRACT, LAST_HOURS, LOSES_ITS_TIME, OWED, TICK
+from tests.support.audit.mail_hours import MailHours
+from tests.support.audit.mails import Mails
+from tests.support.audit.rules import ACTS, AHEAD, CONTRACT, LAST_HOURS, LOSES_ITS_TIME, OWED, TICK
 from tests.support.audit.turns import Turns
 from worker.domain.model import Address, Pair, PairId, Person, ReviewMode, Span
 from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
@@ -51,10 +51,8 @@ class Auditor:
         self._blocks_of: dict[Address, dict[str, Block]] = defaultdict(dict)
         self._made: dict[PairId, list[datetime]] = defaultdict(list)  #: when a pair's commitments got their events
         self._done: set[str] = set()  #: commitments
-        self._sent: Counter[tuple[str, str]] = Counter()
-        self._introduced: set[tuple[PairId | None, str]] = set()  #: a manager once, for all pairs
-        self._wordings: dict[PairId, int] = {}  #: of the last prompt
         self._hours = MailHours(persons, self._pairs.values(), self._resting)
+        self._mails = Mails(self._flag, persons, self._pairs, self._talks, self._blocks_of, self._hours, self._turns)
         self._readers = dict.fromkeys(("event.create", "event.update", "event.cancel"), self._event)
         self._readers |= {"mail.folded": self._fold, "mail": self._mail, "human": self._human, "session": self._session}
         self._readers |= {"unplaceable": self._unplaceable, "contract": self._summary_due, "offer": self._offer}
@@ -204,15 +202,12 @@ class Auditor:
         names = ("reflection_prompt", "brief") if talk.kind == "career" else ("review_note",) if talk.inside else ()
         for name in names:
             wish = max(rules.ahead_at(name, self._people(talk.pair), span.start), since)
-            due = self._hours.next_time(self._reader(name, talk), wish)
+            due = self._hours.next_time(self._mails.reader(name, talk), wish)
             if due and span.start - due >= (LAST_HOURS + TICK if talk.kind == "career" else 3 * TICK):
                 self._timers.add(due + TICK, partial(self._prepared, name, talk, span.start, turn))
 
-    def _reader(self, name: str, talk: Talk) -> Address:
-        return talk.pair.report if AHEAD[name][1] == "report" else talk.pair.manager
-
     def _prepared(self, name: str, talk: Talk, start: datetime, turn: int) -> None:
-        in_office = not self._hours.may_be_away(self._reader(name, talk), start - 15 * rules.DAY, start)
+        in_office = not self._hours.may_be_away(self._mails.reader(name, talk), start - 15 * rules.DAY, start)
         told = rules.told_of(name, talk, start, self._people(talk.pair))
         if in_office and talk.booked and talk.turn == turn and not told:
             self._flag(AHEAD[name][0], talk.pair, f"no {name} went out for {talk.id} at {start}")
@@ -249,7 +244,7 @@ class Auditor:
         if span.end > since:
             self._flag("T-7", talk.pair, f"{talk.id} was taken as held before its end")
         talk.state, talk.start, talk.end, talk.held, talk.missed = "held", span.start, span.end, span.end, False
-        self._flag_all(talk.pair, self._turns.judge_held(talk, self._introduced))
+        self._flag_all(talk.pair, self._turns.judge_held(talk, self._mails.introduced))
         if not talk.closes:
             return
         talk.mails["contract_request"], talk.mails["contract_reminder"] = [], []
@@ -399,77 +394,10 @@ class Auditor:
     # --- mails ---
 
     def _mail(self, line: Line) -> None:
-        name, to, key = line["message"], line.get("to", ""), (line.get("message_id", ""), line.get("to", ""))
-        self._sent[key] += 1
-        if self._sent[key] > (2 if name == "contract_summary" else 1):
-            self._flag("D-5", line.get("pair", ""), f"{name} {key[0]} went out to {to} once more")
-        pair = self._pairs.get(line.get("pair", ""))
-        for rule, what in self._hours.judge(line, self._talks.get(line.get("session", "")), self._now):
-            self._flag(rule, line.get("pair", ""), what)
-        if pair is None:
-            if line.get("pair"):
-                self._flag("D-8", line["pair"], f"{name} for a pair that is not in the people file")
-            elif name == "introduction":
-                self._introduce(None, to)
-            return
-        self._flag_all(pair, rules.audience(name, to, pair))
-        if name != "operator_alert":
-            self._flag_all(pair, self._turns.find_heard_early(pair, f"{name} went to {to}", self._now))
-        if name == "introduction":
-            self._introduce(pair.id, to)
-        elif name == "commitment_due":
-            self._commitment_due(pair, to, line)
-        elif name in ABOUT:
-            self._about(name, pair, line)
-
-    def _introduce(self, pair: PairId | None, to: Address) -> None:
-        """R-23: a report with each manager, a manager once for all reports."""
-        if (pair, to) in self._introduced:
-            self._flag("R-23", str(pair or ""), f"{to} was introduced twice")
-        self._introduced.add((pair, to))
+        self._mails.read(line, self._now)
 
     def _fold(self, line: Line) -> None:
-        """T-16: what is told in one mail is told; a prompt or a brief never is."""
-        name, to, talk = line["message"], line.get("to", ""), self._talks.get(line.get("session", ""))
-        if name in ALONE:
-            self._flag("T-16", line.get("pair", ""), f"{name} to {to} was left to a line of another mail")
-        self._hours.note_folded(to)
-        if talk is not None:
-            talk.mails[name].append(Sent(self._now, talk.start, to))
-
-    def _word(self, pair: Pair, line: Line) -> None:
-        """T-5: never the same wording twice running."""
-        wording = line.get("number", 0)
-        if self._wordings.get(pair.id) == wording:
-            self._flag("T-5", pair, f"the prompt for {line.get('session')} reads like the one before")
-        self._wordings[pair.id] = wording
-
-    def _commitment_due(self, pair: Pair, to: Address, line: Line) -> None:
-        """A report's commitments leave no trace on a calendar, so only the manager's can be checked."""
-        mine = [b for b in self._blocks_of[pair.manager].values() if b.pair.id == pair.id and b.open]
-        if to == pair.manager and not any(str(b.due) == line.get("due") for b in mine):
-            self._flag("T-8", pair, f"commitment_due for {line.get('due')}, when nothing is open that is due then")
-
-    def _about(self, name: str, pair: Pair, line: Line) -> None:
-        talk = self._talks.get(line.get("session", ""))
-        if talk is None:
-            self._flag("D-8", pair, f"{name} for {line.get('session')}, of which nothing was told")
-            return
-        if wrong := rules.untrue(name, talk, line, self._now):
-            self._flag(ABOUT[name], pair, f"{name} was not true when sent: {wrong}")
-        elif name in AHEAD:
-            people, to = self._people(pair), self._reader(name, talk)
-            start, since = talk.start or self._now, talk.since or self._now
-            latest = self._hours.next_time(to, max(rules.ahead_at(name, people, start), since))
-            surely_in = not self._hours.may_be_away(to, start - 15 * rules.DAY, start)
-            self._flag_all(pair, rules.ahead(name, talk, people, self._now, latest, surely_in=surely_in))
-            if name == "reflection_prompt":
-                self._word(pair, line)
-        elif name == "contract_request" and talk.mails[name]:
-            self._flag("T-7", pair, f"the contract of {talk.id} was requested twice")
-        elif name == "contract_reminder":
-            self._flag_all(pair, rules.reminder(talk, self._persons[pair.manager], self._now))
-        talk.mails[name].append(Sent(self._now, talk.start, line.get("to", "")))
+        self._mails.fold(line, self._now)
 
     # --- the contract ---
 

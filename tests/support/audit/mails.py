@@ -1,0 +1,114 @@
+"""Judges each mail of a ledger when it goes out: once, to whom it may go, at a good hour, and true."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from tests.support.audit import rules
+from tests.support.audit.known import Block, Line, Sent, Talk
+from tests.support.audit.mail_hours import ALONE, MailHours
+from tests.support.audit.rules import ABOUT, AHEAD
+from tests.support.audit.turns import Turns
+from worker.domain.model import Address, Pair, PairId, Person
+
+
+class Mails:
+    """What went out so far, and what is wrong with the next."""
+
+    def __init__(
+        self,
+        flag: Callable[[str, Pair | str, str], None],
+        persons: Mapping[Address, Person],
+        pairs: Mapping[str, Pair],
+        talks: Mapping[str, Talk],
+        blocks_of: Mapping[Address, Mapping[str, Block]],
+        hours: MailHours,
+        turns: Turns,
+    ) -> None:
+        self._flag = flag
+        self._persons, self._pairs, self._talks, self._blocks_of = persons, pairs, talks, blocks_of
+        self._hours, self._turns = hours, turns
+        self._sent: Counter[tuple[str, str]] = Counter()
+        self.introduced: set[tuple[PairId | None, str]] = set()  #: a manager once, for all pairs
+        self._wordings: dict[PairId, int] = {}  #: of the last prompt
+
+    def _flag_all(self, pair: Pair, faults: Iterable[rules.Fault]) -> None:
+        for rule, what in faults:
+            self._flag(rule, pair, what)
+
+    def reader(self, name: str, talk: Talk) -> Address:
+        return talk.pair.report if AHEAD[name][1] == "report" else talk.pair.manager
+
+    def read(self, line: Line, now: datetime) -> None:
+        """Judge a mail that went out now."""
+        name, to, key = line["message"], line.get("to", ""), (line.get("message_id", ""), line.get("to", ""))
+        self._sent[key] += 1
+        if self._sent[key] > (2 if name == "contract_summary" else 1):
+            self._flag("D-5", line.get("pair", ""), f"{name} {key[0]} went out to {to} once more")
+        pair = self._pairs.get(line.get("pair", ""))
+        for rule, what in self._hours.judge(line, self._talks.get(line.get("session", "")), now):
+            self._flag(rule, line.get("pair", ""), what)
+        if pair is None:
+            if line.get("pair"):
+                self._flag("D-8", line["pair"], f"{name} for a pair that is not in the people file")
+            elif name == "introduction":
+                self._introduce(None, to)
+            return
+        self._flag_all(pair, rules.audience(name, to, pair))
+        if name != "operator_alert":
+            self._flag_all(pair, self._turns.find_heard_early(pair, f"{name} went to {to}", now))
+        if name == "introduction":
+            self._introduce(pair.id, to)
+        elif name == "commitment_due":
+            self._commitment_due(pair, to, line)
+        elif name in ABOUT:
+            self._about(name, pair, line, now)
+
+    def _introduce(self, pair: PairId | None, to: Address) -> None:
+        """R-23: a report with each manager, a manager once for all reports."""
+        if (pair, to) in self.introduced:
+            self._flag("R-23", str(pair or ""), f"{to} was introduced twice")
+        self.introduced.add((pair, to))
+
+    def fold(self, line: Line, now: datetime) -> None:
+        """T-16: what is told in one mail is told; a prompt or a brief never is."""
+        name, to, talk = line["message"], line.get("to", ""), self._talks.get(line.get("session", ""))
+        if name in ALONE:
+            self._flag("T-16", line.get("pair", ""), f"{name} to {to} was left to a line of another mail")
+        self._hours.note_folded(to)
+        if talk is not None:
+            talk.mails[name].append(Sent(now, talk.start, to))
+
+    def _word(self, pair: Pair, line: Line) -> None:
+        """T-5: never the same wording twice running."""
+        wording = line.get("number", 0)
+        if self._wordings.get(pair.id) == wording:
+            self._flag("T-5", pair, f"the prompt for {line.get('session')} reads like the one before")
+        self._wordings[pair.id] = wording
+
+    def _commitment_due(self, pair: Pair, to: Address, line: Line) -> None:
+        """A report's commitments leave no trace on a calendar, so only the manager's can be checked."""
+        mine = [b for b in self._blocks_of[pair.manager].values() if b.pair.id == pair.id and b.open]
+        if to == pair.manager and not any(str(b.due) == line.get("due") for b in mine):
+            self._flag("T-8", pair, f"commitment_due for {line.get('due')}, when nothing is open that is due then")
+
+    def _about(self, name: str, pair: Pair, line: Line, now: datetime) -> None:
+        talk = self._talks.get(line.get("session", ""))
+        if talk is None:
+            self._flag("D-8", pair, f"{name} for {line.get('session')}, of which nothing was told")
+            return
+        if wrong := rules.untrue(name, talk, line, now):
+            self._flag(ABOUT[name], pair, f"{name} was not true when sent: {wrong}")
+        elif name in AHEAD:
+            people, to = (self._persons[pair.manager], self._persons[pair.report]), self.reader(name, talk)
+            start, since = talk.start or now, talk.since or now
+            latest = self._hours.next_time(to, max(rules.ahead_at(name, people, start), since))
+            surely_in = not self._hours.may_be_away(to, start - 15 * rules.DAY, start)
+            self._flag_all(pair, rules.ahead(name, talk, people, now, latest, surely_in=surely_in))
+            if name == "reflection_prompt":
+                self._word(pair, line)
+        elif name == "contract_request" and talk.mails[name]:
+            self._flag("T-7", pair, f"the contract of {talk.id} was requested twice")
+        elif name == "contract_reminder":
+            self._flag_all(pair, rules.reminder(talk, self._persons[pair.manager], now))
+        talk.mails[name].append(Sent(now, talk.start, line.get("to", "")))
