@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, OPERATOR, SAM, Fails, texts
 from tests.support.web_company import ASKED, LEE, PRIYA, Lived, Room, hidden, send, text
-from worker.domain.model import MAX_OPEN_VOICES
+from worker.domain.model import MAX_OPEN_VOICES, PersonAlias
+from worker.domain.model.people import AliasSource
 from worker.errors import Forbidden
 from worker.links import Purpose
 from worker.seal import Seal
@@ -121,6 +122,18 @@ def test_r30_whom_a_report_may_not_ask(room: Room, address: str, told: str) -> N
     assert answer.status_code == 422 and told in text(answer)
     assert 'aria-describedby="third-wrong"' in answer.get_data(as_text=True)
     assert "What should I do more of?" in answer.get_data(as_text=True), "what was typed is kept"
+    assert room.everything() == before
+
+
+@pytest.mark.parametrize("address", [OPERATOR, LEE, "boss@corp.example", "sammy@corp.example"])
+def test_r30_no_other_name_leads_to_somebody_who_may_not_be_asked(room: Room, address: str) -> None:
+    """Lee is the operator, by an alias; Dana and Sam have another address each."""
+    office = room.office
+    aliases = [(LEE, OPERATOR), (DANA, "boss@corp.example"), (SAM, "sammy@corp.example")]
+    listed = [PersonAlias(alias, who, AliasSource.PEOPLE_FILE) for who, alias in aliases]
+    office.store.people.apply_import(office.persons, office.pairs, office.clock(), listed)
+    before = room.everything()
+    assert ask(room, address) == 422
     assert room.everything() == before
 
 

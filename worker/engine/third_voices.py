@@ -120,7 +120,7 @@ class ThirdVoices:
         except InvalidValue:
             raise UnfitVoice(VoiceFault.ADDRESS) from None
         managers = {pair.manager for pair in self._store.people.list_pairs_of_report(report.email)}
-        if address in {report.email, *managers, normalize(self._settings.operator)}:
+        if address in {report.email, *managers, self.find_primary(normalize(self._settings.operator))}:
             raise UnfitVoice(VoiceFault.NOT_THEM)
         domains = {known.rpartition("@")[2] for known in self._store.people.load_current_people()}
         if not self._settings.pages.outside_voices and address.rpartition("@")[2] not in domains:
