@@ -20,6 +20,7 @@ from tests.support.web_company import BASE, hidden, text
 from worker.cli import main
 from worker.domain.model import PersonAlias
 from worker.domain.model.people import AliasSource
+from worker.domain.planning.quiet_hours import divide_mails
 from worker.engine.pulse import PulseStatus
 from worker.errors import Refused
 from worker.links import LinkClaims, Purpose
@@ -89,6 +90,17 @@ def test_each_report_is_asked_by_one_mail_and_no_manager_is(office: Office) -> N
     assert len(office.mails("pulse")) == 12
     other = [mail for key, mail in office.mailer.sent if not key.startswith("pulse:")]
     assert "future here" not in texts(other)
+
+
+def test_the_question_keeps_the_hours_and_counts_and_is_no_line_in_another_mail(office: Office) -> None:
+    """T-16: a line about it would lead to no answer."""
+    (mail,) = [m for m in office.messages("pulse") if m.to == REPORTS[0]]
+    assert mail.counts
+    day = divide_mails(office.persons[REPORTS[0]], [mail], 3, mail.due_at)
+    assert (day.leaving, day.folded) == ((mail,), ())
+    office.clock.move_to(mail.due_at.replace(hour=22))
+    office.tick()
+    assert office.mails("pulse") == []
 
 
 def test_the_two_links_differ_in_what_no_browser_sends(office: Office) -> None:

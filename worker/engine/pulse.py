@@ -188,6 +188,7 @@ def _build_mail(name: str, report: Person, pair: Pair, now: datetime) -> Effect:
         number=make_round_number(name),
         name=MailName.PULSE.value,
         to=report.email,
+        counts=True,
     )
 
 

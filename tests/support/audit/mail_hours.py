@@ -21,7 +21,7 @@ ANY_HOUR = {
 REMINDER = "contract_reminder"
 #: Never told in a line.
 ALONE = {"reflection_prompt", "brief", "review_note", "introduction", "content_accessed", "weekly", "overflow"}
-ALONE |= {"new_manager", "open_promises"}
+ALONE |= {"new_manager", "open_promises", "pulse"}
 MOST = 3
 NEAR = timedelta(hours=24)
 #: So long somebody may be out of office around a session that they are out of office for.

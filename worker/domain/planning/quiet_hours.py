@@ -41,6 +41,7 @@ ALONE = frozenset(
         MailName.CONTENT_ACCESSED,
         MailName.NEW_MANAGER,
         MailName.OPEN_PROMISES,
+        MailName.PULSE,
         MailName.WEEKLY,
         MailName.OVERFLOW,
     }
