@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.engine.test_identities import named_still
 from tests.support.companies import DAY, HOUR, START, WEEK, Office, pair, pairs, person
 from tests.support.pairs import DANA, state_of
 from worker.domain.model import (
@@ -17,9 +18,11 @@ from worker.domain.model import (
     FreeBusySnapshot,
     MailName,
     PairId,
+    PersonAlias,
     ShowAs,
     Span,
 )
+from worker.domain.model.people import AliasSource
 from worker.engine.sweep import update_away
 from worker.store import tables
 
@@ -130,6 +133,29 @@ def test_three_mails_leave_a_day_and_the_rest_is_one_the_next_morning(office: Of
     assert {key for key, _ in office.mailer.sent if key.startswith("pair_ended")} == set(keys) - {
         m.key for m in office.messages("pair_ended") if int(m.subject[1:]) in told
     }
+
+
+def test_a_mail_that_belongs_to_no_session_names_none_in_the_history(office: Office) -> None:
+    """The history's `session`, and so the ledger's, is never an address."""
+    office.run(4 * WEEK)
+    told = [line for line in office.history("mail") if line["fields"]["message"] in ("introduction", "weekly")]
+    assert {line["fields"]["message"] for line in told if line["pair"] is None} == {"introduction", "weekly"}
+    assert not [line for line in office.history() if "@" in line["session"]]
+
+
+def test_a_changed_address_keeps_the_mails_about_several_pairs(office: Office) -> None:
+    """R-20, T-16: one introduction, and one mail in the week in which the address changed."""
+    office.run(3 * WEEK + 2 * HOUR)
+    (weekly,) = [m for m in office.messages("weekly") if m.snapshot_at >= START + 3 * WEEK]
+    new = "chief@corp.example"
+    office.persons = {**{r: office.persons[r] for r in REPORTS}, new: replace(office.persons[BOSS], email=new)}
+    office.pairs = pairs(*(pair(new, report) for report in REPORTS))
+    renamed = [PersonAlias(BOSS, new, AliasSource.PEOPLE_FILE)]
+    office.store.people.apply_import(office.persons, office.pairs, office.clock(), renamed)
+    assert named_still(office, BOSS) == set()
+    office.run(2 * DAY)
+    assert [m.key for m in office.messages("weekly") if m.snapshot_at >= START + 3 * WEEK] == [weekly.key]
+    assert len([m for m in office.mails("introduction") if new in str(m["To"])]) == 0
 
 
 def test_what_is_no_longer_true_is_not_told_in_the_overflow_either(office: Office) -> None:

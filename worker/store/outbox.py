@@ -319,5 +319,5 @@ def _keep_newer_reading(connection: Connection, result: EffectResult, placed: Pl
 
 
 def _get_session_id(effect: Effect) -> str:
-    """Return the subject of the effect; empty when it is the pair or the operator."""
-    return effect.subject if effect.subject not in (str(effect.pair), OPERATOR_SUBJECT) else ""
+    """Return the subject of the effect; empty when it is the pair, the reader or the operator."""
+    return effect.subject if effect.subject not in (str(effect.pair), effect.to, OPERATOR_SUBJECT) else ""

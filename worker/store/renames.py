@@ -39,7 +39,7 @@ _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = (
 )
 #: Columns that hold an address.
 _ADDRESS_COLUMNS: tuple[Column[Any], ...] = (
-    *(person_form.c.person, deferral.c.who, event.c.calendar, message.c.calendar, message.c.to),
+    *(person_form.c.person, deferral.c.who, event.c.calendar, message.c.calendar, message.c.to, message.c.subject),
     *(meeting.c.calendar, calendar.c.address, revocation.c.person, access.c.on_behalf_of),
     *(attendee_copy.c.calendar, attendee_copy.c.guest),
 )

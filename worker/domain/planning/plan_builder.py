@@ -263,7 +263,8 @@ class PlanBuilder:
         """Decide a mail to the manager about several pairs, unless it is decided already: see `make_personal_mail`."""
         due_at = choose_mail_time(name, self.manager, self.now).due_at
         mail = make_personal_mail(name, self.manager, about, self.now, due_at)
-        if not any(m.key == mail.key for m in self.effects):
+        # the key of one that was decided before the manager's address changed has the old address
+        if not any(m.name == name and m.to == mail.to and m.key.endswith(f":{about}") for m in self.effects):
             self.effects.append(mail)
 
     def _list_changes(self, subject: str, start: datetime | None) -> list[datetime | None]:
