@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, OPERATOR, SAM, START, texts
-from tests.support.web_company import BASE, Room, send, text
+from tests.support.web_company import BASE, LEE, Room, send, text
 from worker.errors import LongarcError
 from worker.links import BadLink, LinkClaims, LinkSigner, Purpose
 from worker.web.app import make_app
@@ -57,6 +57,25 @@ def test_an_old_link_asks_for_a_new_one_which_its_owner_alone_gets(
     assert room.browser().post(old).status_code == 202
     room.office.tick()
     assert len(room.office.mails()) == before + 2
+
+
+@pytest.mark.parametrize(("who", "page"), [(DANA, "/team"), (SAM, "/me")])
+def test_an_old_link_to_a_time_asks_for_a_new_one_for_either_of_the_two(room: Room, who: str, page: str) -> None:
+    old = room.link(who, Purpose.TIME, room.coming().id, age=60 * DAY)
+    assert "Send me a new link" in text(room.browser().get(old))
+    assert room.browser().post(old).status_code == 202
+    room.office.tick()
+    fresh = re.search(rf"{BASE}(/in/\S+)", texts(room.office.mails("fresh_link")))
+    assert fresh is not None and room.browser().get(fresh[1]).headers["Location"] == page
+
+
+def test_an_old_link_to_a_time_brings_the_page_of_the_pair_it_is_about(room: Room) -> None:
+    """Dana is a manager, too; here she is the report."""
+    old = room.link(DANA, Purpose.TIME, room.coming(LEE, DANA).id, age=60 * DAY)
+    assert room.browser().post(old).status_code == 202
+    room.office.tick()
+    fresh = re.search(rf"{BASE}(/in/\S+)", texts(room.office.mails("fresh_link")))
+    assert fresh is not None and room.browser().get(fresh[1]).headers["Location"] == "/me"
 
 
 def test_nothing_but_an_old_link_of_ours_asks_for_a_new_one(room: Room) -> None:

@@ -112,15 +112,24 @@ def _is_link_valid(claims: LinkClaims) -> bool:
 
 
 def _find_pair(claims: LinkClaims) -> Pair | None:
-    """Return the first pair that the link's person can open, as the report or as a manager; None for anybody else."""
+    """Return the first pair that the link's person can open, as the report or as a manager; None for anybody else.
+
+    A link to a session's time is for both of its pair.
+    """
     if claims.purpose in (Purpose.STATUS, Purpose.VOICE):
         return None
-    people = current_site().store.people
-    pairs = (
-        people.list_pairs_of_report(claims.person)
-        if claims.purpose in (Purpose.ME, Purpose.PULSE)
-        else people.list_pairs_of_manager(claims.person)
-    )
+    store = current_site().store
+    if claims.purpose is Purpose.TIME:
+        session = store.queries.get_session(claims.session_id)
+        pairs = [
+            *store.people.list_pairs_of_manager(claims.person),
+            *store.people.list_pairs_of_report(claims.person),
+        ]
+        pairs.sort(key=lambda pair: session is None or pair.id != session.pair)
+    elif claims.purpose in (Purpose.ME, Purpose.PULSE):
+        pairs = store.people.list_pairs_of_report(claims.person)
+    else:
+        pairs = store.people.list_pairs_of_manager(claims.person)
     return pairs[0] if pairs else None
 
 
