@@ -9,6 +9,7 @@ from tests.support.companies import DANA, DAY, KIM, SAM
 from tests.support.web_company import LEE, Room, send, text
 from worker.domain.model import OfferPurpose, Session, Span
 from worker.domain.planning.offers import add_offer
+from worker.errors import Refused
 from worker.links import Purpose
 
 
@@ -128,6 +129,17 @@ def test_nobody_leaves_out_what_was_not_asked_about(room: Room, offered: Session
     assert "next quarter" not in text(client.get(page))
     assert send(client, page, f"{page}/next-quarter").status_code == 409
     assert room.coming() == offered
+
+
+def test_it_is_not_left_out_once_the_time_to_answer_is_over_or_it_has_begun(room: Room, asked: Session) -> None:
+    """T-11: a page that was left open gives no later say."""
+    assert asked.offer is not None
+    actions, clock = room.office.worker.actions, room.office.clock
+    for instant in (asked.offer.until, asked.span.start + timedelta(minutes=5)):
+        clock.move_to(instant)
+        with pytest.raises(Refused):
+            actions.leave_until_next_cycle(asked.id)
+    assert room.coming() == asked
 
 
 # --- the report's own page ---

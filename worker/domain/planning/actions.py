@@ -102,10 +102,14 @@ def request_time(builder: PlanBuilder, session: Session, wish: Span | None, by: 
 
 def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
     """T-11: the two answer a question by leaving the conversation until one rhythm later. It is the same session, moved
-    by a calendar update, and no deferral. Raises Refused when nobody was asked."""
+    by a calendar update, and no deferral. Raises Refused when nobody was asked, or may answer still."""
     offer = session.offer
     if offer is None or offer.purpose is not OfferPurpose.QUESTION or not questions.may_leave(session):
         raise Refused(f"Session {session.id} can't be left until the next quarter: nobody was asked about it.")
+    if session.booked and session.span.start <= builder.now:
+        raise Refused(f"Session {session.id} has begun, so it can't be left until the next quarter.")
+    if not offers.is_open(session, builder.now):
+        raise Refused(f"Session {session.id} can't be left until the next quarter: the time to answer is over.")
     day = get_local_date(builder.manager.zone, session.start or session.target)
     window = cadence.make_window(day, cadence.choose_interval(builder.pair, day, builder.policy))
     left = builder.update_session(
