@@ -1,13 +1,17 @@
 """Content is sealed at rest: read with the key, sealed anew when keys change, closed to a wrong key (R-23)."""
 
-import pytest
-from sqlalchemy import text
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import LargeBinary, select, text
+
+from tests.conftest import Postgres
 from tests.support.companies import KEY, Office, contract, new_store
 from worker.domain.model import Trigger, WrittenCommitment
 from worker.errors import WrongKey
-from worker.seal import generate_key
+from worker.seal import Seal, generate_key
 from worker.store import tables
+from worker.store.content import SEALED_COLUMNS
 from worker.store.store import Store
 
 
@@ -71,3 +75,30 @@ def test_a_wrong_key_says_so_and_shows_nothing(database_url: str) -> None:
     assert office.store.content.list_revisions(session)
     stranger.close()
     office.close()
+
+
+def test_a_change_of_keys_reaches_every_column_that_holds_ciphertext() -> None:
+    """A column that is left out could not be opened any more once the old key is gone."""
+    binary = {c for t in tables.metadata.tables.values() for c in t.c if isinstance(c.type, LargeBinary)}
+    named = {c for t in tables.metadata.tables.values() for c in t.c if c.name.startswith("sealed")}
+    assert binary == named == set(SEALED_COLUMNS)
+
+
+def test_what_is_written_during_a_change_of_keys_is_kept(postgres: Postgres) -> None:
+    """An answer to the pulse, or a draft, that another process writes between reading and sealing anew."""
+    url = postgres.migrated()
+    seal, store, other = Seal([KEY]), new_store(url, KEY), new_store(url, KEY)
+    row = tables.pulse_round.c.round == "2026-09"
+    with store.database.write() as connection:
+        connection.execute(tables.pulse_round.insert(), {"round": "2026-09", "sealed": seal.close("before")})
+    with ThreadPoolExecutor(1) as pool:
+        with store.database.write() as connection:
+            connection.execute(tables.pulse_round.update().where(row).values(sealed=seal.close("after")))
+            resealing = pool.submit(other.content.reseal_all)
+            with pytest.raises(TimeoutError):
+                resealing.result(timeout=1)
+        assert resealing.result(timeout=60) == 1
+    with store.database.read() as connection:
+        assert seal.open(connection.execute(select(tables.pulse_round.c.sealed)).scalar_one()).rstrip() == "after"
+    store.close()
+    other.close()

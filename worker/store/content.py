@@ -264,7 +264,8 @@ def reseal_column(connection: Connection, column: Column[Any], seal: Seal) -> in
     """Seal the values of a column again with the first key, padded. Returns how many they were."""
     table = column.table
     key = list(table.primary_key)
-    sealed_rows = connection.execute(select(*key, column).where(column.is_not(None))).all()
+    # locked on PostgreSQL: what somebody writes meanwhile must not be lost
+    sealed_rows = connection.execute(select(*key, column).where(column.is_not(None)).with_for_update()).all()
     for row in sealed_rows:
         has_key = [key_column == value for key_column, value in zip(key, row[:-1], strict=True)]
         change = update(table).where(*has_key).values({column.name: bindparam("resealed")})
