@@ -53,6 +53,9 @@ def test_columns_come_in_any_order_and_optional_ones_may_be_absent(tmp_path: Pat
         (f"{'A' * 121},path,2027-01-31,,,,", "title", "The title is longer than 120 characters. Shorten it"),
         (f"A,path,2027-01-31,,,,{'A' * 301}", "note", "The note is longer than 300 characters."),
         (f"A,path,2027-01-31,{'A' * 81},,,", "group", "The group is longer than 80 characters."),
+        (f"A,path,2027-01-31,,https://jobs.example.com/{'A' * 1000},,", "link", "The link is longer than 1,000 char"),
+        ("A,path,2027-01-31,,https://jobs.example.com:99999/,,", "link", "is not the address of a page"),
+        ("\u200b \u200e,path,2027-01-31,,,,", "title", "The title is missing."),
     ],
 )  # fmt: skip
 def test_a_bad_cell_says_where_and_what_to_write(tmp_path: Path, row: str, column: str, says: str) -> None:
@@ -107,3 +110,9 @@ def test_a_change_counts_at_once_and_a_broken_file_leaves_the_last_good_one(
     ]
     file.unlink()
     assert reader.list_openings() == ()
+
+
+def test_what_nobody_sees_around_a_cell_is_left_out(tmp_path: Path) -> None:
+    """It comes along when a cell is copied from a page."""
+    (opening,) = read(tmp_path, HEADER + "\ufeff A\u200b,\u2060path,2027-01-31\u200f,,,\u200bines@corp.example,\n")
+    assert (opening.title, opening.kind, opening.contact) == ("A", OpeningKind.PATH, "ines@corp.example")

@@ -132,10 +132,12 @@ def test_r29_the_report_s_page_lists_openings_and_keeps_nothing_of_who_looks(liv
         "title,kind,until,group,link,contact,note\n"
         "Lead <it>,project,2099-12-31,,https://x.example/1?a=b&c=d,ana@corp.example,Half the week.\n"
         "Past,path,2020-01-31,,,,\n"
+        "Other,path,2099-12-31,,,a?bcc=eve&x%@corp.example,\n"
     )
     page = client.get("/me").get_data(as_text=True)
     assert "Lead &lt;it&gt;" in page and "Half the week." in page and "Past" not in page
     assert 'href="mailto:ana@corp.example?subject=Lead%20%3Cit%3E"' in page
+    assert 'href="mailto:a%3Fbcc%3Deve%26x%25@corp.example?subject=Other"' in page
     assert 'href="https://x.example/1?a=b&amp;c=d" rel="noreferrer"' in page
     assert "Nobody sees which ones you looked at." in page
     assert room.everything() == before

@@ -28,6 +28,9 @@ MAX_PROBLEMS = 200
 #: Control characters, line separators, and characters that reverse the direction of text.
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
+#: What is left out at the ends of a cell: blanks, and characters that nobody sees but that come along when copying.
+_EDGES = re.compile(r"^[\s\u200b-\u200f\u2060\ufeff]+|[\s\u200b-\u200f\u2060\ufeff]+$")
+
 T = TypeVar("T")
 
 
@@ -163,7 +166,7 @@ def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) 
                 fewest_cells = min(fewest_cells or header_width, len(cells))
                 yield CsvRow(
                     row_line,
-                    {name: cells[i].strip() if i < len(cells) else "" for i, name in columns.items()},
+                    {name: _EDGES.sub("", cells[i]) if i < len(cells) else "" for i, name in columns.items()},
                     problem_report,
                 )
     except csv.Error as error:

@@ -27,6 +27,7 @@ FILE_FORMAT = CsvFormat(
 )
 MAX_TITLE_CHARS = 120
 MAX_NOTE_CHARS = 300
+MAX_LINK_CHARS = 1000
 #: Stands for an `until` that could not be read.
 _NO_DAY = date.min
 _PARSE_KIND = make_choice_parser(list(OpeningKind))
@@ -73,8 +74,11 @@ def _parse_text(text: str, name: str, limit: int) -> str:
 
 def _parse_link(text: str) -> str:
     remedy = "Write the whole address of a page: `https://jobs.example.com/17`."
+    if len(text) > MAX_LINK_CHARS:
+        raise InvalidValue(f"The link is longer than {MAX_LINK_CHARS:,} characters.", remedy)
     try:
         parts = urlsplit(text)
+        parts.port  # noqa: B018 -- raises ValueError for a wrong one
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or any(one in text for one in " \"'<>"):
