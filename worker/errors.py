@@ -64,6 +64,10 @@ class Overtaken(Refused):
     """Another revision of this contract was recorded meanwhile."""
 
 
+class NotOffered(Refused):
+    """This time is not held for the session any more."""
+
+
 class PeopleImportRefused(Refused):
     """The people file would end many pairs at once: a person has to say whether that is right (T-17).
 

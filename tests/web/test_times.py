@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.companies import DANA, DAY, KIM, SAM
-from tests.support.web_company import LEE, Room, send, text
+from tests.support.web_company import LEE, Room, hidden, send, text
 from worker.domain.model import OfferPurpose, Session, Span
 from worker.domain.planning.offers import add_offer
 from worker.errors import Refused
@@ -71,6 +71,30 @@ def test_a_time_that_was_booked_meanwhile_is_not_taken(room: Room, offered: Sess
     assert "not to be had any more" in told and "Held for the two of you" in told
     assert answer.get_data(as_text=True).count('name="offered"') == 2
     assert room.coming() == offered
+
+
+@pytest.mark.parametrize("second", [1, 2])
+def test_of_two_who_choose_at_once_one_is_told_that_the_other_was_faster(
+    room: Room, offered: Session, second: int
+) -> None:
+    """T-12: while the calendars are read for Sam's press, Dana's is done; choosing the same time suits both."""
+    chosen: list[Span] = []
+
+    def let_dana_choose(operation: str) -> None:
+        if operation == "free_busy" and not chosen:
+            chosen.append(offered.options[1])
+            room.office.worker.actions.choose_offered_time(offered.id, offered.options[1])
+
+    page = f"/time/{offered.id}"
+    client = room.visitor(SAM, Purpose.TIME, offered.id)
+    fields = {name: getattr(offered.options[second], name).isoformat() for name in ("start", "end")}
+    token = hidden(client.get(page), "token")
+    room.office.calendar.fail = let_dana_choose
+    answer = client.post(page, data={"token": token, "offered": "yes", **fields})
+    assert answer.status_code == (303 if second == 1 else 409)
+    assert second == 1 or "not to be had any more" in text(answer)
+    kept = room.coming()
+    assert (kept.span, kept.count) == (offered.options[1], offered.count)
 
 
 def test_after_three_working_days_it_is_held_no_longer(room: Room, offered: Session) -> None:

@@ -66,6 +66,13 @@ class Actions:
         """
         self.on_session(session_id, lambda builder, session: actions.request_time(builder, session, wish, by))
 
+    def choose_offered_time(self, session_id: str, wish: Span) -> None:
+        """Give a session one of the times that are held for it, which is no deferral (T-12).
+
+        Raises NotOffered when it is held no longer, as when the other one of the pair has chosen just now.
+        """
+        self.on_session(session_id, lambda builder, session: actions.choose_offered_time(builder, session, wish))
+
     def leave_until_next_cycle(self, session_id: str) -> None:
         """Leave a session until the next quarter. Raises Refused unless the two were asked (T-11)."""
         self.on_session(session_id, actions.leave_until_next_cycle)

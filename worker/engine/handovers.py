@@ -84,7 +84,7 @@ class Handovers:
             lines = tuple(line for line in choice.lines if line.id in line_ids)
 
             def write(connection: Connection) -> None:
-                content = self._store.handovers.read(connection, former)
+                content = self._store.handovers.read_for_change(connection, former)
                 self._store.handovers.save(connection, former, replace(content, lines=lines))
 
             return write
@@ -112,7 +112,7 @@ class Handovers:
         self._actions.on_pair(known.pair, act)
 
     def _write_decision(self, connection: Connection, commitment: Commitment, decision: PromiseDecision) -> None:
-        content = self._store.handovers.read(connection, commitment.pair)
+        content = self._store.handovers.read_for_change(connection, commitment.pair)
         kept = [one for one in content.kept if one != commitment.id]
         offers = content.offers
         if decision is PromiseDecision.KEEP:

@@ -26,7 +26,9 @@ _FORGET_ENDS = PreparedStatement(delete(handover).where(in_bound_list(handover.c
 _TAKE_PLACE = PreparedStatement(
     update(handover).where(handover.c.former == bindparam("former_pair")).values(pair=bindparam("new_pair"))
 )
-_SEALED = PreparedStatement(select(handover.c.sealed).where(handover.c.former == bindparam("former_pair")))
+_SEALED_QUERY = select(handover.c.sealed).where(handover.c.former == bindparam("former_pair"))
+_SEALED = PreparedStatement(_SEALED_QUERY)
+_SEALED_FOR_CHANGE = PreparedStatement(_SEALED_QUERY.with_for_update())
 
 
 def load_handovers(
@@ -90,11 +92,14 @@ class HandoverRows:
     def open(self, former: PairId) -> HandoverContent:
         """Return what was decided about the handover from a pair; empty when nothing was. Raises WrongKey."""
         with self._database.read() as connection:
-            return self.read(connection, former)
+            return self._parse(_SEALED.fetch_value(connection, former_pair=former))
 
-    def read(self, connection: Connection, former: PairId) -> HandoverContent:
-        """Return the same within a transaction."""
-        sealed = _SEALED.fetch_value(connection, former_pair=former)
+    def read_for_change(self, connection: Connection, former: PairId) -> HandoverContent:
+        """Return the same within a transaction that changes it. Locks it on PostgreSQL until that ends: the report and
+        the old manager may decide at once, and each leases another pair."""
+        return self._parse(_SEALED_FOR_CHANGE.fetch_value(connection, former_pair=former))
+
+    def _parse(self, sealed: bytes | None) -> HandoverContent:
         return _parse_content(json.loads(self._seal.open(sealed))) if sealed else HandoverContent()
 
     def save(self, connection: Connection, former: PairId, content: HandoverContent) -> None:

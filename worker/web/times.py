@@ -18,7 +18,7 @@ from worker.domain.planning.actions import MAX_AHEAD
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, wall_to_utc
-from worker.errors import Refused
+from worker.errors import NotOffered, Refused
 from worker.i18n.reasons import translate_sentences
 from worker.links import Purpose
 from worker.web.contract_form import parse_day, parse_instant, parse_number
@@ -197,7 +197,13 @@ def take(session: str) -> Response:
     stands = planned.booked and planned.span == span
     if was_offered and not stands and span not in _list_free_options(_read_calendars(planned, state, span), planned):
         return _render_page(planned, state, 409, missed=True)
-    site.worker.actions.defer_session(planned.id, span, by=current_login().address)
+    try:
+        if was_offered:
+            site.worker.actions.choose_offered_time(planned.id, span)
+        else:
+            site.worker.actions.defer_session(planned.id, span, by=current_login().address)
+    except NotOffered:  # the other one was faster
+        return _render_page(*_find_session(session), 409, missed=True)
     return redirect_to(url_for(".show", session=session, said="stays" if stands else "moved"))
 
 

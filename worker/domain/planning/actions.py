@@ -38,7 +38,7 @@ from worker.domain.planning import (
 )
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
-from worker.errors import NoContractSession, NotHeldYet, Refused
+from worker.errors import NoContractSession, NotHeldYet, NotOffered, Refused
 
 #: T-14: working days within which an ad hoc conversation takes place, and when leaving was signalled.
 WITHIN, WITHIN_LEAVING = 5, 2
@@ -98,6 +98,15 @@ def request_time(builder: PlanBuilder, session: Session, wish: Span | None, by: 
         deferrals.defer(builder, session, DeferralCause.ASKED, by)
     if wish is not None:
         _book_requested_time(builder, builder.sessions[session.id], wish)
+
+
+def choose_offered_time(builder: PlanBuilder, session: Session, wish: Span) -> None:
+    """T-12: one of the times that are held for the session is chosen. Raises NotOffered when it is held no longer;
+    choosing the time that the session has been given meanwhile is a second press, and changes nothing."""
+    stands = session.booked and session.span == wish
+    if not stands and wish not in offers.list_open_times(session, builder.now):
+        raise NotOffered(f"That time is not held for session {session.id} any more.")
+    request_time(builder, session, wish)
 
 
 def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
