@@ -272,6 +272,10 @@ class Story:
         there = (EffectProgress.DONE, EffectProgress.WAITING)
         return [m for m in self.state.effects if m.name == name and m.progress in there]
 
+    def sent(self, name: str) -> list[Effect]:
+        """Those of that name that went out."""
+        return [m for m in self.mails(name) if m.progress is EffectProgress.DONE]
+
     def commitment(self, commitment_id: str = "p1") -> Commitment:
         return next(c for c in self.state.commitments if c.id == commitment_id)
 

@@ -51,7 +51,7 @@ def wait(story: Story, days: int) -> None:
 
 def told(story: Story) -> list[tuple[str, str]]:
     names = ("pair_ended", "new_manager", "open_promises")
-    return sorted((name, mail.to) for name in names for mail in story.mails(name))
+    return sorted((name, mail.to) for name in names for mail in story.sent(name))
 
 
 @pytest.mark.parametrize(

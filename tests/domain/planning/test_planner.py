@@ -189,13 +189,13 @@ def test_whoever_is_still_there_is_told_once_that_it_ended(why: EndReason, told:
     """R-24, T-17: not before the next day."""
     story = booked()
     story.change(ended=why)
-    assert story.mails("pair_ended") == []
+    assert story.sent("pair_ended") == []
     story.now += 2 * HOUR
     story.tick()
-    assert story.mails("pair_ended") == []
+    assert story.sent("pair_ended") == []
     story.now += DAY + HOUR
     story.tick()
-    assert [m.to for m in story.mails("pair_ended")] == told
+    assert [m.to for m in story.sent("pair_ended")] == told
 
 
 def test_a_pause_is_nobody_s_mail() -> None:
