@@ -262,6 +262,14 @@ def test_the_files_of_all_three_hold_what_is_theirs(changed: Room) -> None:
     assert "What would make this" in new and "quillwort" not in new
     old = changed.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True)
     assert "passed_on" not in old
+    (kept,) = json.loads(old)["open_promises_to_former_reports"]
+    assert (kept["report"], kept["text"]) == (SAM, PROMISE)
+    assert decide(changed, "offer", promise(changed)) == 303
+    own = json.loads(client.get("/me/data").get_data(as_text=True))
+    (line,) = next(one for one in own["pairs"] if one["manager"] == LEE)["suggested_by_the_former_manager"]
+    assert line["text"] == PROMISE
+    new = changed.visitor(LEE, Purpose.TEAM).get("/team/data").get_data(as_text=True)
+    assert "quillwort" not in new and "former" not in new
 
 
 def test_no_session_of_the_old_pair_stays(changed: Room) -> None:

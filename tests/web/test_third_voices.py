@@ -79,6 +79,14 @@ def test_r30_one_answer_and_no_more(room: Room) -> None:
     assert voice.answer == "one"
 
 
+def test_r30_an_answer_is_kept_without_characters_that_nobody_sees(room: Room) -> None:
+    page = f"/voice/{room.voice()}"
+    priya = room.visitor(PRIYA, Purpose.VOICE, room.voice())
+    assert send(priya, page, page, answer="\x1b[31mOne\0 \u202eline\u2028\r\n\r\nand  more\x07").status_code == 303
+    (voice,) = room.office.worker.third_voices.list_voices(SAM)
+    assert voice.answer == "[31mOne line\n\n\nand more"
+
+
 def test_r30_the_link_ends_after_thirty_days(room: Room) -> None:
     page, link = f"/voice/{room.voice()}", room.link(PRIYA, Purpose.VOICE, room.voice())
     (voice,) = room.office.worker.third_voices.list_voices(SAM)

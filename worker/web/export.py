@@ -1,7 +1,8 @@
 """A person's download: everything stored about them, as indented JSON.
 
 The reason for an ad hoc session is for the manager alone (R-6): only the manager's file has it. A question to a third
-person and its answer are for the report alone (R-30).
+person and its answer are for the report alone (R-30). A former manager's file has the promises to former reports that
+are still open, and nothing else of those pairs (R-36).
 """
 
 import json
@@ -16,6 +17,8 @@ from worker.domain.model import (
     Commitment,
     Deferral,
     DeferralCause,
+    HandoverLine,
+    Owner,
     Pair,
     Person,
     Session,
@@ -43,6 +46,7 @@ def build_export(person: Person, pairs: Iterable[Pair], *, manages: bool) -> Res
         ),
         **({} if manages else {"third_voices": _export_voices(site, person)}),
         **({} if manages else _export_pulse(site, person)),
+        **(_export_old_promises(site, person) if manages else {}),
         "pairs": [_export_pair(site, person, pair, manages=manages) for pair in pairs],
     }
     text = json.dumps(export, indent=2, ensure_ascii=False, default=_encode_value)
@@ -90,7 +94,7 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
         "commitments": [_export_commitment(commitment, promises) for commitment in commitments],
         **_export_learning(site, pair, manages=manages),
         "notes": [_export_note(note) for note in site.store.notes.list_notes(pair.id)],
-        **_export_handover(site, pair),
+        **_export_handover(site, pair, manages=manages),
         "mails": [
             {"at": line["at"], "mail": line["fields"].get("message")}
             for line in site.store.queries.list_mails_to(person.email, [pair.id])
@@ -111,13 +115,31 @@ def _export_learning(site: Site, pair: Pair, *, manages: bool) -> dict[str, Any]
     return {"own_learning": {"text": waiting.text, "written_at": waiting.written_at}} if waiting else {}
 
 
-def _export_handover(site: Site, pair: Pair) -> dict[str, Any]:
-    """Return what the report passed on to this pair's manager (R-36); the former manager's file has none of it."""
+def _export_old_promises(site: Site, manager: Person) -> dict[str, Any]:
+    """Return what the manager promised to former reports and has not ended (R-36)."""
+    found = []
+    for handover in site.store.handovers.list_from_manager(manager.email):
+        commitments = site.store.queries.list_commitments(handover.former)
+        commitments = [c for c in commitments if c.owner is Owner.MANAGER and c.is_open]
+        promises = site.store.content.get_written_commitments([commitment.id for commitment in commitments])
+        found += [{"report": c.pair.report, **_export_commitment(c, promises)} for c in commitments]
+    return {"open_promises_to_former_reports": found} if found else {}
+
+
+def _export_handover(site: Site, pair: Pair, *, manages: bool) -> dict[str, Any]:
+    """Return what the report passed on to this pair's manager (R-36), and for the report alone what the former manager
+    suggested; the former manager's file has none of it."""
     handover = site.store.handovers.find_incoming(pair.id)
     if handover is None:
         return {}
-    lines = site.store.handovers.open(handover.former).lines
-    return {"passed_on_by_the_report": [{"kind": one.kind, "text": one.text, "due": one.due} for one in lines]}
+    content = site.store.handovers.open(handover.former)
+    passed = {"passed_on_by_the_report": [_export_line(line) for line in content.lines]}
+    suggested = {"suggested_by_the_former_manager": [_export_line(line) for line in content.offers]}
+    return passed if manages else {**passed, **suggested}
+
+
+def _export_line(line: HandoverLine) -> dict[str, Any]:
+    return {"kind": line.kind, "text": line.text, "due": line.due}
 
 
 def _export_session(site: Site, session: Session, *, manages: bool) -> dict[str, Any]:

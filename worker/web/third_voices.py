@@ -20,7 +20,7 @@ from worker.domain.model import (
 )
 from worker.domain.reason_texts import N_
 from worker.engine.third_voices import UnfitVoice, VoiceParties
-from worker.i18n.language import strip_invisible, to_single_line
+from worker.i18n.language import to_single_line
 from worker.mail.context import MailContext
 from worker.mail.view import MailView
 from worker.web.sessions import current_login
@@ -100,7 +100,7 @@ def _make_entry(view: MailView, voice: ThirdVoice, *, is_refused: bool) -> Voice
         id=voice.id,
         to=view.full(known) if known else voice.to,
         question=voice.question,
-        answer=tuple(line.strip() for line in voice.answer.splitlines() if line.strip()),
+        answer=tuple(line for line in voice.answer.splitlines() if line),
         asked_on=view.day(voice.asked_at),
         open_until=view.day(voice.expires_at) if is_open else "",
         is_refused=is_refused,
@@ -154,7 +154,7 @@ def _render_page(parties: VoiceParties, status: int = 200, text: str = "", *, is
 def answer(session: str) -> Response:
     """Store the answer; there is one at most."""
     parties = _require_parties(session)
-    text = strip_invisible("\n".join(request.form.get("answer", "").splitlines())).strip()
+    text = "\n".join(map(to_single_line, request.form.get("answer", "").splitlines())).strip()
     if not 0 < len(text) <= MAX_VOICE_ANSWER:
         return _render_page(parties, 422, text[: 2 * MAX_VOICE_ANSWER], is_wrong=True)
     if not current_site().worker.third_voices.answer(session, text):
