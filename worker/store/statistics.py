@@ -6,7 +6,17 @@ from typing import Any
 
 from sqlalchemy import Column, Inspector, and_, column, func, inspect, or_, select, table
 
-from worker.domain.model import Address, Commitment, EffectProgress, PairId, Person, Session, SessionKind, SessionState
+from worker.domain.model import (
+    UNRECORDED,
+    Address,
+    Commitment,
+    EffectProgress,
+    PairId,
+    Person,
+    Session,
+    SessionKind,
+    SessionState,
+)
 from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.content import SEALED_COLUMNS
@@ -15,6 +25,7 @@ from worker.store.tables import commitment, contract, deferral, message, metadat
 
 #: The table in which Alembic keeps the version of the schema.
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
+_IS_RECORDED = message.c.name.not_in([name.value for name in UNRECORDED])
 
 
 class Statistics:
@@ -72,17 +83,20 @@ class Statistics:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def count_due_effects(self, now: datetime) -> list[tuple[str, str, int, datetime]]:
-        """Return the effects that are due by now: kind, name of the mail, count, and when the first was due."""
+        """Return the effects that are due by now: kind, name of the mail, count, and when the first was due.
+
+        Mails of which the operator learns nothing are left out.
+        """
         columns = (message.c.what, message.c.name, func.count(), func.min(message.c.due_at))
         unsettled = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]
-        is_due = and_(message.c.progress.in_(unsettled), message.c.due_at <= now)
+        is_due = and_(message.c.progress.in_(unsettled), message.c.due_at <= now, _IS_RECORDED)
         query = select(*columns).where(is_due).group_by(message.c.what, message.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
     def count_retried_effects(self) -> list[tuple[str, str, int, datetime, str]]:
         """Return the effects that failed and wait for another attempt: kind, name of the mail, count, the time of the
-        next attempt, and the problem of one of them."""
+        next attempt, and the problem of one of them. Mails of which the operator learns nothing are left out."""
         columns = (
             message.c.what,
             message.c.name,
@@ -90,7 +104,7 @@ class Statistics:
             func.min(message.c.due_at),
             func.max(message.c.problem),
         )
-        is_retried = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts > 0)
+        is_retried = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts > 0, _IS_RECORDED)
         query = select(*columns).where(is_retried).group_by(message.c.what, message.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3], row[4] or "") for row in connection.execute(query)]
