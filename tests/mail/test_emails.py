@@ -453,6 +453,16 @@ def test_both_may_take_another_of_three_times() -> None:
     assert deferral(1).silent("held for the two of you")
 
 
+def test_other_times_are_in_order_and_a_single_one_is_named_as_one() -> None:
+    """R-38, T-12: the best one is on the calendar; among the others nobody has to search."""
+    first, second, third = OFFER.times
+    mail = deferral(1, options=(first, third, second), offer=OFFER)
+    assert mail.text.index("November 10") < mail.text.index("November 11")
+    assert mail.says("take one of these")
+    single = deferral(1, options=(first, second), offer=OFFER)
+    assert single.says("this one is held for the two of you") and single.silent("one of these")
+
+
 def test_from_the_third_on_the_report_hears_that_the_manager_was_asked() -> None:
     """T-12, R-10."""
     mail = deferral(3, **OFFERED, to=SAM)
@@ -550,6 +560,24 @@ def test_the_weekly_mail_tells_each_part_and_no_text_by_link() -> None:
     assert read(single).silent("Waiting for your choice")
     linked = [c for c in list_samples() if c.name == "weekly" and c.by_link]
     assert linked and all(read(c).silent("Jordan") and read(c).says("this mail holds nothing of it") for c in linked)
+
+
+def test_the_weekly_mail_tells_until_when_something_is_wanted() -> None:
+    """R-15, R-21: what is due today, what may still be done in time, and what is late."""
+    full, _ = news_samples.iter_weeklies(replace(TO_MANAGER, name="weekly"))
+    promise = next(line for line in full.news if line.commitment)
+    missing = next(line for line in full.news if line.kind == "contract")
+    assert promise.commitment is not None and missing.deadline is not None
+    due = promise.commitment.commitment.due
+    today = datetime.combine(due, datetime.min.time(), UTC) + timedelta(hours=12)
+    assert read(replace(full, news=(promise,), now=today)).says("not done yet, due today")
+    assert read(replace(full, news=(promise,), now=today - timedelta(days=1))).says("within the week")
+    in_time, late = (
+        read(replace(full, news=(missing,), now=missing.deadline + timedelta(hours=hours))) for hours in (-1, 1)
+    )
+    assert in_time.says("Please by") and in_time.silent("it was due on")
+    assert late.says("Still worth writing down; it was due on")
+    assert all(mail.says("What you and Kim agreed on") for mail in (in_time, late))
 
 
 def test_r33_the_weekly_mail_asks_of_a_review_whether_the_direction_still_feels_right() -> None:

@@ -70,6 +70,15 @@ def test_the_report_gets_one_kind_mail_and_the_old_manager_one_list(changed: Roo
     assert "https://longarc.corp.example/in/" in texts(office.mails("open_promises"))
 
 
+def test_the_new_manager_s_prompt_does_not_repeat_the_old_one_s(changed: Room) -> None:
+    """T-5, R-35: never one text under two names."""
+    office = changed.office
+    before = [mail.number for mail in office.messages("reflection_prompt") if mail.to == SAM]
+    office.run_to(next(s for s in changed.sessions(LEE, SAM) if s.booked).span.start)
+    after = [mail.number for mail in office.messages("reflection_prompt") if mail.to == SAM][len(before) :]
+    assert after == [(before[-1] + 1) % 3]
+
+
 def test_nothing_passes_untouched(changed: Room) -> None:
     """R-36: neither in the new manager's mails nor on any page of theirs."""
     office = changed.office

@@ -64,8 +64,8 @@ NEWS_TEXTS: Mapping[str, tuple[str, str]] = {
         N_("Something that you promised %(name)s, by %(day)s"),
     ),
     NewsKind.CONTRACT: (
-        N_("What you and %(name)s agreed, to be written down by %(day)s"),
-        N_("What you and %(name)s agreed, to be written down by %(day)s"),
+        N_("What you and %(name)s agreed on %(held)s"),
+        N_("What you and %(name)s agreed on %(held)s"),
     ),
     NewsKind.CHOICE: (
         N_("Your %(talk)s with %(name)s: times are held for you to choose from"),

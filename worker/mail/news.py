@@ -43,7 +43,9 @@ def list_news(message: Effect, states: Sequence[PairState], told: Sequence[Effec
         return [ToldNews(one.kind, one.state, one.session, one.commitment) for one in news]
     if message.name == MailName.INTRODUCTION:
         firsts = [(state, find_next_session(state, now)) for state in states if state.pair.is_active]
-        return [ToldNews(MailName.INTRODUCTION, state, session) for state, session in firsts if session is not None]
+        stand = [(state, session) for state, session in firsts if session is not None]
+        stand.sort(key=lambda first: first[1].span.start)
+        return [ToldNews(MailName.INTRODUCTION, state, session) for state, session in stand]
     by_pair = {state.pair.id: state for state in states}
     pairs = [(mail, by_pair[mail.pair]) for mail in told if mail.pair in by_pair]
     return [ToldNews(mail.name, state, told=mail) for mail, state in pairs if KINDS[mail.name].holds(mail, state, now)]

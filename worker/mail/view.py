@@ -194,13 +194,21 @@ class MailView:
             return replace(promise, text=f"{name}: {promise.text}", link=news.link)
         is_review = news.kind == "talk" and session is not None and session.kind is SessionKind.REVIEW
         note = self.gettext("Ask whether the direction still feels right; it may change.") if is_review else ""
-        if news.deadline is not None:
-            values["day"] = f"{self.day(news.deadline)}, {self.hour(news.deadline)}"
+        if news.deadline is not None and session is not None:
+            values["held"] = self.day(session.held_at or session.span.start)
+            note = self._describe_deadline(news.deadline)
         if news.kind == MailName.INTRODUCTION:
             note = f"{self.rhythm(news.pair)}, {self.length(news.pair.minutes)}"
         timed, untimed = NEWS_TEXTS.get(news.kind, OTHER_NEWS_TEXTS)
         text = timed if "when" in values else untimed
         return Line(text=self.gettext(text, **values), note=note, link=news.link)
+
+    def _describe_deadline(self, deadline: datetime) -> str:
+        """Return until when a contract is asked for, or that it is late and still welcome (R-15)."""
+        values = {"day": self.day(deadline), "hour": self.hour(deadline)}
+        if self.context.now < deadline:
+            return self.gettext("Please by %(day)s, %(hour)s", **values)
+        return self.gettext("Still worth writing down; it was due on %(day)s, %(hour)s", **values)
 
     # --- contracts and commitments ---
 
@@ -290,6 +298,8 @@ class MailView:
     def _describe_open(self, due: date) -> tuple[str, bool]:
         values = {"day": self.day(due)}
         days_late = count_days_between(due, self.today)
+        if days_late == 0:
+            return self.gettext("not done yet, due today"), True
         if self._is_within_week(due):
             return self.gettext("not done yet, due %(day)s: within the week", **values), True
         if days_late <= 0:
@@ -420,10 +430,10 @@ class MailView:
         return [Line(text=self.moment(option), note=self._describe_option(option)) for option in self.context.options]
 
     def others_offered(self) -> list[Line]:
-        """Return those of them at which the session does not stand."""
+        """Return those of them at which the session does not stand, by start."""
         session = self.context.session
         stands = session.span if session is not None and session.booked else None
-        options = [option for option in self.context.options if option != stands]
+        options = sorted(option for option in self.context.options if option != stands)
         return [Line(text=self.moment(option), note=self._describe_option(option)) for option in options]
 
     def moment(self, span: Span) -> str:

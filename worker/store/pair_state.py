@@ -265,14 +265,15 @@ def _read_mails_to_people(connection: Connection, batch: _Batch, pairs: Collecti
 
 
 def _list_messages(pair_id: PairId, batch: _Batch) -> tuple[Effect, ...]:
-    """Return the effects of a pair, the mails to its manager about all pairs, and the prompts that its report got."""
+    """Return the effects of a pair, the mails to its manager about all pairs, and the prompts that its report got from
+    this manager and earlier ones."""
     effects = {effect.key: effect for effect in batch.messages.get(pair_id, ())}
     for mail in batch.mails_by_reader.get(pair_id.manager, ()):
         of_manager = mail.pair is None or mail.pair.manager == pair_id.manager
         if of_manager and mail.name != MailName.REFLECTION_PROMPT:
             effects.setdefault(mail.key, mail)
     for mail in batch.mails_by_reader.get(pair_id.report, ()):
-        if mail.pair == pair_id and mail.name == MailName.REFLECTION_PROMPT:
+        if mail.name == MailName.REFLECTION_PROMPT:
             effects.setdefault(mail.key, mail)
     return tuple(effects.values())
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM, pair_of, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, pair_of, session_of, state_of, utc
 from tests.support.stories import Story, booked
-from worker.domain.model import Format, OfferPurpose, ReviewMode, SessionKind, Trigger
+from worker.domain.model import Format, OfferPurpose, Policy, ReviewMode, SessionKind, Trigger
 from worker.domain.planning import actions
 from worker.domain.planning.offers import add_offer, find_offer_end, list_open_times
+from worker.domain.planning.plan_builder import PlanBuilder
 from worker.errors import Refused
 
 
@@ -82,6 +83,17 @@ def test_the_times_are_held_for_three_working_days() -> None:
 def test_when_an_offer_ends(purpose: OfferPurpose, now: datetime, until: datetime) -> None:
     """T-11, T-12: after two and three working days, at 18:00 in Berlin."""
     assert find_offer_end(replace(DANA, zone="Europe/Berlin"), now, purpose) == until
+
+
+def test_nothing_is_held_longer_than_the_session_is_far() -> None:
+    """T-12: four hours before the time that the session has, its choice is made; without one, before the last time."""
+    first, second = session_of(start=NOW + 2 * DAY).span, session_of(start=NOW + 9 * DAY).span
+    session = session_of(start=first.start)
+    builder = PlanBuilder(NOW, state_of(session), None, Policy())
+    offer = add_offer(builder, session, (first, second), OfferPurpose.DEFERRAL).offer
+    assert offer is not None and offer.until == first.start - 4 * HOUR
+    offer = add_offer(builder, session, (second, first), OfferPurpose.SOON).offer
+    assert offer is not None and offer.until == find_offer_end(DANA, NOW, OfferPurpose.SOON)
 
 
 def test_the_times_held_to_choose_from_are_taken() -> None:

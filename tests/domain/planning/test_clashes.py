@@ -165,12 +165,36 @@ def test_a_session_less_than_48_hours_away_moves_at_once() -> None:
     assert story.mails("booked_over_warning") == []
 
 
-def test_a_session_just_over_48_hours_away_is_warned_of() -> None:
-    """T-10."""
-    story = ahead(49 * HOUR)
+def on_thursday(left: timedelta) -> Story:
+    """The same, the session on a Thursday."""
+    story = ahead(10 * DAY)
+    assert f"{story.next.span.start:%a}" == "Mon"
+    story.move(story.next, story.next.span.start + 3 * DAY, 75)
+    story.at(story.next.span.start - left)
+    story.look()
+    return story
+
+
+def test_a_session_just_over_48_hours_away_is_warned_of_and_stays_for_the_day_that_was_named() -> None:
+    """T-10: though less than 48 hours are left on the way."""
+    story = on_thursday(49 * HOUR)
     over(story)
-    assert causes(story) == []
+    was = story.next.span
     assert len(story.mails("booked_over_warning")) == 1
+    story.until(was.start - 25 * HOUR - MINUTE)
+    story.at(story.now)
+    assert causes(story) == [] and story.next.span == was
+    story.until(was.start - 25 * HOUR)
+    assert causes(story) == ["booked_over"]
+
+
+def test_too_late_for_a_warning_the_session_moves_at_once() -> None:
+    """T-10, T-16: the warning would reach the manager on Monday, an hour before the session."""
+    story = ahead(49 * HOUR)
+    assert f"{story.now:%a}" == "Sat"
+    over(story)
+    assert causes(story) == ["booked_over"]
+    assert story.mails("booked_over_warning") == []
 
 
 @pytest.mark.parametrize("show", [ShowAs.BUSY, ShowAs.AWAY])

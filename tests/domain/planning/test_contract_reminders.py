@@ -248,3 +248,15 @@ def test_the_last_reminder_leaves_though_the_sweep_comes_late(late: timedelta) -
     sent = [(m.number, session.span.end + 48 * HOUR - m.snapshot_at) for m in story.mails("contract_reminder")]
     assert [number for number, _ in sent if number < 3] == [1, 2]
     assert all(left >= 2 * HOUR for number, left in sent if number < 3)
+
+
+def test_a_late_mail_on_the_morning_of_the_weekly_one_is_not_sent() -> None:
+    """T-7, T-16: the weekly mail names the contract that is late, and is that day's mail about it."""
+    story, alone = held(utc(2026, 10, 7, 8)), held(utc(2026, 10, 7, 8))  # late from Friday on
+    story.state = replace(story.state, report_count=3)
+    for one in (story, alone):
+        one.until(one.now + 8 * DAY)
+    late = [[f"{m.snapshot_at:%a}" for m in one.mails("contract_reminder") if m.number > 2] for one in (story, alone)]
+    assert late == [["Tue", "Wed"], ["Mon", "Tue", "Wed"]]
+    assert [f"{m.due_at:%a}" for m in story.mails("weekly")] == ["Mon"]
+    assert story.session("c1").state is SessionState.UNFINISHED

@@ -147,6 +147,14 @@ def test_the_report_is_told_of_the_new_manager_once_and_not_on_the_same_day() ->
     assert told(story) == [("new_manager", SAM.email)]
 
 
+def test_r36_who_has_a_new_manager_is_not_introduced_once_more() -> None:
+    """R-23, R-36: one mail tells of the change, and what this is they know."""
+    story = begun()
+    wait(story, 4)
+    assert [mail.to for mail in story.mails("introduction")] == [DANA.email]
+    assert {mail.to for mail in booked().mails("introduction")} == {DANA.email, SAM.email}
+
+
 def test_lines_can_be_chosen_until_the_first_session_with_the_new_manager() -> None:
     """R-36."""
     story = begun()

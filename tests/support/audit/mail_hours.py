@@ -41,6 +41,7 @@ class MailHours:
         self._counts: Counter[tuple[Address, date]] = Counter()
         self._folded: Counter[Address] = Counter()  #: mails that are still to be told in one
         self._weeks: set[tuple[Address, date]] = set()
+        self._weeklies: list[tuple[Address, datetime]] = []
 
     def note_away(self, who: Address, start: datetime) -> None:
         """Somebody is out of office for a session at that time."""
@@ -96,12 +97,17 @@ class MailHours:
         found, start = self.next_time(to, now), talk.start if talk else None
         return found is None or (start is not None and start - found < rules.AHEAD[name][2])
 
+    def count_weekly(self, manager: Address, since: datetime, until: datetime) -> int:
+        """How many weekly mails reached that manager between these instants."""
+        return sum(who == manager and since < at <= until for who, at in self._weeklies)
+
     def _judge_weekly(self, manager: Person, now: datetime) -> Iterator[rules.Fault]:
         day = get_local_date(manager.zone, now)
         monday = day - timedelta(days=day.weekday())
         if (manager.email, monday) in self._weeks:
             yield "T-16", f"a second weekly mail reached {manager.email} in the week of {monday}"
         self._weeks.add((manager.email, monday))
+        self._weeklies.append((manager.email, now))
         if not self.has_weekly(manager.email):
             yield "T-16", f"a weekly mail reached {manager.email}, who has few reports"
         earlier = [monday + timedelta(days=n) for n in range((day - monday).days)]

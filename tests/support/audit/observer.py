@@ -171,7 +171,7 @@ class Auditor:
         """That mail has to go out now, unless the session loses the time it just got; to that person, if one is
         given."""
         since, turn = self._now, talk.turn
-        due = self._hours.next_time(talk.pair.manager, since)
+        due = self._hours.next_time(to or talk.pair.manager, since)
 
         def check() -> None:
             if talk.booked and talk.turn == turn and not talk.went_out(mail, since, to):
@@ -231,7 +231,8 @@ class Auditor:
 
     def _deferred(self, talk: Talk, line: Line) -> None:
         cause = line.get("cause", "")
-        self._flag_all(talk.pair, rules.deferral(talk, cause, self._now))
+        working = self._hours.next_time(talk.pair.manager, self._now)
+        self._flag_all(talk.pair, rules.deferral(talk, cause, self._now, working))
         if cause in ACTS and ACTS[cause] not in talk.acts:
             self._doubt("T-10", talk, f"was deferred as {cause}, which nobody did")
         if cause in ("booked_over", "out_of_office") and self._near.is_intended(talk):
@@ -262,7 +263,8 @@ class Auditor:
         self._summary_due(line)
 
     def _unfinished(self, talk: Talk, line: Line) -> None:
-        self._flag_all(talk.pair, rules.unfinished(talk, self._now))
+        weekly = self._hours.count_weekly(talk.pair.manager, talk.held or self._now, self._now)
+        self._flag_all(talk.pair, rules.unfinished(talk, self._now, weekly))
         talk.state = "unfinished"
 
     def _cancelled(self, talk: Talk, line: Line) -> None:

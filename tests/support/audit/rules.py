@@ -156,8 +156,9 @@ def _rhythm_days(pair: Pair, day: date) -> list[int]:
     return [(plus(day, every) - day).days for every in rhythms(pair, day)]
 
 
-def deferral(talk: Talk, cause: str, now: datetime) -> Iterator[Fault]:
-    """T-10, T-11: for a cause there is, not in the last hours, not for a move that is respected."""
+def deferral(talk: Talk, cause: str, now: datetime, working: datetime | None) -> Iterator[Fault]:
+    """T-10, T-11: for a cause there is, not in the last hours, not for a move that is respected, not before the day is
+    over that a warning named. `working`: the manager's first working hour from now on; None when that is unknown."""
     left = (talk.start or now) - now
     if talk.kind == "review":
         yield "T-9", f"{talk.id}, a review, was deferred ({cause}); it only moves"
@@ -165,9 +166,10 @@ def deferral(talk: Talk, cause: str, now: datetime) -> Iterator[Fault]:
         yield "T-10", f"{talk.id} was deferred for no known cause: {cause or 'none'}"
     if cause in BY_ITSELF and left <= LAST_HOURS:
         yield "T-10", f"{talk.id} was deferred ({cause}) inside its last four hours"
-    if cause == "booked_over" and left >= CONTRACT:
+    if cause == "booked_over" and talk.kind != "review":
         warned = [one.at for one in talk.mails["booked_over_warning"] if talk.since and one.at >= talk.since]
-        if not warned or now - warned[0] < DAY - TICK:
+        could_wait = working is not None and talk.start is not None and talk.start - working >= CONTRACT
+        if (warned and now - warned[-1] < DAY - TICK) or (could_wait and not warned):
             yield "T-10", f"{talk.id} was booked over, and did not wait a day after a warning"
     if cause == "booked_over" and talk.was_asked:
         yield "T-11", f"{talk.id} was booked over and moved by itself, though the two were asked"
@@ -480,10 +482,11 @@ def open_ended(talk: Talk) -> Iterator[Fault]:
     yield "R-17", f"{talk.id} has no contract long after its deadline, and isn't unfinished"
 
 
-def unfinished(talk: Talk, now: datetime) -> Iterator[Fault]:
-    """T-7, R-17: after the deadline and three late mails, never before."""
+def unfinished(talk: Talk, now: datetime, weekly: int) -> Iterator[Fault]:
+    """T-7, R-17: after the deadline and three late mails, never before. `weekly`: of the manager's weekly mails since
+    the session; each may stand for one of them."""
     late = [one for one in talk.mails["contract_reminder"] if talk.held and one.at > talk.held + CONTRACT]
-    if talk.held and (now <= talk.held + CONTRACT or len(late) != 3):
+    if talk.held and (now <= talk.held + CONTRACT or not len(late) <= 3 <= len(late) + weekly):
         yield "T-7", f"{talk.id} became unfinished after {len(late)} mails past the deadline"
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from worker.domain.model import MailName, Person, Session, SessionState
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import SWEEP_SLACK
+from worker.domain.planning.weekly import find_weekly_time, has_weekly
 from worker.domain.time.mail_hours import find_following_day_start, find_last_mail_time, find_next_mail_time
 from worker.domain.time.worktime import DAY, add_working_days, get_local_date, wall_to_utc
 
@@ -90,6 +91,8 @@ def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
         following = instants[n + 1][1] if n + 1 < len(instants) else after[-1]
         if builder.now >= following or _has_mail(builder, MailName.CONTRACT_REMINDER, session, number):
             continue
+        if number > 2 and _is_in_weekly(builder, instant):
+            continue
         leaves = builder.now if number > 2 else _find_reminder_time(builder, session, instant, by)
         if leaves is None:
             continue
@@ -101,6 +104,12 @@ def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
         _mark_unfinished(builder, session)
     else:
         builder.wake_at(after[-1])
+
+
+def _is_in_weekly(builder: PlanBuilder, instant: datetime) -> bool:
+    """True when the manager's weekly mail of that morning names the contract that is late: one mail is enough."""
+    day = get_local_date(builder.manager.zone, instant)
+    return has_weekly(builder.state) and find_weekly_time(builder.manager, day) == instant
 
 
 def _find_reminder_time(builder: PlanBuilder, session: Session, instant: datetime, by: datetime) -> datetime | None:

@@ -25,6 +25,7 @@ from worker.domain.planning.intended_times import is_intended, read_intended_tim
 from worker.domain.planning.plan_builder import DAILY, HALF_DAILY, RECHECK_SOON, PlanBuilder, find_last_look
 from worker.domain.planning.questions import stays_after_question
 from worker.domain.planning.reviews import is_inside_1on1, release_review
+from worker.domain.time.mail_hours import find_next_mail_time
 from worker.domain.time.worktime import find_holiday, get_local_date, list_spells
 
 LAST_HOURS = timedelta(hours=4)
@@ -183,14 +184,21 @@ def _check_clash(builder: PlanBuilder, session: Session) -> None:
         builder.wake_at(find_next_look(builder, session))
     elif (
         session.kind is SessionKind.REVIEW
-        or left < SOON_HOURS
-        or (session.warned_at and builder.now >= session.warned_at + WARNING_PERIOD)
+        or (session.warned_at is None and not _may_wait(builder, session))
+        or _has_waited(builder, session)
     ):
         defer(builder, session, DeferralCause.BOOKED_OVER, whose)
     elif session.warned_at is None:
         _warn_of_clash(builder, session, whose)
     else:
         builder.wake_at(session.warned_at + WARNING_PERIOD)
+
+
+def _may_wait(builder: PlanBuilder, session: Session) -> bool:
+    """Whether 48 hours are left once a warning reaches the manager, in working hours (T-10, T-16). The day that it
+    names is then kept."""
+    reaches_at = find_next_mail_time(builder.manager, builder.now) or builder.now
+    return session.span.start - reaches_at >= SOON_HOURS
 
 
 def _has_waited(builder: PlanBuilder, session: Session) -> bool:

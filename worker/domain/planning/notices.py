@@ -35,12 +35,16 @@ def add_due_mails(builder: PlanBuilder) -> None:
 def _add_introduction(builder: PlanBuilder) -> None:
     """R-23: both are told once what this is and who can read what, when the first session stands.
 
-    The manager is told once for all reports: one mail names those with whom a first talk stands when it leaves.
+    The manager is told once for all reports: one mail names those with whom a first talk stands when it leaves. A
+    report whose conversations go on with a new manager knows it from before.
     """
     if not any(s.booked or s.held_at for s in builder.list_sessions(SessionKind.CAREER)):
         return
     report = builder.report.email
-    if not any(m.to == report for m in builder.list_mails(MailName.INTRODUCTION, str(builder.pair.id))):
+    is_known = builder.state.incoming is not None  # another mail tells of the new manager (R-36)
+    if not is_known and not any(
+        m.to == report for m in builder.list_mails(MailName.INTRODUCTION, str(builder.pair.id))
+    ):
         builder.add_mail(MailName.INTRODUCTION, str(builder.pair.id), report)
     earlier = [m for m in builder.effects if m.name == MailName.INTRODUCTION and m.to == builder.manager.email]
     if all(m.progress is EffectProgress.DROPPED for m in earlier):

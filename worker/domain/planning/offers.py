@@ -70,7 +70,7 @@ def add_offer(
     """
     if len(times) < (1 if purpose is OfferPurpose.SOON else 2):
         return session
-    until = find_offer_end(builder.manager, builder.now, purpose)
+    until = min(find_offer_end(builder.manager, builder.now, purpose), find_last_choice(times, purpose))
     offered = builder.update_session(session, offer=Offer(tuple(times), until, purpose, tuple(displaces)))
     builder.wake_at(until)
     builder.record_decision(
@@ -100,6 +100,13 @@ def _format_times(times: Sequence[Span]) -> str:
 def find_offer_end(manager: Person, now: datetime, purpose: OfferPurpose) -> datetime:
     """18:00 in the manager's zone, three working days (Monday to Friday) from now; two for a question (T-11, T-12)."""
     return wall_to_utc(manager.zone, add_weekdays(get_local_date(manager.zone, now), OFFER_DAYS[purpose]), END_OF_OFFER)
+
+
+def find_last_choice(times: Sequence[Span], purpose: OfferPurpose) -> datetime:
+    """The last instant at which choosing makes sense: before the time that the session has begins to be near, or the
+    last of the times where it has none."""
+    starts = [time.start for time in times]
+    return (max(starts) if purpose is OfferPurpose.SOON else starts[0]) - LEAST_NOTICE
 
 
 def is_open(session: Session, now: datetime) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import takewhile
+from zlib import crc32
 
 from worker.domain.model import MailName, Owner, Person, Session, SessionKind
 from worker.domain.planning.mail_validity import has_moved_far
@@ -141,6 +142,9 @@ def _prepare(builder: PlanBuilder, session: Session, mail: Preparation) -> None:
 
 
 def _choose_variant(builder: PlanBuilder) -> int:
-    """Return the wording of the pair's next prompt: the one after that of the last (T-5)."""
+    """Return the wording of the report's next prompt: the one after that of the last, whoever was the manager (T-5).
+
+    The first differs from report to report: those of one manager compare what they got.
+    """
     last = max(builder.list_prompts(), key=lambda mail: mail.snapshot_at, default=None)
-    return 0 if last is None else (last.number + 1) % PROMPT_VARIANTS
+    return (crc32(builder.report.email.encode()) if last is None else last.number + 1) % PROMPT_VARIANTS
