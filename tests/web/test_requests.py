@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, OPERATOR, SAM
-from tests.support.web_company import FILLED, Lived, Room, hidden, send_fields, text
+from tests.support.web_company import FILLED, PRIYA, Lived, Room, hidden, send_fields, text
 from tests.web.test_security import Who, cookie_of, pages_of
 from worker import web
 from worker.domain.model import Contract
@@ -64,6 +64,7 @@ def open_room(lived_room: Lived, tmp_path: Path) -> Iterator[Room]:
 
 def visitors(room: Room) -> list[Who]:
     return [
+        (PRIYA, Purpose.VOICE, room.voice()),
         (DANA, Purpose.CONTRACT, room.held().id),
         (DANA, Purpose.TIME, room.coming().id),
         (SAM, Purpose.ME, ""),
@@ -84,9 +85,10 @@ def test_no_request_is_answered_by_an_error(open_room: Room) -> None:
     """Every page with fields that no form of ours sends: digits that are none, thousands of them, NUL, half a pair of
     surrogates, the same field twice, another type of body."""
     dice, names, asked = random.Random(11), parameters(), 0
-    for one in visitors(open_room):
+    pages = {one: pages_of(open_room, one) for one in visitors(open_room)}  # before a form ends what they are about
+    for one, found in pages.items():
         client = open_room.visitor(*one)
-        pages_there = [(method, where) for method, where in pages_of(open_room, one) if not where.endswith("/leave")]
+        pages_there = [(method, where) for method, where in found if not where.endswith("/leave")]
         token = token_of(open_room, client, pages_there[0][1])
         assert token
         for method, where in pages_there:

@@ -87,6 +87,17 @@ def test_r30_an_answer_is_kept_without_characters_that_nobody_sees(room: Room) -
     assert voice.answer == "[31mOne line\n\n\nand more"
 
 
+def test_r30_no_log_line_tells_that_somebody_asked_or_answered(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert ask(room) == 303
+    priya, page = room.visitor(PRIYA, Purpose.VOICE, room.voice()), f"/voice/{room.voice()}"
+    assert send(priya, page, page, answer="one").status_code == 303
+    client = room.visitor(SAM, Purpose.ME)
+    assert send(client, "/me", f"/me/voice/{room.voice()}/erase").status_code == 303
+    logged = [record.getMessage() for record in caplog.records]
+    assert "GET /me 200" in logged and "voice" not in repr(logged)
+
+
 def test_r30_the_link_ends_after_thirty_days(room: Room) -> None:
     page, link = f"/voice/{room.voice()}", room.link(PRIYA, Purpose.VOICE, room.voice())
     (voice,) = room.office.worker.third_voices.list_voices(SAM)
