@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, OPERATOR, SAM, Fails, texts
-from tests.support.web_company import ASKED, LEE, PRIYA, Lived, Room, hidden, send, text
-from worker.domain.model import MAX_OPEN_VOICES, PersonAlias
+from tests.support.web_company import ALEX, ASKED, LEE, PRIYA, Lived, Room, hidden, send, text
+from worker.domain.model import MAX_OPEN_VOICES, PairId, PersonAlias
 from worker.domain.model.people import AliasSource
 from worker.errors import Forbidden
 from worker.links import Purpose
@@ -154,6 +154,26 @@ def test_r30_no_other_name_leads_to_somebody_who_may_not_be_asked(room: Room, ad
     before = room.everything()
     assert ask(room, address) == 422
     assert room.everything() == before
+
+
+def test_t17_who_left_is_not_asked_and_answers_no_more(lived_room: Lived, tmp_path: Path) -> None:
+    """R-30: neither by a mail that waits, nor by a link. The report is told of an answer that came before."""
+    room = Room.of(lived_room, tmp_path, pages={"outside_voices": True})
+    room.office.run_to(room.office.clock().replace(hour=22))
+    assert ask(room, ALEX) == 303
+    question = room.office.worker.third_voices.list_voices(SAM)[0]
+    link, visitor = room.link(ALEX, Purpose.VOICE, question.id), room.visitor(ALEX, Purpose.VOICE, question.id)
+    assert ask(room, ALEX) == 303
+    room.office.worker.third_voices.answer(room.office.worker.third_voices.list_voices(SAM)[0].id, "Good luck!")
+    del room.office.persons[ALEX], room.office.pairs[PairId(LEE, ALEX)]
+    room.office.apply()
+    assert visitor.get(f"/voice/{question.id}").status_code == 403
+    assert room.browser().get(link).status_code == 404
+    room.office.run(3 * DAY)
+    assert requests(room) == []
+    assert len(room.office.mails("third_voice_answered")) == 1
+    assert ask(room, ALEX) == 422
+    room.office.close()
 
 
 def test_r30_a_setting_lets_reports_ask_outside(lived_room: Lived, tmp_path: Path) -> None:

@@ -105,9 +105,9 @@ class ThirdVoices:
         return voice is not None
 
     def find_parties(self, voice_id: str) -> VoiceParties | None:
-        """Return the question with its two people; None when it is gone, or the report has left."""
+        """Return the question with its two people; None when it is gone, or one of them has left (T-17)."""
         voice = self._store.third_voices.get_voice(voice_id)
-        return find_parties(self._store, voice) if voice else None
+        return find_parties(self._store, voice) if voice and not _has_left(self._store, voice.to) else None
 
     def find_primary(self, address: Address) -> Address:
         """Return the primary address of the person who has this address; the address itself for a stranger."""
@@ -123,9 +123,16 @@ class ThirdVoices:
         if address in {report.email, *managers, self.find_primary(normalize(self._settings.operator))}:
             raise UnfitVoice(VoiceFault.NOT_THEM)
         domains = {known.rpartition("@")[2] for known in self._store.people.load_current_people()}
-        if not self._settings.pages.outside_voices and address.rpartition("@")[2] not in domains:
+        is_outside = not self._settings.pages.outside_voices and address.rpartition("@")[2] not in domains
+        if is_outside or _has_left(self._store, address):
             raise UnfitVoice(VoiceFault.OUTSIDE)
         return address
+
+
+def _has_left(store: Store, address: Address) -> bool:
+    """Return whether the address is that of somebody who was in the people file, and is no longer."""
+    owner = store.aliases.find_owner(address)
+    return owner is not None and store.people.get_person(owner) is None
 
 
 def find_parties(store: Store, voice: ThirdVoice) -> VoiceParties | None:
@@ -155,8 +162,8 @@ def load_mail_parties(store: Store, mail: Effect, now: datetime) -> VoiceParties
     voice = store.third_voices.get_voice(mail.subject)
     if voice is None:
         return None
-    is_request = mail.name == MailName.THIRD_VOICE_REQUEST
-    is_wanted = voice.is_open(now) if is_request else voice.answered_at is not None
+    may_answer = voice.is_open(now) and not _has_left(store, voice.to)
+    is_wanted = may_answer if mail.name == MailName.THIRD_VOICE_REQUEST else voice.answered_at is not None
     return find_parties(store, voice) if is_wanted else None
 
 
