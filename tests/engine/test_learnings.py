@@ -56,6 +56,20 @@ def test_r35_a_new_sentence_is_shown_again_and_an_empty_one_withdraws_it(databas
     office.close()
 
 
+def test_r35_of_a_pair_that_ended_no_sentence_waits_for_a_later_one(database_url: str) -> None:
+    """Nobody could withdraw it any more, and a year later it would be told as news."""
+    office = company(database_url)
+    office.store.learnings.write(PAIRS, SENTENCE, office.clock())
+    all_pairs, office.pairs = office.pairs, {PAIRS[1]: office.pairs[PAIRS[1]]}
+    office.apply()
+    assert list(office.store.learnings.load_waiting(PAIRS)) == [PAIRS[1]]
+    office.pairs = all_pairs
+    office.apply()
+    office.run(120 * DAY)
+    assert list_readers(office) == [KIM]
+    office.close()
+
+
 def test_r35_a_prompt_that_failed_has_spent_nothing(database_url: str) -> None:
     office = company(database_url)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())

@@ -19,6 +19,7 @@ _WAITING = PreparedStatement(select(learning).where(in_bound_list(learning.c.pai
 _SPEND = PreparedStatement(
     delete(learning).where(learning.c.pair == bindparam("spent_pair"), learning.c.written_at <= bind_instant("until"))
 )
+_WITHDRAW = PreparedStatement(delete(learning).where(in_bound_list(learning.c.pair, "pairs")))
 
 
 class Learnings:
@@ -40,13 +41,19 @@ class Learnings:
             new_rows = [{"pair": pair, "written_at": now, "sealed": sealed} for pair in sorted(pairs)]
             self._database.upsert(connection, learning, new_rows)
         else:
-            connection.execute(delete(learning).where(learning.c.pair.in_(list(pairs))))
+            withdraw_learnings(connection, pairs)
 
     def load_waiting(self, pairs: Collection[PairId]) -> dict[PairId, Learning]:
         """Return the sentences that wait, by pair. Raises WrongKey."""
         with self._database.read() as connection:
             waiting = _WAITING.fetch_rows(connection, pairs=list(pairs))
         return {row["pair"]: Learning(json.loads(self._seal.open(row["sealed"])), row["written_at"]) for row in waiting}
+
+
+def withdraw_learnings(connection: Connection, pairs: Collection[PairId]) -> None:
+    """Delete the sentences that wait for these pairs: the manager withdrew them, or no prompt of the pair will come."""
+    if pairs:
+        _WITHDRAW.execute(connection, pairs=sorted(pairs))
 
 
 def spend_learning(connection: Connection, pair: PairId, written_at: datetime) -> None:

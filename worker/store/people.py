@@ -12,6 +12,7 @@ from worker.store import rows, tables
 from worker.store.aliases import renew_version, replace_listed_aliases
 from worker.store.database import Database
 from worker.store.handovers import record_handovers
+from worker.store.learnings import withdraw_learnings
 from worker.store.renames import find_renames, rename_people
 from worker.store.statements import PreparedStatement
 
@@ -171,7 +172,8 @@ class PeopleRows:
     ) -> None:
         old = {row["id"]: row for row in connection.execute(select(pair)).mappings()}
         written: list[dict[str, Any]] = []
-        ended_pairs: list[PairId] = []
+        ended_pairs: list[PairId] = []  # whose report stays
+        all_ended: list[PairId] = []
         for new_pair in pairs.values():
             new_row = rows.pair_row(new_pair)
             if new_pair.id not in old:
@@ -183,6 +185,7 @@ class PeopleRows:
                 ended = replace(rows.pair(row), ended=_find_end_cause(row, persons), paused=row["paused"])
                 written.append({**rows.pair_row(ended), "first_seen": row["first_seen"], "due_at": now})
                 ended_pairs += [ended.id] if ended.ended in _HANDOVER_CAUSES else []
+                all_ended.append(ended.id)
         self._database.upsert(connection, pair, sorted(written, key=lambda row: row["id"]))
         for chunk in _split_into_chunks([row["id"] for row in written]):
             # without `looked_at` free/busy is read again: other times may be possible now
@@ -190,6 +193,7 @@ class PeopleRows:
             connection.execute(written_pairs.values(wakes=pair.c.wakes + 1, looked_at=None))
         begun = [one for one in pairs if one not in old or old[one]["ended"] != EndReason.NO.value]
         record_handovers(self._database, connection, ended_pairs, begun, now)
+        withdraw_learnings(connection, all_ended)
 
     def set_paused(self, pair_id: PairId, *, is_paused: bool, now: datetime) -> None:
         """Pause a pair at the operator's request, or resume it."""
