@@ -1,6 +1,6 @@
 """The people of the demo: they perform each beat of the script when it is due, in a calendar program or in Longarc."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,17 @@ from examples.northlight.caldav_hands import CalendarEntry
 from examples.northlight.contracts import ContractFiles
 from examples.northlight.script import Beat, SessionSelector, list_threads
 from examples.northlight.stage import DemoStage
-from worker.domain.model import Commitment, Owner, Session, SessionState, Span, Trigger
+from worker.domain.model import Address, Commitment, Owner, Session, SessionState, Span, Trigger
+from worker.engine.handovers import PromiseDecision
 from worker.simulation.world import LedgerLine
 
 #: Title of the event of a career session.
 CAREER = "Career conversation"
 #: First words of the title of the private event of a commitment.
 BLOCK = "A promise to"
+#: The line of an action that nobody but the people concerned learns of (R-28, R-30): the story on the page tells it,
+#: the ledger does not.
+PRIVATE: LedgerLine = {"private": True}
 #: The local time at which attendees accept, on the weekday after the invitation.
 ACCEPTS_AT = "09:20"
 
@@ -150,7 +154,7 @@ class ScriptedHumans:
         self._stage.open_calendar(beat.who).add(entry, self._stage.clock())
 
     def _move_block(self, beat: Beat, session: Session, text: str, days: int, at: str) -> LedgerLine:
-        commitment = self._find_commitment(session, text)
+        commitment = self._find_commitment(beat, session, text)
         if commitment.block is None:
             raise LookupError(f"The commitment {text!r} has no event.")
         to = _move_span(beat, commitment.block, days, at)
@@ -185,11 +189,11 @@ class ScriptedHumans:
         self._stage.worker.actions.record_not_held(session.id)
 
     def _ask(self, beat: Beat, session: Session) -> None:
-        self._stage.worker.actions.defer_session(session.id)
+        self._stage.worker.actions.defer_session(session.id, by=beat.who)
 
     def _choose(self, beat: Beat, session: Session, option: int) -> LedgerLine:
         chosen = session.options[option]
-        self._stage.worker.actions.defer_session(session.id, chosen)
+        self._stage.worker.actions.defer_session(session.id, chosen, by=beat.who)
         return {"start": _format_instant(chosen.start), "end": _format_instant(chosen.end)}
 
     def _talk(self, beat: Beat, _: None, trigger: str) -> LedgerLine:
@@ -203,32 +207,72 @@ class ScriptedHumans:
     def _check_in(self, beat: Beat, _: None) -> LedgerLine:
         return {"session": self._stage.worker.actions.request_check_in(beat.pair), "kind": "checkin"}
 
-    def _complete(self, beat: Beat, session: Session, text: str) -> LedgerLine:
-        commitment = self._find_commitment(session, text)
+    def _complete(self, beat: Beat, session: Session | None, text: str) -> LedgerLine:
+        commitment = self._find_commitment(beat, session, text)
         self._stage.worker.contracts.mark_done(commitment.id, beat.why)
         return _describe_commitment(commitment)
 
     def _let_go(self, beat: Beat, session: Session, text: str) -> LedgerLine:
-        commitment = self._find_commitment(session, text)
-        self._stage.worker.contracts.let_go(commitment.id, beat.why)
+        commitment = self._find_commitment(beat, session, text)
+        self._stage.worker.contracts.let_go(commitment.id, beat.why, by=_get_owner(beat))
         return _describe_commitment(commitment)
 
     def _change(self, beat: Beat, session: Session, text: str, days: int) -> LedgerLine:
-        commitment = self._find_commitment(session, text)
+        commitment = self._find_commitment(beat, session, text)
         due = commitment.due + timedelta(days=days)
-        self._stage.worker.contracts.change(commitment.id, due=due, reason=beat.why)
+        self._stage.worker.contracts.change(commitment.id, due=due, reason=beat.why, by=_get_owner(beat))
         return _describe_commitment(commitment) | {"due": due.isoformat()}
 
-    def _find_commitment(self, session: Session, text: str) -> Commitment:
-        """Return the open commitment whose text begins with `text`. Raises LookupError."""
+    def _find_commitment(self, beat: Beat, session: Session | None, text: str) -> Commitment:
+        """Return the open commitment, of that session or of any, whose text begins with `text`. Raises LookupError."""
         store = self._stage.worker.store
-        commitments = {c.id: c for c in store.queries.list_commitments_of_session(session.id) if c.is_open}
+        found = (
+            store.queries.list_commitments_of_session(session.id)
+            if session
+            else store.queries.list_commitments(beat.pair)
+        )
+        commitments = {c.id: c for c in found if c.is_open}
         for commitment_id, promise in store.content.get_written_commitments(commitments).items():
             if promise.text.startswith(text):
                 return commitments[commitment_id]
         raise LookupError(f"No open commitment begins with {text!r}.")
 
+    # --- actions on pages ---------------------------------------------------------------------------------------------
+
+    def _leave_note(self, beat: Beat, session: Session, lines: Sequence[str]) -> LedgerLine:
+        self._stage.worker.notes.leave(session.id, _get_owner(beat), lines)
+        return PRIVATE
+
+    def _ask_third_voice(self, beat: Beat, _: None, to: Address, question: str) -> LedgerLine:
+        report = self._stage.worker.store.people.load_current_people()[beat.who]
+        self._stage.worker.third_voices.ask(report, to, question)
+        return PRIVATE
+
+    def _answer_third_voice(self, beat: Beat, _: None, answer: str) -> LedgerLine:
+        voices = self._stage.worker.third_voices
+        open_voices = [voice for voice in voices.list_voices(beat.pair.report) if voice.to == beat.who]
+        if not voices.answer(open_voices[0].id, answer):
+            raise LookupError(f"{beat.who} has no open question to answer.")
+        return PRIVATE
+
+    def _pass_on(self, beat: Beat, _: None, lines: Sequence[str]) -> None:
+        """Pass on the lines of the contract with the former manager that begin with `lines`, and no others (R-36)."""
+        choice = self._stage.worker.handovers.load_choice(beat.pair, is_open=True)
+        chosen_ids = [line.id for line in choice.lines if line.text.startswith(tuple(lines))] if choice else []
+        if len(chosen_ids) != len(lines):
+            raise LookupError(f"{beat.who} finds {len(chosen_ids)} lines of {lines} to pass on.")
+        self._stage.worker.handovers.pass_on(beat.pair, chosen_ids)
+
+    def _keep_promise(self, beat: Beat, session: Session | None, text: str) -> LedgerLine:
+        """Keep a promise to a report who has another manager now (R-36)."""
+        commitment = self._find_commitment(beat, session, text)
+        self._stage.worker.handovers.decide_promise(commitment.id, PromiseDecision.KEEP)
+        return _describe_commitment(commitment)
+
     # --- changes of the people file -----------------------------------------------------------------------------------
+
+    def _change_manager(self, beat: Beat, _: None) -> None:
+        self._stage.write_people(people.ROWS_WITH_GRACE_MOVED)
 
     def _join(self, beat: Beat, _: None) -> None:
         self._stage.add_person(beat.who)
@@ -236,6 +280,11 @@ class ScriptedHumans:
 
     def _put_right(self, beat: Beat, _: None) -> None:
         self._stage.write_people(people.CORRECTED_ROWS)
+
+
+def _get_owner(beat: Beat) -> Owner:
+    """Return which of the two the person of the beat is."""
+    return Owner.MANAGER if beat.who == beat.pair.manager else Owner.REPORT
 
 
 def _matches(session: Session, about: SessionSelector) -> bool:

@@ -152,8 +152,8 @@ def compose_event(entry: CalendarEntry, owner: Address, zone: ZoneInfo, now: dat
 
 
 def _name_zones(calendar: Calendar) -> None:
-    """Add the VTIMEZONE of each zone used, as calendar programs do, for the years of the demo only."""
-    calendar.add_missing_timezones(first_date=date(2026, 1, 1), last_date=date(2028, 1, 1))
+    """Add the VTIMEZONE of each zone used, as calendar programs do, for the time of the demo only."""
+    calendar.add_missing_timezones(first_date=date(2026, 9, 1), last_date=date(2027, 7, 1))
 
 
 def _invite(event: Event, organizer: Address, attendee: Address) -> None:

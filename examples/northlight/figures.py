@@ -97,7 +97,9 @@ def _count_commitments(result: DemoResult) -> Iterable[Figure]:
 def _count_effects(result: DemoResult) -> Iterable[Figure]:
     kinds = [line["what"] for line in result.ledger]
     created, moved, cancelled = (kinds.count(f"event.{what}") for what in ("create", "update", "cancel"))
-    yield Figure(value=str(len(result.mails)), what="mails", more=f"to {len(result.persons)} people")
+    to_operator = sum(mail.to not in result.persons for mail in result.mails)
+    more = f"to {len(result.persons)} people" + (f", and {to_operator} to the operator" if to_operator else "")
+    yield Figure(value=str(len(result.mails) - to_operator), what="mails", more=more)
     yield Figure(
         value=str(created + moved + cancelled),
         what="changes on calendars",

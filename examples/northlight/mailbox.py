@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
 from examples.northlight.names import get_pair, parse_instant
+from examples.northlight.page_copies import PageCopy, point_to_copies
 from worker.domain.model import Address, PairId
 from worker.simulation.world import LedgerLine
 
@@ -24,6 +26,7 @@ class DeliveredMail:
     subject: str
     sender: str
     html: str
+    pages: Mapping[str, PageCopy]  #: copies of the pages that it links to, by link
     text: str
     raw: bytes
 
@@ -32,18 +35,40 @@ class DeliveredMail:
         return str(self.line["message_id"])
 
     @property
+    def html_on_page(self) -> str:
+        """The mail as the page of the demo shows it: its links lead to copies."""
+        return point_to_copies(self.html, self.pages, "pages")
+
+    @property
+    def html_in_file(self) -> str:
+        """The mail as its own HTML file shows it."""
+        return point_to_copies(self.html, self.pages, "../../pages")
+
+    @property
+    def linked_pages(self) -> list[PageCopy]:
+        """The pages that it links to, each once."""
+        return list({page.name: page for page in self.pages.values()}.values())
+
+    @property
     def path(self) -> str:
         """The path of its files below the output folder, without extension."""
         return f"mail/{self.to.partition('@')[0]}/{self.number:03}-{self.name.replace('_', '-')}"
 
 
-def read_mails(folder: Path, ledger: Iterable[LedgerLine]) -> Iterator[DeliveredMail]:
-    """Yield the mails in the order they were received. `folder` contains one file for each."""
+def read_mails(
+    folder: Path, ledger: Iterable[LedgerLine], copies: Mapping[str, Mapping[str, PageCopy]]
+) -> Iterator[DeliveredMail]:
+    """Yield the mails in the order they were received. `folder` contains one file for each.
+
+    `copies` holds the pages that each mail links to, by Message-ID.
+    """
     lines: Mapping[str, LedgerLine] = {line["message_id"]: line for line in ledger if line["what"] == "mail"}
     for number, file in enumerate(sorted(folder.glob("*.eml")), 1):
         raw = file.read_bytes()
         mail = message_from_bytes(raw, policy=policy.default)
-        line = lines[str(mail["Message-ID"])]
+        mail_id = str(mail["Message-ID"])
+        line = lines[mail_id]
+        pages = copies.get(mail_id, {})
         yield DeliveredMail(
             number=number,
             name=line["message"],
@@ -54,18 +79,25 @@ def read_mails(folder: Path, ledger: Iterable[LedgerLine]) -> Iterator[Delivered
             subject=str(mail["Subject"]),
             sender=mail["From"].addresses[0].display_name,
             html=_get_part(mail, "html"),
+            pages=pages,
             text=_get_part(mail, "plain"),
             raw=raw,
         )
 
 
+def list_sent_times(folder: Path) -> dict[str, datetime]:
+    """Return when each mail was sent, by Message-ID, in UTC."""
+    mails = (message_from_bytes(file.read_bytes(), policy=policy.default) for file in folder.glob("*.eml"))
+    return {str(mail["Message-ID"]): mail["Date"].datetime.astimezone(UTC) for mail in mails}
+
+
 def write_mails(mails: Iterable[DeliveredMail], out: Path) -> None:
-    """Write each mail as .eml, .html and .txt."""
+    """Write each mail as .eml, .html and .txt. The HTML files link to the copies of the pages."""
     for mail in mails:
         base = out / mail.path
         base.parent.mkdir(parents=True, exist_ok=True)
         base.with_suffix(".eml").write_bytes(mail.raw)
-        base.with_suffix(".html").write_text(mail.html, encoding="utf-8")
+        base.with_suffix(".html").write_text(mail.html_in_file, encoding="utf-8")
         base.with_suffix(".txt").write_text(mail.text, encoding="utf-8")
 
 

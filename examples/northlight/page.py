@@ -21,27 +21,91 @@ from examples.northlight.names import (
 )
 from examples.northlight.result import DemoResult
 from examples.northlight.story import list_rows
-from examples.northlight.timeline_svg import draw_timeline
+from examples.northlight.timeline_svg import TALL, WIDE, draw_timeline
 from worker.domain.model import Address, PairId, SessionKind
 from worker.domain.reason_texts import format_short_date
 from worker.simulation.world import LedgerLine
 
-#: Mails shown in full: the template, the ledger fields that the mail must have, and a caption. `last` selects the last
-#: of the matching mails instead of the first.
-FEATURED_MAILS: Sequence[tuple[str, Mapping[str, object], str]] = (
-    ("reflection_prompt", {}, "To the report, in the manager's voice. Nothing to fill in, nothing stored."),
+#: Mails shown in full: the template, the ledger fields that the mail must have, a heading and a caption. `last` selects
+#: the last of the matching mails instead of the first.
+FEATURED_MAILS: Sequence[tuple[str, Mapping[str, object], str, str]] = (
+    (
+        "reflection_prompt",
+        {},
+        "A few thoughts, ahead of time",
+        "To the report, in the manager's voice. Nothing to fill in, nothing stored.",
+    ),
     (
         "brief",
         {"to": people.HELEN, "pair": str(PairId(people.HELEN, people.MARA)), "last": True},
+        "The manager's brief",
         "Own promises first: kept or not.",
     ),
-    ("contract_summary", {"to": people.EMILY}, "What both keep, within minutes of being written down."),
-    ("deferral_notice", {"number": 3}, "The third time it moves, the manager is asked to choose."),
-    ("booked_over_warning", {}, "A day to make room, before anything moves."),
-    ("unplaceable", {}, "When there is no time, a person is told why, and what would free one."),
-    ("contract_reminder", {"number": 2}, "Inside the manager's working hours, before the 48 hours are over."),
-    ("review_note", {"to": people.MARA}, "The monthly look at the contract, inside the 1:1 they have anyway."),
+    (
+        "brief",
+        {"topic": "gap"},
+        "“I don't know” is an answer",
+        "After the talk about direction Arjun left a note for both. It stands in the next brief, and nobody pushes.",
+    ),
+    (
+        "contract_summary",
+        {"to": people.ARJUN},
+        "What both keep",
+        "Within minutes of being written down. The open question stays open.",
+    ),
+    (
+        "deferral_notice",
+        {"to": people.GRACE},
+        "Three times to choose from",
+        "The report hears of a deferral, too, without the other's reason. Grace takes the Monday.",
+    ),
+    (
+        "deferral_notice",
+        {"number": 3},
+        "The third time it moves",
+        "The manager is asked to choose, or to say what stands in the way.",
+    ),
+    (
+        "new_manager",
+        {"to": people.GRACE},
+        "Another manager",
+        "Grace chooses, line by line, what goes on to Helen. Untouched means nothing goes.",
+    ),
+    (
+        "open_promises",
+        {"to": people.MARA},
+        "What the old manager promised",
+        "It stays Mara's: to keep, to suggest to the new manager, or to end.",
+    ),
+    (
+        "third_voice_request",
+        {},
+        "A third voice",
+        "Noah asks a colleague one question. The answer reaches him alone.",
+    ),
+    ("third_voice_answered", {}, "The answer", "The mail holds nothing of it; it stands on Noah's page."),
+    ("booked_over_warning", {}, "Something else in its place", "A day to make room, before anything moves."),
+    (
+        "weekly",
+        {"to": people.MARA, "last": True},
+        "One mail a week",
+        "For a manager of three and more: what the week holds, and what waits.",
+    ),
+    ("unplaceable", {}, "No time to be found", "Silence is never the outcome: why, and what would free a time."),
+    (
+        "contract_reminder",
+        {"number": 2},
+        "Still to write",
+        "Inside the manager's working hours, before the 48 hours are over.",
+    ),
+    (
+        "review_note",
+        {"to": people.MARA},
+        "The monthly look",
+        "At the contract, inside the 1:1 that the two have anyway.",
+    ),
 )
+_NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +138,16 @@ def write_page(result: DemoResult, out: Path) -> None:
             (person.name, get_city(person.zone), _describe_role(person.email, result))
             for person in result.persons.values()
         ],
-        picture=draw_timeline(result),
+        count=_spell_number(len(result.persons)),
+        places=_spell_number(len({person.zone for person in result.persons.values()})),
+        wide=draw_timeline(result, WIDE),
+        tall=draw_timeline(result, TALL),
         figures=compute_statistics(result),
         months=[(month, list(rows)) for month, rows in groupby(story, key=lambda row: row.month)],
         shown=[
-            (mail, caption) for name, fields, caption in FEATURED_MAILS if (mail := _find_mail(result, name, fields))
+            (mail, title, caption)
+            for name, fields, title, caption in FEATURED_MAILS
+            if (mail := _find_mail(result, name, fields))
         ],
         mailboxes=[
             (get_first_name(who), who, _group_mails(result, who))
@@ -98,10 +167,15 @@ def write_page(result: DemoResult, out: Path) -> None:
 
 
 def _describe_role(who: Address, result: DemoResult) -> str:
-    reports = [get_first_name(pair.report) for pair in result.pairs.values() if pair.manager == who]
-    manager = next((get_first_name(pair.manager) for pair in result.pairs.values() if pair.report == who), "")
+    pairs = [pair for pair in result.pairs.values() if pair.is_active]
+    reports = [get_first_name(pair.report) for pair in pairs if pair.manager == who]
+    manager = next((get_first_name(pair.manager) for pair in pairs if pair.report == who), "")
     leads = f"leads {_join_names(reports)}" if reports else ""
     return ", ".join(part for part in (leads, f"reports to {manager}" if manager else "") if part)
+
+
+def _spell_number(number: int) -> str:
+    return _NUMBER_WORDS[number] if number < len(_NUMBER_WORDS) else str(number)
 
 
 def _join_names(names: Sequence[str]) -> str:
@@ -150,8 +224,10 @@ def _group_mails(result: DemoResult, who: Address) -> list[MailGroup]:
 
 
 def _describe_topic(mail: DeliveredMail, result: DemoResult, who: Address, requested_ids: set[str]) -> str:
+    if mail.name.startswith("third_voice"):
+        return "A question to a third person"
     if mail.pair is None:
-        return "To the operator"
+        return "To the operator" if mail.to == people.OPERATOR else "About all conversations"
     other = get_first_name(mail.pair.report if who == mail.pair.manager else mail.pair.manager)
     session = next((s for s in result.sessions if s.id == mail.session), None)
     if session is None:

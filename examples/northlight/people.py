@@ -79,14 +79,23 @@ FIRST_ROWS = (
         minutes="60",
     ),
 )
+#: From here on Grace reports to Helen.
+ROWS_WITH_GRACE_MOVED = tuple(
+    {**row, "manager": HELEN, "start": "2026-11-16"} if row["email"] == GRACE else row for row in FIRST_ROWS
+)
 _LIAM = (LIAM, "Liam Walsh", MARA, "Australia/Sydney", "AU-NSW")
 #: First Liam has hours that do not overlap with those in Berlin; later they are corrected.
-ROWS_WITH_LIAM = (*FIRST_ROWS, _make_row(*_LIAM, working_hours="Mon-Fri 09:00-17:00"))
-CORRECTED_ROWS = (*FIRST_ROWS, _make_row(*_LIAM, working_hours="Mon-Thu 13:00-21:30"))
+ROWS_WITH_LIAM = (*ROWS_WITH_GRACE_MOVED, _make_row(*_LIAM, working_hours="Mon-Fri 09:00-17:00"))
+CORRECTED_ROWS = (*ROWS_WITH_GRACE_MOVED, _make_row(*_LIAM, working_hours="Mon-Thu 13:00-21:30"))
 
 ZONES = {row["email"]: row["time_zone"] for row in CORRECTED_ROWS}
-#: All pairs of the demo, in the order of the file.
-PAIRS = [PairId(row["manager"], row["email"]) for row in CORRECTED_ROWS if row["manager"]]
+#: All pairs of the demo, in the order of the picture: that of the file, and Grace's second pair after her first.
+PAIRS = [
+    PairId(manager, report["email"])
+    for report in CORRECTED_ROWS
+    for manager in ((MARA, HELEN) if report["email"] == GRACE else (report["manager"],))
+    if manager
+]
 NAMES = {row["email"]: row["name"] for row in CORRECTED_ROWS}
 FIRST_NAMES = {email: name.partition(" ")[0] for email, name in NAMES.items()} | {OPERATOR: "The operator"}
 ADDRESSES = {name.lower(): email for email, name in FIRST_NAMES.items()}
@@ -129,6 +138,7 @@ CALENDARS: Mapping[Address, Sequence[CalendarEntry]] = {
         _make_weekly("Leadership round", "MO", "09:30", 90),
         _make_weekly("1:1 Helen / Mara", "MO", "14:00", 30, attendee=MARA),
         _make_weekly("1:1 Helen / Emily", "TU", "14:30", 30, attendee=EMILY),
+        _make_weekly("1:1 Helen / Grace", "FR", "10:00", 30, week=11, attendee=GRACE),
         _make_weekly("Customer calls", "TH", "09:00", 180),
         _make_all_day("Company days in Lisbon", "2026-09-17", "2026-09-18"),
         _make_all_day("Half-term with the children", "2026-10-26", "2026-10-28"),

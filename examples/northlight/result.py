@@ -1,13 +1,13 @@
 """The result of a run, which outlives the servers: the ledger, the mails, sessions, commitments and people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from examples.northlight import people
-from examples.northlight.mailbox import DeliveredMail
+from examples.northlight.mailbox import DeliveredMail, list_sent_times, read_mails
 from examples.northlight.stage import DemoStage
-from worker.domain.model import Address, Commitment, Pair, PairId, Person, Session, WrittenCommitment
+from worker.domain.model import Address, Commitment, MailName, Pair, PairId, Person, Session, WrittenCommitment
 from worker.simulation.world import LedgerLine
 
 
@@ -16,7 +16,7 @@ class DemoResult:
     """Everything that the page shows."""
 
     end: datetime
-    ledger: Sequence[LedgerLine]
+    ledger: Sequence[LedgerLine]  #: with the lines that `ledger.jsonl` leaves out; they are `private`
     mails: Sequence[DeliveredMail]
     sessions: Sequence[Session]
     commitments: Sequence[Commitment]
@@ -32,15 +32,17 @@ class DemoResult:
         return {line["session"] for line in self.ledger if line["what"] == "session" and line.get("late")}
 
 
-def collect_result(stage: DemoStage, mails: Sequence[DeliveredMail]) -> DemoResult:
+def collect_result(stage: DemoStage) -> DemoResult:
     """Read the result from the stage while its servers still run."""
     store = stage.worker.store
+    ledger = sorted([*stage.ledger, *_list_private_mails(stage)], key=lambda line: str(line["at"]))
+    mails = list(read_mails(stage.services.mail_folder, ledger, stage.pages.copies))
     commitments = store.queries.list_commitments()
     persons = store.people.load_current_people()
     pairs = store.people.load_all_pairs()
     return DemoResult(
         end=stage.clock(),
-        ledger=stage.ledger,
+        ledger=ledger,
         mails=mails,
         sessions=store.queries.list_sessions(),
         commitments=commitments,
@@ -50,3 +52,26 @@ def collect_result(stage: DemoStage, mails: Sequence[DeliveredMail]) -> DemoResu
         real=stage.services.real,
         keeper=stage.services.keeper,
     )
+
+
+def _list_private_mails(stage: DemoStage) -> Iterator[LedgerLine]:
+    """Yield lines like those of a ledger for the mails of which no ledger learns (R-30)."""
+    worker = stage.worker
+    times = list_sent_times(stage.services.mail_folder)
+    for pair in worker.store.people.load_all_pairs().values():
+        for voice in worker.third_voices.list_voices(pair.report) if pair.is_active else ():
+            for name, to in (
+                (MailName.THIRD_VOICE_REQUEST, voice.to),
+                (MailName.THIRD_VOICE_ANSWERED, voice.report),
+            ):
+                mail_id = worker.mail_renderer.make_message_id(f"{name}:{voice.id}")
+                if mail_id in times:
+                    yield {
+                        "at": f"{times[mail_id]:%Y-%m-%dT%H:%M:%SZ}",
+                        "what": "mail",
+                        "pair": str(pair.id),
+                        "message": name.value,
+                        "to": to,
+                        "message_id": mail_id,
+                        "private": True,
+                    }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from examples.northlight import mailbox, page, people
 from examples.northlight.actors import ScriptedHumans
 from examples.northlight.figures import compute_statistics
+from examples.northlight.page_copies import write_copies
 from examples.northlight.result import DemoResult, collect_result
 from examples.northlight.services import make_services
 from examples.northlight.stage import DemoStage
@@ -55,13 +56,15 @@ def _play_story(out: Path, provider: str, end: datetime, progress: Progress) -> 
     work.mkdir()
     with DemoStage(work, provider) as stage:
         stage.run_until(end, ScriptedHumans(stage, work), progress)
-        result = collect_result(stage, list(mailbox.read_mails(stage.services.mail_folder, stage.ledger)))
+        result = collect_result(stage)
+        write_copies(stage.pages, out)
         calendars = out / "calendars"
         calendars.mkdir()
         for person in result.persons:
             (calendars / f"{person}.ics").write_text(stage.open_calendar(person).export(), encoding="utf-8", newline="")
     with (out / "ledger.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(f"{json.dumps(line, ensure_ascii=False)}\n" for line in result.ledger)
+        public_lines = (line for line in result.ledger if not line.get("private"))
+        file.writelines(f"{json.dumps(line, ensure_ascii=False)}\n" for line in public_lines)
     mailbox.write_mails(result.mails, out)
     return result
 

@@ -91,6 +91,7 @@ def list_threads() -> list[Thread]:
         *_helen_and_emily(),
         *_mara_and_arjun(),
         *_mara_and_grace(),
+        *_helen_and_grace(),
         *_mara_and_noah(),
         *_liam(),
     ]
@@ -132,7 +133,7 @@ def _helen_and_mara() -> list[Thread]:
         (
             pair.does(
                 *(HELEN, "ask", _before(2, "15:30")),
-                "The auditors are in the house that day.",
+                "The auditors need her at nine that day.",
                 replace(review, number=1),
             ),
         ),
@@ -156,7 +157,7 @@ def _helen_and_emily() -> list[Thread]:
         ),
         (
             pair.does(
-                *(HELEN, "talk", _on("2026-11-16", "11:30")),
+                *(HELEN, "talk", _on("2026-11-16", "16:30")),
                 "Emily told her that a competitor has called.",
                 trigger="leaving",
             ),
@@ -193,6 +194,16 @@ def _mara_and_arjun() -> list[Thread]:
                 title="Wedding in Jaipur",
                 days=3,
             ),
+            # "I don't know" is an answer, and it stands in the brief of the part that follows.
+            pair.does(
+                *(ARJUN, "leave_note", _after(120)),
+                "“I don't know yet” is an answer.",
+                SessionSelector(topic="direction"),
+                lines=(
+                    "Staff engineer or engineering manager: I don't know yet.",
+                    "It draws me when ten people can build on a design. A week without any code repels me.",
+                ),
+            ),
             pair.does(MARA, "record_contract", _later(1, "11:40"), about=gap, contract="arjun-1"),
             pair.does(MARA, "complete", _later(9, "16:30"), "Ada has said yes.", gap, text="Find Arjun"),
             pair.does(ARJUN, "complete", _later(24, "18:10"), about=gap, text="Run the design review"),
@@ -216,6 +227,8 @@ def _mara_and_grace() -> list[Thread]:
                 title="Steering committee",
                 minutes=90,
             ),
+            # T-12: the report hears of it, too, and picks one of the times that are held.
+            pair.does(GRACE, "choose", _before(4, "12:10"), "A Monday suits her better.", option=1),
             pair.does(
                 *(MARA, "record_contract", _later(3, "15:20")),
                 "It was a full week.",
@@ -223,13 +236,34 @@ def _mara_and_grace() -> list[Thread]:
             ),
             pair.does(GRACE, "complete", _later(15, "12:00"), about=SessionSelector(), text="Ask Priya"),
             pair.does(MARA, "complete", _later(18, "16:45"), about=SessionSelector(), text="Give Grace the lead"),
-            pair.does(MARA, "complete", _later(32, "11:40"), about=SessionSelector(), text="Invite Grace"),
-        ),
-        (
-            pair.does(MARA, "record_contract", _after(180), about=SessionSelector(cycle=2), contract="grace-2"),
+            # Grace has another manager by now; what Mara promised stays Mara's.
             pair.does(
-                MARA, "complete", _later(5, "16:05"), about=SessionSelector(cycle=2), text="Write Grace feedback"
+                *(MARA, "keep_promise", _on("2026-11-18", "16:10")),
+                "She promised it, so she still does it.",
+                text="Invite Grace",
             ),
+            pair.does(
+                MARA, "complete", _on("2026-11-20", "11:40"), "Grace had a question for the board.", text="Invite"
+            ),
+        ),
+    ]
+
+
+def _helen_and_grace() -> list[Thread]:
+    pair = _PairScript(HELEN, GRACE)
+    return [
+        (
+            pair.does(
+                *(GRACE, "change_manager", _on("2026-11-16", "08:40")),
+                "She designs for both products now; HR changes her row.",
+            ),
+            pair.does(
+                *(GRACE, "pass_on", _on("2026-11-18", "12:30")),
+                "The rest stays between her and Mara.",
+                lines=("what Priya and Tom said", "How much of the craft"),
+            ),
+            pair.does(HELEN, "record_contract", _after(60), contract="grace-2"),
+            pair.does(HELEN, "complete", _later(5, "16:05"), about=SessionSelector(), text="Introduce Grace"),
         ),
     ]
 
@@ -255,6 +289,23 @@ def _mara_and_noah() -> list[Thread]:
             pair.does(MARA, "record_contract", _later(1, "10:30"), about=third, contract="noah-3"),
             pair.does(MARA, "complete", _later(28, "10:10"), "Late; the brief had it first.", second, text="Speak for"),
         ),
+        # neither Mara nor anybody else learns that he asked.
+        (
+            pair.does(
+                *(NOAH, "ask_third_voice", _on("2026-11-09", "10:20")),
+                "One question, and the answer reaches him alone.",
+                to=GRACE,
+                question="You saw me run the alerts work. What should I do more of when I lead, and what less?",
+            ),
+            pair.does(
+                *(GRACE, "answer_third_voice", _on("2026-11-12", "15:40")),
+                "A few honest sentences are plenty.",
+                answer=(
+                    "More of the way you let people find the fault themselves; I learned most in those hours.\n"
+                    "Less of taking the hard shift because nobody else would. Ask; somebody would have."
+                ),
+            ),
+        ),
     ]
 
 
@@ -262,7 +313,7 @@ def _liam() -> list[Thread]:
     pair = _PairScript(MARA, LIAM)
     return [
         (
-            pair.does(LIAM, "join", _on("2026-11-23", "18:30"), "He starts in Sydney; HR adds his row."),
+            pair.does(LIAM, "join", _on("2026-11-23", "14:00"), "He starts in Sydney; HR adds his row."),
             pair.does(
                 LIAM, "put_right", _on("2026-11-25", "19:30"), "HR puts the hours he really works into the people file."
             ),

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from examples.northlight import people as cast
+from examples.northlight.page_copies import BASE_URL, PageReader
 from examples.northlight.services import CalendarProgram, make_services
 from worker.app import Worker, build
 from worker.clock import SteppedClock
@@ -25,6 +26,7 @@ from worker.errors import LongarcError
 from worker.seal import generate_key
 from worker.settings import load as settings_file
 from worker.simulation.world import Humans, LedgerLine, make_ledger_line
+from worker.web.server import PageServer
 
 #: Changes on a calendar are read at the next multiple of this, as with `sync.every`.
 POLL_EVERY = timedelta(minutes=5)
@@ -36,6 +38,12 @@ company = {company}
 database = {database}
 people = "people.csv"
 operator = {operator}
+base_url = {base_url}
+
+[pages]
+listen = "127.0.0.1:0"
+# The clock stands still while people read.
+per_minute = 10000
 
 [mail]
 from = "longarc@northlight.example"
@@ -63,6 +71,7 @@ class DemoStage:
         self.clock = SteppedClock(cast.START)
         self.ledger: list[LedgerLine] = []
         self.worker: Worker
+        self.pages: PageReader
         self._tasks: ModuleType
 
     def __enter__(self) -> "DemoStage":
@@ -79,6 +88,8 @@ class DemoStage:
             mailers = self.services.mailers(self.clock)
             self.worker.services.use(calendars={self.services.calendars: provider}, mailers=mailers)
             self._start_tasks(stack)
+            server = stack.enter_context(PageServer(self.worker))
+            self.pages = PageReader(self.worker, server, self.services.mail_folder)
             for person in people:
                 self._fill_calendar(person)
             stack.callback(self._close_calendars)
@@ -101,6 +112,7 @@ class DemoStage:
         values = {
             "company": cast.COMPANY,
             "operator": cast.OPERATOR,
+            "base_url": BASE_URL,
             "database": database,
             "mails": self.services.mails,
         }
@@ -175,6 +187,7 @@ class DemoStage:
             self._poll(now)
             self._tick()
             self._record_history(humans)
+            self.pages.read_new_mails()
             progress(now)
             next_instant = self._find_next_instant(humans)
             if next_instant > end:

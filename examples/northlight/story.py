@@ -46,12 +46,18 @@ _ACTS = {
     "let_go": "lets go of {owner}, due {due}",
     "join": "joins the company",
     "put_right": "has other hours now",
+    "leave_note": "leaves a note for both after the {talk}",
+    "ask_third_voice": "asks a colleague one question",
+    "answer_third_voice": "answers the question, for {report} alone",
+    "change_manager": "has another manager now: {manager}",
+    "pass_on": "chooses two lines that go on to {manager}",
+    "keep_promise": "keeps {owner} to a former report, due {due}",
 }
 
 _MAILS = {
     "introduction": "Once, as soon as the first conversation stands: what this is, and who can read what.",
     "reflection_prompt": "At least two days ahead, at the start of the report's working day.",
-    "brief": "At the start of the manager's working day before.",
+    "brief": "On the manager's working day before.",
     "contract_request": "The conversation has ended; what was agreed is due within 48 hours.",
     "contract_reminder": "Nothing is written down yet.",
     "contract_summary": "Both get what was written down, at once.",
@@ -69,12 +75,14 @@ _MAILS = {
     "new_manager": "The report hears of a new manager, and chooses what goes on to them.",
     "pulse": "Each report is asked one question, for an anonymous yes or no.",
     "open_promises": "The old manager is asked what becomes of each promise still open.",
+    "third_voice_request": "The question stands on a page of its own; the mail holds nothing of it.",
+    "third_voice_answered": "The answer stands on the report's page, for the report alone.",
     "fresh_link": "An old link was followed, and a new one asked for.",
     "content_accessed": "A command opened what the two wrote down; both are told.",
 }
 
 #: A preparation mail sent closer to the session than this was late, not at its usual hour.
-_LATE_PREPARATIONS = {"reflection_prompt": timedelta(days=2, hours=12), "brief": timedelta(hours=12)}
+_LATE_PREPARATIONS = {"reflection_prompt": timedelta(days=1, hours=12), "brief": timedelta(hours=4)}
 
 _CAUSES = {
     DeferralCause.DECLINED: "{who} declined.",
@@ -180,6 +188,8 @@ def _describe_act(line: LedgerLine, requested_ids: set[str]) -> str:
         "when": format_both_times(line) if line.get("start") else "",
         "due": format_day(line["due"]) if line.get("due") else "",
         "owner": _describe_owner(line),
+        "manager": get_first_name(PairId.parse(line["pair"]).manager),
+        "report": get_first_name(PairId.parse(line["pair"]).report),
     }
     return _ACTS.get(line["act"], "").format(**texts) or _describe_move(line, texts)
 

@@ -1,5 +1,5 @@
-"""The timeline of the demo: a lane for each pair, weeks from left to right. Computes coordinates and texts for the SVG
-in the template; all are in pixels."""
+"""The timeline of the demo: a lane for each pair. Weeks run to the right, or downwards for narrow screens. Computes
+coordinates and texts for the SVG in the template; all are in pixels."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,17 +35,44 @@ from worker.domain.reason_texts import format_short_date
 from worker.domain.time.worktime import find_holiday
 from worker.simulation.world import LedgerLine
 
-WEEK_WIDTH = 32
-LANE_HEIGHT = 112
-#: Vertical positions within a lane: sessions, commitments of the manager, commitments of the report.
-SESSIONS_Y = 42
-MANAGER_Y = 76
-REPORT_Y = 92
 DAY = timedelta(days=1)
-#: Height of an arc over the sessions: the least, the increase per pixel of its width, and the most.
+#: Height of an arc over the sessions: the least, and the increase per pixel of its width.
 MIN_RISE = 14
 RISE_PER_PIXEL = 0.22
-MAX_RISE = 34
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineLayout:
+    """The sizes of a timeline: along the weeks, and across the lanes."""
+
+    is_upright: bool = False  #: weeks run downwards, lanes lie side by side
+    week: float  #: length of a week
+    lane: float  #: breadth of a lane
+    #: Positions across a lane: sessions, promises of the manager and of the report, absences of either.
+    sessions: float
+    manager: float
+    report: float
+    manager_away: float
+    report_away: float
+    away: float  #: thickness of the bars of absences
+    max_rise: float  #: the most that an arc rises over the sessions
+
+
+WIDE = TimelineLayout(
+    week=32, lane=112, sessions=42, manager=76, report=92, manager_away=4, report_away=10, away=5, max_rise=34
+)
+TALL = TimelineLayout(
+    is_upright=True,
+    week=36,
+    lane=45,
+    sessions=19,
+    manager=33,
+    report=40,
+    manager_away=1,
+    report_away=5,
+    away=3,
+    max_rise=20,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,29 +92,33 @@ class Arc:
     """An arc from the old time of a session to the new one."""
 
     path: str
-    from_x: float
+    x: float  #: where it begins
+    y: float
     tone: str
     title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """A bar over several days: leave, a public holiday, or the time before the pair existed."""
+    """A bar over several days: leave, a public holiday, or the time before or after the pair existed."""
 
     x: float
-    width: float
     y: float
+    width: float
+    height: float
     kind: str
     title: str
-    height: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
     """The lane of one pair."""
 
-    y: int
+    x: float
+    y: float
     names: str
+    manager: str
+    report: str
     where: str
     how: str
     marks: Sequence[TimelineMark]
@@ -97,10 +128,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The whole picture."""
+    """The whole picture. Positions along the weeks are `end`, those of months, weeks and clocks, and `length`."""
 
-    width: float
-    height: int
+    layout: TimelineLayout
+    length: float  #: along the weeks
+    breadth: float  #: across the lanes
     end: float  #: where the demo ends
     months: Sequence[tuple[float, float, str]]
     weeks: Sequence[float]
@@ -108,16 +140,18 @@ class Timeline:
     lanes: Sequence[Lane] = field(default_factory=tuple)
 
 
-def draw_timeline(result: DemoResult) -> Timeline:
+def draw_timeline(result: DemoResult, layout: TimelineLayout) -> Timeline:
     """Return the timeline from the first week to two weeks after the last booked session."""
-    builder = _TimelineBuilder(result)
+    builder = _TimelineBuilder(result, layout)
     lanes = [builder.make_lane(n, pair) for n, pair in enumerate(result.pairs.values())]
+    length = builder.measure(builder.last)
     return Timeline(
-        width=builder.get_x(builder.last),
-        height=LANE_HEIGHT * len(lanes),
-        end=builder.get_x(result.end),
+        layout=layout,
+        length=length,
+        breadth=layout.lane * len(lanes),
+        end=builder.measure(result.end),
         months=list(builder.list_months()),
-        weeks=[float(n * WEEK_WIDTH) for n in range(int(builder.get_x(builder.last) // WEEK_WIDTH) + 1)],
+        weeks=[n * layout.week for n in range(int(length // layout.week) + 1)],
         clocks=list(builder.list_clock_changes()),
         lanes=lanes,
     )
@@ -126,19 +160,30 @@ def draw_timeline(result: DemoResult) -> Timeline:
 class _TimelineBuilder:
     """Computes positions, and creates the parts of the timeline."""
 
-    def __init__(self, result: DemoResult) -> None:
+    def __init__(self, result: DemoResult, layout: TimelineLayout) -> None:
         self._result = result
+        self._layout = layout
         self._requested_ids = {line["session"] for line in result.ledger if line.get("act") == "talk"}
         self.first = datetime.combine(people.START.date(), time(), UTC)
         booked = [s.end for s in result.sessions if s.booked and s.end]
         self.last = max([*booked, result.end]) + timedelta(weeks=2)
 
-    def get_x(self, at: datetime) -> float:
-        """Return the horizontal position of an instant."""
-        return round((at - self.first) / timedelta(weeks=1) * WEEK_WIDTH, 1)
+    def measure(self, at: datetime) -> float:
+        """Return the position of an instant along the weeks."""
+        return round((at - self.first) / timedelta(weeks=1) * self._layout.week, 1)
 
-    def _get_day_x(self, day: date) -> float:
-        return self.get_x(datetime.combine(day, time(), UTC))
+    def _measure_day(self, day: date) -> float:
+        return self.measure(datetime.combine(day, time(), UTC))
+
+    def _place(self, along: float, across: float) -> tuple[float, float]:
+        """Return x and y of a position along the weeks and across a lane."""
+        return (across, along) if self._layout.is_upright else (along, across)
+
+    def _make_stretch(self, along: tuple[float, float], across: float, breadth: float, **texts: str) -> Stretch:
+        """Return the bar between two positions along the weeks."""
+        x, y = self._place(along[0], across)
+        width, height = self._place(round(along[1] - along[0], 1), breadth)
+        return Stretch(x=x, y=y, width=width, height=height, **texts)
 
     # --- the weeks ----------------------------------------------------------------------------------------------------
 
@@ -148,10 +193,12 @@ class _TimelineBuilder:
         while start < self.last.date():
             following = (start.replace(day=1) + 32 * DAY).replace(day=1)
             end = min(following, self.last.date())
-            name = f"{start:%B %Y}" if start.month in (1, self.first.month) else f"{start:%B}"
+            pattern = "%b" if self._layout.is_upright else "%B"
+            has_year = start.month in (1, self.first.month) and not self._layout.is_upright
+            name = f"{start:{pattern}}{f' {start:%Y}' if has_year else ''}"
             yield (
-                self._get_day_x(start),
-                self._get_day_x(end) - self._get_day_x(start),
+                self._measure_day(start),
+                self._measure_day(end) - self._measure_day(start),
                 name if (end - start).days > 12 else "",
             )
             start = following
@@ -163,7 +210,7 @@ class _TimelineBuilder:
             before = self.first + number * DAY
             changed = [zone for zone in zones if _get_utc_offset(zone, before) != _get_utc_offset(zone, before + DAY)]
             if changed:
-                yield self.get_x(before), " and ".join(get_city(zone) for zone in changed)
+                yield self.measure(before), " and ".join(get_city(zone) for zone in changed)
 
     # --- a lane -------------------------------------------------------------------------------------------------------
 
@@ -171,11 +218,15 @@ class _TimelineBuilder:
         """Return the lane of a pair; `number` counts from 0 at the top."""
         zones = dict.fromkeys(get_city(people.ZONES[who]) for who in (pair.manager, pair.report))
         sessions = [s for s in self._result.sessions if s.pair == pair.id]
+        x, y = self._place(0, number * self._layout.lane)
         return Lane(
-            y=number * LANE_HEIGHT,
+            x=x,
+            y=y,
             names=format_pair(pair.id),
+            manager=get_first_name(pair.manager),
+            report=get_first_name(pair.report),
             where=" and ".join(zones),
-            how=_describe_rhythm(pair),
+            how=self._describe_rhythm(pair),
             marks=[
                 *self._list_session_marks(sessions),
                 *self._list_commitment_marks(pair.id),
@@ -183,9 +234,9 @@ class _TimelineBuilder:
             ],
             arcs=list(self._list_arcs(pair.id)),
             stretches=[
-                *self._list_joining_stretches(pair),
-                *self._list_away_stretches(pair.manager, 4),
-                *self._list_away_stretches(pair.report, 10),
+                *self._list_other_stretches(pair),
+                *self._list_away_stretches(pair.manager, self._layout.manager_away),
+                *self._list_away_stretches(pair.report, self._layout.report_away),
             ],
         )
 
@@ -197,12 +248,11 @@ class _TimelineBuilder:
             line = lines[session.id] | {"start": session.start.isoformat(), "kind": session.kind.value}
             tone = self._get_tone(session)
             name = _capitalize(describe_session(line, self._requested_ids))
+            x, y = self._place(self.measure(session.start), self._layout.sessions)
             yield TimelineMark(
-                x=self.get_x(session.start),
-                y=SESSIONS_Y,
-                kind="soon"
-                if session.id in self._requested_ids
-                else _choose_shape(session, self._result.pairs[session.pair]),
+                x=x,
+                y=y,
+                kind="career" if session.kind is SessionKind.CAREER else "review",
                 tone=tone,
                 title=f"{name}: {format_both_times(line)}. {_TONES[tone]}",
                 text={"now": "1", "direction": "2", "gap": "3"}.get(session.topic.value, ""),
@@ -216,16 +266,35 @@ class _TimelineBuilder:
                 title = (
                     f"No time for the {describe_session(line, self._requested_ids)}; {consequence}. {line['reason']}"
                 )
-                yield TimelineMark(
-                    x=self.get_x(parse_instant(line["at"])), y=SESSIONS_Y, kind="none", tone="none", title=title
-                )
+                x, y = self._place(self.measure(parse_instant(line["at"])), self._layout.sessions)
+                yield TimelineMark(x=x, y=y, kind="none", tone="none", title=title)
 
-    def _list_joining_stretches(self, pair: Pair) -> Iterator[Stretch]:
-        """Yield a bar over the weeks before the pair existed."""
-        joined = self._get_day_x(pair.first_seen)
-        if joined > WEEK_WIDTH:
-            title = f"{get_first_name(pair.report)} joins on {format_short_date(pair.first_seen)}"
-            yield Stretch(x=0, width=joined, y=1, kind="before", title=title, height=LANE_HEIGHT - 2)
+    def _list_other_stretches(self, pair: Pair) -> Iterator[Stretch]:
+        """Yield a bar over the weeks before the pair existed, and one over those after it."""
+        name, breadth = get_first_name(pair.report), self._layout.lane - 2
+        joined = self._measure_day(pair.first_seen)
+        if joined > self._layout.week:
+            others = [other for other in self._find_other_pairs(pair) if other.first_seen < pair.first_seen]
+            what = f"reports to {get_first_name(pair.manager)} from" if others else "joins on"
+            title = f"{name} {what} {format_short_date(pair.first_seen)}"
+            yield self._make_stretch((0, joined), 1, breadth, kind="before", title=title)
+        for other in self._find_other_pairs(pair):
+            if other.first_seen > pair.first_seen:
+                title = f"{name} reports to {get_first_name(other.manager)} now"
+                stretch = (self._measure_day(other.first_seen), self.measure(self.last))
+                yield self._make_stretch(stretch, 1, breadth, kind="after", title=title)
+
+    def _find_other_pairs(self, pair: Pair) -> list[Pair]:
+        """Return the pairs of the same report with other managers."""
+        return [other for other in self._result.pairs.values() if other.report == pair.report and other != pair]
+
+    def _describe_rhythm(self, pair: Pair) -> str:
+        if successors := [other for other in self._find_other_pairs(pair) if other.first_seen > pair.first_seen]:
+            return f"until {format_short_date(successors[0].first_seen)}"
+        if pair.transition_until:
+            return "every 6 weeks, in transition"
+        form = "in three parts" if pair.format is Format.SERIES else ""
+        return form or ("review in the 1:1" if pair.review is ReviewMode.IN_1ON1 else f"every {pair.every}")
 
     def _get_tone(self, session: Session) -> str:
         if session.booked:
@@ -244,27 +313,31 @@ class _TimelineBuilder:
             is_of_manager = commitment.owner is Owner.MANAGER
             who = get_first_name(pair.manager if is_of_manager else pair.report)
             tone, outcome = _describe_standing(commitment, self._result.end)
+            x, y = self._place(
+                round(self._measure_day(commitment.due) + self._layout.week / 14, 1),
+                self._layout.manager if is_of_manager else self._layout.report,
+            )
             yield TimelineMark(
-                x=self._get_day_x(commitment.due) + WEEK_WIDTH / 14,
-                y=MANAGER_Y if is_of_manager else REPORT_Y,
+                x=x,
+                y=y,
                 kind="promise",
                 tone=tone,
                 title=f"{who}: {written.text}, by {format_short_date(commitment.due)}. {outcome}",
             )
 
-    def _list_away_stretches(self, who: Address, y: float) -> Iterator[Stretch]:
-        name = get_first_name(who)
+    def _list_away_stretches(self, who: Address, across: float) -> Iterator[Stretch]:
+        name, breadth = get_first_name(who), self._layout.away
         for entry in people.CALENDARS[who]:
             if entry.is_out_of_office and not isinstance(entry.start, datetime) and not isinstance(entry.end, datetime):
-                x = self._get_day_x(entry.start)
-                title = f"{name} is away: {entry.title}"
-                yield Stretch(x=x, width=self._get_day_x(entry.end) - x, y=y, kind="away", title=title)
+                stretch = (self._measure_day(entry.start), self._measure_day(entry.end))
+                yield self._make_stretch(stretch, across, breadth, kind="away", title=f"{name} is away: {entry.title}")
         country = self._result.persons[who].country
         for number in range((self.last - self.first).days):
             day = (self.first + number * DAY).date()
             if holiday := find_holiday(country, day):
                 title = f"{format_short_date(day)}, {get_city(people.ZONES[who])}: {holiday}"
-                yield Stretch(x=self._get_day_x(day), width=WEEK_WIDTH / 7, y=y, kind="holiday", title=title)
+                stretch = (self._measure_day(day), self._measure_day(day + DAY))
+                yield self._make_stretch(stretch, across, breadth, kind="holiday", title=title)
 
     def _list_arcs(self, pair: PairId) -> Iterator[Arc]:
         """Yield an arc for each session that got another time."""
@@ -283,16 +356,20 @@ class _TimelineBuilder:
                 last_times[line["session"]] = (start, "follows")
 
     def _make_arc(self, line: LedgerLine, start: str, cause: str) -> Arc:
-        from_x = self.get_x(parse_instant(start))
-        to_x = self.get_x(parse_instant(line["start"]))
-        top = SESSIONS_Y - min(MIN_RISE + abs(to_x - from_x) * RISE_PER_PIXEL, MAX_RISE)
+        sessions = self._layout.sessions
+        begin, end = self.measure(parse_instant(start)), self.measure(parse_instant(line["start"]))
+        top = round(sessions - min(MIN_RISE + abs(end - begin) * RISE_PER_PIXEL, self._layout.max_rise), 1)
+        points = ((begin, sessions), (begin, top), (end, top), (end, sessions - 8))
+        first, *others = (f"{x} {y}" for x, y in (self._place(*point) for point in points))
+        x, y = self._place(begin, sessions)
         tone = cause if cause in _MOVES_BY_HAND else "lost"
         why = _MOVES_BY_HAND.get(cause) or CAUSE_NAMES[DeferralCause(cause)]
         session = _capitalize(describe_session(line, self._requested_ids))
         origin = f"{session}, {why}: from {format_short_date(parse_instant(start).date())}"
         return Arc(
-            path=f"M{from_x} {SESSIONS_Y} C{from_x} {top} {to_x} {top} {to_x} {SESSIONS_Y - 8}",
-            from_x=from_x,
+            path=f"M{first} C{' '.join(others)}",
+            x=x,
+            y=y,
             tone=tone,
             title=f"{origin} to {format_both_times(line)}",
         )
@@ -306,19 +383,6 @@ _TONES = {
     "late": "Held; the contract came late.",
     "unfinished": "Held; no contract came.",
 }
-
-
-def _describe_rhythm(pair: Pair) -> str:
-    if pair.transition_until:
-        return "every 6 weeks, in transition"
-    form = "in three parts" if pair.format is Format.SERIES else ""
-    return form or ("review in the 1:1" if pair.review is ReviewMode.IN_1ON1 else f"every {pair.every}")
-
-
-def _choose_shape(session: Session, pair: Pair) -> str:
-    if session.kind is SessionKind.REVIEW:
-        return "inside" if pair.review is ReviewMode.IN_1ON1 else "review"
-    return session.kind.value
 
 
 def _describe_standing(commitment: Commitment, end: datetime) -> tuple[str, str]:

@@ -38,6 +38,8 @@ class MailHours:
         self._pairs = pairs
         self._resting = resting
         self._away: dict[Address, list[Span]] = defaultdict(list)
+        for who, person in persons.items():
+            self._away[who] += [Span(span.start - AWAY_BEFORE, span.end + AWAY_AFTER) for span in person.away]
         self._counts: Counter[tuple[Address, date]] = Counter()
         self._folded: Counter[Address] = Counter()  #: mails that are still to be told in one
         self._weeks: set[tuple[Address, date]] = set()
@@ -66,9 +68,11 @@ class MailHours:
             return None
         return days
 
-    def has_weekly(self, manager: Address) -> bool:
+    def has_weekly(self, manager: Address, now: datetime) -> bool:
         """Whether the manager has enough reports for a mail a week."""
-        return sum(pair.manager == manager and pair.id not in self._resting for pair in self._pairs) >= TEAM
+        day = get_local_date(self._persons[manager].zone, now)
+        mine = [pair for pair in self._pairs if pair.manager == manager and pair.id not in self._resting]
+        return sum(pair.first_seen <= day for pair in mine) >= TEAM
 
     def judge(self, line: Line, talk: Talk | None, now: datetime) -> Iterator[rules.Fault]:
         """What is wrong with a mail that leaves now, whatever it says."""
@@ -89,7 +93,7 @@ class MailHours:
             yield from self._judge_day_start(person, name, now)
         elif name == "weekly":
             yield from self._judge_weekly(person, now)
-        elif name == "commitment_due" and line.get("pair", "").startswith(f"{to}>") and self.has_weekly(to):
+        elif name == "commitment_due" and line.get("pair", "").startswith(f"{to}>") and self.has_weekly(to, now):
             yield "T-16", f"commitment_due went to {to}, who has a mail a week"
 
     def _is_last_chance(self, name: str, to: Address, talk: Talk | None, now: datetime) -> bool:
@@ -108,7 +112,7 @@ class MailHours:
             yield "T-16", f"a second weekly mail reached {manager.email} in the week of {monday}"
         self._weeks.add((manager.email, monday))
         self._weeklies.append((manager.email, now))
-        if not self.has_weekly(manager.email):
+        if not self.has_weekly(manager.email, now + rules.DAY):  # who came during the day counts from the next
             yield "T-16", f"a weekly mail reached {manager.email}, who has few reports"
         earlier = [monday + timedelta(days=n) for n in range((day - monday).days)]
         worked = [one for one in earlier if list_spells(manager, one)]
