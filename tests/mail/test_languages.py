@@ -1,20 +1,25 @@
 """Every language but English: its catalogue is whole, fits its sentences, and every mail is in that language."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
+from tests.support.companies import settings
+from tests.support.pairs import DANA, NOW, SAM, session_of, state_of
 from worker.domain.contract.languages import GERMAN
 from worker.domain.contract.markdown import parse_contract
 from worker.i18n.language import Languages, read_catalogue
 from worker.mail.check_templates import find_broken_translations
+from worker.mail.compose import Composer
 from worker.mail.context import MailContext
 from worker.mail.kinds import list_samples
 from worker.mail.render import MailRenderer
 from worker.mail.templates import find_template_folder
+from worker.settings.sections import EventSettings
 
 LOCALE = find_template_folder() / "locale"
 LANGUAGES = sorted(path.parts[-3] for path in LOCALE.glob("*/LC_MESSAGES/longarc.po"))
@@ -128,3 +133,27 @@ def test_nothing_else_lies_among_the_catalogues() -> None:
     """No compiled catalogue: they are read as they are written."""
     files = {path.name for path in Path(LOCALE).rglob("*") if path.is_file()}
     assert files == {"longarc.pot", "longarc.po"}
+
+
+@pytest.mark.parametrize(
+    ("locale", "known", "title"),
+    [
+        ("de", EventSettings(), "Karrieregespräch: Dana und Sam"),
+        ("en", EventSettings(), "Career conversation: Dana and Sam"),
+        ("de", EventSettings(subject="1:1 plus, {manager}/{report}"), "1:1 plus, Dana/Sam"),
+    ],
+)
+def test_an_event_has_its_organizer_s_language(locale: str, known: EventSettings, title: str) -> None:
+    """R-2, R-23: it stands on the manager's calendar. What a company writes itself stays as it is."""
+    state = state_of(session_of(NOW), manager=replace(DANA, locale=locale), report=replace(SAM, locale="fr"))
+    event = Composer(settings("sqlite://", event=known)).build_session_event(state, state.sessions[0])
+    assert event.subject == title
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_titles_of_events_keep_their_names(language: str) -> None:
+    """A company's own text may leave a name out; a translation may not."""
+    named = [message for message in theirs(language) if "{" in str(message.id)]
+    assert named
+    for message in named:
+        assert set(re.findall(r"{\w+}", str(message.id))) == set(re.findall(r"{\w+}", str(message.string)))

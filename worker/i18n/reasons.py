@@ -6,7 +6,16 @@ from zoneinfo import ZoneInfo
 
 from worker.domain import reason_texts
 from worker.domain.contract.lint import QUESTION_TEXTS, LintQuestion
-from worker.domain.model import ContentAccess, DeferralCause, MailName, OpeningKind, Reasons, SessionKind, Trigger
+from worker.domain.model import (
+    ContentAccess,
+    DeferralCause,
+    LineKind,
+    MailName,
+    OpeningKind,
+    Reasons,
+    SessionKind,
+    Trigger,
+)
 from worker.domain.planning.weekly import NewsKind
 from worker.domain.reason_texts import N_
 from worker.i18n.language import Language
@@ -51,6 +60,17 @@ CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
         N_("you asked for another time"),
         N_("%(who)s asked for another time"),
         N_("another time was asked for"),
+    ),
+}
+
+
+#: Where a line of the contract with a former manager comes from: as the report reads it, and the new manager (R-36).
+ORIGIN_TEXTS: Mapping[LineKind, tuple[str, str]] = {
+    LineKind.REPORT: (N_("your own plan, by %(day)s"), N_("%(report)s’s own plan, by %(day)s")),
+    LineKind.MANAGER: (N_("promised by %(former)s, by %(day)s"), N_("promised by %(former)s, by %(day)s")),
+    LineKind.OFFER: (
+        N_("%(former)s suggests that %(manager)s takes this over; it was due %(day)s"),
+        N_("%(former)s suggests that you take this over; it was due %(day)s"),
     ),
 }
 

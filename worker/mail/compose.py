@@ -44,6 +44,7 @@ from worker.links import LinkClaims, Purpose, make_link_signer
 from worker.mail.context import MailContext, ReadableCommitment, remove_content
 from worker.mail.kinds import KINDS, ContractLink, Mention, Sealed
 from worker.mail.news import build_line, find_next_session, list_news
+from worker.mail.templates import load_default_templates
 from worker.settings.load import Settings
 from worker.settings.openings_file import OpeningsReader
 
@@ -94,6 +95,7 @@ class Composer:
         self._event_settings = settings.event
         self._policy = settings.policy
         self._openings = OpeningsReader(settings.openings_file)
+        self._languages = load_default_templates().languages
 
     # --- events ---
 
@@ -104,11 +106,10 @@ class Composer:
             SessionKind.REVIEW: self._event_settings.review_subject,
             SessionKind.CHECKIN: self._event_settings.checkin_subject,
         }
-        names = {"manager": state.manager.name, "report": state.report.name}
         return EventDraft(
             key=session.key,
-            subject=subjects[session.kind].format(**names),
-            body=self._event_settings.body.format(**names),
+            subject=self._fill_text(state, subjects[session.kind]),
+            body=self._fill_text(state, self._event_settings.body),
             span=session.span,
             zone=state.manager.zone,
             organizer=Guest(state.manager.email, state.manager.name),
@@ -130,9 +131,7 @@ class Composer:
         body = self._choose_commitment_text(commitment, promise)
         return EventDraft(
             key=commitment.key,
-            subject=self._event_settings.commitment_subject.format(
-                manager=state.manager.name, report=state.report.name
-            ),
+            subject=self._fill_text(state, self._event_settings.commitment_subject),
             body=f"{body}\n\n{commitment.due:%Y-%m-%d}".strip(),
             span=commitment.block,
             zone=state.manager.zone,
@@ -142,6 +141,11 @@ class Composer:
             reminders=() if commitment.all_day else tuple(self._event_settings.reminders[:1]),
             sequence=commitment.sequence,
         )
+
+    def _fill_text(self, state: PairState, text: str) -> str:
+        """Return a text of the settings with the names; a default one in the organizer's language."""
+        translated = self._languages.find_language(state.manager.locale).gettext(text)
+        return translated.format(manager=state.manager.name, report=state.report.name)
 
     def _choose_commitment_text(self, commitment: Commitment, promise: WrittenCommitment | None) -> str:
         """Return, as configured, the commitment's text, the URL of its page (which needs a login), or nothing."""

@@ -42,6 +42,7 @@ from worker.i18n.reasons import (
     CAUSE_TEXTS,
     NEWS_TEXTS,
     OPENING_KINDS,
+    ORIGIN_TEXTS,
     OTHER_NEWS_TEXTS,
     SESSION_NAMES,
     TRIGGER_TEXTS,
@@ -51,16 +52,6 @@ from worker.i18n.reasons import (
 from worker.mail.context import MailContext, NewsLine
 from worker.mail.lines import Line
 from worker.mail.names import guess_first_name
-
-#: Where a line of the contract with a former manager comes from: as the report reads it, and the new manager (R-36).
-ORIGIN_TEXTS = {
-    LineKind.REPORT: (N_("your own plan, by %(day)s"), N_("%(report)s’s own plan, by %(day)s")),
-    LineKind.MANAGER: (N_("promised by %(former)s, by %(day)s"), N_("promised by %(former)s, by %(day)s")),
-    LineKind.OFFER: (
-        N_("%(former)s suggests that %(manager)s takes this over; it was due %(day)s"),
-        N_("%(former)s suggests that you take this over; it was due %(day)s"),
-    ),
-}
 
 #: A commitment due within this many days is flagged (R-21).
 _URGENT_DAYS = 7

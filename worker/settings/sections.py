@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
 
 from worker.domain.model import Address, Interval
+from worker.domain.reason_texts import N_
 from worker.settings.parsers import (
     SESSION_MINUTES,
     InvalidValue,
@@ -313,17 +314,18 @@ class RuleSettings(Section):
 
 
 class EventSettings(Section):
-    """The texts of events. The defaults name no topic, since others may see the calendar (R-23).
+    """The texts of events. The defaults name no topic, since others may see the calendar (R-23), and are written in the
+    organizer's language; texts of the company's own stay as they are.
 
     `commitment_text` is the content of the private event of a commitment: its text, a link to its page, or nothing.
     """
 
-    subject: _TitleTemplate = "Career conversation: {manager} and {report}"
-    review_subject: _TitleTemplate = "Contract review: {manager} and {report}"
-    checkin_subject: _TitleTemplate = "Check-in: {manager} and {report}"
-    commitment_subject: _TitleTemplate = "A promise to {report}"
+    subject: _TitleTemplate = N_("Career conversation: {manager} and {report}")
+    review_subject: _TitleTemplate = N_("Contract review: {manager} and {report}")
+    checkin_subject: _TitleTemplate = N_("Check-in: {manager} and {report}")
+    commitment_subject: _TitleTemplate = N_("A promise to {report}")
     commitment_text: Annotated[str, validate_text(make_choice_parser(("text", "link", "none")))] = "text"
-    body: _NamesTemplate = "Time kept for {manager} and {report}. What is said stays between the two of you."
+    body: _NamesTemplate = N_("Time kept for {manager} and {report}. What is said stays between the two of you.")
     video: bool = False
     reminders: Annotated[tuple[int, ...], PlainValidator(_parse_reminders)] = (15,)
 

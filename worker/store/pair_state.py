@@ -122,7 +122,7 @@ _MAILS_TO_PEOPLE = PreparedStatement(
     .order_by(message.c.id)
 )
 _REPORT_COUNTS = PreparedStatement(
-    select(pair.c.manager, func.count())
+    select(pair.c.manager, func.count().label("reports"))
     .where(
         in_bound_list(pair.c.manager, "managers"),
         pair.c.ended == EndReason.NO.value,
