@@ -23,6 +23,7 @@ from worker.domain.model import (
     Span,
 )
 from worker.domain.model.people import AliasSource
+from worker.domain.planning.contract_mails import list_late_reminder_times
 from worker.engine.sweep import update_away
 from worker.store import tables
 
@@ -90,6 +91,22 @@ def test_reading_a_part_of_the_calendar_makes_no_one_away_longer(first: int, las
     state, changes = update_away(state_of(manager=replace(DANA, away=(away,))), snapshot, START)
     assert state.manager.away == (away,)
     assert changes == {}
+
+
+def test_an_absence_is_remembered_while_mails_count_from_a_day_in_it() -> None:
+    """T-7, T-16: a manager who comes back still has three working days for a contract that became late meanwhile."""
+    away = Span(START - 10 * DAY, START + 4 * DAY)
+    window = Span(START, START + 30 * DAY)
+    snapshot = FreeBusySnapshot(
+        windows={DANA.email: window}, free_busy={DANA.email: FreeBusy((BusyTime(away.clip(window), ShowAs.AWAY),))}
+    )
+    state, changes = update_away(state_of(manager=replace(DANA, away=(away,))), snapshot, START)
+    assert state.manager.away == (away,) and changes == {}
+    late = list_late_reminder_times(state.manager, START - 8 * DAY)
+    assert late[0] >= away.end
+    long_ago = Span(START - 90 * DAY, START - 70 * DAY)
+    state, _ = update_away(state_of(manager=replace(DANA, away=(long_ago, away))), snapshot, START)
+    assert state.manager.away == (away,)
 
 
 def test_out_of_office_is_no_working_day(office: Office) -> None:

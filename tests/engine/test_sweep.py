@@ -315,8 +315,9 @@ def test_two_who_share_no_working_day_are_told_so_and_keep_nobody_waiting() -> N
     persons[SAM] = replace(persons[SAM], hours=parse_hours("Wed-Fri 09:00-17:00"))
     office = Office(persons=persons, listed=pairs(pair(), pair(KIM, "lee@corp.example")))
     office.tick()
-    assert len(office.mails("unplaceable")) == 2
     assert office.session(pair_id=PairId(DANA, SAM)).unplaceable
+    office.run(2 * DAY + HOUR)
+    assert len(office.mails("unplaceable")) == 2, "Sam hears of it on Wednesday (T-16)"
     assert office.session(pair_id=PairId(KIM, "lee@corp.example")).booked
     office.close()
 

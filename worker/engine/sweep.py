@@ -44,6 +44,8 @@ PEOPLE_PER_REQUEST = 20
 MAX_FREE_BUSY_REQUESTS = 10
 #: When a pair is planned again whose plan was refused or failed.
 RETRY_AFTER = timedelta(hours=1)
+#: So long an absence is remembered after its end.
+AWAY_MEMORY = timedelta(days=60)
 
 #: Groups addresses by calendar service: the service and its people, by name.
 GroupByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
@@ -256,7 +258,8 @@ def update_away(
 ) -> tuple[PairState, dict[Address, tuple[Span, ...]]]:
     """Return the state with the out of office that calendars just told of the two, and of whom it changed (T-16).
 
-    Inside the window that was read the calendar is right; outside it, what was known stays until it is over.
+    Inside the window that was read the calendar is right; outside it, what was known stays until AWAY_MEMORY after its
+    end: mails that follow a conversation count working days from it on (T-7).
     """
     changes: dict[Address, tuple[Span, ...]] = {}
     for person in (state.manager, state.report):
@@ -267,7 +270,7 @@ def update_away(
         for span in person.away:
             spans += [Span(span.start, min(span.end, window.start))] if span.start < window.start else []
             spans += [Span(max(span.start, window.end), span.end)] if window.end < span.end else []
-        away = merge_spans(span for span in spans if span.end > now and span.start < span.end)
+        away = merge_spans(span for span in spans if span.end > now - AWAY_MEMORY and span.start < span.end)
         if away != person.away:
             changes[person.email] = away
     manager, report = (
