@@ -258,7 +258,7 @@ def test_why_tells_the_story_in_order(desk: Desk) -> None:
 
 
 def test_status_tells_what_waits_and_what_needs_a_person(desk: Desk) -> None:
-    assert "Nothing needs a person." in desk.told("status")
+    assert "Nothing needs a person, once a worker runs." in desk.told("status")
     store = desk.store()
     with store.database.write() as connection:
         first = select(tables.message.c.key).where(tables.message.c.name == "brief").limit(1).scalar_subquery()

@@ -143,12 +143,12 @@ def _show_difference(preview: "ImportPreview", max_cancels: int) -> None:
             print_line(f"{format_count(len(names), singular, plural)}: {', '.join(map(str, names[:10]))}{more}")
     if not any(names for names, _, _ in changes):
         print_line("Nobody joins or leaves, and the pairs stay as they are.")
-    print_line(
-        f"{format_count(preview.cancel_count, 'event')} would be cancelled. Nothing was changed; --apply does it."
-    )
     from worker.engine.people_import import find_objection
 
-    if objection := find_objection(preview, max_cancels):
+    objection = find_objection(preview, max_cancels)
+    way = "" if objection else "; --apply does it"
+    print_line(f"{format_count(preview.cancel_count, 'event')} would be cancelled. Nothing was changed{way}.")
+    if objection:
         raise Refused(f"{objection} It takes `longarc people --accept`.")
 
 

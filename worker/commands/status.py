@@ -98,10 +98,14 @@ def _show_status(report: dict[str, Any]) -> None:
     _show_owed("Without a time", report["owed"] + report["unplaceable"])
     troubles = ("troubled", "unplaceable", "suspended", "unreachable")
     is_well = not (any(report[name] for name in troubles) or calendars["behind"])
-    print_line(
-        "Nothing needs a person." if is_well else "What is named above needs a person.",
-        "green" if is_well else "yellow",
-    )
+    is_running = any(one["lives"] for one in report["workers"])
+    if is_well and not is_running:
+        print_line("Nothing needs a person, once a worker runs.", "yellow")
+    else:
+        print_line(
+            "Nothing needs a person." if is_well else "What is named above needs a person.",
+            "green" if is_well else "yellow",
+        )
 
 
 def _add_outbox_rows(table: "Table", report: Mapping[str, Any]) -> None:
