@@ -59,6 +59,8 @@ class Mails:
             self._flag_all(pair, self._turns.find_heard_early(pair, f"{name} went to {to}", now))
         if name == "introduction":
             self._introduce(pair.id, to)
+        elif name == "new_manager":  # it introduces the report's conversations with that manager
+            self.introduced.add((pair.id, to))
         elif name == "commitment_due":
             self._commitment_due(pair, to, line)
         elif name in ABOUT:
