@@ -12,6 +12,7 @@ from tests.support.web_company import ALEX, LEE, SECRETS, Lived, Room, fill, sen
 from worker.domain.model import CommitmentStanding, Format, Owner, PairId, SessionState, Trigger
 from worker.errors import Unavailable
 from worker.links import Purpose
+from worker.store import tables
 from worker.store.heartbeats import Heartbeat
 from worker.web.team import make_person_id
 
@@ -153,6 +154,23 @@ def test_the_managers_page_shows_people_by_name_and_what_is_owed_first(room: Roo
     assert SECRETS[KIM] in page and "Alex" not in page
     assert page.index("Write down what you and Sam agreed on") < page.index("What you promised"), "first what to do now"
     assert "2 conversations held. 1 time put off. 1 commitment kept, 1 open." in page
+
+
+def test_a_contract_that_a_later_one_took_the_place_of_is_not_asked_for(room: Room) -> None:
+    """R-17, R-20: an unfinished conversation is to be written down until a later one has a contract."""
+    earlier, later = room.agreed().id, room.held().id
+    asked = "Write down what you and Sam agreed on"
+
+    def become(session: str, state: str) -> None:
+        with room.office.store.database.write() as connection:
+            connection.execute(tables.session.update().where(tables.session.c.id == session).values(state=state))
+
+    become(earlier, "unfinished")
+    assert asked in text(room.visitor(DANA, Purpose.TEAM).get("/team"))
+    become(later, "contracted")
+    assert asked not in text(room.visitor(DANA, Purpose.TEAM).get("/team"))
+    become(earlier, "held")
+    assert asked in text(room.visitor(DANA, Purpose.TEAM).get("/team")), "its reminders still go out"
 
 
 def test_there_are_no_scores_and_no_ranking(room: Room) -> None:

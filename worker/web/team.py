@@ -63,8 +63,11 @@ class PersonCard:
 
     @property
     def to_write(self) -> Session | None:
-        """The first conversation whose contract is still to be written."""
-        return next((s for s in self.sessions if _lacks_contract(s, self.now)), None)
+        """The first conversation whose contract is still to be written. One that ended as unfinished is not asked for
+        any more once a later one has a contract."""
+        agreed = max((s.span.end for s in self.sessions if s.state is SessionState.CONTRACTED), default=None)
+        missing = (s for s in self.sessions if _lacks_contract(s, self.now))
+        return next((s for s in missing if s.state is SessionState.HELD or not agreed or s.span.end > agreed), None)
 
 
 def make_blueprint() -> Blueprint:
