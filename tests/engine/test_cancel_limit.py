@@ -33,7 +33,7 @@ def test_cancels_within_the_limit_are_carried_out(database_url: str) -> None:
     away_for_everybody(office)
     assert len(office.messages("event.cancel")) == 8
     assert not office.mails("operator_alert")
-    assert len(office.mails("unplaceable")) == 16, "both of each pair were told why"
+    assert len(office.messages("unplaceable")) == 16, "both of each pair are told why"
     office.close()
 
 

@@ -31,6 +31,7 @@ from worker.domain.model import (
     Address,
     Answer,
     CalendarChanges,
+    EffectProgress,
     Event,
     EventDraft,
     EventRef,
@@ -215,7 +216,8 @@ def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Sha
     until(lambda: _quiet(office) and len(office.messages("event.create")) >= PAIRS, office)
     sessions = {s.pair: s for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER}
     assert len(sessions) == PAIRS and {s.state for s in sessions.values()} == {SessionState.BOOKED}
-    assert calendar.asked["create"] == PAIRS and mailer.asked["send"] == 2 * PAIRS
+    managers = len({pair_id.manager for pair_id in listed})
+    assert calendar.asked["create"] == PAIRS and mailer.asked["send"] == PAIRS + managers
     memory: MemoryCalendar = calendar._service  # type: ignore[assignment]
     for pair_id, session in sessions.items():
         memory.answer(pair_id.manager, session.key, pair_id.report, Answer.DECLINED)
@@ -230,9 +232,8 @@ def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Sha
 
 def _quiet(office: Office) -> bool:
     """Nothing is due, and nothing is in anybody's hands: what is has its lease's end for a due time."""
-    return office.store.next_due().select_due(START) == (None, None, None) and not any(
-        m.is_live for m in office.messages()
-    )
+    in_hands = {EffectProgress.CLAIMED, EffectProgress.SENDING} & {m.progress for m in office.messages()}
+    return office.store.next_due().select_due(START) == (None, None, None) and not in_hands
 
 
 def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
@@ -247,11 +248,17 @@ def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
         assert all(b.span.start - a.span.end >= 15 * MINUTE for a, b in pairwise(mine))
     sent = Counter(key for key, _ in mails.sent)
     assert set(sent.values()) == {1}
-    names = Counter(key.partition(":")[0] for key in sent)
-    prompts = names.pop("reflection_prompt", 0)  # for the times that came to lie in the next three days
-    assert names == {"introduction": 2 * PAIRS, "deferral_notice": 2 * PAIRS}
+    managers = {s.pair.manager for s in sessions}
+    effects = [m for m in office.messages() if m.name]
+    decided = Counter(m.name for m in effects)
+    assert (decided["introduction"], decided["deferral_notice"]) == (PAIRS + len(managers), 2 * PAIRS)
+    told_in = {m.key for m in effects if m.progress is EffectProgress.DONE} - sent.keys()
+    by_reader = Counter(m.to for m in effects if m.key in sent)
+    assert max(by_reader[manager] for manager in managers) <= 3, "the rest of the day in one mail the next morning"
     told = Counter(line["what"] for line in office.history())
-    assert (told["event.create"], told["event.update"], told["mail"]) == (PAIRS, PAIRS, 4 * PAIRS + prompts)
+    assert (told["event.create"], told["event.update"], told["mail"]) == (PAIRS, PAIRS, len(sent))
+    assert told["mail.folded"] == len(told_in) == len(effects) - decided["overflow"] - len(sent)
+    assert decided["overflow"] == len(managers)
 
 
 def test_sweeps_and_wakes_that_cross_do_not_stop_each_other(postgres: Postgres) -> None:

@@ -119,7 +119,9 @@ def drop_what_came_since(connection: Connection, path: Path) -> None:
     with then.database.write() as old:
         config.attributes["connection"] = old
         command.upgrade(config, "0005")
-        known = {name: {c["name"] for c in inspect(old).get_columns(name)} for name in inspect(old).get_table_names()}
+        before = inspect(old)
+        known = {name: {c["name"] for c in before.get_columns(name)} for name in before.get_table_names()}
+        indices = {index["name"] for name in known for index in before.get_indexes(name)}
     then.close()
     now = inspect(connection)
     for table in now.get_table_names():
@@ -128,7 +130,7 @@ def drop_what_came_since(connection: Connection, path: Path) -> None:
             continue
         later = {column["name"] for column in now.get_columns(table)} - known[table]
         for index in now.get_indexes(table):
-            if later & set(index["column_names"]):
+            if index["name"] not in indices:
                 connection.execute(text(f"DROP INDEX {index['name']}"))
         for column in sorted(later):
             connection.execute(text(f'ALTER TABLE {table} DROP COLUMN "{column}"'))

@@ -42,6 +42,8 @@ def holds(message: Effect, session: Session, now: datetime) -> bool:
     """Whether what a mail of that kind says of a session is so."""
     if message.name in ("contract_request", "contract_reminder"):
         return session.state is SessionState.HELD and session.held_at == message.start
+    if message.name == "unfinished":
+        return session.state is SessionState.UNFINISHED
     if message.name == "unplaceable":
         return session.owed and bool(session.unplaceable)
     if message.name == "deferral_notice" and session.count != message.number:

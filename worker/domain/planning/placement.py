@@ -42,6 +42,8 @@ DAYS_BEFORE_LOST = 5
 DAYS_AFTER_LOST = (10, 20)
 #: Not even a hurried one is put closer than this: when its event stands, four hours remain to think (T-5).
 LEAD_HOURS = timedelta(hours=4, minutes=15)
+#: Times that displace something are offered within so many working days (T-14).
+ADHOC_DAYS = 5
 #: How often people are told that there is still no time (T-4).
 TOLD_AGAIN_AFTER = timedelta(weeks=4)
 
@@ -116,10 +118,27 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
         why = "No time for this review exists; the next brief takes the contract up."
         drop_review(builder, session, why, reasons=reasons)
         return
-    is_new = session.unplaceable is None
+    if session.unplaceable is None and session.adhoc and explained:
+        soon = _search_soon(builder, session, explained)
+        if soon is not None:
+            _mark_unplaceable(builder, session, reasons)
+            displacement.offer_displacing_times(builder, builder.sessions[session.id], soon)
+        return
     _mark_unplaceable(builder, session, reasons)
-    if is_new and session.adhoc and explained:
-        displacement.offer_displacing_times(builder, builder.sessions[session.id], explained)
+
+
+def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Search | None:
+    """The search for times that displace something (T-14), the nearest within five working days; None when calendars
+    have to be read first.
+
+    It is the same however soon the conversation has to be: what is offered must not tell why it was asked for (R-6).
+    """
+    window = Span(search.window.start, max(search.window.end, find_day_end(builder, ADHOC_DAYS, builder.now)))
+    free_busy = builder.get_free_busy(builder.people, Span(builder.now, window.end))
+    if free_busy is None:
+        return None
+    known = {who: exclude_event(known, session.key) for who, known in free_busy.items()}
+    return replace(search, window=window, free_busy=known, preference=Preference())
 
 
 # --- where to look ---
