@@ -51,9 +51,7 @@ def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> Non
 
 def test_mails_of_a_long_batch_are_true_when_they_leave(database_url: str) -> None:
     """Handing over the first takes a while, and meanwhile the others are deferred once more by another process."""
-    couples = [
-        (f"m{n}@corp.example", f"r{n}@corp.example") for n in range(3)
-    ]  # nobody gets more than three mails a day
+    couples = [(f"m{n}@corp.example", f"r{n}@corp.example") for n in range(3)]
     everybody = people(*(who for couple in couples for who in couple))
     office = Office(database_url, everybody, pairs(*(pair(*couple) for couple in couples)))
     office.tick()

@@ -168,7 +168,7 @@ def test_each_time_before_the_start_is_counted() -> None:
 
 def test_a_mail_on_a_day_out_of_office_is_outside_working_hours() -> None:
     """T-16: out of office is no working day for mails."""
-    away = {R: (Span(datetime(2026, 12, 11, tzinfo=UTC), datetime(2026, 12, 12, tzinfo=UTC)),)}
+    away = {R: (Span(datetime(2026, 12, 14, tzinfo=UTC), datetime(2026, 12, 15, tzinfo=UTC)),)}
     assert len(count(away=away).outside_hours) == len(count().outside_hours) + 1
 
 
