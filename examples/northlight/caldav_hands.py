@@ -6,7 +6,7 @@ invitation in the copy in their own calendar, moves or deletes an event, or adds
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
@@ -17,7 +17,6 @@ from worker.domain.model import Address, Span
 from worker.errors import LongarcError
 
 PROGRAM = "-//A calendar program//EN"
-DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +84,7 @@ class CalDavProgram:
 
     def _find_event(self, title: str, span: Span) -> Any:
         """Return the event with this text in its title at this time. Raises LookupError."""
-        day = datetime.combine(span.start.astimezone(UTC).date(), time(), UTC)
-        for event in self._calendar.search(start=day, end=day + 2 * DAY, event=True, expand=False):
+        for event in self._calendar.search(start=span.start, end=span.end, event=True, expand=False):
             component = event.icalendar_component
             if title in str(component.get("SUMMARY", "")) and component.start == span.start:
                 return event

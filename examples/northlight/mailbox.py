@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from email.parser import BytesHeaderParser
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from examples.northlight.names import get_pair, parse_instant
@@ -87,8 +89,8 @@ def read_mails(
 
 def list_sent_times(folder: Path) -> dict[str, datetime]:
     """Return when each mail was sent, by Message-ID, in UTC."""
-    mails = (message_from_bytes(file.read_bytes(), policy=policy.default) for file in folder.glob("*.eml"))
-    return {str(mail["Message-ID"]): mail["Date"].datetime.astimezone(UTC) for mail in mails}
+    mails = (BytesHeaderParser().parsebytes(file.read_bytes()) for file in folder.glob("*.eml"))
+    return {mail["Message-ID"]: parsedate_to_datetime(mail["Date"]).astimezone(UTC) for mail in mails}
 
 
 def write_mails(mails: Iterable[DeliveredMail], out: Path) -> None:

@@ -74,6 +74,7 @@ FIRST_ROWS = (
     ),
     _make_row(
         *(NOAH, "Noah Brandt", MARA, "Europe/Berlin", "DE-BE"),
+        working_hours="Mon-Fri 09:00-17:00",
         start="2026-08-31",
         transition_until="2027-06-30",
         minutes="60",
