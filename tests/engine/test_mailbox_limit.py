@@ -122,7 +122,7 @@ def run_until_done(office: Office, machines: Processes) -> None:
         in_hands = {EffectProgress.CLAIMED, EffectProgress.SENDING} & {effect.progress for effect in office.messages()}
         return not in_hands and office.store.next_due().select_due(office.clock()) == (None, None, None)
 
-    for _ in range(90):
+    for _ in range(600):
         while not over():
             machines.round(office.clock(), over)
         if not any(effect.is_live and effect.due_at <= office.clock() + HOUR for effect in office.messages()):
