@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +19,6 @@ from worker.settings.load import RETIRED_SETTINGS, Settings, list_known_keys, li
 
 CONFIG = ROOT / "config"
 EXAMPLE = (CONFIG / "longarc.example.toml").read_text(encoding="utf-8")
-UNIT = (CONFIG / "longarc.service").read_text(encoding="utf-8")
 KEY = Fernet.generate_key().decode()
 #: Not set by default, so there is no default to show.
 UNSET = {
@@ -471,31 +469,3 @@ def test_whatever_is_in_the_file_only_problems_are_raised(
         load_settings(path, {"LONGARC_KEY": tail})
     except Problems as raised:
         assert all(problem.remedy for problem in raised.problems)
-
-
-# --- the unit -------------------------------------------------------------------------------------------------------
-
-
-def test_the_unit_stops_gently_and_keeps_secrets_out_of_the_environment() -> None:
-    options = dict(line.split("=", 1) for line in UNIT.splitlines() if re.match(r"\w+=", line))
-    assert options["KillSignal"] == "SIGINT"
-    assert int(options["TimeoutStopSec"]) > 2 * load_settings(None, {}).get_mailer_section("smtp")["timeout"]
-    assert options["ExecStart"].split()[-1] == "run"
-    assert options["LoadCredential"].startswith("key:")
-    assert options["Environment"] == "LONGARC_KEY_FILE=%d/key"
-
-
-def test_systemd_finds_the_unit_well_made(tmp_path: Path) -> None:
-    text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT, flags=re.MULTILINE)
-    (tmp_path / "longarc.service").write_text(text, encoding="utf-8")
-    try:
-        done = subprocess.run(
-            ["systemd-analyze", "verify", "--man=no", str(tmp_path / "longarc.service")],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=20,
-        )
-    except FileNotFoundError:
-        pytest.skip("systemd is not here")
-    assert "longarc.service" not in done.stderr
