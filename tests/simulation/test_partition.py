@@ -57,7 +57,10 @@ def test_a_part_lives_as_it_would_alone_and_all_is_told_in_order() -> None:
     alone = io.StringIO()
     some = {who: persons[who] for who in sorted(people(part))}
     run.simulate_to_ledger(some, part, START, length, seed=2, behave="busy", out=alone)
-    ours = [line for line in lines if PairId.parse(line["pair"]) in part]
+    managers = {pair.manager for pair in part}  # mails about several pairs name none
+    ours = [
+        line for line in lines if (PairId.parse(line["pair"]) in part if "pair" in line else line["to"] in managers)
+    ]
     assert ours == [json.loads(x) for x in alone.getvalue().splitlines()]
 
 

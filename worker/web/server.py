@@ -63,8 +63,8 @@ class PageServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop.set()
-        self._server.pull_trigger()
+        # The loop itself notes that it is to stop: else it may end, and close the trigger, before this has pulled it.
+        self._server.trigger.pull_trigger(self._stop.set)
         self._thread.join()
 
     def _run(self) -> None:
