@@ -100,11 +100,12 @@ class FullCalendars:
         if key not in self._days:
             self._days[key] = list(self._list_meetings(person, day))
         meetings = self._days[key]
-        working = sum(spell.minutes for spell in list_spells(person, day))
+        spells = list_spells(person, day)
+        working = sum(spell.minutes for spell in spells)
         busy, count = sum(m.minutes for m in meetings[: self._counts.get(key, 0)]), self._counts.get(key, 0)
         if count == len(meetings) or busy >= share * working:
             return
-        held = self._world.calendar.free_busy([person.email], Span(meetings_start(meetings), meetings_end(meetings)))
+        held = self._world.calendar.free_busy([person.email], Span(spells[0].start, spells[-1].end))
         taken = [b.span for b in held[person.email].busy if b.key is not None]
         while count < len(meetings) and busy < share * working:
             busy += meetings[count].minutes
@@ -126,14 +127,6 @@ class FullCalendars:
                     length = 60 if later in free and rng.random() < 0.6 else 30
                     free -= {start, later} if length == 60 else {start}
                     yield Span(start, start + timedelta(minutes=length))
-
-
-def meetings_start(meetings: Sequence[Span]) -> datetime:
-    return min(m.start for m in meetings)
-
-
-def meetings_end(meetings: Sequence[Span]) -> datetime:
-    return max(m.end for m in meetings)
 
 
 def build_world(sizes: Sequence[int], ledger: Ledger) -> SimulatedWorld:

@@ -229,7 +229,7 @@ def _make_soon_session(builder: PlanBuilder, kind: SessionKind, minutes: int, da
     _refuse_without_calendar(builder)
     if any((s.adhoc or kind is SessionKind.CHECKIN) and (s.owed or s.booked) for s in builder.list_sessions(kind)):
         raise Refused("A conversation soon has been asked for already; it is owed or on the calendar.")
-    window = cadence.SessionWindow(builder.now, builder.now, placement.find_day_end(builder, days, builder.now))
+    window = cadence.SessionWindow(builder.now, builder.now, builder.find_weekday_end(days, builder.now))
     cycle = max((s.cycle for s in builder.sessions.values()), default=1)
     return cadence.make_session(builder.pair.id, kind, Topic.ALL, cycle, minutes, window, builder.now, "soon")
 

@@ -28,7 +28,7 @@ from worker.domain.planning.session_events import show_on_calendar, take_off_cal
 from worker.domain.planning.weekly import has_weekly
 from worker.domain.time.search import find_possible_starts
 from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
-from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
+from worker.domain.time.worktime import get_local_date
 
 #: A regular session is not put closer than this many working days: people need to see it coming.
 LEAD_DAYS = 2
@@ -133,7 +133,7 @@ def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Sear
 
     It is the same however soon the conversation has to be: what is offered must not tell why it was asked for (R-6).
     """
-    window = Span(search.window.start, max(search.window.end, find_day_end(builder, ADHOC_DAYS, builder.now)))
+    window = Span(search.window.start, max(search.window.end, builder.find_weekday_end(ADHOC_DAYS, builder.now)))
     free_busy = builder.get_free_busy(builder.people, Span(builder.now, window.end))
     if free_busy is None:
         return None
@@ -165,18 +165,6 @@ def _list_lengths(builder: PlanBuilder, session: Session) -> Iterator[int]:
         minutes -= 15
 
 
-def find_day_start(builder: PlanBuilder, weekdays: int, instant: datetime) -> datetime:
-    """The beginning of the manager's day that lies so many days of Monday to Friday from that instant."""
-    zone = builder.manager.zone
-    return wall_to_utc(zone, add_weekdays(get_local_date(zone, instant), weekdays), 0)
-
-
-def find_day_end(builder: PlanBuilder, weekdays: int, instant: datetime) -> datetime:
-    """The end of that day."""
-    zone = builder.manager.zone
-    return wall_to_utc(zone, add_weekdays(get_local_date(zone, instant), weekdays) + timedelta(days=1), 0)
-
-
 def _list_regular_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
     """T-3, then T-4: the window at every length; then the window opened step by step, each at every length."""
     earliest = _find_first_day(builder, session)
@@ -187,18 +175,18 @@ def _list_regular_stages(builder: PlanBuilder, session: Session) -> tuple[Search
 
 
 def _find_first_day(builder: PlanBuilder, session: Session) -> datetime:
-    return max(session.earliest, find_day_start(builder, LEAD_DAYS, builder.now))
+    return max(session.earliest, builder.find_weekday_start(LEAD_DAYS, builder.now))
 
 
 def _list_deferred_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
     """T-10: near the time that was lost, and never long before it; then as T-4 opens any window."""
     lost = find_lost_start(builder, session) or builder.now
     earliest = max(
-        find_day_start(builder, LEAD_DAYS, builder.now),
-        find_day_start(builder, -DAYS_BEFORE_LOST, lost),
+        builder.find_weekday_start(LEAD_DAYS, builder.now),
+        builder.find_weekday_start(-DAYS_BEFORE_LOST, lost),
         *_list_lower_bounds(builder, session),
     )
-    near, far = (find_day_end(builder, days, max(builder.now, lost)) for days in DAYS_AFTER_LOST)
+    near, far = (builder.find_weekday_end(days, max(builder.now, lost)) for days in DAYS_AFTER_LOST)
     first = [SearchAttempt(session.minutes, Span(earliest, end)) for end in (near, far) if end > earliest]
     shorter = list(_list_attempts(builder, session, earliest, [far]))[1:]
     return (*first, *shorter), _open_window(builder, session, earliest, far)
@@ -253,7 +241,7 @@ def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[Sea
 def _list_window_ends(builder: PlanBuilder, session: Session, earliest: datetime, later: int) -> list[datetime]:
     """The date asked for, and when a person knows that nothing fits until then, a later one."""
     ends = [max(session.latest, earliest)]
-    return [*ends, max(find_day_end(builder, later, builder.now), earliest)] if session.unplaceable else ends
+    return [*ends, max(builder.find_weekday_end(later, builder.now), earliest)] if session.unplaceable else ends
 
 
 def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
@@ -300,7 +288,7 @@ def _list_lost_times(builder: PlanBuilder, session: Session) -> tuple[Span, ...]
     return tuple(
         deferral.was
         if session.adhoc or deferral.cause is DeferralCause.BOOKED_OVER
-        else Span(find_day_start(builder, 0, deferral.was.start), find_day_end(builder, 0, deferral.was.start))
+        else Span(builder.find_weekday_start(0, deferral.was.start), builder.find_weekday_end(0, deferral.was.start))
         for deferral in lost
         if deferral.was
     )

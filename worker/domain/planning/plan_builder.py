@@ -7,7 +7,7 @@ Everything here lives for the length of one call of `plan`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from worker.domain.model import (
@@ -35,6 +35,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning.quiet_hours import choose_mail_time, make_personal_mail
 from worker.domain.reason_texts import format_reasons
+from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
 
 #: How soon a pair is looked at again while an effect is under way or a calendar can't be asked.
 RECHECK_SOON = timedelta(minutes=1)
@@ -76,6 +77,17 @@ class PlanBuilder:
     @property
     def addresses(self) -> tuple[Address, Address]:
         return self.state.addresses
+
+    def find_weekday_start(self, weekdays: int, instant: datetime) -> datetime:
+        """The beginning of the manager's day that lies so many days of Monday to Friday from that instant."""
+        return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant), 0)
+
+    def find_weekday_end(self, weekdays: int, instant: datetime) -> datetime:
+        """The end of that day."""
+        return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant) + DAILY, 0)
+
+    def _find_weekday(self, weekdays: int, instant: datetime) -> date:
+        return add_weekdays(get_local_date(self.manager.zone, instant), weekdays)
 
     def list_sessions(self, *kinds: SessionKind) -> list[Session]:
         """The sessions of these kinds, in order of their ids' making."""

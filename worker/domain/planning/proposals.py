@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
-from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS, exclude_event, find_day_end, find_day_start
+from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS, exclude_event
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid, get_free_busy, has_readable_calendar
 from worker.domain.time.explain import warn_of_unreadable
@@ -123,22 +123,22 @@ def _find_target(builder: PlanBuilder, session: Session, window: Span) -> dateti
 
 def _is_deferred_far_ahead(builder: PlanBuilder, session: Session) -> bool:
     """Whether it has lost a time before, and the one that it has lies past the weeks that are looked at from now on."""
-    far = find_day_end(builder, AHEAD, builder.now)
+    far = builder.find_weekday_end(AHEAD, builder.now)
     return session.booked and session.count > 0 and session.span.start > far
 
 
 def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
     """Where it is looked for first, and where then: in its own window while that is to come; near its time when it was
     deferred and lies further ahead (T-10); else soon."""
-    soon = find_day_start(builder, LEAD_DAYS, builder.now)
+    soon = builder.find_weekday_start(LEAD_DAYS, builder.now)
     if _is_deferred_far_ahead(builder, session):
-        near = find_day_start(builder, -DAYS_BEFORE_LOST, session.span.start)
-        ends = (find_day_end(builder, days, session.span.start) for days in (AHEAD, FURTHER))
+        near = builder.find_weekday_start(-DAYS_BEFORE_LOST, session.span.start)
+        ends = (builder.find_weekday_end(days, session.span.start) for days in (AHEAD, FURTHER))
         first, further = (Span(max(soon, near), end) for end in ends)
         return first, further
     own = Span(max(soon, session.earliest), session.latest) if session.latest > max(soon, session.earliest) else None
     if own and session.booked and not session.count and own.minutes >= WEEK_MINUTES:
-        return own, Span(soon, max(own.end, find_day_end(builder, FURTHER, builder.now)))
-    return Span(soon, find_day_end(builder, AHEAD, builder.now)), Span(
-        soon, find_day_end(builder, FURTHER, builder.now)
+        return own, Span(soon, max(own.end, builder.find_weekday_end(FURTHER, builder.now)))
+    return Span(soon, builder.find_weekday_end(AHEAD, builder.now)), Span(
+        soon, builder.find_weekday_end(FURTHER, builder.now)
     )

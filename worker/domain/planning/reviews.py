@@ -12,7 +12,7 @@ from worker.domain.model import Reasons, ReviewMode, Session, SessionKind, Sessi
 from worker.domain.planning import cadence
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.planning.session_events import take_off_calendar
-from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
+from worker.domain.time.worktime import get_local_date
 
 #: So many working days a review may lie from its day, and so many at least from a career session.
 REACH = 10
@@ -94,34 +94,25 @@ def _find_end(builder: PlanBuilder, contract: Session, recorded_at: datetime) ->
     starts = [start for start in times if start > recorded_at]
     day = get_local_date(zone, recorded_at)
     following = min(starts, default=recorded_at + cadence.compute_rhythm(builder.pair, day, builder.policy))
-    return _find_day_end(zone, following, -REACH)
+    return builder.find_weekday_end(-REACH, following)
 
 
 def find_review_window(builder: PlanBuilder, review: Session) -> cadence.SessionWindow | None:
     """T-9: within ten working days of its day, and at least ten from every career session; None where that leaves
     nothing from now on."""
-    zone = builder.manager.zone
-    earliest, latest = _find_day_start(zone, review.target, -REACH), _find_day_end(zone, review.target, REACH)
+    earliest, latest = builder.find_weekday_start(-REACH, review.target), builder.find_weekday_end(REACH, review.target)
     for career in builder.list_sessions(SessionKind.CAREER):
         start = career.start or career.held_at
         if start is None or not (career.booked or career.held_at):
             continue
         if start <= review.target:
-            earliest = max(earliest, _find_day_start(zone, start, REACH))
+            earliest = max(earliest, builder.find_weekday_start(REACH, start))
         else:
-            latest = min(latest, _find_day_end(zone, start, -REACH))
+            latest = min(latest, builder.find_weekday_end(-REACH, start))
     length = timedelta(minutes=review.minutes)
     if latest - max(earliest, builder.now) < length:
         return None
     return cadence.SessionWindow(earliest, review.target, latest)
-
-
-def _find_day_start(zone: str, instant: datetime, weekdays: int) -> datetime:
-    return wall_to_utc(zone, add_weekdays(get_local_date(zone, instant), weekdays), 0)
-
-
-def _find_day_end(zone: str, instant: datetime, weekdays: int) -> datetime:
-    return wall_to_utc(zone, add_weekdays(get_local_date(zone, instant), weekdays) + timedelta(days=1), 0)
 
 
 def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
@@ -142,8 +133,8 @@ def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
 
 def _is_near_booked_session(builder: PlanBuilder, review: Session) -> bool:
     """Whether a career session to come lies less than ten working days from a booked review."""
-    zone, start = builder.manager.zone, review.span.start
-    first, last = _find_day_start(zone, start, -REACH), _find_day_end(zone, start, REACH)
+    start = review.span.start
+    first, last = builder.find_weekday_start(-REACH, start), builder.find_weekday_end(REACH, start)
     careers = [s for s in builder.list_sessions(SessionKind.CAREER) if s.booked]
     return any(first < career.span.start < last for career in careers)
 
@@ -219,7 +210,7 @@ def _place_review_in_1on1(builder: PlanBuilder, review: Session) -> None:
         for m in builder.state.meetings
         if review.earliest <= m.span.start <= review.latest and m.span.end > builder.now
     ]
-    day = _find_day_start(builder.manager.zone, review.target, 0)
+    day = builder.find_weekday_start(0, review.target)
     best = min(near, key=lambda span: (span.start < day, abs(span.start - day), span), default=None)
     if best is not None:
         if not (review.booked and review.span == best):
