@@ -174,8 +174,7 @@ def find_primary_address(store: "Store", address: str) -> "Address":
     """Return the primary address of the person with this address or alias; the address itself for unknown people."""
     from worker.providers.identities import normalize
 
-    normalized = normalize(address)
-    return store.aliases.find_owner(normalized) or normalized
+    return store.aliases.find_primary(normalize(address))
 
 
 def find_person(store: "Store", people: "Collection[Address]", address: str) -> "Address":

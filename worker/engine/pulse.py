@@ -67,7 +67,7 @@ class Pulse:
 
     def get_status(self, person: Address, round_name: str) -> PulseStatus:
         """Return whether the person may answer in that round. Raises WrongKey."""
-        names = self._list_names(person)
+        names = self._store.aliases.list_names(person)
         with self._store.database.read() as connection:
             content = self._store.pulse.load_open(connection, round_name)
         if content is None or round_name != f"{self._clock():%Y-%m}":
@@ -79,7 +79,7 @@ class Pulse:
 
     def answer(self, person: Address, round_name: str, *, sees_future: bool) -> None:
         """Count the answer, for good. Raises Refused unless the person may answer just now; WrongKey."""
-        names = self._list_names(person)
+        names = self._store.aliases.list_names(person)
         if round_name != f"{self._clock():%Y-%m}":
             raise Refused("This round is over.")
         with self._store.database.write() as connection:
@@ -125,9 +125,6 @@ class Pulse:
         pairs = self._store.people.load_all_pairs().values()
         active = [p for p in pairs if p.is_active and not (p.start and p.start > now.date())]
         return {pair.report: pair for pair in sorted(active, key=lambda pair: pair.manager, reverse=True)}
-
-    def _list_names(self, person: Address) -> set[str]:
-        return {person, *self._store.aliases.load().names.get(person, ())}
 
     # --- closing ---
 

@@ -83,7 +83,7 @@ class ThirdVoices:
     def answer(self, voice_id: str, answer: str) -> bool:
         """Store the one answer, and have the report told by a mail without it. False when it can't be answered now."""
         now, voice = self._clock(), self._store.third_voices.get_voice(voice_id)
-        report = self._store.people.get_person(self.find_primary(voice.report)) if voice else None
+        report = self._store.people.get_person(self._store.aliases.find_primary(voice.report)) if voice else None
         if voice is None or report is None or not 0 < len(answer) <= MAX_VOICE_ANSWER:
             return False
         with self._store.database.write() as connection:
@@ -109,18 +109,14 @@ class ThirdVoices:
         voice = self._store.third_voices.get_voice(voice_id)
         return find_parties(self._store, voice) if voice and not _has_left(self._store, voice.to) else None
 
-    def find_primary(self, address: Address) -> Address:
-        """Return the primary address of the person who has this address; the address itself for a stranger."""
-        return self._store.aliases.find_owner(address) or address
-
     def _find_third_address(self, report: Person, text: str) -> Address:
         """Return the third person's address. Raises UnfitVoice for one that a report may not ask."""
         try:
-            address = self.find_primary(normalize(parse_address(text)))
+            address = self._store.aliases.find_primary(normalize(parse_address(text)))
         except InvalidValue:
             raise UnfitVoice(VoiceFault.ADDRESS) from None
         managers = {pair.manager for pair in self._store.people.list_pairs_of_report(report.email)}
-        if address in {report.email, *managers, self.find_primary(normalize(self._settings.operator))}:
+        if address in {report.email, *managers, self._store.aliases.find_primary(normalize(self._settings.operator))}:
             raise UnfitVoice(VoiceFault.NOT_THEM)
         domains = {known.rpartition("@")[2] for known in self._store.people.load_current_people()}
         is_outside = not self._settings.pages.outside_voices and address.rpartition("@")[2] not in domains
@@ -140,10 +136,10 @@ def find_parties(store: Store, voice: ThirdVoice) -> VoiceParties | None:
 
     A third person who is not in the people file is written to in the report's language.
     """
-    report = store.people.get_person(store.aliases.find_owner(voice.report) or voice.report)
+    report = store.people.get_person(store.aliases.find_primary(voice.report))
     if report is None:
         return None
-    known = store.people.get_person(store.aliases.find_owner(voice.to) or voice.to)
+    known = store.people.get_person(store.aliases.find_primary(voice.to))
     stranger = Person(
         email=voice.to,
         name="",

@@ -97,15 +97,15 @@ NEWS_TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     MailName.DEFERRAL_NOTICE: (
         N_("Your %(talk)s with %(name)s has a new time: %(when)s"),
-        N_("Your %(talk)s with %(name)s has lost its time, and gets another one"),
+        N_("Your %(talk)s with %(name)s can’t take place as planned, and gets another time"),
     ),
     MailName.BOOKED_OVER_WARNING: (
-        N_("Something was booked over your %(talk)s with %(name)s: %(when)s"),
-        N_("Something was booked over your %(talk)s with %(name)s"),
+        N_("Your %(talk)s with %(name)s clashes with something else: %(when)s"),
+        N_("Your %(talk)s with %(name)s clashes with something else"),
     ),
     MailName.SHORT_SESSION: (
-        N_("Your %(talk)s with %(name)s is shorter than an hour now: %(when)s"),
-        N_("Your %(talk)s with %(name)s is shorter than an hour now"),
+        N_("Your %(talk)s with %(name)s was shortened: %(when)s"),
+        N_("Your %(talk)s with %(name)s was shortened"),
     ),
     MailName.UNPLACEABLE: (
         N_("There is no time yet for your %(talk)s with %(name)s"),

@@ -50,7 +50,7 @@ class ReadableCommitment:
 class NewsLine:
     """One line of a mail about several pairs: what it tells, about whom, and where to go."""
 
-    kind: str  #: weekly: a `NewsKind`; overflow: the name of the mail that it stands for; introduction: `talk`
+    kind: str  #: weekly: a `NewsKind`; else a `MailName`: overflow that of the mail it stands for, introduction its own
     other: Person  #: the other one of the pair
     pair: Pair
     session: Session | None = None

@@ -28,6 +28,11 @@ MAX_SHOWN_TEXTS = 10
 MAX_STORED_TEXTS = 100
 
 
+def get_session_id(effect: Effect) -> str:
+    """Return the subject of the effect, for its history; empty when it is the pair, the reader or the operator."""
+    return effect.subject if effect.subject not in (str(effect.pair), effect.to, OPERATOR_SUBJECT) else ""
+
+
 def raise_alert(
     database: Database, connection: Connection, *, key: str, cause: str, text: str, now: datetime, operator: str
 ) -> None:

@@ -67,6 +67,10 @@ class AliasRows:
         with self._database.read() as connection:
             return _find_owner(connection, name)
 
+    def find_primary(self, name: str) -> Address:
+        """Return the primary address of the person who has this name; the name itself when nobody has it."""
+        return self.find_owner(name) or name
+
     def list_names(self, email: Address) -> set[str]:
         """Return every name of a person: the primary address and all aliases."""
         with self._database.read() as connection:

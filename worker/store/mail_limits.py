@@ -14,6 +14,7 @@ from worker.domain.model import Address, Effect, EffectProgress, Person
 from worker.domain.planning.quiet_hours import MailDay, divide_mails, make_overflow
 from worker.domain.time.worktime import get_local_date
 from worker.store import rows
+from worker.store.alerts import get_session_id
 from worker.store.database import Database
 from worker.store.history import HistoryLine, append_history
 from worker.store.statements import PreparedStatement
@@ -102,6 +103,5 @@ def _write_day(database: Database, connection: Connection, reader: Person, day: 
 
 
 def _build_history_line(mail: Effect, overflow: Effect, now: datetime) -> HistoryLine:
-    session = mail.subject if mail.subject not in (str(mail.pair), mail.to) else ""
     fields = {"message": mail.name, "to": mail.to, "number": mail.number or None, "told_in": overflow.key}
-    return (now, "mail.folded", mail.pair, session, "Told in one mail with the rest of the day.", fields)
+    return (now, "mail.folded", mail.pair, get_session_id(mail), "Told in one mail with the rest of the day.", fields)

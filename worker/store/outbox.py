@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, sel
 
 from worker.domain.model import LIVE_PROGRESS, UNRECORDED, Effect, EffectKind, EffectProgress, PlacedEvent, Settlement
 from worker.store import rows, tables
-from worker.store.alerts import MAIL_NAME, OPERATOR_SUBJECT, raise_alert
+from worker.store.alerts import MAIL_NAME, get_session_id, raise_alert
 from worker.store.database import Database
 from worker.store.history import append_history
 from worker.store.learnings import spend_learning
@@ -183,7 +183,7 @@ class OutboxRows:
             has_newer_reading = self._save_event(connection, result)
             if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED:
                 fields = result.history_fields or {}
-                append_history(connection, [(now, effect.kind.value, effect.pair, _get_session_id(effect), "", fields)])
+                append_history(connection, [(now, effect.kind.value, effect.pair, get_session_id(effect), "", fields)])
             if effect.pair is None:
                 return
             if has_newer_reading or (settlement.replan and not result.needs_reread):
@@ -316,8 +316,3 @@ def _keep_newer_reading(connection: Connection, result: EffectResult, placed: Pl
     return bool(
         _SAVE_WRITTEN_TIME.execute(connection, event_key=placed.key, replaced_etag=result.replaced_etag, **written)
     )
-
-
-def _get_session_id(effect: Effect) -> str:
-    """Return the subject of the effect; empty when it is the pair, the reader or the operator."""
-    return effect.subject if effect.subject not in (str(effect.pair), effect.to, OPERATOR_SUBJECT) else ""

@@ -70,7 +70,7 @@ class PulseRows:
         `for_change` locks the row until the end of the transaction.
         """
         query = select(pulse_round.c.sealed).where(pulse_round.c.round == name, pulse_round.c.shown.is_(None))
-        if for_change and not self._database.is_sqlite:
+        if for_change:
             query = query.with_for_update()
         sealed = connection.execute(query).scalar()
         return _parse_round(json.loads(self._seal.open(sealed))) if sealed else None

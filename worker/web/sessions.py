@@ -201,7 +201,7 @@ def _use_primary_address(claims: LinkClaims) -> LinkClaims:
     """Return the claims with the person's current address, so that links sent before a change of address still work."""
     if claims.purpose is Purpose.STATUS:
         return claims
-    return replace(claims, person=current_site().store.aliases.find_owner(claims.person) or claims.person)
+    return replace(claims, person=current_site().store.aliases.find_primary(claims.person))
 
 
 def _find_person(claims: LinkClaims) -> Person | None:

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 
 from worker.domain.model import MAX_LEARNING_CHARS, Owner, Pair, PairId, PairState, Session, SessionKind, SessionState
-from worker.domain.planning import deferrals
+from worker.domain.planning import deferrals, offers
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.reason_texts import N_
 from worker.domain.time.blockers import REMEDIES, order_for_reader
@@ -188,9 +188,14 @@ def _list_to_do(cards: Sequence[PersonCard]) -> Iterator[ToDo]:
             )
             yield ToDo(what, url_for(".contract.show", session=card.to_write.id))
         for session in card.sessions:
-            if session.options:
+            held = offers.list_open_times(session, card.now)
+            if held:
                 what = gettext(N_("Choose a time with %(name)s"), name=name)
-                note = gettext(N_("Three times are held for the two of you."))
+                note = view.ngettext(
+                    "%(count)s time is held for the two of you.",
+                    "%(count)s times are held for the two of you.",
+                    len(held),
+                )
                 yield ToDo(what, url_for(".time.show", session=session.id), note)
             elif session.owed and session.unplaceable and session.kind is SessionKind.CAREER:
                 what = gettext(N_("Find a time with %(name)s"), name=name)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, abort, request
 
 from worker.domain.model import (
-    MAX_OPEN_VOICES,
     MAX_VOICE_ANSWER,
     MAX_VOICE_QUESTION,
     Address,
@@ -48,7 +47,6 @@ class VoiceForm:
     wrong: str = ""  #: the name of the invalid field
     remedy: str = ""
     max_characters: int = MAX_VOICE_QUESTION
-    max_open: int = MAX_OPEN_VOICES
 
 
 @dataclass(frozen=True, slots=True)
