@@ -45,8 +45,6 @@ from worker.providers.memory import MemoryCalendar, MemoryMailer
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
 PROCESSES, PAIRS = 3, 200 if FULL else 96
-CALENDAR = ("free_busy", "changes", "create", "update", "cancel", "find")
-MAILER = ("send", "was_sent")
 
 
 # --- the services they share ---

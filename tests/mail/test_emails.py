@@ -192,7 +192,7 @@ def test_the_report_is_not_told_what_kept_the_manager(cause: DeferralCause, coun
         for number in range(1, count + 1)
     )
     mail = deferral(count, deferrals=told, to=SAM, **OFFERED)
-    assert mail.says("with Dana on Tuesday 10 November had to move.") or mail.says("November 10 had to move.")
+    assert mail.says("November 10 had to move.")
     texts = [text for text in CAUSE_TEXTS[cause] if "%" not in text] + [CAUSE_TEXTS[cause][1] % {"who": "Dana"}]
     assert all(mail.silent(text) for text in texts)
     assert mail.silent("The reasons")

@@ -100,6 +100,9 @@ def test_the_times_held_to_choose_from_are_taken() -> None:
     """T-12: neither another session of the pair nor a block gets them."""
     story = thrice()
     held = story.next.options
+    builder = PlanBuilder(story.now, story.state, None, Policy())
+    for who in builder.addresses:
+        assert set(held) <= {taken.span for taken in builder.list_taken_times(who)}, who
     story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
     adhoc = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
     assert not any(adhoc.span.overlaps(option) for option in held)
