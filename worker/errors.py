@@ -79,6 +79,10 @@ class PeopleImportRefused(Refused):
         self.digest = digest
 
 
+class IncompleteReading(LongarcError):
+    """The directory was not read to its end, so nothing was changed."""
+
+
 class LeaseLost(LongarcError):
     """Somebody else holds the lease now; nothing was written."""
 

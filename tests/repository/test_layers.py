@@ -20,7 +20,7 @@ LAYERS = (
     {"errors"},
     {"domain"},
     {"clock", "i18n", "links", "logs", "private_files", "seal"},
-    {"mail", "providers", "settings", "store"},
+    {"mail", "providers", "roster", "settings", "store"},
     {"embedded", "engine"},
     {"app"},
     {"ops", "simulation", "tasks", "web"},
@@ -29,10 +29,11 @@ LAYERS = (
 )
 #: What else a module of a layer must not know, though it may know others of that layer.
 STRANGERS = {
-    "providers": {"store", "settings", "mail"},
-    "store": {"providers", "settings", "mail"},
-    "settings": {"store", "providers", "mail"},
-    "mail": {"store"},
+    "providers": {"store", "settings", "mail", "roster"},
+    "store": {"providers", "settings", "mail", "roster"},
+    "settings": {"store", "providers", "mail", "roster"},
+    "mail": {"store", "roster"},
+    "roster": {"store", "mail"},
 }
 #: What the machine is asked for the time with.
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "localtime", "gmtime"}

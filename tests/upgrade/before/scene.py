@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.worlds import DANA, DAY, HOUR, KEY, KIM, SAM, Fails, Office, contract
-from worker.roster import read_people
 
 from tests import worlds
 from worker import settings
 from worker.domain.model import Kind, Session, State, Trigger
 from worker.errors import Unavailable
+from worker.roster import read_people
 
 LEE, MAX, ANA = "lee@corp.example", "max@corp.example", "ana@corp.example"
 START = datetime(2026, 9, 7, 6, tzinfo=UTC)

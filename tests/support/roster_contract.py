@@ -1,0 +1,140 @@
+"""What `worker.roster.base` promises, as tests that every source inherits.
+
+A test class derives from `RosterContract` and brings two fixtures: `source`, and `directory`, which does to the
+directory behind it what a company's administrators do. Where directories differ, a class attribute declares it.
+"""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+import pytest
+
+from worker.errors import LongarcError
+from worker.roster.base import RosterRecord, RosterSource
+
+NOW = datetime(2027, 1, 15, 7, 0, tzinfo=UTC)
+
+
+class Administrator(Protocol):
+    """Does to a directory what administrators do. People are named by their primary addresses."""
+
+    def add(self, address: str, name: str, manager: str = "", group: str = "") -> None:
+        """Add a person, whose manager is there already."""
+
+    def add_manager(self, address: str, manager: str) -> None:
+        """Add one more manager to a person, where the directory can hold several."""
+
+    def rename(self, address: str, new_address: str) -> None:
+        """Change a person's primary address."""
+
+    def disable(self, address: str) -> None:
+        """Suspend or disable a person, who stays in the directory."""
+
+    def delete(self, address: str) -> None:
+        """Remove a person from the directory. Whoever they managed may go on naming them."""
+
+    def break_off(self) -> None:
+        """Let the next readings fail after they began."""
+
+
+def find(records: list[RosterRecord], address: str) -> RosterRecord:
+    """Return the record with this address among its addresses."""
+    (record,) = [one for one in records if address in [known.casefold() for known in one.addresses]]
+    return record
+
+
+class RosterContract:
+    """One test for each promise of a source."""
+
+    has_several_managers = False  #: a person can have more than one manager in this directory
+    keeps_old_addresses = True  #: a former primary address stays as an alias
+    has_directory_ids = True  #: a plain people file may have none
+    people_count = 250  #: enough for several pages
+
+    def read(self, source: RosterSource) -> list[RosterRecord]:
+        return list(source.read(NOW))
+
+    def test_each_person_is_returned_once_in_the_same_order(
+        self, source: RosterSource, directory: Administrator
+    ) -> None:
+        addresses = [f"p{number:03}@x.example" for number in range(self.people_count)]
+        for address in addresses:
+            directory.add(address, f"Person {address[:4]}")
+        records = self.read(source)
+        assert sorted(record.addresses[0].casefold() for record in records) == addresses
+        assert self.read(source) == records
+
+    def test_where_and_directory_id_are_unique(self, source: RosterSource, directory: Administrator) -> None:
+        directory.add("ann@x.example", "Ann Doe")
+        directory.add("bo@x.example", "Bo Roe", "ann@x.example")
+        records = self.read(source)
+        assert len({record.where for record in records} - {""}) == 2
+        if self.has_directory_ids:
+            assert len({record.directory_id.casefold() for record in records} - {""}) == 2
+
+    def test_name_and_group_come_as_they_stand(self, source: RosterSource, directory: Administrator) -> None:
+        directory.add("ann@x.example", "Änne Groß", group="Design")
+        ann = find(self.read(source), "ann@x.example")
+        assert (ann.name, ann.group, ann.is_active, ann.managers) == ("Änne Groß", "Design", True, ())
+
+    def test_the_id_outlives_a_change_of_address(self, source: RosterSource, directory: Administrator) -> None:
+        directory.add("ann@x.example", "Ann Doe")
+        before = find(self.read(source), "ann@x.example")
+        directory.rename("ann@x.example", "ann.roe@x.example")
+        after = find(self.read(source), "ann.roe@x.example")
+        assert after.addresses[0].casefold() == "ann.roe@x.example"
+        assert after.directory_id == before.directory_id
+        assert ("ann@x.example" in after.addresses) is self.keeps_old_addresses
+
+    def test_a_disabled_person_is_returned_as_inactive(self, source: RosterSource, directory: Administrator) -> None:
+        directory.add("ann@x.example", "Ann Doe")
+        directory.add("bo@x.example", "Bo Roe", "ann@x.example")
+        directory.disable("ann@x.example")
+        records = self.read(source)
+        assert not find(records, "ann@x.example").is_active
+        assert find(records, "bo@x.example").is_active and find(records, "bo@x.example").managers
+
+    def test_a_deleted_person_is_gone(self, source: RosterSource, directory: Administrator) -> None:
+        directory.add("ann@x.example", "Ann Doe")
+        directory.add("bo@x.example", "Bo Roe")
+        directory.delete("bo@x.example")
+        assert [record.addresses[0].casefold() for record in self.read(source)] == ["ann@x.example"]
+
+    def test_every_manager_is_named(self, source: RosterSource, directory: Administrator) -> None:
+        directory.add("ann@x.example", "Ann Doe")
+        directory.add("cy@x.example", "Cy Poe")
+        directory.add("bo@x.example", "Bo Roe", "ann@x.example")
+        assert len(find(self.read(source), "bo@x.example").managers) == 1
+        if self.has_several_managers:
+            directory.add_manager("bo@x.example", "cy@x.example")
+            assert len(find(self.read(source), "bo@x.example").managers) == 2
+
+    def test_half_a_reading_is_never_returned(self, source: RosterSource, directory: Administrator) -> None:
+        for number in range(self.people_count):
+            directory.add(f"p{number:03}@x.example", f"Person {number:03}")
+        directory.break_off()
+        with pytest.raises(LongarcError) as raised:
+            self.read(source)
+        assert "p000@x.example" not in str(raised.value) and "Person 000" not in str(raised.value)
+
+    def test_the_version_changes_with_the_directory(self, source: RosterSource, directory: Administrator) -> None:
+        directory.add("ann@x.example", "Ann Doe")
+        before = source.get_version()
+        assert source.get_version() == before
+        directory.add("bo@x.example", "Bo Roe")
+        assert before is None or source.get_version() != before
+
+    def test_checking_a_directory_that_works_finds_nothing(
+        self, source: RosterSource, directory: Administrator
+    ) -> None:
+        directory.add("ann@x.example", "Ann Doe")
+        findings = source.check()
+        assert findings and all(finding.ok for finding in findings)
+
+    def test_checking_a_directory_that_fails_gives_a_remedy(
+        self, source: RosterSource, directory: Administrator
+    ) -> None:
+        directory.add("ann@x.example", "Ann Doe")
+        directory.break_off()
+        failed = [finding for finding in source.check() if not finding.ok]
+        assert failed and all(finding.remedy for finding in failed)
