@@ -214,13 +214,13 @@ class ScriptedHumans:
 
     def _let_go(self, beat: Beat, session: Session, text: str) -> LedgerLine:
         commitment = self._find_commitment(beat, session, text)
-        self._stage.worker.contracts.let_go(commitment.id, beat.why, by=_get_owner(beat))
+        self._stage.worker.contracts.let_go(commitment.id, beat.why, by=beat.pair.get_owner(beat.who))
         return _describe_commitment(commitment)
 
     def _change(self, beat: Beat, session: Session, text: str, days: int) -> LedgerLine:
         commitment = self._find_commitment(beat, session, text)
         due = commitment.due + timedelta(days=days)
-        self._stage.worker.contracts.change(commitment.id, due=due, reason=beat.why, by=_get_owner(beat))
+        self._stage.worker.contracts.change(commitment.id, due=due, reason=beat.why, by=beat.pair.get_owner(beat.who))
         return _describe_commitment(commitment) | {"due": due.isoformat()}
 
     def _find_commitment(self, beat: Beat, session: Session | None, text: str) -> Commitment:
@@ -240,7 +240,7 @@ class ScriptedHumans:
     # --- actions on pages ---------------------------------------------------------------------------------------------
 
     def _leave_note(self, beat: Beat, session: Session, lines: Sequence[str]) -> LedgerLine:
-        self._stage.worker.notes.leave(session.id, _get_owner(beat), lines)
+        self._stage.worker.notes.leave(session.id, beat.pair.get_owner(beat.who), lines)
         return PRIVATE
 
     def _ask_third_voice(self, beat: Beat, _: None, to: Address, question: str) -> LedgerLine:
@@ -280,11 +280,6 @@ class ScriptedHumans:
 
     def _put_right(self, beat: Beat, _: None) -> None:
         self._stage.write_people(people.CORRECTED_ROWS)
-
-
-def _get_owner(beat: Beat) -> Owner:
-    """Return which of the two the person of the beat is."""
-    return Owner.MANAGER if beat.who == beat.pair.manager else Owner.REPORT
 
 
 def _matches(session: Session, about: SessionSelector) -> bool:

@@ -38,7 +38,7 @@ def add(session_id: str, file: str, person: str | None, reason: str) -> None:
     The lines take the place of those that this person left before; an empty file deletes them. They stand in the next
     brief and on both people's pages.
     """
-    from worker.domain.model import ContentAccess, Owner
+    from worker.domain.model import ContentAccess
     from worker.engine.notes import require_note_session
 
     with open_worker(needs_encryption_key=True) as worker:
@@ -47,7 +47,7 @@ def add(session_id: str, file: str, person: str | None, reason: str) -> None:
         lines = [line.strip() for line in read_text_file(file).splitlines() if line.strip()]
         require_note_session(session)
         _refuse_long(lines, display_name(file))
-        author = Owner.MANAGER if on_behalf.person == session.pair.manager else Owner.REPORT
+        author = session.pair.get_owner(on_behalf.person)
         worker.notes.leave(
             session_id,
             author,

@@ -297,7 +297,7 @@ def _find_author(builder: PlanBuilder, on_behalf: OnBehalf | None) -> Owner | No
     """Return on whose behalf a command changes something; None when it is no command."""
     if on_behalf is None:
         return None
-    return Owner.REPORT if on_behalf.person == builder.report.email else Owner.MANAGER
+    return builder.pair.id.get_owner(on_behalf.person)
 
 
 def _require_fit(

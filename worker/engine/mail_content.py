@@ -80,7 +80,7 @@ def reserve_mentions(
     """
     if state is None or not KINDS[mail.name].mentions:
         return frozenset()
-    reader = Owner.MANAGER if mail.to == state.manager.email else Owner.REPORT
+    reader = state.pair.id.get_owner(mail.to)
     return store.mentions.reserve(mail.key, reader, list_mention_subjects(mail, state, content, now))
 
 
@@ -134,8 +134,7 @@ def open_former_pair(store: Store, handover: Handover) -> FormerPair:
     promises = [
         commitment
         for commitment in store.queries.list_commitments(handover.former)
-        if commitment.owner is Owner.MANAGER
-        and (commitment.closed_at is None or commitment.closed_at >= handover.ended_at)
+        if commitment.owner is Owner.MANAGER and commitment.was_open_at(handover.ended_at)
     ]
     manager = handover.former.manager
     current = store.people.get_person(manager)

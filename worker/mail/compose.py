@@ -188,9 +188,9 @@ class Composer:
         commitments = _list_readable_commitments(state, content, now)
         note_fields = _collect_note_fields(message, state, content, commitments, mentions)
         if message.name == MailName.OPEN_PROMISES:
-            commitments = tuple(c for c in commitments if c.commitment.owner is Owner.MANAGER and c.commitment.is_open)
+            commitments = tuple(c for c in commitments if c.commitment.is_open_promise)
         if "due" in effect_fields:
-            commitments = _list_due_commitments(effect_fields["due"], reader, state, commitments)
+            commitments = _list_due_commitments(effect_fields["due"], state.pair.id.get_owner(message.to), commitments)
         context = MailContext(
             name=message.name,
             key=message.key,
@@ -385,7 +385,7 @@ class Composer:
 
 def list_mention_subjects(message: Effect, state: PairState, content: OpenedContent, now: datetime) -> list[str]:
     """Return what this mail would say once (R-28, R-32): ids of commitments, and the name of an invitation."""
-    mentions, reader = KINDS[message.name].mentions, _find_reader_owner(message, state)
+    mentions, reader = KINDS[message.name].mentions, state.pair.id.get_owner(message.to)
     subjects: list[str] = []
     if Mention.KEPT_COMMITMENTS in mentions:
         commitments = [one.commitment for one in _list_readable_commitments(state, content, now)]
@@ -394,10 +394,6 @@ def list_mention_subjects(message: Effect, state: PairState, content: OpenedCont
         session = notes.find_invited_session(state.sessions, content.notes.get(state.pair.id, ()), reader, now)
         subjects += [notes.make_invitation_subject(session)] if session else []
     return subjects
-
-
-def _find_reader_owner(message: Effect, state: PairState) -> Owner:
-    return Owner.MANAGER if message.to == state.manager.email else Owner.REPORT
 
 
 def _collect_note_fields(
@@ -447,10 +443,9 @@ def _list_readable_commitments(
 
 
 def _list_due_commitments(
-    day: date | None, reader: Person, state: PairState, commitments: Sequence[ReadableCommitment]
+    day: date | None, owner: Owner, commitments: Sequence[ReadableCommitment]
 ) -> tuple[ReadableCommitment, ...]:
-    """Return the reader's own commitments that are open and due on that day."""
-    owner = Owner.MANAGER if reader is state.manager else Owner.REPORT
+    """Return one person's commitments that are open and due on that day."""
     return tuple(
         readable
         for readable in commitments

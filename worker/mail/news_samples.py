@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
-from worker.domain.model import MailName, Owner, SessionKind
+from worker.domain.model import MailName, SessionKind
 from worker.domain.planning.weekly import NewsKind
 from worker.i18n.reasons import NEWS_TEXTS
 from worker.mail.context import MailContext, NewsLine
@@ -36,7 +36,7 @@ def iter_introductions(context: MailContext) -> Iterator[MailContext]:
 def _make_news(context: MailContext) -> tuple[NewsLine, ...]:
     """Return one line of each kind of a weekly mail, as the context's links allow them."""
     kim = replace(SAM, email="kim@example.com", name="Kim Ito", locale=context.to.locale)
-    promised = [c for c in COMMITMENTS if c.commitment.is_open and c.commitment.owner is Owner.MANAGER]
+    promised = [c for c in COMMITMENTS if c.commitment.is_open_promise]
     pair, sam = replace(PAIR, report=kim.email), replace(SAM, locale=context.to.locale)
     review = replace(SESSION, kind=SessionKind.REVIEW, end=START + timedelta(minutes=25))
     return (

@@ -280,7 +280,7 @@ def iter_new_managers(context: MailContext) -> Iterator[MailContext]:
 def iter_open_promises(context: MailContext) -> Iterator[MailContext]:
     """Yield one with a single promise, and one with several."""
     ended = replace(context, session=None, contract=None, pair=replace(PAIR, ended=EndReason.CHANGED))
-    mine = tuple(one for one in COMMITMENTS if one.commitment.owner is Owner.MANAGER and one.commitment.is_open)
+    mine = tuple(one for one in COMMITMENTS if one.commitment.is_open_promise)
     yield replace(ended, commitments=mine[:1])
     yield replace(ended, commitments=mine)
 

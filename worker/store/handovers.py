@@ -2,19 +2,16 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, literal, select, update
 
-from worker.domain.model import Address, Handover, HandoverContent, HandoverLine, LineKind, PairId
+from worker.domain.model import MAX_HANDOVER_GAP, Address, Handover, HandoverContent, HandoverLine, LineKind, PairId
 from worker.seal import Seal
 from worker.store.database import Database
 from worker.store.statements import PreparedStatement, Row
 from worker.store.tables import handover, in_bound_list
-
-#: A pair that begins longer after the end of the former one does not take its place.
-MAX_GAP = timedelta(days=180)
 
 _COLUMNS = (handover.c.former, handover.c.pair, handover.c.ended_at)
 _HANDOVERS = PreparedStatement(
@@ -53,7 +50,7 @@ def record_handovers(
     database.upsert(connection, handover, rows)
     if not begun:
         return
-    query = select(*_COLUMNS).where(handover.c.pair == literal(""), handover.c.ended_at >= now - MAX_GAP)
+    query = select(*_COLUMNS).where(handover.c.pair == literal(""), handover.c.ended_at >= now - MAX_HANDOVER_GAP)
     waiting = [_parse_handover(row) for row in connection.execute(query).mappings()]
     latest = {one.former.report: one for one in sorted(waiting, key=lambda one: (one.ended_at, one.former))}
     successors = [

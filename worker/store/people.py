@@ -21,8 +21,6 @@ person, pair, session, calendar, fact = tables.person, tables.pair, tables.sessi
 T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: R-36: the report stays when a pair ends for one of these.
-_HANDOVER_CAUSES = (EndReason.CHANGED, EndReason.MANAGER_LEFT)
 #: Stands for every address in the table `revocation`.
 EVERYBODY = "*"
 
@@ -184,7 +182,7 @@ class PeopleRows:
             if row["id"] not in pairs and row["ended"] == EndReason.NO.value:
                 ended = replace(rows.pair(row), ended=_find_end_cause(row, persons), paused=row["paused"])
                 written.append({**rows.pair_row(ended), "first_seen": row["first_seen"], "due_at": now})
-                ended_pairs += [ended.id] if ended.ended in _HANDOVER_CAUSES else []
+                ended_pairs += [ended.id] if ended.ended.begins_handover else []
                 all_ended.append(ended.id)
         self._database.upsert(connection, pair, sorted(written, key=lambda row: row["id"]))
         for chunk in _split_into_chunks([row["id"] for row in written]):

@@ -18,7 +18,6 @@ from worker.domain.model import (
     Deferral,
     DeferralCause,
     HandoverLine,
-    Owner,
     Pair,
     Person,
     Session,
@@ -120,7 +119,7 @@ def _export_old_promises(site: Site, manager: Person) -> dict[str, Any]:
     found = []
     for handover in site.store.handovers.list_from_manager(manager.email):
         commitments = site.store.queries.list_commitments(handover.former)
-        commitments = [c for c in commitments if c.owner is Owner.MANAGER and c.is_open]
+        commitments = [c for c in commitments if c.is_open_promise]
         promises = site.store.content.get_written_commitments([commitment.id for commitment in commitments])
         found += [{"report": c.pair.report, **_export_commitment(c, promises)} for c in commitments]
     return {"open_promises_to_former_reports": found} if found else {}

@@ -10,7 +10,6 @@ from worker.domain.model import Address, Handover, Owner, Pair, PairId
 from worker.domain.planning.handovers import is_open_for_lines
 from worker.engine.handovers import PromiseDecision
 from worker.engine.mail_content import open_former_pair
-from worker.mail.context import MailContext
 from worker.mail.lines import Line
 from worker.mail.view import MailView
 from worker.web.commitments import CommitmentLine, list_commitments
@@ -82,17 +81,8 @@ def _list_old_promises(site: Site, handover: Handover) -> list[CommitmentLine]:
     """Return the old manager's promises that were open when the pair ended, with what became of each."""
     former = site.load_former_state(handover)
     context = site.build_page_context(former.report, former)
-    context = replace(context, commitments=_select_open_at_end(context, handover))
-    view = site.build_view(context)
-    return list_commitments(view, context.commitments, Owner.MANAGER)
-
-
-def _select_open_at_end(context: MailContext, handover: Handover) -> Any:
-    return tuple(
-        item
-        for item in context.commitments
-        if item.commitment.closed_at is None or item.commitment.closed_at >= handover.ended_at
-    )
+    open_at_end = [item for item in context.commitments if item.commitment.was_open_at(handover.ended_at)]
+    return list_commitments(site.build_view(context), open_at_end, Owner.MANAGER)
 
 
 def pass_on() -> Response:
@@ -128,11 +118,7 @@ def list_former_reports() -> list[FormerReport]:
     for handover in site.store.handovers.list_from_manager(login.address):
         state = site.load_former_state(handover)
         view = site.build_view(site.build_page_context(login.person, state))
-        open_promises = [
-            item
-            for item in view.context.commitments
-            if item.commitment.is_open and item.commitment.owner is Owner.MANAGER
-        ]
+        open_promises = [item for item in view.context.commitments if item.commitment.is_open_promise]
         if not open_promises:
             continue
         kept = frozenset(site.store.handovers.open(handover.former).kept)

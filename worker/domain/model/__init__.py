@@ -27,11 +27,17 @@ from worker.domain.model.contracts import (
     Contract,
     Dated,
     Learning,
-    Owner,
     ReviewPoint,
     WrittenCommitment,
 )
-from worker.domain.model.handovers import Handover, HandoverContent, HandoverLine, LineKind, list_lines
+from worker.domain.model.handovers import (
+    MAX_HANDOVER_GAP,
+    Handover,
+    HandoverContent,
+    HandoverLine,
+    LineKind,
+    list_lines,
+)
 from worker.domain.model.mails import REMEMBERED, UNRECORDED, MailName
 from worker.domain.model.notes import SharedNote
 from worker.domain.model.openings import Opening, OpeningKind, select_openings
@@ -40,6 +46,7 @@ from worker.domain.model.people import (
     AliasSource,
     EndReason,
     Format,
+    Owner,
     Pair,
     PairId,
     Person,
@@ -90,6 +97,7 @@ from worker.domain.model.voices import (
 
 __all__ = [
     "LIVE_PROGRESS",
+    "MAX_HANDOVER_GAP",
     "MAX_LEARNING_CHARS",
     "MAX_OPEN_VOICES",
     "MAX_VOICE_ANSWER",

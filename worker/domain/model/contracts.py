@@ -4,15 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from worker.domain.model.people import PairId
+from worker.domain.model.people import Owner, PairId
 from worker.domain.model.time import Address, Span
-
-
-class Owner(StrEnum):
-    """The one of the two who owes a commitment."""
-
-    MANAGER = "manager"
-    REPORT = "report"
 
 
 class CommitmentStanding(StrEnum):
@@ -129,3 +122,12 @@ class Commitment:
     @property
     def is_open(self) -> bool:
         return self.standing is CommitmentStanding.OPEN
+
+    @property
+    def is_open_promise(self) -> bool:
+        """True when it is the manager's, and open."""
+        return self.is_open and self.owner is Owner.MANAGER
+
+    def was_open_at(self, instant: datetime) -> bool:
+        """Return whether it was open at that instant, or ended then."""
+        return self.closed_at is None or self.closed_at >= instant

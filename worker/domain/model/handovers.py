@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
 from worker.domain.model.contracts import Contract, WrittenCommitment
 from worker.domain.model.people import PairId
+
+#: A pair that begins longer after the end of the former one does not take its place.
+MAX_HANDOVER_GAP = timedelta(days=180)
 
 
 class LineKind(StrEnum):

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.domain.model.contracts import Owner
-from worker.domain.model.people import PairId
+from worker.domain.model.people import Owner, PairId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,11 @@ class EndReason(StrEnum):
     BOTH_LEFT = "both_left"
     CHANGED = "changed"  #: the report has another manager
 
+    @property
+    def begins_handover(self) -> bool:
+        """True when the report stays, and may take along what the two agreed (R-36)."""
+        return self in (EndReason.CHANGED, EndReason.MANAGER_LEFT)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
@@ -82,6 +87,13 @@ class Preference:
 
     weekday: int | None = None  #: 0 is Monday
     minute: int | None = None  #: after local midnight
+
+
+class Owner(StrEnum):
+    """One of the two of a pair: whose a commitment, a note or a request is."""
+
+    MANAGER = "manager"
+    REPORT = "report"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -105,6 +117,10 @@ class PairId:
     def people(self) -> tuple[Address, Address]:
         """The manager and the report."""
         return self.manager, self.report
+
+    def get_owner(self, address: Address) -> Owner:
+        """Return which of the two has that address; the report, when it is not the manager's."""
+        return Owner.MANAGER if address == self.manager else Owner.REPORT
 
     def __str__(self) -> str:
         return f"{self.manager}{self.SEPARATOR}{self.report}"

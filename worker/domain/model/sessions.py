@@ -5,8 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from worker.domain.model.calendars import ShowAs
-from worker.domain.model.contracts import Owner
-from worker.domain.model.people import PairId
+from worker.domain.model.people import Owner, PairId
 from worker.domain.model.reasons import Reasons
 from worker.domain.model.time import Address, Span
 

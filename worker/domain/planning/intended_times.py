@@ -5,7 +5,7 @@ A person who moves a session onto a time that is busy already sees what stands t
 
 from collections.abc import Iterator, Mapping
 
-from worker.domain.model import Address, BusyTime, FreeBusy, IntendedTime, Owner, Session, ShowAs, Span
+from worker.domain.model import Address, BusyTime, FreeBusy, IntendedTime, Session, ShowAs, Span
 from worker.domain.planning.plan_builder import PlanBuilder
 
 
@@ -22,11 +22,7 @@ def _list_times(
     for email, free_busy in known.items():
         for busy in free_busy.busy:
             if busy.key != key and busy.span.overlaps(span):
-                yield IntendedTime(_get_owner(builder, email), busy.span.clip(span), busy.show)
-
-
-def _get_owner(builder: PlanBuilder, email: Address) -> Owner:
-    return Owner.MANAGER if email == builder.manager.email else Owner.REPORT
+                yield IntendedTime(builder.pair.id.get_owner(email), busy.span.clip(span), busy.show)
 
 
 def is_intended(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
@@ -34,7 +30,7 @@ def is_intended(builder: PlanBuilder, session: Session, busy: BusyTime, email: A
     absence stood there."""
     if not session.by_hand or not session.intended:
         return False
-    part, owner = busy.span.clip(session.span), _get_owner(builder, email)
+    part, owner = busy.span.clip(session.span), builder.pair.id.get_owner(email)
     return _is_covered(
         part,
         sorted(

@@ -56,7 +56,7 @@ def holds_with_open_promises(effect: Effect, state: PairState, now: datetime) ->
 
 def list_open_promises(commitments: Iterable[Commitment]) -> list[Commitment]:
     """Return the manager's open commitments."""
-    return [c for c in commitments if c.is_open and c.owner is Owner.MANAGER]
+    return [c for c in commitments if c.is_open_promise]
 
 
 def holds_while_due(effect: Effect, state: PairState, now: datetime) -> bool:

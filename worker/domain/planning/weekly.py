@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from worker.domain.model import Commitment, MailName, Owner, PairState, Person, Session, SessionState
+from worker.domain.model import Commitment, MailName, PairState, Person, Session, SessionState
 from worker.domain.planning.offers import is_open
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.mail_hours import find_day_start
@@ -69,7 +69,7 @@ def list_news(state: PairState, now: datetime) -> list[News]:
     news += [
         News(NewsKind.PROMISE, state, commitment=c)
         for c in state.commitments
-        if c.is_open and c.owner is Owner.MANAGER and monday - PAST_DUE <= c.due <= sunday
+        if c.is_open_promise and monday - PAST_DUE <= c.due <= sunday
     ]
     held = (s for s in state.sessions if s.state is SessionState.HELD and s.asks_contract)
     news += [News(NewsKind.CONTRACT, state, session=s) for s in held]
