@@ -1,4 +1,4 @@
-"""Generates reference pages from the code: the settings, and a sample of every mail.
+"""Generates reference pages from the code: the settings, the events of the log, and a sample of every mail.
 
 mkdocs runs this module through the plugin gen-files; `tests/repository/test_docs.py` tests its functions.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from worker.logs import FIELDS, Action
 from worker.mail.kinds import list_samples
 from worker.mail.render import MailRenderer
 
@@ -52,6 +53,28 @@ def write_settings() -> str:
     return "\n".join(parts) + "\n"
 
 
+def write_log() -> str:
+    """Return the page about the log: the fields of a line, and every event."""
+    lines = [
+        "# Log\n",
+        'Longarc writes its log to standard error: for people, or with `format = "json"` under `[log]` one JSON object',
+        "on each line. No line has a word of a conversation in it; a person is named by address alone, where needed.\n",
+        "| field | meaning |\n|---|---|",
+        "| `at` | UTC, ISO 8601 |",
+        "| `level` | `debug`, `info`, `warning` or `error` |",
+        "| `logger` | the module that wrote the line |",
+        "| `message` | a sentence for people, which may change |",
+        "| `action` | the event: one of those below. Lines that a library wrote have none |",
+        *(f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()),
+        "| `traceback` | for an error that nobody foresaw |",
+        "\nA line has the fields that apply to it. Values of `action` are an interface: the changelog says when one",
+        "changes.\n",
+        "| `action` | level | meaning |\n|---|---|---|",
+        *(f"| `{action.value}` | {action.level} | {_escape_cell(action.meaning)} |" for action in Action),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def write_mails(locale: str) -> Iterator[tuple[str, str, str]]:
     """Yield a sample of each mail kind and reader: its name, its subject and its HTML body."""
     renderer = MailRenderer(sender="longarc@example.com", domain="example.com")
@@ -77,6 +100,8 @@ def write_all() -> None:
 
     with mkdocs_gen_files.open("reference/settings.md", "w") as page:
         page.write(write_settings())
+    with mkdocs_gen_files.open("reference/log.md", "w") as page:
+        page.write(write_log())
     lines = [
         "# Mails\n",
         "One mail of each kind and reader, filled with people who do not exist: English, then German.\n",

@@ -19,6 +19,7 @@ from worker.engine.services import PeopleCache, Services
 from worker.engine.sweep import Sweep
 from worker.engine.sync import Sync
 from worker.engine.third_voices import ThirdVoices
+from worker.logs import Action
 from worker.mail.compose import Composer
 from worker.mail.render import MailRenderer
 from worker.seal import Seal
@@ -67,7 +68,7 @@ class Worker:
             has_worked = (due.effect and self.outbox.run(self.holder)) or has_worked
             if not has_worked:
                 return next_due
-        log.error("a tick did not come to an end", extra={"action": "tick_endless"})
+        log.error("a tick did not come to an end", extra={"action": Action.TICK_ENDLESS})
         return next_due
 
     def import_people(self, *, force: bool = False) -> bool:

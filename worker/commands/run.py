@@ -23,12 +23,15 @@ from worker.commands.base import Command, get_global_options
 from worker.commands.context import find_settings_path, is_database_absent, load_settings, open_store, refuse_other_key
 from worker.commands.terminal import add_row, format_count, make_table, print_line, print_table
 from worker.errors import LongarcError, Problems
+from worker.logs import Action
 
 if TYPE_CHECKING:
     from worker.app import Worker
     from worker.commands.embedded import EmbeddedFolder
     from worker.embedded import EmbeddedServers
     from worker.engine.outages import Outages
+
+log = logging.getLogger(__name__)
 
 #: How many people's calendars and mailboxes are printed with `--embedded`.
 MAX_SHOWN = 20
@@ -70,7 +73,9 @@ def run(workers: int, embedded: Path | None) -> None:
         if worker.settings.base_url:
             _serve_pages(worker, stack)
         print_line(_describe_run(worker, workers))
+        log.info("longarc run %s has started", __version__, extra={"action": Action.RUN_STARTED})
         _run_consumer(worker, workers, stop, servers)
+    log.info("longarc run has stopped", extra={"action": Action.RUN_STOPPED})
     print_line("Stopped; everything in flight was finished.")
 
 
@@ -213,6 +218,7 @@ def _serve_pages(worker: "Worker", stack: ExitStack) -> None:
         pages = stack.enter_context(PageServer(worker))
     except PortTaken as error:  # another worker on this machine serves the pages already
         print_line(f"{error} This worker goes on without them.", "yellow")
+        log.warning("%s", error, extra={"action": Action.PORT_TAKEN})
         return
     print_line(f"The pages of {pages.base_url} are served at port {pages.port}.")
 

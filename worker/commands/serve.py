@@ -1,7 +1,10 @@
 """`longarc serve`: the pages without the service. `longarc revoke`: make links void."""
 
+import logging
+
 import click
 
+from worker import __version__
 from worker.clock import utcnow
 from worker.commands.arguments import find_primary_address
 from worker.commands.base import Command
@@ -9,6 +12,9 @@ from worker.commands.context import load_settings, open_worker
 from worker.commands.run import stop_on_signal
 from worker.commands.terminal import print_line
 from worker.errors import LongarcError, UnknownName
+from worker.logs import Action
+
+log = logging.getLogger(__name__)
 
 
 @click.command("serve", cls=Command, short_help="Serve only the pages. `longarc run` serves them too.")
@@ -22,7 +28,9 @@ def serve() -> None:
         set_up_logging(worker.settings.log.level, worker.settings.log.format)
         with PageServer(worker) as pages:
             print_line(f"The pages of {pages.base_url} are served at port {pages.port}. Ctrl-C stops.")
+            log.info("longarc serve %s has started", __version__, extra={"action": Action.RUN_STARTED})
             stop.wait()
+    log.info("longarc serve has stopped", extra={"action": Action.RUN_STOPPED})
     print_line("Stopped.")
 
 

@@ -8,6 +8,7 @@ from threading import Lock
 
 from worker.clock import Clock
 from worker.errors import get_first_line
+from worker.logs import Action
 from worker.store.calendars import CalendarFailures
 from worker.store.database import describe_database_outage
 from worker.store.outbox import MailFailures
@@ -41,13 +42,22 @@ class Outages:
             outage = self._current.get(subject)
             if outage is None:
                 self._current[subject] = Outage(now, count or 1, now)
-                log.error("%s is out of order: %s It is tried again until it works.", subject, reason, extra=_BEGINS)
+                log.error(
+                    "%s is out of order: %s It is tried again until it works.",
+                    subject,
+                    reason,
+                    extra={"action": Action.OUTAGE_BEGINS},
+                )
                 return
             outage.count = count or outage.count + 1
             if now - outage.logged_at >= LOG_INTERVAL:
                 outage.logged_at = now
                 arguments = (subject, f"{outage.since:%Y-%m-%d %H:%M}", outage.count)
-                log.warning("%s is still out of order, since %s UTC: %d attempts failed.", *arguments, extra=_LASTS)
+                log.warning(
+                    "%s is still out of order, since %s UTC: %d attempts failed.",
+                    *arguments,
+                    extra={"action": Action.OUTAGE_LASTS},
+                )
 
     def record_recovery(self, subject: str, now: datetime) -> None:
         """End the outage, if there is one."""
@@ -56,7 +66,11 @@ class Outages:
         if outage is not None:
             minutes = max(int((now - outage.since).total_seconds()) // 60, 0)
             arguments = (subject, minutes, outage.count)
-            log.warning("%s works again, after %d minutes and %d failed attempts.", *arguments, extra=_ENDS)
+            log.warning(
+                "%s works again, after %d minutes and %d failed attempts.",
+                *arguments,
+                extra={"action": Action.OUTAGE_ENDS},
+            )
 
     def update_services(
         self, unreachable: Mapping[str, CalendarFailures], unsent: Mapping[str, MailFailures], now: datetime
@@ -74,9 +88,6 @@ class Outages:
         for subject in list(self._current):
             if subject.startswith((_CALENDAR_PREFIX, _MAIL_PREFIX)) and subject not in failing:
                 self.record_recovery(subject, now)
-
-
-_BEGINS, _LASTS, _ENDS = ({"action": f"outage_{phase}"} for phase in ("begins", "lasts", "ends"))
 
 
 class OutageFilter(logging.Filter):

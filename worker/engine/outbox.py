@@ -48,6 +48,7 @@ from worker.errors import (
     Transient,
     describe_unexpected_error,
 )
+from worker.logs import Action
 from worker.mail import calendar_part
 from worker.mail.compose import Composer, OpenedContent
 from worker.mail.context import MailContext, Reader
@@ -223,7 +224,13 @@ class Outbox:
             return
         level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO  # tries are counted
         arguments = (effect.kind.value, effect.name or effect.event, settlement.progress.value)
-        extra = {"action": effect.kind.value, "key": effect.key, "problem": attempt.problem}
+        extra = {
+            "action": Action.EFFECT,
+            "key": effect.key,
+            "what": effect.kind.value,
+            "outcome": settlement.progress.value,
+            "problem": attempt.problem,
+        }
         log.log(level, "%s %s: %s", *arguments, extra=extra)
         if settlement.tell_operator and not _is_alert(effect):
             what = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else effect.kind.value

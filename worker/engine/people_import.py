@@ -14,6 +14,7 @@ from zlib import crc32
 from worker.clock import Clock
 from worker.domain.model import NO_CALENDAR, Address, Person
 from worker.errors import LongarcError, PeopleImportRefused, ProviderError
+from worker.logs import Action
 from worker.providers import base
 from worker.providers.base import CalendarProvider
 from worker.settings import people_file
@@ -60,7 +61,7 @@ class PeopleImport:
             raise refusal
         imported_file = self._fill_from_calendars(read_people(self._settings, now), people_to_query)
         if self._compute_digest() != digest:
-            log.info("the people file is being written", extra={"action": "people_unread"})
+            log.info("the people file is being written", extra={"action": Action.PEOPLE_CHANGING})
             return False
         if is_file_unchanged and imported_file.persons == people.load_current_people():
             return False
@@ -70,7 +71,7 @@ class PeopleImport:
         people.set_stored_value(PEOPLE_VERSION_NAME, f"{digest} {now.isoformat()}")
         self._last_refusal = None
         counts = len(imported_file.persons), len(imported_file.pairs)
-        log.info("%s people, %s pairs", *counts, extra={"action": "people_imported"})
+        log.info("%s people, %s pairs", *counts, extra={"action": Action.PEOPLE_IMPORTED})
         return True
 
     def _compute_digest(self) -> str:
@@ -148,7 +149,7 @@ class PeopleImport:
             read_habits = getattr(self._get_calendar(person.calendar), "habits", None)
             habits: base.Habits = read_habits(person.email) if read_habits else base.Habits()
         except ProviderError as error:
-            log.warning("%s", error, extra={"action": "habits_unread", "calendar": person.email})
+            log.warning("%s", error, extra={"action": Action.HABITS_UNREAD, "calendar": person.email})
             return base.Habits()
         return habits
 

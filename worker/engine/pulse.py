@@ -20,6 +20,7 @@ from worker.domain.model import Address, Effect, EffectKind, MailName, Pair, Per
 from worker.domain.planning.notices import find_next_working_morning
 from worker.domain.pulse import PulseCell, assign_cells, disclose, is_large_enough
 from worker.errors import Refused, WrongKey
+from worker.logs import Action
 from worker.settings.load import Settings
 from worker.store.pulse import ClosedRound, OpenRound, Voter
 from worker.store.store import Store
@@ -61,7 +62,7 @@ class Pulse:
                 if now.month in self._settings.pulse.months and now.day <= LAST_OPENING_DAY:
                     self._open_round(month, now)
             except WrongKey as error:  # everything else goes on; it is tried again
-                log.warning("the pulse waits: %s", error, extra={"action": "pulse_waits"})
+                log.warning("the pulse waits: %s", error, extra={"action": Action.PULSE_WAITS})
                 return
         self._store.people.set_stored_value(_MONTH_NAME, month)
 

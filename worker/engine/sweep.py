@@ -31,6 +31,7 @@ from worker.domain.model import (
 from worker.domain.planning.planner import plan
 from worker.domain.time.blockers import never_work_together
 from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, describe_unexpected_error
+from worker.logs import Action
 from worker.providers.base import CalendarProvider
 from worker.store.store import Store
 
@@ -96,7 +97,7 @@ class Sweep:
             self._alert_hours_apart(loaded.states, plans, now)
         except LeaseLost:
             self._store.plans.release(holder)
-            log.warning("the lease was lost; nothing was written", extra={"action": "lease_lost"})
+            log.warning("the lease was lost; nothing was written", extra={"action": Action.LEASE_LOST})
             return
         except BaseException:
             self._store.plans.release(holder)
@@ -107,7 +108,7 @@ class Sweep:
                     "%s: %s",
                     decision.pair,
                     decision.reason,
-                    extra={"action": decision.what, "session": decision.session},
+                    extra={"action": Action.DECISION, "what": decision.what, "session": decision.session},
                 )
 
     def plan_pairs(self, states: Sequence[PairState], now: datetime) -> list[Plan]:
@@ -196,9 +197,9 @@ class Sweep:
             unavailable.update(who for who, answer in answers.items() if answer.temporary)
             free_busy.update({who: answer for who, answer in answers.items() if not answer.temporary})
             for reason in sorted({answer.reason for answer in answers.values() if answer.temporary}):
-                log.warning("free/busy failed: %s", reason, extra={"action": "free_busy_failed"})
+                log.warning("free/busy failed: %s", reason, extra={"action": Action.FREE_BUSY_FAILED})
         except (Transient, AuthRevoked) as error:
-            log.warning("free/busy failed: %s", error, extra={"action": "free_busy_failed"})
+            log.warning("free/busy failed: %s", error, extra={"action": Action.FREE_BUSY_FAILED})
             unavailable.update(emails)
         except Permanent as error:
             free_busy.update({who: FreeBusy(known=False, reason=str(error)) for who in emails})
@@ -236,7 +237,7 @@ class Sweep:
             "They stay. "
             "If that is right, raise rules.max_cancels; if not, look at the people file and at the calendars first."
         )
-        log.error("%s", refused, extra={"action": "guard"})
+        log.error("%s", refused, extra={"action": Action.CANCELS_REFUSED})
         self._store.outbox.alert(f"cancels:{now:%Y-%m-%d}", str(refused), now, self._operator)
         return {pair for pair, count in cancels.items() if count}
 
@@ -249,7 +250,7 @@ def _count_cancels(plan: Plan) -> int:
 
 def _build_failed_plan(pair: PairId, reason: str, now: datetime) -> Plan:
     problem = f"Planning {pair} failed: {reason.rstrip('.')}. It is tried again in an hour."
-    log.error("%s", problem, extra={"action": "plan_failed"})
+    log.error("%s", problem, extra={"action": Action.PLAN_FAILED})
     return Plan(pair=pair, due_at=now + RETRY_AFTER, problem=problem)
 
 

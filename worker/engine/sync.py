@@ -15,6 +15,7 @@ from worker.domain.model import Address, Answer, CalendarChanges, Cursor, Event,
 from worker.engine.identities import learn_from_reading, resolve_changes
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient, describe_unexpected_error
+from worker.logs import Action
 from worker.providers.base import CalendarProvider
 from worker.providers.identities import Identities
 from worker.store.calendars import CalendarReading, CalendarSnapshot, DueCalendar
@@ -83,7 +84,7 @@ class Sync:
         except ProviderError as error:
             self._record_failure(due_calendar, holder, error, now)
         except Refused as error:
-            log.warning("sync refused", extra={"action": "sync_refused", "calendar": due_calendar.address})
+            log.warning("sync refused", extra={"action": Action.SYNC_REFUSED, "calendar": due_calendar.address})
             self._store.outbox.alert(f"empty:{due_calendar.address}:{now:%Y-%m-%d}", str(error), now, self._operator)
             self._store.calendars.record_failure(due_calendar, holder, now + self._every, str(error), now)
         except Exception as error:  # one calendar must not keep the others from being read
@@ -137,7 +138,7 @@ class Sync:
 
     def _record_failure(self, due_calendar: DueCalendar, holder: str, error: ProviderError, now: datetime) -> None:
         # debug: `Outages` counts failures, and logs them as one outage
-        log.debug("sync failed: %s", error, extra={"action": "sync_failed", "calendar": due_calendar.address})
+        log.debug("sync failed: %s", error, extra={"action": Action.SYNC_FAILED, "calendar": due_calendar.address})
         wait = error.retry_after if isinstance(error, Transient) and error.retry_after else RETRY_AFTER_FAILURE
         if not isinstance(error, Transient):
             text = f"The calendar of {due_calendar.address} can't be read: {error}"
@@ -147,7 +148,7 @@ class Sync:
     def _record_unexpected(self, due_calendar: DueCalendar, holder: str, error: Exception, now: datetime) -> None:
         problem = describe_unexpected_error(error)
         text = f"The calendar of {due_calendar.address} could not be read: {problem}. It is tried again in an hour."
-        log.error("%s", text, extra={"action": "sync_failed", "calendar": due_calendar.address})
+        log.error("%s", text, extra={"action": Action.SYNC_UNFORESEEN, "calendar": due_calendar.address})
         self._store.outbox.alert(f"sync:{due_calendar.address}:{now:%Y-%m-%d}", text, now, self._operator)
         self._store.calendars.record_failure(due_calendar, holder, now + RETRY_AFTER_UNEXPECTED, problem, now)
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from worker.domain.model import Opening, OpeningKind
 from worker.errors import Problems
+from worker.logs import Action
 from worker.settings.csv_file import CsvFormat, CsvRow, ProblemReport, read_rows, read_text
 from worker.settings.parsers import (
     InvalidValue,
@@ -109,5 +110,5 @@ class OpeningsReader:
             except Problems as problems:
                 count = len(problems.problems)
                 text = "%s has %s problems, so nothing of it counts: `longarc check` lists them."
-                log.error(text, self._path.name, count, extra={"action": "openings_unread"})
+                log.error(text, self._path.name, count, extra={"action": Action.OPENINGS_UNREAD})
         return self._openings

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
 
 from worker.domain.model import LIVE_PROGRESS, UNRECORDED, Effect, EffectKind, EffectProgress, PlacedEvent, Settlement
+from worker.logs import Action
 from worker.store import rows, tables
 from worker.store.alerts import MAIL_NAME, get_session_id, raise_alert
 from worker.store.database import Database
@@ -210,7 +211,7 @@ class OutboxRows:
         """
         if not operator:
             if key not in self._logged_keys:
-                log.error("%s", text, extra={"action": MAIL_NAME, "key": key})
+                log.error("%s", text, extra={"action": Action.OPERATOR_ALERT, "key": key})
             self._logged_keys.add(key)
             return
         cause = cause or key.partition(":")[0]

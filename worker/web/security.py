@@ -8,6 +8,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from worker.errors import LeaseLost, LongarcError, Problems, Refused, UnknownName
+from worker.logs import Action
 from worker.store.database import DatabaseUnreachable
 from worker.web.site import Site
 
@@ -70,7 +71,7 @@ def _add_headers(response: Response, site: Site) -> Response:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     rule = request.url_rule.rule if request.url_rule else "no such page"
     if not rule.startswith(UNLOGGED):
-        log.info("%s %s %s", request.method, rule, response.status_code, extra={"action": "page"})
+        log.info("%s %s %s", request.method, rule, response.status_code, extra={"action": Action.PAGE_SERVED})
     return response
 
 
@@ -95,7 +96,7 @@ def _render_error(error: Exception, site: Site) -> Response:
     if isinstance(error, UnknownName):
         return site.render_notice("not_found", 404)
     if isinstance(error, LeaseLost | DatabaseUnreachable):
-        log.warning("%s", error, extra={"action": "page_busy"})
+        log.warning("%s", error, extra={"action": Action.PAGE_BUSY})
         return site.render_notice("busy", 503)
     if isinstance(error, Refused | Problems):
         return site.render_notice("refused", 409, str(error))
@@ -109,4 +110,4 @@ def _log_error(error: Exception) -> None:
     frame = next((frame for frame in reversed(frames) if frame.filename.endswith(".j2")), frames[-1])
     text = str(error) if isinstance(error, LongarcError) else ""
     place = f"{Path(frame.filename).name}:{frame.lineno}"
-    log.error("a page failed: %s at %s %s", type(error).__name__, place, text, extra={"action": "page_failed"})
+    log.error("a page failed: %s at %s %s", type(error).__name__, place, text, extra={"action": Action.PAGE_FAILED})

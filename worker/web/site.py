@@ -18,6 +18,7 @@ from worker.domain.planning.cadence import choose_interval
 from worker.errors import LongarcError
 from worker.i18n.language import Language, Languages
 from worker.links import make_link_signer
+from worker.logs import Action
 from worker.mail.compose import Composer
 from worker.mail.context import MailContext, ReadableCommitment
 from worker.mail.templates import find_template_folder, load_default_templates, make_environment
@@ -78,7 +79,8 @@ class Site:
         try:
             return self._languages.find_language(locale)
         except Exception as error:  # the company's own catalogue may be wrong in any way
-            log.error("The catalogue for %s can't be read (%s): see `longarc check`.", locale, type(error).__name__)
+            text = "The catalogue for %s can't be read (%s): see `longarc check`."
+            log.error(text, locale, type(error).__name__, extra={"action": Action.CATALOGUE_UNREAD})
             return load_default_templates().languages.find_language(locale)
 
     def _choose_locale(self) -> str:

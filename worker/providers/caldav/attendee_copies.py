@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from worker.domain.model import Address, Answer, Event, Span
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound
+from worker.logs import Action
 from worker.providers.caldav.collection import CalendarCollection, CollectionChanges, Resource
 from worker.providers.caldav.copy_records import CopyRecords
 from worker.providers.ical import events as icalendars
@@ -102,7 +103,7 @@ class GuestCopies:
             if ask_again or copies:
                 self._records.confirm_copy(organizer.owner, name, guest)
         except (NotFound, Forbidden) as error:  # the guest has no calendar here, or we may not write to it
-            log.warning("no copy for %s: %s", guest, error, extra={"action": "copy_refused", "calendar": guest})
+            log.warning("no copy for %s: %s", guest, error, extra={"action": Action.COPY_REFUSED, "calendar": guest})
             self._records.forget_copies(organizer.owner, name, [guest])
 
     @staticmethod
@@ -250,7 +251,7 @@ class GuestCopies:
             log.warning(
                 "the calendar shows no events; %d copied events are missing, their copies stay",
                 len(gone_names),
-                extra={"action": "copies_kept", "calendar": organizer.owner},
+                extra={"action": Action.COPIES_KEPT, "calendar": organizer.owner},
             )
             return
         for name in gone_names:

@@ -18,6 +18,7 @@ from icalendar.prop import vCalAddress
 
 from worker.domain.model import Address, Event, EventRef, Span
 from worker.errors import InvalidResponse
+from worker.logs import Action
 from worker.providers.caldav.client import (
     CS,
     C,
@@ -32,7 +33,7 @@ from worker.providers.caldav.client import (
 )
 from worker.providers.ical import events as icalendars
 from worker.providers.ical import parser
-from worker.providers.ical.reader import UNREADABLE_LOG, CalendarContents, read_calendar, read_single_event
+from worker.providers.ical.reader import CalendarContents, read_calendar, read_single_event
 from worker.providers.ical.times import has_local_times
 from worker.providers.ical.values import as_list, format_instant
 from worker.providers.ical.zones import zone_of
@@ -241,7 +242,7 @@ class CalendarCollection:
         try:
             calendar = parser.parse_calendar(entry.get_text(f"{C}calendar-data"), f"{self.owner}: {entry.name}")
         except InvalidResponse as error:
-            log.warning("%s", error, extra=UNREADABLE_LOG)
+            log.warning("%s", error, extra={"action": Action.EVENT_UNREADABLE})
             calendar = parser.make_lost_calendar()
         return Resource(entry.name, entry.get_text(f"{D}getetag"), self._use_primary_addresses(calendar))
 

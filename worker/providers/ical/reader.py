@@ -26,6 +26,7 @@ from icalendar.prop import vBroken, vDDDTypes
 
 from worker.domain.model import Event, EventRef, ShowAs, Span
 from worker.errors import InvalidResponse
+from worker.logs import Action
 from worker.providers.ical import events as icalendars
 from worker.providers.ical import recurrence
 from worker.providers.ical.parser import CUT_OFF, LOST
@@ -35,7 +36,6 @@ from worker.providers.ical.values import UNREADABLE, as_list, format_instant
 
 log = logging.getLogger(__name__)
 
-UNREADABLE_LOG = {"action": "event_unreadable"}  #: the fields of a log line about an unreadable event
 _ALL_TIME = Span(FIRST, LAST)
 _FREE_BUSY_TYPES = {"FREE": None, "BUSY-TENTATIVE": ShowAs.TENTATIVE, "BUSY-UNAVAILABLE": ShowAs.AWAY}
 
@@ -155,7 +155,12 @@ class _ContentsReader:
     def note_unknown(self, span: Span, ref: EventRef) -> None:
         """Note that `span` is unknown because of the event at `ref`."""
         fingerprint = fingerprint_ref(ref)
-        log.warning("%s: the event %s has times that can't be read", ref.calendar, fingerprint, extra=UNREADABLE_LOG)
+        log.warning(
+            "%s: the event %s has times that can't be read",
+            ref.calendar,
+            fingerprint,
+            extra={"action": Action.EVENT_UNREADABLE},
+        )
         self.contents.unknown.append((span, fingerprint))
 
     def _read_times_of(self, events: Iterable[Any], ref: EventRef) -> list[TimedEvent]:

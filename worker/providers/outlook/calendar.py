@@ -34,6 +34,7 @@ from worker.errors import (
     Transient,
     Unavailable,
 )
+from worker.logs import Action
 from worker.providers.base import Finding, Habits, NoticeListener, get_notice_listener
 from worker.providers.identities import InMemoryIdentities
 from worker.providers.limiter import Limiter
@@ -227,7 +228,7 @@ class OutlookCalendar:
             try:
                 answer = delta.follow_round(self._graph, calendar, last_round)
             except DeltaTokenExpired:
-                log.info("a new round begins", extra={"action": "graph_round", "calendar": calendar})
+                log.info("a new round begins", extra={"action": Action.GRAPH_ROUND, "calendar": calendar})
             else:
                 if (changes := self._list_changes_since(calendar, answer, window)) is not None:
                     return changes
@@ -310,9 +311,7 @@ class OutlookCalendar:
             try:
                 originals = list(self._iter_window(organizer, around))
             except (NotFound, Forbidden) as error:
-                log.warning(
-                    "an organizer's calendar can't be read: %s", error, extra={"action": "organizer_unreadable"}
-                )
+                log.warning("an organizer can't be read: %s", error, extra={"action": Action.ORGANIZER_UNREADABLE})
             else:
                 keys |= {original.uid: original.event.key for original in originals if original.event.key}
         return tuple(replace(entry.event, key=entry.event.key or keys.get(entry.uid)) for entry in listed)

@@ -29,6 +29,7 @@ from worker.errors import (
     RateLimited,
     Unavailable,
 )
+from worker.logs import Action
 from worker.providers.identities import Identities, InMemoryIdentities
 from worker.providers.limiter import Limiter
 
@@ -380,7 +381,7 @@ class Graph:
             status,
             code or "without a code",
             headers.get("request-id", "none"),
-            extra={"action": "graph_refused", "calendar": who},
+            extra={"action": Action.GRAPH_REFUSED, "calendar": who},
         )
         if code == "errorduplicatetransactionid":
             raise DuplicateTransaction(str(error.get("@event.existingEventId") or ""))
