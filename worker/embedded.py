@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from threading import Event, Thread
 from types import ModuleType
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from worker import private_files
 from worker.domain.model import Address
 from worker.errors import LongarcError
 from worker.providers import maildir
+from worker.server_thread import ServerThread
 
 _HOST = "127.0.0.1"
 #: A WSGI application.
@@ -93,7 +93,10 @@ class EmbeddedServers:
         for person in self._people:
             self.add_person(person, self._zones.get(person, ""))
         served_application = self._wrap_caldav(application) if self._wrap_caldav else application
-        port = stack.enter_context(_WsgiServer(server, served_application, self._requested_caldav_port)).port
+        listening = _listen(self._requested_caldav_port, "calendars.caldav.url")
+        created = server.create_server(served_application, sockets=[listening], threads=8)
+        stack.enter_context(ServerThread(created, "longarc-caldav"))
+        port = listening.getsockname()[1]
         self.caldav_url = f"http://{_HOST}:{port}/{{email}}/calendar/"
 
     def _build_configuration(self) -> dict[str, dict[str, str]]:
@@ -134,33 +137,6 @@ class EmbeddedServers:
         stack.callback(server_socket.close)
         server.start()
         stack.callback(server.stop)
-
-
-class _WsgiServer:
-    """Runs a WSGI server in its own thread, with persistent connections."""
-
-    def __init__(self, server: ModuleType, app: WsgiApp, port: int) -> None:
-        self._socket = _listen(port, "calendars.caldav.url")
-        self._server = server.create_server(app, sockets=[self._socket], threads=8)
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="longarc-caldav")
-        self.port = int(self._socket.getsockname()[1])
-
-    def __enter__(self) -> "_WsgiServer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # The loop itself notes that it is to stop: else it may end, and close the trigger, before this has pulled it.
-        self._server.trigger.pull_trigger(self._stop.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._server.asyncore.loop(timeout=30, map=self._server._map, count=1)
-        self._server.task_dispatcher.shutdown()
-        for channel in list(self._server._map.values()):
-            channel.close()
 
 
 class _MailHandler:

@@ -24,7 +24,7 @@ from worker.domain.model import (
 )
 from worker.domain.model.people import AliasSource
 from worker.domain.planning.contract_mails import list_late_reminder_times
-from worker.engine.sweep import update_away
+from worker.domain.time.absences import update_away
 from worker.store import tables
 
 REPORTS = [f"r{n}@corp.example" for n in range(8)]

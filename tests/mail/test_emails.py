@@ -237,15 +237,16 @@ def test_from_the_third_on_the_report_hears_that_the_manager_was_asked() -> None
 
 @pytest.mark.parametrize("to", [DANA, SAM])
 def test_the_third_move_within_a_week_is_a_question(to: Person) -> None:
-    """T-11: which of three, or leave it until the next quarter; the first stands meanwhile."""
+    """T-11: which of three, or leave it until the next quarter, where that is possible; the first stands meanwhile."""
     question = replace(OFFER, purpose=OfferPurpose.QUESTION)
     links = {"choose": "https://longarc.example/choose"}
-    mail = deferral(3, options=OFFER.times, offer=question, links=links, to=to)
+    mail = deferral(3, options=OFFER.times, offer=question, links=links, to=to, may_leave=True)
+    ad_hoc = deferral(3, options=OFFER.times, offer=question, links=links, to=to)
     other = "Sam" if to is DANA else "Dana"
     assert mail.headers["Subject"] == f"Which time will hold for your conversation with {other}?"
     assert mail.says("a question to you both: which time will hold?")
     assert mail.says("it stays if neither of you answers by then")
-    assert mail.says("leave it until the next quarter")
+    assert mail.says("leave it until the next quarter") and ad_hoc.silent("next quarter")
 
 
 @pytest.mark.parametrize("to", [DANA, SAM])

@@ -189,8 +189,17 @@ class Contracts:
             self.write_access(connection, pair_id, on_behalf)
 
     def write_access(self, connection: Connection, pair_id: PairId, on_behalf: OnBehalf) -> None:
-        """Do what `tell_access` does, within a transaction that changes content."""
-        self._write_access(connection, pair_id, on_behalf, self._clock())
+        """Do what `tell_access` does, within a transaction that changes content. The accesses of a quarter-hour are
+        one mail to each."""
+        now = self._clock()
+        since = now - (now - datetime.min.replace(tzinfo=UTC)) % ACCESS_MAIL_PERIOD
+        access, person = on_behalf.access, on_behalf.person
+        record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=person, reason=on_behalf.reason)
+        text = f"`longarc {access}` opened what the two wrote down, for {person}. Both are told by mail."
+        self._store.content.save_access(connection, record)
+        history.append_history(connection, [(now, "access", pair_id, "", text, {"command": access.value})])
+        mails = [_build_access_mail(pair_id, who, now, since) for who in pair_id.people]
+        self._store.outbox.add_mails(connection, mails)
 
     # --- steps ---
 
@@ -279,18 +288,7 @@ class Contracts:
     def _build_access_write(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
         if on_behalf is None:
             return None
-        return lambda connection: self._write_access(connection, builder.pair.id, on_behalf, builder.now)
-
-    def _write_access(self, connection: Connection, pair_id: PairId, on_behalf: OnBehalf, now: datetime) -> None:
-        """Store the access with its sealed reason, and add the mails; those of a quarter-hour are one mail."""
-        since = now - (now - datetime.min.replace(tzinfo=UTC)) % ACCESS_MAIL_PERIOD
-        access, person = on_behalf.access, on_behalf.person
-        record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=person, reason=on_behalf.reason)
-        text = f"`longarc {access}` opened what the two wrote down, for {person}. Both are told by mail."
-        self._store.content.save_access(connection, record)
-        history.append_history(connection, [(now, "access", pair_id, "", text, {"command": access.value})])
-        mails = [_build_access_mail(pair_id, who, now, since) for who in pair_id.people]
-        self._store.outbox.add_mails(connection, mails)
+        return lambda connection: self.write_access(connection, builder.pair.id, on_behalf)
 
 
 def _find_author(builder: PlanBuilder, on_behalf: OnBehalf | None) -> Owner | None:

@@ -23,12 +23,11 @@ from worker.domain.model import (
     PairState,
     Plan,
     Policy,
-    ShowAs,
     Span,
     TakenTime,
-    merge_spans,
 )
 from worker.domain.planning.planner import plan
+from worker.domain.time.absences import update_away
 from worker.domain.time.blockers import never_work_together
 from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, describe_unexpected_error
 from worker.logs import Action
@@ -45,8 +44,6 @@ PEOPLE_PER_REQUEST = 20
 MAX_FREE_BUSY_REQUESTS = 10
 #: When a pair is planned again whose plan was refused or failed.
 RETRY_AFTER = timedelta(hours=1)
-#: So long an absence is remembered after its end.
-AWAY_MEMORY = timedelta(days=60)
 
 #: Groups addresses by calendar service: the service and its people, by name.
 GroupByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
@@ -252,32 +249,6 @@ def _build_failed_plan(pair: PairId, reason: str, now: datetime) -> Plan:
     problem = f"Planning {pair} failed: {reason.rstrip('.')}. It is tried again in an hour."
     log.error("%s", problem, extra={"action": Action.PLAN_FAILED})
     return Plan(pair=pair, due_at=now + RETRY_AFTER, problem=problem)
-
-
-def update_away(
-    state: PairState, snapshot: FreeBusySnapshot, now: datetime
-) -> tuple[PairState, dict[Address, tuple[Span, ...]]]:
-    """Return the state with the out of office that calendars just told of the two, and of whom it changed (T-16).
-
-    Inside the window that was read the calendar is right; outside it, what was known stays until AWAY_MEMORY after its
-    end: mails that follow a conversation count working days from it on (T-7).
-    """
-    changes: dict[Address, tuple[Span, ...]] = {}
-    for person in (state.manager, state.report):
-        window, free_busy = snapshot.windows.get(person.email), snapshot.free_busy.get(person.email)
-        if window is None or free_busy is None or not free_busy.known:
-            continue
-        spans = [busy.span.clip(window) for busy in free_busy.busy if busy.show is ShowAs.AWAY]
-        for span in person.away:
-            spans += [Span(span.start, min(span.end, window.start))] if span.start < window.start else []
-            spans += [Span(max(span.start, window.end), span.end)] if window.end < span.end else []
-        away = merge_spans(span for span in spans if span.end > now - AWAY_MEMORY and span.start < span.end)
-        if away != person.away:
-            changes[person.email] = away
-    manager, report = (
-        replace(person, away=changes.get(person.email, person.away)) for person in (state.manager, state.report)
-    )
-    return replace(state, manager=manager, report=report), changes
 
 
 class _TakenTime:

@@ -34,7 +34,7 @@ from worker.domain.model import (
     WrittenCommitment,
     select_openings,
 )
-from worker.domain.planning import contract_mails, deferrals, offers
+from worker.domain.planning import contract_mails, deferrals, offers, questions
 from worker.domain.planning.cadence import choose_interval
 from worker.domain.planning.placement import has_same_cause
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -235,10 +235,6 @@ class Composer:
             to, link_name, purpose, about = third, "answer", Purpose.VOICE, voice.id
         else:
             to, link_name, purpose, about = report, "settings", Purpose.ME, ""
-        links = {}
-        if self._link_signer is not None:
-            claims = LinkClaims(person=to.email, purpose=purpose, session_id=about, issued_at=now)
-            links[link_name] = self._link_signer.build_url(claims)
         return MailContext(
             name=message.name,
             key=message.key,
@@ -246,7 +242,7 @@ class Composer:
             now=now,
             report=report,
             expires_at=voice.expires_at,
-            links=links,
+            links=self._sign_links(to, {link_name: (purpose, about)}, now),
         )
 
     def build_personal_context(
@@ -294,6 +290,7 @@ class Composer:
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
             "options": (options := offers.list_open_times(session, now)),
             "offer": session.offer if options else None,
+            "may_leave": questions.may_leave(session),
             "why": order_for_reader(session.unplaceable or (), state.get_person(message.to).name),
             "also": sum(has_same_cause(session, other) for other in state.sessions),
             "unfinished": _list_unfinished_starts(state, session),
@@ -336,7 +333,7 @@ class Composer:
         if not (state.pair.ended is EndReason.NO or asks_of_ended_pair):
             return {}
         if message.name == MailName.PULSE:
-            return self._build_pulse_links(message, now)
+            return self._build_pulse_links(message, state.report, now)
         if asks_of_ended_pair:
             links = {"settings": (Purpose.TEAM, "")}
         elif message.to == state.report.email:
@@ -360,14 +357,11 @@ class Composer:
             for name, (purpose, session_id) in links.items()
         }
 
-    def _build_pulse_links(self, message: Effect, now: datetime) -> dict[str, str]:
+    def _build_pulse_links(self, message: Effect, report: Person, now: datetime) -> dict[str, str]:
         """Return two links to the question. The answer stands in the fragment, which no browser sends to a server."""
-        if self._link_signer is None:
-            return {}
         round_name = f"{message.number // 100}-{message.number % 100:02d}"
-        claims = LinkClaims(person=message.to, purpose=Purpose.PULSE, session_id=round_name, issued_at=now)
-        url = self._link_signer.build_url(claims)
-        return {answer: f"{url}#{answer}" for answer in ("yes", "no")}
+        links = self._sign_links(report, {"question": (Purpose.PULSE, round_name)}, now)
+        return {answer: f"{url}#{answer}" for url in links.values() for answer in ("yes", "no")}
 
     def build_operator(self) -> Person:
         """Return the operator as the reader of mails and pages."""

@@ -85,6 +85,7 @@ class MailContext:
     count: int = 0  #: deferrals in this cycle (T-12)
     options: tuple[Span, ...] = ()  #: the times reserved for the two to choose from, that are still to come (T-12)
     offer: Offer | None = None  #: what they are offered for, and until when; None when there is nothing to choose
+    may_leave: bool = False  #: deferral_notice: a question may be answered by leaving it until the next quarter (T-11)
     why: Reasons = ()  #: unplaceable: why no time exists
     also: int = 0  #: unplaceable: how many more sessions of the pair have no time for the same cause
     reason: str = ""  #: operator_alert: the problem, without private content

@@ -428,7 +428,8 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
         yield with_deferrals
         yield replace(with_deferrals, session=SESSION_WITHOUT_TIME)
         yield replace(with_deferrals, options=OFFER.times, offer=OFFER)
-    yield replace(with_deferrals, options=OFFER.times, offer=replace(OFFER, purpose=OfferPurpose.QUESTION))
+    question = replace(OFFER, purpose=OfferPurpose.QUESTION)
+    yield replace(with_deferrals, options=OFFER.times, offer=question, may_leave=True)
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:

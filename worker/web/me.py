@@ -79,7 +79,6 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
         "voices": third_voices.list_entries(view, current_login().address),
         "voice_form": third_voices.make_empty_form(),
         "triggers": ad_hoc.list_triggers(view.language),
-        "formats": [choice.value for choice in Format],
         "unsaid": False,
         "wrong": request.args.get("wrong", ""),
         **handover.build_choice(current_login().address),

@@ -8,9 +8,6 @@ import errno
 import logging
 import os
 import socket
-from contextlib import suppress
-from threading import Event, Thread
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +15,7 @@ from waitress.server import create_server
 
 from worker.app import Worker
 from worker.errors import LongarcError
+from worker.server_thread import ServerThread
 from worker.web.app import make_app
 from worker.web.connections import IDLE_TIMEOUT, MAX_CONNECTIONS, Connections
 from worker.web.security import MAX_FORM_BYTES
@@ -31,20 +29,20 @@ class PortTaken(LongarcError):
     """Another process listens on the port, usually another Longarc worker."""
 
 
-class PageServer:
+class PageServer(ServerThread):
     """The pages of a worker, served inside a `with` block. Port 0 in the settings takes any free port."""
 
     def __init__(self, worker: Worker) -> None:
         settings = worker.settings
         app = make_app(worker)
         logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that has to wait
-        self._listening = _open_socket(settings.pages.listen)
-        self.port = int(self._listening.getsockname()[1])
+        listening = _open_socket(settings.pages.listen)
+        self.port = int(listening.getsockname()[1])
         self.base_url = settings.base_url
         create: Any = create_server  # waitress has no types
-        self._server: Any = create(
+        server: Any = create(
             app,
-            sockets=[self._listening],
+            sockets=[listening],
             threads=THREADS,
             connection_limit=CONNECTION_LIMIT,
             channel_timeout=IDLE_TIMEOUT,
@@ -54,29 +52,8 @@ class PageServer:
             max_request_header_size=32 * 1024,
             **_make_proxy_options(settings.pages.proxy),
         )
-        self._connections = Connections(self._server.active_channels)
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="longarc-pages")
-
-    def __enter__(self) -> "PageServer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        # The loop itself notes that it is to stop: else it may end, and close the trigger, before this has pulled it.
-        self._server.trigger.pull_trigger(self._stop.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            # `poll`, because `select` can't watch file numbers above 1,023. Open connections are checked each second.
-            timeout = 1 if self._server.active_channels else 30
-            self._server.asyncore.loop(timeout=timeout, map=self._server._map, count=1, use_poll=True)
-            self._connections.close_waiting()
-        self._server.task_dispatcher.shutdown()
-        for channel in list(self._server._map.values()):
-            with suppress(OSError):
-                channel.close()
+        connections = Connections(server.active_channels)
+        super().__init__(server, "longarc-pages", connections.close_waiting)
 
 
 def _make_proxy_options(proxy: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from worker.domain.model import Owner
 from worker.domain.pulse import count_answers
 from worker.ops.coverage import count_coverage, find_quarter
 from worker.ops.status import collect_status
@@ -47,7 +46,6 @@ def show() -> Response:
         "coverage": count_coverage(site.store, find_quarter(now.date()), now),
         "pulse_rounds": site.store.pulse.list_shown(),
         "count_answers": count_answers,
-        "owners": list(Owner),
         "when": lambda at: f"{language.day(at.date(), True)}, {language.hour(at, 'UTC')}",
     }
     return site.render_page("status", language, page)

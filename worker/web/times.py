@@ -94,7 +94,8 @@ def _render_page(planned: Session, state: PairState, status: int = 200, *, misse
     builder = _read_calendars(planned, state, *([pick.span] if pick.span else [])) if is_open else None
     options = _list_free_options(builder, planned) if builder else ()
     context = site.build_page_context(login.person, state, planned)
-    view = site.build_view(replace(context, options=options, offer=planned.offer if options else None))
+    offer, may_leave = planned.offer if options else None, questions.may_leave(planned)
+    view = site.build_view(replace(context, options=options, offer=offer, may_leave=may_leave))
     values: dict[str, Any] = {
         **view.names(),
         "token": login.token,
@@ -105,8 +106,7 @@ def _render_page(planned: Session, state: PairState, status: int = 200, *, misse
         "missed": missed,
         "proposals": proposals.propose_times(builder, planned) if builder else None,
         "checked": proposals.check_time(builder, planned, pick.span) if builder and pick.span else None,
-        "asks": bool(options and planned.offer and planned.offer.purpose is OfferPurpose.QUESTION),
-        "may_leave": questions.may_leave(planned),
+        "asks": offer is not None and offer.purpose is OfferPurpose.QUESTION,
     }
     values["sentences"] = lambda reasons: list(
         translate_sentences(

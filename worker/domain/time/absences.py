@@ -1,9 +1,19 @@
-"""The first days after a long absence, on which nobody has a session (T-16)."""
+"""Absences: what calendars told of them, and the first days after a long one, on which nobody has a session (T-16)."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 
-from worker.domain.model import FreeBusy, Person, ShowAs, Span
+from worker.domain.model import (
+    Address,
+    FreeBusy,
+    FreeBusySnapshot,
+    PairState,
+    Person,
+    ShowAs,
+    Span,
+    merge_spans,
+)
 from worker.domain.time.worktime import SATURDAY, add_working_days, get_local_date, list_spells
 
 #: An absence of so many days, Monday to Friday, is a long one…
@@ -11,6 +21,34 @@ LONG_ABSENCE = 10
 #: … and the first days after it, so many working days of that person, stay free of sessions.
 DAYS_AFTER_ABSENCE = 2
 DAY = timedelta(days=1)
+#: So long an absence is remembered after its end.
+AWAY_MEMORY = timedelta(days=60)
+
+
+def update_away(
+    state: PairState, snapshot: FreeBusySnapshot, now: datetime
+) -> tuple[PairState, dict[Address, tuple[Span, ...]]]:
+    """Return the state with the out of office that calendars just told of the two, and of whom it changed (T-16).
+
+    Inside the window that was read the calendar is right; outside it, what was known stays until AWAY_MEMORY after its
+    end: mails that follow a conversation count working days from it on (T-7).
+    """
+    changes: dict[Address, tuple[Span, ...]] = {}
+    for person in (state.manager, state.report):
+        window, free_busy = snapshot.windows.get(person.email), snapshot.free_busy.get(person.email)
+        if window is None or free_busy is None or not free_busy.known:
+            continue
+        spans = [busy.span.clip(window) for busy in free_busy.busy if busy.show is ShowAs.AWAY]
+        for span in person.away:
+            spans += [Span(span.start, min(span.end, window.start))] if span.start < window.start else []
+            spans += [Span(max(span.start, window.end), span.end)] if window.end < span.end else []
+        away = merge_spans(span for span in spans if span.end > now - AWAY_MEMORY and span.start < span.end)
+        if away != person.away:
+            changes[person.email] = away
+    manager, report = (
+        replace(person, away=changes.get(person.email, person.away)) for person in (state.manager, state.report)
+    )
+    return replace(state, manager=manager, report=report), changes
 
 
 def list_days_after_absence(person: Person, known: FreeBusy) -> Iterator[date]:
