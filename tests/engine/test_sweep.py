@@ -49,6 +49,7 @@ from worker.domain.model import (
 )
 from worker.domain.reason_texts import format_reasons
 from worker.domain.time.worktime import parse_hours
+from worker.engine import sweep
 from worker.errors import AuthRevoked, Forbidden, Unavailable, WrongKey
 from worker.providers.memory import MemoryCalendar
 from worker.store import tables
@@ -244,10 +245,28 @@ def test_the_same_world_planned_again_changes_nothing(office: Office) -> None:
 
 
 def test_a_preview_writes_nothing(office: Office) -> None:
-    plans = office.worker.sweep.preview()
-    assert [plan.pair for plan in plans] == list(office.pairs) and plans[0].sessions and plans[0].effects
+    steps: list[tuple[int, int]] = []
+    planned = list(office.worker.sweep.preview(lambda done, total: steps.append((done, total))))
+    plan = planned[0].plan
+    assert [one.state.pair.id for one in planned] == list(office.pairs) and plan.sessions and plan.effects
+    assert steps == sorted(steps) and steps[-1] == (3, 3), "two calendars and a pair"
     assert office.messages() == [] and office.history() == [] and office.store.queries.list_sessions() == []
     assert office.store.plans.claim(office.clock(), "somebody", office.clock() + HOUR, 10)
+
+
+def test_a_preview_of_many_pairs_is_what_the_sweeps_then_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs are loaded in batches; the time that one takes is taken for those of the next, as it is for sweeps."""
+    monkeypatch.setattr(sweep, "BATCH", 1)
+    persons, listed = company(4)
+    office = Office(persons=persons, listed=listed)
+    for day in set(range(200)) - {58, 65, 72, 79}:  # what is left to their manager
+        office.calendar.add("m0@corp.example", span(START + day * DAY, minutes=600))
+    said = {one.plan.pair: [s.start for s in one.plan.sessions] for one in office.worker.sweep.preview()}
+    while office.worker.sweep.run("one", limit=1):
+        pass
+    assert said == {one: [s.start for s in office.store.queries.list_sessions(one)] for one in listed}
+    assert len({*map(str, said.values())}) == 4
+    office.close()
 
 
 def test_leases_are_given_back_even_when_a_sweep_fails(office: Office) -> None:
@@ -327,7 +346,7 @@ def test_a_pair_that_can_t_be_planned_keeps_no_other_waiting() -> None:
     persons = people(DANA, SAM, KIM, "lee@corp.example")
     odd = pair(every=Interval(weeks=10**6))
     office = Office(persons=persons, listed=pairs(odd, pair(KIM, "lee@corp.example")))
-    assert [made.pair for made in office.worker.sweep.preview() if made.problem] == [odd.id]
+    assert [one.plan.pair for one in office.worker.sweep.preview() if one.plan.problem] == [odd.id]
     assert office.messages() == [], "a dry run writes nothing"
     office.run(5 * HOUR)
     assert office.session(pair_id=PairId(KIM, "lee@corp.example")).booked

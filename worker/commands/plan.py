@@ -28,7 +28,7 @@ def plan(as_json: bool) -> None:
     file.
     """
     with _open_preview_worker() as worker, _collect_warnings() as warnings:
-        plans = [pair_plan for pair_plan in worker.sweep.preview() if pair_plan.decisions or pair_plan.effects]
+        plans = [one.plan for one in worker.sweep.preview() if one.plan.decisions or one.plan.effects]
         if as_json:
             print_json([_plan_to_json(pair_plan) for pair_plan in plans])
         else:

@@ -7,8 +7,8 @@ gets are taken for the next.
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
@@ -47,6 +47,16 @@ RETRY_AFTER = timedelta(hours=1)
 
 #: Groups addresses by calendar service: the service and its people, by name.
 GroupByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
+#: Called while plans are previewed: with the number of steps done, and of all steps.
+Watch = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPair:
+    """A pair as it is, and its plan as of now."""
+
+    state: PairState
+    plan: Plan
 
 
 class Sweep:
@@ -70,15 +80,24 @@ class Sweep:
             self._plan_and_commit(pairs, holder, now)
         return len(pairs)
 
-    def preview(self) -> list[Plan]:
-        """Return the plans of all pairs as of now. Writes nothing, and takes no lease."""
+    def preview(self, watch: Watch = lambda done, total: None) -> Iterator[PlannedPair]:
+        """Yield all pairs with their plans as of now, in the order in which sweeps would plan them. Writes nothing, and
+        takes no lease. `watch` is told of each person whose calendar was read, and of each pair that was planned."""
         now = self._clock()
-        pairs = list(self._store.people.load_all_pairs())
-        plans: list[Plan] = []
+        pairs = sorted(self._store.people.load_all_pairs(), key=str)
+        people = {who for pair in pairs for who in pair.people}
+        read: set[Address] = set()
+        taken = _TakenTime(self._store, now)
         for n in range(0, len(pairs), BATCH):
+
+            def count(emails: Sequence[Address], planned: int = n) -> None:
+                read.update(emails)
+                watch(len(read) + planned, len(people) + len(pairs))
+
             states = self._store.plans.load(pairs[n : n + BATCH], now).states
-            plans += self.plan_pairs(states, now)
-        return plans
+            plans = self.plan_pairs(states, now, taken, count)
+            count([who for state in states for who in state.addresses], n + len(states))
+            yield from (PlannedPair(state, made) for state, made in zip(states, plans, strict=True))
 
     def _plan_and_commit(self, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
         try:
@@ -108,14 +127,23 @@ class Sweep:
                     extra={"action": Action.DECISION, "what": decision.what, "session": decision.session},
                 )
 
-    def plan_pairs(self, states: Sequence[PairState], now: datetime) -> list[Plan]:
-        """Plan these pairs one after the other, reading free/busy for all of them at once."""
+    def plan_pairs(
+        self,
+        states: Sequence[PairState],
+        now: datetime,
+        taken: "_TakenTime | None" = None,
+        count: Callable[[Sequence[Address]], None] = lambda emails: None,
+    ) -> list[Plan]:
+        """Plan these pairs one after the other, reading free/busy for all of them at once.
+
+        `taken` has what pairs before them have taken; `count` is told whose free/busy was read.
+        """
         first_plans = {state.pair.id: self._plan_one(now, state, None) for state in states}
         requesting = [state for state in states if first_plans[state.pair.id].needs]
         if not requesting:
             return list(first_plans.values())
-        snapshot = self._read_free_busy([plan.needs for plan in first_plans.values() if plan.needs], now)
-        taken = _TakenTime(self._store, now)
+        snapshot = self._read_free_busy([plan.needs for plan in first_plans.values() if plan.needs], now, count)
+        taken = taken or _TakenTime(self._store, now)
         taken.load(
             who for state in requesting if _needs_taken_time(first_plans[state.pair.id]) for who in state.addresses
         )
@@ -160,7 +188,12 @@ class Sweep:
 
     # --- free/busy ---
 
-    def _read_free_busy(self, requests: Sequence[FreeBusyRequest], now: datetime) -> FreeBusySnapshot:
+    def _read_free_busy(
+        self,
+        requests: Sequence[FreeBusyRequest],
+        now: datetime,
+        count: Callable[[Sequence[Address]], None] = lambda emails: None,
+    ) -> FreeBusySnapshot:
         """Read free/busy for all requests, many people at once, in the order of the ends of their windows."""
         windows: dict[Address, Span] = {}
         for request in requests:
@@ -177,6 +210,7 @@ class Sweep:
                 window = Span(min(windows[who].start for who in chunk), max(windows[who].end for who in chunk))
                 windows.update(dict.fromkeys(chunk, window))
                 self._request_free_busy(provider, chunk, window, free_busy, unavailable)
+                count(chunk)
         missing = {who: FreeBusy(known=False, reason="no calendar service is set up for it") for who in windows}
         return FreeBusySnapshot(windows=windows, free_busy={**missing, **free_busy}, unavailable=frozenset(unavailable))
 
