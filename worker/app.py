@@ -13,6 +13,7 @@ from worker.engine.handovers import Handovers
 from worker.engine.identities import StoredIdentities
 from worker.engine.notes import Notes
 from worker.engine.outbox import Outbox
+from worker.engine.participation import ParticipationUpdate
 from worker.engine.people_import import PeopleImport
 from worker.engine.pulse import Pulse
 from worker.engine.services import PeopleCache, Services
@@ -51,6 +52,7 @@ class Worker:
     third_voices: ThirdVoices
     pulse: Pulse
     people_import: PeopleImport
+    participation: ParticipationUpdate
     holder: str  #: names this process in leases
 
     def tick(self) -> NextDue:
@@ -59,6 +61,7 @@ class Worker:
         Returns when the next calendar, pair and effect are due.
         """
         now = self.clock()
+        self.participation.run()
         self.pulse.run()
         for _ in range(MAX_ROUNDS):
             next_due = self.store.next_due()
@@ -73,7 +76,8 @@ class Worker:
 
     def import_people(self, *, force: bool = False) -> bool:
         """Import the people file if it changed. True when anything changed. Raises Problems and PeopleImportRefused."""
-        return self.people_import.run(force=force)
+        has_changed = self.people_import.run(force=force)
+        return self.participation.run() or has_changed
 
     def close(self) -> None:
         """Close the connections to the database."""
@@ -98,6 +102,7 @@ def build(
     identities = StoredIdentities(store, clock)
     services = _build_services(settings, clock, store, identities)
     actions = Actions(store, clock, settings.policy, holder)
+    participation = ParticipationUpdate(settings, store, clock)
     return Worker(
         settings=settings,
         clock=clock,
@@ -113,7 +118,8 @@ def build(
         handovers=Handovers(store, actions),
         third_voices=ThirdVoices(settings, store, clock),
         pulse=Pulse(settings, store, clock),
-        people_import=PeopleImport(settings, store, services.get_calendar, clock),
+        people_import=PeopleImport(settings, store, services.get_calendar, clock, participation),
+        participation=participation,
         holder=holder,
     )
 

@@ -39,6 +39,7 @@ class Action(StrEnum):
     EFFECT = "effect", "info", "A change of a calendar or a mail has come to an end. Attempts that failed: `debug`."
     PEOPLE_IMPORTED = "people_imported", "info", "The people file was imported."
     PEOPLE_CHANGING = "people_changing", "info", "The people file changed while it was read; it is read again."
+    PARTICIPATION_CHANGED = "participation_changed", "info", "Pairs take part from now on, or take part no longer."
     HABITS_UNREAD = "habits_unread", "warning", "The working hours in a person's calendar can't be read."
     OPENINGS_UNREAD = "openings_unread", "error", "The openings file has problems; the last good one counts."
     CATALOGUE_UNREAD = "catalogue_unread", "error", "A catalogue of your own can't be read; the page is in English."

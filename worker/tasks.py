@@ -133,6 +133,7 @@ def _run_tick(worker: Worker) -> None:
     except LongarcError as error:
         now = worker.clock()
         worker.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, worker.settings.operator)
+    worker.participation.run()
     worker.pulse.run()
     due = worker.store.next_due().select_due(worker.clock())
     for is_due, task in ((due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):

@@ -29,6 +29,7 @@ UNSET = {
     ("calendars", "google", "service_account"),
     ("mailers", "google", "service_account"),
     *(("calendars", "outlook", name) for name in ("certificate", "account", "ca_file")),
+    *(("rollout", name) for name in ("groups", "managers", "addresses", "start")),
 }
 
 
@@ -77,7 +78,8 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     whole = read(tmp_path, opened)
     assert whole.templates == tmp_path / "templates"
     unset = re.sub(
-        r"^(templates|openings|first_spread|ca_file|service_account|certificate|account) = .*$",
+        r"^(templates|openings|first_spread|ca_file|service_account|certificate|account|groups|managers|addresses"
+        r"|start) = .*$",
         "",
         opened,
         flags=re.MULTILINE,

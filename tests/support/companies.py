@@ -186,7 +186,8 @@ class Office:
 
     def apply(self) -> None:
         """Take over the people as they are now."""
-        self.store.people.apply_import(self.persons, self.pairs, self.clock())
+        rule = self.worker.participation.make_rule(self.persons)
+        self.store.people.apply_import(self.persons, self.pairs, self.clock(), (), rule)
         self.store.people.set_stored_value("people", f"as of {self.clock()}")
 
     # --- time ---

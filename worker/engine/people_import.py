@@ -13,6 +13,7 @@ from zlib import crc32
 
 from worker.clock import Clock
 from worker.domain.model import NO_CALENDAR, Address, Person
+from worker.engine.participation import ParticipationUpdate
 from worker.errors import LongarcError, PeopleImportRefused, ProviderError
 from worker.logs import Action
 from worker.providers import base
@@ -34,9 +35,17 @@ HABITS_INTERVAL_DAYS = 7
 class PeopleImport:
     """Imports the people file into the database when the file, or what calendars say about people, has changed."""
 
-    def __init__(self, settings: Settings, store: Store, get_calendar: Callable[[str], CalendarProvider], clock: Clock):
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        get_calendar: Callable[[str], CalendarProvider],
+        clock: Clock,
+        participation: ParticipationUpdate,
+    ) -> None:
         """`get_calendar` returns the calendar service of a name."""
         self._settings = settings
+        self._participation = participation
         self._store = store
         self._get_calendar = get_calendar
         self._clock = clock
@@ -67,7 +76,8 @@ class PeopleImport:
             return False
         if not force:
             self._refuse_mass_change(imported_file, digest)
-        people.apply_import(imported_file.persons, imported_file.pairs, now, imported_file.aliases)
+        takes_part = self._participation.make_rule(imported_file.persons)
+        people.apply_import(imported_file.persons, imported_file.pairs, now, imported_file.aliases, takes_part)
         people.set_stored_value(PEOPLE_VERSION_NAME, f"{digest} {now.isoformat()}")
         self._last_refusal = None
         counts = len(imported_file.persons), len(imported_file.pairs)

@@ -19,6 +19,7 @@ from worker.domain.model import (
     FreeBusy,
     FreeBusyRequest,
     FreeBusySnapshot,
+    Pair,
     PairId,
     PairState,
     Plan,
@@ -104,7 +105,7 @@ class Sweep:
             loaded = self._store.plans.load_readable(pairs, now)
             plans = self.plan_pairs(loaded.states, now)
             plans += [_build_failed_plan(pair, problem, now) for pair, problem in loaded.unreadable.items()]
-            current_pairs = {state.pair.id for state in loaded.states if state.pair.ended is EndReason.NO}
+            current_pairs = {state.pair.id for state in loaded.states if not _is_withdrawn(state.pair)}
             refused = self._refuse_mass_cancels(plans, current_pairs, now)
             postponed = [Plan(pair=pair, due_at=now + RETRY_AFTER) for pair in sorted(refused)]
             plans = [plan for plan in plans if plan.pair not in refused] + postponed
@@ -257,7 +258,7 @@ class Sweep:
     def _refuse_mass_cancels(self, plans: Sequence[Plan], current_pairs: Set[PairId], now: datetime) -> set[PairId]:
         """Return the pairs whose plans are not written, because all plans together cancel more than the policy allows.
 
-        Ended pairs don't count: the operator confirmed them at the import of the people file.
+        Withdrawn pairs don't count: the operator asked for that, or confirmed it.
         """
         cancels = {p.pair: _count_cancels(p) for p in plans if p.pair in current_pairs}
         total = sum(cancels.values())
@@ -271,6 +272,11 @@ class Sweep:
         log.error("%s", refused, extra={"action": Action.CANCELS_REFUSED})
         self._store.outbox.alert(f"cancels:{now:%Y-%m-%d}", str(refused), now, self._operator)
         return {pair for pair, count in cancels.items() if count}
+
+
+def _is_withdrawn(pair: Pair) -> bool:
+    """Return whether the pair ended, or the operator or the rollout holds it back: T-17 was heeded at that time."""
+    return pair.ended is not EndReason.NO or pair.is_held_back
 
 
 def _count_cancels(plan: Plan) -> int:

@@ -20,6 +20,7 @@ from worker.engine.sweep import PEOPLE_PER_REQUEST
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, describe_error, get_first_line
 from worker.mail.render import MailRenderer
 from worker.ops import machine_checks
+from worker.ops.rollout_checks import check_rollout, select_chosen_pairs
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
 from worker.settings.load import Settings, list_retired_settings, load_settings
@@ -57,6 +58,10 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     yield from _run_part("The database can be used", _check_database(settings))
     yield from _run_part("The queue can be used", _check_queue(settings))
     people = yield from _check_people(settings, now)
+    rollout = settings.rollout.build_rollout()
+    if people.pairs:
+        yield from _run_part("The rollout can be used", check_rollout(rollout, people))
+    people = select_chosen_pairs(rollout, people)  # only calendars that are used are tried
     yield from _run_part("The openings file can be read", _check_openings(settings, now.date()))
     yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
     yield from _check_pages(settings)

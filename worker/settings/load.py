@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from worker.domain.model import Address, Policy
 from worker.errors import Problem, Problems
 from worker.settings.parsers import InvalidValue, find_nearest, parse_address, parse_locale
+from worker.settings.rollout_sections import RolloutSettings
 from worker.settings.sections import (
     CalendarSettings,
     EventSettings,
@@ -92,6 +93,7 @@ class Settings(Section):
     sync: SyncSettings = SyncSettings()
     pages: PageSettings = PageSettings()
     pulse: PulseSettings = PulseSettings()
+    rollout: RolloutSettings = RolloutSettings()
     log: LogSettings = LogSettings()
     keys: tuple[SecretStr, ...] = ()  #: Fernet keys; the first one seals, all of them open
     passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by the name of the provider

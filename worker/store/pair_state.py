@@ -27,6 +27,7 @@ from worker.domain.model import (
     Pair,
     PairId,
     PairState,
+    Participation,
     Person,
     PlacedEvent,
     ReviewMode,
@@ -128,6 +129,7 @@ _REPORT_COUNTS = PreparedStatement(
         pair.c.ended == EndReason.NO.value,
         pair.c.paused.is_(False),
         pair.c.rests.is_(False),
+        pair.c.participation == Participation.YES.value,
     )
     .group_by(pair.c.manager)
 )
@@ -173,6 +175,7 @@ _PAIRS_OF_MANAGERS = PreparedStatement(
         pair.c.ended == EndReason.NO.value,
         pair.c.paused.is_(False),
         pair.c.rests.is_(False),
+        pair.c.participation == Participation.YES.value,
     )
 )
 _LAST_CONVERSATIONS = PreparedStatement(

@@ -1,22 +1,23 @@
 """People and pairs: rows from the people file, and those that it no longer names."""
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, select, update
 
-from worker.domain.model import Address, EndReason, Pair, PairId, Person, PersonAlias, SessionState
+from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, PersonAlias, SessionState
 from worker.store import rows, tables
 from worker.store.aliases import renew_version, replace_listed_aliases
 from worker.store.database import Database
 from worker.store.handovers import record_handovers
 from worker.store.learnings import withdraw_learnings
+from worker.store.participation import save_participation, schedule_calendars
 from worker.store.renames import find_renames, rename_people
 from worker.store.statements import PreparedStatement
 
-person, pair, session, calendar, fact = tables.person, tables.pair, tables.session, tables.calendar, tables.fact
+person, pair, session, fact = tables.person, tables.pair, tables.session, tables.fact
 
 T = TypeVar("T")
 
@@ -130,24 +131,20 @@ class PeopleRows:
         pairs: Mapping[PairId, Pair],
         now: datetime,
         aliases: Collection[PersonAlias] = (),
+        find_participation: Callable[[Pair], Participation] = lambda _: Participation.YES,
     ) -> None:
-        """Write the content of the people file. People and pairs that it no longer has leave and end."""
+        """Write the content of the people file. People and pairs that it no longer has leave and end.
+
+        `find_participation` says of a new pair whether it takes part; of the others that is decided apart.
+        """
         with self._database.write() as connection:
             rename_people(self._database, connection, find_renames(connection, persons, aliases))
             changed_people = self._save_people(connection, persons, now)
             replace_listed_aliases(self._database, connection, persons.keys(), aliases)
             renew_version(self._database, connection)
-            self._save_pairs(connection, persons, pairs, now, changed_people)
-            self._save_calendars(connection, {one.manager for one in pairs.values()}, now)
-
-    def _save_calendars(self, connection: Connection, organizers: Collection[Address], now: datetime) -> None:
-        """Make the calendars of the organizers due for reading, and no others."""
-        query = select(calendar.c.address, calendar.c.due_at)
-        due_times = {row.address: row.due_at for row in connection.execute(query)}
-        new_rows = [{"address": email, "due_at": now} for email in sorted(organizers) if due_times.get(email) is None]
-        self._database.upsert(connection, calendar, new_rows)
-        for chunk in _split_into_chunks(sorted(who for who, due in due_times.items() if due and who not in organizers)):
-            connection.execute(update(calendar).where(calendar.c.address.in_(chunk)).values(due_at=None))
+            begun = self._save_pairs(connection, persons, pairs, now, changed_people)
+            save_participation(connection, {one.id: find_participation(one) for one in begun})
+            schedule_calendars(self._database, connection, now)
 
     def _save_people(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> set[Address]:
         """Write the people. Returns those known before of whom something changed."""
@@ -167,7 +164,8 @@ class PeopleRows:
         pairs: Mapping[PairId, Pair],
         now: datetime,
         changed_people: Set[Address],
-    ) -> None:
+    ) -> list[Pair]:
+        """Write the pairs. Returns those that begin, or begin again."""
         old = {row["id"]: row for row in connection.execute(select(pair)).mappings()}
         written: list[dict[str, Any]] = []
         ended_pairs: list[PairId] = []  # whose report stays
@@ -192,6 +190,7 @@ class PeopleRows:
         begun = [one for one in pairs if one not in old or old[one]["ended"] != EndReason.NO.value]
         record_handovers(self._database, connection, ended_pairs, begun, now)
         withdraw_learnings(connection, all_ended)
+        return [pairs[one] for one in begun]
 
     def set_paused(self, pair_id: PairId, *, is_paused: bool, now: datetime) -> None:
         """Pause a pair at the operator's request, or resume it."""

@@ -109,7 +109,7 @@ def _as_chosen(listed: Pair, chosen: Mapping[str, Any]) -> Pair:
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:
-    """Return the columns of a pair that come from the people file."""
+    """Return the columns of a pair that come from the people file. Whether it takes part is decided apart from it."""
     row = {
         "id": pair.id,
         **_read_fields(pair, _PAIR),
@@ -119,7 +119,8 @@ def pair_row(pair: Pair) -> dict[str, Any]:
         "minute": pair.preference.minute,
         "paused": pair.paused,
     }
-    del row["first_seen"]
+    for name in ("first_seen", "rests", "participation"):
+        del row[name]
     return row
 
 

@@ -50,6 +50,7 @@ class Store:
         from worker.store.mentions import MentionRows
         from worker.store.notes import NoteRows
         from worker.store.outbox import OutboxRows
+        from worker.store.participation import ParticipationRows
         from worker.store.people import PeopleRows
         from worker.store.plans import Plans
         from worker.store.pulse import PulseRows
@@ -60,6 +61,7 @@ class Store:
         self.database = Database(url)
         self.people = PeopleRows(self.database)
         self.aliases = AliasRows(self.database)
+        self.participation = ParticipationRows(self.database)
         self.outbox = OutboxRows(self.database)
         self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)

@@ -44,6 +44,7 @@ from worker.domain.model import (
     Format,
     OfferPurpose,
     Owner,
+    Participation,
     ReviewMode,
     SessionKind,
     SessionState,
@@ -113,6 +114,7 @@ pair = Table(
     Column("paused", Boolean, nullable=False),
     Column("paused_until", Date, index=True),  # on this day the pause ends by itself
     Column("rests", Boolean, nullable=False, default=False),  # paused by `longarc pause`
+    Column("participation", EnumType(Participation), nullable=False, server_default=""),
     Column("chosen", JSON(none_as_null=True)),  # what the two chose on their pages; goes before the people file
     Column("ended", EnumType(EndReason), nullable=False),
     Column("cycle", Integer, nullable=False, default=0),  # the newest of which something was held

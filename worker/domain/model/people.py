@@ -81,6 +81,17 @@ class EndReason(StrEnum):
         return self in (EndReason.CHANGED, EndReason.MANAGER_LEFT)
 
 
+class Participation(StrEnum):
+    """Whether a pair takes part, or the reason why not (`worker.domain.rollout` decides it)."""
+
+    YES = ""
+    NOT_CHOSEN = "not_chosen"  #: the rollout is not for this pair
+    NOT_BEGUN = "not_begun"  #: the rollout begins on a later day
+    EVERYBODY_PAUSED = "everybody_paused"
+    GROUP_PAUSED = "group_paused"  #: the group of the report
+    PERSON_PAUSED = "person_paused"  #: one of the two, with all pairs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
     """The weekday and time at which a pair prefers to meet, in the report's zone; None where it has no preference."""
@@ -143,6 +154,8 @@ class Pair:
     trust: bool = False  #: the hardest questions may appear in the brief
     paused: bool = False
     paused_until: date | None = None  #: on this day a pause ends by itself (T-18)
+    rests: bool = False  #: the operator paused this very pair; `paused` is true then
+    participation: Participation = Participation.YES
     ended: EndReason = EndReason.NO
 
     @property
@@ -151,5 +164,10 @@ class Pair:
 
     @property
     def is_active(self) -> bool:
-        """True when the pair is neither paused nor ended."""
-        return not (self.paused or self.ended is not EndReason.NO)
+        """True when the pair takes part, and is neither paused nor ended."""
+        return not (self.paused or self.participation or self.ended)
+
+    @property
+    def is_held_back(self) -> bool:
+        """True when the operator or the rollout keeps it from being planned. It was asked for, so T-17 allows it."""
+        return self.rests or self.participation is not Participation.YES

@@ -225,7 +225,7 @@ def request_check_in(builder: PlanBuilder) -> Session:
 
 def _make_soon_session(builder: PlanBuilder, kind: SessionKind, minutes: int, days: int) -> Session:
     if not builder.pair.is_active:
-        raise Refused("This pair is paused or has ended. Resume it first.")
+        raise Refused("This pair is paused, has ended, or does not take part in the rollout. Resume it first.")
     _refuse_without_calendar(builder)
     if any((s.adhoc or kind is SessionKind.CHECKIN) and (s.owed or s.booked) for s in builder.list_sessions(kind)):
         raise Refused("A conversation soon has been asked for already; it is owed or on the calendar.")

@@ -15,6 +15,7 @@ from worker.domain.model import (
     MailName,
     Outcome,
     PairState,
+    Participation,
     Plan,
     Policy,
     SessionState,
@@ -132,13 +133,22 @@ def ensure_sessions(builder: PlanBuilder) -> None:
 
 # --- a pair that is no more, or rests ---
 
+_WHY_NOT_PLANNED = {
+    Participation.YES: "The pair is paused.",
+    Participation.NOT_CHOSEN: "The pair does not take part in the rollout.",
+    Participation.NOT_BEGUN: "The rollout has not begun for this pair.",
+    Participation.EVERYBODY_PAUSED: "Everybody is paused.",
+    Participation.GROUP_PAUSED: "The group of the report is paused.",
+    Participation.PERSON_PAUSED: "One of the two is paused.",
+}
+
 
 def withdraw_pair(builder: PlanBuilder) -> None:
-    """Paused or ended: nothing stays on the calendar; the history stays.
+    """Paused, ended or outside the rollout: nothing stays on the calendar; the history stays.
 
     R-36: when only the manager changes, the blocks of the old manager's promises stay until these have ended.
     """
-    why = "The pair is paused." if builder.pair.ended is EndReason.NO else "The pair has ended."
+    why = "The pair has ended." if builder.pair.ended else _WHY_NOT_PLANNED[builder.pair.participation]
     for session in [s for s in builder.sessions.values() if s.booked or s.owed]:
         placement.cancel_session(builder, session, why)
     invitations.add_invitations(builder)

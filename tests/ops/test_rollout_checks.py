@@ -1,0 +1,44 @@
+"""`longarc check` on the rollout: a name that nobody has is found, with the nearest; and it says how many take part."""
+
+import pytest
+
+from tests.support.companies import DANA, KIM, SAM, pair, pairs, people, person
+from worker.domain.model import AliasSource, PersonAlias
+from worker.domain.rollout import Rollout
+from worker.ops.rollout_checks import check_rollout, select_chosen_pairs
+from worker.settings.people_file import PeopleFile
+
+PERSONS = {**people(DANA), SAM: person(SAM, group="Sales"), KIM: person(KIM, group="Legal")}
+ALIASES = [PersonAlias("d@corp.example", DANA, AliasSource.PEOPLE_FILE)]
+COMPANY = PeopleFile(PERSONS, pairs(pair(DANA, SAM), pair(DANA, KIM)), {}, ALIASES)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "what", "remedy"),
+    [
+        (Rollout(groups=("Slaes",)), "rollout.groups: no report is in the group `Slaes`", "Did you mean `Sales`?"),
+        (Rollout(groups=("Board",)), "no report is in the group `Board`", "write it as the people file has it"),
+        (Rollout(managers=(SAM,)), f"rollout.managers: nobody with the address {SAM} is the manager", ""),
+        (Rollout(addresses=("dan@corp.example",)), "nobody with the address dan@corp.example", f"mean `{DANA}`?"),
+        (Rollout(groups=()), "0 of 2 pairs take part", "take the section `[rollout]` out"),
+    ],
+)
+def test_what_the_rollout_names_and_nobody_has_is_found(rollout: Rollout, what: str, remedy: str) -> None:
+    wrong = [finding for finding in check_rollout(rollout, COMPANY) if not finding.ok]
+    assert any(what in finding.what and remedy in finding.remedy for finding in wrong), wrong
+    assert all(finding.remedy for finding in wrong)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "count", "said"),
+    [
+        (Rollout(), 2, "Everybody takes part"),
+        (Rollout(groups=("SALES",)), 1, "1 of 2 pairs take part"),
+        (Rollout(managers=("d@corp.example",)), 2, "2 of 2 pairs take part"),
+    ],
+)
+def test_what_is_right_is_counted_and_only_its_calendars_are_tried(rollout: Rollout, count: int, said: str) -> None:
+    (finding,) = check_rollout(rollout, COMPANY)
+    assert finding.ok
+    assert finding.what.startswith(said)
+    assert len(select_chosen_pairs(rollout, COMPANY).pairs) == count

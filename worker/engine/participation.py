@@ -1,0 +1,110 @@
+"""Keeps up to date who takes part: by the rollout in the settings, the operator's pauses, the people, and the day.
+
+A process brings the rollout of its settings once, when it starts; from then on the stored one is in force. So while
+processes are restarted one after the other with new settings, those with the old ones don't take it back.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from hashlib import sha256
+
+from worker.clock import Clock
+from worker.domain.model import Address, Pair, Participation, Person
+from worker.domain.rollout import Rollout, StandingPauses, decide_participation
+from worker.logs import Action
+from worker.settings.load import Settings
+from worker.store.participation import ParticipationChange
+from worker.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class ParticipationUpdate:
+    """Decides anew who takes part when something changed that it depends on."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        #: the rollout of the settings; None once it is in force
+        self._new_rollout: Rollout | None = settings.rollout.build_rollout()
+        self._replaced_rollout: Rollout | None = None  #: the one that was in force when that was refused
+        self._refused_people_version: str | None = None  #: the people at that time
+
+    def run(self, *, force: bool = False) -> bool:
+        """Decide anew who takes part, if the settings, the people or the day changed. True when that changed a pair.
+
+        A change that takes many pairs out of the rollout is refused, and the operator told, unless `force` (T-17).
+        """
+        now = self._clock()
+        stored = self._store.participation.load()
+        is_outdated = self._refused_people_version is not None and self._replaced_rollout != stored.rollout
+        if self._new_rollout == stored.rollout or is_outdated:  # outdated: another process brought a newer one
+            self._new_rollout = None
+        has_begun_since = stored.next_change_at is not None and stored.next_change_at <= now
+        if not (self._new_rollout or stored.has_new_people or has_begun_since):
+            return False
+        if not force and stored.people_version == self._refused_people_version:
+            return False
+        change, objection = self._store.participation.update(
+            self._new_rollout, None, now, lambda found: "" if force else self.find_objection(found)
+        )
+        if objection:
+            self._refused_people_version, self._replaced_rollout = stored.people_version, stored.rollout
+            self._report_refusal(change, objection, now)
+            return False
+        self._new_rollout = self._refused_people_version = None
+        _log_change(change)
+        return bool(change.changed)
+
+    def preview(self) -> ParticipationChange:
+        """Return what the rollout of the settings would change now. Writes nothing."""
+        pauses = self._store.participation.load().pauses
+        return self._store.participation.preview(self._settings.rollout.build_rollout(), pauses, self._clock())
+
+    def find_objection(self, change: ParticipationChange) -> str:
+        """Return why the operator has to confirm this change; empty when it needs no confirmation (T-17)."""
+        limit = self._settings.policy.max_cancels
+        if change.leaves_many and change.cancel_count:  # of pairs with nothing on a calendar nobody notices
+            return f"{len(change.leaving):,} of {change.current_count:,} pairs would leave the rollout."
+        if change.cancel_count > limit:
+            return (
+                f"{len(change.leaving):,} pairs would leave the rollout, and {change.cancel_count:,} of their events "
+                f"would be cancelled, more than the {limit:,} allowed at once."
+            )
+        return ""
+
+    def make_rule(self, people: Mapping[Address, Person]) -> Callable[[Pair], Participation]:
+        """Return the function that says of a new pair of these people whether it takes part."""
+        now, stored = self._clock(), self._store.participation.load()
+        rollout = stored.rollout or self._new_rollout or Rollout()
+        return lambda pair: decide_participation(
+            pair, people[pair.manager], people[pair.report], rollout, stored.pauses, now
+        )
+
+    # --- pauses ---
+
+    def preview_pauses(self, pauses: StandingPauses) -> ParticipationChange:
+        """Return which pairs these pauses would pause or resume. Writes nothing."""
+        rollout = self._store.participation.load().rollout or Rollout()
+        return self._store.participation.preview(rollout, pauses, self._clock())
+
+    def set_pauses(self, pauses: StandingPauses) -> ParticipationChange:
+        """Put these pauses in force, in place of those before. They were asked for, so T-17 does not object."""
+        change, _ = self._store.participation.update(None, pauses, self._clock(), lambda _: "")
+        _log_change(change)
+        return change
+
+    def _report_refusal(self, change: ParticipationChange, objection: str, now: datetime) -> None:
+        """Alert the operator, once for each change that is refused."""
+        remedy = "Nothing was changed. If that is right, run `longarc rollout --accept`; if not, mend the settings."
+        names = ",".join(map(str, change.leaving))
+        key = f"rollout:{sha256(names.encode()).hexdigest()[:16]}"
+        self._store.outbox.alert(key, f"{objection} {remedy}", now, self._settings.operator)
+
+
+def _log_change(change: ParticipationChange) -> None:
+    if change.changed:
+        count = change.counts.get(Participation.YES, 0)
+        log.info("%s pairs take part", count, extra={"action": Action.PARTICIPATION_CHANGED})

@@ -1,0 +1,64 @@
+"""Checks of the rollout: that everybody it names exists, and how many pairs take part."""
+
+from collections.abc import Collection, Iterator
+
+from worker.domain.model import Address
+from worker.domain.rollout import Rollout, has_group, is_chosen, resolve_aliases
+from worker.providers.base import Finding
+from worker.settings.parsers import find_nearest
+from worker.settings.people_file import PeopleFile
+
+
+def select_chosen_pairs(rollout: Rollout, people: PeopleFile) -> PeopleFile:
+    """Return the people with the pairs alone that the rollout is for, whenever it begins."""
+    rollout = _use_primary_addresses(rollout, people)
+    chosen = {
+        pair_id: pair
+        for pair_id, pair in people.pairs.items()
+        if is_chosen(pair, people.persons[pair.report].group, rollout)
+    }
+    return PeopleFile(people.persons, chosen, people.unset_columns, people.aliases)
+
+
+def _use_primary_addresses(rollout: Rollout, people: PeopleFile) -> Rollout:
+    return resolve_aliases(rollout, {alias.alias: alias.person for alias in people.aliases})
+
+
+def check_rollout(rollout: Rollout, people: PeopleFile) -> Iterator[Finding]:
+    """Yield what is named and does not exist, with the nearest name, and how many pairs take part."""
+    from_day = f", from {rollout.start} on" if rollout.start else ""
+    if rollout.is_for_everybody:
+        yield Finding(f"Everybody takes part{from_day}", True)
+        return
+    rollout = _use_primary_addresses(rollout, people)
+    yield from _check_groups(rollout.groups or (), people)
+    managers = {pair.manager for pair in people.pairs.values()}
+    yield from _check_addresses("managers", rollout.managers or (), managers, "is the manager of a pair")
+    paired = managers | {pair.report for pair in people.pairs.values()}
+    yield from _check_addresses("addresses", rollout.addresses or (), paired, "is in a pair")
+    count, total = len(select_chosen_pairs(rollout, people).pairs), len(people.pairs)
+    remedy = "" if count else "Name a group, a manager or an address, or take the section `[rollout]` out."
+    yield Finding(f"{count:,} of {total:,} pairs take part (rollout){from_day}", bool(count), remedy)
+
+
+def _check_groups(groups: Collection[str], people: PeopleFile) -> Iterator[Finding]:
+    known = {group for pair in people.pairs.values() if (group := people.persons[pair.report].group)}
+    for group in groups:
+        if not has_group(group, known):
+            yield Finding(
+                f"settings: rollout.groups: no report is in the group `{group}`", False, _advise(group, known)
+            )
+
+
+def _check_addresses(
+    key: str, addresses: Collection[Address], known: Collection[Address], what: str
+) -> Iterator[Finding]:
+    for address in addresses:
+        if address not in known:
+            finding = f"settings: rollout.{key}: nobody with the address {address} {what}"
+            yield Finding(finding, False, _advise(address, known))
+
+
+def _advise(name: str, known: Collection[str]) -> str:
+    nearest = find_nearest(name, known)
+    return f"Did you mean `{nearest}`?" if nearest else "Take it out, or write it as the people file has it."

@@ -1,0 +1,226 @@
+"""Who takes part: the rollout in force and the standing pauses, and what follows from them for each pair."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, SessionState
+from worker.domain.rollout import Rollout, StandingPauses, decide_participation, find_beginning, resolve_aliases
+from worker.store import rows
+from worker.store.aliases import ALIAS_VERSION_NAME
+from worker.store.database import Database
+from worker.store.plans import wake_pairs
+from worker.store.statements import PreparedStatement
+from worker.store.tables import calendar, fact, in_bound_list, pair, person, person_form, session
+
+#: Names of stored values: the rollout in force, the standing pauses, and from what was last decided who takes part.
+_ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME = "rollout", "pauses", "participation"
+_FACTS = PreparedStatement(select(fact.c.name, fact.c.value).where(in_bound_list(fact.c.name, "names")))
+_FACT_NAMES = [_ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME, ALIAS_VERSION_NAME]
+_SAVE_PARTICIPATION = PreparedStatement(
+    update(pair).where(in_bound_list(pair.c.id, "pairs")).values(participation=bindparam("new_participation"))
+)
+_COUNTS = select(pair.c.participation, func.count()).where(pair.c.ended == EndReason.NO.value)
+#: A pair that the rollout does not have (yet). It is no pause: a mistake in the settings could be the cause.
+_OUTSIDE = (Participation.NOT_CHOSEN, Participation.NOT_BEGUN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipationChange:
+    """What deciding anew who takes part changes."""
+
+    changed: Mapping[PairId, Participation]
+    joining: tuple[PairId, ...]  #: begin to take part
+    leaving: tuple[PairId, ...]  #: take part until now, and are outside the rollout then; pauses aside
+    cancel_count: int  #: events of those leaving that would be cancelled
+    counts: Mapping[Participation, int]  #: pairs that have not ended, after the change
+    current_count: int  #: pairs that take part before it
+    next_change_at: datetime | None  #: when the rollout begins for more of them
+
+    @property
+    def leaves_many(self) -> bool:
+        """Whether more than a tenth of the pairs that take part, and more than one, would leave (T-17)."""
+        return len(self.leaving) > max(1, self.current_count / 10)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredParticipation:
+    """What is stored of who takes part."""
+
+    rollout: Rollout | None  #: None before it was decided for the first time
+    pauses: StandingPauses
+    people_version: str
+    has_new_people: bool  #: whether the people have changed since it was decided
+    next_change_at: datetime | None
+
+
+class ParticipationRows:
+    """Reads and writes who takes part: the column `pair.participation`, and the stored values it follows from."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def load(self) -> StoredParticipation:
+        """Return the rollout in force and the pauses. Reads one statement."""
+        with self._database.read() as connection:
+            return _load(connection)
+
+    def count(self) -> dict[Participation, int]:
+        """Count the pairs that have not ended, by whether they take part."""
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(_COUNTS.group_by(pair.c.participation))}
+
+    def preview(self, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
+        """Return what `update` would change. Writes nothing."""
+        with self._database.read() as connection:
+            return _decide(connection, rollout, pauses, now)
+
+    def update(
+        self,
+        rollout: Rollout | None,
+        pauses: StandingPauses | None,
+        now: datetime,
+        find_objection: Callable[[ParticipationChange], str],
+    ) -> tuple[ParticipationChange, str]:
+        """Decide anew who takes part; None stands for what is stored. Changed pairs are due, and planned at once.
+
+        Returns the change, and the objection to it: when there is one, nothing is written.
+        """
+        with self._database.write() as connection:
+            # locks the row: one process after the other decides, each from what the other stored
+            connection.execute(update(fact).where(fact.c.name == _DECIDED_NAME).values(value=fact.c.value))
+            stored = _load(connection)
+            new_rollout = rollout or stored.rollout or Rollout()
+            new_pauses = pauses or stored.pauses
+            change = _decide(connection, new_rollout, new_pauses, now)
+            objection = find_objection(change)
+            if not objection:
+                self._save(connection, new_rollout, new_pauses, change, now)
+        return change, objection
+
+    def _save(
+        self,
+        connection: Connection,
+        rollout: Rollout,
+        pauses: StandingPauses,
+        change: ParticipationChange,
+        now: datetime,
+    ) -> None:
+        save_participation(connection, change.changed)
+        if change.changed:
+            wake_pairs(connection, sorted(change.changed), now, look=True)
+            schedule_calendars(self._database, connection, now)
+        version = connection.execute(select(fact.c.value).where(fact.c.name == ALIAS_VERSION_NAME)).scalar() or ""
+        decided = {"people": version, "until": change.next_change_at.isoformat() if change.next_change_at else ""}
+        values = {_ROLLOUT_NAME: _dump_rollout(rollout), _PAUSES_NAME: _dump_pauses(pauses), _DECIDED_NAME: decided}
+        new_rows = [{"name": name, "value": json.dumps(value)} for name, value in sorted(values.items())]
+        self._database.upsert(connection, fact, new_rows)
+
+
+def save_participation(connection: Connection, participations: Mapping[PairId, Participation]) -> None:
+    """Store whether these pairs take part."""
+    pairs_by_value: dict[Participation, list[PairId]] = defaultdict(list)
+    for pair_id, participation in sorted(participations.items()):
+        pairs_by_value[participation].append(pair_id)
+    for participation, pairs in pairs_by_value.items():
+        _SAVE_PARTICIPATION.execute(connection, pairs=pairs, new_participation=participation.value)
+
+
+def schedule_calendars(database: Database, connection: Connection, now: datetime) -> None:
+    """Make the calendars of the organizers with a pair that takes part due for reading, and no others."""
+    takes_part = pair.c.participation == Participation.YES.value
+    organizers = set(
+        connection.execute(select(pair.c.manager).where(pair.c.ended == EndReason.NO.value, takes_part)).scalars()
+    )
+    query = select(calendar.c.address, calendar.c.due_at)
+    due_times = {row.address: row.due_at for row in connection.execute(query)}
+    new_rows = [{"address": email, "due_at": now} for email in sorted(organizers) if due_times.get(email) is None]
+    database.upsert(connection, calendar, new_rows)
+    rest = sorted(who for who, due in due_times.items() if due and who not in organizers)
+    if rest:
+        off = update(calendar).where(in_bound_list(calendar.c.address, "addresses")).values(due_at=None)
+        connection.execute(off, {"addresses": rest})
+
+
+def _load(connection: Connection) -> StoredParticipation:
+    facts: dict[str, str] = {row[0]: row[1] for row in _FACTS.fetch_tuples(connection, names=_FACT_NAMES)}
+    decided = json.loads(facts.get(_DECIDED_NAME, "{}"))
+    until = decided.get("until")
+    return StoredParticipation(
+        rollout=_parse_rollout(json.loads(facts[_ROLLOUT_NAME])) if _ROLLOUT_NAME in facts else None,
+        pauses=_parse_pauses(json.loads(facts.get(_PAUSES_NAME, "{}"))),
+        people_version=facts.get(ALIAS_VERSION_NAME, ""),
+        has_new_people=decided.get("people") != facts.get(ALIAS_VERSION_NAME, ""),
+        next_change_at=datetime.fromisoformat(until) if until else None,
+    )
+
+
+def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
+    pairs = [
+        rows.pair(row) for row in connection.execute(select(pair).where(pair.c.ended == EndReason.NO.value)).mappings()
+    ]
+    people = {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
+    aliases: dict[str, Address] = {
+        row[0]: row[1] for row in connection.execute(select(person_form.c.form, person_form.c.person))
+    }
+    rollout = resolve_aliases(rollout, aliases)
+    pauses = replace(pauses, people=frozenset(aliases.get(one, one) for one in pauses.people))
+    decided = {
+        one.id: decide_participation(one, people[one.manager], people[one.report], rollout, pauses, now)
+        for one in pairs
+    }
+    changed = {one.id: decided[one.id] for one in pairs if decided[one.id] != one.participation}
+    taking_part = {one.id for one in pairs if one.participation is Participation.YES}
+    leaving = tuple(sorted(one for one, value in changed.items() if one in taking_part and value in _OUTSIDE))
+    return ParticipationChange(
+        changed=changed,
+        joining=tuple(sorted(one for one, value in changed.items() if value is Participation.YES)),
+        leaving=leaving,
+        cancel_count=_count_booked_sessions(connection, leaving),
+        counts=Counter(decided.values()),
+        current_count=len(taking_part),
+        next_change_at=_find_next_beginning(pairs, people, rollout, now),
+    )
+
+
+def _find_next_beginning(
+    pairs: Sequence[Pair], people: Mapping[Address, Person], rollout: Rollout, now: datetime
+) -> datetime | None:
+    beginnings = {find_beginning(rollout, people[one.manager], people[one.report]) for one in pairs}
+    return min((instant for instant in beginnings if instant is not None and instant > now), default=None)
+
+
+def _count_booked_sessions(connection: Connection, pairs: Collection[PairId]) -> int:
+    query = select(func.count()).where(
+        in_bound_list(session.c.pair, "pairs"), session.c.state == SessionState.BOOKED.value
+    )
+    return int(connection.execute(query, {"pairs": list(pairs)}).scalar_one()) if pairs else 0
+
+
+def _dump_rollout(rollout: Rollout) -> dict[str, Any]:
+    lists = {name: getattr(rollout, name) for name in ("groups", "managers", "addresses")}
+    return {**lists, "start": rollout.start.isoformat() if rollout.start else None}
+
+
+def _parse_rollout(fields: Mapping[str, Any]) -> Rollout:
+    lists = {
+        name: None if fields[name] is None else tuple(fields[name]) for name in ("groups", "managers", "addresses")
+    }
+    return Rollout(**lists, start=date.fromisoformat(fields["start"]) if fields["start"] else None)
+
+
+def _dump_pauses(pauses: StandingPauses) -> dict[str, Any]:
+    return {"everybody": pauses.everybody, "groups": sorted(pauses.groups), "people": sorted(pauses.people)}
+
+
+def _parse_pauses(fields: Mapping[str, Any]) -> StandingPauses:
+    return StandingPauses(
+        everybody=fields.get("everybody", False),
+        groups=frozenset(fields.get("groups", ())),
+        people=frozenset(fields.get("people", ())),
+    )
