@@ -6,13 +6,14 @@ from worker import __version__
 from worker.commands.base import MainGroup
 from worker.commands.connect import connect
 from worker.commands.contracts import commitment, contract
-from worker.commands.conversations import defer, mark_held, not_held, pause, resume, talk
+from worker.commands.conversations import defer, mark_held, not_held, talk
 from worker.commands.coverage import coverage
 from worker.commands.example import example
 from worker.commands.learning import learning
 from worker.commands.maintenance import check, key, people, retry, rotate
 from worker.commands.notes import note
 from worker.commands.plan import plan
+from worker.commands.rollout import pause, resume, rollout
 from worker.commands.run import run
 from worker.commands.serve import revoke, serve
 from worker.commands.simulate import simulate
@@ -22,8 +23,9 @@ from worker.commands.status import sessions, status, why
 CHAPTERS: dict[str, list[click.Command]] = {
     "Try it": [simulate, example],
     "Run it": [run, serve, check, plan, status, retry],
-    "Conversations": [sessions, why, talk, defer, mark_held, not_held, pause, resume],
+    "Conversations": [sessions, why, talk, defer, mark_held, not_held],
     "What was agreed": [contract, commitment, note, learning],
+    "Who takes part": [rollout, pause, resume],
     "The company": [people, coverage, key, rotate, connect, revoke],
 }
 

@@ -1,4 +1,4 @@
-"""Actions on conversations: `talk`, `defer`, `held`, `not-held`, `pause`, `resume`."""
+"""Actions on conversations: `talk`, `defer`, `held`, `not-held`."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -150,30 +150,3 @@ def not_held(session_id: str) -> None:
         print_line(f"{session_id} must be scheduled again. It gets a new time {WITHIN_A_MINUTE}.")
     else:
         print_line(f"{session_id} is already recorded as not held. Nothing was changed.")
-
-
-@click.command("pause", cls=Command, short_help="Pause a pair: its events are taken off the calendar.")
-@pair_argument
-def pause(pair_words: Sequence[str]) -> None:
-    """Pause a pair. Its future events are cancelled, and nothing is booked or mailed until it is resumed."""
-    _set_paused(pair_words, should_pause=True)
-
-
-@click.command("resume", cls=Command, short_help="Resume a paused pair.")
-@pair_argument
-def resume(pair_words: Sequence[str]) -> None:
-    """Resume a paused pair: its next conversation gets a time."""
-    _set_paused(pair_words, should_pause=False)
-
-
-def _set_paused(pair_words: Sequence[str], *, should_pause: bool) -> None:
-    """Pause or resume the pair. Raises Refused for an ended pair, and for one that the people file keeps paused."""
-    with open_worker() as worker:
-        pair = find_pair(worker.store, pair_words)
-        if pair.ended:
-            raise Refused(f"The pair {pair.id} has ended. To bring it back, add it to the people file.")
-        worker.store.people.set_paused(pair.id, is_paused=should_pause, now=utcnow())
-        is_paused = worker.store.people.load_all_pairs()[pair.id].paused
-    if is_paused and not should_pause:
-        raise Refused(f"{pair.id} is still paused, by `paused` or `paused_until` in the people file. Change it there.")
-    print_line(f"{pair.id} is {'paused' if should_pause else 'resumed'}. This takes effect {WITHIN_A_MINUTE}.")

@@ -33,6 +33,7 @@ def plan(as_json: bool) -> None:
             print_json([_plan_to_json(pair_plan) for pair_plan in plans])
         else:
             _show_plans(plans, worker)
+            _show_rollout(worker)
     if warnings:
         raise CommandFailed("\n".join(f"longarc: {warning}" for warning in warnings))
 
@@ -109,6 +110,21 @@ def _show_plans(plans: "Sequence[Plan]", worker: "Worker") -> None:
     if plans:
         print_table(table)
     print_line(_summarize_plans(plans), style="bold")
+
+
+def _show_rollout(worker: "Worker") -> None:
+    """Print who is left out, and what the settings would change, where the plan is not for everybody."""
+    from worker.domain.model import Participation
+    from worker.ops.rollout import describe_pauses, describe_rollout
+
+    stored, counts = worker.store.participation.load(), worker.store.participation.count()
+    if left_out := sum(counts.values()) - counts.get(Participation.YES, 0):
+        count = format_count(left_out, "pair takes no part", "pairs take no part")
+        print_line(f"{count}. {describe_rollout(stored.rollout)} {describe_pauses(stored.pauses)}".rstrip(), "dim")
+    if worker.participation.preview().changed:
+        print_line(
+            "The settings have another rollout than is in force: `longarc rollout` shows the difference.", "yellow"
+        )
 
 
 def _format_start(decision: "Decision", manager: "Person") -> str:

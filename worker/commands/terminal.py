@@ -5,7 +5,9 @@ All text is printed as plain text, never as markup. A table that does not go to 
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +89,30 @@ def print_table(table: "Table") -> None:
 def print_line(text: str = "", style: str = "") -> None:
     """Print one line of plain text."""
     make_console().print(make_printable(text), style=style or None, soft_wrap=True)
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; False without an answer, and when standard input is closed."""
+    if sys.stdin is None:
+        return False
+    try:
+        return click.confirm(question, default=False)
+    except click.Abort:
+        click.echo(err=True)
+        return False
+
+
+@contextmanager
+def show_progress(what: str, total: int) -> "Iterator[Callable[[int], None]]":
+    """Show a progress bar on standard error, if that is a terminal. Yields the function that takes how much is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def print_json(value: Any) -> None:

@@ -11,6 +11,9 @@ from datetime import date, datetime
 from worker.domain.model import Address, Pair, Participation, Person
 from worker.domain.time.worktime import wall_to_utc
 
+#: A pair that the rollout does not have, or not yet.
+OUTSIDE = frozenset({Participation.NOT_CHOSEN, Participation.NOT_BEGUN})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
@@ -71,6 +74,11 @@ def is_chosen(pair: Pair, group: str, rollout: Rollout) -> bool:
         or not {pair.manager, pair.report}.isdisjoint(rollout.addresses or ())
         or has_group(group, rollout.groups or ())
     )
+
+
+def is_paused(pair: Pair) -> bool:
+    """Return whether somebody paused the pair, by itself or with others. A pair outside the rollout is not paused."""
+    return pair.participation not in OUTSIDE and (pair.paused or pair.participation is not Participation.YES)
 
 
 def has_group(group: str, groups: Collection[str]) -> bool:

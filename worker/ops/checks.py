@@ -20,7 +20,7 @@ from worker.engine.sweep import PEOPLE_PER_REQUEST
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, describe_error, get_first_line
 from worker.mail.render import MailRenderer
 from worker.ops import machine_checks
-from worker.ops.rollout_checks import check_rollout, select_chosen_pairs
+from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
 from worker.settings.load import Settings, list_retired_settings, load_settings

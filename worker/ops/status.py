@@ -7,6 +7,8 @@ from typing import Any
 
 from worker.domain.model import Address, Person, Session
 from worker.domain.reason_texts import format_reasons
+from worker.domain.rollout import OUTSIDE, is_paused
+from worker.ops.rollout import describe_pauses, describe_rollout
 from worker.store.heartbeats import Heartbeat
 from worker.store.statistics import Statistics
 from worker.store.store import Store
@@ -22,6 +24,7 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
     statistics = Statistics(store.database)
     pairs = list(store.people.load_all_pairs().values())
     people = store.people.load_all_people()
+    stored = store.participation.load()
     calendars = store.calendars.list_health()
     next_plan_times = statistics.load_next_plan_times()
     unreadable = {calendar["address"] for calendar in calendars if calendar["failing_since"]} | set(
@@ -33,9 +36,11 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
         "people": len(store.people.load_current_people()),
         "pairs": {
             "active": sum(pair.is_active for pair in pairs),
-            "paused": sum(pair.paused and not pair.ended for pair in pairs),
+            "paused": sum(not pair.ended and is_paused(pair) for pair in pairs),
+            "outside": sum(not pair.ended and pair.participation in OUTSIDE for pair in pairs),
             "ended": sum(bool(pair.ended) for pair in pairs),
         },
+        "rollout": [describe_rollout(stored.rollout), describe_pauses(stored.pauses)],
         "workers": [_describe_worker(heartbeat, now) for heartbeat in store.heartbeats.list_heartbeats()],
         "calendars": _describe_calendars(calendars, now),
         "unreachable": [_describe_unreachable(calendar, people) for calendar in calendars if calendar["failing_since"]],

@@ -10,7 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, SessionState
-from worker.domain.rollout import Rollout, StandingPauses, decide_participation, find_beginning, resolve_aliases
+from worker.domain.rollout import (
+    OUTSIDE,
+    Rollout,
+    StandingPauses,
+    decide_participation,
+    find_beginning,
+    resolve_aliases,
+)
 from worker.store import rows
 from worker.store.aliases import ALIAS_VERSION_NAME
 from worker.store.database import Database
@@ -26,8 +33,6 @@ _SAVE_PARTICIPATION = PreparedStatement(
     update(pair).where(in_bound_list(pair.c.id, "pairs")).values(participation=bindparam("new_participation"))
 )
 _COUNTS = select(pair.c.participation, func.count()).where(pair.c.ended == EndReason.NO.value)
-#: A pair that the rollout does not have (yet). It is no pause: a mistake in the settings could be the cause.
-_OUTSIDE = (Participation.NOT_CHOSEN, Participation.NOT_BEGUN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +181,7 @@ def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, no
     }
     changed = {one.id: decided[one.id] for one in pairs if decided[one.id] != one.participation}
     taking_part = {one.id for one in pairs if one.participation is Participation.YES}
-    leaving = tuple(sorted(one for one, value in changed.items() if one in taking_part and value in _OUTSIDE))
+    leaving = tuple(sorted(one for one, value in changed.items() if one in taking_part and value in OUTSIDE))
     return ParticipationChange(
         changed=changed,
         joining=tuple(sorted(one for one, value in changed.items() if value is Participation.YES)),

@@ -1,9 +1,9 @@
-"""Checks of the rollout: that everybody it names exists, and how many pairs take part."""
+"""The rollout: checks that everybody it names exists, and sentences that describe it and what is paused."""
 
 from collections.abc import Collection, Iterator
 
 from worker.domain.model import Address
-from worker.domain.rollout import Rollout, has_group, is_chosen, resolve_aliases
+from worker.domain.rollout import Rollout, StandingPauses, has_group, is_chosen, resolve_aliases
 from worker.providers.base import Finding
 from worker.settings.parsers import find_nearest
 from worker.settings.people_file import PeopleFile
@@ -62,3 +62,24 @@ def _check_addresses(
 def _advise(name: str, known: Collection[str]) -> str:
     nearest = find_nearest(name, known)
     return f"Did you mean `{nearest}`?" if nearest else "Take it out, or write it as the people file has it."
+
+
+def describe_rollout(rollout: Rollout | None) -> str:
+    """Return a sentence on the rollout in force."""
+    if rollout is None or (rollout.is_for_everybody and rollout.start is None):
+        return "The rollout is for everybody."
+    parts = [
+        f"{name} {', '.join(listed[:5])}{f' and {len(listed) - 5:,} more' if len(listed) > 5 else ''}"
+        for name in ("groups", "managers", "addresses")
+        if (listed := getattr(rollout, name))
+    ]
+    whom = "for everybody" if rollout.is_for_everybody else f"for {'; '.join(parts) or 'nobody'}"
+    return f"The rollout is {whom}{f', from {rollout.start} on' if rollout.start else ''}."
+
+
+def describe_pauses(pauses: StandingPauses) -> str:
+    """Return a sentence on the standing pauses, with the command that ends them; empty when there are none."""
+    if pauses.everybody:
+        return "Everybody is paused. `longarc resume --everybody` ends that."
+    names = [f"the group {group}" for group in sorted(pauses.groups)] + sorted(pauses.people)
+    return f"Paused: {', '.join(names)}. `longarc resume` ends each." if names else ""

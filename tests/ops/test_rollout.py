@@ -5,7 +5,7 @@ import pytest
 from tests.support.companies import DANA, KIM, SAM, pair, pairs, people, person
 from worker.domain.model import AliasSource, PersonAlias
 from worker.domain.rollout import Rollout
-from worker.ops.rollout_checks import check_rollout, select_chosen_pairs
+from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.settings.people_file import PeopleFile
 
 PERSONS = {**people(DANA), SAM: person(SAM, group="Sales"), KIM: person(KIM, group="Legal")}

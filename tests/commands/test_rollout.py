@@ -1,0 +1,118 @@
+"""`longarc rollout`, `pause` and `resume`: what would happen is shown first, and asked about when it is for many."""
+
+import pytest
+
+from tests.support.companies import DANA, KIM, SAM
+from tests.support.terminal import PAIR, PEOPLE, Desk
+from worker.domain.model import PairId, Participation
+
+GROUPED = PEOPLE.replace("calendar,mail", "calendar,mail,group").replace("memory,memory", "memory,memory,Legal")
+
+
+def grouped(desk: Desk, settings: str = "") -> Desk:
+    """Kim is in Legal, Sam in Sales."""
+    desk.write(
+        "people.csv",
+        GROUPED.replace(
+            f"{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory,Legal",
+            f"{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory,Sales",
+        ),
+    )
+    desk.told("people", "--apply")
+    toml = (desk.folder / "longarc.toml").read_text()
+    desk.write("longarc.toml", toml + settings)
+    return desk
+
+
+def participation(desk: Desk) -> dict[PairId, Participation]:
+    store = desk.store()
+    found = {pair_id: pair.participation for pair_id, pair in store.people.load_all_pairs().items()}
+    store.close()
+    return found
+
+
+SAMS, KIMS = PairId(DANA, SAM), PairId(DANA, KIM)
+HERE = Participation.YES
+
+
+def test_everybody_takes_part_unless_the_settings_say_otherwise(desk: Desk) -> None:
+    told = desk.told("rollout")
+    for wanted in ("take part", "2", "The rollout is for everybody.", "The settings change nothing of this."):
+        assert wanted in told
+
+
+def test_what_the_settings_would_change_is_shown_and_waits_for_the_operator(desk: Desk) -> None:
+    grouped(desk, '[rollout]\ngroups = ["Sales"]\nstart = 2020-01-01\n')
+    before = desk.rows()
+    told = desk.told("rollout")
+    assert f"By the settings, 1 pair would leave: {DANA}>{KIM}." in told
+    assert "Sales" in told
+    found = desk.json("rollout")["settings_would_change"]
+    assert (found["joining"], found["leaving"], found["objection"]) == ([], [f"{DANA}>{KIM}"], "")
+    assert desk.rows() == before
+    assert "0 joined and 1 left" in desk.told("rollout", "--accept")
+    assert participation(desk) == {SAMS: HERE, KIMS: Participation.NOT_CHOSEN}
+    told = desk.told("rollout")
+    assert "The rollout is for groups Sales, from 2020-01-01 on." in told
+    assert "are not named by the rollout" in told
+
+
+def test_a_change_that_takes_many_out_ends_with_a_remedy(desk: Desk) -> None:
+    grouped(desk, '[rollout]\ngroups = ["Slaes"]\n')
+    result = desk.run("rollout")
+    assert result.exit_code == 1
+    assert "2 of 2 pairs would leave the rollout. It takes `longarc rollout --accept`." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "paused", "cause"),
+    [
+        (("--everybody",), {SAMS, KIMS}, Participation.EVERYBODY_PAUSED),
+        (("--group", "sales"), {SAMS}, Participation.GROUP_PAUSED),
+        (("--person", KIM.upper()), {KIMS}, Participation.PERSON_PAUSED),
+        (("--person", DANA), {SAMS, KIMS}, Participation.PERSON_PAUSED),
+    ],
+    ids=["everybody", "group", "report", "manager"],
+)
+def test_many_are_paused_when_the_operator_says_yes(
+    desk: Desk, words: tuple[str, ...], paused: set[PairId], cause: Participation
+) -> None:
+    grouped(desk)
+    before = desk.rows()
+    assert "Nothing was changed. Say --yes" in desk.refused("pause", *words, given="n\n")
+    assert "Nothing was changed. Say --yes" in desk.refused("pause", *words, given="")
+    assert desk.rows() == before
+    told = desk.told("pause", *words, given="y\n")
+    assert f"{len(paused)} future event" in told
+    assert "off 1 calendar; the calendar services tell the guests." in told
+    assert participation(desk) == {one: cause if one in paused else HERE for one in (SAMS, KIMS)}
+    assert "is paused already" in desk.refused("pause", *words, "--yes")
+    assert "longarc resume" in desk.told("rollout")
+    told = desk.told("resume", *words, "--yes")
+    assert f"{len(paused)} pair" in told
+    assert participation(desk) == {SAMS: HERE, KIMS: HERE}
+    assert "is not paused. Nothing was changed." in desk.refused("resume", *words, "--yes")
+
+
+def test_more_events_than_the_settings_allow_at_once_are_named(desk: Desk) -> None:
+    grouped(desk, "[rules]\nmax_cancels = 1\n")
+    told = desk.told("pause", "--everybody", "--yes")
+    assert "more than the 1 of rules.max_cancels. It is done because you ask for it." in told
+
+
+def test_whom_to_pause_is_named_once_and_known(desk: Desk) -> None:
+    grouped(desk)
+    for words in ((), (SAM, "--everybody"), ("--group", "Sales", "--person", SAM)):
+        assert "Name a pair, or give one of --person" in desk.refused("pause", *words, code=2)
+    assert desk.refused("pause", "--group", "Slaes") == "longarc: Nobody is in the group Slaes. Did you mean Sales?"
+    assert f"Did you mean {SAM}?" in desk.refused("pause", "--person", "samm@corp.example")
+
+
+def test_a_pair_that_something_else_holds_back_is_not_resumed_alone(desk: Desk) -> None:
+    grouped(desk)
+    desk.told("pause", "--group", "Sales", "--yes")
+    said = desk.refused("resume", SAM)
+    assert said == (
+        f"longarc: {PAIR} does not go on yet: the group of the report is paused. `longarc resume --group NAME` ends "
+        "that."
+    )

@@ -1,0 +1,318 @@
+"""Who takes part: `rollout`, `pause`, `resume`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.clock import utcnow
+from worker.commands.arguments import find_pair, find_person, json_option
+from worker.commands.base import Command, CommandFailed
+from worker.commands.context import open_worker
+from worker.commands.conversations import WITHIN_A_MINUTE
+from worker.commands.terminal import (
+    add_row,
+    confirm,
+    format_count,
+    make_table,
+    print_json,
+    print_line,
+    print_table,
+    show_progress,
+)
+from worker.errors import Refused, UnknownName
+
+if TYPE_CHECKING:
+    from worker.app import Worker
+    from worker.domain.model import Pair, Participation, Person
+    from worker.domain.rollout import StandingPauses
+    from worker.store.participation import ParticipationChange
+    from worker.store.store import Store
+
+#: Groups and pairs printed of each list; `--json` prints all.
+MAX_SHOWN = 20
+#: How the command describes each value of Participation.
+PARTICIPATION_TEXTS = {
+    "": "take part",
+    "not_chosen": "are not named by the rollout",
+    "not_begun": "wait for the first day of the rollout",
+    "everybody_paused": "are paused with everybody",
+    "group_paused": "are paused with their group",
+    "person_paused": "are paused with a person",
+}
+
+
+# --- rollout ---
+
+
+@click.command("rollout", cls=Command, short_help="Show who takes part, and what the settings would change.")
+@click.option("--accept", is_flag=True, help="Put the rollout of the settings in force now, whatever it takes off.")
+@json_option
+def rollout(accept: bool, as_json: bool) -> None:
+    """Show which pairs take part, by group, and what the section [rollout] of the settings would change.
+
+    `longarc run` puts a changed section in force when it starts. A change that takes many pairs out waits for --accept.
+    """
+    with open_worker() as worker:
+        change = worker.participation.preview()
+        objection = worker.participation.find_objection(change)
+        if accept:
+            worker.participation.run(force=True)
+        pairs, people = worker.store.people.load_all_pairs(), worker.store.people.load_all_people()
+        current = [pair for pair in pairs.values() if not pair.ended]
+        if as_json:
+            print_json(_rollout_to_json(worker, current, people, change, objection))
+        else:
+            _show_rollout(worker, current, people)
+    if accept and not as_json:
+        moved = (
+            f"{len(change.joining):,} joined and {len(change.leaving):,} left" if change.changed else "no pair moved"
+        )
+        print_line(f"The rollout of the settings is in force: {moved}.", "green")
+    elif not as_json:
+        _show_pending(change, objection)
+
+
+def _show_rollout(worker: "Worker", current: "Sequence[Pair]", people: "dict[str, Person]") -> None:
+    from worker.ops.rollout import describe_pauses, describe_rollout
+
+    stored = worker.store.participation.load()
+    table = make_table("Who takes part", ["", ("Pairs", "right")])
+    table.show_header = False
+    counts = Counter(pair.participation.value for pair in current)
+    for participation, text in PARTICIPATION_TEXTS.items():
+        if counts[participation] or not participation:
+            add_row(table, text, f"{counts[participation]:,}")
+    resting = sum(pair.paused for pair in current if not pair.participation)
+    if resting:
+        add_row(table, "of those, paused by themselves", f"{resting:,}", style="dim")
+    print_table(table)
+    print_line(describe_rollout(stored.rollout))
+    if text := describe_pauses(stored.pauses):
+        print_line(text, "yellow")
+    _show_groups(current, people)
+
+
+def _show_groups(current: "Sequence[Pair]", people: "dict[str, Person]") -> None:
+    """Print how many pairs of each group take part; nothing where there are no groups."""
+    totals = Counter(people[pair.report].group for pair in current)
+    if set(totals) <= {""}:
+        return
+    taking_part = Counter(people[pair.report].group for pair in current if not pair.participation)
+    table = make_table("", ["Group of the report", ("Take part", "right"), ("Of", "right")])
+    for group, total in sorted(totals.items(), key=lambda one: (-taking_part[one[0]], one[0]))[:MAX_SHOWN]:
+        add_row(table, group or "(no group)", f"{taking_part[group]:,}", f"{total:,}")
+    print_table(table)
+    if len(totals) > MAX_SHOWN:
+        print_line(f"… and {len(totals) - MAX_SHOWN:,} more groups; --json lists them all.", "dim")
+
+
+def _show_pending(change: "ParticipationChange", objection: str) -> None:
+    """Print what the settings would change. Raises Refused when the operator has to accept it."""
+    if not change.changed:
+        print_line("The settings change nothing of this.", "dim")
+        return
+    for pairs, verb in ((change.joining, "join"), (change.leaving, "leave")):
+        if pairs:
+            more = f" and {len(pairs) - 10:,} more" if len(pairs) > 10 else ""
+            count = format_count(len(pairs), f"pair would {verb}", f"pairs would {verb}")
+            print_line(f"By the settings, {count}: {', '.join(map(str, pairs[:10]))}{more}.")
+    print_line(f"{format_count(change.cancel_count, 'event')} would come off calendars. Nothing was changed.")
+    if objection:
+        raise Refused(f"{objection} It takes `longarc rollout --accept`.")
+    print_line("It is in force when `longarc run` is started again, or now with --accept.")
+
+
+def _rollout_to_json(
+    worker: "Worker",
+    current: "Sequence[Pair]",
+    people: "dict[str, Person]",
+    change: "ParticipationChange",
+    objection: str,
+) -> dict[str, Any]:
+    stored = worker.store.participation.load()
+    groups = sorted({people[pair.report].group for pair in current})
+    return {
+        "rollout": asdict(stored.rollout) if stored.rollout else None,
+        "pauses": asdict(stored.pauses),
+        "pairs": {name or "yes": sum(pair.participation == name for pair in current) for name in PARTICIPATION_TEXTS},
+        "groups": [
+            {
+                "group": group,
+                "pairs": sum(people[pair.report].group == group for pair in current),
+                "take_part": sum(people[pair.report].group == group and not pair.participation for pair in current),
+            }
+            for group in groups
+        ],
+        "settings_would_change": {
+            "joining": list(map(str, change.joining)),
+            "leaving": list(map(str, change.leaving)),
+            "events_off": change.cancel_count,
+            "objection": objection,
+        },
+    }
+
+
+# --- pause and resume ---
+
+pair_words_argument = click.argument("pair_words", nargs=-1, metavar="[PAIR]")
+person_option = click.option("--person", metavar="ADDRESS", help="All pairs of this person, those to come as well.")
+group_option = click.option("--group", metavar="NAME", help="All pairs whose report is in this group.")
+everybody_option = click.option("--everybody", is_flag=True, help="All pairs.")
+yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
+
+
+@click.command("pause", cls=Command, short_help="Pause a pair, a person, a group or everybody.")
+@pair_words_argument
+@person_option
+@group_option
+@everybody_option
+@yes_option
+def pause(pair_words: Sequence[str], person: str | None, group: str | None, everybody: bool, yes: bool) -> None:
+    """Pause a pair, all pairs of a person or of a group, or everybody.
+
+    Future events come off the calendars, and nothing is booked or mailed until it is resumed. Nothing is lost: what was
+    agreed stays, and so do the counts. A pause of a person, a group or everybody holds for pairs that begin later, too.
+    """
+    _require_one(pair_words, person, group, everybody)
+    with open_worker() as worker:
+        if pair_words:
+            _set_pair_paused(worker, pair_words, should_pause=True)
+            return
+        before, name = worker.store.participation.load().pauses, _find_name(worker.store, person, group)
+        after = _add_pause(before, name, is_group=group is not None, everybody=everybody)
+        if after == before:
+            raise Refused(f"{_describe_whom(name, group, everybody)} is paused already. Nothing was changed.")
+        change = worker.participation.preview_pauses(after)
+        _show_withdrawal(worker, change)
+        _require_consent(f"Pause {_describe_whom(name, group, everybody, is_start=False)}?", yes=yes)
+        worker.participation.set_pauses(after)
+    print_line(f"{_describe_whom(name, group, everybody)} is paused. This takes effect {WITHIN_A_MINUTE}.", "green")
+    print_line("`longarc status` shows how far it is; `longarc resume` with the same option ends it.", "dim")
+
+
+@click.command("resume", cls=Command, short_help="Resume what `longarc pause` paused.")
+@pair_words_argument
+@person_option
+@group_option
+@everybody_option
+@yes_option
+def resume(pair_words: Sequence[str], person: str | None, group: str | None, everybody: bool, yes: bool) -> None:
+    """Resume what was paused: the next conversation of each pair gets a time, one after the other."""
+    _require_one(pair_words, person, group, everybody)
+    with open_worker() as worker:
+        if pair_words:
+            _set_pair_paused(worker, pair_words, should_pause=False)
+            return
+        before, name = worker.store.participation.load().pauses, _find_name(worker.store, person, group)
+        after = _remove_pause(before, name, is_group=group is not None, everybody=everybody)
+        if after == before:
+            raise Refused(f"{_describe_whom(name, group, everybody)} is not paused. Nothing was changed.")
+        change = worker.participation.preview_pauses(after)
+        count = format_count(len(change.joining), "pair goes on", "pairs go on")
+        print_line(f"{count}, each with a conversation to be booked; first ones are spread over weeks.")
+        _require_consent(f"Resume {_describe_whom(name, group, everybody, is_start=False)}?", yes=yes)
+        worker.participation.set_pauses(after)
+    print_line(f"{_describe_whom(name, group, everybody)} is resumed. This takes effect {WITHIN_A_MINUTE}.", "green")
+
+
+def _require_one(pair_words: Sequence[str], person: str | None, group: str | None, everybody: bool) -> None:
+    """Raises UsageError unless exactly one of these is given."""
+    if sum(map(bool, (pair_words, person, group, everybody))) != 1:
+        raise click.UsageError("Name a pair, or give one of --person ADDRESS, --group NAME and --everybody.")
+
+
+def _find_name(store: "Store", person: str | None, group: str | None) -> str:
+    """Return the primary address of the person, or the group as the people file writes it. Raises UnknownName."""
+    people = store.people.load_current_people()
+    if person:
+        return find_person(store, people, person)
+    if not group:
+        return ""
+    from worker.domain.rollout import has_group
+    from worker.settings.parsers import find_nearest
+
+    stored = store.participation.load().pauses.groups
+    known = sorted({one.group for one in people.values() if one.group} | stored)
+    matches = [name for name in known if has_group(name, [group])]
+    if not matches:
+        nearest = find_nearest(group, known)
+        advice = f"Did you mean {nearest}?" if nearest else "`longarc rollout` lists the groups there are."
+        raise UnknownName(f"Nobody is in the group {group}. {advice}")
+    return next((name for name in matches if name in stored), matches[0])
+
+
+def _add_pause(pauses: "StandingPauses", name: str, *, is_group: bool, everybody: bool) -> "StandingPauses":
+    if everybody:
+        return replace(pauses, everybody=True)
+    return (
+        replace(pauses, groups=pauses.groups | {name}) if is_group else replace(pauses, people=pauses.people | {name})
+    )
+
+
+def _remove_pause(pauses: "StandingPauses", name: str, *, is_group: bool, everybody: bool) -> "StandingPauses":
+    if everybody:
+        return replace(pauses, everybody=False)
+    return (
+        replace(pauses, groups=pauses.groups - {name}) if is_group else replace(pauses, people=pauses.people - {name})
+    )
+
+
+def _describe_whom(name: str, group: str | None, everybody: bool, *, is_start: bool = True) -> str:
+    if everybody:
+        return "Everybody" if is_start else "everybody"
+    return f"{'The' if is_start else 'the'} group {name}" if group else name
+
+
+def _show_withdrawal(worker: "Worker", change: "ParticipationChange") -> None:
+    """Print what pausing these pairs takes off the calendars, and whom it is told."""
+    from worker.engine.withdrawal import preview_withdrawal
+
+    with show_progress("Looking at pairs", len(change.changed)) as watch:
+        found = preview_withdrawal(worker.store, worker.settings.policy, change.changed, utcnow(), watch)
+    events = format_count(found.event_count, "future event comes", "future events come")
+    print_line(
+        f"{format_count(found.pair_count, 'pair stops', 'pairs stop')}. {events} off "
+        f"{format_count(len(found.calendars), 'calendar')}; the calendar services tell the guests."
+    )
+    if found.mail_count:
+        print_line(
+            f"{format_count(found.mail_count, 'invitation by mail is', 'invitations by mail are')} withdrawn by mail."
+        )
+    limit = worker.settings.policy.max_cancels
+    if found.event_count > limit:
+        print_line(
+            f"That is more than the {limit:,} of rules.max_cancels. It is done because you ask for it.", "yellow"
+        )
+
+
+def _require_consent(question: str, *, yes: bool) -> None:
+    """Raises CommandFailed unless the operator agrees."""
+    if not (yes or confirm(question)):
+        raise CommandFailed("Nothing was changed. Say --yes to do it without being asked.")
+
+
+def _set_pair_paused(worker: "Worker", pair_words: Sequence[str], *, should_pause: bool) -> None:
+    """Pause or resume the pair. Raises Refused for an ended pair, and for one that something else keeps paused."""
+    pair = find_pair(worker.store, pair_words)
+    if pair.ended:
+        raise Refused(f"The pair {pair.id} has ended. To bring it back, add it to the people file.")
+    worker.store.people.set_paused(pair.id, is_paused=should_pause, now=utcnow())
+    pair = worker.store.people.load_all_pairs()[pair.id]
+    if pair.paused and not should_pause:
+        raise Refused(f"{pair.id} is still paused, by `paused` or `paused_until` in the people file. Change it there.")
+    if pair.participation and not should_pause:
+        raise Refused(f"{pair.id} does not go on yet: {_explain_participation(pair.participation)}")
+    print_line(f"{pair.id} is {'paused' if should_pause else 'resumed'}. This takes effect {WITHIN_A_MINUTE}.")
+
+
+def _explain_participation(participation: "Participation") -> str:
+    return {
+        "not_chosen": "the rollout does not name it. Widen the section [rollout] of the settings.",
+        "not_begun": "the first day of the rollout is still to come. `longarc rollout` shows it.",
+        "everybody_paused": "everybody is paused. `longarc resume --everybody` ends that.",
+        "group_paused": "the group of the report is paused. `longarc resume --group NAME` ends that.",
+        "person_paused": "one of the two is paused. `longarc resume --person ADDRESS` ends that.",
+    }[participation.value]
