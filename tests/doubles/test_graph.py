@@ -377,7 +377,7 @@ def test_a_series_is_told_by_its_occurrences(
 
 
 def test_the_owner_of_a_mailbox_is_told_to_whoever_may_ask(ask: Any, double: Double) -> None:
-    assert code(ask("GET", ME)) == (403, "ErrorAccessDenied")
+    assert code(ask("GET", ME)) == (403, "Authorization_RequestDenied")
     known = double.login.applications[section(double)["client_id"]]
     known.rights = (*known.rights, "User.Read.All")
     token = auth.build_tokens(section(double)).get_token()
@@ -385,4 +385,4 @@ def test_the_owner_of_a_mailbox_is_told_to_whoever_may_ask(ask: Any, double: Dou
     box.sign_in = "d.example@corp.example.org"
     told = ask("GET", f"users/{box.directory_id}", Authorization=f"Bearer {token}")[1]
     assert (told["mail"], told["userPrincipalName"], told["id"]) == (DANA, box.sign_in, box.directory_id)
-    assert code(ask("GET", ME, Authorization=f"Bearer {token}")) == (404, "ErrorInvalidUser")
+    assert code(ask("GET", ME, Authorization=f"Bearer {token}")) == (404, "Request_ResourceNotFound")

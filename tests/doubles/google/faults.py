@@ -50,6 +50,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     message: str = ""
     who: str = ""  #: only for this person
+    passing: int = 0  #: so many requests go through before
 
     def raise_it(self) -> None:
         if self.reason in ("reset", "hang", "html", "cut"):
@@ -79,7 +80,9 @@ class Plan:
         with self._lock:
             for fault in self._faults:
                 meant = method.startswith(fault.method) and fault.who in ("", who)
-                if meant and fault.after is after and fault.times > 0:
+                if meant and fault.after is after and fault.passing > 0:
+                    fault.passing -= 1
+                elif meant and fault.after is after and fault.times > 0:
                     fault.times -= 1
                     break
             else:

@@ -16,6 +16,14 @@ from typing import Any
 import googleapiclient
 
 _SCOPE = "https://www.googleapis.com/auth/"
+#: The names under which the Cloud console switches the APIs on.
+_SERVICES = {
+    "calendar.v3": "calendar-json.googleapis.com",
+    "gmail.v1": "gmail.googleapis.com",
+    "admin.directory_v1": "admin.googleapis.com",
+}
+#: What the double has of the Directory API, which can do much more.
+_DIRECTORY_METHODS = ("directory.users.list", "directory.users.get")
 
 
 class Refusal(Exception):
@@ -83,9 +91,11 @@ def _methods(resources: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 @cache
 def _routes() -> list[tuple[str, re.Pattern[str], dict[str, Any], str]]:
     found = []
-    for name in ("calendar.v3", "gmail.v1"):
+    for name in ("calendar.v3", "gmail.v1", "admin.directory_v1"):
         document = _document(name)
         for method in _methods(document["resources"]):
+            if name == "admin.directory_v1" and method["id"] not in _DIRECTORY_METHODS:
+                continue
             path = document["servicePath"] + method.get("flatPath", method["path"])
             pattern = re.compile("/" + re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path)))
             found.append((method["httpMethod"], pattern, method, name))
@@ -113,7 +123,7 @@ def lacks_scope(method: Mapping[str, Any], api: str) -> Refusal:
     header = (
         f'Bearer realm="https://accounts.google.com/", error="insufficient_scope", scope="{" ".join(method["scopes"])}"'
     )
-    service = {"calendar.v3": "calendar-json.googleapis.com", "gmail.v1": "gmail.googleapis.com"}[api]
+    service = _SERVICES[api]
     detail = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT",

@@ -1,4 +1,4 @@
-"""Google on loopback: the two APIs, the batch endpoint, the token endpoint and the consent page, over HTTP."""
+"""Google on loopback: the three APIs, the batch endpoint, the token endpoint and the consent page, over HTTP."""
 
 import json
 import re
@@ -21,6 +21,7 @@ from tests.doubles.google.gmail import Post
 from tests.doubles.google.quota import Quota
 from tests.doubles.google.schema import Call, Refusal, checked, mask, recognise, selected
 from tests.doubles.google.tokens import TokenRefusal, Tokens
+from tests.doubles.google.users import Users
 from worker.clock import Clock, utcnow
 
 _HOST = "127.0.0.1"
@@ -61,7 +62,8 @@ class Google:
         self.quota = Quota(clock)
         self.crashes: list[str] = []  #: what the double itself could not handle
         self.post = Post()
-        self.tokens = Tokens(f"{self.url}/token", clock, self.calendars.active)
+        self.users = Users(clock)
+        self.tokens = Tokens(f"{self.url}/token", clock, self._is_active)
         self.plan = Plan()
         self.asked: list[Asked] = []
         self.batches = 0
@@ -83,6 +85,14 @@ class Google:
     def mail_section(self) -> dict[str, Any]:
         """What the settings of a mailer on this double say."""
         return {**self.section, "endpoint": f"{self.url}/"}
+
+    @property
+    def directory_section(self) -> dict[str, Any]:
+        """What the settings of the roster on this double say."""
+        return {**self.section, "endpoint": f"{self.url}/"}
+
+    def _is_active(self, email: str) -> bool:
+        return self.calendars.active(email) or self.users.is_active(email)
 
     def __enter__(self) -> "Google":
         self._thread.start()
@@ -160,6 +170,8 @@ class Google:
         with self._lock:
             if call.method.startswith("gmail."):
                 told: Any = self.post.do(who, call)
+            elif call.method.startswith("directory."):
+                told = self.users.do(who, call, service_account=grant.service_account)
             else:
                 told = self.calendars.do(who, call, service_account=grant.service_account)
             shown = selected(told, mask(call.fields)) if call.fields and told is not None else told

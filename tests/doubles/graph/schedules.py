@@ -19,7 +19,6 @@ _CALENDAR = {
         "hexColor",
     ),
 }
-_USER = {"id", "displayName", "mail", "userPrincipalName", "givenName", "surname", "accountEnabled"}
 
 
 class Schedules:
@@ -76,18 +75,6 @@ class Schedules:
     @staticmethod
     def settings(request: Request) -> Answer:
         return Answer(200, settings_of(request.mailbox))
-
-    @staticmethod
-    def user(request: Request) -> Answer:
-        box = request.mailbox
-        whole = {
-            "id": box.directory_id,
-            "displayName": box.address.partition("@")[0],
-            "mail": box.address,
-            "userPrincipalName": box.name,
-            "accountEnabled": True,
-        }
-        return Answer(200, query.selected(whole, request.query.get("$select", ""), _USER))
 
 
 def calendar_of(box: Mailbox) -> Json:

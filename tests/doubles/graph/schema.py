@@ -1,7 +1,7 @@
 """Requests against the service's own metadata: a name, a type or a word that Microsoft Graph doesn't know is refused.
 
-`metadata.json` is the part of the published metadata (CSDL) that calendars, mail, mailbox settings and
-subscriptions need.
+`metadata.json` is the part of the published metadata (CSDL) that calendars, mail, mailbox settings, subscriptions and
+users need.
 """
 
 import json
@@ -55,11 +55,14 @@ class Schema:
                 raise Unknown(f"The parameter '{one}' is not valid for the action '{name}'.")
             self._value(parameters[one.casefold()], value, one)
 
-    def _members(self, kind: str) -> dict[str, Any]:
+    def members(self, kind: str) -> dict[str, Any]:
+        """What an entity of that type has, by name; `navigation` marks what leads to other entities."""
         found: dict[str, Any] = {}
         while kind:
             described = self._known["types"].get(kind, {})
-            for name, member in {**described.get("properties", {}), **described.get("navigation", {})}.items():
+            for name, member in described.get("navigation", {}).items():
+                found.setdefault(name, {**member, "navigation": True})
+            for name, member in described.get("properties", {}).items():
                 found.setdefault(name, member)
             kind = described.get("base", "")
         return {**found, "id": {"type": "Edm.String"}}
@@ -67,7 +70,7 @@ class Schema:
     def _typed(self, kind: str, given: Any, where: str) -> None:
         if not isinstance(given, dict):
             raise Unknown(f"An object was expected for '{where}'.")
-        members = self._members(kind)
+        members = self.members(kind)
         for name, value in given.items():
             if name.startswith("@odata."):
                 continue
@@ -104,7 +107,7 @@ class Schema:
             return given if isinstance(given, bool | None) else _BOOLEANS[given]
         if kind not in self._known["types"] or not isinstance(given, dict):
             return given
-        members = self._members(kind)
+        members = self.members(kind)
         changed = dict(given)
         for name in given.keys() & members.keys():
             member = members[name]

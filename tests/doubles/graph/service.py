@@ -1,26 +1,27 @@
 """The service whole: who may ask what, how much at a time, what is made to go wrong; and the two servers in front."""
 
 import json
-import re
 import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from tests.doubles.graph import login, schema
 from tests.doubles.graph.calendars import Answer, Calendars, Request
+from tests.doubles.graph.directory import Asking, Directory, places
+from tests.doubles.graph.faults import Broken, Fault
 from tests.doubles.graph.login import Login
 from tests.doubles.graph.mail import Mails
 from tests.doubles.graph.odata import Prefers
-from tests.doubles.graph.query import parsed
+from tests.doubles.graph.query import counts, parsed
 from tests.doubles.graph.schedules import Schedules
 from tests.doubles.graph.state import Json, Refusal, World
 
@@ -28,33 +29,6 @@ AT_ONCE = 4
 _CALENDARS = ("Calendars.ReadWrite",)
 _FREE_BUSY = ("Calendars.ReadWrite", "Calendars.Read", "Calendars.ReadBasic")
 _ACTIONS = ("cancel", "accept", "decline", "tentativelyAccept")
-
-
-@dataclass
-class Fault:
-    """Something that goes wrong, so many times: before the request is performed, or after it."""
-
-    method: str
-    path: str  #: a pattern found in the path
-    status: int = 503
-    code: str = "UnknownError"
-    message: str = ""
-    times: int = 1
-    after: bool = False
-    headers: tuple[tuple[str, str], ...] = ()
-    cut: bool = False  #: the answer breaks off in its middle
-    body: bytes | None = None
-
-    def fits(self, method: str, path: str) -> bool:
-        return self.times > 0 and re.search(self.method, method) is not None and re.search(self.path, path) is not None
-
-
-class Broken(Exception):
-    """Answer with this, whatever came of the request."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__()
-        self.fault = fault
 
 
 class Double:
@@ -94,6 +68,7 @@ class Double:
             self.authority = self.login.base = f"https://127.0.0.1:{entry.server_port}"
             self.calendars = Calendars(self.world, self.schema, self.endpoint)
             self.schedules = Schedules(self.world, self.calendars)
+            self.directory = Directory(self.world, self.schema, self.endpoint)
             self.mails = Mails(self.world, self.calendars)
             for server in (graph, entry):
                 threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -110,6 +85,7 @@ class Double:
         self.world.mailboxes.clear()
         self.world.invitations.clear()
         self.mails.outbox.clear()
+        self.directory.forget()
         for known in (
             self.faults,
             self.meanwhile,
@@ -160,25 +136,56 @@ class Double:
 
     def _one(self, method: str, target: str, headers: dict[str, str], body: Any) -> Answer:
         parts = urlsplit(target)
+        if (place := places(parts.path)) is not None:
+            return self._about_users(method, parts, place, headers)
         name, rest = self._place(parts.path, headers)
+        if not rest:
+            return self._about_users(method, parts, [name], headers, own=True)
         prefers = Prefers(headers.get("prefer", ""))
+
+        def perform() -> Answer:
+            mailbox = self._mailbox(name)
+            request = Request(method, mailbox, _plain(rest, mailbox), parsed(parts.query), headers, body, prefers)
+            return self._route(request, self._rights(headers))
+
         with self._turn(name):
-            if self.delay:
-                time.sleep(self.delay)
-            with self._lock:
-                self.counts[f"{method} {_shape(rest)}"] += 1
-                self.seen.append((method, parts.path, headers))
-                if method in self.meanwhile:
-                    self.meanwhile.pop(method)()
-                if fault := self._fault(method, parts.path, after=False):
-                    raise Broken(fault)
-                mailbox = self._mailbox(name)
-                request = Request(method, mailbox, _plain(rest, mailbox), parsed(parts.query), headers, body, prefers)
-                answer = self._route(request, self._rights(headers))
-                if fault := self._fault(method, parts.path, after=True):
-                    raise Broken(fault)
+            answer = self._performed(method, parts.path, _shape(rest), headers, perform)
         if prefers.applied:
             answer.headers.setdefault("Preference-Applied", prefers.applied)
+        return answer
+
+    def _about_users(
+        self, method: str, parts: SplitResult, place: list[str], headers: dict[str, str], *, own: bool = False
+    ) -> Answer:
+        """The directory has no limit of requests at a time, and no policy keeps an app out of a part of it."""
+        rights = frozenset(self._rights(headers))
+
+        def perform() -> Answer:
+            if method != "GET":
+                raise Refusal(405, "Request_BadRequest", f"The method {method} is not allowed here.")
+            options = parsed(parts.query)
+            eventual = headers.get("consistencylevel", "").casefold() == "eventual"
+            return self.directory.answer(place, Asking(options, rights, eventual and counts(options), own))
+
+        shape = "/".join(["users", *("{id}" for _ in place[:1]), *place[1:]])
+        return self._performed(method, parts.path, shape, headers, perform)
+
+    def _performed(
+        self, method: str, path: str, shape: str, headers: dict[str, str], perform: Callable[[], Answer]
+    ) -> Answer:
+        """What comes of it, unless it goes wrong. Raises Broken, Refusal."""
+        if self.delay:
+            time.sleep(self.delay)
+        with self._lock:
+            self.counts[f"{method} {shape}"] += 1
+            self.seen.append((method, path, headers))
+            if method in self.meanwhile:
+                self.meanwhile.pop(method)()
+            if fault := self._fault(method, path, after=False):
+                raise Broken(fault)
+            answer = perform()
+            if fault := self._fault(method, path, after=True):
+                raise Broken(fault)
         return answer
 
     def _place(self, path: str, headers: dict[str, str]) -> tuple[str, list[str]]:
@@ -194,6 +201,9 @@ class Double:
 
     def _fault(self, method: str, path: str, *, after: bool) -> Fault | None:
         found = next((one for one in self.faults if one.after == after and one.fits(method, path)), None)
+        if found and found.passing:
+            found.passing -= 1
+            return None
         if found:
             found.times -= 1
         return found
@@ -263,7 +273,6 @@ class Double:
             ("POST", "calendar/getSchedule"): (_FREE_BUSY, lambda one: schedules.schedule(one, self.blind)),
             ("GET", "mailboxSettings"): (("MailboxSettings.Read",), schedules.settings),
             ("GET", "calendars"): (_FREE_BUSY, schedules.calendars),
-            ("GET", ""): (("User.Read.All", "User.Read"), schedules.user),
             ("POST", "sendMail"): (("Mail.Send",), mails.send_mail),
             ("GET", "messages"): (("Mail.ReadWrite",), mails.listed),
             ("POST", "messages"): (("Mail.ReadWrite",), mails.create),

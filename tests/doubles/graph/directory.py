@@ -1,0 +1,360 @@
+"""Microsoft Entra's part of the service: users, their managers and reports, to whoever may read them.
+
+Guests, disabled accounts, rooms and shared mailboxes are users like everybody else. A manager may be a contact of the
+organization. Whoever has a mailbox is a user, too, without having been added here.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+from uuid import uuid4
+
+from tests.doubles.graph import query
+from tests.doubles.graph.calendars import Answer
+from tests.doubles.graph.schema import Schema
+from tests.doubles.graph.state import Json, Refusal, World
+
+_FULL_RIGHTS = {"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
+_BASIC_RIGHTS = {"User.ReadBasic.All"}
+#: What is told of a user when nothing is chosen.
+_DEFAULT = (
+    *("businessPhones", "displayName", "givenName", "id", "jobTitle", "mail", "mobilePhone", "officeLocation"),
+    *("preferredLanguage", "surname", "userPrincipalName"),
+)
+#: What an app that may read basic profiles alone is told; the rest comes as null.
+_BASIC = {"id", "displayName", "givenName", "surname", "mail", "userPrincipalName"}
+#: What is told of one user only, never in a list.
+_SINGLE = {
+    *("aboutMe", "birthday", "hireDate", "interests", "mySite", "pastProjects", "preferredName", "responsibilities"),
+    *("schools", "skills", "mailboxSettings"),
+}
+#: What can be filtered by only with `ConsistencyLevel: eventual`, and so never beside an expansion.
+_ADVANCED = {
+    *("companyName", "employeeHireDate", "employeeType", "officeLocation", "onPremisesDistinguishedName"),
+    *("onPremisesSamAccountName", "passwordPolicies"),
+}
+_ADVANCED_WORDS = re.compile(r"\b(ne|not|endswith)\b", re.IGNORECASE)
+_EXPANSION = re.compile(r"(?P<name>\w+)(?:\((?P<options>.*)\))?")
+_DEFAULT_SIZE = LARGEST_EXPANDED = 100
+_LARGEST = 999
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What `$expand` asks for: the manager, or the reports, with these properties."""
+
+    name: str = ""
+    select: str = ""
+    levels: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A request about users: what may be told, and what is wanted."""
+
+    options: Mapping[str, str]
+    rights: frozenset[str]
+    advanced: bool = False  #: `ConsistencyLevel: eventual`, with `$count=true`
+    own: bool = False  #: somebody signed in, about themselves
+
+    @property
+    def is_full(self) -> bool:
+        return bool(self.rights & _FULL_RIGHTS) or (self.own and "User.Read" in self.rights)
+
+
+class Directory:
+    """Users by id, and who is whose manager. `units`: what the requests cost, as the service counts for its limits."""
+
+    def __init__(self, world: World, schema: Schema, base: str) -> None:
+        self._world = world
+        self._schema = schema
+        self._base = base
+        members = schema.members("user")
+        self._properties = {name for name, member in members.items() if not member.get("navigation")}
+        self._navigation = {name for name, member in members.items() if member.get("navigation")}
+        self._empty: Json = {n: [] if members[n].get("collection") else None for n in sorted(self._properties)}
+        self._filterable = self._properties - {"proxyAddresses", *_SINGLE}
+        self.forget()
+
+    def forget(self) -> None:
+        """Nobody is there but whoever has a mailbox."""
+        self.users: dict[str, Json] = {}
+        self.contacts: dict[str, Json] = {}
+        self.managers: dict[str, str] = {}
+        self.units = 0
+        self._pages: dict[str, tuple[list[str], int]] = {}
+
+    # --- what administrators do -------------------------------------------------------------------------------------
+
+    def add(self, sign_in: str, name: str = "", manager: str = "", **properties: Any) -> str:
+        """A new user's id. `manager`: somebody's id."""
+        self._schema.entity("user", properties)
+        user_id = str(uuid4())
+        self.users[user_id] = {
+            "id": user_id,
+            "userPrincipalName": sign_in,
+            "displayName": name or sign_in.partition("@")[0],
+            "mail": sign_in,
+            "proxyAddresses": [f"SMTP:{properties.get('mail') or sign_in}"],
+            "accountEnabled": True,
+            "userType": "Member",
+            "assignedLicenses": [{"disabledPlans": [], "skuId": "05e9a617-0261-4cee-bb44-138d3ef5d965"}],
+            **properties,
+        }
+        self.set_manager(user_id, manager)
+        return user_id
+
+    def add_contact(self, mail: str, name: str) -> str:
+        """The id of a new contact of the organization."""
+        contact_id = str(uuid4())
+        proxies = [f"SMTP:{mail}"] if mail else []
+        self.contacts[contact_id] = {
+            "id": contact_id,
+            "mail": mail or None,
+            "displayName": name,
+            "proxyAddresses": proxies,
+        }
+        return contact_id
+
+    def set_manager(self, user_id: str, manager: str) -> None:
+        self.managers.pop(user_id, None)
+        if manager:
+            self.managers[user_id] = manager
+
+    def delete(self, user_id: str) -> None:
+        """The user is gone, as a manager too."""
+        del self.users[user_id]
+        self.managers = {one: of for one, of in self.managers.items() if user_id not in (one, of)}
+
+    # --- what is asked ----------------------------------------------------------------------------------------------
+
+    def answer(self, path: Sequence[str], asking: Asking) -> Answer:
+        """What `users` and the names behind it are answered with. Raises Refusal."""
+        if not (asking.is_full or asking.rights & _BASIC_RIGHTS):
+            words = "Insufficient privileges to complete the operation."
+            raise Refusal(403, "Authorization_RequestDenied", words)
+        if not path:
+            return self._list(list(self._everybody()), asking, "users")
+        if path[0] == "$count":
+            raise _bad("$count is not currently supported.")
+        if path[0].startswith("delta"):
+            raise Refusal(501, "NotImplemented", "This double keeps no delta of users.")
+        user = self._named(path[0])
+        if path[1:] == ["manager"]:
+            return Answer(200, self._told_manager(user, asking))
+        if path[1:] == ["directReports"]:
+            ids = [one for one in self._everybody() if self.managers.get(one) == user["id"]]
+            return self._list(ids, asking, f"users/{path[0]}/directReports", kind="#microsoft.graph.user")
+        expansion = self._expansion(asking.options, single=True)
+        return Answer(200, self._told(user, self._chosen(asking.options, single=True), expansion, asking))
+
+    def _everybody(self) -> dict[str, Json]:
+        owners = {
+            box.directory_id: {
+                "id": box.directory_id,
+                "displayName": box.address.partition("@")[0],
+                "mail": box.address,
+                "userPrincipalName": box.name,
+                "proxyAddresses": [f"SMTP:{box.address}"],
+                "accountEnabled": True,
+                "userType": "Member",
+                "assignedLicenses": [{"disabledPlans": [], "skuId": "05e9a617-0261-4cee-bb44-138d3ef5d965"}],
+            }
+            for box in self._world.mailboxes.values()
+        }
+        return owners | self.users
+
+    def _named(self, name: str) -> Json:
+        """The user of that id or sign-in name. Raises Refusal."""
+        everybody = self._everybody()
+        found = everybody.get(name.casefold()) or next(
+            (user for user in everybody.values() if user["userPrincipalName"].casefold() == name.casefold()), None
+        )
+        if found is None:
+            raise _missing(name)
+        return found
+
+    def _told_manager(self, user: Json, asking: Asking) -> Json:
+        manager_id = self.managers.get(user["id"], "")
+        if not manager_id:
+            raise _missing("manager")
+        return self._nested(manager_id, asking.options.get("$select", ""), asking)
+
+    # --- lists ------------------------------------------------------------------------------------------------------
+
+    def _list(self, ids: list[str], asking: Asking, path: str, kind: str = "") -> Answer:
+        options = asking.options
+        if "$skip" in options:
+            raise _bad("'$skip' is not supported by the service.")
+        if "$search" in options:
+            raise _unsupported("Request with $search query parameter only works through MSGraph with a special request")
+        chosen, expansion = self._chosen(options, single=False), self._expansion(options, single=False)
+        size = _page_size(options)
+        if expansion.name:
+            size = min(size, LARGEST_EXPANDED)
+        self.units += 2 - ("$select" in options) + bool(expansion.name)
+        everybody = self._everybody()
+        if token := options.get("$skiptoken"):
+            if token not in self._pages:
+                raise Refusal(400, "Directory_ExpiredPageToken", "The specified page token value has expired.")
+            ids, start = self._pages[token]
+        else:
+            ids, start = self._ordered(self._filtered(ids, asking, expansion), everybody, options), 0
+        page: Json = {"@odata.context": f"{self._base}/$metadata#users"}
+        if asking.advanced:
+            page["@odata.count"] = len(ids)
+        entries = [everybody[one] for one in ids[start : start + size] if one in everybody]
+        page["value"] = [
+            ({"@odata.type": kind} if kind else {}) | self._told(user, chosen, expansion, asking) for user in entries
+        ]
+        if start + size < len(ids):
+            page["@odata.nextLink"] = self._link(path, options, ids, start + size)
+        return Answer(200, page)
+
+    def _link(self, path: str, options: Mapping[str, str], ids: list[str], start: int) -> str:
+        token = secrets.token_urlsafe(12)
+        self._pages[token] = (ids, start)
+        rest = "&".join(f"{name}={quote(value)}" for name, value in options.items() if name != "$skiptoken")
+        return f"{self._base}/{path}?{rest}{'&' if rest else ''}$skiptoken={token}"
+
+    def _filtered(self, ids: list[str], asking: Asking, expansion: Expansion) -> list[str]:
+        clause = asking.options.get("$filter", "")
+        if not clause:
+            return ids
+        name = next((one for one in re.findall(r"\w+", re.sub(r"'[^']*'", "", clause)) if one in _ADVANCED), "")
+        needs_more = name or _ADVANCED_WORDS.search(re.sub(r"'[^']*'", "", clause))
+        if needs_more and (expansion.name or not asking.advanced):
+            named = name or "id"
+            words = "Unsupported or invalid query filter clause specified for property"
+            raise _unsupported(f"{words} '{named}' of resource 'User'.")
+        if "contains(" in clause.casefold():
+            raise _unsupported("The 'contains' function is not supported for this resource.")
+        try:
+            fits = query.filtered(clause, self._filterable)
+        except Refusal as refusal:
+            raise Refusal(400, "BadRequest", refusal.message) from None
+        everybody = self._everybody()
+        return [one for one in ids if fits(query.Row(everybody[one], {}))]
+
+    @staticmethod
+    def _ordered(ids: list[str], everybody: Mapping[str, Json], options: Mapping[str, str]) -> list[str]:
+        clause = options.get("$orderby", "")
+        if not clause:
+            return ids
+        if clause.split()[0] not in ("displayName", "userPrincipalName"):
+            raise _unsupported("Unsupported sort property for 'User'.")
+        rows = query.ordered(
+            [everybody[one] for one in ids],
+            clause,
+            {"displayName", "userPrincipalName"},
+            lambda user: query.Row(user, {}),
+        )
+        return [user["id"] for user in rows]
+
+    # --- one user ---------------------------------------------------------------------------------------------------
+
+    def _chosen(self, options: Mapping[str, str], *, single: bool) -> Sequence[str]:
+        """The names in `$select`, or those that come by themselves. Raises Refusal."""
+        clause = options.get("$select", "")
+        if not clause:
+            return _DEFAULT
+        names = [name.strip() for name in clause.split(",")]
+        for name in names:
+            if name not in self._properties | self._navigation:
+                raise _bad(f"Could not find a property named '{name}' on type 'microsoft.graph.user'.")
+            if name in _SINGLE and not single:
+                raise Refusal(501, "NotImplemented", "This operation target is not yet supported.")
+        return [name for name in names if name in self._properties]
+
+    def _expansion(self, options: Mapping[str, str], *, single: bool) -> Expansion:
+        parts = _split(options.get("$expand", ""))
+        if not parts:
+            return Expansion()
+        if len(parts) > 1:
+            raise _bad("Only one property can be expanded in a query of users.")
+        matched = _EXPANSION.fullmatch(parts[0].strip())
+        if not matched or matched["name"] not in self._navigation:
+            raise _bad(f"Could not find a property named '{parts[0]}' on type 'microsoft.graph.user'.")
+        if matched["name"] not in ("manager", "directReports"):
+            raise Refusal(501, "NotImplemented", "This double expands managers and reports alone.")
+        given = [one.partition("=") for one in (matched["options"] or "").split(";") if one]
+        inner = {name.strip(): value for name, _, value in given}
+        if set(inner) - {"$select", "$levels"} or not re.fullmatch(r"max|[1-9]|", inner.get("$levels", "")):
+            raise _bad(f"Invalid expand clause: {parts[0]}")
+        self._chosen(inner, single=True)
+        if "$levels" in inner and not single:
+            words = "Transitive manager's list is only supported on a single user, send the $expand request on"
+            raise _unsupported(f"{words} /users/{{id}} endpoint")
+        return Expansion(matched["name"], inner.get("$select", ""), inner.get("$levels", ""))
+
+    def _told(self, user: Json, chosen: Iterable[str], expansion: Expansion, asking: Asking) -> Json:
+        told = {name: user.get(name, self._empty[name]) for name in chosen}
+        if not asking.is_full:
+            told = {name: value if name in _BASIC else None for name, value in told.items()}
+        if expansion.name == "manager" and user["id"] in self.managers:
+            told["manager"] = self._nested(self.managers[user["id"]], expansion.select, asking, expansion.levels)
+        elif expansion.name == "directReports":
+            reports = [one for one, manager in self.managers.items() if manager == user["id"]]
+            told["directReports"] = [self._nested(one, expansion.select, asking) for one in reports]
+        return told
+
+    def _nested(self, object_id: str, select: str, asking: Asking, levels: str = "") -> Json:
+        """Somebody's manager or report. Whoever may not read them is told the id alone."""
+        contact = self.contacts.get(object_id)
+        told: Json = {"@odata.type": "#microsoft.graph.orgContact" if contact else "#microsoft.graph.user"}
+        if not asking.is_full:
+            return told | {"id": object_id}
+        chosen = self._chosen({"$select": select}, single=True)
+        whole = contact or self._everybody()[object_id]
+        told |= {name: whole.get(name, self._empty[name]) for name in chosen}
+        above = self.managers.get(object_id, "")
+        if levels not in ("", "1") and above:
+            lower = levels if levels == "max" else str(int(levels) - 1)
+            told["manager"] = self._nested(above, select, asking, lower)
+        return told
+
+
+def places(path: str) -> list[str] | None:
+    """The names behind `users` when a path leads to the directory; None when it leads to a mailbox."""
+    first, *rest = [unquote(part) for part in path.removeprefix("/v1.0/").split("/") if part] or [""]
+    if not path.startswith("/v1.0/") or first.casefold() != "users":
+        return None
+    rest = [part.removeprefix("microsoft.graph.").removesuffix("()") for part in rest]
+    tails: Mapping[str, str] = {"manager": "manager", "directreports": "directReports"}
+    rest = rest[:1] + [tails.get(part.casefold(), part) for part in rest[1:]]
+    return rest if len(rest) < 2 or (len(rest) == 2 and rest[1] in tails.values()) else None
+
+
+def _split(clause: str) -> list[str]:
+    """The parts between those commas that are in no brackets."""
+    parts, depth = [""], 0
+    for sign in clause:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part for part in parts if part.strip()]
+
+
+def _page_size(options: Mapping[str, str]) -> int:
+    text = options.get("$top", str(_DEFAULT_SIZE))
+    if not re.fullmatch(r"-?[0-9]{1,9}", text) or not 1 <= int(text) <= _LARGEST:
+        raise _bad(f"Invalid page size specified: '{text}'. Must be between 1 and {_LARGEST} inclusive.")
+    return int(text)
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(400, "Request_BadRequest", message)
+
+
+def _missing(name: str) -> Refusal:
+    words = "does not exist or one of its queried reference-property objects are not present."
+    return Refusal(404, "Request_ResourceNotFound", f"Resource '{name}' {words}")
+
+
+def _unsupported(message: str) -> Refusal:
+    return Refusal(400, "Request_UnsupportedQuery", message)

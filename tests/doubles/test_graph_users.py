@@ -1,0 +1,273 @@
+"""The stand-in for Microsoft Entra's users: python-o365 works with it, unmodified, and whatever Graph refuses is
+refused."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from O365 import Account, MSGraphProtocol
+from O365.utils.token import MemoryTokenBackend
+
+from tests.doubles.graph import CLIENT, Double, Fault, section
+from tests.doubles.graph.login import TENANT
+from worker.providers.outlook import auth
+
+DANA, SAM = "dana@example.org", "sam@example.org"
+EVENTUAL = {"ConsistencyLevel": "eventual"}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Double]:
+    with Double() as running:
+        yield running
+
+
+@pytest.fixture
+def double(service: Double) -> Iterator[Double]:
+    service.forget()
+    allow(service, "User.Read.All")
+    yield service
+    service.forget()
+
+
+def allow(double: Double, *rights: str) -> None:
+    section(double)
+    double.login.applications[CLIENT].rights = rights
+
+
+def token(double: Double) -> str:
+    return auth.build_tokens(section(double)).get_token()
+
+
+@pytest.fixture
+def account(double: Double) -> Account:
+    """An app in python-o365."""
+    protocol = type("Local", (MSGraphProtocol,), {"_protocol_url": double.endpoint.removesuffix("v1.0")})
+    tokens = MemoryTokenBackend()
+    response = {"access_token": token(double), "expires_in": 3600, "token_type": "Bearer"}
+    kept = {
+        "client_id": CLIENT,
+        "scope": ["https://graph.microsoft.com/.default"],
+        "token_endpoint": f"{double.authority}/{TENANT}/oauth2/v2.0/token",
+        "grant_type": "client_credentials",
+        "response": response,
+    }
+    tokens.add(kept)
+    return Account(
+        (CLIENT, "a secret"),
+        auth_flow_type="credentials",
+        tenant_id=TENANT,
+        protocol=protocol(),
+        token_backend=tokens,
+        request_retries=0,
+    )
+
+
+class Asking:
+    """Somebody who asks by plain HTTP."""
+
+    def __init__(self, double: Double) -> None:
+        self._double = double
+
+    def __call__(self, path: str, **headers: str) -> requests.Response:
+        url = path if path.startswith("http") else f"{self._double.endpoint}/{path}"
+        return requests.get(url, headers={"Authorization": f"Bearer {token(self._double)}", **headers}, timeout=10)
+
+    def users(self, query: str = "", **headers: str) -> list[Any]:
+        """The users of all pages."""
+        answer = self(f"users{query}", **headers)
+        assert answer.status_code == 200, answer.text
+        found = list(answer.json()["value"])
+        while link := answer.json().get("@odata.nextLink"):
+            answer = self(link, **headers)
+            found += answer.json()["value"]
+        return found
+
+    def refusal(self, path: str, **headers: str) -> tuple[int, str]:
+        answer = self(path, **headers)
+        return answer.status_code, answer.json()["error"]["code"]
+
+
+@pytest.fixture
+def ask(double: Double) -> Asking:
+    return Asking(double)
+
+
+# --- python-o365 ----------------------------------------------------------------------------------------------------
+
+
+def test_o365_lists_users_over_pages(account: Account, double: Double) -> None:
+    for number in range(150):
+        double.directory.add(f"p{number:03}@example.org", f"P {number:03}", preferredLanguage="de-DE")
+    people = list(account.directory().get_users(limit=None, batch=40))
+    assert [user.display_name for user in people] == [f"P {number:03}" for number in range(150)]
+    assert {user.preferred_language for user in people} == {"de-DE"} and people[0].account_enabled is None
+
+
+def test_o365_finds_a_user_the_manager_and_the_reports(account: Account, double: Double) -> None:
+    dana = double.directory.add(DANA, "Dana")
+    sam = double.directory.add(SAM, "Sam", manager=dana)
+    directory = account.directory()
+    assert directory.get_user(SAM).object_id == directory.get_user(sam).object_id == sam
+    manager = directory.get_user_manager(SAM)
+    assert (manager.object_id, manager.type, manager.mail) == (dana, "#microsoft.graph.user", DANA)
+    assert [user.mail for user in directory.get_user_direct_reports(DANA)] == [SAM]
+    with pytest.raises(requests.HTTPError) as caught:
+        directory.get_user_manager(DANA)
+    assert caught.value.response.status_code == 404
+
+
+def test_o365_filters_and_selects(account: Account, double: Double) -> None:
+    double.directory.add(DANA, department="Research & Co")
+    double.directory.add(SAM, accountEnabled=False)
+    directory = account.directory()
+    assert [user.mail for user in directory.get_users(query="department eq 'Research & Co'")] == [DANA]
+    new = directory.new_query()
+    query = new.select("userPrincipalName", "accountEnabled") & new.equals("accountEnabled", False)
+    [user] = directory.get_users(query=query)
+    assert (user.user_principal_name, user.account_enabled, user.display_name) == (SAM, False, None)
+
+
+# --- what is told ---------------------------------------------------------------------------------------------------
+
+
+def test_a_manager_is_expanded_or_left_out(ask: Asking, double: Double) -> None:
+    dana = double.directory.add(DANA, "Dana")
+    double.directory.add(SAM, manager=dana)
+    [boss, report] = ask.users("?$select=id,mail&$expand=manager($select=id,mail)")
+    assert "manager" not in boss
+    assert report["manager"] == {"@odata.type": "#microsoft.graph.user", "id": dana, "mail": DANA}
+    [boss, _] = ask.users("?$select=id&$expand=directReports($select=mail)")
+    assert boss["directReports"] == [{"@odata.type": "#microsoft.graph.user", "mail": SAM}]
+
+
+def test_a_manager_may_be_a_contact(ask: Asking, double: Double) -> None:
+    boss = double.directory.add_contact("boss@parent.example", "Boss")
+    double.directory.add(SAM, manager=boss)
+    [sam] = ask.users("?$expand=manager($select=id,mail,userPrincipalName)")
+    kind = {"@odata.type": "#microsoft.graph.orgContact", "userPrincipalName": None}
+    assert sam["manager"] == {**kind, "id": boss, "mail": "boss@parent.example"}
+
+
+def test_guests_disabled_users_and_owners_of_mailboxes_are_listed(ask: Asking, double: Double) -> None:
+    guest = "x_partner.example#EXT#@corp.example"
+    double.directory.add(guest, mail="x@partner.example", userType="Guest")
+    double.directory.add("room4@example.org", accountEnabled=False, assignedLicenses=[])
+    double.directory.add("svc@example.org", mail=None, proxyAddresses=[])
+    double.world.person(DANA)
+    told = {one["userPrincipalName"]: one for one in ask.users("?$select=userPrincipalName,mail,userType")}
+    assert told.keys() == {DANA, guest, "room4@example.org", "svc@example.org"}
+    assert told[guest]["userType"] == "Guest" and told["svc@example.org"]["mail"] is None
+
+
+def test_without_a_selection_a_few_properties_are_told(ask: Asking, double: Double) -> None:
+    double.directory.add(SAM)
+    [sam] = ask.users()
+    assert len(sam) == 11 and sam["businessPhones"] == [] and sam["jobTitle"] is None and "accountEnabled" not in sam
+    assert ask.users("?$select=displayName") == [{"displayName": "sam"}]
+
+
+def test_pages_with_an_expansion_hold_a_hundred(ask: Asking, double: Double) -> None:
+    for number in range(201):
+        double.directory.add(f"p{number}@example.org")
+    assert len(ask("users?$top=999").json()["value"]) == 201
+    assert len(ask("users").json()["value"]) == 100
+    page = ask("users?$top=999&$select=id&$expand=manager($select=id)").json()
+    assert len(page["value"]) == 100
+    assert len({user["id"] for user in ask.users("?$top=999&$select=id&$expand=manager($select=id)")}) == 201
+    double.directory.units = 0
+    ask("users?$select=id&$expand=manager($select=id)")
+    assert double.directory.units == 2
+
+
+def test_a_chain_of_managers_is_told_of_one_user(ask: Asking, double: Double) -> None:
+    top = double.directory.add("top@example.org")
+    dana = double.directory.add(DANA, manager=top)
+    double.directory.add(SAM, manager=dana)
+    sam = ask(f"users/{SAM}?$expand=manager($levels=max;$select=id)&$select=id").json()
+    assert (sam["manager"]["id"], sam["manager"]["manager"]["id"]) == (dana, top)
+    refused = (400, "Request_UnsupportedQuery")
+    assert ask.refusal("users?$expand=manager($levels=max;$select=id)") == refused
+
+
+# --- who may, and what is refused -----------------------------------------------------------------------------------
+
+
+def test_an_app_without_the_permission_is_refused(ask: Asking, double: Double) -> None:
+    double.directory.add(SAM)
+    allow(double, "Calendars.ReadWrite")
+    for path in ("users", f"users/{SAM}", f"users/{SAM}/manager"):
+        assert ask.refusal(path) == (403, "Authorization_RequestDenied")
+
+
+def test_an_app_that_may_read_basic_profiles_is_told_ids_of_managers(ask: Asking, double: Double) -> None:
+    dana = double.directory.add(DANA, department="Sales")
+    double.directory.add(SAM, manager=dana)
+    allow(double, "User.ReadBasic.All")
+    [boss, sam] = ask.users("?$select=id,mail,accountEnabled,department&$expand=manager($select=id,mail)")
+    assert sam["manager"] == {"@odata.type": "#microsoft.graph.user", "id": dana}
+    assert boss == {"id": dana, "mail": DANA, "accountEnabled": None, "department": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("$select=shoeSize", 400, "Request_BadRequest"),
+        ("$select=id,aboutMe", 501, "NotImplemented"),
+        ("$select=hireDate", 501, "NotImplemented"),
+        ("$top=0", 400, "Request_BadRequest"),
+        ("$top=1000", 400, "Request_BadRequest"),
+        ("$skip=100", 400, "Request_BadRequest"),
+        ("$expand=manager,directReports", 400, "Request_BadRequest"),
+        ("$expand=boss", 400, "Request_BadRequest"),
+        ("$expand=manager($select=shoeSize)", 400, "Request_BadRequest"),
+        ("$filter=shoeSize eq 3", 400, "BadRequest"),
+        ("$filter=companyName eq 'Corp'", 400, "Request_UnsupportedQuery"),
+        ("$filter=accountEnabled ne false", 400, "Request_UnsupportedQuery"),
+        ("$orderby=department", 400, "Request_UnsupportedQuery"),
+        ('$search="displayName:sam"', 400, "Request_UnsupportedQuery"),
+        ("$skiptoken=made-up", 400, "Directory_ExpiredPageToken"),
+    ],
+)
+def test_what_the_service_refuses_is_refused(ask: Asking, query: str, status: int, code: str) -> None:
+    assert ask.refusal(f"users?{query}") == (status, code)
+
+
+def test_some_filters_need_another_consistency_and_stand_beside_no_expansion(ask: Asking, double: Double) -> None:
+    double.directory.add(SAM, companyName="Corp", accountEnabled=True)
+    double.directory.add(DANA, companyName="Other")
+    query = "?$filter=companyName eq 'Corp'&$select=mail&$count=true"
+    assert ask.users(query, **EVENTUAL) == [{"mail": SAM}]
+    assert ask(f"users{query}", **EVENTUAL).json()["@odata.count"] == 1
+    assert ask.refusal(f"users{query}&$expand=manager", **EVENTUAL) == (400, "Request_UnsupportedQuery")
+    assert len(ask.users("?$filter=accountEnabled eq true and userType eq 'Member'&$expand=manager")) == 2
+
+
+def test_nothing_is_written_and_no_changes_are_told(ask: Asking, double: Double) -> None:
+    headers = {"Authorization": f"Bearer {token(double)}"}
+    answer = requests.post(f"{double.endpoint}/users", json={"mail": SAM}, headers=headers, timeout=10)
+    assert answer.status_code == 405
+    assert ask.refusal("users/delta?$select=id") == (501, "NotImplemented")
+    assert ask.refusal("users/$count") == (400, "Request_BadRequest")
+
+
+def test_a_page_in_the_middle_may_fail(ask: Asking, double: Double) -> None:
+    for number in range(3):
+        double.directory.add(f"p{number}@example.org")
+    slow = (("Retry-After", "7"),)
+    double.faults.append(Fault("GET", "/users", 429, "TooManyRequests", passing=1, headers=slow))
+    page = ask("users?$top=1").json()
+    refused = ask(page["@odata.nextLink"])
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "7")
+    assert ask(page["@odata.nextLink"]).status_code == 200
+
+
+def test_somebody_signed_in_is_told_of_themselves_alone(double: Double) -> None:
+    dana = double.directory.add(DANA)
+    double.directory.add(SAM, manager=dana)
+    signed_in = double.login._granted(SAM, ("User.Read",), {"client_id": CLIENT})["access_token"]
+    headers = {"Authorization": f"Bearer {signed_in}"}
+    me = requests.get(f"{double.endpoint}/me", headers=headers, timeout=10)
+    assert me.json()["mail"] == SAM
+    assert requests.get(f"{double.endpoint}/users", headers=headers, timeout=10).status_code == 403
