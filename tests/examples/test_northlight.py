@@ -34,8 +34,10 @@ from worker.mail.kinds import list_samples
 from worker.mail.render import MailRenderer
 from worker.mail.samples import COMMITMENTS
 from worker.providers.base import CALENDAR_FACTORIES, MAILER_FACTORIES
+from worker.roster.model import RosterRules
+from worker.roster.people_file import load_people_file
 from worker.seal import Seal
-from worker.settings import load, people_file
+from worker.settings import load
 from worker.store.store import Store
 
 #: The story is played as a whole: a busy machine needs its time for it.
@@ -114,12 +116,8 @@ def test_everything_that_people_do_is_done(played: Played) -> None:
 
 
 def test_an_eye_of_its_own_finds_no_promise_broken(played: Played) -> None:
-    known = people_file.load_people_file(
-        played.out / "work" / "people.csv",
-        today=cast.START.date(),
-        calendars=tuple(CALENDAR_FACTORIES),
-        mailers=tuple(MAILER_FACTORIES),
-    )
+    rules = RosterRules(today=cast.START.date(), calendars=tuple(CALENDAR_FACTORIES), mailers=tuple(MAILER_FACTORIES))
+    known = load_people_file(played.out / "work" / "people.csv", rules)
     late = PairId(cast.MARA, cast.LIAM)  # whose row came in the course of the day before
     now = PairId(cast.HELEN, cast.GRACE)
     former = replace(known.pairs[now], manager=cast.MARA, start=date(2026, 7, 13))

@@ -160,7 +160,7 @@ def test_t19_a_retired_setting_is_named_with_what_replaces_it_and_is_no_fault(tm
 
 
 def test_a_people_file_with_problems_tells_them_all(tmp_path: Path) -> None:
-    config = lay_out(tmp_path, IN_MEMORY.replace("Europe/Berlin", "Berlin"))
+    config = lay_out(tmp_path, IN_MEMORY.replace("Europe/Berlin", "Berlim"))
     found = wrong(config)
     assert [what.split(",")[0] for what in found] == ["people.csv:line 2", "people.csv:line 3"]
     (tmp_path / "people.csv").unlink()

@@ -6,11 +6,11 @@ from tests.support.companies import DANA, KIM, SAM, pair, pairs, people, person
 from worker.domain.model import AliasSource, PersonAlias
 from worker.domain.rollout import Rollout
 from worker.ops.rollout import check_rollout, select_chosen_pairs
-from worker.settings.people_file import PeopleFile
+from worker.roster.model import Roster
 
 PERSONS = {**people(DANA), SAM: person(SAM, group="Sales"), KIM: person(KIM, group="Legal")}
 ALIASES = [PersonAlias("d@corp.example", DANA, AliasSource.PEOPLE_FILE)]
-COMPANY = PeopleFile(PERSONS, pairs(pair(DANA, SAM), pair(DANA, KIM)), {}, ALIASES)
+COMPANY = Roster(PERSONS, pairs(pair(DANA, SAM), pair(DANA, KIM)), {}, ALIASES)
 
 
 @pytest.mark.parametrize(

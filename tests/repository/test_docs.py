@@ -9,7 +9,7 @@ from tests.support import ROOT
 from worker.cli import main
 from worker.mail.kinds import KINDS
 from worker.settings.openings_file import FILE_FORMAT
-from worker.settings.people_file import COLUMNS
+from worker.settings.people_columns import COLUMNS
 
 DOCS = ROOT / "docs"
 

@@ -18,7 +18,8 @@ from worker.errors import LongarcError, PeopleImportRefused, ProviderError
 from worker.logs import Action
 from worker.providers import base
 from worker.providers.base import CalendarProvider
-from worker.settings import people_file
+from worker.roster.model import Roster, RosterRules
+from worker.roster.people_file import load_people_file
 from worker.settings.load import Settings
 from worker.store.people import ImportPreview
 from worker.store.store import Store
@@ -91,7 +92,7 @@ class PeopleImport:
         except OSError as error:
             raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
 
-    def _refuse_mass_change(self, imported_file: people_file.PeopleFile, digest: str) -> None:
+    def _refuse_mass_change(self, imported_file: Roster, digest: str) -> None:
         """Raise PeopleImportRefused when the import needs the operator's consent."""
         preview = self._store.people.preview_import(imported_file.persons, imported_file.pairs, imported_file.aliases)
         objection = find_objection(preview, self._settings.policy.max_cancels)
@@ -125,9 +126,7 @@ class PeopleImport:
             people.set_stored_value(_HABITS_DAY_NAME, today)
         return people_to_query
 
-    def _fill_from_calendars(
-        self, imported_file: people_file.PeopleFile, people_to_query: Set[Address]
-    ) -> people_file.PeopleFile:
+    def _fill_from_calendars(self, imported_file: Roster, people_to_query: Set[Address]) -> Roster:
         """Return the file with the empty time zones and working hours filled from calendars.
 
         Queries new people and `people_to_query`. Everybody else, and whoever's calendar can't be read, keeps the stored
@@ -183,18 +182,25 @@ def _fill_person(person: Person, columns: Set[str], habits: base.Habits, stored:
     )
 
 
-def read_people(settings: Settings, now: datetime) -> people_file.PeopleFile:
+def read_people(settings: Settings, now: datetime) -> Roster:
     """Return the content of the people file. Raises Problems; LongarcError when the file can't be opened."""
-    try:
-        return people_file.load_people_file(
-            settings.people,
-            today=now.date(),
-            calendars=(*base.CALENDAR_FACTORIES, NO_CALENDAR),
-            mailers=tuple(base.MAILER_FACTORIES),
-            default_every=settings.rules.default_every,
-            default_minutes=settings.rules.default_minutes,
-            default_locale=settings.locale,
-            calendars_with_hours=base.CALENDARS_WITH_HABITS,
-        )
-    except OSError as error:
-        raise LongarcError(f"The people file {settings.people} can't be read: {error.strerror}.") from error
+    return load_people_file(settings.people, build_rules(settings, now), settings.roster.columns)
+
+
+def build_rules(settings: Settings, now: datetime) -> RosterRules:
+    """Return how records are read: what the services allow, and the defaults of the settings."""
+    roster = settings.roster
+    return RosterRules(
+        today=now.date(),
+        calendars=(*base.CALENDAR_FACTORIES, NO_CALENDAR),
+        mailers=tuple(base.MAILER_FACTORIES),
+        calendars_with_hours=base.CALENDARS_WITH_HABITS,
+        default_every=settings.rules.default_every,
+        default_minutes=settings.rules.default_minutes,
+        default_locale=settings.locale,
+        default_calendar=roster.calendar,
+        default_mail=roster.mail,
+        default_zone=roster.time_zone,
+        default_country=roster.country,
+        starts_with_hire=roster.hire_date_is_start,
+    )

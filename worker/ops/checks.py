@@ -22,10 +22,10 @@ from worker.mail.render import MailRenderer
 from worker.ops import machine_checks
 from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
+from worker.roster.model import Roster
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
 from worker.settings.load import Settings, list_retired_settings, load_settings
 from worker.settings.openings_file import load_openings_file
-from worker.settings.people_file import PeopleFile
 from worker.store.database import DatabaseUnreachable, mask_password
 from worker.store.statistics import Statistics
 from worker.store.store import Store
@@ -84,9 +84,9 @@ def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
         yield Finding(what, False, describe_error(error))
 
 
-def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, PeopleFile]:
+def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, Roster]:
     """Yield findings on the people file, and return the people; nobody when the file can't be used."""
-    people = PeopleFile({}, {})
+    people = Roster({}, {})
     try:
         people = read_people(settings, now)
         summary = f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs"
@@ -270,7 +270,7 @@ def _check_languages(renderer: MailRenderer, persons: Collection[Person]) -> Ite
         yield Finding(f"{readers} {locale}, of which there is no catalogue: their mails are in English", True)
 
 
-def _check_calendars(services: Services, people: PeopleFile) -> Iterator[Finding]:
+def _check_calendars(services: Services, people: Roster) -> Iterator[Finding]:
     """Check the calendar of each organizer with its service."""
     for organizer in sorted({pair.manager for pair in people.pairs.values()}):
         name = people.persons[organizer].calendar
@@ -283,7 +283,7 @@ def _check_calendars(services: Services, people: PeopleFile) -> Iterator[Finding
             yield Finding(f"The calendar of {organizer} can be used", False, describe_error(error))
 
 
-def _check_free_busy(services: Services, people: PeopleFile, now: datetime) -> Iterator[Finding]:
+def _check_free_busy(services: Services, people: Roster, now: datetime) -> Iterator[Finding]:
     """Read the free/busy of the reports of each service in the batches of a sweep, and name the reports left out."""
     reports = sorted({pair.report for pair in people.pairs.values()})
     try:

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator
 from worker.domain.model import Address
 from worker.domain.rollout import Rollout, StandingPauses, has_group, is_chosen, resolve_aliases
 from worker.providers.base import Finding
+from worker.roster.model import Roster
 from worker.settings.parsers import find_nearest
-from worker.settings.people_file import PeopleFile
 
 
-def select_chosen_pairs(rollout: Rollout, people: PeopleFile) -> PeopleFile:
+def select_chosen_pairs(rollout: Rollout, people: Roster) -> Roster:
     """Return the people with the pairs alone that the rollout is for, whenever it begins."""
     rollout = _use_primary_addresses(rollout, people)
     chosen = {
@@ -17,14 +17,14 @@ def select_chosen_pairs(rollout: Rollout, people: PeopleFile) -> PeopleFile:
         for pair_id, pair in people.pairs.items()
         if is_chosen(pair, people.persons[pair.report].group, rollout)
     }
-    return PeopleFile(people.persons, chosen, people.unset_columns, people.aliases)
+    return Roster(people.persons, chosen, people.unset_columns, people.aliases)
 
 
-def _use_primary_addresses(rollout: Rollout, people: PeopleFile) -> Rollout:
+def _use_primary_addresses(rollout: Rollout, people: Roster) -> Rollout:
     return resolve_aliases(rollout, {alias.alias: alias.person for alias in people.aliases})
 
 
-def check_rollout(rollout: Rollout, people: PeopleFile) -> Iterator[Finding]:
+def check_rollout(rollout: Rollout, people: Roster) -> Iterator[Finding]:
     """Yield what is named and does not exist, with the nearest name, and how many pairs take part."""
     from_day = f", from {rollout.start} on" if rollout.start else ""
     if rollout.is_for_everybody:
@@ -41,7 +41,7 @@ def check_rollout(rollout: Rollout, people: PeopleFile) -> Iterator[Finding]:
     yield Finding(f"{count:,} of {total:,} pairs take part (rollout){from_day}", bool(count), remedy)
 
 
-def _check_groups(groups: Collection[str], people: PeopleFile) -> Iterator[Finding]:
+def _check_groups(groups: Collection[str], people: Roster) -> Iterator[Finding]:
     known = {group for pair in people.pairs.values() if (group := people.persons[pair.report].group)}
     for group in groups:
         if not has_group(group, known):

@@ -22,15 +22,15 @@ def find_iana_name(name: str) -> str | None:
     """Return the IANA name of a zone by its Windows or IANA name; None when it is unknown."""
     stripped = name.strip()
     for windows_name in (stripped, f"{stripped} Standard Time"):  # some programs leave out the last two words
-        if windows_name in _load_windows_names():
-            return _load_windows_names()[windows_name]
+        if windows_name in list_windows_names():
+            return list_windows_names()[windows_name]
     return stripped if stripped and stripped in available_timezones() else None
 
 
 def find_windows_name(zone: str, at: datetime) -> str:
     """Return a Windows name for an IANA zone: its own, else that of a zone with the same offsets in the half year after
     `at`; `zone` itself when there is none."""
-    names = _load_windows_names()
+    names = list_windows_names()
     exact_names = (name for name, iana_name in names.items() if iana_name == zone)
     similar_names = (name for name, iana_name in sorted(names.items()) if _has_same_clock(zone, iana_name, at))
     return next(exact_names, None) or next(similar_names, zone)
@@ -60,14 +60,14 @@ def _is_northern(custom_zone: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _load_windows_names() -> Mapping[str, str]:
-    """Return IANA names by Windows name, from CLDR."""
+def list_windows_names() -> Mapping[str, str]:
+    """Return the IANA names of time zones by their Windows names, from CLDR."""
     return {**get_global("windows_zone_mapping"), "UTC": "UTC"}
 
 
 def _iter_candidates() -> Iterator[str]:
     """Yield the zones with a Windows name: those of places first, then those that are only an offset."""
-    yield from sorted(set(_load_windows_names().values()), key=lambda zone: (zone.startswith("Etc/"), zone))
+    yield from sorted(set(list_windows_names().values()), key=lambda zone: (zone.startswith("Etc/"), zone))
 
 
 @lru_cache(maxsize=512)

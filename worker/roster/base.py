@@ -84,10 +84,11 @@ class RosterSource(Protocol):
     name: str  #: what messages call it: `people.csv`, `Google Directory`
 
     def get_version(self) -> str | None:
-        """Return a text that changes whenever the directory changes, at the cost of at most one cheap request.
+        """Return a text that changes whenever the directory changes. It is asked for each minute, so it never makes a
+        request to another machine.
 
-        None when the directory can't tell: it is then read each time it is due. Raises ProviderError, or LongarcError
-        when a file can't be opened.
+        None when the source can't tell without a request: the directory is then read each time it is due. Raises
+        LongarcError when a file can't be opened.
         """
 
     def read(self, now: datetime) -> Sequence[RosterRecord]:

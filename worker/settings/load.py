@@ -19,6 +19,7 @@ from worker.domain.model import Address, Policy
 from worker.errors import Problem, Problems
 from worker.settings.parsers import InvalidValue, find_nearest, parse_address, parse_locale
 from worker.settings.rollout_sections import RolloutSettings
+from worker.settings.roster_sections import RosterSettings
 from worker.settings.sections import (
     CalendarSettings,
     EventSettings,
@@ -79,6 +80,7 @@ class Settings(Section):
     database: Annotated[str, validate_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
     people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
     openings: PathText | None = None
+    roster: RosterSettings = RosterSettings()
     queue: Annotated[str, validate_optional_text(make_url_parser("redis", "rediss")), Field(repr=False)] = ""
     company: Text = ""
     operator: Annotated[Address, validate_optional_text(parse_address)] = ""

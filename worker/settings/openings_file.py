@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from worker.domain.model import Opening, OpeningKind
 from worker.errors import Problems
 from worker.logs import Action
-from worker.settings.csv_file import CsvFormat, CsvRow, ProblemReport, read_rows, read_text
+from worker.settings.csv_file import CsvFormat, CsvRow, read_rows, read_text
 from worker.settings.parsers import (
     InvalidValue,
     make_choice_parser,
@@ -20,6 +20,7 @@ from worker.settings.parsers import (
     parse_group,
     shorten_value,
 )
+from worker.settings.problem_report import ProblemReport
 
 log = logging.getLogger(__name__)
 

@@ -110,7 +110,7 @@ def parse_locale(text: str) -> str:
 
 def parse_zone(text: str) -> str:
     """Return the text if it is the IANA name of a time zone. Raises InvalidValue."""
-    if text not in _list_zones():
+    if text not in list_zones():
         raise InvalidValue(f"`{shorten_value(text)}` is not a time zone.", lambda: _build_zone_remedy(text))
     return text
 
@@ -118,8 +118,8 @@ def parse_zone(text: str) -> str:
 @lru_cache(maxsize=1024)
 def _build_zone_remedy(text: str) -> str:
     candidate = text.strip().replace(" ", "_")
-    cities = {name.rpartition("/")[2]: name for name in sorted(_list_zones())}
-    suggestion = find_nearest(candidate, _list_zones(), 0.85) or cities.get(
+    cities = {name.rpartition("/")[2]: name for name in sorted(list_zones())}
+    suggestion = find_nearest(candidate, list_zones(), 0.85) or cities.get(
         find_nearest(candidate.rpartition("/")[2], cities, 0.8), ""
     )
     return f"Did you mean `{suggestion}`?" if suggestion else "Write an IANA name such as `Europe/Berlin`."
@@ -131,7 +131,8 @@ def _normalize_locale(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _list_zones() -> frozenset[str]:
+def list_zones() -> frozenset[str]:
+    """Return the IANA names of all time zones."""
     return frozenset(available_timezones() - {"Factory", "localtime"})
 
 

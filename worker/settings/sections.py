@@ -75,7 +75,9 @@ def _validate_integer(low: int, high: int) -> PlainValidator:
     return PlainValidator(parse)
 
 
-def _validate_duration(low: str, high: str) -> PlainValidator:
+def validate_duration(low: str, high: str) -> PlainValidator:
+    """Return a validator of a length of time between two others, both included."""
+
     def parse(text: str) -> timedelta:
         length = parse_duration(text)
         if not parse_duration(low) <= length <= parse_duration(high):
@@ -285,7 +287,7 @@ PathText = Annotated[Path, PlainValidator(parse_path)]
 _NamesTemplate = Annotated[str, _validate_template("manager", "report")]
 _TitleTemplate = Annotated[str, _validate_template("manager", "report", required=True)]
 _Every = Annotated[Interval, validate_text(parse_interval)]
-_Timeout = Annotated[timedelta, _validate_duration("1 second", "10 minutes")]
+_Timeout = Annotated[timedelta, validate_duration("1 second", "10 minutes")]
 
 
 # --- sections --------------------------------------------------------------------------------------------------------
@@ -452,8 +454,8 @@ class MailSettings(Section):
 class SyncSettings(Section):
     """`every`: how often changes of calendars are read. `full_every`: how often whole calendars are read."""
 
-    every: Annotated[timedelta, _validate_duration("1 minute", "24 hours")] = timedelta(minutes=5)
-    full_every: Annotated[timedelta, _validate_duration("1 hour", "7 days")] = timedelta(days=1)
+    every: Annotated[timedelta, validate_duration("1 minute", "24 hours")] = timedelta(minutes=5)
+    full_every: Annotated[timedelta, validate_duration("1 hour", "7 days")] = timedelta(days=1)
 
 
 class PageSettings(Section):
@@ -465,8 +467,8 @@ class PageSettings(Section):
 
     listen: Annotated[str, validate_text(_parse_listen_address)] = "127.0.0.1:8030"
     proxy: Annotated[str, validate_optional_text(_parse_ip)] = "127.0.0.1"
-    link_lifetime: Annotated[timedelta, _validate_duration("1 hour", "13 weeks")] = timedelta(days=30)
-    visit: Annotated[timedelta, _validate_duration("10 minutes", "7 days")] = timedelta(hours=8)
+    link_lifetime: Annotated[timedelta, validate_duration("1 hour", "13 weeks")] = timedelta(days=30)
+    visit: Annotated[timedelta, validate_duration("10 minutes", "7 days")] = timedelta(hours=8)
     per_minute: Annotated[int, _validate_integer(20, 10_000)] = 120
     outside_voices: bool = False
 

@@ -91,7 +91,8 @@ def report(found: Sequence[Violation], examples: int = 3) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Audit a ledger file; 1 when something is found."""
     from worker.providers.base import CALENDAR_FACTORIES, MAILER_FACTORIES
-    from worker.settings import people_file
+    from worker.roster.model import RosterRules
+    from worker.roster.people_file import load_people_file
 
     parser = argparse.ArgumentParser(
         prog="python -m tests.support.audit.auditor", description="Check a ledger against the promises."
@@ -106,9 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end = start + timedelta(days=options.days)
     first = next(read_lines(options.ledger), None)
     start = max(start, instant(first["at"])) if first else start
-    known = people_file.load_people_file(
-        options.people, today=options.first, calendars=tuple(CALENDAR_FACTORIES), mailers=tuple(MAILER_FACTORIES)
-    )
+    rules = RosterRules(today=options.first, calendars=tuple(CALENDAR_FACTORIES), mailers=tuple(MAILER_FACTORIES))
+    known = load_people_file(options.people, rules)
     found = audit(read_lines(options.ledger), known.persons, known.pairs, start=start, end=end)
     sys.stdout.write(json.dumps(summary(read_lines(options.ledger)), indent=2) + "\n")
     sys.stdout.write(report(found, options.examples) + "\n")

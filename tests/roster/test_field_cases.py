@@ -1,0 +1,78 @@
+"""Exports of HR systems and files that people keep by hand, as met in the field: each loads, or says why not."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from worker.domain.model import PairId
+from worker.errors import Problems
+from worker.roster.model import Roster, RosterRules
+from worker.roster.people_file import load_people_file
+
+CASES = Path(__file__).parent / "cases"
+RULES = RosterRules(today=date(2027, 1, 15), calendars=["caldav"], mailers=["smtp"])
+
+ANN, BO = "a@field.example", "b@field.example"
+
+
+def load(name: str) -> Roster:
+    return load_people_file(CASES / f"{name}.csv", RULES)
+
+
+@pytest.mark.parametrize(
+    ("name", "ann", "bo"),
+    [
+        ("bamboo", "Ann Doe", "Bo Roe"),
+        ("bom-semicolon", "Änne Groß", "Bo"),
+        ("bom-sep", "Änne Groß", "Bo"),
+        ("cr", "Änne Groß", "Bo"),
+        ("mailto", "Ann", "Bo"),
+        ("nbsp", "Ann Doe", "Bo"),
+        ("quotednewline", "Ann Doe", "Bo"),
+        ("utf16", "Änne Groß", "Bo"),
+        ("win1252", "Änne Groß", "Bo"),
+        ("workday", "Ann Doe", "Bo Roe"),
+    ],
+)
+def test_ann_manages_bo_in_germany(name: str, ann: str, bo: str) -> None:
+    roster = load(name)
+    assert {email: person.name for email, person in roster.persons.items()} == {ANN: ann, BO: bo}
+    assert {(person.zone, person.country) for person in roster.persons.values()} == {("Europe/Berlin", "DE")}
+    assert list(roster.pairs) == [PairId(ANN, BO)]
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "country"), [("country-name", "Europe/Berlin", "DE"), ("gb-uk", "Europe/London", "GB")]
+)
+def test_a_country_may_be_a_name_or_an_older_code(name: str, zone: str, country: str) -> None:
+    person = load(name).persons[ANN]
+    assert (person.name, person.zone, person.country) == ("Ann", zone, country)
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "remedy"),
+    [
+        (
+            "dates",
+            "line 3, start: `01/09/2026` can be read as 1 September and as 9 January.",
+            "Write year-month-day: `2026-09-01` or `2026-01-09`.",
+        ),
+        ("dup-formerworker", "line 3, email: `a@field.example` is in line 2 already.", "Keep one row for each person."),
+        (
+            "formula",
+            'line 2, name: `=HYPERLINK("http://x.example")` begins with `=`, as a formula does, and is not computed.',
+            "Write the words themselves.",
+        ),
+        (
+            "noheader",
+            "line 1: The file begins with a person: its columns have no names.",
+            "Write a line above it: email,name,manager,time_zone,country.",
+        ),
+        ("widths", "line 3, country: The country is missing.", "Fill this cell."),
+    ],
+)
+def test_a_file_that_is_refused_says_where_why_and_what_to_write(name: str, says: str, remedy: str) -> None:
+    with pytest.raises(Problems) as raised:
+        load(name)
+    assert str(raised.value) == f"{name}.csv:{says} {remedy}"

@@ -1,0 +1,157 @@
+"""The people file as a source: a CSV that an HR system exports, or that somebody keeps by hand."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from worker.errors import LongarcError, Problems
+from worker.providers.base import Finding
+from worker.roster.base import ManagerReference, RosterRecord
+from worker.roster.countries import find_country_of_place
+from worker.roster.csv_headers import PeopleHeaderReader
+from worker.settings.csv_dialect import decode_text
+from worker.settings.csv_file import CsvFormat, CsvRow, read_rows, read_text
+from worker.settings.parsers import shorten_value
+from worker.settings.people_columns import COLUMNS, REQUIRED_COLUMNS, WISH_COLUMNS
+from worker.settings.problem_report import ProblemReport
+
+#: Columns of exports that may stand in for one that is required.
+_SUBSTITUTES = {
+    "name": ("first_name", "last_name"),
+    "manager": ("manager_email", "manager_id"),
+    "country": ("location",),
+}
+#: Statuses of people who work here, also of those who are away: leave is seen in the calendar, or `paused`.
+_ACTIVE_STATUSES = frozenset(
+    (
+        *("active", "aktiv", "yes", "ja", "true", "1", "employed", "current", "working", "beschäftigt", "angestellt"),
+        *("onboarding", "probation", "probezeit", "in probezeit", "regular", "permanent", "temporary", "contract"),
+        *("full-time", "full time", "part-time", "part time", "vollzeit", "teilzeit", "contractor", "intern"),
+        *("leave", "on leave", "paid leave", "unpaid leave", "leave of absence", "active - on leave", "beurlaubt"),
+        *("elternzeit", "mutterschutz", "parental leave"),
+    )
+)
+_FORMER_STATUSES = frozenset(
+    (
+        *("inactive", "inaktiv", "not active", "no", "nein", "false", "0", "former", "left", "leaver", "terminated"),
+        *("ausgeschieden", "ausgetreten", "ehemalig", "former employee", "ex-employee", "retired", "deceased"),
+        *("dismissed", "offboarded", "disabled", "deactivated", "suspended"),
+    )
+)
+_TERMINATED_MARK = re.compile(r"\(terminated\)$", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[\s;,]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleFileFormat:
+    """Which columns a people file needs, and what its header calls them."""
+
+    mapping: Mapping[str, str]  #: our name of a column to the name in the file
+    required: Collection[str] = REQUIRED_COLUMNS
+
+    def build(self) -> CsvFormat:
+        """Return the format for reading rows."""
+        optional = [name for name in COLUMNS if name not in self.required]
+        required = [name for name in REQUIRED_COLUMNS if name in self.required]
+        reader = PeopleHeaderReader(self.mapping)
+        return CsvFormat("people file", "A people file", required, optional, reader, _SUBSTITUTES, self.mapping)
+
+
+class CsvSource:
+    """Reads a people file."""
+
+    def __init__(self, path: Path, file_format: PeopleFileFormat) -> None:
+        self._path = path
+        self._format = file_format
+        self.name = path.name
+
+    def get_version(self) -> str:
+        """Return a digest of the file and of the settings that say how to read it. Raises LongarcError."""
+        try:
+            content = self._path.read_bytes()
+        except OSError as error:
+            raise LongarcError(f"The people file {self._path} can't be read: {error.strerror}.") from error
+        settings = repr(sorted(self._format.mapping.items())) if self._format.mapping else ""
+        return sha256(content + settings.encode()).hexdigest()
+
+    def read(self, now: datetime) -> Sequence[RosterRecord]:
+        """Return a record for each row. Raises Problems when the file can't be read to its end."""
+        report = ProblemReport(self.name)
+        records = self.read_into(report)
+        report.raise_problems()
+        return records
+
+    def read_into(self, report: ProblemReport) -> Sequence[RosterRecord]:
+        """Return a record for each row that can be read; problems go to `report`. Raises Problems without any row."""
+        file_format = self._format.build()
+        text = read_text(self._path, file_format, report)
+        records = [_build_record(row) for row in read_rows(text, file_format, report)]
+        if not records and not report.has_problems:
+            remedy = "Write one line for each person under the header."
+            report.add_problem(1, "", "There is nobody in this file.", remedy)
+        return records
+
+    def check(self) -> list[Finding]:
+        """Return whether the file can be read, and a warning when its encoding had to be guessed."""
+        report = ProblemReport(self.name)
+        try:
+            self.read_into(report)
+            report.raise_problems()
+            decoded = decode_text(self._path.read_bytes())
+        except Problems as error:
+            return [Finding(f"{problem.where}: {problem.what}", False, problem.remedy) for problem in error.problems]
+        if not decoded.is_guessed:
+            return [Finding(f"{self.name} can be read", True)]
+        example = next((word for word in decoded.text.split() if not word.isascii()), "")
+        what = f"{self.name} is not UTF-8; it is read as Windows-1252, for example `{shorten_value(example)}`"
+        return [Finding(what, True, "Save it as UTF-8 (in Excel: `CSV UTF-8`), in case that is wrong.")]
+
+
+def _build_record(row: CsvRow) -> RosterRecord:
+    cells = row.cells
+    return RosterRecord(
+        where=f"line {row.line}",
+        directory_id=cells.get("directory_id", ""),
+        addresses=(cells.get("email", ""), *filter(None, _SEPARATORS.split(cells.get("aliases", "")))),
+        name=_find_name(cells),
+        managers=tuple(map(ManagerReference, _list_managers(cells))),
+        time_zone=cells.get("time_zone", ""),
+        country=cells.get("country", "") or find_country_of_place(cells.get("location", "")),
+        locale=cells.get("locale", ""),
+        working_hours=cells.get("working_hours", ""),
+        group=cells.get("group", ""),
+        is_active=_is_active(row),
+        hire_date=cells.get("hire_date", ""),
+        wishes={column: cells[column] for column in WISH_COLUMNS if cells.get(column)},
+    )
+
+
+def _find_name(cells: Mapping[str, str]) -> str:
+    """Return the name; of files with first and last names, what both make."""
+    whole = cells.get("name", "")
+    return whole or " ".join(filter(None, (cells.get("first_name", ""), cells.get("last_name", ""))))
+
+
+def _list_managers(cells: Mapping[str, str]) -> Iterator[str]:
+    """Yield whom the row names as manager: in the column that names people most surely. Addresses may be several."""
+    columns = ("manager_email", "manager_id", "manager")
+    text = next((cells[column] for column in columns if cells.get(column)), "")
+    parts = [part for part in _SEPARATORS.split(text) if part]
+    if len(parts) > 1 and all("@" in part and "<" not in part for part in parts):
+        yield from parts
+    elif text:
+        yield text
+
+
+def _is_active(row: CsvRow) -> bool:
+    """Whether the row is of somebody who works here. A status that says neither is a problem."""
+    status = row.cells.get("status", "").casefold()
+    if status in _FORMER_STATUSES:
+        return False
+    if status and status not in _ACTIVE_STATUSES:
+        what = f"`{shorten_value(row.cells['status'])}` says neither that somebody works here nor that they left."
+        row.add_problem("status", what, "Write `active` or `former`, or leave the cell empty.")
+    return not _TERMINATED_MARK.search(row.cells.get("name", ""))

@@ -1,0 +1,103 @@
+"""Finds out whom a directory names as somebody's manager, and circles of managers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from worker.domain.model import Address
+from worker.providers.identities import normalize
+from worker.roster.base import ManagerReference, ReferenceKind
+from worker.roster.parsers import fold_name, parse_mailbox
+from worker.settings.parsers import InvalidValue, find_nearest, shorten_value
+
+#: At most so many names are compared to suggest a similar one.
+_MAX_COMPARED = 2000
+
+
+@dataclass(slots=True)
+class PeopleIndex:
+    """Finds people by each of their names: addresses and other aliases, directory ids, and what people call them."""
+
+    absence: str  #: how a message goes on after somebody who is not there: `has no row in this file`
+    remedy: str  #: what to do about a manager who is not there
+    addresses: dict[str, Address] = field(default_factory=dict)  #: primary address by address or alias
+    directory_ids: dict[str, Address] = field(default_factory=dict)  #: primary address by id, in small letters
+    names: dict[str, list[Address]] = field(default_factory=dict)  #: primary addresses by folded name
+    absences: dict[str, str] = field(default_factory=dict)  #: why somebody is not in the roster, by every name
+    places: dict[Address, str] = field(default_factory=dict)  #: where each active person is found
+
+    def add_name(self, name: str, email: Address) -> None:
+        """Add what people call a person; several people may have that name."""
+        people = self.names.setdefault(fold_name(name), [])
+        if email not in people:
+            people.append(email)
+
+    def find_person(self, reference: ManagerReference) -> Address:
+        """Return the primary address of the person that a reference names. Raises InvalidValue."""
+        text = reference.text.strip()
+        if reference.kind is ReferenceKind.DIRECTORY_ID:
+            return self._find_by_id(text)
+        if reference.kind is ReferenceKind.ADDRESS or "@" in text:
+            return self._find_by_address(text)
+        if text.casefold() in self.directory_ids or text.casefold() in self.absences:
+            return self._find_by_id(text)
+        return self._find_by_name(text)
+
+    def _find_by_id(self, text: str) -> Address:
+        directory_id = text.casefold()
+        if directory_id in self.directory_ids:
+            return self.directory_ids[directory_id]
+        self._refuse_absent(directory_id, text)
+        raise InvalidValue(f"`{shorten_value(text)}` {self.absence}.", self.remedy)
+
+    def _find_by_address(self, text: str) -> Address:
+        address = normalize(text) if normalize(text) in self.addresses else parse_mailbox(text)
+        if address in self.addresses:
+            return self.addresses[address]
+        self._refuse_absent(address, address)
+        raise InvalidValue(f"`{address}` {self.absence}.", lambda: self._build_address_remedy(address))
+
+    def _find_by_name(self, text: str) -> Address:
+        name = fold_name(text)
+        people = self.names.get(name, [])
+        if len(people) == 1:
+            return people[0]
+        if people:
+            places = " and ".join(self.places[email] for email in people[:2])
+            more = f" and {len(people) - 2:,} more" if len(people) > 2 else ""
+            what = f"`{shorten_value(text)}` is the name of {len(people):,} people: {places}{more}."
+            raise InvalidValue(what, "Write the manager's address or id instead.")
+        self._refuse_absent(name, text)
+        what = f"`{shorten_value(text)}` {self.absence}, neither as an address nor as an id or a name."
+        raise InvalidValue(what, lambda: self._build_name_remedy(name))
+
+    def _refuse_absent(self, name: str, text: str) -> None:
+        if name in self.absences:
+            raise InvalidValue(f"`{shorten_value(text)}` {self.absences[name]}.", self.remedy)
+
+    def _build_address_remedy(self, address: Address) -> str:
+        """Suggest a similar address. Compares only addresses with the same first two letters: there may be many."""
+        similar = [email for email in self.places if email[:2] == address[:2]]
+        suggestion = find_nearest(address, similar[:_MAX_COMPARED], 0.85)
+        return f"Did you mean `{suggestion}`?" if suggestion else self.remedy
+
+    def _build_name_remedy(self, name: str) -> str:
+        similar = [known for known in self.names if known[:2] == name[:2]]
+        suggestion = find_nearest(name, similar[:_MAX_COMPARED], 0.85)
+        known = self.places.get(self.names[suggestion][0], "") if suggestion else ""
+        return f"Did you mean the person in {known}?" if known else "Write the manager's address or id."
+
+
+def find_circles(managers: Mapping[Address, Address]) -> Iterator[Sequence[Address]]:
+    """Yield each circle of two or more managers once: walk up from each person until a person is met again."""
+    seen: set[Address] = set()
+    for start in managers:
+        chain: list[Address] = []
+        positions: dict[Address, int] = {}
+        person = start
+        while person in managers and person not in seen:
+            seen.add(person)
+            positions[person] = len(chain)
+            chain.append(person)
+            person = managers[person]
+        if person in positions and managers[person] != person:
+            yield chain[positions[person] :]

@@ -1,0 +1,142 @@
+"""Makes persons, pairs and aliases of the records of a directory: pure, and the same for all sources.
+
+In a people file, which somebody writes, a fault refuses the whole file. A directory is not written for Longarc, and one
+fault in it must not hold up everybody: there, faults are reported to the operator, and the pair that they concern stays
+as it was. Leave is never inferred from absence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from worker.domain.model import Address, Format, Pair, Person, Preference, ReviewMode
+from worker.domain.time.worktime import parse_hours
+from worker.roster.base import RosterRecord
+from worker.roster.columns import ParsedRecord, build_parsers, parse_record
+from worker.roster.hierarchy import find_managers
+from worker.roster.identify import IdentifiedPeople, IdentifiedRecord, identify_people
+from worker.roster.merge import merge_people_file
+from worker.roster.model import Roster, RosterRules, StoredRoster
+from worker.roster.parsers import parse_day
+from worker.settings.parsers import InvalidValue
+from worker.settings.problem_report import ProblemReport
+
+OFFICE_HOURS = parse_hours("Mon-Fri 09:00-17:00")
+_NOBODY = StoredRoster()
+
+
+def resolve_roster(
+    records: Sequence[RosterRecord],
+    rules: RosterRules,
+    report: ProblemReport,
+    *,
+    stored: StoredRoster = _NOBODY,
+    people_file: Sequence[RosterRecord] = (),
+    file_report: ProblemReport | None = None,
+) -> Roster:
+    """Return the roster that these records make. Faults go to `report`: the caller decides what to do about them.
+
+    With a directory as the source, `people_file` adds to it, and its faults go to `file_report`. Every pair gets
+    `rules.today` as `first_seen`; the caller keeps an earlier date.
+    """
+    parsers = build_parsers(rules.calendars, rules.mailers)
+    parsed = [parse_record(record, parsers, report) for record in records]
+    if people_file and file_report:
+        rows = [parse_record(record, parsers, file_report) for record in people_file]
+        parsed = merge_people_file(parsed, rows, rules.directory)
+    people = identify_people(parsed, rules, stored)
+    return _Resolver(people, rules, stored).build_roster()
+
+
+@dataclass(slots=True)
+class _Resolver:
+    """The roster while it is being made."""
+
+    people: IdentifiedPeople
+    rules: RosterRules
+    stored: StoredRoster
+    persons: dict[Address, Person] = field(default_factory=dict)
+    unset_columns: dict[Address, frozenset[str]] = field(default_factory=dict)
+    left_out: dict[Address, str] = field(default_factory=dict)  #: people who can't be in the roster, and why
+
+    def build_roster(self) -> Roster:
+        for email, identified in self.people.active.items():
+            self._add_person(email, identified)
+        managers = find_managers(self.people, self.persons, self.left_out, self.rules, self.stored)
+        pairs = [self._build_pair(report, manager) for report, manager in managers.items()]
+        aliases = tuple(alias for alias in self.people.aliases.values() if alias.person in self.persons)
+        return Roster(self.persons, {pair.id: pair for pair in pairs}, self.unset_columns, aliases)
+
+    # --- persons ---
+
+    def _add_person(self, email: Address, identified: IdentifiedRecord) -> None:
+        parsed, values, rules = identified.parsed, identified.parsed.values, self.rules
+        calendar = values.get("calendar", rules.default_calendar)
+        has_habits = calendar in rules.calendars_with_hours
+        earlier = identified.find_stored_person(self.stored) if rules.is_directory else None
+        zone = values.get("time_zone") or rules.default_zone or (earlier.zone if earlier else "")
+        country = values.get("country") or rules.default_country or (earlier.country if earlier else "")
+        needed = {"time_zone": zone or has_habits, "country": country}
+        missing = [column for column, value in needed.items() if not value]
+        if rules.is_directory and missing:
+            self._leave_out(email, parsed, missing[0])
+            return
+        name = values.get("name") or (email.partition("@")[0] if rules.is_directory else "")
+        self._report_missing(parsed, [*(() if name else ("name",)), *missing])
+        if has_habits and (unset := {"time_zone", "working_hours"} - values.keys() - parsed.unusable):
+            self.unset_columns[email] = frozenset(unset)
+        self.persons[email] = Person(
+            email=email,
+            name=name,
+            zone=zone or "UTC",
+            country=country,
+            hours=values.get("working_hours") or OFFICE_HOURS,
+            locale=values.get("locale", rules.default_locale),
+            calendar=calendar,
+            mail=values.get("mail", rules.default_mail),
+            group=values.get("group", ""),
+        )
+
+    def _report_missing(self, parsed: ParsedRecord, columns: Sequence[str]) -> None:
+        for column in columns:
+            if column not in parsed.unusable:
+                parsed.add_problem(column, f"The {column.replace('_', ' ')} is missing.", "Fill this cell.")
+
+    def _leave_out(self, email: Address, parsed: ParsedRecord, column: str) -> None:
+        what = column.replace("_", " ")
+        self.left_out[email] = f"is left out, without a {what}"
+        if column not in parsed.unusable:
+            remedy = f"Set `{column}` in [roster] for all of them, or write it into the people file."
+            parsed.add_problem(column, f"The {what} is missing, so this person is left out.", remedy)
+
+    # --- pairs ---
+
+    def _build_pair(self, report: Address, manager: Address) -> Pair:
+        parsed, rules = self.people.active[report].parsed, self.rules
+        values = parsed.values
+        paused_until = values.get("paused_until")
+        is_over = paused_until is not None and paused_until <= rules.today
+        return Pair(
+            manager=manager,
+            report=report,
+            first_seen=rules.today,
+            start=values.get("start") or self._find_hire_date(parsed),
+            every=values.get("every", rules.default_every),
+            minutes=values.get("minutes", rules.default_minutes),
+            format=Format(values.get("format", Format.COMBINED)),
+            review=ReviewMode(values.get("review", ReviewMode.ALONE)),
+            transition_until=values.get("transition_until"),
+            preference=values.get("prefer", Preference()),
+            trust=values.get("trust", False),
+            paused=(values.get("paused", False) or paused_until is not None) and not is_over,
+            paused_until=None if is_over else paused_until,
+        )
+
+    def _find_hire_date(self, parsed: ParsedRecord) -> date | None:
+        if not (self.rules.starts_with_hire and parsed.record.hire_date):
+            return None
+        try:
+            return parse_day(parsed.record.hire_date)
+        except InvalidValue as error:
+            parsed.add_problem("hire_date", error.what, error.build_remedy)
+            return None

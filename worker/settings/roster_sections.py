@@ -1,0 +1,67 @@
+"""The section `[roster]` of the settings: where people come from."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, PlainValidator
+
+from worker.domain.model import NO_CALENDAR
+from worker.settings.parsers import (
+    InvalidValue,
+    find_nearest,
+    make_choice_parser,
+    parse_country,
+    parse_zone,
+    shorten_value,
+)
+from worker.settings.people_columns import COLUMNS, EXPORT_COLUMNS
+from worker.settings.sections import (
+    CalendarSettings,
+    MailerSettings,
+    Section,
+    validate_duration,
+    validate_optional_text,
+    validate_text,
+)
+
+#: The people file alone.
+FILE_SOURCE = "file"
+SOURCES = (FILE_SOURCE, "google", "outlook", "scim")
+
+_CALENDARS = (*CalendarSettings.model_fields, NO_CALENDAR)
+_MAPPED_COLUMNS = (*COLUMNS, *EXPORT_COLUMNS)
+
+
+def _parse_columns(value: object) -> dict[str, str]:
+    """Parse names of columns in the file by our names. Raises InvalidValue."""
+    if not isinstance(value, dict) or not all(isinstance(name, str) and name.strip() for name in value.values()):
+        raise InvalidValue(
+            "This is not a list of columns.", 'Write our name and the name in the file: `{group = "Cost center"}`.'
+        )
+    for column in value:
+        if column not in _MAPPED_COLUMNS:
+            suggestion = find_nearest(column, _MAPPED_COLUMNS)
+            remedy = f"Did you mean `{suggestion}`?" if suggestion else f"Write one of {', '.join(_MAPPED_COLUMNS)}."
+            raise InvalidValue(f"`{shorten_value(column)}` is no column of the people file.", remedy)
+    return dict(value)
+
+
+class RosterSettings(Section):
+    """`every`: how often a directory is read. `columns`: the names of columns in the people file by our names.
+
+    `calendar`, `mail`, `country` and `time_zone` hold for people of whom nobody tells them.
+    """
+
+    source: Annotated[str, validate_text(make_choice_parser(SOURCES))] = FILE_SOURCE
+    every: Annotated[timedelta, validate_duration("1 hour", "7 days")] = timedelta(days=1)
+    calendar: Annotated[str, validate_text(make_choice_parser(_CALENDARS))] = "caldav"
+    mail: Annotated[str, validate_text(make_choice_parser(tuple(MailerSettings.model_fields)))] = "smtp"
+    country: Annotated[str, validate_optional_text(parse_country)] = ""
+    time_zone: Annotated[str, validate_optional_text(parse_zone)] = ""
+    hire_date_is_start: bool = False
+    columns: Annotated[dict[str, str], PlainValidator(_parse_columns)] = Field(default_factory=dict)
+
+    @property
+    def has_directory(self) -> bool:
+        """Whether people come from a directory, and the people file only adds to it."""
+        return self.source != FILE_SOURCE
