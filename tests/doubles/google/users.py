@@ -60,6 +60,7 @@ class Users:
     everybody: dict[str, dict[str, Any]] = field(default_factory=dict)  #: by id
     deleted: dict[str, dict[str, Any]] = field(default_factory=dict)
     largest: int = 500
+    meanwhile: Callable[[], None] | None = None  #: what somebody does after each page
     _pages: dict[str, Page] = field(default_factory=dict)
 
     # --- what administrators do -------------------------------------------------------------------------------------
@@ -132,6 +133,8 @@ class Users:
             token = secrets.token_urlsafe(24)
             self._pages[token] = Page(_same(call), end, self.clock() + _PAGE_TOKEN_LIFE)
             answer["nextPageToken"] = token
+        if self.meanwhile:
+            self.meanwhile()
         return answer
 
     def _start(self, call: Call) -> int:

@@ -35,6 +35,8 @@ FREE_BUSY_SCOPE = f"{_SCOPE_PREFIX}calendar.events.freebusy"
 GMAIL_SEND_SCOPE = f"{_SCOPE_PREFIX}gmail.send"
 #: Optional, only for `longarc check`: read whether a calendar offers Meet.
 CALENDARS_READ_SCOPE = f"{_SCOPE_PREFIX}calendar.calendars.readonly"
+#: As an administrator: read who works here, and for whom.
+DIRECTORY_READ_SCOPE = f"{_SCOPE_PREFIX}admin.directory.user.readonly"
 #: The scopes that a connected account has to grant.
 ACCOUNT_SCOPES = (OWNED_EVENTS_SCOPE, FREE_BUSY_SCOPE, GMAIL_SEND_SCOPE)
 

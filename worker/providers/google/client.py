@@ -45,6 +45,7 @@ from worker.providers.google.auth import GoogleAccess, parse_retry_after
 
 CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
 GMAIL_ENDPOINT = "https://gmail.googleapis.com/"
+DIRECTORY_ENDPOINT = "https://admin.googleapis.com/"
 BATCH_SIZE = 50  #: requests in one batch
 _MINUTE = timedelta(minutes=1)
 _DAILY_LIMIT_WAIT = timedelta(hours=6)  #: before the next try, when a daily limit is used up

@@ -179,6 +179,10 @@ class Graph:
             raise InvalidResponse(f"{who}: the service sent a link that leads elsewhere.")
         return self._read_json(self._send("GET", who, link, prefer=prefer), who)
 
+    def get_resource(self, subject: str, path: str, **query: object) -> Json:
+        """GET `path` of the service itself, outside of any mailbox. `subject`: the beginning of error texts."""
+        return self._read_json(self._send("GET", subject, f"{self._endpoint}/{path}{_make_query(query)}"), subject)
+
     def post(self, who: Address, path: str, body: Json, *, prefer: str = "", is_write: bool = True) -> Json:
         """POST to the person's mailbox and return the answer, {} when it is empty. `is_write`: whether the request
         changes something."""
@@ -297,11 +301,7 @@ class Graph:
 
     def _make_path(self, name: str, path: str, query: Mapping[str, object]) -> str:
         mailbox = "me" if name == "me" else f"users/{quote(name, safe='@')}"
-        fields = {key if key != key.lower() else f"${key}": str(value) for key, value in query.items()}
-        query_string = "&".join(
-            f"{quote(key, safe='$')}={quote(value, safe=_UNESCAPED)}" for key, value in fields.items()
-        )
-        return f"/{mailbox}/{path}" + (f"?{query_string}" if query_string else "")
+        return f"/{mailbox}/{path}{_make_query(query)}"
 
     def _send(
         self,
@@ -414,6 +414,13 @@ def translate_refusal(status: int, code: str, message: str, who: Address) -> Pro
     if status in (409, 412):
         return Conflict(f"{who}: it was changed since it was last read.")
     return Permanent(f"{who}: the service refused this: {status} {message or code}")
+
+
+def _make_query(query: Mapping[str, object]) -> str:
+    """Return the query string, with its question mark; empty without parameters."""
+    fields = {key if key != key.lower() else f"${key}": str(value) for key, value in query.items()}
+    pairs = (f"{quote(key, safe='$')}={quote(value, safe=_UNESCAPED)}" for key, value in fields.items())
+    return f"?{'&'.join(pairs)}" if fields else ""
 
 
 def _is_address(alias: str) -> bool:
