@@ -255,7 +255,9 @@ def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
     assert max(by_reader[manager] for manager in managers) <= 3, "the rest of the day in one mail the next morning"
     told = Counter(line["what"] for line in office.history())
     assert (told["event.create"], told["event.update"], told["mail"]) == (PAIRS, PAIRS, len(sent))
-    assert told["mail.folded"] == len(told_in) == len(effects) - decided["overflow"] - len(sent)
+    dropped = [m.name for m in effects if m.progress is EffectProgress.DROPPED]
+    assert dropped == ["weekly"] * len(managers), "times to choose from are told by the notices"
+    assert told["mail.folded"] == len(told_in) == len(effects) - decided["overflow"] - len(sent) - len(dropped)
     assert decided["overflow"] == len(managers)
 
 

@@ -73,7 +73,7 @@ def test_reminders_grow_firmer_and_stay_without_blame() -> None:
     mails = [read(replace(letter, reminder=number)) for number in range(1, 6)]
     assert len({mail.text for mail in mails}) == 5
     assert mails[0].says("There is still time.")
-    assert mails[1].says("second and last reminder")
+    assert mails[1].says("the 48 hours are over soon")
     assert all("Late" not in mail.headers["Subject"] for mail in mails[:2])
     assert all("Late" in mail.headers["Subject"] for mail in mails[2:])
     assert mails[4].says("counts as unfinished")

@@ -1,5 +1,6 @@
 """Short stories for the auditor's rules, where the quarter of `test_audit` does not tell enough."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -141,14 +142,40 @@ def test_what_stood_where_a_person_put_the_session_is_no_conflict(act: str, late
         session("09-07 06:00", "c1", "booked", "09-15 10:00", cause="moved"),
     ]
     taken = [human("09-08 06:00", act, "c1", "09-15 10:00", calendar=M)] if later else []
+    readers = (R,) if act == "book_over" else (M, R)  # the manager was warned
     lost = [
         mail("09-08 08:00", "booked_over_warning", M, "c1", "09-15 10:00"),
         session("09-09 09:00", "c1", "deferred", count=1, cause="booked_over" if act == "book_over" else act),
         session("09-09 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
         event("09-09 09:00", "update", "c1.1", "09-17 09:00"),
-        *(mail("09-09 09:00", "deferral_notice", who, "c1", "09-17 09:00", number=1) for who in (M, R)),
+        *(mail("09-09 09:00", "deferral_notice", who, "c1", "09-17 09:00", number=1) for who in readers),
     ]
     assert rules(*FIRST, *moved, *taken, *lost) == expected
+
+
+@pytest.mark.parametrize(
+    ("cause", "who", "readers", "expected"),
+    [
+        ("out_of_office", M, (R,), []),
+        ("out_of_office", M, (M, R), ["T-12"]),
+        ("out_of_office", R, (M, R), []),
+        ("out_of_office", R, (R,), ["T-12"]),
+        ("out_of_office", M, (), ["T-12"]),
+        ("declined", R, (R,), ["T-12"]),
+    ],
+)
+def test_a_manager_is_told_of_a_move_unless_they_know_of_it(
+    cause: str, who: str, readers: Sequence[str], expected: list[str]
+) -> None:
+    """T-12, R-38: the report in any case."""
+    act = human("09-08 09:00", "decline" if cause == "declined" else cause, "c1", "09-15 09:00", calendar=who)
+    lost = [
+        session("09-08 09:00", "c1", "deferred", count=1, cause=cause, who=who),
+        session("09-08 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
+        event("09-08 09:00", "update", "c1.1", "09-17 09:00"),
+        *(mail("09-08 09:00", "deferral_notice", reader, "c1", "09-17 09:00", number=1) for reader in readers),
+    ]
+    assert rules(*FIRST, act, *lost) == expected
 
 
 @pytest.mark.parametrize(("gap", "expected"), [(2, ["T-11"]), (4, [])])
@@ -215,7 +242,7 @@ def test_booked_over_waits_a_day_after_a_warning(hours: int | None, expected: li
         session("09-09 09:00", "c1", "deferred", count=1, cause="booked_over"),
         session("09-09 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
         event("09-09 09:00", "update", "c1.1", "09-17 09:00"),
-        mail("09-09 09:00", "deferral_notice", M, "c1", "09-17 09:00", number=1),
+        *([] if hours else [mail("09-09 09:00", "deferral_notice", M, "c1", "09-17 09:00", number=1)]),
         mail("09-09 09:00", "deferral_notice", R, "c1", "09-17 09:00", number=1),
     ]
     assert rules(*lines) == expected

@@ -37,7 +37,6 @@ from worker.domain.model import (
 from worker.domain.planning import contract_mails, deferrals, offers, questions
 from worker.domain.planning.cadence import choose_interval
 from worker.domain.planning.placement import has_same_cause
-from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, parse_hours
 from worker.links import LinkClaims, Purpose, make_link_signer
@@ -284,9 +283,8 @@ class Composer:
         self, message: Effect, state: PairState, session: Session, content: OpenedContent, now: datetime
     ) -> dict[str, object]:
         """Return the fields of the context that depend on the session the mail is about."""
-        builder = PlanBuilder(now, state, None, self._policy)
         fields: dict[str, object] = {
-            "count": deferrals.count_deferrals_in_cycle(builder, session),
+            "count": deferrals.count_deferrals_in_cycle(state.sessions, session),
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
             "options": (options := offers.list_open_times(session, now)),
             "offer": session.offer if options else None,

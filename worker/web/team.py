@@ -13,7 +13,6 @@ from flask import Blueprint, Response, abort, request, url_for
 
 from worker.domain.model import MAX_LEARNING_CHARS, Owner, Pair, PairId, PairState, Session, SessionKind, SessionState
 from worker.domain.planning import deferrals, offers
-from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.reason_texts import N_
 from worker.domain.time.blockers import REMEDIES, order_for_reader
 from worker.i18n.language import to_single_line
@@ -165,7 +164,7 @@ def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetim
     session = _find_next_career_session(sessions, now) or next(owed_sessions, None)
     if session is None:
         return 0
-    return deferrals.count_deferrals_in_cycle(PlanBuilder(now, state, None, current_site().settings.policy), session)
+    return deferrals.count_deferrals_in_cycle(state.sessions, session)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,6 @@ from worker.domain.model import (
 )
 from worker.domain.planning import actions
 from worker.domain.planning.deferrals import count_deferrals_in_cycle
-from worker.domain.planning.plan_builder import PlanBuilder
 
 TWO = (DANA, SAM)
 
@@ -144,6 +143,37 @@ def test_each_deferral_is_announced_to_both_with_its_count() -> None:
         assert story.mails("deferral_notice")[-1].start == story.next.start
 
 
+@pytest.mark.parametrize(("who", "readers"), [(DANA, [SAM]), (SAM, [DANA, SAM])], ids=["manager", "report"])
+def test_a_manager_who_is_away_needs_no_mail_that_it_moved(who: Person, readers: list[Person]) -> None:
+    """T-12, R-38: the calendar shows the new time; the report is told in any case, and may choose another one."""
+    story = booked()
+    story.book(who, story.next.span, ShowAs.AWAY)
+    assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [(reader.email, 1) for reader in readers]
+
+
+def test_a_second_deferral_is_told_to_a_manager_who_knows_of_it() -> None:
+    """R-10, T-12: that it is the second time is for the manager to read, whoever is away."""
+    story = booked()
+    for _ in range(2):
+        story.at(story.now + HOUR)
+        story.book(DANA, story.next.span, ShowAs.AWAY)
+    assert [m.number for m in story.mails("deferral_notice") if m.to == DANA.email] == [2]
+    assert [m.number for m in story.mails("deferral_notice") if m.to == SAM.email] == [1, 2]
+
+
+def test_a_manager_who_was_warned_needs_no_mail_that_it_moved() -> None:
+    """T-10, T-12: the warning named the hour; where none could be given, both are told."""
+    warned, unwarned = booked(), booked()
+    for story, left in ((warned, 6 * DAY), (unwarned, 30 * HOUR)):
+        story.at(story.next.span.start - left)
+        story.look()
+        story.book(SAM, story.next.span)
+        story.until(story.now + DAY)
+        assert causes(story) == ["booked_over"]
+    assert [m.to for m in warned.mails("deferral_notice")] == [SAM.email]
+    assert [m.to for m in unwarned.mails("deferral_notice")] == [DANA.email, SAM.email]
+
+
 def test_the_count_of_a_cycle_leaves_other_cycles_out() -> None:
     """T-12: and ad hoc conversations, and reviews, which count alone."""
     sessions = [
@@ -153,8 +183,7 @@ def test_the_count_of_a_cycle_leaves_other_cycles_out() -> None:
         session_of(None, id="d", count=7, cycle=2, adhoc=True),
         session_of(None, id="e", count=9, cycle=2, kind=SessionKind.REVIEW),
     ]
-    p = PlanBuilder(NOW, state_of(*sessions), None, Policy())
-    assert [count_deferrals_in_cycle(p, s) for s in sessions] == [3, 3, 5, 7, 9]
+    assert [count_deferrals_in_cycle(sessions, s) for s in sessions] == [3, 3, 5, 7, 9]
 
 
 # --- moved by hand ---

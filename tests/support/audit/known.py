@@ -86,6 +86,8 @@ class Talk:
     first: bool = False  #: it follows no other, or its day was over when it got its time (T-3a)
     reason: str = ""  #: why it has the time it has
     lost_at: datetime | None = None  #: when it lost a time last
+    cause: str = ""  #: why it did
+    cause_by: str = ""  #: whose calendar or answer it was
     contracted: datetime | None = None  #: when its first contract was recorded
     missed: bool = False  #: somebody said that it did not take place, and it was not held since
     left: bool = False  #: until the next quarter, when the two were asked
@@ -125,8 +127,17 @@ class Talk:
         """The time it has or had; None when it has none."""
         return Span(self.start, self.end) if self.start and self.end else None
 
-    def lose_time(self, cause: str, now: datetime) -> None:
+    def knows_of_move(self, person: Address) -> bool:
+        """T-12: whether that person needs no mail about its only deferral: the manager who is out of office then, or
+        was warned of what stands there."""
+        if person != self.pair.manager or self.count != 1:
+            return False
+        warned = any(sent.start == self.lost for sent in self.mails["booked_over_warning"])
+        return (self.cause == "booked_over" and warned) or (self.cause == "out_of_office" and self.cause_by == person)
+
+    def lose_time(self, cause: str, now: datetime, who: str = "") -> None:
         """It was deferred."""
+        self.cause, self.cause_by = cause, who
         self.lost = now if cause == "not_held" else self.start or self.lost
         self.lost_at, self.left = now, False
         self.missed = self.missed or cause == "not_held"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from tests.support.audit import rules
+from tests.support.audit import reminders, rules
 from tests.support.audit.known import Block, Line, Sent, Talk
 from tests.support.audit.mail_hours import ALONE, MailHours
 from tests.support.audit.rules import ABOUT, AHEAD
@@ -109,8 +109,10 @@ class Mails:
             self._flag_all(pair, rules.ahead(name, talk, people, now, latest, surely_in=surely_in))
             if name == "reflection_prompt":
                 self._word(pair, line)
+        elif name == "deferral_notice" and talk.topic == "all" and talk.knows_of_move(line.get("to", "")):
+            self._flag("T-12", pair, f"{line['to']} was told that {talk.id} moved, and knew it")
         elif name == "contract_request" and talk.mails[name]:
             self._flag("T-7", pair, f"the contract of {talk.id} was requested twice")
         elif name == "contract_reminder":
-            self._flag_all(pair, rules.reminder(talk, self._persons[pair.manager], now))
+            self._flag_all(pair, reminders.reminder(talk, self._persons[pair.manager], now))
         talk.mails[name].append(Sent(now, talk.start, line.get("to", "")))

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from itertools import chain
 
-from tests.support.audit import offers, rules
+from tests.support.audit import offers, reminders, rules
 from tests.support.audit.known import (
     ANSWERED,
     MAY_FOLLOW,
@@ -237,7 +237,7 @@ class Auditor:
             self._doubt("T-10", talk, f"was deferred as {cause}, which nobody did")
         if cause in ("booked_over", "out_of_office") and self._near.is_intended(talk):
             self._doubt("T-11", talk, f"was deferred as {cause}, though nothing came since a person put it there")
-        talk.lose_time(cause, self._now)
+        talk.lose_time(cause, self._now, line.get("who", ""))
         self._must_place(talk, "T-10")
 
     def _held(self, talk: Talk, line: Line) -> None:
@@ -250,13 +250,13 @@ class Auditor:
             return
         talk.mails["contract_request"], talk.mails["contract_reminder"] = [], []
         manager, deadline = self._persons[talk.pair.manager], span.end + CONTRACT
-        self._timers.add(since + TICK, partial(self._while_held, talk, span.end, rules.unasked(talk)))
+        self._timers.add(since + TICK, partial(self._while_held, talk, span.end, reminders.unasked(talk)))
         if since <= span.end + TICK:
-            self._timers.add(deadline, partial(self._while_held, talk, span.end, rules.unreminded(talk, manager)))
+            self._timers.add(deadline, partial(self._while_held, talk, span.end, reminders.unreminded(talk, manager)))
         last = wall_to_utc(
             manager.zone, add_working_days(manager, get_local_date(manager.zone, max(deadline, since)), 5), 0
         )
-        self._timers.add(last, partial(self._while_held, talk, span.end, rules.open_ended(talk)))
+        self._timers.add(last, partial(self._while_held, talk, span.end, reminders.open_ended(talk)))
 
     def _contracted(self, talk: Talk, line: Line) -> None:
         talk.state, talk.held, talk.contracted = "contracted", talk.held or talk.end, talk.contracted or self._now
@@ -264,7 +264,7 @@ class Auditor:
 
     def _unfinished(self, talk: Talk, line: Line) -> None:
         weekly = self._hours.count_weekly(talk.pair.manager, talk.held or self._now, self._now)
-        self._flag_all(talk.pair, rules.unfinished(talk, self._now, weekly))
+        self._flag_all(talk.pair, reminders.unfinished(talk, self._now, weekly))
         talk.state = "unfinished"
 
     def _cancelled(self, talk: Talk, line: Line) -> None:
@@ -331,6 +331,8 @@ class Auditor:
         self._flag_all(talk.pair, chain.from_iterable(faults))
         if was == "deferred" and talk.kind == "career":
             for person in people:
+                if talk.knows_of_move(person.email):
+                    continue
                 what = f"was deferred and got another time, and {person.email} was not told"
                 self._mail_due(talk, "T-12", what, "deferral_notice", person.email)
 

@@ -8,13 +8,17 @@ from worker.domain.model import MailName, Person, Session, SessionState
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import SWEEP_SLACK
 from worker.domain.planning.weekly import find_weekly_time, has_weekly
-from worker.domain.time.mail_hours import find_following_day_start, find_last_mail_time, find_next_mail_time
+from worker.domain.time.mail_hours import find_following_day_start, find_next_mail_time, list_last_mail_times
 from worker.domain.time.worktime import DAY, add_working_days, get_local_date, wall_to_utc
 
 CONTRACT_HOURS = timedelta(hours=48)
 #: So far apart are the mails that ask for one contract, up to the deadline.
 REMINDER_GAP = timedelta(hours=4)
 REMIND_BEFORE = timedelta(hours=2)
+#: Of two reminders the first is no sooner than this after the request, so that a night lies between.
+FIRST_REMINDER_AFTER = timedelta(hours=12)
+#: A reminder leaves so much of the working day, to write the contract in.
+WRITING_TIME = timedelta(hours=1)
 MAX_LATE_MAILS = 3
 
 
@@ -49,17 +53,19 @@ def find_contract_deadline(manager: Person, session: Session) -> datetime:
 
 @lru_cache(maxsize=1 << 12)
 def list_reminder_times(manager: Person, asked_at: datetime, by: datetime) -> tuple[datetime, ...]:
-    """T-7: up to two instants inside the manager's working hours, four hours apart and four after the contract was
-    asked for, the last at least two hours before the deadline.
+    """T-7: up to two instants inside the manager's working hours, one a working day, each as late on its day as leaves
+    an hour to write; four hours apart and four after the contract was asked for, the last at least two hours before the
+    deadline.
 
-    Fewer when there is less working time until then, as after a late session on a Friday.
+    The first is not due on the day of the request. Fewer when there is less working time until then, as after a late
+    session on a Friday.
     """
-    second = find_last_mail_time(manager, asked_at + REMINDER_GAP, by - REMIND_BEFORE - SWEEP_SLACK)
+    last_times = list_last_mail_times(manager, asked_at + REMINDER_GAP, by - REMIND_BEFORE - SWEEP_SLACK, WRITING_TIME)
+    second, *earlier = last_times or (None,)
     if second is None:
         return ()
-    until = second - REMINDER_GAP + SWEEP_SLACK / 15
-    first = find_next_mail_time(manager, asked_at + timedelta(hours=18), until)
-    first = first or find_next_mail_time(manager, asked_at + REMINDER_GAP, until)
+    firsts = (at for at in earlier if asked_at + FIRST_REMINDER_AFTER <= at <= second - REMINDER_GAP)
+    first = next(firsts, None)
     return (first, second) if first else (second,)
 
 

@@ -1,6 +1,6 @@
 """What calendars tell about booked sessions, and what follows from it (R-8, R-9, R-10; T-1, T-10, T-11, T-12)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -329,12 +329,12 @@ def _move_review(builder: PlanBuilder, review: Session, cause: DeferralCause) ->
     return release_review(builder, review, f"It moves: {CAUSE_NAMES[cause]}.", is_gone=is_gone)
 
 
-def count_deferrals_in_cycle(builder: PlanBuilder, session: Session) -> int:
-    """T-12: deferrals of this cycle's career sessions; a review or check-in counts alone."""
+def count_deferrals_in_cycle(sessions: Iterable[Session], session: Session) -> int:
+    """T-12: deferrals of this cycle's career sessions; a review or check-in counts alone. `sessions`: of the pair."""
     if session.kind is not SessionKind.CAREER:
         return session.count
     return sum(
         s.count
-        for s in builder.list_sessions(SessionKind.CAREER)
-        if s.cycle == session.cycle and s.adhoc == session.adhoc
+        for s in sessions
+        if s.kind is SessionKind.CAREER and s.cycle == session.cycle and s.adhoc == session.adhoc
     )

@@ -49,7 +49,7 @@ def is_due(builder: PlanBuilder, session: Session) -> bool:
 def warn_of_repeated_deferral(builder: PlanBuilder, session: Session) -> None:
     """Put into the history that the manager is asked to choose: it is the third deferral of its cycle, or a later one
     (R-10, T-12)."""
-    count = count_deferrals_in_cycle(builder, session)
+    count = count_deferrals_in_cycle(builder.sessions.values(), session)
     if count >= MANAGER_CHOOSES_FROM:
         builder.record_decision(
             "warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", session.id

@@ -9,8 +9,18 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from worker.domain.model import Commitment, MailName, PairState, Person, Session, SessionState
-from worker.domain.planning.offers import is_open
+from worker.domain.model import (
+    Commitment,
+    MailName,
+    OfferPurpose,
+    PairState,
+    Person,
+    Session,
+    SessionKind,
+    SessionState,
+)
+from worker.domain.planning.deferrals import count_deferrals_in_cycle
+from worker.domain.planning.offers import MANAGER_CHOOSES_FROM, is_open
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import get_local_date
@@ -87,15 +97,33 @@ def _is_this_week(session: Session, state: PairState, now: datetime, sunday: dat
 
 
 def list_all_news(states: Iterable[PairState], now: datetime) -> list[News]:
-    """Return what all pairs of a manager have to tell, in the order of the mail; empty when no mail is worth sending.
-
-    One talk and nothing else is on the calendar, and needs no mail.
-    """
+    """Return what all pairs of a manager have to tell, in the order of the mail; empty when none is worth sending."""
     news = [one for state in states if state.pair.is_active for one in list_news(state, now)]
     order = list(NewsKind)
     news.sort(key=_get_sort_key)
     news.sort(key=lambda one: order.index(one.kind))
-    return [] if len(news) == 1 and news[0].kind is NewsKind.TALK else news
+    return news if _is_worth_a_mail(news) else []
+
+
+def _is_worth_a_mail(news: Iterable[News]) -> bool:
+    """Whether something is to be done about it that no other mail tells, or the week has more than one review.
+
+    A conversation is on the calendar and has a brief of its own, one review is on the calendar, and of times that are
+    merely held as well another mail has told.
+    """
+    reviews = sum(
+        one.kind is NewsKind.TALK and one.session is not None and one.session.kind is SessionKind.REVIEW for one in news
+    )
+    return reviews > 1 or any(one.kind is not NewsKind.TALK and not _is_optional_choice(one) for one in news)
+
+
+def _is_optional_choice(one: News) -> bool:
+    """True for times that are held beside one that stands, and that nobody was asked to choose from (T-12)."""
+    session = one.session
+    if one.kind is not NewsKind.CHOICE or session is None or session.offer is None:
+        return False
+    count = count_deferrals_in_cycle(one.state.sessions, session)
+    return session.offer.purpose is OfferPurpose.DEFERRAL and count < MANAGER_CHOOSES_FROM
 
 
 def _get_sort_key(one: News) -> tuple[str, str]:

@@ -55,15 +55,18 @@ def find_next_mail_time(person: Person, instant: datetime, limit: datetime | Non
     return None
 
 
-def find_last_mail_time(person: Person, after: datetime, before: datetime) -> datetime | None:
-    """Return the last instant from `after` to `before`, both included, in such a span or at its end; None without."""
-    day, first = get_local_date(person.zone, before), get_local_date(person.zone, after) - DAY
-    while day >= first:
-        for span in reversed(list_mail_spans(person, day)):
-            if span.start <= before and span.end >= after:
-                return min(span.end, before)
-        day -= DAY
-    return None
+def list_last_mail_times(person: Person, after: datetime, before: datetime, rest: timedelta) -> tuple[datetime, ...]:
+    """Return, of each working day, the last instant from `after` to `before` at which a mail may reach the person, the
+    last day first. It leaves `rest` of the working time of that day's last span, where there is so much of it."""
+    days = (get_local_date(person.zone, before) - get_local_date(person.zone, after)).days + 1
+    found: list[datetime] = []
+    for step in range(days + 1):
+        spans = list_mail_spans(person, get_local_date(person.zone, before) - timedelta(days=step))
+        possible = [span for span in spans if span.start <= before and span.end > after]
+        if possible:
+            last = possible[-1]
+            found.append(min(before, max(last.end - rest, last.start, after)))
+    return tuple(found)
 
 
 def list_day_starts_before(person: Person, day: date) -> Iterator[tuple[int, datetime]]:
