@@ -62,6 +62,7 @@ class Action(StrEnum):
     OUTAGE_LASTS = "outage_lasts", "warning", "It still is; one line an hour."
     OUTAGE_ENDS = "outage_ends", "warning", "It works again, after so many minutes and failed attempts."
     TICK_ENDLESS = "tick_endless", "error", "A tick did not come to an end."
+    METRICS_UNREAD = "metrics_unread", "warning", "The metrics of the database can't be read; the others are told."
     PAGE_SERVED = "page_served", "info", "A page was asked for: its rule and status, never its address."
     PAGE_BUSY = "page_busy", "warning", "A page could not be served, because the database is busy or out of reach."
     PAGE_FAILED = "page_failed", "error", "A page failed in a way that nobody foresaw."

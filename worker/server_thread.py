@@ -1,9 +1,34 @@
-"""Runs a waitress server in a thread of its own: for the pages and the embedded calendars."""
+"""Runs a waitress server in a thread of its own: for the pages, the metrics and the embedded calendars."""
 
+import errno
+import os
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 from typing import Any, Self
+
+from worker.errors import LongarcError
+
+
+class PortTaken(LongarcError):
+    """Another process listens on the port, usually another Longarc worker."""
+
+
+def open_socket(address: str, what: str, setting: str) -> socket.socket:
+    """Return a listening socket on `host:port`. Raises PortTaken, or LongarcError when it can't be opened otherwise.
+
+    `what` is served there, as the error says, and `setting` names the address.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, int(port)), family=family, backlog=1024)
+    except OSError as error:
+        cause = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        text = f"{what} can't be served at {address}: {cause}. See {setting}."
+        raise (PortTaken if error.errno == errno.EADDRINUSE else LongarcError)(text) from error
 
 
 class ServerThread:
@@ -23,9 +48,13 @@ class ServerThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The loop itself notes that it is to stop: else it may end, and close the trigger, before this has pulled it.
-        self._server.trigger.pull_trigger(self._stop.set)
+        self._stop.set()
+        self._server.trigger.pull_trigger()
         self._thread.join()
+        self._server.task_dispatcher.shutdown()
+        for channel in list(self._server._map.values()):  # the trigger, too: not before it was pulled
+            with suppress(OSError):
+                channel.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -34,7 +63,3 @@ class ServerThread:
             self._server.asyncore.loop(timeout=timeout, map=self._server._map, count=1, use_poll=True)
             if self._watch:
                 self._watch()
-        self._server.task_dispatcher.shutdown()
-        for channel in list(self._server._map.values()):
-            with suppress(OSError):
-                channel.close()

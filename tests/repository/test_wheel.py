@@ -75,6 +75,8 @@ def test_the_migrations_travel_along(installed: Path, tmp_path: Path) -> None:
         ("people", "people.example.csv"),
         ("openings", "openings.example.csv"),
         ("service", "longarc.service"),
+        ("alerts", "monitoring/prometheus-rules.yml"),
+        ("dashboard", "monitoring/grafana-dashboard.json"),
     ],
 )
 def test_the_examples_travel_along(installed: Path, tmp_path: Path, name: str, source: str) -> None:

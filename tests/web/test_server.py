@@ -18,8 +18,9 @@ from tests.support.companies import DAY, KEY, SAM, contract, texts
 from tests.support.terminal import Desk
 from tests.support.web_company import BASE, Lived, Room
 from worker.links import Purpose
+from worker.server_thread import PortTaken
 from worker.web.connections import MAX_CONNECTIONS, Connections
-from worker.web.server import PageServer, PortTaken
+from worker.web.server import PageServer
 
 
 @pytest.fixture

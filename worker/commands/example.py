@@ -15,10 +15,12 @@ EXAMPLE_FILES = {
     "people": "people.example.csv",
     "openings": "openings.example.csv",
     "service": "longarc.service",
+    "alerts": "monitoring/prometheus-rules.yml",
+    "dashboard": "monitoring/grafana-dashboard.json",
 }
 
 
-@click.command("example", cls=Command, short_help="Print or write example settings, people, openings or systemd unit.")
+@click.command("example", cls=Command, short_help="Print or write an example: settings, people, a systemd unit, …")
 @click.argument("name", type=click.Choice(list(EXAMPLE_FILES)))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
@@ -26,7 +28,7 @@ def example(name: str, file: Path | None, force: bool) -> None:
     """Write an example to FILE, or to standard output without FILE.
 
     `settings` lists every key with its default and meaning, `people` is a people file,
-    `openings` a list of openings, `service` a systemd unit.
+    `openings` a list of openings, `service` a systemd unit, `alerts` rules for Prometheus, `dashboard` one for Grafana.
     """
     content = read_example(EXAMPLE_FILES[name])
     if file is None:

@@ -72,6 +72,8 @@ def run(workers: int, embedded: Path | None) -> None:
             _show_addresses(worker, servers, embedded_folder)
         if worker.settings.base_url:
             _serve_pages(worker, stack)
+        if worker.settings.metrics.listen:
+            serve_metrics(worker, stack, count_tasks=_count_tasks)
         print_line(_describe_run(worker, workers))
         log.info("longarc run %s has started", __version__, extra={"action": Action.RUN_STARTED})
         _run_consumer(worker, workers, stop, servers)
@@ -212,7 +214,8 @@ class HeartbeatWriter:
 
 
 def _serve_pages(worker: "Worker", stack: ExitStack) -> None:
-    from worker.web.server import PageServer, PortTaken
+    from worker.server_thread import PortTaken
+    from worker.web.server import PageServer
 
     try:
         pages = stack.enter_context(PageServer(worker))
@@ -221,6 +224,27 @@ def _serve_pages(worker: "Worker", stack: ExitStack) -> None:
         log.warning("%s", error, extra={"action": Action.PORT_TAKEN})
         return
     print_line(f"The pages of {pages.base_url} are served at port {pages.port}.")
+
+
+def serve_metrics(worker: "Worker", stack: ExitStack, count_tasks: Callable[[], int] | None = None) -> None:
+    """Serve the metrics until the stack ends, unless another process on this machine serves its own at that port."""
+    from worker.ops.metrics import MetricsServer
+    from worker.server_thread import PortTaken
+
+    try:
+        metrics = stack.enter_context(MetricsServer(worker, count_tasks))
+    except PortTaken as error:
+        print_line(f"{error} This process goes on without them.", "yellow")
+        log.warning("%s", error, extra={"action": Action.PORT_TAKEN})
+        return
+    print_line(f"Metrics are served at port {metrics.port}.")
+
+
+def _count_tasks() -> int:
+    from worker import tasks
+
+    queue: Any = tasks.huey  # Huey has no types
+    return int(queue.pending_count())
 
 
 def _add_new_people(worker: "Worker", servers: "EmbeddedServers") -> None:

@@ -1,6 +1,7 @@
 """`longarc serve`: the pages without the service. `longarc revoke`: make links void."""
 
 import logging
+from contextlib import ExitStack
 
 import click
 
@@ -9,7 +10,7 @@ from worker.clock import utcnow
 from worker.commands.arguments import find_primary_address
 from worker.commands.base import Command
 from worker.commands.context import load_settings, open_worker
-from worker.commands.run import stop_on_signal
+from worker.commands.run import serve_metrics, stop_on_signal
 from worker.commands.terminal import print_line
 from worker.errors import LongarcError, UnknownName
 from worker.logs import Action
@@ -22,10 +23,14 @@ def serve() -> None:
     """Serve the pages that mails link to, until it is stopped. `longarc run` carries out what people choose there."""
     from worker.logs import set_up_logging
 
-    with stop_on_signal() as stop, open_worker(needs_encryption_key=True) as worker:
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signal())
+        worker = stack.enter_context(open_worker(needs_encryption_key=True))
         from worker.web.server import PageServer
 
         set_up_logging(worker.settings.log.level, worker.settings.log.format)
+        if worker.settings.metrics.listen:
+            serve_metrics(worker, stack)
         with PageServer(worker) as pages:
             print_line(f"The pages of {pages.base_url} are served at port {pages.port}. Ctrl-C stops.")
             log.info("longarc serve %s has started", __version__, extra={"action": Action.RUN_STARTED})

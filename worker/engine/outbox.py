@@ -54,6 +54,7 @@ from worker.mail.compose import Composer, OpenedContent
 from worker.mail.context import MailContext, Reader
 from worker.mail.kinds import KINDS
 from worker.mail.render import MailRenderer
+from worker.metrics import count_effect
 from worker.providers.base import CalendarProvider, Mailer, can_send_as
 from worker.providers.identities import Identities
 from worker.store.database import describe_database_outage
@@ -222,6 +223,7 @@ class Outbox:
     def _report_result(self, effect: Effect, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
         if effect.name in UNRECORDED:
             return
+        count_effect(effect, settlement.progress, now)
         level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO  # tries are counted
         arguments = (effect.kind.value, effect.name or effect.event, settlement.progress.value)
         extra = {

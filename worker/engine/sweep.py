@@ -32,6 +32,7 @@ from worker.domain.time.absences import update_away
 from worker.domain.time.blockers import never_work_together
 from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, describe_unexpected_error
 from worker.logs import Action
+from worker.metrics import count_plan
 from worker.providers.base import CalendarProvider
 from worker.store.store import Store
 
@@ -119,7 +120,9 @@ class Sweep:
         except BaseException:
             self._store.plans.release(holder)
             raise
+        written_at = self._clock()
         for committed in plans:
+            count_plan(loaded.due.get(committed.pair), written_at, has_failed=bool(committed.problem))
             for decision in committed.decisions:
                 log.info(
                     "%s: %s",

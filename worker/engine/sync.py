@@ -16,6 +16,7 @@ from worker.engine.identities import learn_from_reading, resolve_changes
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient, describe_unexpected_error
 from worker.logs import Action
+from worker.metrics import DONE, FAILED, READ_CALENDAR, count_work
 from worker.providers.base import CalendarProvider
 from worker.providers.identities import Identities
 from worker.store.calendars import CalendarReading, CalendarSnapshot, DueCalendar
@@ -64,16 +65,17 @@ class Sync:
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
         due_calendars = self._store.calendars.claim(now, holder, now + LEASE, limit)
         for due_calendar in due_calendars:
-            self._sync_calendar(due_calendar, holder, now)
+            count_work(READ_CALENDAR, DONE if self._sync_calendar(due_calendar, holder, now) else FAILED)
         return len(due_calendars)
 
-    def _sync_calendar(self, due_calendar: DueCalendar, holder: str, now: datetime) -> None:
+    def _sync_calendar(self, due_calendar: DueCalendar, holder: str, now: datetime) -> bool:
+        """Read the calendar, store what changed, and say when it is read next. False when it could not be read."""
         needs_full_read = due_calendar.full_at is None or now - due_calendar.full_at >= self._full_every
         try:
             provider = self._find_calendar(due_calendar.address)
             if provider is None:
                 self._store.calendars.postpone(due_calendar, holder, now + self._full_every)
-                return
+                return True
             needs_repeat = False
             if due_calendar.cursor is not None:
                 needs_repeat = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now)
@@ -95,6 +97,8 @@ class Sync:
             self._store.calendars.postpone(
                 due_calendar, holder, now + (min(REPEAT_AFTER, self._every) if needs_repeat else self._every)
             )
+            return True
+        return False
 
     def _read_and_save(
         self, due_calendar: DueCalendar, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime

@@ -14,11 +14,13 @@ from email.message import EmailMessage
 from typing import Any
 
 from worker.errors import AuthRevoked, Forbidden, Permanent, ProviderError, RateLimited, Transient, Unavailable
+from worker.metrics import NO_ANSWER, observe_request
 from worker.providers.base import Finding
 from worker.providers.message_bytes import to_bytes
 
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 _TIMEOUT_SECONDS = 20.0
+_ACCEPTED = 250  #: the server's code for a message that it takes
 
 
 def build_mailer(section: Mapping[str, Any]) -> "SmtpMailer":
@@ -56,11 +58,13 @@ class SmtpMailer:
     def send(self, message: EmailMessage, key: str) -> None:
         """Hand the message to the server. Raises a ProviderError, `uncertain` when the message may have been sent."""
         sender, recipients, content = _make_envelope(message)
-        with self._open_session() as session:
+        with observe_request("smtp", "mail") as observation, self._open_session() as session:
             try:
                 refusals = session.sendmail(sender, recipients, content)
             except (smtplib.SMTPException, OSError, EOFError) as error:
+                observation.status = _find_code(error) or NO_ANSWER
                 raise self._translate_error(error, uncertain=session.has_begun_transfer) from error
+            observation.status = _ACCEPTED
             if refusals:  # the other recipients got the message, so it must not be sent again
                 code, reply = next(iter(refusals.values()))
                 raise Permanent(f"The mail server refused a recipient: {code} {_decode_reply(reply)}")
@@ -184,6 +188,13 @@ def _translate_code(code: int, reply: bytes | str, *, refused_item: str) -> Prov
     if code == 421:
         return RateLimited(message)
     return Transient(message) if 400 <= code < 500 else Permanent(message)
+
+
+def _find_code(error: Exception) -> int | None:
+    """Return the code with which the server refused; None when it gave none."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return int(next(iter(error.recipients.values()))[0])
+    return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else None
 
 
 def _decode_reply(reply: bytes | str) -> str:

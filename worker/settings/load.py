@@ -26,6 +26,7 @@ from worker.settings.sections import (
     LogSettings,
     MailerSettings,
     MailSettings,
+    MetricsSettings,
     PageSettings,
     PathText,
     PulseSettings,
@@ -97,6 +98,7 @@ class Settings(Section):
     pulse: PulseSettings = PulseSettings()
     rollout: RolloutSettings = RolloutSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
     keys: tuple[SecretStr, ...] = ()  #: Fernet keys; the first one seals, all of them open
     passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by the name of the provider
 

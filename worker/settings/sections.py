@@ -479,6 +479,12 @@ class PulseSettings(Section):
     months: Annotated[tuple[int, ...], PlainValidator(_parse_months)] = (3, 9)
 
 
+class MetricsSettings(Section):
+    """Where metrics are served for Prometheus; empty for nowhere."""
+
+    listen: Annotated[str, validate_optional_text(_parse_listen_address)] = ""
+
+
 class LogSettings(Section):
     """`level` is the name of a level of `logging`."""
 

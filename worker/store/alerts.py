@@ -35,28 +35,30 @@ def get_session_id(effect: Effect) -> str:
 
 def raise_alert(
     database: Database, connection: Connection, *, key: str, cause: str, text: str, now: datetime, operator: str
-) -> None:
-    """Alert the operator, once for each key: by a mail of its own, or in the digest of the cause."""
+) -> bool:
+    """Alert the operator, once for each key: by a mail of its own, or in the digest of the cause. False when the key is
+    known."""
     if not database.is_sqlite:  # else two processes that find no mail of the cause would both send one
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
     same_key = select(message.c.id).where(message.c.key == f"{MAIL_NAME}:{key}")
     if connection.execute(same_key).first():
-        return
+        return False
     last_mail = _find_last_mail(connection, cause, now)
     alert = _build_alert(f"{MAIL_NAME}:{key}", now, operator)
     fields = {"words": text, "cause": cause}
     if last_mail is None:
         _insert_alert(database, connection, alert, {**fields, "mailed": True})
-        return
+        return True
     _insert_alert(database, connection, alert, {**fields, "mailed": False}, dropped=True)
     if _is_open_digest(last_mail, now):
         _add_to_digest(connection, last_mail, text)
-        return
+        return True
     due_at = last_mail["snapshot_at"] + MAIL_INTERVAL
     digest = _build_alert(f"{MAIL_NAME}:more:{key}", due_at, operator)
     _insert_alert(
         database, connection, digest, {"cause": cause, "mailed": True, **_build_digest_fields(Counter(), 1, text)}
     )
+    return True
 
 
 def _find_last_mail(connection: Connection, cause: str, now: datetime) -> Mapping[str, Any] | None:

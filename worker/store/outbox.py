@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, sel
 
 from worker.domain.model import LIVE_PROGRESS, UNRECORDED, Effect, EffectKind, EffectProgress, PlacedEvent, Settlement
 from worker.logs import Action
+from worker.metrics import count_alert
 from worker.store import rows, tables
 from worker.store.alerts import MAIL_NAME, get_session_id, raise_alert
 from worker.store.database import Database
@@ -209,14 +210,19 @@ class OutboxRows:
         `cause` is by default the part of the key before the first colon. The text must not contain content. Without an
         operator in the settings, the alert is logged.
         """
+        cause = cause or key.partition(":")[0]
         if not operator:
             if key not in self._logged_keys:
+                count_alert(cause)
                 log.error("%s", text, extra={"action": Action.OPERATOR_ALERT, "key": key})
             self._logged_keys.add(key)
             return
-        cause = cause or key.partition(":")[0]
         with self._database.write() as connection:
-            raise_alert(self._database, connection, key=key, cause=cause, text=text, now=now, operator=operator)
+            is_new = raise_alert(
+                self._database, connection, key=key, cause=cause, text=text, now=now, operator=operator
+            )
+        if is_new:
+            count_alert(cause)
 
     def add_mail(self, mail: Effect, **fields: str) -> None:
         """Add a mail that is not part of a plan, unless one with its key exists."""

@@ -205,6 +205,7 @@ class LoadedPairs:
 
     states: tuple[PairState, ...]
     wakes: Mapping[PairId, int]
+    due: Mapping[PairId, datetime | None]  #: since when each is to be planned
     unreadable: Mapping[PairId, str] = field(default_factory=dict)  #: why some of them could not be read, by pair
 
 
@@ -255,7 +256,8 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
     states = tuple(
         _build_state(rows.pair(row), row["looked_at"], batch) for row in ordered if row["id"] not in batch.unreadable
     )
-    return LoadedPairs(states, {row["id"]: row["wakes"] for row in ordered}, batch.unreadable)
+    wakes, due = ({row["id"]: row[name] for row in ordered} for name in ("wakes", "due_at"))
+    return LoadedPairs(states, wakes, due, batch.unreadable)
 
 
 def _read_mails_to_people(connection: Connection, batch: _Batch, pairs: Collection[PairId], now: datetime) -> None:

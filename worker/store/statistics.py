@@ -21,11 +21,12 @@ from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.content import SEALED_COLUMNS
 from worker.store.database import Database, list_migrations
-from worker.store.tables import commitment, contract, deferral, message, metadata, pair, person, session
+from worker.store.tables import commitment, contract, deferral, in_literals, message, metadata, pair, person, session
 
 #: The table in which Alembic keeps the version of the schema.
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
-_IS_RECORDED = message.c.name.not_in([name.value for name in UNRECORDED])
+#: Leaves out the mails of which the operator learns nothing.
+IS_RECORDED = ~in_literals(message.c.name, [name.value for name in UNRECORDED])
 
 
 class Statistics:
@@ -89,7 +90,7 @@ class Statistics:
         """
         columns = (message.c.what, message.c.name, func.count(), func.min(message.c.due_at))
         unsettled = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]
-        is_due = and_(message.c.progress.in_(unsettled), message.c.due_at <= now, _IS_RECORDED)
+        is_due = and_(message.c.progress.in_(unsettled), message.c.due_at <= now, IS_RECORDED)
         query = select(*columns).where(is_due).group_by(message.c.what, message.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
@@ -104,7 +105,7 @@ class Statistics:
             func.min(message.c.due_at),
             func.max(message.c.problem),
         )
-        is_retried = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts > 0, _IS_RECORDED)
+        is_retried = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts > 0, IS_RECORDED)
         query = select(*columns).where(is_retried).group_by(message.c.what, message.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3], row[4] or "") for row in connection.execute(query)]

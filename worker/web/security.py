@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from worker.errors import LeaseLost, LongarcError, Problems, Refused, UnknownName
 from worker.logs import Action
+from worker.metrics import count_page
 from worker.store.database import DatabaseUnreachable
 from worker.web.site import Site
 
@@ -70,6 +71,7 @@ def _add_headers(response: Response, site: Site) -> Response:
     if site.secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     rule = request.url_rule.rule if request.url_rule else "no such page"
+    count_page(response.status_code)
     if not rule.startswith(UNLOGGED):
         log.info("%s %s %s", request.method, rule, response.status_code, extra={"action": Action.PAGE_SERVED})
     return response

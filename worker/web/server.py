@@ -4,18 +4,14 @@ TLS ends at the proxy in front. Its headers about the client's address count onl
 address in the setting `pages.proxy`.
 """
 
-import errno
 import logging
-import os
-import socket
 from typing import Any
 from urllib.parse import urlsplit
 
 from waitress.server import create_server
 
 from worker.app import Worker
-from worker.errors import LongarcError
-from worker.server_thread import ServerThread
+from worker.server_thread import ServerThread, open_socket
 from worker.web.app import make_app
 from worker.web.connections import IDLE_TIMEOUT, MAX_CONNECTIONS, Connections
 from worker.web.security import MAX_FORM_BYTES
@@ -25,10 +21,6 @@ THREADS = 8
 CONNECTION_LIMIT = 2 * MAX_CONNECTIONS
 
 
-class PortTaken(LongarcError):
-    """Another process listens on the port, usually another Longarc worker."""
-
-
 class PageServer(ServerThread):
     """The pages of a worker, served inside a `with` block. Port 0 in the settings takes any free port."""
 
@@ -36,7 +28,7 @@ class PageServer(ServerThread):
         settings = worker.settings
         app = make_app(worker)
         logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that has to wait
-        listening = _open_socket(settings.pages.listen)
+        listening = open_socket(settings.pages.listen, "The pages", "pages.listen")
         self.port = int(listening.getsockname()[1])
         self.base_url = settings.base_url
         create: Any = create_server  # waitress has no types
@@ -61,16 +53,3 @@ def _make_proxy_options(proxy: str) -> dict[str, Any]:
         return {"clear_untrusted_proxy_headers": True}
     headers = {"x-forwarded-for", "x-forwarded-proto"}
     return {"trusted_proxy": proxy, "trusted_proxy_headers": headers, "clear_untrusted_proxy_headers": True}
-
-
-def _open_socket(address: str) -> socket.socket:
-    """Return a listening socket on `host:port`. Raises PortTaken, or LongarcError when it can't be opened otherwise."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, int(port)), family=family, backlog=1024)
-    except OSError as error:
-        cause = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        text = f"The pages can't be served at {address}: {cause}. See pages.listen."
-        raise (PortTaken if error.errno == errno.EADDRINUSE else LongarcError)(text) from error

@@ -27,6 +27,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from worker import __version__
 from worker.errors import InvalidResponse, Unavailable
+from worker.metrics import observe_request
 
 #: The most bytes of an answer, after decompression.
 LARGEST_ANSWER = 32 * 1024 * 1024
@@ -110,7 +111,9 @@ class Transport:
     def _follow_redirects(self, session: requests.Session, request: _Request) -> Reply:
         url = request.url
         for _ in range(_MAX_REDIRECTS + 1):
-            reply = self._send_once(session, request, url)
+            with observe_request("caldav", "calendar") as observation:
+                reply = self._send_once(session, request, url)
+                observation.status = reply.status
             if reply.status not in _REDIRECT_STATUSES:
                 return reply
             url = resolve_redirect(url, reply.headers.get("Location", ""))

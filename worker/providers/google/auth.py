@@ -23,6 +23,7 @@ from worker import private_files
 from worker.clock import Clock
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Refused, Unavailable, WrongKey
+from worker.metrics import observe_request
 from worker.seal import Seal
 
 _SCOPE_PREFIX = "https://www.googleapis.com/auth/"
@@ -103,7 +104,9 @@ class TokenEndpoint:
         """Return the endpoint's answer. `translate_refusal` makes the error to raise from Google's error code and
         description. Raises Unavailable, RateLimited, InvalidResponse, too."""
         try:
-            answer = requests.post(self.url, data=dict(form), timeout=self.timeout, allow_redirects=False)
+            with observe_request("google", "token") as observation:
+                answer = requests.post(self.url, data=dict(form), timeout=self.timeout, allow_redirects=False)
+                observation.status = answer.status_code
         except requests.exceptions.RequestException as error:
             raise Unavailable(f"Google's token endpoint {self.url} can't be reached.") from error
         if answer.status_code == 429:

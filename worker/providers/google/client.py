@@ -41,6 +41,7 @@ from worker.errors import (
     RateLimited,
     Unavailable,
 )
+from worker.metrics import count_request, observe_request
 from worker.providers.google.auth import GoogleAccess, parse_retry_after
 
 CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
@@ -55,6 +56,8 @@ _QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitEx
 _API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"})
 _QUOTA_USER = "quotaUser"
+#: What the requests to an API are for, in the metrics.
+_METRIC_KINDS = {"gmail": "mail", "admin": "directory"}
 _RETRY_AFTER_TEXT = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
 #: The notice to the operator when a person has no Meet; {0} is the address.
 NO_MEET_NOTICE = (
@@ -190,6 +193,7 @@ class GoogleApi:
         self.access = access
         self._quota_key = quota_key.encode()[: blake2b.MAX_KEY_SIZE]
         self._name, self._version = name, version
+        self._kind = _METRIC_KINDS.get(name, name)
         self._endpoint = endpoint
         self._quota = quota
         self._timeout = timeout
@@ -268,6 +272,7 @@ class GoogleApi:
         people = {number: transport.person for number, transport, _ in prepared}
 
         def store_outcome(number: str, answer: Any, error: Exception | None) -> None:
+            count_request("google", self._kind, error.resp.status if isinstance(error, HttpError) else 200)
             if error is None and not isinstance(answer, dict):
                 error = ValueError("not an object")
             outcomes[number] = answer if error is None else self._translate_read_error(error, people[number])
@@ -294,9 +299,11 @@ class GoogleApi:
             self._threads.session = requests.Session()
             self._sessions.append(self._threads.session)
         content = body.encode() if isinstance(body, str) else body
-        answer: requests.Response = self._threads.session.request(
-            method, uri, data=content, headers=dict(headers), timeout=self._timeout, allow_redirects=False
-        )
+        with observe_request("google", "batch" if uri == self._batch_uri else self._kind) as observation:
+            answer: requests.Response = self._threads.session.request(
+                method, uri, data=content, headers=dict(headers), timeout=self._timeout, allow_redirects=False
+            )
+            observation.status = answer.status_code
         return answer
 
 

@@ -30,6 +30,7 @@ from worker.errors import (
     Unavailable,
 )
 from worker.logs import Action
+from worker.metrics import NO_ANSWER, count_request, observe_request
 from worker.providers.identities import Identities, InMemoryIdentities
 from worker.providers.limiter import Limiter
 
@@ -46,6 +47,10 @@ BATCH_SIZE = 20
 _UNESCAPED = "$(),'="
 
 Json = dict[str, Any]
+#: What a request is for, by its path; else it is for a calendar.
+_METRIC_KINDS = re.compile(
+    r"/(?:(?P<batch>\$batch$)|(?P<token>oauth2/|\.well-known/)|(?P<mail>sendMail|messages|mailFolders)|(?P<directory>users(?:/delta)?$))"
+)
 _MANY_MAILBOXES = "many mailboxes"  #: the subject of an error of a whole batch
 
 _LICENCE_REMEDY = "Give the person an Exchange Online licence, or write `none` as the calendar in the people file."
@@ -116,7 +121,10 @@ class HttpSession(requests.Session):
         options.setdefault("timeout", self._timeout)
         if self._ca_file:
             options["verify"] = self._ca_file
-        return super().request(method, url, *args, **options)
+        with observe_request("outlook", _choose_metric_kind(url)) as observation:
+            answer = super().request(method, url, *args, **options)
+            observation.status = answer.status_code
+        return answer
 
 
 class Graph:
@@ -250,6 +258,7 @@ class Graph:
     def _read_outcome(self, response: Json, who: Address) -> Json | ProviderError:
         """Return the answer to one request of a batch, or the error it means."""
         status, body = response.get("status"), response.get("body")
+        count_request("outlook", "calendar", status if isinstance(status, int) else NO_ANSWER)
         try:
             if not isinstance(status, int):
                 raise InvalidResponse(f"{who}: the service left a request of a batch unanswered.")
@@ -421,6 +430,12 @@ def _make_query(query: Mapping[str, object]) -> str:
     fields = {key if key != key.lower() else f"${key}": str(value) for key, value in query.items()}
     pairs = (f"{quote(key, safe='$')}={quote(value, safe=_UNESCAPED)}" for key, value in fields.items())
     return f"?{'&'.join(pairs)}" if fields else ""
+
+
+def _choose_metric_kind(url: str) -> str:
+    """Return what a request is for, in the metrics."""
+    match = _METRIC_KINDS.search(urlsplit(url).path)
+    return match.lastgroup if match and match.lastgroup else "calendar"
 
 
 def _is_address(alias: str) -> bool:

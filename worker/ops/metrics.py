@@ -1,0 +1,154 @@
+"""`/metrics` for Prometheus: what this process has done, and what the database holds just now.
+
+Any process tells what is in the database, so a query takes it once for all instances: `max by (work) (longarc_due)`.
+Nothing here names a person: labels are kinds, states, services and statuses.
+"""
+
+import logging
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, make_wsgi_app
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.registry import Collector
+from waitress.server import create_server
+
+from worker import __version__
+from worker.app import Worker
+from worker.clock import Clock
+from worker.domain.model import EffectKind, EffectProgress
+from worker.errors import describe_error
+from worker.logs import Action
+from worker.metrics import PLAN_PAIR, READ_CALENDAR, REGISTRY
+from worker.ops.status import ALIVE_WITHIN
+from worker.server_thread import ServerThread, open_socket
+from worker.store.database import Database, describe_database_outage
+from worker.store.measurements import Counts, DueWork, Measurements, read_measurements
+
+log = logging.getLogger(__name__)
+
+#: Returns how many tasks are in the queue.
+CountTasks = Callable[[], int]
+
+
+class DatabaseCollector(Collector):
+    """Reads what the database holds each time it is asked. Without a database it tells only that it is out of reach."""
+
+    def __init__(self, database: Database, clock: Clock, count_tasks: CountTasks | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._count_tasks = count_tasks
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: the registry would read the database to learn the names."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of the database and of the queue."""
+        now = self._clock()
+        try:
+            measurements = read_measurements(self._database, now, now - ALIVE_WITHIN)
+            tasks = self._count_tasks() if self._count_tasks else None
+        except Exception as error:  # a scrape must not fail: then the metrics of this process would be missing, too
+            log.warning("%s", _describe_failure(error), extra={"action": Action.METRICS_UNREAD})
+            yield _make_gauge("longarc_database_up", "Whether the database can be read.", 0)
+            return
+        yield _make_gauge("longarc_database_up", "Whether the database can be read.", 1)
+        yield from _build_work_metrics(measurements, now)
+        yield from _build_state_metrics(measurements)
+        if tasks is not None:
+            yield _make_gauge("longarc_queue_tasks", "Tasks in the queue that wakes the workers.", tasks)
+
+
+def _describe_failure(error: Exception) -> str:
+    return describe_database_outage(error) or describe_error(error)
+
+
+def _build_work_metrics(measurements: Measurements, now: datetime) -> Iterator[Metric]:
+    work = {
+        READ_CALENDAR: measurements.calendars_due,
+        PLAN_PAIR: measurements.pairs_due,
+        **measurements.effects_due,
+    }
+    due: Counts = {(kind,): one.count for kind, one in work.items()}
+    yield _make_gauges("longarc_due", "Work that is due now, by kind.", ["work"], due)
+    age = GaugeMetricFamily("longarc_due_age_seconds", "For how long the first of it has been due.", labels=["work"])
+    for kind, one in work.items():
+        age.add_metric([kind], _measure_age(one, now))
+    yield age
+    help_text = "Mails and changes of calendars by kind and progress."
+    effects: Counts = {(kind.value, progress.value): 0 for kind in EffectKind for progress in EffectProgress}
+    yield _make_gauges("longarc_effects", help_text, ["work", "progress"], {**effects, **measurements.effects})
+
+
+def _measure_age(work: DueWork, now: datetime) -> float:
+    return max((now - work.since).total_seconds(), 0) if work.since else 0
+
+
+def _build_state_metrics(measurements: Measurements) -> Iterator[Metric]:
+    yield _make_gauge("longarc_people", "People in the people file.", measurements.people)
+    states: Counts = {(state,): measurements.pairs.get((state,), 0) for state in ("active", "paused", "ended")}
+    yield _make_gauges("longarc_pairs", "Pairs by state.", ["state"], states)
+    yield _make_gauges("longarc_sessions", "Sessions by kind and state.", ["kind", "state"], measurements.sessions)
+    yield _make_gauge(
+        "longarc_sessions_unplaceable", "Sessions for which no time exists just now.", measurements.unplaceable
+    )
+    yield _make_gauges(
+        "longarc_calendars",
+        "Calendars of managers: read, not yet read, failing, or suspended because access is gone.",
+        ["service", "state"],
+        measurements.calendars,
+    )
+    workers: Counts = {(state,): measurements.workers.get((state,), 0) for state in ("live", "silent")}
+    help_text = "Processes of `longarc run`, by whether they reported in the last two minutes."
+    yield _make_gauges("longarc_workers", help_text, ["state"], workers)
+
+
+def _make_gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, help_text, value=value)
+
+
+def _make_gauges(name: str, help_text: str, labels: list[str], counts: Counts) -> Metric:
+    family = GaugeMetricFamily(name, help_text, labels=labels)
+    for values, number in sorted(counts.items()):
+        family.add_metric(list(values), number)
+    return family
+
+
+class BuildCollector(Collector):
+    """Tells which version runs here, and on what."""
+
+    def __init__(self, database: Database) -> None:
+        self._labels = {
+            "version": __version__,
+            "python": platform.python_version(),
+            "database": database.url.get_backend_name(),
+        }
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield `longarc_build_info`, whose value is always 1."""
+        yield InfoMetricFamily("longarc_build", "The version that runs in this process.", value=self._labels)
+
+
+def build_registry(worker: Worker, count_tasks: CountTasks | None = None) -> CollectorRegistry:
+    """Return the registry of all that this process tells. `count_tasks` returns the length of the queue."""
+    registry = CollectorRegistry()
+    registry.register(REGISTRY)
+    registry.register(BuildCollector(worker.store.database))
+    registry.register(DatabaseCollector(worker.store.database, worker.clock, count_tasks))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class MetricsServer(ServerThread):
+    """The metrics of a worker, served inside a `with` block at any path. Port 0 in the settings takes any free port."""
+
+    def __init__(self, worker: Worker, count_tasks: CountTasks | None = None) -> None:
+        """`count_tasks` returns the length of the queue. Raises PortTaken, LongarcError."""
+        listening = open_socket(worker.settings.metrics.listen, "Metrics", "metrics.listen")
+        self.port = int(listening.getsockname()[1])
+        create: Any = create_server  # waitress has no types
+        app = make_wsgi_app(build_registry(worker, count_tasks))
+        super().__init__(create(app, sockets=[listening], threads=2, ident=""), "longarc-metrics")

@@ -1,0 +1,112 @@
+"""Counts over the whole database for the metrics: no row's id, name or address, and nothing sealed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+
+from worker.domain.model import EffectKind, EffectProgress, EndReason
+from worker.store.database import Database
+from worker.store.statements import PreparedStatement
+from worker.store.statistics import IS_RECORDED
+from worker.store.tables import bind_instant, calendar, in_literals, message, pair, person, session, worker
+
+#: A count for each combination of labels.
+Counts = dict[tuple[str, ...], int]
+
+_UNSETTLED = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]
+
+
+@dataclass(frozen=True, slots=True)
+class DueWork:
+    """The work of one kind that is due."""
+
+    count: int
+    since: datetime | None  #: when the first of it was due; None when there is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurements:
+    """What the database holds at one moment."""
+
+    calendars_due: DueWork
+    pairs_due: DueWork
+    effects_due: dict[str, DueWork]  #: by kind of effect
+    effects: Counts  #: by kind of effect and progress
+    sessions: Counts  #: by kind and state
+    unplaceable: int  #: sessions for which no time exists
+    people: int
+    pairs: Counts  #: by state: active, paused, ended
+    calendars: Counts  #: by service and state: read, unread, failing, suspended
+    workers: Counts  #: by state: live, silent
+
+
+def _select_due(column: Any, *conditions: ColumnElement[bool]) -> PreparedStatement:
+    return PreparedStatement(select(func.count(), func.min(column)).where(column <= bind_instant("now"), *conditions))
+
+
+_CALENDARS_DUE = _select_due(calendar.c.due_at)
+_PAIRS_DUE = _select_due(pair.c.due_at)
+_EFFECTS_DUE = PreparedStatement(
+    select(message.c.what, func.count(), func.min(message.c.due_at))
+    .where(message.c.due_at <= bind_instant("now"), in_literals(message.c.progress, _UNSETTLED), IS_RECORDED)
+    .group_by(message.c.what)
+)
+_EFFECTS = PreparedStatement(
+    select(message.c.what, message.c.progress, func.count())
+    .where(IS_RECORDED)
+    .group_by(message.c.what, message.c.progress)
+)
+_SESSIONS = PreparedStatement(
+    select(session.c.kind, session.c.state, func.count()).group_by(session.c.kind, session.c.state)
+)
+_UNPLACEABLE = PreparedStatement(
+    select(func.count()).where(session.c.closed.is_(False), session.c.unplaceable.is_not(None))
+)
+_PEOPLE = PreparedStatement(select(func.count()).select_from(person).where(person.c.left_at.is_(None)))
+_PAIR_STATE = case(
+    (pair.c.ended != EndReason.NO.value, "ended"), (or_(pair.c.paused, pair.c.rests), "paused"), else_="active"
+)
+_PAIRS = PreparedStatement(select(_PAIR_STATE.label("state"), func.count()).group_by("state"))
+_CALENDAR_STATE = case(
+    (person.c.suspended_until > bind_instant("now"), "suspended"),
+    (calendar.c.failing_since.is_not(None), "failing"),
+    (calendar.c.full_at.is_(None), "unread"),
+    else_="read",
+)
+_CALENDARS = PreparedStatement(
+    select(person.c.calendar, _CALENDAR_STATE.label("state"), func.count())
+    .where(and_(person.c.email == calendar.c.address, calendar.c.due_at.is_not(None)))
+    .group_by(person.c.calendar, "state")
+)
+_WORKER_STATE = case((worker.c.seen_at >= bind_instant("live_since"), "live"), else_="silent")
+_WORKERS = PreparedStatement(select(_WORKER_STATE.label("state"), func.count()).group_by("state"))
+
+
+def read_measurements(database: Database, now: datetime, live_since: datetime) -> Measurements:
+    """Count what the database holds. A worker counts as live when its last heartbeat is not older than `live_since`.
+
+    Mails of which the operator learns nothing are left out. Raises DatabaseUnreachable.
+    """
+    with database.read() as connection:
+
+        def count(statement: PreparedStatement, **values: Any) -> Counts:
+            return {tuple(map(str, row[:-1])): row[-1] for row in statement.fetch_tuples(connection, **values)}
+
+        def find_due(statement: PreparedStatement) -> DueWork:
+            return DueWork(*statement.fetch_tuples(connection, now=now)[0])
+
+        due = {str(what): DueWork(*rest) for what, *rest in _EFFECTS_DUE.fetch_tuples(connection, now=now)}
+        return Measurements(
+            calendars_due=find_due(_CALENDARS_DUE),
+            pairs_due=find_due(_PAIRS_DUE),
+            effects_due={kind.value: due.get(kind.value, DueWork(0, None)) for kind in EffectKind},
+            effects=count(_EFFECTS),
+            sessions=count(_SESSIONS),
+            unplaceable=_UNPLACEABLE.fetch_value(connection),
+            people=_PEOPLE.fetch_value(connection),
+            pairs=count(_PAIRS),
+            calendars=count(_CALENDARS, now=now),
+            workers=count(_WORKERS, live_since=live_since),
+        )
