@@ -85,6 +85,7 @@ WORDS = {
     "voice.answer": "snapdragons",
     "note.manager": "coltsfoots",
     "note.report": "speedwells",
+    "move": "stitchworts",
 }
 SENTINELS = tuple(WORDS.values())
 #: A question to a third person and its answer are on pages alone.
@@ -188,6 +189,8 @@ def live(url: str) -> tuple[Office, Watched, str]:
     mine, let_go = sorted(
         (c for c in office.store.queries.list_commitments(pair_id) if c.owner == "manager"), key=lambda c: c.due
     )
+    acts.defer_session(office.session(SessionKind.CAREER, pair_id).id, by=SAM, reason=f"My {WORDS['move']} are out")
+    office.run(2 * HOUR)
     acts.request_talk(pair_id, Trigger.LEAVING, f"Somebody of {WORDS['trigger']} called")
     office.run(5 * DAY)
     contracts.change(mine.id, text=f"Introduce Sam to the {WORDS['changed']} group", reason=WORDS["closing"])
@@ -228,6 +231,7 @@ def provoked(office: Office, held: Session, commitment: str) -> str:
         (UnknownName, lambda: office.worker.contracts.change("nothing", text=WORDS["changed"])),
         (WrongKey, lambda: stranger.store.content.list_revisions(held.id)),
         (Refused, lambda: _twice(office, commitment)),
+        (Refused, lambda: office.worker.actions.explain_deferral(held.id, f"Those {WORDS['move']}")),
         (Refused, lambda: office.worker.notes.leave(held.id, Owner.REPORT, [WORDS["note.report"]])),
     )
     said = []
@@ -372,6 +376,17 @@ def test_why_a_talk_was_asked_for_is_read_by_the_manager_alone(lived: Lived) -> 
         draft.subject for calendar, draft in lived.calendar.drafts if draft.guests and draft.guests[0].email == SAM
     }
     assert len({subject for subject in subjects if subject.startswith("Career")}) == 1
+
+
+def test_why_the_report_moved_it_is_read_by_the_manager_alone(lived: Lived) -> None:
+    """R-18: in the mail about the new time, and in no other; in the clear is only that something was said."""
+    found = [
+        (key.partition(":")[0], to(mail)) for key, mail in lived.office.mailer.sent if WORDS["move"] in readable(mail)
+    ]
+    assert found == [("deferral_notice", DANA)]
+    with lived.office.store.database.read() as connection:
+        (lost,) = connection.execute(select(tables.deferral)).mappings().all()
+    assert lost["who"] == SAM and lost["explained_at"] is not None and hidden_in(lost["sealed"]) == set()
 
 
 def test_why_a_command_opened_content_is_read_by_the_two_alone(lived: Lived) -> None:

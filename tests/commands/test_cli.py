@@ -337,6 +337,40 @@ def test_defer_without_a_time_leaves_it_to_us(desk: Desk) -> None:
     assert (desk.session(session).state, desk.session(session).count) == (SessionState.DEFERRED, 1)
 
 
+def test_r18_defer_keeps_the_reports_reason_sealed_and_both_are_told(desk: Desk) -> None:
+    """R-18: who asks is stored, what they say is sealed; a command that writes in somebody's name tells both."""
+    session = desk.booked().id
+    told = desk.told("defer", session, "--on-behalf-of", SAM, "--reason", "-", given=SECRET)
+    assert "must be scheduled again" in told and SECRET not in told
+    (lost,) = desk.rows()["deferral"]
+    assert lost.who == SAM and lost.explained_at is not None
+    store = desk.store()
+    assert store.content.load_deferral_reasons([session]) == {session: {1: SECRET}}
+    store.close()
+    rows = desk.rows()
+    assert [(row.what, row.on_behalf_of) for row in rows["access"]] == [("defer", SAM)]
+    assert {row.to for row in rows["message"] if row.name == "content_accessed"} == {DANA, SAM}
+    assert SECRET not in str(rows) and SECRET not in desk.told("why", session)
+    assert SECRET.encode() not in b"".join(path.read_bytes() for path in desk.folder.glob("longarc.db*"))
+
+
+def test_defer_stores_who_asks(desk: Desk) -> None:
+    desk.told("defer", desk.booked().id, "--on-behalf-of", DANA)
+    rows = desk.rows()
+    assert [(lost.who, lost.explained_at) for lost in rows["deferral"]] == [(DANA, None)] and rows["access"] == []
+
+
+def test_defer_refuses_a_reason_that_nobody_or_the_manager_gives(desk: Desk) -> None:
+    """R-38: and nothing has moved then."""
+    session, before = desk.booked().id, desk.rows()
+    said = ("--reason", SECRET)
+    assert "--on-behalf-of PERSON" in desk.refused("defer", session, *said, code=2)
+    assert "Leave --reason out" in desk.refused("defer", session, "--on-behalf-of", DANA, *said)
+    assert "neither of the two" in desk.refused("defer", session, "--on-behalf-of", KIM, *said)
+    assert "takes no --reason" in desk.refused("defer", session, "--next-quarter", *said, code=2)
+    assert desk.rows() == before
+
+
 def test_defer_takes_one_of_the_times_held(desk: Desk) -> None:
     session = desk.booked()
     assert "no times are reserved" in desk.refused("defer", session.id, "--option", "1")

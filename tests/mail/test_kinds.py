@@ -113,7 +113,7 @@ def reader(line: dict[str, str]) -> Reader:
 def test_what_shows_content_has_it_opened_and_the_operator_reads_none() -> None:
     for kind in KINDS.values():
         if kind.has_content:
-            assert kind.sealed_data & {Sealed.COMMITMENTS, Sealed.REVISIONS}, kind.name
+            assert kind.sealed_data & {Sealed.COMMITMENTS, Sealed.REVISIONS, Sealed.DEFERRAL_REASONS}, kind.name
             assert Reader.OPERATOR not in kind.readers
     assert KINDS["operator_alert"].sealed_data == frozenset()
 
@@ -131,7 +131,7 @@ def test_each_mail_with_content_is_shown_without_it_too() -> None:
 
 
 def _holds_content(letter: MailContext) -> bool:
-    return bool(letter.contract or letter.previous or letter.commitments)
+    return bool(letter.contract or letter.previous or letter.commitments or letter.deferral_reasons)
 
 
 def test_better_twice_than_never_are_the_contract_and_what_the_operator_must_know() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.companies import DANA, DAY, SAM, START, Office, contract, settings, texts
-from worker.domain.model import Owner, PairId, Trigger
+from worker.domain.model import Owner, PairId, SessionKind, Trigger
 from worker.errors import Problems
 from worker.mail.kinds import KINDS
 from worker.ops.checks import run_checks
@@ -21,7 +21,8 @@ WITH_CONTENT = {name for name, kind in KINDS.items() if kind.has_content} - {"we
 
 
 def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:
-    """A quarter with a contract, its commitments due and done, a review, the next prompt and brief."""
+    """A quarter with a contract, its commitments due and done, a review, the next prompt and brief, and a talk that the
+    report put off and said why."""
     given = {"from": SERVICE, "operator_by": "memory", **mail}
     office = Office(known=settings(base_url=BASE, mail=given))
     office.mailer = MemoryMailer(anybody=anybody)
@@ -29,6 +30,8 @@ def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     office.tick()
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock(), SECRET))
+    office.run(DAY)
+    office.worker.actions.defer_session(office.session(SessionKind.CAREER).id, by=SAM, reason=f"{SECRET} first")
     office.run(DAY)
     office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT)
     office.run(40 * DAY)

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import LargeBinary, select, text
 
 from tests.conftest import Postgres
-from tests.support.companies import KEY, Office, contract, new_store
+from tests.support.companies import KEY, SAM, Office, contract, new_store
 from worker.domain.model import Trigger, WrittenCommitment
 from worker.errors import WrongKey
 from worker.seal import Seal, generate_key
@@ -16,11 +16,13 @@ from worker.store.store import Store
 
 
 def sealed_office(url: str) -> tuple[Office, str]:
-    """An office with a contract and an ad hoc talk with a reason; the session of the contract."""
+    """An office with a contract, a talk put off and an ad hoc one, each with a reason; the session of the contract."""
     office = Office(url)
     office.tick()
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock(), "Hyacinth"))
+    office.tick()
+    office.worker.actions.defer_session(office.session().id, by=SAM, reason="Primrose")
     office.worker.actions.request_talk(held.pair, Trigger.LEAVING, "Marigold")
     return office, held.id
 
@@ -37,10 +39,15 @@ def test_content_is_stored_sealed_and_read_with_the_key(database_url: str) -> No
     office, session = sealed_office(database_url)
     stored = everything(office.store)
     assert "Hyacinth" not in stored and "Marigold" not in stored and "leaving" not in stored
+    assert "Primrose" not in stored
     (kept,) = office.store.content.list_revisions(session)
     assert kept.contract == contract(kept.recorded_at, "Hyacinth")
     adhoc = next(s for s in office.store.queries.list_sessions() if s.adhoc)
     assert office.store.content.get_trigger(adhoc.id) == (Trigger.LEAVING, "Marigold")
+    moved = next(s.id for s in office.store.queries.list_sessions() if s.count)
+    assert office.store.content.load_deferral_reasons([moved, adhoc.id]) == {moved: {1: "Primrose"}}
+    assert office.worker.actions.explain_deferral(moved, "") and not office.worker.actions.explain_deferral(moved, "")
+    assert office.store.content.load_deferral_reasons([moved]) == {}
     office.close()
 
 
@@ -52,8 +59,8 @@ def test_keys_change_without_a_stop(database_url: str) -> None:
     with pytest.raises(WrongKey):
         only_new.content.list_revisions(session)
     assert (
-        both.content.reseal_all() == 1 + len(both.queries.list_commitments()) + 2
-    )  # why, and how soon, a talk was asked for
+        both.content.reseal_all() == 1 + len(both.queries.list_commitments()) + 3
+    )  # why one moved; why, and how soon, a talk was asked for
     assert only_new.content.list_revisions(session) == both.content.list_revisions(session)
     commitments = [c.id for c in only_new.queries.list_commitments()]
     assert all(isinstance(p, WrittenCommitment) for p in only_new.content.get_written_commitments(commitments).values())

@@ -63,7 +63,7 @@ def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
 
 
 def time_pages(at: str) -> list[tuple[str, str]]:
-    return [("GET", at), ("POST", at), ("POST", f"{at}/next-quarter")]
+    return [("GET", at), *(("POST", at + end) for end in ("", "/reason", "/next-quarter"))]
 
 
 def contract_pages(room: Room, at: str) -> list[tuple[str, str]]:

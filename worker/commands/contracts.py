@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from worker.app import Worker
     from worker.domain.contract.check import ContractCheck, ContractFault
     from worker.domain.contract.lint import LintQuestion
-    from worker.domain.model import Commitment, ContentAccess, PairId, Person, Session, WrittenCommitment
+    from worker.domain.model import Address, Commitment, ContentAccess, PairId, Person, Session, WrittenCommitment
     from worker.engine.contracts import OnBehalf
     from worker.store.store import Store
 
@@ -67,6 +67,7 @@ _ACCESS_DESCRIPTIONS = {
     "note show": "This shows what two people noted for each other.",
     "note add": "This leaves a note for two people.",
     "learning": "This writes in a manager's name.",
+    "defer": "This writes in a report's name.",
 }
 
 
@@ -93,10 +94,15 @@ def require_on_behalf(
             f"{_ACCESS_DESCRIPTIONS[access]} Say for which of them, and why: "
             '--on-behalf-of PERSON --reason "...". Both are told by mail.'
         )
+    return OnBehalf(access, find_one_of_pair(store, pair_id, person), reason.strip())
+
+
+def find_one_of_pair(store: "Store", pair_id: "PairId", person: str) -> "Address":
+    """Return the primary address of one of the two; aliases are accepted. Raises UnknownName for anybody else."""
     address = find_primary_address(store, person)
     if address not in pair_id.people:
         raise UnknownName(f"{address} is neither of the two. Give {' or '.join(pair_id.people)} to --on-behalf-of.")
-    return OnBehalf(access, address, reason.strip())
+    return address
 
 
 @click.group("contract", cls=CommandGroup, short_help="Record what the two agreed on: template, record, show.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -19,11 +20,12 @@ from worker.commands.arguments import (
 )
 from worker.commands.base import Command
 from worker.commands.context import open_worker
+from worker.commands.contracts import find_one_of_pair
 from worker.commands.terminal import format_count, format_time, print_line
 from worker.errors import Refused
 
 if TYPE_CHECKING:
-    from worker.domain.model import Session, Span
+    from worker.domain.model import Address, Session, Span
     from worker.store.store import Store
 
 TRIGGERS = ("leaving", "doubt", "motivation", "stalled", "change", "milestone")
@@ -71,21 +73,47 @@ def talk(pair_words: Sequence[str], trigger: str | None, reason: str, at_once: b
 )
 @click.option("--minutes", type=click.IntRange(10, 90), metavar="N", help="The new length; needs --at.")
 @click.option("--next-quarter", is_flag=True, help="Leave it until the next quarter; only when the two were asked.")
-def defer(session_id: str, at: datetime | None, option: int | None, minutes: int | None, next_quarter: bool) -> None:
-    """Move a conversation: to a time that Longarc finds, to the time you name, or to a time reserved for it."""
-    if (at and option) or (minutes and not at) or (next_quarter and (at or option)):
+@click.option("--on-behalf-of", "person", metavar="PERSON", help="The address of the one of the two who asks for it.")
+@click.option(
+    "--reason",
+    type=TextLine(),
+    metavar="TEXT",
+    default="",
+    help="Why, in the report's own words; `-` reads standard input. Kept sealed; only the two read it.",
+)
+def defer(
+    session_id: str,
+    at: datetime | None,
+    option: int | None,
+    minutes: int | None,
+    next_quarter: bool,
+    person: str | None,
+    reason: str,
+) -> None:
+    """Move a conversation: to a time that Longarc finds, to the time you name, or to a time reserved for it.
+
+    A report may say why, with --on-behalf-of and --reason. The manager then gets the reason by mail in the report's
+    voice, and both are told that a command wrote it. A manager's reason is not kept.
+    """
+    from worker.domain.model import ContentAccess
+    from worker.engine.contracts import OnBehalf
+
+    if (at and option) or (minutes and not at) or (next_quarter and (at or option or reason)):
         raise click.UsageError(
             "Name a time with --at (and --minutes), or choose one of the reserved times with --option, or leave it "
-            "with --next-quarter."
+            "with --next-quarter, which takes no --reason."
         )
-    with open_worker() as worker:
+    with open_worker(needs_encryption_key=bool(reason)) as worker:
         session = find_session(worker.store, session_id)
         if next_quarter:
             worker.actions.leave_until_next_cycle(session_id)
             print_line(f"{session_id} is left until the next quarter. It gets a time there {WITHIN_A_MINUTE}.")
             return
         span = _choose_span(worker.store, session, at, option, minutes)
-        worker.actions.defer_session(session_id, span)
+        asker = _find_asker(worker.store, session, person, reason)
+        on_behalf = OnBehalf(ContentAccess.EXPLAIN_DEFERRAL, asker, reason)
+        access = partial(worker.contracts.write_access, pair_id=session.pair, on_behalf=on_behalf)
+        worker.actions.defer_session(session_id, span, asker, reason=reason, also=access if reason else None)
         zone = find_manager(worker.store, session.pair).zone
         outside_hours = _list_people_outside_hours(worker.store, session, span) if span else []
     if span:
@@ -94,6 +122,19 @@ def defer(session_id: str, at: datetime | None, option: int | None, minutes: int
             print_line(f"That is outside the working hours of {' and '.join(outside_hours)}.", "yellow")
     else:
         print_line(f"{session_id} must be scheduled again. It gets a new time {WITHIN_A_MINUTE}.")
+
+
+def _find_asker(store: "Store", session: "Session", person: str | None, reason: str) -> "Address":
+    """Return which of the two asks for another time; empty when nobody is named.
+
+    Raises UsageError for a reason without a person, Refused for a manager's reason, UnknownName.
+    """
+    if person is None and reason:
+        raise click.UsageError("This writes in a report's name. Say in whose: --on-behalf-of PERSON.")
+    asker = find_one_of_pair(store, session.pair, person) if person else ""
+    if reason and asker != session.pair.report:
+        raise Refused("A manager's reason is not kept: it is the manager's own affair. Leave --reason out.")
+    return asker
 
 
 def _list_people_outside_hours(store: "Store", session: "Session", span: "Span") -> list[str]:

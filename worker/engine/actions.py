@@ -31,6 +31,17 @@ Write = Callable[[Connection], None]
 Action = Callable[[PlanBuilder], Write | None]
 
 
+def combine_writes(*writes: Write | None) -> Write:
+    """Return a function that writes all of these, in order."""
+
+    def write_all(connection: Connection) -> None:
+        for write in writes:
+            if write is not None:
+                write(connection)
+
+    return write_all
+
+
 class Actions:
     """The actions of managers and reports, on pages and by commands."""
 
@@ -59,12 +70,48 @@ class Actions:
         """Record that a session took place. `end` is given when it was not at its booked time."""
         self.on_session(session_id, lambda builder, session: actions.record_held(builder, session, end))
 
-    def defer_session(self, session_id: str, wish: Span | None = None, by: Address = "") -> None:
+    def defer_session(
+        self,
+        session_id: str,
+        wish: Span | None = None,
+        by: Address = "",
+        *,
+        reason: str = "",
+        also: Write | None = None,
+    ) -> None:
         """Give up the time of a session for another one: the wished one, or one that the next sweep finds.
 
         A time that is held for it may be wished without a deferral (T-12). `by`: who asks, where that is known.
+        `reason`: why, when the report asks; it is kept sealed, and told to the manager (R-18). `also` writes in the
+        same transaction.
         """
-        self.on_session(session_id, lambda builder, session: actions.request_time(builder, session, wish, by))
+
+        def apply(builder: PlanBuilder, session: Session) -> Write:
+            actions.request_time(builder, session, wish, by)
+            return combine_writes(self._plan_reason(builder, session, reason) if reason else None, also)
+
+        self.on_session(session_id, apply)
+
+    def explain_deferral(self, session_id: str, reason: str) -> bool:
+        """Store what the report says about the last time that a session lost, and have the manager told (R-18).
+
+        It takes the place of what the report said before; an empty text deletes that. Returns False when it says so
+        already. Raises Refused when the session has lost no time, or is over.
+        """
+        changes: list[bool] = []
+
+        def apply(builder: PlanBuilder, session: Session) -> Write | None:
+            number = actions.find_deferral_to_explain(builder, session).number
+            known = self._store.content.load_deferral_reasons([session.id]).get(session.id, {})
+            changes.append(known.get(number, "") != reason)
+            return self._plan_reason(builder, session, reason) if changes[-1] else None
+
+        self.on_session(session_id, apply)
+        return changes[-1]
+
+    def _plan_reason(self, builder: PlanBuilder, session: Session, reason: str) -> Write:
+        lost = actions.find_deferral_to_explain(builder, builder.sessions.get(session.id, session))
+        return lambda connection: self._store.content.save_deferral_reason(connection, lost, reason, builder.now)
 
     def choose_offered_time(self, session_id: str, wish: Span) -> None:
         """Give a session one of the times that are held for it, which is no deferral (T-12).

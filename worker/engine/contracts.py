@@ -48,7 +48,7 @@ from worker.domain.planning import actions
 from worker.domain.planning.notices import ACCESS_MAIL_PERIOD
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
-from worker.engine.actions import Actions, Write
+from worker.engine.actions import Actions, Write, combine_writes
 from worker.errors import Overtaken, Refused, UnknownName
 from worker.store import history
 from worker.store.store import Store
@@ -118,7 +118,7 @@ class Contracts:
                 raise Overtaken
             _require_fit(builder, contract, revisions, limits)
             results.append(RecordResult(number, is_new=True))
-            return _combine_writes(
+            return combine_writes(
                 self._plan_revision(builder, session, contract, number),
                 drop,
                 self._build_access_write(builder, on_behalf),
@@ -135,7 +135,7 @@ class Contracts:
             commitment = builder.commitments.get(known.id, known)
             actions.close_commitment(builder, commitment, CommitmentStanding.DONE)
             promise = self._get_promise(commitment)
-            return _combine_writes(
+            return combine_writes(
                 lambda connection: self._store.content.save_written_commitment(
                     connection, commitment.id, promise, reason
                 ),
@@ -228,7 +228,7 @@ class Contracts:
             author = by or _find_author(builder, on_behalf)
             change = CommitmentChange(id=commitment.id, promise=new, reason=reason, by=author)
             number = len(revisions) + 1
-            return _combine_writes(
+            return combine_writes(
                 self._plan_revision(builder, session, contract, number, change),
                 self._build_access_write(builder, on_behalf),
             )
@@ -304,15 +304,6 @@ def _require_fit(
     days = compute_allowed_days_after(revisions, get_local_date(builder.manager.zone, builder.now))
     if faults := find_faults(contract, days, limits):
         raise UnfitContract(faults, days)
-
-
-def _combine_writes(*writes: Write | None) -> Write:
-    def write_all(connection: Connection) -> None:
-        for write in writes:
-            if write is not None:
-                write(connection)
-
-    return write_all
 
 
 def _build_access_mail(pair_id: PairId, to: Address, now: datetime, since: datetime) -> Effect:

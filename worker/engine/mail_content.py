@@ -64,6 +64,7 @@ def open_mail_content(
             for session, (trigger, reason) in triggers.items()
         },
         asked_by_report=asked_by_report,
+        deferral_reasons=_open_deferral_reasons(content, mails, states),
         learnings=store.learnings.load_waiting(learning_pairs) if learning_pairs else {},
         accesses=_open_accesses(content, mails),
         notes=_open_notes(store, mails),
@@ -119,6 +120,18 @@ def _open_triggers(
     asked_by_report = {one for one in ad_hoc_ids if content.get_requester(one) is Owner.REPORT}
     opened_ids = ids_by_part[Sealed.TRIGGER] | (ids_by_part[Sealed.OWN_TRIGGER] & asked_by_report)
     return {one: trigger for one in sorted(opened_ids) if (trigger := content.get_trigger(one))}, asked_by_report
+
+
+def _open_deferral_reasons(
+    content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
+) -> Mapping[str, Mapping[int, str]]:
+    """Return what the report said about lost times, for the mails to the manager (R-18)."""
+    to_managers = [
+        mail.subject
+        for pair, mail in _select_mails(mails, Sealed.DEFERRAL_REASONS)
+        if mail.to == states[pair].manager.email
+    ]
+    return content.load_deferral_reasons(to_managers) if to_managers else {}
 
 
 def _open_handovers(

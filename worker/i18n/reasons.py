@@ -179,6 +179,10 @@ ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
         N_("What you learned yourself was written down, for you."),
         N_("What %(who)s learned was written down, for %(who)s."),
     ),
+    ContentAccess.EXPLAIN_DEFERRAL: (
+        N_("Why you asked for another time was written down, for you."),
+        N_("Why %(who)s asked for another time was written down, for %(who)s."),
+    ),
     ContentAccess.LEAVE_NOTE: (
         N_("A note for both of you was left, for you."),
         N_("A note for both of you was left, for %(who)s."),

@@ -83,6 +83,8 @@ class OpenedContent:
     learnings: Mapping[PairId, Learning] = field(default_factory=dict)  #: that wait for a prompt, by pair
     #: Why a conversation was asked for, by session; for the manager's mails only.
     trigger_texts: Mapping[str, str] = field(default_factory=dict)
+    #: What the report said about lost times, by session and number of the deferral; for the manager's mails only.
+    deferral_reasons: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
 class Composer:
@@ -283,9 +285,12 @@ class Composer:
         self, message: Effect, state: PairState, session: Session, content: OpenedContent, now: datetime
     ) -> dict[str, object]:
         """Return the fields of the context that depend on the session the mail is about."""
+        reasons = content.deferral_reasons.get(session.id, {}) if message.to == state.manager.email else {}
         fields: dict[str, object] = {
             "count": deferrals.count_deferrals_in_cycle(state.sessions, session),
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
+            "deferral_reasons": reasons,
+            "has_deferral_reason": session.count in reasons,
             "options": (options := offers.list_open_times(session, now)),
             "offer": session.offer if options else None,
             "may_leave": questions.may_leave(session),

@@ -82,6 +82,11 @@ class MailContext:
     #: brief: all that are open or recently closed; commitment_due: those due.
     commitments: tuple[ReadableCommitment, ...] = ()
     deferrals: tuple[Deferral, ...] = ()  #: of this session, oldest first
+    #: deferral_notice to the manager: what the report said about them, by number (R-18)
+    deferral_reasons: Mapping[int, str] = field(default_factory=dict)
+    has_deferral_reason: bool = (
+        False  #: about the last one the report said something, also where the mail leaves it out
+    )
     count: int = 0  #: deferrals in this cycle (T-12)
     options: tuple[Span, ...] = ()  #: the times reserved for the two to choose from, that are still to come (T-12)
     offer: Offer | None = None  #: what they are offered for, and until when; None when there is nothing to choose
@@ -131,6 +136,7 @@ def remove_content(context: MailContext) -> MailContext:
         contract=None,
         previous=None,
         change_reason="",
+        deferral_reasons={},
         commitments=(),
         passed=(),
         notes=(),

@@ -32,6 +32,7 @@ class Sealed(StrEnum):
     COMMITMENTS = "commitments"  #: the texts of the pair's commitments
     REVISIONS = "revisions"  #: every revision of the session's contract
     TRIGGER = "trigger"  #: why one of the two asked for an ad hoc session
+    DEFERRAL_REASONS = "deferral_reasons"  #: what the report said about the times that the session lost
     OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session; never why the manager did
     LEARNING = "learning"  #: what the manager says about their own learning
     HANDOVER = "handover"  #: from the pair before this one: what the report passed on, and who that manager was
@@ -65,7 +66,7 @@ class MailKind:
     #: Yields sample mails for the check of templates, given a sample that has only the basic fields.
     samples: Callable[[MailContext], Iterator[MailContext]]
     voice: Voice = Voice.PRODUCT
-    has_content: bool = False  #: it shows contracts or commitments, or with `content = "link"` links to them
+    has_content: bool = False  #: it shows what people wrote down, or with `content = "link"` links to it
     shows_openings: bool = False  #: it shows what can be had in the company (R-29)
     reader_only: bool = False  #: it has no Reply-To with the other person's address
     resend: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
@@ -176,6 +177,8 @@ KINDS: Mapping[str, MailKind] = {
             readers=_BOTH,
             holds=mail_validity.holds_after_deferral,
             samples=samples.iter_deferral_notices,
+            has_content=True,
+            sealed_data=frozenset({Sealed.DEFERRAL_REASONS}),
         ),
         MailKind(
             name=MailName.BOOKED_OVER_WARNING,

@@ -421,8 +421,8 @@ def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
-    """Yield three for each of one, two and three deferrals: moved, without a time, and with times to choose from; and
-    one that asks which time will hold."""
+    """Yield three for each of one, two and three deferrals: moved, without a time, and with times to choose from; one
+    that asks which time will hold; and for the manager two with what the report said."""
     for count in (1, 2, 3):
         with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
         yield with_deferrals
@@ -430,6 +430,11 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
         yield replace(with_deferrals, options=OFFER.times, offer=OFFER)
     question = replace(OFFER, purpose=OfferPurpose.QUESTION)
     yield replace(with_deferrals, options=OFFER.times, offer=question, may_leave=True)
+    if context.to == context.manager:
+        said = {1: "My daughter starts school that week.", 3: "Mornings are quieter here until the release is out."}
+        with_reasons = replace(context, deferral_reasons=said, has_deferral_reason=True)
+        yield replace(with_reasons, count=1, deferrals=DEFERRALS[:1])
+        yield replace(with_reasons, count=3, deferrals=DEFERRALS[:3], options=OFFER.times, offer=OFFER)
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:

@@ -11,7 +11,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from worker.domain.contract.languages import find_contract_language
-from worker.domain.contract.revisions import PartDiff, compare_contracts
 from worker.domain.model import (
     AccessRecord,
     Address,
@@ -50,6 +49,7 @@ from worker.i18n.reasons import (
     translate_sentences,
 )
 from worker.mail.context import MailContext, NewsLine
+from worker.mail.contract_changes import ContractChanges
 from worker.mail.lines import Line
 from worker.mail.names import guess_first_name
 
@@ -306,38 +306,8 @@ class MailView:
 
     def changes(self, before: Contract, after: Contract) -> list[str]:
         """Return the differences between two revisions, one sentence each; a change of date names both dates."""
-        diff = compare_contracts(before, after)
-        sentences = [
-            *self._describe_changes(self.context.report, diff.report),
-            *self._describe_changes(self.context.manager, diff.manager),
-        ]
-        if diff.reviews:
-            sentences.append(self.gettext("What we will review has changed."))
-        if diff.question:
-            sentences.append(self.gettext("The open question is another one."))
-        return sentences
-
-    def _describe_changes(self, person: Person | None, diff: PartDiff[WrittenCommitment]) -> list[str]:
-        gettext, name = self.gettext, guess_first_name(person) if person else ""
-        return [
-            *(
-                gettext("New for %(name)s: %(text)s", name=name, text=to_single_line(promise.text))
-                for promise in diff.added
-            ),
-            *(self._describe_change(name, old, new) for old, new in diff.changed),
-            *(
-                gettext("No longer for %(name)s: %(text)s", name=name, text=to_single_line(promise.text))
-                for promise in diff.removed
-            ),
-        ]
-
-    def _describe_change(self, name: str, old: WrittenCommitment, new: WrittenCommitment) -> str:
-        if old.due != new.due:
-            was, now = (self.day(promise.due) if promise.due else self.gettext("no date yet") for promise in (old, new))
-            return self.gettext(
-                "Moved from %(was)s to %(now)s: %(text)s", was=was, now=now, text=to_single_line(new.text)
-            )
-        return self.gettext("Put differently for %(name)s: %(text)s", name=name, text=to_single_line(new.text))
+        changes = ContractChanges(self.language, self.day)
+        return changes.describe(before, after, self.context.report, self.context.manager)
 
     # --- notes, and what was kept ---
 
@@ -398,6 +368,19 @@ class MailView:
             return ""
         who = self._find_first_name(deferral.who)
         return self.gettext(to_other, who=who) if who else self.gettext(unnamed)
+
+    def deferral_reason(self, deferral: Deferral) -> str:
+        """Return what the report said about a lost time, in the report's own words (R-18); empty when that is nothing.
+
+        Only the two of the pair may read it: it is in no mail to anybody else, and in no history.
+        """
+        said, report = self.context.deferral_reasons.get(deferral.number, ""), self.context.report
+        if not said or report is None:
+            return ""
+        reason = to_single_line(said)
+        if self.context.to.email == report.email:
+            return self.gettext("You said about the move: “%(reason)s”", reason=reason)
+        return self.gettext("%(name)s says about the move: “%(reason)s”", name=guess_first_name(report), reason=reason)
 
     def describe_change_author(self, by: Owner | None, reason: str) -> str:
         """Return who changed the contract, with the reason in that person's own words, when it was the report (R-18);

@@ -1,6 +1,7 @@
 """Reads and writes sealed content: contracts, commitments, and why and how soon an ad hoc session was asked for."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from worker.domain.model import (
     AccessRecord,
     ContentAccess,
     Contract,
+    Deferral,
     Owner,
     PairId,
     ReviewPoint,
@@ -29,11 +31,11 @@ from worker.store.tables import in_bound_list
 
 contract, contract_draft, commitment = tables.contract, tables.contract_draft, tables.commitment
 session = tables.session
-access, note = tables.access, tables.note
+access, deferral, note = tables.access, tables.deferral, tables.note
 #: Every column that holds ciphertext.
 SEALED_COLUMNS = (
     contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, contract_draft.c.sealed,
-    access.c.sealed, tables.learning.c.sealed, note.c.sealed, tables.handover.c.sealed,
+    deferral.c.sealed, access.c.sealed, tables.learning.c.sealed, note.c.sealed, tables.handover.c.sealed,
     tables.third_voice.c.sealed, tables.third_voice.c.sealed_answer,
     tables.pulse_round.c.sealed,
 )  # fmt: skip
@@ -62,6 +64,16 @@ _ACCESSES = PreparedStatement(
         access.c.at < tables.bind_instant("end"),
     )
     .order_by(access.c.at, access.c.id)
+)
+_DEFERRAL_REASONS = PreparedStatement(
+    select(deferral.c.session, deferral.c.number, deferral.c.sealed)
+    .where(in_bound_list(deferral.c.session, "sessions"), deferral.c.sealed.is_not(None))
+    .order_by(deferral.c.session, deferral.c.number)
+)
+_SAVE_DEFERRAL_REASON = PreparedStatement(
+    update(deferral)
+    .where(deferral.c.session == bindparam("session_id"), deferral.c.number == bindparam("deferral_number"))
+    .values(sealed=bindparam("new_sealed"), explained_at=tables.bind_instant("now"))
 )
 _SAVE_TRIGGER = PreparedStatement(
     update(session).where(session.c.id == bindparam("session_id")).values(sealed=bindparam("new_sealed"))
@@ -128,6 +140,17 @@ class Content:
         """Store why an ad hoc session was asked for, and who asked. Only the manager may read it."""
         sealed = self._seal.close_padded(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
         _SAVE_TRIGGER.execute(connection, session_id=session_id, new_sealed=sealed)
+
+    def save_deferral_reason(self, connection: Connection, lost: Deferral, reason: str, now: datetime) -> None:
+        """Store what the report says about a lost time, in place of what it said before; without text it is deleted
+        (R-18)."""
+        _SAVE_DEFERRAL_REASON.execute(
+            connection,
+            session_id=lost.session,
+            deferral_number=lost.number,
+            new_sealed=self._seal.close_padded(json.dumps(reason)) if reason else None,
+            now=now if reason else None,
+        )
 
     def save_contract_draft(
         self, session_id: str, fields: Mapping[str, Any], now: datetime, replaced_version: int | None = None
@@ -236,6 +259,17 @@ class Content:
             return None
         fields = json.loads(self._seal.open(sealed))
         return Trigger(fields["trigger"]), fields["reason"]
+
+    def load_deferral_reasons(self, sessions: Collection[str]) -> dict[str, dict[int, str]]:
+        """Return what the report said about the times that these sessions lost, by session and number of the deferral.
+
+        Only the two of the pair may read it (R-18).
+        """
+        reasons: dict[str, dict[int, str]] = defaultdict(dict)
+        with self._database.read() as connection:
+            for session_id, number, sealed in _DEFERRAL_REASONS.fetch_tuples(connection, sessions=list(sessions)):
+                reasons[session_id][number] = json.loads(self._seal.open(sealed))
+        return reasons
 
     def get_requester(self, session_id: str) -> Owner:
         """Return which of the two asked for an ad hoc session."""

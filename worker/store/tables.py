@@ -172,6 +172,8 @@ deferral = Table(
     Column("who", String, nullable=False),
     Column("was_start", Instant),
     Column("was_end", Instant),
+    Column("explained_at", Instant),  # when the report said why…
+    Column("sealed", LargeBinary),  # … and what
 )
 
 contract = Table(

@@ -79,6 +79,7 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
     commitments = site.store.queries.list_commitments(pair.id)
     promises = site.store.content.get_written_commitments([commitment.id for commitment in commitments])
     history = site.store.queries.load_years([pair.id], _EPOCH)[pair.id]
+    said = site.store.content.load_deferral_reasons([session.id for session in sessions])
     contracts = [
         _export_contract(revision) for session in sessions for revision in site.store.content.list_revisions(session.id)
     ]
@@ -88,7 +89,10 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
         "how": {name: getattr(pair, name) for name in ("minutes", "format", "review", "transition_until", "trust")},
         "rhythm": str(pair.every),
         "sessions": [_export_session(site, session, manages=manages) for session in sessions],
-        "times_lost": [_export_deferral(deferral, person, manages=manages) for deferral in history.deferrals],
+        "times_lost": [
+            _export_deferral(deferral, person, said.get(deferral.session, {}), manages=manages)
+            for deferral in history.deferrals
+        ],
         "contracts": contracts,
         "commitments": [_export_commitment(commitment, promises) for commitment in commitments],
         **_export_learning(site, pair, manages=manages),
@@ -101,11 +105,15 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
     }
 
 
-def _export_deferral(deferral: Deferral, person: Person, *, manages: bool) -> dict[str, Any]:
-    """Return a lost time. What kept the other one is left out; a manager sees what is no absence (R-38)."""
+def _export_deferral(deferral: Deferral, person: Person, said: Mapping[int, str], *, manages: bool) -> dict[str, Any]:
+    """Return a lost time. What kept the other one is left out; a manager sees what is no absence (R-38).
+
+    `said` is what the report said about times of that session, by number (R-18).
+    """
     is_known = deferral.who in ("", person.email) or (manages and deferral.cause is not DeferralCause.OUT_OF_OFFICE)
     why = {"cause": deferral.cause.value, "who": deferral.who} if is_known else {}
-    return {"session": deferral.session, "at": deferral.at, **why}
+    words = {"said_by_the_report": said[deferral.number]} if deferral.number in said else {}
+    return {"session": deferral.session, "at": deferral.at, **why, **words}
 
 
 def _export_learning(site: Site, pair: Pair, *, manages: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from worker.domain.model import Format, Owner, Pair, PairState
 from worker.web import ad_hoc, export, handover, notes, third_voices
 from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
+from worker.web.reasons import list_deferral_reasons
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import build_year_charts, get_chart_start
@@ -73,6 +74,7 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
         "standing": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
         "coming": [s for s in year.sessions if s.booked and s.span.end > site.now()],
         "owed": [s for s in year.sessions if s.owed],
+        "reasons": list_deferral_reasons(view, state),
         "pictures": build_year_charts(year, view),
         "shared": notes.load_shared_notes(view, pair, state, Owner.REPORT),
         "kept_now": notes.list_kept_lines([view], Owner.REPORT, site.now())[0],

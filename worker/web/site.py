@@ -120,7 +120,11 @@ class Site:
             ),
             openings=self.composer.choose_openings(state.report, self.now()),
             deferrals=tuple(d for d in state.deferrals if session and d.session == session.id),
+            deferral_reasons=self._load_deferral_reasons(session) if session else {},
         )
+
+    def _load_deferral_reasons(self, session: Session) -> Mapping[int, str]:
+        return self.store.content.load_deferral_reasons([session.id]).get(session.id, {}) if session.count else {}
 
     def load_state(self, pair: Pair) -> PairState:
         """Return the stored state of a pair: its people, sessions, deferrals and commitments."""

@@ -25,6 +25,7 @@ from worker.web import ad_hoc, export, notes
 from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.contract_form import parse_day
 from worker.web.handover import build_passed, decide_promise, list_former_reports
+from worker.web.reasons import TalkRequest, find_talk_request, list_deferral_reasons
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import YearChart, build_year_charts, get_chart_start
@@ -43,6 +44,7 @@ class PersonCard:
     owed_by_me: Sequence[CommitmentLine]  #: the manager's open commitments to this report
     count: int  #: deferrals of the next career conversation in its cycle
     agreed: ContractRevision | None  #: the contract in force
+    talk_request: TalkRequest | None = None  #: that is not over yet (R-6)
     kept: Sequence[Line] = ()  #: what the report has done, and no mail has told (R-32)
 
     @property
@@ -142,6 +144,7 @@ def _build_card(state: PairState, year: PairYear, contract: ContractRevision | N
         owed_by_me=list_commitments(view, open_commitments, Owner.MANAGER),
         count=_count_deferrals(state, year.sessions, now),
         agreed=contract,
+        talk_request=find_talk_request(view, state),
     )
 
 
@@ -239,7 +242,7 @@ def person_page(person: str) -> Response:
 def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
     site = current_site()
     (card,) = _build_cards([pair])
-    view, login = card.reading, current_login()
+    view, login, state = card.reading, current_login(), site.load_state(pair)
     open_commitments = [item for item in view.context.commitments if item.commitment.is_open]
     page: Mapping[str, Any] = {
         **view.names(),
@@ -247,7 +250,8 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
         "card": card,
         "standing": {owner.value: list_commitments(view, open_commitments, owner) for owner in Owner},
         "session_of": {item.commitment.id: item.commitment.session for item in open_commitments},
-        "shared": notes.load_shared_notes(view, pair, site.load_state(pair), Owner.MANAGER),
+        "shared": notes.load_shared_notes(view, pair, state, Owner.MANAGER),
+        "reasons": list_deferral_reasons(view, state),
         "triggers": ad_hoc.list_triggers(view.language),
         "sentences": lambda reasons: translate_sentences(
             order_for_reader(reasons, login.person.name), view.language, login.person.zone, view.today

@@ -22,6 +22,7 @@ from worker.errors import NotOffered, Refused
 from worker.i18n.reasons import translate_sentences
 from worker.links import Purpose
 from worker.web.contract_form import parse_day, parse_instant, parse_number
+from worker.web.reasons import build_deferral_reasons, explain_deferral
 from worker.web.sessions import current_login
 from worker.web.site import current_site, redirect_to
 
@@ -55,6 +56,7 @@ def make_blueprint() -> Blueprint:
     pages = Blueprint("time", __name__)
     pages.add_url_rule("/<session>", view_func=show)
     pages.add_url_rule("/<session>", view_func=take, methods=["POST"])
+    pages.add_url_rule("/<session>/reason", view_func=explain, methods=["POST"])
     pages.add_url_rule("/<session>/next-quarter", view_func=leave_out, methods=["POST"])
     return pages
 
@@ -106,6 +108,7 @@ def _render_page(planned: Session, state: PairState, status: int = 200, *, misse
         "missed": missed,
         "proposals": proposals.propose_times(builder, planned) if builder else None,
         "checked": proposals.check_time(builder, planned, pick.span) if builder and pick.span else None,
+        **build_deferral_reasons(view, planned, is_open=is_open),
         "asks": offer is not None and offer.purpose is OfferPurpose.QUESTION,
     }
     values["sentences"] = lambda reasons: list(
@@ -205,6 +208,14 @@ def take(session: str) -> Response:
     except NotOffered:  # the other one was faster
         return _render_page(*_find_session(session), 409, missed=True)
     return redirect_to(url_for(".show", session=session, said="stays" if stands else "moved"))
+
+
+def explain(session: str) -> Response:
+    """Keep what the report says about the time that was lost, for the manager (R-18). Aborts with 404 for others."""
+    planned, state = _find_session(session)
+    if current_login().address != state.report.email:
+        abort(404)
+    return redirect_to(url_for(".show", session=session, said=explain_deferral(planned)))
 
 
 def leave_out(session: str) -> Response:

@@ -59,7 +59,7 @@ class Dated:
 
 
 class ContentAccess(StrEnum):
-    """The commands that show or change a contract, its commitments or notes; the values are their names."""
+    """The commands that show or write what people say to each other; the values are their names."""
 
     SHOW_CONTRACT = "contract show"
     RECORD_CONTRACT = "contract record"
@@ -70,6 +70,7 @@ class ContentAccess(StrEnum):
     SHOW_NOTES = "note show"
     LEAVE_NOTE = "note add"
     WRITE_LEARNING = "learning"
+    EXPLAIN_DEFERRAL = "defer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

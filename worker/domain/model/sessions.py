@@ -189,3 +189,4 @@ class Deferral:
     cause: DeferralCause
     who: Address = ""  #: the person who caused it; empty when nobody acted
     was: Span | None = None  #: the lost time
+    explained_at: datetime | None = None  #: when the report said why; the words are stored sealed (R-18)

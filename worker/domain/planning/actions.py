@@ -13,6 +13,7 @@ from worker.domain.model import (
     Commitment,
     CommitmentStanding,
     Dated,
+    Deferral,
     DeferralCause,
     Format,
     MailName,
@@ -52,8 +53,8 @@ def is_missed(builder: PlanBuilder, session: Session) -> bool:
     """True when it is recorded already that it did not take place, and it has had no other time since."""
     if session.start is not None and session.start <= builder.now:
         return False
-    lost = [one for one in builder.state.deferrals if one.session == session.id]
-    return bool(lost) and max(lost, key=lambda one: one.number).cause is DeferralCause.NOT_HELD
+    last = deferrals.find_last_deferral(builder, session)
+    return last is not None and last.cause is DeferralCause.NOT_HELD
 
 
 def record_not_held(builder: PlanBuilder, session: Session) -> None:
@@ -107,6 +108,17 @@ def choose_offered_time(builder: PlanBuilder, session: Session, wish: Span) -> N
     if not stands and wish not in offers.list_open_times(session, builder.now):
         raise NotOffered(f"That time is not held for session {session.id} any more.")
     request_time(builder, session, wish)
+
+
+def find_deferral_to_explain(builder: PlanBuilder, session: Session) -> Deferral:
+    """R-18: the deferral about which the report says something, the last one. The caller keeps sealed what it says.
+
+    Raises Refused when the session has lost no time, or is over.
+    """
+    last = deferrals.find_last_deferral(builder, session)
+    if last is None or not (session.owed or session.booked):
+        raise Refused(f"Session {session.id} has lost no time that there would be something to say about.")
+    return last
 
 
 def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:

@@ -329,6 +329,12 @@ def _move_review(builder: PlanBuilder, review: Session, cause: DeferralCause) ->
     return release_review(builder, review, f"It moves: {CAUSE_NAMES[cause]}.", is_gone=is_gone)
 
 
+def find_last_deferral(builder: PlanBuilder, session: Session) -> Deferral | None:
+    """The last time that the session lost; None when it has lost none."""
+    lost = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
+    return max(lost, key=lambda deferral: deferral.number, default=None)
+
+
 def count_deferrals_in_cycle(sessions: Iterable[Session], session: Session) -> int:
     """T-12: deferrals of this cycle's career sessions; a review or check-in counts alone. `sessions`: of the pair."""
     if session.kind is not SessionKind.CAREER:

@@ -112,11 +112,17 @@ def holds_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
 
 def holds_after_deferral(effect: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come, was not deferred once more since, and nobody chose its time: a person who chose one
-    knows it, and the calendar tells the other."""
+    knows it, and the calendar tells the other. What the report says about it the manager hears in any case (R-18)."""
     session = _about(effect, state)
-    if session is None or not session.booked or session.by_hand:
+    if session is None or not session.booked or (session.by_hand and not _tells_reason(effect, state)):
         return False
     return session.count == effect.number and session.span.start > now
+
+
+def _tells_reason(effect: Effect, state: PairState) -> bool:
+    """True for a mail to the manager about a deferral that the report has said something about."""
+    explained = [d for d in state.deferrals if d.session == effect.subject and d.explained_at is not None]
+    return effect.to == state.manager.email and any(d.number == effect.number for d in explained)
 
 
 def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:

@@ -1,12 +1,14 @@
 """Which mail is due when: what begins, what changes and what falls due. The mails around a session have modules of
 their own, `preparations` and `contract_mails`."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from worker.domain.model import (
     Commitment,
     DeferralCause,
+    Effect,
     EffectProgress,
     MailName,
     Owner,
@@ -16,7 +18,7 @@ from worker.domain.model import (
     SessionState,
 )
 from worker.domain.planning.contract_mails import add_contract_mails
-from worker.domain.planning.deferrals import count_deferrals_in_cycle, find_next_look
+from worker.domain.planning.deferrals import count_deferrals_in_cycle, find_last_deferral, find_next_look
 from worker.domain.planning.mail_validity import due_instant
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import add_preparation_mails
@@ -71,13 +73,17 @@ def _add_mails_before(builder: PlanBuilder, session: Session) -> None:
 
 def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
     """R-8, R-10, R-38: both hear of the time we gave a session that lost its own, once it stands on the calendar, and
-    of the others that are held for the two (T-12). A manager who knows why it moved is told by the calendar."""
+    of the others that are held for the two (T-12). A manager who knows why it moved is told by the calendar, but hears
+    in any case what the report says about it (R-18)."""
     told = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
-    if not has_new_time(session) or any(m.number == session.count for m in told):
-        return
+    has_reason, readers = _has_untold_reason(builder, session, told), list[Person]()
+    if has_new_time(session) and all(m.number != session.count for m in told):
+        is_expected = is_expected_by_manager(builder, session) and not has_reason
+        readers = [builder.report] if is_expected else [*builder.people]
+    elif has_reason:
+        readers = [builder.manager]
     placed = builder.find_event(session.key)
     if placed is not None and placed.span == session.span and not builder.has_pending_change(session.id):
-        readers = (builder.report,) if is_expected_by_manager(builder, session) else builder.people
         for person in readers:
             builder.add_mail(
                 MailName.DEFERRAL_NOTICE, session.id, person.email, start=session.start, number=session.count
@@ -87,14 +93,23 @@ def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
 def is_expected_by_manager(builder: PlanBuilder, session: Session) -> bool:
     """Whether the manager knows that the session had to move, and why: it is the first deferral of the cycle, and the
     manager is out of office then, or was warned of what stood over it (T-10)."""
-    lost = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
-    last = max(lost, key=lambda deferral: deferral.number, default=None)
+    last = find_last_deferral(builder, session)
     if last is None or last.was is None or count_deferrals_in_cycle(builder.sessions.values(), session) > 1:
         return False
     if last.cause is DeferralCause.OUT_OF_OFFICE:
         return last.who == builder.manager.email
     warnings = builder.list_mails(MailName.BOOKED_OVER_WARNING, session.id)
     return last.cause is DeferralCause.BOOKED_OVER and any(mail.start == last.was.start for mail in warnings)
+
+
+def _has_untold_reason(builder: PlanBuilder, session: Session, told: Sequence[Effect]) -> bool:
+    """Whether the report has said something about the last deferral since the manager was told of it. A mail that still
+    waits will tell it."""
+    last = find_last_deferral(builder, session)
+    if last is None or last.explained_at is None:
+        return False
+    to_manager = [m for m in told if m.to == builder.manager.email and m.number == last.number]
+    return all(m.progress is not EffectProgress.WAITING and m.snapshot_at < last.explained_at for m in to_manager)
 
 
 def has_new_time(session: Session) -> bool:

@@ -1,0 +1,183 @@
+"""What a report says about a move (R-18), and why one of the two asked to talk (R-6), on pages and in files."""
+
+import json
+
+import pytest
+
+from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, texts
+from tests.support.web_company import Room, send, text
+from worker.domain.model import Owner, PairId, Session, Trigger
+from worker.links import Purpose
+from worker.web.team import make_person_id
+
+PAIR = PairId(DANA, SAM)
+SAID = "My quillwort week begins then"
+TOLD_TO_MANAGER, TOLD_TO_REPORT = f"Sam says about the move: “{SAID}”", f"You said about the move: “{SAID}”"
+
+
+def move(room: Room, who: str) -> Session:
+    """Somebody takes the first of the proposed times, on the page."""
+    session = room.coming()
+    page, client = f"/time/{session.id}", room.visitor(who, Purpose.TIME, session.id)
+    start, end = (
+        client.get(page).get_data(as_text=True).partition(f'name="{name}" value="')[2].partition('"')[0]
+        for name in ("start", "end")
+    )
+    assert send(client, page, page, start=start, end=end).status_code == 303
+    return room.coming()
+
+
+def explain(room: Room, session: Session, reason: str, who: str = SAM) -> str:
+    """The report says it on the page; returns what the page answers."""
+    page, client = f"/time/{session.id}", room.visitor(who, Purpose.TIME, session.id)
+    answer = send(client, page, f"{page}/reason", reason=reason)
+    assert answer.status_code == 303
+    return text(client.get(answer.headers["Location"]))
+
+
+def notices(room: Room, to: str) -> list[str]:
+    """The deferral mails to one of the two, as text on one line."""
+    found = [mail for mail in room.office.mails("deferral_notice") if to in str(mail["To"])]
+    return [" ".join(texts([mail]).split()) for mail in found]
+
+
+def read(room: Room, who: str, purpose: Purpose, where: str) -> str:
+    return text(room.visitor(who, purpose).get(where))
+
+
+def lost_times(room: Room, who: str, purpose: Purpose) -> list[dict[str, str]]:
+    file = json.loads(room.visitor(who, purpose).get(f"/{purpose}/data").get_data(as_text=True))
+    pair = next(one for one in file["pairs"] if (one["manager"], one["report"]) == (DANA, SAM))
+    lost: list[dict[str, str]] = pair["times_lost"]
+    return lost
+
+
+# --- a move ---
+
+
+def test_r18_why_the_report_moved_it_is_told_to_the_manager(room: Room) -> None:
+    """R-18: in the report's voice, in one mail, on both pages and in both files; in nothing that is no content."""
+    session = move(room, SAM)
+    assert "What should Dana know?" in read_time(room, SAM, session)
+    assert "Your manager gets it by mail" in explain(room, session, SAID)
+    room.office.run(3 * DAY)
+    (mail,) = notices(room, DANA)
+    assert TOLD_TO_MANAGER in mail
+    assert notices(room, SAM) == []
+    person = f"/team/person/{make_person_id(PAIR)}"
+    assert TOLD_TO_MANAGER in read(room, DANA, Purpose.TEAM, person)
+    assert TOLD_TO_MANAGER in read_time(room, DANA, session)
+    assert TOLD_TO_REPORT in read(room, SAM, Purpose.ME, "/me")
+    for who, purpose in ((DANA, Purpose.TEAM), (SAM, Purpose.ME)):
+        assert [one.get("said_by_the_report") for one in lost_times(room, who, purpose)][-1] == SAID
+    assert "quillwort" not in str(mail_subjects(room)) and "quillwort" not in str(room.office.history())
+
+
+def read_time(room: Room, who: str, session: Session) -> str:
+    return text(room.visitor(who, Purpose.TIME, session.id).get(f"/time/{session.id}"))
+
+
+def mail_subjects(room: Room) -> list[str]:
+    return [str(mail["Subject"]) for _, mail in room.office.mailer.sent]
+
+
+def test_a_move_without_a_word_needs_no_mail(room: Room) -> None:
+    """T-12: whoever chose a time knows it, and the calendar tells the other."""
+    move(room, SAM)
+    room.office.run(3 * DAY)
+    assert notices(room, DANA) == notices(room, SAM) == []
+
+
+def test_a_manager_says_nothing_there(room: Room) -> None:
+    """R-38: a manager's reason is the manager's own affair; there is no form for it, and none is taken."""
+    session = move(room, DANA)
+    assert "What should" not in read_time(room, DANA, session)
+    page, client = f"/time/{session.id}", room.visitor(DANA, Purpose.TIME, session.id)
+    assert send(client, page, f"{page}/reason", reason=SAID).status_code == 404
+    assert "quillwort" not in str(lost_times(room, DANA, Purpose.TEAM))
+
+
+def test_nobody_else_says_or_reads_anything(room: Room) -> None:
+    """R-23."""
+    session = move(room, SAM)
+    explain(room, session, SAID)
+    stranger = room.visitor(KIM, Purpose.TIME, session.id)
+    assert stranger.get(f"/time/{session.id}").status_code == 404
+    assert "quillwort" not in read(room, KIM, Purpose.ME, "/me")
+    assert "quillwort" not in read(room, DANA, Purpose.TEAM, f"/team/person/{make_person_id(PairId(DANA, KIM))}")
+
+
+def test_other_words_take_their_place_and_no_words_take_them_away(room: Room) -> None:
+    """R-18: the manager hears of the new words once; the same again is no news; what is withdrawn is gone."""
+    session = move(room, SAM)
+    explain(room, session, "First words")
+    room.office.run(3 * DAY)
+    explain(room, session, SAID)
+    assert "says so already" in explain(room, session, SAID)
+    room.office.run(3 * DAY)
+    first, second = notices(room, DANA)
+    assert "First words" in first and "quillwort" in second and "First words" not in second
+    assert "It is gone" in explain(room, session, " ")
+    assert "quillwort" not in read(room, DANA, Purpose.TEAM, f"/team/person/{make_person_id(PAIR)}")
+    room.office.run(3 * DAY)
+    assert len(notices(room, DANA)) == 2
+
+
+def test_words_withdrawn_before_the_mail_left_are_in_no_mail(room: Room) -> None:
+    session = move(room, SAM)
+    room.office.clock.advance(12 * HOUR)  # in the night, so that the mail waits
+    explain(room, session, SAID)
+    room.office.tick()
+    explain(room, session, "")
+    room.office.run(3 * DAY)
+    assert notices(room, DANA) == []
+
+
+@pytest.mark.parametrize("after_the_mail", [False, True])
+def test_r38_who_declined_can_say_why_before_or_after_the_manager_is_told(room: Room, after_the_mail: bool) -> None:
+    """R-18, R-38: in the mail about the new time if that waits still, else in one more."""
+    office, session = room.office, room.coming()
+    office.decline(session)
+    if after_the_mail:
+        office.run(3 * DAY)
+        assert len(notices(room, DANA)) == 1 and "quillwort" not in notices(room, DANA)[0]
+    else:
+        office.tick()
+    explain(room, room.coming(), SAID)
+    office.run(3 * DAY)
+    told = notices(room, DANA)
+    assert len(told) == 1 + after_the_mail and "quillwort" in told[-1]
+    assert len(notices(room, SAM)) == 1 and "quillwort" not in notices(room, SAM)[0]
+
+
+def test_a_session_that_lost_no_time_has_nothing_to_say_about(room: Room) -> None:
+    session = room.coming()
+    assert session.count == 0 and "What should Dana know?" not in read_time(room, SAM, session)
+    client, page = room.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
+    answer = send(client, page, f"{page}/reason", reason=SAID)
+    assert answer.status_code == 409 and "has lost no time" in text(answer)
+
+
+# --- a talk ---
+
+
+@pytest.mark.parametrize("by", list(Owner))
+def test_r18_why_a_talk_was_asked_for_is_on_the_manager_s_page_until_it_is_over(room: Room, by: Owner) -> None:
+    """R-6, R-18: in the words of whoever asked; on no page of the report's."""
+    office, person = room.office, f"/team/person/{make_person_id(PAIR)}"
+    assert "asked to talk" not in read(room, DANA, Purpose.TEAM, person)
+    talk = office.worker.actions.request_talk(PAIR, Trigger.DOUBT, SAID, at_once=True, by=by)
+    for _ in range(2):  # without a time, and with one
+        page = read(room, DANA, Purpose.TEAM, person)
+        assert ("Sam asked to talk" if by is Owner.REPORT else "You asked to talk") in page
+        assert "a doubt whether this is the right place" in page and SAID in page
+        assert "within two working days" in page
+        assert "quillwort" not in read(room, SAM, Purpose.ME, "/me")
+        team = read(room, DANA, Purpose.TEAM, "/team")
+        assert ("Sam asked to talk" in team) is (by is Owner.REPORT) and "quillwort" not in team
+        office.tick()
+    planned = office.store.queries.get_session(talk)
+    assert planned is not None
+    assert "quillwort" not in read_time(room, DANA, planned) + read_time(room, SAM, planned)
+    office.run_to(planned.span.end + HOUR)
+    assert "quillwort" not in read(room, DANA, Purpose.TEAM, person)

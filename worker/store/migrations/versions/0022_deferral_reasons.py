@@ -1,0 +1,15 @@
+"""What a report says about a lost time, sealed."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0022"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns."""
+    op.add_column("deferral", sa.Column("explained_at", sa.BigInteger()))
+    op.add_column("deferral", sa.Column("sealed", sa.LargeBinary()))
