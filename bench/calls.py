@@ -42,9 +42,9 @@ class CountingCalendar(MemoryCalendar):
         self.calls["update"] += 1
         return super().update(ref, draft)
 
-    def cancel(self, ref: EventRef) -> None:
+    def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         self.calls["cancel"] += 1
-        return super().cancel(ref)
+        return super().cancel(ref, quiet=quiet)
 
 
 def measure() -> list[tuple[str, str]]:

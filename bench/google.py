@@ -54,9 +54,9 @@ class CountingGoogle(GoogleCompany):
         self._count_write()
         return super().update(ref, draft)
 
-    def cancel(self, ref: EventRef) -> None:
+    def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         self._count_write()
-        super().cancel(ref)
+        super().cancel(ref, quiet=quiet)
 
     def _count_write(self) -> None:
         self.operations["writes"] += 1

@@ -20,6 +20,7 @@ from worker.engine.services import PeopleCache, Services
 from worker.engine.sweep import Sweep
 from worker.engine.sync import Sync
 from worker.engine.third_voices import ThirdVoices
+from worker.engine.undo import Undo
 from worker.logs import Action
 from worker.mail.compose import Composer
 from worker.mail.render import MailRenderer
@@ -53,6 +54,7 @@ class Worker:
     pulse: Pulse
     people_import: PeopleImport
     participation: ParticipationUpdate
+    undo: Undo
     holder: str  #: names this process in leases
 
     def tick(self) -> NextDue:
@@ -103,6 +105,8 @@ def build(
     services = _build_services(settings, clock, store, identities)
     actions = Actions(store, clock, settings.policy, holder)
     participation = ParticipationUpdate(settings, store, clock)
+    sweep = Sweep(store, services.group_by_service, clock, settings.policy, settings.operator)
+    outbox = _build_outbox(settings, clock, store, services, identities, mail_renderer)
     return Worker(
         settings=settings,
         clock=clock,
@@ -110,8 +114,8 @@ def build(
         services=services,
         mail_renderer=mail_renderer,
         sync=_build_sync(settings, clock, store, services, identities),
-        sweep=Sweep(store, services.group_by_service, clock, settings.policy, settings.operator),
-        outbox=_build_outbox(settings, clock, store, services, identities, mail_renderer),
+        sweep=sweep,
+        outbox=outbox,
         actions=actions,
         contracts=Contracts(store, clock, actions),
         notes=Notes(store, clock),
@@ -120,6 +124,7 @@ def build(
         pulse=Pulse(settings, store, clock),
         people_import=PeopleImport(settings, store, services.get_calendar, clock, participation),
         participation=participation,
+        undo=Undo(store, sweep, outbox, participation, services.find_calendar_of, clock),
         holder=holder,
     )
 

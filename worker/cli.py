@@ -18,6 +18,7 @@ from worker.commands.run import run
 from worker.commands.serve import revoke, serve
 from worker.commands.simulate import simulate
 from worker.commands.status import sessions, status, why
+from worker.commands.undo import undo
 
 #: The commands by the headings of `longarc --help`.
 CHAPTERS: dict[str, list[click.Command]] = {
@@ -25,7 +26,7 @@ CHAPTERS: dict[str, list[click.Command]] = {
     "Run it": [run, serve, check, plan, status, retry],
     "Conversations": [sessions, why, talk, defer, mark_held, not_held],
     "What was agreed": [contract, commitment, note, learning],
-    "Who takes part": [rollout, pause, resume],
+    "Who takes part": [rollout, pause, resume, undo],
     "The company": [people, coverage, key, rotate, connect, revoke],
 }
 

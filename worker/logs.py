@@ -40,6 +40,7 @@ class Action(StrEnum):
     PEOPLE_IMPORTED = "people_imported", "info", "The people file was imported."
     PEOPLE_CHANGING = "people_changing", "info", "The people file changed while it was read; it is read again."
     PARTICIPATION_CHANGED = "participation_changed", "info", "Pairs take part from now on, or take part no longer."
+    UNDONE = "undone", "info", "`longarc undo` took events off calendars."
     HABITS_UNREAD = "habits_unread", "warning", "The working hours in a person's calendar can't be read."
     OPENINGS_UNREAD = "openings_unread", "error", "The openings file has problems; the last good one counts."
     CATALOGUE_UNREAD = "catalogue_unread", "error", "A catalogue of your own can't be read; the page is in English."

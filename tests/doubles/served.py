@@ -36,9 +36,9 @@ class Served(MemoryCalendar, Generic[P]):
         self._raise_fault("update.done")
         return made
 
-    def cancel(self, ref: EventRef) -> None:
+    def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         self._raise_fault("cancel")
-        self.provider.cancel(ref)
+        self.provider.cancel(ref, quiet=quiet)
         self._raise_fault("cancel.done")
 
     def find(self, calendar: Address, key: str) -> Event | None:

@@ -86,7 +86,7 @@ class Far:
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
         return self._shared.ask("update", ref, draft)  # type: ignore[no-any-return]
 
-    def cancel(self, ref: EventRef) -> None:
+    def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         self._shared.ask("cancel", ref)
 
     def find(self, calendar: Address, key: str) -> Event | None:

@@ -196,6 +196,12 @@ class Life:
         for manager, report in self._command["pairs"]:
             self.worker.store.people.set_paused(PairId(manager, report), is_paused=True, now=self.clock())
 
+    def _undo(self, *flags: str) -> None:
+        """Everything is taken off the calendars; on these flags, the past too, or without notice."""
+        state = self.worker.undo.begin(includes_past="past" in flags, is_quiet="quiet" in flags)
+        result = self.worker.undo.run(state, self.worker.holder, lambda *_: None, self.clock.move_to)
+        self._tell(f"undone {result.is_complete}")
+
     def _record(self) -> None:
         """The contract is recorded, unless it is there."""
         session = self._session(SessionState.HELD)

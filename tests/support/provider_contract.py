@@ -166,6 +166,14 @@ class CalendarContract(FreeBusyContract):
         for person in (dana, sam):
             assert provider.free_busy([person], WINDOW)[person].busy == ()
 
+    def test_a_quiet_cancel_takes_it_off_every_calendar_as_well(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.cancel(provider.create(dana, wanted).ref, quiet=True)
+        assert provider.find(dana, wanted.key) is None
+        for person in (dana, sam):
+            assert provider.free_busy([person], WINDOW)[person].busy == ()
+
     def test_cancelling_what_is_gone_succeeds(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         event = provider.create(dana, draft(dana, sam))

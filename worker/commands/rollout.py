@@ -39,6 +39,7 @@ PARTICIPATION_TEXTS = {
     "not_chosen": "are not named by the rollout",
     "not_begun": "wait for the first day of the rollout",
     "everybody_paused": "are paused with everybody",
+    "withdrawn_quietly": "are paused with everybody",
     "group_paused": "are paused with their group",
     "person_paused": "are paused with a person",
 }
@@ -214,7 +215,10 @@ def resume(pair_words: Sequence[str], person: str | None, group: str | None, eve
         count = format_count(len(change.joining), "pair goes on", "pairs go on")
         print_line(f"{count}, each with a conversation to be booked; first ones are spread over weeks.")
         _require_consent(f"Resume {_describe_whom(name, group, everybody, is_start=False)}?", yes=yes)
-        worker.participation.set_pauses(after)
+        if everybody:
+            worker.participation.set_pauses(after, worker.store.undo.end)
+        else:
+            worker.participation.set_pauses(after)
     print_line(f"{_describe_whom(name, group, everybody)} is resumed. This takes effect {WITHIN_A_MINUTE}.", "green")
 
 
@@ -254,7 +258,7 @@ def _add_pause(pauses: "StandingPauses", name: str, *, is_group: bool, everybody
 
 def _remove_pause(pauses: "StandingPauses", name: str, *, is_group: bool, everybody: bool) -> "StandingPauses":
     if everybody:
-        return replace(pauses, everybody=False)
+        return replace(pauses, everybody=False, is_quiet=False)
     return (
         replace(pauses, groups=pauses.groups - {name}) if is_group else replace(pauses, people=pauses.people - {name})
     )
@@ -313,6 +317,7 @@ def _explain_participation(participation: "Participation") -> str:
         "not_chosen": "the rollout does not name it. Widen the section [rollout] of the settings.",
         "not_begun": "the first day of the rollout is still to come. `longarc rollout` shows it.",
         "everybody_paused": "everybody is paused. `longarc resume --everybody` ends that.",
+        "withdrawn_quietly": "everybody is paused. `longarc resume --everybody` ends that.",
         "group_paused": "the group of the report is paused. `longarc resume --group NAME` ends that.",
         "person_paused": "one of the two is paused. `longarc resume --person ADDRESS` ends that.",
     }[participation.value]

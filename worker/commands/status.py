@@ -68,7 +68,7 @@ def _show_status(report: dict[str, Any]) -> None:
     inactive = "".join(f", {pairs[name]:,} {name}" for name in ("paused", "ended") if pairs[name])
     inactive += f", {pairs['outside']:,} outside the rollout" if pairs["outside"] else ""
     add_row(table, "People", f"{report['people']:,} people, {format_count(pairs['active'], 'active pair')}{inactive}")
-    for number, sentence in enumerate(filter(None, report["rollout"])):
+    for number, sentence in enumerate(report["rollout"]):
         add_row(table, "" if number else "Rollout", sentence, style="yellow" if number else "")
     _add_worker_rows(table, report["workers"])
     add_row(table, "Calendars", f"{calendars['read']:,} read{_format_addresses('never read', calendars['never_read'])}")

@@ -35,6 +35,7 @@ class StandingPauses:
     """What the operator has paused as a whole. Who comes later is paused as well, unlike by the pause of a pair."""
 
     everybody: bool = False
+    is_quiet: bool = False  #: of everybody: guests get no notice that events come off
     groups: frozenset[str] = frozenset()  #: of reports
     people: frozenset[Address] = frozenset()  #: all pairs of each of them
 
@@ -42,11 +43,16 @@ class StandingPauses:
 def decide_participation(
     pair: Pair, manager: Person, report: Person, rollout: Rollout, pauses: StandingPauses, now: datetime
 ) -> Participation:
-    """Return whether the pair takes part, or else why not. The addresses given are primary addresses."""
-    if not is_chosen(pair, report.group, rollout):
+    """Return whether the pair takes part, or else why not. The addresses given are primary addresses.
+
+    Of a pair that has ended, what still stands on a calendar goes when everybody is paused.
+    """
+    if not pair.ended and not is_chosen(pair, report.group, rollout):
         return Participation.NOT_CHOSEN
     if pauses.everybody:
-        return Participation.EVERYBODY_PAUSED
+        return Participation.WITHDRAWN_QUIETLY if pauses.is_quiet else Participation.EVERYBODY_PAUSED
+    if pair.ended:
+        return Participation.YES
     if has_group(report.group, pauses.groups):
         return Participation.GROUP_PAUSED
     if pauses.people.intersection(pair.id.people):

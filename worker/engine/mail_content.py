@@ -97,7 +97,7 @@ def _open_commitments(
     ended: Mapping[PairId, Sequence[Commitment]],
 ) -> Mapping[str, WrittenCommitment]:
     """Return the texts of the commitments of these pairs, and of those whose blocks are written, by id."""
-    commitment_ids = {effect.subject for effect in effects if effect.kind is not EffectKind.MAIL}
+    commitment_ids = {effect.subject for effect in effects if effect.kind in (EffectKind.CREATE, EffectKind.UPDATE)}
     for state in states:
         commitment_ids |= {commitment.id for commitment in (*state.commitments, *ended.get(state.pair.id, ()))}
     return content.get_written_commitments(commitment_ids) if commitment_ids else {}

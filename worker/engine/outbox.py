@@ -110,11 +110,11 @@ class Outbox:
         self._operator = operator
         self._identities = identities
 
-    def run(self, holder: str, limit: int = BATCH) -> int:
-        """Perform up to `limit` due effects, and return how many were claimed."""
+    def run(self, holder: str, limit: int = BATCH, *, calendars_only: bool = False) -> int:
+        """Perform up to `limit` due effects, or those that change calendars, and return how many were claimed."""
         now = self._clock()
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
-        claimed = self._store.outbox.claim(now, holder, now + LEASE, limit)
+        claimed = self._store.outbox.claim(now, holder, now + LEASE, limit, calendars_only=calendars_only)
         if not claimed:
             return 0
         context = self._load_context(claimed)
@@ -359,7 +359,7 @@ class Outbox:
         if effect.kind is EffectKind.CANCEL:
             return self._cancel_event(effect, state, provider)
         subject = _find_subject(effect, state)
-        is_wanted = subject is not None and _is_wanted(effect, subject)
+        is_wanted = subject is not None and _is_wanted(effect, subject) and not state.pair.participation
         existing = provider.find(effect.calendar, effect.event) if effect.attempts > 1 else None
         if subject is None or not is_wanted:
             if existing is not None and effect.kind is EffectKind.CREATE:
@@ -426,10 +426,10 @@ class Outbox:
         return self._composer.build_commitment_event(state, subject, content.promises.get(subject.id))
 
     def _cancel_event(self, effect: Effect, state: PairState, provider: CalendarProvider) -> Attempt:
-        placed = state.placed_events.get(effect.event)
+        placed = state.placed_events.get(effect.event) or self._store.calendars.find_placed(effect.event)
         if placed is None or placed.gone:
             return STALE
-        provider.cancel(replace(placed.ref, etag=""))
+        provider.cancel(replace(placed.ref, etag=""), quiet=effect.quiet)
         fields = {**build_history_fields(_find_subject(effect, state)), "key": effect.event}
         fields.update(start=placed.span.start, end=placed.span.end)
         return Attempt(Outcome.DONE, removed_key=effect.event, history_fields=fields)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
 
+from sqlalchemy import Connection
+
 from worker.clock import Clock
 from worker.domain.model import Address, Pair, Participation, Person
 from worker.domain.rollout import Rollout, StandingPauses, decide_participation
@@ -90,9 +92,14 @@ class ParticipationUpdate:
         rollout = self._store.participation.load().rollout or Rollout()
         return self._store.participation.preview(rollout, pauses, self._clock())
 
-    def set_pauses(self, pauses: StandingPauses) -> ParticipationChange:
-        """Put these pauses in force, in place of those before. They were asked for, so T-17 does not object."""
-        change, _ = self._store.participation.update(None, pauses, self._clock(), lambda _: "")
+    def set_pauses(
+        self, pauses: StandingPauses, also: Callable[[Connection], None] = lambda _: None
+    ) -> ParticipationChange:
+        """Put these pauses in force, in place of those before. They were asked for, so T-17 does not object.
+
+        `also` writes in the same transaction.
+        """
+        change, _ = self._store.participation.update(None, pauses, self._clock(), lambda _: "", also)
         _log_change(change)
         return change
 

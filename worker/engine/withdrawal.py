@@ -15,7 +15,7 @@ BATCH = 200
 class Withdrawal:
     """The effects of withdrawing some pairs."""
 
-    pair_count: int
+    pair_count: int  #: those that have not ended
     event_count: int
     calendars: frozenset[Address]  #: on which these events are
     mail_count: int  #: withdrawals of invitations that went out by mail
@@ -34,16 +34,18 @@ def preview_withdrawal(
     """
     pairs = sorted(participation)
     plans: list[Plan] = []
+    count = 0
     for n in range(0, len(pairs), BATCH):
         for state in store.plans.load(pairs[n : n + BATCH], now).states:
             withdrawn = replace(state.pair, participation=participation[state.pair.id])
             plans.append(plan(now, replace(state, pair=withdrawn), None, policy))
+            count += not state.pair.ended
         watch(min(n + BATCH, len(pairs)))
-    return _count_effects(plans)
+    return _count_effects(plans, count)
 
 
-def _count_effects(plans: Sequence[Plan]) -> Withdrawal:
+def _count_effects(plans: Sequence[Plan], pair_count: int) -> Withdrawal:
     effects = [effect for made in plans for effect in made.effects]
     cancels = [effect for effect in effects if effect.kind is EffectKind.CANCEL]
     mails = sum(effect.kind is EffectKind.MAIL for effect in effects)
-    return Withdrawal(len(plans), len(cancels), frozenset(effect.calendar for effect in cancels), mails)
+    return Withdrawal(pair_count, len(cancels), frozenset(effect.calendar for effect in cancels), mails)

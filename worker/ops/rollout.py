@@ -7,6 +7,7 @@ from worker.domain.rollout import Rollout, StandingPauses, has_group, is_chosen,
 from worker.providers.base import Finding
 from worker.roster.model import Roster
 from worker.settings.parsers import find_nearest
+from worker.store.undo import UndoState
 
 
 def select_chosen_pairs(rollout: Rollout, people: Roster) -> Roster:
@@ -75,6 +76,16 @@ def describe_rollout(rollout: Rollout | None) -> str:
     ]
     whom = "for everybody" if rollout.is_for_everybody else f"for {'; '.join(parts) or 'nobody'}"
     return f"The rollout is {whom}{f', from {rollout.start} on' if rollout.start else ''}."
+
+
+def describe_undo(state: UndoState | None, standing_count: int) -> str:
+    """Return a sentence on how far undoing is; empty when it was not asked for. `standing_count`: events to come."""
+    if state is None:
+        return ""
+    if state.finished_at is not None:
+        return f"Undone at {state.finished_at:%Y-%m-%d %H:%M} UTC: nothing of ours is on a calendar to come."
+    left = "1 event still stands" if standing_count == 1 else f"{standing_count:,} events still stand"
+    return f"Undoing since {state.begun_at:%Y-%m-%d %H:%M} UTC: {left}. `longarc undo` goes on with it."
 
 
 def describe_pauses(pauses: StandingPauses) -> str:

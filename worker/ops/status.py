@@ -8,7 +8,7 @@ from typing import Any
 from worker.domain.model import Address, Person, Session
 from worker.domain.reason_texts import format_reasons
 from worker.domain.rollout import OUTSIDE, is_paused
-from worker.ops.rollout import describe_pauses, describe_rollout
+from worker.ops.rollout import describe_pauses, describe_rollout, describe_undo
 from worker.store.heartbeats import Heartbeat
 from worker.store.statistics import Statistics
 from worker.store.store import Store
@@ -24,7 +24,6 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
     statistics = Statistics(store.database)
     pairs = list(store.people.load_all_pairs().values())
     people = store.people.load_all_people()
-    stored = store.participation.load()
     calendars = store.calendars.list_health()
     next_plan_times = statistics.load_next_plan_times()
     unreadable = {calendar["address"] for calendar in calendars if calendar["failing_since"]} | set(
@@ -40,7 +39,7 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
             "outside": sum(not pair.ended and pair.participation in OUTSIDE for pair in pairs),
             "ended": sum(bool(pair.ended) for pair in pairs),
         },
-        "rollout": [describe_rollout(stored.rollout), describe_pauses(stored.pauses)],
+        "rollout": _describe_rollout(store, now),
         "workers": [_describe_worker(heartbeat, now) for heartbeat in store.heartbeats.list_heartbeats()],
         "calendars": _describe_calendars(calendars, now),
         "unreachable": [_describe_unreachable(calendar, people) for calendar in calendars if calendar["failing_since"]],
@@ -73,6 +72,14 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
             if session.unplaceable
         ],
     }
+
+
+def _describe_rollout(store: Store, now: datetime) -> list[str]:
+    """Return sentences on who takes part, what is paused, and how far undoing is."""
+    stored, undo = store.participation.load(), store.undo.load()
+    standing_count = store.undo.count_standing(now, includes_past=undo.includes_past) if undo else 0
+    sentences = (describe_rollout(stored.rollout), describe_pauses(stored.pauses), describe_undo(undo, standing_count))
+    return [sentence for sentence in sentences if sentence]
 
 
 def _describe_calendars(health: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:

@@ -68,9 +68,10 @@ class CalendarProvider(Protocol):
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
         """Rewrite the event from the draft, if it is still at `ref.etag`."""
 
-    def cancel(self, ref: EventRef) -> None:
+    def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         """Remove the event from every calendar and notify the guests, if it is still at `ref.etag`. With an empty etag
-        any version is removed."""
+        any version is removed. With `quiet` guests get no notice, where the service can do without: see
+        `worker.providers.quiet_cancels`."""
 
     def find(self, calendar: Address, key: str) -> Event | None:
         """Return our event with that key; None when there is none or it was cancelled."""

@@ -279,7 +279,7 @@ class MemoryCalendar:
         self._raise_fault("update.done")
         return entry.as_event(ref.calendar)
 
-    def cancel(self, ref: EventRef) -> None:
+    def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         """Delete the event from every calendar, if it still exists. Raises Conflict for a stale etag, Forbidden."""
         self._raise_fault("cancel")
         if ref.id in self._entries:

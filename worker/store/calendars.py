@@ -312,6 +312,12 @@ class CalendarRows:
         with self._database.write() as connection:
             connection.execute(update(calendar).where(is_listed).values(due_at=now, cursor=None))
 
+    def find_placed(self, key: str) -> PlacedEvent | None:
+        """Return our event with that key, however long ago it was; None when there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(select(event).where(event.c.key == key)).mappings().first()
+        return rows.read_placed_event(row) if row else None
+
     def list_meetings(self, pair_id: PairId) -> list[Meeting]:
         """Return the stored 1:1s of a pair, in order of time."""
         query = select(meeting).where(meeting.c.pair == pair_id).order_by(meeting.c.start)

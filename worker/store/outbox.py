@@ -12,7 +12,16 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
 
-from worker.domain.model import LIVE_PROGRESS, UNRECORDED, Effect, EffectKind, EffectProgress, PlacedEvent, Settlement
+from worker.domain.model import (
+    LIVE_PROGRESS,
+    UNRECORDED,
+    Effect,
+    EffectKind,
+    EffectProgress,
+    MailName,
+    PlacedEvent,
+    Settlement,
+)
 from worker.logs import Action
 from worker.metrics import count_alert
 from worker.store import rows, tables
@@ -42,12 +51,17 @@ _HAS_EARLIER_CHANGE = exists().where(
     _earlier.c.what != EffectKind.MAIL.value,
     in_literals(_earlier.c.progress, sorted(p.value for p in LIVE_PROGRESS)),
 )
-_DUE_EFFECTS = PreparedStatement(
+_SELECT_DUE = (
     select(message)
-    .where(message.c.due_at <= bind_instant("now"), or_(message.c.what == EffectKind.MAIL.value, ~_HAS_EARLIER_CHANGE))
+    .where(message.c.due_at <= bind_instant("now"))
     .order_by(message.c.due_at, message.c.id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True, of=message)
+)
+_IS_MAIL = message.c.what == EffectKind.MAIL.value
+_DUE_EFFECTS = PreparedStatement(_SELECT_DUE.where(or_(_IS_MAIL, ~_HAS_EARLIER_CHANGE)))
+_DUE_CHANGES_OF_CALENDARS = PreparedStatement(
+    _SELECT_DUE.where(or_(and_(~_IS_MAIL, ~_HAS_EARLIER_CHANGE), message.c.name == MailName.INVITATION_WITHDRAWN.value))
 )
 _CLAIM = PreparedStatement(
     update(message)
@@ -149,13 +163,17 @@ class OutboxRows:
         self._database = database
         self._logged_keys: set[str] = set()  #: alerts that were logged, for want of an operator
 
-    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[ClaimedEffect]:
+    def claim(
+        self, now: datetime, holder: str, until: datetime, limit: int, *, calendars_only: bool = False
+    ) -> list[ClaimedEffect]:
         """Lease up to `limit` due effects. Of the effects on one event only the oldest, since their order matters.
 
-        Mails beyond what may reach their reader today are not leased (T-16).
+        Mails beyond what may reach their reader today are not leased (T-16). With `calendars_only`, only changes of
+        events are, and mails that withdraw an invitation.
         """
         with self._database.write() as connection:
-            due_rows = _DUE_EFFECTS.fetch_rows(connection, now=now, limit=limit)
+            due_effects = _DUE_CHANGES_OF_CALENDARS if calendars_only else _DUE_EFFECTS
+            due_rows = due_effects.fetch_rows(connection, now=now, limit=limit)
             due_rows = admit_mails(self._database, connection, due_rows, now)
             if due_rows:
                 ids = [row["id"] for row in due_rows]

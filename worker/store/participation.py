@@ -91,10 +91,12 @@ class ParticipationRows:
         pauses: StandingPauses | None,
         now: datetime,
         find_objection: Callable[[ParticipationChange], str],
+        also: Callable[[Connection], None] = lambda _: None,
     ) -> tuple[ParticipationChange, str]:
         """Decide anew who takes part; None stands for what is stored. Changed pairs are due, and planned at once.
 
-        Returns the change, and the objection to it: when there is one, nothing is written.
+        Returns the change, and the objection to it: when there is one, nothing is written. `also` writes in the same
+        transaction.
         """
         with self._database.write() as connection:
             # locks the row: one process after the other decides, each from what the other stored
@@ -106,6 +108,7 @@ class ParticipationRows:
             objection = find_objection(change)
             if not objection:
                 self._save(connection, new_rollout, new_pauses, change, now)
+                also(connection)
         return change, objection
 
     def _save(
@@ -166,9 +169,9 @@ def _load(connection: Connection) -> StoredParticipation:
 
 
 def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
-    pairs = [
-        rows.pair(row) for row in connection.execute(select(pair).where(pair.c.ended == EndReason.NO.value)).mappings()
-    ]
+    has_to_do = pair.c.participation != Participation.YES.value
+    query = select(pair) if pauses.everybody else select(pair).where((pair.c.ended == EndReason.NO.value) | has_to_do)
+    pairs = [rows.pair(row) for row in connection.execute(query).mappings()]
     people = {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
     aliases: dict[str, Address] = {
         row[0]: row[1] for row in connection.execute(select(person_form.c.form, person_form.c.person))
@@ -180,14 +183,15 @@ def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, no
         for one in pairs
     }
     changed = {one.id: decided[one.id] for one in pairs if decided[one.id] != one.participation}
-    taking_part = {one.id for one in pairs if one.participation is Participation.YES}
+    current = [one.id for one in pairs if not one.ended]
+    taking_part = {one.id for one in pairs if not one.ended and one.participation is Participation.YES}
     leaving = tuple(sorted(one for one, value in changed.items() if one in taking_part and value in OUTSIDE))
     return ParticipationChange(
         changed=changed,
-        joining=tuple(sorted(one for one, value in changed.items() if value is Participation.YES)),
+        joining=tuple(sorted(one for one in current if changed.get(one) is Participation.YES)),
         leaving=leaving,
         cancel_count=_count_booked_sessions(connection, leaving),
-        counts=Counter(decided.values()),
+        counts=Counter(decided[one] for one in current),
         current_count=len(taking_part),
         next_change_at=_find_next_beginning(pairs, people, rollout, now),
     )
@@ -220,12 +224,18 @@ def _parse_rollout(fields: Mapping[str, Any]) -> Rollout:
 
 
 def _dump_pauses(pauses: StandingPauses) -> dict[str, Any]:
-    return {"everybody": pauses.everybody, "groups": sorted(pauses.groups), "people": sorted(pauses.people)}
+    return {
+        "everybody": pauses.everybody,
+        "is_quiet": pauses.is_quiet,
+        "groups": sorted(pauses.groups),
+        "people": sorted(pauses.people),
+    }
 
 
 def _parse_pauses(fields: Mapping[str, Any]) -> StandingPauses:
     return StandingPauses(
         everybody=fields.get("everybody", False),
+        is_quiet=fields.get("is_quiet", False),
         groups=frozenset(fields.get("groups", ())),
         people=frozenset(fields.get("people", ())),
     )

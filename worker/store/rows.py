@@ -47,6 +47,7 @@ MESSAGE = (
     _m.due_at,
     _m.snapshot_at,
     _m.attempts,
+    _m.quiet,
     _m.counts,
 )
 

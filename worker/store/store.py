@@ -56,6 +56,7 @@ class Store:
         from worker.store.pulse import PulseRows
         from worker.store.queries import Queries
         from worker.store.third_voices import ThirdVoiceRows
+        from worker.store.undo import UndoRows
 
         self._seal = seal
         self.database = Database(url)
@@ -63,6 +64,7 @@ class Store:
         self.aliases = AliasRows(self.database)
         self.participation = ParticipationRows(self.database)
         self.outbox = OutboxRows(self.database)
+        self.undo = UndoRows(self.database)
         self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)
         self.learnings = Learnings(self.database, seal)

@@ -269,6 +269,7 @@ message = Table(
     Column("holder", String),
     Column("problem", String),  # why the last attempt failed, without content
     Column("fields", JSON, nullable=False),  # for alerts: their words, which are never content
+    Column("quiet", Boolean, nullable=False, server_default=false()),  # of a cancel: without notice to guests
     Column("counts", Boolean, nullable=False, server_default=false()),  # one of the three mails a day of its reader
     Column("day", Date),  # the reader's day on which such a mail leaves or left
     Column("told_in", String, index=True),  # the key of the mail that says it in a line, in place of this one

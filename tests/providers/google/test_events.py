@@ -87,6 +87,18 @@ def test_1_3_the_event_is_private_and_says_what_it_has_to(
     assert call.query["sendUpdates"] == "all"
 
 
+@pytest.mark.parametrize(("quiet", "told"), [(True, 0), (False, 1)])
+def test_1_4_a_quiet_cancel_sends_the_guests_no_mail(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, quiet: bool, told: int
+) -> None:
+    dana, sam = hands.person(), hands.person()
+    event = provider.create(dana, draft(dana, sam))
+    before = len(double.calendars.notices)
+    provider.cancel(event.ref, quiet=quiet)
+    assert len(double.calendars.notices) - before == told
+    assert hands.get(sam, event.ref.id)["status"] == "cancelled"
+
+
 def test_1_3_more_reminders_than_google_takes_are_left_out(provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
     event = provider.create(dana, draft(dana, reminders=(60, 50, 40, 30, 20, 10)))

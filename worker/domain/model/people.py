@@ -88,6 +88,7 @@ class Participation(StrEnum):
     NOT_CHOSEN = "not_chosen"  #: the rollout is not for this pair
     NOT_BEGUN = "not_begun"  #: the rollout begins on a later day
     EVERYBODY_PAUSED = "everybody_paused"
+    WITHDRAWN_QUIETLY = "withdrawn_quietly"  #: the same, and guests get no notice of it
     GROUP_PAUSED = "group_paused"  #: the group of the report
     PERSON_PAUSED = "person_paused"  #: one of the two, with all pairs
 

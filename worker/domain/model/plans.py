@@ -59,6 +59,7 @@ class Effect:
     number: int = 0  #: for a mail that is sent repeatedly: which repetition
     #: The session's start, or a due date at midnight UTC; for an update, the event's start when it was decided.
     start: datetime | None = None
+    quiet: bool = False  #: for a cancel: guests get no notice, where the service can do without
     counts: bool = False  #: for mails: it keeps the reader's hours, and is one of the few that leave a day (T-16)
     progress: EffectProgress = EffectProgress.WAITING
     attempts: int = 0

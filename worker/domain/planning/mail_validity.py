@@ -6,7 +6,18 @@ The table of mails names one of them for each mail. What isn't true is dropped.
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
-from worker.domain.model import Commitment, Effect, EndReason, MailName, Owner, PairState, Person, Session, SessionState
+from worker.domain.model import (
+    Commitment,
+    Effect,
+    EndReason,
+    MailName,
+    Owner,
+    PairState,
+    Participation,
+    Person,
+    Session,
+    SessionState,
+)
 from worker.domain.time.mail_hours import count_mail_days
 from worker.domain.time.worktime import get_local_date
 
@@ -32,11 +43,12 @@ def holds_while_active(effect: Effect, state: PairState, now: datetime) -> bool:
 
 
 def holds_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
-    """Unless the two have become a pair again, or the report is told of a new manager instead (R-36)."""
+    """Unless the two have become a pair again, everybody is paused, or the report is told of a new manager (R-36)."""
     is_told_otherwise = (
         effect.to == state.report.email and state.outgoing is not None and state.outgoing.pair is not None
     )
-    return state.pair.ended is not EndReason.NO and not is_told_otherwise
+    is_withheld = state.pair.participation is not Participation.YES  # everybody is paused
+    return state.pair.ended is not EndReason.NO and not (is_told_otherwise or is_withheld)
 
 
 def holds_after_handover(effect: Effect, state: PairState, now: datetime) -> bool:

@@ -23,6 +23,7 @@ from worker.domain.model import (
     FreeBusySnapshot,
     MailName,
     PairState,
+    Participation,
     Person,
     PlacedEvent,
     Plan,
@@ -303,6 +304,7 @@ class PlanBuilder:
                 calendar=self.manager.email,
                 event=event,
                 start=placed.span.start if placed else None,
+                quiet=self.pair.participation is Participation.WITHDRAWN_QUIETLY,
             )
         )
 

@@ -138,6 +138,7 @@ _WHY_NOT_PLANNED = {
     Participation.NOT_CHOSEN: "The pair does not take part in the rollout.",
     Participation.NOT_BEGUN: "The rollout has not begun for this pair.",
     Participation.EVERYBODY_PAUSED: "Everybody is paused.",
+    Participation.WITHDRAWN_QUIETLY: "Everybody is paused.",
     Participation.GROUP_PAUSED: "The group of the report is paused.",
     Participation.PERSON_PAUSED: "One of the two is paused.",
 }
@@ -151,13 +152,16 @@ def withdraw_pair(builder: PlanBuilder) -> None:
     why = "The pair has ended." if builder.pair.ended else _WHY_NOT_PLANNED[builder.pair.participation]
     for session in [s for s in builder.sessions.values() if s.booked or s.owed]:
         placement.cancel_session(builder, session, why)
-    invitations.add_invitations(builder)
+    if builder.pair.participation is not Participation.WITHDRAWN_QUIETLY:
+        invitations.add_invitations(builder)
     handovers.end_promises_of_leaver(builder)
-    if builder.pair.ended is EndReason.CHANGED:
+    is_held_back = builder.pair.participation is not Participation.YES
+    if builder.pair.ended is EndReason.CHANGED and not is_held_back:
         commitment_blocks.follow_blocks(builder)
     else:
         _withdraw_blocks(builder)
-    _add_end_mails(builder)
+    if not is_held_back:
+        _add_end_mails(builder)
 
 
 def _withdraw_blocks(builder: PlanBuilder) -> None:

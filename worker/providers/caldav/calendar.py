@@ -222,7 +222,7 @@ class CalDavCalendar:
         resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
         return self._deliver_copies(collection, resource, ask_again=is_moved)
 
-    def cancel(self, ref: EventRef) -> None:
+    def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         """Remove the copies of the event, then the event, if they still exist. Raises Conflict for a stale etag."""
         try:
             collection, resource = self._get_own_resource(ref)

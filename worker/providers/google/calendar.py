@@ -464,7 +464,7 @@ class GoogleCalendar:
             return self._parse_written_event(changed, ref.calendar, draft)
         return self._parse_event(changed, ref.calendar, zone)
 
-    def cancel(self, ref: EventRef) -> None:
+    def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         """Delete the event for everybody invited. Does nothing when it is gone already."""
         try:
             item = self._get_own_item(ref)
@@ -474,7 +474,8 @@ class GoogleCalendar:
             return
         if ref.etag and str(item.get("etag")) != ref.etag:
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
-        request = self._events_resource.delete(calendarId="primary", eventId=ref.id, sendUpdates="all")
+        updates = "none" if quiet else "all"
+        request = self._events_resource.delete(calendarId="primary", eventId=ref.id, sendUpdates=updates)
         try:
             self._api.execute(ref.calendar, OWNED_EVENTS_SCOPE, require_etag(request, str(item["etag"])))
         except (NotFound, ItemGone):

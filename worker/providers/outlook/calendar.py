@@ -412,8 +412,8 @@ class OutlookCalendar:
         item = self._graph.patch(ref.calendar, _make_event_path(ref.id), patch, etag=graph_events.etag_of(item))
         return self._parse_event(item, ref.calendar, current.key)
 
-    def cancel(self, ref: EventRef) -> None:
-        """Cancel the event for everybody invited. Does nothing when it is gone already."""
+    def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
+        """Cancel the event for everybody invited, who always get a notice. Does nothing when it is gone already."""
         item = self._get_own_item(ref)
         if item is None:
             return
