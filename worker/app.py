@@ -76,10 +76,12 @@ class Worker:
         log.error("a tick did not come to an end", extra={"action": Action.TICK_ENDLESS})
         return next_due
 
-    def import_people(self, *, force: bool = False) -> bool:
-        """Import the people file if it changed. True when anything changed. Raises Problems and PeopleImportRefused."""
-        has_changed = self.people_import.run(force=force)
-        return self.participation.run() or has_changed
+    def import_people(self, *, force: bool = False, anew: bool = False) -> bool:
+        """Import the roster if it changed; with `anew`, read a directory now. True when anything changed.
+
+        Raises Problems, PeopleImportRefused, and what reading a directory raises.
+        """
+        return self.people_import.run(force=force, anew=anew)
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -20,7 +20,7 @@ from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.embedded import EmbeddedFolder
 from worker.embedded import EmbeddedServers
-from worker.engine.people_import import read_people
+from worker.engine.roster_reader import read_people
 from worker.errors import WrongKey
 from worker.ops.checks import run_checks
 from worker.providers.base import Finding

@@ -13,7 +13,7 @@ from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, inspect, text
 
 from tests.support.companies import KEY, SERVICE, Office, new_store
 from worker.domain.model import Answer, EventDraft, Guest, Span
-from worker.engine.people_import import read_people
+from worker.engine.roster_reader import read_people
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.settings.load import load_settings
 from worker.store.database import make_alembic_config

@@ -105,7 +105,7 @@ def people(should_apply: bool, accept: bool, force: bool) -> None:
     if force and not should_apply:
         raise click.UsageError("--force goes with --apply.")
     from worker.app import build
-    from worker.engine.people_import import read_people
+    from worker.engine.roster_reader import read_people
     from worker.store.statistics import Statistics
 
     settings = load_settings()

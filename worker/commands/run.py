@@ -118,7 +118,7 @@ def _export_settings_path() -> None:
 
 def _start_worker() -> "Worker":
     """Apply the people file and return the worker of this process. Raises LongarcError before anything runs."""
-    from worker.engine.people_import import read_people
+    from worker.engine.roster_reader import read_people
     from worker.logs import set_up_logging
     from worker.ops.checks import reach_queue, refuse_unwritable
     from worker.store.statistics import Statistics

@@ -54,7 +54,7 @@ def simulate(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from worker.engine.people_import import read_people
+    from worker.engine.roster_reader import read_people
     from worker.simulation.run import SimulationOptions, run_simulation
 
     settings = load_settings()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from worker.domain.model import NO_CALENDAR, Address, Person, Span
 from worker.engine.identities import build_identities
-from worker.engine.people_import import read_people
+from worker.engine.roster_reader import read_people
 from worker.engine.services import Services
 from worker.engine.sweep import PEOPLE_PER_REQUEST
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, describe_error, get_first_line

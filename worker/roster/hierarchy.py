@@ -116,13 +116,13 @@ class _Hierarchy:
         """
         while circles := list(find_circles(self.managers)):
             for circle in circles:
-                if not self.held.issuperset(circle):
+                new = [email for email in circle if email not in self.held]
+                if new:
                     self._report_circle(circle)
-                for email in circle:
-                    if email in self.held:
-                        del self.managers[email]
-                    else:
-                        self._hold(email)
+                for email in new:
+                    self._hold(email)
+                for email in () if new else circle:
+                    del self.managers[email]
 
     def _report_circle(self, circle: Sequence[Address]) -> None:
         positions = {email: position for position, email in enumerate(self.people.active) if email in set(circle)}

@@ -165,6 +165,16 @@ class Settings(Section):
             section["service"] = self.mail.sender
         return section
 
+    def get_roster_section(self, source: str) -> dict[str, Any]:
+        """Return the settings of a directory as plain values: those of the calendar service of the same company, and
+        those of `[roster.<source>]`, which go before.
+
+        Raises Problems when a required setting is missing.
+        """
+        shared = self.get_calendar_section(source) if source in CalendarSettings.model_fields else {}
+        own = self._dump_section(self.roster, source) if source in RosterSettings.model_fields else {}
+        return {**shared, **own}
+
     def _dump_section(self, services: Section, name: str) -> dict[str, Any]:
         """Return a section with durations as seconds and paths as text, without values that are None."""
         if name not in type(services).model_fields:

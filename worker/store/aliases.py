@@ -91,16 +91,19 @@ class AliasRows:
 def replace_listed_aliases(
     database: Database, connection: Connection, persons: Collection[Address], listed: Iterable[PersonAlias]
 ) -> None:
-    """Replace the aliases from the people file by the listed ones.
+    """Replace the aliases from the roster by the listed ones.
 
-    A learned alias stays, unless it is now somebody's primary address or a listed alias.
+    A learned alias stays, unless it is now somebody's primary address or a listed alias. So does the directory id of
+    somebody who left: by it, that person is known again.
     """
     wanted = {alias.alias: alias for alias in listed}
     stored = {alias.alias: alias for alias in _list_aliases(connection)}
     void = [
         alias.alias
         for alias in stored.values()
-        if alias.alias in persons or (alias.source is not AliasSource.LEARNED and alias.alias not in wanted)
+        if alias.alias in persons
+        or (alias.source is AliasSource.PEOPLE_FILE and alias.alias not in wanted)
+        or (alias.source is AliasSource.DIRECTORY and alias.alias not in wanted and alias.person in persons)
     ]
     if void:
         _DELETE_ALIASES.execute(connection, aliases=sorted(void))

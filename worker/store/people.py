@@ -42,11 +42,17 @@ class ImportPreview:
     ended_pairs: tuple[PairId, ...]
     cancel_count: int  #: events that would be cancelled
     current_pair_count: int  #: pairs that have not ended now, before the import
+    current_people_count: int  #: people who are listed now, before the import
 
     @property
     def ends_many_pairs(self) -> bool:
         """Whether more than a tenth of the pairs, and more than one, would end (T-17)."""
         return len(self.ended_pairs) > max(1, self.current_pair_count / 10)
+
+    @property
+    def removes_many_people(self) -> bool:
+        """Whether more than a tenth of the people, and more than one, would leave (T-17)."""
+        return len(self.removed_people) > max(1, self.current_people_count / 10)
 
 
 class PeopleRows:
@@ -118,6 +124,7 @@ class PeopleRows:
             ended_pairs=ended_pairs,
             cancel_count=self._count_booked_sessions(ended_pairs),
             current_pair_count=len(current_ids_by_new),
+            current_people_count=len(old_people),
         )
 
     def _count_booked_sessions(self, pairs: Collection[PairId]) -> int:

@@ -3,13 +3,14 @@
 Every row that names the person is changed, except for the fields of history lines.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, delete, select, update
 
-from worker.domain.model import Address, PairId, PersonAlias
+from worker.domain.model import Address, AliasSource, PairId, PersonAlias
 from worker.store.database import Database
 from worker.store.tables import (
     access,
@@ -32,6 +33,8 @@ from worker.store.tables import (
     session,
 )
 
+#: When a larger part of the directory ids belongs to somebody else than before, they are those of another directory.
+MAX_MOVED_IDS = 0.1
 #: Columns that hold a pair's id. Some are foreign keys, which PostgreSQL checks.
 _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = (
     *(table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access)),
@@ -48,23 +51,40 @@ _COLUMNS_BY_ADDRESS = (event.c.answers, event.c.proposed)
 
 
 def find_renames(
-    connection: Connection, persons: Collection[Address], aliases: Iterable[PersonAlias]
+    connection: Connection, persons: Collection[Address], aliases: Collection[PersonAlias]
 ) -> dict[Address, Address]:
-    """Return the primary addresses that change with this people file: the new address by the old one.
+    """Return the primary addresses that change with this roster: the new address by the old one.
 
-    A new person and a person who is no longer listed are the same when the old address is listed as an alias of the new
-    person, or when the new address is stored as an alias of the old one.
+    A new person and a person who is no longer listed are the same when they have the directory id in common, when the
+    old address is listed as an alias of the new person, or when the new address is stored as an alias of the old one.
+    Somebody who left is found by the directory id alone, since an address may be given to somebody else.
     """
-    current = set(connection.execute(select(person.c.email).where(person.c.left_at.is_(None))).scalars())
-    ever_stored = set(connection.execute(select(person.c.email)).scalars())
-    alias_rows = connection.execute(select(person_form.c.form, person_form.c.person))
+    left_times = {row[0]: row[1] for row in connection.execute(select(person.c.email, person.c.left_at))}
+    alias_rows = connection.execute(select(person_form.c.form, person_form.c.person)).all()
     stored_owners = {str(row[0]): str(row[1]) for row in alias_rows}
-    unlisted = current - set(persons)
+    listed = set(persons)
+    unlisted = {email for email, left_at in left_times.items() if left_at is None and email not in listed}
     candidates = [(alias.alias, alias.person) for alias in aliases if alias.alias in unlisted]
-    candidates += [(stored_owners[new], new) for new in persons if stored_owners.get(new) in unlisted]
-    renames = {old: new for old, new in candidates if new not in ever_stored}
-    unique = {new for new in renames.values() if list(renames.values()).count(new) == 1}
-    return {old: new for old, new in renames.items() if new in unique}
+    candidates += [(stored_owners[new], new) for new in listed if stored_owners.get(new) in unlisted]
+    candidates += _match_directory_ids(listed, aliases, stored_owners)
+    renames = {old: new for old, new in candidates if new not in left_times}
+    counts = Counter(renames.values())
+    return {old: new for old, new in renames.items() if counts[new] == 1}
+
+
+def _match_directory_ids(
+    listed: Collection[Address], aliases: Iterable[PersonAlias], stored_owners: Mapping[str, Address]
+) -> list[tuple[Address, Address]]:
+    """Return the old and new address of each person whose directory id is stored with another address.
+
+    When many ids have moved between people who are still listed, they are those of another directory: then none counts.
+    """
+    ids = [one for one in aliases if one.source is AliasSource.DIRECTORY and one.alias in stored_owners]
+    moved = [(stored_owners[one.alias], one.person) for one in ids if stored_owners[one.alias] != one.person]
+    contradictions = sum(old in listed for old, _ in moved)
+    if contradictions > len(ids) * MAX_MOVED_IDS:
+        return []
+    return [(old, new) for old, new in moved if old not in listed]
 
 
 def rename_people(database: Database, connection: Connection, renames: Mapping[Address, Address]) -> None:

@@ -43,6 +43,8 @@ DEFAULT_PAUSE = timedelta(seconds=30)
 HTTP_ACCEPTED = 202
 #: Requests in one batch. Each goes to a different mailbox, so that no mailbox gets too many at a time.
 BATCH_SIZE = 20
+#: How Entra writes the id of a user.
+_OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 #: Characters of a query value that stay unescaped.
 _UNESCAPED = "$(),'="
 
@@ -304,7 +306,9 @@ class Graph:
         """Return the names to try for this person, the most reliable first; never empty."""
         if self._tokens.own_account and self.own_account == who:
             return ["me"]
-        reliable = [self._names.get(who) or "", self.identities.directory_id(who) or "", who]
+        directory_id = self.identities.directory_id(who) or ""
+        object_id = directory_id if _OBJECT_ID.fullmatch(directory_id) else ""  # not the number of an HR system
+        reliable = [self._names.get(who) or "", object_id, who]
         others = sorted(alias for alias in self.identities.list_aliases(who) if _is_address(alias))
         return [name for name in dict.fromkeys([*reliable, *others]) if name]
 

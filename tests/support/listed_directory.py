@@ -1,0 +1,72 @@
+"""The simplest directory there can be: a list in memory, which is source and administrator in one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from worker.errors import IncompleteReading, LongarcError
+from worker.providers.base import Finding
+from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord
+
+
+class ListedDirectory:
+    """A source and the administrator of its directory in one. It can't tell whether it changed."""
+
+    name = "Example Directory"
+
+    def __init__(self, **told: Any) -> None:
+        """`told`: what the directory tells of everybody, as fields of a record."""
+        self.readings = 0
+        self.failure: LongarcError | None = None
+        self._records: dict[str, RosterRecord] = {}
+        self._told = told
+        self._id = 0
+
+    def get_version(self) -> str | None:
+        return None
+
+    def read(self, now: datetime) -> Sequence[RosterRecord]:
+        self.readings += 1
+        if self.failure:
+            raise self.failure
+        return list(self._records.values())
+
+    def check(self) -> list[Finding]:
+        return [Finding("The list can be read", not self.failure, "Mend it." if self.failure else "")]
+
+    def add(self, address: str, name: str, manager: str = "", group: str = "") -> None:
+        self._id += 1
+        record = RosterRecord(
+            where=f"user {self._id}",
+            directory_id=f"id-{self._id}",
+            addresses=(address,),
+            name=name,
+            group=group,
+            **self._told,
+        )
+        self._records[address] = record
+        if manager:
+            self.add_manager(address, manager)
+
+    def add_manager(self, address: str, manager: str) -> None:
+        reference = ManagerReference(manager, ReferenceKind.ADDRESS)
+        record = self._records[address]
+        self._records[address] = replace(record, managers=(*record.managers, reference))
+
+    def rename(self, address: str, new_address: str) -> None:
+        record = self._records.pop(address)
+        self._records[new_address] = replace(record, addresses=(new_address, *record.addresses))
+
+    def disable(self, address: str) -> None:
+        self._records[address] = replace(self._records[address], is_active=False)
+
+    def delete(self, address: str) -> None:
+        del self._records[address]
+
+    def change(self, address: str, **changes: Any) -> None:
+        """Change fields of a record."""
+        self._records[address] = replace(self._records[address], **changes)
+
+    def break_off(self) -> None:
+        self.failure = IncompleteReading()
