@@ -452,13 +452,16 @@ def test_the_operator_hears_of_trouble_and_of_nothing_else(lived: Lived) -> None
 
 
 def test_r36_a_new_manager_reads_what_was_passed_on_and_nobody_else_does(tmp_path: Path) -> None:
-    """R-36: one line goes on; the database holds no word of it, no mail to anybody else, and no history line."""
+    """R-36: two lines go on; the database holds no word of them, no mail to anybody else, and no history line."""
     url = f"sqlite:///{tmp_path / 'longarc.db'}"
     migrate(url)
     office = Office(url, people(DANA, SAM, KIM, LEE), pairs(pair(), pair(DANA, KIM)), known=settings(url))
     old, new = PairId(DANA, SAM), PairId(LEE, SAM)
     office.tick()
     held = hold(office, old)
+    office.run_to(held.span.end + 9 * DAY)
+    office.worker.notes.leave(held.id, Owner.MANAGER, [f"Ask about {WORDS['note.manager']}"])
+    office.worker.notes.leave(held.id, Owner.REPORT, [f"Nobody saw the {WORDS['note.report']}"])
     office.worker.contracts.record(held.id, planted(office.clock().date()))
     office.run(2 * HOUR)
     office.pairs = pairs(pair(LEE, SAM), pair(DANA, KIM))
@@ -471,9 +474,10 @@ def test_r36_a_new_manager_reads_what_was_passed_on_and_nobody_else_does(tmp_pat
     choice = office.worker.handovers.load_choice(new, is_open=True)
     assert choice is not None
     question = next(line for line in choice.lines if line.kind is LineKind.QUESTION)
-    office.worker.handovers.pass_on(new, [question.id])
+    note = next(line for line in choice.lines if line.kind is LineKind.REPORT_NOTE)
+    office.worker.handovers.pass_on(new, [question.id, note.id])
     office.run_to(office.session(SessionKind.CAREER, new).span.start)
-    passed = {WORDS["question"]}
+    passed = {WORDS["question"], WORDS["note.report"]}
     shown = {to(mail): set[str]() for _, mail in office.mailer.sent[before:]}
     for _, mail in office.mailer.sent[before:]:
         shown[to(mail)] |= readable(mail)

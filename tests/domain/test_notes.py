@@ -9,6 +9,8 @@ from tests.support.companies import DANA, DAY, SAM, START
 from worker.domain.model import (
     Commitment,
     CommitmentStanding,
+    HandoverLine,
+    LineKind,
     Owner,
     PairId,
     Session,
@@ -18,12 +20,14 @@ from worker.domain.model import (
     Topic,
 )
 from worker.domain.notes import (
+    HANDOVER_PERIOD,
     MAX_NOTE_CHARACTERS,
     NEWS_PERIOD,
     clean_note_lines,
     find_invited_session,
     find_note_session,
     list_kept_commitments,
+    list_note_lines,
     select_open_notes,
     takes_notes,
 )
@@ -111,3 +115,17 @@ def test_r32_only_what_the_other_one_has_done_lately_is_news() -> None:
         commitment(Owner.REPORT, done, NEWS_PERIOD.days),
     ]
     assert [c.id for c in list_kept_commitments([*theirs, *others], mine, START)] == ["c1", "c2"]
+
+
+def test_r36_each_line_of_last_years_notes_can_go_on_the_newest_conversation_first() -> None:
+    """R-28, R-36: with whose it is, and the day of the conversation where the report is."""
+    old, early = note(days_ago=HANDOVER_PERIOD.days), note(Owner.MANAGER, days_ago=90)
+    theirs, own = note(Owner.MANAGER, days_ago=3), replace(note(Owner.REPORT, days_ago=3), lines=("y", "z"))
+    day, then = (START - days * DAY for days in (3, 90))
+    lines = [(LineKind.REPORT_NOTE, "y", day), (LineKind.REPORT_NOTE, "z", day), (LineKind.MANAGER_NOTE, "x", day)]
+    lines.append((LineKind.MANAGER_NOTE, "x", then))
+    assert list_note_lines([old, theirs, early, own], "UTC", START) == [
+        HandoverLine(kind=kind, text=words, due=at.date()) for kind, words, at in lines
+    ]
+    at_noon = replace(theirs, held_at=day.replace(hour=12))
+    assert [line.due for line in list_note_lines([at_noon], "Pacific/Kiritimati", START)] == [(day + DAY).date()]

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, DAY, SAM, WEEK, contract, pair, texts
 from tests.support.web_company import ALEX, LEE, SECRETS, Room, hidden, send, text
-from worker.domain.model import CommitmentStanding, EffectKind, PairId, SessionKind
+from worker.domain.model import CommitmentStanding, EffectKind, Owner, PairId, SessionKind
 from worker.links import Purpose
 from worker.web.team import make_person_id
 
@@ -110,6 +110,28 @@ def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(changed: Room
     assert PROMISE not in texts([brief]) and "Draft one page" not in texts([brief])
     person = text(changed.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_person_id(NEW)}"))
     assert "What would make this the right place" in person and PROMISE not in person
+
+
+def test_notes_for_both_are_lines_too_and_go_on_only_when_ticked(room: Room) -> None:
+    """R-28, R-36: each line by itself, with whose note it is."""
+    office, held = room.office, room.held()
+    office.run_to(held.span.end + 9 * DAY)  # no contract came
+    office.worker.notes.leave(held.id, Owner.REPORT, ["Teaching gives me marigolds", "The night shifts do not"])
+    office.worker.notes.leave(held.id, Owner.MANAGER, ["Ask about primroses"])
+    change(room)
+    client = room.visitor(SAM, Purpose.ME)
+    page = text(client.get("/me"))
+    assert "Teaching gives me marigolds your note, after the conversation on Wednesday 14 October" in page
+    assert "Ask about primroses Dana’s note, after the conversation on Wednesday 14 October" in page
+    assert send(client, "/me", "/me/handover", line=line_id(client, "Teaching gives")).status_code == 303
+    first = next(s for s in room.sessions(LEE, SAM) if s.booked)
+    office.run_to(first.span.start)
+    (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first.id}")]
+    person = text(room.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_person_id(NEW)}"))
+    for shown in (" ".join(texts([brief]).split()), person):
+        assert "Teaching gives me marigolds" in shown and "Sam’s note, after the conversation on" in shown
+        assert "night shifts" not in shown and "primroses" not in shown
+    assert "marigolds" not in text(room.visitor(DANA, Purpose.TEAM).get("/team"))
 
 
 def test_a_line_can_be_taken_back_and_added_until_the_first_session(changed: Room) -> None:

@@ -1,4 +1,5 @@
-"""Notes after a conversation (R-28), and what a mail tells its reader once (R-28, R-32)."""
+"""Notes after a conversation (R-28), what of them can go on to a new manager (R-36), and what a mail tells its reader
+once (R-28, R-32)."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -6,17 +7,22 @@ from datetime import datetime, timedelta
 from worker.domain.model import (
     Commitment,
     CommitmentStanding,
+    HandoverLine,
+    LineKind,
     Owner,
     Session,
     SessionKind,
     SessionState,
     SharedNote,
 )
+from worker.domain.time.worktime import get_local_date
 
 #: Limits of one note.
 MAX_NOTE_LINES, MAX_NOTE_CHARACTERS = 3, 300
 #: After a conversation, how long notes about it can be written and changed.
 NOTE_PERIOD = timedelta(weeks=26)
+#: Notes about conversations of so long before a pair ended can go on to the report's new manager.
+HANDOVER_PERIOD = timedelta(days=365)
 #: After a commitment was done, how long that is news to the other.
 NEWS_PERIOD = timedelta(days=60)
 
@@ -48,6 +54,22 @@ def select_open_notes(notes: Iterable[SharedNote], sessions: Iterable[Session]) 
         (note for note in notes if last_contract is None or note.held_at > last_contract),
         key=lambda note: (note.held_at, note.author.value),
     )
+
+
+def list_note_lines(notes: Iterable[SharedNote], zone: str, ended_at: datetime) -> list[HandoverLine]:
+    """Return each line of a pair's notes as one that can go on to a new manager, newest conversation first (R-36).
+
+    These are the notes of the last year, whether or not a contract has taken them up. `zone`: where the report is.
+    """
+    recent = [note for note in notes if note.held_at > ended_at - HANDOVER_PERIOD]
+    recent.sort(key=lambda note: note.author, reverse=True)  # the report's own first
+    recent.sort(key=lambda note: note.held_at, reverse=True)
+    kinds = {Owner.REPORT: LineKind.REPORT_NOTE, Owner.MANAGER: LineKind.MANAGER_NOTE}
+    return [
+        HandoverLine(kind=kinds[note.author], text=text, due=get_local_date(zone, note.held_at))
+        for note in recent
+        for text in note.lines
+    ]
 
 
 def clean_note_lines(lines: Sequence[str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from worker.domain.model import (
     PairId,
     list_lines,
 )
+from worker.domain.notes import list_note_lines
 from worker.domain.planning.actions import close_commitment
 from worker.domain.planning.handovers import is_open_for_lines
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -64,7 +65,8 @@ class Handovers:
         if handover is None:
             return None
         content = self._store.handovers.open(handover.former)
-        known = {line.id: line for line in self._list_lines(handover, content)}
+        offered = [*self._list_lines(handover, content), *self._list_note_lines(handover)]
+        known = {line.id: line for line in offered}
         lines = known | {line.id: line for line in content.lines if line.id not in known}
         return HandoverChoice(handover, tuple(lines.values()), frozenset(line.id for line in content.lines), is_open)
 
@@ -134,6 +136,11 @@ class Handovers:
                 break
             former = earlier.former
         return list(content.offers)
+
+    def _list_note_lines(self, handover: Handover) -> list[HandoverLine]:
+        report = self._store.people.load_all_people()[handover.former.report]
+        notes = self._store.notes.list_notes(handover.former)
+        return list_note_lines(notes, report.zone, handover.ended_at)
 
     def _find_contract(self, pair_id: PairId) -> Contract | None:
         revision = self._store.content.get_latest_contracts([pair_id]).get(pair_id)

@@ -149,6 +149,8 @@ PASSED_LINES = (
     HandoverLine(kind=LineKind.MANAGER, text=_SPEAK_PROMISE.text, due=_SPEAK_PROMISE.due),
     HandoverLine(kind=LineKind.REPORT, text=_SHADOW_PROMISE.text, due=_SHADOW_PROMISE.due),
     HandoverLine(kind=LineKind.REVIEW, text="how the first architecture review went", due=date(2026, 12, 1)),
+    HandoverLine(kind=LineKind.REPORT_NOTE, text="teaching newcomers gives more than it takes", due=date(2026, 8, 20)),
+    HandoverLine(kind=LineKind.MANAGER_NOTE, text="come back to the year abroad", due=date(2026, 8, 20)),
     HandoverLine(kind=LineKind.QUESTION, text="Is it the people or the systems that Sam wants more of?"),
 )
 #: One record of each kind of access, alternately for the manager and the report.

@@ -14,12 +14,14 @@ MAX_HANDOVER_GAP = timedelta(days=180)
 
 
 class LineKind(StrEnum):
-    """The part of the old contract that a line comes from."""
+    """The part of the old contract that a line comes from, or whose note for both it is."""
 
     REPORT = "report"  #: a commitment of the report
     MANAGER = "manager"  #: a commitment of the old manager
     REVIEW = "review"
     QUESTION = "question"
+    REPORT_NOTE = "report_note"  #: a line of a note for both, by the report (R-28)
+    MANAGER_NOTE = "manager_note"  #: the same, by the old manager
     OFFER = "offer"  #: an open commitment that the old manager suggests to hand to the new one
 
 
@@ -29,7 +31,7 @@ class HandoverLine:
 
     kind: LineKind
     text: str
-    due: date | None = None  #: of a review the first day of its month
+    due: date | None = None  #: of a review the first day of its month, of a note the day of the conversation
 
     @property
     def id(self) -> str:
