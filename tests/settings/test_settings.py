@@ -28,6 +28,7 @@ UNSET = {
     ("mailers", "smtp", "ca_file"),
     ("calendars", "google", "service_account"),
     ("mailers", "google", "service_account"),
+    ("roster", "google", "service_account"),
     *(("calendars", "outlook", name) for name in ("certificate", "account", "ca_file")),
     *(("rollout", name) for name in ("groups", "managers", "addresses", "start")),
 }

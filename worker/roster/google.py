@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.clock import Clock, utcnow
 from worker.domain.model import Address
-from worker.errors import AuthRevoked, InvalidResponse, NotFound, Permanent, ProviderError
+from worker.errors import AuthRevoked, InvalidResponse, NotFound, Permanent, Problem, Problems, ProviderError
 from worker.providers.base import Finding
 from worker.providers.google.auth import (
     DIRECTORY_READ_SCOPE,
@@ -41,9 +41,12 @@ _GRANT_ROLE = (
     "In admin.google.com open Account > Admin roles > Create new role, tick Users > Read under Admin API privileges, "
     "and assign the role to the account that `admin` in [roster.google] names."
 )
-_NAME_ACCOUNT = "Write the path of its key file as `service_account` under [roster.google] or [calendars.google]."
-_NAME_ADMIN = f"Write the address of an account that may read users as `admin` under [roster.google]. {_GRANT_ROLE}"
-_MEND_QUERY = "Mend `customer`, `domain` or `query` in [roster.google]."
+#: The settings without which nothing can be read, and what to do about each.
+_REQUIRED = {
+    "service_account": "Write the path of a service account's key file, here or under [calendars.google].",
+    "admin": f"Write the address of an account that may read users. {_GRANT_ROLE}",
+}
+_MEND_QUERY = "Mend `domain` or `query` in [roster.google]."
 _FILL_MANAGERS = (
     "In admin.google.com open Directory > Users > (a person) > User information > Employee information, and fill "
     "Manager's email; or write `manager` into the people file."
@@ -56,22 +59,22 @@ _FILL_COUNTRIES = (
 
 def build_source(section: Mapping[str, Any]) -> "GoogleDirectory":
     """Return the source that a section of the settings describes. Reads no file and sends no request yet. Raises
-    AuthRevoked when the section lacks what is needed.
+    Problems when a required setting is missing.
 
     `service_account`: the key file of a service account with domain-wide delegation. `admin`: the account that it acts
-    as, which may read users. `customer`, or instead of it `domain`: whose users are listed. `query`: which of them, as
-    Google's search for users has it. `endpoint`, `token_endpoint`: URLs. `timeout`: seconds. `keys`: the first is the
-    key of hashes in `quotaUser`.
+    as, which may read users. `domain`: whose users are listed; empty for all domains of the company. `query`: which of
+    them, as Google's search for users has it. `endpoint`, `token_endpoint`: URLs. `timeout`: seconds. `keys`: the first
+    is the key of hashes in `quotaUser`.
     """
     return build_with_clock(section, utcnow)
 
 
 def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleDirectory":
     """Return the source as `build_source` does, with another clock."""
-    if not section.get("service_account"):
-        raise AuthRevoked(f"Google Directory is read by a service account, and none is named. {_NAME_ACCOUNT}")
-    if not section.get("admin"):
-        raise AuthRevoked(f"Google Directory is read as an administrator, and none is named. {_NAME_ADMIN}")
+    missing = {key: remedy for key, remedy in _REQUIRED.items() if not section.get(key)}
+    if missing:
+        what = "Google Directory is used, and this is missing."
+        raise Problems([Problem(f"settings: roster.google.{key}", what, remedy) for key, remedy in missing.items()])
     api = GoogleApi(
         "admin",
         "directory_v1",
@@ -83,7 +86,7 @@ def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleDirecto
         quota_key=quota_key_of(section),
     )
     domain, query = str(section.get("domain") or ""), str(section.get("query") or "")
-    whose = {"domain": domain} if domain else {"customer": str(section.get("customer") or "my_customer")}
+    whose = {"domain": domain} if domain else {"customer": "my_customer"}
     return GoogleDirectory(api, str(section["admin"]), {**whose, **({"query": query} if query else {})})
 
 

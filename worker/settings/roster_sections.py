@@ -5,11 +5,12 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator
 
-from worker.domain.model import NO_CALENDAR
+from worker.domain.model import NO_CALENDAR, Address
 from worker.settings.parsers import (
     InvalidValue,
     find_nearest,
     make_choice_parser,
+    parse_address,
     parse_country,
     parse_zone,
     shorten_value,
@@ -18,7 +19,10 @@ from worker.settings.people_columns import COLUMNS, EXPORT_COLUMNS
 from worker.settings.sections import (
     CalendarSettings,
     MailerSettings,
+    PathText,
     Section,
+    Text,
+    parse_folder_url,
     validate_duration,
     validate_optional_text,
     validate_text,
@@ -46,6 +50,22 @@ def _parse_columns(value: object) -> dict[str, str]:
     return dict(value)
 
 
+class GoogleRosterSettings(Section):
+    """`admin`: the account as which users are read. Without `service_account`, that of [calendars.google] is used."""
+
+    admin: Annotated[Address, validate_optional_text(parse_address)] = ""
+    service_account: PathText | None = None
+    domain: Text = ""
+    query: Text = ""
+    endpoint: Annotated[str, validate_text(parse_folder_url)] = "https://admin.googleapis.com/"
+
+
+class OutlookRosterSettings(Section):
+    """Users are read by the connection of [calendars.outlook]."""
+
+    filter: Text = ""
+
+
 class RosterSettings(Section):
     """`every`: how often a directory is read. `columns`: the names of columns in the people file by our names.
 
@@ -59,6 +79,8 @@ class RosterSettings(Section):
     country: Annotated[str, validate_optional_text(parse_country)] = ""
     time_zone: Annotated[str, validate_optional_text(parse_zone)] = ""
     hire_date_is_start: bool = False
+    google: GoogleRosterSettings = GoogleRosterSettings()
+    outlook: OutlookRosterSettings = OutlookRosterSettings()
     columns: Annotated[dict[str, str], PlainValidator(_parse_columns)] = Field(default_factory=dict)
 
     @property

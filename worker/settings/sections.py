@@ -194,7 +194,7 @@ def parse_base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _parse_folder_url(text: str) -> str:
+def parse_folder_url(text: str) -> str:
     """Check the URL of a folder, and end it with a single slash."""
     return f"{make_url_parser('https', 'http')(text).rstrip('/')}/"
 
@@ -395,7 +395,7 @@ class _GoogleSettings(Section):
 class GoogleCalendarSettings(_GoogleSettings):
     """`per_person` and `per_project` limit requests per minute, below the quotas of Google (600 and 10,000)."""
 
-    endpoint: Annotated[str, validate_text(_parse_folder_url)] = "https://www.googleapis.com/calendar/v3/"
+    endpoint: Annotated[str, validate_text(parse_folder_url)] = "https://www.googleapis.com/calendar/v3/"
     per_person: Annotated[int, _validate_integer(10, 100_000)] = 500
     per_project: Annotated[int, _validate_integer(10, 10_000_000)] = 9_000
 
@@ -406,7 +406,7 @@ class GmailSettings(_GoogleSettings):
     `per_person` and `per_project` limit quota units per minute; a message costs 100.
     """
 
-    endpoint: Annotated[str, validate_text(_parse_folder_url)] = "https://gmail.googleapis.com/"
+    endpoint: Annotated[str, validate_text(parse_folder_url)] = "https://gmail.googleapis.com/"
     sender: Annotated[Address, validate_optional_text(parse_address)] = ""
     per_person: Annotated[int, _validate_integer(100, 100_000)] = 5_000
     per_project: Annotated[int, _validate_integer(100, 100_000_000)] = 1_000_000

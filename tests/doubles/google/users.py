@@ -62,6 +62,7 @@ class Users:
     largest: int = 500
     meanwhile: Callable[[], None] | None = None  #: what somebody does after each page
     _pages: dict[str, Page] = field(default_factory=dict)
+    _ids: dict[str, str] = field(default_factory=dict)  #: by each address that somebody has, or had
 
     # --- what administrators do -------------------------------------------------------------------------------------
 
@@ -88,12 +89,14 @@ class Users:
             **relations,
             **more,
         }
+        self._note_addresses(user_id)
         return user_id
 
     def change(self, user_id: str, **told: Any) -> None:
         """Something is typed anew; None empties a field."""
         user = {**self.everybody[user_id], **told, "etag": f'"{secrets.token_hex(8)}"'}
         self.everybody[user_id] = {name: value for name, value in user.items() if value is not None}
+        self._note_addresses(user_id)
 
     def delete(self, user_id: str) -> None:
         gone = self.everybody.pop(user_id)
@@ -167,9 +170,11 @@ class Users:
 
     def _named(self, key: str) -> dict[str, Any] | None:
         key = key.casefold()
-        if key in self.everybody:
-            return self.everybody[key]
-        return next((user for user in self.everybody.values() if key in _addresses(user)), None)
+        user = self.everybody.get(key) or self.everybody.get(self._ids.get(key, ""))
+        return user if user and key in (user["id"], *_addresses(user)) else None
+
+    def _note_addresses(self, user_id: str) -> None:
+        self._ids |= dict.fromkeys(_addresses(self.everybody[user_id]), user_id)
 
 
 def _addresses(user: Mapping[str, Any]) -> set[str]:

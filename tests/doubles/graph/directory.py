@@ -165,7 +165,7 @@ class Directory:
             }
             for box in self._world.mailboxes.values()
         }
-        return owners | self.users
+        return owners | self.users if owners else self.users
 
     def _named(self, name: str) -> Json:
         """The user of that id or sign-in name. Raises Refusal."""
