@@ -1,17 +1,87 @@
 """`longarc plan` and `longarc people`: what would be done is shown first, and written only when asked for."""
 
 import re
+from datetime import datetime
 
-from tests.support.companies import DANA, KIM, SAM
+from tests.support.companies import DANA, DAY, KIM, SAM
 from tests.support.terminal import PAIR, PEOPLE, Desk
+from worker.clock import utcnow
 
 
 def test_plan_shows_the_first_run_before_there_is_anything(fresh: Desk) -> None:
+    """A summary, then by manager, in one zone that is named, in 80 columns."""
     told = fresh.told("plan")
-    assert "2 to book, 0 to move, 0 to take off, 4 mails to send, for 2 pairs. Nothing was written" in told
-    assert "Dana and Kim" in told
-    assert "target" in told  # the reason
+    assert told.startswith("2 pairs with one manager. All of them have a time within the next 13 weeks.")
+    assert "2 to book, 0 to move, 0 to take off, 3 mails to send, for 2 pairs. Nothing was" in told
+    assert "Times are those of Europe/Berlin." in told
+    assert re.search(r"\nDana, 2 pairs\n  book +\w{3} \d+ \w{3} \d{4} \d\d:\d\d +75 min +\w+\n", told)
+    assert "introduction to Dana, Kim, Sam" in told
+    assert max(map(len, told.splitlines())) <= 80
     assert not (fresh.folder / "longarc.db").exists()
+
+
+def test_plan_gives_the_reason_for_each_time_when_asked(fresh: Desk) -> None:
+    told = fresh.told("plan", "--why")
+    assert "target" in told and "target" not in fresh.told("plan")
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_plan_ends_with_what_needs_somebody(fresh: Desk) -> None:
+    """With the reason, and what would change it."""
+    fresh.write(
+        "people.csv", PEOPLE.replace(f"{KIM},Kim,{DANA},Europe/Berlin,DE", f"{KIM},Kim,{DANA},Pacific/Honolulu,US")
+    )
+    told = fresh.told("plan")
+    assert "One has no time." in " ".join(told.split())
+    assert re.search(r"\n  no time  Kim\n           .*share no working hours", told, re.DOTALL)
+    ending = told.partition("What needs somebody\n")[2]
+    assert ending.startswith("  Never at work at the same time\n    Dana (Mon-Fri 09:00-17:00 in Berlin) and Kim")
+    assert "Correct hours and time zones in the people file" in ending
+
+
+def test_plan_shows_a_rollout_as_of_its_first_day(fresh: Desk) -> None:
+    toml = (fresh.folder / "longarc.toml").read_text()
+    first = (utcnow() + 40 * DAY).date()
+    fresh.write("longarc.toml", f'{toml}[rollout]\naddresses = ["{SAM}"]\nstart = {first}\n')
+    told = fresh.told("plan")
+    assert "1 to book" in told and "1 pair takes no part." in told
+    booked = re.search(r"book +(\w{3} \d+ \w{3} \d{4} \d\d:\d\d)", told)
+    assert booked and datetime.strptime(f"{booked[1]} +0100", "%a %d %b %Y %H:%M %z").date() > first
+    fresh.told("plan", "--html", str(fresh.folder / "plan.html"))
+    page = (fresh.folder / "plan.html").read_text()
+    assert "This is how it begins on" in page and f"These take part: {SAM}." in page
+    assert "One more pair does not take part" in page
+
+
+# --- the page ---
+
+
+def test_the_page_is_written_before_there_is_anything(fresh: Desk) -> None:
+    file = fresh.folder / "plan.html"
+    assert f"{file} was written" in fresh.told("plan", "--html", str(file))
+    page = file.read_text()
+    assert "2 pairs with one manager." in page and "<bdi>Sam</bdi>" in page
+    assert file.stat().st_mode & 0o077 == 0, "it names people"
+    assert not (fresh.folder / "longarc.db").exists()
+    fresh.told("plan", "--html", str(file))  # once more, in its place
+
+
+def test_the_page_of_an_installation_in_use_changes_nothing(desk: Desk) -> None:
+    before = desk.rows()
+    desk.told("plan", "--html", str(desk.folder / "plan.html"))
+    assert "2 pairs with one manager." in (desk.folder / "plan.html").read_text()
+    assert desk.rows() == before
+
+
+def test_the_page_takes_the_place_of_no_other_file(fresh: Desk) -> None:
+    before = (fresh.folder / "longarc.toml").read_bytes()
+    assert "is no page of `longarc plan`" in fresh.refused("plan", "--html", str(fresh.folder / "longarc.toml"))
+    assert (fresh.folder / "longarc.toml").read_bytes() == before
+    assert "There is no folder" in fresh.refused("plan", "--html", str(fresh.folder / "missing" / "plan.html"))
+    assert "Take one of them" in fresh.refused("plan", "--json", "--html", "plan.html", code=2)
+
+
+# --- before and after ---
 
 
 def test_plan_writes_nothing(desk: Desk) -> None:

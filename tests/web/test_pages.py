@@ -384,7 +384,7 @@ def test_the_operator_sees_who_works_and_which_calendars_are_unreachable(room: R
 def test_nothing_but_the_operators_page_is_reached_from_it(room: Room) -> None:
     page = room.operator().get("/status").get_data(as_text=True)
     ways = {one.split('"')[0] for one in page.replace("action=", "href=").split('href="')[1:]}
-    assert {one for one in ways if not one.startswith(("/asset/", "#"))} == {"/status/leave"}
+    assert {one for one in ways if not one.startswith(("/asset/", "#"))} == {"/status/leave", "/status/quarter"}
 
 
 # --- the reader's language ---

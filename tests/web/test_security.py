@@ -59,7 +59,8 @@ def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
         return [("GET", f"/pulse/{about}"), ("POST", f"/pulse/{about}")]
     if purpose is Purpose.TEAM:
         return team_pages(room, who)
-    return [("GET", "/status"), ("POST", "/status/leave")]
+    quarter = [("GET", "/status/quarter"), ("GET", "/status/quarter/mail/1")]
+    return [("GET", "/status"), *quarter, ("POST", "/status/leave")]
 
 
 def time_pages(at: str) -> list[tuple[str, str]]:

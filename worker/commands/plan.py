@@ -1,41 +1,118 @@
 """`longarc plan`: shows what the next sweep would decide, and why. Writes nothing and sends nothing."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.clock import utcnow
+from worker import private_files
+from worker.clock import SteppedClock, utcnow
 from worker.commands import context
 from worker.commands.arguments import json_option
 from worker.commands.base import Command, CommandFailed
-from worker.commands.terminal import add_row, format_count, format_time, make_table, print_json, print_line, print_table
+from worker.commands.terminal import print_json, print_line, show_progress
+from worker.errors import LongarcError
 
 if TYPE_CHECKING:
     from worker.app import Worker
-    from worker.domain.model import Decision, Effect, Person, Plan
+    from worker.domain.model import Effect, Plan
+    from worker.engine.sweep import PlannedPair
+    from worker.ops.preview.quarter import QuarterPreview
+
+#: Only a file that begins like this is replaced by `--html`.
+PAGE_BEGINNING = b"<!doctype html>\n<!-- longarc plan -->"
 
 
 @click.command("plan", cls=Command, short_help="Show what would be booked, moved and mailed now. Changes nothing.")
+@click.option("--why", is_flag=True, help="Give the reason for each time.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page about the next quarter, to be shown before anything is switched on.",
+)
 @json_option
-def plan(as_json: bool) -> None:
-    """Show what would be booked, moved and mailed now, and why.
+def plan(why: bool, page: Path | None, as_json: bool) -> None:
+    """Show what would be booked, moved and mailed now: a summary, then by manager, and last what needs somebody.
 
     Calendars are read; nothing is written or sent. Before the first `longarc run` the people are read from the people
-    file.
+    file, and a rollout that begins later is shown as of its first day.
+
+    The page of --html is one file that loads nothing else. It shows when each pair meets in the next quarter, who gets
+    which mail in the first four weeks, each mail with the names of your people, and what stands in the way.
     """
+    if page is not None and as_json:
+        raise click.UsageError("--json and --html are two outputs. Take one of them.")
+    if page is not None:
+        _refuse_unsuitable_file(page)
     with _open_preview_worker() as worker, _collect_warnings() as warnings:
-        plans = [one.plan for one in worker.sweep.preview() if one.plan.decisions or one.plan.effects]
         if as_json:
+            plans = [one.plan for one in _preview(worker) if one.plan.decisions or one.plan.effects]
             print_json([_plan_to_json(pair_plan) for pair_plan in plans])
+        elif page is not None:
+            _write_page(worker, page)
         else:
-            _show_plans(plans, worker)
-            _show_rollout(worker)
+            _show_plans(worker, has_reasons=why)
     if warnings:
         raise CommandFailed("\n".join(f"longarc: {warning}" for warning in warnings))
+
+
+def _preview(worker: "Worker") -> "Iterator[PlannedPair]":
+    """Yield all pairs with their plans; a progress bar shows how many calendars were read and pairs planned."""
+    pairs = worker.store.people.load_all_pairs()
+    people = {who for pair in pairs for who in pair.people}
+    with show_progress("Reading calendars, planning", len(pairs) + len(people)) as advance:
+        yield from worker.sweep.preview(advance)
+
+
+def _build_quarter(worker: "Worker", planned: "Iterator[PlannedPair]") -> "QuarterPreview":
+    from worker.ops.preview.quarter import MAIL_PERIOD, build_quarter
+
+    now = worker.clock()
+    more_mails = worker.pulse.list_coming_mails(now + MAIL_PERIOD)
+    return build_quarter(planned, now, worker.settings.policy, more_mails)
+
+
+def _show_plans(worker: "Worker", *, has_reasons: bool) -> None:
+    from worker.commands.plan_output import PlanOutput
+
+    output = PlanOutput(has_reasons=has_reasons)
+    quarter = _build_quarter(worker, output.collect(_preview(worker)))
+    output.show(quarter, worker)
+
+
+# --- the page ---
+
+
+def _refuse_unsuitable_file(file: Path) -> None:
+    """Raises LongarcError when the page can't be written to this file, before calendars are read for minutes."""
+    if not file.parent.is_dir():
+        raise LongarcError(f"There is no folder {file.parent}. Make it, or name another file.")
+    if file.exists():
+        with file.open("rb") as opened:
+            if opened.read(len(PAGE_BEGINNING)) != PAGE_BEGINNING:
+                raise LongarcError(f"{file} exists and is no page of `longarc plan`. Name another file.")
+
+
+def _write_page(worker: "Worker", file: Path) -> None:
+    from worker.mail.templates import load_default_templates
+    from worker.ops.preview.letters import render_samples
+    from worker.ops.preview.page import render_file
+
+    quarter = _build_quarter(worker, _preview(worker))
+    language = load_default_templates().languages.find_language(worker.settings.locale)
+    samples = render_samples(quarter.samples, worker.settings, worker.mail_renderer)
+    html = render_file(quarter, samples, language, worker.settings.rollout.build_rollout(), utcnow())
+    private_files.write(file, html.encode("utf-8"))
+    print_line(f"{file} was written. Nothing else was written or sent.", "green")
+
+
+# --- the worker ---
 
 
 @contextmanager
@@ -55,13 +132,30 @@ def _open_preview_worker() -> "Iterator[Worker]":
             return
         store.close()
     settings = settings.model_copy(update={"database": "sqlite://"})
-    worker = build(settings, utcnow, store=context.open_store(settings, needs_encryption_key=False))
+    clock = SteppedClock(utcnow())
+    worker = build(settings, clock, store=context.open_store(settings, needs_encryption_key=False))
     try:
         worker.store.create_tables()
         worker.import_people()
+        beginning = _find_beginning(worker)
+        if beginning is not None:
+            clock.move_to(beginning)
+            worker.participation.run()
         yield worker
     finally:
         worker.close()
+
+
+def _find_beginning(worker: "Worker") -> datetime | None:
+    """Return when the rollout has begun for everybody; None when it has no first day."""
+    from worker.domain.rollout import find_beginning
+
+    rollout, people = worker.settings.rollout.build_rollout(), worker.store.people.load_current_people()
+    beginnings = (
+        find_beginning(rollout, people[pair.manager], people[pair.report])
+        for pair in worker.store.people.load_all_pairs().values()
+    )
+    return max((one for one in beginnings if one is not None), default=None)
 
 
 class _WarningCollector(logging.Handler):
@@ -91,88 +185,6 @@ def _collect_warnings() -> Iterator[dict[str, None]]:
         sweep_log.removeHandler(collector)
         sweep_log.setLevel(previous_level)
         sweep_log.propagate = previous_propagate
-
-
-# --- the table ---
-
-
-def _show_plans(plans: "Sequence[Plan]", worker: "Worker") -> None:
-    people = worker.store.people.load_all_people()
-    table = make_table("What would happen now", ["When", "What", "Why"])
-    for plan in plans:
-        manager, report = (people[address] for address in plan.pair.people)
-        add_row(table, "", f"{manager.name} and {report.name}", plan.pair, style="bold")
-        for decision in plan.decisions:
-            add_row(table, _format_start(decision, manager), _describe_decision(decision), decision.reason)
-        for effect in plan.effects:
-            _add_mail_row(table, effect, people)
-        table.add_section()
-    if plans:
-        print_table(table)
-    print_line(_summarize_plans(plans), style="bold")
-
-
-def _show_rollout(worker: "Worker") -> None:
-    """Print who is left out, and what the settings would change, where the plan is not for everybody."""
-    from worker.domain.model import Participation
-    from worker.ops.rollout import describe_pauses, describe_rollout
-
-    stored, counts = worker.store.participation.load(), worker.store.participation.count()
-    if left_out := sum(counts.values()) - counts.get(Participation.YES, 0):
-        count = format_count(left_out, "pair takes no part", "pairs take no part")
-        print_line(f"{count}. {describe_rollout(stored.rollout)} {describe_pauses(stored.pauses)}".rstrip(), "dim")
-    if worker.participation.preview().changed:
-        print_line(
-            "The settings have another rollout than is in force: `longarc rollout` shows the difference.", "yellow"
-        )
-
-
-def _format_start(decision: "Decision", manager: "Person") -> str:
-    start = decision.fields.get("start")
-    return format_time(start, manager.zone) if isinstance(start, datetime) else ""
-
-
-#: The verb for a decision, by the new state of the session or the kind of the decision.
-_DECISION_VERBS = {"booked": "book", "deferred": "put off", "owed": "give another time", "unplaceable": "no time for"}
-_KIND_NAMES = {"career": "conversation", "checkin": "check-in", "review": "review"}
-
-
-def _describe_decision(decision: "Decision") -> str:
-    fields = decision.fields
-    outcome = str(fields.get("state") or decision.what)
-    kind = _KIND_NAMES.get(str(fields.get("kind")), "")
-    topic = f" ({fields['topic']})" if fields.get("topic") not in (None, "all") else ""
-    start, end = fields.get("start"), fields.get("end")
-    has_times = isinstance(start, datetime) and isinstance(end, datetime)
-    length = f", {(end - start) // timedelta(minutes=1)} min" if has_times else ""  # type: ignore[operator]
-    return f"{_DECISION_VERBS.get(outcome, outcome)} {kind}{topic}".strip() + length
-
-
-def _add_mail_row(table: Any, mail: "Effect", people: "dict[str, Person]") -> None:
-    if mail.name:
-        recipient = people.get(mail.to)
-        add_row(
-            table,
-            format_time(mail.due_at, recipient.zone if recipient else "UTC"),
-            "mail",
-            f"{mail.name} to {mail.to}",
-            style="dim",
-        )
-
-
-def _summarize_plans(plans: "Sequence[Plan]") -> str:
-    effects = [effect for plan in plans for effect in plan.effects]
-    counts = {
-        kind: sum(effect.kind == kind for effect in effects)
-        for kind in ("event.create", "event.update", "event.cancel")
-    }
-    parts = (
-        f"{counts['event.create']:,} to book",
-        f"{counts['event.update']:,} to move",
-        f"{counts['event.cancel']:,} to take off",
-        f"{format_count(sum(effect.kind == 'mail' for effect in effects), 'mail')} to send",
-    )
-    return f"{', '.join(parts)}, for {format_count(len(plans), 'pair')}. Nothing was written or sent."
 
 
 # --- JSON ---

@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Collection, Iterable, Set
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Connection
@@ -66,6 +66,25 @@ class Pulse:
                 return
         self._store.people.set_stored_value(_MONTH_NAME, month)
 
+    def list_coming_mails(self, until: datetime) -> list[Effect]:
+        """Return the mails of the rounds that open before `until`, as the pairs are now. Stores nothing."""
+        now = self._clock()
+        is_done = self._store.people.get_stored_value(_MONTH_NAME) == f"{now:%Y-%m}"
+        instants = [] if is_done or now.day > LAST_OPENING_DAY else [now]
+        first = (now.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        while first < until:
+            instants.append(first)
+            first = (first + timedelta(days=32)).replace(day=1)
+        if not self._settings.base_url:
+            return []
+        people = self._store.people.load_current_people()
+        return [
+            _build_mail(f"{at:%Y-%m}", people[who], pair, at)
+            for at in instants
+            if at.month in self._settings.pulse.months
+            for who, pair in sorted(self._list_asked(at).items())
+        ]
+
     def get_status(self, person: Address, round_name: str) -> PulseStatus:
         """Return whether the person may answer in that round. Raises WrongKey."""
         names = self._store.aliases.list_names(person)
@@ -102,10 +121,10 @@ class Pulse:
 
     def _open_round(self, name: str, now: datetime) -> None:
         asked = self._list_asked(now)
+        if not asked:
+            return
         people = self._store.people.load_current_people()
         aliases = self._store.aliases.load().names
-        if not is_large_enough({str(pair.report): str(pair.manager) for pair in asked.values()}):
-            return
         with self._store.database.write() as connection:
             closed = self._store.pulse.load_closed(connection)
             salt = next((one.salt for one in closed if one.salt), "") or secrets.token_hex(32)
@@ -122,10 +141,14 @@ class Pulse:
                 self._store.outbox.add_mails(connection, mails)
 
     def _list_asked(self, now: datetime) -> dict[Address, Pair]:
-        """Return the reports who are asked, each with the active pair that counts for them: the first by manager."""
+        """Return the reports who are asked, each with the active pair that counts for them: the first by manager.
+
+        Nobody is asked where they are too few.
+        """
         pairs = self._store.people.load_all_pairs().values()
         active = [p for p in pairs if p.is_active and not (p.start and p.start > now.date())]
-        return {pair.report: pair for pair in sorted(active, key=lambda pair: pair.manager, reverse=True)}
+        asked = {pair.report: pair for pair in sorted(active, key=lambda pair: pair.manager, reverse=True)}
+        return asked if is_large_enough({who: str(pair.manager) for who, pair in asked.items()}) else {}
 
     # --- closing ---
 

@@ -49,8 +49,8 @@ RETRY_AFTER = timedelta(hours=1)
 
 #: Groups addresses by calendar service: the service and its people, by name.
 GroupByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
-#: Called while plans are previewed: with the number of steps done, and of all steps.
-Watch = Callable[[int, int], None]
+#: Called while plans are previewed, with how many calendars were read and pairs planned so far.
+Watch = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +82,18 @@ class Sweep:
             self._plan_and_commit(pairs, holder, now)
         return len(pairs)
 
-    def preview(self, watch: Watch = lambda done, total: None) -> Iterator[PlannedPair]:
+    def preview(self, watch: Watch = lambda done: None) -> Iterator[PlannedPair]:
         """Yield all pairs with their plans as of now, in the order in which sweeps would plan them. Writes nothing, and
         takes no lease. `watch` is told of each person whose calendar was read, and of each pair that was planned."""
         now = self._clock()
         pairs = sorted(self._store.people.load_all_pairs(), key=str)
-        people = {who for pair in pairs for who in pair.people}
         read: set[Address] = set()
         taken = _TakenTime(self._store, now)
         for n in range(0, len(pairs), BATCH):
 
             def count(emails: Sequence[Address], planned: int = n) -> None:
                 read.update(emails)
-                watch(len(read) + planned, len(people) + len(pairs))
+                watch(len(read) + planned)
 
             states = self._store.plans.load(pairs[n : n + BATCH], now).states
             plans = self.plan_pairs(states, now, taken, count)

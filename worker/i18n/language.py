@@ -16,7 +16,7 @@ from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_interval, format_time, get_timezone_location
+from babel.dates import format_date, format_interval, format_skeleton, format_time, get_timezone_location
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -120,6 +120,10 @@ class Language:
 
     def _format_month(self, day: date) -> str:
         return _replace_spaces(format_date(day, "MMMM y", locale=self.locale))
+
+    def format_short_day(self, day: date, *, has_weekday: bool = True) -> str:
+        """Return the date without the year, with abbreviated weekday and month: `Tue, Sep 22`, or `Sep 22`."""
+        return _replace_spaces(format_skeleton("MMMEd" if has_weekday else "MMMd", day, locale=self.locale))
 
     def format_short_month(self, day: date) -> str:
         """Return the abbreviated name of the month: `Nov`."""

@@ -31,7 +31,12 @@ from worker.web.rate_limit import RateLimiter
 log = logging.getLogger(__name__)
 
 PRODUCT = "Longarc"
-ASSET_TYPES = {"pages.css": "text/css", "pages.js": "text/javascript", "pages.svg": "image/svg+xml"}
+ASSET_TYPES = {
+    "pages.css": "text/css",
+    "quarter.css": "text/css",
+    "pages.js": "text/javascript",
+    "pages.svg": "image/svg+xml",
+}
 
 
 class Site:

@@ -1,7 +1,7 @@
 """The operator's page: whether Longarc works, and coverage by group, but no pair, conversation or contract.
 
 It shows counts, the machines of the workers, the addresses of calendars that can't be read, and the alerts that were
-mailed to the operator.
+mailed to the operator. The page about the next quarter, below it, says who meets whom and when.
 """
 
 from collections import Counter
@@ -13,6 +13,7 @@ from flask import Blueprint, Response
 from worker.domain.pulse import count_answers
 from worker.ops.coverage import count_coverage, find_quarter
 from worker.ops.status import collect_status
+from worker.web.quarter import QuarterPages
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site
 
@@ -25,6 +26,7 @@ def make_blueprint() -> Blueprint:
     pages = Blueprint("status", __name__)
     pages.add_url_rule("", view_func=show)
     pages.add_url_rule("/leave", view_func=leave, methods=["POST"])
+    QuarterPages().add_to(pages)
     return pages
 
 

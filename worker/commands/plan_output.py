@@ -1,0 +1,185 @@
+"""What `longarc plan` prints: a summary, the changes by manager, and last what needs somebody. At most 80 columns.
+
+All times are in one zone, which the summary names.
+"""
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from worker.commands.context import to_local_time
+from worker.commands.terminal import format_count, format_day, format_time, print_line
+
+if TYPE_CHECKING:
+    from worker.app import Worker
+    from worker.domain.model import Decision, Effect, PairState, Person, Plan
+    from worker.engine.sweep import PlannedPair
+    from worker.ops.preview.quarter import QuarterPreview
+    from worker.ops.preview.view import ConcernGroup
+
+WIDTH = 80
+#: What becomes of a session, by the kind of the change to its event; else by its new state, or the kind of decision.
+VERBS = {
+    "event.create": "book",
+    "event.update": "move",
+    "event.cancel": "take off",
+    "deferred": "put off",
+    "owed": "no time yet",
+    "unplaceable": "no time",
+    "cancelled": "take off",
+}
+STYLES = {"book": "green", "move": "green", "no time": "yellow", "no time yet": "yellow", "put off": "yellow"}
+KIND_NAMES = {"checkin": "check-in", "review": "review"}
+#: So many readers of a mail are named.
+NAMED_READERS = 3
+#: Lines printed of each kind of concern; the page of `--html` has all.
+MAX_CONCERNS = 20
+
+
+class PlanOutput:
+    """Collects the plans while the quarter is made of them, and prints both."""
+
+    def __init__(self, *, has_reasons: bool) -> None:
+        self._has_reasons = has_reasons
+        self._plans: dict[str, list[Plan]] = defaultdict(list)  #: by manager
+        self._people: dict[str, Person] = {}
+        self._zone = "UTC"
+
+    def collect(self, planned: "Iterator[PlannedPair]") -> "Iterator[PlannedPair]":
+        """Yield the pairs, and keep the plans that change something."""
+        for one in planned:
+            if one.plan.decisions or one.plan.effects:
+                state: PairState = one.state
+                self._people.update({person.email: person for person in (state.manager, state.report)})
+                self._plans[state.pair.manager].append(one.plan)
+            yield one
+
+    def show(self, quarter: "QuarterPreview", worker: "Worker") -> None:
+        """Print everything."""
+        from worker.mail.templates import load_default_templates
+        from worker.ops.preview.view import QuarterView
+
+        self._zone = quarter.zone
+        view = QuarterView(quarter, load_default_templates().languages.find_language("en"))
+        self._show_summary(view.sentences)
+        for manager in sorted(self._plans, key=lambda who: (self._people[who].name.casefold(), who)):
+            self._show_manager(manager)
+        self._show_rollout(worker)
+        self._show_concerns(view.concerns)
+
+    # --- the summary ---
+
+    def _show_summary(self, sentences: Sequence[str]) -> None:
+        _print_wrapped(" ".join(sentences), style="bold")
+        _print_wrapped(self._summarize_plans())
+        _print_wrapped(f"Times are those of {self._zone}.", style="dim")
+
+    def _summarize_plans(self) -> str:
+        plans = [plan for listed in self._plans.values() for plan in listed]
+        effects = [effect for plan in plans for effect in plan.effects]
+        counts = {
+            kind: sum(effect.kind == kind for effect in effects)
+            for kind in ("event.create", "event.update", "event.cancel")
+        }
+        mails = len({effect.key for effect in effects if effect.kind == "mail"})
+        parts = (
+            f"{counts['event.create']:,} to book",
+            f"{counts['event.update']:,} to move",
+            f"{counts['event.cancel']:,} to take off",
+            f"{format_count(mails, 'mail')} to send",
+        )
+        return f"{', '.join(parts)}, for {format_count(len(plans), 'pair')}. Nothing was written or sent."
+
+    # --- by manager ---
+
+    def _show_manager(self, manager: str) -> None:
+        plans = self._plans[manager]
+        print_line()
+        print_line(f"{self._people[manager].name}, {format_count(len(plans), 'pair')}", style="bold")
+        changes = [(decision, plan) for plan in plans for decision in plan.decisions if decision.what != "warning"]
+        changes.sort(key=lambda change: (f"{change[0].fields.get('start') or '9'}", str(change[1].pair)))
+        for decision, plan in changes:
+            self._show_decision(decision, plan)
+        self._show_mails([effect for plan in plans for effect in plan.effects if effect.name])
+
+    def _show_decision(self, decision: "Decision", plan: "Plan") -> None:
+        fields = decision.fields
+        start, end = fields.get("start"), fields.get("end")
+        verb = _choose_verb(decision, plan)
+        when, length = "", ""
+        if isinstance(start, datetime) and isinstance(end, datetime):
+            when, length = format_time(start, self._zone), f"{(end - start) // timedelta(minutes=1)} min"
+        kind = KIND_NAMES.get(str(fields.get("kind")), "")
+        topic = f"{fields['topic']}" if fields.get("topic") not in (None, "all") else ""
+        about = ", ".join(part for part in (self._people[plan.pair.report].name, kind, topic) if part)
+        line = f"  {verb:<9}{when:<23}{length:<8}{about}" if when else f"  {verb:<9}{about}"
+        print_line(line.rstrip(), style=STYLES.get(verb, ""))
+        if self._has_reasons or verb != "book":
+            _print_wrapped(decision.reason, indent=11, style="dim")
+
+    def _show_mails(self, mails: "Sequence[Effect]") -> None:
+        by_day: dict[tuple[datetime, str], dict[str, None]] = defaultdict(dict)
+        for mail in mails:
+            day = to_local_time(mail.due_at, self._zone).replace(hour=0, minute=0, second=0)
+            reader = self._people.get(mail.to)
+            by_day[day, mail.name][reader.name if reader else mail.to] = None
+        for (day, name), readers in sorted(by_day.items()):
+            listed = sorted(readers)
+            more = f" and {len(listed) - NAMED_READERS} more" if len(listed) > NAMED_READERS else ""
+            text = f"{name.replace('_', ' ')} to {', '.join(listed[:NAMED_READERS])}{more}"
+            _print_wrapped(text, first=f"  {'mail':<9}{format_day(day.date()):<23}", indent=34, style="dim")
+
+    # --- what needs somebody ---
+
+    def _show_rollout(self, worker: "Worker") -> None:
+        """Print who is left out, and what the settings would change, where the plan is not for everybody."""
+        from worker.domain.model import Participation
+        from worker.ops.rollout import describe_pauses, describe_rollout
+
+        stored, counts = worker.store.participation.load(), worker.store.participation.count()
+        if left_out := sum(counts.values()) - counts.get(Participation.YES, 0):
+            print_line()
+            count = format_count(left_out, "pair takes no part", "pairs take no part")
+            _print_wrapped(
+                f"{count}. {describe_rollout(stored.rollout)} {describe_pauses(stored.pauses)}".rstrip(), style="dim"
+            )
+        if worker.participation.preview().changed:
+            text = "The settings have another rollout than is in force: `longarc rollout` shows the difference."
+            _print_wrapped(text, style="yellow")
+
+    def _show_concerns(self, groups: "Sequence[ConcernGroup]") -> None:
+        if groups:
+            print_line()
+            print_line("What needs somebody", style="bold")
+        for group in groups:
+            print_line(f"  {group.title}", style="yellow")
+            for line in group.lines[:MAX_CONCERNS]:
+                _print_wrapped(line, first="    ", indent=4)
+            if len(group.lines) > MAX_CONCERNS:
+                print_line(f"    and {len(group.lines) - MAX_CONCERNS:,} more")
+            _print_wrapped(group.remedy, first="    ", indent=4, style="dim")
+
+
+def _choose_verb(decision: "Decision", plan: "Plan") -> str:
+    """Return what becomes of a session: what its event shows, or else its state."""
+    outcome = str(decision.fields.get("state") or decision.what)
+    if outcome == "booked":
+        kinds = [effect.kind.value for effect in plan.effects if effect.subject == decision.session]
+        outcome = next((kind for kind in kinds if kind in VERBS), outcome)
+    return VERBS.get(outcome, outcome)
+
+
+def _print_wrapped(text: str, *, first: str = "", indent: int = 0, style: str = "") -> None:
+    """Print a text in lines of at most WIDTH characters, the first after `first`, the others indented."""
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first or " " * indent,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        print_line(line, style=style)

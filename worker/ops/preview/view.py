@@ -1,0 +1,222 @@
+"""What the page about a quarter shows, as texts in its reader's language; the template computes nothing.
+
+People are named as the people file names them, on one line.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+
+from worker.domain.rollout import Rollout
+from worker.domain.time.worktime import format_hours, get_local_date
+from worker.i18n.language import Language, to_single_line
+from worker.i18n.reasons import translate_reasons
+from worker.ops.preview.concerns import ConcernKind, PairConcern
+from worker.ops.preview.letters import SampleMail
+from worker.ops.preview.mailing import QuarterMailing
+from worker.ops.preview.picture import QuarterPicture
+from worker.ops.preview.quarter import WEEK, QuarterPreview
+from worker.ops.preview.texts import CONCERN_TITLES, PERSON_CONCERNS, REMEDIES
+
+#: So many concerns of one kind are shown at once, and so many names of a rollout.
+SHOWN_CONCERNS, SHOWN_NAMES = 6, 8
+
+
+@dataclass(frozen=True, slots=True)
+class ConcernGroup:
+    """Concerns of one kind: what is the case, a line each, and what would change it."""
+
+    title: str
+    lines: Sequence[str]
+    remedy: str
+
+    @property
+    def shown(self) -> Sequence[str]:
+        """The first lines."""
+        return self.lines[:SHOWN_CONCERNS]
+
+    @property
+    def more(self) -> Sequence[str]:
+        """The others."""
+        return self.lines[SHOWN_CONCERNS:]
+
+
+class QuarterView:
+    """A quarter in its reader's language. `is_booked`: it shows what is booked, and nothing that would be."""
+
+    def __init__(
+        self,
+        preview: QuarterPreview,
+        language: Language,
+        samples: Sequence[SampleMail] = (),
+        *,
+        rollout: Rollout | None = None,
+        made_at: datetime | None = None,
+        is_booked: bool = False,
+    ) -> None:
+        """`made_at`: when calendars were read. The quarter begins later than that where the rollout does."""
+        self.preview = preview
+        self.is_booked = is_booked
+        self.picture = QuarterPicture(preview, language)
+        self.mailing = QuarterMailing(preview, language, samples)
+        self._rollout = rollout or Rollout()
+        self._made_at = made_at or preview.now
+        self._language = language
+        self.gettext = language.gettext
+        self.ngettext = language.ngettext
+
+    # --- the summary ---
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the quarter comes to."""
+        preview, first = self.preview, self.preview.first_talk
+        said = [
+            self.gettext(
+                "%(pairs)s with %(managers)s.",
+                pairs=self.ngettext("One pair", "%(count)s pairs", preview.pair_count),
+                managers=self.ngettext("one manager", "%(count)s managers", len(preview.managers)),
+            )
+        ]
+        if preview.timed_count == preview.pair_count:
+            said.append(self.gettext("All of them have a time within the next 13 weeks."))
+        else:
+            said.append(
+                self.ngettext(
+                    "One of them has a time within the next 13 weeks.",
+                    "%(count)s of them have a time within the next 13 weeks.",
+                    preview.timed_count,
+                )
+            )
+        said += self._list_exceptions()
+        if first is not None:
+            said.append(self.gettext("The first conversation is on %(day)s.", day=self._format_long_day(first.day)))
+        readers = self.preview.count_readers(WEEK)
+        if self.is_booked:
+            said.append(
+                self.ngettext(
+                    "Within a week, one person gets a mail.", "Within a week, %(count)s people get a mail.", readers
+                )
+            )
+        else:
+            said.append(
+                self.ngettext(
+                    "In the first week, one person gets a mail.",
+                    "In the first week, %(count)s people get a mail.",
+                    readers,
+                )
+            )
+        return said
+
+    def _list_exceptions(self) -> Iterator[str]:
+        """Yield what is said of the pairs without a time in the quarter."""
+        preview = self.preview
+        without = preview.pair_count - preview.timed_count - preview.later_count - preview.coming_count
+        if preview.later_count:
+            yield self.ngettext("One has a later time.", "%(count)s have a later time.", preview.later_count)
+        if preview.coming_count:
+            yield self.ngettext(
+                "One begins later, at its start.", "%(count)s begin later, at their start.", preview.coming_count
+            )
+        if without:
+            yield self.ngettext("One has no time.", "%(count)s have no time.", without)
+
+    @property
+    def part(self) -> list[str]:
+        """Say which part of the company is shown, and as of when; empty when it is all of it as of now."""
+        said, count = [], self.preview.absent_count
+        if self.preview.now.date() > self._made_at.date():
+            day = get_local_date(self.preview.zone, self.preview.now)
+            said.append(self.gettext("This is how it begins on %(day)s.", day=self._format_long_day(day)))
+        rollout = self._rollout
+        named = [*(rollout.groups or ()), *(rollout.managers or ()), *(rollout.addresses or ())]
+        if named:
+            names = ", ".join(map(to_single_line, named[:SHOWN_NAMES])) + (", …" if len(named) > SHOWN_NAMES else "")
+            said.append(self.gettext("These take part: %(names)s.", names=names))
+        if count:
+            said.append(
+                self.ngettext(
+                    "One more pair does not take part, or is paused, and is not shown.",
+                    "%(count)s more pairs do not take part, or are paused, and are not shown.",
+                    count,
+                )
+            )
+        return said
+
+    @property
+    def made_at(self) -> str:
+        """When the calendars were read."""
+        zone = self.preview.zone
+        day = self._language.day(get_local_date(zone, self._made_at), True)
+        return f"{day}, {self._language.hour(self._made_at, zone)} ({self._language.city(zone)})"
+
+    @property
+    def certain(self) -> str:
+        """Say what is known of the times."""
+        if self.is_booked:
+            return self.gettext("A conversation with a day and an hour stands on both calendars.")
+        return self.gettext(
+            "A conversation with a day and an hour would be booked then, or is already: the two are free in the"
+            " calendars as they are now."
+        )
+
+    @property
+    def placed_label(self) -> str:
+        """What a mark with a time means."""
+        return self.gettext("conversation, booked") if self.is_booked else self.gettext("conversation, with its time")
+
+    @property
+    def mails_title(self) -> str:
+        """The heading above the mails."""
+        if self.is_booked:
+            return self.gettext("Who gets which mail in the next four weeks")
+        return self.gettext("Who gets which mail in the first four weeks")
+
+    # --- what needs somebody ---
+
+    @property
+    def concerns(self) -> list[ConcernGroup]:
+        """What needs somebody, by kind."""
+        groups = groupby(self.preview.concerns, key=lambda concern: concern.kind)
+        return [
+            ConcernGroup(
+                self.gettext(CONCERN_TITLES[kind]),
+                [self._describe_concern(one) for one in listed],
+                self.gettext(REMEDIES[kind]),
+            )
+            for kind, listed in groups
+        ]
+
+    def _describe_concern(self, concern: PairConcern) -> str:
+        person, report, count = concern.person, concern.report, concern.count
+        name = to_single_line(person.name)
+        if report is None:
+            texts = PERSON_CONCERNS.get(concern.kind)
+            return self.ngettext(*texts, count, name=name) if texts else name
+        other = to_single_line(report.name)
+        if concern.kind is not ConcernKind.HOURS_APART:
+            reasons = translate_reasons(concern.reasons, self._language, person.zone, self.preview.now.date())
+            both = self.gettext("%(name)s and %(other)s", name=name, other=other)
+            return f"{both}. {to_single_line(reasons)}" if reasons else both
+        return self.gettext(
+            "%(name)s (%(hours)s in %(city)s) and %(other)s (%(other_hours)s in %(other_city)s)",
+            name=name,
+            hours=format_hours(person.hours),
+            city=self._language.city(person.zone),
+            other=other,
+            other_hours=format_hours(report.hours),
+            other_city=self._language.city(report.zone),
+        )
+
+    # --- who ---
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Where people are: the city of each zone, and how many are there."""
+        counts = Counter(person.zone for person in self.preview.people)
+        return [(self._language.city(zone), count) for zone, count in counts.most_common()]
+
+    def _format_long_day(self, day: date) -> str:
+        return self._language.day(day, day.year != self.preview.now.year)

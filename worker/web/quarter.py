@@ -1,0 +1,98 @@
+"""The operator's page about the next quarter: what is booked, for whom and when, and the mails that go with it.
+
+It asks no calendar, so it shows what the database has; `longarc plan --html` shows what is still to be booked. It holds
+no word of a conversation, and no conversation that somebody asked for.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from threading import Lock
+
+from flask import Blueprint, Response, abort, url_for
+
+from worker.domain.model import Plan
+from worker.engine.sweep import BATCH, PlannedPair
+from worker.ops.preview.concerns import ConcernKind
+from worker.ops.preview.letters import SampleMail, render_samples
+from worker.ops.preview.quarter import MAIL_PERIOD, QuarterPreview, build_quarter
+from worker.ops.preview.view import QuarterView
+from worker.web.security import MAIL_POLICY
+from worker.web.sessions import current_login
+from worker.web.site import Site, current_site
+
+#: The page is made anew when it is older than this: for a large company that takes seconds.
+MAX_AGE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownQuarter:
+    """The quarter as it was shown last."""
+
+    made_at: datetime
+    preview: QuarterPreview
+    samples: Sequence[SampleMail]
+
+
+class QuarterPages:
+    """Shows the quarter, and keeps it for some minutes."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._shown: ShownQuarter | None = None
+
+    def add_to(self, pages: Blueprint) -> None:
+        """Add the page and its mails to the operator's pages."""
+        pages.add_url_rule("/quarter", "quarter", self._show)
+        pages.add_url_rule("/quarter/mail/<int:number>", "quarter_mail", self._show_mail)
+
+    def _show(self) -> Response:
+        site, language = current_site(), current_site().choose_language()
+        page = {
+            "to": current_login().person,
+            "token": current_login().token,
+            "view": self._make_view(site),
+            "sample_url": lambda number: url_for(".quarter_mail", number=number),
+        }
+        return site.render_page("quarter", language, page)
+
+    def _show_mail(self, number: int) -> Response:
+        samples = self._make_view(current_site()).mailing.samples
+        sample = next((sample for sample in samples if sample.id == number), None)
+        if sample is None:
+            abort(404)
+        response = Response(sample.html, content_type="text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = MAIL_POLICY
+        return response
+
+    def _make_view(self, site: Site) -> QuarterView:
+        with self._lock:
+            if self._shown is None or site.now() - self._shown.made_at > MAX_AGE:
+                self._shown = _make_quarter(site)
+            shown = self._shown
+        rollout = site.store.participation.load().rollout
+        return QuarterView(shown.preview, site.choose_language(), shown.samples, rollout=rollout, is_booked=True)
+
+
+def _make_quarter(site: Site) -> ShownQuarter:
+    """Return what the database has of the quarter. What is only expected is looked for in the first weeks."""
+    now = site.now()
+    preview = build_quarter(
+        _load_pairs(site, now),
+        now,
+        site.settings.policy,
+        site.worker.pulse.list_coming_mails(now + MAIL_PERIOD),
+        MAIL_PERIOD,
+    )
+    # a pair that was not planned yet is no concern: the next sweep does it
+    concerns = tuple(one for one in preview.concerns if one.kind is not ConcernKind.UNASKED)
+    preview = replace(preview, concerns=concerns)
+    return ShownQuarter(now, preview, render_samples(preview.samples, site.settings, site.worker.mail_renderer))
+
+
+def _load_pairs(site: Site, now: datetime) -> Iterator[PlannedPair]:
+    """Yield all pairs as they are, each with a plan that changes nothing; those of one manager next to each other."""
+    pairs = sorted(site.store.people.load_all_pairs(), key=str)
+    for n in range(0, len(pairs), BATCH):
+        for state in site.store.plans.load_readable(pairs[n : n + BATCH], now).states:
+            yield PlannedPair(state, Plan(pair=state.pair.id, due_at=now))
