@@ -220,7 +220,6 @@ def test_mails_are_shown_in_their_readers_language_with_links_that_lead_nowhere(
         MailName.BRIEF,
         MailName.CONTRACT_REQUEST,
         MailName.CONTRACT_SUMMARY,
-        MailName.WEEKLY,
     }
     for sample in samples.values():
         assert sample.language.tag == locale

@@ -33,7 +33,7 @@ MAIL_TEXTS: Mapping[str, tuple[str, str]] = {
     MailName.REVIEW_NOTE: (N_("note before a review"), N_("On the morning of the monthly review.")),
     MailName.WEEKLY: (
         N_("the week"),
-        N_("On the first working day of a week, for managers of three and more, when the week holds something."),
+        N_("On the first working day of a week, for managers of three and more, when something waits for them."),
     ),
     MailName.PULSE: (N_("one question"), N_("Now and then, one question that is answered anonymously.")),
 }
