@@ -17,6 +17,7 @@ from tests.doubles.graph.office import Office as GraphOffice
 from tests.doubles.mail_carrier import MailCarrier
 from tests.support.companies import DANA, DAY, HOUR, SAM, START, Office, pair, pairs, people
 from worker.domain.model import Address, DeferralCause, PairId, Session, Span
+from worker.store.store import NextDue
 
 MAX, EVA = "max@corp.example", "eva@corp.example"
 AT = {DANA: "google", SAM: "outlook", MAX: "outlook", EVA: "google"}
@@ -38,9 +39,10 @@ class Mixed(Office):
         self.worker.services.use(calendars={"google": self.google, "outlook": self.graph})
         stack.callback(self.close)
 
-    def tick(self, *, hint: bool = True) -> None:
-        super().tick(hint=hint)
+    def tick(self, *, hint: bool = True) -> NextDue:
+        next_due = super().tick(hint=hint)
         self.carrier.carry()
+        return next_due
 
     def busy(self, who: Address, first: float, last: float) -> None:
         """Each day of the next weeks, from one hour to the other, UTC."""

@@ -37,7 +37,7 @@ from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal
 from worker.settings.load import Settings
 from worker.store import rows, tables
-from worker.store.store import Store
+from worker.store.store import NextDue, Store
 
 START = datetime(2026, 9, 7, 7, tzinfo=UTC)
 #: A key for tests. It guards nothing.
@@ -192,12 +192,12 @@ class Office:
 
     # --- time ---
 
-    def tick(self, *, hint: bool = True) -> None:
+    def tick(self, *, hint: bool = True) -> NextDue:
         """What the program does at this instant, having heard (or not) of what people did."""
         stirred = self.calendar.pop_changed_calendars()
         if hint and stirred:
             self.store.calendars.make_due(sorted(stirred), self.clock())
-        self.worker.tick()
+        return self.worker.tick()
 
     def run(self, length: timedelta) -> None:
         self.run_to(self.clock() + length)
@@ -205,8 +205,7 @@ class Office:
     def run_to(self, end: datetime) -> None:
         """Let time pass, from one due instant to the next."""
         while True:
-            self.tick()
-            coming = [at for at in self.store.next_due() if at is not None]
+            coming = [at for at in self.tick() if at is not None]
             following = max(min(coming, default=end), self.clock() + timedelta(seconds=1))
             if following > end:
                 break

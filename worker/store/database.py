@@ -1,8 +1,10 @@
 """Connects to the database, begins transactions, and migrates the schema."""
 
 import json
+import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from sqlite3 import OperationalError as DriverError
@@ -34,6 +36,9 @@ SCRATCH_URL = f"sqlite:///{SCRATCH_FILE}?uri=true"
 
 #: How long a transaction waits for another one that writes, in seconds.
 LOCK_TIMEOUT_SECONDS = 30
+
+#: Proxies on the way to PostgreSQL forget connections that idle for longer, and tell nobody.
+MAX_CONNECTION_AGE = timedelta(minutes=5)
 
 
 class DatabaseUnreachable(LongarcError):
@@ -182,7 +187,10 @@ def list_migrations() -> list[str]:
 def _create_engine(url: str, is_sqlite: bool) -> Engine:
     if not is_sqlite:
         server_url = make_url(url).set(drivername="postgresql+psycopg")
-        return create_engine(server_url, pool_pre_ping=True, hide_parameters=True)
+        recycle = round(MAX_CONNECTION_AGE.total_seconds())
+        engine = create_engine(server_url, pool_pre_ping=True, pool_recycle=recycle, hide_parameters=True)
+        engine.dialect.do_ping = _is_open  # type: ignore[assignment,method-assign]
+        return engine
     is_temporary = make_url(url).database in (None, "", ":memory:", SCRATCH_FILE)
     if not is_temporary:
         _make_folder(Path(str(make_url(url).database)))
@@ -199,6 +207,18 @@ def _create_engine(url: str, is_sqlite: bool) -> Engine:
         event.listen(engine, "do_connect", _create_file)
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _is_open(connection: Any) -> bool:
+    """Return whether the server has left this idle connection open: one that it closes can be read from.
+
+    SQLAlchemy would ask the server, at each transaction.
+    """
+    if connection.closed:
+        return False
+    watch = select.poll()
+    watch.register(connection.fileno(), select.POLLIN)
+    return not watch.poll(0)
 
 
 def _make_folder(file: Path) -> None:
