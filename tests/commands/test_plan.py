@@ -3,9 +3,12 @@
 import re
 from datetime import datetime
 
+import requests
+
 from tests.support.companies import DANA, DAY, KIM, SAM
 from tests.support.terminal import PAIR, PEOPLE, Desk
 from worker.clock import utcnow
+from worker.embedded import EmbeddedServers
 
 
 def test_plan_shows_the_first_run_before_there_is_anything(fresh: Desk) -> None:
@@ -71,6 +74,25 @@ def test_the_page_of_an_installation_in_use_changes_nothing(desk: Desk) -> None:
     desk.told("plan", "--html", str(desk.folder / "plan.html"))
     assert "2 pairs with one manager." in (desk.folder / "plan.html").read_text()
     assert desk.rows() == before
+
+
+def test_the_page_tells_nothing_of_what_stands_on_a_calendar(fresh: Desk) -> None:
+    """On a real calendar server: nothing of what keeps the two from meeting."""
+    with EmbeddedServers(fresh.folder / "servers", [DANA, SAM, KIM]) as servers:
+        entry = (
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:test\r\nBEGIN:VEVENT\r\nUID:busy\r\nDTSTAMP:20260101T000000Z\r\n"
+            f"DTSTART:{utcnow() - DAY:%Y%m%d}T061700Z\r\nDURATION:PT12H\r\nRRULE:FREQ=DAILY\r\n"
+            "SUMMARY:Peppermint layoffs\r\nLOCATION:Room Saxifrage\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+        )
+        assert requests.put(f"{servers.caldav_url.format(email=DANA)}busy.ics", entry, timeout=10).status_code == 201
+        fresh.write("people.csv", PEOPLE.replace("memory,memory", "caldav,memory"))
+        toml = (fresh.folder / "longarc.toml").read_text()
+        fresh.write("longarc.toml", f'{toml}[calendars.caldav]\nurl = "{servers.caldav_url}"\n')
+        fresh.told("plan", "--html", str(fresh.folder / "plan.html"))
+    page = (fresh.folder / "plan.html").read_text()
+    assert "2 have no time." in page and "No time that both have free" in page
+    for secret in ("eppermint", "axifrage", "busy time"):
+        assert secret not in page, secret
 
 
 def test_the_page_takes_the_place_of_no_other_file(fresh: Desk) -> None:

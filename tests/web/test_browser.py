@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.companies import DANA, KIM, OPERATOR, SAM
 from tests.support.web_company import ALEX, LEE
-from tests.support.web_servers import CHROMIUM, DESKTOP, NOAH, PHONE, Street, street
+from tests.support.web_servers import BASE, CHROMIUM, DESKTOP, NOAH, PHONE, Street, street
 from worker.domain.model import CommitmentStanding, Owner, PairId, SessionState
 from worker.links import LinkClaims, LinkSigner, Purpose
 
@@ -175,10 +175,11 @@ def ways_of(here: Street) -> dict[str, str]:
         "status": (OPERATOR, Purpose.STATUS, ""),
         "voice": (third, Purpose.VOICE, asked[0].id),
     }
-    return {
+    ways = {
         name: links.build_url(LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=here.clock()))
         for name, (who, purpose, about) in wanted.items()
     }
+    return {**ways, "quarter": f"{BASE}/status/quarter"}  # by then the operator has entered
 
 
 def list_hidden_controls(page: Page) -> list[str]:
