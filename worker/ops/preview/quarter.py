@@ -48,7 +48,7 @@ LISTED_MAILS = (
     MailName.PULSE,
 )
 #: Of these it is not certain that they go out: they follow from what people do.
-EXPECTED_MAILS = (MailName.CONTRACT_SUMMARY, MailName.REVIEW_NOTE, MailName.WEEKLY)
+EXPECTED_MAILS = (MailName.CONTRACT_SUMMARY, MailName.WEEKLY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ MAIL_TEXTS: Mapping[str, tuple[str, str]] = {
         N_("what we agreed"),
         N_("The same words to both, minutes after the manager has written them down."),
     ),
-    MailName.REVIEW_NOTE: (N_("note before a review"), N_("On the morning of the monthly review.")),
+    MailName.REVIEW_NOTE: (N_("note before a review"), N_("Shortly before the monthly review.")),
     MailName.WEEKLY: (
         N_("the week"),
         N_("On the first working day of a week, for managers of three and more, when something waits for them."),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 
+from worker.domain.reason_texts import NN_
 from worker.domain.rollout import Rollout
 from worker.domain.time.worktime import format_hours, get_local_date
 from worker.i18n.language import Language, to_single_line
@@ -93,22 +94,18 @@ class QuarterView:
         said += self._list_exceptions()
         if first is not None:
             said.append(self.gettext("The first conversation is on %(day)s.", day=self._format_long_day(first.day)))
-        readers = self.preview.count_readers(WEEK)
-        if self.is_booked:
-            said.append(
-                self.ngettext(
-                    "Within a week, one person gets a mail.", "Within a week, %(count)s people get a mail.", readers
-                )
-            )
-        else:
-            said.append(
-                self.ngettext(
-                    "In the first week, one person gets a mail.",
-                    "In the first week, %(count)s people get a mail.",
-                    readers,
-                )
-            )
+        said.append(self._describe_readers(self.preview.count_readers(WEEK)))
         return said
+
+    def _describe_readers(self, count: int) -> str:
+        """Say how many people get a mail within a week."""
+        if self.is_booked:
+            one, several = NN_("Within a week, one person gets a mail.", "Within a week, %(count)s people get a mail.")
+            return self.ngettext(one, several, count) if count else self.gettext("Within a week, nobody gets a mail.")
+        one, several = NN_(
+            "In the first week, one person gets a mail.", "In the first week, %(count)s people get a mail."
+        )
+        return self.ngettext(one, several, count) if count else self.gettext("In the first week, nobody gets a mail.")
 
     def _list_exceptions(self) -> Iterator[str]:
         """Yield what is said of the pairs without a time in the quarter."""
