@@ -10,8 +10,9 @@ from worker.commands.conversations import defer, mark_held, not_held, talk
 from worker.commands.coverage import coverage
 from worker.commands.example import example
 from worker.commands.learning import learning
-from worker.commands.maintenance import check, key, people, retry, rotate
+from worker.commands.maintenance import check, key, retry, rotate
 from worker.commands.notes import note
+from worker.commands.people import people
 from worker.commands.plan import plan
 from worker.commands.rollout import pause, resume, rollout
 from worker.commands.run import run

@@ -132,7 +132,7 @@ def test_servers_of_our_own_need_ports_before_anything_is_written(fresh: Desk) -
 
 
 def test_without_a_database_a_command_says_so_and_makes_none(fresh: Desk) -> None:
-    for words in (("status",), ("why", "c1"), ("talk", SAM, "--trigger", "doubt"), ("people",)):
+    for words in (("status",), ("why", "c1"), ("talk", SAM, "--trigger", "doubt")):
         said = fresh.refused(*words)
         assert said.splitlines() == [said]
         assert "There is no database yet" in said

@@ -164,9 +164,8 @@ def test_somebody_whose_zone_nobody_tells_is_left_out_until_it_is_known(tmp_path
     company.roster.run()
     assert set(company.worker.store.people.load_current_people()) == {ANN}
     (alert,) = company.alerts()
-    assert (
-        "user 2, time_zone: The time zone is missing, so this person is left out. Set `time_zone` in [roster]" in alert
-    )
+    assert "user 2 (bo@x.example), time_zone: The time zone is missing, so this person is left out." in alert
+    assert "Set `time_zone` in [roster]" in alert
     company.directory.change(BO, time_zone="Europe/Lisbon")
     company.next_day()
     company.directory.change(BO, time_zone="")

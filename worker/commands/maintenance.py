@@ -1,4 +1,4 @@
-"""Commands of the operator: `check`, `retry`, `people`, `key`, `rotate`."""
+"""Commands of the operator: `check`, `retry`, `key`, `rotate`."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -10,14 +10,13 @@ import click
 from worker.clock import utcnow
 from worker.commands.arguments import find_person, json_option
 from worker.commands.base import Command, CommandFailed, describe_failure
-from worker.commands.context import find_settings_path, load_settings, open_store, open_worker, set_up_quiet_logging
+from worker.commands.context import find_settings_path, open_worker
 from worker.commands.terminal import format_count, print_json, print_line
-from worker.errors import LongarcError, Refused
+from worker.errors import LongarcError
 
 if TYPE_CHECKING:
     from worker.providers.base import Finding
     from worker.settings.load import Settings
-    from worker.store.people import ImportPreview
 
 #: Findings without a problem that are printed; the rest are only counted.
 MAX_SHOWN = 40
@@ -89,67 +88,6 @@ def retry(addresses: Sequence[str], all_suspended: bool) -> None:
             print_line(f"{person} is tried again within a minute, while `longarc run` is running{note}.")
         if all_suspended and not worker.store.people.load_suspensions():
             print_line("Nobody is suspended any more.", "dim")
-
-
-@click.command("people", cls=Command, short_help="Show what the people file would change; --apply changes it.")
-@click.option(
-    "--apply", "should_apply", is_flag=True, help="Apply the people file now. `longarc run` does so each minute."
-)
-@click.option("--accept", is_flag=True, help="Apply it even if many pairs end or many events are cancelled.")
-@click.option("--force", is_flag=True, help="With --apply: the same as --accept.")
-def people(should_apply: bool, accept: bool, force: bool) -> None:
-    """Show what the people file would change; with --apply, change it.
-
-    A file that would end more than a tenth of the pairs, and more than one pair, is applied only with --accept.
-    """
-    if force and not should_apply:
-        raise click.UsageError("--force goes with --apply.")
-    from worker.app import build
-    from worker.engine.roster_reader import read_people
-    from worker.store.statistics import Statistics
-
-    settings = load_settings()
-    set_up_quiet_logging(settings)
-    people_file = read_people(settings, utcnow())
-    if not (should_apply or accept):
-        with open_worker() as worker:
-            _show_difference(
-                worker.store.people.preview_import(people_file.persons, people_file.pairs, people_file.aliases),
-                settings.policy.max_cancels,
-            )
-        return
-    worker = build(settings, store=open_store(settings, needs_encryption_key=False))
-    try:
-        Statistics(worker.store.database).get_schema_versions()  # raises a clear error when the database can't be used
-        worker.store.migrate()
-        changed = worker.import_people(force=force or accept)
-    finally:
-        worker.close()
-    people_count = format_count(len(people_file.persons), "person", "people")
-    outcome = "applied" if changed else "nothing has changed since it was last read"
-    print_line(f"{people_count} in {format_count(len(people_file.pairs), 'pair')}: {outcome}.", "green")
-
-
-def _show_difference(preview: "ImportPreview", max_cancels: int) -> None:
-    changes: Sequence[tuple[Sequence[object], str, str]] = (
-        (preview.added_people, "person joins", "people join"),
-        (preview.removed_people, "person leaves", "people leave"),
-        (preview.added_pairs, "pair begins", "pairs begin"),
-        (preview.ended_pairs, "pair ends", "pairs end"),
-    )
-    for names, singular, plural in changes:
-        if names:
-            more = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
-            print_line(f"{format_count(len(names), singular, plural)}: {', '.join(map(str, names[:10]))}{more}")
-    if not any(names for names, _, _ in changes):
-        print_line("Nobody joins or leaves, and the pairs stay as they are.")
-    from worker.engine.people_import import find_objection
-
-    objection = find_objection(preview, max_cancels)
-    way = "" if objection else "; --apply does it"
-    print_line(f"{format_count(preview.cancel_count, 'event')} would be cancelled. Nothing was changed{way}.")
-    if objection:
-        raise Refused(f"{objection} It takes `longarc people --accept`.")
 
 
 @click.command("key", cls=Command, short_help="Print a new key for LONGARC_KEY.")

@@ -4,7 +4,7 @@ The code calls these two settings a person's habits. A new person's habits are q
 """
 
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from datetime import datetime
 from zlib import crc32
@@ -93,6 +93,14 @@ class CalendarHabits:
             log.warning("%s", error, extra={"action": Action.HABITS_UNREAD, "calendar": person.email})
             return base.Habits()
         return habits
+
+
+def fill_from_stored(roster: Roster, stored_people: Mapping[Address, Person]) -> Roster:
+    """Return the roster with the unset time zones and working hours that were read before; asks no calendar."""
+    persons = dict(roster.persons)
+    for address, columns in roster.unset_columns.items():
+        persons[address] = _fill_person(persons[address], columns, base.Habits(), stored_people.get(address))
+    return replace(roster, persons=persons)
 
 
 def _fill_person(person: Person, columns: Set[str], habits: base.Habits, stored: Person | None) -> Person:

@@ -16,7 +16,7 @@ from worker.logs import Action
 from worker.providers.base import CalendarProvider
 from worker.roster.model import Roster
 from worker.settings.load import Settings
-from worker.store.people import ImportPreview
+from worker.store.import_preview import ImportPreview
 from worker.store.store import Store
 
 log = logging.getLogger(__name__)

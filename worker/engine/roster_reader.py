@@ -9,6 +9,7 @@ from hashlib import sha256
 from worker.domain.model import NO_CALENDAR, EndReason
 from worker.errors import IncompleteReading, Problem
 from worker.providers import base
+from worker.providers.base import Finding
 from worker.roster.base import RosterRecord, RosterSource, load_source_factory
 from worker.roster.csv_source import CsvSource, PeopleFileFormat
 from worker.roster.model import Roster, RosterRules, StoredRoster
@@ -69,6 +70,12 @@ class RosterReader:
             version = self.get_version()
             return RosterReading(load_people_file(self._settings.people, rules, self._columns, stored), version)
         return self._read_directory(now, rules, stored)
+
+    def check(self) -> list[Finding]:
+        """Return findings on the way to the directory, and warnings about the people file; `read` tells the rest."""
+        directory = self._source.check() if self._settings.roster.has_directory else []
+        file = self._file.check() if self._has_file and self._settings.people.exists() else []
+        return [*directory, *(finding for finding in file if finding.ok and finding.remedy)]
 
     def _read_directory(self, now: datetime, rules: RosterRules, stored: StoredRoster) -> RosterReading:
         rules = replace(rules, directory=self._source.name, id_namespace=self._settings.roster.source)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from worker.domain.model import NO_CALENDAR, Address, Person, Span
 from worker.engine.identities import build_identities
-from worker.engine.roster_reader import read_people
+from worker.engine.roster_reader import RosterReader
 from worker.engine.services import Services
 from worker.engine.sweep import PEOPLE_PER_REQUEST
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, describe_error, get_first_line
@@ -85,17 +85,21 @@ def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, Roster]:
-    """Yield findings on the people file, and return the people; nobody when the file can't be used."""
-    people = Roster({}, {})
+    """Yield findings on the roster, and return it; nobody when it can't be read."""
+    roster = Roster({}, {})
     try:
-        people = read_people(settings, now)
-        summary = f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs"
-        yield Finding(summary, True)
+        reader = RosterReader(settings)
+        yield from reader.check()
+        reading = reader.read(now)
+        roster = reading.roster
+        yield Finding(f"{reader.name} names {len(roster.persons):,} people in {len(roster.pairs):,} pairs", True)
+        for fault in reading.faults:
+            yield Finding(f"{fault.where}: {fault.what}", True, fault.remedy)
     except Problems as problems:
         yield from map(_make_finding, problems.problems)
     except LongarcError as error:
-        yield Finding("The people file can be read", False, str(error))
-    return people
+        yield Finding("The roster can be read", False, str(error))
+    return roster
 
 
 def _check_openings(settings: Settings, today: date) -> Iterator[Finding]:

@@ -62,8 +62,14 @@ class ParsedRecord:
     values: dict[str, Any] = field(default_factory=dict)
     unusable: frozenset[str] = frozenset()  #: columns that the directory tells, in a form that can't be used
 
+    @property
+    def place(self) -> str:
+        """Where the person is found, for messages: the line of a file; in a directory, with the address."""
+        where, addresses = self.record.where, self.record.addresses
+        return where if where.startswith("line ") or not addresses else f"{where} ({addresses[0]})"
+
     def add_problem(self, column: str, what: str, remedy: str | Callable[[], str]) -> None:
-        self.report.add_problem(self.record.where, column, what, remedy)
+        self.report.add_problem(self.place, column, what, remedy)
 
 
 def parse_record(record: RosterRecord, parsers: _Parsers, report: ProblemReport) -> ParsedRecord:

@@ -52,7 +52,7 @@ def _build_index(
     for email, person in persons.items():
         record = people.active[email].parsed.record
         index.addresses[email] = email
-        index.places[email] = record.where
+        index.places[email] = people.active[email].parsed.place
         index.add_name(person.name, email)
         if record.directory_id:
             index.directory_ids[record.directory_id.casefold()] = email

@@ -89,7 +89,7 @@ def _parse_primary_address(parsed: ParsedRecord) -> Address:
 def _add_active_person(identified: IdentifiedRecord, people: IdentifiedPeople) -> None:
     first = people.active.setdefault(identified.email, identified)
     if first is not identified:
-        what = f"`{identified.email}` is in {first.parsed.record.where} already."
+        what = f"`{identified.email}` is in {first.parsed.place} already."
         identified.parsed.add_problem("email", what, _ONE_ROW_REMEDY)
 
 
@@ -105,7 +105,7 @@ def _collect_aliases(identified: IdentifiedRecord, rules: RosterRules, people: I
         if owner is None:
             people.aliases[name] = PersonAlias(name, identified.email, source)
         elif owner != identified.email:
-            where = people.active[owner].parsed.record.where
+            where = people.active[owner].parsed.place
             what = f"`{name}` belongs to `{owner}` in {where} already."
             identified.parsed.add_problem(column, what, "Keep it in the row of one person.")
 

@@ -294,6 +294,11 @@ def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection
     )
     if not managers:
         return
+    batch.waiting = load_waiting_pairs(connection, managers)
+
+
+def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> dict[Address, list[WaitingPair]]:
+    """Return all pairs of these managers, by manager, each with how long it has waited (T-3a)."""
     listed = [rows.pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
     held: dict[PairId, datetime] = {}
     talked: dict[Address, datetime] = {}
@@ -302,8 +307,10 @@ def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection
         talked[row["report"]] = max(row["held_at"], talked.get(row["report"], row["held_at"]))
         if not row["adhoc"]:
             held[row["pair"]] = row["held_at"]
+    waiting: dict[Address, list[WaitingPair]] = defaultdict(list)
     for one in listed:
-        batch.waiting[one.manager].append(WaitingPair(one, held.get(one.id), talked.get(one.report)))
+        waiting[one.manager].append(WaitingPair(one, held.get(one.id), talked.get(one.report)))
+    return waiting
 
 
 def _read_sessions_and_commitments(

@@ -1,18 +1,20 @@
 """People and pairs: rows from the people file, and those that it no longer names."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, select, update
 
-from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, PersonAlias, SessionState
+from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, PersonAlias, WaitingPair
 from worker.store import rows, tables
 from worker.store.aliases import renew_version, replace_listed_aliases
 from worker.store.database import Database
 from worker.store.handovers import record_handovers
+from worker.store.import_preview import ImportPreview, preview_import
 from worker.store.learnings import withdraw_learnings
+from worker.store.pair_state import load_waiting_pairs
 from worker.store.participation import save_participation, schedule_calendars
 from worker.store.renames import find_renames, rename_people
 from worker.store.statements import PreparedStatement
@@ -30,29 +32,6 @@ _STORED_VALUE = PreparedStatement(select(fact.c.value).where(fact.c.name == bind
 _SUSPENSIONS = PreparedStatement(
     select(person.c.email, person.c.suspended_until).where(person.c.suspended_until > EPOCH)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ImportPreview:
-    """What importing a people file would change."""
-
-    added_people: tuple[Address, ...]
-    removed_people: tuple[Address, ...]
-    added_pairs: tuple[PairId, ...]
-    ended_pairs: tuple[PairId, ...]
-    cancel_count: int  #: events that would be cancelled
-    current_pair_count: int  #: pairs that have not ended now, before the import
-    current_people_count: int  #: people who are listed now, before the import
-
-    @property
-    def ends_many_pairs(self) -> bool:
-        """Whether more than a tenth of the pairs, and more than one, would end (T-17)."""
-        return len(self.ended_pairs) > max(1, self.current_pair_count / 10)
-
-    @property
-    def removes_many_people(self) -> bool:
-        """Whether more than a tenth of the people, and more than one, would leave (T-17)."""
-        return len(self.removed_people) > max(1, self.current_people_count / 10)
 
 
 class PeopleRows:
@@ -108,29 +87,14 @@ class PeopleRows:
     def preview_import(
         self, persons: Mapping[Address, Person], pairs: Mapping[PairId, Pair], aliases: Collection[PersonAlias] = ()
     ) -> ImportPreview:
-        """Return what `apply_import` would change. A changed primary address neither adds nor removes a person."""
+        """Return what `apply_import` would change."""
         with self._database.read() as connection:
-            renames = find_renames(connection, persons, aliases)
-        old_people = {renames.get(email, email) for email in self.load_current_people()}
-        current_pairs = [one.id for one in self.load_all_pairs().values() if one.ended is EndReason.NO]
-        current_ids_by_new = {
-            PairId(*(renames.get(email, email) for email in pair_id.people)): pair_id for pair_id in current_pairs
-        }
-        ended_pairs = tuple(sorted(current for new, current in current_ids_by_new.items() if new not in pairs))
-        return ImportPreview(
-            added_people=tuple(sorted(persons.keys() - old_people)),
-            removed_people=tuple(sorted(old_people - persons.keys())),
-            added_pairs=tuple(sorted(pairs.keys() - current_ids_by_new.keys())),
-            ended_pairs=ended_pairs,
-            cancel_count=self._count_booked_sessions(ended_pairs),
-            current_pair_count=len(current_ids_by_new),
-            current_people_count=len(old_people),
-        )
+            return preview_import(connection, persons, pairs, aliases)
 
-    def _count_booked_sessions(self, pairs: Collection[PairId]) -> int:
-        query = select(func.count()).where(session.c.pair.in_(pairs), session.c.state == SessionState.BOOKED.value)
+    def load_waiting_pairs(self, managers: Collection[Address]) -> dict[Address, list[WaitingPair]]:
+        """Return all pairs of these managers, by manager, each with how long it has waited (T-3a)."""
         with self._database.read() as connection:
-            return int(connection.execute(query).scalar_one())
+            return load_waiting_pairs(connection, sorted(managers))
 
     def apply_import(
         self,

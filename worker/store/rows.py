@@ -89,13 +89,20 @@ def person_row(person: Person) -> dict[str, Any]:
 
 
 def pair(row: Row) -> Pair:
-    listed = Pair(
+    listed = listed_pair(row)
+    if row["rests"]:
+        listed = replace(listed, paused=True)
+    return _as_chosen(listed, row["chosen"]) if row["chosen"] else listed
+
+
+def listed_pair(row: Row) -> Pair:
+    """Return the pair as the roster has it, without what the two chose and without a pause by the operator."""
+    return Pair(
         **_read_columns(row, _PAIR),
         every=Interval(row["weeks"], row["months"]),
         preference=Preference(weekday=row["weekday"], minute=row["minute"]),
-        paused=row["paused"] or row["rests"],
+        paused=row["paused"],
     )
-    return _as_chosen(listed, row["chosen"]) if row["chosen"] else listed
 
 
 def _as_chosen(listed: Pair, chosen: Mapping[str, Any]) -> Pair:

@@ -1,0 +1,143 @@
+"""`longarc people`: what the roster would change is shown first, and written only when asked for (T-17, R-36, T-3a)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.doubles.graph import CLIENT, Double, section
+from tests.support.companies import DANA, KIM, SAM
+from tests.support.terminal import PEOPLE, Desk
+
+LEE = "lee@corp.example"
+
+
+def change_roster(desk: Desk) -> None:
+    """Lee joins, Kim leaves, Sam moves to Lee and gets another zone, and Dana another address."""
+    desk.write(
+        "people.csv",
+        "email,name,manager,time_zone,country,calendar,mail,aliases\n"
+        f"d.weiss@corp.example,Dana,,Europe/Berlin,DE,memory,memory,{DANA}\n"
+        f"{SAM},Sam,{LEE},Europe/Lisbon,DE,memory,memory,\n"
+        f"{LEE},Lee,{DANA},Europe/Berlin,DE,memory,memory,\n",
+    )
+
+
+def test_each_change_is_shown_with_what_it_does(desk: Desk) -> None:
+    desk.env["COLUMNS"] = "80"
+    change_roster(desk)
+    before = desk.rows()
+    shown = desk.run("people")
+    told = " ".join(shown.stdout.split())
+    for part in (
+        f"1 person joins Lee <{LEE}> with d.weiss@corp.example; first session around",
+        f"1 person leaves Kim <{KIM}> 1 event cancelled",
+        f"1 person has another manager Sam <{SAM}> from {DANA} (1 event cancelled) to {LEE} (first session around",
+        "the report chooses what goes on to the new manager",
+        f"1 person has another address {DANA} is d.weiss@corp.example from now on, and keeps everything",
+        f"1 person has other settings {SAM} time_zone Europe/Berlin → Europe/Lisbon",
+        "2 events would be cancelled. Nothing was changed.",
+    ):
+        assert part in told
+    assert "2 of 2 pairs would end, more than a tenth. It takes `longarc people --accept`." in shown.stderr
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert desk.rows() == before
+
+
+def test_the_same_is_there_for_programs(desk: Desk) -> None:
+    desk.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},UTC,DE,memory,memory\n")
+    told = desk.json("people")
+    (joiner,) = told["joiners"]
+    assert (joiner["email"], joiner["manager"], joiner["returns"]) == (LEE, DANA, False)
+    assert joiner["first_session"]
+    assert (told["leavers"], told["manager_changes"], told["renames"], told["settings"]) == ([], [], [], [])
+    assert (told["people"], told["pairs"], told["events_cancelled"], told["objection"]) == (4, 3, 0, None)
+
+
+def test_long_lists_are_shortened_and_counted(desk: Desk) -> None:
+    many = "".join(f"p{n}@corp.example,P{n},{DANA},Europe/Berlin,DE,memory,memory\n" for n in range(30))
+    desk.write("people.csv", PEOPLE + many)
+    told = desk.told("people")
+    assert "30 people join" in told and "and 20 more; `longarc people --json` lists all" in told
+    assert len(desk.json("people")["joiners"]) == 30
+
+
+def test_what_is_shown_is_applied_once(desk: Desk) -> None:
+    desk.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},Europe/Berlin,DE,memory,memory\n")
+    assert "4 people in 3 pairs: applied" in desk.told("people", "--apply")
+    assert "nothing has changed" in desk.told("people", "--apply")
+    assert "Nobody joins or leaves, and the pairs stay as they are." in desk.told("people")
+
+
+def test_people_who_would_take_much_away_need_consent(desk: Desk) -> None:
+    toml = (desk.folder / "longarc.toml").read_text()
+    desk.write("longarc.toml", toml + "[rules]\nmax_cancels = 1\n")
+    desk.write("people.csv", "\n".join(PEOPLE.splitlines()[:2]) + "\n")
+    before = desk.rows()
+    assert "longarc people --accept" in desk.refused("people")
+    assert "Nothing was changed" in desk.refused("people", "--apply")
+    assert desk.rows() == before
+    desk.told("people", "--apply", "--force")
+    assert "1 people, 0 active pairs" in desk.told("status")
+
+
+def test_people_begins_an_empty_company(fresh: Desk) -> None:
+    assert "3 people join" in fresh.told("people")
+    assert not (fresh.folder / "longarc.db").exists()
+    assert "3 people in 2 pairs: applied" in fresh.told("people", "--apply")
+    fresh.write("people.csv", PEOPLE.replace("Europe/Berlin", "Europe/Berln"))
+    assert len(fresh.refused("people", "--apply").splitlines()) == 3
+    assert "3 people, 2 active pairs" in fresh.told("status")
+
+
+# --- from a directory ---
+
+
+@pytest.fixture
+def entra() -> Iterator[Double]:
+    with Double() as running:
+        section(running)
+        running.login.applications[CLIENT].rights = ("User.Read.All",)
+        yield running
+
+
+@pytest.fixture
+def company(fresh: Desk, entra: Double) -> Desk:
+    """Ann manages Bo and Cy; what Entra does not tell, the settings say."""
+    access = section(entra)
+    fresh.env["LONGARC_OUTLOOK_SECRET"] = access["password"]
+    toml = (fresh.folder / "longarc.toml").read_text()
+    fresh.write(
+        "longarc.toml",
+        f'{toml}[roster]\nsource = "outlook"\ncalendar = "memory"\nmail = "memory"\ntime_zone = "Europe/Berlin"\n'
+        'country = "DE"\n[calendars.outlook]\n'
+        + "".join(f'{key} = "{access[key]}"\n' for key in ("endpoint", "authority", "tenant", "client_id", "ca_file")),
+    )
+    (fresh.folder / "people.csv").unlink()
+    ann = entra.directory.add("ann@x.example", "Ann Doe", "")
+    for name in ("Bo Roe", "Cy Poe"):
+        entra.directory.add(f"{name[:2].lower()}@x.example", name, ann)
+    return fresh
+
+
+def test_a_directory_is_shown_and_applied(company: Desk) -> None:
+    assert "Microsoft Entra: 3 people in 2 pairs." in company.told("people")
+    assert "3 people in 2 pairs: applied." in company.told("people", "--apply")
+    assert "nothing has changed" in company.told("people", "--apply")
+
+
+def test_faults_of_a_directory_are_shown_with_their_remedy(company: Desk, entra: Double) -> None:
+    company.told("people", "--apply")
+    bo = next(user for user in entra.directory.users.values() if user["mail"] == "bo@x.example")
+    bo["displayName"] = "=1+1"
+    told = " ".join(company.told("people").split())
+    assert "1 fault in the directory. The pairs concerned stay as they were. Microsoft Entra: user" in told
+    assert "(bo@x.example), name: `=1+1` begins with `=`" in told and "Write the words themselves." in told
+    (fault,) = company.json("people")["faults"]
+    assert "name" in fault["where"]
+
+
+def test_the_people_file_adds_to_a_directory(company: Desk) -> None:
+    company.told("people", "--apply")
+    company.write("people.csv", "email,every\nbo@x.example,6 months\n")
+    (change,) = company.json("people")["settings"]
+    assert (change["column"], change["before"], change["after"]) == ("every", "13 weeks", "6 months")

@@ -1,0 +1,117 @@
+"""What importing a roster would change: people, pairs, addresses and settings."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from worker.domain.model import Address, EndReason, Pair, PairId, Person, PersonAlias, SessionState
+from worker.store import rows
+from worker.store.renames import find_renames
+from worker.store.tables import pair, person, session
+
+#: Fields of a person and of a pair that the roster sets, and the columns of the people file that they are.
+PERSON_SETTINGS = {
+    **{name: name for name in ("name", "country", "locale", "calendar", "mail", "group")},
+    "zone": "time_zone",
+    "hours": "working_hours",
+}
+PAIR_SETTINGS = {
+    **{name: name for name in ("start", "every", "minutes", "format", "review", "transition_until", "trust")},
+    "preference": "prefer",
+    "paused": "paused",
+    "paused_until": "paused_until",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """Another value for a setting of a person, or of the pair of that report."""
+
+    person: Address
+    column: str  #: as the people file names it
+    before: object
+    after: object
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPreview:
+    """What importing a roster would change. New addresses and pairs are named as they would be afterwards."""
+
+    added_people: tuple[Address, ...]
+    removed_people: tuple[Address, ...]
+    returning_people: frozenset[Address]  #: those of the added people who were here before
+    added_pairs: tuple[PairId, ...]
+    ended_pairs: tuple[PairId, ...]  #: as they are stored now
+    renames: Mapping[Address, Address]  #: the new address by the old one
+    setting_changes: tuple[SettingChange, ...]  #: of people and pairs that stay
+    booked_counts: Mapping[PairId, int]  #: sessions on the calendar, by pair that would end
+    current_pair_count: int  #: pairs that have not ended now, before the import
+    current_people_count: int  #: people who are listed now, before the import
+
+    @property
+    def cancel_count(self) -> int:
+        """How many events would be cancelled."""
+        return sum(self.booked_counts.values())
+
+    @property
+    def ends_many_pairs(self) -> bool:
+        """Whether more than a tenth of the pairs, and more than one, would end (T-17)."""
+        return len(self.ended_pairs) > max(1, self.current_pair_count / 10)
+
+    @property
+    def removes_many_people(self) -> bool:
+        """Whether more than a tenth of the people, and more than one, would leave (T-17)."""
+        return len(self.removed_people) > max(1, self.current_people_count / 10)
+
+
+def preview_import(
+    connection: Connection,
+    persons: Mapping[Address, Person],
+    pairs: Mapping[PairId, Pair],
+    aliases: Collection[PersonAlias],
+) -> ImportPreview:
+    """Return what an import would change. A changed primary address neither adds nor removes a person."""
+    renames = find_renames(connection, persons, aliases)
+    people_rows = connection.execute(select(person)).mappings().all()
+    current = {
+        renames.get(row["email"], row["email"]): rows.person(row) for row in people_rows if row["left_at"] is None
+    }
+    former = {renames.get(row["email"], row["email"]) for row in people_rows if row["left_at"] is not None}
+    pair_rows = connection.execute(select(pair).where(pair.c.ended == EndReason.NO.value)).mappings()
+    listed = [rows.listed_pair(row) for row in pair_rows]
+    current_pairs = {PairId(*(renames.get(email, email) for email in one.id.people)): one for one in listed}
+    ended_pairs = tuple(sorted(one.id for new, one in current_pairs.items() if new not in pairs))
+    return ImportPreview(
+        added_people=tuple(sorted(persons.keys() - current.keys())),
+        removed_people=tuple(sorted(current.keys() - persons.keys())),
+        returning_people=frozenset(former & persons.keys()),
+        added_pairs=tuple(sorted(pairs.keys() - current_pairs.keys())),
+        ended_pairs=ended_pairs,
+        renames=renames,
+        setting_changes=(
+            *_compare(current, persons, PERSON_SETTINGS, lambda email: email),
+            *_compare(current_pairs, pairs, PAIR_SETTINGS, lambda pair_id: pair_id.report),
+        ),
+        booked_counts=_count_booked_sessions(connection, ended_pairs),
+        current_pair_count=len(current_pairs),
+        current_people_count=len(current),
+    )
+
+
+def _compare(
+    stored: Mapping[Any, Any], new: Mapping[Any, Any], settings: Mapping[str, str], get_person: Any
+) -> Iterator[SettingChange]:
+    for key in sorted(stored.keys() & new.keys()):
+        for name, column in settings.items():
+            before, after = getattr(stored[key], name), getattr(new[key], name)
+            if before != after:
+                yield SettingChange(get_person(key), column, before, after)
+
+
+def _count_booked_sessions(connection: Connection, pairs: Collection[PairId]) -> dict[PairId, int]:
+    """Return how many sessions of these pairs are on the calendar; pairs without one are left out."""
+    query = select(session.c.pair, func.count()).where(session.c.state == SessionState.BOOKED.value)
+    counts = {row[0]: int(row[1]) for row in connection.execute(query.group_by(session.c.pair))} if pairs else {}
+    return {pair_id: counts[pair_id] for pair_id in pairs if pair_id in counts}
