@@ -17,6 +17,7 @@ from tests.support.pairs import (
     SAM,
     commitment_of,
     local,
+    message_of,
     pair_of,
     person,
     session_of,
@@ -372,6 +373,16 @@ def test_an_introduction_that_was_dropped_comes_when_the_pair_goes_on() -> None:
 # --- wordings, and what changes the next day ---
 
 
+def test_what_prepares_a_session_that_lost_a_time_counts_into_the_day() -> None:
+    """T-16: as any other prompt and brief, though the time it lost is over."""
+    story = booked()
+    story.decline(story.next)
+    story.move(story.next, story.next.span.start + 14 * DAY, 75)
+    story.until(story.next.span.end)
+    mails = [*story.mails("reflection_prompt"), *story.mails("brief")]
+    assert len(mails) == 2 and all(mail.counts for mail in mails)
+
+
 def test_two_prompts_in_turn_never_read_the_same() -> None:
     """T-5: through sessions of the rhythm, those that somebody asked for, and one that moved far."""
     story = booked()
@@ -383,6 +394,19 @@ def test_two_prompts_in_turn_never_read_the_same() -> None:
     wordings = [m.number for m in story.mails("reflection_prompt")]
     assert len(wordings) >= 6 and set(wordings) == {0, 1, 2}
     assert all(one != other for one, other in pairwise(wordings))
+
+
+@pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (2, 0), (1, 2)])
+def test_a_prompt_after_two_of_one_morning_reads_like_neither(numbers: tuple[int, int]) -> None:
+    """T-5: before sessions on two days in a row; which of them was read first nobody knows."""
+    earlier = [
+        message_of("reflection_prompt", key=f"prompt:{number}", subject=f"h{number}", to=SAM.email, number=number)
+        for number in numbers
+    ]
+    story = Story(state=state_of(session_of(START), effects=tuple(earlier)), now=utc(2026, 9, 25, 8))
+    story.tick()
+    (prompt,) = (mail for mail in story.mails("reflection_prompt") if mail.subject == "c1")
+    assert prompt.number not in numbers
 
 
 @pytest.mark.parametrize(("days", "briefs"), [(3, 1), (8, 2), (-3, 1)])

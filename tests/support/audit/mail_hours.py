@@ -41,7 +41,7 @@ class MailHours:
         for who, person in persons.items():
             self._away[who] += [Span(span.start - AWAY_BEFORE, span.end + AWAY_AFTER) for span in person.away]
         self._counts: Counter[tuple[Address, date]] = Counter()
-        self._folded: Counter[Address] = Counter()  #: mails that are still to be told in one
+        self._folded: dict[Address, set[date]] = defaultdict(set)  #: days of which the rest is still to be told
         self._weeks: set[tuple[Address, date]] = set()
         self._weeklies: list[tuple[Address, datetime]] = []
 
@@ -49,9 +49,9 @@ class MailHours:
         """Somebody is out of office for a session at that time."""
         self._away[who].append(Span(start - AWAY_BEFORE, start + AWAY_AFTER))
 
-    def note_folded(self, to: Address) -> None:
+    def note_folded(self, to: Address, now: datetime) -> None:
         """A mail to that person was left to one that tells the rest of the day."""
-        self._folded[to] += 1
+        self._folded[to].add(get_local_date(self._persons[to].zone, now))
 
     def may_be_away(self, who: Address, first: datetime, last: datetime) -> bool:
         """Whether out of office may have a part in what happens between these instants."""
@@ -88,7 +88,9 @@ class MailHours:
             yield "T-16", f"{name} was mail {self._counts[to, day] + 1} to {to} on {day}"
         self._counts[to, day] += 1
         if name == "overflow":
-            if not self._folded.pop(to, 0):
+            told = {one for one in self._folded[to] if one < day}
+            self._folded[to] -= told
+            if not told:
                 yield "D-5", f"an overflow mail told {to} what nobody had left to it"
             yield from self._judge_day_start(person, name, now)
         elif name == "weekly":

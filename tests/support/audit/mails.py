@@ -77,7 +77,7 @@ class Mails:
         name, to, talk = line["message"], line.get("to", ""), self._talks.get(line.get("session", ""))
         if name in ALONE:
             self._flag("T-16", line.get("pair", ""), f"{name} to {to} was left to a line of another mail")
-        self._hours.note_folded(to)
+        self._hours.note_folded(to, now)
         if talk is not None:
             talk.mails[name].append(Sent(now, talk.start, to))
 

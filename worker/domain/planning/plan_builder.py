@@ -254,7 +254,8 @@ class PlanBuilder:
         about = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
         count = sum(m.key.startswith(about) for m in self.effects) + 1
         reader = self.manager if to == self.manager.email else self.report
-        time = choose_mail_time(name, reader, max(due_at or self.now, self.now), self._list_changes(subject, start))
+        begins, lost = self._find_times(subject, start)
+        time = choose_mail_time(name, reader, max(due_at or self.now, self.now), begins, lost)
         mail = Effect(
             key=f"{about}{count}",
             kind=EffectKind.MAIL,
@@ -280,11 +281,11 @@ class PlanBuilder:
         if not any(m.name == name and m.to == mail.to and m.key.endswith(f":{about}") for m in self.effects):
             self.effects.append(mail)
 
-    def _list_changes(self, subject: str, start: datetime | None) -> list[datetime | None]:
-        """The instants that a mail is about: when the session begins, and when it was to begin until now (T-16)."""
+    def _find_times(self, subject: str, start: datetime | None) -> tuple[datetime | None, datetime | None]:
+        """When the session that a mail is about begins, and when it was to begin until now (T-16)."""
         session = self.sessions.get(subject)
         lost = [d.was.start for d in (*self.state.deferrals, *self._deferrals) if d.session == subject and d.was]
-        return [start, session.start if session else None, *lost[-1:]]
+        return start or (session.start if session else None), lost[-1] if lost else None
 
     def write_event(self, what: EffectKind, subject: str, event: str, sequence: int) -> None:
         """Decide to create, update or cancel an event on the manager's calendar."""

@@ -144,7 +144,13 @@ def _prepare(builder: PlanBuilder, session: Session, mail: Preparation) -> None:
 def _choose_variant(builder: PlanBuilder) -> int:
     """Return the wording of the report's next prompt: the one after that of the last, whoever was the manager (T-5).
 
-    The first differs from report to report: those of one manager compare what they got.
+    Of several that were decided at once none is the last, and all are avoided. The first wording differs from report
+    to report: those of one manager compare what they got.
     """
-    last = max(builder.list_prompts(), key=lambda mail: mail.snapshot_at, default=None)
-    return (crc32(builder.report.email.encode()) if last is None else last.number + 1) % PROMPT_VARIANTS
+    prompts = builder.list_prompts()
+    if not prompts:
+        return crc32(builder.report.email.encode()) % PROMPT_VARIANTS
+    decided_at = max(mail.snapshot_at for mail in prompts)
+    last = {mail.number for mail in prompts if mail.snapshot_at == decided_at}
+    following = [(number + 1) % PROMPT_VARIANTS for number in sorted(last)]
+    return next((number for number in following if number not in last), following[0])

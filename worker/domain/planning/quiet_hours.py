@@ -72,24 +72,26 @@ class MailTime:
     counts: bool
 
 
-def choose_mail_time(name: str, reader: Person, wish: datetime, changes: Iterable[datetime | None] = ()) -> MailTime:
+def choose_mail_time(
+    name: str, reader: Person, wish: datetime, begins: datetime | None = None, lost: datetime | None = None
+) -> MailTime:
     """Return when a mail that is wanted at that instant leaves: then, or at the next start of the reader's hours.
 
-    `changes` are the instants that the mail is about. What changes the next 24 hours leaves at once; a mail that
-    prepares a session leaves at once when there is no working hour before it.
+    `begins` is when the session that it is about begins, and `lost` when that session was to begin until now. What
+    changes the next 24 hours leaves at once; what would reach nobody before the session begins, so long before it.
     """
-    instants = [instant for instant in changes if instant is not None]
     if has_free_hour(name):
         return MailTime(wish, counts=False)
-    if name in PREPARING and instants:
-        found = find_preparing_time(name, reader, wish, min(instants))
-        if found is not None:
-            return MailTime(found, counts=True)
-        if name != MailName.REFLECTION_PROMPT:
-            return MailTime(max(wish, min(instants) - NEAR_FUTURE), counts=False)
-    if name not in ALONE and is_about_near_future(wish, instants):
+    is_ahead = begins is not None and begins > wish
+    if begins is not None and name in PREPARING:
+        found = find_preparing_time(name, reader, wish, begins)
+    elif name not in ALONE and is_about_near_future(wish, (begins, lost)):
         return MailTime(wish, counts=False)
-    return MailTime(find_next_mail_time(reader, wish) or wish, counts=True)
+    else:
+        found = find_next_mail_time(reader, wish, begins if is_ahead and name not in ALONE else None)
+    if found is None and begins is not None and is_ahead and name != MailName.REFLECTION_PROMPT:
+        return MailTime(max(wish, begins - NEAR_FUTURE), counts=False)
+    return MailTime(found or find_next_mail_time(reader, wish) or wish, counts=True)
 
 
 def find_preparing_time(name: str, reader: Person, wish: datetime, start: datetime) -> datetime | None:
@@ -121,7 +123,7 @@ def divide_mails(reader: Person, due: Sequence[Effect], sent_count: int, now: da
     folded: list[Effect] = []
     waiting: list[tuple[Effect, datetime]] = []
     for mail in sorted(due, key=lambda one: (one.name not in ALONE, one.due_at, one.key)):
-        time = choose_mail_time(mail.name, reader, now, (mail.start,) if mail.name in PREPARING else ())
+        time = choose_mail_time(mail.name, reader, now, mail.start if mail.name in PREPARING else None)
         if time.due_at > now:
             waiting.append((mail, time.due_at))
         elif mail.name in ALONE or mail.attempts or sent_count + len(leaving) < MAX_MAILS_A_DAY:
