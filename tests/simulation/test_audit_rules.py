@@ -390,6 +390,19 @@ def test_an_ad_hoc_conversation_moves_the_regular_one_by_three_weeks_at_most(
     assert set(rules(*ledger)) - {"T-7", "R-17"} == set(expected)
 
 
+@pytest.mark.parametrize(("start", "expected"), [("2027-01-12 10:00", set()), ("2027-02-02 10:00", {"T-3a"})])
+def test_an_ad_hoc_conversation_after_the_due_day_moves_the_regular_one_as_far(start: str, expected: set[str]) -> None:
+    """T-14: the next was due on 15 December, and stood two weeks later, for want of a time before."""
+    asked = _talk_soon("12-21 10:00")
+    moved = [
+        session("12-16 10:00", "c2", "owed"),
+        session("12-16 10:00", "c2", "booked", start, key="c2.1", reason="The rhythm counts from another day now."),
+        event("12-16 10:00", "update", "c2.1", start),
+    ]
+    ledger = sorted([*MET, *given("09-15 10:15", "c2", "12-30 10:00"), *asked, *moved], key=lambda one: str(one["at"]))
+    assert set(rules(*ledger)) & {"T-3", "T-3a", "T-14"} == expected
+
+
 # --- first sessions ---
 
 THREE = replace(TWO, report=R3, start=None)

@@ -123,6 +123,11 @@ class Talk:
         return self.kind == "career" and self.topic in ("all", "gap")
 
     @property
+    def is_alone_in_cycle(self) -> bool:
+        """True when its deferrals are those of its cycle (T-12): it is no part of a series, and nobody asked for it."""
+        return self.topic == "all" and not self.adhoc
+
+    @property
     def span(self) -> Span | None:
         """The time it has or had; None when it has none."""
         return Span(self.start, self.end) if self.start and self.end else None
@@ -176,6 +181,10 @@ class Nearby:
         """What a human did, which may have put something onto the calendar of one of the two."""
         if pair is not None and act in ("book_over", "out_of_office", "move"):
             self._taken |= dict.fromkeys(pair.id.people, now)
+
+    def note_taken(self, person: Address, now: datetime) -> None:
+        """That person put something onto their calendar."""
+        self._taken[person] = now
 
     def is_intended(self, talk: Talk) -> bool:
         """T-11: whether a person chose the session's time, and nobody has put anything onto the two calendars since.

@@ -45,9 +45,9 @@ class MailHours:
         self._weeks: set[tuple[Address, date]] = set()
         self._weeklies: list[tuple[Address, datetime]] = []
 
-    def note_away(self, who: Address, start: datetime) -> None:
-        """Somebody is out of office for a session at that time."""
-        self._away[who].append(Span(start - AWAY_BEFORE, start + AWAY_AFTER))
+    def note_away(self, who: Address, start: datetime, end: datetime) -> None:
+        """Somebody is out of office between these instants, and perhaps around them."""
+        self._away[who].append(Span(start - AWAY_BEFORE, end + AWAY_AFTER))
 
     def note_folded(self, to: Address, now: datetime) -> None:
         """A mail to that person was left to one that tells the rest of the day."""

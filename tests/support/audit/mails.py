@@ -109,7 +109,7 @@ class Mails:
             self._flag_all(pair, rules.ahead(name, talk, people, now, latest, surely_in=surely_in))
             if name == "reflection_prompt":
                 self._word(pair, line)
-        elif name == "deferral_notice" and talk.topic == "all" and talk.knows_of_move(line.get("to", "")):
+        elif name == "deferral_notice" and talk.is_alone_in_cycle and talk.knows_of_move(line.get("to", "")):
             self._flag("T-12", pair, f"{line['to']} was told that {talk.id} moved, and knew it")
         elif name == "contract_request" and talk.mails[name]:
             self._flag("T-7", pair, f"the contract of {talk.id} was requested twice")

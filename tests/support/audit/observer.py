@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 
 from tests.support.audit import offers, reminders, rules
+from tests.support.audit.absences import Absences
 from tests.support.audit.known import (
     ANSWERED,
     MAY_FOLLOW,
@@ -52,6 +53,7 @@ class Auditor:
         self._made: dict[PairId, list[datetime]] = defaultdict(list)  #: when a pair's commitments got their events
         self._done: set[str] = set()  #: commitments
         self._hours = MailHours(persons, self._pairs.values(), self._resting)
+        self._absences = Absences(persons)
         self._mails = Mails(self._flag, persons, self._pairs, self._talks, self._blocks_of, self._hours, self._turns)
         self._readers = dict.fromkeys(("event.create", "event.update", "event.cancel"), self._event)
         self._readers |= {"mail.folded": self._fold, "mail": self._mail, "human": self._human, "session": self._session}
@@ -174,7 +176,8 @@ class Auditor:
         due = self._hours.next_time(to or talk.pair.manager, since)
 
         def check() -> None:
-            if talk.booked and talk.turn == turn and not talk.went_out(mail, since, to):
+            may_be_away = self._hours.may_be_away(to or talk.pair.manager, since, self._now)  # known since
+            if talk.booked and talk.turn == turn and not may_be_away and not talk.went_out(mail, since, to):
                 self._flag(rule, talk.pair, f"{talk.id} {what}")
 
         if due is not None:
@@ -316,13 +319,15 @@ class Auditor:
         near = {one.id: one for person in people for one in self._around(person.email)}
         faults = [rules.length(talk, span), rules.hours(talk, span, people)]
         faults.append(rules.neighbours(talk, span, near.values(), self._standing(*people)))
+        faults.append(self._absences.judge(talk, span))
         faults.append(offers.held_times(talk, span, near.values(), self._now))
         if talk.kind == "career":
             faults.append(rules.one_a_day(talk, span, people[0], near.values()))
             faults.append(rules.not_before_start(talk, span, people[0]))
             self._turns.note_first(talk, self._now)
             faults.append(rules.two_a_week(talk, span, people[0], self._turns.list_careers(people[0].email)))
-        if talk.count:
+        in_series = was == "owed" and not talk.adhoc and talk.topic in ("direction", "gap")  # placed anew after another
+        if talk.count and not in_series:
             faults.append(rules.after_deferral(talk, span, careers, people, self._now))
         elif talk.adhoc:
             faults.append(rules.soon(talk, span, people))
@@ -431,13 +436,20 @@ class Auditor:
         self._humans = True
         act, name = line.get("act", ""), line.get("session", "")
         if act == "out_of_office" and "start" in line:
-            self._hours.note_away(line.get("calendar", ""), instant(line["start"]))
+            self._out_of_office(line["calendar"], span_of(line), is_whole=not name)
         self._near.note_act(act, self._pairs.get(line.get("pair", "")), self._now)
         self._done |= {name} if act == "complete" else set()
         if name in self._blocks:
             self._on_block(self._blocks[name], act, line)
         elif name in self._talks:
             self._on_talk(self._talks[name], act, line)
+
+    def _out_of_office(self, who: Address, span: Span, *, is_whole: bool) -> None:
+        """Somebody is out of office: in that span and no other, or for a session in it."""
+        if is_whole:
+            self._absences.note(who, span)
+            self._near.note_taken(who, self._now)
+        self._hours.note_away(who, span.start, span.end if is_whole else span.start)
 
     def _on_block(self, block: Block, act: str, line: Line) -> None:
         if act == "delete":

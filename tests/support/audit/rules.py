@@ -205,6 +205,7 @@ def rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now:
     day, days = get_local_date(zone, span.start), [plus(anchor, every) for every in rhythms(pair, anchor)]
     today, after = get_local_date(zone, now), timedelta(days=21) + _opening(talk, anchor)
     shifted = [after_adhoc(d, careers, zone) for d in days]
+    after += make_way(max(*days, *shifted, today) + after, careers, zone)
     if not any(d - timedelta(days=14) <= day <= max(d, s, today) + after for d, s in zip(days, shifted, strict=True)):
         yield "T-3", f"{talk.id} got {day}; after {anchor} the rhythm asks for {' or '.join(map(str, days))}"
     elif shifted != days and day < min(shifted):
@@ -219,6 +220,12 @@ def after_adhoc(day: date, careers: Iterable[Talk], zone: str) -> date:
     instants = [o.held or (o.end if o.booked else None) for o in careers if o.adhoc]
     ends = [get_local_date(zone, at) for at in instants if at]
     return max([day, *(end + CLEAR for end in ends if end <= day < end + CLEAR)])
+
+
+def make_way(latest: date, careers: Iterable[Talk], zone: str) -> timedelta:
+    """T-14: by how much a regular session may be later when an ad hoc one lies less than three weeks before the last
+    day that it may have."""
+    return CLEAR if after_adhoc(latest, careers, zone) > latest else timedelta()
 
 
 # --- first sessions (T-3a) ---
@@ -278,6 +285,7 @@ def first(
         latest = after_adhoc(target, careers, zone) + timedelta(days=min(21, days // 3 + 1))
     if today + timedelta(days=4) > latest:  # its time is over: as soon as may be
         latest = today + timedelta(days=21)
+    latest += make_way(latest, careers, zone)
     if not earliest <= day <= latest + _opening(talk, asked):
         yield "T-3a", f"{talk.id}, the first, got {day}; {earliest} to {latest} are allowed"
 

@@ -36,7 +36,8 @@ class CalmHumans(SimulatedHumans):
         monday = day - DAY * day.weekday()
         span = Span(wall_to_utc(zone, monday, 0), wall_to_utc(zone, monday + timedelta(weeks=weeks), 0))
         self._world.calendar.add(who, span, show=ShowAs.AWAY, all_day=True)
-        return ()
+        line: LedgerLine = {"at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "what": "human", "act": "out_of_office", "calendar": who}
+        return (line | {name: f"{at:%Y-%m-%dT%H:%M:%SZ}" for name, at in (("start", span.start), ("end", span.end))},)
 
     def _move(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
         """Move the event as people do; every third time onto something that the manager has there."""
