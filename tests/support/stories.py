@@ -40,6 +40,7 @@ from worker.domain.model import (
     ShowAs,
     Span,
     TakenTime,
+    clip_busy,
 )
 from worker.domain.planning import notices
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
@@ -188,8 +189,7 @@ class Calendars:
             return FreeBusy(known=False, reason=self.unknown[who])
         blocks = {c.key for c in state.commitments}
         shared = [BusyTime(span, key=key) for span, key in ours if key not in blocks or who == state.manager.email]
-        found = [b for b in (*self.busy.get(who, ()), *shared) if b.span.overlaps(window)]
-        return FreeBusy(tuple(sorted(found, key=lambda b: (b.span, b.key or ""))))
+        return FreeBusy(clip_busy((*self.busy.get(who, ()), *shared), window))
 
 
 def decide(now: datetime, state: PairState, calendars: Calendars, policy: Policy = RULES) -> Plan:

@@ -50,12 +50,13 @@ TWO = (DANA, SAM)
 
 
 def test_planning_asks_for_what_it_lacks_and_nothing_else() -> None:
-    """Without free/busy a plan is only a question: whose, and from now to the end of the window."""
+    """Without free/busy a plan is only a question: whose, and to the end of the window. What lies before now tells of
+    absences (T-16)."""
     story = Story()
     made = plan(NOW, story.state, None, Policy())
     assert made.needs is not None
     assert set(made.needs.people) == {DANA.email, SAM.email}
-    assert made.needs.window.start == NOW
+    assert made.needs.window.start == NOW - 4 * WEEK
     assert made.needs.window.end == utc(2026, 9, 21, 12) + 3 * WEEK  # its turn in two weeks, three after that
     assert made.is_empty
     assert not made.used_free_busy

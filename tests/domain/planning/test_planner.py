@@ -346,7 +346,7 @@ def test_why_there_is_no_time_is_what_the_search_says() -> None:
 def test_first_of_all_it_asks() -> None:
     """A state that was read without other people's time can't be placed in."""
     state: PairState = Story().state
-    seen = Calendars().look(state, {DANA.email: Span(NOW, NOW + 60 * DAY), SAM.email: Span(NOW, NOW + 60 * DAY)})
+    seen = Calendars().look(state, dict.fromkeys((DANA.email, SAM.email), Span(NOW - 30 * DAY, NOW + 60 * DAY)))
     assert plan(NOW, state, seen, Policy()).needs is not None
     assert plan(NOW, replace(state, taken_times={}), seen, Policy()).needs is None
 

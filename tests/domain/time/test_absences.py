@@ -1,13 +1,16 @@
 """The first days after a long absence (T-16)."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, person, session_of, state_of, utc
-from tests.support.stories import Story, booked, causes
+from tests.support.stories import RULES, Story, booked, causes
 from worker.domain.model import BusyTime, FreeBusy, Person, ShowAs, Span, Trigger
 from worker.domain.planning import actions
+from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.planning.proposals import make_free_busy_request, propose_times
 from worker.domain.time.absences import list_days_after_absence
 
 
@@ -59,3 +62,42 @@ def test_who_may_be_leaving_is_not_kept_waiting() -> None:
     story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
     talk = next(s for s in story.state.sessions if s.adhoc)
     assert talk.booked and talk.span.start < NOW + 3 * DAY
+
+
+@pytest.mark.parametrize("who", [DANA, SAM], ids=lambda one: one.name)
+@pytest.mark.parametrize("days", [1, -1, 3], ids=["back tomorrow", "back since yesterday", "back in three days"])
+def test_an_absence_that_began_weeks_ago_is_known(who: Person, days: int) -> None:
+    """T-16: though Longarc has read no calendar while it lasted. Dana works in Berlin, Sam in London."""
+    back = utc(2026, 9, 8 + days)
+    story = Story(now=utc(2026, 9, 8, 5))  # a Tuesday
+    story.calendars.book(who, back - 3 * WEEK, back, ShowAs.AWAY)
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    talk = next(s for s in story.state.sessions if s.adhoc)
+    first_days = [
+        day for day in (date(2026, 9, 8) + n * DAY for n in range(-3, 9)) if day.weekday() < 5 and day >= back.date()
+    ]
+    assert talk.booked and talk.span.start.date() >= story.now.date()
+    assert talk.span.start.date() not in first_days[:2]
+
+
+def test_a_short_absence_that_began_before_takes_no_day_after_it() -> None:
+    """T-16: nine days, Monday to Friday."""
+    story = Story(now=utc(2026, 9, 9, 21))
+    story.calendars.book(SAM, utc(2026, 8, 28), utc(2026, 9, 10), ShowAs.AWAY)
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    talk = next(s for s in story.state.sessions if s.adhoc)
+    assert talk.span.start.date() == date(2026, 9, 10)
+
+
+def test_the_times_proposed_to_a_manager_keep_clear_of_an_absence_that_began_before() -> None:
+    """T-16: on the page on which a time is chosen."""
+    story = booked(Story(now=utc(2026, 9, 8, 5)))
+    story.calendars.book(SAM, utc(2026, 8, 17), utc(2026, 9, 12), ShowAs.AWAY)
+    builder = PlanBuilder(story.now, story.state, None, RULES)
+    request = make_free_busy_request(builder, story.next)
+    seen = story.calendars.look(story.state, dict.fromkeys(request.people, request.window))
+    taken = dict.fromkeys(request.people, ())
+    builder = PlanBuilder(story.now, replace(story.state, taken_times=taken), seen, RULES)
+    early = replace(story.next, earliest=story.now, target=utc(2026, 9, 14, 8), latest=story.now + 4 * WEEK)
+    days = {slot.span.start.date() for slot in propose_times(builder, early).slots}
+    assert days and not days & {date(2026, 9, 14), date(2026, 9, 15)}

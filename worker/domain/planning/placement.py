@@ -26,6 +26,7 @@ from worker.domain.planning.questions import is_question
 from worker.domain.planning.reviews import drop_review, is_waiting_for_1on1, list_lost_times, refresh_review_window
 from worker.domain.planning.session_events import show_on_calendar, take_off_calendar
 from worker.domain.planning.weekly import has_weekly
+from worker.domain.time.absences import find_reading_start
 from worker.domain.time.search import find_possible_starts
 from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
 from worker.domain.time.worktime import get_local_date
@@ -101,7 +102,8 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
         if not attempts:
             window_end = window_end or session.latest  # its window is over, or as good as over
             continue
-        free_busy = builder.get_free_busy(builder.people, Span(builder.now, max(a.window.end for a in attempts)))
+        first = find_reading_start(builder.now, min(a.window.start for a in attempts))
+        free_busy = builder.get_free_busy(builder.people, Span(first, max(a.window.end for a in attempts)))
         if free_busy is None:
             return
         widest = make_search(builder, session, free_busy, attempts[-1])  # the last attempt asks for least
@@ -134,7 +136,8 @@ def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Sear
     It is the same however soon the conversation has to be: what is offered must not tell why it was asked for (R-6).
     """
     window = Span(search.window.start, max(search.window.end, builder.find_weekday_end(ADHOC_DAYS, builder.now)))
-    free_busy = builder.get_free_busy(builder.people, Span(builder.now, window.end))
+    first = find_reading_start(builder.now, window.start)
+    free_busy = builder.get_free_busy(builder.people, Span(first, window.end))
     if free_busy is None:
         return None
     known = {who: exclude_event(known, session.key) for who, known in free_busy.items()}

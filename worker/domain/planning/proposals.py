@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
 from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS, exclude_event
 from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.absences import find_reading_start
 from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid, get_free_busy, has_readable_calendar
 from worker.domain.time.explain import warn_of_unreadable
 from worker.domain.time.search import Search, find_shared_work, list_career_days
@@ -44,7 +45,8 @@ class CheckedTime:
 def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
     """What has to be seen of the calendars: the weeks in which it may be, and that time as well."""
     end = max(far.end for far in (*_make_windows(builder, session), *((pick,) if pick else ()))) + timedelta(days=1)
-    start = min(builder.now, pick.start) if pick else builder.now
+    start = find_reading_start(builder.now, min(window.start for window in _make_windows(builder, session)))
+    start = min(start, pick.start) if pick else start
     return FreeBusyRequest(
         tuple(person.email for person in builder.people if has_readable_calendar(person)), Span(start, end)
     )

@@ -21,6 +21,8 @@ LONG_ABSENCE = 10
 #: … and the first days after it, so many working days of that person, stay free of sessions.
 DAYS_AFTER_ABSENCE = 2
 DAY = timedelta(days=1)
+#: So long is an absence that is just a long one, with the days after it of somebody who works one day a week.
+_READ_BACK = timedelta(weeks=4)
 #: So long an absence is remembered after its end.
 AWAY_MEMORY = timedelta(days=60)
 
@@ -49,6 +51,12 @@ def update_away(
         replace(person, away=changes.get(person.email, person.away)) for person in (state.manager, state.report)
     )
     return replace(state, manager=manager, report=report), changes
+
+
+def find_reading_start(now: datetime, earliest: datetime) -> datetime:
+    """Return from when on calendars are read to place a session that may begin at `earliest`: from now on, or, where
+    an absence that began before may matter, from weeks before (T-16)."""
+    return now - _READ_BACK if earliest < now + _READ_BACK else now
 
 
 def list_days_after_absence(person: Person, known: FreeBusy) -> Iterator[date]:
