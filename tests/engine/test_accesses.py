@@ -8,6 +8,7 @@ import pytest
 from tests.support.companies import (
     DANA,
     DAY,
+    HOUR,
     KIM,
     MINUTE,
     SAM,
@@ -61,11 +62,29 @@ def test_both_are_told_once_of_what_happened_within_a_quarter_of_an_hour(office:
     assert all("Once more" in texts([mail]) and "no page" not in texts([mail]) for mail in later)
 
 
-def test_they_are_told_on_the_same_day_however_late_it_is(office: Office) -> None:
-    office.run_to(START.replace(hour=23, minute=44))
-    office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "It is late"))
-    office.run(15 * MINUTE)
-    assert {mail["Date"].datetime.date() for mail in office.mails("content_accessed")} == {START.date()}
+def test_what_happens_at_night_is_told_in_one_mail_in_the_morning(office: Office) -> None:
+    """T-16: it is no exception of the reader's hours, and counts as one of the three mails of the day."""
+    office.run_to(START.replace(hour=19, minute=44))
+    for reason in ("It is late", "It is later"):
+        office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, reason))
+        office.run(40 * MINUTE)
+    assert office.mails("content_accessed") == []
+    office.run_to(START + DAY + 20 * MINUTE)
+    mails = office.mails("content_accessed")
+    assert {mail["To"].addresses[0].addr_spec for mail in mails} == {DANA, SAM} and len(mails) == 2
+    assert all("It is late" in texts([mail]) and "It is later" in texts([mail]) for mail in mails)
+    assert {mail.counts for mail in office.messages("content_accessed")} == {True}
+
+
+def test_who_left_today_is_told_tomorrow(office: Office) -> None:
+    """T-17."""
+    office.persons, office.pairs = people(DANA), {}
+    office.apply()
+    office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, "What had we agreed?"))
+    office.run(HOUR)
+    assert [mail["To"].addresses[0].addr_spec for mail in office.mails("content_accessed")] == [DANA]
+    office.run(DAY)
+    assert [mail["To"].addresses[0].addr_spec for mail in office.mails("content_accessed")] == [DANA, SAM]
 
 
 def test_they_are_told_when_their_conversations_have_ended(office: Office) -> None:

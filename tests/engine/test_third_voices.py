@@ -1,13 +1,25 @@
 """A third voice (R-30) on both databases: limits and single answers hold when two come at once; mails keep hours."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from tests.support.companies import DANA, DAY, HOUR, KEY, SAM, START, Fails, Office, texts
-from worker.domain.model import MAX_OPEN_VOICES, VOICE_PERIOD, Span, ThirdVoice, VoiceFault
+from worker.domain.model import (
+    MAX_OPEN_VOICES,
+    VOICE_PERIOD,
+    Effect,
+    EffectKind,
+    EndReason,
+    MailName,
+    PairId,
+    Span,
+    ThirdVoice,
+    VoiceFault,
+)
 from worker.domain.time.worktime import is_working_time
 from worker.engine.third_voices import UnfitVoice
 from worker.errors import Unavailable
@@ -72,6 +84,63 @@ def test_r30_mails_come_in_working_hours_and_only_while_they_are_wanted(office: 
     office.worker.third_voices.erase(SAM, erased.id)
     office.run(timedelta(days=3))
     assert len(office.mails("third_voice_request")) == 1
+
+
+def ask_from(office: Office, number: int) -> None:
+    """Another report asks Priya."""
+    report = replace(office.persons[SAM], email=f"r{number}@corp.example", name=f"R{number}")
+    office.persons[report.email] = report
+    office.apply()
+    office.worker.third_voices.ask(report, PRIYA, "What do I do well?")
+
+
+def test_t16_at_most_three_a_day_reach_whom_many_ask(office: Office) -> None:
+    """T-16, R-30: the others wait for the next working day; no row says that they are for one person."""
+    for number in range(5):
+        ask_from(office, number)
+    office.run(6 * HOUR)
+    assert len(office.mails("third_voice_request")) == 3
+    office.run(DAY)
+    assert len(office.mails("third_voice_request")) == 5
+    asked = [mail.to for mail in office.messages("third_voice_request")]
+    assert len(set(asked)) == 2 and PRIYA not in asked, "another tag for another day"
+
+
+def add_mails(office: Office, count: int) -> None:
+    """Mails to Sam that are due now, are true, and could be told in one."""
+    now = office.clock()
+    with office.store.database.write() as connection:
+        connection.execute(tables.pair.update().values(ended=EndReason.CHANGED))
+    for n in range(count):
+        office.store.outbox.add_mail(
+            Effect(
+                key=f"pair_ended:{n}:{now:%d%H%M}",
+                kind=EffectKind.MAIL,
+                pair=PairId(DANA, SAM),
+                subject=f"s{n}",
+                due_at=now,
+                snapshot_at=now,
+                name=MailName.PAIR_ENDED,
+                to=SAM,
+                counts=True,
+            )
+        )
+
+
+def test_t16_that_there_is_an_answer_is_one_of_the_report_s_three_mails_a_day(office: Office) -> None:
+    """T-16: it leaves less room for others; where there is none, it waits for the next working day."""
+    first, second = ask(office, 1), ask(office, 2)
+    office.run(HOUR)
+    office.run_to(START + DAY)  # the introduction came on the first day
+    assert office.worker.third_voices.answer(first.id, "You listen")
+    add_mails(office, 3)
+    office.worker.outbox.run("w")
+    assert len(office.history("mail.folded")) == 1
+    assert office.worker.third_voices.answer(second.id, "You ask")
+    office.run(HOUR)
+    assert len(office.mails("third_voice_answered")) == 1
+    office.run(DAY)
+    assert len(office.mails("third_voice_answered")) == 2
 
 
 def test_r30_a_mail_server_that_fails_delays_the_mail_and_tells_nobody(office: Office) -> None:

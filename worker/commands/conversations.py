@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -112,8 +111,8 @@ def defer(
         span = _choose_span(worker.store, session, at, option, minutes)
         asker = _find_asker(worker.store, session, person, reason)
         on_behalf = OnBehalf(ContentAccess.EXPLAIN_DEFERRAL, asker, reason)
-        access = partial(worker.contracts.write_access, pair_id=session.pair, on_behalf=on_behalf)
-        worker.actions.defer_session(session_id, span, asker, reason=reason, also=access if reason else None)
+        access = worker.contracts.plan_access(session.pair, on_behalf) if reason else None
+        worker.actions.defer_session(session_id, span, asker, reason=reason, also=access)
         zone = find_manager(worker.store, session.pair).zone
         outside_hours = _list_people_outside_hours(worker.store, session, span) if span else []
     if span:

@@ -34,10 +34,11 @@ def learning(manager: str, text: str, reason: str) -> None:
         if not pairs:
             raise Refused(f"{address} manages nobody just now.")
         on_behalf = OnBehalf(ContentAccess.WRITE_LEARNING, address, reason.strip())
+        writes = [worker.contracts.plan_access(pair_id, on_behalf) for pair_id in pairs]
         with worker.store.database.write() as connection:
             worker.store.learnings.save(connection, pairs, text, utcnow())
-            for pair_id in pairs:
-                worker.contracts.write_access(connection, pair_id, on_behalf)
+            for write in writes:
+                write(connection)
     if text:
         print_line(f"It goes into the next prompt of {format_count(len(pairs), 'report')}, once.", "green")
     else:

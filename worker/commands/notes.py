@@ -48,12 +48,7 @@ def add(session_id: str, file: str, person: str | None, reason: str) -> None:
         require_note_session(session)
         _refuse_long(lines, display_name(file))
         author = session.pair.get_owner(on_behalf.person)
-        worker.notes.leave(
-            session_id,
-            author,
-            lines,
-            lambda connection: worker.contracts.write_access(connection, session.pair, on_behalf),
-        )
+        worker.notes.leave(session_id, author, lines, worker.contracts.plan_access(session.pair, on_behalf))
     print_line("The note stands in the next brief and on both pages." if lines else "There is no note of theirs now.")
 
 

@@ -6,7 +6,7 @@ result for their reader. Content never appears in an error's text or a log (R-23
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from sqlalchemy import Connection
 
@@ -41,12 +41,14 @@ from worker.domain.model import (
     MailName,
     Owner,
     PairId,
+    Person,
     Session,
     WrittenCommitment,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.notices import ACCESS_MAIL_PERIOD
+from worker.domain.planning.notices import ACCESS_MAIL_PERIOD, find_access_start, find_next_working_morning
 from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.planning.quiet_hours import choose_mail_time
 from worker.domain.time.worktime import get_local_date
 from worker.engine.actions import Actions, Write, combine_writes
 from worker.errors import Overtaken, Refused, UnknownName
@@ -184,22 +186,32 @@ class Contracts:
         return self._get_commitment(commitment_id).pair
 
     def tell_access(self, pair_id: PairId, on_behalf: OnBehalf) -> None:
-        """Store that a command showed content of the pair, and notify both by mail the same day."""
+        """Store that a command showed content of the pair, and notify both by mail, in their hours (T-16)."""
+        write = self.plan_access(pair_id, on_behalf)
         with self._store.database.write() as connection:
-            self.write_access(connection, pair_id, on_behalf)
+            write(connection)
 
-    def write_access(self, connection: Connection, pair_id: PairId, on_behalf: OnBehalf) -> None:
-        """Do what `tell_access` does, within a transaction that changes content. The accesses of a quarter-hour are
-        one mail to each."""
-        now = self._clock()
-        since = now - (now - datetime.min.replace(tzinfo=UTC)) % ACCESS_MAIL_PERIOD
+    def plan_access(self, pair_id: PairId, on_behalf: OnBehalf) -> Write:
+        """Return what does the same within a transaction that changes content. What happens within a quarter-hour, or
+        while a reader's mail waits for the morning, is told in one mail."""
+        readers = self._load_readers(pair_id)
         access, person = on_behalf.access, on_behalf.person
-        record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=person, reason=on_behalf.reason)
-        text = f"`longarc {access}` opened what the two wrote down, for {person}. Both are told by mail."
-        self._store.content.save_access(connection, record)
-        history.append_history(connection, [(now, "access", pair_id, "", text, {"command": access.value})])
-        mails = [_build_access_mail(pair_id, who, now, since) for who in pair_id.people]
-        self._store.outbox.add_mails(connection, mails)
+
+        def write(connection: Connection) -> None:
+            now = self._clock()
+            record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=person, reason=on_behalf.reason)
+            text = f"`longarc {access}` opened what the two wrote down, for {person}. Both are told by mail."
+            self._store.content.save_access(connection, record)
+            history.append_history(connection, [(now, "access", pair_id, "", text, {"command": access.value})])
+            mails = [_build_access_mail(pair_id, reader, now, has_left=has_left) for reader, has_left in readers]
+            self._store.outbox.add_mails(connection, mails)
+
+        return write
+
+    def _load_readers(self, pair_id: PairId) -> list[tuple[Person, bool]]:
+        """Return both people of a pair, and whether each has left."""
+        people, current = self._store.people.load_all_people(), self._store.people.load_current_people()
+        return [(people[who], who not in current) for who in pair_id.people]
 
     # --- steps ---
 
@@ -286,9 +298,7 @@ class Contracts:
         return self._store.content.get_written_commitments([commitment.id])[commitment.id]
 
     def _build_access_write(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
-        if on_behalf is None:
-            return None
-        return lambda connection: self.write_access(connection, builder.pair.id, on_behalf)
+        return self.plan_access(builder.pair.id, on_behalf) if on_behalf else None
 
 
 def _find_author(builder: PlanBuilder, on_behalf: OnBehalf | None) -> Owner | None:
@@ -306,16 +316,21 @@ def _require_fit(
         raise UnfitContract(faults, days)
 
 
-def _build_access_mail(pair_id: PairId, to: Address, now: datetime, since: datetime) -> Effect:
-    """Return the mail that reports the accesses of the quarter-hour from `since`. It is due at the end of it."""
+def _build_access_mail(pair_id: PairId, reader: Person, now: datetime, *, has_left: bool) -> Effect:
+    """Return the mail that reports the accesses from this quarter-hour on. It is due at the end of it, in the reader's
+    hours; for somebody who has left not before the next day (T-17). Its key has that instant, so that there is one."""
+    since = find_access_start(now)
+    wish = find_next_working_morning(reader, now) if has_left else since + ACCESS_MAIL_PERIOD
+    time = choose_mail_time(MailName.CONTENT_ACCESSED, reader, wish)
     return Effect(
-        key=f"content_accessed:{pair_id}:{to}:{since:%Y-%m-%dT%H:%M}",
+        key=f"content_accessed:{pair_id}:{reader.email}:{time.due_at:%Y-%m-%dT%H:%M}",
         kind=EffectKind.MAIL,
         pair=pair_id,
         subject=str(pair_id),
-        due_at=since + ACCESS_MAIL_PERIOD,
+        due_at=time.due_at,
         snapshot_at=now,
         start=since,
         name=MailName.CONTENT_ACCESSED.value,
-        to=to,
+        to=reader.email,
+        counts=time.counts,
     )

@@ -66,7 +66,7 @@ def open_mail_content(
         asked_by_report=asked_by_report,
         deferral_reasons=_open_deferral_reasons(content, mails, states),
         learnings=store.learnings.load_waiting(learning_pairs) if learning_pairs else {},
-        accesses=_open_accesses(content, mails),
+        accesses=_open_accesses(content, mails, now),
         notes=_open_notes(store, mails),
         handovers=_open_handovers(store, mails, states),
     )
@@ -159,10 +159,14 @@ def open_former_pair(store: Store, handover: Handover) -> FormerPair:
     )
 
 
-def _open_accesses(content: Content, mails: Sequence[_Mail]) -> dict[str, list[AccessRecord]]:
-    """Return the accesses in the period that each mail reports, by the key of the mail."""
+def _open_accesses(content: Content, mails: Sequence[_Mail], now: datetime) -> dict[str, list[AccessRecord]]:
+    """Return the accesses that each mail reports, by the key of the mail: those of full quarter-hours since its start.
+
+    A mail that waited for its reader's hours reports what came after the first one as well (T-16).
+    """
+    end = notices.find_access_start(now)
     return {
-        mail.key: content.list_accesses([pair], Span(mail.start, mail.start + notices.ACCESS_MAIL_PERIOD))
+        mail.key: content.list_accesses([pair], Span(mail.start, max(end, mail.start + notices.ACCESS_MAIL_PERIOD)))
         for pair, mail in _select_mails(mails, Sealed.ACCESSES)
         if mail.start
     }

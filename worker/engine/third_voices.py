@@ -4,8 +4,10 @@ The mails are rows of the outbox that name nobody. The history, the ledger, the 
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from worker.clock import Clock
 from worker.domain.model import (
@@ -21,7 +23,9 @@ from worker.domain.model import (
     ThirdVoice,
     VoiceFault,
 )
-from worker.domain.time.worktime import find_next_working_moment
+from worker.domain.planning.quiet_hours import MAX_MAILS_A_DAY
+from worker.domain.time.mail_hours import list_mail_times
+from worker.domain.time.worktime import get_local_date
 from worker.errors import Refused
 from worker.providers.identities import normalize
 from worker.settings.load import Settings
@@ -76,8 +80,7 @@ class ThirdVoices:
             if self._store.third_voices.count_open(connection, names, now) >= MAX_OPEN_VOICES:
                 raise UnfitVoice(VoiceFault.MANY)
             self._store.third_voices.add(connection, voice)
-            mail = _build_mail(MailName.THIRD_VOICE_REQUEST, voice, third, now)
-            self._store.outbox.add_mails(connection, [mail])
+            self._add_mail(connection, MailName.THIRD_VOICE_REQUEST, voice, replace(third, email=voice.to), now)
         return voice
 
     def answer(self, voice_id: str, answer: str) -> bool:
@@ -89,8 +92,7 @@ class ThirdVoices:
         with self._store.database.write() as connection:
             if not self._store.third_voices.save_answer(connection, voice_id, answer, now):
                 return False
-            mail = _build_mail(MailName.THIRD_VOICE_ANSWERED, voice, report, now)
-            self._store.outbox.add_mails(connection, [mail])
+            self._add_mail(connection, MailName.THIRD_VOICE_ANSWERED, voice, report, now)
         return True
 
     def list_voices(self, report: Address) -> list[ThirdVoice]:
@@ -108,6 +110,26 @@ class ThirdVoices:
         """Return the question with its two people; None when it is gone, or one of them has left (T-17)."""
         voice = self._store.third_voices.get_voice(voice_id)
         return find_parties(self._store, voice) if voice and not _has_left(self._store, voice.to) else None
+
+    def _add_mail(
+        self, connection: Connection, name: MailName, voice: ThirdVoice, reader: Person, now: datetime
+    ) -> None:
+        """Add the row of the outbox, which says neither who asks nor who is asked. It is due in the reader's hours, on
+        a day on which fewer than three mails reach the reader (T-16)."""
+        times = list(list_mail_times(reader, now, now + MAX_MAIL_DELAY)) or [now]
+        days = {at: get_local_date(reader.zone, at) for at in times}
+        count = self._store.outbox.count_mails
+        due_at = next((at for at in times if count(connection, reader.email, days[at]) < MAX_MAILS_A_DAY), times[0])
+        mail = Effect(
+            key=f"{name}:{voice.id}",
+            kind=EffectKind.MAIL,
+            pair=None,
+            subject=voice.id,
+            due_at=due_at,
+            snapshot_at=now,
+            name=name.value,
+        )
+        self._store.outbox.add_unnamed_mail(connection, mail, reader.email, days[due_at])
 
     def _find_third_address(self, report: Person, text: str) -> Address:
         """Return the third person's address. Raises UnfitVoice for one that a report may not ask."""
@@ -161,16 +183,3 @@ def load_mail_parties(store: Store, mail: Effect, now: datetime) -> VoiceParties
     may_answer = voice.is_open(now) and not _has_left(store, voice.to)
     is_wanted = may_answer if mail.name == MailName.THIRD_VOICE_REQUEST else voice.answered_at is not None
     return find_parties(store, voice) if is_wanted else None
-
-
-def _build_mail(name: MailName, voice: ThirdVoice, reader: Person, now: datetime) -> Effect:
-    """Return the row of the outbox, which says neither who asks nor who is asked. It is due in working hours."""
-    return Effect(
-        key=f"{name}:{voice.id}",
-        kind=EffectKind.MAIL,
-        pair=None,
-        subject=voice.id,
-        due_at=find_next_working_moment(reader, now, now + MAX_MAIL_DELAY) or now,
-        snapshot_at=now,
-        name=name.value,
-    )

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from worker.domain.model import Address, Effect, EffectProgress, Person
 from worker.domain.planning.quiet_hours import MailDay, divide_mails, make_overflow
 from worker.domain.time.worktime import get_local_date
+from worker.seal import NoSeal, Seal
 from worker.store import rows
 from worker.store.alerts import get_session_id
 from worker.store.database import Database
@@ -29,7 +30,9 @@ _NEAR = timedelta(days=1)
 _READERS = PreparedStatement(select(person).where(in_bound_list(person.c.email, "people")))
 _SENT = PreparedStatement(
     select(message.c.to, message.c.day, message.c.key).where(
-        in_bound_list(message.c.to, "people"), message.c.day >= bindparam("since", type_=message.c.day.type)
+        in_bound_list(message.c.to, "people"),
+        message.c.day >= bindparam("since", type_=message.c.day.type),
+        message.c.progress != EffectProgress.DROPPED.value,
     )
 )
 _ADMIT = PreparedStatement(
@@ -49,8 +52,22 @@ _FOLD = PreparedStatement(
 )
 
 
+def list_reader_tags(seal: Seal, reader: Address, day: date) -> list[str]:
+    """Return what stands for a reader in the rows of mails that must not name one (R-30); the newest key's first.
+
+    Each day has tags of its own, so that two rows do not show that their reader is the same. Empty without a key.
+    """
+    return [] if isinstance(seal, NoSeal) else seal.list_tags(f"mail|{day}|{reader}")
+
+
+def count_mails(connection: Connection, seal: Seal, reader: Address, day: date) -> int:
+    """Count the limited mails that have left on a reader's day or are to leave on it, as far as that is decided."""
+    names = [reader, *list_reader_tags(seal, reader, day)]
+    return sum(row[1] == day for row in _SENT.fetch_tuples(connection, people=names, since=day))
+
+
 def admit_mails(
-    database: Database, connection: Connection, due_rows: Sequence[dict[str, Any]], now: datetime
+    database: Database, seal: Seal, connection: Connection, due_rows: Sequence[dict[str, Any]], now: datetime
 ) -> list[dict[str, Any]]:
     """Return the rows that may be claimed now; mails that wait, or are told in one mail, are left out and updated.
 
@@ -64,7 +81,7 @@ def admit_mails(
     people = sorted({row["to"] for row in counted})
     readers = {row["email"]: rows.person(row) for row in _READERS.fetch_rows(connection, people=people)}
     mails = {row["key"]: rows.message(row) for row in counted if row["to"] in readers}
-    days = _divide(connection, readers, mails, now)
+    days = _divide(connection, seal, readers, mails, now)
     held: set[str] = set()
     for who, day in days.items():
         held |= _write_day(database, connection, readers[who], day, now)
@@ -72,19 +89,18 @@ def admit_mails(
 
 
 def _divide(
-    connection: Connection, readers: Mapping[Address, Person], mails: Mapping[str, Effect], now: datetime
+    connection: Connection, seal: Seal, readers: Mapping[Address, Person], mails: Mapping[str, Effect], now: datetime
 ) -> dict[Address, MailDay]:
     sent: dict[tuple[Address, date], int] = defaultdict(int)
     since = now.date() - _NEAR
-    for to, day, key in _SENT.fetch_tuples(connection, people=sorted(readers), since=since):
-        sent[to, day] += key not in mails  # one that is tried again counts where it leaves
+    today = {who: get_local_date(reader.zone, now) for who, reader in readers.items()}
+    names = {name: who for who, day in today.items() for name in (who, *list_reader_tags(seal, who, day))}
+    for to, day, key in _SENT.fetch_tuples(connection, people=sorted(names), since=since):
+        sent[names[to], day] += key not in mails  # one that is tried again counts where it leaves
     due: dict[Address, list[Effect]] = defaultdict(list)
     for mail in mails.values():
         due[mail.to].append(mail)
-    return {
-        who: divide_mails(readers[who], due[who], sent[who, get_local_date(readers[who].zone, now)], now)
-        for who in sorted(due)
-    }
+    return {who: divide_mails(readers[who], due[who], sent[who, today[who]], now) for who in sorted(due)}
 
 
 def _write_day(database: Database, connection: Connection, reader: Person, day: MailDay, now: datetime) -> set[str]:

@@ -7,7 +7,7 @@ holder died is due again by itself.
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, sel
 from worker.domain.model import (
     LIVE_PROGRESS,
     UNRECORDED,
+    Address,
     Effect,
     EffectKind,
     EffectProgress,
@@ -24,12 +25,13 @@ from worker.domain.model import (
 )
 from worker.logs import Action
 from worker.metrics import count_alert
+from worker.seal import Seal
 from worker.store import rows, tables
 from worker.store.alerts import MAIL_NAME, get_session_id, raise_alert
 from worker.store.database import Database
 from worker.store.history import append_history
 from worker.store.learnings import spend_learning
-from worker.store.mail_limits import admit_mails
+from worker.store.mail_limits import admit_mails, count_mails, list_reader_tags
 from worker.store.mentions import release_mentions
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
@@ -159,8 +161,9 @@ class EffectResult:
 class OutboxRows:
     """Reads and writes the table `message`, and `event` after a write."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
+        self._seal = seal
         self._logged_keys: set[str] = set()  #: alerts that were logged, for want of an operator
 
     def claim(
@@ -174,7 +177,7 @@ class OutboxRows:
         with self._database.write() as connection:
             due_effects = _DUE_CHANGES_OF_CALENDARS if calendars_only else _DUE_EFFECTS
             due_rows = due_effects.fetch_rows(connection, now=now, limit=limit)
-            due_rows = admit_mails(self._database, connection, due_rows, now)
+            due_rows = admit_mails(self._database, self._seal, connection, due_rows, now)
             if due_rows:
                 ids = [row["id"] for row in due_rows]
                 _CLAIM.execute(connection, ids=ids, me=holder, until=until)
@@ -251,6 +254,15 @@ class OutboxRows:
     def add_mails(self, connection: Connection, mails: Sequence[Effect]) -> None:
         """Add mails within a transaction, except for those whose key exists."""
         self._database.insert_new(connection, message, [rows.message_row(mail) for mail in mails], ["key"])
+
+    def add_unnamed_mail(self, connection: Connection, mail: Effect, reader: Address, day: date) -> None:
+        """Add a mail whose row does not name its reader, within a transaction. It counts as one of that day (T-16)."""
+        row = {**rows.message_row(mail), "to": list_reader_tags(self._seal, reader, day)[0], "day": day}
+        self._database.insert_new(connection, message, [row], ["key"])
+
+    def count_mails(self, connection: Connection, reader: Address, day: date) -> int:
+        """Count the limited mails of a reader's day, as far as they are decided (T-16)."""
+        return count_mails(connection, self._seal, reader, day)
 
     def list_alerts(self, since: datetime) -> list[tuple[datetime, str]]:
         """Return the alerts since then, newest first: the time and the text, which never contains content."""

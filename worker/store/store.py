@@ -63,7 +63,7 @@ class Store:
         self.people = PeopleRows(self.database)
         self.aliases = AliasRows(self.database)
         self.participation = ParticipationRows(self.database)
-        self.outbox = OutboxRows(self.database)
+        self.outbox = OutboxRows(self.database, seal)
         self.undo = UndoRows(self.database)
         self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)

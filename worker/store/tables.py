@@ -259,7 +259,7 @@ message = Table(
     Column("subject", String, nullable=False, index=True),
     Column("calendar", String, nullable=False),
     Column("event", String, nullable=False),
-    Column("to", String, nullable=False),
+    Column("to", String, nullable=False),  # a keyed digest of reader and day where the row must not name the reader
     Column("number", Integer, nullable=False),
     Column("start", Instant),
     Column("progress", EnumType(EffectProgress), nullable=False),

@@ -151,6 +151,20 @@ def test_a_manager_who_is_away_needs_no_mail_that_it_moved(who: Person, readers:
     assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [(reader.email, 1) for reader in readers]
 
 
+def test_r18_what_the_report_says_about_a_move_the_manager_is_told_in_any_case() -> None:
+    """R-18, R-38: also a manager who knew of it, and once; the report is not told of it again."""
+    story = booked()
+    story.book(DANA, story.next.span, ShowAs.AWAY)
+    assert [m.to for m in story.mails("deferral_notice")] == [SAM.email]
+    story.at(story.now + HOUR)
+    story.state = replace(
+        story.state, deferrals=tuple(replace(d, explained_at=story.now) for d in story.state.deferrals)
+    )
+    for _ in range(2):
+        story.tick()
+        assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [(SAM.email, 1), (DANA.email, 1)]
+
+
 def test_a_second_deferral_is_told_to_a_manager_who_knows_of_it() -> None:
     """R-10, T-12: that it is the second time is for the manager to read, whoever is away."""
     story = booked()

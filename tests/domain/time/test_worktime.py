@@ -14,7 +14,6 @@ from worker.domain.time.worktime import (
     add_working_days,
     find_holiday,
     find_last_working_moment,
-    find_next_working_moment,
     format_hours,
     get_local_date,
     is_known_country,
@@ -300,15 +299,6 @@ def test_looking_for_a_working_day_ends() -> None:
 # --- moments ---
 
 
-def test_the_next_working_moment() -> None:
-    dana = person()
-    friday_evening, monday = utc(2027, 6, 11, 18), utc(2027, 6, 14, 7)
-    assert find_next_working_moment(dana, friday_evening, utc(2027, 7, 1)) == monday
-    assert find_next_working_moment(dana, friday_evening, monday) is None
-    assert find_next_working_moment(dana, utc(2027, 6, 14, 9, 7), utc(2027, 7, 1)) == utc(2027, 6, 14, 9, 7)
-    assert find_next_working_moment(dana, monday, monday - timedelta(days=1)) is None
-
-
 def test_the_last_working_moment() -> None:
     dana = person()
     friday_end, sunday = utc(2027, 6, 11, 15), utc(2027, 6, 13, 12)
@@ -321,5 +311,4 @@ def test_the_last_working_moment() -> None:
 def test_moments_lie_in_a_night_shift_that_began_the_day_before() -> None:
     night = person("Fri 22:00-06:00", "Pacific/Chatham", "NZ")
     at = wall_to_utc("Pacific/Chatham", date(2027, 6, 12), 3 * 60)
-    assert find_next_working_moment(night, at, at + timedelta(days=9)) == at
     assert find_last_working_moment(night, at - timedelta(days=1), at) == at

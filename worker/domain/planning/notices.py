@@ -2,7 +2,7 @@
 their own, `preparations` and `contract_mails`."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from worker.domain.model import (
@@ -29,6 +29,7 @@ from worker.domain.time.worktime import DAY, get_local_date, wall_to_utc
 
 #: What commands did with what a pair wrote down, within so long, is told in one mail.
 ACCESS_MAIL_PERIOD = timedelta(minutes=15)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def add_due_mails(builder: PlanBuilder) -> None:
@@ -116,6 +117,11 @@ def has_new_time(session: Session) -> bool:
     """Whether it is a career session with a time that we gave it after it had lost one. A person who chose a time knows
     it; of a review or a check-in the calendar alone speaks (T-9, T-12)."""
     return session.kind is SessionKind.CAREER and session.booked and session.count > 0 and not session.by_hand
+
+
+def find_access_start(instant: datetime) -> datetime:
+    """The beginning of the period of `ACCESS_MAIL_PERIOD` in which that instant lies."""
+    return instant - (instant - EPOCH) % ACCESS_MAIL_PERIOD
 
 
 def find_next_working_morning(person: Person, now: datetime) -> datetime:

@@ -55,6 +55,15 @@ def find_next_mail_time(person: Person, instant: datetime, limit: datetime | Non
     return None
 
 
+def list_mail_times(person: Person, instant: datetime, limit: datetime) -> Iterator[datetime]:
+    """Yield the next instant at which a mail may reach the person, and the starts of the working days after its day, up
+    to, not including, `limit`."""
+    found = find_next_mail_time(person, instant, limit)
+    while found is not None and found < limit:
+        yield found
+        found = find_following_day_start(person, get_local_date(person.zone, found))
+
+
 def list_last_mail_times(person: Person, after: datetime, before: datetime, rest: timedelta) -> tuple[datetime, ...]:
     """Return, of each working day, the last instant from `after` to `before` at which a mail may reach the person, the
     last day first. It leaves `rest` of the working time of that day's last span, where there is so much of it."""

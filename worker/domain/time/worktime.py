@@ -246,13 +246,6 @@ def is_working_time(person: Person, span: Span) -> bool:
     return working_time == span.end - span.start
 
 
-def find_next_working_moment(person: Person, instant: datetime, limit: datetime) -> datetime | None:
-    """Return the first instant in working hours from `instant` up to, not including, `limit`; None if there is none."""
-    if limit <= instant:
-        return None
-    return next((span.start for span in list_working_spans(person, Span(instant, limit))), None)
-
-
 def find_last_working_moment(person: Person, after: datetime, before: datetime) -> datetime | None:
     """Return the last instant from `after` to `before`, both included, in a spell or at its end; None if none is."""
     day, first = get_local_date(person.zone, before), _get_day_before(person, after)
