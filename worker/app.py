@@ -124,7 +124,7 @@ def build(
         handovers=Handovers(store, actions),
         third_voices=ThirdVoices(settings, store, clock),
         pulse=Pulse(settings, store, clock),
-        people_import=PeopleImport(settings, store, services.get_calendar, clock, participation),
+        people_import=PeopleImport(settings, store, services.get_calendar, clock, participation, identities),
         participation=participation,
         undo=Undo(store, sweep, outbox, participation, services.find_calendar_of, clock),
         holder=holder,

@@ -97,6 +97,8 @@ def test_where_nobody_knows_the_operator_is_told(worker: Worker, double: Double,
     assert worker.store.outbox.count_by_progress() == {"waiting": 1}
 
 
-def test_of_other_calendars_the_file_has_to_say_it(worker: Worker) -> None:
+@pytest.mark.parametrize("service", ["memory", "google"])
+def test_of_other_calendars_the_file_has_to_say_it(worker: Worker, service: str) -> None:
+    """Google's connected accounts know of nobody else's calendar."""
     with pytest.raises(Problems, match="time zone is missing"):
-        took_over(worker, f"{DANA},Dana,,,DE,,memory,memory")
+        took_over(worker, f"{DANA},Dana,,,DE,,{service},memory")

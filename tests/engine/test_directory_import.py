@@ -15,6 +15,7 @@ from tests.support.listed_directory import ListedDirectory
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import EndReason, PairId
+from worker.engine.identities import StoredIdentities
 from worker.engine.people_import import RETRY_AFTER, PeopleImport
 from worker.engine.roster_reader import RosterReader
 from worker.errors import Forbidden, IncompleteReading, LongarcError, PeopleImportRefused, Problems, Unavailable
@@ -44,6 +45,7 @@ class Company:
             self.worker.services.get_calendar,
             self.clock,
             self.worker.participation,
+            StoredIdentities(store, self.clock),
             RosterReader(known, store, self.directory),
         )
 

@@ -42,6 +42,16 @@ def test_listed_forms_lead_to_the_primary_address(office: Office) -> None:
     assert known.directory_id(SAM) == "0f1e-77" and known.directory_id(DANA) is None
 
 
+def test_forms_of_people_who_are_being_imported_are_known_before_the_database_has_them(office: Office) -> None:
+    known = StoredIdentities(office.store, office.clock)
+    known.expect([listed(), listed("0f1e-77", source=AliasSource.DIRECTORY)])
+    assert known.primary(ALIAS) == SAM and known.directory_id(SAM) == "0f1e-77"
+    assert known.list_aliases(SAM) == {SAM, ALIAS, "0f1e-77"}
+    apply(office, listed(person=DANA))
+    office.clock.move_to(office.clock() + HOUR)
+    assert known.primary(ALIAS) == DANA
+
+
 def test_a_form_that_is_taken_out_of_the_people_file_names_nobody(office: Office) -> None:
     apply(office, listed())
     apply(office)

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from worker.clock import Clock
 from worker.domain.model import Address, Person
+from worker.engine.identities import StoredIdentities
 from worker.errors import ProviderError
 from worker.logs import Action
 from worker.providers import base
@@ -30,13 +31,19 @@ class CalendarHabits:
     """Queries calendars for habits, and fills them into a roster."""
 
     def __init__(
-        self, settings: Settings, store: Store, get_calendar: Callable[[str], CalendarProvider], clock: Clock
+        self,
+        settings: Settings,
+        store: Store,
+        get_calendar: Callable[[str], CalendarProvider],
+        clock: Clock,
+        identities: StoredIdentities,
     ) -> None:
-        """`get_calendar` returns the calendar service of a name."""
+        """`get_calendar` returns the calendar service of a name, which finds people by `identities`."""
         self._settings = settings
         self._store = store
         self._get_calendar = get_calendar
         self._clock = clock
+        self._identities = identities
 
     def choose_people(self, now: datetime, is_roster_unchanged: bool) -> set[Address]:
         """Return the people whose calendars are queried for habits today: a seventh of them, empty when that was done.
@@ -66,6 +73,7 @@ class CalendarHabits:
         """
         if not roster.unset_columns:
             return roster
+        self._identities.expect(roster.aliases)
         stored_people, persons = self._store.people.load_current_people(), dict(roster.persons)
         people_without_zone = []
         for address, columns in roster.unset_columns.items():

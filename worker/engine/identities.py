@@ -10,7 +10,7 @@ from typing import TypeVar
 from worker.clock import Clock
 from worker.domain.model import Address, AliasSource, Answer, CalendarChanges, Event, PersonAlias, PlacedEvent
 from worker.providers.identities import Identities, InMemoryIdentities, normalize
-from worker.store.aliases import KnownAliases
+from worker.store.aliases import KnownAliases, index_aliases
 from worker.store.store import Store
 
 T = TypeVar("T")
@@ -33,14 +33,21 @@ class StoredIdentities:
         self._clock = clock
         self._lock = Lock()
         self._known = _NO_ALIASES
+        self._expected = _NO_ALIASES
         self._checked_at: datetime | None = None
+
+    def expect(self, aliases: Collection[PersonAlias]) -> None:
+        """Know these aliases too, those of people who are about to be imported: their calendars are read before the
+        database has them."""
+        self._expected = index_aliases(aliases)
 
     def primary(self, alias: str) -> Address:
         name = normalize(alias)
-        return self._refresh_aliases().owners.get(name, name)
+        return self._refresh_aliases().owners.get(name) or self._expected.owners.get(name, name)
 
     def list_aliases(self, person: Address) -> frozenset[str]:
-        return self._refresh_aliases().names.get(person) or frozenset({person})
+        known = self._refresh_aliases().names.get(person) or self._expected.names.get(person)
+        return known or frozenset({person})
 
     def learn(self, person: Address, alias: str) -> None:
         name, owners = normalize(alias), self._refresh_aliases().owners
@@ -49,7 +56,7 @@ class StoredIdentities:
             self._invalidate()
 
     def directory_id(self, person: Address) -> str | None:
-        return self._refresh_aliases().directory_ids.get(person)
+        return self._refresh_aliases().directory_ids.get(person) or self._expected.directory_ids.get(person)
 
     def _refresh_aliases(self) -> KnownAliases:
         now = self._clock()

@@ -9,6 +9,7 @@ from hashlib import sha256
 from worker.clock import Clock
 from worker.domain.model import Address
 from worker.engine.habits import CalendarHabits
+from worker.engine.identities import StoredIdentities
 from worker.engine.participation import ParticipationUpdate
 from worker.engine.roster_reader import RosterReader, RosterReading
 from worker.errors import IncompleteReading, LongarcError, PeopleImportRefused, Transient
@@ -43,15 +44,17 @@ class PeopleImport:
         get_calendar: Callable[[str], CalendarProvider],
         clock: Clock,
         participation: ParticipationUpdate,
+        identities: StoredIdentities,
         reader: RosterReader | None = None,
     ) -> None:
-        """`get_calendar` returns the calendar service of a name. `reader` stands in for that of the settings."""
+        """`get_calendar` returns the calendar service of a name, which finds people by `identities`. `reader` stands in
+        for that of the settings."""
         self._settings = settings
         self._participation = participation
         self._store = store
         self._clock = clock
         self._reader = reader or RosterReader(settings, store)
-        self._habits = CalendarHabits(settings, store, get_calendar, clock)
+        self._habits = CalendarHabits(settings, store, get_calendar, clock, identities)
         self._failure: _Failure | None = None
 
     def run(self, *, force: bool = False, anew: bool = False) -> bool:

@@ -140,11 +140,13 @@ def build_rules(settings: Settings, now: datetime) -> RosterRules:
         today=now.date(),
         calendars=(*base.CALENDAR_FACTORIES, NO_CALENDAR),
         mailers=tuple(base.MAILER_FACTORIES),
-        calendars_with_hours=base.CALENDARS_WITH_HABITS,
+        calendar_columns={
+            name: columns for name, columns in base.CALENDARS_WITH_HABITS.items() if settings.can_read_everybody(name)
+        },
         default_every=settings.rules.default_every,
         default_minutes=settings.rules.default_minutes,
         default_locale=settings.locale,
-        default_calendar=roster.calendar,
+        default_calendar=roster.default_calendar,
         default_mail=roster.mail,
         default_zone=roster.time_zone,
         default_country=roster.country,

@@ -38,6 +38,8 @@ MAX_REPORTS_CHECKED = 200
 #: How far ahead free/busy is read.
 FREE_BUSY_PERIOD = timedelta(days=14)
 QUEUE_TIMEOUT_SECONDS = 10
+#: At most so many faults of a directory are shown.
+MAX_FAULTS_SHOWN = 5
 
 
 def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[Finding]:
@@ -86,20 +88,24 @@ def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
 
 def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, Roster]:
     """Yield findings on the roster, and return it; nobody when it can't be read."""
-    roster = Roster({}, {})
     try:
         reader = RosterReader(settings)
-        yield from reader.check()
-        reading = reader.read(now)
-        roster = reading.roster
-        yield Finding(f"{reader.name} names {len(roster.persons):,} people in {len(roster.pairs):,} pairs", True)
-        for fault in reading.faults:
-            yield Finding(f"{fault.where}: {fault.what}", True, fault.remedy)
+        findings = reader.check()
+        yield from findings
+        if all(finding.ok for finding in findings):
+            reading = reader.read(now)
+            roster, faults = reading.roster, reading.faults
+            yield Finding(f"{reader.name} names {len(roster.persons):,} people in {len(roster.pairs):,} pairs", True)
+            for fault in faults[:MAX_FAULTS_SHOWN]:
+                yield Finding(f"{fault.where}: {fault.what}", True, fault.remedy)
+            if len(faults) > MAX_FAULTS_SHOWN:
+                yield Finding(f"and {len(faults) - MAX_FAULTS_SHOWN:,} more; `longarc people` lists all of them", True)
+            return roster
     except Problems as problems:
         yield from map(_make_finding, problems.problems)
     except LongarcError as error:
         yield Finding("The roster can be read", False, str(error))
-    return roster
+    return Roster({}, {})
 
 
 def _check_openings(settings: Settings, today: date) -> Iterator[Finding]:

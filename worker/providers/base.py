@@ -123,8 +123,12 @@ class Habits:
     hours: WorkingHours | None = None
 
 
-#: The kinds of calendar providers that have a method `habits(person)`.
-CALENDARS_WITH_HABITS = frozenset({"outlook"})
+#: The kinds of calendar providers that have a method `habits(person)`, each with the columns of the people file that it
+#: fills.
+CALENDARS_WITH_HABITS: Mapping[str, frozenset[str]] = {
+    "google": frozenset({"time_zone"}),
+    "outlook": frozenset({"time_zone", "working_hours"}),
+}
 
 #: The factory of each kind of provider, as `module:function`. It is imported on first use, so that libraries of unused
 #: vendors are not loaded. A factory takes its section of the settings as a mapping of plain values and secrets.

@@ -168,7 +168,7 @@ def make_record(user: Json) -> RosterRecord:
     """Return what Google says about a user."""
     addresses = (user["primaryEmail"], *user.get("aliases", ()), *user.get("nonEditableAliases", ()))
     return RosterRecord(
-        where=f"user {user['id']}",
+        where=f"user {user['primaryEmail']}",
         directory_id=user["id"],
         addresses=tuple(dict.fromkeys(addresses)),
         name=str((user.get("name") or {}).get("fullName") or ""),

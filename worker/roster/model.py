@@ -37,7 +37,8 @@ class RosterRules:
     today: date
     calendars: Collection[str]  #: names of calendar services that people may have
     mailers: Collection[str]
-    calendars_with_hours: Collection[str] = ()  #: services that supply time zone and working hours
+    #: by service: the columns, of time zone and working hours, that a person's calendar supplies
+    calendar_columns: Mapping[str, Collection[str]] = field(default_factory=dict)
     default_every: Interval = Interval(weeks=13)
     default_minutes: int = 75
     default_locale: str = "en"

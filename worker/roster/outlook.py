@@ -170,7 +170,7 @@ class _Selection:
 def make_record(user: Json) -> RosterRecord:
     """Return what Entra says about a user."""
     return RosterRecord(
-        where=f"user {user['id']}",
+        where=f"user {user.get('userPrincipalName') or user['id']}",
         directory_id=user["id"],
         addresses=_list_names(user),
         name=user.get("displayName") or "",

@@ -72,19 +72,19 @@ class _Resolver:
     def _add_person(self, email: Address, identified: IdentifiedRecord) -> None:
         parsed, values, rules = identified.parsed, identified.parsed.values, self.rules
         calendar = values.get("calendar", rules.default_calendar)
-        has_habits = calendar in rules.calendars_with_hours
+        calendar_columns = frozenset(rules.calendar_columns.get(calendar, ()))
         earlier = identified.find_stored_person(self.stored) if rules.is_directory else None
         zone = values.get("time_zone") or rules.default_zone or (earlier.zone if earlier else "")
         country = values.get("country") or rules.default_country or (earlier.country if earlier else "")
-        needed = {"time_zone": zone or has_habits, "country": country}
+        needed = {"time_zone": zone or "time_zone" in calendar_columns, "country": country}
         missing = [column for column, value in needed.items() if not value]
         if rules.is_directory and missing:
             self._leave_out(email, parsed, missing[0])
             return
         name = values.get("name") or (email.partition("@")[0] if rules.is_directory else "")
         self._report_missing(parsed, [*(() if name else ("name",)), *missing])
-        if has_habits and (unset := {"time_zone", "working_hours"} - values.keys() - parsed.unusable):
-            self.unset_columns[email] = frozenset(unset)
+        if unset := calendar_columns - values.keys() - parsed.unusable:
+            self.unset_columns[email] = unset
         self.persons[email] = Person(
             email=email,
             name=name,

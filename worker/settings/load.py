@@ -175,6 +175,11 @@ class Settings(Section):
         own = self._dump_section(self.roster, source) if source in RosterSettings.model_fields else {}
         return {**shared, **own}
 
+    def can_read_everybody(self, calendar: str) -> bool:
+        """Whether a calendar service shows the settings of everybody's calendar. Google shows them to a service account
+        alone: a connected account knows its own."""
+        return calendar != "google" or self.calendars.google.service_account is not None
+
     def _dump_section(self, services: Section, name: str) -> dict[str, Any]:
         """Return a section with durations as seconds and paths as text, without values that are None."""
         if name not in type(services).model_fields:

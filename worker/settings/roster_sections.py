@@ -74,7 +74,7 @@ class RosterSettings(Section):
 
     source: Annotated[str, validate_text(make_choice_parser(SOURCES))] = FILE_SOURCE
     every: Annotated[timedelta, validate_duration("1 hour", "7 days")] = timedelta(days=1)
-    calendar: Annotated[str, validate_text(make_choice_parser(_CALENDARS))] = "caldav"
+    calendar: Annotated[str, validate_optional_text(make_choice_parser(_CALENDARS))] = ""
     mail: Annotated[str, validate_text(make_choice_parser(tuple(MailerSettings.model_fields)))] = "smtp"
     country: Annotated[str, validate_optional_text(parse_country)] = ""
     time_zone: Annotated[str, validate_optional_text(parse_zone)] = ""
@@ -82,6 +82,11 @@ class RosterSettings(Section):
     google: GoogleRosterSettings = GoogleRosterSettings()
     outlook: OutlookRosterSettings = OutlookRosterSettings()
     columns: Annotated[dict[str, str], PlainValidator(_parse_columns)] = Field(default_factory=dict)
+
+    @property
+    def default_calendar(self) -> str:
+        """The calendar service of people of whom nobody tells it: without a setting, that of their directory."""
+        return self.calendar or (self.source if self.source in CalendarSettings.model_fields else "caldav")
 
     @property
     def has_directory(self) -> bool:

@@ -7,6 +7,7 @@ table calls it `form`.
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sqlalchemy import Connection, bindparam, delete, select
 
@@ -34,6 +35,21 @@ class KnownAliases:
     directory_ids: Mapping[Address, str]  #: by primary address
 
 
+def index_aliases(
+    aliases: Collection[PersonAlias], owners: Mapping[str, Address] = MappingProxyType({}), version: str = ""
+) -> KnownAliases:
+    """Return the names in these aliases, each by its person. `owners`: names that go before aliases."""
+    names: dict[Address, set[str]] = {}
+    for alias in aliases:
+        names.setdefault(alias.person, {alias.person}).add(alias.alias)
+    return KnownAliases(
+        version,
+        {alias.alias: alias.person for alias in aliases} | dict(owners),
+        {email: frozenset(names_of_person) for email, names_of_person in names.items()},
+        {alias.person: alias.alias for alias in aliases if alias.source is AliasSource.DIRECTORY},
+    )
+
+
 class AliasRows:
     """Reads and writes the table `person_form`. All names are passed in their normalized form."""
 
@@ -52,15 +68,7 @@ class AliasRows:
             version: str | None = _VERSION.fetch_value(connection)
             owners = {email: email for (email,) in connection.execute(select(person.c.email))}
             aliases = _list_aliases(connection)
-        names: dict[Address, set[str]] = {}
-        for alias in aliases:
-            names.setdefault(alias.person, {alias.person}).add(alias.alias)
-        return KnownAliases(
-            version or "",
-            {alias.alias: alias.person for alias in aliases} | owners,
-            {email: frozenset(names_of_person) for email, names_of_person in names.items()},
-            {alias.person: alias.alias for alias in aliases if alias.source is AliasSource.DIRECTORY},
-        )
+        return index_aliases(aliases, owners, version or "")
 
     def find_owner(self, name: str) -> Address | None:
         """Return the primary address of the person who has this name; None when nobody has it."""

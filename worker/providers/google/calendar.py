@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from worker.clock import Clock, utcnow
 from worker.domain.model import (
@@ -32,7 +32,7 @@ from worker.domain.model import (
     clip_busy,
 )
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, ProviderError, Transient, Unavailable
-from worker.providers.base import Finding, NoticeListener, get_notice_listener
+from worker.providers.base import Finding, Habits, NoticeListener, get_notice_listener
 from worker.providers.google import events as google_events
 from worker.providers.google.auth import (
     EVENTS_READ_SCOPE,
@@ -53,6 +53,7 @@ from worker.providers.google.client import (
     require_etag,
 )
 from worker.providers.google.freebusy import mark_our_events, parse_free_busy
+from worker.providers.google.habits import parse_zone, read_habits
 from worker.providers.identities import Identities, InMemoryIdentities
 
 _PAGE_SIZE = 2500
@@ -291,12 +292,9 @@ class GoogleCalendar:
         return self._parse_items(items, calendar, zone), answer.get("nextPageToken")
 
     def _compose_list_request(self, window: Span, page_token: str | None, fields: str) -> Any:
-        query = {
-            **google_events.compose_bounds(window),
-            "fields": f"nextPageToken,timeZone,items({fields})",
-            "singleEvents": True,
-        }
-        return self._events_resource.list(calendarId="primary", maxResults=_PAGE_SIZE, pageToken=page_token, **query)
+        query = {**google_events.compose_bounds(window), "singleEvents": True, "pageToken": page_token}
+        fields = f"nextPageToken,timeZone,items({fields})"
+        return self._events_resource.list(calendarId="primary", maxResults=_PAGE_SIZE, fields=fields, **query)
 
     def _read_free_busy(
         self, others: Sequence[Address], managers: Sequence[Address], ours: Sequence[Event], window: Span
@@ -334,10 +332,7 @@ class GoogleCalendar:
 
     def _remember_zone(self, answer: Mapping[str, Any], calendar: Address) -> ZoneInfo:
         """Return the calendar's zone in a list answer; else the one from the settings, else UTC."""
-        try:
-            zone = ZoneInfo(str(answer.get("timeZone") or ""))
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            zone = self._fallback_zones.get(calendar, _UTC)
+        zone = parse_zone(answer) or self._fallback_zones.get(calendar, _UTC)
         self._cached_zones[calendar] = zone
         return zone
 
@@ -358,9 +353,8 @@ class GoogleCalendar:
         when this process created the event a moment ago."""
         subject = f"{calendar}: {google_events.decode_key(event_id) or event_id}"
         try:
-            request = self._events_resource.get(
-                calendarId="primary", eventId=event_id, fields=google_events.OWN_EVENT_FIELDS
-            )
+            fields = google_events.OWN_EVENT_FIELDS
+            request = self._events_resource.get(calendarId="primary", eventId=event_id, fields=fields)
             item = self._api.execute(calendar, OWNED_EVENTS_SCOPE, request, subject=subject)
         except NotFound:
             if self._clock() - self._created_at.get(event_id, datetime.min.replace(tzinfo=_UTC)) < PROPAGATION_DELAY:
@@ -491,7 +485,11 @@ class GoogleCalendar:
             raise foreign
         return item
 
-    # --- checks -----------------------------------------------------------------------------------------------------
+    # --- the owner --------------------------------------------------------------------------------------------------
+
+    def habits(self, who: Address) -> Habits:
+        """Return the zone of the person's calendar. Raises ProviderErrors."""
+        return read_habits(self._api, who)
 
     def check(self, person: Address) -> list[Finding]:
         """Try everything that booking for this person needs; return a finding for each part."""

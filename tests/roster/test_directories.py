@@ -1,0 +1,194 @@
+"""A company whose people come from Google Directory or Microsoft Entra, from its settings to the database: who is whose
+manager, in which zone, and what `longarc check` says about it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.google import Google
+from tests.doubles.graph import CLIENT, Double, section
+from tests.support.companies import KEY, START
+from worker.app import Worker, build
+from worker.clock import SteppedClock
+from worker.ops.checks import run_checks
+from worker.providers.google.auth import DIRECTORY_READ_SCOPE, EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE
+from worker.settings.load import load_settings
+
+ADMIN = "it@corp.example"
+DANA, SAM, KIM, LEE, ANA = (f"{name}@corp.example" for name in ("dana", "sam", "kim", "lee", "ana"))
+COMMON = """
+database = "sqlite:///{folder}/longarc.db"
+operator = "ops@corp.example"
+[roster]
+source = "{source}"
+country = "DE"
+"""
+
+
+class Company:
+    """A worker with the settings of a file."""
+
+    def __init__(self, folder: Path, text: str, **env: str) -> None:
+        self._file = folder / "longarc.toml"
+        self._file.write_text(text, encoding="utf-8")
+        self._env = {"LONGARC_KEY": KEY, **env}
+        self._worker: Worker = build(load_settings(self._file, self._env), SteppedClock(START))
+        self._worker.store.create_tables()
+
+    def close(self) -> None:
+        self._worker.close()
+
+    def import_people(self) -> None:
+        assert self._worker.import_people()
+
+    def list_pairs(self) -> list[str]:
+        return sorted(str(pair.id) for pair in self._worker.store.people.load_all_pairs().values())
+
+    def list_zones(self) -> dict[str, str]:
+        return {email: person.zone for email, person in self._worker.store.people.load_current_people().items()}
+
+    def read_alerts(self) -> str:
+        return "\n".join(text for _, text in self._worker.store.outbox.list_alerts(START))
+
+    def read_findings(self) -> str:
+        findings = run_checks(self._file, self._env, START)
+        return "\n".join(f"{finding.ok} {finding.what} {finding.remedy}" for finding in findings)
+
+
+# --- Google ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def google() -> Iterator[Google]:
+    with Google() as running:
+        running.tokens.granted = {DIRECTORY_READ_SCOPE, EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE}
+        running.users.add(ADMIN, "It Service", orgUnitPath="/Machines")
+        running.users.admins.add(ADMIN)
+        yield running
+    assert running.crashes == []
+
+
+@pytest.fixture
+def on_google(google: Google, tmp_path: Path) -> Iterator[Company]:
+    (tmp_path / "key.json").write_text(json.dumps(google.tokens.service_account()))
+    text = COMMON.format(folder=tmp_path, source="google")
+    text += f'[roster.google]\nadmin = "{ADMIN}"\nquery = "orgUnitPath=\'/Staff\'"\nendpoint = "{google.url}/"\n'
+    text += f'[calendars.google]\nservice_account = "key.json"\nendpoint = "{google.url}/calendar/v3/"\n'
+    text += f'token_endpoint = "{google.url}/token"\n'
+    made = Company(tmp_path, text)
+    yield made
+    made.close()
+
+
+def hire(google: Google, email: str, manager: str = "", zone: str = "Europe/Berlin", **told: object) -> None:
+    google.users.add(email, email[:3].title() + " Doe", manager, orgUnitPath="/Staff/Berlin", **told)
+    google.calendars.add_person(email, zone)
+
+
+def test_google_managers_are_found_by_any_address_in_any_case(google: Google, on_google: Company) -> None:
+    hire(google, DANA, aliases=["Dana.Doe@corp.example"], zone="Asia/Tokyo")
+    hire(google, SAM, "DANA@Corp.Example")
+    hire(google, KIM, " dana.doe@corp.example")
+    on_google.import_people()
+    assert on_google.list_pairs() == [f"{DANA}>{KIM}", f"{DANA}>{SAM}"]
+    assert on_google.list_zones() == {DANA: "Asia/Tokyo", SAM: "Europe/Berlin", KIM: "Europe/Berlin"}
+
+
+def test_google_managers_who_are_nobody_are_reported_and_never_guessed(google: Google, on_google: Company) -> None:
+    hire(google, DANA)
+    hire(google, SAM, "dana@old.example")
+    hire(google, KIM, "Dan Doe")
+    both = [{"type": "manager", "value": DANA}, {"type": "manager", "value": SAM}]
+    hire(google, LEE, relations=both)
+    hire(google, ANA, ANA)
+    on_google.import_people()
+    assert on_google.list_pairs() == []
+    told = on_google.read_alerts()
+    assert f"user {SAM}" in told and "`dana@old.example` is not in Google Directory" in told
+    assert f"user {KIM}" in told and "Dan Doe" in told
+    assert "2 managers" in told and "their own manager" in told
+
+
+def test_google_s_suspended_manager_is_told_as_such(google: Google, on_google: Company) -> None:
+    hire(google, DANA, suspended=True)
+    hire(google, KIM)
+    hire(google, SAM, DANA)
+    on_google.import_people()
+    assert on_google.list_pairs() == [] and f"`{DANA}`" in on_google.read_alerts()
+    assert DANA not in on_google.list_zones()
+
+
+def test_check_tells_of_google_s_people_and_faults(google: Google, on_google: Company) -> None:
+    hire(google, DANA)
+    hire(google, SAM, DANA)
+    hire(google, KIM, "nobody@corp.example")
+    told = on_google.read_findings()
+    assert "True Google Directory lists 3 people: 2 with a manager, 1 without" in told
+    assert "True Google Directory names 3 people in 1 pairs" in told
+    assert "`nobody@corp.example` is not in Google Directory" in told
+    google.users.admins.clear()
+    assert "False Google Directory can be read" in on_google.read_findings()
+
+
+# --- Entra ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def entra() -> Iterator[Double]:
+    with Double() as running:
+        section(running)
+        running.login.applications[CLIENT].rights = ("User.Read.All", "MailboxSettings.Read", "Calendars.ReadWrite")
+        yield running
+
+
+@pytest.fixture
+def on_entra(entra: Double, tmp_path: Path) -> Iterator[Company]:
+    given = section(entra)
+    text = COMMON.format(folder=tmp_path, source="outlook") + "[calendars.outlook]\n"
+    names = ("endpoint", "authority", "tenant", "client_id", "ca_file")
+    text += "".join(f'{name} = "{given[name]}"\n' for name in names)
+    made = Company(tmp_path, text, LONGARC_OUTLOOK_SECRET=given["password"])
+    yield made
+    made.close()
+
+
+def employ(entra: Double, email: str, manager: str = "", zone: str = "Europe/Berlin", **told: object) -> str:
+    """Add a user whose sign-in name is another than the address, with a mailbox. Returns the id."""
+    sign_in = f"u.{email}"
+    user_id = entra.directory.add(sign_in, email[:3].title() + " Doe", manager, **{"mail": email.upper(), **told})
+    box = entra.world.person(email, zone)
+    box.directory_id, box.sign_in = user_id, sign_in
+    return user_id
+
+
+def test_entra_s_managers_are_found_by_their_id(entra: Double, on_entra: Company) -> None:
+    dana = employ(entra, DANA, zone="Asia/Tokyo")
+    employ(entra, SAM, dana)
+    entra.directory.add("v@partner.example", manager=dana, userType="Guest")
+    on_entra.import_people()
+    assert on_entra.list_pairs() == [f"{DANA}>{SAM}"]
+    assert on_entra.list_zones() == {DANA: "Asia/Tokyo", SAM: "Europe/Berlin"}
+
+
+def test_entra_s_managers_who_are_no_people_are_reported(entra: Double, on_entra: Company) -> None:
+    guest = entra.directory.add("v@partner.example", userType="Guest")
+    employ(entra, DANA)
+    employ(entra, SAM, guest)
+    employ(entra, KIM, entra.directory.add_contact("boss@parent.example", "Boss"))
+    employ(entra, LEE, mail=None, manager=guest, proxyAddresses=[])
+    on_entra.import_people()
+    assert on_entra.list_pairs() == []
+    told = on_entra.read_alerts()
+    assert f"`{guest}` is not in Microsoft Entra" in told and "`boss@parent.example` is not in Microsoft Entra" in told
+    assert f"user u.{LEE}" in told and "email" in told
+
+
+def test_check_tells_of_entra_s_people_and_of_what_is_missing(entra: Double, on_entra: Company) -> None:
+    employ(entra, SAM, employ(entra, DANA))
+    told = on_entra.read_findings()
+    assert "True Microsoft Entra lists 2 people: 1 with a manager, 1 without" in told
+    assert "True Microsoft Entra names 2 people in 1 pairs" in told
+    entra.login.applications[CLIENT].rights = ("MailboxSettings.Read",)
+    assert "False Longarc may read users in Microsoft Entra" in on_entra.read_findings()
