@@ -165,6 +165,7 @@ def _build_sync(
         every=settings.sync.every,
         full_every=settings.sync.full_every,
         operator=settings.operator,
+        policy=settings.policy,
     )
 
 

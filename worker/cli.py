@@ -3,6 +3,7 @@
 import click
 
 from worker import __version__
+from worker.commands.backup import backup, restore
 from worker.commands.base import MainGroup
 from worker.commands.connect import connect
 from worker.commands.contracts import commitment, contract
@@ -24,7 +25,7 @@ from worker.commands.undo import undo
 #: The commands by the headings of `longarc --help`.
 CHAPTERS: dict[str, list[click.Command]] = {
     "Try it": [simulate, example],
-    "Run it": [run, serve, check, plan, status, retry],
+    "Run it": [run, serve, check, plan, status, retry, backup, restore],
     "Conversations": [sessions, why, talk, defer, mark_held, not_held],
     "What was agreed": [contract, commitment, note, learning],
     "Who takes part": [rollout, pause, resume, undo],

@@ -52,6 +52,7 @@ class Action(StrEnum):
     FREE_BUSY_FAILED = "free_busy_failed", "warning", "The free/busy of some people can't be read just now."
     SYNC_FAILED = "sync_failed", "debug", "A calendar can't be read; the outage of its service says so at `error`."
     SYNC_REFUSED = "sync_refused", "warning", "A calendar reads empty where events of ours stood; nothing was changed."
+    SESSIONS_RECOVERED = "sessions_recovered", "info", "A calendar was read for the first time after a restoration."
     SYNC_UNFORESEEN = "sync_unforeseen", "error", "Reading a calendar failed in a way that nobody foresaw."
     EVENT_UNREADABLE = "event_unreadable", "warning", "An event can't be read; it counts for the span it names."
     GRAPH_REFUSED = "graph_refused", "info", "Microsoft Graph refused a request, with its code and request-id."

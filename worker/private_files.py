@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
@@ -45,11 +46,22 @@ def write_new(file: Path, content: bytes) -> None:
         os.fsync(opened.fileno())
 
 
-def write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all, in place of the one there. Raises OSError."""
+@contextmanager
+def write_whole(file: Path) -> Iterator[IO[bytes]]:
+    """Yield an open file whose content takes the place of `file` at the end of the block, on the disk by then. An error
+    in the block leaves `file` as it was. Raises OSError."""
     draft = file.with_name(f".{uuid4().hex}.part")
     try:
-        write_new(draft, content)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as opened:
+            yield opened
+            opened.flush()
+            os.fsync(opened.fileno())
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all, in place of the one there. Raises OSError."""
+    with write_whole(file) as opened:
+        opened.write(content)

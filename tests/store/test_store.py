@@ -50,7 +50,7 @@ from worker.domain.planning.plan_builder import find_last_look
 from worker.errors import LeaseLost
 from worker.store import rows, tables
 from worker.store.database import DatabaseUnreachable
-from worker.store.outbox import EffectResult
+from worker.store.outbox import Doubt, EffectResult
 from worker.store.store import Store
 from worker.store.types import format_reasons, parse_reasons
 
@@ -271,7 +271,7 @@ def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, seco
     store.outbox.claim(START, "one", UNTIL, 10)
     assert second.outbox.claim(UNTIL - timedelta(seconds=1), "two", UNTIL + HOUR, 10) == []
     (taken,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
-    assert not taken.is_outcome_unknown
+    assert taken.doubt is Doubt.NONE
     assert not store.outbox.begin("mail", "one", UNTIL)
     assert second.outbox.begin("mail", "two", UNTIL + HOUR)
     placed = PlacedEvent(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=Span(START, UNTIL), written=Span(START, UNTIL))
@@ -293,7 +293,7 @@ def test_what_was_begun_and_never_ended_is_found_as_lost(store: Store, second: S
     store.outbox.claim(START, "one", UNTIL, 10)
     assert store.outbox.begin("mail", "one", UNTIL)
     (found,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
-    assert found.is_outcome_unknown and found.effect.attempts == 1
+    assert found.doubt is Doubt.UNKNOWN and found.effect.attempts == 1
 
 
 def test_beginning_renews_the_lease(store: Store, second: Store) -> None:

@@ -58,7 +58,7 @@ from worker.metrics import count_effect
 from worker.providers.base import CalendarProvider, Mailer, can_send_as
 from worker.providers.identities import Identities
 from worker.store.database import describe_database_outage
-from worker.store.outbox import ClaimedEffect, EffectResult
+from worker.store.outbox import ClaimedEffect, Doubt, EffectResult
 from worker.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class Outbox:
         if context.problem:
             attempt = Attempt(Outcome.TRANSIENT, context.problem)
         else:
-            attempt = self._attempt(effect, state, context, is_outcome_unknown=claimed.is_outcome_unknown)
+            attempt = self._attempt(effect, state, context, doubt=claimed.doubt)
         if effect.name in UNRECORDED:  # an error of a mail service may name whom the mail was to
             attempt = replace(attempt, problem="The mail service did not take it." if attempt.problem else "")
         now = self._clock()
@@ -184,13 +184,11 @@ class Outbox:
         learning = self._composer.choose_learning(effect, state, content) if state is not None else None
         return learning.written_at if learning else None
 
-    def _attempt(
-        self, effect: Effect, state: PairState | None, context: BatchContext, *, is_outcome_unknown: bool
-    ) -> Attempt:
+    def _attempt(self, effect: Effect, state: PairState | None, context: BatchContext, *, doubt: Doubt) -> Attempt:
         """Perform the effect. Converts every error to an outcome, except for some of the database."""
         try:
             if effect.kind is EffectKind.MAIL:
-                return self._perform_mail(effect, state, context, is_outcome_unknown=is_outcome_unknown)
+                return self._perform_mail(effect, state, context, doubt=doubt)
             return self._perform_event(effect, state, context.content)
         except AuthRevoked as error:
             return self._suspend_revoked(effect, error)
@@ -242,13 +240,11 @@ class Outbox:
 
     # --- mails ---
 
-    def _perform_mail(
-        self, effect: Effect, state: PairState | None, context: BatchContext, *, is_outcome_unknown: bool
-    ) -> Attempt:
+    def _perform_mail(self, effect: Effect, state: PairState | None, context: BatchContext, *, doubt: Doubt) -> Attempt:
         """Send a mail, unless an earlier attempt sent it, or it is stale by now."""
         now = self._clock()
         if effect.name in UNRECORDED:
-            return self._perform_voice_mail(effect, now, is_outcome_unknown=is_outcome_unknown)
+            return self._perform_voice_mail(effect, now, doubt=doubt)
         personal = context.personal.get(effect.key)
         if personal is None and is_personal(effect):
             return STALE  # its reader has left
@@ -269,29 +265,29 @@ class Outbox:
         if author and can_send_as(mailer, author):
             mail_context = replace(mail_context, sender=author)
         fields = self._build_mail_history_fields(effect, state, mail_context)
-        if is_outcome_unknown or effect.attempts > 1:
+        if doubt or effect.attempts > 1:
             sent = mailer.was_sent(effect.key)
             if sent:
                 return Attempt(Outcome.DONE, history_fields=fields)
             if (
                 sent is None
-                and is_outcome_unknown
+                and doubt is Doubt.UNKNOWN
                 and not (is_current and _may_resend(effect) and effect.attempts <= 2)
             ):
-                return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
+                return Attempt(Outcome.UNCERTAIN, "Nobody can tell whether it has gone out already.")
         if not is_current:
             return STALE
         return self._send_mail(mailer, self._build_mail(effect, state, mail_context), effect.key, fields)
 
-    def _perform_voice_mail(self, effect: Effect, now: datetime, *, is_outcome_unknown: bool) -> Attempt:
+    def _perform_voice_mail(self, effect: Effect, now: datetime, *, doubt: Doubt) -> Attempt:
         """Send a mail about a report's question to a third person (R-30). No outcome says whom it is to."""
         parties = load_mail_parties(self._store, effect, now)
         if parties is None:
             return STALE
         mailer = self._get_mailer(parties.report.mail)
-        if is_outcome_unknown or effect.attempts > 1:
+        if doubt or effect.attempts > 1:
             sent = mailer.was_sent(effect.key)
-            if sent or (sent is None and is_outcome_unknown):
+            if sent or (sent is None and doubt is Doubt.UNKNOWN):
                 return Attempt(Outcome.DONE if sent else Outcome.UNCERTAIN)
         context = self._composer.build_voice_context(effect, parties.voice, parties.report, parties.third, now)
         return self._send_mail(mailer, self._render_mail(context), effect.key, {})

@@ -11,7 +11,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
-from worker.domain.model import Address, Answer, CalendarChanges, Cursor, Event, PairId, PlacedEvent, Span
+from worker.domain.model import (
+    Address,
+    Answer,
+    CalendarChanges,
+    Cursor,
+    Event,
+    PairId,
+    PlacedEvent,
+    Policy,
+    Session,
+    Span,
+)
+from worker.domain.planning.recovery import recover_sessions
 from worker.engine.identities import learn_from_reading, resolve_changes
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient, describe_unexpected_error
@@ -21,6 +33,7 @@ from worker.providers.base import CalendarProvider
 from worker.providers.identities import Identities
 from worker.store.calendars import CalendarReading, CalendarSnapshot, DueCalendar
 from worker.store.database import describe_database_outage
+from worker.store.restorations import Restoration
 from worker.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -50,6 +63,7 @@ class Sync:
         every: timedelta,
         full_every: timedelta,
         operator: str,
+        policy: Policy,
     ) -> None:
         self._store = store
         self._find_calendar = find_calendar
@@ -58,6 +72,7 @@ class Sync:
         self._every = every
         self._full_every = full_every
         self._operator = operator
+        self._policy = policy
 
     def run(self, holder: str, limit: int = 20) -> int:
         """Read up to `limit` calendars that are due, and return how many were read."""
@@ -104,18 +119,59 @@ class Sync:
         self, due_calendar: DueCalendar, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime
     ) -> bool:
         """Read a calendar from the cursor on (None: all of it), and store the changes. True when to be repeated."""
-        snapshot = self._store.calendars.load_snapshot(due_calendar.address, now)
-        changes = provider.changes(due_calendar.address, cursor, compute_window(now))
+        restoration = self._find_restoration(due_calendar, now)
+        since = restoration.since if restoration else None
+        window = compute_window(now, since)
+        snapshot = self._store.calendars.load_snapshot(due_calendar.address, now, since)
+        changes = provider.changes(due_calendar.address, cursor, window)
         self._learn_aliases(changes, snapshot)
         changes = resolve_changes(changes, self._identities)
         reading = interpret_changes(
-            changes, snapshot, due_calendar.address, now, distrusted=due_calendar.cursor is None
+            changes, snapshot, due_calendar.address, now, window=window, distrusted=due_calendar.cursor is None
         )
+        if restoration:
+            reading = self._recover_lost_sessions(reading, changes, snapshot, restoration, now)
         self._alert_unread_events(due_calendar, changes, snapshot, now)
         size = len(changes.events) if changes.full else None
         new_cursor = cursor if reading.needs_repeat else changes.cursor
         self._store.calendars.save(due_calendar, holder, reading, new_cursor, size=size, now=now)
         return reading.needs_repeat
+
+    def _find_restoration(self, due_calendar: DueCalendar, now: datetime) -> Restoration | None:
+        """Return the restoration after which this calendar is read for the first time; None usually."""
+        if due_calendar.full_at is not None:
+            return None
+        restoration = self._store.restorations.load(now)
+        return restoration if restoration and restoration.is_searching(now) else None
+
+    def _recover_lost_sessions(
+        self,
+        reading: CalendarReading,
+        changes: CalendarChanges,
+        snapshot: CalendarSnapshot,
+        restoration: Restoration,
+        now: datetime,
+    ) -> CalendarReading:
+        """Return the reading with the sessions that stand on the calendar since the backup was made, and with all pairs
+        of the calendar to be planned."""
+        known = {*snapshot.placed, *snapshot.pending_keys}
+        lost: dict[PairId, list[Event]] = {}
+        for event in changes.events:
+            pairs = {snapshot.reports[who] for who in event.answers if who in snapshot.reports}
+            if event.key and event.key not in known and event.span.end > restoration.since and len(pairs) == 1:
+                lost.setdefault(pairs.pop(), []).append(event)
+        recovered: list[Session] = []
+        for state in self._store.plans.load_readable(sorted(lost), now).states:
+            recovered += recover_sessions(state, lost[state.pair.id], self._policy)
+        log.info("%d sessions were found on a calendar", len(recovered), extra={"action": Action.SESSIONS_RECOVERED})
+        keys = {session.key for session in recovered}
+        orphans = {event.key: event for event in changes.events if event.key in keys}
+        return replace(
+            reading,
+            recovered=recovered,
+            orphans=[*(event for event in reading.orphans if event.key not in keys), *orphans.values()],
+            pairs_to_plan={*reading.pairs_to_plan, *snapshot.reports.values()},
+        )
 
     def _learn_aliases(self, changes: CalendarChanges, snapshot: CalendarSnapshot) -> None:
         """Store the aliases by which this calendar lists the reports who are invited to our events."""
@@ -164,23 +220,30 @@ class Sync:
         self._store.calendars.record_failure(due_calendar, holder, now + SUSPENSION_LENGTH, str(error), now)
 
 
-def compute_window(now: datetime) -> Span:
-    """Return the window in which calendars are read. It moves once a day."""
+def compute_window(now: datetime, since: datetime | None = None) -> Span:
+    """Return the window in which calendars are read. It moves once a day. `since`: it begins no later than that."""
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Span(day - WINDOW_BACK, day + WINDOW_AHEAD)
+    return Span(min(since or now, day) - WINDOW_BACK, day + WINDOW_AHEAD)
 
 
 def interpret_changes(
-    changes: CalendarChanges, snapshot: CalendarSnapshot, organizer: Address, now: datetime, *, distrusted: bool = False
+    changes: CalendarChanges,
+    snapshot: CalendarSnapshot,
+    organizer: Address,
+    now: datetime,
+    *,
+    window: Span | None = None,
+    distrusted: bool = False,
 ) -> CalendarReading:
     """Compare the changes of a calendar with the database. Raises Refused when a full read shows an empty calendar.
 
-    With `distrusted`, a new etag is a reason to plan a pair, too: an effect failed for the old one, and waits.
+    `window` is what was read, by default `compute_window(now)`. With `distrusted`, a new etag is a reason to plan a
+    pair, too: an effect failed for the old one, and waits.
     """
     listed = {event.key: event for event in changes.events if event.key}
     vanished = set(changes.gone)
     placed: list[tuple[PlacedEvent, str]] = []
-    window = compute_window(now)
+    window = window or compute_window(now)
     lost_count = 0
     for key, old in snapshot.placed.items():
         new = _update_placed(old, listed.get(key), changes, vanished, window)

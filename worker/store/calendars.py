@@ -16,6 +16,7 @@ from worker.domain.model import (
     Meeting,
     PairId,
     PlacedEvent,
+    Session,
     SessionState,
     Span,
 )
@@ -186,6 +187,7 @@ class CalendarReading:
     meetings: Sequence[tuple[Event, PairId]]  #: occurrences of recurring 1:1s, each with its pair
     dropped_series: Collection[str]  #: ids of series and events whose stored 1:1s are deleted
     orphans: Sequence[Event] = ()  #: future events that carry our key, but are not in the database
+    recovered: Sequence[Session] = ()  #: sessions that stand on the calendar, but are not in a restored database
     #: whether it lists an event whose creation is not stored yet: then it has to be read again from the same cursor
     needs_repeat: bool = False
 
@@ -226,11 +228,12 @@ class CalendarRows:
                 wake_pairs(connection, sorted(pair_ids), now, look=True)
         return was_suspended
 
-    def load_snapshot(self, address: Address, now: datetime) -> CalendarSnapshot:
-        """Return what the database knows of this calendar."""
+    def load_snapshot(self, address: Address, now: datetime, since: datetime | None = None) -> CalendarSnapshot:
+        """Return what the database knows of this calendar. `since`: also of events that ended since then."""
+        since = min(since or now, now) - PAST_EVENT_AGE
         spans: dict[PairId, list[Span]] = {}
         with self._database.read() as connection:
-            event_rows = _OUR_EVENTS.fetch_rows(connection, address=address, since=now - PAST_EVENT_AGE)
+            event_rows = _OUR_EVENTS.fetch_rows(connection, address=address, since=since)
             reports = {row["report"]: row["id"] for row in _REPORTS.fetch_rows(connection, address=address)}
             for pair_id, start, end in _BOOKED_SESSIONS.fetch_tuples(connection, address=address, now=now):
                 spans.setdefault(pair_id, []).append(Span(start, end))
@@ -261,6 +264,7 @@ class CalendarRows:
                     connection, [_build_event_update(placed, etag) for placed, etag in reading.placed]
                 )
             self._save_meetings(connection, due_calendar.address, reading, full=size is not None)
+            self._database.upsert(connection, session, [_build_recovered_row(one) for one in reading.recovered])
             adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
             _LIFT_SUSPENSION.execute(connection, address=due_calendar.address)
             if reading.pairs_to_plan:
@@ -331,6 +335,11 @@ class CalendarRows:
         columns = (calendar.c.address, calendar.c.due_at, calendar.c.full_at, *failure_columns)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(select(*columns)).mappings()]
+
+
+def _build_recovered_row(recovered: Session) -> dict[str, Any]:
+    """Return the columns of a recovered session. What is sealed of a session that is known stays."""
+    return {name: value for name, value in rows.session_row(recovered).items() if name != "sealed_plan"}
 
 
 def _build_event_update(placed: PlacedEvent, earlier_etag: str) -> dict[str, Any]:

@@ -144,14 +144,19 @@ class Database:
         Migrations that seal values which an older version stored unsealed use `seal`, and raise WrongKey without one.
         Afterwards SQLite rewrites its file, so that no free page contains the unsealed values.
         """
+        with self.lock_schema() as connection:
+            needs_vacuum = self.upgrade(connection, seal)
+        if needs_vacuum and self.is_sqlite:
+            self._vacuum()
+
+    def upgrade(self, connection: Connection, seal: Seal | None, version: str = "head") -> bool:
+        """Bring the schema to that version, within the transaction of `lock_schema`. True when values were sealed."""
         from alembic import command
 
         config = make_alembic_config()
-        with self.lock_schema() as connection:
-            config.attributes.update(connection=connection, seal=seal)
-            command.upgrade(config, "head")
-        if config.attributes.get("vacuum") and self.is_sqlite:
-            self._vacuum()
+        config.attributes.update(connection=connection, seal=seal)
+        command.upgrade(config, version)
+        return bool(config.attributes.get("vacuum"))
 
     def _vacuum(self) -> None:
         with self._connect(self.engine) as connection:

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
-from worker.domain.model import EffectKind, EffectProgress, EndReason
+from worker.domain.model import EffectKind, EffectProgress, EndReason, Participation
+from worker.domain.rollout import OUTSIDE
 from worker.store.database import Database
 from worker.store.statements import PreparedStatement
 from worker.store.statistics import IS_RECORDED
@@ -37,7 +38,7 @@ class Measurements:
     sessions: Counts  #: by kind and state
     unplaceable: int  #: sessions for which no time exists
     people: int
-    pairs: Counts  #: by state: active, paused, ended
+    pairs: Counts  #: by state: active, paused, outside the rollout, ended
     calendars: Counts  #: by service and state: read, unread, failing, suspended
     workers: Counts  #: by state: live, silent
 
@@ -66,7 +67,10 @@ _UNPLACEABLE = PreparedStatement(
 )
 _PEOPLE = PreparedStatement(select(func.count()).select_from(person).where(person.c.left_at.is_(None)))
 _PAIR_STATE = case(
-    (pair.c.ended != EndReason.NO.value, "ended"), (or_(pair.c.paused, pair.c.rests), "paused"), else_="active"
+    (pair.c.ended != EndReason.NO.value, "ended"),
+    (in_literals(pair.c.participation, [one.value for one in OUTSIDE]), "outside"),
+    (or_(pair.c.paused, pair.c.rests, pair.c.participation != Participation.YES.value), "paused"),
+    else_="active",
 )
 _PAIRS = PreparedStatement(select(_PAIR_STATE.label("state"), func.count()).group_by("state"))
 _CALENDAR_STATE = case(

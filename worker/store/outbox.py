@@ -8,6 +8,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
@@ -34,6 +35,7 @@ from worker.store.learnings import spend_learning
 from worker.store.mail_limits import admit_mails, count_mails, list_reader_tags
 from worker.store.mentions import release_mentions
 from worker.store.plans import wake_pairs
+from worker.store.restorations import Restoration, Restorations
 from worker.store.statements import PreparedStatement
 from worker.store.tables import bind_instant, in_bound_list, in_literals
 
@@ -134,12 +136,20 @@ class MailFailures:
     problem: str  #: of one of them
 
 
+class Doubt(StrEnum):
+    """Whether an effect may have been performed before."""
+
+    NONE = ""
+    POSSIBLE = "possible"  #: not by this database, but maybe before it was restored: worth asking the service
+    UNKNOWN = "unknown"  #: an earlier holder began it and never settled it, or it was due before the restoration
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedEffect:
     """An effect that this process has leased."""
 
     effect: Effect
-    is_outcome_unknown: bool  #: an earlier holder began it and never settled it
+    doubt: Doubt
     alert_text: str = ""  #: for a mail that alerts the operator
 
 
@@ -181,10 +191,9 @@ class OutboxRows:
             if due_rows:
                 ids = [row["id"] for row in due_rows]
                 _CLAIM.execute(connection, ids=ids, me=holder, until=until)
+        restoration = Restorations(self._database).load(now) if due_rows else None
         return [
-            ClaimedEffect(
-                rows.message(row), row["progress"] == EffectProgress.SENDING.value, row["fields"].get("words", "")
-            )
+            ClaimedEffect(rows.message(row), _find_doubt(row, restoration), row["fields"].get("words", ""))
             for row in due_rows
         ]
 
@@ -310,6 +319,16 @@ class OutboxRows:
         query = select(message).where(or_(has_failed, is_stuck), is_recorded).order_by(message.c.id.desc()).limit(50)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _find_doubt(row: Mapping[str, Any], restoration: Restoration | None) -> Doubt:
+    if row["progress"] == EffectProgress.SENDING.value:
+        return Doubt.UNKNOWN
+    if restoration is None or row["what"] != EffectKind.MAIL.value:
+        return Doubt.NONE
+    if restoration.is_catching_up(row["snapshot_at"]):
+        return Doubt.UNKNOWN
+    return Doubt.POSSIBLE if restoration.is_searching(row["snapshot_at"]) else Doubt.NONE
 
 
 def _settle_claimed(connection: Connection, result: EffectResult, holder: str) -> bool:

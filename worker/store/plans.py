@@ -18,12 +18,26 @@ from worker.store.content import Content
 from worker.store.database import Database
 from worker.store.history import append_history
 from worker.store.pair_state import LoadedPairs, load_pairs, load_taken_time
+from worker.store.restorations import is_catching_up
 from worker.store.statements import PreparedStatement
-from worker.store.tables import bind_instant, commitment, deferral, event, in_bound_list, message, pair, person, session
+from worker.store.tables import (
+    bind_instant,
+    calendar,
+    commitment,
+    deferral,
+    event,
+    in_bound_list,
+    message,
+    pair,
+    person,
+    session,
+)
 from worker.store.types import SpansType
 
 #: However little there is to wait for, every pair is looked at this often.
 MAX_PLAN_INTERVAL = timedelta(days=14)
+#: How long a pair waits whose calendar has to be read first.
+RECHECK_AFTER = timedelta(minutes=1)
 
 _IS_ONE_OF_PEOPLE = in_bound_list(person.c.email, "people")
 _PAIR_COLUMNS = (pair.c.id, pair.c.manager, pair.c.report)
@@ -76,6 +90,10 @@ _SAVE_WRITTEN_TIME = PreparedStatement(
 _SAVE_AWAY = PreparedStatement(
     update(person).where(person.c.email == bindparam("who")).values(away=bindparam("spans", type_=SpansType()))
 )
+_UNREAD_CALENDARS = PreparedStatement(
+    select(calendar.c.address).where(calendar.c.full_at.is_(None), calendar.c.due_at.is_not(None))
+)
+_POSTPONE = PreparedStatement(update(pair).where(_IS_ONE_OF_PAIRS).values(due_at=bind_instant("until")))
 _SAVE_NEWEST_CYCLE = PreparedStatement(
     update(pair)
     .where(pair.c.id == bindparam("one"), pair.c.cycle < bindparam("newest"))
@@ -96,6 +114,7 @@ class Plans:
         """Take the leases of the people of some due pairs; return those pairs. The others are in somebody's hands."""
         with self._database.write() as connection:
             found = _DUE_PAIRS.fetch_tuples(connection, now=now, limit=limit)
+            found = _hold_back_unread(connection, found, now)
             return self._take_leases(connection, found, now, holder, until)
 
     def claim_pairs(self, pairs: Collection[PairId], now: datetime, holder: str, until: datetime) -> list[PairId]:
@@ -207,6 +226,16 @@ def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[Pa
     for statement, values in ((_SAVE_LOOK, looked), (_RESCHEDULE, due), (_SAVE_NEWEST_CYCLE, newest)):
         if values:
             statement.execute_many(connection, values)
+
+
+def _hold_back_unread(connection: Connection, found: list[Sequence[Any]], now: datetime) -> list[Sequence[Any]]:
+    """Return the pairs without those whose calendar is to be read first, since the database was restored."""
+    if not found or not is_catching_up(connection, now):
+        return found
+    unread = set(_UNREAD_CALENDARS.fetch_column(connection))
+    if waiting := [pair_id for pair_id, manager, _ in found if manager in unread]:
+        _POSTPONE.execute(connection, pairs=waiting, until=now + RECHECK_AFTER)
+    return [row for row in found if row[1] not in unread]
 
 
 def _is_regular(one: Session) -> bool:

@@ -55,6 +55,7 @@ class Store:
         from worker.store.plans import Plans
         from worker.store.pulse import PulseRows
         from worker.store.queries import Queries
+        from worker.store.restorations import Restorations
         from worker.store.third_voices import ThirdVoiceRows
         from worker.store.undo import UndoRows
 
@@ -76,6 +77,7 @@ class Store:
         self.plans = Plans(self.database, self.content)
         self.attendee_copies = AttendeeCopyRows(self.database)
         self.heartbeats = Heartbeats(self.database)
+        self.restorations = Restorations(self.database)
         self.queries = Queries(self.database, self.content)
 
     def next_due(self) -> NextDue:

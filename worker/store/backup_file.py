@@ -1,0 +1,179 @@
+"""The file of a backup: gzipped JSON, one value on each line, the same for SQLite and PostgreSQL.
+
+The first line says what it is, of which version, and which tables follow with which columns and how many rows. Then
+come the rows, each an array in the order of the columns, table by table. The last line holds the SHA-256 of all lines
+before it, so that a file that was cut off or changed is recognised.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from worker.errors import LongarcError, Refused
+
+#: The version of this format.
+FORMAT = 1
+#: Names the format in the first line.
+_MARK = "longarc_backup"
+
+#: The kinds of columns, as a file names them.
+TEXT, INTEGER, BOOLEAN, DATE, BYTES, JSON_VALUE = "text", "integer", "boolean", "date", "bytes", "json"
+#: Turns a value of a column into one that JSON has. None stays None.
+_ENCODERS: Mapping[str, Callable[[Any], Any]] = {
+    DATE: lambda day: day.isoformat(),
+    BYTES: lambda content: base64.b64encode(content).decode("ascii"),
+}
+_DECODERS: Mapping[str, Callable[[Any], Any]] = {
+    DATE: date.fromisoformat,
+    BYTES: lambda text: base64.b64decode(text, validate=True),
+}
+
+
+class BrokenBackup(LongarcError):
+    """The backup is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableHeader:
+    """A table in a backup."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]  #: name and kind of each
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupHeader:
+    """What a backup says of itself."""
+
+    version: str  #: of the program
+    schema: str  #: the migration that the database was at
+    database: str  #: the kind of database: `sqlite` or `postgresql`
+    at: datetime  #: the moment that the backup shows
+    tables: tuple[TableHeader, ...]
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows in all tables."""
+        return sum(table.rows for table in self.tables)
+
+
+class BackupWriter:
+    """Writes a backup to an open file: the header at once, then rows, and the checksum with `finish`."""
+
+    def __init__(self, out: IO[bytes], header: BackupHeader) -> None:
+        self._gzip = gzip.GzipFile(fileobj=out, mode="wb", compresslevel=6, mtime=0)
+        self._hash = hashlib.sha256()
+        fields = asdict(header) | {"at": header.at.astimezone(UTC).isoformat()}
+        self._write_line({_MARK: FORMAT, **fields})
+
+    def write_row(self, table: TableHeader, row: Sequence[Any]) -> None:
+        """Write one row of a table; its values are in the order of the columns."""
+        self._write_line(
+            [_convert(_ENCODERS, kind, value) for (_, kind), value in zip(table.columns, row, strict=True)]
+        )
+
+    def finish(self) -> None:
+        """Write the checksum. The file below stays open."""
+        self._write_line({"sha256": self._hash.hexdigest()})
+        self._gzip.close()
+
+    def _write_line(self, value: Any) -> None:
+        line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        self._hash.update(line)
+        self._gzip.write(line)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFile:
+    """A backup on disk. Every method raises BrokenBackup when the file is damaged, and Refused when it is no backup or
+    one of a newer format."""
+
+    path: Path
+
+    def read_header(self) -> BackupHeader:
+        """Return what the file says of itself."""
+        with self._open() as lines:
+            return self._parse_header(next(lines, b""))
+
+    def read_rows(self) -> Iterator[tuple[TableHeader, list[Any]]]:
+        """Yield each row with its table; at the end check that the file is whole."""
+        with self._open() as lines:
+            first = next(lines, b"")
+            header, digest = self._parse_header(first), hashlib.sha256(first)
+            for table in header.tables:
+                for _ in range(table.rows):
+                    line = next(lines, b"")
+                    digest.update(line)
+                    yield table, self._parse_row(table, line)
+            if self._parse(next(lines, b"")) != {"sha256": digest.hexdigest()} or next(lines, b""):
+                raise self._make_broken()
+
+    def _open(self) -> "_Lines":
+        return _Lines(self.path, self._make_broken())
+
+    def _parse_header(self, line: bytes) -> BackupHeader:
+        fields = self._parse(line)
+        if not isinstance(fields, dict) or _MARK not in fields:
+            raise Refused(f"{self.path} is no backup of Longarc.")
+        if fields[_MARK] != FORMAT:
+            raise Refused(f"{self.path} was made by a newer version of Longarc. Restore it with that one.")
+        try:
+            tables = tuple(
+                TableHeader(table["name"], tuple((name, kind) for name, kind in table["columns"]), int(table["rows"]))
+                for table in fields["tables"]
+            )
+            at = datetime.fromisoformat(fields["at"])
+            texts = {name: str(fields[name]) for name in ("version", "schema", "database")}
+            return BackupHeader(**texts, at=at, tables=tables)
+        except (KeyError, TypeError, ValueError):
+            raise self._make_broken() from None
+
+    def _parse_row(self, table: TableHeader, line: bytes) -> list[Any]:
+        values = self._parse(line)
+        try:
+            return [_convert(_DECODERS, kind, value) for (_, kind), value in zip(table.columns, values, strict=True)]
+        except (TypeError, ValueError):
+            raise self._make_broken() from None
+
+    def _parse(self, line: bytes) -> Any:
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise self._make_broken() from None
+
+    def _make_broken(self) -> BrokenBackup:
+        return BrokenBackup(f"{self.path} is damaged or cut off, so nothing of it was restored. Take another backup.")
+
+
+class _Lines:
+    """The lines of a gzipped file, inside a `with` block. A file that can't be unpacked raises `broken`."""
+
+    def __init__(self, path: Path, broken: BrokenBackup) -> None:
+        self._path = path
+        self._broken = broken
+
+    def __enter__(self) -> Iterator[bytes]:
+        self._file = gzip.open(self._path, "rb")  # closed by __exit__
+        return self._iterate()
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _iterate(self) -> Iterator[bytes]:
+        try:
+            yield from self._file
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            raise self._broken from None
+
+
+def _convert(converters: Mapping[str, Callable[[Any], Any]], kind: str, value: Any) -> Any:
+    convert = converters.get(kind)
+    return value if value is None or convert is None else convert(value)
