@@ -222,10 +222,11 @@ def after_adhoc(day: date, careers: Iterable[Talk], zone: str) -> date:
     return max([day, *(end + CLEAR for end in ends if end <= day < end + CLEAR)])
 
 
-def make_way(latest: date, careers: Iterable[Talk], zone: str) -> timedelta:
-    """T-14: by how much a regular session may be later when an ad hoc one lies less than three weeks before the last
-    day that it may have."""
-    return CLEAR if after_adhoc(latest, careers, zone) > latest else timedelta()
+def make_way(latest: date, careers: Sequence[Talk], zone: str) -> timedelta:
+    """T-14: by how much a regular session may be later when an ad hoc one takes from it the last day that it may have,
+    or leaves less than two weeks up to it."""
+    days = (latest, latest - timedelta(days=14))
+    return CLEAR if any(after_adhoc(day, careers, zone) > day for day in days) else timedelta()
 
 
 # --- first sessions (T-3a) ---
@@ -272,7 +273,7 @@ def turn(pair: Pair, team: Iterable[Waiting], today: date) -> date:
 
 
 def first(
-    talk: Talk, span: Span, team: Iterable[Waiting], careers: Iterable[Talk], people: People, now: datetime
+    talk: Talk, span: Span, team: Iterable[Waiting], careers: Sequence[Talk], people: People, now: datetime
 ) -> Iterator[Fault]:
     """T-3a: two to five weeks after the start of a pair that begins, else around its turn; never before the start."""
     zone, pair = people[0].zone, talk.pair
