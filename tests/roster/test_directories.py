@@ -106,8 +106,8 @@ def test_google_managers_who_are_nobody_are_reported_and_never_guessed(google: G
     on_google.import_people()
     assert on_google.list_pairs() == []
     told = on_google.read_alerts()
-    assert f"user {SAM}" in told and "`dana@old.example` is not in Google Directory" in told
-    assert f"user {KIM}" in told and "Dan Doe" in told
+    assert f"({SAM})" in told and "`dana@old.example` is not in Google Directory" in told
+    assert f"({KIM})" in told and "Dan Doe" in told
     assert "2 managers" in told and "their own manager" in told
 
 
@@ -181,8 +181,9 @@ def test_entra_s_managers_who_are_no_people_are_reported(entra: Double, on_entra
     on_entra.import_people()
     assert on_entra.list_pairs() == []
     told = on_entra.read_alerts()
-    assert f"`{guest}` is not in Microsoft Entra" in told and "`boss@parent.example` is not in Microsoft Entra" in told
-    assert f"user u.{LEE}" in told and "email" in told
+    for manager in ("v@partner.example", "boss@parent.example"):
+        assert f"`{manager}` is not in Microsoft Entra" in told
+    assert "The email is missing" in told
 
 
 def test_check_tells_of_entra_s_people_and_of_what_is_missing(entra: Double, on_entra: Company) -> None:

@@ -67,8 +67,8 @@ class RosterReader:
         rules = replace(build_rules(self._settings, now), accepts_new_ids=accepts_new_ids)
         stored = self._load_stored_roster()
         if not self._settings.roster.has_directory:
-            version = self.get_version()
-            return RosterReading(load_people_file(self._settings.people, rules, self._columns, stored), version)
+            roster = load_people_file(self._settings.people, rules, self._columns, stored)
+            return RosterReading(roster, self.get_version())
         return self._read_directory(now, rules, stored)
 
     def check(self) -> list[Finding]:

@@ -52,6 +52,7 @@ class ManagerReference:
 
     text: str
     kind: ReferenceKind = ReferenceKind.ANY
+    label: str = ""  #: what messages call the manager, where the text is an id that says nothing to people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,10 +51,6 @@ _FILL_MANAGERS = (
     "In admin.google.com open Directory > Users > (a person) > User information > Employee information, and fill "
     "Manager's email; or write `manager` into the people file."
 )
-_FILL_COUNTRIES = (
-    "Set `country` in [roster] for all of them, write it into the people file, or fill the country of the work address "
-    "in Google."
-)
 
 
 def build_source(section: Mapping[str, Any]) -> "GoogleDirectory":
@@ -134,7 +130,7 @@ class GoogleDirectory:
     def _add_remedy(self, error: Permanent) -> Permanent:
         """Return the error with what to do about it, and without the administrator's address."""
         text = str(error).replace(self._admin, "the account in `admin`")
-        return type(error)(f"{text} {self._choose_remedy(error)}".strip())
+        return type(error)(f"{text.rstrip('.')}. {self._choose_remedy(error)}".strip())
 
     def _choose_remedy(self, error: ProviderError) -> str:
         if isinstance(error, AuthRevoked):
@@ -157,8 +153,7 @@ class GoogleDirectory:
             reading = self._read_everybody()
         except ProviderError as error:
             return [Finding(title, True), Finding(f"{self.name} can be read", False, str(error))]
-        findings = describe_reading(self.name, reading, manager_remedy=_FILL_MANAGERS, country_remedy=_FILL_COUNTRIES)
-        return [Finding(title, True), *findings]
+        return [Finding(title, True), *describe_reading(self.name, reading, _FILL_MANAGERS)]
 
 
 # --- one user -------------------------------------------------------------------------------------------------------
@@ -168,7 +163,7 @@ def make_record(user: Json) -> RosterRecord:
     """Return what Google says about a user."""
     addresses = (user["primaryEmail"], *user.get("aliases", ()), *user.get("nonEditableAliases", ()))
     return RosterRecord(
-        where=f"user {user['primaryEmail']}",
+        where=f"user {user['id']}",
         directory_id=user["id"],
         addresses=tuple(dict.fromkeys(addresses)),
         name=str((user.get("name") or {}).get("fullName") or ""),

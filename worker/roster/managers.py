@@ -35,19 +35,19 @@ class PeopleIndex:
         """Return the primary address of the person that a reference names. Raises InvalidValue."""
         text = reference.text.strip()
         if reference.kind is ReferenceKind.DIRECTORY_ID:
-            return self._find_by_id(text)
+            return self._find_by_id(text, reference.label)
         if reference.kind is ReferenceKind.ADDRESS or "@" in text:
             return self._find_by_address(text)
         if text.casefold() in self.directory_ids or text.casefold() in self.absences:
             return self._find_by_id(text)
         return self._find_by_name(text)
 
-    def _find_by_id(self, text: str) -> Address:
+    def _find_by_id(self, text: str, label: str = "") -> Address:
         directory_id = text.casefold()
         if directory_id in self.directory_ids:
             return self.directory_ids[directory_id]
-        self._refuse_absent(directory_id, text)
-        raise InvalidValue(f"`{shorten_value(text)}` {self.absence}.", self.remedy)
+        self._refuse_absent(directory_id, label or text)
+        raise InvalidValue(f"`{shorten_value(label or text)}` {self.absence}.", self.remedy)
 
     def _find_by_address(self, text: str) -> Address:
         address = normalize(text) if normalize(text) in self.addresses else parse_mailbox(text)

@@ -22,13 +22,12 @@ _SELECT = (
     "id,displayName,mail,userPrincipalName,proxyAddresses,accountEnabled,userType,employeeHireDate,preferredLanguage,"
     "usageLocation,country,department,assignedLicenses"
 )
-_EXPAND = "manager($select=id,mail)"
+_EXPAND = "manager($select=id,mail,userPrincipalName)"
 #: The most that Graph lists in a page that has managers in it.
 _PAGE_SIZE = 100
 #: What is enough to read everything that is asked for, the least first.
 _PERMISSIONS = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
 _CODE_LENGTH = 2  #: letters of a country's code
-_CONTACT_TYPE = "#microsoft.graph.orgContact"
 _GRANT_PERMISSION = (
     "In entra.microsoft.com open App registrations > (the app) > API permissions > Add a permission > Microsoft Graph "
     "> Application permissions, tick `User.Read.All`, press Add, and then Grant admin consent."
@@ -40,9 +39,6 @@ _MEND_FILTER = (
 _FILL_MANAGERS = (
     "In entra.microsoft.com open Users > (a person) > Properties > Job information, and fill Manager; or write "
     "`manager` into the people file."
-)
-_FILL_COUNTRIES = (
-    "Set `country` in [roster] for all of them, write it into the people file, or fill Usage location in Entra."
 )
 
 
@@ -113,9 +109,7 @@ class EntraDirectory:
         except ProviderError as error:
             return [Finding(title, False, str(error))]
         findings = [Finding(title, True), *_check_width(permissions)]
-        return findings + describe_reading(
-            self.name, reading, manager_remedy=_FILL_MANAGERS, country_remedy=_FILL_COUNTRIES
-        )
+        return findings + describe_reading(self.name, reading, _FILL_MANAGERS)
 
 
 def _check_width(permissions: list[str]) -> Iterator[Finding]:
@@ -170,7 +164,7 @@ class _Selection:
 def make_record(user: Json) -> RosterRecord:
     """Return what Entra says about a user."""
     return RosterRecord(
-        where=f"user {user.get('userPrincipalName') or user['id']}",
+        where=f"user {user['id']}",
         directory_id=user["id"],
         addresses=_list_names(user),
         name=user.get("displayName") or "",
@@ -207,10 +201,9 @@ def _find_country(user: Json) -> str:
 
 
 def _list_managers(user: Json) -> tuple[ManagerReference, ...]:
-    """Return the manager. A contact of the organization is named by its address, which nobody in the roster has."""
+    """Return the manager, who may be a guest or a contact of the organization: nobody in the roster has that id."""
     manager = user.get("manager")
     if not manager:
         return ()
-    if manager.get("@odata.type") == _CONTACT_TYPE and manager.get("mail"):
-        return (ManagerReference(manager["mail"], ReferenceKind.ADDRESS),)
-    return (ManagerReference(str(manager["id"]), ReferenceKind.DIRECTORY_ID),)
+    label = str(manager.get("mail") or manager.get("userPrincipalName") or "")
+    return (ManagerReference(str(manager["id"]), ReferenceKind.DIRECTORY_ID, label),)

@@ -58,9 +58,7 @@ def _read_page(request_page: Callable[[], Page]) -> Page:
     return request_page()
 
 
-def describe_reading(
-    name: str, reading: DirectoryReading, *, manager_remedy: str, country_remedy: str
-) -> list[Finding]:
+def describe_reading(name: str, reading: DirectoryReading, manager_remedy: str) -> list[Finding]:
     """Return findings about what a directory told: counts, and what it lacks. `name`: that of the directory."""
     active = [record for record in reading.records if record.is_active]
     if not active:
@@ -72,17 +70,19 @@ def describe_reading(
     if reading.left_out:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(reading.left_out.items()))
         findings.append(Finding(f"{name} also lists who is left out: {kinds}", True))
+    told = {
+        "a country": sum(bool(record.country) for record in active),
+        "a department": sum(bool(record.group) for record in active),
+        "a language": sum(bool(record.locale) for record in active),
+        "a time zone": sum(bool(record.time_zone) for record in active),
+    }
+    known = ", ".join(f"{what} of {count:,}" for what, count in told.items())
+    findings.append(Finding(f"{name} tells {known}; calendars, [roster] and the people file may tell more", True))
     if not managed:
         findings.append(Finding(f"{name} names nobody's manager, so there are no pairs", True, manager_remedy))
     if several := sum(len(record.managers) > 1 for record in active):
         what = f"{name} names several managers of {_count_people(several)}: such pairs stay as they are"
         findings.append(Finding(what, True, "Keep one manager of each. `longarc people` lists them."))
-    if unplaced := sum(not record.country for record in active):
-        what = f"{name} tells no country of {_count_people(unplaced)}, so public holidays are unknown"
-        findings.append(Finding(what, True, country_remedy))
-    if unzoned := sum(not record.time_zone for record in active):
-        what = f"{name} tells no time zone of {_count_people(unzoned)}: it comes from calendars"
-        findings.append(Finding(what, True))
     return findings
 
 
