@@ -8,12 +8,21 @@ from pathlib import Path
 from tests.doubles.google.server import Google
 from worker.embedded import get_mailbox_path
 from worker.providers import maildir
-from worker.providers.google.auth import EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
+from worker.providers.google.auth import (
+    DIRECTORY_READ_SCOPE,
+    EVENTS_READ_SCOPE,
+    GMAIL_SEND_SCOPE,
+    OWNED_EVENTS_SCOPE,
+)
+
+#: The account that may read users.
+ADMIN = "longarc-directory@corp.example"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.doubles.google", description=__doc__)
     parser.add_argument("people", nargs="*", metavar="ADDRESS[=ZONE]", help="who has a calendar, and in which zone")
+    parser.add_argument("--manager", action="append", default=[], metavar="ADDRESS=MANAGER", help="who manages whom")
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument(
         "--key", type=Path, default=Path("google-key.json"), help="where to put the service account's key"
@@ -22,10 +31,14 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="how long each answer takes")
     given = parser.parse_args()
     with Google(given.port, delay=given.delay) as google:
+        managers = dict(one.lower().split("=") for one in given.manager)
+        google.users.add(ADMIN, "Longarc Directory", isGuestUser=True)
+        google.users.admins.add(ADMIN)
         for one in given.people:
             address, _, zone = one.partition("=")
             google.calendars.add_person(address.lower(), zone or "UTC")
-        google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
+            google.users.add(address.lower(), manager=managers.get(address.lower(), ""))
+        google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, DIRECTORY_READ_SCOPE}
         google.post.deliver = into(given.mail)
         given.key.touch(mode=0o600)
         given.key.write_text(json.dumps(google.tokens.service_account(), indent=1))
@@ -47,7 +60,7 @@ def into(folder: Path) -> Callable[[str, bytes], None]:
 
 def settings(google: Google, key: Path) -> str:
     """The part of longarc.toml that leads here."""
-    told = []
+    told = ["[roster.google]", f'admin = "{ADMIN}"', f'endpoint = "{google.url}/"', ""]
     for name, endpoint in (("calendars", f"{google.url}/calendar/v3/"), ("mailers", f"{google.url}/")):
         told += [
             f"[{name}.google]",

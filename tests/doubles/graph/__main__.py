@@ -11,13 +11,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.doubles.graph", description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="where Graph answers; the log-in takes any free port")
     parser.add_argument("--person", action="append", default=[], metavar="ADDRESS", help="somebody with a mailbox")
+    parser.add_argument("--manager", action="append", default=[], metavar="ADDRESS=MANAGER", help="who manages whom")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds that each answer takes")
     options = parser.parse_args()
     with Double(options.port, delay=options.delay) as double:
         for address in options.person:
             double.world.person(address)
+        ids = {box.address: box.directory_id for box in double.world.mailboxes.values()}
+        for address, _, manager in (one.casefold().partition("=") for one in options.manager):
+            double.directory.set_manager(ids[address], ids[manager])
         double.login.signs_in = options.person[0] if options.person else ""
         given = section(double)
+        double.login.applications[given["client_id"]].rights += ("User.Read.All",)
         lines = [f'{name} = "{given[name]}"' for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")]
         secret = f"\n# in the environment: LONGARC_OUTLOOK_SECRET={given['password']!r}"
         sys.stdout.write("\n".join(["[calendars.outlook]", *lines, secret, ""]))
