@@ -56,6 +56,21 @@ def test_plan_shows_a_rollout_as_of_its_first_day(fresh: Desk) -> None:
     assert "One more pair does not take part" in page
 
 
+def test_plan_shows_that_day_too_while_the_worker_waits_for_it(fresh: Desk) -> None:
+    """With the pauses there are, and nothing else of the database."""
+    toml = (fresh.folder / "longarc.toml").read_text()
+    fresh.write("longarc.toml", f"{toml}[rollout]\nstart = {(utcnow() + 40 * DAY).date()}\n")
+    store = fresh.store()
+    store.migrate()
+    store.close()
+    fresh.told("people", "--apply")
+    fresh.told("pause", SAM)
+    before = fresh.rows()
+    told = fresh.told("plan")
+    assert "1 to book" in told and "  Kim" in told and "  Sam" not in told
+    assert fresh.rows() == before
+
+
 # --- the page ---
 
 

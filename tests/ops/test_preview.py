@@ -80,6 +80,14 @@ def test_it_counts_each_pair_once() -> None:
     office.close()
 
 
+def test_a_company_without_pairs_is_told_so() -> None:
+    office = Office(persons=people(DANA, SAM), listed=pairs(pair(paused=True)))
+    view = QuarterView(preview(office), ENGLISH)
+    assert view.sentences == ["There is no pair to be shown."]
+    assert view.part == ["One more pair does not take part, or is paused, and is not shown."]
+    office.close()
+
+
 def test_no_manager_has_more_than_two_first_conversations_a_week() -> None:
     """T-3a; and a manager of many is named."""
     persons, listed = company(14, reports=14)

@@ -1,7 +1,7 @@
 """`longarc plan`: shows what the next sweep would decide, and why. Writes nothing and sends nothing."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,9 +19,11 @@ from worker.errors import LongarcError
 
 if TYPE_CHECKING:
     from worker.app import Worker
-    from worker.domain.model import Effect, Plan
+    from worker.domain.model import Effect, PairId, Plan
+    from worker.domain.rollout import StandingPauses
     from worker.engine.sweep import PlannedPair
     from worker.ops.preview.quarter import QuarterPreview
+    from worker.settings.load import Settings
 
 #: Only a file that begins like this is replaced by `--html`.
 PAGE_BEGINNING = b"<!doctype html>\n<!-- longarc plan -->"
@@ -117,33 +119,58 @@ def _write_page(worker: "Worker", file: Path) -> None:
 
 @contextmanager
 def _open_preview_worker() -> "Iterator[Worker]":
-    """Open the worker on its database; without one, on a database in memory with the people of the people file."""
-    from worker.app import build
+    """Open the worker on its database; as long as nothing was planned and there is none, or it waits for the first day
+    of the rollout, on a database in memory with the people of the roster, as of that day."""
+    from worker.domain.rollout import StandingPauses
     from worker.store.statistics import Statistics
 
     settings = context.load_settings()
     context.set_up_quiet_logging(settings)
+    pauses = StandingPauses()
+    resting: list[PairId] = []
     if not context.is_database_absent(settings.database):
         store = context.open_store(settings, needs_encryption_key=False)
-        if Statistics(store.database).get_schema_versions()[0] is not None:
-            store.close()
-            with context.open_worker() as worker:
-                yield worker
-            return
+        is_empty = Statistics(store.database).get_schema_versions()[0] is None
         store.close()
+        if not is_empty:
+            with context.open_worker() as worker:
+                if not _waits_for_first_day(worker):
+                    yield worker
+                    return
+                pauses = worker.store.participation.load().pauses
+                resting = [pair.id for pair in worker.store.people.load_all_pairs().values() if pair.rests]
+    yield from _open_worker_in_memory(settings, pauses, resting)
+
+
+def _open_worker_in_memory(
+    settings: "Settings", pauses: "StandingPauses", resting: "Sequence[PairId]"
+) -> "Iterator[Worker]":
+    """Yield a worker with the people of the roster as of the first day of the rollout, and with these pauses."""
+    from worker.app import build
+
     settings = settings.model_copy(update={"database": "sqlite://"})
     clock = SteppedClock(utcnow())
     worker = build(settings, clock, store=context.open_store(settings, needs_encryption_key=False))
     try:
         worker.store.create_tables()
         worker.import_people()
-        beginning = _find_beginning(worker)
-        if beginning is not None:
-            clock.move_to(beginning)
-            worker.participation.run()
+        for pair_id in resting:
+            worker.store.people.set_paused(pair_id, is_paused=True, now=clock())
+        clock.move_to(_find_beginning(worker) or clock())
+        worker.participation.run()
+        worker.participation.set_pauses(pauses)
         yield worker
     finally:
         worker.close()
+
+
+def _waits_for_first_day(worker: "Worker") -> bool:
+    """Whether nothing was ever planned, and the rollout begins on a later day."""
+    from worker.store.statistics import Statistics
+
+    beginning = _find_beginning(worker)
+    is_ahead = beginning is not None and worker.clock() < beginning
+    return is_ahead and not Statistics(worker.store.database).count_sessions_by_state()
 
 
 def _find_beginning(worker: "Worker") -> datetime | None:

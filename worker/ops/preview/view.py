@@ -74,6 +74,8 @@ class QuarterView:
     def sentences(self) -> list[str]:
         """What the quarter comes to."""
         preview, first = self.preview, self.preview.first_talk
+        if not preview.pair_count:
+            return [self.gettext("There is no pair to be shown.")]
         said = [
             self.gettext(
                 "%(pairs)s with %(managers)s.",
