@@ -32,7 +32,8 @@ from worker.i18n.language import Language
 from worker.mail.templates import load_default_templates
 from worker.ops.preview.concerns import SHOWN_REASONS, ConcernKind
 from worker.ops.preview.letters import SampleMail, render_samples
-from worker.ops.preview.quarter import MAIL_PERIOD, QUARTER, QuarterPreview, build_quarter
+from worker.ops.preview.quarter import LISTED_MAILS, MAIL_PERIOD, QUARTER, QuarterPreview, build_quarter
+from worker.ops.preview.texts import CONCERN_TITLES, MAIL_TEXTS, REMEDIES
 from worker.ops.preview.view import QuarterView
 from worker.providers.memory import MemoryCalendar
 
@@ -190,6 +191,11 @@ def test_a_manager_without_a_calendar_and_an_unknown_zone_are_named() -> None:
     office.close()
 
 
+def test_each_mail_and_each_concern_has_its_words() -> None:
+    assert set(MAIL_TEXTS) == set(LISTED_MAILS)
+    assert set(CONCERN_TITLES) == set(REMEDIES) == set(ConcernKind)
+
+
 # --- what is for the two alone ---
 
 
@@ -247,7 +253,7 @@ def test_it_shows_the_reviews_that_are_booked_and_those_to_be_expected() -> None
     booked = {s.start for s in office.store.queries.list_sessions() if s.kind is SessionKind.REVIEW and s.booked}
     quarter = preview(office)
     reviews = [talk for talk in quarter.talks if not talk.is_career]
-    assert booked and {talk.span.start for talk in reviews if talk.is_booked} == booked
+    assert booked and {talk.span.start for talk in reviews if talk.is_placed} == booked
     assert timedelta() < min(talk.span.start for talk in reviews) - office.clock()
     office.close()
 

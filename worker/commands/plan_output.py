@@ -29,6 +29,7 @@ VERBS = {
     "owed": "no time yet",
     "unplaceable": "no time",
     "cancelled": "take off",
+    "open": "offer",
 }
 STYLES = {"book": "green", "move": "green", "no time": "yellow", "no time yet": "yellow", "put off": "yellow"}
 KIND_NAMES = {"checkin": "check-in", "review": "review"}

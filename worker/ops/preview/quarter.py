@@ -5,8 +5,8 @@ of a conversation, and no talk that somebody asked for (R-6).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
@@ -59,8 +59,7 @@ class QuarterTalk:
     report: Person
     kind: SessionKind
     span: Span
-    is_placed: bool = False  #: it has that time now, or would get it now
-    is_booked: bool = False  #: it has had that time before now
+    is_placed: bool  #: it has that time now, or would get it now
     part: int = 0  #: of a series, from 1; 0 when it is no part of one
     wanted_minutes: int = 0
     weeks_late: int = 0  #: how much later than wished it is, where that is past its window
@@ -196,8 +195,7 @@ class _QuarterBuilder:
             self._people.update({person.email: person for person in (state.manager, state.report)})
             self._count_pair(state)
         self._concerns += list_concerns(forecast.planned, [made for _, made in active], self._now)
-        booked = {session.id: session.start for state, _ in active for session in state.sessions if session.booked}
-        talks = sorted(self._list_talks(forecast, booked), key=lambda talk: (talk.span.start, talk.report.email))
+        talks = sorted(self._list_talks(forecast), key=lambda talk: (talk.span.start, talk.report.email))
         self._managers.append(ManagerQuarter(forecast.planned[0].manager, len(active), tuple(talks)))
         self._add_mails(forecast)
 
@@ -233,18 +231,13 @@ class _QuarterBuilder:
 
     # --- talks ---
 
-    def _list_talks(self, forecast: Forecast, booked: Mapping[str, datetime | None]) -> Iterator[QuarterTalk]:
-        """Yield the sessions of the quarter: those that have a time now, and those that get one later on.
-
-        `booked` has the starts of those that have had one before, by id.
-        """
+    def _list_talks(self, forecast: Forecast) -> Iterator[QuarterTalk]:
+        """Yield the sessions of the quarter: those that have a time now, and those that get one later on."""
         for planned, later in zip(forecast.planned, forecast.later, strict=True):
             placed = {session.id: session for session in planned.sessions if session.booked}
             for session in {**{s.id: s for s in later.sessions}, **placed}.values():
                 if self._is_shown(session):
-                    talk = _make_talk(planned, session, self._policy)
-                    is_booked = booked.get(session.id) == session.start
-                    yield replace(talk, is_placed=session.id in placed, is_booked=is_booked)
+                    yield _make_talk(planned, session, self._policy, is_placed=session.id in placed)
 
     def _is_shown(self, session: Session) -> bool:
         """True for a session of the rhythm or a review that takes place in the quarter."""
@@ -263,7 +256,7 @@ class _QuarterBuilder:
         more = [ExpectedMail(one, (by_pair[one.pair],)) for one in self._more_mails if one.pair in by_pair]
         for expected in (*forecast.mails, *more):
             mail, session = expected.mail, sessions.get(expected.mail.subject)
-            if mail.name not in LISTED_MAILS or (session is not None and session.adhoc):
+            if mail.name not in LISTED_MAILS or (session is not None and _is_requested(session)):
                 continue
             is_certain = mail.name not in EXPECTED_MAILS and (session is None or session.id in placed)
             self._mails.append(QuarterMail(mail.name, self._people[mail.to], mail.due_at, is_certain))
@@ -278,11 +271,16 @@ class _QuarterBuilder:
             self._samples[key] = expected
 
 
+def _is_requested(session: Session) -> bool:
+    """Whether somebody asked for it."""
+    return session.adhoc or session.kind is SessionKind.CHECKIN
+
+
 def _count_news(weekly: ExpectedMail) -> int:
     return len(list_all_news(weekly.states, weekly.mail.due_at))
 
 
-def _make_talk(state: PairState, session: Session, policy: Policy) -> QuarterTalk:
+def _make_talk(state: PairState, session: Session, policy: Policy, *, is_placed: bool) -> QuarterTalk:
     span = session.span
     topics = cadence.SERIES_TOPICS
     rhythm = cadence.compute_rhythm(state.pair, session.target.date(), policy)
@@ -293,6 +291,7 @@ def _make_talk(state: PairState, session: Session, policy: Policy) -> QuarterTal
         report=state.report,
         kind=session.kind,
         span=span,
+        is_placed=is_placed,
         part=topics.index(session.topic) + 1 if session.topic in topics else 0,
         wanted_minutes=session.minutes,
         weeks_late=round(late / WEEK) if is_career and late > cadence.compute_margins(rhythm)[1] else 0,

@@ -84,7 +84,13 @@ class QuarterView:
             )
         ]
         if preview.timed_count == preview.pair_count:
-            said.append(self.gettext("All of them have a time within the next 13 weeks."))
+            said.append(
+                self.ngettext(
+                    "It has a time within the next 13 weeks.",
+                    "All of them have a time within the next 13 weeks.",
+                    preview.pair_count,
+                )
+            )
         else:
             said.append(
                 self.ngettext(
