@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from worker.clock import Clock, utcnow
 from worker.engine.actions import Actions
 from worker.engine.contracts import Contracts
+from worker.engine.erasure import Erasure
 from worker.engine.handovers import Handovers
 from worker.engine.identities import StoredIdentities
 from worker.engine.notes import Notes
@@ -55,6 +56,7 @@ class Worker:
     people_import: PeopleImport
     participation: ParticipationUpdate
     undo: Undo
+    erasure: Erasure
     holder: str  #: names this process in leases
 
     def tick(self) -> NextDue:
@@ -65,6 +67,7 @@ class Worker:
         now = self.clock()
         self.participation.run()
         self.pulse.run()
+        self.erasure.run()
         for _ in range(MAX_ROUNDS):
             next_due = self.store.next_due()
             due = next_due.select_due(now)
@@ -126,6 +129,7 @@ def build(
         pulse=Pulse(settings, store, clock),
         people_import=PeopleImport(settings, store, services.get_calendar, clock, participation, identities),
         participation=participation,
+        erasure=Erasure(settings, store, actions, services.find_calendar_of, clock),
         undo=Undo(store, sweep, outbox, participation, services.find_calendar_of, clock),
         holder=holder,
     )

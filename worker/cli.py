@@ -10,6 +10,7 @@ from worker.commands.contracts import commitment, contract
 from worker.commands.conversations import defer, mark_held, not_held, talk
 from worker.commands.coverage import coverage
 from worker.commands.example import example
+from worker.commands.forget import forget
 from worker.commands.learning import learning
 from worker.commands.maintenance import check, key, retry, rotate
 from worker.commands.notes import note
@@ -29,6 +30,7 @@ CHAPTERS: dict[str, list[click.Command]] = {
     "Conversations": [sessions, why, talk, defer, mark_held, not_held],
     "What was agreed": [contract, commitment, note, learning],
     "Who takes part": [rollout, pause, resume, undo],
+    "A person's data": [forget],
     "The company": [people, coverage, key, rotate, connect, revoke],
 }
 

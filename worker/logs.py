@@ -41,6 +41,8 @@ class Action(StrEnum):
     ROSTER_UNREAD = "roster_unread", "warning", "The directory can't be read just now; it is tried again."
     PEOPLE_CHANGING = "people_changing", "info", "The people file changed while it was read; it is read again."
     PARTICIPATION_CHANGED = "participation_changed", "info", "Pairs take part from now on, or take part no longer."
+    CONTENTS_ERASED = "contents_erased", "info", "What was written was erased: for a person, or long after pairs ended."
+    ERASURE_FAILED = "erasure_failed", "warning", "What an ended pair wrote could not be erased; it is tried tomorrow."
     UNDONE = "undone", "info", "`longarc undo` took events off calendars."
     HABITS_UNREAD = "habits_unread", "warning", "The working hours in a person's calendar can't be read."
     OPENINGS_UNREAD = "openings_unread", "error", "The openings file has problems; the last good one counts."

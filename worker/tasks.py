@@ -135,6 +135,7 @@ def _run_tick(worker: Worker) -> None:
         worker.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, worker.settings.operator)
     worker.participation.run()
     worker.pulse.run()
+    worker.erasure.run()
     due = worker.store.next_due().select_due(worker.clock())
     for is_due, task in ((due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):
         if is_due:

@@ -114,6 +114,17 @@ def test_my_data_come_along(room: Room) -> None:
     assert SECRETS[KIM] not in answer.get_data(as_text=True)
 
 
+def test_both_see_that_what_they_wrote_was_erased(room: Room) -> None:
+    me, team = room.visitor(SAM, Purpose.ME), room.visitor(DANA, Purpose.TEAM)
+    assert "was erased on" not in text(me.get("/me")) + text(team.get("/team"))
+    room.office.worker.erasure.erase_contents(SAM)
+    assert "What Dana Whitfield and you wrote down was erased on" in text(me.get("/me"))
+    assert "What Sam Okafor and you wrote down was erased on" in text(team.get("/team"))
+    assert SECRETS[SAM] not in text(me.get("/me"))
+    assert SECRETS[KIM] in text(team.get("/team")), "what others wrote stays"
+    assert "was erased on" not in text(room.visitor(ALEX, Purpose.ME).get("/me"))
+
+
 def test_who_is_nobodys_report_has_a_page_that_says_so(room: Room) -> None:
     client = room.visitor(LEE, Purpose.ME)
     assert "no career conversations as a report" in text(client.get("/me"))

@@ -43,6 +43,7 @@ def status(as_json: bool, link: bool) -> None:
     with open_worker() as worker:
         report = collect_status(worker.store, utcnow())
         report["mail"] = _describe_mail_services(worker.settings, worker.store)
+        report["retention"] = _describe_retention(worker.settings, worker.store)
     if as_json:
         print_json(report)
     else:
@@ -59,6 +60,15 @@ def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, s
 
         guarantees["outlook"] = describe_mode(exactly_once=settings.mailers.outlook.exactly_once)
     return guarantees
+
+
+def _describe_retention(settings: "Settings", store: "Store") -> str:
+    """Return a sentence on when contents are erased, and how many pairs' were."""
+    months, count = settings.retention.contents_after, store.erasure.count_erased()
+    so_far = f" {format_count(count, 'pair was', 'pairs were')} erased so far." if count else ""
+    if months is None:
+        return f"What pairs wrote is kept until somebody erases it.{so_far}"
+    return f"What a pair wrote is erased {months} months after it ended.{so_far}"
 
 
 def _show_status(report: dict[str, Any]) -> None:
@@ -95,6 +105,7 @@ def _show_status(report: dict[str, Any]) -> None:
         "Sessions",
         ", ".join(f"{number:,} {state}" for state, number in sorted(report["sessions"].items())) or "none",
     )
+    add_row(table, "Contents", report["retention"])
     _add_outbox_rows(table, report)
     print_table(table)
     _show_troubled(report["troubled"])

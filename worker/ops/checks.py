@@ -67,6 +67,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     yield from _run_part("The openings file can be read", _check_openings(settings, now.date()))
     yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
     yield from _check_pages(settings)
+    yield _describe_retention(settings)
     # the same dict at each call: Services compares it by identity, and builds all calendar services anew for another
     everybody = dict(people.persons)
     identities = build_identities(everybody, people.aliases)
@@ -119,6 +120,14 @@ def _check_openings(settings: Settings, today: date) -> Iterator[Finding]:
     for opening in past:
         what = f"{file.name}:line {opening.line}, until: `{opening.title}` ended on {opening.until}; nobody sees it"
         yield Finding(what, True, "Take the line out, or give it a later day.")
+
+
+def _describe_retention(settings: Settings) -> Finding:
+    """Say when contents are erased: it can't be taken back, and must surprise nobody."""
+    months = settings.retention.contents_after
+    if months is None:
+        return Finding("What pairs wrote is kept until somebody erases it (retention.contents_after)", True)
+    return Finding(f"What a pair wrote is erased {months} months after it ended (retention.contents_after)", True)
 
 
 def _check_pages(settings: Settings) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from worker.domain.model import Address, Policy
 from worker.errors import Problem, Problems
 from worker.settings.parsers import InvalidValue, find_nearest, parse_address, parse_locale
-from worker.settings.rollout_sections import RolloutSettings
+from worker.settings.rollout_sections import RetentionSettings, RolloutSettings
 from worker.settings.roster_sections import RosterSettings
 from worker.settings.sections import (
     CalendarSettings,
@@ -97,6 +97,7 @@ class Settings(Section):
     pages: PageSettings = PageSettings()
     pulse: PulseSettings = PulseSettings()
     rollout: RolloutSettings = RolloutSettings()
+    retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     keys: tuple[SecretStr, ...] = ()  #: Fernet keys; the first one seals, all of them open

@@ -1,5 +1,6 @@
-"""The section of the settings about who takes part."""
+"""The sections of the settings about who takes part, and how long contents are kept."""
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -8,8 +9,8 @@ from pydantic import PlainValidator
 
 from worker.domain.model import Address
 from worker.domain.rollout import Rollout
-from worker.settings.parsers import InvalidValue, parse_address, parse_date, parse_group
-from worker.settings.sections import Section
+from worker.settings.parsers import InvalidValue, parse_address, parse_date, parse_group, shorten_value
+from worker.settings.sections import Section, validate_text
 
 
 def _validate_list(parse_entry: Callable[[str], str], example: str) -> PlainValidator:
@@ -30,6 +31,36 @@ def _parse_start(value: object) -> date:
     if isinstance(value, str):
         return parse_date(value.strip())
     raise InvalidValue("This is not a date.", "Write it as year-month-day: `2027-02-15`.")
+
+
+#: How many months each unit has.
+_UNIT_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_LENGTH = re.compile(r"(\d{1,3})\s*(month|quarter|year)s?")
+#: Contents of a pair that ended are needed for a while: a new manager's first talk builds on them (R-36).
+_ALLOWED_MONTHS = range(6, 121)
+
+
+def _parse_retention(text: str) -> int | None:
+    """Parse how long contents are kept, in months; None for `never` erased."""
+    normalized = " ".join(text.casefold().split())
+    if normalized == "never":
+        return None
+    match = _LENGTH.fullmatch(normalized)
+    if not match:
+        raise InvalidValue(
+            f"`{shorten_value(text)}` is no length of time.", "Write `8 quarters`, `2 years` or `never`."
+        )
+    months = int(match[1]) * _UNIT_MONTHS[match[2]]
+    if months not in _ALLOWED_MONTHS:
+        what = f"`{shorten_value(text)}` is too short or too long."
+        raise InvalidValue(what, "Write something from `2 quarters` to `40 quarters`, or `never`.")
+    return months
+
+
+class RetentionSettings(Section):
+    """`contents_after`: so many months after a pair has ended, what the two wrote is erased; None for never."""
+
+    contents_after: Annotated[int | None, validate_text(_parse_retention)] = None
 
 
 _Addresses = Annotated[tuple[Address, ...] | None, _validate_list(parse_address, '"dana@example.com"')]

@@ -147,7 +147,7 @@ class Database:
         with self.lock_schema() as connection:
             needs_vacuum = self.upgrade(connection, seal)
         if needs_vacuum and self.is_sqlite:
-            self._vacuum()
+            self.compact()
 
     def upgrade(self, connection: Connection, seal: Seal | None, version: str = "head") -> bool:
         """Bring the schema to that version, within the transaction of `lock_schema`. True when values were sealed."""
@@ -158,14 +158,25 @@ class Database:
         command.upgrade(config, version)
         return bool(config.attributes.get("vacuum"))
 
-    def _vacuum(self) -> None:
+    def compact(self) -> bool:
+        """Rewrite a SQLite file and empty its journal, so that neither holds anything that was deleted.
+
+        Returns False when another connection is in use: deleted rows are overwritten in the file all the same
+        (`secure_delete`), and the journal is emptied when it is copied into the file the next time. PostgreSQL gives
+        the space of deleted rows back, and overwrites it when it is used again.
+        """
         with self._connect(self.engine) as connection:
             driver: Any = connection.connection.dbapi_connection
-            with suppress(
-                DriverError
-            ):  # another connection is in use; `secure_delete` has overwritten deleted rows anyway
+            if not self.is_sqlite:
+                driver.rollback()
+                driver.autocommit = True
                 driver.execute("VACUUM")
-                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                driver.autocommit = False
+                return True
+            with suppress(DriverError):
+                driver.execute("VACUUM")
+                return not driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return False
 
     def close(self) -> None:
         """Close every connection."""

@@ -144,13 +144,15 @@ class PeopleRows:
         for new_pair in pairs.values():
             new_row = rows.pair_row(new_pair)
             if new_pair.id not in old:
-                written.append({**new_row, "first_seen": new_pair.first_seen, "due_at": now})
+                written.append({**new_row, "first_seen": new_pair.first_seen, "ended_at": None, "due_at": now})
             elif _has_changed(old[new_pair.id], new_row) or {new_pair.manager, new_pair.report} & changed_people:
-                written.append({**new_row, "first_seen": old[new_pair.id]["first_seen"], "due_at": now})
+                first_seen = old[new_pair.id]["first_seen"]
+                written.append({**new_row, "first_seen": first_seen, "ended_at": None, "due_at": now})
         for row in old.values():
             if row["id"] not in pairs and row["ended"] == EndReason.NO.value:
                 ended = replace(rows.pair(row), ended=_find_end_cause(row, persons), paused=row["paused"])
-                written.append({**rows.pair_row(ended), "first_seen": row["first_seen"], "due_at": now})
+                kept = {"first_seen": row["first_seen"], "ended_at": now}
+                written.append({**rows.pair_row(ended), **kept, "due_at": now})
                 ended_pairs += [ended.id] if ended.ended.begins_handover else []
                 all_ended.append(ended.id)
         self._database.upsert(connection, pair, sorted(written, key=lambda row: row["id"]))

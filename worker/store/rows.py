@@ -127,7 +127,7 @@ def pair_row(pair: Pair) -> dict[str, Any]:
         "minute": pair.preference.minute,
         "paused": pair.paused,
     }
-    for name in ("first_seen", "rests", "participation"):
+    for name in ("first_seen", "rests", "participation", "erased_at"):
         del row[name]
     return row
 

@@ -44,6 +44,7 @@ class Store:
         from worker.store.attendee_copies import AttendeeCopyRows
         from worker.store.calendars import CalendarRows
         from worker.store.content import Content
+        from worker.store.erasure import ErasureRows
         from worker.store.handovers import HandoverRows
         from worker.store.heartbeats import Heartbeats
         from worker.store.learnings import Learnings
@@ -66,6 +67,7 @@ class Store:
         self.participation = ParticipationRows(self.database)
         self.outbox = OutboxRows(self.database, seal)
         self.undo = UndoRows(self.database)
+        self.erasure = ErasureRows(self.database)
         self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)
         self.learnings = Learnings(self.database, seal)

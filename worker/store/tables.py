@@ -117,6 +117,8 @@ pair = Table(
     Column("participation", EnumType(Participation), nullable=False, server_default=""),
     Column("chosen", JSON(none_as_null=True)),  # what the two chose on their pages; goes before the people file
     Column("ended", EnumType(EndReason), nullable=False),
+    Column("ended_at", Instant, index=True),
+    Column("erased_at", Instant),  # when what the two wrote was erased
     Column("cycle", Integer, nullable=False, default=0),  # the newest of which something was held
     Column("looked_at", Instant),
     Column("due_at", Instant, index=True),

@@ -75,6 +75,18 @@ class ThirdVoiceRows:
             if not has_row or voice.expires_at <= now:
                 connection.execute(delete(third_voice).where(is_same))
 
+    def erase_for(
+        self, connection: Connection, *, asked_by: Collection[Address] = (), asked: Collection[Address] = ()
+    ) -> int:
+        """Delete the questions that these people asked, and those that others asked of people in `asked`.
+
+        Returns how many they were. Opens every question. Raises WrongKey.
+        """
+        voices = [self._parse(row) for row in connection.execute(select(third_voice)).mappings().all()]
+        ids = [voice.id for voice in voices if voice.report in asked_by or voice.to in asked]
+        connection.execute(delete(third_voice).where(third_voice.c.id.in_(ids)))
+        return len(ids)
+
     def renew_tags(self) -> None:
         """Compute all tags again with the first key."""
         with self._database.write() as connection:

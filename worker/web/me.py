@@ -7,6 +7,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from worker.domain.model import Format, Owner, Pair, PairState
 from worker.web import ad_hoc, export, handover, notes, third_voices
 from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
+from worker.web.erased import list_erased
 from worker.web.reasons import list_deferral_reasons
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
@@ -50,7 +51,7 @@ def show() -> Response:
     """Return the page; for a person without a pair, it says so."""
     site, pair = current_site(), _find_pair()
     if pair is None:
-        values = {"to": current_login().person, "token": current_login().token, "pair": None}
+        values = {"to": current_login().person, "token": current_login().token, "pair": None, "erased": list_erased()}
         return site.render_page("me", site.choose_language(), values)
     return _render_page(pair, site.load_state(pair))
 
@@ -82,6 +83,7 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
         "voice_form": third_voices.make_empty_form(),
         "triggers": ad_hoc.list_triggers(view.language),
         "unsaid": False,
+        "erased": list_erased(),
         "wrong": request.args.get("wrong", ""),
         **handover.build_choice(current_login().address),
     }

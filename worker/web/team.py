@@ -24,6 +24,7 @@ from worker.store.queries import PairYear
 from worker.web import ad_hoc, export, notes
 from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.contract_form import parse_day
+from worker.web.erased import list_erased
 from worker.web.handover import build_passed, decide_promise, list_former_reports
 from worker.web.reasons import TalkRequest, find_talk_request, list_deferral_reasons
 from worker.web.sessions import current_login, leave
@@ -230,6 +231,7 @@ def _render_team(status: int = 200, **values: Any) -> Response:
         "waiting_for": [_get_first_name(card) for card in cards if card.pair.id in waiting],
         "learning_limit": MAX_LEARNING_CHARS,
         "unfit_learning": "",
+        "erased": list_erased(),
     }
     return site.render_page("team", language, {**page, **values}, status)
 

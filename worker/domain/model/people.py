@@ -1,7 +1,7 @@
 """People and pairs, and the wishes of a pair for its sessions."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar
 
@@ -158,6 +158,7 @@ class Pair:
     rests: bool = False  #: the operator paused this very pair; `paused` is true then
     participation: Participation = Participation.YES
     ended: EndReason = EndReason.NO
+    erased_at: datetime | None = None  #: when what the two wrote was erased
 
     @property
     def id(self) -> PairId:

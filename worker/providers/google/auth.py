@@ -363,6 +363,10 @@ class TokenFolder:
         private_files.write(self._path(person), Seal(self._keys).close(refresh_token))
         return self._path(person)
 
+    def delete(self, person: Address) -> None:
+        """Delete the person's token, if there is one. Raises OSError."""
+        self._path(person).unlink(missing_ok=True)
+
     def reseal(self, person: Address) -> None:
         """Seal the person's token again, with the first key. Raises AuthRevoked, OSError."""
         self.save(person, self.load(person))
