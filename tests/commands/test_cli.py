@@ -259,7 +259,8 @@ def test_why_tells_the_story_in_order(desk: Desk) -> None:
 
 
 def test_status_tells_what_waits_and_what_needs_a_person(desk: Desk) -> None:
-    assert "Nothing needs a person, once a worker runs." in desk.told("status")
+    assert "Start `longarc run`." in desk.told("status")
+    assert "Nothing needs a person, once a worker runs." in desk.told("status", "--all")
     store = desk.store()
     with store.database.write() as connection:
         first = select(tables.message.c.key).where(tables.message.c.name == "brief").limit(1).scalar_subquery()
@@ -277,9 +278,10 @@ def test_status_tells_what_waits_and_what_needs_a_person(desk: Desk) -> None:
     assert [(one["progress"], one["name"]) for one in told["troubled"]] == [("uncertain", "brief")]
     assert [one["reason"] for one in told["unplaceable"]] == ["Dana is never there."]
     assert [one["person"] for one in told["suspended"]] == [DANA]
-    words = desk.told("status")
-    for wanted in ("the line broke", "Dana is never there.", f"{DANA}: no access", "needs a person"):
-        assert wanted in words
+    for options in ((), ("--all",)):
+        words = desk.told("status", *options)
+        for wanted in ("the line broke", "Dana is never there.", f"{DANA}: no access", "eeds a person"):
+            assert wanted in words
 
 
 # --- what people say ---
@@ -421,7 +423,7 @@ def test_retry_lifts_a_suspension(desk: Desk) -> None:
     store = desk.store()
     for person in (DANA, KIM):
         store.people.suspend(person, utcnow() + HOUR)
-    assert f"longarc retry {DANA}" in " ".join(desk.told("status").split())
+    assert "longarc retry --all" in " ".join(desk.told("status").split())
     assert "access was not suspended" not in desk.told("retry", DANA)
     assert set(store.people.load_suspensions()) == {KIM}
     assert "access was not suspended" in desk.told("retry", DANA)

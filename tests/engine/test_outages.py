@@ -161,13 +161,15 @@ def beat(desk: Desk, holder: str, seen_at: datetime) -> None:
 
 
 def test_status_says_who_lives_and_who_died(desk: Desk) -> None:
-    assert "None at work" in desk.told("status")
+    assert "Longarc does not run." in desk.told("status")
     now = utcnow()
     beat(desk, "one", now)
     beat(desk, "two", now - 10 * MINUTE)
     told = desk.told("status")
-    assert "1 at work: one.corp.example (4711, 1.0)" in told
-    assert "two.corp.example (4711): not heard of since" in told
+    assert told.startswith("Longarc 1.0 runs since ")
+    assert "1 worker on one.corp.example." in told
+    assert "two.corp.example (4711) was not heard of since" in told
+    assert "1 at work: one.corp.example (4711, 1.0)" in desk.told("status", "--all")
     workers = json.loads(desk.told("status", "--json"))["workers"]
     assert {one["holder"]: one["lives"] for one in workers} == {"one": True, "two": False}
     beat(desk, "three", now + 2 * DAY)
@@ -177,4 +179,5 @@ def test_status_says_who_lives_and_who_died(desk: Desk) -> None:
 def test_status_fits_eighty_columns(desk: Desk) -> None:
     beat(desk, "one", utcnow())
     desk.env["COLUMNS"] = "80"
-    assert max(len(line) for line in desk.told("status").splitlines()) <= 80
+    for words in (("status",), ("status", "--all")):
+        assert max(len(line) for line in desk.told(*words).splitlines()) <= 80

@@ -290,6 +290,7 @@ def alter(folder: Path, statement: str) -> None:
 def test_an_older_database_is_found_and_its_key_is_tried_all_the_same(used: Path, tmp_path: Path) -> None:
     alter(tmp_path, "UPDATE alembic_version SET version_num = '0001'")
     alter(tmp_path, "DROP TABLE sketch")
+    alter(tmp_path, "ALTER TABLE deferral DROP COLUMN sealed")
     assert "is at version 0001" in the_only(wrong(used))
     said = CliRunner(env=ENV).invoke(main, ["status", "--config", str(used)]).output
     assert "at version 0001" in said

@@ -2,15 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from worker.clock import utcnow
 from worker.commands.arguments import find_manager, find_pair, find_person, find_session, json_option, session_argument
-from worker.commands.base import Command
+from worker.commands.base import Command, CommandFailed
 from worker.commands.context import open_worker
-from worker.commands.terminal import add_row, format_count, format_time, make_table, print_json, print_line, print_table
+from worker.commands.status_screen import build_screen
+from worker.commands.terminal import (
+    add_row,
+    format_count,
+    format_time,
+    make_console,
+    make_table,
+    print_json,
+    print_line,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,6 +34,8 @@ if TYPE_CHECKING:
 RECENT_PERIOD = timedelta(days=100)
 #: Lines printed of each list; `--json` prints all.
 MAX_SHOWN = 20
+#: Characters in a line of the one screen, however wide the terminal is.
+MAX_WIDTH = 120
 
 
 # --- status ---
@@ -30,13 +43,18 @@ MAX_SHOWN = 20
 
 @click.command("status", cls=Command, short_help="Show what is read, waits or is owed, and what needs a person.")
 @json_option
+@click.option("--all", "show_all", is_flag=True, help="Show everything, however long it is.")
+@click.option("--health", is_flag=True, help="Print one line; exit code 1 unless a worker of this machine is at work.")
 @click.option("--link", is_flag=True, help="Print a link to the status page, valid for an hour.")
-def status(as_json: bool, link: bool) -> None:
-    """Show the state of the service: calendars, outbox, sessions without a time, and what needs a person."""
+def status(as_json: bool, show_all: bool, health: bool, link: bool) -> None:
+    """Show on one screen whether the service runs, what waits, and what needs a person, with the remedy."""
     if link:
         from worker.commands.serve import make_operator_link
 
         click.echo(make_operator_link())
+        return
+    if health:
+        _show_health()
         return
     from worker.ops.status import collect_status
 
@@ -46,8 +64,23 @@ def status(as_json: bool, link: bool) -> None:
         report["retention"] = _describe_retention(worker.settings, worker.store)
     if as_json:
         print_json(report)
-    else:
+    elif show_all:
         _show_status(report)
+    else:
+        for line in build_screen(report, width=min(make_console().width, MAX_WIDTH)):
+            print_line(line.text, line.style)
+
+
+def _show_health() -> None:
+    """Print whether a process on this machine has reported lately. Raises CommandFailed when none has."""
+    from worker.ops.status import ALIVE_WITHIN
+
+    with open_worker() as worker:
+        heartbeats = worker.store.heartbeats.list_heartbeats()
+    host, now = gethostname(), utcnow()
+    if not any(beat.host == host and now - beat.seen_at <= ALIVE_WITHIN for beat in heartbeats):
+        raise CommandFailed(f"No worker of {host} is at work.")
+    print_line(f"A worker of {host} is at work.", "green")
 
 
 def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, str]:

@@ -27,6 +27,8 @@ from worker.store.tables import commitment, contract, deferral, in_literals, mes
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
 #: Leaves out the mails of which the operator learns nothing.
 IS_RECORDED = ~in_literals(message.c.name, [name.value for name in UNRECORDED])
+#: Sealed columns that came to their table later, which a database of an older version lacks.
+_LATER_COLUMNS = frozenset({session.c.sealed_plan, deferral.c.sealed})
 
 
 class Statistics:
@@ -149,7 +151,7 @@ class Statistics:
     def load_sealed_values(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
         """Return sealed values as they are stored, by table: up to `limit` of each column, or all.
 
-        Leaves out the tables, and the column `sealed_plan`, that a database of an older version lacks.
+        Leaves out the tables and columns that a database of an older version lacks.
         """
         values: dict[str, list[bytes]] = {}
         with self._database.read() as connection:
@@ -157,9 +159,7 @@ class Statistics:
             table_names = set(inspector.get_table_names())
             for sealed in SEALED_COLUMNS:
                 name = sealed.table.name
-                if name not in table_names:
-                    continue
-                if sealed is session.c.sealed_plan and not _has_column(inspector, sealed):
+                if name not in table_names or (sealed in _LATER_COLUMNS and not _has_column(inspector, sealed)):
                     continue
                 query = select(sealed).where(sealed.is_not(None)).limit(limit)
                 values.setdefault(name, []).extend(connection.execute(query).scalars())
