@@ -16,7 +16,7 @@ from worker.domain.model import (
     WaitingPair,
     WorkingHours,
 )
-from worker.domain.planning.turns import find_turn, make_first_window
+from worker.domain.planning.turns import Turn, list_turns, make_first_window
 from worker.domain.time.worktime import DAY_NAMES, format_clock, format_hours
 from worker.roster.model import Roster
 from worker.store.import_preview import ImportPreview, SettingChange
@@ -146,13 +146,13 @@ def _find_beginnings(
     waiting_pairs = store.people.load_waiting_pairs(new_pairs)
     beginnings: dict[Address, Beginning] = {}
     for manager, pairs in new_pairs.items():
-        planned = [pair for pair in pairs if pair.is_active and find_participation(pair) is Participation.YES]
+        planned = {pair.id: pair for pair in pairs if pair.is_active and find_participation(pair) is Participation.YES}
         stored = [one for one in waiting_pairs.get(manager, ()) if one.pair.is_active and one.pair.id in roster.pairs]
-        waiting = [*stored, *map(WaitingPair, planned)]
+        turns = list_turns([*stored, *map(WaitingPair, planned.values())], now, policy)
         for pair in pairs:
             day = None
-            if pair in planned:
-                turn = find_turn(pair, waiting, now, policy)
+            if pair.id in planned:
+                turn = turns.get(pair.id, Turn())
                 day = make_first_window(pair, turn, roster.persons[manager].zone, now, policy).target.date()
             beginnings[pair.report] = Beginning(manager, day, pair.paused)
     return beginnings

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from worker.domain.model import Address, Person
 from worker.providers.identities import normalize
@@ -66,7 +67,7 @@ def _list_names(parsed: ParsedRecord) -> list[str]:
     return [*map(normalize, record.addresses), record.directory_id.casefold(), *([fold_name(name)] if name else [])]
 
 
-@dataclass(slots=True)
+@dataclass
 class _Hierarchy:
     """The managers found so far, by report."""
 
@@ -77,6 +78,11 @@ class _Hierarchy:
     index: PeopleIndex
     managers: dict[Address, Address] = field(default_factory=dict)
     held: set[Address] = field(default_factory=set)  #: reports whose pair stays as it was
+
+    @cached_property
+    def positions(self) -> dict[Address, int]:
+        """Where each person is in the directory."""
+        return {email: position for position, email in enumerate(self.people.active)}
 
     def add_report(self, identified: IdentifiedRecord) -> None:
         """Find the manager of a report, and report what is wrong about it."""
@@ -125,8 +131,7 @@ class _Hierarchy:
                     del self.managers[email]
 
     def _report_circle(self, circle: Sequence[Address]) -> None:
-        positions = {email: position for position, email in enumerate(self.people.active) if email in set(circle)}
-        first = circle.index(min(circle, key=positions.__getitem__))
+        first = circle.index(min(circle, key=self.positions.__getitem__))
         rotated = [*circle[first:], *circle[:first]]
         shown = [*rotated[:_MAX_NAMED], *(["…"] if len(rotated) > _MAX_NAMED else []), rotated[0]]
         what = f"These manage each other in a circle: {' > '.join(shown)}."

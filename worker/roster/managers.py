@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from worker.domain.model import Address
 from worker.providers.identities import normalize
@@ -21,15 +22,13 @@ class PeopleIndex:
     remedy: str  #: what to do about a manager who is not there
     addresses: dict[str, Address] = field(default_factory=dict)  #: primary address by address or alias
     directory_ids: dict[str, Address] = field(default_factory=dict)  #: primary address by id, in small letters
-    names: dict[str, list[Address]] = field(default_factory=dict)  #: primary addresses by folded name
+    names: dict[str, dict[Address, None]] = field(default_factory=dict)  #: primary addresses by folded name, in order
     absences: dict[str, str] = field(default_factory=dict)  #: why somebody is not in the roster, by every name
     places: dict[Address, str] = field(default_factory=dict)  #: where each active person is found
 
     def add_name(self, name: str, email: Address) -> None:
         """Add what people call a person; several people may have that name."""
-        people = self.names.setdefault(fold_name(name), [])
-        if email not in people:
-            people.append(email)
+        self.names.setdefault(fold_name(name), {})[email] = None
 
     def find_person(self, reference: ManagerReference) -> Address:
         """Return the primary address of the person that a reference names. Raises InvalidValue."""
@@ -58,11 +57,11 @@ class PeopleIndex:
 
     def _find_by_name(self, text: str) -> Address:
         name = fold_name(text)
-        people = self.names.get(name, [])
+        people = self.names.get(name, {})
         if len(people) == 1:
-            return people[0]
+            return next(iter(people))
         if people:
-            places = " and ".join(self.places[email] for email in people[:2])
+            places = " and ".join(self.places[email] for email in islice(people, 2))
             more = f" and {len(people) - 2:,} more" if len(people) > 2 else ""
             what = f"`{shorten_value(text)}` is the name of {len(people):,} people: {places}{more}."
             raise InvalidValue(what, "Write the manager's address or id instead.")
@@ -83,7 +82,7 @@ class PeopleIndex:
     def _build_name_remedy(self, name: str) -> str:
         similar = [known for known in self.names if known[:2] == name[:2]]
         suggestion = find_nearest(name, similar[:_MAX_COMPARED], 0.85)
-        known = self.places.get(self.names[suggestion][0], "") if suggestion else ""
+        known = self.places[next(iter(self.names[suggestion]))] if suggestion else ""
         return f"Did you mean the person in {known}?" if known else "Write the manager's address or id."
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from worker.providers.windows_zones import find_iana_name, list_windows_names
+from worker.providers.windows_zones import list_windows_names
 from worker.settings.parsers import InvalidValue, list_zones, parse_zone, shorten_value
 
 #: `(UTC+01:00) Berlin`, `GMT+1 Berlin`, `UTC`
@@ -25,9 +25,8 @@ def parse_zone_name(text: str) -> str:
     """
     if text in list_zones():
         return text
-    windows_name = _fold_windows_names().get(text.casefold()) or find_iana_name(text)
-    if windows_name:
-        return windows_name
+    if zone := _find_by_windows_name(text):
+        return zone
     match = _DISPLAY_NAME.fullmatch(text)
     offset = _read_offset(match) if match else None
     for place in _list_places(match[4] if match else text):
@@ -57,11 +56,17 @@ def _list_places(text: str) -> Iterator[str]:
 
 def _find_zone_of_place(place: str, offset: timedelta | None) -> str | None:
     name = " ".join(place.split())
-    windows_name = _fold_windows_names().get(f"{name.removesuffix(' Time')} Standard Time".casefold())
-    candidates = [windows_name] if windows_name else _list_zones_by_city().get(name.casefold(), [])
+    named = _find_by_windows_name(name.removesuffix(" Time"))
+    candidates = [named] if named else _list_zones_by_city().get(name.casefold(), [])
     if offset is not None:
         candidates = [zone for zone in candidates if offset in _list_offsets(zone)]
     return candidates[0] if len({_list_offsets(zone) for zone in candidates}) == 1 else None
+
+
+def _find_by_windows_name(name: str) -> str | None:
+    """Return the zone with that Windows name, also without its last two words, as some programs write it."""
+    names = _fold_windows_names()
+    return names.get(name.casefold()) or names.get(f"{name.casefold()} standard time")
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from worker.domain.model import Interval, Pair, Policy, WaitingPair
+from worker.domain.model import Interval, Pair, PairId, Policy, WaitingPair
 from worker.domain.planning import cadence
 from worker.domain.time.worktime import get_local_date, wall_to_utc
 
@@ -54,6 +54,13 @@ def find_turn(pair: Pair, waiting: Iterable[WaitingPair], now: datetime, policy:
     order = sorted(listed, key=lambda one: _get_order(one, today))
     number = next((n for n, one in enumerate(order) if one.pair.id == pair.id), 0)
     return Turn(number, max(len(order), 1))
+
+
+def list_turns(waiting: Iterable[WaitingPair], now: datetime, policy: Policy) -> dict[PairId, Turn]:
+    """Return the turns of all pairs of a manager that have never met or are overdue, as of now; see `find_turn`."""
+    today = now.date()
+    order = sorted((one for one in waiting if _is_waiting(one, today, policy)), key=lambda one: _get_order(one, today))
+    return {one.pair.id: Turn(number, len(order)) for number, one in enumerate(order)}
 
 
 def _is_waiting(waiting: WaitingPair, today: date, policy: Policy) -> bool:

@@ -1,0 +1,115 @@
+"""Benchmark of reading the roster of a large company: read, resolve, compare with what is stored, and preview.
+
+An export as Workday writes it, with managers by employee number and Windows time zones. In the second export one in a
+hundred joined, left, has another manager or another department. It runs in a process of its own, whose peak memory is
+that of the whole.
+"""
+
+import csv
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from cryptography.fernet import Fernet
+
+from worker.domain.model import Participation, Policy
+from worker.engine.roster_reader import RosterReader
+from worker.ops.roster_changes import find_changes
+from worker.seal import Seal
+from worker.settings.load import Settings, load_settings
+from worker.store.store import Store
+
+PEOPLE = 50_000
+REPORTS_PER_MANAGER = 8
+#: One in so many joins, leaves, has another manager, and another department.
+CHANGE_EVERY = 100
+NOW = datetime(2027, 1, 11, 6, tzinfo=UTC)
+ZONES = (
+    ("W. Europe Standard Time", "Germany"),
+    ("(UTC+00:00) Dublin, Edinburgh, Lisbon, London", "United Kingdom"),
+    ("Eastern Standard Time", "USA"),
+    ("Asia/Kolkata", "IND"),
+)
+HEADER = ("Employee ID", "Worker", "Work Email", "Manager ID", "Time Zone", "Country", "Department", "Status")
+
+
+def write_export(path: Path, *, is_changed: bool) -> None:
+    """Write the export; `is_changed`: the second one, in whose second half people have changed."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        for number in range(PEOPLE + (PEOPLE // CHANGE_EVERY if is_changed else 0)):
+            turn = number % CHANGE_EVERY if is_changed and number >= PEOPLE // 2 else -1
+            manager = (number - 1) // REPORTS_PER_MANAGER - (turn == 1) if number else ""
+            zone, country = ZONES[(number // 50) % len(ZONES)]
+            group = f"Department {number // 200}" + (" (new)" if turn == 2 else "")
+            status = "Terminated" if turn == 0 else "Active"
+            name, email = f"Doe {number}, Ann", f"ann.doe.{number}@bench.example"
+            writer.writerow((number, name, email, manager, zone, country, group, status))
+
+
+@contextmanager
+def record_time(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    begun = perf_counter()
+    yield
+    seconds[name] = perf_counter() - begun
+
+
+def measure() -> list[tuple[str, str]]:
+    """Return seconds of each step, and the peak memory of all of them."""
+    child = subprocess.run([sys.executable, "-m", "bench.roster"], check=True, capture_output=True, text=True)
+    figures = json.loads(child.stdout.splitlines()[-1])
+    rows = [(f"{PEOPLE:,} people: {name}", f"{took:.1f} s") for name, took in figures["seconds"].items()]
+    return [
+        *rows,
+        ("together, with peak memory", f"{sum(figures['seconds'].values()):.1f} s, {figures['megabytes']} MB"),
+    ]
+
+
+def _measure_here(folder: Path) -> dict[str, object]:
+    (folder / "longarc.toml").write_text(
+        f'database = "sqlite:///{folder}/longarc.db"\n[roster]\ncalendar = "memory"\nmail = "memory"\n'
+    )
+    settings = load_settings(folder / "longarc.toml", {"LONGARC_KEY": Fernet.generate_key().decode()})
+    store = Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
+    store.migrate()
+    seconds: dict[str, float] = {}
+    write_export(folder / "people.csv", is_changed=False)
+    with record_time("read and resolve", seconds):
+        roster = RosterReader(settings, store).read(NOW).roster
+    with record_time("write to an empty database", seconds):
+        store.people.apply_import(roster.persons, roster.pairs, NOW, roster.aliases)
+    del roster
+    write_export(folder / "people.csv", is_changed=True)
+    _preview(settings, store, seconds)
+    store.close()
+    return {"seconds": seconds, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+
+
+def _preview(settings: Settings, store: Store, seconds: dict[str, float]) -> None:
+    with record_time("read and resolve a changed export", seconds):
+        roster = RosterReader(settings, store).read(NOW).roster
+    with record_time("compare it with what is stored", seconds):
+        preview = store.people.preview_import(roster.persons, roster.pairs, roster.aliases)
+    with record_time("preview what each change does", seconds):
+        changes = find_changes(preview, roster, store, lambda _: Participation.YES, Policy(), NOW)
+    if not (changes.joiners and changes.leavers and changes.manager_changes and changes.setting_changes):
+        raise AssertionError("the second export has to change something of each kind")
+    with record_time("write the changes", seconds):
+        store.people.apply_import(roster.persons, roster.pairs, NOW, roster.aliases)
+
+
+def main() -> None:
+    with TemporaryDirectory() as folder:
+        sys.stdout.write(json.dumps(_measure_here(Path(folder))) + "\n")
+
+
+if __name__ == "__main__":
+    main()
