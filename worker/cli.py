@@ -13,6 +13,7 @@ from worker.commands.example import example
 from worker.commands.forget import forget
 from worker.commands.learning import learning
 from worker.commands.maintenance import check, key, retry, rotate
+from worker.commands.manual import completion, man
 from worker.commands.notes import note
 from worker.commands.people import people
 from worker.commands.plan import plan
@@ -32,6 +33,7 @@ CHAPTERS: dict[str, list[click.Command]] = {
     "Who takes part": [rollout, pause, resume, undo],
     "A person's data": [forget],
     "The company": [people, coverage, key, rotate, connect, revoke],
+    "Your shell": [completion, man],
 }
 
 main = MainGroup(
