@@ -1,5 +1,6 @@
 """Open the settings, the database and the worker for a command."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,17 @@ def find_settings_path() -> Path | None:
     return Path(DEFAULT_SETTINGS_FILE) if Path(DEFAULT_SETTINGS_FILE).is_file() else None
 
 
+@contextmanager
+def import_modules() -> Iterator[None]:
+    """Import many modules. Meanwhile nothing is looked through for garbage, and what was imported never again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def load_settings() -> "Settings":
     """Load the settings of this command. Raises Problems."""
     from worker.settings.load import load_settings
@@ -42,7 +54,8 @@ def open_worker(*, needs_encryption_key: bool = False) -> Iterator["Worker"]:
     `needs_encryption_key`: the command seals or opens content, so the key is required. Other commands work without the
     key: an operator can use them without being able to read sealed content.
     """
-    from worker.app import build
+    with import_modules():
+        from worker.app import build
 
     settings = load_settings()
     set_up_quiet_logging(settings)

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from socket import gethostname
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,14 @@ import click
 from worker import __version__
 from worker.clock import utcnow
 from worker.commands.base import Command, get_global_options
-from worker.commands.context import find_settings_path, is_database_absent, load_settings, open_store, refuse_other_key
+from worker.commands.context import (
+    find_settings_path,
+    import_modules,
+    is_database_absent,
+    load_settings,
+    open_store,
+    refuse_other_key,
+)
 from worker.commands.terminal import add_row, format_count, make_table, print_line, print_table
 from worker.errors import LongarcError, Problems
 from worker.logs import Action
@@ -118,10 +124,11 @@ def _export_settings_path() -> None:
 
 def _start_worker() -> "Worker":
     """Apply the people file and return the worker of this process. Raises LongarcError before anything runs."""
-    from worker.engine.roster_reader import read_people
-    from worker.logs import set_up_logging
-    from worker.ops.checks import reach_queue, refuse_unwritable
-    from worker.store.statistics import Statistics
+    with import_modules():
+        from worker.engine.roster_reader import read_people
+        from worker.logs import set_up_logging
+        from worker.ops.checks import reach_queue, refuse_unwritable
+        from worker.store.statistics import Statistics
 
     settings = load_settings()
     set_up_logging(settings.log.level, settings.log.format)
@@ -190,6 +197,8 @@ class HeartbeatWriter:
 
     def beat(self) -> None:
         """Write a heartbeat. An outage of the database is only recorded."""
+        from socket import gethostname
+
         from worker.store.heartbeats import Heartbeat
 
         now = utcnow()

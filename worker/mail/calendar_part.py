@@ -5,7 +5,6 @@ from email.message import EmailMessage
 
 from worker.domain.model import EventDraft
 from worker.mail.kinds import KINDS
-from worker.providers.ical import events
 
 
 def attach_event(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> None:
@@ -14,6 +13,8 @@ def attach_event(email: EmailMessage, name: str, draft: EventDraft, now: datetim
     When the mail's sender is not the organizer, the event names the sender as acting for them (RFC 6047, 2.2.1). The
     part is encoded as base64, which keeps its line ends and is 7-bit.
     """
+    from worker.providers.ical import events
+
     method, sender = KINDS[name].calendar_method, email["From"].addresses[0].addr_spec
     part = EmailMessage()
     text = events.compose_invitation(draft, now, method, sender)

@@ -11,7 +11,6 @@ from sqlite3 import OperationalError as DriverError
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
@@ -22,6 +21,7 @@ from worker.store.statements import PreparedStatement
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy.dialects import postgresql, sqlite
 
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -66,12 +66,24 @@ def _prepare_insert(
 ) -> PreparedStatement:
     """Return the insert of such rows. Without `unique` it updates a row whose primary key exists; with it, it leaves
     a row unchanged when these columns are the same."""
-    insert = (sqlite if is_sqlite else postgresql).insert(table)
+    insert = _insert_into_sqlite(table) if is_sqlite else _insert_into_postgresql(table)
     if unique:
         return PreparedStatement(insert.on_conflict_do_nothing(index_elements=list(unique)), columns)
     key = [column.name for column in table.primary_key]
     changes = {name: insert.excluded[name] for name in columns if name not in key}
     return PreparedStatement(insert.on_conflict_do_update(index_elements=key, set_=changes), columns)
+
+
+def _insert_into_sqlite(table: Table) -> "sqlite.Insert":
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
+
+
+def _insert_into_postgresql(table: Table) -> "postgresql.Insert":
+    from sqlalchemy.dialects import postgresql  # with its drivers, which take a while to import
+
+    return postgresql.insert(table)
 
 
 class Database:

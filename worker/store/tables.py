@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     BigInteger,
     Boolean,
@@ -29,7 +30,6 @@ from sqlalchemy import (
     false,
     literal,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -449,7 +449,7 @@ class _ListParameter(TypeDecorator[Sequence[Any]]):
         self.item = item
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(String() if dialect.name == "sqlite" else postgresql.ARRAY(self.item))
+        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(self.item))
 
     def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
         listed = list(value or ())

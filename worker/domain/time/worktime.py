@@ -13,8 +13,6 @@ from itertools import pairwise
 from typing import NoReturn, cast
 from zoneinfo import ZoneInfo
 
-import holidays
-
 from worker.domain.model import Person, Span, Spells, WorkingHours
 
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -193,6 +191,8 @@ def is_known_country(country: str) -> bool:
 @lru_cache(maxsize=1)
 def _list_countries() -> dict[str, list[str]]:
     """Return the subdivisions of each country, by the country's code."""
+    import holidays
+
     return holidays.list_supported_countries(include_aliases=True)
 
 
@@ -200,6 +200,8 @@ def _list_countries() -> dict[str, list[str]]:
 def _load_holidays(country: str, year: int) -> dict[date, str]:
     if not is_known_country(country):
         raise ValueError(f"No public holidays are known for `{country}`. Write for example `DE` or `DE-BY`.")
+    import holidays
+
     code, _, subdivision = country.partition("-")
     calendar = holidays.country_holidays(
         code, subdiv=subdivision or None, years=year, expand=False, language="en_US", categories=("public",)
