@@ -29,6 +29,7 @@ from worker.domain.planning.turns import (
     find_first_notice,
     find_turn,
     is_beginning,
+    list_turns,
     make_first_window,
 )
 
@@ -114,6 +115,9 @@ def test_in_transition_first_then_who_has_waited_longest_then_by_address() -> No
     for listed in (expected, expected[::-1]):
         turns = [find_turn(one.pair, listed, NOW, Policy()) for one in expected]
         assert turns == [Turn(number, 6) for number in range(6)]
+        assert list_turns(listed, NOW, Policy()) == {
+            one.pair.id: turn for one, turn in zip(expected, turns, strict=True)
+        }
 
 
 def test_only_pairs_that_never_met_or_are_overdue_have_a_turn() -> None:
@@ -126,6 +130,7 @@ def test_only_pairs_that_never_met_or_are_overdue_have_a_turn() -> None:
         WaitingPair(_reporting("Dua", every=Interval(months=6)), NOW - 14 * WEEK),
     ]
     assert find_turn(me.pair, [*others, me], NOW, Policy()) == Turn(0, 1)
+    assert list_turns([*others, me], NOW, Policy()) == {me.pair.id: Turn(0, 1)}
     waiting = [
         WaitingPair(_reporting("Ada", start=TODAY - 5 * WEEK)),
         WaitingPair(_reporting("Cem"), NOW - 13 * WEEK - DAY, NOW - 13 * WEEK - DAY),
