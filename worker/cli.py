@@ -11,6 +11,7 @@ from worker.commands.conversations import defer, mark_held, not_held, talk
 from worker.commands.coverage import coverage
 from worker.commands.example import example
 from worker.commands.forget import forget
+from worker.commands.init import init
 from worker.commands.learning import learning
 from worker.commands.maintenance import check, key, retry, rotate
 from worker.commands.manual import completion, man
@@ -26,7 +27,7 @@ from worker.commands.undo import undo
 
 #: The commands by the headings of `longarc --help`.
 CHAPTERS: dict[str, list[click.Command]] = {
-    "Try it": [simulate, example],
+    "Set it up": [init, example, simulate],
     "Run it": [run, serve, check, plan, status, retry, backup, restore],
     "Conversations": [sessions, why, talk, defer, mark_held, not_held],
     "What was agreed": [contract, commitment, note, learning],

@@ -23,7 +23,7 @@ LAYERS = (
     {"mail", "providers", "roster", "settings", "store"},
     {"embedded", "engine"},
     {"app"},
-    {"ops", "simulation", "tasks", "web"},
+    {"ops", "setup", "simulation", "tasks", "web"},
     {"commands"},
     {"cli", "__main__"},
 )

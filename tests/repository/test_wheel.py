@@ -101,8 +101,10 @@ def test_readme_installs_from_an_empty_folder(installed: Path, tmp_path: Path) -
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "pip install longarc\n" not in readme
     steps = readme.partition("## Install")[2].split("```")[1].splitlines()
-    examples = [step.partition("#")[0].split()[1:] for step in steps if "longarc example " in step]
-    assert [words[1] for words in examples] == ["settings", "people"]
-    for words in examples:
-        assert run(installed, tmp_path, *words).returncode == 0
-    assert "longarc.toml" in run(installed, tmp_path, "check").stdout
+    commands = [step.partition("#")[0].split()[1:] for step in steps if "bin/longarc " in step]
+    assert [words[-1] for words in commands] == ["longarc", "run"]
+    begun = run(installed, tmp_path, *commands[0])
+    assert "How are calendars and mail reached?" in begun.stdout, "nobody answers here"
+    assert "goes on from here" in begun.stderr
+    questions = run(installed, tmp_path, "init", "--questions", "caldav").stdout
+    assert "caldav_url" in questions

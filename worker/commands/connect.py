@@ -1,9 +1,15 @@
 """`longarc connect`: a manager lets Longarc use their own account."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from worker.commands.base import CommandGroup
 from worker.commands.context import load_settings
+
+if TYPE_CHECKING:
+    from worker.domain.model import Address
+    from worker.settings.load import Settings
 
 
 @click.group(cls=CommandGroup)
@@ -20,21 +26,31 @@ def google(address: str, browser: bool, wait: int) -> None:
 
     The grant is kept sealed in calendars.google.token_folder. Revoke it at myaccount.google.com/connections.
     """
-    from worker.providers.google.connect import connect_account
     from worker.settings.parsers import InvalidValue, parse_address
 
     try:
         person = parse_address(address)
     except InvalidValue as error:
         raise click.UsageError(f"{error.what} {error.build_remedy()}") from None
+    account, file = connect_google_account(load_settings(), person, opens_browser=browser, wait=wait)
+    click.echo(f"{account} is connected. The grant is kept sealed in {file}; try it with `longarc check`.")
+
+
+def connect_google_account(
+    settings: "Settings", person: "Address", *, opens_browser: bool, wait: float
+) -> "tuple[Address, str]":
+    """Have a person grant access in a browser. Returns the account, and the file with the grant. Raises LongarcError.
+
+    `wait`: how long to wait for the browser, in seconds.
+    """
+    from worker.providers.google.connect import connect_account
 
     def show_url(url: str) -> None:
         click.echo(f"Open this address, as {person}:\n\n{url}\n")
-        if browser:
+        if opens_browser:
             click.launch(url)
 
-    account, file = connect_account(load_settings().get_calendar_section("google"), person, show_url, wait)
-    click.echo(f"{account} is connected. The grant is kept sealed in {file}; try it with `longarc check`.")
+    return connect_account(settings.get_calendar_section("google"), person, show_url, wait)
 
 
 @connect.command()
@@ -44,21 +60,26 @@ def outlook(browser: bool) -> None:
 
     The account is `account` in [calendars.outlook]. The grant is kept sealed in calendars.outlook.account_file.
     """
+    account, file = connect_outlook_account(load_settings(), opens_browser=browser)
+    click.echo(f"{account} has signed in. The grant is kept sealed in {file}.")
+
+
+def connect_outlook_account(settings: "Settings", *, opens_browser: bool = False) -> "tuple[Address, str]":
+    """Have the account of the settings sign in, by a code unless a browser is opened. Returns the account, and the file
+    with the grant. Raises LongarcError."""
     from worker.errors import Refused
     from worker.providers.outlook.auth import AccountTokens
     from worker.seal import Seal
 
-    settings = load_settings()
     if not settings.calendars.outlook.account:
         raise Refused("The settings name no account. Write `account` under [calendars.outlook] first.")
-    section = settings.get_mailer_section(
-        "outlook"
-    )  # includes the calendar section; `exactly_once` needs more permissions
+    # the mailer's section contains that of the calendar; `exactly_once` in it needs more permissions
+    section = settings.get_mailer_section("outlook")
     if settings.keys:
         section["seal"] = Seal([key.get_secret_value() for key in settings.keys])
     account = AccountTokens(section)
-    if browser:
+    if opens_browser:
         account.sign_in_by_browser()
     else:
         account.sign_in_by_device(click.echo)
-    click.echo(f"{account.own_account} has signed in. The grant is kept sealed in {section['account_file']}.")
+    return account.own_account, str(section["account_file"])

@@ -57,7 +57,7 @@ def plan(why: bool, page: Path | None, as_json: bool) -> None:
             plans = [one.plan for one in _preview(worker) if one.plan.decisions or one.plan.effects]
             print_json([_plan_to_json(pair_plan) for pair_plan in plans])
         elif page is not None:
-            _write_page(worker, page)
+            _write_page(worker, _build_quarter(worker, _preview(worker)), page)
         else:
             _show_plans(worker, has_reasons=why)
     if warnings:
@@ -80,12 +80,21 @@ def _build_quarter(worker: "Worker", planned: "Iterator[PlannedPair]") -> "Quart
     return build_quarter(planned, now, worker.settings.policy, more_mails)
 
 
-def _show_plans(worker: "Worker", *, has_reasons: bool) -> None:
+def show_plan_and_write_page(page: Path) -> None:
+    """Do what `longarc plan` and `longarc plan --html` do, but read the calendars only once."""
+    with _open_preview_worker() as worker, _collect_warnings() as warnings:
+        _write_page(worker, _show_plans(worker, has_reasons=False), page)
+    for warning in warnings:
+        print_line(f"! {warning}", "yellow")
+
+
+def _show_plans(worker: "Worker", *, has_reasons: bool) -> "QuarterPreview":
     from worker.commands.plan_output import PlanOutput
 
     output = PlanOutput(has_reasons=has_reasons)
     quarter = _build_quarter(worker, output.collect(_preview(worker)))
     output.show(quarter, worker)
+    return quarter
 
 
 # --- the page ---
@@ -101,12 +110,11 @@ def _refuse_unsuitable_file(file: Path) -> None:
                 raise LongarcError(f"{file} exists and is no page of `longarc plan`. Name another file.")
 
 
-def _write_page(worker: "Worker", file: Path) -> None:
+def _write_page(worker: "Worker", quarter: "QuarterPreview", file: Path) -> None:
     from worker.mail.templates import load_default_templates
     from worker.ops.preview.letters import render_samples
     from worker.ops.preview.page import render_file
 
-    quarter = _build_quarter(worker, _preview(worker))
     language = load_default_templates().languages.find_language(worker.settings.locale)
     samples = render_samples(quarter.samples, worker.settings, worker.mail_renderer)
     html = render_file(quarter, samples, language, worker.settings.rollout.build_rollout(), utcnow())

@@ -91,6 +91,14 @@ def print_line(text: str = "", style: str = "") -> None:
     make_console().print(make_printable(text), style=style or None, soft_wrap=True)
 
 
+def print_paragraph(text: str, style: str = "", indent: int = 0) -> None:
+    """Print plain text, broken between words where the line of the terminal ends, and indented by so many columns."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    make_console().print(Padding(Text(make_printable(text), style=style), (0, 0, 0, indent)))
+
+
 def confirm(question: str) -> bool:
     """Ask on the terminal; False without an answer, and when standard input is closed."""
     if sys.stdin is None:

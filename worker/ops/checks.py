@@ -24,7 +24,7 @@ from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.roster.model import Roster
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
-from worker.settings.load import Settings, list_retired_settings, load_settings
+from worker.settings.load import Settings, find_secret_files, list_retired_settings, load_settings
 from worker.settings.openings_file import load_openings_file
 from worker.store.database import DatabaseUnreachable, mask_password
 from worker.store.statistics import Statistics
@@ -56,7 +56,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
         yield Finding(f"{retired.where}: {retired.what}", True, retired.remedy)
     yield from machine_checks.check_user(os.geteuid())
     yield machine_checks.check_time_zones(now.date(), machine_checks.get_zone_release())
-    yield from machine_checks.check_file_permissions(settings, env)
+    yield from machine_checks.check_file_permissions(settings, find_secret_files(config, env))
     yield from _run_part("The database can be used", _check_database(settings))
     yield from _run_part("The queue can be used", _check_queue(settings))
     people = yield from _check_people(settings, now)

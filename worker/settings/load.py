@@ -53,6 +53,10 @@ KEY_VARIABLE = "LONGARC_KEY"
 #: Settings that the environment may give instead of the file, because they may hold a password.
 OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
 
+#: The folder beside the settings file in which a secret is looked for that the environment does not give: each is a
+#: file with the name of its variable.
+SECRETS_FOLDER = "secrets"
+
 #: Settings of earlier versions, and what to do instead: accepted whatever their value, without effect, and named by
 #: `longarc check`.
 RETIRED_SETTINGS = {
@@ -205,7 +209,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
 
     Relative paths in the file start at its folder. Raises Problems with all problems at once.
     """
-    source = _SettingsSource.read(path)
+    source, env = _SettingsSource.read(path), find_secret_files(path, env)
     values = dict(_remove_secrets(source.values, (), source))
     _remove_retired_settings(values)
     for name, variable in OVERRIDE_VARIABLES.items():
@@ -228,6 +232,18 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     if source.problems:
         raise Problems(sorted(source.problems, key=source.get_line_number))
     return settings
+
+
+def find_secret_files(path: Path | None, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment, with NAME_FILE for each secret that it does not give and that is in `secrets/NAME` beside
+    the settings file."""
+    found = dict(env)
+    if path is not None:
+        for name in (KEY_VARIABLE, *PASSWORD_VARIABLES.values(), *OVERRIDE_VARIABLES.values()):
+            file = path.parent / SECRETS_FOLDER / name
+            if not (env.get(name) or env.get(f"{name}_FILE")) and file.is_file():
+                found[f"{name}_FILE"] = str(file)
+    return found
 
 
 def list_retired_settings(path: Path | None) -> list[Problem]:

@@ -199,7 +199,7 @@ def parse_folder_url(text: str) -> str:
     return f"{make_url_parser('https', 'http')(text).rstrip('/')}/"
 
 
-def _parse_caldav_url(text: str) -> str:
+def parse_caldav_url(text: str) -> str:
     """Check the URL of a calendar, with a placeholder for the person. Raises InvalidValue."""
     make_url_parser("https", "http")(_PLACEHOLDER.sub("x", text))
     placeholders = _PLACEHOLDER.findall(text)
@@ -336,7 +336,7 @@ class CalDavSettings(Section):
     """`url` contains `{email}` or `{user}`. `attendee_copies`: Longarc writes the event to the attendee's calendar
     itself, because the server delivers no invitations."""
 
-    url: Annotated[str, validate_optional_text(_parse_caldav_url)] = ""
+    url: Annotated[str, validate_optional_text(parse_caldav_url)] = ""
     username: Text = ""
     attendee_copies: bool = False
     timeout: _Timeout = timedelta(seconds=20)

@@ -1,0 +1,314 @@
+"""`longarc init`: an installation from answers, each way against its services."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from subprocess import PIPE, STDOUT
+from typing import Any
+
+import pytest
+import requests
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.doubles.google import Google
+from tests.doubles.graph import CLIENT, Double, section
+from tests.support import ROOT
+from tests.support.companies import DANA, KIM, SAM
+from worker.cli import main
+from worker.embedded import EmbeddedServers, get_mailbox_path
+from worker.providers.google.auth import (
+    DIRECTORY_READ_SCOPE,
+    EVENTS_READ_SCOPE,
+    GMAIL_SEND_SCOPE,
+    OWNED_EVENTS_SCOPE,
+)
+from worker.settings.load import load_settings
+from worker.setup.answers import read_answers
+from worker.setup.files import render_settings
+from worker.setup.questions import QUESTIONS
+from worker.setup.ways import Way
+
+PEOPLE = f"""\
+Work Email,Name,Reporting to,Time Zone,Country,Department
+{DANA},Dana,,Europe/Berlin,Germany,Sales
+{SAM},Sam,Dana,Europe/Berlin,Germany,Sales
+{KIM},Kim,Dana,Europe/Berlin,Germany,Care
+"""
+
+
+def run(*arguments: str, given: str | None = None, **env: str) -> Result:
+    result = CliRunner().invoke(main, ["init", *arguments], input=given, env={"COLUMNS": "80", **env})
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
+    with EmbeddedServers(
+        tmp_path_factory.mktemp("servers"), [DANA, SAM, KIM], username="longarc", password="a long one"
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    file = tmp_path / "export.csv"
+    file.write_text(PEOPLE)
+    return file
+
+
+def write_answers(folder: Path, **answers: str) -> str:
+    file = folder / "given.toml"
+    file.write_text("".join(f"{name} = '{value}'\n" for name, value in answers.items()))
+    return str(file)
+
+
+def add_settings(answers: str, sections: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add further settings to an answers file: the addresses of the doubles."""
+    with Path(answers).open("a") as file:
+        for name, values in sections.items():
+            told = {key: f"{value:.0f} seconds" if key == "timeout" else value for key, value in values.items()}
+            lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in told.items())
+            file.write(f"[settings.{name}]\n{lines}")
+
+
+def caldav_answers(servers: EmbeddedServers, export: Path, **changed: str) -> dict[str, str]:
+    return {
+        "way": "caldav",
+        "company": "Northlight",
+        "operator": DANA,
+        "caldav_url": servers.caldav_url,
+        "caldav_username": "longarc",
+        "attendee_copies": "yes",
+        "smtp_host": servers.smtp_host,
+        "smtp_port": str(servers.smtp_port),
+        "smtp_security": "none",
+        "sender": "longarc@corp.example",
+        "people": str(export),
+        "pilot": "groups",
+        "pilot_groups": "Care",
+        **changed,
+    }
+
+
+def test_caldav_from_an_answers_file_to_the_plan(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
+    answers = write_answers(tmp_path, **caldav_answers(servers, people))
+    folder = tmp_path / "longarc"
+    result = run(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
+    assert result.exit_code == 0, result.output
+    settings = load_settings(folder / "longarc.toml", {})
+    assert settings.company == "Northlight"
+    assert settings.rollout.groups == ("Care",)
+    assert settings.passwords["caldav"].get_secret_value() == "a long one"
+    assert len(settings.keys) == 1
+    assert all(file.stat().st_mode & 0o077 == 0 for file in folder.rglob("*"))
+    assert "2 pairs" in result.output
+    assert len(list((get_mailbox_path(servers.mail_folder, DANA) / "new").iterdir())) == 1
+    assert (folder / "preview.html").read_text().count("Kim") > 0
+    unit = (folder / "longarc.service").read_text()
+    assert f"--config {folder}/longarc.toml run" in unit
+    assert f"ReadWritePaths={folder}/var" in unit
+    assert not list(folder.glob("var/*")), "nothing was booked: there is no database yet"
+    assert tomllib.loads((folder / "answers.toml").read_text())["way"] == "caldav"
+
+
+def test_google_domain_with_its_directory(tmp_path: Path) -> None:
+    with Google() as double:
+        double.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, DIRECTORY_READ_SCOPE}
+        double.users.admins.add(DANA)
+        for address, manager in ((DANA, ""), (SAM, DANA), (KIM, DANA)):
+            double.calendars.add_person(address, "Europe/Berlin")
+            double.users.add(address, address.partition("@")[0].title(), manager)
+        double.calendars.add_person("longarc@corp.example")
+        key = tmp_path / "key.json"
+        key.write_text(json.dumps(double.tokens.service_account()))
+        answers = write_answers(
+            tmp_path,
+            way="google-domain",
+            operator=DANA,
+            google_key=str(key),
+            sender="longarc@corp.example",
+            people="directory",
+            country="DE",
+            time_zone="Europe/Berlin",
+            pilot="everybody",
+        )
+        add_settings(
+            answers,
+            {
+                "calendars.google": double.section,
+                "mailers.google": double.mail_section,
+                "roster.google": {"endpoint": double.directory_section["endpoint"]},
+            },
+        )
+        result = run(str(tmp_path / "longarc"), "--answers", answers)
+        assert result.exit_code == 0, result.output
+        assert "2 pairs" in result.output and "2 to book" in result.output
+        double.tokens.granted -= {DIRECTORY_READ_SCOPE}
+        double.tokens.forget()
+        refused = run(str(tmp_path / "again"), "--answers", answers, "--no-mail")
+        assert refused.exit_code == 1
+        assert DIRECTORY_READ_SCOPE in refused.output, "the remedy names the scope that is missing"
+
+
+def test_google_account_signs_in_and_goes_on(tmp_path: Path, people: Path) -> None:
+    with Google() as double:
+        for address in (DANA, SAM, KIM):
+            double.calendars.add_person(address, "Europe/Berlin")
+        client, secret = double.tokens.client
+        answers = write_answers(
+            tmp_path,
+            way="google-account",
+            operator=DANA,
+            google_client_id=client,
+            people=str(people),
+            pilot="managers",
+            pilot_managers=DANA,
+        )
+        add_settings(answers, {"calendars.google": double.section, "mailers.google": double.mail_section})
+        command = [sys.executable, "-m", "worker", "init", str(tmp_path / "longarc"), "--answers", answers]
+        env = {"PATH": os.environ["PATH"], "LONGARC_GOOGLE_CLIENT_SECRET": secret, "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(
+            [*command, "--no-browser"], cwd=ROOT, env=env, stdout=PIPE, stderr=STDOUT, text=True
+        ) as running:
+            assert running.stdout is not None
+            shown = next(line for line in running.stdout if line.startswith("http"))
+            requests.get(shown.strip(), timeout=10)
+            output = running.stdout.read()
+        assert running.returncode == 0, output
+        assert "2 to book" in output
+        assert list((tmp_path / "longarc" / "var" / "google").glob("*.sealed"))
+
+
+@pytest.mark.parametrize("way", ["microsoft-app", "microsoft-account"])
+def test_microsoft_365(way: str, tmp_path: Path, people: Path) -> None:
+    with Double() as double:
+        told = section(double)
+        double.login.applications[CLIENT].rights = (*double.login.applications[CLIENT].rights, "User.Read.All")
+        manager = ""
+        for address in (DANA, SAM, KIM):
+            mailbox = double.world.person(address, "Europe/Berlin")
+            name = address.partition("@")[0].title()
+            mailbox.directory_id = double.directory.add(address, name, manager, mail=address, usageLocation="DE")
+            manager = manager or mailbox.directory_id
+        double.login.signs_in = DANA
+        common = {"way": way, "operator": DANA, "client_id": CLIENT, "sender": DANA, "pilot": "everybody"}
+        of_app = {"tenant": told["tenant"], "people": "directory"}
+        of_account = {"account": DANA, "people": str(people)}
+        answers = write_answers(tmp_path, **common, **(of_app if way == "microsoft-app" else of_account))
+        places = {name: told[name] for name in ("endpoint", "authority", "ca_file")}
+        add_settings(answers, {"calendars.outlook": places})
+        folder = tmp_path / "longarc"
+        result = run(str(folder), "--answers", answers, LONGARC_OUTLOOK_SECRET=told["password"])
+        assert result.exit_code == 0, result.output
+        assert "2 to book" in result.output
+        assert len(double.mails.outbox) == 1, "the test mail, and no other"
+
+
+def test_embedded_needs_no_answer(tmp_path: Path) -> None:
+    folder = tmp_path / "longarc"
+    result = run(str(folder), given="\n")
+    assert result.exit_code == 0, result.output
+    assert f"longarc run --embedded {folder}" in result.output
+    assert (folder / "preview.html").exists()
+    (folder / "longarc.db").touch()
+    again = run(str(folder), given="\n")
+    assert "has run already" in again.output and again.exit_code == 1
+
+
+def test_a_set_up_goes_on_where_it_stopped(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
+    folder, answers = tmp_path / "longarc", caldav_answers(servers, people)
+    first = ["caldav", "Northlight", "nobody", "?", DANA, "", answers["caldav_url"], "longarc", "wrong"]
+    stopped = run(str(folder), given="\n".join([*first, ""]))
+    assert stopped.exit_code == 1
+    assert "`nobody` is not an e-mail address." in stopped.output
+    assert "gets a mail" in stopped.output, "`?` explains"
+    assert f"`longarc init {folder}` goes on from here" in stopped.output
+    rest = ["yes", answers["smtp_host"], "none", answers["smtp_port"], "", "longarc@corp.example", "", "", "", "change"]
+    anew = ["", "", "", "", "", "a long one", *[""] * 9]
+    end = ["n", str(people), "groups", "Cares", "", "change", "", "Care", ""]
+    result = run(str(folder), given="\n".join([*rest, *anew, *end, ""]))
+    assert result.exit_code == 0, result.output
+    assert "log-in refused" in result.output
+    assert "Did you mean `Care`?" in result.output
+    assert "1 to book" in result.output
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"way": "lotus"}, "line 1: way: `lotus`"),
+        ({"operater": DANA}, "operater: There is no such question. Did you mean `operator`?"),
+        ({"caldav_password": "x"}, "A secret does not belong in this file."),
+        ({"operator": "Dana"}, "`Dana` is not an e-mail address."),
+        ({"people": "/nowhere.csv"}, "can't be read: No such file or directory."),
+        ({"smtp_port": "99999"}, "`99999` is not a port."),
+        ({"pilot_groups": ""}, "pilot_groups: This has no answer."),
+    ],
+)
+def test_wrong_answers_are_told_before_anything_is_written(
+    servers: EmbeddedServers, people: Path, tmp_path: Path, changed: dict[str, str], message: str
+) -> None:
+    answers = write_answers(tmp_path, **caldav_answers(servers, people, **changed))
+    folder = tmp_path / "longarc"
+    result = run(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="x")
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"caldav_url": "http://127.0.0.1:9/{email}/"}, "127.0.0.1:9"),
+        ({"smtp_port": "9"}, "127.0.0.1:9"),
+        ({"caldav_username": "somebody"}, "log-in refused"),
+    ],
+)
+def test_a_service_that_refuses_ends_with_its_remedy(
+    servers: EmbeddedServers, people: Path, tmp_path: Path, changed: dict[str, str], message: str
+) -> None:
+    answers = write_answers(tmp_path, **caldav_answers(servers, people, **changed))
+    folder = tmp_path / "longarc"
+    result = run(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
+    assert result.exit_code == 1
+    assert message in result.output
+    assert "→" in result.output
+    assert "Nothing was booked" in result.output
+    mended = write_answers(tmp_path, **caldav_answers(servers, people))
+    again = run(str(folder), "--answers", mended, LONGARC_CALDAV_PASSWORD="a long one")
+    assert again.exit_code == 0, again.output
+
+
+def test_an_installation_that_has_run_is_left_alone(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "longarc"
+    answers = write_answers(tmp_path, **caldav_answers(servers, people))
+    run(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    (folder / "var" / "longarc.db").touch()
+    result = run(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
+    assert result.exit_code == 1
+    assert "has run already" in result.output
+    assert before == {file: file.read_bytes() for file in before}
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_printed_questions_are_an_answers_file(way: Way, tmp_path: Path) -> None:
+    printed = run("--questions", way.value).output
+    file = tmp_path / "printed.toml"
+    file.write_text(printed.replace("\n#", "\n").replace("\n ", "\n# "))
+    given = read_answers(file)
+    names = {question.name for question in QUESTIONS if way in question.ways and not question.is_secret}
+    assert set(given.values) == names
+
+
+@given(st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=40))
+def test_any_text_survives_in_the_settings(text: str) -> None:
+    rendered = render_settings({"way": "caldav", "company": text}, {})
+    assert tomllib.loads(rendered).get("company", "") == text

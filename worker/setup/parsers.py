@@ -1,0 +1,95 @@
+"""Parsers of answers: each returns the answer as it is kept, or raises InvalidValue."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from worker.settings.parsers import InvalidValue, parse_addresses
+
+#: Stands for the company's directory where a people file could be named.
+DIRECTORY = "directory"
+
+
+def keep_as_text(parse: Callable[[str], object]) -> Callable[[str], str]:
+    """Return a parser that checks with `parse` and keeps its result as text."""
+    return lambda text: str(parse(text))
+
+
+def parse_list(text: str) -> str:
+    """Tidy a list of texts with commas between them."""
+    return ", ".join(part for part in (piece.strip() for piece in text.split(",")) if part)
+
+
+def parse_address_list(text: str) -> str:
+    """Parse mail addresses with commas between them. Raises InvalidValue."""
+    return ", ".join(parse_addresses(text))
+
+
+def parse_file(text: str) -> str:
+    """Return the absolute path of a file that can be read. Raises InvalidValue."""
+    path = Path(text).expanduser().absolute()
+    try:
+        with path.open("rb") as opened:
+            opened.read(1)
+    except OSError as error:
+        raise InvalidValue(
+            f"`{text}` can't be read: {error.strerror}.", "Name a file that is there, with its folder."
+        ) from None
+    return str(path)
+
+
+def parse_google_key(text: str) -> str:
+    """Return the path of a service account's key file. Raises InvalidValue."""
+    path = parse_file(text)
+    try:
+        content = json.loads(Path(path).read_bytes())
+        is_key = isinstance(content, dict) and content.get("type") == "service_account"
+    except ValueError:
+        is_key = False
+    if not is_key:
+        raise InvalidValue(
+            f"`{text}` is no key of a service account.",
+            "Download one as JSON: console.cloud.google.com, IAM & Admin, Service accounts, Keys, Add key.",
+        )
+    return path
+
+
+def parse_certificate(text: str) -> str:
+    """Return the path of a PEM file with a private key and a certificate. Raises InvalidValue."""
+    path = parse_file(text)
+    content = Path(path).read_bytes()
+    missing = [what for what in (b"PRIVATE KEY-----", b"BEGIN CERTIFICATE-----") if what not in content]
+    if missing:
+        raise InvalidValue(
+            f"`{text}` does not hold a private key and a certificate.", "Put both, as PEM, into one file."
+        )
+    return path
+
+
+def parse_people(text: str) -> str:
+    """Return `directory`, or the path of a people file. Raises InvalidValue."""
+    return DIRECTORY if text.casefold() == DIRECTORY else parse_file(text)
+
+
+def parse_identifier(text: str) -> str:
+    """Check an id, as vendors make them. Raises InvalidValue."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
+        raise InvalidValue("This is not an id.", "Copy it from the page that shows it; it has letters, digits and `-`.")
+    return text
+
+
+def parse_port(text: str) -> str:
+    """Check the number of a port, or 0. Raises InvalidValue."""
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise InvalidValue(f"`{text}` is not a port.", "Write a number from 1 to 65535, or 0 for the usual one.")
+    return str(int(text))
+
+
+def parse_host(text: str) -> str:
+    """Check the name or address of a server. Raises InvalidValue."""
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", text):
+        raise InvalidValue(
+            f"`{text}` is not the name of a server.", "Write it as `mail.example.com`, without https://."
+        )
+    return text

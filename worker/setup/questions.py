@@ -1,0 +1,431 @@
+"""The questions of `longarc init`, as data: what is asked, what an answer may be, and where it goes.
+
+A parser returns the answer as it is kept, or raises InvalidValue. Answers are text; lists have commas.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from worker.settings.parsers import (
+    make_choice_parser,
+    parse_address,
+    parse_boolean,
+    parse_country,
+    parse_date,
+    parse_locale,
+    parse_zone,
+)
+from worker.settings.sections import make_url_parser, parse_base_url, parse_caldav_url, parse_database
+from worker.setup.parsers import (
+    DIRECTORY,
+    keep_as_text,
+    parse_address_list,
+    parse_certificate,
+    parse_file,
+    parse_google_key,
+    parse_host,
+    parse_identifier,
+    parse_list,
+    parse_people,
+    parse_port,
+)
+from worker.setup.ways import Way
+
+ALL_WAYS = frozenset(Way)
+#: Of what is asked in the way `embedded`, nothing but the way: everything else has an answer there.
+_CONNECTED = ALL_WAYS - {Way.EMBEDDED}
+_GOOGLE = frozenset({Way.GOOGLE_DOMAIN, Way.GOOGLE_ACCOUNT})
+_MICROSOFT = frozenset({Way.MICROSOFT_APP, Way.MICROSOFT_ACCOUNT})
+_DIRECTORY_WAYS = frozenset(way for way in Way if way.has_directory)
+
+Answers = Mapping[str, str]
+
+
+class Part(StrEnum):
+    """What is asked together, and proven before the next part is asked."""
+
+    SERVICES = "services"  #: calendars, mail, pages, the database
+    PEOPLE = "people"
+    PILOT = "pilot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One question. An optional one may be answered with nothing."""
+
+    name: str  #: the key in the answers file
+    text: str
+    explanation: str  #: what `?` shows
+    part: Part = Part.SERVICES
+    ways: frozenset[Way] = _CONNECTED
+    parse: Callable[[str], str] = str
+    setting: str = ""  #: the setting that takes the answer, with its section
+    variable: str = ""  #: of a secret: the environment variable; a secret is in no answers file
+    is_optional: bool = False
+    find_default: Callable[[Answers], str] = lambda _: ""
+    is_asked: Callable[[Answers], bool] = lambda _: True  #: in view of the answers before
+
+    @property
+    def is_secret(self) -> bool:
+        return bool(self.variable)
+
+
+# --- the questions ---------------------------------------------------------------------------------------------------
+
+
+def _get_operator(answers: Answers) -> str:
+    return answers.get("operator", "")
+
+
+def _suggest_sender(answers: Answers) -> str:
+    return answers.get("account") or _get_operator(answers)
+
+
+def _suggest_people(answers: Answers) -> str:
+    return DIRECTORY if Way(answers["way"]).has_directory else "people.csv" if Path("people.csv").is_file() else ""
+
+
+def _has_directory(answers: Answers) -> bool:
+    return answers.get("people") == DIRECTORY
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Question(
+        name="way",
+        text="How are calendars and mail reached?",
+        explanation="Take `embedded` to see it work first, without any account. It can be set up anew later.",
+        ways=ALL_WAYS,
+        parse=make_choice_parser([way.value for way in Way]),
+        find_default=lambda _: Way.EMBEDDED.value,
+    ),
+    Question(
+        name="company",
+        text="What is the company called, in mails?",
+        explanation="Mails say it where they explain what this is. It may be left empty.",
+        setting="company",
+        is_optional=True,
+    ),
+    Question(
+        name="operator",
+        text="Your own mail address?",
+        explanation="When something needs a person, this address gets a mail. It holds nothing of conversations.",
+        parse=parse_address,
+        setting="operator",
+    ),
+    Question(
+        name="locale",
+        text="Which language do people read, where nothing else is known?",
+        explanation="A code, as en or de. People whose own language is known get theirs.",
+        parse=keep_as_text(parse_locale),
+        setting="locale",
+        find_default=lambda _: "en",
+    ),
+    # --- Google
+    Question(
+        name="google_key",
+        text="Where is the JSON key file of the service account?",
+        explanation=(
+            "console.cloud.google.com, IAM & Admin, Service accounts: create one, then Keys, Add key, JSON. In "
+            "admin.google.com, Security, API controls, Domain-wide delegation, add its client id with the scopes that "
+            "docs/how-to/google.md lists. The file is copied into the folder of the installation."
+        ),
+        ways=frozenset({Way.GOOGLE_DOMAIN}),
+        parse=parse_google_key,
+        setting="calendars.google.service_account",
+    ),
+    Question(
+        name="google_client_id",
+        text="The id of the OAuth client?",
+        explanation=(
+            "console.cloud.google.com, Google Auth Platform, Clients, Create client, Desktop app. It ends in "
+            ".apps.googleusercontent.com."
+        ),
+        ways=frozenset({Way.GOOGLE_ACCOUNT}),
+        parse=parse_identifier,
+        setting="calendars.google.client_id",
+    ),
+    Question(
+        name="google_client_secret",
+        text="The secret of the OAuth client?",
+        explanation="It is shown once, when the client is created. It is kept in a file that only you may read.",
+        ways=frozenset({Way.GOOGLE_ACCOUNT}),
+        variable="LONGARC_GOOGLE_CLIENT_SECRET",
+    ),
+    # --- Microsoft 365
+    Question(
+        name="tenant",
+        text="The tenant: its id or its domain?",
+        explanation="entra.microsoft.com, App registrations, your app, Overview: Directory (tenant) ID.",
+        ways=frozenset({Way.MICROSOFT_APP}),
+        parse=parse_identifier,
+        setting="calendars.outlook.tenant",
+    ),
+    Question(
+        name="client_id",
+        text="The id of the app?",
+        explanation="entra.microsoft.com, App registrations, your app, Overview: Application (client) ID.",
+        ways=_MICROSOFT,
+        parse=parse_identifier,
+        setting="calendars.outlook.client_id",
+    ),
+    Question(
+        name="certificate",
+        text="The PEM file with the app's private key and certificate, if it logs in with one?",
+        explanation="Leave it empty to log in with a client secret. A certificate is safer: its key stays here.",
+        ways=frozenset({Way.MICROSOFT_APP}),
+        parse=parse_certificate,
+        setting="calendars.outlook.certificate",
+        is_optional=True,
+    ),
+    Question(
+        name="client_secret",
+        text="The client secret of the app?",
+        explanation="entra.microsoft.com, App registrations, your app, Certificates & secrets: the value, not its id.",
+        ways=frozenset({Way.MICROSOFT_APP}),
+        variable="LONGARC_OUTLOOK_SECRET",
+        is_asked=lambda answers: not answers.get("certificate"),
+    ),
+    Question(
+        name="account",
+        text="The address of the manager who signs in?",
+        explanation="The sign-in follows at once, in a browser. Only this manager's conversations are booked.",
+        ways=frozenset({Way.GOOGLE_ACCOUNT, Way.MICROSOFT_ACCOUNT}),
+        parse=parse_address,
+        find_default=_get_operator,
+    ),
+    # --- CalDAV and SMTP
+    Question(
+        name="caldav_url",
+        text="The address of a person's calendar, with {email} or {user} in it?",
+        explanation="As https://calendar.example.com/{email}/calendar/. {user} is the part before the @.",
+        ways=frozenset({Way.CALDAV}),
+        parse=parse_caldav_url,
+        setting="calendars.caldav.url",
+    ),
+    Question(
+        name="caldav_username",
+        text="The user name of the log-in to the calendars?",
+        explanation="An account that may read and write the calendars of all managers, and read those of reports.",
+        ways=frozenset({Way.CALDAV}),
+        setting="calendars.caldav.username",
+        is_optional=True,
+    ),
+    Question(
+        name="caldav_password",
+        text="Its password?",
+        explanation="It is kept in a file that only you may read, and is not shown.",
+        ways=frozenset({Way.CALDAV}),
+        variable="LONGARC_CALDAV_PASSWORD",
+        is_asked=lambda answers: bool(answers.get("caldav_username")),
+    ),
+    Question(
+        name="attendee_copies",
+        text="Does the server leave invitations to us (no scheduling of its own)? yes or no",
+        explanation="Yes for Radicale and other plain servers: a copy is then put on each attendee's calendar.",
+        ways=frozenset({Way.CALDAV}),
+        parse=lambda text: "true" if parse_boolean(text) else "false",
+        setting="calendars.caldav.attendee_copies",
+        find_default=lambda _: "no",
+    ),
+    Question(
+        name="smtp_host",
+        text="The mail server?",
+        explanation="The server that takes mail for sending, as mail.example.com.",
+        ways=frozenset({Way.CALDAV}),
+        parse=parse_host,
+        setting="mailers.smtp.host",
+        find_default=lambda _: "localhost",
+    ),
+    Question(
+        name="smtp_security",
+        text="How is the connection to it secured: starttls, tls or none?",
+        explanation="starttls is usual (port 587); tls is port 465; none is for a server on this machine alone.",
+        ways=frozenset({Way.CALDAV}),
+        parse=make_choice_parser(("starttls", "tls", "none")),
+        setting="mailers.smtp.security",
+        find_default=lambda _: "starttls",
+    ),
+    Question(
+        name="smtp_port",
+        text="Its port (0 for the usual one)?",
+        explanation="The usual ones are 587 for starttls, 465 for tls and 25 for none.",
+        ways=frozenset({Way.CALDAV}),
+        parse=parse_port,
+        setting="mailers.smtp.port",
+        find_default=lambda _: "0",
+    ),
+    Question(
+        name="smtp_username",
+        text="The user name of the log-in to it, if it asks for one?",
+        explanation="Leave it empty for a server that takes mail from this machine without a log-in.",
+        ways=frozenset({Way.CALDAV}),
+        setting="mailers.smtp.username",
+        is_optional=True,
+    ),
+    Question(
+        name="smtp_password",
+        text="Its password?",
+        explanation="It is kept in a file that only you may read, and is not shown.",
+        ways=frozenset({Way.CALDAV}),
+        variable="LONGARC_SMTP_PASSWORD",
+        is_asked=lambda answers: bool(answers.get("smtp_username")),
+    ),
+    # --- mail, pages, database
+    Question(
+        name="sender",
+        text="The address that mails come from?",
+        explanation="People see it and answer to it. With Google or Microsoft 365 it has to be a mailbox there.",
+        parse=parse_address,
+        setting="mail.from",
+        find_default=_suggest_sender,
+    ),
+    Question(
+        name="base_url",
+        text="The address of the pages, as https://longarc.example.com (empty: no pages)?",
+        explanation=(
+            "Mails then lead to pages where contracts are written and times chosen. A proxy with TLS passes them on to "
+            "this machine: see docs/how-to/pages.md. It can be added later."
+        ),
+        parse=parse_base_url,
+        setting="base_url",
+        is_optional=True,
+    ),
+    Question(
+        name="database",
+        text="The database: a SQLite file, or postgresql://user@host/name?",
+        explanation="SQLite is right for one machine. A PostgreSQL password is asked for next, and kept apart.",
+        parse=parse_database,
+        setting="database",
+        find_default=lambda answers: f"sqlite:///{answers['folder']}/var/longarc.db",
+    ),
+    Question(
+        name="database_url",
+        text="The address of the database with its password, if it needs one?",
+        explanation="As postgresql://user:password@host/name. It is kept in a file that only you may read.",
+        parse=make_url_parser("postgresql"),
+        variable="LONGARC_DATABASE_URL",
+        is_optional=True,
+        is_asked=lambda answers: answers.get("database", "").startswith("postgres"),
+    ),
+    Question(
+        name="first_manager",
+        text="A manager whose calendar is tried now?",
+        explanation="It is read, and nothing is changed on it.",
+        ways=_CONNECTED - {Way.GOOGLE_ACCOUNT, Way.MICROSOFT_ACCOUNT},
+        parse=parse_address,
+        find_default=_get_operator,
+    ),
+    # --- people
+    Question(
+        name="people",
+        part=Part.PEOPLE,
+        text="Who works here: a people file (CSV), or `directory` for the company's own?",
+        explanation=(
+            "An export of the HR system: address, name, manager, time zone, country. Column names of Workday, "
+            "BambooHR, Personio, HiBob and SuccessFactors are understood. `directory` reads Google Workspace or Entra."
+        ),
+        ways=_DIRECTORY_WAYS,
+        parse=parse_people,
+        find_default=_suggest_people,
+    ),
+    Question(
+        name="people",
+        part=Part.PEOPLE,
+        text="The people file (CSV)?",
+        explanation=(
+            "An export of the HR system: address, name, manager, time zone, country. Column names of Workday, "
+            "BambooHR, Personio, HiBob and SuccessFactors are understood. `longarc example people` writes an example."
+        ),
+        ways=_CONNECTED - _DIRECTORY_WAYS,
+        parse=parse_file,
+        find_default=_suggest_people,
+    ),
+    Question(
+        name="directory_admin",
+        part=Part.PEOPLE,
+        text="The account as which users are read?",
+        explanation="One with the admin role Users > Read, in admin.google.com, Account, Admin roles.",
+        ways=frozenset({Way.GOOGLE_DOMAIN}),
+        parse=parse_address,
+        setting="roster.google.admin",
+        find_default=_get_operator,
+        is_asked=_has_directory,
+    ),
+    Question(
+        name="country",
+        part=Part.PEOPLE,
+        text="The country of people of whom it is not known, as DE (empty: none)?",
+        explanation="Public holidays follow from it. A directory often doesn't tell it.",
+        ways=_DIRECTORY_WAYS,
+        parse=parse_country,
+        setting="roster.country",
+        is_optional=True,
+        is_asked=_has_directory,
+    ),
+    Question(
+        name="time_zone",
+        part=Part.PEOPLE,
+        text="The time zone of people of whom it is not known, as Europe/Berlin (empty: none)?",
+        explanation="Google tells no time zone. With Microsoft 365 it comes from each mailbox.",
+        ways=_DIRECTORY_WAYS,
+        parse=parse_zone,
+        setting="roster.time_zone",
+        is_optional=True,
+        is_asked=_has_directory,
+    ),
+    # --- the pilot
+    Question(
+        name="pilot",
+        part=Part.PILOT,
+        text="Who begins: everybody, groups, managers or addresses?",
+        explanation="A pilot is wise: a department, or a few managers. It is widened in the settings, at any time.",
+        parse=make_choice_parser(("everybody", "groups", "managers", "addresses")),
+        find_default=lambda _: "managers",
+    ),
+    Question(
+        name="pilot_groups",
+        part=Part.PILOT,
+        text="Which groups (departments), with commas between them?",
+        explanation="As the roster calls them. A report's group decides.",
+        parse=parse_list,
+        setting="rollout.groups",
+        is_asked=lambda answers: answers.get("pilot") == "groups",
+    ),
+    Question(
+        name="pilot_managers",
+        part=Part.PILOT,
+        text="Which managers, by address, with commas between them?",
+        explanation="All their reports take part.",
+        parse=parse_address_list,
+        setting="rollout.managers",
+        is_asked=lambda answers: answers.get("pilot") == "managers",
+    ),
+    Question(
+        name="pilot_addresses",
+        part=Part.PILOT,
+        text="Which people, by address, with commas between them?",
+        explanation="A manager's address takes in all their reports; a report's takes in that report.",
+        parse=parse_address_list,
+        setting="rollout.addresses",
+        is_asked=lambda answers: answers.get("pilot") == "addresses",
+    ),
+    Question(
+        name="start",
+        part=Part.PILOT,
+        text="The first day, as 2027-01-11 (empty: at once)?",
+        explanation="Before this day nobody hears of Longarc, and nothing is booked.",
+        parse=keep_as_text(parse_date),
+        setting="rollout.start",
+        is_optional=True,
+    ),
+)
+
+
+def list_questions(answers: Answers) -> Iterator[Question]:
+    """Yield the questions that these answers call for, in order. The way has to be answered for more than the first."""
+    yield QUESTIONS[0]
+    way = answers.get("way", "")
+    if way in set(Way):
+        yield from (one for one in QUESTIONS[1:] if Way(way) in one.ways and one.is_asked(answers))
