@@ -194,12 +194,12 @@ def test_whoever_is_not_known_is_told_with_who_may_be_meant(desk: Desk) -> None:
     assert "There is no commitment p0" in desk.refused("commitment", "done", "p0")
 
 
-def test_whoever_is_not_in_the_people_file_is_looked_for_there(desk: Desk) -> None:
+def test_somebody_who_is_not_in_the_roster_is_looked_for_there(desk: Desk) -> None:
     """Sessions say nothing of somebody who has none."""
     for words in (("retry", "nobody@x"), ("sessions", "--person", "nobody@x")):
         assert desk.refused(*words) == (
-            "longarc: Nobody in the people file is nobody@x. The setting `people` names that file; "
-            "`longarc people` shows what it would change."
+            "longarc: Nobody in the roster is nobody@x. `longarc people` shows where people come from, and what would "
+            "change."
         )
 
 
@@ -224,9 +224,7 @@ def test_sessions_are_listed_in_the_managers_time(desk: Desk) -> None:
     assert {one["pair"] for one in told.values()} == {PAIR}
     assert {one["pair"] for one in desk.json("sessions", "--person", KIM)} == {f"{DANA}>{KIM}"}
     assert f"Did you mean {KIM}?" in desk.refused("sessions", "--person", "kimm@corp.example")
-    assert desk.refused("sessions", "--person", "nope", "--json").startswith(
-        "longarc: Nobody in the people file is nope."
-    )
+    assert desk.refused("sessions", "--person", "nope", "--json").startswith("longarc: Nobody in the roster is nope.")
 
 
 def test_a_person_may_be_named_by_an_alias(desk: Desk) -> None:

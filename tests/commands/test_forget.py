@@ -57,7 +57,7 @@ def test_who_is_in_the_roster_is_taken_out_of_it_first(agreed: Desk) -> None:
     told = agreed.told("forget", SAM, "--confirm", SAM)
     assert "In the database the person is Former colleague" in told
     assert SAM not in str([row for table, rows in agreed.rows().items() for row in rows])
-    assert f"Nobody in the people file is {SAM}" in agreed.refused("forget", SAM)
+    assert f"Nobody in the roster is {SAM}" in agreed.refused("forget", SAM)
 
 
 def test_the_account_that_a_person_connected_is_forgotten_as_well(agreed: Desk) -> None:

@@ -77,7 +77,7 @@ def test_people_who_would_take_much_away_need_consent(desk: Desk) -> None:
     assert "Nothing was changed" in desk.refused("people", "--apply")
     assert desk.rows() == before
     desk.told("people", "--apply", "--force")
-    assert "1 people, 0 active pairs" in desk.told("status")
+    assert "1 person, 0 active pairs" in desk.told("status")
 
 
 def test_people_begins_an_empty_company(fresh: Desk) -> None:

@@ -189,7 +189,7 @@ def test_links_are_revoked_by_command(desk: Desk) -> None:
     assert "open nothing any more" in desk.told("revoke", SAM.upper())
     assert "anybody" in desk.told("revoke", "--everybody")
     assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]
-    assert "Nobody in the people file" in desk.refused("revoke", "nobody@corp.example")
+    assert "Nobody in the roster" in desk.refused("revoke", "nobody@corp.example")
     desk.refused("revoke", code=2)
     store = desk.store()
     store.aliases.learn("s.okafor@corp.example", SAM)

@@ -149,7 +149,7 @@ def _require_pair(pair_id: "PairId", pairs: "Mapping[PairId, Pair]") -> "Pair":
 
 
 _SESSIONS_HINT = "`longarc sessions` shows whose sessions there are."
-_PEOPLE_HINT = "The setting `people` names that file; `longarc people` shows what it would change."
+_PEOPLE_HINT = "`longarc people` shows where people come from, and what would change."
 
 
 def _explain_no_single_pair(address: str, pairs: "Sequence[Pair]") -> str:
@@ -167,7 +167,7 @@ def _explain_unknown_person(address: str, addresses: "Collection[Address]", hint
     from worker.settings.parsers import find_nearest
 
     suggestion = find_nearest(address, addresses, 0.8)
-    return f"Nobody in the people file is {address}. " + (f"Did you mean {suggestion}?" if suggestion else hint)
+    return f"Nobody in the roster is {address}. " + (f"Did you mean {suggestion}?" if suggestion else hint)
 
 
 def find_primary_address(store: "Store", address: str) -> "Address":

@@ -51,7 +51,7 @@ def revoke(person: str | None, everybody: bool) -> None:
     with open_worker() as worker:
         address = EVERYBODY if person is None else find_primary_address(worker.store, person)
         if address not in (EVERYBODY, worker.settings.operator) and worker.store.people.get_person(address) is None:
-            raise UnknownName(f"Nobody in the people file is {address}.")
+            raise UnknownName(f"Nobody in the roster is {address}.")
         worker.store.people.revoke_links(address, utcnow())
     print_line(f"Links given to {'anybody' if everybody else address} until now open nothing any more.", "green")
 

@@ -55,12 +55,14 @@ def simulate(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from worker.engine.roster_reader import read_people
+    from worker.settings.roster_sections import FILE_SOURCE
     from worker.simulation.run import SimulationOptions, run_simulation
 
     settings = load_settings()
     set_up_quiet_logging(settings)
     start_at = datetime.combine(start, time(), UTC)
-    people_file = read_people(settings.model_copy(update={"people": people}), start_at)
+    roster = settings.roster.model_copy(update={"source": FILE_SOURCE})
+    people_file = read_people(settings.model_copy(update={"people": people, "roster": roster}), start_at)
     options = SimulationOptions(start=start_at, days=days, seed=seed, behaviour=behaviour, calendars=calendars)
     percent = TextColumn("{task.percentage:>3.0f}%")
     columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeElapsedColumn())

@@ -88,7 +88,7 @@ def _measure_age(work: DueWork, now: datetime) -> float:
 
 
 def _build_state_metrics(measurements: Measurements) -> Iterator[Metric]:
-    yield _make_gauge("longarc_people", "People in the people file.", measurements.people)
+    yield _make_gauge("longarc_people", "People in the roster.", measurements.people)
     all_states = [(state,) for state in ("active", "paused", "outside", "ended")]
     states: Counts = {state: measurements.pairs.get(state, 0) for state in all_states}
     yield _make_gauges("longarc_pairs", "Pairs by state.", ["state"], states)

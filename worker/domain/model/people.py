@@ -14,7 +14,7 @@ NO_CALENDAR = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A person, as one row of the people file describes them."""
+    """A person, as the roster describes them."""
 
     email: Address
     name: str
@@ -24,7 +24,7 @@ class Person:
     locale: str = "en"
     calendar: str = "caldav"  #: provider's name, or `none`
     mail: str = "smtp"  #: mailer's name
-    group: str = ""  #: department or team, as HR names it; empty when the people file names none
+    group: str = ""  #: department or team, as HR names it; empty when nobody tells it
     away: tuple[Span, ...] = ()  #: out of office, as far as the calendar told when it was last read (T-16)
 
     @property
@@ -36,7 +36,7 @@ class Person:
 class AliasSource(StrEnum):
     """Where an alias comes from."""
 
-    PEOPLE_FILE = "people_file"  #: an alias that the people file lists
+    PEOPLE_FILE = "people_file"  #: an alias that the people file or a directory lists
     DIRECTORY = "directory"  #: the person's id in a directory
     LEARNED = "learned"  #: how a calendar service named an attendee of one of our events
 

@@ -1,0 +1,193 @@
+"""From records to the roster: who somebody is, who manages whom, and what a directory's faults leave as it was."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.domain.model import AliasSource, PairId, PersonAlias
+from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord
+from worker.roster.identify import make_directory_alias
+from worker.roster.managers import find_circles
+from worker.roster.model import Roster, RosterRules, StoredRoster
+from worker.roster.resolve import resolve_roster
+from worker.settings.problem_report import ProblemReport
+
+TODAY = date(2027, 1, 15)
+DIRECTORY = RosterRules(
+    today=TODAY,
+    calendars=["caldav", "outlook"],
+    mailers=["smtp"],
+    calendar_columns={"outlook": ["time_zone", "working_hours"]},
+    directory="Example Directory",
+    id_namespace="example",
+)
+ANN, BO, CY = "ann@x.example", "bo@x.example", "cy@x.example"
+
+
+def record(address: str, *managers: str | ManagerReference, **told: Any) -> RosterRecord:
+    references = tuple(one if isinstance(one, ManagerReference) else ManagerReference(one) for one in managers)
+    given: dict[str, Any] = {"name": address[:2].title(), "time_zone": "Europe/Berlin", "country": "DE"}
+    return RosterRecord(where=f"user {address[:2]}", addresses=(address,), managers=references, **{**given, **told})
+
+
+def resolve(
+    records: Sequence[RosterRecord], rules: RosterRules = DIRECTORY, stored: StoredRoster | None = None
+) -> tuple[Roster, list[str]]:
+    report = ProblemReport(rules.directory or "people.csv", "people")
+    roster = resolve_roster(records, rules, report, stored=stored or StoredRoster())
+    return roster, [str(problem) for problem in report.build_problems()]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        ManagerReference("ID-ANN", ReferenceKind.DIRECTORY_ID),
+        ManagerReference("ANN@x.example", ReferenceKind.ADDRESS),
+        ManagerReference("a.doe@x.example", ReferenceKind.ADDRESS),
+        ManagerReference("/o=exchange/cn=ann", ReferenceKind.ADDRESS),
+        ManagerReference("Doe, Ann"),
+        ManagerReference("ann  doe"),
+        ManagerReference("id-ann"),
+        ManagerReference("Ann Doe <ann@x.example>"),
+    ],
+    ids=lambda one: one.text,
+)
+def test_a_manager_is_found_by_each_name(reference: ManagerReference) -> None:
+    ann = record(ANN, name="Ann Doe", directory_id="id-ann")
+    ann = replace(ann, addresses=(*ann.addresses, "A.Doe@x.example", "/o=Exchange/cn=Ann"))
+    roster, faults = resolve([record(BO, reference), ann])
+    assert (list(roster.pairs), faults) == ([PairId(ANN, BO)], [])
+
+
+def test_an_address_is_not_looked_up_as_a_name_and_an_id_not_as_an_address() -> None:
+    ann = record(ANN, name="Ann Doe", directory_id="7")
+    for reference in (
+        ManagerReference("Ann Doe", ReferenceKind.ADDRESS),
+        ManagerReference(ANN, ReferenceKind.DIRECTORY_ID),
+        ManagerReference("7", ReferenceKind.ADDRESS),
+    ):
+        roster, faults = resolve([ann, record(BO, reference)])
+        assert not roster.pairs and len(faults) == 1
+
+
+def test_ids_of_a_directory_are_kept_apart_from_those_of_others() -> None:
+    """The number 7 of one directory is another person than the number 7 of another; an object id is unique."""
+    object_id = "0F1E2D3C-0000-4000-8000-123456789ABC"
+    roster, _ = resolve([record(ANN, directory_id="7"), record(BO, directory_id=object_id)])
+    assert list(roster.aliases) == [
+        PersonAlias("example:7", ANN, AliasSource.DIRECTORY),
+        PersonAlias(object_id.casefold(), BO, AliasSource.DIRECTORY),
+    ]
+
+
+def test_the_second_with_an_address_or_an_id_is_reported_and_left_out() -> None:
+    roster, faults = resolve(
+        [record(ANN, directory_id="1"), record(ANN, directory_id="2"), record(BO, directory_id="1")]
+    )
+    assert set(roster.persons) == {ANN, BO}
+    assert "is in user an (ann@x.example) already" in faults[0]
+    assert f"`example:1` belongs to `{ANN}` in user an ({ANN}) already." in faults[1]
+
+
+def test_a_former_address_with_another_id_is_another_person() -> None:
+    stored = StoredRoster(owners={ANN: ANN}, former={ANN}, directory_ids={ANN: "example:1"})
+    people = [record(ANN, directory_id="2"), record(BO, ANN)]
+    roster, faults = resolve(people, stored=stored)
+    assert set(roster.persons) == {BO}
+    assert "belonged to somebody else, who left" in faults[0]
+    assert set(resolve(people, replace(DIRECTORY, accepts_new_ids=True), stored)[0].persons) == {ANN, BO}
+    same = [record(ANN, directory_id="1")]
+    assert set(resolve(same, stored=stored)[0].persons) == {ANN}
+    elsewhere = replace(stored, directory_ids={ANN: "other:9"})
+    assert set(resolve(people, stored=elsewhere)[0].persons) == {ANN, BO}
+
+
+def test_a_zone_comes_from_the_directory_the_calendar_or_the_settings_and_is_never_guessed() -> None:
+    told, unknown, habits = (
+        record(ANN),
+        record(BO, time_zone=""),
+        record(CY, time_zone="", wishes={"calendar": "outlook"}),
+    )
+    roster, faults = resolve([told, unknown, habits])
+    assert set(roster.persons) == {ANN, CY}
+    assert roster.unset_columns == {CY: frozenset({"time_zone", "working_hours"})}
+    assert len(faults) == 1 and "left out" in faults[0]
+    roster, faults = resolve([unknown], replace(DIRECTORY, default_zone="Asia/Tokyo"))
+    assert (roster.persons[BO].zone, faults) == ("Asia/Tokyo", [])
+
+
+def test_a_value_that_can_t_be_used_is_reported_and_the_rest_counts() -> None:
+    roster, faults = resolve([record(ANN, locale="klingon", working_hours="nine to five", name="=1+1", group="+1")])
+    assert (roster.persons[ANN].name, roster.persons[ANN].locale, roster.persons[ANN].group) == ("ann", "en", "")
+    assert [fault.split(", ")[1].split(":")[0] for fault in faults] == ["name", "locale", "working_hours", "group"]
+
+
+def test_a_manager_who_is_left_out_is_named_with_the_reason() -> None:
+    _, faults = resolve([record(ANN, country=""), record(BO, ANN)])
+    assert f"`{ANN}` is left out, without a country." in faults[1]
+
+
+def test_a_pair_stays_as_it_was_under_new_addresses_too() -> None:
+    """The stored pair has the former addresses of both; the directory names a manager that nobody is."""
+    stored = StoredRoster(managers={"bo@old.example": "ann@old.example"}, owners={"bo@old.example": "bo@old.example"})
+    ann, bo = record(ANN), record(BO, "zed@x.example")
+    ann, bo = replace(ann, addresses=(ANN, "ann@old.example")), replace(bo, addresses=(BO, "bo@old.example"))
+    roster, faults = resolve([ann, bo], stored=stored)
+    assert list(roster.pairs) == [PairId(ANN, BO)] and len(faults) == 1
+
+
+NAMES = st.sampled_from(
+    ["", "a@x.example", "b@x.example", "c@x.example", "d@x.example", "7", "8", "Ann", "Doe, Ann", "=1"]
+)
+REFERENCES = st.builds(ManagerReference, NAMES, st.sampled_from(list(ReferenceKind)))
+TEXTS = st.text(max_size=6) | st.sampled_from(["Europe/Berlin", "DE", "de", "Mon-Fri 09:00-17:00", "2027-01-01"])
+RECORDS = st.builds(
+    RosterRecord,
+    where=st.sampled_from(["user 1", "line 2"]),
+    directory_id=NAMES | st.text(max_size=4),
+    addresses=st.lists(NAMES, max_size=3).map(tuple),
+    name=NAMES | TEXTS,
+    managers=st.lists(REFERENCES, max_size=2).map(tuple),
+    time_zone=st.just("Europe/Berlin") | TEXTS,
+    country=st.just("DE") | TEXTS,
+    locale=TEXTS,
+    working_hours=TEXTS,
+    group=TEXTS,
+    is_active=st.booleans(),
+    hire_date=TEXTS,
+    wishes=st.dictionaries(st.sampled_from(["start", "every", "paused", "calendar"]), TEXTS, max_size=2),
+)
+STORED = st.dictionaries(NAMES, NAMES, max_size=4).map(
+    lambda managers: StoredRoster(managers=managers, owners={name: name for name in managers})
+)
+
+
+@given(st.lists(RECORDS, max_size=6), STORED, st.booleans())
+def test_whatever_a_directory_says_the_roster_holds_together(
+    records: list[RosterRecord], stored: StoredRoster, starts_with_hire: bool
+) -> None:
+    roster, _ = resolve(records, replace(DIRECTORY, starts_with_hire=starts_with_hire), stored)
+    managers = {pair_id.report: pair_id.manager for pair_id in roster.pairs}
+    assert len(managers) == len(roster.pairs)
+    assert {*managers, *managers.values()} <= set(roster.persons)
+    assert all(report != manager for report, manager in managers.items())
+    assert list(find_circles(managers)) == []
+    assert all(roster.persons[manager].has_calendar for manager in managers.values())
+    names = [alias.alias for alias in roster.aliases]
+    assert len(set(names)) == len(names) and not set(names) & set(roster.persons)
+    assert all(alias.person in roster.persons for alias in roster.aliases)
+
+
+@pytest.mark.parametrize(
+    ("directory_id", "namespace", "expected"),
+    [("ABC", "", "abc"), ("ABC", "google", "google:abc"), ("0" * 8 + "-0000-0000-0000-" + "A" * 12, "x", None)],
+)
+def test_a_stored_id_names_its_directory_unless_it_is_unique(
+    directory_id: str, namespace: str, expected: str | None
+) -> None:
+    assert make_directory_alias(directory_id, namespace) == (expected or directory_id.casefold())
