@@ -10,6 +10,7 @@ from worker.commands.contracts import commitment, contract
 from worker.commands.conversations import defer, mark_held, not_held, talk
 from worker.commands.coverage import coverage
 from worker.commands.example import example
+from worker.commands.export import export
 from worker.commands.forget import forget
 from worker.commands.init import init
 from worker.commands.learning import learning
@@ -32,7 +33,7 @@ CHAPTERS: dict[str, list[click.Command]] = {
     "Conversations": [sessions, why, talk, defer, mark_held, not_held],
     "What was agreed": [contract, commitment, note, learning],
     "Who takes part": [rollout, pause, resume, undo],
-    "A person's data": [forget],
+    "A person's data": [export, forget],
     "The company": [people, coverage, key, rotate, connect, revoke],
     "Your shell": [completion, man],
 }

@@ -59,7 +59,7 @@ def test_every_command_explains_itself_and_takes_the_settings(words: tuple[str, 
 
 def test_the_commands_of_the_design_are_there() -> None:
     named = "run check plan status why coverage sessions contract commitment talk defer held not-held pause resume"
-    more = "rollout undo forget people simulate key rotate connect serve revoke example retry note learning"
+    more = "rollout undo export forget people simulate key rotate connect serve revoke example retry note learning"
     more += " init backup restore completion man"
     assert set(f"{named} {more}".split()) == set(main.commands)
     assert {"template", "record", "show"} == set(main.commands["contract"].commands)  # type: ignore[attr-defined]

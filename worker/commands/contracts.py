@@ -64,6 +64,7 @@ _ACCESS_DESCRIPTIONS = {
     "commitment done": "This says for two people that a commitment was kept.",
     "commitment change": "This changes what one of two people promised.",
     "commitment let-go": "This lets go of what one of two people promised.",
+    "export": "This puts what two people wrote down into a file.",
     "note show": "This shows what two people noted for each other.",
     "note add": "This leaves a note for two people.",
     "learning": "This writes in a manager's name.",

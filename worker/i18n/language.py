@@ -121,6 +121,10 @@ class Language:
     def _format_month(self, day: date) -> str:
         return _replace_spaces(format_date(day, "MMMM y", locale=self.locale))
 
+    def format_dated_day(self, day: date) -> str:
+        """Return the date with the year, as a table shows it: `Sep 22, 2026`."""
+        return _replace_spaces(format_date(day, "medium", locale=self.locale))
+
     def format_short_day(self, day: date, *, has_weekday: bool = True) -> str:
         """Return the date without the year, with abbreviated weekday and month: `Tue, Sep 22`, or `Sep 22`."""
         return _replace_spaces(format_skeleton("MMMEd" if has_weekday else "MMMd", day, locale=self.locale))

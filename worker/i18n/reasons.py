@@ -192,6 +192,10 @@ ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
         N_("Why you asked for another time was written down, for you."),
         N_("Why %(who)s asked for another time was written down, for %(who)s."),
     ),
+    ContentAccess.EXPORT: (
+        N_("What the two of you wrote down was put into a file, for you."),
+        N_("What the two of you wrote down was put into a file, for %(who)s."),
+    ),
     ContentAccess.LEAVE_NOTE: (
         N_("A note for both of you was left, for you."),
         N_("A note for both of you was left, for %(who)s."),

@@ -322,6 +322,13 @@ class CalendarRows:
             row = connection.execute(select(event).where(event.c.key == key)).mappings().first()
         return rows.read_placed_event(row) if row else None
 
+    def list_placed_of(self, person: Address) -> list[PlacedEvent]:
+        """Return our events of all pairs of a person, past and gone ones included, in order of time."""
+        is_theirs = or_(pair.c.manager == person, pair.c.report == person)
+        query = select(event).where(event.c.pair.in_(select(pair.c.id).where(is_theirs))).order_by(event.c.start)
+        with self._database.read() as connection:
+            return [rows.read_placed_event(row) for row in connection.execute(query).mappings()]
+
     def list_meetings(self, pair_id: PairId) -> list[Meeting]:
         """Return the stored 1:1s of a pair, in order of time."""
         query = select(meeting).where(meeting.c.pair == pair_id).order_by(meeting.c.start)

@@ -281,6 +281,14 @@ class OutboxRows:
             alerts = [(row[0], row[1]["words"]) for row in connection.execute(query) if "listed" not in row[1]]
         return alerts[:50]
 
+    def list_mails_of(self, person: Address) -> list[Effect]:
+        """Return every mail to a person, in the order of their decision. Mails that are recorded nowhere are left
+        out."""
+        is_recorded = message.c.name.not_in([name.value for name in UNRECORDED])
+        query = select(*rows.MESSAGE).where(_IS_MAIL, message.c.to == person, is_recorded).order_by(message.c.id)
+        with self._database.read() as connection:
+            return [rows.message(row) for row in connection.execute(query).mappings()]
+
     def list_refused(self, name: str, subjects: Collection[str]) -> set[str]:
         """Return those of the subjects whose mail of that name was refused for good."""
         is_dead = message.c.progress == EffectProgress.DEAD.value

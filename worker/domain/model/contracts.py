@@ -71,6 +71,7 @@ class ContentAccess(StrEnum):
     LEAVE_NOTE = "note add"
     WRITE_LEARNING = "learning"
     EXPLAIN_DEFERRAL = "defer"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,125 @@
+"""`longarc export`: everything that is stored about a person, as a folder or archive with JSON and a page to read."""
+
+import json
+import re
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker import private_files
+from worker.clock import utcnow
+from worker.commands.arguments import TextLine, find_person
+from worker.commands.base import Command
+from worker.commands.context import open_worker
+from worker.commands.contracts import require_on_behalf
+from worker.commands.terminal import format_count, print_line
+from worker.errors import LongarcError
+
+if TYPE_CHECKING:
+    from worker.app import Worker
+    from worker.domain.model import Address, PairId
+
+#: The files of an export.
+JSON_NAME, PAGE_NAME = "data.json", "index.html"
+
+
+@click.command("export", cls=Command, short_help="Write everything that is stored about a person into a file.")
+@click.argument("address", metavar="PERSON")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A new folder, or a new archive whose name ends in .zip. Default: an archive in this folder.",
+)
+@click.option("--without-content", is_flag=True, help="Leave out what was written. Then nobody is told.")
+@click.option("--reason", type=TextLine(), metavar="TEXT", default="", help="Why. Told to both people of each pair.")
+def export(address: str, out: Path | None, without_content: bool, reason: str) -> None:
+    """Write everything that is stored about PERSON: data.json for a program, and index.html to read, in their language.
+
+    Contracts, commitments and notes belong to two people. Where such a pair has any, both are told by mail that they
+    were put into a file for PERSON, and why; so --reason is required unless you leave them out. Questions to third
+    persons are never in the file: PERSON has them on their page.
+    """
+    with open_worker(needs_encryption_key=not without_content) as worker:
+        person = find_person(worker.store, worker.store.people.load_all_people(), address)
+        target = out or Path(f"longarc-{_make_name(person)}-{utcnow():%Y-%m-%d}.zip")
+        _refuse_existing(target)
+        told = [] if without_content else _tell_pairs(worker, person, reason)
+        files = _build_files(worker, person, has_content=not without_content)
+    _write_files(target, files)
+    print_line(f"{target} holds what is stored about {person}: {', '.join(files)}.", "green")
+    if told:
+        print_line(f"Both people of {format_count(len(told), 'pair')} are told by mail that what they wrote is in it.")
+    elif without_content:
+        print_line("What was written was left out.")
+
+
+def _make_name(person: "Address") -> str:
+    return re.sub(r"[^a-z0-9.-]", "-", person.partition("@")[0])
+
+
+def _refuse_existing(target: Path) -> None:
+    """Raises LongarcError when there is something in the place of the export already."""
+    if target.exists():
+        raise LongarcError(f"{target} exists already. Name another place with --out.")
+    if not target.absolute().parent.is_dir():
+        raise LongarcError(f"There is no folder {target.parent} to write {target.name} into.")
+
+
+def _tell_pairs(worker: "Worker", person: "Address", reason: str) -> "list[PairId]":
+    """Have both people of each pair with contents told, before anything is opened. Returns these pairs.
+
+    Raises UsageError when there are such pairs, and no reason is given.
+    """
+    from worker.domain.model import ContentAccess
+
+    pairs = [pair.id for pair in worker.erasure.preview(person).pairs]
+    opened = [pair_id for pair_id in pairs if worker.store.erasure.count_contents([pair_id])]
+    if opened and not reason.strip():
+        raise click.UsageError(
+            'This puts what two people wrote into a file. Say why: --reason "...". Both are told by mail. Or leave it '
+            "out: --without-content."
+        )
+    accesses = [(one, require_on_behalf(worker.store, one, ContentAccess.EXPORT, person, reason)) for one in opened]
+    for pair_id, on_behalf in accesses:
+        worker.contracts.tell_access(pair_id, on_behalf)
+    return opened
+
+
+def _build_files(worker: "Worker", person: "Address", *, has_content: bool) -> dict[str, bytes]:
+    """Return the content of each file, by name."""
+    from worker.mail.templates import load_default_templates
+    from worker.ops.personal_data import collect_for_operator, encode_value
+    from worker.ops.personal_data_page import render_data_page
+
+    one = worker.store.people.load_all_people()[person]
+    data: dict[str, Any] = collect_for_operator(worker, one, has_content=has_content)
+    language = load_default_templates().languages.find_language(one.locale)
+    text = json.dumps(data, indent=2, ensure_ascii=False, default=encode_value)
+    page = render_data_page(data, one, language, has_content=has_content)
+    return {JSON_NAME: f"{text}\n".encode(), PAGE_NAME: page.encode()}
+
+
+def _write_files(target: Path, files: dict[str, bytes]) -> None:
+    """Write the files for their owner alone: into a new folder, or into an archive."""
+    if target.suffix.casefold() != ".zip":
+        private_files.make_folder(target)
+        for name, content in files.items():
+            private_files.write_new(target / name, content)
+        return
+    from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = ZipInfo(name, _get_zip_time(utcnow()))
+            entry.external_attr = private_files.FILE_MODE << 16
+            archive.writestr(entry, content, ZIP_DEFLATED)
+    private_files.write_new(target, buffer.getvalue())
+
+
+def _get_zip_time(now: datetime) -> tuple[int, int, int, int, int, int]:
+    return (now.year, now.month, now.day, now.hour, now.minute, now.second)

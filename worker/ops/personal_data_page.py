@@ -1,0 +1,179 @@
+"""The page about a person's data as one file, which loads nothing else and needs no script."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, TypeGuard
+from zoneinfo import ZoneInfo
+
+from jinja2 import FileSystemLoader
+
+from worker.domain.model import PairId, Person
+from worker.domain.reason_texts import N_
+from worker.i18n.language import Language
+from worker.mail.templates import find_template_folder, make_environment
+
+PRODUCT = "Longarc"
+#: Keys of the whole that the page shows under headings of their own.
+SECTIONS = {
+    "as_report": N_("With your managers"),
+    "as_manager": N_("With your reports"),
+    "events": N_("Events on calendars"),
+    "mails": N_("Mails to you"),
+    "accesses": N_("When somebody else opened what you wrote"),
+}
+#: What the keys and the fixed values of the data are called on the page. Others stand as they are.
+LABELS: Mapping[str, str] = {
+    "about": N_("about"),
+    "also_known_as": N_("other addresses and names"),
+    "asked_for": N_("on request"),
+    "at": N_("when"),
+    "away": N_("out of office"),
+    "booked": N_("booked"),
+    "by": N_("from"),
+    "calendar": N_("calendar"),
+    "cancelled": N_("cancelled"),
+    "career": N_("career conversation"),
+    "cause": N_("cause"),
+    "changed_by": N_("changed by"),
+    "checkin": N_("check-in"),
+    "closed_at": N_("ended on"),
+    "commitments": N_("Commitments"),
+    "contents_erased_at": N_("what you wrote was erased on"),
+    "contracted": N_("with a contract"),
+    "contracts": N_("Contracts"),
+    "country": N_("country"),
+    "deferred": N_("to be moved"),
+    "done": N_("done"),
+    "due": N_("due on"),
+    "email": N_("address"),
+    "end": N_("end"),
+    "ended": N_("over, because"),
+    "for": N_("for"),
+    "format": N_("format"),
+    "gone": N_("taken off"),
+    "group": N_("group"),
+    "held": N_("held"),
+    "held_at": N_("conversation of"),
+    "hours": N_("working hours"),
+    "how": N_("Settings"),
+    "kind": N_("kind"),
+    "let_go": N_("let go"),
+    "lines": N_("lines"),
+    "locale": N_("language"),
+    "mail": N_("mail"),
+    "mails": N_("Mails"),
+    "manager": N_("manager"),
+    "minutes": N_("minutes"),
+    "month": N_("month"),
+    "name": N_("name"),
+    "notes": N_("Notes for both"),
+    "open": N_("open"),
+    "owed": N_("without a time"),
+    "own_learning": N_("What you learned yourself"),
+    "owner": N_("whose"),
+    "pair": N_("between"),
+    "passed_on_by_the_report": N_("Passed on by the report"),
+    "progress": N_("progress worth naming"),
+    "question": N_("the open question"),
+    "reason": N_("reason"),
+    "recorded_at": N_("written down on"),
+    "report": N_("report"),
+    "review": N_("review"),
+    "reviews": N_("what is reviewed"),
+    "revision": N_("revision"),
+    "rhythm": N_("rhythm"),
+    "said_by_the_report": N_("said by the report"),
+    "sent": N_("sent"),
+    "session": N_("conversation"),
+    "sessions": N_("Conversations"),
+    "standing": N_("status"),
+    "start": N_("start"),
+    "state": N_("status"),
+    "success": N_("done when"),
+    "suggested_by_the_former_manager": N_("Suggested by the former manager"),
+    "support": N_("with help of"),
+    "text": N_("words"),
+    "times_lost": N_("Times that were lost"),
+    "times_put_off": N_("times moved"),
+    "topic": N_("topic"),
+    "transition_until": N_("in transition until"),
+    "trust": N_("hard questions in the brief"),
+    "unfinished": N_("without a contract"),
+    "what": N_("what"),
+    "who": N_("who"),
+    "why": N_("why"),
+    "words": N_("words"),
+    "written_at": N_("written on"),
+    "zone": N_("time zone"),
+}
+
+
+#: Keys of ids, by which a program joins the parts of data.json.
+_ID_KEYS = ("session", "commitment")
+#: Names of mails, causes and the like.
+_NAME = re.compile(r"[a-z]+(_[a-z]+)+")
+
+
+class DataView:
+    """A person's data in a language. The template calls the public methods."""
+
+    def __init__(self, data: Mapping[str, Any], person: Person, language: Language, *, has_content: bool) -> None:
+        self.data = data
+        self.person = person
+        self.has_content = has_content
+        self._language = language
+
+    def label(self, key: str) -> str:
+        """Return what a key is called."""
+        return self._language.gettext(LABELS[key]) if key in LABELS else key.replace("_", " ")
+
+    def heading(self, section: str) -> str:
+        """Return the heading of a section."""
+        return self._language.gettext(SECTIONS[section])
+
+    def show(self, value: object) -> str:
+        """Return a single value as text, or several in one line."""
+        if value is None or value in ("", [], ()):
+            return "–"
+        if isinstance(value, bool):
+            return self._language.gettext(N_("yes")) if value else self._language.gettext(N_("no"))
+        if isinstance(value, datetime):
+            local = value.astimezone(ZoneInfo(self.person.zone))
+            return f"{self._language.format_dated_day(local.date())}, {self._language.hour(value, self.person.zone)}"
+        if isinstance(value, date):
+            return self._language.format_dated_day(value)
+        if isinstance(value, Mapping):
+            return "; ".join(f"{self.label(key)}: {self.show(one)}" for key, one in value.items())
+        if isinstance(value, list | tuple):
+            return " · ".join(self.show(one) for one in value)
+        return str(value) if isinstance(value, PairId) else self._show_text(str(value))
+
+    def _show_text(self, text: str) -> str:
+        if text in LABELS:
+            return self._language.gettext(LABELS[text])
+        return text.replace("_", " ") if _NAME.fullmatch(text) else text
+
+    def is_table(self, value: object) -> bool:
+        """Return whether the value is a list of flat rows."""
+        return _is_rows(value) and not any(isinstance(one, list | tuple) for row in value for one in row.values())
+
+    def is_cards(self, value: object) -> bool:
+        """Return whether the value is a list of rows with lists in them."""
+        return _is_rows(value) and not self.is_table(value)
+
+    def list_columns(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return the keys of all rows, in the order of their first appearance; ids tell a reader nothing."""
+        return list(dict.fromkeys(key for row in rows for key in row if key not in _ID_KEYS))
+
+
+def _is_rows(value: object) -> TypeGuard[Sequence[Mapping[str, Any]]]:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(one, Mapping) for one in value)
+
+
+def render_data_page(data: Mapping[str, Any], person: Person, language: Language, *, has_content: bool) -> str:
+    """Return the page as HTML, with its style in it. `has_content`: whether the data have what the pairs wrote."""
+    environment = make_environment(FileSystemLoader(find_template_folder() / "pages"), language, html=True)
+    values = {"lang": language.tag, "direction": language.direction, "product": PRODUCT}
+    page = environment.get_template("data_file.html.j2")
+    return page.render({**values, "view": DataView(data, person, language, has_content=has_content)})
