@@ -72,6 +72,7 @@ class KeptFile:
 
 class TestPeopleFile(RosterContract):
     has_several_managers = True
+    people_count = 30  # a file has no pages
 
     @pytest.fixture
     def directory(self, tmp_path: Path) -> KeptFile:
@@ -190,6 +191,15 @@ def test_two_managers_are_a_problem_unless_they_are_one_person(tmp_path: Path) -
     rows += "c@x.org,Cy,b@x.org; a@x.org,Europe/Berlin,DE,\n"
     with pytest.raises(Problems, match=r"line 4, manager: This person has 2 managers: `b@x\.org` and `a@x\.org`\."):
         load(tmp_path, f"{header}\n{rows}")
+
+
+def test_a_dash_or_n_a_is_an_empty_cell(tmp_path: Path) -> None:
+    text = "Work Email,Name,Manager,Time Zone,Country,Department,Status\n"
+    roster = load(
+        tmp_path, f"{text}ann@x.org,Ann,-,Europe/Berlin,DE,N/A,–\nbo@x.org,Bo,ann@x.org,Africa/Windhoek,NA,,\n"
+    )
+    assert (roster.persons["ann@x.org"].group, roster.persons["bo@x.org"].country) == ("", "NA")
+    assert list(roster.pairs) == [PairId("ann@x.org", "bo@x.org")]
 
 
 def test_the_hire_date_is_a_start_only_where_the_settings_say_so(tmp_path: Path) -> None:

@@ -35,7 +35,14 @@ _OTHER_NAMES: Mapping[str, Sequence[str]] = {
     ),
     "manager_id": (
         *("Manager ID", "Manager Employee ID", "Manager Employee Number", "Manager Number", "Manager User Sys ID"),
-        *("Manager User ID", "Reports To ID", "Supervisor ID", "Supervisor Employee ID", "Line Manager ID"),
+        *(
+            "Manager User ID",
+            "Reports To ID",
+            "Supervisor ID",
+            "Supervisor Employee ID",
+            "Supervisor EID",
+            "Line Manager ID",
+        ),
         *("Vorgesetzter ID", "Vorgesetzte ID", "Personalnummer Vorgesetzter", "Personalnummer der Führungskraft"),
     ),
     "manager": (

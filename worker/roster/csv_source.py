@@ -41,6 +41,8 @@ _FORMER_STATUSES = frozenset(
         *("dismissed", "offboarded", "disabled", "deactivated", "suspended"),
     )
 )
+#: What HR systems write into a cell that is empty. `none` and `NA` are not among them: a calendar, and Namibia.
+_PLACEHOLDERS = frozenset(("-", "--", "–", "—", "n/a", "#n/a", "null"))
 _TERMINATED_MARK = re.compile(r"\(terminated\)$", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s;,]+")
 
@@ -111,7 +113,7 @@ class CsvSource:
 
 
 def _build_record(row: CsvRow) -> RosterRecord:
-    cells = row.cells
+    cells = {column: "" if text.casefold() in _PLACEHOLDERS else text for column, text in row.cells.items()}
     return RosterRecord(
         where=f"line {row.line}",
         directory_id=cells.get("directory_id", ""),
@@ -123,7 +125,7 @@ def _build_record(row: CsvRow) -> RosterRecord:
         locale=cells.get("locale", ""),
         working_hours=cells.get("working_hours", ""),
         group=cells.get("group", ""),
-        is_active=_is_active(row),
+        is_active=_is_active(row, cells),
         hire_date=cells.get("hire_date", ""),
         wishes={column: cells[column] for column in WISH_COLUMNS if cells.get(column)},
     )
@@ -146,12 +148,13 @@ def _list_managers(cells: Mapping[str, str]) -> Iterator[str]:
         yield text
 
 
-def _is_active(row: CsvRow) -> bool:
+def _is_active(row: CsvRow, cells: Mapping[str, str]) -> bool:
     """Whether the row is of somebody who works here. A status that says neither is a problem."""
-    status = row.cells.get("status", "").casefold()
+    text = cells.get("status", "")
+    status = text.casefold()
     if status in _FORMER_STATUSES:
         return False
     if status and status not in _ACTIVE_STATUSES:
-        what = f"`{shorten_value(row.cells['status'])}` says neither that somebody works here nor that they left."
+        what = f"`{shorten_value(text)}` says neither that somebody works here nor that they left."
         row.add_problem("status", what, "Write `active` or `former`, or leave the cell empty.")
-    return not _TERMINATED_MARK.search(row.cells.get("name", ""))
+    return not _TERMINATED_MARK.search(cells.get("name", ""))
