@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.support.companies import (
     SERVICE,
     START,
     Office,
+    company,
     pair,
     pairs,
     people,
@@ -25,6 +26,7 @@ from tests.support.companies import (
 from worker.app import Worker
 from worker.domain.model import Address, CalendarChanges, Cursor, FreeBusy, PairId, Participation, SessionState, Span
 from worker.domain.rollout import StandingPauses
+from worker.ops.coverage import count_coverage, find_quarter
 from worker.providers.memory import MemoryCalendar
 
 EVE, LEE = "eve@corp.example", "lee@corp.example"
@@ -201,3 +203,24 @@ def test_a_pause_holds_for_those_who_come_later_and_the_operator_is_not_asked_tw
     office.worker.participation.set_pauses(StandingPauses())
     office.run(DAY)
     assert list_booked(office) == {PairId(DANA, SAM), PairId(EVE, LEE), PairId(EVE, "max@corp.example")}
+
+
+def test_coverage_and_the_anonymous_question_are_for_those_who_take_part(database_url: str) -> None:
+    """R-22, R-37: whoever is outside is neither counted nor asked."""
+    persons, listed = company(12, reports=4)
+    known = settings(database_url, rollout={"managers": ["m0@corp.example"]}, base_url="https://x.corp.example")
+    office = Office(database_url, persons, listed, known=known)
+    office.run(HOUR)
+    coverage = count_coverage(office.store, find_quarter(office.clock().date()), office.clock(), "country")
+    assert sum(group.pairs for group in coverage.groups) + coverage.hidden == 4
+    office.clock.move_to(datetime(2027, 3, 2, 9, tzinfo=UTC))
+    office.worker.pulse.run()
+    assert office.messages("pulse") == [], "four reports of one manager are too few to ask"
+    restart_with = settings(database_url, base_url="https://x.corp.example")
+    office.settings = restart_with
+    office.worker = office.another("everybody")
+    office.worker.participation.run()
+    office.store.people.set_stored_value("pulse", "")
+    office.worker.pulse.run()
+    assert len(office.messages("pulse")) == 12
+    office.close()

@@ -303,6 +303,7 @@ def _set_pair_paused(worker: "Worker", pair_words: Sequence[str], *, should_paus
     pair = find_pair(worker.store, pair_words)
     if pair.ended:
         raise Refused(f"The pair {pair.id} has ended. To bring it back, add it to the people file.")
+    event_count = _count_events(worker, pair) if should_pause else 0
     worker.store.people.set_paused(pair.id, is_paused=should_pause, now=utcnow())
     pair = worker.store.people.load_all_pairs()[pair.id]
     if pair.paused and not should_pause:
@@ -310,6 +311,17 @@ def _set_pair_paused(worker: "Worker", pair_words: Sequence[str], *, should_paus
     if pair.participation and not should_pause:
         raise Refused(f"{pair.id} does not go on yet: {_explain_participation(pair.participation)}")
     print_line(f"{pair.id} is {'paused' if should_pause else 'resumed'}. This takes effect {WITHIN_A_MINUTE}.")
+    if event_count:
+        print_line(f"{format_count(event_count, 'future event comes', 'future events come')} off the calendar.")
+
+
+def _count_events(worker: "Worker", pair: "Pair") -> int:
+    """Return how many events come off when this pair is paused."""
+    from worker.domain.model import Participation
+    from worker.engine.withdrawal import preview_withdrawal
+
+    paused = {pair.id: Participation.PERSON_PAUSED}
+    return preview_withdrawal(worker.store, worker.settings.policy, paused, utcnow()).event_count
 
 
 def _explain_participation(participation: "Participation") -> str:
