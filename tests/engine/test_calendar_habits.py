@@ -72,6 +72,32 @@ def test_a_mailbox_is_asked_again_once_a_week(worker: Worker, double: Double) ->
     assert (sum(changed), double.counts["GET mailboxSettings"]) == (1, 3)
 
 
+def test_a_pilot_asks_the_calendars_of_its_people_alone(double: Double, tmp_path: Path) -> None:
+    """Who comes to take part later is asked then, at once."""
+    names = {name: f"{name}@corp.example" for name in ("dana", "sam", "kim", "lee")}
+    for address in names.values():
+        double.world.person(address, "Asia/Tokyo")
+    people = "".join(
+        f"{names[name]},{name},{manager and names[manager]},,DE,,outlook,memory\n"
+        for name, manager in (("dana", ""), ("sam", "dana"), ("kim", ""), ("lee", "kim"))
+    )
+    (tmp_path / "people.csv").write_text(HEAD + people)
+    for managers, asked, zones in ((["dana"], 2, "JJUU"), (["dana", "kim"], 4, "JJJJ")):
+        chosen = {"managers": [names[name] for name in managers]}
+        company = settings(f"sqlite:///{tmp_path / 'longarc.db'}", people=str(tmp_path / "people.csv"), rollout=chosen)
+        worker = build(company, SteppedClock(START))
+        worker.store.migrate()
+        worker.services.use(calendars={"outlook": calendar.build_calendar(section(double))})
+        worker.participation.run()
+        worker.import_people()
+        assert not worker.import_people(), "nobody is asked again"
+        known = worker.store.people.load_current_people()
+        assert [known[names[name]].zone for name in names] == [{"J": "Asia/Tokyo", "U": "UTC"}[zone] for zone in zones]
+        assert double.counts["GET mailboxSettings"] == asked
+        assert worker.store.outbox.count_by_progress() == {}, "nothing is said of those who take no part"
+        worker.close()
+
+
 def test_a_mailbox_that_can_t_be_asked_again_said_what_it_said_before(worker: Worker, double: Double) -> None:
     double.world.person(DANA, "Asia/Tokyo")
     took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")

@@ -4,14 +4,15 @@ The code calls these two settings a person's habits. A new person's habits are q
 """
 
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 from datetime import datetime
 from zlib import crc32
 
 from worker.clock import Clock
-from worker.domain.model import Address, Person
+from worker.domain.model import Address, EndReason, Pair, Participation, Person
 from worker.engine.identities import StoredIdentities
+from worker.engine.participation import ParticipationUpdate
 from worker.errors import ProviderError
 from worker.logs import Action
 from worker.providers import base
@@ -37,6 +38,7 @@ class CalendarHabits:
         get_calendar: Callable[[str], CalendarProvider],
         clock: Clock,
         identities: StoredIdentities,
+        participation: ParticipationUpdate,
     ) -> None:
         """`get_calendar` returns the calendar service of a name, which finds people by `identities`."""
         self._settings = settings
@@ -44,48 +46,75 @@ class CalendarHabits:
         self._get_calendar = get_calendar
         self._clock = clock
         self._identities = identities
+        self._participation = participation
 
     def choose_people(self, now: datetime, is_roster_unchanged: bool) -> set[Address]:
-        """Return the people whose calendars are queried for habits today: a seventh of them, empty when that was done.
-
-        Each person has a fixed day of the week.
+        """Return the people whose calendars are queried for habits now: those who take part and never were, and once a
+        day a seventh of everybody else. Each person has a fixed day of the week.
         """
         today, people = f"{now:%Y-%m-%d}", self._store.people
+        outsiders = people.list_people_without_habits(base.CALENDARS_WITH_HABITS)
+        never_asked = outsiders & self._load_participants() if outsiders else set[Address]()
         if people.get_stored_value(_HABITS_DAY_NAME) == today:
-            return set()
+            return never_asked
         people_with_habits = (
             address
             for address, person in people.load_current_people().items()
-            if person.calendar in base.CALENDARS_WITH_HABITS
+            if person.calendar in base.CALENDARS_WITH_HABITS and address not in outsiders
         )
         chosen = {
             address for address in people_with_habits if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()
         }
         if chosen or is_roster_unchanged:  # stored before the queries: one that fails isn't repeated each minute
             people.set_stored_value(_HABITS_DAY_NAME, today)
-        return chosen
+        return chosen | never_asked
 
-    def fill(self, roster: Roster, people_to_query: Set[Address]) -> Roster:
-        """Return the roster with the unset time zones and working hours filled from calendars.
+    def _load_participants(self) -> Set[Address]:
+        people = self._store.people
+        return self._find_participants(people.load_current_people(), people.load_all_pairs().values())
 
-        Queries new people and `people_to_query`. Everybody else, and whoever's calendar can't be read, keeps the stored
-        values. A new person without them gets the usual hours, and UTC with an alert to the operator.
+    def _find_participants(self, persons: Mapping[Address, Person], pairs: Iterable[Pair]) -> Set[Address]:
+        """Return who is in a pair that the rollout is for; everybody when it leaves out no pair."""
+        takes_part = self._participation.make_rule(persons)
+        chosen, is_for_everybody = set[Address](), True
+        for pair in pairs:
+            if pair.ended is not EndReason.NO:
+                continue
+            if takes_part(pair) is Participation.NOT_CHOSEN:
+                is_for_everybody = False
+            else:
+                chosen.update(pair.id.people)
+        return persons.keys() if is_for_everybody else chosen
+
+    def fill(self, roster: Roster, people_to_query: Set[Address]) -> tuple[Roster, Set[Address]]:
+        """Return the roster with the unset time zones and working hours filled from calendars, and whose calendars have
+        been asked now or need not be.
+
+        Queries new people who take part, and `people_to_query`: a pilot in a large company does not ask thousands of
+        calendars. Everybody else, and whoever's calendar can't be read, keeps the stored values. A new person without
+        them gets the usual hours, and UTC, of which the operator is told when that person takes part.
         """
+        participants = self._find_participants(roster.persons, roster.pairs.values())
         if not roster.unset_columns:
-            return roster
+            return roster, participants
         self._identities.expect(roster.aliases)
         stored_people, persons = self._store.people.load_current_people(), dict(roster.persons)
         people_without_zone = []
         for address, columns in roster.unset_columns.items():
             stored = stored_people.get(address)
-            is_queried = stored is None or address in people_to_query
+            is_queried = (stored is None and address in participants) or address in people_to_query
             habits = self._read_habits(persons[address]) if is_queried else base.Habits()
             persons[address] = _fill_person(persons[address], columns, habits, stored)
-            if "time_zone" in columns and stored is None and not (habits.zone or self._settings.roster.time_zone):
+            if (
+                "time_zone" in columns
+                and stored is None
+                and is_queried
+                and not (habits.zone or self._settings.roster.time_zone)
+            ):
                 people_without_zone.append(address)
         if people_without_zone:
             self._alert_missing_zones(people_without_zone)
-        return replace(roster, persons=persons)
+        return replace(roster, persons=persons), participants
 
     def _alert_missing_zones(self, people: list[Address]) -> None:
         text = f"No time zone is known of {', '.join(people[:20])}: UTC is used. Write theirs into the people file."

@@ -54,7 +54,7 @@ class PeopleImport:
         self._store = store
         self._clock = clock
         self._reader = reader or RosterReader(settings, store)
-        self._habits = CalendarHabits(settings, store, get_calendar, clock, identities)
+        self._habits = CalendarHabits(settings, store, get_calendar, clock, identities, participation)
         self._failure: _Failure | None = None
 
     def run(self, *, force: bool = False, anew: bool = False) -> bool:
@@ -108,13 +108,15 @@ class PeopleImport:
         """Write what was read, unless it is what was imported last. Raises PeopleImportRefused."""
         people = self._store.people
         imported_digest = (people.get_stored_value(PEOPLE_VERSION_NAME) or "").partition(" ")[0]
-        roster = self._habits.fill(reading.roster, people_to_query)
+        roster, asked = self._habits.fill(reading.roster, people_to_query)
         if reading.digest == imported_digest and roster.persons == people.load_current_people():
+            people.mark_habits_asked(asked, now)
             return False
         if not force:
             self._refuse_mass_change(roster, reading.digest)
         takes_part = self._participation.make_rule(roster.persons)
         people.apply_import(roster.persons, roster.pairs, now, roster.aliases, takes_part)
+        people.mark_habits_asked(asked, now)
         people.set_stored_value(PEOPLE_VERSION_NAME, f"{reading.digest} {now.isoformat()}")
         counts = len(roster.persons), len(roster.pairs)
         log.info("%s people, %s pairs", *counts, extra={"action": Action.PEOPLE_IMPORTED})

@@ -46,6 +46,23 @@ class PeopleRows:
             found = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
             return {row["email"]: rows.person(row) for row in found}
 
+    def list_people_without_habits(self, calendars: Collection[str]) -> set[Address]:
+        """Return the people on these calendar services whose calendar was never asked for their habits."""
+        query = select(person.c.email).where(
+            person.c.habits_at.is_(None), person.c.left_at.is_(None), person.c.calendar.in_(calendars)
+        )
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
+
+    def mark_habits_asked(self, people: Collection[Address], now: datetime) -> None:
+        """Record whose calendar was asked for their habits, whatever it answered."""
+        if not people:
+            return
+        with self._database.write() as connection:
+            for chunk in _split_into_chunks(sorted(people)):
+                asked = update(person).where(person.c.email.in_(chunk), person.c.habits_at.is_(None))
+                connection.execute(asked.values(habits_at=now))
+
     def load_all_people(self) -> dict[Address, Person]:
         """Return everybody whom a people file ever named, including those who left."""
         with self._database.read() as connection:

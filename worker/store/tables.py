@@ -82,6 +82,7 @@ person = Table(
     Column("held_until", Instant),
     # a revoked grant: nothing is asked of this person's calendar until then
     Column("suspended_until", Instant, index=True),
+    Column("habits_at", Instant),  # when the calendar was first asked for time zone and working hours
     Column("away", SpansType, nullable=False, server_default="[]"),  # out of office, as calendars last told
 )
 

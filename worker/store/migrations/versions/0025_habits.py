@@ -1,0 +1,15 @@
+"""When calendars were asked for people's time zone and working hours."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0025"
+down_revision = "0024"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column. Everybody known so far was asked at some time."""
+    op.add_column("person", sa.Column("habits_at", sa.BigInteger()))
+    op.execute("UPDATE person SET habits_at = 0")
