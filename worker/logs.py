@@ -35,7 +35,11 @@ class Action(StrEnum):
     RUN_STARTED = "run_started", "info", "`longarc run` or `longarc serve` has started."
     RUN_STOPPED = "run_stopped", "info", "It has stopped in order."
     PORT_TAKEN = "port_taken", "warning", "Another process serves the pages or the metrics; this one goes on without."
-    DECISION = "decision", "info", "Something was decided about a session: booked, deferred, held, …"
+    DECISION = (
+        "decision",
+        "info",
+        "Something was decided about a session: booked, deferred, held, … `longarc why` has the reason.",
+    )
     EFFECT = "effect", "info", "A change of a calendar or a mail has come to an end. Attempts that failed: `debug`."
     PEOPLE_IMPORTED = "people_imported", "info", "The roster was imported."
     ROSTER_UNREAD = "roster_unread", "warning", "The directory can't be read just now; it is tried again."

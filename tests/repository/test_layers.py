@@ -241,7 +241,8 @@ def needs(name: str) -> list[str]:
     if name == "longarc":  # as the checkout says now, not as it did when it was installed
         project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
         extras = project["optional-dependencies"]
-        more = [f'{need} ; extra == "{extra}"' for extra, listed in extras.items() for need in listed]
+        listed = [(need, extra) for extra, needs in extras.items() for need in needs]
+        more = [f'{need} {"and" if ";" in need else ";"} extra == "{extra}"' for need, extra in listed]
         return [*project["dependencies"], *more]
     try:
         return metadata.requires(name) or []

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from worker.clock import Clock
 from worker.domain.model import (
     Address,
+    Decision,
     EffectKind,
     EndReason,
     FreeBusy,
@@ -126,7 +127,7 @@ class Sweep:
                 log.info(
                     "%s: %s",
                     decision.pair,
-                    decision.reason,
+                    _summarize(decision),
                     extra={"action": Action.DECISION, "what": decision.what, "session": decision.session},
                 )
 
@@ -279,6 +280,12 @@ class Sweep:
 def _is_withdrawn(pair: Pair) -> bool:
     """Return whether the pair ended, or the operator or the rollout holds it back: T-17 was heeded at that time."""
     return pair.ended is not EndReason.NO or pair.is_held_back
+
+
+def _summarize(decision: Decision) -> str:
+    """Return what was decided, for the log. Its reason names people, and is in the history alone."""
+    told = [decision.fields[name] for name in ("kind", "state", "cause") if name in decision.fields]
+    return " ".join([decision.what, *map(str, told)])
 
 
 def _count_cancels(plan: Plan) -> int:

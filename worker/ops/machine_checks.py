@@ -1,5 +1,6 @@
 """Checks of the machine: the time zone database, the user, and who else can read the files of Longarc."""
 
+import os
 import re
 import shlex
 import stat
@@ -76,9 +77,15 @@ def _list_database_files(settings: Settings) -> Iterator[Path]:
 
 
 def _is_readable_by_others(file: Path) -> bool:
-    """Whether others may read the file; False when it is missing, which other checks report."""
+    """Whether others may read the file; False when it is missing, which other checks report.
+
+    And False on a file system that can't be written: there a container engine or systemd has put the file, for this
+    program alone.
+    """
     try:
         mode = file.stat().st_mode
+        if os.statvfs(file).f_flag & os.ST_RDONLY:
+            return False
     except OSError:
         return False
     return (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and bool(mode & _OTHERS_PERMISSIONS)

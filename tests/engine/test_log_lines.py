@@ -1,0 +1,29 @@
+"""What the program logs while it works: events with their action, addresses at most, and no reason or name."""
+
+import logging
+import re
+
+import pytest
+
+from tests.support.companies import DAY, Office, contract
+from worker.logs import Action
+
+
+def test_log_lines_name_an_action_and_nobody_by_name(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """R-23. The reasons of decisions name people; they are in the history alone."""
+    caplog.set_level(logging.INFO, "worker")
+    office.run(DAY)
+    office.decline(office.session())
+    office.run(DAY)
+    held = office.hold()
+    office.worker.contracts.record(held.id, contract(office.clock()))
+    office.run(DAY)
+    records = [record for record in caplog.records if record.name.startswith("worker")]
+    actions = {getattr(record, "action", None) for record in records}
+    assert {Action.DECISION, Action.EFFECT} <= actions <= set(Action)
+    text = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in records)
+    assert not re.search(r"\b(Dana|Sam)\b", text)
+    assert "platform group" not in text
+    decided = [record.getMessage() for record in records if getattr(record, "action", "") == Action.DECISION]
+    assert "dana@corp.example>sam@corp.example: session career booked" in decided
+    assert any(line.endswith("session career booked") for line in decided)
