@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ("embedded", "redis")
+EXTRAS = ("embedded", "redis", "scim")
 CONSTRAINTS = "constraints.txt"
 HASHES = "constraints-hashes.txt"
 LICENCES = "docs/licences.md"

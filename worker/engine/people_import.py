@@ -60,7 +60,8 @@ class PeopleImport:
     def run(self, *, force: bool = False, anew: bool = False) -> bool:
         """Import the roster if it changed, or if a calendar reports other habits. True when anything changed.
 
-        A directory that can't tell whether it changed is read each `roster.every`, and with `force` or `anew`.
+        A directory that can't tell whether it changed is read each `roster.every`, and with `force` or `anew`. One that
+        pushes its changes is read when they pause.
 
         Raises Problems; PeopleImportRefused when it would end many pairs or cancel many events, unless `force` (T-17);
         IncompleteReading or ProviderError when a directory can't be read; LongarcError when the people file can't be
@@ -70,6 +71,8 @@ class PeopleImport:
         people.end_pauses(now)
         version = self._reader.get_version()
         is_asked = force or (anew and self._settings.roster.has_directory)
+        if not is_asked and self._reader.is_unsettled(now, self._load_last_reading()[1]):
+            return False
         is_read = self._is_read(version, now) and not is_asked
         people_to_query = self._habits.choose_people(now, is_read)
         if is_read and not people_to_query:

@@ -10,7 +10,7 @@ from worker.domain.model import NO_CALENDAR, EndReason
 from worker.errors import IncompleteReading, Problem
 from worker.providers import base
 from worker.providers.base import Finding
-from worker.roster.base import RosterRecord, RosterSource, load_source_factory
+from worker.roster.base import PushedSource, RosterRecord, RosterSource, load_source_factory
 from worker.roster.csv_source import CsvSource, PeopleFileFormat
 from worker.roster.model import Roster, RosterRules, StoredRoster
 from worker.roster.people_file import load_people_file
@@ -58,6 +58,17 @@ class RosterReader:
         time."""
         return not self._settings.roster.has_directory or self._source.get_version() is not None
 
+    def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
+        """Return whether a directory is still pushing changes that belong together: then it is not read yet.
+
+        `read_at`: when it was last read; None before the first time.
+        """
+        return (
+            self._settings.roster.has_directory
+            and isinstance(self._source, PushedSource)
+            and self._source.is_unsettled(now, read_at)
+        )
+
     def read(self, now: datetime, *, accepts_new_ids: bool = False) -> RosterReading:
         """Return the roster.
 
@@ -95,7 +106,10 @@ class RosterReader:
         if self._given_source:
             return self._given_source
         name = self._settings.roster.source
-        return load_source_factory(name)(self._settings.get_roster_section(name))
+        section = self._settings.get_roster_section(name)
+        if self._store is not None:
+            section["pushed_people"] = self._store.pushed_people
+        return load_source_factory(name)(section)
 
     @cached_property
     def _file(self) -> CsvSource:

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from worker.providers.base import Finding
 
@@ -99,6 +99,15 @@ class RosterSource(Protocol):
     def check(self) -> list[Finding]:
         """Try everything that reading needs, without changing anything; return a finding for each part, with the
         remedy for an administrator who sees this directory for the first time."""
+
+
+@runtime_checkable
+class PushedSource(Protocol):
+    """A RosterSource to which a directory pushes its changes, one by one."""
+
+    def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
+        """Return whether changes that belong together are still coming. Until then the roster is read only when
+        somebody asks for it. `read_at`: when it was last read; None before the first time."""
 
 
 #: The factory of each source but the people file, as `module:function`. It is imported on first use, so that libraries

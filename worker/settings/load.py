@@ -50,6 +50,9 @@ PASSWORD_VARIABLES = {
     "outlook": "LONGARC_OUTLOOK_SECRET",
 }
 KEY_VARIABLE = "LONGARC_KEY"
+#: What directories that push people show; several while one takes the place of another.
+SCIM_TOKEN_VARIABLE = "LONGARC_SCIM_TOKEN"  # noqa: S105  # the name of a variable
+MIN_SCIM_TOKEN_CHARS = 32
 #: Settings that the environment may give instead of the file, because they may hold a password.
 OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
 
@@ -106,6 +109,7 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
     keys: tuple[SecretStr, ...] = ()  #: Fernet keys; the first one seals, all of them open
     passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by the name of the provider
+    scim_tokens: tuple[SecretStr, ...] = ()  #: each of them admits a directory that pushes people
 
     @property
     def policy(self) -> Policy:
@@ -222,6 +226,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     address = ("calendars", "caldav", "url")
     _refuse_password(_get_nested(values, *address), address, PASSWORD_VARIABLES["caldav"], source)
     values["keys"] = _read_keys(env, source)
+    values["scim_tokens"] = _read_scim_tokens(env, source)
     passwords = {name: _read_variable(variable, env, source) for name, variable in PASSWORD_VARIABLES.items()}
     values["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
     _add_default_sections(values)
@@ -424,6 +429,17 @@ def _read_keys(env: Mapping[str, str], source: _SettingsSource) -> tuple[SecretS
     return tuple(SecretStr(key) for key in keys)
 
 
+def _read_scim_tokens(env: Mapping[str, str], source: _SettingsSource) -> tuple[SecretStr, ...]:
+    """Return the tokens in the environment. Short ones could be guessed."""
+    tokens = [token for token in re.split(r"[\s,]+", _read_variable(SCIM_TOKEN_VARIABLE, env, source)) if token]
+    short = [number for number, token in enumerate(tokens, 1) if len(token) < MIN_SCIM_TOKEN_CHARS]
+    if short:
+        what = f"Token {short[0]} of {len(tokens)} is shorter than {MIN_SCIM_TOKEN_CHARS} characters."
+        remedy = "Make one with `openssl rand -hex 32`; separate several by commas."
+        source.problems.append(Problem(_get_used_variable(SCIM_TOKEN_VARIABLE, env), what, remedy))
+    return tuple(SecretStr(token) for token in tokens)
+
+
 # --- problems from errors of pydantic --------------------------------------------------------------------------------
 
 
@@ -457,7 +473,7 @@ def list_known_keys(model: type[BaseModel] | None = None, prefix: tuple[str, ...
     """Yield every key allowed in the file, sections included."""
     for name, field in (model or Settings).model_fields.items():
         key = (*prefix, field.alias or name)
-        if key in (("keys",), ("passwords",)):
+        if key in (("keys",), ("passwords",), ("scim_tokens",)):
             continue
         yield key
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

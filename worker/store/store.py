@@ -55,6 +55,7 @@ class Store:
         from worker.store.people import PeopleRows
         from worker.store.plans import Plans
         from worker.store.pulse import PulseRows
+        from worker.store.pushed_people import PushedPeople
         from worker.store.queries import Queries
         from worker.store.restorations import Restorations
         from worker.store.third_voices import ThirdVoiceRows
@@ -64,6 +65,7 @@ class Store:
         self.database = Database(url)
         self.people = PeopleRows(self.database)
         self.aliases = AliasRows(self.database)
+        self.pushed_people = PushedPeople(self.database)
         self.participation = ParticipationRows(self.database)
         self.outbox = OutboxRows(self.database, seal)
         self.undo = UndoRows(self.database)

@@ -417,6 +417,20 @@ revocation = Table(
     Column("at", Instant, nullable=False),
 )
 
+#: People as a directory pushed them by SCIM. The roster is read from these rows.
+pushed_person = Table(
+    "pushed_person",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("user_name", String, nullable=False),
+    Column("user_name_key", String, nullable=False, unique=True),  # as it is compared
+    Column("external_id", String, nullable=False, index=True),
+    Column("attributes", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("revision", Integer, nullable=False),
+)
+
 #: Single facts about this installation: the digest of the people file, when a thing was last told to the operator.
 fact = Table("fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False))
 

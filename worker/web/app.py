@@ -3,9 +3,10 @@
 from flask import Blueprint, Flask, Response, abort
 
 from worker.app import Worker
+from worker.errors import LongarcError
 from worker.links import Purpose
 from worker.web import contract, me, pulse, status, team, third_voices, times
-from worker.web.security import install_security
+from worker.web.security import install_security, log_error
 from worker.web.sessions import enter, guard, renew
 from worker.web.site import ASSET_TYPES, Site, current_site
 
@@ -34,7 +35,20 @@ def make_app(worker: Worker) -> Flask:
     ):
         guard(pages, purpose)
         app.register_blueprint(pages, url_prefix=f"/{purpose.value}")
+    if worker.settings.roster.source == "scim":
+        _serve_scim(app, site)
     return app
+
+
+def _serve_scim(app: Flask, site: Site) -> None:
+    """Add the SCIM server. Raises LongarcError when its library is not installed."""
+    try:
+        from worker.web.scim.endpoint import SCIM_PATH, ScimEndpoint
+    except ImportError as error:
+        raise LongarcError('People pushed by SCIM need a library: run `pip install "longarc[scim]"`.') from error
+    tokens = [token.get_secret_value() for token in site.settings.scim_tokens]
+    endpoint = ScimEndpoint(site.store.pushed_people, tokens, site.settings.base_url, site.limiter, site.now, log_error)
+    app.register_blueprint(endpoint.make_blueprint(), url_prefix=SCIM_PATH)
 
 
 def _make_team_blueprint() -> Blueprint:

@@ -38,6 +38,9 @@ HEADERS = {
 #: Beginnings of the URL rules whose requests leave no line in the log: of third voices (R-30) and of the pulse (R-37),
 #: since a line would tell when somebody asked or answered.
 UNLOGGED = ("/voice/", "/me/voice", "/pulse/")
+#: Beginnings of the paths whose handlers check and limit their requests themselves: a directory that pushes thousands
+#: of people is one network address.
+SELF_CHECKED = ("/scim/",)
 NOTICE_BY_STATUS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"}
 
 
@@ -53,6 +56,8 @@ def install_security(app: Flask, site: Site) -> None:
 
 def _check_request(site: Site) -> Response | None:
     """Refuse a request with an invalid path or from a network address over its rate limit; return None for others."""
+    if request.path.startswith(SELF_CHECKED):
+        return None
     if "\0" in request.path:  # PostgreSQL refuses text with a null character
         return site.render_notice("not_found", 404)
     if not site.limiter.allow(f"address {request.remote_addr}", site.settings.pages.per_minute * SHARED_ADDRESS_FACTOR):
@@ -85,7 +90,7 @@ def _handle_error(error: Exception, site: Site) -> Response:
     try:
         return _render_error(error, site)
     except Exception as second_error:
-        _log_error(second_error)
+        log_error(second_error)
         return Response(status=500)
 
 
@@ -102,11 +107,11 @@ def _render_error(error: Exception, site: Site) -> Response:
         return site.render_notice("busy", 503)
     if isinstance(error, Refused | Problems):
         return site.render_notice("refused", 409, str(error))
-    _log_error(error)
+    log_error(error)
     return site.render_notice("broken", 500)
 
 
-def _log_error(error: Exception) -> None:
+def log_error(error: Exception) -> None:
     """Log the type and place of an unexpected error; its text only if it is ours, as others can quote a contract."""
     frames = traceback.extract_tb(error.__traceback__)
     frame = next((frame for frame in reversed(frames) if frame.filename.endswith(".j2")), frames[-1])

@@ -73,6 +73,7 @@ from worker.domain.model.plans import (
     TakenTime,
     WaitingPair,
 )
+from worker.domain.model.pushed import WAVE_PAUSE, PushedPerson, PushLog, fold_user_name
 from worker.domain.model.reasons import Reason, Reasons, ReasonValue
 from worker.domain.model.sessions import (
     Deferral,
@@ -108,6 +109,7 @@ __all__ = [
     "REMEMBERED",
     "UNRECORDED",
     "VOICE_PERIOD",
+    "WAVE_PAUSE",
     "AccessRecord",
     "Address",
     "AliasSource",
@@ -161,6 +163,8 @@ __all__ = [
     "Plan",
     "Policy",
     "Preference",
+    "PushLog",
+    "PushedPerson",
     "Reason",
     "ReasonValue",
     "Reasons",
@@ -183,6 +187,7 @@ __all__ = [
     "WorkingHours",
     "WrittenCommitment",
     "clip_busy",
+    "fold_user_name",
     "list_lines",
     "merge_spans",
     "select_openings",

@@ -1,0 +1,262 @@
+"""SCIM as a source: what it promises, what is made of a pushed person, and when a wave of pushes is over."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.companies import new_store
+from tests.support.pushing import ENTERPRISE
+from tests.support.roster_contract import NOW, RosterContract, find
+from worker.domain.model import PushedPerson
+from worker.roster.base import ManagerReference, PushedSource, ReferenceKind, RosterRecord, load_source_factory
+from worker.roster.scim import LONGEST_FIRST_WAVE, LONGEST_WAVE, ScimDirectory
+from worker.store.store import Store
+
+ANN, BO, CY = "ann@x.example", "bo@x.example", "cy@x.example"
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+class PushingAdministrator:
+    """What an administrator's directory pushes into the store."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+        self._count = 0
+
+    def add(self, address: str, name: str, manager: str = "", group: str = "") -> None:
+        company = {"manager": {"value": self.find(manager).id}} if manager else {}
+        self.push(address, displayName=name, **{ENTERPRISE: {**company, "department": group}})
+
+    def push(self, address: str, at: Any = NOW, **attributes: Any) -> PushedPerson:
+        """Add a person of whom that was pushed."""
+        self._count += 1
+        emails = [{"value": address, "type": "work", "primary": True}]
+        person = PushedPerson(
+            id=f"id{self._count:03}",
+            user_name=address,
+            external_id=f"x{self._count}",
+            attributes={"emails": emails, **attributes},
+            created_at=at,
+            changed_at=at,
+        )
+        with self._store.pushed_people.write() as rows:
+            rows.add_person(person)
+        return person
+
+    def add_manager(self, address: str, manager: str) -> None:
+        raise AssertionError("SCIM holds one manager for each person.")
+
+    def rename(self, address: str, new_address: str) -> None:
+        self._change(address, user_name=new_address, emails=[{"value": new_address, "type": "work"}])
+
+    def disable(self, address: str) -> None:
+        self._change(address, active=False)
+
+    def delete(self, address: str) -> None:
+        with self._store.pushed_people.write() as rows:
+            rows.delete_person(self.find(address).id, NOW)
+
+    def break_off(self) -> None:
+        """Take the database away."""
+        self._store.close()
+        shutil.rmtree(self._folder)
+        self._folder.write_text("no folder any more")
+
+    def find(self, address: str) -> PushedPerson:
+        with self._store.pushed_people.read() as rows:
+            (person,) = rows.find_people(user_name=address)
+        return person
+
+    def _change(self, address: str, user_name: str = "", **attributes: Any) -> None:
+        old = self.find(address)
+        with self._store.pushed_people.write() as rows:
+            rows.replace_person(
+                PushedPerson(
+                    id=old.id,
+                    user_name=user_name or old.user_name,
+                    external_id=old.external_id,
+                    attributes={**old.attributes, **attributes},
+                    created_at=old.created_at,
+                    changed_at=NOW,
+                    revision=old.revision + 1,
+                )
+            )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = new_store(f"sqlite:///{tmp_path / 'data' / 'longarc.db'}")
+    made.create_tables()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def directory(store: Store, tmp_path: Path) -> PushingAdministrator:
+    return PushingAdministrator(store, tmp_path / "data")
+
+
+@pytest.fixture
+def source(store: Store) -> ScimDirectory:
+    source = load_source_factory("scim")({"pushed_people": store.pushed_people})
+    assert isinstance(source, ScimDirectory)
+    return source
+
+
+class TestScimDirectory(RosterContract):
+    """SCIM holds one manager for each person, and no former addresses."""
+
+    keeps_old_addresses = False
+
+
+def read_one(source: ScimDirectory, directory: PushingAdministrator, **attributes: Any) -> RosterRecord:
+    """Return what is read of a person of whom that was pushed."""
+    directory.push(ANN, **attributes)
+    return find(list(source.read(NOW)), ANN)
+
+
+# --- what people are made of ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("emails", "addresses"),
+    [
+        (
+            [{"value": "a@x.example", "type": "other"}, {"value": "b@x.example", "type": "work"}],
+            ["b@x.example", "a@x.example"],
+        ),
+        (
+            [{"value": "b@x.example", "type": "work"}, {"value": "a@x.example", "primary": True}],
+            ["a@x.example", "b@x.example"],
+        ),
+        ([{"value": "private@home.example", "type": "home", "primary": True}], []),
+        ([{"type": "work"}], []),
+        ([{"value": ANN.upper(), "type": "work"}], [ANN.upper()]),
+    ],
+)
+def test_work_addresses_come_first_and_private_ones_not_at_all(
+    source: ScimDirectory, directory: PushingAdministrator, emails: list[dict[str, Any]], addresses: list[str]
+) -> None:
+    directory.push(ANN, emails=emails)
+    (record,) = source.read(NOW)
+    assert [one for one in record.addresses if one != ANN] == addresses
+    assert bool(record.addresses) is bool(addresses), "a user name alone is no address"
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ({"displayName": "Ann Doe", "name": {"formatted": "Dr. Ann Doe"}}, "Ann Doe"),
+        ({"name": {"formatted": "Ann Doe", "givenName": "Anna"}}, "Ann Doe"),
+        ({"name": {"givenName": "Ann", "familyName": "Doe"}}, "Ann Doe"),
+        ({}, ""),
+    ],
+)
+def test_a_name_is_found_wherever_it_stands(
+    source: ScimDirectory, directory: PushingAdministrator, told: dict[str, Any], name: str
+) -> None:
+    assert read_one(source, directory, **told).name == name
+
+
+def test_everything_else_comes_as_it_stands(source: ScimDirectory, directory: PushingAdministrator) -> None:
+    addresses = [{"type": "home", "country": "AT"}, {"type": "work", "country": "DE"}]
+    told = {"timezone": "Europe/Berlin", "preferredLanguage": "de-DE,en;q=0.8", "locale": "fr", "addresses": addresses}
+    record = read_one(source, directory, **told, **{ENTERPRISE: {"department": "Design"}})
+    assert (record.time_zone, record.locale, record.country) == ("Europe/Berlin", "de-DE", "DE")
+    assert (record.group, record.where, record.directory_id) == ("Design", f"user {ANN}", "id001")
+
+
+def test_guests_are_left_out(source: ScimDirectory, directory: PushingAdministrator) -> None:
+    directory.push(BO, userType="Guest")
+    assert [record.addresses[0] for record in [read_one(source, directory, userType="Member")]] == [ANN]
+    assert len(source.read(NOW)) == 1
+
+
+# --- managers -------------------------------------------------------------------------------------------------------
+
+
+def manager_of(source: ScimDirectory, directory: PushingAdministrator, value: str) -> ManagerReference:
+    directory.push(BO, **{ENTERPRISE: {"manager": {"value": value}}})
+    (reference,) = find(list(source.read(NOW)), BO).managers
+    return reference
+
+
+@pytest.mark.parametrize("value", ["id001", "x1", ANN.upper(), "4711"])
+def test_a_manager_is_known_by_everything_that_names_one_person(
+    source: ScimDirectory, directory: PushingAdministrator, value: str
+) -> None:
+    """Okta sends what somebody mapped: its own id, a user name, or an employee number."""
+    directory.push(ANN, **{ENTERPRISE: {"employeeNumber": "4711"}})
+    assert manager_of(source, directory, value) == ManagerReference("id001", ReferenceKind.DIRECTORY_ID)
+
+
+def test_a_manager_who_is_pushed_later_is_found_then(source: ScimDirectory, directory: PushingAdministrator) -> None:
+    assert manager_of(source, directory, "id002") == ManagerReference("id002")
+    directory.push(ANN)
+    (reference,) = find(list(source.read(NOW)), BO).managers
+    assert reference == ManagerReference("id002", ReferenceKind.DIRECTORY_ID)
+
+
+def test_a_number_that_two_people_have_names_nobody(source: ScimDirectory, directory: PushingAdministrator) -> None:
+    for address in (ANN, CY):
+        directory.push(address, **{ENTERPRISE: {"employeeNumber": "7"}})
+    assert manager_of(source, directory, "7") == ManagerReference("7")
+
+
+# --- when pushes are applied ----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_read_before_the_first_push(source: ScimDirectory) -> None:
+    assert isinstance(source, PushedSource)
+    assert source.is_unsettled(NOW, None) and source.is_unsettled(NOW, NOW - DAY)
+
+
+def test_a_wave_is_over_after_a_pause(source: ScimDirectory, directory: PushingAdministrator) -> None:
+    directory.push(ANN, NOW)
+    directory.push(BO, NOW + 9 * MINUTE)
+    times = [NOW + minutes * MINUTE for minutes in (9, 15, 18, 19, 60)]
+    assert [source.is_unsettled(at, NOW - DAY) for at in times] == [True, True, True, False, False]
+
+
+def test_pushes_without_a_pause_are_applied_each_hour(source: ScimDirectory, directory: PushingAdministrator) -> None:
+    read_at, read = NOW - DAY, []
+    for minutes in range(0, 181, 5):
+        now = NOW + minutes * MINUTE
+        directory.push(f"p{minutes}@x.example", now)
+        if not source.is_unsettled(now, read_at):
+            read_at = now
+            read.append(minutes)
+    assert read == [60, 120, 180]
+
+
+def test_the_first_wave_of_all_may_take_a_day(source: ScimDirectory, directory: PushingAdministrator) -> None:
+    """A first sync names people in any order: half of one would be a company without half of its managers."""
+    assert LONGEST_FIRST_WAVE > LONGEST_WAVE
+    for hours in range(25):
+        for minutes in range(0, 60, 9):
+            directory.push(f"p{hours}.{minutes}@x.example", NOW + hours * HOUR + minutes * MINUTE)
+    assert source.is_unsettled(NOW + 23 * HOUR + 59 * MINUTE, None)
+    assert not source.is_unsettled(NOW + 24 * HOUR + 54 * MINUTE, None)
+
+
+# --- check ----------------------------------------------------------------------------------------------------------
+
+
+def test_check_says_when_the_last_push_came_and_how_many_people_there_are(
+    source: ScimDirectory, directory: PushingAdministrator
+) -> None:
+    ann = directory.push(ANN)
+    directory.push(BO, **{ENTERPRISE: {"manager": {"value": ann.id}}})
+    whats = [finding.what for finding in source.check()]
+    assert whats[0] == "A directory has pushed people by SCIM; the last of 2 changes came on 2027-01-15 at 07:00 UTC"
+    assert whats[1] == "SCIM lists 2 people: 1 with a manager, 1 without; 0 more can't sign in, and count as gone"
+
+
+def test_check_says_what_to_do_before_the_first_push(source: ScimDirectory) -> None:
+    (finding,) = source.check()
+    assert not finding.ok and "start its provisioning" in finding.remedy

@@ -1,0 +1,111 @@
+"""A company that is pushed by SCIM: a worker with its pages, and a directory that pushes."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask.testing import FlaskClient
+from pydantic import SecretStr
+from werkzeug.test import TestResponse
+
+from tests.support.companies import SERVICE, START, new_store, settings
+from worker.app import Worker, build
+from worker.clock import SteppedClock
+from worker.providers.memory import MemoryCalendar, MemoryMailer
+from worker.web.app import make_app
+
+TOKEN, OTHER_TOKEN = "t" * 40, "u" * 40
+BASE = "https://longarc.corp.example"
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+MANAGER = f"{ENTERPRISE}:manager"
+
+
+def make_user(address: str, name: str = "", manager: str = "", group: str = "", **more: Any) -> dict[str, Any]:
+    """Return a person as a directory sends one."""
+    company = {**({"department": group} if group else {}), **({"manager": {"value": manager}} if manager else {})}
+    user = {
+        "schemas": [USER, ENTERPRISE],
+        "userName": address,
+        "externalId": f"x-{address}",
+        "active": True,
+        "displayName": name or address.partition("@")[0],
+        "emails": [{"value": address, "type": "work", "primary": True}],
+        "meta": {"resourceType": "User"},
+        **more,
+    }
+    return {**user, ENTERPRISE: company} if company else user
+
+
+@dataclass
+class Directory:
+    """Somebody's directory, which knows the address of the pages and a token."""
+
+    client: FlaskClient
+    token: str = TOKEN
+    ids: dict[str, str] = field(default_factory=dict)  #: the id that it was given, by the address it pushed
+
+    def send(self, method: str, path: str, body: Any = None, **query: Any) -> TestResponse:
+        """Send a request below the base."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/scim+json; charset=utf-8"}
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+        return self.client.open(f"/scim/v2{path}", method=method, data=data, headers=headers, query_string=query)
+
+    def create(self, user: dict[str, Any]) -> TestResponse:
+        """Create a person, and remember the id."""
+        answer = self.send("POST", "/Users", user)
+        if answer.status_code == 201:
+            self.ids[user["userName"]] = self.body(answer)["id"]
+        return answer
+
+    def get(self, address: str) -> dict[str, Any]:
+        """Return a person as the server has it."""
+        answer = self.send("GET", f"/Users/{self.ids[address]}")
+        assert answer.status_code == 200
+        return self.body(answer)
+
+    def patch(self, address: str, *operations: dict[str, Any]) -> TestResponse:
+        """Change a person."""
+        body = {"schemas": [PATCH_OP], "Operations": list(operations)}
+        return self.send("PATCH", f"/Users/{self.ids[address]}", body)
+
+    def find(self, filter_text: str) -> list[str]:
+        """Return the user names of those whom a filter matches."""
+        answer = self.send("GET", "/Users", filter=filter_text)
+        assert answer.status_code == 200, answer.text
+        return [user["userName"] for user in self.body(answer)["Resources"]]
+
+    @staticmethod
+    def body(answer: TestResponse) -> dict[str, Any]:
+        """Return the JSON of an answer."""
+        assert answer.content_type.partition(";")[0] == "application/scim+json"
+        found = json.loads(answer.text)
+        assert isinstance(found, dict)
+        return found
+
+
+@dataclass
+class PushedCompany:
+    """A worker whose people are pushed, at a clock that stands still between steps."""
+
+    worker: Worker
+    clock: SteppedClock
+    directory: Directory
+
+    def close(self) -> None:
+        self.worker.close()
+
+
+def open_company(url: str, *, has_tables: bool = False, **fields: Any) -> PushedCompany:
+    """Return the company, with nobody in it yet."""
+    clock = SteppedClock(START)
+    rules = {"source": "scim", "calendar": SERVICE, "mail": SERVICE, "time_zone": "Europe/Berlin", "country": "DE"}
+    tokens = (SecretStr(TOKEN), SecretStr(OTHER_TOKEN))
+    known = settings(url, **{"roster": rules, "base_url": BASE, "scim_tokens": tokens, **fields})
+    store = new_store(url)
+    if not has_tables:
+        store.create_tables()
+    worker = build(known, clock, store=store)
+    worker.services.use(calendars={SERVICE: MemoryCalendar()}, mailers={SERVICE: MemoryMailer()})
+    return PushedCompany(worker, clock, Directory(make_app(worker).test_client()))

@@ -1,0 +1,20 @@
+"""A company whose people are pushed, for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.pushing import Directory, PushedCompany, open_company
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[PushedCompany]:
+    opened = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", people=tmp_path / "people.csv")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def directory(company: PushedCompany) -> Directory:
+    return company.directory

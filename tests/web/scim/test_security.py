@@ -1,0 +1,172 @@
+"""Who may push, and what no directory can make the server do."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.support.pushing import OTHER_TOKEN, PATCH_OP, TOKEN, Directory, PushedCompany, make_user, open_company
+from worker.web.scim.dialects import MAX_DEPTH
+from worker.web.scim.endpoint import MAX_BODY_BYTES, MAX_REFUSED_PER_MINUTE
+
+ANN = "ann@x.example"
+PATHS = (
+    "/Users",
+    "/Users/7",
+    "/Groups",
+    "/ServiceProviderConfig",
+    "/ResourceTypes",
+    "/Schemas",
+    "/",
+    "/Bulk",
+    "/nothing",
+)
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Bearer {TOKEN[:-1]}",
+        f"Bearer {TOKEN}x",
+        f"Basic {TOKEN}",
+        TOKEN,
+        f"Bearer {TOKEN.upper()}",
+    ],
+)
+def test_nobody_comes_in_without_the_token(directory: Directory, credentials: str) -> None:
+    for path in PATHS:
+        answer = directory.client.get(f"/scim/v2{path}", headers={"Authorization": credentials})
+        body = directory.body(answer)
+        assert (answer.status_code, body["status"]) == (401, "401"), path
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="SCIM"'
+
+
+def test_the_old_and_the_new_token_hold_while_one_takes_the_place_of_the_other(directory: Directory) -> None:
+    for token in (TOKEN, OTHER_TOKEN):
+        directory.token = token
+        assert directory.send("GET", "/Users").status_code == 200
+
+
+def test_without_a_token_in_the_settings_nobody_comes_in(tmp_path: Path) -> None:
+    company = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", scim_tokens=())
+    for token in ("", TOKEN):
+        company.directory.token = token
+        assert company.directory.send("GET", "/Users").status_code == 401
+    company.close()
+
+
+def test_only_a_company_that_is_pushed_has_the_server(tmp_path: Path) -> None:
+    company = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", roster={"source": "file"})
+    answer = company.directory.send("GET", "/Users")
+    assert (answer.status_code, answer.content_type) == (404, "text/html; charset=utf-8")
+    company.close()
+
+
+def test_guessing_is_slowed_down_and_the_directory_goes_on(directory: Directory) -> None:
+    directory.token = "wrong"
+    answers = [directory.send("GET", "/Users") for _ in range(MAX_REFUSED_PER_MINUTE + 1)]
+    assert [answer.status_code for answer in answers] == [401] * MAX_REFUSED_PER_MINUTE + [429]
+    assert directory.body(answers[-1])["status"] == "429" and answers[-1].headers["Retry-After"] == "60"
+    directory.token = TOKEN
+    assert directory.send("GET", "/Users").status_code == 200
+
+
+def nest(levels: int) -> bytes:
+    return b'{"name":' * levels + b"1" + b"}" * levels
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        (b"{", 400, "invalidSyntax"),
+        (b"\xff\xfe", 400, "invalidSyntax"),
+        (b"[" * 30_000, 400, "invalidSyntax"),
+        (nest(MAX_DEPTH + 1), 400, "invalidValue"),
+        (b"[]", 400, None),
+        (b"7", 400, None),
+        (b"{}", 400, "invalidValue"),
+        (json.dumps({"userName": ""}).encode(), 400, "invalidValue"),
+        (json.dumps({"userName": "a\0b"}).encode(), 400, "invalidValue"),
+        (b'{"userName": "\\ud800"}', 400, "invalidValue"),
+        (json.dumps({"userName": "x" * 3000}).encode(), 400, "invalidValue"),
+        (json.dumps({"userName": "x", "emails": [{}] * 300}).encode(), 400, "invalidValue"),
+        (json.dumps({"userName": ["x", "y"]}).encode(), 400, "invalidValue"),
+        (b" " * (MAX_BODY_BYTES + 1), 413, None),
+    ],
+)
+def test_bad_bodies_end_in_one_clear_error(directory: Directory, body: bytes, status: int, kind: str | None) -> None:
+    answer = directory.send("POST", "/Users", body)
+    error = directory.body(answer)
+    assert (answer.status_code, error["status"]) == (status, str(status))
+    assert error["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
+    assert kind is None or error["scimType"] == kind
+    assert "\n" not in error["detail"] and "pydantic" not in error["detail"]
+    assert directory.find("userName pr") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("userName eq", 400),
+        ('foo eq "x"', 400),
+        ('userName eq "x', 400),
+        ("not (" * 190 + "userName pr", 400),
+        ('userName eq "' + "x" * 2000 + '"', 400),
+        ('userName eq "\0"', 400),
+    ],
+)
+def test_bad_filters_are_refused(directory: Directory, text: str, status: int) -> None:
+    answer = directory.send("GET", "/Users", filter=text)
+    assert (answer.status_code, directory.body(answer)["scimType"]) == (status, "invalidFilter")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/Users/nobody", 404),
+        ("PUT", "/Users/nobody", 404),
+        ("PATCH", "/Users/nobody", 404),
+        ("DELETE", "/Users/nobody", 404),
+        ("GET", "/Users/%00", 404),
+        ("GET", "/Nothing", 404),
+        ("GET", "/Users/a/b/c", 404),
+        ("DELETE", "/Users", 405),
+        ("PUT", "/Schemas", 405),
+        ("OPTIONS", "/Users", 405),
+        ("POST", "/Bulk", 501),
+        ("GET", "/Me", 501),
+    ],
+)
+def test_what_is_not_there_is_told_as_the_standard_has_it(
+    directory: Directory, method: str, path: str, status: int
+) -> None:
+    operations = [{"op": "add", "path": "displayName", "value": "x"}]
+    bodies = {"POST": make_user(ANN), "PUT": make_user(ANN), "PATCH": {"schemas": [PATCH_OP], "Operations": operations}}
+    answer = directory.send(method, path, bodies.get(method))
+    assert (answer.status_code, directory.body(answer)["status"]) == (status, str(status))
+
+
+def test_asking_changes_nothing(company: PushedCompany) -> None:
+    company.directory.create(make_user(ANN))
+    before = company.worker.store.pushed_people.get_push_log()
+    for path in PATHS:
+        company.directory.send("GET", path)
+        company.directory.send("HEAD", path)
+    company.directory.send("POST", "/Users/.search", {"filter": "userName pr"})
+    assert company.worker.store.pushed_people.get_push_log() == before
+
+
+def test_no_name_and_no_token_is_logged(company: PushedCompany, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    company.directory.create(make_user(ANN, "Ann Doe"))
+    company.directory.send("GET", "/Users", filter=f'userName eq "{ANN}"')
+    company.directory.send("POST", "/Users", make_user(ANN, "Ann Doe"))
+    company.directory.send("POST", "/Users", b"{ann@x.example")
+    company.directory.send("GET", f"/Users/{ANN}")
+    assert "/scim/v2/<path:path> 201" in caplog.text
+    for secret in (TOKEN, ANN, "Ann Doe"):
+        assert secret not in caplog.text

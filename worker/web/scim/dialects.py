@@ -1,0 +1,131 @@
+"""Turns what directories send into what the standard says.
+
+Microsoft Entra names a manager by a bare id or a list of one, wraps texts into `[{"value": …}]`, and says what to
+remove where the standard wants a path alone. Okta sends numbers as the mapping gives them. Operations in capitals,
+`"False"` for false and paths with a filter that matches nothing are left to `scim2_models`, which knows them.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from scim2_models import InvalidSyntaxException, InvalidValueException
+
+from worker.web.scim.schema import EnterpriseUser
+
+#: How deeply JSON may be nested; a person needs five levels.
+MAX_DEPTH = 12
+#: The longest text, in characters.
+MAX_TEXT = 2000
+#: The longest list.
+MAX_ITEMS = 200
+
+_ENTERPRISE = str(EnterpriseUser.__schema__).casefold()
+_MANAGER_PATHS = {f"{_ENTERPRISE}:manager", "manager"}
+_LISTS = {"emails", "addresses"}
+
+
+def parse_body(body: bytes) -> Any:
+    """Return the JSON value of a body. Raises InvalidSyntaxException and InvalidValueException."""
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidSyntaxException(detail="The body is not JSON.") from None
+    _check_bounds(payload, MAX_DEPTH)
+    return payload
+
+
+def _check_bounds(value: Any, depth: int) -> None:
+    """Raise InvalidValueException for what no database or roster can keep."""
+    if depth < 0:
+        raise InvalidValueException(detail=f"The body is nested more than {MAX_DEPTH} levels deep.")
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _check_text(name)
+            _check_bounds(item, depth - 1)
+    elif isinstance(value, list):
+        if len(value) > MAX_ITEMS:
+            raise InvalidValueException(detail=f"A list has more than {MAX_ITEMS} values.")
+        for item in value:
+            _check_bounds(item, depth - 1)
+    elif isinstance(value, str):
+        _check_text(value)
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_TEXT:
+        raise InvalidValueException(detail=f"A text is longer than {MAX_TEXT} characters.")
+    if not is_storable(text):
+        raise InvalidValueException(detail="A text has a null character, or half a character.")
+
+
+def is_storable(text: str) -> bool:
+    """Return whether a database can keep the text: no null character, and no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+# --- people -------------------------------------------------------------------------------------------------------
+
+
+def adapt_user(values: Any) -> Any:
+    """Return a person, or a part of one, as the standard has it."""
+    if not isinstance(values, Mapping):
+        return values
+    return {name: _adapt_value(name.casefold(), value) for name, value in values.items()}
+
+
+def _adapt_value(path: str, value: Any) -> Any:
+    """Return the value of an attribute. `path`: in small letters."""
+    if path == _ENTERPRISE:
+        return adapt_user(value)
+    if path in _MANAGER_PATHS:
+        return _adapt_manager(value)
+    if path in _LISTS or "[" in path:
+        return value
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+        value = value[0].get("value", value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _adapt_manager(value: Any) -> dict[str, str] | None:
+    """Return a manager as an object with `value`; None for nobody."""
+    if isinstance(value, list):
+        if len(value) > 1:
+            raise InvalidValueException(detail="A person has one manager.")
+        value = value[0] if value else None
+    if isinstance(value, Mapping):
+        reference = str(value.get("$ref") or "").rstrip("/").rpartition("/")[2]
+        value = value.get("value") or reference
+    return {"value": str(value)} if value else None
+
+
+# --- changes ------------------------------------------------------------------------------------------------------
+
+
+def adapt_patch(payload: Any) -> Any:
+    """Return the body of a PATCH as the standard has it."""
+    if not isinstance(payload, Mapping):
+        return payload
+    return {
+        name: [_adapt_operation(operation) for operation in value]
+        if name.casefold() == "operations" and isinstance(value, list)
+        else value
+        for name, value in payload.items()
+    }
+
+
+def _adapt_operation(operation: Any) -> Any:
+    if not isinstance(operation, Mapping):
+        return operation
+    named = {name.casefold(): value for name, value in operation.items()}
+    path = str(named.get("path") or "").casefold()
+    if str(named.get("op")).casefold() == "remove":
+        return named if path in _LISTS else {name: value for name, value in named.items() if name != "value"}
+    if not path:
+        return {**named, "value": adapt_user(named["value"])} if "value" in named else named
+    if "value" not in named:
+        return named
+    value = _adapt_value(path, named["value"])
+    if value is None:
+        return {"op": "remove", "path": named["path"]}
+    return {**named, "value": value}

@@ -1,0 +1,206 @@
+"""The requests of directories: who may push, how much at once, and what is answered.
+
+`scim2_server` speaks the protocol; the storage is ours. Nothing of a request is logged but its method and status.
+"""
+
+import hmac
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, request
+from scim2_models import (
+    Error,
+    InvalidFilterException,
+    ListResponse,
+    NotFoundException,
+    NotImplementedException,
+    PayloadTooLargeException,
+    Resource,
+    ResponseParameters,
+    SCIMException,
+    UnauthorizedException,
+)
+from scim2_server.handler import ScimHandler
+from scim2_server.requests import ScimRequest
+from scim2_server.responses import ScimResponse
+from scim2_server.service import ScimService
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from worker.store.database import DatabaseUnreachable
+from worker.store.pushed_people import PushedPeople
+from worker.web.rate_limit import RateLimiter
+from worker.web.scim.dialects import adapt_patch, adapt_user, is_storable, parse_body
+from worker.web.scim.schema import PushedUser, get_provider
+from worker.web.scim.storage import PushedUsers
+
+SCIM_PATH = "/scim/v2"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+#: The longest body, in bytes. A person with every attribute that Entra maps has 4 KB.
+MAX_BODY_BYTES = 64 * 1024
+#: The longest filter, in characters.
+MAX_FILTER = 1000
+#: Requests a minute with a valid token. Entra may send 25 in a second.
+MAX_PER_MINUTE = 6000
+#: Requests a minute without one, from one network address.
+MAX_REFUSED_PER_MINUTE = 30
+_RETRY_SECONDS = 60
+
+
+class TooManyRequests(SCIMException):
+    """There are too many requests."""
+
+    status = 429
+    _default_detail = "Too many requests. Try again in a minute."
+
+
+class DirectoryBusy(SCIMException):
+    """The database can't be reached just now."""
+
+    status = 503
+    _default_detail = "Nothing was changed. Try again in a minute."
+
+
+class RosterScimService(ScimService):
+    """The protocol, with an answer to PATCH that every directory understands."""
+
+    def patch_response(
+        self, base_url: str, resource: Resource[Any], response_parameters: ResponseParameters[Any]
+    ) -> ScimResponse:
+        """Return the whole person: 204 without a body, which the standard allows too, stops some connectors."""
+        return self.replacement_response(base_url, resource, response_parameters)
+
+    @staticmethod
+    def error_of(exception: Exception) -> Error:
+        """Return the error in one line, without what pydantic adds for programmers."""
+        error = ScimService.error_of(exception)
+        lines = [line.strip() for line in (error.detail or "").splitlines()]
+        if len(lines) > 2:
+            error = Error(
+                status=error.status,
+                scim_type=error.scim_type,
+                detail=f"{lines[1]}: {lines[2].partition(' [type=')[0]}",
+            )
+        return error
+
+
+class ScimEndpoint:
+    """Answers the requests of directories."""
+
+    def __init__(
+        self,
+        people: PushedPeople,
+        tokens: Sequence[str],
+        base_url: str,
+        limiter: RateLimiter,
+        now: Callable[[], datetime],
+        report: Callable[[Exception], None],
+    ) -> None:
+        """`tokens`: each of them admits. `base_url`: the public address of the pages. `report` logs a fault of ours."""
+        self._people = people
+        self._digests = [sha256(token.encode()).digest() for token in tokens]
+        self._base_url = base_url.rstrip("/") + SCIM_PATH
+        self._limiter = limiter
+        self._now = now
+        self._report = report
+        self._service = RosterScimService(get_provider())
+
+    def make_blueprint(self) -> Blueprint:
+        """Return the blueprint, for all paths below `SCIM_PATH`."""
+        blueprint = Blueprint("scim", __name__)
+        for rule, defaults in (("/", {"path": ""}), ("/<path:path>", {})):
+            blueprint.add_url_rule(
+                rule, "serve", self.serve, defaults=defaults, methods=METHODS, provide_automatic_options=False
+            )
+        return blueprint
+
+    def serve(self, path: str) -> Response:
+        """Answer the request at `path`, below `SCIM_PATH`."""
+        try:
+            self._admit()
+            answer = self._answer(path)
+        except SCIMException as error:
+            answer = self._service.error_response(error)
+        except RequestEntityTooLarge:
+            detail = f"The body is longer than {MAX_BODY_BYTES:,} bytes."
+            answer = self._service.error_response(PayloadTooLargeException(detail=detail))
+        except RecursionError:
+            detail = "The filter is nested too deeply."
+            answer = self._service.error_response(InvalidFilterException(detail=detail))
+        except DatabaseUnreachable as error:
+            self._report(error)
+            answer = self._service.error_response(DirectoryBusy())
+        except Exception as error:
+            self._report(error)
+            answer = self._service.error_response(error)
+        return _send(answer)
+
+    def _admit(self) -> None:
+        """Raise SCIMException unless the request has a valid token, and is not one of too many."""
+        if not self._has_valid_token():
+            if not self._limiter.allow(f"scim refused {request.remote_addr}", MAX_REFUSED_PER_MINUTE):
+                raise TooManyRequests
+            raise UnauthorizedException(detail="The token is missing, or it is not the one of this server.")
+        if not self._limiter.allow("scim", MAX_PER_MINUTE):
+            raise TooManyRequests
+
+    def _has_valid_token(self) -> bool:
+        """Whether the request has one of the tokens. Compares all of them, always in the same time."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        digest = sha256(token.strip().encode()).digest()
+        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        return scheme.casefold() == "bearer" and any(matches)
+
+    def _answer(self, path: str) -> ScimResponse:
+        if not is_storable(path):
+            raise NotFoundException(detail="There is nothing at this path.")
+        if path.strip("/").partition("/")[0].casefold() == "groups":
+            return _answer_about_groups(path)
+        is_writing = request.method in ("POST", "PUT", "PATCH", "DELETE") and not path.endswith(".search")
+        storage = PushedUsers(self._people, self._now(), is_writing=is_writing)
+        return ScimHandler(self._service, storage).handle(self._read_request(path))
+
+    def _read_request(self, path: str) -> ScimRequest:
+        filter_text = request.args.get("filter", "")
+        if len(filter_text) > MAX_FILTER or not is_storable(filter_text):
+            raise InvalidFilterException(detail=f"The filter is longer than {MAX_FILTER} characters, or damaged.")
+        request.max_content_length = MAX_BODY_BYTES
+        return ScimRequest(
+            method=request.method,
+            base_url=self._base_url,
+            path=f"/{path}",
+            query=request.args.to_dict(),
+            headers=list(request.headers.items()),
+            body=_read_body(),
+        )
+
+
+def _read_body() -> bytes:
+    """Return the body as the standard has it, empty when there is none."""
+    body = request.get_data(cache=False)
+    if not body or request.method not in ("POST", "PUT", "PATCH"):
+        return body
+    payload = parse_body(body)
+    adapted = adapt_patch(payload) if request.method == "PATCH" else adapt_user(payload)
+    return json.dumps(adapted).encode()
+
+
+def _answer_about_groups(path: str) -> ScimResponse:
+    """Say that there are no groups: some directories list them before they push people, and stop at an error."""
+    if request.method == "GET" and "/" not in path.strip("/"):
+        empty = ListResponse[PushedUser](total_results=0, items_per_page=0, start_index=1, resources=[])
+        return ScimResponse(HTTPStatus.OK, empty.model_dump())
+    if request.method == "GET":
+        raise NotFoundException(detail="There are no groups here.")
+    raise NotImplementedException(detail="Groups are not kept here: provision users alone.")
+
+
+def _send(answer: ScimResponse) -> Response:
+    body = b"" if answer.body is None else json.dumps(answer.body).encode()
+    response = Response(body, answer.status.value, headers=answer.headers)
+    if answer.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        response.headers["Retry-After"] = str(_RETRY_SECONDS)
+    return response
