@@ -31,6 +31,7 @@ from worker.domain.model import LIVE_PROGRESS, NO_CALENDAR, Address, EffectProgr
 from worker.store import tables
 from worker.store.aliases import renew_version
 from worker.store.database import Database
+from worker.store.pushed_people import delete_pushed_people
 from worker.store.renames import rename_people
 from worker.store.tables import attendee_copy, calendar, event, meeting, message, pair, person, person_form, revocation
 from worker.store.types import EnumType
@@ -64,6 +65,7 @@ def anonymize_person(
     pairs = _list_pairs(connection, email)
     _drop_effects(connection, email, pairs)
     _delete_traces(connection, email, pairs)
+    delete_pushed_people(connection, names)
     rename_people(database, connection, {email: pseudonym.email})
     connection.execute(delete(person_form).where(person_form.c.person == pseudonym.email))
     connection.execute(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.domain.model import PushedPerson, PushLog, fold_user_name
@@ -123,10 +123,14 @@ class PushedPeople:
             return rows.list_people()
 
 
-def delete_pushed_people(connection: Connection, user_names: Collection[str]) -> None:
-    """Delete the people with these user names, without counting a push."""
-    keys = [fold_user_name(name) for name in user_names]
-    connection.execute(delete(pushed_person).where(pushed_person.c.user_name_key.in_(keys)))
+def delete_pushed_people(connection: Connection, names: Collection[str]) -> None:
+    """Delete what was pushed about a person, without counting a push.
+
+    `names`: the person's addresses and aliases, among them the id, as `scim:<id>`.
+    """
+    keys, ids = [fold_user_name(name) for name in names], [name.rpartition(":")[2] for name in names]
+    is_theirs = or_(pushed_person.c.user_name_key.in_(keys), pushed_person.c.id.in_(ids))
+    connection.execute(delete(pushed_person).where(is_theirs))
 
 
 def _encode(person: PushedPerson) -> dict[str, Any]:
