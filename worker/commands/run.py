@@ -138,7 +138,8 @@ def _start_worker() -> "Worker":
     with closing(open_store(settings, needs_encryption_key=True)) as store:
         # get_schema_versions raises a clear error when the database can't be used, before Huey opens it
         if is_database_absent(settings.database) or Statistics(store.database).get_schema_versions()[0] is None:
-            read_people(settings, utcnow())  # raises Problems before a database is created
+            if not settings.roster.is_pushed:
+                read_people(settings, utcnow())  # raises Problems before a database is created
         else:
             refuse_other_key(store, settings)
     from worker import tasks

@@ -19,7 +19,7 @@ from worker.engine.services import Services
 from worker.engine.sweep import PEOPLE_PER_REQUEST
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, describe_error, get_first_line
 from worker.mail.render import MailRenderer
-from worker.ops import machine_checks
+from worker.ops import machine_checks, scim_checks
 from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.roster.model import Roster
@@ -89,8 +89,15 @@ def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
 
 def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, Roster]:
     """Yield findings on the roster, and return it; nobody when it can't be read."""
+    if not settings.roster.is_pushed:
+        return (yield from _check_roster(RosterReader(settings), now))
+    yield from scim_checks.check_scim(settings)
+    with scim_checks.open_pushed_store(settings) as store:
+        return (yield from _check_roster(RosterReader(settings, store), now))
+
+
+def _check_roster(reader: RosterReader, now: datetime) -> Generator[Finding, None, Roster]:
     try:
-        reader = RosterReader(settings)
         findings = reader.check()
         yield from findings
         if all(finding.ok for finding in findings):

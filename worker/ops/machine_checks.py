@@ -11,7 +11,8 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from worker.providers.base import Finding
-from worker.settings.load import KEY_VARIABLE, OVERRIDE_VARIABLES, PASSWORD_VARIABLES, Settings
+from worker.settings.environment import KEY_VARIABLE, SCIM_TOKEN_VARIABLE
+from worker.settings.load import OVERRIDE_VARIABLES, PASSWORD_VARIABLES, Settings
 
 #: Month and day of a release: its version names only the year.
 _ASSUMED_RELEASE_DAY = (7, 1)
@@ -53,7 +54,7 @@ def check_file_permissions(settings: Settings, env: Mapping[str, str]) -> Iterat
 
 
 def _list_secret_files(settings: Settings, env: Mapping[str, str]) -> Iterator[Path]:
-    for variable in (KEY_VARIABLE, *PASSWORD_VARIABLES.values(), *OVERRIDE_VARIABLES.values()):
+    for variable in (KEY_VARIABLE, SCIM_TOKEN_VARIABLE, *PASSWORD_VARIABLES.values(), *OVERRIDE_VARIABLES.values()):
         if file := env.get(f"{variable}_FILE"):
             yield Path(file)
     for google in (settings.calendars.google, settings.mailers.google):

@@ -17,6 +17,14 @@ from pydantic_core import ErrorDetails
 
 from worker.domain.model import Address, Policy
 from worker.errors import Problem, Problems
+from worker.settings.environment import (
+    KEY_VARIABLE,
+    SCIM_TOKEN_VARIABLE,
+    get_used_variable,
+    read_keys,
+    read_scim_tokens,
+    read_variable,
+)
 from worker.settings.parsers import InvalidValue, find_nearest, parse_address, parse_locale
 from worker.settings.rollout_sections import RetentionSettings, RolloutSettings
 from worker.settings.roster_sections import RosterSettings
@@ -49,10 +57,6 @@ PASSWORD_VARIABLES = {
     "google": "LONGARC_GOOGLE_CLIENT_SECRET",
     "outlook": "LONGARC_OUTLOOK_SECRET",
 }
-KEY_VARIABLE = "LONGARC_KEY"
-#: What directories that push people show; several while one takes the place of another.
-SCIM_TOKEN_VARIABLE = "LONGARC_SCIM_TOKEN"  # noqa: S105  # the name of a variable
-MIN_SCIM_TOKEN_CHARS = 32
 #: Settings that the environment may give instead of the file, because they may hold a password.
 OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
 
@@ -71,7 +75,6 @@ _SECRET_NAME = re.compile(
     r"(?:.*[_-])?(?:(?:ssl)?passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE
 )
 _USERINFO = re.compile(r"[^:/@]+://[^:/@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]+@")  # user:port is no user:password
-_FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 _TABLE_LINE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _KEY_LINE = re.compile(r"\s*([\w.\"'-]+)\s*=")
 
@@ -218,16 +221,16 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     _remove_retired_settings(values)
     for name, variable in OVERRIDE_VARIABLES.items():
         _refuse_password(values.get(name), (name,), variable, source)
-        if value := _read_variable(variable, env, source):
+        if value := read_variable(variable, env, source.problems):
             values[name] = value
-            source.variables[name] = _get_used_variable(variable, env)
+            source.variables[name] = get_used_variable(variable, env)
     _refuse_in_memory_database(values, source)
-    _refuse_link_without_pages(values, source)
+    _refuse_missing_pages(values, source)
     address = ("calendars", "caldav", "url")
     _refuse_password(_get_nested(values, *address), address, PASSWORD_VARIABLES["caldav"], source)
-    values["keys"] = _read_keys(env, source)
-    values["scim_tokens"] = _read_scim_tokens(env, source)
-    passwords = {name: _read_variable(variable, env, source) for name, variable in PASSWORD_VARIABLES.items()}
+    values["keys"] = read_keys(env, source.problems)
+    values["scim_tokens"] = read_scim_tokens(env, source.problems)
+    passwords = {name: read_variable(variable, env, source.problems) for name, variable in PASSWORD_VARIABLES.items()}
     values["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
     _add_default_sections(values)
     try:
@@ -244,7 +247,7 @@ def find_secret_files(path: Path | None, env: Mapping[str, str]) -> dict[str, st
     the settings file."""
     found = dict(env)
     if path is not None:
-        for name in (KEY_VARIABLE, *PASSWORD_VARIABLES.values(), *OVERRIDE_VARIABLES.values()):
+        for name in (KEY_VARIABLE, SCIM_TOKEN_VARIABLE, *PASSWORD_VARIABLES.values(), *OVERRIDE_VARIABLES.values()):
             file = path.parent / SECRETS_FOLDER / name
             if not (env.get(name) or env.get(f"{name}_FILE")) and file.is_file():
                 found[f"{name}_FILE"] = str(file)
@@ -272,13 +275,18 @@ def _remove_retired_settings(values: Mapping[str, Any]) -> None:
 _LINK_SETTINGS = {("event", "commitment_text"): "`text` or `none`", ("mail", "content"): "`full`"}
 
 
-def _refuse_link_without_pages(values: Mapping[str, Any], source: "_SettingsSource") -> None:
-    """Add a problem for each setting that is `link` while there is no `base_url` to link to."""
+def _refuse_missing_pages(values: Mapping[str, Any], source: "_SettingsSource") -> None:
+    """Add a problem for each setting that needs pages while there is no `base_url`."""
+    if values.get("base_url"):
+        return
     for key, alternatives in _LINK_SETTINGS.items():
-        if _get_nested(values, *key) == "link" and not values.get("base_url"):
+        if _get_nested(values, *key) == "link":
             source.add_problem(
                 key, "A link needs pages, and there are none.", f"Set `base_url`, or write {alternatives}."
             )
+    if _get_nested(values, "roster", "source") == "scim":
+        what = "Directories push people to the pages, and there are none."
+        source.add_problem(("roster", "source"), what, "Set `base_url`, or name another source.")
 
 
 class _SettingsSource:
@@ -362,9 +370,8 @@ def _remove_secrets(
 def _guess_variable(key: tuple[str, ...]) -> str:
     """Return the environment variable that this secret probably belongs to; empty when none fits."""
     dotted = ".".join(key).casefold()
-    guess = next(
-        (variable for name, variable in (PASSWORD_VARIABLES | OVERRIDE_VARIABLES).items() if name in dotted), ""
-    )
+    named = PASSWORD_VARIABLES | OVERRIDE_VARIABLES | {"scim": SCIM_TOKEN_VARIABLE}
+    guess = next((variable for name, variable in named.items() if name in dotted), "")
     return guess or (KEY_VARIABLE if key[-1].casefold().endswith(("key", "keys")) else "")
 
 
@@ -392,52 +399,6 @@ def _refuse_in_memory_database(values: Mapping[str, Any], source: _SettingsSourc
     if isinstance(values.get("database"), str) and is_in_memory(values["database"].strip()):
         what = "This database is in memory: its content is lost when the program ends."
         source.add_problem(("database",), what, "Name a file, as `sqlite:///var/longarc.db`.")
-
-
-def _read_variable(name: str, env: Mapping[str, str], source: _SettingsSource) -> str:
-    """Return the value of a variable, or of the file that NAME_FILE names; empty when neither is set."""
-    value, file = env.get(name, ""), env.get(f"{name}_FILE", "")
-    if value and file:
-        source.problems.append(Problem(name, f"Both {name} and {name}_FILE are set.", "Set one of them."))
-    if value or not file:
-        return value
-    try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        remedy = "Name a file that Longarc may read."
-        source.problems.append(Problem(f"{name}_FILE", f"The file it names can't be read: {reason}.", remedy))
-        return ""
-
-
-def _get_used_variable(name: str, env: Mapping[str, str]) -> str:
-    """Return the name of the variable that was read: NAME or NAME_FILE."""
-    return name if env.get(name) else f"{name}_FILE"
-
-
-def _read_keys(env: Mapping[str, str], source: _SettingsSource) -> tuple[SecretStr, ...]:
-    """Return the keys in the environment. All invalid keys together are one problem."""
-    keys = [key for key in re.split(r"[\s,]+", _read_variable(KEY_VARIABLE, env, source)) if key]
-    invalid = [number for number, key in enumerate(keys, 1) if not _FERNET_KEY.fullmatch(key)]
-    if invalid:
-        what = f"Key {invalid[0]} of {len(keys)} is not 32 bytes in URL-safe base64."
-        if len(invalid) > 1:
-            count = f"{len(invalid)} of {len(keys)}"
-            what = f"{count} keys are not 32 bytes in URL-safe base64; the first is key {invalid[0]}."
-        remedy = "Make one with `longarc key`; separate several by commas."
-        source.problems.append(Problem(_get_used_variable(KEY_VARIABLE, env), what, remedy))
-    return tuple(SecretStr(key) for key in keys)
-
-
-def _read_scim_tokens(env: Mapping[str, str], source: _SettingsSource) -> tuple[SecretStr, ...]:
-    """Return the tokens in the environment. Short ones could be guessed."""
-    tokens = [token for token in re.split(r"[\s,]+", _read_variable(SCIM_TOKEN_VARIABLE, env, source)) if token]
-    short = [number for number, token in enumerate(tokens, 1) if len(token) < MIN_SCIM_TOKEN_CHARS]
-    if short:
-        what = f"Token {short[0]} of {len(tokens)} is shorter than {MIN_SCIM_TOKEN_CHARS} characters."
-        remedy = "Make one with `openssl rand -hex 32`; separate several by commas."
-        source.problems.append(Problem(_get_used_variable(SCIM_TOKEN_VARIABLE, env), what, remedy))
-    return tuple(SecretStr(token) for token in tokens)
 
 
 # --- problems from errors of pydantic --------------------------------------------------------------------------------

@@ -92,3 +92,8 @@ class RosterSettings(Section):
     def has_directory(self) -> bool:
         """Whether people come from a directory, and the people file only adds to it."""
         return self.source != FILE_SOURCE
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether a directory pushes people to the pages, so that nobody is there at the start."""
+        return self.source == "scim"

@@ -13,7 +13,8 @@ from typing import Any
 from worker import private_files
 from worker.errors import Refused
 from worker.seal import generate_key
-from worker.settings.load import KEY_VARIABLE, SECRETS_FOLDER
+from worker.settings.environment import KEY_VARIABLE
+from worker.settings.load import SECRETS_FOLDER
 from worker.setup.parsers import DIRECTORY
 from worker.setup.questions import QUESTIONS, Answers
 from worker.setup.toml_text import render_tables

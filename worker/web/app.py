@@ -35,7 +35,7 @@ def make_app(worker: Worker) -> Flask:
     ):
         guard(pages, purpose)
         app.register_blueprint(pages, url_prefix=f"/{purpose.value}")
-    if worker.settings.roster.source == "scim":
+    if worker.settings.roster.is_pushed:
         _serve_scim(app, site)
     return app
 
