@@ -93,7 +93,8 @@ def test_metrics_tell_of_nobody(company: Office) -> None:
     """No address and no name, whatever went wrong with whom."""
     company.mailer.fail = Fails(lambda: Unavailable(f"the line to {SAM} broke"), "send")
     company.calendar.fail = Fails(lambda: Unavailable(f"the calendar of {DANA} is away"), "changes")
-    company.run(10 * DAY)
+    company.clock.advance(DAY)
+    company.run(HOUR)
     with MetricsServer(company.worker) as server:
         text = fetch(server)
     assert values(read(text), "longarc_work_total", work="read_calendar", outcome="failed") >= 1

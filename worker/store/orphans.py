@@ -2,7 +2,8 @@
 
 An orphan remains when a service creates an event and its response is lost, or when the database is restored from a
 backup. An orphan that is wanted is stored; any other is stored and cancelled. Events of an unknown session or
-commitment are left alone: they may belong to another installation.
+commitment are left alone: they may belong to another installation. After a restoration, `recover_sessions` has made
+the sessions of such events known before.
 """
 
 from collections.abc import Iterable
