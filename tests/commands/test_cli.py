@@ -97,6 +97,7 @@ def test_as_a_module_and_as_a_command_it_ends_with_the_same_codes(fresh: Desk) -
         ("coverage", "--quarter", "summer"),
         ("pause", "a@x.com", "b@x.com", "c@x.com"),
         ("run", "--embedded", "x", "--config", "y"),
+        ("undo", "--json"),
         ("simulate", "--people", "nowhere.csv", "--from", "2027-01-01", "--out", "x"),
     ],
     ids=" ".join,

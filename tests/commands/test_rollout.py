@@ -52,6 +52,7 @@ def test_what_the_settings_would_change_is_shown_and_waits_for_the_operator(desk
     assert desk.rows() == before
     assert "0 joined and 1 left" in desk.told("rollout", "--accept")
     assert participation(desk) == {SAMS: HERE, KIMS: Participation.NOT_CHOSEN}
+    assert "1 outside" in desk.told("status")
     told = desk.told("rollout")
     assert "The rollout is for groups Sales, from 2020-01-01 on." in told
     assert "are not named by the rollout" in told

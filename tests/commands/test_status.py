@@ -22,6 +22,7 @@ def report(**fields: Any) -> dict[str, Any]:
         "people": 3,
         "pairs": {"active": 2, "paused": 0, "outside": 0, "ended": 0},
         "rollout": ["The rollout is for everybody."],
+        "retention": {"months": None, "erased_pairs": 0},
         "workers": [worker],
         "calendars": {"read": 1, "never_read": [], "behind": [], "unreachable": []},
         "mail": {"smtp": ""},
@@ -55,6 +56,11 @@ def test_where_all_is_well_it_says_so_and_since_when_it_runs() -> None:
         "",
         "Nothing needs a person.",
     ]
+
+
+def test_what_is_erased_by_itself_is_said() -> None:
+    text = shown(retention={"months": 24, "erased_pairs": 1})
+    assert "What a pair wrote is erased 24 months after it ended. 1 pair was erased so far." in text
 
 
 def test_what_waits_is_said_with_its_time() -> None:

@@ -228,6 +228,18 @@ def test_no_byte_of_the_file_names_or_quotes_them(tmp_path: Path) -> None:
         assert name.encode() not in left
 
 
+def test_a_file_that_somebody_reads_just_now_is_not_called_compacted(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'longarc.db'}"
+    store, other = new_store(url), new_store(url)
+    store.migrate()
+    with other.database.read() as connection:
+        connection.execute(select(tables.person)).all()
+        assert not store.database.compact()
+    assert store.database.compact()
+    store.close()
+    other.close()
+
+
 def test_every_sealed_column_is_erased_or_belongs_to_nobody() -> None:
     """A column that is added has to be thought of."""
     names = {f"{column.table.name}.{column.name}" for column in CONTENT_COLUMNS}

@@ -11,7 +11,7 @@ from worker.clock import utcnow
 from worker.commands.arguments import find_manager, find_pair, find_person, find_session, json_option, session_argument
 from worker.commands.base import Command, CommandFailed
 from worker.commands.context import open_worker
-from worker.commands.status_screen import build_screen
+from worker.commands.status_screen import build_screen, describe_retention
 from worker.commands.terminal import (
     add_row,
     format_count,
@@ -61,7 +61,8 @@ def status(as_json: bool, show_all: bool, health: bool, link: bool) -> None:
     with open_worker() as worker:
         report = collect_status(worker.store, utcnow())
         report["mail"] = _describe_mail_services(worker.settings, worker.store)
-        report["retention"] = _describe_retention(worker.settings, worker.store)
+        months, erased_count = worker.settings.retention.contents_after, worker.store.erasure.count_erased()
+        report["retention"] = {"months": months, "erased_pairs": erased_count}
     if as_json:
         print_json(report)
     elif show_all:
@@ -95,15 +96,6 @@ def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, s
     return guarantees
 
 
-def _describe_retention(settings: "Settings", store: "Store") -> str:
-    """Return a sentence on when contents are erased, and how many pairs' were."""
-    months, count = settings.retention.contents_after, store.erasure.count_erased()
-    so_far = f" {format_count(count, 'pair was', 'pairs were')} erased so far." if count else ""
-    if months is None:
-        return f"What pairs wrote is kept until somebody erases it.{so_far}"
-    return f"What a pair wrote is erased {months} months after it ended.{so_far}"
-
-
 def _show_status(report: dict[str, Any]) -> None:
     pairs, calendars = report["pairs"], report["calendars"]
     table = make_table("How it stands", ["", ""])
@@ -112,7 +104,7 @@ def _show_status(report: dict[str, Any]) -> None:
     inactive += f", {pairs['outside']:,} outside the rollout" if pairs["outside"] else ""
     add_row(table, "People", f"{report['people']:,} people, {format_count(pairs['active'], 'active pair')}{inactive}")
     for number, sentence in enumerate(report["rollout"]):
-        add_row(table, "" if number else "Rollout", sentence, style="yellow" if number else "")
+        add_row(table, "" if number else "Who takes part", sentence)
     _add_worker_rows(table, report["workers"])
     add_row(table, "Calendars", f"{calendars['read']:,} read{_format_addresses('never read', calendars['never_read'])}")
     if calendars["behind"]:
@@ -138,7 +130,7 @@ def _show_status(report: dict[str, Any]) -> None:
         "Sessions",
         ", ".join(f"{number:,} {state}" for state, number in sorted(report["sessions"].items())) or "none",
     )
-    add_row(table, "Contents", report["retention"])
+    add_row(table, "Contents", describe_retention(report["retention"]))
     _add_outbox_rows(table, report)
     print_table(table)
     _show_troubled(report["troubled"])

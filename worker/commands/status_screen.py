@@ -101,7 +101,18 @@ def _describe_company(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"Sessions: {states or 'none'}."
     mail = ", ".join(name + (f" ({guarantee})" if guarantee else "") for name, guarantee in report["mail"].items())
     yield f"Calendars: {report['calendars']['read']:,} read. Mail: {mail or 'none'}."
-    yield from report["rollout"][:2]
+    yield from report["rollout"]
+    if any(report["retention"].values()):
+        yield describe_retention(report["retention"])
+
+
+def describe_retention(retention: Mapping[str, Any]) -> str:
+    """Return a sentence on when contents are erased, and how many pairs' were."""
+    months, count = retention["months"], retention["erased_pairs"]
+    so_far = f" {format_count(count, 'pair was', 'pairs were')} erased so far." if count else ""
+    if months is None:
+        return f"What pairs wrote is kept until somebody erases it.{so_far}"
+    return f"What a pair wrote is erased {months} months after it ended.{so_far}"
 
 
 # --- what waits ---

@@ -37,6 +37,8 @@ def undo(past: bool, quiet: bool, strangers: bool, yes: bool, as_json: bool) -> 
     named with its remedy. Calendars are also searched for events with our mark that the database does not know. Those
     may be of another installation of Longarc, so they stay unless you give --strangers.
     """
+    if as_json and not yes:
+        raise click.UsageError("--json is for programs, which can't be asked. Add --yes.")
     with open_worker() as worker:
         if not as_json:
             _show_intent(worker, past=past, quiet=quiet)

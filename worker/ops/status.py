@@ -75,10 +75,10 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
 
 
 def _describe_rollout(store: Store, now: datetime) -> list[str]:
-    """Return sentences on who takes part, what is paused, and how far undoing is."""
+    """Return sentences on how far undoing is, what is paused, and who takes part: the most urgent first."""
     stored, undo = store.participation.load(), store.undo.load()
     standing_count = store.undo.count_standing(now, includes_past=undo.includes_past) if undo else 0
-    sentences = (describe_rollout(stored.rollout), describe_pauses(stored.pauses), describe_undo(undo, standing_count))
+    sentences = (describe_undo(undo, standing_count), describe_pauses(stored.pauses), describe_rollout(stored.rollout))
     return [sentence for sentence in sentences if sentence]
 
 
