@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -18,6 +19,8 @@ from worker.errors import LongarcError
 
 #: Longer tokens are not ours. In characters.
 MAX_TOKEN_LENGTH = 1000
+#: Longer signed values are not ours either; browsers keep cookies up to about this size. In characters.
+MAX_VALUE_LENGTH = 4000
 
 
 class Purpose(StrEnum):
@@ -72,6 +75,19 @@ class LinkSigner:
             issued_at = datetime.fromtimestamp(issued, UTC)
             return LinkClaims(person=person, purpose=Purpose(purpose), session_id=session_id, issued_at=issued_at)
         except (BadData, ValueError, TypeError) as error:
+            raise BadLink from error
+
+    def sign_value(self, value: object, kind: str) -> str:
+        """Return a signed token that holds a value of JSON. A token of one kind is not valid as another kind."""
+        return str(self._make_serializer(kind).dumps(value))
+
+    def read_value(self, token: str, kind: str) -> Any:
+        """Return the value of a token. Raises BadLink when we have not signed it. Does not check its age."""
+        if len(token) > MAX_VALUE_LENGTH:
+            raise BadLink
+        try:
+            return self._make_serializer(kind).loads(token)
+        except BadData as error:
             raise BadLink from error
 
     def sign_text(self, text: str, kind: str) -> str:

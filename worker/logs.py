@@ -74,6 +74,8 @@ class Action(StrEnum):
     METRICS_UNREAD = "metrics_unread", "warning", "The metrics of the database can't be read; the others are told."
     PAGE_SERVED = "page_served", "info", "A page was asked for: its rule and status, never its address."
     PAGE_BUSY = "page_busy", "warning", "A page could not be served, because the database is busy or out of reach."
+    SIGN_IN_REFUSED = "sign_in_refused", "warning", "Somebody could not be signed in; the line says why, not who."
+    SIGN_IN_OUTAGE = "sign_in_outage", "error", "The company's sign-in can't be reached or used: `longarc check`."
     PAGE_FAILED = "page_failed", "error", "A page failed in a way that nobody foresaw."
 
 

@@ -29,6 +29,7 @@ UNSET = {
     ("calendars", "google", "service_account"),
     ("mailers", "google", "service_account"),
     ("roster", "google", "service_account"),
+    ("sign_in", "ca_file"),
     *(("calendars", "outlook", name) for name in ("certificate", "account", "ca_file")),
     *(("rollout", name) for name in ("groups", "managers", "addresses", "start")),
 }

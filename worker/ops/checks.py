@@ -21,6 +21,7 @@ from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongK
 from worker.mail.render import MailRenderer
 from worker.ops import machine_checks, scim_checks
 from worker.ops.rollout import check_rollout, select_chosen_pairs
+from worker.ops.sign_in_checks import check_sign_in
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.roster.model import Roster
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
@@ -67,6 +68,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     yield from _run_part("The openings file can be read", _check_openings(settings, now.date()))
     yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
     yield from _check_pages(settings)
+    yield from _run_part("People can sign in", check_sign_in(settings, now))
     yield _describe_retention(settings)
     # the same dict at each call: Services compares it by identity, and builds all calendar services anew for another
     everybody = dict(people.persons)

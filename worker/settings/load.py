@@ -49,13 +49,15 @@ from worker.settings.sections import (
     validate_optional_text,
     validate_text,
 )
+from worker.settings.sign_in_section import SignInSettings, refuse_incomplete_sign_in
 
-#: The environment variable with the password of each provider.
+#: The environment variable with the password of each provider, and of the sign-in.
 PASSWORD_VARIABLES = {
     "smtp": "LONGARC_SMTP_PASSWORD",
     "caldav": "LONGARC_CALDAV_PASSWORD",
     "google": "LONGARC_GOOGLE_CLIENT_SECRET",
     "outlook": "LONGARC_OUTLOOK_SECRET",
+    "sign_in": "LONGARC_SIGN_IN_SECRET",
 }
 #: Settings that the environment may give instead of the file, because they may hold a password.
 OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
@@ -105,6 +107,7 @@ class Settings(Section):
     mailers: MailerSettings = Field(default_factory=MailerSettings)
     sync: SyncSettings = SyncSettings()
     pages: PageSettings = PageSettings()
+    sign_in: SignInSettings = SignInSettings()
     pulse: PulseSettings = PulseSettings()
     rollout: RolloutSettings = RolloutSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -232,6 +235,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     values["scim_tokens"] = read_scim_tokens(env, source.problems)
     passwords = {name: read_variable(variable, env, source.problems) for name, variable in PASSWORD_VARIABLES.items()}
     values["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
+    refuse_incomplete_sign_in(values, bool(passwords["sign_in"]), source.add_problem)
     _add_default_sections(values)
     try:
         settings = Settings.model_validate(values, context={"folder": path.parent if path else Path()})

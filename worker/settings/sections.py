@@ -461,8 +461,9 @@ class SyncSettings(Section):
 class PageSettings(Section):
     """Where pages are served, and how long a link (`link_lifetime`) and a log-in by a link (`visit`) are valid.
 
-    `per_minute` limits the requests of one person. `outside_voices`: a report may also ask somebody whose address is at
-    a domain that no address of the people file has (R-30).
+    `per_minute` limits the requests of one person. `sign_in`: whether links ask for a sign-in, too.
+    `outside_voices`: a report may also ask somebody whose address is at a domain that no address of the people file has
+    (R-30).
     """
 
     listen: Annotated[str, validate_text(_parse_listen_address)] = "127.0.0.1:8030"
@@ -471,6 +472,7 @@ class PageSettings(Section):
     visit: Annotated[timedelta, validate_duration("10 minutes", "7 days")] = timedelta(hours=8)
     per_minute: Annotated[int, _validate_integer(20, 10_000)] = 120
     outside_voices: bool = False
+    sign_in: Annotated[str, validate_text(make_choice_parser(("optional", "required")))] = "optional"
 
 
 class PulseSettings(Section):

@@ -79,6 +79,21 @@ class AliasRows:
         """Return the primary address of the person who has this name; the name itself when nobody has it."""
         return self.find_owner(name) or name
 
+    def find_listed_names(self, name: str) -> tuple[Address, frozenset[str]]:
+        """Return the primary address of the person who has this name by the roster, and all such names of the person.
+
+        A learned alias proves nothing here: it is what an answer to an invitation came from. A name that nobody has
+        stands for itself.
+        """
+        is_listed = person_form.c.source != AliasSource.LEARNED.value
+        with self._database.read() as connection:
+            owner: Address | None = _PERSON_BY_ADDRESS.fetch_value(connection, name=name)
+            if owner is None:
+                by_alias = select(person_form.c.person).where(person_form.c.form == name, is_listed)
+                owner = connection.execute(by_alias).scalar() or name
+            forms = select(person_form.c.form).where(person_form.c.person == owner, is_listed)
+            return owner, frozenset({owner, *connection.execute(forms).scalars()})
+
     def list_names(self, email: Address) -> set[str]:
         """Return every name of a person: the primary address and all aliases."""
         with self._database.read() as connection:

@@ -5,9 +5,10 @@ from flask import Blueprint, Flask, Response, abort
 from worker.app import Worker
 from worker.errors import LongarcError
 from worker.links import Purpose
-from worker.web import contract, me, pulse, status, team, third_voices, times
+from worker.web import contract, me, people_ops, pulse, sign_in_pages, status, team, third_voices, times
 from worker.web.security import install_security, log_error
 from worker.web.sessions import enter, guard, renew
+from worker.web.sign_in import SignIn, current_sign_in
 from worker.web.site import ASSET_TYPES, Site, current_site
 
 #: For assets, whose URL changes with their content: see `Site.make_asset_url`.
@@ -18,12 +19,15 @@ def make_app(worker: Worker) -> Flask:
     """Return the WSGI application. Raises LongarcError when the setting `base_url` is missing."""
     app = Flask(__name__, static_folder=None, template_folder=None)
     app.extensions["longarc"] = site = Site(worker)
+    app.extensions["longarc.sign_in"] = SignIn(site)
     install_security(app, site)
     app.add_url_rule("/", "front", show_front)
     app.add_url_rule("/healthy", "healthy", check_health)
     app.add_url_rule("/asset/<name>", "asset", send_asset)
     app.add_url_rule("/in/<token>", "enter", enter)
     app.add_url_rule("/in/<token>", "renew", renew, methods=["POST"])
+    app.register_blueprint(sign_in_pages.make_blueprint(), url_prefix="/sign-in")
+    app.register_blueprint(people_ops.make_blueprint(), url_prefix="/people-ops")
     for purpose, pages in (
         (Purpose.CONTRACT, contract.make_blueprint()),
         (Purpose.TIME, times.make_blueprint()),
@@ -67,7 +71,9 @@ def _make_me_blueprint() -> Blueprint:
 
 
 def show_front() -> Response:
-    """Return the page for a browser without a link, which says how to get one."""
+    """Return the page for a browser without a link, which says how to get one, or offers to sign in."""
+    if current_sign_in().is_offered:
+        return sign_in_pages.show_home()
     return current_site().render_notice("forbidden", 200)
 
 

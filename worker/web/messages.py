@@ -77,4 +77,35 @@ NOTICES = {
         N_("All your links are void now"),
         N_("Every link you had and every page you left open has ended. The next mail brings a new one."),
     ),
+    "front": (
+        N_("Please come by the link in your mail"),
+        N_("Your own pages open by the links in your mails. Those who look after Longarc sign in here."),
+    ),
+    "signed-in": (N_("You are signed in"), N_("Your own pages open by the links in your mails.")),
+    "sign-in-over": (
+        N_("This sign-in is no longer valid"),
+        N_("It took too long, or it began in another browser. Nothing was changed."),
+    ),
+    "sign-in-refused": (
+        N_("You could not be signed in"),
+        N_("Your company’s sign-in did not say who you are. Nothing was changed."),
+    ),
+    "sign-in-unfit": (
+        N_("You could not be signed in"),
+        N_("The one who looks after Longarc where you work can see that it happened."),
+    ),
+    "sign-in-outage": (
+        N_("Nobody can sign in just now"),
+        N_("Your company’s sign-in can’t be reached. Nothing was changed. Please try again in a few minutes."),
+    ),
+    "role-missing": (N_("This page is not open to you"), N_("Nothing was changed.")),
+    "other-person": (
+        N_("This link is somebody else’s"),
+        N_("It opens only for the person it was sent to. If that is you, sign in with that account."),
+    ),
+    "signed-out": (
+        N_("You are no longer signed in"),
+        N_("Nothing was changed. Go back, load the page again, and sign in."),
+    ),
+    "sign-out": (N_("You are signed out"), N_("In every browser. The links in your mails stay valid.")),
 }

@@ -4,6 +4,7 @@ After that the link is in no URL that the browser opens, so it reaches no Refere
 changes nothing that is stored, because mail scanners open links, too.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -11,7 +12,10 @@ from flask import Blueprint, Response, g, request, url_for
 from werkzeug.exceptions import Forbidden, NotFound, TooManyRequests
 
 from worker.domain.model import VOICE_PERIOD, Address, Effect, EffectKind, MailName, Pair, Person
+from worker.domain.sign_in import Role
 from worker.links import BadLink, LinkClaims, Purpose
+from worker.web.sign_in import current_sign_in
+from worker.web.sign_in_pages import find_own_path, show_missing_role, show_other_person, sign_out
 from worker.web.site import current_site, redirect_to
 
 COOKIE = "longarc"
@@ -21,15 +25,17 @@ OPERATOR_LINK_LIFETIME = timedelta(hours=1)
 MAX_GUESSES = 20
 #: The person in a link to the operator's page when the settings name no operator.
 UNNAMED_OPERATOR = "operator"
+_READING_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A person who followed a link, for as long as the cookie is valid (the setting `pages.visit`)."""
+    """A person who followed a link or signed in, for as long as the cookie is valid (the setting `pages.visit`)."""
 
     person: Person
     link: LinkClaims
     token: str  #: sent with every form, as protection against requests from other sites
+    is_signed_in: bool = False  #: with the company's account, for a role, and not by a link
 
     @property
     def address(self) -> Address:
@@ -134,7 +140,9 @@ def _find_pair(claims: LinkClaims) -> Pair | None:
 
 
 def leave() -> Response:
-    """Revoke every link and login of this person, this one included."""
+    """Revoke every link and login of this person, this one included; of somebody who signed in, the sign-ins alone."""
+    if current_login().is_signed_in:
+        return sign_out()
     site, claims = current_site(), current_login().link
     site.store.people.revoke_links(claims.person, site.now())
     response = site.render_notice("left", 200)
@@ -155,21 +163,79 @@ def _make_cookie_path(claims: LinkClaims) -> str:
 # --- checking each request ---
 
 
+#: Links that ask for a sign-in when `pages.sign_in` requires it. The anonymous question must not be linked to a sign-in
+#: (R-37), a third person may have no account, and the operator's link is the way in while the issuer is out of order.
+_SIGNED_IN_PURPOSES = frozenset({Purpose.CONTRACT, Purpose.TIME, Purpose.ME, Purpose.TEAM})
+
+
 def guard(pages: Blueprint, purpose: Purpose) -> None:
-    """Require for these pages a login with that purpose, and the login's token in every form."""
+    """Require for these pages a login with that purpose, and the login's token in every form.
+
+    Whoever signed in as an operator opens the operator's page without a link.
+    """
 
     @pages.before_request
     def _check_login() -> Response | None:
         login = _find_login(purpose)
+        if login is None and purpose is Purpose.STATUS and current_sign_in().is_offered:
+            return _admit_role(Role.OPERATOR)
         if login is None:
             raise Forbidden
-        g.login = login
-        site = current_site()
-        if not site.limiter.allow(f"person {login.address}", site.settings.pages.per_minute):
-            return site.render_too_many()
-        if request.method not in ("GET", "HEAD", "OPTIONS") and not _is_own_form(login):
-            raise Forbidden
-        return None
+        if purpose in _SIGNED_IN_PURPOSES and current_sign_in().is_required and (answer := _ask_owner(login)):
+            return answer
+        return _admit(login, lambda: _is_own_form(login))
+
+
+def guard_role(pages: Blueprint, role: Role) -> None:
+    """Require for these pages that somebody signed in who has that role, and the person's token in every form."""
+
+    @pages.before_request
+    def _check_role() -> Response | None:
+        if not current_sign_in().is_offered:
+            raise NotFound
+        return _admit_role(role)
+
+
+def _admit(login: Login, is_own_form: Callable[[], bool]) -> Response | None:
+    """Let a request through as this login's: return None. Answer one that is over the rate limit.
+
+    Raises Forbidden when it is a form of another site.
+    """
+    g.login = login
+    site = current_site()
+    if not site.limiter.allow(f"person {login.address}", site.settings.pages.per_minute):
+        return site.render_too_many()
+    if request.method not in _READING_METHODS and not is_own_form():
+        raise Forbidden
+    return None
+
+
+def _admit_role(role: Role) -> Response | None:
+    site, sign_in = current_site(), current_sign_in()
+    signed_in = sign_in.find_person()
+    if signed_in is None:
+        return _ask_for_sign_in()
+    if role not in signed_in.roles:
+        return show_missing_role(signed_in, role)
+    person = site.store.people.get_person(signed_in.address)
+    person = person or replace(site.composer.build_operator(), email=signed_in.address, name=signed_in.address)
+    link = LinkClaims(person=person.email, purpose=Purpose.STATUS, issued_at=site.now())
+    return _admit(Login(person, link, signed_in.token, is_signed_in=True), lambda: sign_in.is_own_form(signed_in))
+
+
+def _ask_owner(login: Login) -> Response | None:
+    """Return None when the person of the link has signed in; else the way to do so, or the page for somebody else."""
+    signed_in = current_sign_in().find_person()
+    if signed_in is None:
+        return _ask_for_sign_in()
+    return None if signed_in.address == login.address else show_other_person(signed_in)
+
+
+def _ask_for_sign_in() -> Response:
+    """Send the browser to the sign-in and back here. What a form sent is not kept, so that says so."""
+    if request.method not in _READING_METHODS:
+        return current_site().render_notice("signed-out", 403)
+    return redirect_to(current_sign_in().make_url(find_own_path()))
 
 
 def _find_login(purpose: Purpose) -> Login | None:

@@ -162,15 +162,13 @@ class Site:
 
     def render_notice(self, name: str, status: int, detail: str = "", renewal: str = "") -> Response:
         """Return a page with one of NOTICES. `detail` is an error's text, `renewal` the URL that sends a new link."""
-        title, text = NOTICES[name]
-        language = self.choose_language()
-        values = {
-            "title": language.gettext(title),
-            "text": language.gettext(text),
-            "detail": detail,
-            "renewal": renewal,
-        }
-        return self.render_page("notice", language, values, status)
+        values = {**self.describe_notice(name), "detail": detail, "renewal": renewal}
+        return self.render_page("notice", self.choose_language(), values, status)
+
+    def describe_notice(self, name: str) -> dict[str, str]:
+        """Return the title and the text of one of NOTICES, translated."""
+        language, (title, text) = self.choose_language(), NOTICES[name]
+        return {"title": language.gettext(title), "text": language.gettext(text)}
 
     def render_too_many(self) -> Response:
         """Return the answer to a request over the rate limit."""

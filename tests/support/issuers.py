@@ -1,0 +1,176 @@
+"""Issuers to sign in at: one that others wrote, and one that answers with any token, to be refused."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from flask import Flask, Response, request
+from flask.testing import FlaskClient
+from oidc_provider_mock import User, run_server_in_thread
+from pydantic import SecretStr
+from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
+
+from tests.support.companies import DANA, OPERATOR, SAM
+from worker.clock import utcnow
+
+CLIENT_ID, SECRET = "longarc-at-corp.clients.issuer.example", "a-secret-that-the-issuer-gave-the-client"
+HILDA = "hilda@corp.example"  #: of people-ops; in no pair
+BOTH, NOBODY, UNVERIFIED = "both@corp.example", "nobody@corp.example", "unverified@corp.example"
+FOREIGN = "ops@elsewhere.example"
+#: Sam's other address, as a roster may list it.
+SAM_ALIAS = "s.okafor@corp.example"
+
+
+def make_users() -> list[User]:
+    """Whoever can sign in, each with a verified address and the groups of the company."""
+    groups = {OPERATOR: ["it", "longarc-ops"], HILDA: ["hr"], BOTH: ["longarc-ops", "hr"]}
+    known = [OPERATOR, HILDA, BOTH, NOBODY, FOREIGN, DANA, SAM, SAM_ALIAS]
+    users = [
+        User(sub=one, claims={"email": one, "email_verified": True, "groups": groups.get(one, [])}) for one in known
+    ]
+    return [*users, User(sub=UNVERIFIED, claims={"email": OPERATOR, "email_verified": False})]
+
+
+@contextmanager
+def served_issuer() -> Iterator[str]:
+    """An issuer as others wrote it; yields its address."""
+    with run_server_in_thread(user_claims=make_users()) as server:
+        yield f"http://localhost:{server.server_port}"
+
+
+def sign_in_settings(issuer: str, required: bool = False, **more: Any) -> dict[str, Any]:
+    """Settings for an issuer, as a file and the environment give them."""
+    section = {
+        "issuer": issuer,
+        "client_id": CLIENT_ID,
+        "operators": [OPERATOR, BOTH],
+        "people_ops": [HILDA, BOTH],
+        **more,
+    }
+    return {
+        "sign_in": section,
+        "passwords": {"sign_in": SecretStr(SECRET)},
+        "pages": {"sign_in": "required" if required else "optional"},
+    }
+
+
+def answer_as(location: str, sub: str) -> str:
+    """Sign in at the issuer as somebody; return the path of ours that it sends the browser back to."""
+    answer = requests.post(location, data={"sub": sub}, allow_redirects=False, timeout=10)
+    assert answer.status_code == 302, answer.text
+    back = urlsplit(answer.headers["Location"])
+    return f"{back.path}?{back.query}"
+
+
+def sign_in(client: FlaskClient, sub: str, page: str) -> TestResponse:
+    """Ask for a page, sign in on the way, and return the page that comes of it."""
+    begun = client.get(page)
+    if begun.headers["Location"].startswith("/sign-in?"):
+        begun = client.get(begun.headers["Location"])
+    back = client.get(answer_as(begun.headers["Location"], sub))
+    return client.get(back.headers["Location"]) if back.status_code == 303 else back
+
+
+@cache
+def _make_key(kid: str) -> RSAPrivateKey:
+    return generate_private_key(65537, 2048)
+
+
+@dataclass
+class ForgingIssuer:
+    """An issuer that gives out whatever token it is told to. `change` changes a right one."""
+
+    url: str = ""
+    keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)  #: None removes a claim
+    algorithm: str = "RS256"
+    kid: str = "first"
+    secret: Any = None  #: what signs instead of the key
+    metadata: dict[str, Any] = field(default_factory=dict)
+    token: dict[str, Any] = field(default_factory=dict)  #: what the answer of the token endpoint has besides
+    nonce: str = ""
+    exchanges: list[Mapping[str, list[str]]] = field(default_factory=list)
+
+    def add_key(self, kid: str) -> RSAPrivateKey:
+        """Sign with a new key from now on, and publish no other."""
+        self.keys = {kid: _make_key(kid)}
+        self.kid = kid
+        return self.keys[kid]
+
+    def make_token(self) -> str:
+        now = int(utcnow().timestamp())
+        right = {
+            "iss": self.url,
+            "sub": "17",
+            "aud": CLIENT_ID,
+            "iat": now,
+            "exp": now + 600,
+            "nonce": self.nonce,
+            "email": OPERATOR,
+            "email_verified": True,
+        }
+        claims = {name: value for name, value in {**right, **self.claims}.items() if value is not None}
+        key = self.keys[next(iter(self.keys))] if self.secret is None else self.secret
+        return jwt.encode(claims, key, algorithm=self.algorithm, headers={"kid": self.kid})
+
+    def make_app(self) -> Flask:
+        app = Flask(__name__)
+        discovery = "/.well-known/openid-configuration"
+        app.add_url_rule(discovery, "metadata", lambda: {**self._describe(), **self.metadata})
+        app.add_url_rule("/keys", "keys", lambda: {"keys": [self._export(kid) for kid in self.keys]})
+        app.add_url_rule("/token", "token", self._give, methods=["POST"])
+        return app
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "issuer": self.url,
+            "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token",
+            "jwks_uri": f"{self.url}/keys",
+            "id_token_signing_alg_values_supported": ["RS256", "HS256", "none"],
+        }
+
+    def _export(self, kid: str) -> dict[str, Any]:
+        public = jwt.algorithms.RSAAlgorithm.to_jwk(self.keys[kid].public_key(), as_dict=True)
+        return {**public, "kid": kid, "use": "sig", "alg": "RS256"}
+
+    def _give(self) -> dict[str, Any] | Response:
+        self.exchanges.append(parse_qs(request.get_data(as_text=True)) or request.form.to_dict(flat=False))
+        return {"access_token": "opaque", "token_type": "Bearer", "id_token": self.make_token(), **self.token}
+
+    def send_back(self, location: str, **changed: str) -> str:
+        """Be asked to sign somebody in; return the path of ours to come back to."""
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+        self.nonce = asked["nonce"]
+        values = {"state": asked["state"], "code": "a-code", **changed}
+        return "/sign-in/callback?" + "&".join(f"{name}={value}" for name, value in values.items())
+
+
+@contextmanager
+def forging_issuer() -> Iterator[ForgingIssuer]:
+    """Serve an issuer that gives out whatever token it is told to."""
+    issuer = ForgingIssuer()
+    issuer.add_key("first")
+    server = make_server("localhost", 0, issuer.make_app(), threaded=True)
+    issuer.url = f"http://localhost:{server.server_port}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield issuer
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+#: How long after its end a token is still taken, and how long it is not.
+A_LITTLE_LATE, TOO_LATE = timedelta(minutes=1), timedelta(minutes=3)

@@ -1,0 +1,60 @@
+"""The check of the company's sign-in: what the issuer says of itself, its clock, and the address to register there."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from worker.errors import LongarcError
+from worker.openid import IssuerUnfit, IssuerUnreachable, OpenIdClient
+from worker.providers.base import Finding
+from worker.settings.load import Settings
+from worker.settings.sign_in_section import make_redirect_uri
+
+#: A clock that differs by more is near what makes every sign-in fail.
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=1)
+_ROLE_TEXTS = {"operators": "the operator's page", "people_ops": "the page of people-ops"}
+
+
+def make_openid_client(settings: Settings) -> OpenIdClient:
+    """Return the client of the issuer in the settings, which name one."""
+    section, secret = settings.sign_in, settings.passwords["sign_in"].get_secret_value()
+    ca_file = str(section.ca_file) if section.ca_file else None
+    return OpenIdClient(section.issuer, section.client_id, secret, make_redirect_uri(settings.base_url), ca_file)
+
+
+def check_sign_in(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield findings on the sign-in; nothing when the settings name no issuer."""
+    section = settings.sign_in
+    if not section.issuer:
+        return
+    client = make_openid_client(settings)
+    what = f"The sign-in of {section.issuer} can be used"
+    try:
+        client.read_metadata(now)
+        yield Finding(what, True)
+        yield from _check_clock(client.read_clock_difference(now))
+    except IssuerUnreachable as error:
+        remedy = "Open that address in a browser. Mend `sign_in.issuer`, or let this machine reach it."
+        yield Finding(f"{what}: {error}", False, remedy)
+    except IssuerUnfit as error:
+        yield Finding(f"{what}: {error}", False, "Mend `sign_in.issuer`, or ask who runs the issuer.")
+    except (LongarcError, OSError) as error:
+        yield Finding(f"{what}: {error}", False, "Mend `sign_in.ca_file`.")
+    yield Finding(f"At the issuer, this redirect address is registered, word for word: {client.redirect_uri}", True)
+    for key, page in _ROLE_TEXTS.items():
+        count = len(getattr(section, key))
+        kind = f"values of the claim `{section.role_claim}`" if section.role_claim else "addresses"
+        remedy = "" if count else f"Name them as `sign_in.{key}`, if anybody should."
+        yield Finding(f"{count} {kind} open {page} (sign_in.{key})", True, remedy)
+    if settings.pages.sign_in == "required":
+        yield Finding("Links to pages of managers and reports ask for a sign-in, too (pages.sign_in)", True)
+
+
+def _check_clock(difference: timedelta | None) -> Iterator[Finding]:
+    if difference is None:
+        return
+    seconds = round(difference.total_seconds())
+    is_close = abs(difference) <= MAX_CLOCK_DIFFERENCE
+    remedy = "" if is_close else "Let this machine set its clock by NTP: a sign-in fails when clocks differ much."
+    yield Finding(
+        f"The clock of the issuer and that of this machine differ by {abs(seconds)} seconds", is_close, remedy
+    )

@@ -1,0 +1,70 @@
+"""The page of people-ops: coverage by group (R-22), and the answers of closed rounds (R-37). It names no pair.
+
+It is for the role of that name alone, which somebody has who signs in.
+"""
+
+from collections.abc import Sequence
+
+from flask import Blueprint, Response, request, url_for
+
+from worker.domain.pulse import count_answers
+from worker.domain.reason_texts import N_
+from worker.domain.sign_in import Role
+from worker.ops.coverage import GROUPINGS, Coverage, Quarter, count_coverage, find_quarter
+from worker.web.sessions import current_login, guard_role, leave
+from worker.web.site import current_site
+
+#: How many quarters can be chosen, the current one included.
+QUARTER_COUNT = 4
+GROUPING_NAMES = {"group": N_("group"), "country": N_("country"), "zone": N_("time zone")}
+#: A text with its URL, and whether it is the one shown.
+Choice = tuple[str, str, bool]
+
+
+def make_blueprint() -> Blueprint:
+    """Return the page of people-ops."""
+    pages = Blueprint("people_ops", __name__)
+    pages.add_url_rule("", view_func=show)
+    pages.add_url_rule("/leave", view_func=leave, methods=["POST"])
+    guard_role(pages, Role.PEOPLE_OPS)
+    return pages
+
+
+def show() -> Response:
+    """Return the coverage of a quarter by the chosen grouping."""
+    site, now = current_site(), current_site().now()
+    quarters = _list_quarters(find_quarter(now.date()))
+    quarter = next((one for one in quarters if str(one) == request.args.get("quarter")), quarters[0])
+    coverage = count_coverage(site.store, quarter, now)
+    names = [name for name in GROUPINGS if name != "group" or coverage.by == "group"]
+    if (by := request.args.get("by")) in names and by != coverage.by:
+        coverage = count_coverage(site.store, quarter, now, by)
+    page = {
+        "to": current_login().person,
+        "token": current_login().token,
+        "coverage": coverage,
+        "quarters": [
+            (str(one), url_for(".show", quarter=str(one), by=coverage.by), one == quarter) for one in quarters
+        ],
+        "groupings": _list_groupings(names, coverage),
+        "pulse_rounds": site.store.pulse.list_shown(),
+        "count_answers": count_answers,
+    }
+    return site.render_page("people_ops", site.choose_language(), page)
+
+
+def _list_quarters(current: Quarter) -> list[Quarter]:
+    """Return the current quarter and those before it, the latest first."""
+    quarters = [current]
+    while len(quarters) < QUARTER_COUNT:
+        year, number = quarters[-1].year, quarters[-1].number
+        quarters.append(Quarter(year, number - 1) if number > 1 else Quarter(year - 1, 4))
+    return quarters
+
+
+def _list_groupings(names: Sequence[str], coverage: Coverage) -> list[Choice]:
+    gettext, quarter = current_site().choose_language().gettext, str(coverage.quarter)
+    return [
+        (gettext(GROUPING_NAMES[name]), url_for(".show", quarter=quarter, by=name), name == coverage.by)
+        for name in names
+    ]

@@ -1,0 +1,178 @@
+"""The pages of signing in: to the issuer, back from it, out, and what somebody reads who can't go on."""
+
+import logging
+from collections.abc import Sequence
+from hmac import compare_digest
+
+from flask import Blueprint, Response, abort, request, url_for
+from werkzeug.exceptions import Forbidden
+
+from worker.domain.reason_texts import N_
+from worker.domain.sign_in import Role, SignInFault, identify
+from worker.logs import Action
+from worker.openid import IssuerUnfit, IssuerUnreachable, PendingSignIn, SignInRefused
+from worker.web.sign_in import SignedInPerson, current_sign_in
+from worker.web.site import current_site, redirect_to
+
+log = logging.getLogger(__name__)
+
+#: The page of each role: its endpoint and name.
+ROLE_PAGES = {
+    Role.OPERATOR: ("status.show", N_("The operator’s page")),
+    Role.PEOPLE_OPS: ("people_ops.show", N_("The page of people-ops")),
+}
+_ROLE_NAMES = {Role.OPERATOR: N_("operator"), Role.PEOPLE_OPS: N_("people-ops")}
+#: What somebody reads whose sign-in is of no use here.
+_FAULT_TEXTS = {
+    SignInFault.NO_ADDRESS: N_("Your company’s sign-in gave no mail address."),
+    SignInFault.UNVERIFIED: N_("Your company’s sign-in does not say that your mail address was verified."),
+    SignInFault.FOREIGN_DOMAIN: N_("Your mail address is not one of this company’s."),
+}
+
+
+def make_blueprint() -> Blueprint:
+    """Return the pages of signing in and out."""
+    pages = Blueprint("sign_in", __name__)
+    pages.before_request(_check_offered)
+    pages.add_url_rule("", "begin", begin)
+    pages.add_url_rule("/callback", "finish", finish)
+    pages.add_url_rule("/out", "leave", sign_out, methods=["POST"])
+    return pages
+
+
+def _check_offered() -> None:
+    if not current_sign_in().is_offered:
+        abort(404)
+
+
+def begin() -> Response:
+    """Send the browser to the issuer. With `other`, the issuer asks which account to take."""
+    site, sign_in = current_site(), current_sign_in()
+    path = sign_in.read_return_path()
+    try:
+        url, pending = sign_in.client.begin(site.now(), choose_account="other" in request.args)
+    except (IssuerUnreachable, IssuerUnfit) as error:
+        return _show_outage(error)
+    response = redirect_to(url)
+    sign_in.keep_pending(pending, path, response)
+    return response
+
+
+def finish() -> Response:
+    """Take the issuer's answer: find out who came, and open the page that was wanted."""
+    sign_in = current_sign_in()
+    kept = sign_in.read_pending()
+    state = request.args.get("state", "")
+    if kept is None or not compare_digest(kept[0].state.encode(), state.encode()):
+        return _show_retry("sign-in-over", url_for("front"))
+    pending, path = kept
+    try:
+        response = _identify(pending, path)
+    except (IssuerUnreachable, IssuerUnfit) as error:
+        response = _show_outage(error)
+    except SignInRefused as error:
+        log.warning("A sign-in failed. %s", error, extra={"action": Action.SIGN_IN_REFUSED})
+        response = _show_retry("sign-in-refused", path)
+    sign_in.drop_pending(response)
+    return response
+
+
+def _identify(pending: PendingSignIn, path: str) -> Response:
+    """Remember who came, and redirect to the page. Raises SignInRefused, IssuerUnreachable, IssuerUnfit."""
+    site, sign_in = current_site(), current_sign_in()
+    if "error" in request.args:
+        raise SignInRefused(f"The issuer says `{request.args['error'][:40]}`.")
+    if request.args.get("iss", sign_in.client.issuer) != sign_in.client.issuer:  # RFC 9207: another issuer's answer
+        raise SignInRefused("The answer is another issuer's.")
+    policy = site.settings.sign_in.policy
+    needed = {policy.address_claim, policy.role_claim} - {""}
+    claims = sign_in.client.finish(request.args.get("code", ""), pending, site.now(), needed)
+    identity = identify(claims, policy)
+    if isinstance(identity, SignInFault):
+        log.warning("A sign-in is of no use: %s.", identity.value, extra={"action": Action.SIGN_IN_REFUSED})
+        language = site.choose_language()
+        return _show_retry("sign-in-unfit", path, language.gettext(_FAULT_TEXTS[identity]))
+    response = redirect_to(path)
+    sign_in.remember(identity, response)
+    return response
+
+
+def sign_out() -> Response:
+    """Sign out: in every browser, and of this program only."""
+    sign_in = current_sign_in()
+    person = sign_in.find_person()
+    if person is None:
+        return redirect_to(url_for("front"))
+    if not sign_in.is_own_form(person):
+        raise Forbidden
+    response = current_site().render_notice("sign-out", 200)
+    sign_in.forget(person, response)
+    return response
+
+
+# --- what somebody reads ---
+
+
+def show_home() -> Response:
+    """Return the front page: the pages of whoever signed in, or the way to sign in."""
+    site, person = current_site(), current_sign_in().find_person()
+    language = site.choose_language()
+    if person is None:
+        links = [(url_for("sign_in.begin"), language.gettext(N_("Sign in")))]
+        return _show_message("front", 200, links=links)
+    links = [(url_for(ROLE_PAGES[role][0]), language.gettext(ROLE_PAGES[role][1])) for role in sorted(person.roles)]
+    return _show_message("signed-in", 200, _tell_who(person), links, person.token)
+
+
+def show_missing_role(person: SignedInPerson, role: Role) -> Response:
+    """Return the page for somebody who signed in and lacks a role: as whom, what is missing, and whom to ask."""
+    site = current_site()
+    language = site.choose_language()
+    name = language.gettext(_ROLE_NAMES[role])
+    missing = language.gettext(N_("This page is for the role “%(role)s”, which this address does not have."), role=name)
+    asking = language.gettext(N_("If it should, ask %(who)s."), who=site.settings.operator)
+    details = [*_tell_who(person), missing, *([asking] if site.settings.operator else [])]
+    return _show_message("role-missing", 403, details, [_offer_other_account()], person.token)
+
+
+def show_other_person(person: SignedInPerson) -> Response:
+    """Return the page for somebody who followed the link of another person. It does not say whose."""
+    return _show_message("other-person", 403, _tell_who(person), [_offer_other_account()], person.token)
+
+
+def _tell_who(person: SignedInPerson) -> list[str]:
+    return [current_site().choose_language().gettext(N_("You are signed in as %(who)s."), who=person.address)]
+
+
+def _offer_other_account() -> tuple[str, str]:
+    url = current_sign_in().make_url(find_own_path(), as_other=True)
+    return url, current_site().choose_language().gettext(N_("Sign in with another account"))
+
+
+def find_own_path() -> str:
+    """Return the path of the page that was asked for, as we write it ourselves."""
+    return url_for(request.endpoint, **(request.view_args or {})) if request.endpoint else url_for("front")
+
+
+def _show_retry(name: str, path: str, detail: str = "") -> Response:
+    sign_in, language = current_sign_in(), current_site().choose_language()
+    links = [(sign_in.make_url(path, as_other=True), language.gettext(N_("Sign in again")))]
+    return _show_message(name, 403, [detail] if detail else [], links)
+
+
+def _show_outage(error: IssuerUnreachable | IssuerUnfit) -> Response:
+    log.error("Nobody can sign in. %s", error, extra={"action": Action.SIGN_IN_OUTAGE})
+    return current_site().render_notice("sign-in-outage", 503)
+
+
+def _show_message(
+    name: str,
+    status: int,
+    details: Sequence[str] = (),
+    links: Sequence[tuple[str, str]] = (),
+    token: str = "",
+) -> Response:
+    """Return a page with one of NOTICES, more sentences, links, and with a `token` a button that signs out."""
+    site = current_site()
+    values = {**site.describe_notice(name), "details": details, "links": links, "token": token}
+    return site.render_page("sign_in", site.choose_language(), values, status)
