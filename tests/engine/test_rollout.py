@@ -168,6 +168,21 @@ def test_a_group_that_is_renamed_in_the_people_file_takes_nobody_out_unasked(pil
     assert not office.worker.participation.run()
 
 
+def test_while_a_rollout_waits_for_the_operator_the_one_in_force_goes_on_for_new_people(pilot: Office) -> None:
+    office = pilot
+    office.run(DAY)
+    restart(office, groups=["Slaes"])
+    office.run(HOUR)
+    max_, ida = "max@corp.example", "ida@corp.example"
+    office.persons |= {max_: person(max_, group="Sales"), ida: person(ida, group="Legal")}
+    office.pairs |= pairs(pair(EVE, max_), pair(EVE, ida))
+    office.apply()
+    office.run(DAY)
+    assert PairId(EVE, max_) in list_booked(office)
+    assert PairId(EVE, ida) not in list_booked(office)
+    assert len(office.mails("operator_alert")) == 1, "once is enough"
+
+
 def test_a_process_with_the_settings_of_before_does_not_take_a_new_rollout_back(pilot: Office) -> None:
     office = pilot
     earlier = office.worker

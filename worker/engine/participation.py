@@ -16,7 +16,7 @@ from worker.domain.model import Address, Pair, Participation, Person
 from worker.domain.rollout import Rollout, StandingPauses, decide_participation
 from worker.logs import Action
 from worker.settings.load import Settings
-from worker.store.participation import ParticipationChange
+from worker.store.participation import ParticipationChange, StoredParticipation
 from worker.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -32,31 +32,49 @@ class ParticipationUpdate:
         #: the rollout of the settings; None once it is in force
         self._new_rollout: Rollout | None = settings.rollout.build_rollout()
         self._replaced_rollout: Rollout | None = None  #: the one that was in force when that was refused
-        self._refused_people_version: str | None = None  #: the people at that time
+        #: the people at the time of a refusal, by what was refused: the settings, or the rollout in force
+        self._refused_versions: dict[str, str] = {}
 
     def run(self, *, force: bool = False) -> bool:
         """Decide anew who takes part, if the settings, the people or the day changed. True when that changed a pair.
 
         A change that takes many pairs out of the rollout is refused, and the operator told, unless `force` (T-17).
+        While the rollout of the settings is refused, the one in force goes on.
         """
-        now = self._clock()
-        stored = self._store.participation.load()
-        is_outdated = self._refused_people_version is not None and self._replaced_rollout != stored.rollout
-        if self._new_rollout == stored.rollout or is_outdated:  # outdated: another process brought a newer one
+        now, stored = self._clock(), self._store.participation.load()
+        in_force = stored.rollout or Rollout()
+        is_outdated = self._replaced_rollout not in (None, in_force)  # another process brought a newer one
+        if self._new_rollout == stored.rollout or is_outdated:
             self._new_rollout = None
+        if self._new_rollout and (force or self._is_undecided("settings", stored)):
+            has_changed = self._decide("settings", self._new_rollout, stored, now, force=force)
+            if has_changed is not None:
+                self._new_rollout = None
+                return has_changed
+            self._replaced_rollout = in_force
         has_begun_since = stored.next_change_at is not None and stored.next_change_at <= now
-        if not (self._new_rollout or stored.has_new_people or has_begun_since):
+        has_new_people = stored.has_new_people and self._is_undecided("people", stored)
+        if not (force or has_new_people or has_begun_since):
             return False
-        if not force and stored.people_version == self._refused_people_version:
-            return False
+        return bool(self._decide("people", None, stored, now, force=force))
+
+    def _is_undecided(self, what: str, stored: StoredParticipation) -> bool:
+        """Return whether this was not refused yet for these people."""
+        return self._refused_versions.get(what) != stored.people_version
+
+    def _decide(
+        self, what: str, rollout: Rollout | None, stored: StoredParticipation, now: datetime, *, force: bool
+    ) -> bool | None:
+        """Decide who takes part by this rollout; None stands for the one in force. Returns whether that changed a pair,
+        and None when it was refused."""
         change, objection = self._store.participation.update(
-            self._new_rollout, None, now, lambda found: "" if force else self.find_objection(found)
+            rollout, None, now, lambda found: "" if force else self.find_objection(found)
         )
         if objection:
-            self._refused_people_version, self._replaced_rollout = stored.people_version, stored.rollout
-            self._report_refusal(change, objection, now)
-            return False
-        self._new_rollout = self._refused_people_version = None
+            self._refused_versions[what] = stored.people_version
+            self._report_refusal(str(rollout or change.leaving), objection, now)
+            return None
+        self._refused_versions.pop(what, None)
         _log_change(change)
         return bool(change.changed)
 
@@ -80,7 +98,8 @@ class ParticipationUpdate:
     def make_rule(self, people: Mapping[Address, Person]) -> Callable[[Pair], Participation]:
         """Return the function that says of a new pair of these people whether it takes part."""
         now, stored = self._clock(), self._store.participation.load()
-        rollout = stored.rollout or self._new_rollout or Rollout()
+        is_refused = not self._is_undecided("settings", stored)
+        rollout = (None if is_refused else self._new_rollout) or stored.rollout or Rollout()
         return lambda pair: decide_participation(
             pair, people[pair.manager], people[pair.report], rollout, stored.pauses, now
         )
@@ -103,11 +122,10 @@ class ParticipationUpdate:
         _log_change(change)
         return change
 
-    def _report_refusal(self, change: ParticipationChange, objection: str, now: datetime) -> None:
-        """Alert the operator, once for each change that is refused."""
+    def _report_refusal(self, cause: str, objection: str, now: datetime) -> None:
+        """Alert the operator, once for each cause: the rollout of the settings, or the pairs that would leave."""
         remedy = "Nothing was changed. If that is right, run `longarc rollout --accept`; if not, mend the settings."
-        names = ",".join(map(str, change.leaving))
-        key = f"rollout:{sha256(names.encode()).hexdigest()[:16]}"
+        key = f"rollout:{sha256(cause.encode()).hexdigest()[:16]}"
         self._store.outbox.alert(key, f"{objection} {remedy}", now, self._settings.operator)
 
 
