@@ -11,9 +11,12 @@ from pathlib import Path
 from worker.logs import FIELDS, Action
 from worker.mail.kinds import list_samples
 from worker.mail.render import MailRenderer
+from worker.mail.samples import DANA, SAM
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "config" / "longarc.example.toml"
+#: The two to whom the sample mails go. Others get one kind of mail each.
+READERS = {DANA.email: "manager", SAM.email: "report"}
 _KEY = re.compile(r"#(\w+) = (.*)")
 _SECTION = re.compile(r"#?\[([\w.]+)\]")
 
@@ -80,8 +83,8 @@ def write_mails(locale: str) -> Iterator[tuple[str, str, str]]:
     renderer = MailRenderer(sender="longarc@example.com", domain="example.com")
     seen = set()
     for sample in list_samples(locale):
-        reader = "manager" if sample.manager and sample.to.email == sample.manager.email else "report"
-        name = sample.name if sample.name == "operator_alert" else f"{sample.name}-{reader}"
+        reader = READERS.get(sample.to.email, "")
+        name = f"{sample.name}-{reader}" if reader else str(sample.name)
         message = renderer.render(sample)
         body = message.get_body(("html",))
         if name in seen or body is None:
@@ -111,7 +114,8 @@ def write_all() -> None:
         for name, subject, html in write_mails(locale):
             with mkdocs_gen_files.open(f"reference/mails/{locale}-{name}.html", "w") as page:
                 page.write(html)
-            lines.append(f"### {subject}\n\n`{name}`\n")
+            anchor = name if locale == "en" else f"{locale}-{name}"
+            lines.append(f"### {subject} {{#{anchor}}}\n\n`{name}`\n")
             attributes = (
                 'loading="lazy" style="width: 100%; height: 34rem; border: 1px solid #8886; border-radius: 4px"'
             )

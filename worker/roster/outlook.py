@@ -25,8 +25,10 @@ _SELECT = (
 _EXPAND = "manager($select=id,mail,userPrincipalName)"
 #: The most that Graph lists in a page that has managers in it.
 _PAGE_SIZE = 100
+#: The permission that is asked for.
+LEAST_PERMISSION = "User.Read.All"
 #: What is enough to read everything that is asked for, the least first.
-_PERMISSIONS = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+_PERMISSIONS = (LEAST_PERMISSION, "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
 _CODE_LENGTH = 2  #: letters of a country's code
 _GRANT_PERMISSION = (
     "In entra.microsoft.com open App registrations > (the app) > API permissions > Add a permission > Microsoft Graph "

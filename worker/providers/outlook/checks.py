@@ -13,8 +13,11 @@ from worker.providers.base import Finding
 from worker.providers.outlook import events, schedule
 from worker.providers.outlook.client import Graph, UnknownUser
 
-_CONSENT_REMEDY = "Have an administrator consent to it in Entra, or assign it with RBAC for Applications (see README)."
-_SCOPE_REMEDY = 'Give the app the role "Application Calendars.Read" for the reports as well (see README).'
+_STEPS = "docs/how-to/microsoft.md"  #: where the steps are that an administrator takes
+_CONSENT_REMEDY = (
+    f"Have an administrator consent to it in Entra, or assign it with RBAC for Applications (see {_STEPS})."
+)
+_SCOPE_REMEDY = f'Give the app the role "Application Calendars.Read" for the reports as well (see {_STEPS}).'
 #: The most reports that are named in a finding, and whose own mailboxes are tried.
 _MAX_REPORTS_NAMED = 3
 #: Permissions that an app must not have for every mailbox.
@@ -128,7 +131,7 @@ def _check_reach(graph: Graph, permissions: list[str]) -> Iterator[Finding]:
     wide_permissions = ", ".join(name for name in _WIDE_PERMISSIONS if name in permissions)
     if not graph.own_account and wide_permissions:
         yield Finding(
-            f"The app holds {wide_permissions} in Entra: README says how to prove that it reaches only who it should",
+            f"The app holds {wide_permissions} in Entra: {_STEPS} says how to prove that it reaches only who it should",
             True,
         )
 

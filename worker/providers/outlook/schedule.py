@@ -1,7 +1,7 @@
 """Reads free/busy by `getSchedule`: twenty people in a request, in equal parts of the window of less than 62 days.
 
-The answer holds times and their status, nothing more. A person whose free/busy can't be read comes back as unknown,
-with the reason.
+Of the answer times and their status are read, nothing more: it may hold titles, of people who share them. A person
+whose free/busy can't be read comes back as unknown, with the reason.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,0 +1,96 @@
+"""The pages for HR, managers, reports and IT name what there is: permissions, tables, settings, commands and mails."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from docs.generate import EXAMPLE, list_settings, write_mails
+from tests.support import ROOT
+from worker.cli import main
+from worker.domain.model import MailName
+from worker.mail.context import Reader
+from worker.mail.kinds import KINDS
+from worker.providers.google import auth as google
+from worker.providers.outlook.auth import DELEGATED_SCOPES, EXACTLY_ONCE_SCOPE
+from worker.roster.outlook import LEAST_PERMISSION
+from worker.store.tables import metadata
+
+FOLDER = ROOT / "docs" / "people"
+PAGES = sorted(FOLDER.glob("*.md"))
+#: Permissions that are not asked for unless `longarc check` says so.
+ON_DEMAND = {"Calendars.Read"}
+
+
+def read_page(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def list_code(text: str) -> Iterator[str]:
+    """Yield what stands between backquotes."""
+    for code in re.findall(r"`([^`]+)`", text):
+        yield " ".join(code.split())
+
+
+def list_first_cells(text: str) -> Iterator[str]:
+    """Yield the first cell of each row of a table, if it begins with a code."""
+    yield from re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
+
+
+def test_the_permissions_at_google_and_microsoft_are_those_that_the_code_asks_for() -> None:
+    named = {code for cell in list_first_cells(read_page("it.md")) for code in list_code(cell)}
+    asked = {value.rpartition("/auth/")[2] for name, value in vars(google).items() if name.endswith("_SCOPE")}
+    of_one_account = {scope.rpartition("/auth/")[2] for scope in google.ACCOUNT_SCOPES}
+    assert {name for name in named if name.startswith(("calendar.", "gmail.", "admin."))} == asked - {
+        "calendar.events.freebusy"
+    }
+    assert of_one_account <= {*list_code(read_page("it.md"))}
+    microsoft = {name for name in named if re.fullmatch(r"[A-Z]\w+\.[A-Z]\w+(\.[A-Z]\w+)?", name)}
+    assert microsoft == {*DELEGATED_SCOPES, EXACTLY_ONCE_SCOPE, LEAST_PERMISSION, *ON_DEMAND}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_setting_and_section_it_names_exists(page: Path) -> None:
+    settings = {f"{section}.{name}".lstrip(".") for section, name, _, _ in list_settings(EXAMPLE.read_text("utf-8"))}
+    sections = {name.partition(".")[0] for name in settings if "." in name}
+    named = {code for code in list_code(page.read_text("utf-8")) if re.fullmatch(r"[a-z]+(\.[a-z_]+)+", code)}
+    assert {code for code in named if code.partition(".")[0] in sections} - settings == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_it_names_exists_with_its_options(page: Path) -> None:
+    context = click.Context(main, info_name="longarc")
+    for code in list_code(page.read_text("utf-8")):
+        if not code.startswith("longarc "):
+            continue
+        command: click.Command | None = main
+        words = code.split()[1:]
+        while isinstance(command, click.Group) and words:
+            command = command.get_command(context, words.pop(0))
+        assert command is not None, code
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, code
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_mail_it_leads_to_is_shown(page: Path) -> None:
+    shown = {name for name, _, _ in write_mails("en")}
+    assert {*re.findall(r"reference/mails\.md#([\w-]+)", page.read_text("utf-8"))} - shown == set()
+
+
+def test_managers_and_reports_are_told_of_every_mail_that_they_may_get() -> None:
+    """Aside from an invitation by mail, which is an event, and a link that was asked for."""
+    untold = {MailName.FRESH_LINK, MailName.INVITATION, MailName.INVITATION_WITHDRAWN}
+    #: The manager alone gets these, though they are written for both.
+    never_sent = {Reader.REPORT: {MailName.BOOKED_OVER_WARNING, MailName.SHORT_SESSION}}
+    for page, reader in (("managers.md", Reader.MANAGER), ("reports.md", Reader.REPORT)):
+        told = {*re.findall(rf"reference/mails\.md#(\w+)-{reader}", read_page(page))}
+        mails = {kind.name for kind in KINDS.values() if reader in kind.readers}
+        assert told == mails - untold - never_sent.get(reader, set()), page
+
+
+def test_every_table_of_the_database_has_its_purpose_and_lifetime() -> None:
+    named = {code for cell in list_first_cells(read_page("hr.md")) for code in list_code(cell)}
+    assert {table.name for table in metadata.sorted_tables} - named == set()
