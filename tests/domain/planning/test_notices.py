@@ -304,6 +304,15 @@ def test_what_is_due_on_a_day_off_is_said_the_working_day_before() -> None:
     assert remind_at(SAM, date(2026, 9, 13)) == utc(2026, 9, 11, 8)
 
 
+def test_what_is_due_wakes_nobody_who_is_away_until_then() -> None:
+    """R-20, T-16: due on a Saturday; on the night before it turns out that Sam is away on Friday."""
+    mine = commitment_of(date(2026, 9, 12), Owner.REPORT)
+    away = replace(SAM, away=(Span(utc(2026, 9, 11), utc(2026, 9, 14)),))
+    story = Story(state=state_of(commitments=(mine,), report=away), now=utc(2026, 9, 11, 4))
+    story.tick()
+    assert [(local(m.due_at, SAM), m.counts) for m in story.mails("commitment_due")] == [("Mon 2026-09-14 09:00", True)]
+
+
 def test_two_commitments_of_one_day_are_one_mail() -> None:
     """R-20: and those of another day another one."""
     some = [commitment_of(date(2026, 9, day), Owner.REPORT, id=f"p{n}") for n, day in enumerate((15, 15, 16))]

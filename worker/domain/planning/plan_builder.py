@@ -282,10 +282,13 @@ class PlanBuilder:
             self.effects.append(mail)
 
     def _find_times(self, subject: str, start: datetime | None) -> tuple[datetime | None, datetime | None]:
-        """When the session that a mail is about begins, and when it was to begin until now (T-16)."""
+        """When the session that a mail is about begins, and when it was to begin until now (T-16). A mail that is about
+        none waits for its reader's hours: the start that it carries is a day, or an instant of the past."""
         session = self.sessions.get(subject)
+        if session is None:
+            return None, None
         lost = [d.was.start for d in (*self.state.deferrals, *self._deferrals) if d.session == subject and d.was]
-        return start or (session.start if session else None), lost[-1] if lost else None
+        return start or session.start, lost[-1] if lost else None
 
     def write_event(self, what: EffectKind, subject: str, event: str, sequence: int) -> None:
         """Decide to create, update or cancel an event on the manager's calendar."""
