@@ -43,7 +43,7 @@ from worker.domain.model import (
     Contract,
     EventDraft,
     EventRef,
-    LineKind,
+    HandoverLineKind,
     Owner,
     PairId,
     ReviewPoint,
@@ -195,7 +195,9 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.run(5 * DAY)
     contracts.change(mine.id, text=f"Introduce Sam to the {WORDS['changed']} group", reason=WORDS["closing"])
     contracts.let_go(let_go.id, f"Because of {WORDS['letting_go']}")
-    contracts.tell_access(pair_id, OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['access']}"))
+    contracts.record_access(
+        pair_id, OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['access']}")
+    )
     office.mailer.fail = Fails(lambda: Forbidden("no mailbox of that name"), "send", times=2)
     office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
     office.run(DAY)
@@ -473,8 +475,8 @@ def test_r36_a_new_manager_reads_what_was_passed_on_and_nobody_else_does(tmp_pat
             office.worker.handovers.decide_promise(commitment.id, PromiseDecision.OFFER)
     choice = office.worker.handovers.load_choice(new, is_open=True)
     assert choice is not None
-    question = next(line for line in choice.lines if line.kind is LineKind.QUESTION)
-    note = next(line for line in choice.lines if line.kind is LineKind.REPORT_NOTE)
+    question = next(line for line in choice.lines if line.kind is HandoverLineKind.QUESTION)
+    note = next(line for line in choice.lines if line.kind is HandoverLineKind.REPORT_NOTE)
     office.worker.handovers.pass_on(new, [question.id, note.id])
     office.run_to(office.session(SessionKind.CAREER, new).span.start)
     passed = {WORDS["question"], WORDS["note.report"]}

@@ -10,7 +10,7 @@ from worker.domain.model import (
     Commitment,
     CommitmentStanding,
     HandoverLine,
-    LineKind,
+    HandoverLineKind,
     Owner,
     PairId,
     Session,
@@ -24,8 +24,8 @@ from worker.domain.notes import (
     MAX_NOTE_CHARACTERS,
     NEWS_PERIOD,
     clean_note_lines,
-    find_invited_session,
     find_note_session,
+    find_session_to_note,
     list_kept_commitments,
     list_note_lines,
     select_open_notes,
@@ -92,8 +92,8 @@ def test_r28_a_note_is_three_lines_that_say_something() -> None:
 
 def test_r28_who_has_left_a_note_is_not_invited() -> None:
     session = held()
-    assert find_invited_session([session], [note(Owner.REPORT)], Owner.MANAGER, START) == session
-    assert find_invited_session([session], [note(Owner.MANAGER)], Owner.MANAGER, START) is None
+    assert find_session_to_note([session], [note(Owner.REPORT)], Owner.MANAGER, START) == session
+    assert find_session_to_note([session], [note(Owner.MANAGER)], Owner.MANAGER, START) is None
 
 
 def commitment(owner: Owner, standing: CommitmentStanding, days_ago: int, name: str = "c1") -> Commitment:
@@ -122,8 +122,12 @@ def test_r36_each_line_of_last_years_notes_can_go_on_the_newest_conversation_fir
     old, early = note(days_ago=HANDOVER_PERIOD.days), note(Owner.MANAGER, days_ago=90)
     theirs, own = note(Owner.MANAGER, days_ago=3), replace(note(Owner.REPORT, days_ago=3), lines=("y", "z"))
     day, then = (START - days * DAY for days in (3, 90))
-    lines = [(LineKind.REPORT_NOTE, "y", day), (LineKind.REPORT_NOTE, "z", day), (LineKind.MANAGER_NOTE, "x", day)]
-    lines.append((LineKind.MANAGER_NOTE, "x", then))
+    lines = [
+        (HandoverLineKind.REPORT_NOTE, "y", day),
+        (HandoverLineKind.REPORT_NOTE, "z", day),
+        (HandoverLineKind.MANAGER_NOTE, "x", day),
+    ]
+    lines.append((HandoverLineKind.MANAGER_NOTE, "x", then))
     assert list_note_lines([old, theirs, early, own], "UTC", START) == [
         HandoverLine(kind=kind, text=words, due=at.date()) for kind, words, at in lines
     ]

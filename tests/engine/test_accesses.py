@@ -44,18 +44,18 @@ def small_office() -> Iterator[Office]:
 
 
 def test_both_are_told_once_of_what_happened_within_a_quarter_of_an_hour(office: Office) -> None:
-    office.worker.contracts.tell_access(
+    office.worker.contracts.record_access(
         PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "Sam asked for it by telephone")
     )
     office.clock.advance(5 * MINUTE)
-    office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.CHANGE_COMMITMENT, DANA, "Dana has no page"))
+    office.worker.contracts.record_access(PAIR, OnBehalf(ContentAccess.CHANGE_COMMITMENT, DANA, "Dana has no page"))
     office.run(15 * MINUTE)
     mails = office.mails("content_accessed")
     assert {mail["To"].addresses[0].addr_spec for mail in mails} == {DANA, SAM}
     assert len(mails) == 2
     for words in ("Sam asked for it by telephone", "Dana has no page", "The contract was shown, for"):
         assert all(words in " ".join(texts([mail]).split()) for mail in mails), words
-    office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "Once more"))
+    office.worker.contracts.record_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "Once more"))
     office.run(15 * MINUTE)
     later = office.mails("content_accessed")[2:]
     assert len(later) == 2
@@ -66,7 +66,7 @@ def test_what_happens_at_night_is_told_in_one_mail_in_the_morning(office: Office
     """T-16: it is no exception of the reader's hours, and counts as one of the three mails of the day."""
     office.run_to(START.replace(hour=19, minute=44))
     for reason in ("It is late", "It is later"):
-        office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, reason))
+        office.worker.contracts.record_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, reason))
         office.run(40 * MINUTE)
     assert office.mails("content_accessed") == []
     office.run_to(START + DAY + 20 * MINUTE)
@@ -80,7 +80,7 @@ def test_who_left_today_is_told_tomorrow(office: Office) -> None:
     """T-17."""
     office.persons, office.pairs = people(DANA), {}
     office.apply()
-    office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, "What had we agreed?"))
+    office.worker.contracts.record_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, "What had we agreed?"))
     office.run(HOUR)
     assert [mail["To"].addresses[0].addr_spec for mail in office.mails("content_accessed")] == [DANA]
     office.run(DAY)
@@ -93,7 +93,7 @@ def test_they_are_told_when_their_conversations_have_ended(office: Office) -> No
     office.apply()
     assert office.store.people.load_all_pairs()[PAIR].ended is not EndReason.NO
     office.run(DAY)
-    office.worker.contracts.tell_access(
+    office.worker.contracts.record_access(
         PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "A question about what was agreed")
     )
     office.run(timedelta(minutes=20))

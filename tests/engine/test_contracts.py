@@ -89,7 +89,7 @@ def test_what_nobody_has_heard_of_is_an_unknown_name(office: Office, contracts: 
         lambda: contracts.mark_done("nothing"),
         lambda: contracts.let_go("nothing"),
         lambda: contracts.change("nothing", text="Ask Ana"),
-        lambda: contracts.pair_of_commitment("nothing"),
+        lambda: contracts.get_pair_of_commitment("nothing"),
     ):
         with pytest.raises(UnknownName, match="nothing"):
             attempt()

@@ -93,7 +93,7 @@ def write_everything(office: Office) -> None:
     for asker, asked in ((SAM, KIM), ("adsam@corp.example", ALIAS)):
         voice = worker.third_voices.ask(office.persons[asker], asked, WORDS["question"])
         assert worker.third_voices.answer(voice.id, WORDS["answer"])
-    worker.contracts.tell_access(SAMS, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, WORDS["access"]))
+    worker.contracts.record_access(SAMS, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, WORDS["access"]))
     store.people.revoke_links(SAM, office.clock())
     store.outbox.alert("test", f"The calendar of {SAM} can't be read.", office.clock(), OPERATOR)
     office.run(8 * DAY)

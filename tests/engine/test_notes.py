@@ -22,7 +22,7 @@ from tests.support.companies import (
 )
 from tests.support.companies import people as some_people
 from worker.domain.model import AliasSource, Format, Owner, PairId, PersonAlias, Session, SessionState, Topic
-from worker.domain.notes import make_invitation_subject
+from worker.domain.notes import make_note_mention
 from worker.errors import Forbidden, Refused, Unavailable, UnknownName
 from worker.store import tables
 
@@ -221,7 +221,7 @@ def test_r32_nothing_is_said_of_what_was_let_go(agreed: Office) -> None:
 
 
 def test_the_name_of_an_invitation_holds_the_session(series: Office) -> None:
-    assert make_invitation_subject(part(series, Topic.NOW)) == f"note:{part(series, Topic.NOW).id}"
+    assert make_note_mention(part(series, Topic.NOW)) == f"note:{part(series, Topic.NOW).id}"
 
 
 def test_r28_nobody_else_reads_a_note(database_url: str) -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from tests.conftest import Postgres
 from tests.support.companies import DANA, KEY, KIM, SAM, START, new_store
-from worker.domain.model import HandoverLine, LineKind, PairId
+from worker.domain.model import HandoverLine, HandoverLineKind, PairId
 from worker.store import tables
 
 FORMER = PairId(DANA, SAM)
-LINE = HandoverLine(kind=LineKind.QUESTION, text="What next?")
+LINE = HandoverLine(kind=HandoverLineKind.QUESTION, text="What next?")
 
 
 def test_two_decisions_at_once_are_both_kept(postgres: Postgres) -> None:

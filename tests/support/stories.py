@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, pair_of, placed_of, session_of, state_of, utc
 from worker.domain.model import (
-    REMEMBERED,
+    ONCE_PER_PAIR_MAILS,
     Address,
     Answer,
     BusyTime,
@@ -94,7 +94,7 @@ def _read_back(message: Effect, now: datetime) -> bool:
     if message.pair is None or message.name == MailName.REFLECTION_PROMPT:
         return True
     of_pair = message.subject == str(message.pair)
-    return of_pair and (message.name in REMEMBERED or message.snapshot_at >= now - PAIR_MAILS)
+    return of_pair and (message.name in ONCE_PER_PAIR_MAILS or message.snapshot_at >= now - PAIR_MAILS)
 
 
 def applied(state: PairState, made: Plan, now: datetime) -> PairState:

@@ -124,7 +124,7 @@ def test_another_persons_link_opens_nothing(room: Room, offered: Session, who: s
 
 @pytest.fixture
 def asked(room: Room, offered: Session) -> Session:
-    room.office.worker.actions.on_session(
+    room.office.worker.actions.apply_to_session(
         offered.id, lambda builder, session: _ask(add_offer(builder, session, session.options, OfferPurpose.QUESTION))
     )
     return room.coming()

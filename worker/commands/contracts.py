@@ -269,7 +269,7 @@ def show_(session_id: str, revision: int | None, person: str | None, reason: str
         manager, report = _load_names(worker, session)
         manager_person = find_manager(worker.store, session.pair)
         day = to_local_time(chosen.recorded_at, manager_person.zone).date()
-        worker.contracts.tell_access(session.pair, on_behalf)
+        worker.contracts.record_access(session.pair, on_behalf)
     head = render_title(manager, report, day, number, manager_person.locale)
     click.echo(render_contract(chosen.contract, head, manager_person.locale), nl=False)
 
@@ -301,7 +301,7 @@ def list_(pair: str | None, include_closed: bool, words: bool, as_json: bool, pe
         texts: Mapping[str, WrittenCommitment] = {}
         if words and pair_id is not None:
             on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.LIST_COMMITMENTS, person, reason)
-            worker.contracts.tell_access(pair_id, on_behalf)
+            worker.contracts.record_access(pair_id, on_behalf)
             texts = worker.store.content.get_written_commitments([c.id for c in commitments])
     if as_json:
         print_json([_commitment_to_json(commitment, texts.get(commitment.id)) for commitment in commitments])
@@ -361,7 +361,7 @@ def mark_done(commitment_id: str, person: str | None, reason: str) -> None:
     from worker.domain.model import ContentAccess
 
     with open_worker(needs_encryption_key=True) as worker:
-        pair_id = worker.contracts.pair_of_commitment(commitment_id)
+        pair_id = worker.contracts.get_pair_of_commitment(commitment_id)
         on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.MARK_DONE, person, reason)
         worker.contracts.mark_done(commitment_id, on_behalf=on_behalf)
     print_line(f"{commitment_id} is done.", "green")
@@ -383,7 +383,7 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
     if text == "":
         raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
     with open_worker(needs_encryption_key=True) as worker:
-        pair_id = worker.contracts.pair_of_commitment(commitment_id)
+        pair_id = worker.contracts.get_pair_of_commitment(commitment_id)
         on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.CHANGE_COMMITMENT, person, reason)
         try:
             is_new = worker.contracts.change(
@@ -406,7 +406,7 @@ def let_go(commitment_id: str, person: str | None, reason: str) -> None:
     from worker.domain.model import ContentAccess
 
     with open_worker(needs_encryption_key=True) as worker:
-        pair_id = worker.contracts.pair_of_commitment(commitment_id)
+        pair_id = worker.contracts.get_pair_of_commitment(commitment_id)
         on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.LET_GO, person, reason)
         worker.contracts.let_go(commitment_id, on_behalf.reason, on_behalf)
     print_line(f"{commitment_id} is let go; both get the new revision by mail.")

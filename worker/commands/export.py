@@ -85,7 +85,7 @@ def _tell_pairs(worker: "Worker", person: "Address", reason: str) -> "list[PairI
         )
     accesses = [(one, require_on_behalf(worker.store, one, ContentAccess.EXPORT, person, reason)) for one in opened]
     for pair_id, on_behalf in accesses:
-        worker.contracts.tell_access(pair_id, on_behalf)
+        worker.contracts.record_access(pair_id, on_behalf)
     return opened
 
 

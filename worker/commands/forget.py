@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from worker.domain.model import Address
-    from worker.engine.erasure import Erased, ErasurePreview
+    from worker.engine.erasure import ErasurePreview, ErasureResult
     from worker.settings.load import Settings
 
 #: One and several of what is erased, by the table that holds it.
@@ -107,7 +107,7 @@ def _delete_grants(settings: "Settings", names: "Collection[str]") -> None:
             TokenFolder(folder, keys).delete(name)
 
 
-def _show_result(result: "Erased") -> None:
+def _show_result(result: "ErasureResult") -> None:
     pieces = format_count(result.pieces, "piece was", "pieces were")
     questions = format_count(result.questions, "question to a third person", "questions to third persons")
     print_line(f"{pieces} erased, and {questions}.", "green")

@@ -80,7 +80,7 @@ def show(pair_words: Sequence[str], person: str | None, reason: str) -> None:
         on_behalf = require_on_behalf(worker.store, pair.id, ContentAccess.SHOW_NOTES, person, reason)
         notes = worker.store.notes.list_notes(pair.id)
         zone = worker.store.people.load_all_people()[pair.manager].zone
-        worker.contracts.tell_access(pair.id, on_behalf)
+        worker.contracts.record_access(pair.id, on_behalf)
     if not notes:
         print_line("There are none.")
     for one in notes:

@@ -4,11 +4,11 @@ import hashlib
 
 
 def derive_id(prefix: str, seed: str) -> str:
-    """The prefix, then 56 bits of the seed's SHA-256 in `base32`."""
-    return prefix + base32(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big"))
+    """The prefix, then 56 bits of the seed's SHA-256 in `encode_base32`."""
+    return prefix + encode_base32(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big"))
 
 
-def base32(number: int) -> str:
+def encode_base32(number: int) -> str:
     """The number in digits 0-9a-v, the alphabet every calendar accepts in an id."""
     digits = "0123456789abcdefghijklmnopqrstuv"
     text = ""

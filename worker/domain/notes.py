@@ -8,7 +8,7 @@ from worker.domain.model import (
     Commitment,
     CommitmentStanding,
     HandoverLine,
-    LineKind,
+    HandoverLineKind,
     Owner,
     Session,
     SessionKind,
@@ -64,7 +64,7 @@ def list_note_lines(notes: Iterable[SharedNote], zone: str, ended_at: datetime) 
     recent = [note for note in notes if note.held_at > ended_at - HANDOVER_PERIOD]
     recent.sort(key=lambda note: note.author, reverse=True)  # the report's own first
     recent.sort(key=lambda note: note.held_at, reverse=True)
-    kinds = {Owner.REPORT: LineKind.REPORT_NOTE, Owner.MANAGER: LineKind.MANAGER_NOTE}
+    kinds = {Owner.REPORT: HandoverLineKind.REPORT_NOTE, Owner.MANAGER: HandoverLineKind.MANAGER_NOTE}
     return [
         HandoverLine(kind=kinds[note.author], text=text, due=get_local_date(zone, note.held_at))
         for note in recent
@@ -90,7 +90,7 @@ def list_kept_commitments(commitments: Iterable[Commitment], reader: Owner, now:
     return sorted(done, key=lambda c: (c.closed_at, c.id))
 
 
-def find_invited_session(
+def find_session_to_note(
     sessions: Iterable[Session], notes: Collection[SharedNote], reader: Owner, now: datetime
 ) -> Session | None:
     """Return the session about which the reader may be invited to leave a note; None when the reader left one."""
@@ -100,6 +100,6 @@ def find_invited_session(
     return session
 
 
-def make_invitation_subject(session: Session) -> str:
+def make_note_mention(session: Session) -> str:
     """Return the name under which the invitation to leave a note about the session is given once."""
     return f"note:{session.id}"

@@ -63,17 +63,17 @@ class Actions:
             else:
                 actions.record_not_held(builder, session)
 
-        self.on_session(session_id, apply)
+        self.apply_to_session(session_id, apply)
         return not repeated
 
     def record_held(self, session_id: str, end: datetime | None = None) -> None:
         """Record that a session took place. `end` is given when it was not at its booked time."""
-        self.on_session(session_id, lambda builder, session: actions.record_held(builder, session, end))
+        self.apply_to_session(session_id, lambda builder, session: actions.record_held(builder, session, end))
 
     def defer_session(
         self,
         session_id: str,
-        wish: Span | None = None,
+        requested_time: Span | None = None,
         by: Address = "",
         *,
         reason: str = "",
@@ -87,10 +87,10 @@ class Actions:
         """
 
         def apply(builder: PlanBuilder, session: Session) -> Write:
-            actions.request_time(builder, session, wish, by)
+            actions.request_time(builder, session, requested_time, by)
             return combine_writes(self._plan_reason(builder, session, reason) if reason else None, also)
 
-        self.on_session(session_id, apply)
+        self.apply_to_session(session_id, apply)
 
     def explain_deferral(self, session_id: str, reason: str) -> bool:
         """Store what the report says about the last time that a session lost, and have the manager told (R-18).
@@ -106,23 +106,25 @@ class Actions:
             changes.append(known.get(number, "") != reason)
             return self._plan_reason(builder, session, reason) if changes[-1] else None
 
-        self.on_session(session_id, apply)
+        self.apply_to_session(session_id, apply)
         return changes[-1]
 
     def _plan_reason(self, builder: PlanBuilder, session: Session, reason: str) -> Write:
         lost = actions.find_deferral_to_explain(builder, builder.sessions.get(session.id, session))
         return lambda connection: self._store.content.save_deferral_reason(connection, lost, reason, builder.now)
 
-    def choose_offered_time(self, session_id: str, wish: Span) -> None:
+    def choose_offered_time(self, session_id: str, requested_time: Span) -> None:
         """Give a session one of the times that are held for it, which is no deferral (T-12).
 
         Raises NotOffered when it is held no longer, as when the other one of the pair has chosen just now.
         """
-        self.on_session(session_id, lambda builder, session: actions.choose_offered_time(builder, session, wish))
+        self.apply_to_session(
+            session_id, lambda builder, session: actions.choose_offered_time(builder, session, requested_time)
+        )
 
     def leave_until_next_cycle(self, session_id: str) -> None:
         """Leave a session until the next quarter. Raises Refused unless the two were asked (T-11)."""
-        self.on_session(session_id, actions.leave_until_next_cycle)
+        self.apply_to_session(session_id, actions.leave_until_next_cycle)
 
     def request_talk(
         self,
@@ -141,7 +143,7 @@ class Actions:
             session_ids.append(session.id)
             return lambda connection: self._store.content.save_trigger(connection, session.id, trigger, reason, by)
 
-        self.on_pair(pair_id, apply)
+        self.apply_to_pair(pair_id, apply)
         return session_ids[-1]
 
     def request_check_in(self, pair_id: PairId) -> str:
@@ -151,7 +153,7 @@ class Actions:
         def apply(builder: PlanBuilder) -> None:
             session_ids.append(actions.request_check_in(builder).id)
 
-        self.on_pair(pair_id, apply)
+        self.apply_to_pair(pair_id, apply)
         return session_ids[-1]
 
     # --- choices of a pair ---
@@ -175,11 +177,11 @@ class Actions:
             decide(builder)
             return lambda connection: self._store.people.save_choice(connection, pair_id, **choices)
 
-        self.on_pair(pair_id, apply)
+        self.apply_to_pair(pair_id, apply)
 
     # --- applying an action ---
 
-    def on_session(self, session_id: str, act: Callable[[PlanBuilder, Session], Write | None]) -> None:
+    def apply_to_session(self, session_id: str, act: Callable[[PlanBuilder, Session], Write | None]) -> None:
         """Apply an action to a session. Raises UnknownName, LeaseLost, and what the action raises."""
         pair = self._store.queries.get_pair_id(session_id)
         if pair is None:
@@ -191,9 +193,9 @@ class Actions:
                 raise UnknownName(f"There is no session {session_id}.")
             return act(builder, session)
 
-        self.on_pair(pair, act_on_session)
+        self.apply_to_pair(pair, act_on_session)
 
-    def on_pair(self, pair_id: PairId, act: Action) -> None:
+    def apply_to_pair(self, pair_id: PairId, act: Action) -> None:
         """Apply an action to a leased pair, write it, and have the pair planned at the next tick."""
         holder = f"{self._holder}-{uuid.uuid4().hex[:6]}"
         for _ in range(MAX_TRIES):

@@ -126,7 +126,7 @@ class Contracts:
                 self._build_access_write(builder, on_behalf),
             )
 
-        self._actions.on_session(session_id, act)
+        self._actions.apply_to_session(session_id, act)
         return results[-1]
 
     def mark_done(self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None) -> None:
@@ -144,7 +144,7 @@ class Contracts:
                 self._build_access_write(builder, on_behalf),
             )
 
-        self._actions.on_pair(known.pair, act)
+        self._actions.apply_to_pair(known.pair, act)
 
     def let_go(
         self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None, *, by: Owner | None = None
@@ -181,11 +181,11 @@ class Contracts:
 
         return self._revise(commitment_id, apply_change, reason, on_behalf, by)
 
-    def pair_of_commitment(self, commitment_id: str) -> PairId:
+    def get_pair_of_commitment(self, commitment_id: str) -> PairId:
         """Return the pair of a commitment. Raises UnknownName."""
         return self._get_commitment(commitment_id).pair
 
-    def tell_access(self, pair_id: PairId, on_behalf: OnBehalf) -> None:
+    def record_access(self, pair_id: PairId, on_behalf: OnBehalf) -> None:
         """Store that a command showed content of the pair, and notify both by mail, in their hours (T-16)."""
         write = self.plan_access(pair_id, on_behalf)
         with self._store.database.write() as connection:
@@ -245,7 +245,7 @@ class Contracts:
                 self._build_access_write(builder, on_behalf),
             )
 
-        self._actions.on_session(self._get_commitment(commitment_id).session, act)
+        self._actions.apply_to_session(self._get_commitment(commitment_id).session, act)
         return changes[-1]
 
     def _plan_revision(
@@ -320,8 +320,8 @@ def _build_access_mail(pair_id: PairId, reader: Person, now: datetime, *, has_le
     """Return the mail that reports the accesses from this quarter-hour on. It is due at the end of it, in the reader's
     hours; for somebody who has left not before the next day (T-17). Its key has that instant, so that there is one."""
     since = find_access_start(now)
-    wish = find_next_working_morning(reader, now) if has_left else since + ACCESS_MAIL_PERIOD
-    time = choose_mail_time(MailName.CONTENT_ACCESSED, reader, wish)
+    wanted_at = find_next_working_morning(reader, now) if has_left else since + ACCESS_MAIL_PERIOD
+    time = choose_mail_time(MailName.CONTENT_ACCESSED, reader, wanted_at)
     return Effect(
         key=f"content_accessed:{pair_id}:{reader.email}:{time.due_at:%Y-%m-%dT%H:%M}",
         kind=EffectKind.MAIL,

@@ -41,7 +41,7 @@ class ErasurePreview:
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
+class ErasureResult:
     """What was erased."""
 
     pieces: int  #: sealed values of pairs
@@ -82,7 +82,7 @@ class Erasure:
             standing=tuple(events),
         )
 
-    def erase_contents(self, person: Address) -> Erased:
+    def erase_contents(self, person: Address) -> ErasureResult:
         """Erase what was written in all pairs of this person, and the questions to and by third persons.
 
         Open commitments are let go: a promise without words is none. Private events with the words of commitments come
@@ -93,14 +93,16 @@ class Erasure:
         counts = self._store.erasure.count_contents(ids)
         blocks, unreached = self._remove_blocks(ids)
         for pair_id in ids:
-            self._actions.on_pair(pair_id, self._let_go)
+            self._actions.apply_to_pair(pair_id, self._let_go)
         names = self._store.aliases.list_names(person)
         with self._store.database.write() as connection:
             questions = self._store.third_voices.erase_for(connection, asked_by=names, asked=names)
         log.info("contents were erased for a person", extra={"action": Action.CONTENTS_ERASED})
-        return Erased(sum(counts.values()), questions, blocks, unreached, is_compacted=self._store.database.compact())
+        return ErasureResult(
+            sum(counts.values()), questions, blocks, unreached, is_compacted=self._store.database.compact()
+        )
 
-    def forget(self, person: Address, *, leaves_events: bool = False) -> Erased:
+    def forget(self, person: Address, *, leaves_events: bool = False) -> ErasureResult:
         """Erase a person's contents, and put a pseudonym in the person's place in every row.
 
         Raises Refused when the roster names the person, and when events of theirs still stand, unless `leaves_events`:
@@ -141,7 +143,7 @@ class Erasure:
         count = 0
         for pair_id in pairs:
             try:
-                self._actions.on_pair(pair_id, self._let_go)
+                self._actions.apply_to_pair(pair_id, self._let_go)
             except LongarcError as error:
                 log.warning("%s: %s", pair_id, error, extra={"action": Action.ERASURE_FAILED})
             else:

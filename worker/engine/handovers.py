@@ -16,10 +16,10 @@ from worker.domain.model import (
     Handover,
     HandoverContent,
     HandoverLine,
-    LineKind,
+    HandoverLineKind,
     Owner,
     PairId,
-    list_lines,
+    list_handover_lines,
 )
 from worker.domain.notes import list_note_lines
 from worker.domain.planning.actions import close_commitment
@@ -91,7 +91,7 @@ class Handovers:
 
             return write
 
-        self._actions.on_pair(pair_id, act)
+        self._actions.apply_to_pair(pair_id, act)
 
     def decide_promise(self, commitment_id: str, decision: PromiseDecision) -> None:
         """Store what the old manager says of a promise of a pair that has ended.
@@ -111,7 +111,7 @@ class Handovers:
                 close_commitment(builder, commitment, standing)
             return lambda connection: self._write_decision(connection, commitment, decision)
 
-        self._actions.on_pair(known.pair, act)
+        self._actions.apply_to_pair(known.pair, act)
 
     def _write_decision(self, connection: Connection, commitment: Commitment, decision: PromiseDecision) -> None:
         content = self._store.handovers.read_for_change(connection, commitment.pair)
@@ -121,7 +121,7 @@ class Handovers:
             kept.append(commitment.id)
         if decision is PromiseDecision.OFFER:
             promise = self._store.content.read_written_commitment(connection, commitment.id)
-            offers = (*offers, HandoverLine(kind=LineKind.OFFER, text=promise.text, due=commitment.due))
+            offers = (*offers, HandoverLine(kind=HandoverLineKind.OFFER, text=promise.text, due=commitment.due))
         self._store.handovers.save(connection, commitment.pair, replace(content, kept=tuple(kept), offers=offers))
 
     def _list_lines(self, handover: Handover, content: HandoverContent) -> list[HandoverLine]:
@@ -130,7 +130,7 @@ class Handovers:
         for _ in range(MAX_STEPS):
             contract = self._find_contract(former)
             if contract is not None:
-                return list_lines(contract, content.offers)
+                return list_handover_lines(contract, content.offers)
             earlier = self._store.handovers.find_incoming(former)
             if earlier is None:
                 break

@@ -112,7 +112,7 @@ def _open_triggers(
         part: {
             session.id
             for pair, mail in _select_mails(mails, part)
-            if (session := states[pair].session(mail.subject)) is not None and session.adhoc
+            if (session := states[pair].find_session(mail.subject)) is not None and session.adhoc
         }
         for part in (Sealed.TRIGGER, Sealed.OWN_TRIGGER)
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 from worker.clock import Clock
 from worker.domain.model import (
-    UNRECORDED,
+    UNRECORDED_MAILS,
     Address,
     Answer,
     Commitment,
@@ -157,7 +157,7 @@ class Outbox:
             attempt = Attempt(Outcome.TRANSIENT, context.problem)
         else:
             attempt = self._attempt(effect, state, context, doubt=claimed.doubt)
-        if effect.name in UNRECORDED:  # an error of a mail service may name whom the mail was to
+        if effect.name in UNRECORDED_MAILS:  # an error of a mail service may name whom the mail was to
             attempt = replace(attempt, problem="The mail service did not take it." if attempt.problem else "")
         now = self._clock()
         settlement = planner.settle_effect(
@@ -219,7 +219,7 @@ class Outbox:
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENSION_LENGTH)
 
     def _report_result(self, effect: Effect, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
-        if effect.name in UNRECORDED:
+        if effect.name in UNRECORDED_MAILS:
             return
         count_effect(effect, settlement.progress, now)
         level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO  # tries are counted
@@ -243,7 +243,7 @@ class Outbox:
     def _perform_mail(self, effect: Effect, state: PairState | None, context: BatchContext, *, doubt: Doubt) -> Attempt:
         """Send a mail, unless an earlier attempt sent it, or it is stale by now."""
         now = self._clock()
-        if effect.name in UNRECORDED:
+        if effect.name in UNRECORDED_MAILS:
             return self._perform_voice_mail(effect, now, doubt=doubt)
         personal = context.personal.get(effect.key)
         if personal is None and is_personal(effect):
@@ -325,7 +325,7 @@ class Outbox:
                 raise
             problem = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
             text = f"Your own template of the mail {mail_context.name} can't be used, ours took its place: {problem}"
-            if mail_context.name in UNRECORDED:
+            if mail_context.name in UNRECORDED_MAILS:
                 return email
             now = self._clock()
             cause = f"template:{mail_context.name}"

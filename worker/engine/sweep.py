@@ -89,7 +89,7 @@ class Sweep:
         now = self._clock()
         pairs = sorted(self._store.people.load_all_pairs(), key=str)
         read: set[Address] = set()
-        taken = _TakenTime(self._store, now)
+        taken = _TakenTimeIndex(self._store, now)
         for n in range(0, len(pairs), BATCH):
 
             def count(emails: Sequence[Address], planned: int = n) -> None:
@@ -135,7 +135,7 @@ class Sweep:
         self,
         states: Sequence[PairState],
         now: datetime,
-        taken: "_TakenTime | None" = None,
+        taken: "_TakenTimeIndex | None" = None,
         count: Callable[[Sequence[Address]], None] = lambda emails: None,
     ) -> list[Plan]:
         """Plan these pairs one after the other, reading free/busy for all of them at once.
@@ -147,7 +147,7 @@ class Sweep:
         if not requesting:
             return list(first_plans.values())
         snapshot = self._read_free_busy([plan.needs for plan in first_plans.values() if plan.needs], now, count)
-        taken = taken or _TakenTime(self._store, now)
+        taken = taken or _TakenTimeIndex(self._store, now)
         taken.load(
             who for state in requesting if _needs_taken_time(first_plans[state.pair.id]) for who in state.addresses
         )
@@ -161,7 +161,12 @@ class Sweep:
         return plans
 
     def _plan_with_free_busy(
-        self, state: PairState, needs: FreeBusyRequest, snapshot: FreeBusySnapshot, taken: "_TakenTime", now: datetime
+        self,
+        state: PairState,
+        needs: FreeBusyRequest,
+        snapshot: FreeBusySnapshot,
+        taken: "_TakenTimeIndex",
+        now: datetime,
     ) -> Plan:
         away: dict[Address, tuple[Span, ...]] = {}
         for _ in range(MAX_FREE_BUSY_REQUESTS):
@@ -300,7 +305,7 @@ def _build_failed_plan(pair: PairId, reason: str, now: datetime) -> Plan:
     return Plan(pair=pair, due_at=now + RETRY_AFTER, problem=problem)
 
 
-class _TakenTime:
+class _TakenTimeIndex:
     """The taken time of people: from the database, and from the plans of this sweep."""
 
     def __init__(self, store: Store, now: datetime) -> None:

@@ -9,7 +9,7 @@ from worker.domain.contract.lint import QUESTION_TEXTS, LintQuestion
 from worker.domain.model import (
     ContentAccess,
     DeferralCause,
-    LineKind,
+    HandoverLineKind,
     MailName,
     OpeningKind,
     Reasons,
@@ -66,18 +66,18 @@ CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
 
 #: Where a line that is from the time with a former manager comes from: as the report reads it, and the new manager
 #
-ORIGIN_TEXTS: Mapping[LineKind, tuple[str, str]] = {
-    LineKind.REPORT: (N_("your own plan, by %(day)s"), N_("%(report)s’s own plan, by %(day)s")),
-    LineKind.MANAGER: (N_("promised by %(former)s, by %(day)s"), N_("promised by %(former)s, by %(day)s")),
-    LineKind.REPORT_NOTE: (
+ORIGIN_TEXTS: Mapping[HandoverLineKind, tuple[str, str]] = {
+    HandoverLineKind.REPORT: (N_("your own plan, by %(day)s"), N_("%(report)s’s own plan, by %(day)s")),
+    HandoverLineKind.MANAGER: (N_("promised by %(former)s, by %(day)s"), N_("promised by %(former)s, by %(day)s")),
+    HandoverLineKind.REPORT_NOTE: (
         N_("your note, after the conversation on %(day)s"),
         N_("%(report)s’s note, after the conversation on %(day)s"),
     ),
-    LineKind.MANAGER_NOTE: (
+    HandoverLineKind.MANAGER_NOTE: (
         N_("%(former)s’s note, after the conversation on %(day)s"),
         N_("%(former)s’s note, after the conversation on %(day)s"),
     ),
-    LineKind.OFFER: (
+    HandoverLineKind.OFFER: (
         N_("%(former)s suggests that %(manager)s takes this over; it was due %(day)s"),
         N_("%(former)s suggests that you take this over; it was due %(day)s"),
     ),

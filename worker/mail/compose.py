@@ -181,7 +181,7 @@ class Composer:
         if state is None:
             reason = content.alert_texts.get(message.key, "")
             return MailContext(name=message.name, key=message.key, to=self.build_operator(), now=now, reason=reason)
-        session = state.session(message.subject)
+        session = state.find_session(message.subject)
         reader = state.manager if message.to == state.manager.email else state.report
         session_fields = self._collect_session_fields(message, state, session, content, now) if session else {}
         effect_fields = KINDS[message.name].fields(message)
@@ -388,8 +388,8 @@ def list_mention_subjects(message: Effect, state: PairState, content: OpenedCont
         commitments = [one.commitment for one in _list_readable_commitments(state, content, now)]
         subjects += [commitment.id for commitment in notes.list_kept_commitments(commitments, reader, now)]
     if Mention.NOTE_INVITATION in mentions:
-        session = notes.find_invited_session(state.sessions, content.notes.get(state.pair.id, ()), reader, now)
-        subjects += [notes.make_invitation_subject(session)] if session else []
+        session = notes.find_session_to_note(state.sessions, content.notes.get(state.pair.id, ()), reader, now)
+        subjects += [notes.make_note_mention(session)] if session else []
     return subjects
 
 
@@ -405,7 +405,7 @@ def _collect_note_fields(
     kept = [one for one in commitments if one.commitment.id in mentions]
     kept.sort(key=lambda one: one.commitment.closed_at or one.commitment.recorded_at)
     fields.update(kept_commitments=tuple(kept), has_kept_commitments=bool(kept))
-    invited = [session for session in state.sessions if notes.make_invitation_subject(session) in mentions]
+    invited = [session for session in state.sessions if notes.make_note_mention(session) in mentions]
     fields["noted_session"] = invited[0] if invited else None
     if message.name == MailName.BRIEF:
         open_notes = notes.select_open_notes(content.notes.get(state.pair.id, ()), state.sessions)

@@ -56,7 +56,7 @@ def build_line(person: Person, news: ToldNews, promises: Mapping[str, WrittenCom
     state, commitment, session = news.state, news.commitment, news.session
     is_manager = person.email == state.manager.email
     if news.told is not None:
-        session = state.session(news.told.subject)
+        session = state.find_session(news.told.subject)
     promise = promises.get(commitment.id) if commitment else None
     purpose = _choose_purpose(news, is_manager=is_manager)
     links = sign({"line": purpose}) if state.pair.ended is EndReason.NO else {}

@@ -19,7 +19,7 @@ from worker.domain.model import (
     DeferralCause,
     EndReason,
     HandoverLine,
-    LineKind,
+    HandoverLineKind,
     MailName,
     Offer,
     OfferPurpose,
@@ -145,13 +145,15 @@ COMMITMENTS = (
     _build_commitment(5, Owner.REPORT, _SHADOW_PROMISE, CommitmentStanding.OPEN),
 )
 PASSED_LINES = (
-    HandoverLine(kind=LineKind.OFFER, text=_PROPOSE_PROMISE.text, due=_PROPOSE_PROMISE.due),
-    HandoverLine(kind=LineKind.MANAGER, text=_SPEAK_PROMISE.text, due=_SPEAK_PROMISE.due),
-    HandoverLine(kind=LineKind.REPORT, text=_SHADOW_PROMISE.text, due=_SHADOW_PROMISE.due),
-    HandoverLine(kind=LineKind.REVIEW, text="how the first architecture review went", due=date(2026, 12, 1)),
-    HandoverLine(kind=LineKind.REPORT_NOTE, text="teaching newcomers gives more than it takes", due=date(2026, 8, 20)),
-    HandoverLine(kind=LineKind.MANAGER_NOTE, text="come back to the year abroad", due=date(2026, 8, 20)),
-    HandoverLine(kind=LineKind.QUESTION, text="Is it the people or the systems that Sam wants more of?"),
+    HandoverLine(kind=HandoverLineKind.OFFER, text=_PROPOSE_PROMISE.text, due=_PROPOSE_PROMISE.due),
+    HandoverLine(kind=HandoverLineKind.MANAGER, text=_SPEAK_PROMISE.text, due=_SPEAK_PROMISE.due),
+    HandoverLine(kind=HandoverLineKind.REPORT, text=_SHADOW_PROMISE.text, due=_SHADOW_PROMISE.due),
+    HandoverLine(kind=HandoverLineKind.REVIEW, text="how the first architecture review went", due=date(2026, 12, 1)),
+    HandoverLine(
+        kind=HandoverLineKind.REPORT_NOTE, text="teaching newcomers gives more than it takes", due=date(2026, 8, 20)
+    ),
+    HandoverLine(kind=HandoverLineKind.MANAGER_NOTE, text="come back to the year abroad", due=date(2026, 8, 20)),
+    HandoverLine(kind=HandoverLineKind.QUESTION, text="Is it the people or the systems that Sam wants more of?"),
 )
 #: One record of each kind of access, alternately for the manager and the report.
 ACCESSES = tuple(

@@ -19,7 +19,7 @@ from worker.domain.model import (
     Contract,
     Deferral,
     HandoverLine,
-    LineKind,
+    HandoverLineKind,
     MailName,
     Opening,
     Owner,
@@ -248,9 +248,9 @@ class MailView:
         manager = guess_first_name(self.context.manager) if self.context.manager else ""
         is_report = self.context.report is not None and self.context.to.email == self.context.report.email
         values = {"former": former, "report": report, "manager": manager, "day": self.day(due) if due else ""}
-        if line.kind is LineKind.QUESTION:
+        if line.kind is HandoverLineKind.QUESTION:
             return self.gettext("the open question")
-        if line.kind is LineKind.REVIEW:
+        if line.kind is HandoverLineKind.REVIEW:
             return self.gettext("to be reviewed in %(month)s", month=self.month(due)) if due else ""
         for_report, for_manager = ORIGIN_TEXTS[line.kind]
         return self.gettext(for_report if is_report else for_manager, **values)

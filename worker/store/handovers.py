@@ -7,7 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, literal, select, update
 
-from worker.domain.model import MAX_HANDOVER_GAP, Address, Handover, HandoverContent, HandoverLine, LineKind, PairId
+from worker.domain.model import (
+    MAX_HANDOVER_GAP,
+    Address,
+    Handover,
+    HandoverContent,
+    HandoverLine,
+    HandoverLineKind,
+    PairId,
+)
 from worker.seal import Seal
 from worker.store.database import Database
 from worker.store.statements import PreparedStatement, Row
@@ -131,4 +139,4 @@ def _parse_content(fields: Mapping[str, Any]) -> HandoverContent:
 
 def _parse_line(fields: Mapping[str, Any]) -> HandoverLine:
     due = date.fromisoformat(fields["due"]) if fields["due"] else None
-    return HandoverLine(kind=LineKind(fields["kind"]), text=fields["text"], due=due)
+    return HandoverLine(kind=HandoverLineKind(fields["kind"]), text=fields["text"], due=due)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, sel
 
 from worker.domain.model import (
     LIVE_PROGRESS,
-    UNRECORDED,
+    UNRECORDED_MAILS,
     Address,
     Effect,
     EffectKind,
@@ -213,7 +213,7 @@ class OutboxRows:
             if settlement.progress in (EffectProgress.DROPPED, EffectProgress.DEAD):
                 release_mentions(connection, effect.key)
             has_newer_reading = self._save_event(connection, result)
-            if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED:
+            if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED_MAILS:
                 fields = result.history_fields or {}
                 append_history(connection, [(now, effect.kind.value, effect.pair, get_session_id(effect), "", fields)])
             if effect.pair is None:
@@ -284,7 +284,7 @@ class OutboxRows:
     def list_mails_of(self, person: Address) -> list[Effect]:
         """Return every mail to a person, in the order of their decision. Mails that are recorded nowhere are left
         out."""
-        is_recorded = message.c.name.not_in([name.value for name in UNRECORDED])
+        is_recorded = message.c.name.not_in([name.value for name in UNRECORDED_MAILS])
         query = select(*rows.MESSAGE).where(_IS_MAIL, message.c.to == person, is_recorded).order_by(message.c.id)
         with self._database.read() as connection:
             return [rows.message(row) for row in connection.execute(query).mappings()]
@@ -323,7 +323,7 @@ class OutboxRows:
         """Return the effects that need the operator's attention: uncertain, dead, or failed three times or more."""
         is_stuck = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts >= 3)
         has_failed = message.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])
-        is_recorded = message.c.name.not_in([name.value for name in UNRECORDED])
+        is_recorded = message.c.name.not_in([name.value for name in UNRECORDED_MAILS])
         query = select(message).where(or_(has_failed, is_stuck), is_recorded).order_by(message.c.id.desc()).limit(50)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]

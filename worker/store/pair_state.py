@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select
 
 from worker.domain.model import (
-    REMEMBERED,
+    ONCE_PER_PAIR_MAILS,
     Address,
     Commitment,
     CommitmentStanding,
@@ -104,7 +104,7 @@ _MESSAGES = PreparedStatement(
         or_(
             message.c.subject != message.c.pair,
             message.c.snapshot_at >= bind_instant("since"),
-            in_literals(message.c.name, [name.value for name in REMEMBERED]),
+            in_literals(message.c.name, [name.value for name in ONCE_PER_PAIR_MAILS]),
         ),
     )
     .order_by(message.c.id)

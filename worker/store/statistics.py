@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Inspector, and_, column, func, inspect, or_, select, table
 
 from worker.domain.model import (
-    UNRECORDED,
+    UNRECORDED_MAILS,
     Address,
     Commitment,
     EffectProgress,
@@ -26,7 +26,7 @@ from worker.store.tables import commitment, contract, deferral, in_literals, mes
 #: The table in which Alembic keeps the version of the schema.
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
 #: Leaves out the mails of which the operator learns nothing.
-IS_RECORDED = ~in_literals(message.c.name, [name.value for name in UNRECORDED])
+IS_RECORDED = ~in_literals(message.c.name, [name.value for name in UNRECORDED_MAILS])
 #: Sealed columns that came to their table later, which a database of an older version lacks.
 _LATER_COLUMNS = frozenset({session.c.sealed_plan, deferral.c.sealed})
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, session_of, state_of, utc
 from tests.support.stories import Story
-from worker.domain.ids import base32
+from worker.domain.ids import encode_base32
 from worker.domain.model import Format, Interval, PairId, Policy, Session, SessionKind, SessionState, Topic
 from worker.domain.planning import cadence
 from worker.domain.planning.cadence import (
@@ -251,7 +251,7 @@ def test_a_session_s_id_follows_from_what_it_is() -> None:
 
 @given(st.integers(0, 2**60))
 def test_ids_use_the_alphabet_every_calendar_accepts(number: int) -> None:
-    text = base32(number)
+    text = encode_base32(number)
     assert int(text, 32) == number
     assert set(text) <= set("0123456789abcdefghijklmnopqrstuv")
 

@@ -26,7 +26,7 @@ from tests.support.pairs import (
 from tests.support.stories import Story, fill, nothing
 from worker.domain.model import (
     CommitmentStanding,
-    Dated,
+    DatedCommitment,
     EffectKind,
     Owner,
     Person,
@@ -71,7 +71,7 @@ def full(story: Story, day: date) -> None:
 
 def revise(story: Story, due: date | None, revision: int = 2) -> None:
     """The contract is written anew, with the commitment at another date, or without it."""
-    listed = [Dated(id="p1", owner=Owner.MANAGER, due=due)] if due else []
+    listed = [DatedCommitment(id="p1", owner=Owner.MANAGER, due=due)] if due else []
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], listed, revision))
 
 
@@ -246,7 +246,7 @@ def test_other_words_are_written_in_its_place() -> None:
     story = owing()
     at = utc(2026, 9, 16, 18)
     story.move(story.commitment(), at, 30)
-    reworded = Dated(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
+    reworded = DatedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
     assert [m.kind for m in story.state.effects if m.event == "p1.1"] == [EffectKind.CREATE, EffectKind.UPDATE]
     assert block(story).start == at
@@ -257,7 +257,7 @@ def test_other_words_for_what_was_taken_off_leave_it_off() -> None:
     """T-8."""
     story = owing()
     story.delete(story.commitment())
-    reworded = Dated(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
+    reworded = DatedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
     assert story.commitment().dismissed
     assert story.placed(story.commitment()) is None

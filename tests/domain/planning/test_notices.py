@@ -27,7 +27,7 @@ from tests.support.pairs import (
 from tests.support.stories import Story, booked
 from worker.domain.model import (
     CommitmentStanding,
-    Dated,
+    DatedCommitment,
     EffectProgress,
     Meeting,
     Owner,
@@ -38,7 +38,7 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.notices import remind_at
+from worker.domain.planning.notices import find_due_mail_time
 from worker.domain.planning.preparations import (
     MAX_EARLY_DAYS,
     NOTE_MIN_LEAD,
@@ -300,8 +300,8 @@ def test_what_is_due_is_said_at_nine_on_the_day() -> None:
 
 def test_what_is_due_on_a_day_off_is_said_the_working_day_before() -> None:
     """R-20: 3 October is a holiday in Germany and a Saturday."""
-    assert remind_at(DANA, date(2026, 10, 3)) == utc(2026, 10, 2, 7)
-    assert remind_at(SAM, date(2026, 9, 13)) == utc(2026, 9, 11, 8)
+    assert find_due_mail_time(DANA, date(2026, 10, 3)) == utc(2026, 10, 2, 7)
+    assert find_due_mail_time(SAM, date(2026, 9, 13)) == utc(2026, 9, 11, 8)
 
 
 def test_what_is_due_wakes_nobody_who_is_away_until_then() -> None:
@@ -343,7 +343,7 @@ def test_a_new_date_is_a_new_mail() -> None:
     session = session_of(utc(2026, 9, 7, 4), 30, state=SessionState.CONTRACTED, held_at=utc(2026, 9, 7, 4, 30))
     story = Story(state=state_of(session, commitments=(commitment_of(date(2026, 9, 15)),)))
     story.at(utc(2026, 9, 15, 12))
-    moved = Dated(id="p1", owner=Owner.MANAGER, due=date(2026, 9, 22))
+    moved = DatedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 9, 22))
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [moved], 2))
     story.until(utc(2026, 9, 30))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 22)]

@@ -24,7 +24,7 @@ from tests.support.stories import Calendars, Story, applied, booked, causes, dec
 from worker.domain.model import (
     BusyTime,
     CommitmentStanding,
-    Dated,
+    DatedCommitment,
     DeferralCause,
     EffectKind,
     EffectProgress,
@@ -143,8 +143,8 @@ def lively() -> Story:
     story.until(story.next.span.end)
     first = story.of_kind(SessionKind.CAREER)[0].id
     promises = [
-        Dated(id="p1", owner=Owner.MANAGER, due=date(2026, 10, 30)),
-        Dated(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
+        DatedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 10, 30)),
+        DatedCommitment(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
     ]
     story.say(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
     story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))

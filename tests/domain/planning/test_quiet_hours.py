@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, message_of, person, utc
 from worker.domain.model import Effect, MailName, Person, Span
 from worker.domain.planning.quiet_hours import (
-    ALONE,
     ANY_HOUR,
     MAX_MAILS_A_DAY,
-    PREPARING,
+    MIN_PREPARATION,
+    NEVER_FOLDED,
     REMINDERS,
     choose_mail_time,
     divide_mails,
@@ -26,7 +26,7 @@ WEEKS = st.sampled_from(
     ["Tue 09:00-17:00", "Mon-Fri 22:00-06:00", "Mon-Thu 07:00-17:00", "Sat,Sun 10:00-14:00", "Mon-Fri 09:00-17:00"]
 )
 ZONES = st.sampled_from([("Europe/Berlin", "DE"), ("America/St_Johns", "CA-NL"), ("Pacific/Apia", "WS")])
-CAN_WAIT = sorted(set(MailName) - ANY_HOUR - REMINDERS - set(PREPARING))
+CAN_WAIT = sorted(set(MailName) - ANY_HOUR - REMINDERS - set(MIN_PREPARATION))
 
 
 @st.composite
@@ -50,7 +50,7 @@ def test_no_mail_that_can_wait_is_due_outside_its_readers_hours(reader: Person, 
 @given(
     readers(),
     st.integers(0, 20 * 96),
-    st.lists(st.tuples(st.sampled_from(sorted(set(CAN_WAIT) | set(PREPARING))), st.integers(0, 3)), max_size=14),
+    st.lists(st.tuples(st.sampled_from(sorted(set(CAN_WAIT) | set(MIN_PREPARATION))), st.integers(0, 3)), max_size=14),
 )
 def test_at_most_three_leave_a_day_and_none_is_lost(
     reader: Person, quarter: int, given_: list[tuple[MailName, int]]
@@ -72,15 +72,15 @@ def test_at_most_three_leave_a_day_and_none_is_lost(
         assert len(day.leaving) + len(day.folded) + len(day.waiting) == len(due)
         left += [(at, mail) for mail in day.leaving]
         folded += day.folded
-        assert all(mail.name in PREPARING or is_mail_time(reader, at) for mail in day.leaving)
+        assert all(mail.name in MIN_PREPARATION or is_mail_time(reader, at) for mail in day.leaving)
         assert all(until > at for _, until in day.waiting)
-        assert all(mail.name in PREPARING or is_mail_time(reader, until) for mail, until in day.waiting)
+        assert all(mail.name in MIN_PREPARATION or is_mail_time(reader, until) for mail, until in day.waiting)
         assert bool(day.folded) == (day.overflow_at is not None)
         assert day.overflow_at is None or (day.overflow_at > at and is_mail_time(reader, day.overflow_at))
-        assert not {mail.name for mail in day.folded} & ALONE
+        assert not {mail.name for mail in day.folded} & NEVER_FOLDED
     for day_ in {get_local_date(reader.zone, when) for when, _ in left}:
         mails = [mail for when, mail in left if get_local_date(reader.zone, when) == day_]
-        assert len(mails) <= MAX_MAILS_A_DAY or sum(mail.name not in ALONE for mail in mails) <= MAX_MAILS_A_DAY
+        assert len(mails) <= MAX_MAILS_A_DAY or sum(mail.name not in NEVER_FOLDED for mail in mails) <= MAX_MAILS_A_DAY
 
 
 def _mail(name: str, key: str) -> Effect:

@@ -31,7 +31,7 @@ from worker.domain.model import (
     Session,
     SessionState,
 )
-from worker.domain.planning.mail_validity import due_instant
+from worker.domain.planning.mail_validity import make_due_instant
 from worker.mail.kinds import KINDS
 
 START = utc(2026, 9, 28, 8)
@@ -173,7 +173,7 @@ def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
 )
 def test_what_is_due_is_said_only_while_it_is_owed(commitments: tuple[Commitment, ...], expected: bool) -> None:
     """R-20, R-18."""
-    message = mail("commitment_due", due_instant(date(2026, 9, 28)))
+    message = mail("commitment_due", make_due_instant(date(2026, 9, 28)))
     assert holds(message, None, commitments) is expected
 
 

@@ -91,7 +91,7 @@ def lint_contract(
         for commitment in commitments
         for code, word in (
             *_lint_commitment(commitment, owner, recorded_on, rules),
-            *_lint_day(commitment.due, owner, is_day_off),
+            *_lint_day_off(commitment.due, owner, is_day_off),
         )
     ]
     return tuple(sorted(questions, key=lambda question: question.line))
@@ -112,19 +112,21 @@ def _lint_commitment(
         yield "vague", vague
     elif any(language.is_thing(text) for language in rules) and not any(language.has_verb(text) for language in rules):
         yield "thing", ""
-    yield from ((code, "") for code in _lint_date(commitment.due, recorded_on))
+    yield from ((code, "") for code in _lint_due_date(commitment.due, recorded_on))
     if owner is Owner.MANAGER and any(language.is_outcome(text) for language in rules):
         yield "outcome", ""
     if not vague and any(language.is_feedback(text) for language in rules):
         yield "feedback", ""
 
 
-def _lint_day(due: date | None, owner: Owner, is_day_off: Callable[[Owner, date], bool]) -> Iterator[tuple[str, str]]:
+def _lint_day_off(
+    due: date | None, owner: Owner, is_day_off: Callable[[Owner, date], bool]
+) -> Iterator[tuple[str, str]]:
     if due is not None and is_day_off(owner, due):
         yield "day_off", ""
 
 
-def _lint_date(due: date | None, recorded_on: date) -> Iterator[str]:
+def _lint_due_date(due: date | None, recorded_on: date) -> Iterator[str]:
     if due is None:
         yield "undated"
     elif due < recorded_on:

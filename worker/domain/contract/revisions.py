@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from worker.domain.ids import derive_id
-from worker.domain.model import Commitment, CommitmentStanding, Contract, Dated, Owner, ReviewPoint, WrittenCommitment
+from worker.domain.model import (
+    Commitment,
+    CommitmentStanding,
+    Contract,
+    DatedCommitment,
+    Owner,
+    ReviewPoint,
+    WrittenCommitment,
+)
 
 T = TypeVar("T")  # an entry of one part of a contract
 
@@ -59,7 +67,7 @@ class CommitmentChange:
 class NextRevision:
     """The commitments after a new revision, and those let go. Each comes with its text."""
 
-    promised: tuple[tuple[Dated, WrittenCommitment], ...]  #: those that are new, continue or change
+    promised: tuple[tuple[DatedCommitment, WrittenCommitment], ...]  #: those that are new, continue or change
     let_go: tuple[tuple[Commitment, WrittenCommitment], ...]
 
 
@@ -94,7 +102,7 @@ def _identify_promises(
     still_open: Sequence[tuple[Commitment, WrittenCommitment]],
     contract: Contract,
     change: CommitmentChange | None,
-) -> Iterator[tuple[Dated, WrittenCommitment]]:
+) -> Iterator[tuple[DatedCommitment, WrittenCommitment]]:
     """Yield each commitment of the contract, with the id of the one it continues or a new id."""
     for owner, promises in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
         old_texts = {c.id: promise.text for c, promise in still_open if c.owner is owner}
@@ -105,7 +113,7 @@ def _identify_promises(
                 raise ValueError("a commitment without a date reached a revision")
             commitment_id = old_id or derive_id("p", f"{session}|{number}|{owner}|{position}")
             reworded = commitment_id in old_texts and old_texts[commitment_id] != promise.text
-            yield Dated(id=commitment_id, owner=owner, due=promise.due, reworded=reworded), promise
+            yield DatedCommitment(id=commitment_id, owner=owner, due=promise.due, reworded=reworded), promise
 
 
 def _apply_change(commitment_id: str, promise: WrittenCommitment, change: CommitmentChange | None) -> WrittenCommitment:

@@ -25,7 +25,7 @@ from worker.domain.model.contracts import (
     CommitmentStanding,
     ContentAccess,
     Contract,
-    Dated,
+    DatedCommitment,
     Learning,
     ReviewPoint,
     WrittenCommitment,
@@ -35,10 +35,10 @@ from worker.domain.model.handovers import (
     Handover,
     HandoverContent,
     HandoverLine,
-    LineKind,
-    list_lines,
+    HandoverLineKind,
+    list_handover_lines,
 )
-from worker.domain.model.mails import REMEMBERED, UNRECORDED, MailName
+from worker.domain.model.mails import ONCE_PER_PAIR_MAILS, UNRECORDED_MAILS, MailName
 from worker.domain.model.notes import SharedNote
 from worker.domain.model.openings import Opening, OpeningKind, select_openings
 from worker.domain.model.people import (
@@ -105,9 +105,9 @@ __all__ = [
     "MAX_VOICE_ANSWER",
     "MAX_VOICE_QUESTION",
     "NO_CALENDAR",
+    "ONCE_PER_PAIR_MAILS",
     "QUARTER_HOUR",
-    "REMEMBERED",
-    "UNRECORDED",
+    "UNRECORDED_MAILS",
     "VOICE_PERIOD",
     "WAVE_PAUSE",
     "AccessRecord",
@@ -122,7 +122,7 @@ __all__ = [
     "Contract",
     "CopyRecord",
     "Cursor",
-    "Dated",
+    "DatedCommitment",
     "Decision",
     "Deferral",
     "DeferralCause",
@@ -141,10 +141,10 @@ __all__ = [
     "Handover",
     "HandoverContent",
     "HandoverLine",
+    "HandoverLineKind",
     "IntendedTime",
     "Interval",
     "Learning",
-    "LineKind",
     "MailName",
     "Meeting",
     "Offer",
@@ -188,7 +188,7 @@ __all__ = [
     "WrittenCommitment",
     "clip_busy",
     "fold_user_name",
-    "list_lines",
+    "list_handover_lines",
     "merge_spans",
     "select_openings",
 ]

@@ -49,7 +49,7 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dated:
+class DatedCommitment:
     """A dated commitment of a new revision, without its text. `id` is that of the commitment it continues, or new."""
 
     id: str

@@ -13,7 +13,7 @@ from worker.domain.model.people import PairId
 MAX_HANDOVER_GAP = timedelta(days=180)
 
 
-class LineKind(StrEnum):
+class HandoverLineKind(StrEnum):
     """The part of the old contract that a line comes from, or whose note for both it is."""
 
     REPORT = "report"  #: a commitment of the report
@@ -29,7 +29,7 @@ class LineKind(StrEnum):
 class HandoverLine:
     """A line that can go on to the new manager. Stored only sealed."""
 
-    kind: LineKind
+    kind: HandoverLineKind
     text: str
     due: date | None = None  #: of a review the first day of its month, of a note the day of the conversation
 
@@ -57,20 +57,24 @@ class HandoverContent:
     kept: tuple[str, ...] = ()  #: ids of the commitments that the old manager still keeps
 
 
-def list_lines(contract: Contract | None, offers: Iterable[HandoverLine] = ()) -> list[HandoverLine]:
+def list_handover_lines(contract: Contract | None, offers: Iterable[HandoverLine] = ()) -> list[HandoverLine]:
     """Return the lines of a contract that can go on, after the offers; an offer stands in place of its commitment."""
     offers = list(offers)
     if contract is None:
         return offers
     offered_texts = {line.text for line in offers}
-    lines = [_make_line(LineKind.REPORT, promise) for promise in contract.report]
+    lines = [_make_line(HandoverLineKind.REPORT, promise) for promise in contract.report]
     lines += [
-        _make_line(LineKind.MANAGER, promise) for promise in contract.manager if promise.text not in offered_texts
+        _make_line(HandoverLineKind.MANAGER, promise)
+        for promise in contract.manager
+        if promise.text not in offered_texts
     ]
-    lines += [HandoverLine(kind=LineKind.REVIEW, text=review.text, due=review.month) for review in contract.reviews]
-    lines += [HandoverLine(kind=LineKind.QUESTION, text=contract.question)] if contract.question else []
+    lines += [
+        HandoverLine(kind=HandoverLineKind.REVIEW, text=review.text, due=review.month) for review in contract.reviews
+    ]
+    lines += [HandoverLine(kind=HandoverLineKind.QUESTION, text=contract.question)] if contract.question else []
     return list({line.id: line for line in (*offers, *lines)}.values())
 
 
-def _make_line(kind: LineKind, promise: WrittenCommitment) -> HandoverLine:
+def _make_line(kind: HandoverLineKind, promise: WrittenCommitment) -> HandoverLine:
     return HandoverLine(kind=kind, text=promise.text, due=promise.due)

@@ -35,7 +35,7 @@ class MailName(StrEnum):
 
 
 #: Mails that a pair gets once. Planning reads their effects however old they are; those of other mails for some weeks.
-REMEMBERED = (MailName.INTRODUCTION, MailName.PAIR_ENDED, MailName.NEW_MANAGER, MailName.OPEN_PROMISES)
+ONCE_PER_PAIR_MAILS = (MailName.INTRODUCTION, MailName.PAIR_ENDED, MailName.NEW_MANAGER, MailName.OPEN_PROMISES)
 #: Mails of which neither the history, nor the ledger, the log or the operator learns anything (R-30). Their rows in the
 #: outbox name nobody.
-UNRECORDED = (MailName.THIRD_VOICE_REQUEST, MailName.THIRD_VOICE_ANSWERED)
+UNRECORDED_MAILS = (MailName.THIRD_VOICE_REQUEST, MailName.THIRD_VOICE_ANSWERED)

@@ -148,7 +148,7 @@ class PairState:
         """Return the one of the two who has that address; the manager, when it is neither's."""
         return self.report if address == self.report.email else self.manager
 
-    def session(self, session_id: str) -> Session | None:
+    def find_session(self, session_id: str) -> Session | None:
         """Return the session with that id; None when there is none, or it was not read."""
         return next((session for session in self.sessions if session.id == session_id), None)
 

@@ -1,7 +1,7 @@
-"""What a person says to the program, as plans: it took place, it did not, another time, talk soon, the contract.
+"""The actions of people, as changes to a plan: it took place or not, another time, a talk soon, the contract.
 
-Each function takes a `PlanBuilder` and changes it; the caller commits `builder.build()` like any other plan and wakes
-the pair. Raises `Refused` with a sentence when the rules don't allow what was asked.
+Each function changes the `PlanBuilder` that it is given; the caller commits `builder.build()` like any other plan, and
+has the pair planned again. Raises `Refused` with a sentence when the rules don't allow what was asked for.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from worker.domain.model import (
     Address,
     Commitment,
     CommitmentStanding,
-    Dated,
+    DatedCommitment,
     Deferral,
     DeferralCause,
     Format,
@@ -41,11 +41,9 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
 from worker.errors import NoContractSession, NotHeldYet, NotOffered, Refused
 
-#: T-14: working days within which an ad hoc conversation takes place, and when leaving was signalled.
-WITHIN, WITHIN_LEAVING = 5, 2
-#: What is nearer than this stays as it is when a pair chooses to have it otherwise: the prompt may be out.
+#: A session that begins within this keeps its format when the pair chooses another: its prompt may have gone out.
 NEAR_PERIOD = timedelta(days=7)
-#: Nobody knows what they will do later than that.
+#: How far ahead a person may put a session.
 MAX_AHEAD = timedelta(days=370)
 
 
@@ -58,7 +56,7 @@ def is_missed(builder: PlanBuilder, session: Session) -> bool:
 
 
 def record_not_held(builder: PlanBuilder, session: Session) -> None:
-    """It did not take place: it is owed, soon (T-10)."""
+    """Record that the session did not take place: it is owed again, soon (T-10)."""
     if session.start is None or session.start > builder.now:
         raise Refused(f"Session {session.id} has not begun yet. Use `longarc defer` to ask for another time.")
     if session.state is SessionState.CONTRACTED:
@@ -68,7 +66,7 @@ def record_not_held(builder: PlanBuilder, session: Session) -> None:
 
 
 def record_held(builder: PlanBuilder, session: Session, end: datetime | None = None) -> None:
-    """It took place, at its time or at another one."""
+    """Record that the session took place. `end`: when it ended, unless at its booked time."""
     if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it is known that it took place.")
     if end and end < builder.now - MAX_RECORDING_DELAY:
@@ -78,40 +76,44 @@ def record_held(builder: PlanBuilder, session: Session, end: datetime | None = N
         raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
     if session.booked and session.span.end > builder.now:
         session_events.take_off_calendar(builder, session)
-    known = builder.sessions.get(session.id, session)  # one of long ago isn't among them
+    known = builder.sessions.get(session.id, session)  # the plan has no sessions of long ago
     done = contract_mails.mark_held(builder, known, end, start=end - timedelta(minutes=session.minutes), end=end)
     builder.record_session_decision(done, "Somebody said that it took place.")
     invitations.add_invitations(builder)
 
 
-def request_time(builder: PlanBuilder, session: Session, wish: Span | None, by: Address = "") -> None:
-    """Another time is asked for: one of ours, or the one wished for. Choosing a time that is held for it is no deferral
-    (T-12). `by` is who asks, where that is known."""
+def request_time(builder: PlanBuilder, session: Session, requested_time: Span | None, by: Address = "") -> None:
+    """Give the session another time: the requested one, or one that the next plan finds when None is requested.
+
+    Choosing a time that is offered is no deferral (T-12). `by` is who asks, where that is known.
+    """
     if session.is_closed or session.state is SessionState.HELD:
         raise Refused(f"Session {session.id} is over; there is nothing to move.")
-    is_held_for_it = wish is not None and wish in offers.list_open_times(session, builder.now)
-    if session.booked and session.span == wish:
-        if is_held_for_it:  # else it is a second press
+    is_offered = requested_time is not None and requested_time in offers.list_open_times(session, builder.now)
+    if session.booked and session.span == requested_time:
+        if is_offered:  # otherwise the button was pressed twice
             offers.end_offer(builder, session, "A person chose the time that it has.")
             builder.update_session(builder.sessions[session.id], by_hand=True)
         return
-    if session.booked and not is_held_for_it:
+    if session.booked and not is_offered:
         deferrals.defer(builder, session, DeferralCause.ASKED, by)
-    if wish is not None:
-        _book_requested_time(builder, builder.sessions[session.id], wish)
+    if requested_time is not None:
+        _book_requested_time(builder, builder.sessions[session.id], requested_time)
 
 
-def choose_offered_time(builder: PlanBuilder, session: Session, wish: Span) -> None:
-    """T-12: one of the times that are held for the session is chosen. Raises NotOffered when it is held no longer;
-    choosing the time that the session has been given meanwhile is a second press, and changes nothing."""
-    stands = session.booked and session.span == wish
-    if not stands and wish not in offers.list_open_times(session, builder.now):
+def choose_offered_time(builder: PlanBuilder, session: Session, requested_time: Span) -> None:
+    """Give the session one of the times that are offered for it (T-12). Raises NotOffered when it no longer is one.
+
+    Choosing the time that the session has already changes nothing: the button was pressed twice.
+    """
+    has_that_time = session.booked and session.span == requested_time
+    if not has_that_time and requested_time not in offers.list_open_times(session, builder.now):
         raise NotOffered(f"That time is not held for session {session.id} any more.")
-    request_time(builder, session, wish)
+    request_time(builder, session, requested_time)
 
 
 def find_deferral_to_explain(builder: PlanBuilder, session: Session) -> Deferral:
-    """R-18: the deferral about which the report says something, the last one. The caller keeps sealed what it says.
+    """Return the last deferral, which the report may explain (R-18). The caller stores the explanation sealed.
 
     Raises Refused when the session has lost no time, or is over.
     """
@@ -122,8 +124,10 @@ def find_deferral_to_explain(builder: PlanBuilder, session: Session) -> Deferral
 
 
 def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
-    """T-11: the two answer a question by leaving the conversation until one rhythm later. It is the same session, moved
-    by a calendar update, and no deferral. Raises Refused when nobody was asked, or may answer still."""
+    """Move the session to one rhythm later, which is one answer to the question of T-11. It is no deferral.
+
+    Raises Refused when no question was asked, or the time to answer it is over.
+    """
     offer = session.offer
     if offer is None or offer.purpose is not OfferPurpose.QUESTION or not questions.may_leave(session):
         raise Refused(f"Session {session.id} can't be left until the next quarter: nobody was asked about it.")
@@ -155,23 +159,24 @@ def _refuse_without_calendar(builder: PlanBuilder) -> None:
         raise Refused(f"{builder.manager.email} has no calendar. {remedy}")
 
 
-def _book_requested_time(builder: PlanBuilder, session: Session, wish: Span) -> None:
+def _book_requested_time(builder: PlanBuilder, session: Session, requested_time: Span) -> None:
     _refuse_without_calendar(builder)
-    if wish.start <= builder.now:
+    if requested_time.start <= builder.now:
         raise Refused("The new time lies in the past. Give one that is still to come.")
-    if wish.start > builder.now + MAX_AHEAD:
+    if requested_time.start > builder.now + MAX_AHEAD:
         raise Refused(f"The new time is too far ahead. Give one before {builder.now + MAX_AHEAD:%Y-%m-%d}.")
-    if wish.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
+    if requested_time.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
         raise Refused(
-            f"{wish.minutes} minutes are too few for this conversation. Give at least {builder.policy.min_by_hand}."
+            f"{requested_time.minutes} minutes are too few for this conversation. "
+            f"Give at least {builder.policy.min_by_hand}."
         )
     placed = builder.state.placed_events.get(session.key)
     new = builder.update_session(
         session,
         state=SessionState.BOOKED,
-        start=wish.start,
-        end=wish.end,
-        latest=max(session.latest, wish.end),
+        start=requested_time.start,
+        end=requested_time.end,
+        latest=max(session.latest, requested_time.end),
         generation=session.generation + (placed is not None and placed.gone),
         sequence=session.sequence + 1,
         by_hand=True,
@@ -181,17 +186,17 @@ def _book_requested_time(builder: PlanBuilder, session: Session, wish: Span) -> 
     )
     session_events.show_on_calendar(builder, new)
     builder.record_session_decision(new, "A person chose this time.")
-    if session.kind is SessionKind.CAREER and wish.minutes < builder.policy.min_minutes:
-        builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=wish.start)
+    if session.kind is SessionKind.CAREER and requested_time.minutes < builder.policy.min_minutes:
+        builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=requested_time.start)
 
 
 def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = False) -> Session:
-    """R-6: a conversation soon. Why is kept sealed by the caller; here only how soon.
+    """Add an ad hoc session (R-6). The caller stores sealed why; the plan knows only how soon it has to be.
 
-    `at_once` makes any of them as urgent as somebody leaving, so that the urgency gives no reason away.
+    `at_once` makes it as urgent as one for somebody who may leave, so that urgency alone does not reveal the trigger.
     """
     at_once = at_once or trigger is Trigger.LEAVING
-    days = WITHIN_LEAVING if at_once else WITHIN
+    days = placement.URGENT_DAYS if at_once else placement.ADHOC_DAYS
     session = _make_soon_session(builder, SessionKind.CAREER, builder.pair.minutes, days)
     session = builder.update_session(session, adhoc=True, urgent=at_once)
     builder.record_session_decision(session, "A person asked to talk soon.")
@@ -199,7 +204,7 @@ def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = Fals
 
 
 def choose_format(builder: PlanBuilder, wanted: Format) -> None:
-    """R-4: the coming cycle is planned anew in the other format, unless part of it is over or it is too near."""
+    """Plan the coming cycle anew in the other format (R-4), unless a part of it is over or near."""
     if wanted is builder.pair.format:
         return
     for cycle in _list_coming_cycles(builder):
@@ -207,14 +212,14 @@ def choose_format(builder: PlanBuilder, wanted: Format) -> None:
 
 
 def _list_coming_cycles(builder: PlanBuilder) -> list[list[Session]]:
-    """The cycles of the rhythm of which nothing has happened and nothing is near; each with its sessions."""
+    """The sessions of each cycle of which no session is over, near or deferred."""
     cycles: dict[int, list[Session]] = {}
     for session in cadence.select_regular_sessions(list(builder.sessions.values())):
         cycles.setdefault(session.cycle, []).append(session)
-    return [some for some in cycles.values() if all(_is_far_off(builder, session) for session in some)]
+    return [cycle for cycle in cycles.values() if all(_can_be_replanned(builder, session) for session in cycle)]
 
 
-def _is_far_off(builder: PlanBuilder, session: Session) -> bool:
+def _can_be_replanned(builder: PlanBuilder, session: Session) -> bool:
     if session.owed:
         return not session.count
     return session.booked and session.span.start > builder.now + NEAR_PERIOD and not session.by_hand
@@ -227,9 +232,9 @@ def _cancel_for_replanning(builder: PlanBuilder, sessions: Sequence[Session], wh
 
 
 def request_check_in(builder: PlanBuilder) -> Session:
-    """R-7: an informal check-in on request."""
+    """Add an informal check-in (R-7)."""
     session = builder.update_session(
-        _make_soon_session(builder, SessionKind.CHECKIN, builder.policy.checkin_minutes, WITHIN)
+        _make_soon_session(builder, SessionKind.CHECKIN, builder.policy.checkin_minutes, placement.ADHOC_DAYS)
     )
     builder.record_session_decision(session, "A person asked for a check-in.")
     return session
@@ -246,8 +251,8 @@ def _make_soon_session(builder: PlanBuilder, kind: SessionKind, minutes: int, da
     return cadence.make_session(builder.pair.id, kind, Topic.ALL, cycle, minutes, window, builder.now, "soon")
 
 
-def record_contract(builder: PlanBuilder, session: Session, promises: Sequence[Dated], revision: int) -> None:
-    """The contract is there: commitments begin, change or end, and the summary leaves for both (R-14, R-15, R-18).
+def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[DatedCommitment], revision: int) -> None:
+    """Record a contract: its commitments begin, change or end, and both get the summary (R-14, R-15, R-18).
 
     Raises NoContractSession, and NotHeldYet before the session has begun.
     """
@@ -264,7 +269,7 @@ def record_contract(builder: PlanBuilder, session: Session, promises: Sequence[D
     recorded = builder.update_session(
         session, state=SessionState.CONTRACTED, unplaceable=None, offer=None, warned_at=None
     )
-    _update_commitments(builder, session, promises)
+    _update_commitments(builder, session, dated)
     late = builder.now > contract_mails.find_contract_deadline(builder.manager, recorded)
     if was is not SessionState.CONTRACTED:
         reason = "The contract was recorded" + (", after its deadline." if late else ", before its deadline.")
@@ -277,38 +282,36 @@ def record_contract(builder: PlanBuilder, session: Session, promises: Sequence[D
         builder.add_mail(MailName.CONTRACT_SUMMARY, session.id, email, start=recorded.held_at, number=revision)
 
 
-def _update_commitments(builder: PlanBuilder, session: Session, promises: Sequence[Dated]) -> None:
-    """New promises become commitments, known ones follow their new date, those no longer there end as changed."""
-    listed = {promise.id for promise in promises}
+def _update_commitments(builder: PlanBuilder, session: Session, dated: Sequence[DatedCommitment]) -> None:
+    """Add the new commitments, give known ones their new date, and close as changed those that are no longer listed."""
+    listed = {one.id for one in dated}
     for old in [
         c for c in builder.commitments.values() if c.session == session.id and c.is_open and c.id not in listed
     ]:
         close_commitment(builder, old, CommitmentStanding.CHANGED)
-    for promise in promises:
-        old_one = builder.commitments.get(promise.id)
-        if old_one is None:
-            builder.update_commitment(_make_commitment(builder, session, promise))
-        elif old_one.due != promise.due:
-            builder.update_commitment(
-                old_one, due=promise.due, block=None, all_day=False, by_hand=False, dismissed=False
-            )
-        elif promise.reworded:
-            commitment_blocks.update_block_text(builder, old_one)
+    for one in dated:
+        known = builder.commitments.get(one.id)
+        if known is None:
+            builder.update_commitment(_make_commitment(builder, session, one))
+        elif known.due != one.due:
+            builder.update_commitment(known, due=one.due, block=None, all_day=False, by_hand=False, dismissed=False)
+        elif one.reworded:
+            commitment_blocks.update_block_text(builder, known)
 
 
-def _make_commitment(builder: PlanBuilder, session: Session, promise: Dated) -> Commitment:
+def _make_commitment(builder: PlanBuilder, session: Session, dated: DatedCommitment) -> Commitment:
     return Commitment(
-        id=promise.id,
+        id=dated.id,
         pair=builder.pair.id,
         session=session.id,
-        owner=promise.owner,
-        due=promise.due,
+        owner=dated.owner,
+        due=dated.due,
         recorded_at=builder.now,
     )
 
 
 def close_commitment(builder: PlanBuilder, commitment: Commitment, standing: CommitmentStanding) -> None:
-    """A commitment ends as done, changed or let go (R-18); the manager's block goes with the next sweep (T-8)."""
+    """Close a commitment as done, changed or let go (R-18). The next sweep takes the manager's block off (T-8)."""
     if not commitment.is_open:
         raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
     builder.update_commitment(commitment, standing=standing, closed_at=builder.now)

@@ -65,7 +65,7 @@ def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionW
     sessions = list(builder.sessions.values())
     window: cadence.SessionWindow | None
     if session.in_turn:
-        window = cadence.keep_clear_of_adhoc(_find_turn(builder, session), sessions)
+        window = cadence.keep_clear_of_adhoc(_keep_turn_window(builder, session), sessions)
     else:
         window = cadence.find_window(session, sessions, builder.pair, builder.people, builder.policy)
     return window if window is not None and window.target != session.target else None
@@ -92,7 +92,7 @@ def _follows_owed_session(builder: PlanBuilder, session: Session) -> bool:
     return any(s.cycle < session.cycle for s in earlier)
 
 
-def _find_turn(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
+def _keep_turn_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
     """The window that a session with a turn has; another one when it begins before the pair's start (T-3a)."""
     start = builder.pair.start
     if start is not None and session.earliest < wall_to_utc(builder.manager.zone, start, 0):

@@ -29,9 +29,9 @@ WINDOW_AFTER = timedelta(days=21)
 CLEAR_OF_ADHOC = timedelta(weeks=3)
 SERIES_TOPICS = (Topic.NOW, Topic.DIRECTION, Topic.GAP)
 #: A shorter rhythm has one session with three phases in place of a series.
-LEAST_SERIES_RHYTHM = timedelta(weeks=8)
+MIN_SERIES_RHYTHM = timedelta(weeks=8)
 #: A contract has no more reviews than this, however long the next session takes.
-MOST_REVIEWS = 11
+MAX_REVIEWS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def make_next_cycle(
 
 def is_series(pair: Pair, day: date, policy: Policy) -> bool:
     """Whether the pair meets in series: it wishes for them, and its rhythm leaves room for three parts (T-13)."""
-    return pair.format is Format.SERIES and compute_rhythm(pair, day, policy) >= LEAST_SERIES_RHYTHM
+    return pair.format is Format.SERIES and compute_rhythm(pair, day, policy) >= MIN_SERIES_RHYTHM
 
 
 def is_overdue(session: Session, target: datetime, now: datetime) -> bool:
@@ -212,7 +212,7 @@ def is_overdue(session: Session, target: datetime, now: datetime) -> bool:
 
 def list_review_days(recorded_at: datetime, until: datetime) -> list[datetime]:
     """T-9: the days of the reviews of a contract: each month after it was recorded, up to that instant."""
-    months = range(1, MOST_REVIEWS + 1)
+    months = range(1, MAX_REVIEWS + 1)
     days = [to_noon_utc(add_interval(recorded_at.date(), Interval(months=month))) for month in months]
     return [day for day in days if day <= until]
 

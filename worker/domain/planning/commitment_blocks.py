@@ -9,7 +9,7 @@ from worker.domain.time.slots import find_solo_time
 from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
 
 
-def sync_blocks(builder: PlanBuilder) -> None:
+def update_blocks(builder: PlanBuilder) -> None:
     """Bring the manager's calendar in line with the manager's commitments: new, changed, done, moved by hand."""
     for commitment_id in follow_blocks(builder):
         _place_if_missing(builder, builder.commitments[commitment_id])

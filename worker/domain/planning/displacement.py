@@ -14,13 +14,13 @@ from worker.domain.time.search import Search
 from worker.domain.time.slots import rank_slots
 
 #: Whose hours may give way, in the order in which it is tried: one person's before both.
-WHOSE = ((), (Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
+OWNERS_TO_TRY = ((), (Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
 
 
 def offer_displacing_times(builder: PlanBuilder, session: Session, search: Search) -> Session:
     """Offer up to three times within the window of that search, and keep them for the two. Returns the session."""
     times: dict[Span, tuple[Owner, ...]] = {}
-    for whose in WHOSE:
+    for whose in OWNERS_TO_TRY:
         for slot in rank_slots(_free_hours(builder, search, whose), limit=offers.OFFER_COUNT):
             if not any(slot.span.overlaps(time) for time in times):
                 times[slot.span] = tuple(_list_displaced(builder, search, slot.span))

@@ -149,7 +149,7 @@ class _Forecaster:
             self._write_contract(states[0], mail)
 
     def _write_contract(self, state: PairState, asked: Effect) -> None:
-        session = state.session(asked.subject)
+        session = state.find_session(asked.subject)
         if session is not None and session.state is SessionState.HELD:
             builder = PlanBuilder(asked.due_at, state, None, self._policy)
             actions.record_contract(builder, session, (), revision=1)

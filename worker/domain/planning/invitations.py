@@ -58,5 +58,5 @@ def _find_last_mail(builder: PlanBuilder, session: Session) -> Effect | None:
 
 def is_current(message: Effect, state: PairState, now: datetime) -> bool:
     """Whether the time of an invitation is still to be told: one given since is told by a mail of its own."""
-    session = state.session(message.subject)
+    session = state.find_session(message.subject)
     return session is not None and session.booked and (session.key, session.start) == (message.event, message.start)

@@ -79,17 +79,17 @@ def holds_while_due(effect: Effect, state: PairState, now: datetime) -> bool:
 def _is_due_for(commitment: Commitment, effect: Effect) -> bool:
     pair = commitment.pair
     owner = pair.manager if commitment.owner is Owner.MANAGER else pair.report
-    return commitment.is_open and due_instant(commitment.due) == effect.start and effect.to == owner
+    return commitment.is_open and make_due_instant(commitment.due) == effect.start and effect.to == owner
 
 
-def _about(effect: Effect, state: PairState) -> Session | None:
+def _find_session(effect: Effect, state: PairState) -> Session | None:
     """The session that the mail is about; None when the pair does not go on."""
-    return state.session(effect.subject) if state.pair.is_active else None
+    return state.find_session(effect.subject) if state.pair.is_active else None
 
 
 def holds_before_session(effect: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come and has not moved far: the time is read anew when the mail is written (T-5, T-6)."""
-    session = _about(effect, state)
+    session = _find_session(effect, state)
     if session is None or not session.booked or session.span.start <= now:
         return False
     reader = state.manager if effect.to == state.manager.email else state.report
@@ -106,26 +106,26 @@ def has_moved_far(name: str, reader: Person, was: datetime, start: datetime) -> 
 
 def holds_until_contract(effect: Effect, state: PairState, now: datetime) -> bool:
     """While that holding of the session has no contract (T-7)."""
-    session = _about(effect, state)
+    session = _find_session(effect, state)
     return session is not None and session.state is SessionState.HELD and session.held_at == effect.start
 
 
 def holds_unfinished(effect: Effect, state: PairState, now: datetime) -> bool:
     """While that session has no contract, whose time for one is over (T-7)."""
-    session = _about(effect, state)
+    session = _find_session(effect, state)
     return session is not None and session.state is SessionState.UNFINISHED
 
 
 def holds_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
     """While no time exists for the session."""
-    session = _about(effect, state)
+    session = _find_session(effect, state)
     return session is not None and session.owed and session.unplaceable is not None
 
 
 def holds_after_deferral(effect: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come, was not deferred once more since, and nobody chose its time: a person who chose one
     knows it, and the calendar tells the other. What the report says about it the manager hears in any case (R-18)."""
-    session = _about(effect, state)
+    session = _find_session(effect, state)
     if session is None or not session.booked or (session.by_hand and not _tells_reason(effect, state)):
         return False
     return session.count == effect.number and session.span.start > now
@@ -139,7 +139,7 @@ def _tells_reason(effect: Effect, state: PairState) -> bool:
 
 def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
     """While something is booked over the session at that time."""
-    session = _about(effect, state)
+    session = _find_session(effect, state)
     if session is None:
         return False
     return session.booked and session.warned_at is not None and session.start == effect.start
@@ -147,10 +147,10 @@ def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
 
 def holds_at_that_time(effect: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come at the very time that the mail is about."""
-    session = _about(effect, state)
+    session = _find_session(effect, state)
     return session is not None and session.booked and session.start == effect.start and session.span.start > now
 
 
-def due_instant(day: date) -> datetime:
+def make_due_instant(day: date) -> datetime:
     """A due date as the instant a mail carries: midnight UTC."""
     return datetime.combine(day, time(), UTC)

@@ -19,7 +19,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning.contract_mails import add_contract_mails
 from worker.domain.planning.deferrals import count_deferrals_in_cycle, find_last_deferral, find_next_look
-from worker.domain.planning.mail_validity import due_instant
+from worker.domain.planning.mail_validity import make_due_instant
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import add_preparation_mails
 from worker.domain.planning.reviews import is_inside_1on1
@@ -130,7 +130,7 @@ def find_next_working_morning(person: Person, now: datetime) -> datetime:
 
 
 @lru_cache(maxsize=1 << 14)
-def remind_at(owner: Person, due: date) -> datetime:
+def find_due_mail_time(owner: Person, due: date) -> datetime:
     """The start of the owner's working day on which it is due, or of the one before."""
     starts = (start for _, start in list_day_starts_before(owner, due))
     return next(starts, wall_to_utc(owner.zone, due, 0))
@@ -140,7 +140,7 @@ def _add_due_mail(builder: PlanBuilder, commitment: Commitment) -> None:
     if not commitment.is_open or (commitment.owner is Owner.MANAGER and has_weekly(builder.state)):
         return
     owner = builder.manager if commitment.owner is Owner.MANAGER else builder.report
-    at, start = remind_at(owner, commitment.due), due_instant(commitment.due)
+    at, start = find_due_mail_time(owner, commitment.due), make_due_instant(commitment.due)
     if any(
         m.to == owner.email and m.start == start
         for m in builder.list_mails(MailName.COMMITMENT_DUE, str(builder.pair.id))

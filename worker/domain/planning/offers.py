@@ -31,7 +31,7 @@ MANAGER_CHOOSES_FROM = 3
 #: When an offer ends on its last day, in minutes after the manager's midnight: in time for an answer that day.
 END_OF_OFFER = 18 * 60
 #: A time that is nearer than this is not offered any more: who reads of it has to get there.
-LEAST_NOTICE = timedelta(hours=4)
+MIN_NOTICE = timedelta(hours=4)
 
 
 def is_due(builder: PlanBuilder, session: Session) -> bool:
@@ -106,7 +106,7 @@ def find_last_choice(times: Sequence[Span], purpose: OfferPurpose) -> datetime:
     """The last instant at which choosing makes sense: before the time that the session has begins to be near, or the
     last of the times where it has none."""
     starts = [time.start for time in times]
-    return (max(starts) if purpose is OfferPurpose.SOON else starts[0]) - LEAST_NOTICE
+    return (max(starts) if purpose is OfferPurpose.SOON else starts[0]) - MIN_NOTICE
 
 
 def is_open(session: Session, now: datetime) -> bool:
@@ -119,7 +119,7 @@ def list_open_times(session: Session, now: datetime) -> tuple[Span, ...]:
     offer = session.offer
     if offer is None or now >= offer.until or session.is_closed:
         return ()
-    return tuple(time for time in offer.times if time.start >= now + LEAST_NOTICE)
+    return tuple(time for time in offer.times if time.start >= now + MIN_NOTICE)
 
 
 def release_ended_offers(builder: PlanBuilder) -> None:

@@ -33,35 +33,37 @@ from worker.domain.time.worktime import get_local_date
 
 #: A regular session is not put closer than this many working days: people need to see it coming.
 LEAD_DAYS = 2
-#: When nothing fits in its window, the window opens by steps of this, at every length, before it opens any further…
+#: When nothing fits in its window, the window is extended by this, again after every length was tried…
 WIDENING = timedelta(weeks=3)
-#: … up to one rhythm past its end, and at least so far (T-4).
-LEAST_OPENING = timedelta(weeks=13)
-#: A deferred session is sought from so many working days before the time it lost (T-10)…
+#: … up to one rhythm past its end, and at least by this (T-4).
+MIN_OPENING = timedelta(weeks=13)
+#: A time for a deferred session is sought from this many working days before the time it lost (T-10)…
 DAYS_BEFORE_LOST = 5
-#: … to so many after it, or after today where that is later; when that is too narrow, to the second.
+#: … to the first of these numbers of working days after it, or after today where that is later; then to the second.
 DAYS_AFTER_LOST = (10, 20)
-#: Not even a hurried one is put closer than this: when its event stands, four hours remain to think (T-5).
+#: Not even an urgent one is put closer than this: once its event is on the calendar, four hours remain to think (T-5).
 LEAD_HOURS = timedelta(hours=4, minutes=15)
-#: Times that displace something are offered within so many working days (T-14).
+#: An ad hoc session takes place within this many working days; times that displace something lie within them (T-14).
 ADHOC_DAYS = 5
+#: The same for an urgent one, as when somebody signalled that they may leave.
+URGENT_DAYS = 2
 #: How often people are told that there is still no time (T-4).
 TOLD_AGAIN_AFTER = timedelta(weeks=4)
 
-#: What the history says of an ad hoc conversation: more would tell how soon it has to be, and with it why.
+#: What the history says of an ad hoc conversation. More would reveal how soon it has to be, and so why.
 _TIME_FOUND, _NO_TIME = "A time was found for it.", "No time for it exists just now."
 
 
 @dataclass(frozen=True, slots=True)
 class SearchAttempt:
-    """One attempt at a place: how long, where, and whether the quarter hours around it must be free."""
+    """One combination to search for a time with."""
 
     minutes: int
     window: Span
-    buffer: bool = True
+    buffer: bool = True  #: the quarter hours before and after have to be free
 
 
-#: Attempts whose calendars are read together, narrow ones first: most sessions need no look further ahead.
+#: Attempts for which calendars are read together. Near windows come first: most sessions need no later one.
 SearchStage = tuple[SearchAttempt, ...]
 
 
@@ -108,7 +110,8 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
             return
         widest = make_search(builder, session, free_busy, attempts[-1])  # the last attempt asks for least
         explained = explained or widest
-        for attempt in attempts if find_possible_starts(widest)[1] else ():
+        has_room = bool(find_possible_starts(widest)[1])
+        for attempt in attempts if has_room else ():
             search = make_search(builder, session, free_busy, attempt)
             slots = rank_slots(search, limit=wanted)
             if slots:
@@ -130,8 +133,8 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
 
 
 def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Search | None:
-    """The search for times that displace something (T-14), the nearest within five working days; None when calendars
-    have to be read first.
+    """The search for times that displace something (T-14), at least five working days long; None when calendars have
+    to be read first.
 
     It is the same however soon the conversation has to be: what is offered must not tell why it was asked for (R-6).
     """
@@ -160,7 +163,7 @@ def _list_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, .
 
 
 def _list_lengths(builder: PlanBuilder, session: Session) -> Iterator[int]:
-    """T-1: the wished length, then 15 minutes less at a time, down to the shortest allowed."""
+    """T-1: the wanted length, then 15 minutes less at a time, down to the shortest allowed."""
     floor = builder.policy.min_minutes if session.kind is SessionKind.CAREER else session.minutes
     minutes = max(session.minutes, floor)
     while minutes >= floor:
@@ -207,7 +210,7 @@ def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datet
 def _open_window(builder: PlanBuilder, session: Session, earliest: datetime, latest: datetime) -> SearchStage:
     """T-4: up to one rhythm past its end, nearest first, at every length before the next width."""
     rhythm = cadence.compute_rhythm(builder.pair, get_local_date(builder.manager.zone, session.target), builder.policy)
-    end, limit = max(earliest, latest), max(earliest, latest) + max(rhythm, LEAST_OPENING)
+    end, limit = max(earliest, latest), max(earliest, latest) + max(rhythm, MIN_OPENING)
     ends = []
     while end < limit:
         end = min(end + WIDENING, limit)
@@ -234,23 +237,24 @@ def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
 
 
 def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
-    """T-14: within five working days of the asking; once somebody was told that this can't be, within ten."""
+    """T-14: within five working days of the request; within ten once people were told that nothing fits in five."""
     earliest = max(builder.now + LEAD_HOURS, session.earliest)
-    for end in _list_window_ends(builder, session, earliest, 10):
+    for end in _list_window_ends(builder, session, earliest, 2 * ADHOC_DAYS):
         for minutes in _list_lengths(builder, session):
             yield SearchAttempt(minutes, Span(earliest, end))
 
 
-def _list_window_ends(builder: PlanBuilder, session: Session, earliest: datetime, later: int) -> list[datetime]:
-    """The date asked for, and when a person knows that nothing fits until then, a later one."""
+def _list_window_ends(builder: PlanBuilder, session: Session, earliest: datetime, more_days: int) -> list[datetime]:
+    """The end of the window; once people were told that nothing fits in it, also the end of `more_days` from now."""
     ends = [max(session.latest, earliest)]
-    return [*ends, max(builder.find_weekday_end(later, builder.now), earliest)] if session.unplaceable else ends
+    return [*ends, max(builder.find_weekday_end(more_days, builder.now), earliest)] if session.unplaceable else ends
 
 
 def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
-    """T-14: within two working days; length and buffers yield before the date does."""
+    """T-14: within two working days, or five once people were told that nothing fits in two; length and buffers yield
+    before the date does."""
     earliest = max(builder.now + LEAD_HOURS, session.earliest)
-    for end in _list_window_ends(builder, session, earliest, 5):
+    for end in _list_window_ends(builder, session, earliest, ADHOC_DAYS):
         for buffer in (True, False):
             for minutes in _list_lengths(builder, session):
                 yield SearchAttempt(minutes, Span(earliest, end), buffer)
@@ -259,16 +263,16 @@ def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[Se
 def make_search(
     builder: PlanBuilder, session: Session, known: Mapping[Address, FreeBusy], attempt: SearchAttempt
 ) -> Search:
-    """What to look for: near the time that somebody wished for, when somebody did."""
-    wish = builder.requested_times.get(session.id)
+    """Return the criteria for the session's time: near the requested time, if there is one, else near its target."""
+    requested_time = builder.requested_times.get(session.id)
     return Search(
         manager=builder.manager,
         report=builder.report,
         window=attempt.window,
         minutes=attempt.minutes,
-        target=wish.start if wish else _find_target(builder, session, attempt.window),
-        preference=_make_preference(wish, builder.report.zone)
-        if wish
+        target=requested_time.start if requested_time else _find_target(builder, session, attempt.window),
+        preference=_make_preference(requested_time, builder.report.zone)
+        if requested_time
         else Preference()
         if session.urgent
         else builder.pair.preference,
@@ -305,9 +309,9 @@ def _find_target(builder: PlanBuilder, session: Session, window: Span) -> dateti
     return max(lost, window.start) if lost else session.target
 
 
-def _make_preference(wish: Span, zone: str) -> Preference:
+def _make_preference(requested_time: Span, zone: str) -> Preference:
     """That day of the week and that time of the day."""
-    local = wish.start.astimezone(ZoneInfo(zone))
+    local = requested_time.start.astimezone(ZoneInfo(zone))
     return Preference(weekday=local.weekday(), minute=60 * local.hour + local.minute)
 
 
@@ -316,7 +320,7 @@ def exclude_event(free_busy: FreeBusy, key: str) -> FreeBusy:
     return replace(free_busy, busy=tuple(b for b in free_busy.busy if b.key != key))
 
 
-# --- what comes of it ---
+# --- the result of the search ---
 
 
 def _book_slot(
@@ -350,7 +354,7 @@ def _book_slot(
 
 
 def _explain_compromise(session: Session, slot: Slot, window_end: datetime | None) -> Iterator[Reason]:
-    """What the two did not get: the length that was wished (T-1), a day in the window (T-4)."""
+    """Yield what the two did not get: the wanted length (T-1), a day in the window (T-4)."""
     if slot.span.minutes < session.minutes:
         yield Reason("shorter", {"minutes": slot.span.minutes, "needed": session.minutes})
     if window_end is not None and slot.span.start > window_end:
@@ -374,21 +378,23 @@ def cancel_session(builder: PlanBuilder, session: Session, why: str) -> None:
 def _mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> None:
     """T-4, T-10: nothing fits. Both are told why, at once and again every four weeks; it is tried again each day."""
     builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
-    new = session.unplaceable is None
+    is_news = session.unplaceable is None
     unplaced = builder.update_session(session, unplaceable=why)
-    if new:
+    if is_news:
         reason = _NO_TIME if session.adhoc else why
         builder.record_decision("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
     if not _was_told_lately(builder, unplaced):
-        # of an ad hoc one the manager alone: how soon it has to be could tell why it was asked for (R-6)
         for person in _list_people_to_tell(builder, unplaced):
             builder.add_mail(MailName.UNPLACEABLE, session.id, person.email, number=session.count)
-    if new:
+    if is_news:
         take_off_calendar(builder, unplaced)
 
 
 def _list_people_to_tell(builder: PlanBuilder, session: Session) -> tuple[Person, ...]:
-    """Both; the manager alone of an ad hoc one. A manager who was told once reads it again in the weekly mail."""
+    """Both; of an ad hoc one the manager alone, since how soon it has to be could reveal why it was asked for (R-6).
+
+    A manager who was told once reads it again in the weekly mail, and gets no second mail.
+    """
     if not cadence.is_regular(session):
         return (builder.manager,)
     told = [m for m in builder.list_mails(MailName.UNPLACEABLE, session.id) if m.number == session.count]
@@ -418,6 +424,6 @@ def has_same_cause(one: Session, other: Session) -> bool:
 
 def _is_retry_due(builder: PlanBuilder, session: Session) -> bool:
     if not any(s.id == session.id and s.unplaceable for s in builder.state.sessions):
-        return False  # found out in this very plan
+        return False  # this very plan found no time
     looked = builder.state.looked_at
     return looked is None or looked < find_last_look(builder.now, DAILY)

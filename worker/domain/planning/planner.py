@@ -57,7 +57,7 @@ def plan(now: datetime, state: PairState, seen: FreeBusySnapshot | None, policy:
         return builder.build()
     mark_past_sessions_held(builder)
     arrange_sessions(builder)
-    commitment_blocks.sync_blocks(builder)
+    commitment_blocks.update_blocks(builder)
     invitations.add_invitations(builder)
     notices.add_due_mails(builder)
     handovers.add_new_manager_mail(builder)

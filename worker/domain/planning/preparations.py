@@ -10,7 +10,7 @@ from zlib import crc32
 from worker.domain.model import MailName, Owner, Person, Session, SessionKind
 from worker.domain.planning.mail_validity import has_moved_far
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
-from worker.domain.planning.quiet_hours import NEAR_FUTURE, PREPARING, find_preparing_time
+from worker.domain.planning.quiet_hours import MIN_PREPARATION, NEAR_FUTURE, find_preparing_time
 from worker.domain.planning.reviews import is_inside_1on1
 from worker.domain.planning.weekly import has_weekly
 from worker.domain.time.mail_hours import list_day_starts_before
@@ -25,7 +25,7 @@ MAX_EARLY_DAYS = 14
 #: What has to be out by an instant is due so long before it: a sweep comes some seconds late, or some minutes.
 SWEEP_SLACK = timedelta(minutes=15)
 PROMPT_MIN_LEAD, BRIEF_MIN_LEAD, NOTE_MIN_LEAD = (
-    PREPARING[name] for name in (MailName.REFLECTION_PROMPT, MailName.BRIEF, MailName.REVIEW_NOTE)
+    MIN_PREPARATION[name] for name in (MailName.REFLECTION_PROMPT, MailName.BRIEF, MailName.REVIEW_NOTE)
 )
 #: Wordings of the prompt. Two prompts that a pair gets in turn have different ones.
 PROMPT_VARIANTS = 3
@@ -130,7 +130,7 @@ def _prepare(builder: PlanBuilder, session: Session, mail: Preparation) -> None:
     leaves = find_preparing_time(mail.name, reader, builder.now, start)
     if leaves is None and mail.name is not MailName.REFLECTION_PROMPT:
         leaves = max(builder.now, start - NEAR_FUTURE)  # better at any hour than not at all
-    if leaves is None or start - leaves < PREPARING[mail.name]:
+    if leaves is None or start - leaves < MIN_PREPARATION[mail.name]:
         return
     if builder.find_event(session.key) is None and not is_inside_1on1(builder, session):
         builder.wake_at(builder.now + RECHECK_SOON)  # it is not on the calendar yet

@@ -19,7 +19,7 @@ from worker.domain.time.slots import Slot, explain_no_slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
 #: Within so many of the two's working days from now the best times are looked for; then further ahead.
-AHEAD, FURTHER = 15, 40
+NEAR_DAYS, FAR_DAYS = 15, 40
 PROPOSAL_COUNT = 3
 #: Of a window that is nearly over too little is left to choose from. Minutes.
 WEEK_MINUTES = 7 * 24 * 60
@@ -125,7 +125,7 @@ def _find_target(builder: PlanBuilder, session: Session, window: Span) -> dateti
 
 def _is_deferred_far_ahead(builder: PlanBuilder, session: Session) -> bool:
     """Whether it has lost a time before, and the one that it has lies past the weeks that are looked at from now on."""
-    far = builder.find_weekday_end(AHEAD, builder.now)
+    far = builder.find_weekday_end(NEAR_DAYS, builder.now)
     return session.booked and session.count > 0 and session.span.start > far
 
 
@@ -135,12 +135,12 @@ def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
     soon = builder.find_weekday_start(LEAD_DAYS, builder.now)
     if _is_deferred_far_ahead(builder, session):
         near = builder.find_weekday_start(-DAYS_BEFORE_LOST, session.span.start)
-        ends = (builder.find_weekday_end(days, session.span.start) for days in (AHEAD, FURTHER))
+        ends = (builder.find_weekday_end(days, session.span.start) for days in (NEAR_DAYS, FAR_DAYS))
         first, further = (Span(max(soon, near), end) for end in ends)
         return first, further
     own = Span(max(soon, session.earliest), session.latest) if session.latest > max(soon, session.earliest) else None
     if own and session.booked and not session.count and own.minutes >= WEEK_MINUTES:
-        return own, Span(soon, max(own.end, builder.find_weekday_end(FURTHER, builder.now)))
-    return Span(soon, builder.find_weekday_end(AHEAD, builder.now)), Span(
-        soon, builder.find_weekday_end(FURTHER, builder.now)
+        return own, Span(soon, max(own.end, builder.find_weekday_end(FAR_DAYS, builder.now)))
+    return Span(soon, builder.find_weekday_end(NEAR_DAYS, builder.now)), Span(
+        soon, builder.find_weekday_end(FAR_DAYS, builder.now)
     )

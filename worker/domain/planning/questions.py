@@ -13,7 +13,7 @@ from worker.domain.planning import cadence
 from worker.domain.planning.plan_builder import PlanBuilder
 
 #: So many automatic moves may follow each other…
-MOST_MOVES = 2
+MAX_MOVES = 2
 #: … within this; the next one is a question.
 MOVES_PERIOD = timedelta(days=7)
 
@@ -23,7 +23,7 @@ def is_question(builder: PlanBuilder, session: Session) -> bool:
     if session.kind is not SessionKind.CAREER or session.deferred_at is None:
         return False
     moves = list(_list_automatic_moves(builder, session, session.deferred_at))
-    return len(moves) > MOST_MOVES and any(move.at == session.deferred_at for move in moves)
+    return len(moves) > MAX_MOVES and any(move.at == session.deferred_at for move in moves)
 
 
 def stays_after_question(builder: PlanBuilder, session: Session) -> bool:

@@ -13,12 +13,12 @@ from worker.domain.model import Effect, EffectKind, MailName, Person
 from worker.domain.time.mail_hours import find_following_day_start, find_next_mail_time
 from worker.domain.time.worktime import get_local_date
 
-#: So many counted mails reach a person on one day, across all pairs.
+#: How many counted mails reach a person on one day at most, across all pairs.
 MAX_MAILS_A_DAY = 3
-#: What changes within so long may be told at any hour.
+#: A change that takes effect within this time may be told at any hour.
 NEAR_FUTURE = timedelta(hours=24)
 
-#: Leave at any hour, and are not counted: what belongs to a moment, or somebody waits for.
+#: Mails that leave at any hour and are not counted: they belong to a moment, or somebody waits for them.
 ANY_HOUR = frozenset(
     {
         MailName.INVITATION,
@@ -29,10 +29,11 @@ ANY_HOUR = frozenset(
         MailName.OPERATOR_ALERT,
     }
 )
-#: Come at hours of their own inside the reader's (T-7), and are not counted.
+#: Mails that planning puts into the reader's hours itself (T-7). They are not counted.
 REMINDERS = frozenset({MailName.CONTRACT_REMINDER})
-#: Counted, and always a mail of its own: a line could not stand for it, or it is needed on that very day.
-ALONE = frozenset(
+#: Counted mails that are never folded into the mail of the next morning: a line could not stand for them, or they are
+#: needed on that very day.
+NEVER_FOLDED = frozenset(
     {
         MailName.REFLECTION_PROMPT,
         MailName.BRIEF,
@@ -46,15 +47,15 @@ ALONE = frozenset(
         MailName.OVERFLOW,
     }
 )
-#: Mails that prepare a session: later than so long before it they are no preparation any more.
-PREPARING = {
+#: The mails that prepare a session, each with the time before its start that the mail has to leave at least.
+MIN_PREPARATION = {
     MailName.REFLECTION_PROMPT: timedelta(hours=4),
     MailName.BRIEF: timedelta(hours=1),
     MailName.REVIEW_NOTE: timedelta(minutes=15),
 }
 
 
-def has_free_hour(name: str) -> bool:
+def is_uncounted(name: str) -> bool:
     """True for a mail that leaves whenever it is due, and does not count."""
     return name in ANY_HOUR or name in REMINDERS
 
@@ -73,34 +74,35 @@ class MailTime:
 
 
 def choose_mail_time(
-    name: str, reader: Person, wish: datetime, begins: datetime | None = None, lost: datetime | None = None
+    name: str, reader: Person, wanted_at: datetime, begins: datetime | None = None, lost: datetime | None = None
 ) -> MailTime:
     """Return when a mail that is wanted at that instant leaves: then, or at the next start of the reader's hours.
 
-    `begins` is when the session that it is about begins, and `lost` when that session was to begin until now. What
-    changes the next 24 hours leaves at once; what would reach nobody before the session begins, so long before it.
+    `begins` is when the session that it is about begins, and `lost` when that session was to begin until now. A mail
+    about a change of the next 24 hours leaves at once. One for which no hour is left before the session leaves at any
+    hour, 24 hours before it at the earliest.
     """
-    if has_free_hour(name):
-        return MailTime(wish, counts=False)
-    is_ahead = begins is not None and begins > wish
-    if begins is not None and name in PREPARING:
-        found = find_preparing_time(name, reader, wish, begins)
-    elif name not in ALONE and is_about_near_future(wish, (begins, lost)):
-        return MailTime(wish, counts=False)
+    if is_uncounted(name):
+        return MailTime(wanted_at, counts=False)
+    is_ahead = begins is not None and begins > wanted_at
+    if begins is not None and name in MIN_PREPARATION:
+        due_at = find_preparing_time(name, reader, wanted_at, begins)
+    elif name not in NEVER_FOLDED and is_about_near_future(wanted_at, (begins, lost)):
+        return MailTime(wanted_at, counts=False)
     else:
-        found = find_next_mail_time(reader, wish, begins if is_ahead and name not in ALONE else None)
-    if found is None and begins is not None and is_ahead and name != MailName.REFLECTION_PROMPT:
-        return MailTime(max(wish, begins - NEAR_FUTURE), counts=False)
-    return MailTime(found or find_next_mail_time(reader, wish) or wish, counts=True)
+        due_at = find_next_mail_time(reader, wanted_at, begins if is_ahead and name not in NEVER_FOLDED else None)
+    if due_at is None and begins is not None and is_ahead and name != MailName.REFLECTION_PROMPT:
+        return MailTime(max(wanted_at, begins - NEAR_FUTURE), counts=False)
+    return MailTime(due_at or find_next_mail_time(reader, wanted_at) or wanted_at, counts=True)
 
 
-def find_preparing_time(name: str, reader: Person, wish: datetime, start: datetime) -> datetime | None:
-    """Return the first instant of the reader's hours from `wish` on that is early enough before the session's start.
+def find_preparing_time(name: str, reader: Person, wanted_at: datetime, start: datetime) -> datetime | None:
+    """Return the first instant of the reader's hours from `wanted_at` on that leaves enough time before the session.
 
-    None when there is none.
+    None when there is none. The time is that of `MIN_PREPARATION`.
     """
-    found = find_next_mail_time(reader, wish, start)
-    return found if found is not None and start - found >= PREPARING[MailName(name)] else None
+    found = find_next_mail_time(reader, wanted_at, start)
+    return found if found is not None and start - found >= MIN_PREPARATION[MailName(name)] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +118,17 @@ class MailDay:
 def divide_mails(reader: Person, due: Sequence[Effect], sent_count: int, now: datetime) -> MailDay:
     """Decide which of a reader's counted mails leave now (T-16).
 
-    `sent_count` says how many counted mails left on the reader's day so far. Those in `ALONE` leave in any case, and
-    before the others; a mail that was tried before is not folded, since it may have arrived.
+    `sent_count` says how many counted mails left on the reader's day so far. Those in `NEVER_FOLDED` leave in any
+    case, and before the others; a mail that was tried before is not folded, since it may have arrived.
     """
     leaving: list[Effect] = []
     folded: list[Effect] = []
     waiting: list[tuple[Effect, datetime]] = []
-    for mail in sorted(due, key=lambda one: (one.name not in ALONE, one.due_at, one.key)):
-        time = choose_mail_time(mail.name, reader, now, mail.start if mail.name in PREPARING else None)
+    for mail in sorted(due, key=lambda one: (one.name not in NEVER_FOLDED, one.due_at, one.key)):
+        time = choose_mail_time(mail.name, reader, now, mail.start if mail.name in MIN_PREPARATION else None)
         if time.due_at > now:
             waiting.append((mail, time.due_at))
-        elif mail.name in ALONE or mail.attempts or sent_count + len(leaving) < MAX_MAILS_A_DAY:
+        elif mail.name in NEVER_FOLDED or mail.attempts or sent_count + len(leaving) < MAX_MAILS_A_DAY:
             leaving.append(mail)
         else:
             folded.append(mail)

@@ -14,7 +14,7 @@ from worker.domain.planning import cadence
 #: The first letter of a session's id tells its kind. Check-ins begin like career sessions, and are shorter than any.
 _KINDS = {kind[0]: kind for kind in (SessionKind.REVIEW, SessionKind.CAREER)}
 #: A conversation that begins so long after the others of the rhythm is the next of the rhythm, else one on request.
-_LEAST_DISTANCE = timedelta(weeks=4)
+_MIN_DISTANCE = timedelta(weeks=4)
 
 
 def recover_sessions(state: PairState, events: Sequence[Event], policy: Policy) -> list[Session]:
@@ -74,7 +74,7 @@ def _make_session(state: PairState, sessions: Sequence[Session], subject: str, e
     regular = cadence.select_regular_sessions(sessions)
     if cadence.is_series(state.pair, start.date(), policy):
         return _place_in_series(session, regular)
-    if any(one.end is None or start < one.end + _LEAST_DISTANCE for one in regular if not one.held_at):
+    if any(one.end is None or start < one.end + _MIN_DISTANCE for one in regular if not one.held_at):
         return replace(session, adhoc=True)
     return replace(session, cycle=max((one.cycle for one in regular), default=newest - 1) + 1)
 

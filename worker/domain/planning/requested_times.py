@@ -1,5 +1,5 @@
 """What becomes of another time that a guest proposes with an answer: it is taken when it fits the rules, and answered
-by moving the event; otherwise the session is deferred, and the wish says near what it is placed (R-8, R-9; T-2, T-11).
+by moving the event; otherwise the session is deferred, and placed near that time (R-8, R-9; T-2, T-11).
 """
 
 from worker.domain.model import Address, DeferralCause, PlacedEvent, Session, SessionKind, Span
@@ -9,57 +9,63 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.session_events import show_on_calendar
 from worker.domain.time.slots import rank_slots
 
-#: No longer than a career session may be (T-1).
+#: The longest career session (T-1).
 MAX_CAREER_MINUTES = 90
 
 
 def answer_requested_times(builder: PlanBuilder) -> set[str]:
-    """Answer each wish. The sessions that have to wait, because calendars can't be asked just now."""
+    """Answer each time that a guest proposes. Returns the ids of the sessions that wait until calendars can be read."""
     waiting: set[str] = set()
     for session in [s for s in builder.sessions.values() if s.booked and not builder.has_pending_change(s.id)]:
         placed = builder.find_event(session.key)
         if placed is None or not placed.proposed or not placed.span == placed.written == session.span:
             continue
-        who, wish = min(placed.proposed.items(), key=lambda one: (one[1], one[0]))
-        if wish == session.span:
+        who, requested_time = min(placed.proposed.items(), key=lambda one: (one[1], one[0]))
+        if requested_time == session.span:
             continue
-        fits = _is_acceptable(builder, session, wish)
+        fits = _is_acceptable(builder, session, requested_time)
         if fits is None:
             waiting.add(session.id)
         elif fits:
-            _accept_time(builder, session, placed, who, wish)
+            _accept_time(builder, session, placed, who, requested_time)
         else:
-            builder.requested_times[session.id] = wish
+            builder.requested_times[session.id] = requested_time
             builder.accept_move(placed)
             defer(builder, session, DeferralCause.DECLINED, who, detail="the time proposed instead does not fit")
     return waiting
 
 
-def _is_acceptable(builder: PlanBuilder, session: Session, wish: Span) -> bool | None:
-    """Whether it is a time that we might have given, buffers aside; None when nobody can tell just now."""
+def _is_acceptable(builder: PlanBuilder, session: Session, requested_time: Span) -> bool | None:
+    """Whether it is a time that we might have given, buffers aside; None while calendars can't be read."""
     career = session.kind is SessionKind.CAREER
     right_length = (
-        builder.policy.min_minutes <= wish.minutes <= MAX_CAREER_MINUTES if career else wish.minutes == session.minutes
+        builder.policy.min_minutes <= requested_time.minutes <= MAX_CAREER_MINUTES
+        if career
+        else requested_time.minutes == session.minutes
     )
     if (
         not right_length
-        or wish.start - builder.now <= LAST_HOURS
-        or wish.start > max(session.latest, session.span.start)
+        or requested_time.start - builder.now <= LAST_HOURS
+        or requested_time.start > max(session.latest, session.span.start)
     ):
         return False
-    known = builder.get_free_busy(builder.people, wish)
+    known = builder.get_free_busy(builder.people, requested_time)
     if known is None:
         return None
-    slots = rank_slots(make_search(builder, session, known, SearchAttempt(wish.minutes, wish, buffer=False)))
-    return bool(slots) and slots[0].span == wish
+    slots = rank_slots(
+        make_search(builder, session, known, SearchAttempt(requested_time.minutes, requested_time, buffer=False))
+    )
+    return bool(slots) and slots[0].span == requested_time
 
 
-def _accept_time(builder: PlanBuilder, session: Session, placed: PlacedEvent, who: Address, wish: Span) -> None:
+def _accept_time(
+    builder: PlanBuilder, session: Session, placed: PlacedEvent, who: Address, requested_time: Span
+) -> None:
     builder.accept_move(placed)
     moved = builder.update_session(
         session,
-        start=wish.start,
-        end=wish.end,
+        start=requested_time.start,
+        end=requested_time.end,
         sequence=session.sequence + 1,
         by_hand=True,
         intended=None,

@@ -56,7 +56,7 @@ def _list_open_reviews(builder: PlanBuilder) -> list[Session]:
 
 def _list_due_reviews(builder: PlanBuilder, contract: Session, recorded_at: datetime) -> Iterator[Session]:
     """The reviews that are wanted and not there yet, each with its window."""
-    until = _find_end(builder, contract, recorded_at)
+    until = _find_last_review_day(builder, contract, recorded_at)
     known = [s for s in builder.list_sessions(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
     for month, target in enumerate(cadence.list_review_days(recorded_at, until), 1):
         if any(abs(s.target - target) < SAME_REVIEW for s in known):
@@ -85,7 +85,7 @@ def _make_review(
     return review
 
 
-def _find_end(builder: PlanBuilder, contract: Session, recorded_at: datetime) -> datetime:
+def _find_last_review_day(builder: PlanBuilder, contract: Session, recorded_at: datetime) -> datetime:
     """Ten working days before the next session of the rhythm: before its time or, while it has
     none, its target; or before the day the rhythm gives."""
     zone = builder.manager.zone

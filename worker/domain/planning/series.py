@@ -23,11 +23,11 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
     if any(part.owed for part in before):
         without_time = [part for part in before if part.owed and part.unplaceable]
         if without_time and session.booked:
-            _take_time(builder, session, "The part of the series before it has no time.", is_shown=False)
+            _release_time(builder, session, "The part of the series before it has no time.", is_shown=False)
         return
     window = cadence.make_part_window(before, builder.people)
     if window.target != session.target:
-        follows = _follows(session, before, window)
+        follows = _may_keep_time(session, before, window)
         if session.booked and not follows and builder.has_pending_change(session.id):
             builder.wake_at(builder.now + RECHECK_SOON)
             return
@@ -38,10 +38,10 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
     else:
         return
     if session.booked and not follows:
-        _take_time(builder, session, "The part of the series before it has another time; this one comes after it.")
+        _release_time(builder, session, "The part of the series before it has another time; this one comes after it.")
 
 
-def _follows(session: Session, before: list[Session], window: cadence.SessionWindow) -> bool:
+def _may_keep_time(session: Session, before: list[Session], window: cadence.SessionWindow) -> bool:
     """Whether a booked part may keep its time: it lies in its window. One that lost a time of its own may lie later,
     and one that a person put there only has to come after the part before it."""
     if not session.booked:
@@ -52,7 +52,7 @@ def _follows(session: Session, before: list[Session], window: cadence.SessionWin
     return window.earliest <= start and (session.count > 0 or start <= window.latest)
 
 
-def _take_time(builder: PlanBuilder, session: Session, why: str, *, is_shown: bool = True) -> None:
+def _release_time(builder: PlanBuilder, session: Session, why: str, *, is_shown: bool = True) -> None:
     """Have it owed, without a deferral. `is_shown`: its event stays until it moves to the new time."""
     if session.span.start - builder.now <= deferrals.LAST_HOURS:
         return

@@ -19,7 +19,7 @@ from worker.domain.time.worktime import get_local_date
 
 NO_PREFERENCE = Preference()
 #: First sessions of a manager in one week, Monday to Sunday (T-3a).
-MOST_FIRST_A_WEEK = 2
+MAX_FIRST_A_WEEK = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ def _list_days_of_full_weeks(search: Search) -> Iterator[date]:
     taken = [item for item in list_other_taken_times(search, search.manager) if item.in_turn]
     days = [get_local_date(search.manager.zone, item.span.start) for item in taken]
     for week, count in Counter(get_week_number(day) for day in days).items():
-        if count >= MOST_FIRST_A_WEEK:
+        if count >= MAX_FIRST_A_WEEK:
             yield from (date.fromordinal(7 * week + 1 + weekday) for weekday in range(7))
 
 

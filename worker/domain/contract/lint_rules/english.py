@@ -101,7 +101,7 @@ _PROMOTING = re.compile(
 _APPOINTING = re.compile(
     r"make (?:\w+ ){1,2}(?:an? )?(?:senior|staff|principal|manager|director|(?:team|tech) lead)(?!\w)"
 )
-_CERTAIN = re.compile(r"(?<!\w)(?:guarantee|guarantees|guaranteed|i promise|whatever it takes|no matter what)(?!\w)")
+_GUARANTEE = re.compile(r"(?<!\w)(?:guarantee|guarantees|guaranteed|i promise|whatever it takes|no matter what)(?!\w)")
 _RAISED_WITH = re.compile(r"raise .* (?:with|to|at|in) ")
 
 
@@ -135,7 +135,7 @@ def has_verb(sentence: str) -> bool:
 def is_outcome(sentence: str) -> bool:
     """True when it promises an outcome, rather than work towards it."""
     text, _, predicate = _split_opening(sentence)
-    if _CERTAIN.search(text) or _PROMOTING.search(sentence) or _APPOINTING.match(predicate):
+    if _GUARANTEE.search(text) or _PROMOTING.search(sentence) or _APPOINTING.match(predicate):
         return True
     if _RAISED_WITH.match(predicate) and not re.match(r"raise [\w']+ (?:salary|pay|bonus)", predicate):
         return False

@@ -57,7 +57,7 @@ EFFORT_VERBS = split_words(
 )
 
 _OPENING = re.compile(r"(?:(?:ich|wir|du|er|sie)(?: werden?)? |[\w.-]+(?: [\w.-]+)? wird )")
-_CERTAIN = compile_any_of(
+_GUARANTEE = compile_any_of(
     split_words(
         "garantiere|garantieren|garantiert|verspreche|versprechen|versprochen|koste es, was es wolle|komme, was wolle",
         "auf jeden fall|auf alle fälle",
@@ -152,7 +152,7 @@ def _is_verb(word: str) -> bool:
 def is_outcome(sentence: str) -> bool:
     """True when it promises an outcome, rather than work towards it."""
     text, _, _ = _split_opening(sentence)
-    if _CERTAIN.search(text) or _APPOINTING.search(text):
+    if _GUARANTEE.search(text) or _APPOINTING.search(text):
         return True
     if _EFFORT_VERB.search(text):
         return False
