@@ -111,13 +111,13 @@ class ScimEndpoint:
     def make_blueprint(self) -> Blueprint:
         """Return the blueprint, for all paths below `SCIM_PATH`."""
         blueprint = Blueprint("scim", __name__)
-        for rule, defaults in (("/", {"path": ""}), ("/<path:path>", {})):
+        for rule in ("", "/<path:path>"):
             blueprint.add_url_rule(
-                rule, "serve", self.serve, defaults=defaults, methods=METHODS, provide_automatic_options=False
+                rule, "serve", self.serve, methods=METHODS, provide_automatic_options=False, strict_slashes=False
             )
         return blueprint
 
-    def serve(self, path: str) -> Response:
+    def serve(self, path: str = "") -> Response:
         """Answer the request at `path`, below `SCIM_PATH`."""
         try:
             self._admit()

@@ -1,0 +1,36 @@
+"""Two processes take pushes at once, as behind a load balancer: none is lost, and a user name is given once."""
+
+import subprocess
+import sys
+
+from tests.support import ROOT
+from tests.support.push_child import SHARED
+from tests.support.pushing import make_user, open_company
+
+COUNT = 20
+
+
+def test_pushes_at_the_same_time_lose_nothing(database_url: str) -> None:
+    company = open_company(database_url, has_tables=True)
+    assert company.directory.create(make_user(SHARED)).status_code == 201
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.support.push_child", database_url, name, attribute, str(COUNT)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name, attribute in (("one", "displayName"), ("two", "timezone"))
+    ]
+    created = [int(child.communicate(timeout=100)[0]) for child in children]
+    assert [child.returncode for child in children] == [0, 0]
+    people = {person.user_name: person for person in company.worker.store.pushed_people.list_people()}
+    expected = {f"{name}{number}@x.example" for name in ("one", "two", "both") for number in range(COUNT)}
+    assert people.keys() == expected | {SHARED}
+    assert sum(created) == COUNT
+    shared = people[SHARED]
+    assert (shared.attributes["displayName"], shared.attributes["timezone"]) == (f"one{COUNT - 1}", f"two{COUNT - 1}")
+    assert shared.revision == 2 * COUNT + 1
+    log = company.worker.store.pushed_people.get_push_log()
+    assert log is not None and log.count == 5 * COUNT + 1
+    company.close()
