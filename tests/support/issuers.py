@@ -23,6 +23,7 @@ from tests.support.companies import DANA, OPERATOR, SAM
 from worker.clock import utcnow
 
 CLIENT_ID, SECRET = "longarc-at-corp.clients.issuer.example", "a-secret-that-the-issuer-gave-the-client"
+ACCESS_TOKEN, CODE = "the-access-token-of-the-issuer", "the-code-of-a-sign-in"
 HILDA = "hilda@corp.example"  #: of people-ops; in no pair
 BOTH, NOBODY, UNVERIFIED = "both@corp.example", "nobody@corp.example", "unverified@corp.example"
 FOREIGN = "ops@elsewhere.example"
@@ -145,13 +146,13 @@ class ForgingIssuer:
 
     def _give(self) -> dict[str, Any] | Response:
         self.exchanges.append(parse_qs(request.get_data(as_text=True)) or request.form.to_dict(flat=False))
-        return {"access_token": "opaque", "token_type": "Bearer", "id_token": self.make_token(), **self.token}
+        return {"access_token": ACCESS_TOKEN, "token_type": "Bearer", "id_token": self.make_token(), **self.token}
 
     def send_back(self, location: str, **changed: str) -> str:
         """Be asked to sign somebody in; return the path of ours to come back to."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
         self.nonce = asked["nonce"]
-        values = {"state": asked["state"], "code": "a-code", **changed}
+        values = {"state": asked["state"], "code": CODE, **changed}
         return "/sign-in/callback?" + "&".join(f"{name}={value}" for name, value in values.items())
 
 
