@@ -19,7 +19,7 @@ from worker.web.team import make_person_id
 
 Who = tuple[str, Purpose, str]
 #: Pages that no link opens: tests/web/test_sign_in.py tries them.
-SIGN_IN_BLUEPRINTS = {"sign_in", "people_ops"}
+SIGN_IN_BLUEPRINTS = {"sign_in", "people_ops", "operator"}
 
 
 def visitors(room: Room) -> list[Who]:

@@ -50,6 +50,7 @@ class Store:
         from worker.store.learnings import Learnings
         from worker.store.mentions import MentionRows
         from worker.store.notes import NoteRows
+        from worker.store.operator_actions import OperatorActionRows
         from worker.store.outbox import OutboxRows
         from worker.store.participation import ParticipationRows
         from worker.store.people import PeopleRows
@@ -69,6 +70,7 @@ class Store:
         self.participation = ParticipationRows(self.database)
         self.outbox = OutboxRows(self.database, seal)
         self.undo = UndoRows(self.database)
+        self.operator_actions = OperatorActionRows(self.database)
         self.erasure = ErasureRows(self.database)
         self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)

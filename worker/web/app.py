@@ -5,7 +5,7 @@ from flask import Blueprint, Flask, Response, abort
 from worker.app import Worker
 from worker.errors import LongarcError
 from worker.links import Purpose
-from worker.web import contract, me, people_ops, pulse, sign_in_pages, status, team, third_voices, times
+from worker.web import contract, me, operator, people_ops, pulse, sign_in_pages, status, team, third_voices, times
 from worker.web.security import install_security, log_error
 from worker.web.sessions import enter, guard, renew
 from worker.web.sign_in import SignIn, current_sign_in
@@ -28,6 +28,7 @@ def make_app(worker: Worker) -> Flask:
     app.add_url_rule("/in/<token>", "renew", renew, methods=["POST"])
     app.register_blueprint(sign_in_pages.make_blueprint(), url_prefix="/sign-in")
     app.register_blueprint(people_ops.make_blueprint(), url_prefix="/people-ops")
+    app.register_blueprint(operator.make_blueprint(), url_prefix="/status")
     for purpose, pages in (
         (Purpose.CONTRACT, contract.make_blueprint()),
         (Purpose.TIME, times.make_blueprint()),

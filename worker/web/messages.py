@@ -34,6 +34,9 @@ CONFIRMATIONS = {
     "trust": N_("Kept. It counts from the next brief."),
     "learning": N_("Kept. It goes into the next note to each of them, once."),
     "no-learning": N_("Withdrawn. What has gone out already stays with whoever got it."),
+    "paused": N_("Paused. Calendars follow within a minute, while “longarc run” is running."),
+    "resumed": N_("Resumed. Times follow within a minute, while “longarc run” is running."),
+    "retried": N_("It is tried again within a minute, while “longarc run” is running."),
     "transition": N_("Kept. The rhythm follows it."),
 }
 

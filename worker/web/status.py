@@ -38,6 +38,7 @@ def show() -> Response:
     page: dict[str, Any] = {
         "to": current_login().person,
         "token": current_login().token,
+        "is_signed_in": current_login().is_signed_in,
         "health": health,
         "living": [worker for worker in health["workers"] if worker["lives"]],
         "silent": [worker for worker in health["workers"] if not worker["lives"]],

@@ -1,0 +1,52 @@
+"""What operators did on their page, in the history: who, when, what and to whom. It never has content."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, String, select, type_coerce
+
+from worker.domain.model import Address
+from worker.store.database import Database
+from worker.store.history import append_history
+from worker.store.tables import history
+
+#: The value of `history.what` for these lines.
+OPERATOR_ACTION = "operator_action"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAction:
+    """One thing that somebody who signed in did."""
+
+    at: datetime
+    by: Address
+    name: str  #: `pause`, `resume`, `retry` or `openings`
+    whom: str = ""  #: the group or the address that it concerns; empty for everybody
+
+
+def append_operator_action(connection: Connection, action: OperatorAction) -> None:
+    """Append the history line of an action within a transaction."""
+    fields = {"by": action.by, "name": action.name, "whom": action.whom}
+    append_history(connection, [(action.at, OPERATOR_ACTION, None, "", "", fields)])
+
+
+class OperatorActionRows:
+    """Reads and writes these lines of the history."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, action: OperatorAction) -> None:
+        """Append the history line of an action."""
+        with self._database.write() as connection:
+            append_operator_action(connection, action)
+
+    def list_latest(self, limit: int) -> list[OperatorAction]:
+        """Return the latest actions, the newest first."""
+        query = select(history.c.at, history.c.fields).where(
+            type_coerce(history.c.pair, String) == "",  # of no pair: few, and the index finds them
+            history.c.what == OPERATOR_ACTION,
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query.order_by(history.c.id.desc()).limit(limit)).all()
+        return [OperatorAction(at, fields["by"], fields["name"], fields["whom"]) for at, fields in found]
