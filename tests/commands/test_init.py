@@ -21,6 +21,7 @@ from tests.doubles.graph import CLIENT, Double, section
 from tests.support import ROOT
 from tests.support.companies import DANA, KIM, SAM
 from worker.cli import main
+from worker.commands.terminal import name_program
 from worker.embedded import EmbeddedServers, get_mailbox_path
 from worker.providers.google.auth import (
     DIRECTORY_READ_SCOPE,
@@ -215,11 +216,33 @@ def test_embedded_needs_no_answer(tmp_path: Path) -> None:
     folder = tmp_path / "longarc"
     result = run(str(folder), given="\n")
     assert result.exit_code == 0, result.output
-    assert f"longarc run --embedded {folder}" in result.output
+    assert f" run --embedded {folder}" in result.output
     assert (folder / "preview.html").exists()
     (folder / "longarc.db").touch()
     again = run(str(folder), given="\n")
     assert "has run already" in again.output and again.exit_code == 1
+
+
+def test_embedded_is_refused_before_anything_is_written_where_its_servers_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.setup.parsers.find_spec", {"radicale": "there"}.get)
+    folder = tmp_path / "longarc"
+    stopped = run(str(folder), given="embedded\n")
+    assert "not installed. Take another way" in " ".join(stopped.output.split())
+    assert stopped.exit_code == 1 and not folder.exists()
+
+
+def test_a_command_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name where PATH leads to this very program, else by its path."""
+    for folder in (tmp_path / "of us", tmp_path / "other"):
+        folder.mkdir()
+        (folder / "longarc").touch(mode=0o755)
+    program = tmp_path / "of us" / "longarc"
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    for path, named in (("of us", "longarc"), ("other", f"'{program}'"), ("nowhere", f"'{program}'")):
+        monkeypatch.setenv("PATH", str(tmp_path / path))
+        assert name_program() == named
 
 
 def test_a_set_up_goes_on_where_it_stopped(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:

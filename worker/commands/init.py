@@ -6,7 +6,6 @@ folder, so that a set-up that was stopped goes on where it was.
 
 import getpass
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from worker import private_files
 from worker.clock import utcnow
 from worker.commands.base import Command, CommandFailed, get_global_options
 from worker.commands.example import EXAMPLE_FILES, read_example
-from worker.commands.terminal import format_count, print_line, print_paragraph
+from worker.commands.terminal import find_program, format_count, name_program, print_line, print_paragraph
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
@@ -204,6 +203,7 @@ class _Setup:
         from worker.setup.files import ANSWERS_FILE, write_secret
 
         default = self.answers.get(question.name) or question.find_default(self.answers)
+        default = {"true": "yes", "false": "no"}.get(default, default)
         answer = _prompt(question, default)
         if question.is_secret and answer:
             write_secret(self.folder, question.variable, answer)
@@ -295,14 +295,15 @@ class _Setup:
         print_line("\nThis is what would happen if it ran now. Nothing is booked or mailed.\n", "bold")
         show_plan_and_write_page(page)
         template = read_example(EXAMPLE_FILES["service"]).decode("utf-8")
-        unit = render_service(template, self.folder, _find_program(), getpass.getuser())
+        unit = render_service(template, self.folder, find_program(), getpass.getuser())
         private_files.write(self.folder / SERVICE_FILE, unit.encode("utf-8"))
         (self.folder / "var").mkdir(mode=private_files.FOLDER_MODE, exist_ok=True)
-        print_line(f"\n{page} shows the quarter, to look at with HR.", "green")
+        print_line()
         _show_commands(
-            ("begin", f"longarc --config {self.folder / SETTINGS_FILE} run"),
+            ("show it to HR", str(page)),
+            ("begin", f"{name_program()} --config {self.folder / SETTINGS_FILE} run"),
             ("or as a service", f"see the first lines of {self.folder / SERVICE_FILE}"),
-            ("look again first", f"longarc --config {self.folder / SETTINGS_FILE} plan"),
+            ("look again first", f"{name_program()} --config {self.folder / SETTINGS_FILE} plan"),
         )
 
 
@@ -378,11 +379,6 @@ def _show_commands(*commands: tuple[str, str]) -> None:
         print_line(f"  {what:<17} {command}")
 
 
-def _find_program() -> Path:
-    """Return the path of the command that runs now."""
-    return Path(sys.argv[0]).absolute()
-
-
 def _try_embedded(folder: Path) -> None:
     """Make a folder for the built-in servers, and show the plan of the example company on them."""
     from worker.commands.context import load_settings
@@ -397,5 +393,9 @@ def _try_embedded(folder: Path) -> None:
     page = folder / PREVIEW_FILE
     with embedded.start_servers(settings, read_people(settings, utcnow()).persons.values()):
         show_plan_and_write_page(page)
-    print_line(f"\n{page} shows the quarter. The people are an example: {folder / 'people.csv'} is yours to change.")
-    _show_commands(("begin", f"longarc run --embedded {folder}"))
+    print_line()
+    _show_commands(
+        ("the quarter", str(page)),
+        ("the people", f"{folder / 'people.csv'}: an example, yours to change"),
+        ("begin", f"{name_program()} run --embedded {folder}"),
+    )

@@ -5,10 +5,13 @@ All text is printed as plain text, never as markup. A table that does not go to 
 
 import json
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -150,3 +153,15 @@ def format_day(day: date) -> str:
 def format_count(number: int, singular: str, plural: str = "") -> str:
     """Return the number with its noun: `1 pair`, `2 pairs`. The plural ends in s unless `plural` is given."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def name_program() -> str:
+    """Return what to type for this program: its name where a shell finds it by that, else its path."""
+    program = find_program()
+    found = shutil.which(program.name)
+    return program.name if found and Path(found).absolute() == program else shlex.quote(str(program))
+
+
+def find_program() -> Path:
+    """Return the path of the command that runs now."""
+    return Path(sys.argv[0]).absolute()

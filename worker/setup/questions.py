@@ -30,6 +30,7 @@ from worker.setup.parsers import (
     parse_list,
     parse_people,
     parse_port,
+    parse_way,
 )
 from worker.setup.ways import Way
 
@@ -97,7 +98,7 @@ QUESTIONS: tuple[Question, ...] = (
         text="How are calendars and mail reached?",
         explanation="Take `embedded` to see it work first, without any account. It can be set up anew later.",
         ways=ALL_WAYS,
-        parse=make_choice_parser([way.value for way in Way]),
+        parse=parse_way,
         find_default=lambda _: Way.EMBEDDED.value,
     ),
     Question(
@@ -285,8 +286,9 @@ QUESTIONS: tuple[Question, ...] = (
         name="base_url",
         text="The address of the pages, as https://longarc.example.com (empty: no pages)?",
         explanation=(
-            "Mails then lead to pages where contracts are written and times chosen. A proxy with TLS passes them on to "
-            "this machine: see docs/how-to/pages.md. It can be added later."
+            "Mails then lead to pages where contracts are written and times chosen; without, mails name commands, "
+            "which will do for a trial. A proxy with TLS passes the pages on to this machine: see "
+            "docs/how-to/pages.md. It can be added later."
         ),
         parse=parse_base_url,
         setting="base_url",
