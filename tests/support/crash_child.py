@@ -7,6 +7,7 @@ reads one command a line, or a list of them to be done at once, and for each for
 work and dies: by itself, or by SIGKILL in the middle of it. So everything is imported once, and each death is a real
 one. Nothing of the program knows of it: what is to be interrupted is wrapped here, from outside."""
 
+import gc
 import json
 import os
 import random
@@ -24,7 +25,7 @@ from typing import Any
 
 import requests
 
-from tests.support.companies import START, Office, contract, new_store, pair, pairs, person, settings
+from tests.support.companies import START, Office, contract, pair, pairs, person, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import ContentAccess, PairId, Session, SessionKind, SessionState
@@ -248,9 +249,6 @@ def warm_up() -> None:
         answering.start()
         requests.get(f"http://127.0.0.1:{server.server_port}", timeout=30)
         answering.join()
-    store = new_store("sqlite://")
-    store.migrate()
-    store.close()
     office = Office()
     office.tick()
     office.worker.actions.defer_session(office.session().id)
@@ -284,7 +282,10 @@ def start(command: dict[str, Any]) -> int:
 
 
 def main() -> None:
+    gc.disable()
     warm_up()
+    gc.freeze()  # shared by all that are forked: looking through it for garbage would copy it
+    gc.enable()
     for line in sys.stdin:
         asked = json.loads(line)
         children = [start(command) for command in (asked if isinstance(asked, list) else [asked])]
