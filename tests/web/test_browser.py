@@ -198,23 +198,24 @@ def list_hidden_controls(page: Page) -> list[str]:
     return hidden
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1280, 1600])
-def test_nothing_covers_a_form_and_nothing_is_clipped(here: Street, width: int) -> None:
+@pytest.mark.parametrize("locale", ["de", "en"])  # the last one is that of the tests that follow
+def test_nothing_covers_a_form_and_nothing_is_clipped(here: Street, locale: str) -> None:
     """At every width, in German too, whose words are longer."""
-    for locale in ("de", "en"):  # the last one is that of the tests that follow
-        people = {who: replace(one, locale=locale) for who, one in here.worker.store.people.load_all_people().items()}
-        here.worker.store.people.apply_import(people, here.worker.store.people.load_all_pairs(), here.clock())
-        with here.looking({"width": width, "height": 700}, reduced_motion="reduce") as page:
-            for name, way in ways_of(here).items():
-                page.goto(way)
-                if name == "contract":
-                    page.locator("main a.button, main .button").first.click()
-                open_all(page)
-                assert list_hidden_controls(page) == [], name
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    people = {who: replace(one, locale=locale) for who, one in here.worker.store.people.load_all_people().items()}
+    here.worker.store.people.apply_import(people, here.worker.store.people.load_all_pairs(), here.clock())
+    with here.looking(reduced_motion="reduce") as page:
+        for name, way in ways_of(here).items():
+            page.goto(way)
+            if name == "contract":
+                page.locator("main a.button, main .button").first.click()
+            open_all(page)
+            for width in (320, 390, 768, 1024, 1280, 1600):
+                page.set_viewport_size({"width": width, "height": 700})
+                assert list_hidden_controls(page) == [], (name, width)
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
                 for drawing in page.locator("svg.year:visible").all():
                     box = drawing.bounding_box()
-                    assert box and box["x"] >= 0 and box["x"] + box["width"] <= width, name
+                    assert box and box["x"] >= 0 and box["x"] + box["width"] <= width, (name, width)
 
 
 def findings(page: Page) -> list[str]:
