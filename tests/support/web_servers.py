@@ -135,7 +135,7 @@ def street(folder: Path) -> Iterator[Street]:
         worker = build(known, clock, store=store, holder="street")
         with PageServer(worker) as pages, sync_playwright() as playwright:
             where = f"MAP longarc.test:80 127.0.0.1:{pages.port}"
-            arguments = ["--no-sandbox", f"--host-resolver-rules={where}", "--disable-dev-shm-usage", "--disable-gpu", "--disable-software-rasterizer"]
+            arguments = ["--no-sandbox", f"--host-resolver-rules={where}", "--disable-dev-shm-usage", "--disable-gpu"]
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
             made = Street(worker, clock, servers, browser)
             made.tick()
