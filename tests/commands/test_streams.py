@@ -40,7 +40,7 @@ def test_where_nothing_more_can_be_written_is_one_clear_line(desk: Desk, words: 
 
 
 @buffering
-@pytest.mark.parametrize(("words", "code"), [("key", 0), ("why nothing", 1), ("nonsense", 2)])
+@pytest.mark.parametrize(("words", "code"), [("key", 0), ("example people /nowhere/people.csv", 1), ("nonsense", 2)])
 @pytest.mark.parametrize("into", ["2>/dev/full", "2>&-"])
 def test_where_no_error_can_be_told_the_exit_code_still_does(
     desk: Desk, words: str, code: int, into: str, buffering: dict[str, str]

@@ -114,7 +114,7 @@ class Desk:
         return found
 
 
-@pytest.fixture(scope="module", name="lived")
+@pytest.fixture(scope="session", name="lived")
 def lived_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of a company of three after eighty days of nobody saying a word."""
     file = tmp_path_factory.mktemp("lived") / "longarc.db"
