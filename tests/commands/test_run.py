@@ -12,10 +12,12 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
 from tests.support import ROOT
-from tests.support.companies import new_store
+from tests.support.companies import KEY, new_store
+from worker.cli import main
 from worker.commands.embedded import EmbeddedFolder
 from worker.store import tables
 from worker.store.store import Store
@@ -109,31 +111,33 @@ def mails(folder: Path) -> list[str]:
     return [str(mail["Message-ID"]) for mail in found]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
-def test_it_stops_with_what_is_in_flight_finished(tmp_path: Path, number: int) -> None:
-    choose_ports(tmp_path)
-    with running("--embedded", str(tmp_path)) as one:
+def stop_in_the_middle(folder: Path, number: int) -> str:
+    """Let it begin its first bookings, and ask it to stop: what is in flight is finished. What it said."""
+    choose_ports(folder)
+    with running("--embedded", str(folder)) as one:
         said = one.until("Longarc runs: ")
         assert "2 workers for 8 people in 6 active pairs" in said
         assert "sam.okafor@example.com/calendar/" in one.said
-        assert f"{tmp_path / 'mail' / 'sam.okafor@example.com'}" in one.said
+        assert f"{folder / 'mail' / 'sam.okafor@example.com'}" in one.said
         one.until("event.create .*: done")  # the first of many
         assert one.stop(number) == 0
     assert "everything in flight was finished" in one.said
     assert "Traceback" not in one.said
-    assert in_hand(tmp_path) == []
-    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-    sent = mails(tmp_path)
+    assert in_hand(folder) == []
+    assert (folder / "key").stat().st_mode & 0o777 == 0o600
+    sent = mails(folder)
     assert sent
     assert len(sent) == len(set(sent))
+    return one.said
 
 
-def test_it_goes_on_where_it_stopped_and_two_share_the_work(tmp_path: Path) -> None:
-    choose_ports(tmp_path)
-    with running("--embedded", str(tmp_path)) as one:
-        first = one.until(r"example\.com/calendar/")
-        one.until("event.create .*: done")
-        one.stop()
+def test_it_stops_at_ctrl_c_with_what_is_in_flight_finished(tmp_path: Path) -> None:
+    stop_in_the_middle(tmp_path, signal.SIGINT)
+
+
+def test_it_stops_when_told_goes_on_later_and_two_share_the_work(tmp_path: Path) -> None:
+    said = stop_in_the_middle(tmp_path, signal.SIGTERM)
+    first = next(line for line in said.splitlines(keepends=True) if "example.com/calendar/" in line)
     with running("--embedded", str(tmp_path)) as one:
         assert one.until(r"example\.com/calendar/") == first  # at the same port
         one.until("Longarc runs: ")
@@ -163,14 +167,17 @@ def test_it_goes_on_where_it_stopped_and_two_share_the_work(tmp_path: Path) -> N
     ],
     ids=["settings", "key", "people", "people file", "queue"],
 )
-def test_what_keeps_it_from_starting_is_one_clear_line(tmp_path: Path, toml: str, key: str, wanted: str) -> None:
+def test_what_keeps_it_from_starting_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, key: str, wanted: str
+) -> None:
     (tmp_path / "longarc.toml").write_text(f'{toml}\ndatabase = "sqlite:///{tmp_path / "longarc.db"}"\n')
     (tmp_path / "broken.csv").write_text("nobody\n")
     if "queue" in toml:
         (tmp_path / "people.csv").write_bytes((ROOT / "config" / "people.example.csv").read_bytes())
-    keys = {"LONGARC_KEY": "bG9uZ2FyYy10ZXN0cy1rZXktb2YtMzItYnl0ZXMhISE="} if key else {}
-    with running("--config", str(tmp_path / "longarc.toml"), **keys) as one:
-        assert one.end() == 1
-    assert re.search(wanted, one.said)
-    assert "Traceback" not in one.said
+    monkeypatch.setenv("LONGARC_KEY", KEY if key else "")
+    monkeypatch.setenv("LONGARC_CONFIG", "")  # the command sets it for its process, which is ours here
+    ended = CliRunner().invoke(main, ["run", "--config", str(tmp_path / "longarc.toml")])
+    assert ended.exit_code == 1
+    assert re.search(wanted, ended.output)
+    assert "Traceback" not in ended.output
     assert not list(tmp_path.glob("longarc*.db*"))  # nothing is begun
