@@ -38,7 +38,7 @@ from worker.domain.model import (
     TakenTime,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.commitment_blocks import list_candidate_days, make_all_day_span
+from worker.domain.planning.commitment_blocks import list_candidate_days, make_day_span
 from worker.domain.planning.planner import plan
 from worker.domain.time.worktime import get_local_date, is_working_day, list_spells, wall_to_utc
 
@@ -126,7 +126,7 @@ def test_what_is_due_on_a_day_off_with_no_room_before_is_a_note() -> None:
     story = Story(state=state_of(with_contract(), commitments=(commitment_of(date(2026, 9, 19)),)))
     full(story, DUE)
     story.tick()
-    assert block(story) == make_all_day_span(DANA, date(2026, 9, 19))
+    assert block(story) == make_day_span(DANA, date(2026, 9, 19))
 
 
 def test_what_is_due_today_still_gets_a_time_today() -> None:
@@ -139,13 +139,13 @@ def test_what_is_due_today_still_gets_a_time_today() -> None:
 def test_what_is_overdue_is_a_note_for_today() -> None:
     """T-8: a contract recorded late may name days that have passed."""
     story = owing(date(2026, 9, 1))
-    assert block(story) == make_all_day_span(DANA, NOW.date())
+    assert block(story) == make_day_span(DANA, NOW.date())
     assert story.commitment().due == date(2026, 9, 1)
 
 
 def test_a_day_note_on_the_day_of_a_clock_change_is_25_hours_long() -> None:
     """T-8: midnight to midnight, whatever the clocks do."""
-    assert make_all_day_span(DANA, date(2026, 10, 25)).minutes == 25 * 60
+    assert make_day_span(DANA, date(2026, 10, 25)).minutes == 25 * 60
 
 
 def test_blocks_keep_out_of_each_other_s_way() -> None:

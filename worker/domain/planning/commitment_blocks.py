@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from worker.domain.model import Commitment, EffectKind, FreeBusy, Owner, Person, PlacedEvent, Span
+from worker.domain.model import Commitment, FreeBusy, Owner, Person, PlacedEvent, Span
 from worker.domain.planning.placement import exclude_event
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.time.slots import find_solo_time
@@ -10,7 +10,7 @@ from worker.domain.time.worktime import add_working_days, get_local_date, wall_t
 
 
 def update_blocks(builder: PlanBuilder) -> None:
-    """Bring the manager's calendar in line with the manager's commitments: new, changed, done, moved by hand."""
+    """Bring the manager's calendar in line with the manager's commitments, and place the blocks that are missing."""
     for commitment_id in follow_blocks(builder):
         _place_if_missing(builder, builder.commitments[commitment_id])
 
@@ -45,15 +45,12 @@ def _follow_calendar(builder: PlanBuilder, commitment: Commitment) -> None:
 def _place_if_missing(builder: PlanBuilder, commitment: Commitment) -> None:
     if not commitment.is_open or commitment.block or commitment.dismissed:
         return
-    blocked = builder.find_retry_time(commitment.id)
-    if blocked and builder.now < blocked:
-        builder.wake_at(blocked)
-    else:
+    if not builder.wait_for_retry(commitment.id):
         _place_block(builder, commitment)
 
 
 def _compare_block(builder: PlanBuilder, commitment: Commitment, placed: PlacedEvent) -> None:
-    """Moving it on the calendar is respected and does not change the due date."""
+    """Accept a move by the manager, which leaves the due date as it is; write again what the calendar never took."""
     if placed.span != placed.written:
         builder.accept_move(placed)
         builder.update_commitment(commitment, block=placed.span, by_hand=True)
@@ -68,11 +65,8 @@ def _is_all_day_note(commitment: Commitment, placed: PlacedEvent) -> bool:
 
 
 def _retry_write(builder: PlanBuilder, commitment: Commitment, block: Span) -> None:
-    """Our change never reached the calendar. One that refuses is not asked again at once."""
-    blocked = builder.find_retry_time(commitment.id)
-    if blocked and builder.now < blocked:
-        builder.wake_at(blocked)
-    else:
+    """Write a block again whose change never reached the calendar, unless it is too early after a refusal."""
+    if not builder.wait_for_retry(commitment.id):
         _write_block(builder, commitment, block, all_day=commitment.all_day)
 
 
@@ -89,24 +83,23 @@ def _remove_block(builder: PlanBuilder, commitment: Commitment) -> None:
     if commitment.block is None:
         return
     if builder.find_event(commitment.key):
-        builder.write_event(EffectKind.CANCEL, commitment.id, commitment.key, commitment.sequence)
+        builder.cancel_event(commitment.id, commitment.key)
     builder.update_commitment(commitment, block=None)
 
 
 def update_block_text(builder: PlanBuilder, commitment: Commitment) -> None:
-    """The promise says something else now, and so has its block: in its place, wherever that is."""
+    """Write the new words of a commitment into its block, which stays at its time."""
     if commitment.block is not None:
         _write_block(builder, commitment, commitment.block, all_day=commitment.all_day)
 
 
 def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
-    day_before, due_day = list_candidate_days(builder.manager, commitment.due)
-    first, last = _make_day_span(builder.manager, day_before), _make_day_span(builder.manager, due_day)
+    first, last = (make_day_span(builder.manager, day) for day in list_candidate_days(builder.manager, commitment.due))
     if last.end <= builder.now:
         _write_block(
             builder,
             commitment,
-            make_all_day_span(builder.manager, max(commitment.due, get_local_date(builder.manager.zone, builder.now))),
+            make_day_span(builder.manager, max(commitment.due, get_local_date(builder.manager.zone, builder.now))),
             all_day=True,
         )
         return
@@ -119,7 +112,7 @@ def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
         if block:
             _write_block(builder, commitment, block, all_day=False)
             return
-    _write_block(builder, commitment, make_all_day_span(builder.manager, commitment.due), all_day=True)
+    _write_block(builder, commitment, make_day_span(builder.manager, commitment.due), all_day=True)
 
 
 def _find_time(builder: PlanBuilder, commitment: Commitment, day: Span, free_busy: FreeBusy) -> Span | None:
@@ -131,30 +124,25 @@ def _find_time(builder: PlanBuilder, commitment: Commitment, day: Span, free_bus
 
 
 def list_candidate_days(manager: Person, due: date) -> tuple[date, date]:
-    """The latest working day before it is due, and the day it is due."""
+    """Return the days on which a block is tried: the last working day before it is due, and the day it is due."""
     return add_working_days(manager, due, -1), due
 
 
-def _make_day_span(person: Person, day: date) -> Span:
+def make_day_span(person: Person, day: date) -> Span:
+    """Return that whole day in the person's zone."""
     return Span(wall_to_utc(person.zone, day, 0), wall_to_utc(person.zone, day + timedelta(days=1), 0))
 
 
-def make_all_day_span(person: Person, day: date) -> Span:
-    """That whole day in the person's zone."""
-    return _make_day_span(person, day)
-
-
 def _write_block(builder: PlanBuilder, commitment: Commitment, block: Span, *, all_day: bool) -> None:
-    again = builder.state.placed_events.get(commitment.key)
+    placed = builder.state.placed_events.get(commitment.key)
     new = builder.update_commitment(
         commitment,
         block=block,
         all_day=all_day,
         sequence=commitment.sequence + 1,
-        generation=commitment.generation + (again is not None and again.gone),
+        generation=commitment.generation + (placed is not None and placed.gone),
     )
-    what = EffectKind.UPDATE if builder.find_event(new.key) or builder.has_pending_write(new.key) else EffectKind.CREATE
-    builder.write_event(what, new.id, new.key, new.sequence)
+    builder.write_event(new.id, new.key, new.sequence)
     where = "as a note for the day" if all_day else "as a block"
     builder.record_decision(
         "commitment", f"On the manager's calendar {where}.", new.session, start=block.start, due=new.due

@@ -11,7 +11,6 @@ from worker.domain.model import (
     BusyTime,
     Deferral,
     DeferralCause,
-    EffectKind,
     MailName,
     Person,
     PlacedEvent,
@@ -22,16 +21,18 @@ from worker.domain.model import (
     Span,
 )
 from worker.domain.planning.intended_times import is_intended, read_intended_times
-from worker.domain.planning.plan_builder import DAILY, HALF_DAILY, RECHECK_SOON, PlanBuilder, find_last_look
+from worker.domain.planning.plan_builder import DAILY, HALF_DAILY, LAST_HOURS, RECHECK_SOON, PlanBuilder, find_last_look
 from worker.domain.planning.questions import stays_after_question
 from worker.domain.planning.reviews import is_inside_1on1, release_review
 from worker.domain.time.mail_hours import find_next_mail_time
-from worker.domain.time.worktime import find_holiday, get_local_date, list_spells
+from worker.domain.time.worktime import DAY, find_holiday, get_local_date, list_spells
 
-LAST_HOURS = timedelta(hours=4)
+#: A session that begins within this is deferred at once when something is booked over it, without a warning (T-10).
 SOON_HOURS = timedelta(hours=48)
+#: How long after a warning a session moves that something is booked over (T-10).
 WARNING_PERIOD = timedelta(hours=24)
-#: So long before a session its two people's calendars are read from now on, and not only at its own time.
+#: For a session that begins within this, calendars are read from now on, not only at its time: the mails before it
+#: depend on absences (T-16).
 AWAY_PERIOD = timedelta(days=8)
 
 CAUSE_NAMES = {
@@ -76,7 +77,8 @@ def _has_change(placed: PlacedEvent) -> bool:
 
 
 def _owe_again(builder: PlanBuilder, session: Session) -> None:
-    """The event never came to be: its message was dropped as too old, or refused. Owed again, which is no deferral."""
+    """Have the session owed again, without a deferral: its event was never created, since the effect was dropped as too
+    old or refused."""
     state = SessionState.DEFERRED if session.count else SessionState.OWED
     builder.update_session(
         session, state=state, start=None, end=None, generation=session.generation + 1, by_hand=False, offer=None
@@ -109,19 +111,15 @@ def is_lost_time(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
     too_short = session.kind is SessionKind.CAREER and placed.span.minutes < builder.policy.min_by_hand
     if too_short or placed.span.start > session.latest or Answer.DECLINED in placed.answers.values():
         return True
-    standing = (DeferralCause.BOOKED_OVER, DeferralCause.OUT_OF_OFFICE, DeferralCause.HOLIDAY)
-    mine = [d for d in builder.state.deferrals if d.session == session.id and d.cause in standing]
-    return any(d.was == placed.span for d in mine)
+    lasting_causes = (DeferralCause.BOOKED_OVER, DeferralCause.OUT_OF_OFFICE, DeferralCause.HOLIDAY)
+    return any(one.was == placed.span for one in builder.list_deferrals(session.id) if one.cause in lasting_causes)
 
 
 def _retry_write(builder: PlanBuilder, session: Session) -> None:
-    """Our last change never reached the calendar, so whatever was answered there was answered to an older time."""
-    blocked = builder.find_retry_time(session.id)
-    if blocked and builder.now < blocked:
-        builder.wake_at(blocked)
-        return
-    again = builder.update_session(session, sequence=session.sequence + 1)
-    builder.write_event(EffectKind.UPDATE, again.id, again.key, again.sequence)
+    """Write the event again: our last change never reached the calendar, so its answers are for an older time."""
+    if not builder.wait_for_retry(session.id):
+        changed = builder.update_session(session, sequence=session.sequence + 1)
+        builder.write_event(changed.id, changed.key, changed.sequence)
 
 
 def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> Session:
@@ -159,7 +157,7 @@ def _defer_for_holiday(builder: PlanBuilder, session: Session) -> None:
 
 def _is_in_night_shift(person: Person, day: date, span: Span) -> bool:
     """A night shift belongs to the day it starts on, and may run on into a holiday."""
-    return any(spell.start <= span.start and span.end <= spell.end for spell in list_spells(person, day - DAILY))
+    return any(spell.start <= span.start and span.end <= spell.end for spell in list_spells(person, day - DAY))
 
 
 # --- what is booked over it ---
@@ -173,9 +171,10 @@ def _check_clash(builder: PlanBuilder, session: Session) -> None:
     if not is_look_due(builder, session):
         builder.wake_at(find_next_look(builder, session))
         return
-    show, whose = _find_clash(builder, session)
-    if whose is None:
+    clash = _find_clash(builder, session)
+    if clash is None:
         return
+    show, whose = clash
     if show is None:
         _clear_clash(builder, session)
     elif show is ShowAs.AWAY:
@@ -227,15 +226,18 @@ def _warn_of_clash(builder: PlanBuilder, session: Session, whose: Address) -> No
     builder.wake_at(warning.due_at + WARNING_PERIOD)
 
 
-def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address | None]:
-    """What the two calendars hold over the session, and whose. `(None, "")`: nothing; `(None, None)`: not told yet."""
+def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address] | None:
+    """Return what the two calendars hold over the session, and whose, or `(None, "")` for nothing.
+
+    None while the calendars have not been read.
+    """
     window = session.span
-    if window.start - builder.now <= AWAY_PERIOD:  # mails ahead of it keep out of office in mind (T-16)
+    if window.start - builder.now <= AWAY_PERIOD:
         window = Span(min(builder.now, window.start), window.end)
     known = builder.get_free_busy(builder.people, window, for_booking=False)
     if known is None:
-        return None, None
-    found: tuple[ShowAs | None, Address] = (None, "")
+        return None
+    clash: tuple[ShowAs | None, Address] = (None, "")
     for email, free_busy in known.items():
         for busy in free_busy.busy:
             if busy.span.start >= session.span.end:
@@ -246,9 +248,9 @@ def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, 
                 continue
             if busy.show is ShowAs.AWAY:
                 return ShowAs.AWAY, email
-            if found[0] is None and not _may_be_ours(builder, session, busy, email):
-                found = (busy.show, email)
-    return found
+            if clash[0] is None and not _may_be_ours(builder, session, busy, email):
+                clash = (busy.show, email)
+    return clash
 
 
 def _may_be_ours(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
@@ -259,7 +261,7 @@ def _may_be_ours(builder: PlanBuilder, session: Session, busy: BusyTime, email: 
     return elsewhere and busy.key is None and covers
 
 
-#: How many days before its start a session's calendars are looked at; more often as it comes near.
+#: How many days before its start the calendars of a session's two people are read.
 LOOK_DAYS = {SessionKind.CAREER: (28, 14, 7, 4, 3, 2, 1), SessionKind.REVIEW: (3, 1), SessionKind.CHECKIN: (1,)}
 
 
@@ -330,9 +332,8 @@ def _move_review(builder: PlanBuilder, review: Session, cause: DeferralCause) ->
 
 
 def find_last_deferral(builder: PlanBuilder, session: Session) -> Deferral | None:
-    """The last time that the session lost; None when it has lost none."""
-    lost = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
-    return max(lost, key=lambda deferral: deferral.number, default=None)
+    """Return the last deferral of the session; None when it has none."""
+    return max(builder.list_deferrals(session.id), key=lambda deferral: deferral.number, default=None)
 
 
 def count_deferrals_in_cycle(sessions: Iterable[Session], session: Session) -> int:

@@ -21,14 +21,16 @@ from worker.domain.model import (
     Span,
 )
 from worker.domain.planning import anchors, cadence, displacement, offers, series
+from worker.domain.planning.deferrals import find_last_deferral
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
 from worker.domain.planning.questions import is_question
 from worker.domain.planning.reviews import drop_review, is_waiting_for_1on1, list_lost_times, refresh_review_window
 from worker.domain.planning.session_events import show_on_calendar, take_off_calendar
 from worker.domain.planning.weekly import has_weekly
 from worker.domain.time.absences import find_reading_start
-from worker.domain.time.search import find_possible_starts
-from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
+from worker.domain.time.blockers import explain_no_slot, has_same_blockers
+from worker.domain.time.search import Search, find_possible_starts
+from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
 #: A regular session is not put closer than this many working days: people need to see it coming.
@@ -71,16 +73,15 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
     """Give every owed session a time, the most urgent first, so that it gets the best choice."""
     owed = [s for s in builder.sessions.values() if s.owed]
     for session in sorted(owed, key=_get_urgency):
-        blocked = builder.find_retry_time(session.id)
-        if blocked and builder.now < blocked:
-            builder.wake_at(blocked)
-        elif series.is_waiting(builder, session):
+        if builder.wait_for_retry(session.id):
+            continue
+        if series.is_waiting(builder, session):
             continue  # it is placed once the part before it has a time
-        elif is_waiting_for_1on1(builder, session):
+        if is_waiting_for_1on1(builder, session):
             continue  # it has no event of its own, and wakes by itself
-        elif session.unplaceable and offers.is_open(session, builder.now):
+        if session.unplaceable and offers.is_open(session, builder.now):
             continue  # the two are asked whose hour it may take (T-14)
-        elif session.unplaceable and not _is_retry_due(builder, session):
+        if session.unplaceable and not _is_retry_due(builder, session):
             builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
         elif session.kind is SessionKind.REVIEW:
             if refresh_review_window(builder, session):
@@ -228,9 +229,8 @@ def _list_attempts(
 
 
 def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
-    """The start that a session lost last; the moment it was found not held (T-10). None when it lost none."""
-    own = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
-    last = max(own, key=lambda deferral: deferral.number, default=None)
+    """Return the start that a session lost last, or when it was recorded as not held (T-10); None when it lost none."""
+    last = find_last_deferral(builder, session)
     if last is None:
         return None
     return last.at if last.was is None or last.cause is DeferralCause.NOT_HELD else last.was.start
@@ -291,12 +291,11 @@ def _list_lost_times(builder: PlanBuilder, session: Session) -> tuple[Span, ...]
     lost no more than an hour to something else: who can't come at ten seldom can at eleven."""
     if session.kind is SessionKind.REVIEW:
         return list_lost_times(builder, session)
-    lost = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
     return tuple(
         deferral.was
         if session.adhoc or deferral.cause is DeferralCause.BOOKED_OVER
         else Span(builder.find_weekday_start(0, deferral.was.start), builder.find_weekday_end(0, deferral.was.start))
-        for deferral in lost
+        for deferral in builder.list_deferrals(session.id)
         if deferral.was
     )
 

@@ -1,8 +1,7 @@
 """The working copy of a pair while it is planned: what is read from it, what is changed, what is sent, when to wake.
 
-The rules (`placement`, `deferrals`, `reviews`, `notices`, …) are functions over this;
-`planner.plan` calls them in order.
-Everything here lives for the length of one call of `plan`.
+The rules (`placement`, `deferrals`, `reviews`, `notices`, …) are functions over it, and `planner.plan` calls them in
+order. A builder serves one call of `plan`, or one action.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,9 +37,12 @@ from worker.domain.planning.quiet_hours import choose_mail_time, make_personal_m
 from worker.domain.reason_texts import format_reasons
 from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
 
-#: How soon a pair is looked at again while an effect is under way or a calendar can't be asked.
+#: When a pair is planned again while an effect of it is under way…
 RECHECK_SOON = timedelta(minutes=1)
+#: … and when a calendar can't be read just now.
 RECHECK_LATER = timedelta(minutes=5)
+#: Inside this time before its start a session stays where it is, unless somebody declines or deletes it (T-10).
+LAST_HOURS = timedelta(hours=4)
 DAILY, HALF_DAILY = timedelta(days=1), timedelta(hours=12)
 WEEKLY = timedelta(weeks=1)
 
@@ -80,67 +82,80 @@ class PlanBuilder:
         return self.state.addresses
 
     def find_weekday_start(self, weekdays: int, instant: datetime) -> datetime:
-        """The beginning of the manager's day that lies so many days of Monday to Friday from that instant."""
+        """Return when the manager's day begins that lies so many weekdays (Monday to Friday) from that instant."""
         return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant), 0)
 
     def find_weekday_end(self, weekdays: int, instant: datetime) -> datetime:
-        """The end of that day."""
+        """Return when that day ends."""
         return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant) + DAILY, 0)
 
     def _find_weekday(self, weekdays: int, instant: datetime) -> date:
         return add_weekdays(get_local_date(self.manager.zone, instant), weekdays)
 
     def list_sessions(self, *kinds: SessionKind) -> list[Session]:
-        """The sessions of these kinds, in order of their ids' making."""
+        """Return the sessions of these kinds: those of the state first, then the new ones."""
         return [s for s in self.sessions.values() if s.kind in kinds]
 
     def find_event(self, key: str) -> PlacedEvent | None:
-        """The event of that key as last seen, unless it is gone."""
-        found = self.state.placed_events.get(key)
-        return found if found is not None and not found.gone else None
+        """Return the event of that key as last seen; None when it is gone."""
+        placed = self.state.placed_events.get(key)
+        return placed if placed is not None and not placed.gone else None
 
     def has_pending_change(self, subject: str) -> bool:
         """True while a change of that subject's event is decided and not yet settled."""
-        return any(m.subject == subject and m.is_live and m.kind is not EffectKind.MAIL for m in self.effects)
+        return any(one.subject == subject and one.is_live and one.kind is not EffectKind.MAIL for one in self.effects)
 
-    def has_pending_write(self, event: str) -> bool:
-        """True while that very event is about to be made or changed."""
-        return any(
-            m.event == event and m.is_live and m.kind in (EffectKind.CREATE, EffectKind.UPDATE) for m in self.effects
+    def is_on_calendar(self, key: str) -> bool:
+        """True when the event of that key is on the calendar, or an effect to create or update it is pending."""
+        return self.find_event(key) is not None or any(
+            one.event == key and one.is_live and one.kind in (EffectKind.CREATE, EffectKind.UPDATE)
+            for one in self.effects
         )
 
-    @property
-    def new_deferrals(self) -> tuple[Deferral, ...]:
-        """Those of this plan."""
-        return tuple(self._deferrals)
+    def list_deferrals(self, session_id: str) -> list[Deferral]:
+        """Return the deferrals of the session, those of this plan included."""
+        return [one for one in (*self.state.deferrals, *self._deferrals) if one.session == session_id]
 
     def list_mails(self, name: MailName, subject: str) -> list[Effect]:
-        """The mails of that name about that subject that went out or still may."""
+        """Return the mails of that name about that subject that went out or still may."""
         return [
-            m
-            for m in self.effects
-            if m.name == name and m.subject == subject and m.progress is not EffectProgress.DROPPED
+            one
+            for one in self.effects
+            if one.name == name and one.subject == subject and one.progress is not EffectProgress.DROPPED
         ]
 
     def list_prompts(self) -> list[Effect]:
-        """The prompts that the report got or is about to get, those of sessions that are over included."""
-        return [m for m in self.effects if m.name == MailName.REFLECTION_PROMPT and m.to == self.report.email]
+        """Return the prompts that the report got or is about to get, those of sessions that are over included."""
+        return [one for one in self.effects if one.name == MailName.REFLECTION_PROMPT and one.to == self.report.email]
 
     def find_retry_time(self, subject: str) -> datetime | None:
-        """A calendar that refuses is not asked again at once: after 5 minutes, then 20, … up to a day."""
-        dead = [
-            m.snapshot_at
-            for m in self.effects
-            if m.subject == subject and m.progress is EffectProgress.DEAD and m.kind is not EffectKind.MAIL
+        """Return from when on a change that a calendar refused is tried again; None when none was refused.
+
+        That is 5 minutes after the first refusal, then 20, then 80, … up to a day.
+        """
+        refused_at = [
+            one.snapshot_at
+            for one in self.effects
+            if one.subject == subject and one.progress is EffectProgress.DEAD and one.kind is not EffectKind.MAIL
         ]
-        if not dead:
+        if not refused_at:
             return None
-        wait = timedelta(minutes=5 * pow(4, min(len(dead) - 1, 5)))
-        return max(dead) + min(wait, timedelta(days=1))
+        wait = timedelta(minutes=5 * pow(4, min(len(refused_at) - 1, 5)))
+        return max(refused_at) + min(wait, timedelta(days=1))
+
+    def wait_for_retry(self, subject: str) -> bool:
+        """Return whether it is too early to try a refused change of that subject again; if so, wake when it is time."""
+        retry_at = self.find_retry_time(subject)
+        if retry_at is None or self.now >= retry_at:
+            return False
+        self.wake_at(retry_at)
+        return True
 
     def list_taken_times(self, person: Address, exclude: str = "") -> tuple[TakenTime, ...]:
-        """All of a person's time that was decided by us, this pair's own included, one session or commitment aside;
-        what was held within a week is part of it, since it counts for its day and its week (T-2, T-3a)."""
+        """Return a person's time that sessions and commitments take, except for the one with the id `exclude`.
+
+        What was held within the last week is part of it, since it counts for its day and its week (T-2, T-3a).
+        """
         known, ours = self.state.taken_times or {}, self.pair.id
         others = [t for t in known.get(person, ()) if t.pair != ours]
         for session in self.sessions.values():
@@ -159,15 +174,16 @@ class PlanBuilder:
 
     @property
     def has_request(self) -> bool:
-        """True once something is needed that was not read: what is planned then is only the question."""
+        """True once free/busy is needed that was not read: the plan then consists of that request alone."""
         return self._needs is not None
 
     def get_free_busy(
         self, people: Sequence[Person], window: Span, *, for_booking: bool = True
     ) -> Mapping[Address, FreeBusy] | None:
-        """Everybody's time in that window, or None when it can't be told now: then it is asked for, or asked again.
+        """Return the free/busy of these people in that window; None while it is not known.
 
-        `for_booking`: that time may be given away, so that what other pairs have taken of it has to be known as well.
+        What was not read is requested; what can't be read just now is read again later. `for_booking`: the time may be
+        given away, so the time that other pairs have taken has to be known as well.
         """
         readable = tuple(p.email for p in people if p.has_calendar)
         if self.snapshot is None or (for_booking and self.state.taken_times is None):
@@ -196,19 +212,19 @@ class PlanBuilder:
     # --- changing ---
 
     def update_session(self, session: Session, **fields: Any) -> Session:
-        """Keep the session with these fields changed; the same again is no change."""
+        """Keep the session with these fields changed, and return it."""
         new = replace(session, **fields)
         self.sessions[new.id] = new
         return new
 
     def update_commitment(self, commitment: Commitment, **fields: Any) -> Commitment:
-        """Keep the commitment with these fields changed."""
+        """Keep the commitment with these fields changed, and return it."""
         new = replace(commitment, **fields)
         self.commitments[new.id] = new
         return new
 
     def accept_move(self, placed: PlacedEvent) -> None:
-        """Accept the time a human gave an event of ours."""
+        """Accept the time that a person gave one of our events."""
         self._accepted_moves[placed.key] = placed.span
 
     def add_deferral(self, deferral: Deferral) -> None:
@@ -216,10 +232,10 @@ class PlanBuilder:
 
     def record_decision(self, what: str, reason: str | Reasons, session: str = "", **fields: object) -> None:
         """Put a line into the history. No content of a conversation may be in it."""
-        told = {name: value for name, value in fields.items() if value not in (None, "")}
-        said = reason if isinstance(reason, str) else format_reasons(reason)
+        known = {name: value for name, value in fields.items() if value not in (None, "")}
+        text = reason if isinstance(reason, str) else format_reasons(reason)
         self._decisions.append(
-            Decision(at=self.now, what=what, pair=self.pair.id, reason=said, session=session, fields=told)
+            Decision(at=self.now, what=what, pair=self.pair.id, reason=text, session=session, fields=known)
         )
 
     def record_session_decision(self, session: Session, reason: str | Reasons, **fields: object) -> None:
@@ -248,11 +264,13 @@ class PlanBuilder:
         due_at: datetime | None = None,
         event: str = "",
     ) -> Effect:
-        """Decide to send a mail. The key says what it speaks of, since old mails are not all known here, and counts how
-        often the same was decided, so that another may follow one that was dropped. It leaves inside the reader's
-        working hours, unless it may come at any hour (T-16)."""
+        """Decide to send a mail, inside the reader's working hours unless it may leave at any hour (T-16).
+
+        The key names what the mail is about, because not all old mails are in the state. It ends with how often the
+        same mail was decided, so that one can follow another that was dropped.
+        """
         about = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
-        count = sum(m.key.startswith(about) for m in self.effects) + 1
+        count = sum(one.key.startswith(about) for one in self.effects) + 1
         reader = self.manager if to == self.manager.email else self.report
         begins, lost = self._find_times(subject, start)
         time = choose_mail_time(name, reader, max(due_at or self.now, self.now), begins, lost)
@@ -278,7 +296,7 @@ class PlanBuilder:
         due_at = choose_mail_time(name, self.manager, self.now).due_at
         mail = make_personal_mail(name, self.manager, about, self.now, due_at)
         # the key of one that was decided before the manager's address changed has the old address
-        if not any(m.name == name and m.to == mail.to and m.key.endswith(f":{about}") for m in self.effects):
+        if not any(one.name == name and one.to == mail.to and one.key.endswith(f":{about}") for one in self.effects):
             self.effects.append(mail)
 
     def _find_times(self, subject: str, start: datetime | None) -> tuple[datetime | None, datetime | None]:
@@ -287,20 +305,27 @@ class PlanBuilder:
         session = self.sessions.get(subject)
         if session is None:
             return None, None
-        lost = [d.was.start for d in (*self.state.deferrals, *self._deferrals) if d.session == subject and d.was]
+        lost = [one.was.start for one in self.list_deferrals(subject) if one.was]
         return start or session.start, lost[-1] if lost else None
 
-    def write_event(self, what: EffectKind, subject: str, event: str, sequence: int) -> None:
-        """Decide to create, update or cancel an event on the manager's calendar."""
-        suffix = "" if what is EffectKind.CANCEL else f":{sequence}"
-        again = sum(m.event == event and m.kind is EffectKind.CANCEL for m in self.effects)
-        if what is EffectKind.CANCEL and again:
-            suffix = f":{again + 1}"  # the calendar would not give it up
+    def write_event(self, subject: str, event: str, sequence: int) -> None:
+        """Decide to create an event on the manager's calendar, or to update it when it is there or about to be."""
+        kind = EffectKind.UPDATE if self.is_on_calendar(event) else EffectKind.CREATE
+        self._add_event_effect(kind, subject, event, f"{kind.value}:{event}:{sequence}")
+
+    def cancel_event(self, subject: str, event: str) -> None:
+        """Decide to cancel an event on the manager's calendar."""
+        kind = EffectKind.CANCEL
+        count = sum(one.event == event and one.kind is kind for one in self.effects) + 1
+        suffix = f":{count}" if count > 1 else ""  # the calendar refused to cancel it before
+        self._add_event_effect(kind, subject, event, f"{kind.value}:{event}{suffix}")
+
+    def _add_event_effect(self, kind: EffectKind, subject: str, event: str, key: str) -> None:
         placed = self.find_event(event)
         self.effects.append(
             Effect(
-                key=f"{what.value}:{event}{suffix}",
-                kind=what,
+                key=key,
+                kind=kind,
                 pair=self.pair.id,
                 subject=subject,
                 due_at=self.now,
@@ -313,28 +338,28 @@ class PlanBuilder:
         )
 
     def wake_at(self, instant: datetime) -> None:
-        """Look at this pair again at that instant, or earlier."""
+        """Have this pair planned again at that instant, or earlier."""
         if self._wake is None or instant < self._wake:
             self._wake = max(instant, self.now)
 
     # --- the result ---
 
     def make_state(self) -> PairState:
-        """The pair as it would be, for what is decided from a state as a whole."""
+        """Return the state of the pair with the sessions and commitments as planned so far."""
         return replace(self.state, sessions=tuple(self.sessions.values()), commitments=tuple(self.commitments.values()))
 
     def build(self) -> Plan:
-        """What changed. With a need, only the question."""
+        """Return the plan with everything that changed; only the request when free/busy is needed."""
         if self._needs is not None:
             return Plan(pair=self.pair.id, needs=self._needs)
-        before = {m.key for m in self.state.effects}
+        known_keys = {one.key for one in self.state.effects}
         return Plan(
             pair=self.pair.id,
             due_at=self._wake,
             sessions=_select_changed(self.sessions.values(), {s.id: s for s in self.state.sessions}),
             deferrals=tuple(self._deferrals),
             commitments=_select_changed(self.commitments.values(), {c.id: c for c in self.state.commitments}),
-            effects=tuple(m for m in self.effects if m.key not in before),
+            effects=tuple(one for one in self.effects if one.key not in known_keys),
             decisions=tuple(self._decisions),
             accepted_moves=self._accepted_moves,
             used_free_busy=self.used_free_busy,
@@ -350,9 +375,9 @@ def _covers(outer: Span, inner: Span) -> bool:
 
 
 def find_last_look(now: datetime, step: timedelta) -> datetime:
-    """The last instant at or before `now` at which calendars are looked at: every day at 05:00 UTC, or every 12 hours.
+    """Return the last instant at or before `now` on a grid of that step, which has 05:00 UTC on it.
 
-    One grid for all pairs, so that many people are read in one request.
+    All pairs share the grid, so that the calendars of many people are read in one request.
     """
     base = datetime(2024, 1, 1, 5, tzinfo=UTC)
     return base + (now - base) // step * step

@@ -1,7 +1,7 @@
-"""`plan`: what is to be done about one pair, now. `settle`: what becomes of an effect that was tried.
+"""`plan` decides what to do about one pair now; `settle_effect` decides what becomes of an effect after an attempt.
 
-Both are pure. `plan` reads the state and what was seen of the calendars, and returns everything that is to be
-written; when it lacks free/busy it returns only the question. The same world planned again gives an empty plan.
+Both are pure. `plan` returns everything that is to be written, given the state and the free/busy that was read. When
+it lacks free/busy, it returns only the request for it. The same state planned again gives an empty plan.
 """
 
 from datetime import datetime, timedelta
@@ -39,16 +39,16 @@ from worker.domain.planning import (
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder
 
 
-def plan(now: datetime, state: PairState, seen: FreeBusySnapshot | None, policy: Policy) -> Plan:
-    """What to write about this pair at `now`, and when to look again."""
-    builder = PlanBuilder(now, state, seen, policy)
+def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, policy: Policy) -> Plan:
+    """Return what to write about this pair at `now`, and when to plan it again."""
+    builder = PlanBuilder(now, state, snapshot, policy)
     retry_refused_cancellations(builder)
     offers.release_ended_offers(builder)
     if not builder.pair.is_active:
-        mark_past_sessions_held(builder)  # what took place before took place
+        mark_past_sessions_held(builder)  # those that took place before the pair was withdrawn
         withdraw_pair(builder)
         return builder.build()
-    if not builder.manager.has_calendar:  # nothing can stand anywhere until the people file names one
+    if not builder.manager.has_calendar:  # nothing can be booked until the people file names one
         mark_past_sessions_held(builder)
         builder.wake_at(builder.now + DAILY)
         return builder.build()
@@ -81,11 +81,11 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
                 "warning", "The calendar never took the new time, so it gets another one.", session.id
             )
         elif placed and placed.span.end > builder.now:
-            stands = builder.update_session(
+            kept = builder.update_session(
                 session, start=placed.span.start, end=placed.span.end, by_hand=True, intended=None
             )
             builder.record_session_decision(
-                stands, "The calendar never took the new time; people see the old one, and it stands."
+                kept, "The calendar never took the new time; people see the old one, and it stands."
             )
             builder.wake_at(builder.now)
         elif placed or reviews.is_inside_1on1(builder, session):
@@ -93,14 +93,14 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
             builder.record_session_decision(held, "Its end has passed; taken as held unless somebody says otherwise.")
 
 
-# --- what there has to be ---
+# --- the sessions that a pair needs ---
 
-#: A time that is given may move the windows of what follows it: so often at most they are gone through.
+#: How often windows and times are computed at most: a session that gets a time may move the windows of those after it.
 MAX_ROUNDS = 4
 
 
 def arrange_sessions(builder: PlanBuilder) -> None:
-    """Have what there has to be, in its window and with a time."""
+    """Give the pair the sessions that it needs, each with its present window and, where one fits, a time."""
     for _ in range(MAX_ROUNDS):
         before = dict(builder.sessions)
         anchors.reanchor_sessions(builder)
@@ -111,7 +111,7 @@ def arrange_sessions(builder: PlanBuilder) -> None:
 
 
 def ensure_sessions(builder: PlanBuilder) -> None:
-    """Have every session owed that there has to be: the next career sessions (T-4, T-15) and the reviews (T-9)."""
+    """Add the sessions that the pair needs and lacks: the next career sessions (T-4, T-15) and the reviews (T-9)."""
     everything = list(builder.sessions.values())
     first_notice = turns.find_first_notice(builder.pair, builder.manager.zone)
     if first_notice is not None and builder.now < first_notice and not everything:
@@ -131,7 +131,7 @@ def ensure_sessions(builder: PlanBuilder) -> None:
     reviews.place_reviews_in_1on1s(builder)
 
 
-# --- a pair that is no more, or rests ---
+# --- a pair that ended, is paused, or takes no part ---
 
 _WHY_NOT_PLANNED = {
     Participation.YES: "The pair is paused.",
@@ -145,7 +145,7 @@ _WHY_NOT_PLANNED = {
 
 
 def withdraw_pair(builder: PlanBuilder) -> None:
-    """Paused, ended or outside the rollout: nothing stays on the calendar; the history stays.
+    """Take everything of a pair that ended, is paused or takes no part off the calendar. The history stays.
 
     R-36: when only the manager changes, the blocks of the old manager's promises stay until these have ended.
     """
@@ -166,8 +166,8 @@ def withdraw_pair(builder: PlanBuilder) -> None:
 
 def _withdraw_blocks(builder: PlanBuilder) -> None:
     for commitment in [c for c in builder.commitments.values() if c.block]:
-        if builder.find_event(commitment.key) or builder.has_pending_write(commitment.key):
-            builder.write_event(EffectKind.CANCEL, commitment.id, commitment.key, commitment.sequence)
+        if builder.is_on_calendar(commitment.key):
+            builder.cancel_event(commitment.id, commitment.key)
         builder.update_commitment(commitment, block=None, generation=commitment.generation + 1)
 
 
@@ -186,35 +186,33 @@ def _add_end_mails(builder: PlanBuilder) -> None:
 
 
 def retry_refused_cancellations(builder: PlanBuilder) -> None:
-    """Ask again, ever more seldom, for what is to be gone and a calendar would not give up: people still see it."""
+    """Cancel once more the events that a calendar refused to cancel, less and less often: people still see them."""
     wanted = {s.key for s in builder.sessions.values() if not s.is_closed} | {
         c.key for c in builder.commitments.values() if c.block
     }
     for key, placed in builder.state.placed_events.items():
         if key in wanted or placed.gone or placed.span.end <= builder.now:
             continue
-        mine = [m for m in builder.effects if m.event == key and m.kind is EffectKind.CANCEL]
-        if not mine or mine[-1].progress is not EffectProgress.DEAD:
+        cancels = [one for one in builder.effects if one.event == key and one.kind is EffectKind.CANCEL]
+        if not cancels or cancels[-1].progress is not EffectProgress.DEAD:
             continue
-        blocked = builder.find_retry_time(mine[-1].subject)
-        if blocked and builder.now < blocked:
-            builder.wake_at(blocked)
-        else:
-            builder.write_event(EffectKind.CANCEL, mine[-1].subject, key, placed.sequence)
+        if not builder.wait_for_retry(cancels[-1].subject):
+            builder.cancel_event(cancels[-1].subject, key)
 
 
 # --- effects ---
 
+#: The wait after the first failed attempt; it doubles with each further one, up to the longest.
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
-#: A create or update decided on a world older than this is decided again.
+#: An event that was decided from an older state than this is not created: its pair is planned again.
 MAX_SNAPSHOT_AGE = timedelta(minutes=5)
-TELL_OPERATOR_AFTER = 6
-GIVE_UP_AFTER = 60
+#: After this many attempts that may succeed later, the operator is told, and after so many the effect is given up.
+TELL_OPERATOR_AFTER, GIVE_UP_AFTER = 6, 60
 
 
 def is_fresh(effect: Effect, now: datetime) -> bool:
-    """Whether an event may still be written on the strength of what was read when it was decided."""
+    """Return whether the effect may be carried out by the state it was decided from; only a create can be too old."""
     return effect.kind is not EffectKind.CREATE or now - effect.snapshot_at <= MAX_SNAPSHOT_AGE
 
 
@@ -226,7 +224,7 @@ def settle_effect(
     *,
     resend: bool = False,
 ) -> Settlement:
-    """What becomes of a message after an attempt. `resend`: a mail of unknown fate may be sent a second time."""
+    """Return what becomes of an effect after an attempt. `resend`: a mail may go twice when its outcome is unknown."""
     if outcome is Outcome.DONE:
         return Settlement(EffectProgress.DONE)
     if outcome is Outcome.STALE:
@@ -242,13 +240,14 @@ def settle_effect(
 
 
 def _settle_uncertain_mail(effect: Effect, now: datetime, resend: bool) -> Settlement:
-    """Nobody knows whether it went out. Some go once more, with the same Message-ID; others wait for a human."""
+    """Settle a mail of which nobody knows whether it went out: send it once more with the same Message-ID, or leave it
+    to the operator."""
     if resend and effect.attempts < 2:
         return Settlement(EffectProgress.WAITING, due_at=now)
     return Settlement(EffectProgress.UNCERTAIN, tell_operator=True)
 
 
 def _compute_backoff(effect: Effect) -> timedelta:
-    """1, 2, 4, … minutes up to an hour, and a few seconds apart so that many don't come back at the same moment."""
+    """Return 1, 2, 4, … minutes up to an hour, plus some seconds so that many effects are not tried at one moment."""
     wait = min(FIRST_WAIT * (1 << min(max(effect.attempts - 1, 0), 10)), LONGEST_WAIT)
     return wait + timedelta(seconds=sum(effect.key.encode()) % 20)

@@ -12,9 +12,9 @@ from worker.domain.model import Deferral, DeferralCause, Session, SessionKind
 from worker.domain.planning import cadence
 from worker.domain.planning.plan_builder import PlanBuilder
 
-#: So many automatic moves may follow each other…
+#: After this many automatic moves…
 MAX_MOVES = 2
-#: … within this; the next one is a question.
+#: … within this time, the next one is a question.
 MOVES_PERIOD = timedelta(days=7)
 
 
@@ -38,7 +38,7 @@ def may_leave(session: Session) -> bool:
 
 
 def _list_automatic_moves(builder: PlanBuilder, session: Session, until: datetime) -> Iterator[Deferral]:
-    for deferral in (*builder.state.deferrals, *builder.new_deferrals):
+    for deferral in builder.list_deferrals(session.id):
         is_recent = until - MOVES_PERIOD < deferral.at <= until
-        if deferral.session == session.id and is_recent and deferral.cause is not DeferralCause.ASKED:
+        if is_recent and deferral.cause is not DeferralCause.ASKED:
             yield deferral

@@ -3,9 +3,9 @@ by moving the event; otherwise the session is deferred, and placed near that tim
 """
 
 from worker.domain.model import Address, DeferralCause, PlacedEvent, Session, SessionKind, Span
-from worker.domain.planning.deferrals import LAST_HOURS, defer
+from worker.domain.planning.deferrals import defer
 from worker.domain.planning.placement import SearchAttempt, make_search
-from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.planning.plan_builder import LAST_HOURS, PlanBuilder
 from worker.domain.planning.session_events import show_on_calendar
 from worker.domain.time.slots import rank_slots
 

@@ -10,35 +10,33 @@ from datetime import datetime, timedelta
 
 from worker.domain.model import Reasons, ReviewMode, Session, SessionKind, SessionState, Span, Topic
 from worker.domain.planning import cadence
-from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
+from worker.domain.planning.plan_builder import LAST_HOURS, RECHECK_SOON, PlanBuilder
 from worker.domain.planning.session_events import take_off_calendar
 from worker.domain.time.worktime import get_local_date
 
-#: So many working days a review may lie from its day, and so many at least from a career session.
-REACH = 10
-#: A review that is there already takes the place of one whose day is so near.
+#: How many working days a review may lie from its target at most, and from a career session at least (T-9).
+MAX_DAYS_FROM_TARGET = MIN_DAYS_FROM_CAREER = 10
+#: A review is not added when another one has a target nearer to its own than this.
 SAME_REVIEW = timedelta(days=15)
-#: Inside so long before it, a review stays where it is.
-LAST_MOMENT = timedelta(hours=4)
 
 
 def ensure_reviews(builder: PlanBuilder) -> None:
-    """Have the reviews of the last contract owed, and drop those that have no reason or no room any more."""
-    contract = find_reviewed_session(builder)
+    """Add the reviews that the last contract needs, and drop those without a reason or a window."""
+    contract_session = find_reviewed_session(builder)
     for review in _list_open_reviews(builder):
-        if contract is None:
+        if contract_session is None:
             drop_review(builder, review, "There is no contract to review.")
         elif builder.pair.review is ReviewMode.NONE:
             drop_review(builder, review, "The pair has no reviews any more.")
         else:
             _keep_in_window(builder, review)
-    if contract is not None and contract.contracted_at and builder.pair.review is not ReviewMode.NONE:
-        for review in _list_due_reviews(builder, contract, contract.contracted_at):
+    if contract_session is not None and contract_session.contracted_at and builder.pair.review is not ReviewMode.NONE:
+        for review in _list_due_reviews(builder, contract_session, contract_session.contracted_at):
             builder.update_session(review)
 
 
 def find_reviewed_session(builder: PlanBuilder) -> Session | None:
-    """The session with the contract that was recorded last; an ad hoc one has reviews too. None without a contract."""
+    """Return the session, ad hoc or not, whose contract was recorded last; None without a contract."""
     recorded = [s for s in builder.list_sessions(SessionKind.CAREER) if s.state is SessionState.CONTRACTED]
     return max((s for s in recorded if s.contracted_at), key=lambda s: (s.contracted_at, s.id), default=None)
 
@@ -54,30 +52,33 @@ def _list_open_reviews(builder: PlanBuilder) -> list[Session]:
     return [s for s in reviews if s.owed or (s.booked and s.span.start > builder.now)]
 
 
-def _list_due_reviews(builder: PlanBuilder, contract: Session, recorded_at: datetime) -> Iterator[Session]:
-    """The reviews that are wanted and not there yet, each with its window."""
-    until = _find_last_review_day(builder, contract, recorded_at)
+def _list_due_reviews(builder: PlanBuilder, contract_session: Session, recorded_at: datetime) -> Iterator[Session]:
+    """Yield the reviews that the contract still needs, each with its window."""
+    until = _find_last_review_day(builder, contract_session, recorded_at)
     known = [s for s in builder.list_sessions(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
     for month, target in enumerate(cadence.list_review_days(recorded_at, until), 1):
         if any(abs(s.target - target) < SAME_REVIEW for s in known):
             continue
-        review = _make_review(builder, contract, recorded_at, month, target)
+        review = _make_review(builder, contract_session, recorded_at, month, target)
         window = find_review_window(builder, review)
         if review.id not in builder.sessions and window is not None:
             yield cadence.move_window(review, window)
 
 
 def _make_review(
-    builder: PlanBuilder, contract: Session, recorded_at: datetime, month: int, target: datetime
+    builder: PlanBuilder, contract_session: Session, recorded_at: datetime, month: int, target: datetime
 ) -> Session:
-    """The review of that month. The same contract has the same reviews: the id follows from both, and from how often
-    that month's review was taken off because the pair paused, or because a career session came near and went again."""
+    """Return the review of that month after the contract, counted from 1.
+
+    The same contract has the same reviews: the id follows from the session, the month, and how often the review of that
+    month was cancelled before, because the pair was paused or a career session came near.
+    """
     window = cadence.SessionWindow(target, target, target)
     minutes = builder.policy.review_minutes
-    for again in range(len(builder.sessions) + 1):
-        mark = f"{contract.id}.{month}.{again}"
+    for cancel_count in range(len(builder.sessions) + 1):
+        mark = f"{contract_session.id}.{month}.{cancel_count}"
         review = cadence.make_session(
-            builder.pair.id, SessionKind.REVIEW, Topic.ALL, contract.cycle, minutes, window, recorded_at, mark
+            builder.pair.id, SessionKind.REVIEW, Topic.ALL, contract_session.cycle, minutes, window, recorded_at, mark
         )
         known = builder.sessions.get(review.id)
         if known is None or known.state is not SessionState.CANCELLED or known.unplaceable:
@@ -85,30 +86,37 @@ def _make_review(
     return review
 
 
-def _find_last_review_day(builder: PlanBuilder, contract: Session, recorded_at: datetime) -> datetime:
-    """Ten working days before the next session of the rhythm: before its time or, while it has
-    none, its target; or before the day the rhythm gives."""
+def _find_last_review_day(builder: PlanBuilder, contract_session: Session, recorded_at: datetime) -> datetime:
+    """Return the end of the last day for a review: ten working days before the next session of the rhythm.
+
+    That session is at its time or, while it has none, at its target; before there is one, it is one rhythm later.
+    """
     zone = builder.manager.zone
     regular = cadence.select_regular_sessions(list(builder.sessions.values()))
-    times = [s.start or s.target for s in regular if (s.start or s.owed) and s.id != contract.id]
+    times = [s.start or s.target for s in regular if (s.start or s.owed) and s.id != contract_session.id]
     starts = [start for start in times if start > recorded_at]
     day = get_local_date(zone, recorded_at)
     following = min(starts, default=recorded_at + cadence.compute_rhythm(builder.pair, day, builder.policy))
-    return builder.find_weekday_end(-REACH, following)
+    return builder.find_weekday_end(-MIN_DAYS_FROM_CAREER, following)
 
 
 def find_review_window(builder: PlanBuilder, review: Session) -> cadence.SessionWindow | None:
-    """T-9: within ten working days of its day, and at least ten from every career session; None where that leaves
-    nothing from now on."""
-    earliest, latest = builder.find_weekday_start(-REACH, review.target), builder.find_weekday_end(REACH, review.target)
+    """Return where a review may be: within ten working days of its target, and ten from every career session (T-9).
+
+    None when that leaves no time from now on.
+    """
+    earliest, latest = (
+        builder.find_weekday_start(-MAX_DAYS_FROM_TARGET, review.target),
+        builder.find_weekday_end(MAX_DAYS_FROM_TARGET, review.target),
+    )
     for career in builder.list_sessions(SessionKind.CAREER):
         start = career.start or career.held_at
         if start is None or not (career.booked or career.held_at):
             continue
         if start <= review.target:
-            earliest = max(earliest, builder.find_weekday_start(REACH, start))
+            earliest = max(earliest, builder.find_weekday_start(MIN_DAYS_FROM_CAREER, start))
         else:
-            latest = min(latest, builder.find_weekday_end(-REACH, start))
+            latest = min(latest, builder.find_weekday_end(-MIN_DAYS_FROM_CAREER, start))
     length = timedelta(minutes=review.minutes)
     if latest - max(earliest, builder.now) < length:
         return None
@@ -116,10 +124,13 @@ def find_review_window(builder: PlanBuilder, review: Session) -> cadence.Session
 
 
 def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
-    """Follow the career sessions: a review gets its present window, another time when it lies outside, or is dropped.
-    What a person chose stays, and so does what no session to come is near to (T-19)."""
+    """Give a review its present window, which follows from the career sessions.
+
+    It is owed again when its time lies outside, and dropped when it has no window. A time that a person chose stays,
+    and so does one that no career session to come is near to (T-19).
+    """
     if review.booked and (
-        review.by_hand or review.span.start - builder.now <= LAST_MOMENT or not _is_near_booked_session(builder, review)
+        review.by_hand or review.span.start - builder.now <= LAST_HOURS or not _is_near_booked_session(builder, review)
     ):
         return
     if builder.has_pending_change(review.id):
@@ -132,15 +143,16 @@ def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
 
 
 def _is_near_booked_session(builder: PlanBuilder, review: Session) -> bool:
-    """Whether a career session to come lies less than ten working days from a booked review."""
+    """Return whether a career session to come lies less than ten working days from a booked review."""
     start = review.span.start
-    first, last = builder.find_weekday_start(-REACH, start), builder.find_weekday_end(REACH, start)
+    first = builder.find_weekday_start(-MIN_DAYS_FROM_CAREER, start)
+    last = builder.find_weekday_end(MIN_DAYS_FROM_CAREER, start)
     careers = [s for s in builder.list_sessions(SessionKind.CAREER) if s.booked]
     return any(first < career.span.start < last for career in careers)
 
 
 def refresh_review_window(builder: PlanBuilder, review: Session) -> cadence.SessionWindow | None:
-    """Give a review its present window; where there is none, it is dropped, and None comes back."""
+    """Give a review its present window, and return it. Drop the review and return None when it has none."""
     window = find_review_window(builder, review)
     if window is None:
         drop_review(builder, review, "There is no room for this review; the next brief takes the contract up.")
@@ -166,15 +178,14 @@ def release_review(builder: PlanBuilder, review: Session, why: str, *, is_gone: 
 
 
 def list_lost_times(builder: PlanBuilder, review: Session) -> tuple[Span, ...]:
-    """Where the event of a review without a time still stands, or stood: it is not put there again."""
+    """Return the times that the events of an owed review have or had: it does not get them again."""
     keys = (review.key, replace(review, generation=review.generation - 1).key)
     events = [builder.state.placed_events[key] for key in keys if key in builder.state.placed_events]
     return tuple(event.span for event in events)
 
 
 def drop_review(builder: PlanBuilder, review: Session, why: str, *, reasons: Reasons | None = None) -> None:
-    """End a review that is not to take place: its event goes, and nobody is told. `reasons`: why no time exists, for
-    one that is not wanted again."""
+    """Cancel a review and its event; nobody is told. `reasons`: why no time exists, for one that is not added again."""
     take_off_calendar(builder, review)
     dropped = builder.update_session(
         builder.sessions[review.id], state=SessionState.CANCELLED, start=None, end=None, unplaceable=reasons
@@ -204,7 +215,7 @@ def place_reviews_in_1on1s(builder: PlanBuilder) -> None:
 
 
 def _place_review_in_1on1(builder: PlanBuilder, review: Session) -> None:
-    """The next 1:1 from its day on; where none follows in time, the last one before it."""
+    """Give a review the time of the next 1:1 from its target on; where there is none in time, of the last before it."""
     near = [
         m.span
         for m in builder.state.meetings

@@ -5,13 +5,13 @@ want of a time, the parts that follow get new times; that is no deferral of thei
 """
 
 from worker.domain.model import Session, SessionState
-from worker.domain.planning import cadence, deferrals
-from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
+from worker.domain.planning import cadence
+from worker.domain.planning.plan_builder import LAST_HOURS, RECHECK_SOON, PlanBuilder
 from worker.domain.planning.session_events import take_off_calendar
 
 
 def is_waiting(builder: PlanBuilder, session: Session) -> bool:
-    """Whether a part before it has no time yet, so that it can't have one either."""
+    """Return whether a part before it is owed, so that this part can't have a time either."""
     return any(part.owed for part in cadence.list_parts_before(session, list(builder.sessions.values())))
 
 
@@ -42,8 +42,10 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
 
 
 def _may_keep_time(session: Session, before: list[Session], window: cadence.SessionWindow) -> bool:
-    """Whether a booked part may keep its time: it lies in its window. One that lost a time of its own may lie later,
-    and one that a person put there only has to come after the part before it."""
+    """Return whether a booked part may keep its time, because it lies in its window.
+
+    One that was deferred may lie later, and one that a person put there only has to come after the part before it.
+    """
     if not session.booked:
         return True
     start = session.span.start
@@ -53,8 +55,9 @@ def _may_keep_time(session: Session, before: list[Session], window: cadence.Sess
 
 
 def _release_time(builder: PlanBuilder, session: Session, why: str, *, is_shown: bool = True) -> None:
-    """Have it owed, without a deferral. `is_shown`: its event stays until it moves to the new time."""
-    if session.span.start - builder.now <= deferrals.LAST_HOURS:
+    """Take a part's time away without a deferral, unless it begins within hours. `is_shown`: its event stays on the
+    calendar until it moves to the new time."""
+    if session.span.start - builder.now <= LAST_HOURS:
         return
     if builder.has_pending_change(session.id):
         builder.wake_at(builder.now + RECHECK_SOON)
