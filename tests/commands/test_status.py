@@ -67,7 +67,7 @@ def test_what_waits_is_said_with_its_time() -> None:
     due = {"what": "mail", "message": "brief", "count": 2, "since": START}
     owed = {"session": "c1", "pair": PAIR, "again": START + DAY}
     text = shown(outbox={"waiting": 5, "done": 4}, due=[due], owed=[owed])
-    assert "3 mails and changes for the hour they are due" in text
+    assert "3 mails and changes that are not due yet" in text
     assert "due since Mon 7 Sep 2026 07:00 UTC: 2 brief" in text
     assert "1 session without a time yet, looked for at Tue 8 Sep 2026 07:00 UTC" in text
     assert "Nothing needs a person." in text

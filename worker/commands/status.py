@@ -41,7 +41,7 @@ MAX_WIDTH = 120
 # --- status ---
 
 
-@click.command("status", cls=Command, short_help="Show what is read, waits or is owed, and what needs a person.")
+@click.command("status", cls=Command, short_help="Show on one screen what runs, what waits, and what needs a person.")
 @json_option
 @click.option("--all", "show_all", is_flag=True, help="Show everything, however long it is.")
 @click.option("--health", is_flag=True, help="Print one line; exit code 1 unless a worker of this machine is at work.")

@@ -16,6 +16,8 @@ from worker.commands.terminal import format_count, format_time
 WIDTH, HEIGHT = 80, 23
 #: Lines at most about one thing that needs a person, before its remedy.
 MAX_LINES = 2
+#: Lines at most about the company, and about what waits, so that there is room for what needs a person.
+MAX_COMPANY_LINES, MAX_WAITING_LINES = 8, 7
 _INDENT = "  "
 
 
@@ -39,8 +41,9 @@ class Need:
 def build_screen(report: Mapping[str, Any], width: int = WIDTH, height: int = HEIGHT) -> list[Line]:
     """Return the report of `collect_status` as at most `height` lines of at most `width` characters."""
     needs = list(list_needs(report))
-    head = [_describe_run(report), *(Line(text) for text in _describe_company(report))]
-    waits = [Line(text) for text in _list_waiting(report)]
+    company = [text for sentence in _describe_company(report) for text in _wrap(sentence, width)]
+    head = [_describe_run(report), *map(Line, company[:MAX_COMPANY_LINES])]
+    waits = [Line(text) for text in _list_waiting(report)][:MAX_WAITING_LINES]
     lines = [*head, *([Line(""), Line("Waits", "bold"), *waits] if waits else [])]
     lines = [Line(_cut(line.text, width), line.style) for line in lines]
     if not needs:
@@ -66,11 +69,14 @@ def _fit_blocks(blocks: Sequence[list[Line]], room: int, width: int) -> Iterator
 
 def _build_block(need: Need, width: int) -> list[Line]:
     style = "red" if need.is_severe else "yellow"
-    what = textwrap.wrap(need.what, width - 2, max_lines=MAX_LINES, placeholder=" …", break_on_hyphens=False)
-    remedy = textwrap.wrap(need.remedy, width - 4, max_lines=MAX_LINES, placeholder=" …", break_on_hyphens=False)
+    what, remedy = _wrap(need.what, width - 2), _wrap(need.remedy, width - 4)
     marked = [f"{'!' if number == 0 else ' '} {text}" for number, text in enumerate(what)]
     advice = [f"{_INDENT}{'→' if number == 0 else ' '} {text}" for number, text in enumerate(remedy)]
     return [*(Line(text, style) for text in marked), *(Line(text) for text in advice)]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, max_lines=MAX_LINES, placeholder=" …", break_on_hyphens=False)
 
 
 def _cut(text: str, width: int) -> str:
@@ -121,7 +127,7 @@ def describe_retention(retention: Mapping[str, Any]) -> str:
 def _list_waiting(report: Mapping[str, Any]) -> Iterator[str]:
     waiting = report["outbox"].get("waiting", 0) - sum(effect["count"] for effect in report["due"])
     if waiting > 0:
-        yield f"{_INDENT}{format_count(waiting, 'mail or change', 'mails and changes')} for the hour they are due"
+        yield f"{_INDENT}{format_count(waiting, 'mail or change', 'mails and changes')} that are not due yet"
     if report["due"]:
         names = ", ".join(f"{effect['count']:,} {_name(effect)}" for effect in report["due"])
         yield f"{_INDENT}due since {_format(min(effect['since'] for effect in report['due']))}: {names}"
