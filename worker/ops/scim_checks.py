@@ -17,7 +17,7 @@ from worker.store.store import Store
 
 _INSTALL = 'Run `pip install "longarc[scim]"`.'
 _TIMEOUT_SECONDS = 10
-#: The status of the answer to a request without a token.
+#: The status of an answer to whoever has no token.
 _REFUSED = 401
 
 
@@ -30,8 +30,7 @@ def check_scim(settings: Settings) -> Iterator[Finding]:
     is_secure = urlsplit(settings.base_url).scheme == "https"
     remedy = "" if is_secure else "Entra and Okta push to HTTPS alone: put a proxy with TLS before the pages."
     yield Finding(f"Directories push people to {address}", is_secure, remedy)
-    if is_secure:
-        yield _check_answer(address)
+    yield _check_answer(address)
 
 
 def _check_tokens(settings: Settings) -> Finding:

@@ -1,0 +1,113 @@
+"""`longarc check` where a directory pushes people; and the settings that this needs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import migrate
+from tests.support.companies import KEY
+from tests.support.pushing import OTHER_TOKEN, TOKEN, make_user, open_company
+from worker.clock import utcnow
+from worker.errors import Problems
+from worker.ops.checks import run_checks
+from worker.ops.scim_checks import check_scim
+from worker.providers.base import Finding
+from worker.settings.load import load_settings
+from worker.web.server import PageServer
+
+PUSHED = """\
+database = "sqlite:///{folder}/longarc.db"
+base_url = "{base_url}"
+operator = "ops@corp.example"
+[mail]
+from = "longarc@corp.example"
+operator_by = "memory"
+[roster]
+source = "scim"
+calendar = "memory"
+mail = "memory"
+time_zone = "Europe/Berlin"
+country = "DE"
+"""
+
+
+def write(folder: Path, base_url: str = "http://127.0.0.1:9") -> Path:
+    """Return the path of settings of a company that is pushed."""
+    (folder / "longarc.toml").write_text(PUSHED.format(folder=folder, base_url=base_url))
+    return folder / "longarc.toml"
+
+
+def check(folder: Path, token: str = TOKEN) -> dict[str, Finding]:
+    """Return the findings by what they say."""
+    env = {"LONGARC_KEY": KEY, "LONGARC_SCIM_TOKEN": token}
+    return {finding.what: finding for finding in run_checks(write(folder), env, utcnow())}
+
+
+def find(findings: dict[str, Finding], start: str) -> Finding:
+    (found,) = [finding for what, finding in findings.items() if what.startswith(start)]
+    return found
+
+
+def test_before_the_first_push_check_says_what_to_do(tmp_path: Path) -> None:
+    findings = check(tmp_path, token="")
+    assert "openssl rand -hex 32" in find(findings, "A token admits directories").remedy
+    assert "HTTPS alone" in find(findings, "Directories push people to http://127.0.0.1:9/scim/v2").remedy
+    unreachable = find(findings, "http://127.0.0.1:9/scim/v2 gives no answer from here (ConnectionError)")
+    assert unreachable.ok and "longarc run" in unreachable.remedy
+    assert not find(findings, "A directory has pushed people by SCIM").ok
+    assert not (tmp_path / "longarc.db").exists(), "checking makes no database"
+
+
+def test_check_counts_who_was_pushed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'longarc.db'}"
+    migrate(url)
+    company = open_company(url, has_tables=True)
+    company.directory.create(make_user("ann@x.example"))
+    company.directory.create(make_user("bo@x.example", manager=company.directory.ids["ann@x.example"]))
+    company.close()
+    findings = check(tmp_path, token=f"{TOKEN},{OTHER_TOKEN}")
+    assert find(findings, "SCIM lists 2 people: 1 with a manager, 1 without").ok
+    assert find(findings, "SCIM names 2 people in 1 pairs").ok
+    assert "Take the old one away" in find(findings, "2 tokens admit directories").remedy
+
+
+def test_check_reaches_the_pages_and_is_refused_without_a_token(tmp_path: Path) -> None:
+    company = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", pages={"listen": "127.0.0.1:0"})
+    with PageServer(company.worker) as serving:
+        settings = load_settings(write(tmp_path, f"http://127.0.0.1:{serving.port}"), {"LONGARC_KEY": KEY})
+        findings = [finding.what for finding in check_scim(settings)]
+    company.close()
+    assert f"http://127.0.0.1:{serving.port}/scim/v2 answers from here, and refuses whoever has no token" in findings
+
+
+@pytest.mark.parametrize("tokens", ["tiny", f"{TOKEN} {'x' * 31}"])
+def test_a_token_that_can_be_guessed_is_refused_and_not_shown(tmp_path: Path, tokens: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(tokens)
+    with pytest.raises(Problems) as raised:
+        load_settings(write(tmp_path), {"LONGARC_SCIM_TOKEN_FILE": str(file)})
+    (problem,) = raised.value.problems
+    assert problem.where == "LONGARC_SCIM_TOKEN_FILE" and "shorter than 32 characters" in problem.what
+    assert tokens not in str(problem)
+
+
+def test_tokens_are_read_from_the_environment_and_not_shown(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path), {"LONGARC_SCIM_TOKEN": f"{TOKEN}, {OTHER_TOKEN}"})
+    assert [token.get_secret_value() for token in settings.scim_tokens] == [TOKEN, OTHER_TOKEN]
+    assert TOKEN not in repr(settings)
+
+
+def test_without_pages_nobody_can_be_pushed(tmp_path: Path) -> None:
+    with pytest.raises(Problems) as raised:
+        load_settings(write(tmp_path, ""), {})
+    (problem,) = raised.value.problems
+    assert "longarc.toml:8: roster.source" in problem.where and "Set `base_url`" in problem.remedy
+
+
+def test_a_token_in_the_settings_file_is_sent_to_the_environment(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(f'scim_token = "{TOKEN}"\n{path.read_text()}')
+    with pytest.raises(Problems) as raised:
+        load_settings(path, {})
+    (problem,) = raised.value.problems
+    assert "LONGARC_SCIM_TOKEN_FILE" in problem.remedy and TOKEN not in str(problem)
