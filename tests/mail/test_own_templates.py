@@ -1,5 +1,6 @@
 """A company's own templates and catalogues: each fault is found with its file and line (R-24)."""
 
+import re
 from collections import Counter
 from collections.abc import Collection
 from itertools import product
@@ -11,9 +12,10 @@ from tests.i18n.test_language import write_catalogue
 from tests.support.read_mails import ENGLISH, SAMPLES, read
 from worker.errors import Problem, Problems
 from worker.mail.context import MailContext
+from worker.mail.kinds import KINDS, list_samples
 from worker.mail.render import MailRenderer
 from worker.mail.samples import NOW, OPERATOR
-from worker.mail.templates import PARTS
+from worker.mail.templates import PARTS, find_template_folder, load_default_templates
 
 
 @pytest.fixture
@@ -26,8 +28,29 @@ def with_overrides(folder: Path) -> MailRenderer:
     return MailRenderer(sender="longarc@example.com", domain="example.com", overrides=folder)
 
 
-def test_our_own_templates_are_well() -> None:
+@pytest.mark.parametrize("language", load_default_templates().languages.list_tags())
+def test_our_own_templates_are_well(language: str) -> None:
+    assert ENGLISH.find_rendering_problems(list_samples(language)) == []
+    firsts = [sample.name for sample in ENGLISH.list_first_samples() if sample.to.locale == language]
+    assert firsts == list(KINDS), "a check renders one of each"
     assert ENGLISH.check_templates() == []
+
+
+def test_our_own_mails_share_nothing_but_what_lies_beside_their_folders() -> None:
+    """So that a company's file in the folder of a mail changes that mail alone, and no other is looked at."""
+    emails = find_template_folder() / "emails"
+    for template in emails.rglob("*.j2"):
+        for name in re.findall(r"""(?:include|extends|import|from) ["']([^"']+)["']""", template.read_text("utf-8")):
+            assert "/" not in name or name.partition("/")[0] == template.parent.name, template
+
+
+def test_what_mails_share_is_looked_at_in_each(overrides: Path) -> None:
+    (overrides / "operator_alert" / "subject.txt.j2").write_text("Please come")
+    assert with_overrides(overrides).check_templates() == []
+    shared = overrides / "_notes.txt.j2"  # not by that mail
+    shared.write_text("{% if %}")
+    (problem,) = with_overrides(overrides).check_templates()
+    assert problem.where == f"{shared}:1"
 
 
 def test_a_company_replaces_only_what_it_wants(overrides: Path) -> None:

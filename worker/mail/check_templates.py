@@ -2,7 +2,7 @@
 
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from jinja2 import TemplateNotFound, TemplateSyntaxError
 from worker.errors import Problem, Problems
 from worker.i18n.language import GETTEXT_DOMAIN, load_translations, read_catalogue
 from worker.mail.context import MailContext
-from worker.mail.kinds import KINDS, list_samples
+from worker.mail.kinds import KINDS
 from worker.mail.templates import PARTS
 
 #: The largest template file, in bytes, and the longest rendered part, in characters.
@@ -26,24 +26,28 @@ _CATALOGUE_LINE = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])
 def find_rendering_problems(
     render: Callable[[MailContext], EmailMessage],
     render_part: Callable[[MailContext, str], None],
-    languages: Iterable[str],
+    contexts: Iterable[MailContext],
 ) -> list[Problem]:
-    """Return the problems found by rendering every sample mail in each of the languages; each problem once.
+    """Return the problems found by rendering these sample mails; each problem once.
 
     `render` renders a whole mail, `render_part` one of PARTS.
     """
     problems: dict[Problem, None] = {}
-    for language in languages:
-        for context in list_samples(language):
-            mail_problems = _try_rendering(context, partial(render, context))
-            if mail_problems:  # render each part alone, because the first that fails hides the others
-                part_problems = [
-                    problem
-                    for name in PARTS
-                    for problem in _try_rendering(context, partial(render_part, context, name))
-                ]
-                problems |= dict.fromkeys(part_problems or mail_problems)
+    for context in contexts:
+        mail_problems = _try_rendering(context, partial(render, context))
+        if mail_problems:  # render each part alone, because the first that fails hides the others
+            part_problems = [
+                problem for name in PARTS for problem in _try_rendering(context, partial(render_part, context, name))
+            ]
+            problems |= dict.fromkeys(part_problems or mail_problems)
     return list(problems)
+
+
+def find_changed_mails(overrides: Path) -> Collection[str]:
+    """Return the mails that a company's files may change: those with a folder there; all of them when anything else is
+    there, such as a layout, a stylesheet or a catalogue."""
+    names = {path.name for path in overrides.iterdir()}
+    return names if names <= KINDS.keys() else KINDS
 
 
 def _try_rendering(context: MailContext, attempt: Callable[[], object]) -> list[Problem]:

@@ -5,7 +5,7 @@ pair form a thread that begins with the reader's introduction.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
 from functools import lru_cache
@@ -20,13 +20,14 @@ from worker.i18n.language import Language, has_visible_text, to_single_line, wra
 from worker.mail.check_templates import (
     MAX_SIZE,
     find_broken_translations,
+    find_changed_mails,
     find_misplaced_files,
     find_rendering_problems,
     find_unreadable_files,
 )
 from worker.mail.context import MailContext
 from worker.mail.headers import MAIL_POLICY, format_address
-from worker.mail.kinds import KINDS, Voice
+from worker.mail.kinds import KINDS, Voice, list_samples
 from worker.mail.templates import PARTS, MailTemplates, load_default_templates
 from worker.mail.view import MailView
 
@@ -95,14 +96,28 @@ class MailRenderer:
         return f"<{sha256(key.encode()).hexdigest()[:32]}@{self._domain}>"
 
     def check_templates(self) -> list[Problem]:
-        """Return the problems of the templates and catalogues in use; found by rendering every sample mail."""
+        """Return the problems of the templates and catalogues in use, found by rendering sample mails: every sample of
+        a mail that a company's files may change, else one of each mail, since our own are rendered before a release."""
         if self._overrides is None:
             return list(_check_default_templates(self._sender, self._domain, self._product))
-        return _check_overrides(self._overrides) or self.find_rendering_problems()
+        problems = _check_overrides(self._overrides)
+        return problems or self.find_rendering_problems(self._list_samples(find_changed_mails(self._overrides)))
 
-    def find_rendering_problems(self) -> list[Problem]:
-        """Return the problems of rendering every sample mail in every language."""
-        return find_rendering_problems(self.render, self._render_part, self._languages.list_tags())
+    def find_rendering_problems(self, samples: Iterable[MailContext]) -> list[Problem]:
+        """Return the problems of rendering these sample mails."""
+        return find_rendering_problems(self.render, self._render_part, samples)
+
+    def _list_samples(self, names: Collection[str]) -> Iterator[MailContext]:
+        """Yield every sample of these mails in every language."""
+        for language in self._languages.list_tags():
+            yield from (context for context in list_samples(language) if context.name in names)
+
+    def list_first_samples(self) -> list[MailContext]:
+        """Return one sample of each mail in every language."""
+        samples: dict[tuple[str, str], MailContext] = {}
+        for context in self._list_samples(KINDS):
+            samples.setdefault((context.to.locale, context.name), context)
+        return list(samples.values())
 
     def _render_part(self, context: MailContext, part: str) -> None:
         """Render one of PARTS without keeping it, to see whether it raises."""
@@ -142,7 +157,8 @@ class MailRenderer:
 @lru_cache(8)
 def _check_default_templates(sender: str, domain: str, product: str) -> tuple[Problem, ...]:
     """Return the problems of our own templates, cached because they don't change while a process runs."""
-    return tuple(MailRenderer(sender=sender, domain=domain, product=product).find_rendering_problems())
+    renderer = MailRenderer(sender=sender, domain=domain, product=product)
+    return tuple(renderer.find_rendering_problems(renderer.list_first_samples()))
 
 
 def _check_overrides(overrides: Path) -> list[Problem]:
