@@ -27,15 +27,27 @@ from worker.engine.undo import UndoResult
 from worker.errors import AuthRevoked, Unavailable
 
 
-@pytest.fixture
-def office(database_url: str) -> Iterator[Office]:
+def make_office(url: str) -> Office:
     """Dana with Sam and Kim. Sam's conversation was held and has a contract, so Dana's calendar has a block, too."""
-    made = Office(database_url, people(DANA, SAM, KIM), pairs(pair(DANA, SAM), pair(DANA, KIM)))
+    made = Office(url, people(DANA, SAM, KIM), pairs(pair(DANA, SAM), pair(DANA, KIM)))
     made.run(HOUR)
     sams = made.session(pair_id=PairId(DANA, SAM))
     made.run_to(sams.span.end)
     made.worker.contracts.record(sams.id, contract(made.clock()))
     made.run(HOUR)
+    return made
+
+
+@pytest.fixture(name="office")
+def office_in_memory() -> Iterator[Office]:
+    made = make_office("sqlite://")
+    yield made
+    made.close()
+
+
+@pytest.fixture(name="stored")
+def office_on_either_database(database_url: str) -> Iterator[Office]:
+    made = make_office(database_url)
     yield made
     made.close()
 
@@ -76,13 +88,13 @@ def test_all_that_is_to_come_goes_and_what_others_put_there_stays(office: Office
     assert state.finished_at is not None
 
 
-def test_with_the_past_nothing_of_ours_is_left_and_history_stays(office: Office) -> None:
-    held = {s.id: s.held_at for s in office.store.queries.list_sessions() if s.held_at}
-    assert len(list_all(office)) > len(list_ahead(office))
-    undo(office, past=True)
-    assert list_all(office) == []
-    assert {s.id: s.held_at for s in office.store.queries.list_sessions() if s.held_at} == held
-    assert office.store.content.get_latest_contracts([PairId(DANA, SAM)])
+def test_with_the_past_nothing_of_ours_is_left_and_history_stays(stored: Office) -> None:
+    held = {s.id: s.held_at for s in stored.store.queries.list_sessions() if s.held_at}
+    assert len(list_all(stored)) > len(list_ahead(stored))
+    undo(stored, past=True)
+    assert list_all(stored) == []
+    assert {s.id: s.held_at for s in stored.store.queries.list_sessions() if s.held_at} == held
+    assert stored.store.content.get_latest_contracts([PairId(DANA, SAM)])
 
 
 @pytest.mark.parametrize("quiet", [True, False])
@@ -156,11 +168,11 @@ def test_a_running_worker_takes_off_what_a_service_refused_for_a_while(office: O
     assert list_ahead(office) == []
 
 
-def test_leases_of_a_process_that_died_are_waited_for(office: Office) -> None:
+def test_leases_of_a_process_that_died_are_waited_for(stored: Office) -> None:
     """The dead one had claimed effects and the people of a pair."""
-    office.worker.undo.begin(includes_past=False, is_quiet=False)
-    office.worker.sweep.run("dead")
-    store, now = office.store, office.clock()
+    stored.worker.undo.begin(includes_past=False, is_quiet=False)
+    stored.worker.sweep.run("dead")
+    store, now = stored.store, stored.clock()
     assert store.outbox.claim(now, "dead", now + 5 * HOUR / 60, 2)
     store.plans.wake([PairId(DANA, KIM)], now)
     assert store.plans.claim(now, "dead", now + 10 * HOUR / 60, 5)
@@ -168,13 +180,13 @@ def test_leases_of_a_process_that_died_are_waited_for(office: Office) -> None:
 
     def wait(instant: datetime) -> None:
         waited.append(instant)
-        office.clock.move_to(instant)
+        stored.clock.move_to(instant)
 
     state = store.undo.load()
     assert state is not None
-    result = office.worker.undo.run(state, "second", ignore, wait)
+    result = stored.worker.undo.run(state, "second", ignore, wait)
     assert result.is_complete
-    assert list_ahead(office) == []
+    assert list_ahead(stored) == []
     assert waited
     assert waited[-1] <= now + 11 * HOUR / 60
 

@@ -41,6 +41,10 @@ LOCK_TIMEOUT_SECONDS = 30
 MAX_CONNECTION_AGE = timedelta(minutes=5)
 
 
+#: How long a file that is to be compacted is waited for, in milliseconds.
+COMPACTION_PATIENCE_MS = 500
+
+
 class DatabaseUnreachable(LongarcError):
     """The database can't be reached."""
 
@@ -185,10 +189,14 @@ class Database:
                 driver.execute("VACUUM")
                 driver.autocommit = False
                 return True
-            with suppress(DriverError):
+            driver.execute(f"PRAGMA busy_timeout={COMPACTION_PATIENCE_MS}")
+            try:
                 driver.execute("VACUUM")
                 return not driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        return False
+            except DriverError:
+                return False
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_SECONDS * 1000}")
 
     def close(self) -> None:
         """Close every connection."""
