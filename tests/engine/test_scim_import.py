@@ -10,6 +10,7 @@ from tests.support.companies import DAY, HOUR, MINUTE
 from tests.support.pushing import MANAGER, Directory, PushedCompany, make_user, open_company
 from worker.domain.model import EndReason, PairId
 from worker.errors import PeopleImportRefused
+from worker.ops.personal_data import collect_for_operator, collect_for_page
 
 ANN, BO, CY = "ann@x.example", "bo@x.example", "cy@x.example"
 
@@ -27,10 +28,10 @@ def directory(company: PushedCompany) -> Directory:
 
 
 def pass_time(company: PushedCompany, time: timedelta) -> bool:
-    """Let time pass, minute by minute; True when the roster was applied meanwhile."""
-    end, has_changed = company.clock() + time, False
+    """Let time pass, minute by minute or, when it is long, hour by hour. True when the roster was applied meanwhile."""
+    end, has_changed, step = company.clock() + time, False, MINUTE if time <= HOUR else HOUR
     while company.clock() < end:
-        company.clock.move_to(min(company.clock() + MINUTE, end))
+        company.clock.move_to(min(company.clock() + step, end))
         has_changed |= company.worker.import_people()
     return has_changed
 
@@ -123,6 +124,17 @@ def test_many_who_go_at_once_wait_for_consent(company: PushedCompany, directory:
     assert len(current_pairs(company)) == 42
     assert company.worker.import_people(force=True)
     assert len(current_pairs(company)) == 22
+
+
+def test_a_file_of_personal_data_has_what_was_pushed(company: PushedCompany) -> None:
+    staff(company)
+    person = company.worker.store.people.load_current_people()[BO]
+    for data in (
+        collect_for_operator(company.worker, person, has_content=False),
+        collect_for_page(company.worker, person, [], manages=False),
+    ):
+        (pushed,) = data["about"]["told_by_the_directory"]
+        assert (pushed["userName"], pushed["externalId"], pushed["displayName"]) == (BO, f"x-{BO}", "bo")
 
 
 def test_who_is_forgotten_is_in_no_pushed_row(company: PushedCompany, directory: Directory) -> None:

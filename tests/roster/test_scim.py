@@ -134,7 +134,7 @@ def read_one(source: ScimDirectory, directory: PushingAdministrator, **attribute
             [{"value": "b@x.example", "type": "work"}, {"value": "a@x.example", "primary": True}],
             ["a@x.example", "b@x.example"],
         ),
-        ([{"value": "private@home.example", "type": "home", "primary": True}], []),
+        ([{"value": "private@home.example", "type": "Home", "primary": True}], []),
         ([{"type": "work"}], []),
         ([{"value": ANN.upper(), "type": "work"}], [ANN.upper()]),
     ],

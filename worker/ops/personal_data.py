@@ -55,7 +55,7 @@ def collect_for_page(worker: Worker, person: Person, pairs: Iterable[Pair], *, m
     """Return what the download on a page holds: about the person and their pairs. `manages`: as their manager."""
     return {
         "written_at": worker.clock(),
-        "about": _export_person(person),
+        "about": {**_export_person(person), **_export_pushed(worker, person)},
         "read_by": _READ_BY,
         **({} if manages else {"third_voices": _export_voices(worker, person)}),
         **({} if manages else _export_pulse(worker, person)),
@@ -76,6 +76,7 @@ def collect_for_operator(worker: Worker, person: Person, *, has_content: bool) -
         "about": {
             **_export_person(person),
             "also_known_as": sorted(worker.store.aliases.list_names(person.email) - {person.email}),
+            **_export_pushed(worker, person),
         },
         "read_by": _READ_BY,
         "left_out": [*LEFT_OUT, *([] if has_content else [WITHOUT_CONTENT])],
@@ -126,6 +127,16 @@ def _export_pulse(worker: Worker, person: Person) -> dict[str, Any]:
 
 def _export_person(person: Person) -> dict[str, Any]:
     return {**asdict(person), "hours": format_hours(person.hours)}
+
+
+def _export_pushed(worker: Worker, person: Person) -> dict[str, Any]:
+    """Return what a directory pushed about the person, in the words of SCIM; nothing when none did."""
+    names = worker.store.aliases.list_names(person.email)
+    pushed = [
+        {"userName": one.user_name, "externalId": one.external_id, **one.attributes, "written_at": one.changed_at}
+        for one in worker.store.pushed_people.list_people_of(names)
+    ]
+    return {"told_by_the_directory": pushed} if pushed else {}
 
 
 def _export_pair(

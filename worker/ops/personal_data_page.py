@@ -96,6 +96,7 @@ LABELS: Mapping[str, str] = {
     "text": N_("words"),
     "times_lost": N_("Times that were lost"),
     "times_put_off": N_("times moved"),
+    "told_by_the_directory": N_("told by the company’s directory"),
     "topic": N_("topic"),
     "transition_until": N_("in transition until"),
     "trust": N_("hard questions in the brief"),

@@ -26,6 +26,7 @@ ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 _GUEST = "guest"
 #: The type of private addresses, at which nobody is invited.
 _PRIVATE = "home"
+_WORK = "work"
 
 _PUSH_SOMEBODY = (
     "Assign people to the application in your directory and start its provisioning. `longarc run` or `longarc serve` "
@@ -134,8 +135,12 @@ def _get_object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _list_sorted(person: PushedPerson, name: str) -> list[Mapping[str, Any]]:
     """Return the values of a list that aren't private, the primary one first, then those of work."""
-    values = [value for value in person.attributes.get(name) or () if value.get("type") != _PRIVATE]
-    return sorted(values, key=lambda value: (not value.get("primary"), value.get("type") != "work"))
+    values = [value for value in person.attributes.get(name) or () if _get_type(value) != _PRIVATE]
+    return sorted(values, key=lambda value: (not value.get("primary"), _get_type(value) != _WORK))
+
+
+def _get_type(value: Mapping[str, Any]) -> str:
+    return str(value.get("type") or "").casefold()
 
 
 def _list_addresses(person: PushedPerson) -> Iterable[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.domain.model import PushedPerson, PushLog, fold_user_name
@@ -53,6 +53,10 @@ class PushedRows:
         by_name = pushed_person.c.user_name_key == fold_user_name(user_name)
         query = select(pushed_person).where(by_name if user_name else pushed_person.c.external_id == external_id)
         return list(self._fetch(query.order_by(pushed_person.c.created_at, pushed_person.c.id)))
+
+    def list_people_of(self, names: Collection[str]) -> Sequence[PushedPerson]:
+        """Return what was pushed about a person. `names`: as for `delete_pushed_people`."""
+        return list(self._fetch(select(pushed_person).where(_is_of(names)).order_by(pushed_person.c.id)))
 
     def add_person(self, person: PushedPerson) -> None:
         """Add a person. Raises UserNameTaken."""
@@ -122,15 +126,23 @@ class PushedPeople:
         with self.read() as rows:
             return rows.list_people()
 
+    def list_people_of(self, names: Collection[str]) -> Sequence[PushedPerson]:
+        """Return what was pushed about a person. `names`: as for `delete_pushed_people`."""
+        with self.read() as rows:
+            return rows.list_people_of(names)
+
 
 def delete_pushed_people(connection: Connection, names: Collection[str]) -> None:
     """Delete what was pushed about a person, without counting a push.
 
     `names`: the person's addresses and aliases, among them the id, as `scim:<id>`.
     """
+    connection.execute(delete(pushed_person).where(_is_of(names)))
+
+
+def _is_of(names: Collection[str]) -> ColumnElement[bool]:
     keys, ids = [fold_user_name(name) for name in names], [name.rpartition(":")[2] for name in names]
-    is_theirs = or_(pushed_person.c.user_name_key.in_(keys), pushed_person.c.id.in_(ids))
-    connection.execute(delete(pushed_person).where(is_theirs))
+    return or_(pushed_person.c.user_name_key.in_(keys), pushed_person.c.id.in_(ids))
 
 
 def _encode(person: PushedPerson) -> dict[str, Any]:

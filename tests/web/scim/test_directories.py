@@ -73,6 +73,13 @@ def test_a_person_is_found_in_every_way_of_asking(people: Directory, text: str) 
     assert people.find(text) == [BO]
 
 
+def test_a_search_may_be_posted(people: Directory) -> None:
+    body = {"filter": f'userName eq "{BO}"', "startIndex": 1, "count": 5, "attributes": ["userName"]}
+    answer = people.send("POST", "/Users/.search", body)
+    (bo,) = people.body(answer)["Resources"]
+    assert (bo["userName"], "emails" in bo) == (BO, False)
+
+
 def test_a_person_is_found_by_id_and_read_in_part(people: Directory) -> None:
     assert people.find(f'id eq "{people.ids[BO]}"') == [BO]
     assert people.find('id eq "nobody"') == []

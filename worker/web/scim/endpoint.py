@@ -48,6 +48,8 @@ MAX_PER_MINUTE = 6000
 #: Requests a minute without one, from one network address.
 MAX_REFUSED_PER_MINUTE = 30
 _RETRY_SECONDS = 60
+#: The end of a path to which a search is posted.
+_SEARCH = "/.search"
 
 
 class TooManyRequests(SCIMException):
@@ -159,7 +161,7 @@ class ScimEndpoint:
             raise NotFoundException(detail="There is nothing at this path.")
         if path.strip("/").partition("/")[0].casefold() == "groups":
             return _answer_about_groups(path)
-        is_writing = request.method in ("POST", "PUT", "PATCH", "DELETE") and not path.endswith(".search")
+        is_writing = request.method in ("POST", "PUT", "PATCH", "DELETE") and not request.path.endswith(_SEARCH)
         storage = PushedUsers(self._people, self._now(), is_writing=is_writing)
         return ScimHandler(self._service, storage).handle(self._read_request(path))
 
@@ -184,8 +186,11 @@ def _read_body() -> bytes:
     if not body or request.method not in ("POST", "PUT", "PATCH"):
         return body
     payload = parse_body(body)
-    adapted = adapt_patch(payload) if request.method == "PATCH" else adapt_user(payload)
-    return json.dumps(adapted).encode()
+    if request.method == "PATCH":
+        payload = adapt_patch(payload)
+    elif not request.path.endswith(_SEARCH):
+        payload = adapt_user(payload)
+    return json.dumps(payload).encode()
 
 
 def _answer_about_groups(path: str) -> ScimResponse:
