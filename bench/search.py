@@ -17,7 +17,8 @@ import portion
 
 from worker.domain.model import QUARTER_HOUR, BusyTime, FreeBusy, Person, Preference, Span
 from worker.domain.time.availability import QuarterGrid, find_starts, iterate_set_bits
-from worker.domain.time.slots import Search, rank_slots
+from worker.domain.time.search import Search
+from worker.domain.time.slots import rank_slots
 from worker.domain.time.worktime import list_working_spans, parse_hours
 
 #: Comes without types.

@@ -22,8 +22,8 @@ from worker.domain.model import (
 )
 from worker.domain.reason_texts import format_reasons, format_sentences
 from worker.domain.time.availability import iterate_set_bits
-from worker.domain.time.search import find_possible_starts
-from worker.domain.time.slots import Search, explain_no_slot
+from worker.domain.time.blockers import explain_no_slot
+from worker.domain.time.search import Search, find_possible_starts
 from worker.domain.time.worktime import find_holiday
 
 FREE = FreeBusy()
@@ -83,7 +83,7 @@ def at_work(who: Person, instant: datetime) -> bool:
 def blocked(s: Search, who: Person, slot: Span) -> bool:
     known = s.free_busy.get(who.email, FreeBusy(known=False))
     margin = QUARTER_HOUR if s.buffer else timedelta()
-    spans = [item.span for item in s.taken_times.get(who.email, ()) if item.session != s.exclude]
+    spans = [item.span for item in s.taken_times.get(who.email, ())]
     if who.calendar != "none":
         if not known.known:
             return True
@@ -99,7 +99,7 @@ def oracle(s: Search) -> list[datetime]:
     careers = {
         local_day(s.manager, item.span.start)
         for item in s.taken_times.get(s.manager.email, ())
-        if item.kind is SessionKind.CAREER and item.session != s.exclude
+        if item.kind is SessionKind.CAREER
     }
     midnight = s.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
     quarters = [midnight + step * QUARTER_HOUR for step in range((s.window.end - midnight) // QUARTER_HOUR + 1)]
@@ -235,7 +235,6 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
         avoid=tuple(some(1)),
         buffer=draw(st.booleans()),
         career=draw(st.booleans()),
-        exclude="own",
     )
 
 

@@ -1,7 +1,7 @@
 """Which groups of pairs may be counted for others to see: none that is small, and none that a subtraction makes small.
 
 R-22: a group has at least five pairs and at least three managers. Groups of several views (by department, by country)
-overlap; what is shown of one view must not reveal, less what is shown of another, a smaller group.
+overlap: subtracting a group of one view from a group of another must not reveal a smaller group.
 """
 
 from collections import defaultdict
@@ -11,7 +11,7 @@ from worker.domain.model import PairId
 
 MIN_PAIRS = 5
 MIN_MANAGERS = 3
-#: Name of the group that merges those that can't be shown by themselves.
+#: Name of the group into which groups are merged that are too small to be shown.
 OTHERS = "others"
 
 
@@ -60,6 +60,6 @@ def _show_group(
 
 def _split_cells(cells: Iterable[frozenset[PairId]], group: frozenset[PairId]) -> list[frozenset[PairId]]:
     """Return the cells after this group is shown too."""
-    known = list(cells)
-    parts = [part for cell in known for part in (cell & group, cell - group)]
-    return [part for part in (*parts, group.difference(*known)) if part]
+    old_cells = list(cells)
+    parts = [part for cell in old_cells for part in (cell & group, cell - group)]
+    return [part for part in (*parts, group.difference(*old_cells)) if part]

@@ -4,12 +4,12 @@ import hashlib
 
 
 def derive_id(prefix: str, seed: str) -> str:
-    """The prefix, then 56 bits of the seed's SHA-256 in `encode_base32`."""
+    """Return the prefix, then 56 bits of the seed's SHA-256 in base 32."""
     return prefix + encode_base32(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big"))
 
 
 def encode_base32(number: int) -> str:
-    """The number in digits 0-9a-v, the alphabet every calendar accepts in an id."""
+    """Return the number in the digits 0-9a-v, which every calendar accepts in an id."""
     digits = "0123456789abcdefghijklmnopqrstuv"
     text = ""
     while number:

@@ -1,4 +1,4 @@
-"""Notes after a conversation (R-28), what of them can go on to a new manager (R-36), and what a mail tells its reader
+"""Notes after a conversation (R-28), which of their lines can go on to a new manager (R-36), and what mails mention
 once (R-28, R-32)."""
 
 from collections.abc import Collection, Iterable, Sequence
@@ -17,18 +17,18 @@ from worker.domain.model import (
 )
 from worker.domain.time.worktime import get_local_date
 
-#: Limits of one note.
+#: The most lines of a note, and the most characters of a line.
 MAX_NOTE_LINES, MAX_NOTE_CHARACTERS = 3, 300
-#: After a conversation, how long notes about it can be written and changed.
+#: How long after a conversation notes about it can be written and changed.
 NOTE_PERIOD = timedelta(weeks=26)
-#: Notes about conversations of so long before a pair ended can go on to the report's new manager.
+#: Notes about conversations within this time before the end of a pair can go on to the report's new manager.
 HANDOVER_PERIOD = timedelta(days=365)
-#: After a commitment was done, how long that is news to the other.
+#: How long after a commitment was done a mail may mention it to the other.
 NEWS_PERIOD = timedelta(days=60)
 
 
 def takes_notes(session: Session) -> bool:
-    """Return whether notes belong to the session: a part of a series without a contract, or it ended unfinished."""
+    """Return whether notes belong to the session: it is a part of a series without a contract, or ended unfinished."""
     has_no_contract = session.state is SessionState.HELD and not session.asks_contract
     is_part = session.kind is SessionKind.CAREER and has_no_contract
     return is_part or session.state is SessionState.UNFINISHED
@@ -78,7 +78,7 @@ def clean_note_lines(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def list_kept_commitments(commitments: Iterable[Commitment], reader: Owner, now: datetime) -> list[Commitment]:
-    """Return what the other one has done lately, in the order it was done (R-32)."""
+    """Return the commitments of the other person that were done lately, in the order they were done (R-32)."""
     done = [
         c
         for c in commitments
@@ -93,7 +93,7 @@ def list_kept_commitments(commitments: Iterable[Commitment], reader: Owner, now:
 def find_session_to_note(
     sessions: Iterable[Session], notes: Collection[SharedNote], reader: Owner, now: datetime
 ) -> Session | None:
-    """Return the session about which the reader may be invited to leave a note; None when the reader left one."""
+    """Return the session about which a mail invites the reader to leave a note; None when the reader left one."""
     session = find_note_session(sessions, now)
     if session is None or any(note.session == session.id and note.author is reader for note in notes):
         return None
@@ -101,5 +101,5 @@ def find_session_to_note(
 
 
 def make_note_mention(session: Session) -> str:
-    """Return the name under which the invitation to leave a note about the session is given once."""
+    """Return the mention by which a reader is invited once to leave a note about the session."""
     return f"note:{session.id}"

@@ -6,7 +6,7 @@ rounds, a subtraction tells only of the people in whom the two unions differ. So
 MIN_ANSWERS people of MIN_MANAGERS managers, `find_conflicts` looks at the bundles of people who moved together from one
 cell (or from outside) to another.
 
-A person and a manager are tokens here; nobody's answer is, only the counts of a cell.
+Here people and managers are tokens, and answers exist only as the counts of a cell.
 """
 
 from collections import defaultdict
@@ -128,7 +128,7 @@ def _collect_bundles(
 
 
 def _is_large_bundle(people: Collection[str], cells: Sequence[PulseCell], earlier: Sequence[PulseCell]) -> bool:
-    """Whether it is large enough by the managers of now and by those of then."""
+    """Return whether the people are enough, of enough managers, both by their present and by their former managers."""
     new = {who: manager for cell in cells for who, manager in cell.people.items()}
     old = {who: manager for cell in earlier for who, manager in cell.people.items()}
     now = {who: new.get(who, old.get(who, "")) for who in people}

@@ -11,10 +11,9 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from worker.domain.model import Reason, Reasons, ReasonValue
-from worker.domain.time.worktime import DAY_NAMES, format_clock
+from worker.domain.time.worktime import DAY_NAMES, WEEKDAYS, format_clock
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def N_(text: str) -> str:  # noqa: N802 -- the name gettext's tools look for

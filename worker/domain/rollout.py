@@ -11,7 +11,7 @@ from datetime import date, datetime
 from worker.domain.model import Address, Pair, Participation, Person
 from worker.domain.time.worktime import wall_to_utc
 
-#: A pair that the rollout does not have, or not yet.
+#: The reasons for which the rollout itself leaves a pair out: it does not name the pair, or has not begun.
 OUTSIDE = frozenset({Participation.NOT_CHOSEN, Participation.NOT_BEGUN})
 
 

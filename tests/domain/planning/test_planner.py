@@ -42,7 +42,8 @@ from worker.domain.model import (
 )
 from worker.domain.planning import actions, contract_mails, deferrals
 from worker.domain.planning.planner import plan
-from worker.domain.time.slots import Search, explain_no_slot
+from worker.domain.time.blockers import explain_no_slot
+from worker.domain.time.search import Search
 
 # --- the same world twice ---
 

@@ -8,7 +8,7 @@ from tests.support.pairs import DAY, person, utc
 from tests.support.slot_searches import DANA, FREE, SAM, WINDOW, none_words, only, oracle, search, searches
 from worker.domain.model import BusyTime, FreeBusy, SessionKind, ShowAs, Span, TakenTime
 from worker.domain.time.blockers import explain_no_slot, never_work_together, order_for_reader
-from worker.domain.time.slots import Search
+from worker.domain.time.search import Search
 
 
 def test_no_shared_hours() -> None:

@@ -24,7 +24,9 @@ from tests.support.slot_searches import (
     searches,
 )
 from worker.domain.model import BusyTime, FreeBusy, Preference, SessionKind, Span, TakenTime
-from worker.domain.time.slots import Search, Slot, explain_no_slot, find_solo_time, rank_slots
+from worker.domain.time.blockers import explain_no_slot
+from worker.domain.time.search import Search
+from worker.domain.time.slots import Slot, find_solo_time, rank_slots
 
 # --- the oracle: wall clocks and comparisons, quarter by quarter ----------------------------------------------------
 
@@ -48,7 +50,6 @@ def test_the_order_is_that_of_the_cost_and_then_of_time(s: Search) -> None:
     s = replace(
         s,
         taken_times={email: [t for t in ts if t.kind is SessionKind.CAREER] for email, ts in s.taken_times.items()},
-        exclude="",
     )
     best: dict[date, tuple[float, datetime]] = {}
     for at in oracle(s):
@@ -107,7 +108,6 @@ def test_one_career_session_a_day_for_the_manager() -> None:
     assert found(replace(s, career=False))
     assert found(replace(s, taken_times={DANA.email: (replace(other, kind=SessionKind.REVIEW),)}))
     assert found(replace(s, taken_times={SAM.email: (other,)}))
-    assert found(replace(s, exclude="other"))
 
 
 def test_a_review_of_25_minutes_takes_two_quarters() -> None:
@@ -213,29 +213,22 @@ def test_a_block_for_a_commitment_takes_the_latest_day_early() -> None:
     busy = FreeBusy(
         (BusyTime(Span(utc(2027, 6, 25), utc(2027, 6, 26))), BusyTime(Span(utc(2027, 6, 24, 7), utc(2027, 6, 24, 8))))
     )
-    assert find_solo_time(DANA, WINDOW, 30, busy, (), on_last_day=True) == Span(
-        utc(2027, 6, 24, 8), utc(2027, 6, 24, 8, 30)
-    )
-    assert find_solo_time(DANA, WINDOW, 30, busy, (), on_last_day=False) == Span(
-        utc(2027, 6, 7, 7), utc(2027, 6, 7, 7, 30)
-    )
+    assert find_solo_time(DANA, WINDOW, 30, busy, ()) == Span(utc(2027, 6, 24, 8), utc(2027, 6, 24, 8, 30))
 
 
 def test_a_blocks_day_is_the_persons_own() -> None:
     """In Auckland the working day begins on the evening before, in UTC."""
     tui = person("Tui", "Pacific/Auckland", "NZ")
     evening = utc(2027, 6, 23, 21)
-    assert find_solo_time(
-        tui, Span(utc(2027, 6, 21), utc(2027, 6, 23, 22, 30)), 30, FREE, (), on_last_day=True
-    ) == Span(evening, evening + 30 * MINUTE)
+    assert find_solo_time(tui, Span(utc(2027, 6, 21), utc(2027, 6, 23, 22, 30)), 30, FREE, ()) == Span(
+        evening, evening + 30 * MINUTE
+    )
 
 
 def test_a_block_never_takes_unknown_or_given_time() -> None:
     window = only(8, (9, 0), (10, 0))
     given_away = TakenTime(only(8, (9, 0), (9, 20)), "s1")
-    assert find_solo_time(DANA, window, 30, FreeBusy(known=False), (), on_last_day=True) is None
-    assert find_solo_time(DANA, window, 30, FREE, (given_away,), on_last_day=True) == only(8, (9, 30), (10, 0))
-    assert find_solo_time(DANA, only(12, (9, 0), (17, 0)), 30, FREE, (), on_last_day=True) is None
-    assert find_solo_time(person(calendar="none"), window, 30, FreeBusy(known=False), (), on_last_day=False) == only(
-        8, (9, 0), (9, 30)
-    )
+    assert find_solo_time(DANA, window, 30, FreeBusy(known=False), ()) is None
+    assert find_solo_time(DANA, window, 30, FREE, (given_away,)) == only(8, (9, 30), (10, 0))
+    assert find_solo_time(DANA, only(12, (9, 0), (17, 0)), 30, FREE, ()) is None
+    assert find_solo_time(person(calendar="none"), window, 30, FreeBusy(known=False), ()) == only(8, (9, 0), (9, 30))

@@ -111,7 +111,7 @@ class Commitment:
     closed_at: datetime | None = None
     block: Span | None = None  #: its time on the manager's calendar (T-8)
     all_day: bool = False  #: the block is an all-day event
-    by_hand: bool = False  #: the manager chose the present time
+    by_hand: bool = False  #: the manager chose the time of the block
     dismissed: bool = False  #: the manager removed it from the calendar
     generation: int = 1  #: grows when the event has to be created again
     sequence: int = 0  #: grows with each change of the event that we decide

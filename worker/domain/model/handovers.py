@@ -9,12 +9,12 @@ from hashlib import sha256
 from worker.domain.model.contracts import Contract, WrittenCommitment
 from worker.domain.model.people import PairId
 
-#: A pair that begins longer after the end of the former one does not take its place.
+#: A pair that begins later than this after the end of the former pair does not take its place.
 MAX_HANDOVER_GAP = timedelta(days=180)
 
 
 class HandoverLineKind(StrEnum):
-    """The part of the old contract that a line comes from, or whose note for both it is."""
+    """The origin of a line: a part of the old contract, a note for both, or a suggestion of the old manager."""
 
     REPORT = "report"  #: a commitment of the report
     MANAGER = "manager"  #: a commitment of the old manager

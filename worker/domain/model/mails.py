@@ -34,7 +34,8 @@ class MailName(StrEnum):
     OVERFLOW = "overflow"
 
 
-#: Mails that a pair gets once. Planning reads their effects however old they are; those of other mails for some weeks.
+#: Mails that a pair gets once: planning reads their effects, however old they are. Those of other mails it reads for
+#: some weeks only.
 ONCE_PER_PAIR_MAILS = (MailName.INTRODUCTION, MailName.PAIR_ENDED, MailName.NEW_MANAGER, MailName.OPEN_PROMISES)
 #: Mails of which neither the history, nor the ledger, the log or the operator learns anything (R-30). Their rows in the
 #: outbox name nobody.

@@ -7,12 +7,12 @@ from enum import StrEnum
 
 from worker.domain.model.time import Address
 
-#: So many openings stand in a brief and on a page, at most.
+#: How many openings a brief and a page show at most.
 MAX_OPENINGS_SHOWN = 5
 
 
 class OpeningKind(StrEnum):
-    """What can be had there."""
+    """What an opening offers."""
 
     OPENING = "opening"  #: a position to be filled
     PROJECT = "project"  #: a piece of work for some time

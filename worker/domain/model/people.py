@@ -87,10 +87,10 @@ class Participation(StrEnum):
     YES = ""
     NOT_CHOSEN = "not_chosen"  #: the rollout is not for this pair
     NOT_BEGUN = "not_begun"  #: the rollout begins on a later day
-    EVERYBODY_PAUSED = "everybody_paused"
-    WITHDRAWN_QUIETLY = "withdrawn_quietly"  #: the same, and guests get no notice of it
-    GROUP_PAUSED = "group_paused"  #: the group of the report
-    PERSON_PAUSED = "person_paused"  #: one of the two, with all pairs
+    EVERYBODY_PAUSED = "everybody_paused"  #: the operator paused all pairs
+    WITHDRAWN_QUIETLY = "withdrawn_quietly"  #: everybody is paused, and guests get no notice that events come off
+    GROUP_PAUSED = "group_paused"  #: the group of the report is paused
+    PERSON_PAUSED = "person_paused"  #: one of the two is paused, with all their pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ class Pair:
 
     manager: Address
     report: Address
-    first_seen: date
+    first_seen: date  #: the day on which the roster first named the pair
     start: date | None = None  #: the first session is not before this day
     every: Interval = Interval(weeks=13)  #: between career sessions
     minutes: int = 75  #: length of a career session
@@ -155,7 +155,7 @@ class Pair:
     trust: bool = False  #: the hardest questions may appear in the brief
     paused: bool = False
     paused_until: date | None = None  #: on this day a pause ends by itself (T-18)
-    rests: bool = False  #: the operator paused this very pair; `paused` is true then
+    rests: bool = False  #: the operator paused this pair alone; then `paused` is true, too
     participation: Participation = Participation.YES
     ended: EndReason = EndReason.NO
     erased_at: datetime | None = None  #: when what the two wrote was erased

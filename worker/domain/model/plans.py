@@ -56,11 +56,11 @@ class Effect:
     event: str = ""  #: for events, and for mails about one: the event's key
     name: str = ""  #: for mails: a `MailName`
     to: Address = ""  #: for mails: the recipient
-    number: int = 0  #: for a mail that is sent repeatedly: which repetition
+    number: int = 0  #: for mails: tells mails of one name and subject apart; its meaning depends on the name
     #: The session's start, or a due date at midnight UTC; for an update, the event's start when it was decided.
     start: datetime | None = None
     quiet: bool = False  #: for a cancel: guests get no notice, where the service can do without
-    counts: bool = False  #: for mails: it keeps the reader's hours, and is one of the few that leave a day (T-16)
+    counts: bool = False  #: for mails: it waits for the reader's hours, and counts as one of a day's mails (T-16)
     progress: EffectProgress = EffectProgress.WAITING
     attempts: int = 0
 
@@ -103,17 +103,16 @@ class TakenTime:
     session: str  #: id of the session or commitment it belongs to
     kind: SessionKind | None = None  #: None for commitments
     pair: PairId | None = None
-    in_turn: bool = False  #: as of its session
+    in_turn: bool = False  #: the same field of its session
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingPair:
-    """A pair of the same manager, and how long it has waited: when it last had a conversation of its rhythm, and when
-    its report last had a career conversation with anybody. None where that never was."""
+    """A pair of a manager, and how long it has waited for a conversation."""
 
     pair: Pair
-    held_at: datetime | None = None
-    talked_at: datetime | None = None
+    held_at: datetime | None = None  #: the end of its last regular conversation; None before the first
+    talked_at: datetime | None = None  #: the end of the report's last career conversation, with any manager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +125,7 @@ class PairState:
     sessions: tuple[Session, ...] = ()  #: those not closed, and the last closed ones of each kind
     deferrals: tuple[Deferral, ...] = ()
     commitments: tuple[Commitment, ...] = ()
-    #: Of what is not closed and of the pair; also the mails to the manager about all pairs, and the last prompts.
+    #: About the pair and what is not closed; also mails to the manager about several pairs, and the last prompts.
     effects: tuple[Effect, ...] = ()
     placed_events: Mapping[str, PlacedEvent] = field(default_factory=dict)  #: by event key
     meetings: tuple[Meeting, ...] = ()

@@ -6,11 +6,11 @@ from enum import StrEnum
 
 from worker.domain.model.time import Address
 
-#: A question can be answered for so long after it was asked.
+#: How long a question can be answered after it was asked.
 VOICE_PERIOD = timedelta(days=30)
-#: A report may have so many questions that nobody has answered yet.
+#: How many unanswered questions a report may have at most.
 MAX_OPEN_VOICES = 3
-#: Limits of a question and of its answer.
+#: The longest question and the longest answer, in characters.
 MAX_VOICE_QUESTION, MAX_VOICE_ANSWER = 600, 4000
 
 

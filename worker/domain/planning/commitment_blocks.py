@@ -118,9 +118,7 @@ def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
 def _find_time(builder: PlanBuilder, commitment: Commitment, day: Span, free_busy: FreeBusy) -> Span | None:
     window = Span(max(day.start, builder.now), max(day.end, builder.now))
     taken = builder.list_taken_times(builder.manager.email, exclude=commitment.id)
-    return find_solo_time(
-        builder.manager, window, builder.policy.commitment_minutes, free_busy, taken, on_last_day=True
-    )
+    return find_solo_time(builder.manager, window, builder.policy.commitment_minutes, free_busy, taken)
 
 
 def list_candidate_days(manager: Person, due: date) -> tuple[date, date]:

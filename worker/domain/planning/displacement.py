@@ -13,12 +13,12 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.search import Search
 from worker.domain.time.slots import rank_slots
 
-#: Whose hours may give way, in the order in which it is tried: one person's before both.
+#: Whose busy hours may give way, in the order in which this is tried: one person's before both.
 OWNERS_TO_TRY = ((), (Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
 
 
 def offer_displacing_times(builder: PlanBuilder, session: Session, search: Search) -> Session:
-    """Offer up to three times within the window of that search, and keep them for the two. Returns the session."""
+    """Offer up to three times within the window of that search; return the session with the offer."""
     times: dict[Span, tuple[Owner, ...]] = {}
     for whose in OWNERS_TO_TRY:
         for slot in rank_slots(_free_hours(builder, search, whose), limit=offers.OFFER_COUNT):
@@ -32,7 +32,7 @@ def offer_displacing_times(builder: PlanBuilder, session: Session, search: Searc
 
 
 def _free_hours(builder: PlanBuilder, search: Search, whose: tuple[Owner, ...]) -> Search:
-    """The search, with what may give way taken from the calendars of these people, and without free quarter hours."""
+    """Return the search without what may give way in the calendars of these people, and without buffers."""
     emails = {builder.manager.email if owner is Owner.MANAGER else builder.report.email for owner in whose}
     freed = {who: _keep_fixed(known) if who in emails else known for who, known in search.free_busy.items()}
     return replace(search, free_busy=freed, buffer=False)

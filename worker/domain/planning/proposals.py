@@ -1,7 +1,7 @@
-"""Times to choose from when a person moves a conversation by hand: the best ones with their reasons, or one of their
-own, looked at on both calendars.
+"""Times to choose from when a person moves a conversation by hand: the best ones with their reasons, and what speaks
+against a time that the person picks.
 
-What a person picks may break the wishes (buffers, working hours, one a day): that is said, and it is theirs to decide.
+A picked time may break the rules (buffers, working hours, one a day): the page says so, and the person decides.
 """
 
 from collections.abc import Iterator
@@ -12,22 +12,23 @@ from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reaso
 from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS, exclude_event
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.absences import find_reading_start
-from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid, get_free_busy, has_readable_calendar
+from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid
+from worker.domain.time.blockers import explain_no_slot, is_unknown
 from worker.domain.time.explain import warn_of_unreadable
 from worker.domain.time.search import Search, find_shared_work, list_career_days
-from worker.domain.time.slots import Slot, explain_no_slot, rank_slots
+from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
-#: Within so many of the two's working days from now the best times are looked for; then further ahead.
+#: The best times are sought within this many weekdays from now, then within that many.
 NEAR_DAYS, FAR_DAYS = 15, 40
 PROPOSAL_COUNT = 3
-#: Of a window that is nearly over too little is left to choose from. Minutes.
+#: A session's own window is used only while at least a week of it is left. Minutes.
 WEEK_MINUTES = 7 * 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """The times that fit best; when there are none, why."""
+    """The times that fit best, or why there are none."""
 
     slots: tuple[Slot, ...]
     why_none: Reasons = ()
@@ -35,36 +36,34 @@ class Proposals:
 
 @dataclass(frozen=True, slots=True)
 class CheckedTime:
-    """A time somebody picked: what speaks against it; `taken` when somebody's calendar is not free."""
+    """A time that somebody picked, and what speaks against it."""
 
     span: Span
     against: Reasons = ()
-    is_taken: bool = False
+    is_taken: bool = False  #: a calendar of the two is not free then
 
 
 def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
-    """What has to be seen of the calendars: the weeks in which it may be, and that time as well."""
+    """Return the request for the free/busy that proposals need: of the weeks they come from, and of the picked time."""
     end = max(far.end for far in (*_make_windows(builder, session), *((pick,) if pick else ()))) + timedelta(days=1)
     start = find_reading_start(builder.now, min(window.start for window in _make_windows(builder, session)))
     start = min(start, pick.start) if pick else start
-    return FreeBusyRequest(
-        tuple(person.email for person in builder.people if has_readable_calendar(person)), Span(start, end)
-    )
+    return FreeBusyRequest(tuple(person.email for person in builder.people if person.has_calendar), Span(start, end))
 
 
 def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
-    """The three best times; `builder` has read what `need` asks for."""
+    """Return the three best times. The builder's snapshot has what `make_free_busy_request` asks for."""
     near, far = (_make_search(builder, session, window) for window in _make_windows(builder, session))
     slots = rank_slots(near, limit=PROPOSAL_COUNT) or rank_slots(far, limit=PROPOSAL_COUNT)
     return Proposals(slots, () if slots else tuple(explain_no_slot(far)))
 
 
 def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTime:
-    """What speaks against a time that somebody picked."""
+    """Return what speaks against a time that somebody picked. The snapshot is as for `propose_times`."""
     search = _make_search(builder, session, pick)
     busy = [person.name for person in search.people if _is_busy(search, pick, person.email)]
     against = [Reason("busy_then", {"name": name}) for name in busy]
-    unknown = [person.name for person in search.people if _is_unknown(search, person.email)]
+    unknown = [person.name for person in search.people if is_unknown(search, person)]
     against += [Reason("unread_now", {"name": name}) for name in unknown]
     against += _list_objections(search, pick)
     if session.kind is SessionKind.CAREER and pick.minutes < builder.policy.min_minutes:
@@ -90,11 +89,6 @@ def _is_busy(search: Search, span: Span, who: str) -> bool:
     return any(span.overlaps(one) for one in (*taken, *((item.span for item in seen.busy) if seen else ())))
 
 
-def _is_unknown(search: Search, who: str) -> bool:
-    person = next(one for one in search.people if one.email == who)
-    return has_readable_calendar(person) and not get_free_busy(search.free_busy, person).known
-
-
 def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search:
     seen = builder.snapshot.free_busy if builder.snapshot else {}
     lost = tuple(d.was for d in builder.state.deferrals if d.session == session.id and d.was)
@@ -116,7 +110,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
 
 
 def _find_target(builder: PlanBuilder, session: Session, window: Span) -> datetime:
-    """The instant to be near to: the day of its rhythm, the time that a deferred one has, else soon."""
+    """Return the instant to be near to: its target, the time of a session deferred far ahead, else soon."""
     if _is_deferred_far_ahead(builder, session):
         return max(session.span.start, window.start)
     is_inside = window.start <= session.target <= window.end
@@ -124,14 +118,16 @@ def _find_target(builder: PlanBuilder, session: Session, window: Span) -> dateti
 
 
 def _is_deferred_far_ahead(builder: PlanBuilder, session: Session) -> bool:
-    """Whether it has lost a time before, and the one that it has lies past the weeks that are looked at from now on."""
+    """Return whether the session was deferred to a time past the near weeks."""
     far = builder.find_weekday_end(NEAR_DAYS, builder.now)
     return session.booked and session.count > 0 and session.span.start > far
 
 
 def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
-    """Where it is looked for first, and where then: in its own window while that is to come; near its time when it was
-    deferred and lies further ahead (T-10); else soon."""
+    """Return the windows in which times are sought first and second.
+
+    They are its own window while that is to come, else near its time when it was deferred far ahead (T-10), else soon.
+    """
     soon = builder.find_weekday_start(LEAD_DAYS, builder.now)
     if _is_deferred_far_ahead(builder, session):
         near = builder.find_weekday_start(-DAYS_BEFORE_LOST, session.span.start)

@@ -14,16 +14,16 @@ from worker.domain.model import (
     Span,
     merge_spans,
 )
-from worker.domain.time.worktime import SATURDAY, add_working_days, get_local_date, list_spells
+from worker.domain.time.worktime import DAY, SATURDAY, add_working_days, get_local_date, list_spells
 
-#: An absence of so many days, Monday to Friday, is a long one…
+#: An absence of at least this many days, Monday to Friday, is a long one…
 LONG_ABSENCE = 10
-#: … and the first days after it, so many working days of that person, stay free of sessions.
+#: … and this many working days of the person after it stay free of sessions.
 DAYS_AFTER_ABSENCE = 2
-DAY = timedelta(days=1)
-#: So long is an absence that is just a long one, with the days after it of somebody who works one day a week.
+#: How far back calendars are read: an absence that is just long enough, and the days after it of somebody who works one
+#: day a week, take this long.
 _READ_BACK = timedelta(weeks=4)
-#: So long an absence is remembered after its end.
+#: How long an absence is remembered after its end.
 AWAY_MEMORY = timedelta(days=60)
 
 
@@ -54,8 +54,10 @@ def update_away(
 
 
 def find_reading_start(now: datetime, earliest: datetime) -> datetime:
-    """Return from when on calendars are read to place a session that may begin at `earliest`: from now on, or, where
-    an absence that began before may matter, from weeks before (T-16)."""
+    """Return from when on calendars are read to place a session that begins at `earliest` or later.
+
+    That is now or, where an absence that began before may matter, some weeks ago (T-16).
+    """
     return now - _READ_BACK if earliest < now + _READ_BACK else now
 
 

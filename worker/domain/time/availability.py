@@ -110,7 +110,7 @@ class QuarterGrid:
         Unknown time is busy (T-2). A person whose calendar is `none` is busy only at the taken times.
         """
         spans = [item.span for item in taken]
-        if has_readable_calendar(person):
+        if person.has_calendar:
             if not free_busy.known:
                 return self.all
             spans += [item.span for item in free_busy.busy]
@@ -120,11 +120,6 @@ class QuarterGrid:
         """Return the quarter-hours of the window from index `start` up to, not including, index `end`."""
         low, high = (min(max(index - self.first, 0), self.size) for index in (start, end))
         return (1 << high) - (1 << low) if low < high else 0
-
-
-def has_readable_calendar(person: Person) -> bool:
-    """Return False for a person whose calendar is `none`: its working hours count as free."""
-    return person.has_calendar
 
 
 def get_free_busy(free_busy: Mapping[Address, FreeBusy], person: Person) -> FreeBusy:

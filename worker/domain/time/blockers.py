@@ -14,7 +14,6 @@ from worker.domain.time.availability import (
     find_day_bits,
     find_starts,
     get_free_busy,
-    has_readable_calendar,
     measure_longest_run,
 )
 from worker.domain.time.explain import warn_of_unreadable
@@ -26,7 +25,7 @@ from worker.domain.time.search import (
     find_shared_work,
     get_padding,
     list_days,
-    list_other_taken_times,
+    list_taken_times,
 )
 from worker.domain.time.worktime import find_holiday, get_local_date
 
@@ -108,7 +107,7 @@ def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
     if grid.size < needed:
         yield Reason("window_short", {"minutes": grid.size * 15, "needed": search.minutes})
         return
-    unknown_people = [person for person in search.people if _is_unknown(search, person)]
+    unknown_people = [person for person in search.people if is_unknown(search, person)]
     for person in unknown_people:
         yield Reason("unknown", {"name": person.name, "detail": get_free_busy(search.free_busy, person).reason})
     shared_bits = find_shared_work(search, grid)
@@ -121,9 +120,9 @@ def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
         yield Reason("shared", {"days": _count_days(search, grid, shared_starts), "minutes": search.minutes})
 
 
-def _is_unknown(search: Search, person: Person) -> bool:
-    """True when the person has a calendar, but it could not be read this time."""
-    return has_readable_calendar(person) and not get_free_busy(search.free_busy, person).known
+def is_unknown(search: Search, person: Person) -> bool:
+    """Return whether the person has a calendar that could not be read this time."""
+    return person.has_calendar and not get_free_busy(search.free_busy, person).known
 
 
 def _count_days(search: Search, grid: QuarterGrid, bits: int) -> int:
@@ -179,7 +178,7 @@ def _explain_busy(search: Search, grid: QuarterGrid, shared_bits: int) -> Iterat
 def _suggest_changes(search: Search, grid: QuarterGrid) -> Reasons:
     """Return the changes that make room: a shorter session, else the blocker of each that frees most, else longer
     working hours."""
-    if any(_is_unknown(search, person) for person in search.people):
+    if any(is_unknown(search, person) for person in search.people):
         return (Reason("calendar_first"),)
     shorter = _try_shorter(search)
     if shorter is not None:
@@ -235,10 +234,10 @@ def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str
     """Yield each busy span of the person with its kind of blocker. Taken time hides the same span in free/busy."""
     taken = {
         item.span: CAREER_BLOCKER if item.kind is SessionKind.CAREER else TAKEN_BLOCKER
-        for item in list_other_taken_times(search, person)
+        for item in list_taken_times(search, person)
     }
     yield from taken.items()
-    if has_readable_calendar(person):
+    if person.has_calendar:
         show_by_span = {item.span: item.show for item in get_free_busy(search.free_busy, person).busy}
         yield from ((span, show.value) for span, show in show_by_span.items() if span not in taken)
 

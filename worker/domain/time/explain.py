@@ -5,7 +5,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from worker.domain.model import Person, Reason, ReasonValue, Span
-from worker.domain.time.availability import BUFFER_QUARTERS, has_readable_calendar
+from worker.domain.time.availability import BUFFER_QUARTERS
 from worker.domain.time.search import Search, compute_contract_margins, get_week_number, list_career_days
 from worker.domain.time.worktime import get_local_date
 
@@ -68,5 +68,5 @@ def _explain_week(search: Search, day: date) -> Reason:
 def warn_of_unreadable(search: Search) -> Iterator[Reason]:
     """Yield a reason for each of the two without a calendar that can be read: all their working hours count as free."""
     for person in search.people:
-        if not has_readable_calendar(person):
+        if not person.has_calendar:
             yield Reason("unreadable", {"name": person.name})

@@ -1,4 +1,4 @@
-"""The search for a session's time, and every quarter of an hour at which the session may start (T-2)."""
+"""The search for a session's time, and every quarter-hour at which the session may start (T-2)."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from worker.domain.time.availability import (
 from worker.domain.time.worktime import get_local_date
 
 NO_PREFERENCE = Preference()
-#: First sessions of a manager in one week, Monday to Sunday (T-3a).
+#: How many first sessions a manager has in one week at most, Monday to Sunday (T-3a).
 MAX_FIRST_A_WEEK = 2
 
 
@@ -39,7 +39,6 @@ class Search:
     in_turn: bool = False  #: one of a manager's first sessions, of which a week holds few (T-3a)
     may_follow_absence: bool = False  #: it is so urgent that it may lie on the first days after one (T-14, T-16)
     career: bool = True  #: allow the manager at most one career session a day
-    exclude: str = ""  #: id of the session that is placed: time that it has taken itself doesn't count
 
     @property
     def people(self) -> tuple[Person, Person]:
@@ -47,7 +46,7 @@ class Search:
 
 
 def find_possible_starts(search: Search) -> tuple[QuarterGrid, int]:
-    """The grid of the window, and every quarter at which the session may start (T-2)."""
+    """Return the grid of the window, and every quarter-hour at which the session may start (T-2)."""
     grid = QuarterGrid(search.window)
     work = find_shared_work(search, grid)
     if not work:
@@ -62,40 +61,38 @@ def find_possible_starts(search: Search) -> tuple[QuarterGrid, int]:
 
 
 def find_shared_work(search: Search, grid: QuarterGrid) -> int:
-    """The quarters in which both work."""
+    """Return the quarter-hours in which both work."""
     return grid.find_working(search.manager) & grid.find_working(search.report)
 
 
 def get_padding(search: Search) -> int:
-    """How many quarters stay free on each side of busy time."""
+    """Return how many quarter-hours stay free on each side of busy time."""
     return BUFFER_QUARTERS if search.buffer else 0
 
 
-def list_other_taken_times(search: Search, person: Person) -> list[TakenTime]:
-    """The person's taken times, except those of the session that is placed."""
-    return [
-        taken
-        for taken in search.taken_times.get(person.email, ())
-        if not search.exclude or taken.session != search.exclude
-    ]
+def list_taken_times(search: Search, person: Person) -> Sequence[TakenTime]:
+    """Return the time of the person that other sessions and commitments take."""
+    return search.taken_times.get(person.email, ())
 
 
 def find_busy_bits(search: Search, grid: QuarterGrid, person: Person) -> int:
-    """The quarters in which the person is busy, with the padding that must stay free around them."""
+    """Return the quarter-hours in which the person is busy, with the padding that must stay free around them."""
     return grid.find_busy(
-        person, get_free_busy(search.free_busy, person), list_other_taken_times(search, person), get_padding(search)
+        person, get_free_busy(search.free_busy, person), list_taken_times(search, person), get_padding(search)
     )
 
 
 def list_career_days(search: Search) -> list[date]:
-    """The days of the manager's other career sessions, in the manager's zone."""
-    taken = list_other_taken_times(search, search.manager)
+    """Return the days of the manager's other career sessions, in the manager's zone."""
+    taken = list_taken_times(search, search.manager)
     return [get_local_date(search.manager.zone, item.span.start) for item in taken if item.kind is SessionKind.CAREER]
 
 
 def find_full_days(search: Search, grid: QuarterGrid) -> int:
-    """The quarters of days on which the manager already has a career session, and, of a first one, of weeks that hold
-    as many first ones as a week may."""
+    """Return the quarter-hours of days on which the manager already has a career session.
+
+    For a first session, also those of weeks with as many first sessions as a week may have (T-3a).
+    """
     days = set(list_career_days(search)) if search.career else set[date]()
     if search.in_turn:
         days.update(_list_days_of_full_weeks(search))
@@ -106,7 +103,7 @@ def find_full_days(search: Search, grid: QuarterGrid) -> int:
 
 
 def find_days_after_absence(search: Search, grid: QuarterGrid) -> int:
-    """The quarters of the first working days of either after a long absence (T-16)."""
+    """Return the quarter-hours of the first working days of either person after a long absence (T-16)."""
     bits = 0
     for person in search.people if not search.may_follow_absence else ():
         for day in list_days_after_absence(person, get_free_busy(search.free_busy, person)):
@@ -115,7 +112,7 @@ def find_days_after_absence(search: Search, grid: QuarterGrid) -> int:
 
 
 def _list_days_of_full_weeks(search: Search) -> Iterator[date]:
-    taken = [item for item in list_other_taken_times(search, search.manager) if item.in_turn]
+    taken = [item for item in list_taken_times(search, search.manager) if item.in_turn]
     days = [get_local_date(search.manager.zone, item.span.start) for item in taken]
     for week, count in Counter(get_week_number(day) for day in days).items():
         if count >= MAX_FIRST_A_WEEK:
@@ -123,19 +120,19 @@ def _list_days_of_full_weeks(search: Search) -> Iterator[date]:
 
 
 def list_days(search: Search, grid: QuarterGrid) -> list[date]:
-    """The dates in the manager's zone that the window touches."""
+    """Return the dates in the manager's zone that the window touches."""
     zone = search.manager.zone
     first, last = get_local_date(zone, grid.get_instant(0)), get_local_date(zone, grid.get_instant(grid.size))
     return [first + timedelta(days=step) for step in range((last - first).days + 1)]
 
 
 def get_week_number(day: date) -> int:
-    """The running number of the week, Monday to Sunday, that `day` is in."""
+    """Return the number of the day's week, Monday to Sunday, counted from the year 1."""
     return (day.toordinal() - 1) // 7
 
 
 def compute_contract_margins(manager: Person) -> list[int]:
-    """How many days the manager has for the contract, by weekday of the session.
+    """Return how well each weekday leaves the manager time for the contract, Monday first.
 
     2 when the manager works on the weekday two days later, when the contract is due; else 1 when the manager works on
     the day between; else 0.

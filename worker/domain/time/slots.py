@@ -26,7 +26,6 @@ from worker.domain.time.availability import (
     get_quarter_start,
     iterate_set_bits,
 )
-from worker.domain.time.blockers import explain_no_slot, has_same_blockers
 from worker.domain.time.explain import explain_slot
 from worker.domain.time.search import (
     Search,
@@ -36,11 +35,8 @@ from worker.domain.time.search import (
     list_career_days,
     list_days,
 )
-from worker.domain.time.worktime import get_local_date
+from worker.domain.time.worktime import DAY, get_local_date
 
-__all__ = ["Search", "Slot", "explain_no_slot", "find_solo_time", "has_same_blockers", "rank_slots"]
-
-DAY = timedelta(days=1)
 MINUTES_PER_QUARTER = 15
 
 # Costs, in days of distance from the target.
@@ -212,19 +208,16 @@ def _make_slot(search: Search, cost: float, first: int, day: date) -> Slot:
 
 
 def find_solo_time(
-    person: Person, window: Span, minutes: int, free_busy: FreeBusy, taken: Sequence[TakenTime], on_last_day: bool
+    person: Person, window: Span, minutes: int, free_busy: FreeBusy, taken: Sequence[TakenTime]
 ) -> Span | None:
     """Return a free time in one person's working hours, without a buffer (T-8); None when there is none.
 
-    It is the earliest in the window or, with `on_last_day`, the earliest on the last day that has room.
+    It is the earliest on the last day of the window that has room.
     """
     grid = QuarterGrid(window)
     starts = find_starts(grid.find_working(person) & ~grid.find_busy(person, free_busy, taken), count_quarters(minutes))
     if not starts:
         return None
-    if on_last_day:
-        starts &= find_day_bits(
-            grid, person.zone, get_local_date(person.zone, grid.get_instant(starts.bit_length() - 1))
-        )
-    start = grid.get_instant(next(iterate_set_bits(starts)))
+    last_day = get_local_date(person.zone, grid.get_instant(starts.bit_length() - 1))
+    start = grid.get_instant(next(iterate_set_bits(starts & find_day_bits(grid, person.zone, last_day))))
     return Span(start, start + timedelta(minutes=minutes))

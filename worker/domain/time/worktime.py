@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from worker.domain.model import Person, Span, Spells, WorkingHours
 
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 HOURS_EXAMPLE = "`Mon-Fri 09:00-17:00` or `Mon,Wed 09:00-12:00,13:00-17:00; Thu 22:00-06:00`"
 DAY = timedelta(days=1)
 SATURDAY = 5  #: as `date.weekday` counts
@@ -88,13 +89,9 @@ def _parse_days(text: str) -> Iterator[int]:
 
 def _parse_day(name: str) -> int:
     short = name[:3].title()
-    if short not in DAY_NAMES or not _get_full_name(DAY_NAMES.index(short)).startswith(name.lower()):
+    if short not in DAY_NAMES or not WEEKDAYS[DAY_NAMES.index(short)].lower().startswith(name.lower()):
         _refuse(f"`{name}` is not a day; days are {', '.join(DAY_NAMES)}")
     return DAY_NAMES.index(short)
-
-
-def _get_full_name(index: int) -> str:
-    return ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")[index]
 
 
 def _parse_spell(text: str) -> tuple[int, int]:
@@ -268,8 +265,10 @@ def add_working_days(person: Person, day: date, count: int) -> date:
 
 
 def add_weekdays(day: date, count: int) -> date:
-    """The `count`-th day from Monday to Friday after `day` (before it when negative), `day` itself not counted; 0 is
-    `day`. Distances between conversations are counted in these, whatever the week of the two people (T-10, T-13)."""
+    """Return the `count`-th day from Monday to Friday after `day` (before it when negative); 0 is `day` itself.
+
+    Distances between conversations are counted in these days, whatever the week of the two people (T-10, T-13).
+    """
     return _step_working_days(lambda at: at.weekday() < SATURDAY, day, count)
 
 
