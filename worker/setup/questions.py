@@ -223,7 +223,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="attendee_copies",
-        text="Does the server leave invitations to us (no scheduling of its own)? yes or no",
+        text="Does the server leave invitations to us, with no scheduling of its own (yes or no)?",
         explanation="Yes for Radicale and other plain servers: a copy is then put on each attendee's calendar.",
         ways=frozenset({Way.CALDAV}),
         parse=lambda text: "true" if parse_boolean(text) else "false",
