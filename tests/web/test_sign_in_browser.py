@@ -22,7 +22,7 @@ from worker.store.tables import person
 
 CHROMIUM = find_chromium()
 WIDTHS = (320, 390, 600, 820, 1280, 1920)
-PAGES = ("/", "/status", "/status/rollout", "/status/rollout/pause?group=Sales", "/people-ops")
+PAGES = ("/", "/status", "/status/rollout", "/status/rollout/pause?group=Sales", "/people-ops", "/people-ops/openings")
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` could bring none"),

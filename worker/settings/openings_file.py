@@ -38,7 +38,16 @@ _PARSE_KIND = make_choice_parser(list(OpeningKind))
 def load_openings_file(path: Path) -> tuple[Opening, ...]:
     """Return the openings in the order of the file, past ones too. Raises Problems with everything that is wrong."""
     problem_report = ProblemReport(path.name)
-    rows = list(read_rows(read_text(path, FILE_FORMAT, problem_report), FILE_FORMAT, problem_report))
+    return _parse_text_of_file(read_text(path, FILE_FORMAT, problem_report), problem_report)
+
+
+def parse_openings(text: str, name: str) -> tuple[Opening, ...]:
+    """Return the openings in the text of a file of that name. Raises Problems with everything that is wrong."""
+    return _parse_text_of_file(text, ProblemReport(name))
+
+
+def _parse_text_of_file(text: str, problem_report: ProblemReport) -> tuple[Opening, ...]:
+    rows = list(read_rows(text, FILE_FORMAT, problem_report))
     openings = tuple(_parse_opening(row) for row in rows)
     problem_report.raise_problems()
     return openings

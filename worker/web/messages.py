@@ -36,6 +36,7 @@ CONFIRMATIONS = {
     "no-learning": N_("Withdrawn. What has gone out already stays with whoever got it."),
     "paused": N_("Paused. Calendars follow within a minute, while “longarc run” is running."),
     "resumed": N_("Resumed. Times follow within a minute, while “longarc run” is running."),
+    "openings": N_("Done. It counts from the next brief, and on the pages of reports at once."),
     "retried": N_("It is tried again within a minute, while “longarc run” is running."),
     "transition": N_("Kept. The rhythm follows it."),
 }

@@ -1,0 +1,95 @@
+"""People-ops keep the openings on their page; the file stays where they stand (R-29)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.support.companies import OPERATOR, SAM
+from tests.support.issuers import HILDA, served_issuer, sign_in, sign_in_settings
+from tests.support.web_company import Lived, Room, hidden, send, text
+from worker.clock import utcnow
+from worker.links import Purpose
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer that others wrote
+
+PAGE = "/people-ops/openings"
+LEAD = {"title": "Lead of <billing>", "kind": "project", "until": "2027-03-31", "contact": "ines@corp.example"}
+
+
+@pytest.fixture(scope="module", name="issuer")
+def issuer_of_others() -> Iterator[str]:
+    with served_issuer() as url:
+        yield url
+
+
+@pytest.fixture(name="room")
+def room_with_openings(lived_room: Lived, tmp_path: Path, issuer: str) -> Iterator[Room]:
+    room = Room.of(lived_room, tmp_path, openings=str(tmp_path / "openings.csv"), **sign_in_settings(issuer))
+    room.office.clock.move_to(utcnow())
+    yield room
+    room.office.close()
+
+
+def people_ops(room: Room) -> FlaskClient:
+    client = room.browser()
+    assert sign_in(client, HILDA, "/people-ops").status_code == 200
+    return client
+
+
+def test_opening_is_added_changed_and_taken_out_and_reports_see_it(room: Room) -> None:
+    client = people_ops(room)
+    version = hidden(client.get(PAGE), "version")
+    assert send(client, PAGE, PAGE, version=version, **LEAD).headers["Location"] == f"{PAGE}?said=openings"
+    page = client.get(PAGE)
+    assert "Lead of <billing>" in text(page)
+    assert "<billing>" not in page.text
+    assert "Lead of <billing>" in text(room.visitor(SAM, Purpose.ME).get("/me"))
+    changed = {**LEAD, "title": "Lead of payments", "version": hidden(page, "version")}
+    assert send(client, PAGE, f"{PAGE}/2/change", **changed).status_code == 303
+    assert "Lead of payments" in text(client.get(PAGE))
+    assert send(client, PAGE, f"{PAGE}/2/remove", version=hidden(client.get(PAGE), "version")).status_code == 303
+    assert "None yet." in text(client.get(PAGE))
+    done = room.office.store.operator_actions.list_latest(9)
+    assert [(one.by, one.name) for one in done] == [(HILDA, "openings")] * 3
+
+
+def test_what_is_wrong_is_shown_beside_what_was_typed(room: Room) -> None:
+    client = people_ops(room)
+    wrong = {**LEAD, "link": "jobs.corp.example", "version": hidden(client.get(PAGE), "version")}
+    page = send(client, PAGE, PAGE, **wrong)
+    assert page.status_code == 422
+    assert "is not the address of a page" in text(page)
+    assert 'value="jobs.corp.example"' in page.text
+    assert not room.office.settings.openings_file.exists()
+    assert room.office.store.operator_actions.list_latest(9) == []
+
+
+def test_change_of_what_somebody_else_changed_is_refused(room: Room) -> None:
+    client, file = people_ops(room), room.office.settings.openings_file
+    version = hidden(client.get(PAGE), "version")
+    file.write_text("title,kind,until\nDesigner,opening,2027-02-26\n", encoding="utf-8")
+    page = send(client, PAGE, PAGE, version=version, **LEAD)
+    assert (page.status_code, "Somebody else has changed the openings" in text(page)) == (409, True)
+    assert "Designer" in text(client.get(PAGE))
+
+
+def test_file_with_problems_is_shown_and_not_written(room: Room) -> None:
+    file = room.office.settings.openings_file
+    file.write_text("title,kind,until\nDesigner,job,2027-02-26\n", encoding="utf-8")
+    page = people_ops(room).get(PAGE)
+    assert "openings.csv:line 2, kind" in text(page)
+    assert "Add one" not in text(page)
+
+
+def test_only_people_ops_change_openings_by_their_own_forms(room: Room) -> None:
+    client, operator = people_ops(room), room.browser()
+    sign_in(operator, OPERATOR, "/status")
+    version = hidden(client.get(PAGE), "version")
+    token = hidden(client.get(PAGE), "token")
+    assert operator.get(PAGE).status_code == 403
+    for browser, proof in ((operator, token), (client, "x"), (room.browser(), token)):
+        for where in (PAGE, f"{PAGE}/2/change", f"{PAGE}/2/remove"):
+            assert browser.post(where, data={"token": proof, "version": version, **LEAD}).status_code == 403
+    assert not room.office.settings.openings_file.exists()

@@ -1,0 +1,149 @@
+"""Changes rows of the openings file, for the page on which people-ops keep it (R-29).
+
+The file stays the truth: whoever keeps it with another program goes on doing so. A change replaces one row and leaves
+the others, further columns and the separator as they are; the file is UTF-8 then. What would be wrong is not written.
+"""
+
+import csv
+import io
+import os
+from codecs import BOM_UTF8
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from worker import private_files
+from worker.domain.model import Opening
+from worker.errors import Problem, Problems, Refused
+from worker.settings.csv_dialect import UndecodableText, decode_text, detect_delimiter
+from worker.settings.openings_file import FILE_FORMAT, parse_openings
+
+#: More openings than this are no short list, and the page would be long.
+MAX_OPENINGS = 200
+
+
+class OpeningsChanged(Refused):
+    """Somebody else has changed the openings meanwhile. Load the page again, and change them then."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditableOpenings:
+    """The openings as they are in the file, with a version that changes whenever the file does."""
+
+    openings: tuple[Opening, ...]
+    version: str
+    is_writable: bool
+
+
+class OpeningsFile:
+    """The openings file, to be changed row by row."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+
+    def read(self) -> EditableOpenings:
+        """Return the openings; none when there is no file. Raises Problems."""
+        content = self._read_content()
+        is_writable = os.access(self._path.parent, os.W_OK) and (content is None or os.access(self._path, os.W_OK))
+        openings = parse_openings(self._decode(content), self._path.name) if content is not None else ()
+        return EditableOpenings(openings, _make_version(content), is_writable)
+
+    def add(self, cells: Mapping[str, str], version: str) -> None:
+        """Add a row at the end. Raises Problems, OpeningsChanged."""
+        self._write(version, None, cells)
+
+    def change(self, line: int, cells: Mapping[str, str], version: str) -> None:
+        """Replace the known columns of the row at that line. Raises Problems, OpeningsChanged."""
+        self._write(version, line, cells)
+
+    def remove(self, line: int, version: str) -> None:
+        """Remove the row at that line. Raises Problems, OpeningsChanged."""
+        self._write(version, line, None)
+
+    def _read_content(self) -> bytes | None:
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            what = f"The openings file can't be read: {error.strerror}."
+            raise Problems([Problem(self._path.name, what, "Let Longarc read it.")]) from None
+
+    def _decode(self, content: bytes) -> str:
+        try:
+            return decode_text(content).text
+        except UndecodableText as error:
+            where = f"{self._path.name}:line {error.line}"
+            raise Problems([Problem(where, error.what, "Save it as UTF-8 (in Excel: `CSV UTF-8`).")]) from None
+
+    def _write(self, version: str, line: int | None, cells: Mapping[str, str] | None) -> None:
+        """Replace, add (`line` is None) or remove (`cells` is None) a row, if the file is still of that version."""
+        content = self._read_content()
+        if _make_version(content) != version:
+            raise OpeningsChanged
+        before = self._decode(content) if content is not None else ",".join(FILE_FORMAT.columns)
+        text = _replace_row(before, line, cells)
+        if len(parse_openings(text, self._path.name)) > MAX_OPENINGS:
+            raise Refused(f"There are more than {MAX_OPENINGS} openings. Take out some that are over.")
+        mode = self._path.stat().st_mode & 0o777 if content is not None else None
+        try:
+            private_files.write(self._path, text.encode(_choose_encoding(content)))
+            if mode is not None:
+                self._path.chmod(mode)
+        except OSError as error:
+            what = f"The openings file can't be written: {error.strerror}."
+            raise Problems([Problem(self._path.name, what, "Let Longarc write it and its folder.")]) from None
+
+
+def _choose_encoding(content: bytes | None) -> str:
+    """Return UTF-8, with the mark by which Excel knows it, unless the file is UTF-8 without that mark."""
+    if content is None:
+        return "utf-8"
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return "utf-8-sig"
+    return "utf-8-sig" if content.startswith(BOM_UTF8) else "utf-8"
+
+
+def _make_version(content: bytes | None) -> str:
+    return sha256(content).hexdigest()[:32] if content is not None else "none"
+
+
+def _replace_row(text: str, line: int | None, cells: Mapping[str, str] | None) -> str:
+    """Return the text with one row replaced, added or removed. Raises OpeningsChanged when there is no such row."""
+    preamble = text.partition("\n")[0] + "\n" if text.startswith("sep=") else ""
+    text = text.removeprefix(preamble)
+    delimiter = detect_delimiter(text, lambda header: len(set(FILE_FORMAT.find_columns(header).values())))
+    rows = _number_rows(text, delimiter, 2 if preamble else 1)
+    header_index = next(index for index, (_, row) in enumerate(rows) if any(cell.strip() for cell in row))
+    header = rows[header_index][1]
+    for name in FILE_FORMAT.columns:
+        if cells and cells.get(name) and name not in FILE_FORMAT.find_columns(header).values():
+            header.append(name)
+    columns = FILE_FORMAT.find_columns(header)
+    if line is None:
+        rows.append((0, [""] * len(header)))
+    index = len(rows) - 1 if line is None else next((n for n, row in enumerate(rows) if row[0] == line), header_index)
+    if index == header_index:
+        raise OpeningsChanged
+    if cells is None:
+        del rows[index]
+    else:
+        row = rows[index][1]
+        row += [""] * (len(header) - len(row))
+        for column, name in columns.items():
+            row[column] = " ".join(cells.get(name, "").split())
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator="\n").writerows(row for _, row in rows if row)
+    return preamble + written.getvalue()
+
+
+def _number_rows(text: str, delimiter: str, first_line: int) -> list[tuple[int, list[str]]]:
+    """Return the rows, each with the number of the line at which it begins."""
+    reader, rows, line = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True), [], first_line
+    for row in reader:
+        rows.append((line, row))
+        line = reader.line_num + first_line
+    return rows
