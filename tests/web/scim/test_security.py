@@ -2,11 +2,14 @@
 
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.pushing import OTHER_TOKEN, PATCH_OP, TOKEN, Directory, PushedCompany, make_user, open_company
+from worker.errors import LongarcError
+from worker.web.app import make_app
 from worker.web.scim.dialects import MAX_DEPTH
 from worker.web.scim.endpoint import MAX_BODY_BYTES, MAX_REFUSED_PER_MINUTE
 
@@ -64,6 +67,15 @@ def test_only_a_company_that_is_pushed_has_the_server(tmp_path: Path) -> None:
     answer = company.directory.send("GET", "/Users")
     assert (answer.status_code, answer.content_type) == (404, "text/html; charset=utf-8")
     company.close()
+
+
+def test_without_its_library_the_server_says_what_to_install(
+    company: PushedCompany, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "worker.web.scim.endpoint")
+    monkeypatch.setitem(sys.modules, "scim2_server.handler", None)
+    with pytest.raises(LongarcError, match=r'pip install "longarc\[scim\]"'):
+        make_app(company.worker)
 
 
 def test_guessing_is_slowed_down_and_the_directory_goes_on(directory: Directory) -> None:

@@ -72,7 +72,10 @@ class RosterScimService(ScimService):
     def patch_response(
         self, base_url: str, resource: Resource[Any], response_parameters: ResponseParameters[Any]
     ) -> ScimResponse:
-        """Return the whole person: 204 without a body, which the standard allows too, stops some connectors."""
+        """Return the whole person, as after a PUT: it tells what became of a change that was taken in part.
+
+        The standard allows 204 without a body, too.
+        """
         return self.replacement_response(base_url, resource, response_parameters)
 
     @staticmethod

@@ -41,10 +41,7 @@ class PushedUsers(ScimStorage):
         """Enclose the request in a transaction. Its errors roll everything back."""
         with self._people.write() if self._is_writing else self._people.read() as rows:
             self._rows = rows
-            try:
-                yield
-            except UserNameTaken:
-                raise UniquenessException(detail="Another person has this userName.") from None
+            yield
 
     def get(
         self,
@@ -70,7 +67,8 @@ class PushedUsers(ScimStorage):
         person = PushedPerson(
             **_dump_user(resource), id=uuid4().hex, created_at=self._now, changed_at=self._now, revision=1
         )
-        self._rows.add_person(person)
+        with _tell_taken_names():
+            self._rows.add_person(person)
         return build_user(person)
 
     def update(
@@ -84,7 +82,8 @@ class PushedUsers(ScimStorage):
             changed_at=max(self._now, stored.changed_at),
             revision=stored.revision + 1,
         )
-        self._rows.replace_person(person)
+        with _tell_taken_names():
+            self._rows.replace_person(person)
         return build_user(person)
 
     def delete(self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None) -> None:
@@ -117,6 +116,15 @@ class PushedUsers(ScimStorage):
             if name == "externalid" and term.value:
                 return list(self._rows.find_people(external_id=term.value))
         return list(self._rows.list_people())
+
+
+@contextmanager
+def _tell_taken_names() -> Iterator[None]:
+    """Raise UniquenessException in the place of UserNameTaken. The transaction can't go on after it."""
+    try:
+        yield
+    except UserNameTaken:
+        raise UniquenessException(detail="Another person has this userName.") from None
 
 
 def build_user(person: PushedPerson) -> Resource[Any]:
