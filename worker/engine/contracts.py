@@ -136,10 +136,10 @@ class Contracts:
         def act(builder: PlanBuilder) -> Write | None:
             commitment = builder.commitments.get(known.id, known)
             actions.close_commitment(builder, commitment, CommitmentStanding.DONE)
-            promise = self._get_promise(commitment)
+            written = self._get_written(commitment)
             return combine_writes(
                 lambda connection: self._store.content.save_written_commitment(
-                    connection, commitment.id, promise, reason
+                    connection, commitment.id, written, reason
                 ),
                 self._build_access_write(builder, on_behalf),
             )
@@ -154,7 +154,7 @@ class Contracts:
         What the report changes, `by` or on behalf of the report, is told to the manager with the report's reason.
         Raises UnknownName, and Refused when it has ended already.
         """
-        self._revise(commitment_id, lambda builder, commitment, promise: None, reason, on_behalf, by)
+        self._revise(commitment_id, lambda builder, commitment, written: None, reason, on_behalf, by)
 
     def change(
         self,
@@ -172,12 +172,12 @@ class Contracts:
         and Refused when the commitment has ended already.
         """
 
-        def apply_change(builder: PlanBuilder, commitment: Commitment, promise: WrittenCommitment) -> WrittenCommitment:
+        def apply_change(builder: PlanBuilder, commitment: Commitment, written: WrittenCommitment) -> WrittenCommitment:
             days = compute_allowed_days(get_local_date(builder.manager.zone, builder.now), [commitment.due])
             if due and due not in days:
                 part = ContractPart.MANAGER if commitment.owner is Owner.MANAGER else ContractPart.REPORT
                 raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], days)
-            return replace(promise, text=text or promise.text, due=due or promise.due)
+            return replace(written, text=text or written.text, due=due or written.due)
 
         return self._revise(commitment_id, apply_change, reason, on_behalf, by)
 
@@ -192,8 +192,10 @@ class Contracts:
             write(connection)
 
     def plan_access(self, pair_id: PairId, on_behalf: OnBehalf) -> Write:
-        """Return what does the same within a transaction that changes content. What happens within a quarter-hour, or
-        while a reader's mail waits for the morning, is told in one mail."""
+        """Return a function that does what `record_access` does, for the transaction of a change of content.
+
+        Accesses within a quarter-hour, or while a reader's mail waits for the morning, are reported in one mail.
+        """
         readers = self._load_readers(pair_id)
         access, person = on_behalf.access, on_behalf.person
 
@@ -223,14 +225,17 @@ class Contracts:
         on_behalf: OnBehalf | None,
         by: Owner | None,
     ) -> bool:
-        """Record a revision with one commitment changed; None from `apply_change` removes it. False when equal."""
+        """Record a revision with one commitment changed, or removed when `apply_change` returns None.
+
+        Returns False when that changes nothing.
+        """
         changes: list[bool] = []
 
         def act(builder: PlanBuilder, session: Session) -> Write | None:
             commitment = self._get_commitment(commitment_id)
             if not commitment.is_open:
                 raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
-            old = self._get_promise(commitment)
+            old = self._get_written(commitment)
             new = apply_change(builder, commitment, old)
             changes.append(new != old)
             if not changes[-1]:
@@ -238,7 +243,7 @@ class Contracts:
             revisions = self._list_revisions(session.id)
             contract = replace_commitment(revisions[-1], commitment.owner, old, new)
             author = by or _find_author(builder, on_behalf)
-            change = CommitmentChange(id=commitment.id, promise=new, reason=reason, by=author)
+            change = CommitmentChange(id=commitment.id, written=new, reason=reason, by=author)
             number = len(revisions) + 1
             return combine_writes(
                 self._plan_revision(builder, session, contract, number, change),
@@ -261,17 +266,17 @@ class Contracts:
         for commitment, _ in following.let_go:
             known = builder.commitments.get(commitment.id, commitment)
             actions.close_commitment(builder, known, CommitmentStanding.LET_GO)
-        actions.record_contract(builder, session, [dated for dated, _ in following.promised], number)
+        actions.record_contract(builder, session, [dated for dated, _ in following.commitments], number)
 
         def write(connection: Connection) -> None:
             content = self._store.content
             author = (change.by, change.reason) if change and change.by else None
             content.save_contract(connection, session.pair, session.id, number, contract, builder.now, author)
-            written = [(commitment.id, promise) for commitment, promise in following.let_go]
-            written += [(dated.id, promise) for dated, promise in following.promised]
-            for commitment_id, promise in written:
+            texts = [(commitment.id, written) for commitment, written in following.let_go]
+            texts += [(dated.id, written) for dated, written in following.commitments]
+            for commitment_id, written in texts:
                 reason = change.reason if change and change.id == commitment_id else ""
-                content.save_written_commitment(connection, commitment_id, promise, reason)
+                content.save_written_commitment(connection, commitment_id, written, reason)
 
         return write
 
@@ -294,7 +299,7 @@ class Contracts:
             )
         return commitment
 
-    def _get_promise(self, commitment: Commitment) -> WrittenCommitment:
+    def _get_written(self, commitment: Commitment) -> WrittenCommitment:
         return self._store.content.get_written_commitments([commitment.id])[commitment.id]
 
     def _build_access_write(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
@@ -317,8 +322,11 @@ def _require_fit(
 
 
 def _build_access_mail(pair_id: PairId, reader: Person, now: datetime, *, has_left: bool) -> Effect:
-    """Return the mail that reports the accesses from this quarter-hour on. It is due at the end of it, in the reader's
-    hours; for somebody who has left not before the next day (T-17). Its key has that instant, so that there is one."""
+    """Return the mail that reports the accesses from this quarter-hour on.
+
+    It is due at the end of the quarter-hour, in the reader's hours; for somebody who has left, not before the next day
+    (T-17). Its key has the due time, so that several accesses until then have one mail.
+    """
     since = find_access_start(now)
     wanted_at = find_next_working_morning(reader, now) if has_left else since + ACCESS_MAIL_PERIOD
     time = choose_mail_time(MailName.CONTENT_ACCESSED, reader, wanted_at)

@@ -1,7 +1,7 @@
 """Compares two revisions of a contract, and finds which commitments of the old one the new one continues (R-18).
 
 A commitment that continues keeps its id, so that its block on the calendar is moved instead of being created again.
-In names, a `promise` is a `WrittenCommitment`, the text in one revision; a `commitment` is the stored `Commitment`.
+In names, `written` is a `WrittenCommitment`, the text in one revision; a `commitment` is the stored `Commitment`.
 """
 
 import re
@@ -23,7 +23,7 @@ from worker.domain.model import (
 
 T = TypeVar("T")  # an entry of one part of a contract
 
-#: A text whose similarity to an old one is at least this counts as the old one reworded.
+#: A text that has at least this share of words in common with an old one is that one, reworded.
 _REWORDED_SHARE = 0.6
 
 
@@ -58,7 +58,7 @@ class CommitmentChange:
     """A change that one of the two requested: one commitment reworded, given another date or let go, and why."""
 
     id: str
-    promise: WrittenCommitment | None  #: as it reads from now on; None when it is let go
+    written: WrittenCommitment | None  #: as it reads from now on; None when it is let go
     reason: str = ""
     by: Owner | None = None  #: who changed it, where that is known
 
@@ -67,7 +67,7 @@ class CommitmentChange:
 class NextRevision:
     """The commitments after a new revision, and those let go. Each comes with its text."""
 
-    promised: tuple[tuple[DatedCommitment, WrittenCommitment], ...]  #: those that are new, continue or change
+    commitments: tuple[tuple[DatedCommitment, WrittenCommitment], ...]  #: those that are new, continue or change
     let_go: tuple[tuple[Commitment, WrittenCommitment], ...]
 
 
@@ -83,20 +83,20 @@ def plan_revision(
     A commitment that continues keeps its id; one that is done may stay in the contract, and stays done. Raises
     ValueError when a commitment of the contract has no date: `check_contract` reports those.
     """
-    let_go_id = change.id if change and change.promise is None else ""
-    still_open = [(c, promise) for c, promise in recorded if c.is_open and c.id != let_go_id]
-    done = {(c.owner, promise.text, promise.due) for c, promise in recorded if c.standing is CommitmentStanding.DONE}
+    let_go_id = change.id if change and change.written is None else ""
+    still_open = [(c, written) for c, written in recorded if c.is_open and c.id != let_go_id]
+    done = {(c.owner, written.text, written.due) for c, written in recorded if c.standing is CommitmentStanding.DONE}
     open_ids = {c.id for c, _ in still_open}
-    promised = [
-        (dated, promise)
-        for dated, promise in _identify_promises(session, number, still_open, contract, change)
-        if dated.id in open_ids or (dated.owner, promise.text, promise.due) not in done
+    commitments = [
+        (dated, written)
+        for dated, written in _identify_commitments(session, number, still_open, contract, change)
+        if dated.id in open_ids or (dated.owner, written.text, written.due) not in done
     ]
-    let_go = tuple((c, promise) for c, promise in recorded if c.id == let_go_id)
-    return NextRevision(promised=tuple(promised), let_go=let_go)
+    let_go = tuple((c, written) for c, written in recorded if c.id == let_go_id)
+    return NextRevision(commitments=tuple(commitments), let_go=let_go)
 
 
-def _identify_promises(
+def _identify_commitments(
     session: str,
     number: int,
     still_open: Sequence[tuple[Commitment, WrittenCommitment]],
@@ -104,20 +104,22 @@ def _identify_promises(
     change: CommitmentChange | None,
 ) -> Iterator[tuple[DatedCommitment, WrittenCommitment]]:
     """Yield each commitment of the contract, with the id of the one it continues or a new id."""
-    for owner, promises in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
-        old_texts = {c.id: promise.text for c, promise in still_open if c.owner is owner}
+    for owner, written_commitments in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
+        old_texts = {c.id: written.text for c, written in still_open if c.owner is owner}
         # With the change applied, the changed commitment matches its new text exactly.
-        old = [(c.id, _apply_change(c.id, promise, change)) for c, promise in still_open if c.owner is owner]
-        for position, (promise, old_id) in enumerate(zip(promises, match_commitments(old, promises), strict=True)):
-            if promise.due is None:
+        old = [(c.id, _apply_change(c.id, written, change)) for c, written in still_open if c.owner is owner]
+        for position, (written, old_id) in enumerate(
+            zip(written_commitments, match_commitments(old, written_commitments), strict=True)
+        ):
+            if written.due is None:
                 raise ValueError("a commitment without a date reached a revision")
             commitment_id = old_id or derive_id("p", f"{session}|{number}|{owner}|{position}")
-            reworded = commitment_id in old_texts and old_texts[commitment_id] != promise.text
-            yield DatedCommitment(id=commitment_id, owner=owner, due=promise.due, reworded=reworded), promise
+            reworded = commitment_id in old_texts and old_texts[commitment_id] != written.text
+            yield DatedCommitment(id=commitment_id, owner=owner, due=written.due, reworded=reworded), written
 
 
-def _apply_change(commitment_id: str, promise: WrittenCommitment, change: CommitmentChange | None) -> WrittenCommitment:
-    return change.promise if change and change.promise and change.id == commitment_id else promise
+def _apply_change(commitment_id: str, written: WrittenCommitment, change: CommitmentChange | None) -> WrittenCommitment:
+    return change.written if change and change.written and change.id == commitment_id else written
 
 
 def replace_commitment(
@@ -125,11 +127,11 @@ def replace_commitment(
 ) -> Contract:
     """Return the contract with `new` in place of the owner's commitment `old`, or without it when `new` is None."""
 
-    def replace_in(promises: Sequence[WrittenCommitment]) -> tuple[WrittenCommitment, ...]:
+    def replace_in(written_commitments: Sequence[WrittenCommitment]) -> tuple[WrittenCommitment, ...]:
         result: list[WrittenCommitment] = []
-        for promise in promises:
-            is_old = (promise.text, promise.due) == (old.text, old.due)
-            result += ([new] if new else []) if is_old else [promise]
+        for written in written_commitments:
+            is_old = (written.text, written.due) == (old.text, old.due)
+            result += ([new] if new else []) if is_old else [written]
         return tuple(result)
 
     if owner is Owner.MANAGER:
@@ -151,20 +153,20 @@ def compare_contracts(old: Contract, new: Contract) -> ContractDiff:
 def match_commitments(
     old: Sequence[tuple[str, WrittenCommitment]], new: Sequence[WrittenCommitment]
 ) -> list[str | None]:
-    """For each new commitment, the id of the old one that it continues, or None when it is a new one.
+    """Return, for each new commitment, the id of the old one that it continues; None for one that is new.
 
     Commitments match by the same text, with any date; else by mostly the same words; else by the same position in
     the list with the same date. No id is used twice.
     """
-    old_keys = [(promise.text, str(promise.due)) for _, promise in old]
-    new_keys = [(promise.text, str(promise.due)) for promise in new]
+    old_keys = [(written.text, str(written.due)) for _, written in old]
+    new_keys = [(written.text, str(written.due)) for written in new]
     return [None if index is None else old[index][0] for index in _match_items(old_keys, new_keys)]
 
 
 def _compare_commitments(
     old: Sequence[WrittenCommitment], new: Sequence[WrittenCommitment]
 ) -> PartDiff[WrittenCommitment]:
-    return _compare_items(old, new, [(promise.text, str(promise.due)) for promise in (*old, *new)])
+    return _compare_items(old, new, [(written.text, str(written.due)) for written in (*old, *new)])
 
 
 def _compare_questions(old: str, new: str) -> PartDiff[str]:
@@ -196,7 +198,7 @@ def _get_content(item: object) -> object:
 
 
 def _match_items(old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]]) -> list[int | None]:
-    """For each (text, date) of `new`, the index in `old` of the item it continues, or None.
+    """Return, for each (text, date) of `new`, the index in `old` of the item that it continues; None for a new item.
 
     The most similar pairs are matched first; ties go to the same text, then the same date, then the nearest position.
     """

@@ -11,22 +11,25 @@ from worker.domain.planning.weekly import find_weekly_time, has_weekly
 from worker.domain.time.mail_hours import find_following_day_start, find_next_mail_time, list_last_mail_times
 from worker.domain.time.worktime import DAY, add_working_days, get_local_date, wall_to_utc
 
+#: How long after a session its contract is due (R-15).
 CONTRACT_HOURS = timedelta(hours=48)
-#: So far apart are the mails that ask for one contract, up to the deadline.
+#: The least time between two mails that ask for one contract, up to the deadline.
 REMINDER_GAP = timedelta(hours=4)
+#: The least time between the last of them and the deadline.
 REMIND_BEFORE = timedelta(hours=2)
-#: Of two reminders the first is no sooner than this after the request, so that a night lies between.
+#: The least time between the request and the first of two reminders, so that a night lies between.
 FIRST_REMINDER_AFTER = timedelta(hours=12)
-#: A reminder leaves so much of the working day, to write the contract in.
+#: How much of the working day a reminder leaves for writing the contract.
 WRITING_TIME = timedelta(hours=1)
-MAX_LATE_MAILS = 3
+#: How many reminders a contract has before and after its deadline at most. Their numbers are 1, 2 and 3, 4, 5.
+MAX_EARLY_MAILS, MAX_LATE_MAILS = 2, 3
 
 
 def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **fields: datetime) -> Session:
-    """The session as one that took place and ended then. T-7: when that is recorded only later is kept."""
+    """Record that the session ended at `held_at`, and when that was recorded if it was later (T-7)."""
     noted_at = builder.now if builder.now > held_at + SWEEP_SLACK else None
     if session.held_at == held_at:
-        noted_at = session.noted_at  # said once more
+        noted_at = session.noted_at  # it was recorded before
     return builder.update_session(
         session,
         state=SessionState.HELD,
@@ -40,7 +43,10 @@ def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **field
 
 
 def find_contract_deadline(manager: Person, session: Session) -> datetime:
-    """T-7, R-15: 48 hours after the end; one working day after it was recorded as held, where that is later."""
+    """Return when the contract is due (T-7, R-15).
+
+    That is 48 hours after the end, or one working day after the session was recorded as held, whichever is later.
+    """
     end = session.held_at or session.end
     if end is None:
         raise ValueError(f"session {session.id} has not been held")
@@ -53,12 +59,11 @@ def find_contract_deadline(manager: Person, session: Session) -> datetime:
 
 @lru_cache(maxsize=1 << 12)
 def list_reminder_times(manager: Person, asked_at: datetime, by: datetime) -> tuple[datetime, ...]:
-    """T-7: up to two instants inside the manager's working hours, one a working day, each as late on its day as leaves
-    an hour to write; four hours apart and four after the contract was asked for, the last at least two hours before the
-    deadline.
+    """Return when the reminders before the deadline `by` are due: up to two, on different working days (T-7).
 
-    The first is not due on the day of the request. Fewer when there is less working time until then, as after a late
-    session on a Friday.
+    Each is as late in the manager's working hours of its day as leaves an hour to write. They are four hours apart and
+    four after the request, the first not on its day, the last at least two hours before the deadline. Where there is
+    too little working time, as after a late session on a Friday, there are fewer.
     """
     last_times = list_last_mail_times(manager, asked_at + REMINDER_GAP, by - REMIND_BEFORE - SWEEP_SLACK, WRITING_TIME)
     second, *earlier = last_times or (None,)
@@ -71,7 +76,8 @@ def list_reminder_times(manager: Person, asked_at: datetime, by: datetime) -> tu
 
 @lru_cache(maxsize=1 << 12)
 def list_late_reminder_times(manager: Person, by: datetime) -> tuple[datetime, ...]:
-    """T-7: after the deadline one mail at the start of each working day for three days; the fourth instant ends it."""
+    """Return the starts of the three working days after the deadline, each for one mail, and of the fourth, when the
+    session becomes unfinished (T-7)."""
     day = get_local_date(manager.zone, by)
     starts = (find_following_day_start(manager, day, n + 1) for n in range(MAX_LATE_MAILS + 1))
     return tuple(start or by + (n + 1) * DAY for n, start in enumerate(starts))
@@ -85,25 +91,27 @@ def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
     if not _has_mail(builder, MailName.CONTRACT_REQUEST, session, 0):
         builder.add_mail(MailName.CONTRACT_REQUEST, session.id, builder.manager.email, start=held)
     by = find_contract_deadline(builder.manager, session)
-    before, after = (
-        list_reminder_times(builder.manager, max(held, session.noted_at or held), by),
-        list_late_reminder_times(builder.manager, by),
-    )
-    instants = list(enumerate(before, start=3 - len(before))) + list(enumerate(after[:-1], start=3))
+    before = list_reminder_times(builder.manager, max(held, session.noted_at or held), by)
+    after = list_late_reminder_times(builder.manager, by)
+    instants = [
+        *enumerate(before, start=1 + MAX_EARLY_MAILS - len(before)),
+        *enumerate(after[:-1], start=1 + MAX_EARLY_MAILS),
+    ]
     for n, (number, instant) in enumerate(instants):
+        is_late = number > MAX_EARLY_MAILS
         if builder.now < instant:
             builder.wake_at(instant)
             return
         following = instants[n + 1][1] if n + 1 < len(instants) else after[-1]
         if builder.now >= following or _has_mail(builder, MailName.CONTRACT_REMINDER, session, number):
             continue
-        if number > 2 and _is_in_weekly(builder, instant):
+        if is_late and _is_in_weekly(builder, instant):
             continue
-        leaves = builder.now if number > 2 else _find_reminder_time(builder, session, instant, by)
-        if leaves is None:
+        leaves_at = builder.now if is_late else _find_reminder_time(builder, session, instant, by)
+        if leaves_at is None:
             continue
-        if builder.now < leaves:
-            builder.wake_at(leaves)
+        if builder.now < leaves_at:
+            builder.wake_at(leaves_at)
             return
         builder.add_mail(MailName.CONTRACT_REMINDER, session.id, builder.manager.email, start=held, number=number)
     if builder.now >= after[-1]:
@@ -136,7 +144,7 @@ def _find_reminder_time(builder: PlanBuilder, session: Session, instant: datetim
 
 
 def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:
-    """R-17: visible as unfinished, in the history, in `status` and in the next brief; the report is told once (T-7)."""
+    """End the session as unfinished: history, `status` and the next brief say so, and the report is told once (T-7)."""
     new = builder.update_session(session, state=SessionState.UNFINISHED)
     builder.record_session_decision(new, "No contract was recorded; the conversation is unfinished.")
     if not builder.list_mails(MailName.UNFINISHED, session.id):
@@ -145,5 +153,5 @@ def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:
 
 
 def _has_mail(builder: PlanBuilder, name: MailName, session: Session, number: int) -> bool:
-    """True when that mail went out about that very holding of the session."""
+    """Return whether that mail was decided since the session was recorded as held at its present time."""
     return any(m.number == number and m.start == session.held_at for m in builder.list_mails(name, session.id))

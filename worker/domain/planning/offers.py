@@ -26,17 +26,17 @@ from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_ut
 OFFER_COUNT = 3
 #: How many working days they are reserved for: those after the day of the offer.
 OFFER_DAYS = {OfferPurpose.DEFERRAL: 3, OfferPurpose.QUESTION: 2, OfferPurpose.SOON: 3}
-#: From this deferral of a cycle on, the manager is asked to choose (T-12).
+#: The deferral of a cycle from which on the manager is asked to choose (T-12).
 MANAGER_CHOOSES_FROM = 3
 #: When an offer ends on its last day, in minutes after the manager's midnight: in time for an answer that day.
 END_OF_OFFER = 18 * 60
-#: A time that is nearer than this is not offered any more: who reads of it has to get there.
+#: How far ahead an offered time has to be: whoever reads of it has to be able to get there.
 MIN_NOTICE = timedelta(hours=4)
 
 
 def is_due(builder: PlanBuilder, session: Session) -> bool:
-    """Whether the time that this session is about to get comes with others to choose from: a career session lost the
-    one it had, and nobody was told of another one since (T-12)."""
+    """Return whether the session gets its next time with others to choose from: it is a deferred career session, and
+    nobody was told of a new time yet (T-12)."""
     told = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
     return (
         session.kind is SessionKind.CAREER
@@ -47,8 +47,7 @@ def is_due(builder: PlanBuilder, session: Session) -> bool:
 
 
 def warn_of_repeated_deferral(builder: PlanBuilder, session: Session) -> None:
-    """Put into the history that the manager is asked to choose: it is the third deferral of its cycle, or a later one
-    (R-10, T-12)."""
+    """Record that the manager is asked to choose, from the third deferral of a cycle on (R-10, T-12)."""
     count = count_deferrals_in_cycle(builder.sessions.values(), session)
     if count >= MANAGER_CHOOSES_FROM:
         builder.record_decision(
@@ -63,7 +62,7 @@ def add_offer(
     purpose: OfferPurpose,
     displaces: Sequence[tuple[Owner, ...]] = (),
 ) -> Session:
-    """Offer these times to the two, and keep them for the pair. A session that has a time has the first of them.
+    """Offer these times to the two, and reserve them. A session that has a time has the first of them.
 
     Nothing is offered when there is nothing to choose between: a single time, unless the session would have none
     without it (T-14). `displaces`: for each time, whose hour it takes.
@@ -85,7 +84,7 @@ def add_offer(
 
 
 def end_offer(builder: PlanBuilder, session: Session, reason: str) -> Session:
-    """Give up the times that are held for the session; it keeps the one it has."""
+    """Release the times that are reserved for the session; it keeps the one it has."""
     if session.offer is None:
         return session
     builder.record_decision("offer", reason, session.id, state="ended")
@@ -93,29 +92,29 @@ def end_offer(builder: PlanBuilder, session: Session, reason: str) -> Session:
 
 
 def _format_times(times: Sequence[Span]) -> str:
-    """The times as ISO 8601 intervals in UTC, with a blank between them."""
+    """Return the times as ISO 8601 intervals in UTC, separated by blanks."""
     return " ".join(f"{time.start:%Y-%m-%dT%H:%M:%SZ}/{time.end:%Y-%m-%dT%H:%M:%SZ}" for time in times)
 
 
 def find_offer_end(manager: Person, now: datetime, purpose: OfferPurpose) -> datetime:
-    """18:00 in the manager's zone, three working days (Monday to Friday) from now; two for a question (T-11, T-12)."""
+    """Return when an offer made now ends: at 18:00 in the manager's zone, after the weekdays of `OFFER_DAYS`."""
     return wall_to_utc(manager.zone, add_weekdays(get_local_date(manager.zone, now), OFFER_DAYS[purpose]), END_OF_OFFER)
 
 
 def find_last_choice(times: Sequence[Span], purpose: OfferPurpose) -> datetime:
-    """The last instant at which choosing makes sense: before the time that the session has begins to be near, or the
-    last of the times where it has none."""
+    """Return the last instant at which choosing makes sense: four hours before the time that the session has or, where
+    it has none, before the last of the times."""
     starts = [time.start for time in times]
     return (max(starts) if purpose is OfferPurpose.SOON else starts[0]) - MIN_NOTICE
 
 
 def is_open(session: Session, now: datetime) -> bool:
-    """Whether the two may still choose."""
+    """Return whether the two may still choose."""
     return bool(list_open_times(session, now))
 
 
 def list_open_times(session: Session, now: datetime) -> tuple[Span, ...]:
-    """The offered times that may still be chosen, in order; none once the offer is over."""
+    """Return the offered times that may still be chosen, in order; none once the offer is over."""
     offer = session.offer
     if offer is None or now >= offer.until or session.is_closed:
         return ()
@@ -123,7 +122,7 @@ def list_open_times(session: Session, now: datetime) -> tuple[Span, ...]:
 
 
 def release_ended_offers(builder: PlanBuilder) -> None:
-    """Give up the times of every offer that nobody answered in time; what the session has, it keeps (T-11, T-12)."""
+    """Release the times of every offer that nobody answered in time; a session keeps its own time (T-11, T-12)."""
     for session in [s for s in builder.sessions.values() if s.offer]:
         if session.offer and list_open_times(session, builder.now):
             builder.wake_at(session.offer.until)

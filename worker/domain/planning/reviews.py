@@ -76,9 +76,9 @@ def _make_review(
     window = cadence.SessionWindow(target, target, target)
     minutes = builder.policy.review_minutes
     for cancel_count in range(len(builder.sessions) + 1):
-        mark = f"{contract_session.id}.{month}.{cancel_count}"
+        origin = f"{contract_session.id}.{month}.{cancel_count}"
         review = cadence.make_session(
-            builder.pair.id, SessionKind.REVIEW, Topic.ALL, contract_session.cycle, minutes, window, recorded_at, mark
+            builder.pair.id, SessionKind.REVIEW, Topic.ALL, contract_session.cycle, minutes, window, recorded_at, origin
         )
         known = builder.sessions.get(review.id)
         if known is None or known.state is not SessionState.CANCELLED or known.unplaceable:
