@@ -5,7 +5,6 @@ and never quote them. Each command that shows or changes content requires `--on-
 to the history, and tells both people by mail.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -30,6 +29,7 @@ from worker.commands.base import CommandFailed, CommandGroup
 from worker.commands.context import open_worker, to_local_time
 from worker.commands.terminal import (
     add_row,
+    confirm,
     format_count,
     format_day,
     format_time,
@@ -213,13 +213,8 @@ def _show_questions(questions: "Sequence[LintQuestion]", file: str) -> None:
 
 
 def _confirm_recording(file: str) -> bool:
-    if file == "-" or sys.stdin is None:
-        return False  # standard input is used up or closed, so nobody can answer
-    try:
-        return click.confirm("Record it as it is?", default=False)
-    except click.Abort:
-        click.echo(err=True)
-        return False
+    """Ask whether to record the contract. False without asking when the file was read from standard input."""
+    return file != "-" and confirm("Record it as it is?")
 
 
 def _describe_deadline(session: "Session", manager: "Person") -> str:

@@ -25,10 +25,10 @@ LEASE = timedelta(minutes=1)
 MAX_TRIES = 100
 RETRY_SECONDS = 0.1
 
-#: Writes something in the transaction of a plan.
+#: Writes something in the transaction that writes a plan.
 Write = Callable[[Connection], None]
-#: Changes the plan of a pair. Returns what else has to be written with it; None when nothing.
-Action = Callable[[PlanBuilder], Write | None]
+#: Changes the plan of a pair. Returns what else is written in its transaction; None for nothing.
+PairAction = Callable[[PlanBuilder], Write | None]
 
 
 def combine_writes(*writes: Write | None) -> Write:
@@ -79,9 +79,9 @@ class Actions:
         reason: str = "",
         also: Write | None = None,
     ) -> None:
-        """Give up the time of a session for another one: the wished one, or one that the next sweep finds.
+        """Give a session another time: the requested one, or one that the next sweep finds.
 
-        A time that is held for it may be wished without a deferral (T-12). `by`: who asks, where that is known.
+        Choosing a time that is offered is no deferral (T-12). `by`: who asks, where that is known.
         `reason`: why, when the report asks; it is kept sealed, and told to the manager (R-18). `also` writes in the
         same transaction.
         """
@@ -114,9 +114,9 @@ class Actions:
         return lambda connection: self._store.content.save_deferral_reason(connection, lost, reason, builder.now)
 
     def choose_offered_time(self, session_id: str, requested_time: Span) -> None:
-        """Give a session one of the times that are held for it, which is no deferral (T-12).
+        """Give a session one of the times that are offered for it, which is no deferral (T-12).
 
-        Raises NotOffered when it is held no longer, as when the other one of the pair has chosen just now.
+        Raises NotOffered when it no longer is one of them, as when the other one of the pair has chosen just now.
         """
         self.apply_to_session(
             session_id, lambda builder, session: actions.choose_offered_time(builder, session, requested_time)
@@ -162,9 +162,9 @@ class Actions:
         """Set the format that the report wants: one session or three (R-4). Applies from the next one not yet fixed."""
         self._save_choice(pair_id, lambda builder: actions.choose_format(builder, wanted), format=wanted.value)
 
-    def set_trust(self, pair_id: PairId, *, there: bool) -> None:
+    def set_trust(self, pair_id: PairId, *, has_trust: bool) -> None:
         """Set whether the brief contains the hardest questions (R-12)."""
-        self._save_choice(pair_id, lambda _: None, trust=there)
+        self._save_choice(pair_id, lambda _: None, trust=has_trust)
 
     def set_transition(self, pair_id: PairId, until: date | None) -> None:
         """Set a tighter rhythm until that day, or end it with None (R-5). The next sweep moves the session (T-18)."""
@@ -195,7 +195,7 @@ class Actions:
 
         self.apply_to_pair(pair, act_on_session)
 
-    def apply_to_pair(self, pair_id: PairId, act: Action) -> None:
+    def apply_to_pair(self, pair_id: PairId, act: PairAction) -> None:
         """Apply an action to a leased pair, write it, and have the pair planned at the next tick."""
         holder = f"{self._holder}-{uuid.uuid4().hex[:6]}"
         for _ in range(MAX_TRIES):

@@ -53,14 +53,14 @@ class CalendarHabits:
         day a seventh of everybody else. Each person has a fixed day of the week.
         """
         today, people = f"{now:%Y-%m-%d}", self._store.people
-        outsiders = people.list_people_without_habits(base.CALENDARS_WITH_HABITS)
-        never_asked = outsiders & self._load_participants() if outsiders else set[Address]()
+        without_habits = people.list_people_without_habits(base.CALENDARS_WITH_HABITS)
+        never_asked = without_habits & self._load_participants() if without_habits else set[Address]()
         if people.get_stored_value(_HABITS_DAY_NAME) == today:
             return never_asked
         people_with_habits = (
             address
             for address, person in people.load_current_people().items()
-            if person.calendar in base.CALENDARS_WITH_HABITS and address not in outsiders
+            if person.calendar in base.CALENDARS_WITH_HABITS and address not in without_habits
         )
         chosen = {
             address for address in people_with_habits if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()

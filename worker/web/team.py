@@ -298,7 +298,7 @@ def talk(person: str) -> Response:
 def trust(person: str) -> Response:
     """Set whether the brief has the hardest questions (R-12)."""
     pair = _find_pair(person)
-    current_site().worker.actions.set_trust(pair.id, there=request.form.get("trust") == "yes")
+    current_site().worker.actions.set_trust(pair.id, has_trust=request.form.get("trust") == "yes")
     return redirect_to(url_for(".person_page", person=person, said="trust"))
 
 

@@ -34,11 +34,11 @@ from worker.domain.planning import actions, cadence, turns, weekly
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.planner import plan
 
-#: However little there is to wait for, a pair is looked at this often; and never more often than this.
+#: How long a pair waits between two looks at most, however little it waits for, and at least.
 LONGEST_WAIT, SHORTEST_WAIT = timedelta(days=14), timedelta(minutes=1)
-#: A pair that is looked at more often than this has something that never settles: it is left alone.
+#: How often a pair is planned at most: one that needs more never settles, and its forecast ends there.
 MAX_LOOKS = 200
-#: More than any window that planning asks about.
+#: How far the free time of a forecast reaches: more than any window that planning asks about.
 EVER = timedelta(days=1000)
 
 
@@ -80,7 +80,7 @@ class _Forecaster:
     """Lets time pass for the pairs of one manager."""
 
     def __init__(self, pairs: Sequence[tuple[PairState, Plan]], now: datetime, until: datetime, policy: Policy) -> None:
-        self._plans = {str(state.pair.id): made for state, made in pairs}
+        self._plans = {str(state.pair.id): pair_plan for state, pair_plan in pairs}
         self._states = {str(state.pair.id): state for state, _ in pairs}
         self._manager = pairs[0][0].manager.email
         self._now = now
@@ -92,12 +92,12 @@ class _Forecaster:
 
     def run(self) -> Forecast:
         """Return the forecast."""
-        for key, made in self._plans.items():
+        for key, new_plan in self._plans.items():
             waiting = [m for m in self._states[key].effects if m.is_live and m.kind is EffectKind.MAIL]
             self._add_mails(replace(mail, due_at=max(mail.due_at, self._now)) for mail in waiting)
-            self._follow(key, made, self._now)
+            self._follow(key, new_plan, self._now)
             if not _is_known(self._states[key], self._now):
-                self._looks[key] = MAX_LOOKS
+                self._looks[key] = MAX_LOOKS  # it is not planned again
         planned = tuple(self._states.values())
         mails = tuple(self._let_time_pass())
         return Forecast(planned, tuple(self._states.values()), mails)
@@ -118,11 +118,11 @@ class _Forecaster:
         taken = (TakenTime(s.span, s.id, s.kind, s.pair, s.in_turn) for s in sessions if s.booked or s.held_at)
         return {self._manager: tuple(taken)}
 
-    def _follow(self, key: str, made: Plan, at: datetime) -> None:
+    def _follow(self, key: str, new_plan: Plan, at: datetime) -> None:
         """Carry out a plan, and remember when to look next and what leaves."""
-        self._states[key] = apply_plan(self._states[key], made, at)
-        self._add_mails(effect for effect in made.effects if effect.kind is EffectKind.MAIL)
-        wait = min(max(made.due_at or at + LONGEST_WAIT, at + SHORTEST_WAIT), at + LONGEST_WAIT)
+        self._states[key] = apply_plan(self._states[key], new_plan, at)
+        self._add_mails(effect for effect in new_plan.effects if effect.kind is EffectKind.MAIL)
+        wait = min(max(new_plan.due_at or at + LONGEST_WAIT, at + SHORTEST_WAIT), at + LONGEST_WAIT)
         heapq.heappush(self._steps, _Step(wait, is_mail=False, key=key))
 
     def _add_mails(self, mails: Iterable[Effect]) -> None:
@@ -169,23 +169,23 @@ def _is_known(state: PairState, now: datetime) -> bool:
 # --- carrying out ---
 
 
-def apply_plan(state: PairState, made: Plan, now: datetime) -> PairState:
+def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
     """Return the pair as it is once the plan, and what waited before it, was carried out: each event stands where it
     was to stand, each mail is sent, and nobody has answered."""
-    sessions = {session.id: session for session in (*state.sessions, *made.sessions)}
-    commitments = {commitment.id: commitment for commitment in (*state.commitments, *made.commitments)}
-    effects = (*state.effects, *made.effects)
+    sessions = {session.id: session for session in (*state.sessions, *new_plan.sessions)}
+    commitments = {commitment.id: commitment for commitment in (*state.commitments, *new_plan.commitments)}
+    effects = (*state.effects, *new_plan.effects)
     live = [effect for effect in effects if effect.is_live]
     return replace(
         state,
-        manager=_keep_away(state.manager, made.away),
-        report=_keep_away(state.report, made.away),
+        manager=_keep_away(state.manager, new_plan.away),
+        report=_keep_away(state.report, new_plan.away),
         sessions=tuple(sessions.values()),
-        deferrals=(*state.deferrals, *made.deferrals),
+        deferrals=(*state.deferrals, *new_plan.deferrals),
         commitments=tuple(commitments.values()),
         effects=tuple(replace(one, progress=EffectProgress.DONE) if one.is_live else one for one in effects),
         placed_events=_place_events(state, live, {**sessions, **commitments}) if live else state.placed_events,
-        looked_at=now if made.used_free_busy else state.looked_at,
+        looked_at=now if new_plan.used_free_busy else state.looked_at,
     )
 
 

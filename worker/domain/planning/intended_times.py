@@ -26,8 +26,10 @@ def _list_times(
 
 
 def is_intended(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
-    """Whether that time of a person stood there when a person chose the session's time. An absence counts unless an
-    absence stood there."""
+    """Return whether the person was busy at that time already when somebody chose the session's time.
+
+    A new absence is intended only where an absence stood.
+    """
     if not session.by_hand or not session.intended:
         return False
     part, owner = busy.span.clip(session.span), builder.pair.id.get_owner(email)
@@ -42,7 +44,7 @@ def is_intended(builder: PlanBuilder, session: Session, busy: BusyTime, email: A
 
 
 def _is_covered(part: Span, spans: list[Span]) -> bool:
-    """Whether these spans, in order, leave nothing of the part."""
+    """Return whether the sorted spans cover all of the part."""
     reached = part.start
     for span in spans:
         if span.start <= reached:

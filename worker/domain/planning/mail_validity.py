@@ -1,6 +1,6 @@
-"""Whether a mail that was decided is still true now that it is about to leave: one function for each answer.
+"""Decides whether a mail is still true when it is about to leave: one function for each condition.
 
-The table of mails names one of them for each mail. What isn't true is dropped.
+The table of mails names one of the functions for each mail. A mail that is no longer true is dropped.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,12 +23,12 @@ from worker.domain.time.worktime import get_local_date
 
 #: A session that moved by more than this after its prompt went out gets another (T-5).
 MOVED_FAR = timedelta(days=14)
-#: The same for the brief: more than so many working days of the manager's (T-6).
+#: The same for the brief, in working days of the manager (T-6).
 BRIEF_MOVED_DAYS = 3
-#: The same for the note: it is for one day.
+#: The same for the note before a review, which is for one day.
 NOTE_MOVED_FAR = timedelta(hours=12)
 
-#: What such a function is given: the mail, the pair as it is now, and now.
+#: Returns whether a mail is still true, given the mail, the pair as it is now, and the present instant.
 Holds = Callable[[Effect, PairState, datetime], bool]
 
 
@@ -83,7 +83,7 @@ def _is_due_for(commitment: Commitment, effect: Effect) -> bool:
 
 
 def _find_session(effect: Effect, state: PairState) -> Session | None:
-    """The session that the mail is about; None when the pair does not go on."""
+    """Return the session that the mail is about; None when the pair is not active."""
     return state.find_session(effect.subject) if state.pair.is_active else None
 
 
@@ -152,5 +152,5 @@ def holds_at_that_time(effect: Effect, state: PairState, now: datetime) -> bool:
 
 
 def make_due_instant(day: date) -> datetime:
-    """A due date as the instant a mail carries: midnight UTC."""
+    """Return the start of a mail about a due date: midnight UTC of that day."""
     return datetime.combine(day, time(), UTC)

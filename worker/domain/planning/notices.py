@@ -1,5 +1,7 @@
-"""Which mail is due when: what begins, what changes and what falls due. The mails around a session have modules of
-their own, `preparations` and `contract_mails`."""
+"""Decides which mails are due: the introduction, the news of a deferral, and commitments that fall due.
+
+The mails before and after a session have modules of their own, `preparations` and `contract_mails`.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -27,7 +29,7 @@ from worker.domain.planning.weekly import add_weekly_mail, has_weekly
 from worker.domain.time.mail_hours import find_following_day_start, list_day_starts_before
 from worker.domain.time.worktime import DAY, get_local_date, wall_to_utc
 
-#: What commands did with what a pair wrote down, within so long, is told in one mail.
+#: The accesses to a pair's content within such a period are reported in one mail.
 ACCESS_MAIL_PERIOD = timedelta(minutes=15)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -77,7 +79,8 @@ def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
     of the others that are held for the two (T-12). A manager who knows why it moved is told by the calendar, but hears
     in any case what the report says about it (R-18)."""
     told = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
-    has_reason, readers = _has_untold_reason(builder, session, told), list[Person]()
+    has_reason = _has_untold_reason(builder, session, told)
+    readers: list[Person] = []
     if has_new_time(session) and all(m.number != session.count for m in told):
         is_expected = is_expected_by_manager(builder, session) and not has_reason
         readers = [builder.report] if is_expected else [*builder.people]
@@ -92,8 +95,10 @@ def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
 
 
 def is_expected_by_manager(builder: PlanBuilder, session: Session) -> bool:
-    """Whether the manager knows that the session had to move, and why: it is the first deferral of the cycle, and the
-    manager is out of office then, or was warned of what stood over it (T-10)."""
+    """Return whether the manager knows that the session had to move, and why.
+
+    That is so at the first deferral of a cycle, when the manager is out of office then, or was warned (T-10).
+    """
     last = find_last_deferral(builder, session)
     if last is None or last.was is None or count_deferrals_in_cycle(builder.sessions.values(), session) > 1:
         return False
@@ -104,8 +109,10 @@ def is_expected_by_manager(builder: PlanBuilder, session: Session) -> bool:
 
 
 def _has_untold_reason(builder: PlanBuilder, session: Session, told: Sequence[Effect]) -> bool:
-    """Whether the report has said something about the last deferral since the manager was told of it. A mail that still
-    waits will tell it."""
+    """Return whether the report explained the last deferral after the manager was told of it.
+
+    A mail that still waits will contain the explanation.
+    """
     last = find_last_deferral(builder, session)
     if last is None or last.explained_at is None:
         return False
@@ -114,24 +121,27 @@ def _has_untold_reason(builder: PlanBuilder, session: Session, told: Sequence[Ef
 
 
 def has_new_time(session: Session) -> bool:
-    """Whether it is a career session with a time that we gave it after it had lost one. A person who chose a time knows
-    it; of a review or a check-in the calendar alone speaks (T-9, T-12)."""
+    """Return whether it is a career session that we gave a new time after a deferral.
+
+    A person who chose a time knows it; a review's or a check-in's new time is on the calendar alone (T-9, T-12).
+    """
     return session.kind is SessionKind.CAREER and session.booked and session.count > 0 and not session.by_hand
 
 
 def find_access_start(instant: datetime) -> datetime:
-    """The beginning of the period of `ACCESS_MAIL_PERIOD` in which that instant lies."""
+    """Return when the period of `ACCESS_MAIL_PERIOD` began in which that instant lies."""
     return instant - (instant - EPOCH) % ACCESS_MAIL_PERIOD
 
 
 def find_next_working_morning(person: Person, now: datetime) -> datetime:
-    """The start of the person's next working day (T-17)."""
+    """Return the start of the person's next working day (T-17)."""
     return find_following_day_start(person, get_local_date(person.zone, now)) or now + DAY
 
 
 @lru_cache(maxsize=1 << 14)
 def find_due_mail_time(owner: Person, due: date) -> datetime:
-    """The start of the owner's working day on which it is due, or of the one before."""
+    """Return when the mail about a due commitment leaves: at the start of the owner's last working day up to its due
+    date."""
     starts = (start for _, start in list_day_starts_before(owner, due))
     return next(starts, wall_to_utc(owner.zone, due, 0))
 

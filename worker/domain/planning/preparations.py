@@ -16,18 +16,18 @@ from worker.domain.planning.weekly import has_weekly
 from worker.domain.time.mail_hours import list_day_starts_before
 from worker.domain.time.worktime import get_local_date
 
-#: T-5: the prompt comes so many calendar days before; where the report has no working day then, as near as may be.
+#: The calendar days before the session between which the prompt leaves, where the report has a working day (T-5).
 PROMPT_FIRST_DAY, PROMPT_LAST_DAY = 7, 2
-#: T-6: the brief comes on the last working day before, if that is at most so many calendar days before.
+#: How many calendar days before the session the working day of the brief lies at most (T-6).
 BRIEF_DAYS = 3
-#: Earlier than so many days before it no session is prepared.
+#: How many days before a session its mails leave at the earliest.
 MAX_EARLY_DAYS = 14
-#: What has to be out by an instant is due so long before it: a sweep comes some seconds late, or some minutes.
+#: A mail that has to be out by an instant is due this long before it, since a sweep may come some minutes late.
 SWEEP_SLACK = timedelta(minutes=15)
 PROMPT_MIN_LEAD, BRIEF_MIN_LEAD, NOTE_MIN_LEAD = (
     MIN_PREPARATION[name] for name in (MailName.REFLECTION_PROMPT, MailName.BRIEF, MailName.REVIEW_NOTE)
 )
-#: Wordings of the prompt. Two prompts that a pair gets in turn have different ones.
+#: How many wordings the prompt has. A pair never gets the same one twice in a row.
 PROMPT_VARIANTS = 3
 
 
@@ -120,22 +120,22 @@ def _is_in_weekly(builder: PlanBuilder, session: Session) -> bool:
 def _prepare(builder: PlanBuilder, session: Session, mail: Preparation) -> None:
     start = session.span.start
     reader = builder.manager if mail.reader is Owner.MANAGER else builder.report
-    told = builder.list_mails(mail.name, session.id)
-    if any(m.start and not has_moved_far(mail.name, reader, m.start, start) for m in told):
+    earlier = builder.list_mails(mail.name, session.id)
+    if any(one.start and not has_moved_far(mail.name, reader, one.start, start) for one in earlier):
         return
     due = mail.find_due(reader, start) or builder.now
     if builder.now < due:
         builder.wake_at(due)
         return
-    leaves = find_preparing_time(mail.name, reader, builder.now, start)
-    if leaves is None and mail.name is not MailName.REFLECTION_PROMPT:
-        leaves = max(builder.now, start - NEAR_FUTURE)  # better at any hour than not at all
-    if leaves is None or start - leaves < MIN_PREPARATION[mail.name]:
+    leaves_at = find_preparing_time(mail.name, reader, builder.now, start)
+    if leaves_at is None and mail.name is not MailName.REFLECTION_PROMPT:
+        leaves_at = max(builder.now, start - NEAR_FUTURE)  # better at any hour than not at all
+    if leaves_at is None or start - leaves_at < MIN_PREPARATION[mail.name]:
         return
     if builder.find_event(session.key) is None and not is_inside_1on1(builder, session):
         builder.wake_at(builder.now + RECHECK_SOON)  # it is not on the calendar yet
-    elif leaves > builder.now:
-        builder.wake_at(leaves)
+    elif leaves_at > builder.now:
+        builder.wake_at(leaves_at)
     else:
         number = _choose_variant(builder) if mail.name is MailName.REFLECTION_PROMPT else 0
         builder.add_mail(mail.name, session.id, reader.email, start=start, number=number)

@@ -13,7 +13,7 @@ from worker.domain.planning import cadence
 
 #: The first letter of a session's id tells its kind. Check-ins begin like career sessions, and are shorter than any.
 _KINDS = {kind[0]: kind for kind in (SessionKind.REVIEW, SessionKind.CAREER)}
-#: A conversation that begins so long after the others of the rhythm is the next of the rhythm, else one on request.
+#: A conversation that begins this long after the last of the rhythm is the next of the rhythm; otherwise it is ad hoc.
 _MIN_DISTANCE = timedelta(weeks=4)
 
 

@@ -12,13 +12,13 @@ from worker.domain.model import Interval, Pair, PairId, Policy, WaitingPair
 from worker.domain.planning import cadence
 from worker.domain.time.worktime import get_local_date, wall_to_utc
 
-#: The first of them meets so long from now, and none follows later than this after the one before.
+#: How long from now the first of them meets, and how far apart two that follow each other meet at most.
 STEP = timedelta(weeks=2)
 #: A pair that began less than this before it was first seen meets after its start; an older start is a hire date.
 RECENT_START = timedelta(weeks=5)
-#: A pair that begins meets so long after its start.
+#: How long after its start a beginning pair meets: the ends of its window.
 AFTER_START = (timedelta(weeks=2), timedelta(weeks=5))
-#: Nobody of a pair hears of us earlier than this before its start.
+#: How long before its start a pair hears of us at the earliest.
 HEARD_BEFORE_START = timedelta(days=7)
 #: The longest spread, unless the settings say otherwise.
 LONGEST_SPREAD = Interval(weeks=13)
@@ -27,25 +27,24 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Which of how many such pairs of a manager a pair is; the first is number 0."""
+    """The place of a pair among the pairs of its manager that wait for a session."""
 
-    number: int = 0
-    count: int = 1
+    number: int = 0  #: 0 for the first
+    count: int = 1  #: of all of them
 
 
 def is_beginning(pair: Pair, today: date) -> bool:
-    """Whether the pair has a start that matters: one that lies ahead, or did when the pair was first seen, or nearly,
-    and less than five weeks ago."""
+    """Return whether the pair's start matters: it lies less than five weeks before today, and before `first_seen`."""
     return pair.start is not None and pair.start > max(pair.first_seen, today) - RECENT_START
 
 
 def find_first_notice(pair: Pair, zone: str) -> datetime | None:
-    """From when on the two may hear of us; None when that is always."""
+    """Return from when on the two may hear of us; None when there is no limit."""
     return None if pair.start is None else wall_to_utc(zone, pair.start - HEARD_BEFORE_START, 0)
 
 
 def find_turn(pair: Pair, waiting: Iterable[WaitingPair], now: datetime, policy: Policy) -> Turn:
-    """The pair's turn among those of its manager that have never met or are overdue, as of now.
+    """Return the pair's turn among those of its manager that have never met or are overdue, as of now.
 
     In transition first, then who has waited longest since a career conversation with anybody, then by address.
     """
@@ -78,7 +77,7 @@ def _get_order(waiting: WaitingPair, today: date) -> tuple[bool, datetime, str]:
 
 
 def make_first_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: Policy) -> cadence.SessionWindow:
-    """The window of a session that follows no other: after the start of a pair that begins, else by its turn."""
+    """Return the window of a session that follows no other: after the start of a pair that begins, else by its turn."""
     today = get_local_date(zone, now)
     if pair.start is not None and is_beginning(pair, today):
         earliest, latest = (wall_to_utc(zone, pair.start + after, 0) for after in AFTER_START)

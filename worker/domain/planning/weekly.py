@@ -27,10 +27,10 @@ from worker.domain.time.worktime import get_local_date
 
 #: A manager with fewer reports gets the single mails instead.
 MIN_REPORTS = 3
-#: A promise that was due so long before the week is named once more.
+#: How long before the week a commitment may have been due to be named once more.
 PAST_DUE = timedelta(days=7)
 WEEK = timedelta(days=7)
-#: Later than so long after its time a weekly mail does not leave.
+#: How late a weekly mail may leave.
 MAX_DELAY = timedelta(hours=4)
 
 
@@ -106,10 +106,10 @@ def list_all_news(states: Iterable[PairState], now: datetime) -> list[News]:
 
 
 def _is_worth_a_mail(news: Iterable[News]) -> bool:
-    """Whether something is to be done about it that no other mail tells, or the week has more than one review.
+    """Return whether a line asks for something that no other mail asks for, or the week has more than one review.
 
-    A conversation is on the calendar and has a brief of its own, one review is on the calendar, and of times that are
-    merely held as well another mail has told.
+    A conversation has a brief of its own, a single review is on the calendar, and another mail has named the times that
+    are offered beside a booked one.
     """
     reviews = sum(
         one.kind is NewsKind.TALK and one.session is not None and one.session.kind is SessionKind.REVIEW for one in news
@@ -118,7 +118,7 @@ def _is_worth_a_mail(news: Iterable[News]) -> bool:
 
 
 def _is_optional_choice(one: News) -> bool:
-    """True for times that are held beside one that stands, and that nobody was asked to choose from (T-12)."""
+    """Return whether it is about times that are offered beside a booked one, with no need to choose (T-12)."""
     session = one.session
     if one.kind is not NewsKind.CHOICE or session is None or session.offer is None:
         return False
