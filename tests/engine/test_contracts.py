@@ -75,10 +75,10 @@ def test_a_check_knows_the_days_and_the_number_of_the_newest_revision(
     office: Office, contracts: Contracts, held: Session
 ) -> None:
     agreed = contract(office.clock())
-    assert contracts.check(held.id, agreed).after == 0
+    assert contracts.check(held.id, agreed).newest_revision == 0
     contracts.record(held.id, agreed)
     office.clock.advance(800 * DAY)
-    assert (contracts.check(held.id, agreed).after, contracts.check(held.id, agreed).faults) == (1, ())
+    assert (contracts.check(held.id, agreed).newest_revision, contracts.check(held.id, agreed).faults) == (1, ())
 
 
 def test_what_nobody_has_heard_of_is_an_unknown_name(office: Office, contracts: Contracts) -> None:

@@ -80,15 +80,15 @@ def read_text_file(file: str) -> str:
         content = _read_stdin() if file == "-" else _read_file(file)
         if len(content) > MAX_TEXT_BYTES:
             what, remedy = f"This is larger than {MAX_TEXT_BYTES:,} bytes.", "Keep what matters."
-            raise Problems([Problem(display_name(file), what, remedy)])
+            raise Problems([Problem(get_display_name(file), what, remedy)])
         return strip_invisible(content.decode("utf-8-sig"))
     except OSError as error:
-        raise LongarcError(f"{display_name(file)} can't be read: {error.strerror}.") from None
+        raise LongarcError(f"{get_display_name(file)} can't be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise Problems([Problem(display_name(file), "This is not UTF-8 text.", "Save it as UTF-8.")]) from None
+        raise Problems([Problem(get_display_name(file), "This is not UTF-8 text.", "Save it as UTF-8.")]) from None
 
 
-def display_name(file: str) -> str:
+def get_display_name(file: str) -> str:
     """Return the name of the file for a problem report."""
     return "standard input" if file == "-" else file
 

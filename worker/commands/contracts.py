@@ -16,11 +16,11 @@ from worker.clock import utcnow
 from worker.commands.arguments import (
     Day,
     TextLine,
-    display_name,
     find_manager,
     find_pair,
     find_primary_address,
     find_session,
+    get_display_name,
     json_option,
     read_text_file,
     session_argument,
@@ -155,14 +155,16 @@ def record(session_id: str, file: str, yes: bool, person: str | None, reason: st
     with open_worker(needs_encryption_key=True) as worker:
         session = find_session(worker.store, session_id)
         on_behalf = require_on_behalf(worker.store, session.pair, ContentAccess.RECORD_CONTRACT, person, reason)
-        filled_contract, problems = try_parse_contract(read_text_file(file), display_name(file))
+        filled_contract, problems = try_parse_contract(read_text_file(file), get_display_name(file))
         checked = worker.contracts.check(session_id, filled_contract)
-        _refuse_problems(problems, checked, display_name(file))
-        _show_questions(checked.questions, display_name(file))
+        _refuse_problems(problems, checked, get_display_name(file))
+        _show_questions(checked.questions, get_display_name(file))
         if not (yes or _confirm_recording(file)):
             raise CommandFailed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
         with _translate_refusals(session_id):
-            result = worker.contracts.record(session_id, filled_contract, after=checked.after, on_behalf=on_behalf)
+            result = worker.contracts.record(
+                session_id, filled_contract, after=checked.newest_revision, on_behalf=on_behalf
+            )
         recorded_session, manager = find_session(worker.store, session_id), find_manager(worker.store, session.pair)
     if not result.is_new:
         print_line("This contract is recorded already. Nothing was changed, and nobody gets a mail.")

@@ -124,7 +124,7 @@ def defer(
 
 
 def _find_asker(store: "Store", session: "Session", person: str | None, reason: str) -> "Address":
-    """Return which of the two asks for another time; empty when nobody is named.
+    """Return the address of the one who asks for another time; empty when nobody is named.
 
     Raises UsageError for a reason without a person, Refused for a manager's reason, UnknownName.
     """

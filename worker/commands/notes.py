@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import click
 
 from worker.commands.arguments import (
-    display_name,
     find_pair,
     find_session,
+    get_display_name,
     pair_argument,
     read_text_file,
     session_argument,
@@ -46,7 +46,7 @@ def add(session_id: str, file: str, person: str | None, reason: str) -> None:
         on_behalf = require_on_behalf(worker.store, session.pair, ContentAccess.LEAVE_NOTE, person, reason)
         lines = [line.strip() for line in read_text_file(file).splitlines() if line.strip()]
         require_note_session(session)
-        _refuse_long(lines, display_name(file))
+        _refuse_long(lines, get_display_name(file))
         author = session.pair.get_owner(on_behalf.person)
         worker.notes.leave(session_id, author, lines, worker.contracts.plan_access(session.pair, on_behalf))
     print_line("The note stands in the next brief and on both pages." if lines else "There is no note of theirs now.")

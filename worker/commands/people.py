@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.settings.load import Settings
     from worker.store.import_preview import SettingChange
 
-#: So many of each kind of change are listed; the rest are counted.
+#: How many changes of each kind are listed; the rest are counted.
 MAX_SHOWN = 10
 #: Longest line, in characters.
 MAX_WIDTH = 100

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.ops.preview.view import ConcernGroup
 
 WIDTH = 80
-#: What becomes of a session, by the kind of the change to its event; else by its new state, or the kind of decision.
+#: What becomes of a session, by the kind of the change to its event, its new state, or the kind of the decision.
 VERBS = {
     "event.create": "book",
     "event.update": "move",
@@ -33,7 +33,7 @@ VERBS = {
 }
 STYLES = {"book": "green", "move": "green", "no time": "yellow", "no time yet": "yellow", "put off": "yellow"}
 KIND_NAMES = {"checkin": "check-in", "review": "review"}
-#: So many readers of a mail are named.
+#: How many readers of a mail are named.
 NAMED_READERS = 3
 #: Lines printed of each kind of concern; the page of `--html` has all.
 MAX_CONCERNS = 20

@@ -106,12 +106,13 @@ def _show_status(report: dict[str, Any]) -> None:
     for number, sentence in enumerate(report["rollout"]):
         add_row(table, "" if number else "Who takes part", sentence)
     _add_worker_rows(table, report["workers"])
-    add_row(table, "Calendars", f"{calendars['read']:,} read{_format_addresses('never read', calendars['never_read'])}")
+    never_read = f", {_format_addresses('never read', calendars['never_read'])}" if calendars["never_read"] else ""
+    add_row(table, "Calendars", f"{calendars['read']:,} read{never_read}")
     if calendars["behind"]:
         add_row(
             table,
             "",
-            _format_addresses("behind", calendars["behind"])[2:] + ". Is `longarc run` running?",
+            f"{_format_addresses('behind', calendars['behind'])}. Is `longarc run` running?",
             style="yellow",
         )
     _add_unreachable_rows(table, report["unreachable"])
@@ -197,11 +198,9 @@ def _add_unreachable_rows(table: "Table", unreachable: Sequence[Mapping[str, Any
 
 
 def _format_addresses(condition: str, addresses: Sequence[str]) -> str:
-    """Return `, 2 never read: a@…, b@…`; empty without addresses."""
-    if not addresses:
-        return ""
+    """Return how many addresses there are, and the first of them: `2 never read: a@…, b@…`."""
     more = f" and {len(addresses) - 5:,} more" if len(addresses) > 5 else ""
-    return f", {len(addresses):,} {condition}: {', '.join(addresses[:5])}{more}"
+    return f"{len(addresses):,} {condition}: {', '.join(addresses[:5])}{more}"
 
 
 def _show_troubled(troubled: Sequence[Mapping[str, Any]]) -> None:

@@ -21,6 +21,7 @@ from worker.commands.context import to_local_time
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from rich.table import Table
 
 #: Width of a table that goes to a file or another program, in characters.
@@ -116,14 +117,19 @@ def confirm(question: str) -> bool:
 @contextmanager
 def show_progress(what: str, total: int) -> "Iterator[Callable[[int], None]]":
     """Show a progress bar on standard error, if that is a terminal. Yields the function that takes how much is done."""
+    with make_progress_bar() as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def make_progress_bar() -> "Progress":
+    """Return a progress bar on standard error, which shows nothing when that is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
 def print_json(value: Any) -> None:

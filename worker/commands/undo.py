@@ -12,7 +12,7 @@ from worker.clock import utcnow
 from worker.commands.arguments import json_option
 from worker.commands.base import Command, CommandFailed
 from worker.commands.context import open_worker
-from worker.commands.terminal import confirm, format_count, print_json, print_line
+from worker.commands.terminal import confirm, format_count, make_progress_bar, print_json, print_line
 
 if TYPE_CHECKING:
     from worker.app import Worker
@@ -77,12 +77,7 @@ def _show_intent(worker: "Worker", *, past: bool, quiet: bool) -> None:
 @contextmanager
 def _show_steps() -> "Iterator[Watch]":
     """Show a progress bar on standard error, if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with make_progress_bar() as bar:
         task = bar.add_task("Pausing everybody", total=None)
 
         def watch(what: str, done: int, total: int) -> None:

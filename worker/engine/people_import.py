@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 PEOPLE_VERSION_NAME = "people"
 #: Name of the stored value that holds the version of the roster that was last read, and when.
 _READING_NAME = "roster_reading"
-#: After a directory could not be read, or was refused, so long it is not read again.
+#: How long a directory is not read again after it could not be read, or was refused.
 RETRY_AFTER = timedelta(minutes=15)
-#: A directory that is out of order is said to the operator when it is overdue by so much.
+#: By how much a reading is overdue when the operator is told that a directory is out of order.
 PATIENCE = timedelta(days=1)
-#: So many faults of a directory are listed in a mail to the operator.
+#: How many faults of a directory a mail to the operator lists.
 MAX_LISTED_FAULTS = 10
 
 

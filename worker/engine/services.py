@@ -112,7 +112,7 @@ class Services:
 
     def _find_person(self, address: Address) -> Person | None:
         person = self._load_people().get(address)
-        if person is None:  # another process may have imported a new people file a moment ago
+        if person is None:  # another process may have imported a new roster a moment ago
             self._invalidate_people()
             person = self._load_people().get(address)
         return person
@@ -146,7 +146,7 @@ class OrganizerLookup:
 
 
 class PeopleCache:
-    """Returns everybody ever named in the people file, from memory until this or another process imports a people file.
+    """Returns everybody whom a roster ever named, from memory until this or another process imports a roster.
 
     People who left are included: their events have to be cancelled.
     """

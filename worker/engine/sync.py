@@ -38,15 +38,17 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
+#: How far calendars are read before and after today.
 WINDOW_BACK, WINDOW_AHEAD = timedelta(days=2), timedelta(days=200)
 LEASE = timedelta(minutes=10)
-RETRY_AFTER_FAILURE = timedelta(minutes=5)
-RETRY_AFTER_UNEXPECTED = timedelta(hours=1)
+#: When a calendar is read again that a service could not read, and one whose reading raised an unexpected error.
+RETRY_AFTER_FAILURE, RETRY_AFTER_UNEXPECTED = timedelta(minutes=5), timedelta(hours=1)
+#: When a calendar is read again that has an event whose effect is not settled yet.
 REPEAT_AFTER = timedelta(minutes=1)
-#: When a calendar is empty from which so many of our events vanished, the reading is refused.
+#: How many of our events have to be missing from an empty calendar for the reading to be refused.
 MAX_LOST_EVENTS = 5
 
-#: Finds the provider of a person's calendar; None when it can't be read.
+#: Finds the provider of a person's calendar; None for a person without one.
 FindCalendar = Callable[[Address], CalendarProvider | None]
 
 
@@ -118,7 +120,10 @@ class Sync:
     def _read_and_save(
         self, due_calendar: DueCalendar, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime
     ) -> bool:
-        """Read a calendar from the cursor on (None: all of it), and store the changes. True when to be repeated."""
+        """Read a calendar from the cursor on (None: all of it), and store the changes.
+
+        Returns True when it has to be read again soon, from the same cursor.
+        """
         restoration = self._find_restoration(due_calendar, now)
         since = restoration.since if restoration else None
         window = compute_window(now, since)

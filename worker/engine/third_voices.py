@@ -32,7 +32,7 @@ from worker.settings.load import Settings
 from worker.settings.parsers import InvalidValue, parse_address
 from worker.store.store import Store
 
-#: A mail waits at most so long for its reader's working hours.
+#: How long a mail waits for its reader's working hours at most.
 MAX_MAIL_DELAY = timedelta(days=14)
 
 

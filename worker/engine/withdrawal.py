@@ -1,4 +1,4 @@
-"""What it would come to if pairs took part no longer: the events that come off calendars, and the mails about them."""
+"""Previews the withdrawal of pairs: the events that would come off calendars, and the mails about them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ def preview_withdrawal(
     now: datetime,
     watch: Callable[[int], None] = lambda done: None,
 ) -> Withdrawal:
-    """Return what withdrawing these pairs, each for that reason, would come to. Writes nothing.
+    """Return the effects of withdrawing these pairs, each for the reason given. Writes nothing.
 
     `watch` is told how many pairs are done.
     """
@@ -45,7 +45,7 @@ def preview_withdrawal(
 
 
 def _count_effects(plans: Sequence[Plan], pair_count: int) -> Withdrawal:
-    effects = [effect for made in plans for effect in made.effects]
+    effects = [effect for pair_plan in plans for effect in pair_plan.effects]
     cancels = [effect for effect in effects if effect.kind is EffectKind.CANCEL]
     mails = sum(effect.kind is EffectKind.MAIL for effect in effects)
     return Withdrawal(pair_count, len(cancels), frozenset(effect.calendar for effect in cancels), mails)

@@ -143,7 +143,7 @@ class ContractForm:
             return ""
         if fault.part is ContractPart.PROGRESS:
             filled_lines = [number for number, _ in self._iterate_lines("progress")]
-            return f"progress-{filled_lines[fault.number]}-{fault.field}"
+            return f"progress-{filled_lines[fault.index]}-{fault.field}"
         return f"{format_line_id(fault.line)}-{fault.field}"
 
     def _iterate_lines(self, name: str) -> Iterator[tuple[int, FormLine]]:

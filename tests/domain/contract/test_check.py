@@ -40,7 +40,7 @@ def checked(contract: Contract, *revisions: Contract, limits: TextLimits | None 
 
 def test_a_contract_without_fault_or_question_is_recorded_as_it_is() -> None:
     found = checked(AGREED, limits=TextLimits(entries=1, characters=25))
-    assert (found.faults, found.questions, found.after) == ((), (), 0)
+    assert (found.faults, found.questions, found.newest_revision) == ((), (), 0)
 
 
 @pytest.mark.parametrize("year", [1, 1969, 2025, 2032, 9999])
@@ -52,8 +52,8 @@ def test_each_day_too_far_away_is_a_fault_at_its_place(year: int) -> None:
     )
     found = checked(far)
     assert found.faults == (
-        ContractFault(kind=FaultKind.FAR, part=ContractPart.REPORT, number=1, field="due", line=7),
-        ContractFault(kind=FaultKind.FAR, part=ContractPart.REVIEWS, number=0, field="month", line=12),
+        ContractFault(kind=FaultKind.FAR, part=ContractPart.REPORT, index=1, field="due", line=7),
+        ContractFault(kind=FaultKind.FAR, part=ContractPart.REVIEWS, index=0, field="month", line=12),
     )
     assert str(found.days) == "from 2026-01-01 to 2032-01-08"
 
@@ -64,7 +64,7 @@ def test_days_near_enough_and_those_agreed_before_are_no_fault() -> None:
     old = replace(AGREED, report=(replace(AGREED.report[0], due=date(2024, 3, 1)),))
     assert checked(old, AGREED).faults
     again = checked(old, AGREED, old)
-    assert (again.faults, again.after) == ((), 2)
+    assert (again.faults, again.newest_revision) == ((), 2)
     assert compute_allowed_days(TODAY, iterate_days(old)) == AllowedDays(
         date(2024, 3, 1), compute_allowed_days(TODAY).last
     )
@@ -90,7 +90,7 @@ def test_texts_and_parts_have_limits_where_they_are_given() -> None:
     )
     assert checked(long).faults == ()
     found = checked(long, limits=TextLimits(entries=1, characters=25)).faults
-    assert [(one.kind, one.part, one.number, one.field) for one in found] == [
+    assert [(one.kind, one.part, one.index, one.field) for one in found] == [
         (FaultKind.LONG, ContractPart.MANAGER, 0, "support"),
         (FaultKind.LONG, ContractPart.PROGRESS, 1, "text"),
         (FaultKind.MANY, ContractPart.PROGRESS, 0, ""),

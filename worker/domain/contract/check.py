@@ -74,7 +74,7 @@ class ContractFault:
 
     kind: FaultKind
     part: ContractPart
-    number: int = 0  #: index of the entry in that part, from 0
+    index: int = 0  #: of the entry in that part, from 0
     field: str = ""  #: `text`, `due`, `support`, `success` or `month`; empty for a fault of the whole part
     line: int = 0  #: line of the entry in the file; 0 when it has none
 
@@ -106,7 +106,7 @@ class ContractCheck:
     faults: tuple[ContractFault, ...]
     questions: tuple[LintQuestion, ...]
     days: AllowedDays
-    after: int  #: number of the newest revision at the time of the check; 0 when there is none
+    newest_revision: int  #: its number at the time of the check; 0 when there is none
 
 
 def check_contract(
@@ -138,7 +138,7 @@ def check_contract(
             lambda owner, day: not is_working_day(manager if owner is Owner.MANAGER else report, day),
         ),
         days=days,
-        after=len(revisions),
+        newest_revision=len(revisions),
     )
 
 
@@ -157,9 +157,9 @@ def find_faults(contract: Contract, days: AllowedDays, limits: TextLimits | None
         ]
         if entry.day_field and entry.day not in days:
             field_faults.append((FaultKind.FAR if entry.day else FaultKind.UNDATED, entry.day_field))
-        number = entry_counts[entry.part]
+        index = entry_counts[entry.part]
         faults += [
-            ContractFault(kind=kind, part=entry.part, number=number, field=name, line=entry.line)
+            ContractFault(kind=kind, part=entry.part, index=index, field=name, line=entry.line)
             for kind, name in field_faults
         ]
         entry_counts[entry.part] += 1

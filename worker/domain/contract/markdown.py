@@ -43,11 +43,12 @@ _DETAIL_NAMES = {
 _DETAIL = re.compile(rf"(?:[-*+•]\s+)?({'|'.join(_DETAIL_NAMES)})\s*:\s*(.*)", re.IGNORECASE)
 _DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_GERMAN_DATE}))\)?[.!]?", re.IGNORECASE)
 _MONTH = re.compile(rf"(\d{{4}}){_DASH}(\d{{1,2}}) ?:(?: (.*))?")
-#: The start of a comment, with the backslashes that turn it into plain text.
+#: The start of a comment, with the backslashes that make it plain text.
 COMMENT_START = re.compile(r"\\*<!--")
 _COMMENT_PIECES = re.compile(r"((?<!\\)<!--|-->|\n)")
-RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
-NONE = re.compile(
+HORIZONTAL_RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
+#: A line that says that the two agreed on nothing in a part.
+NONE_LINE = re.compile(
     rf"(?:[-*+•]\s+)?(?:{'|'.join(language.none for language in CONTRACT_LANGUAGES.values())}|keine)\.?", re.IGNORECASE
 )
 
@@ -124,7 +125,7 @@ def get_problem_line(problem: Problem) -> int:
 
 
 def _split_lines(text: str, add_problem: _AddProblem) -> list[str]:
-    """Return the lines of the text. All too long lines are one problem, all with control characters another."""
+    """Return the lines of the text. Adds one problem for too long lines, and one for control characters."""
     lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
     while len(lines) > 1 and not lines[-1].strip():
         lines.pop()
@@ -235,7 +236,7 @@ def _iterate_content_lines(lines: Sequence[str], add_problem: _AddProblem) -> It
     """Yield the lines with content: no blank lines, no rules, no `<!-- comments -->`."""
     for number, raw in _strip_comments(lines, add_problem).items():
         text = " ".join(raw.split())
-        if text and not RULE.fullmatch(text):
+        if text and not HORIZONTAL_RULE.fullmatch(text):
             expanded = lines[number - 1].expandtabs(4)
             yield _Line(number, text, len(expanded) - len(expanded.lstrip()))
 
@@ -323,7 +324,7 @@ def _is_empty_section(section: _Section, part: ContractPart, add_problem: _AddPr
             remedy = f"Write {language.format_example(part)}, or `- {language.none}` if that is what you agreed."
             add_problem(section.heading_line, f"Nothing stands under `## {name}`.", remedy)
         return True
-    none_lines = [line for line in section.lines if NONE.fullmatch(line.text)]
+    none_lines = [line for line in section.lines if NONE_LINE.fullmatch(line.text)]
     if none_lines and len(section.lines) > len(none_lines):
         what = f"`{language.none}` stands beside other lines of `## {name}`."
         add_problem(none_lines[0].number, what, "Delete this line, or the others.")

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 
 from worker.domain.contract.languages import ContractLanguage, ContractPart, find_contract_language
-from worker.domain.contract.markdown import COMMENT_START, NONE, RULE
+from worker.domain.contract.markdown import COMMENT_START, HORIZONTAL_RULE, NONE_LINE
 from worker.domain.model import Contract, WrittenCommitment
 
 
 def _escape(text: str) -> str:
     """Return the text, with a backslash in front when it would otherwise be read as a heading, a rule or `none`."""
-    special = text.startswith(("\\", "#")) or NONE.fullmatch(text) or RULE.fullmatch(text)
+    special = text.startswith(("\\", "#")) or NONE_LINE.fullmatch(text) or HORIZONTAL_RULE.fullmatch(text)
     return f"\\{text}" if special else text
 
 

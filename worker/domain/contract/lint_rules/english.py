@@ -92,6 +92,7 @@ _FEEDBACK = re.compile(
     r"\bfeedback\b(?! (?:form|forms|process|round|rounds|survey|surveys|tool|tools|training|culture|template)\b)"
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
+#: Who will act, at the start: "I will", "Dana will".
 _OPENING = re.compile(r"(?:(?:i|we|you|he|she|they)(?:'ll| will| am going to)|[\w.-]+(?: [\w.-]+)? will) ")
 #: Promoting a person, not promoting work: a name or a pronoun at the end, or a person "to" something.
 _PROMOTING = re.compile(
@@ -102,6 +103,7 @@ _APPOINTING = re.compile(
     r"make (?:\w+ ){1,2}(?:an? )?(?:senior|staff|principal|manager|director|(?:team|tech) lead)(?!\w)"
 )
 _GUARANTEE = re.compile(r"(?<!\w)(?:guarantee|guarantees|guaranteed|i promise|whatever it takes|no matter what)(?!\w)")
+#: Raising something with somebody is bringing it up.
 _RAISED_WITH = re.compile(r"raise .* (?:with|to|at|in) ")
 
 
@@ -163,7 +165,7 @@ def _has_likely_verb(predicate: str) -> bool:
         return False
     if any(_is_verb(word) for word in words):
         return True
-    return (
+    return (  # a text that is not ASCII may be in another language
         (len(words) > 2 or not predicate.isascii())
         and words[0] not in THING_STARTS
         and not _THING_ENDING.fullmatch(words[0])

@@ -156,6 +156,7 @@ def is_outcome(sentence: str) -> bool:
         return True
     if _EFFORT_VERB.search(text):
         return False
+    # the first letter, a capital in any case, is left out: these nouns are told apart by theirs
     return bool(_OUTCOME.search(text) or (_GIVING_VERB.search(text) and _GIVEN_OUTCOME.search(sentence, 1)))
 
 
