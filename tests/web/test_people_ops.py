@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from tests.support.companies import OPERATOR, SAM
+from tests.support.companies import DANA, KIM, OPERATOR, SAM
 from tests.support.issuers import HILDA, served_issuer, sign_in, sign_in_settings
-from tests.support.web_company import Lived, Room, hidden, send, text
+from tests.support.web_company import ALEX, LEE, Lived, Room, hidden, send, text
 from worker.clock import utcnow
+from worker.domain.rollout import Rollout
 from worker.links import Purpose
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer that others wrote
@@ -93,3 +94,13 @@ def test_only_people_ops_change_openings_by_their_own_forms(room: Room) -> None:
         for where in (PAGE, f"{PAGE}/2/change", f"{PAGE}/2/remove"):
             assert browser.post(where, data={"token": proof, "version": version, **LEAD}).status_code == 403
     assert not room.office.settings.openings_file.exists()
+
+
+def test_pilot_is_named_by_groups_and_nobody_by_address(room: Room) -> None:
+    """R-22: people named one by one may be fewer than a group."""
+    assert "The pilot is for" not in text(people_ops(room).get("/people-ops"))
+    rollout = Rollout(groups=("Sales", "Legal"), managers=(DANA, LEE))
+    room.office.store.participation.update(rollout, None, room.office.clock(), lambda _: "")
+    page = people_ops(room).get("/people-ops")
+    assert "The pilot is for: Legal , Sales , people who are named one by one" in text(page)
+    assert [one for one in (DANA, SAM, KIM, LEE, ALEX) if one in page.text] == []

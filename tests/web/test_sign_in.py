@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import insert
 
 from tests.support.companies import DANA, HOUR, OPERATOR, SAM
 from tests.support.issuers import (
@@ -21,6 +22,7 @@ from tests.support.issuers import (
     FOREIGN,
     HILDA,
     NOBODY,
+    SAM_ALIAS,
     SECRET,
     TOO_LATE,
     UNVERIFIED,
@@ -33,7 +35,9 @@ from tests.support.issuers import (
 )
 from tests.support.web_company import BASE, SECRETS, Lived, Room, hidden, text
 from worker.clock import utcnow
+from worker.domain.model import AliasSource
 from worker.links import Purpose
+from worker.store.tables import person_form
 from worker.web.sign_in import PENDING_LIFETIME, SIGN_IN_COOKIE
 
 Open = Callable[..., Room]
@@ -349,6 +353,17 @@ def test_forwarded_link_opens_nothing(open_room: Open, issuer: str) -> None:
         opened = sign_in(owner, who, home)
         assert opened.status_code in (200, 303), text(opened)
         assert opened.request.path == home
+
+
+def test_any_address_of_the_roster_opens_a_persons_link_and_no_learned_one(open_room: Open, issuer: str) -> None:
+    """A learned alias is what an answer to an invitation came from: it proves nothing here."""
+    room = open_room(issuer, required=True)
+    row = {"form": SAM_ALIAS, "person": SAM, "source": AliasSource.PEOPLE_FILE.value}
+    with room.office.store.database.write() as connection:
+        connection.execute(insert(person_form).values(**row))
+    assert sign_in(room.visitor(SAM, Purpose.ME), SAM_ALIAS, "/me").status_code == 200
+    room.office.store.aliases.learn(NOBODY, SAM)
+    assert sign_in(room.visitor(SAM, Purpose.ME), NOBODY, "/me").status_code == 403
 
 
 def test_form_without_a_sign_in_changes_nothing(open_room: Open, issuer: str) -> None:

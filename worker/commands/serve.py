@@ -50,7 +50,10 @@ def revoke(person: str | None, everybody: bool) -> None:
 
     with open_worker() as worker:
         address = EVERYBODY if person is None else find_primary_address(worker.store, person)
-        if address not in (EVERYBODY, worker.settings.operator) and worker.store.people.get_person(address) is None:
+        section = worker.settings.sign_in
+        known = {EVERYBODY, worker.settings.operator, *map(str.casefold, (*section.operators, *section.people_ops))}
+        has_unlisted_members = bool(section.role_claim)  # whoever has the claim may have signed in
+        if not (address in known or has_unlisted_members or worker.store.people.get_person(address)):
             raise UnknownName(f"Nobody in the roster is {address}.")
         worker.store.people.revoke_links(address, utcnow())
     print_line(f"Links given to {'anybody' if everybody else address} until now open nothing any more.", "green")

@@ -11,7 +11,7 @@ from worker.settings.parsers import InvalidValue, parse_address, shorten_value
 from worker.settings.sections import PathText, Section, Text, make_url_parser, validate_optional_text
 
 #: The first part of the path of Microsoft's issuers that are not those of one company.
-_SHARED_TENANTS = {"common", "organizations", "consumers"}
+_SHARED_TENANTS = {"", "common", "organizations", "consumers"}
 _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 Key = tuple[str, ...]
@@ -24,7 +24,7 @@ def _parse_issuer(text: str) -> str:
         raise InvalidValue("This issuer is not reached by HTTPS.", "Begin it with `https://`.")
     if parts.query or parts.fragment:
         raise InvalidValue("An issuer's address ends with its path.", "Take out what follows `?` or `#`.")
-    if parts.hostname in MICROSOFT_HOSTS and parts.path.split("/")[1:2][0] in _SHARED_TENANTS:
+    if parts.hostname in MICROSOFT_HOSTS and parts.path.strip("/").partition("/")[0] in _SHARED_TENANTS:
         remedy = "Write your own tenant's id in its place: `https://login.microsoftonline.com/<tenant id>/v2.0`."
         raise InvalidValue("This issuer is shared by all companies.", remedy)
     return text.removesuffix("/.well-known/openid-configuration")

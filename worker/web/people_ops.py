@@ -49,10 +49,21 @@ def show() -> Response:
             (str(one), url_for(".show", quarter=str(one), by=coverage.by), one == quarter) for one in quarters
         ],
         "groupings": _list_groupings(names, coverage),
+        "pilot": _describe_pilot(),
         "pulse_rounds": site.store.pulse.list_shown(),
         "count_answers": count_answers,
     }
     return site.render_page("people_ops", site.choose_language(), page)
+
+
+def _describe_pilot() -> list[str]:
+    """Return the groups that the rollout names; none when it is for everybody. Of people named one by one only that
+    there are some is said: a few of them would be no group (R-22)."""
+    gettext, rollout = current_site().choose_language().gettext, current_site().store.participation.load().rollout
+    if rollout is None or rollout.is_for_everybody:
+        return []
+    named = [gettext(N_("people who are named one by one"))] if rollout.managers or rollout.addresses else []
+    return [*sorted(rollout.groups or ()), *named]
 
 
 def _list_quarters(current: Quarter) -> list[Quarter]:

@@ -1,0 +1,58 @@
+"""What is wrong in the section about signing in is said at once, with what to write instead."""
+
+from pathlib import Path
+
+import pytest
+
+from worker.domain.sign_in import Role
+from worker.errors import Problems
+from worker.settings.load import Settings, load_settings
+
+SECRET = {"LONGARC_SIGN_IN_SECRET": "s"}
+RIGHT = """base_url = "https://longarc.corp.example"
+[sign_in]
+issuer = "https://issuer.example"
+client_id = "longarc"
+operators = ["Dana@corp.example"]
+"""
+
+
+def load(folder: Path, text: str, env: dict[str, str] = SECRET) -> Settings:
+    file = folder / "longarc.toml"
+    file.write_text(text, encoding="utf-8")
+    return load_settings(file, env)
+
+
+def test_right_section_is_a_policy(tmp_path: Path) -> None:
+    settings = load(tmp_path, RIGHT)
+    assert settings.sign_in.policy.members[Role.OPERATOR] == {"dana@corp.example"}
+    assert settings.passwords["sign_in"].get_secret_value() == "s"
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "LONGARC_SIGN_IN_SECRET").write_text("from a file\n", encoding="utf-8")
+    from worker.settings.load import find_secret_files
+
+    env = find_secret_files(tmp_path / "longarc.toml", {})
+    assert load(tmp_path, RIGHT, env).passwords["sign_in"].get_secret_value() == "from a file"
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "words"),
+    [
+        (RIGHT, {}, "The program's secret at the issuer is missing. Give it in the environment"),
+        (RIGHT.replace('base_url = "https://longarc.corp.example"', ""), SECRET, "needs pages, and there are none"),
+        (RIGHT.replace('client_id = "longarc"', ""), SECRET, "longarc.toml:2: sign_in.client_id: The program's id"),
+        (RIGHT.replace("Dana@corp.example", "ops"), SECRET, "`ops` is not a mail address."),
+        (RIGHT.replace("https://issuer", "http://issuer"), SECRET, "not reached by HTTPS"),
+        (RIGHT.replace("issuer.example", "login.microsoftonline.com/common/v2.0"), SECRET, "shared by all companies"),
+        (RIGHT.replace("issuer.example", "login.microsoftonline.com"), SECRET, "shared by all companies"),
+        (RIGHT + 'domains = ["@corp"]', SECRET, "`@corp` is not a domain. Write it as `example.com`."),
+        (RIGHT + 'secret = "s"', SECRET, "A secret does not belong in this file."),
+        ('[pages]\nsign_in = "required"', {}, "longarc.toml:2: pages.sign_in: Links ask for a sign-in"),
+        ('[sign_in]\noperators = ["dana@corp.example"]', {}, "This has no effect without an issuer."),
+        ("sign_in = 1", {}, "This is a section, not a value."),
+    ],
+)
+def test_wrong_section_is_refused_with_a_remedy(tmp_path: Path, text: str, env: dict[str, str], words: str) -> None:
+    with pytest.raises(Problems) as caught:
+        load(tmp_path, text, env)
+    assert words in str(caught.value)
