@@ -104,3 +104,10 @@ def test_pilot_is_named_by_groups_and_nobody_by_address(room: Room) -> None:
     page = people_ops(room).get("/people-ops")
     assert "The pilot is for: Legal , Sales , people who are named one by one" in text(page)
     assert [one for one in (DANA, SAM, KIM, LEE, ALEX) if one in page.text] == []
+
+
+def test_page_is_in_the_language_of_the_browser(room: Room) -> None:
+    """Whoever signs in need not be in the people file, which would name a language."""
+    page = people_ops(room).get(PAGE, headers={"Accept-Language": "de-DE"})
+    assert "Stellen, Projekte und Wege" in text(page)
+    assert page.headers["Content-Language"] == "de"

@@ -218,7 +218,9 @@ def _admit_role(role: Role) -> Response | None:
     if role not in signed_in.roles:
         return show_missing_role(signed_in, role)
     person = site.store.people.get_person(signed_in.address)
-    person = person or replace(site.composer.build_operator(), email=signed_in.address, name=signed_in.address)
+    if person is None:  # who looks after people need not be in a pair: their browser says which language they read
+        address, locale = signed_in.address, site.choose_language().tag
+        person = replace(site.composer.build_operator(), email=address, name=address, locale=locale)
     link = LinkClaims(person=person.email, purpose=Purpose.STATUS, issued_at=site.now())
     return _admit(Login(person, link, signed_in.token, is_signed_in=True), lambda: sign_in.is_own_form(signed_in))
 
