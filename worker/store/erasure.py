@@ -7,13 +7,26 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from worker.domain.model import Address, EndReason, Pair, PairId, PlacedEvent
 from worker.store import rows, tables
 from worker.store.content import SEALED_COLUMNS
 from worker.store.database import Database
-from worker.store.tables import event, in_bound_list, mention, pair, session
+from worker.store.statements import PreparedStatement
+from worker.store.tables import bind_instant, event, in_bound_list, mention, pair, session
 from worker.store.undo import StandingEvent
 
 #: Sealed, and not about what a pair wrote: of the report alone, of nobody, or needed to plan an open session.
@@ -23,6 +36,13 @@ _OTHER_COLUMNS = (
 #: The sealed columns with what a pair wrote.
 CONTENT_COLUMNS: tuple[Column[Any], ...] = tuple(
     column for column in SEALED_COLUMNS if not any(column is other for other in _OTHER_COLUMNS)
+)
+
+
+_RECORD_ENDS = PreparedStatement(
+    update(pair)
+    .where(pair.c.ended != EndReason.NO.value, pair.c.ended_at.is_(None))
+    .values(ended_at=bind_instant("now"))
 )
 
 
@@ -73,9 +93,8 @@ class ErasureRows:
 
     def record_ends(self, now: datetime) -> None:
         """Store now as the end of the pairs that ended before ends were stored."""
-        lacks_end = and_(pair.c.ended != EndReason.NO.value, pair.c.ended_at.is_(None))
         with self._database.write() as connection:
-            connection.execute(update(pair).where(lacks_end).values(ended_at=now))
+            _RECORD_ENDS.execute(connection, now=now)
 
     def list_erased_pairs(self, person: Address) -> list[Pair]:
         """Return the pairs of a person whose contents were erased, the latest first."""
