@@ -18,7 +18,6 @@ from tests.support.companies import (
     SERVICE,
     START,
     WEEK,
-    Counts,
     Fails,
     Office,
     company,
@@ -63,31 +62,6 @@ def sessions(office: Office) -> list[Span]:
 
 def apart(spans: list[Span]) -> bool:
     return all(b.start - a.end >= BUFFER for a, b in pairwise(spans))
-
-
-# --- how much is asked ---
-
-
-@pytest.mark.parametrize(("count", "requests"), [(1, 1), (15, 1), (40, 3)])
-def test_free_busy_is_asked_once_per_twenty_people_and_sweep(database_url: str, count: int, requests: int) -> None:
-    """Two managers for each dozen of reports: 15 pairs are 18 people, 40 pairs are 47."""
-    office = Office(database_url, *company(count))
-    office.worker.sync.run("one")
-    office.calendar.fail = seen = Counts()
-    office.worker.sweep.run("one")
-    assert seen.seen == ["free_busy"] * requests
-    assert len(sessions(office)) == count
-    office.close()
-
-
-def test_a_quiet_company_is_asked_nothing(office: Office) -> None:
-    """The cost follows what is due, and two hours after everything was booked nothing is."""
-    office.tick()
-    office.clock.advance(2 * HOUR)
-    office.calendar.fail = seen = Counts()
-    before = len(office.messages())
-    office.tick()
-    assert seen.seen == [] and len(office.messages()) == before
 
 
 # --- giving hours away ---

@@ -203,19 +203,19 @@ class Sweep:
         now: datetime,
         count: Callable[[Sequence[Address]], None] = lambda emails: None,
     ) -> FreeBusySnapshot:
-        """Read free/busy for all requests, many people at once, in the order of the ends of their windows."""
+        """Read free/busy for all requests, many people at once. The reports of a manager are asked for together: some
+        services read the manager's calendar for each group of people that has one of them."""
         windows: dict[Address, Span] = {}
-        for request in requests:
+        for request in sorted(requests, key=lambda request: request.people):
             for who in request.people:
                 earlier = windows.get(who, request.window)
                 windows[who] = Span(min(earlier.start, request.window.start), max(earlier.end, request.window.end))
         free_busy: dict[Address, FreeBusy] = {}
         unavailable = {who for who, until in self._store.people.load_suspensions().items() if until > now}
-        for provider, emails in self._group_by_service(sorted(windows.keys() - unavailable)).values():
-            by_window_end = sorted(emails, key=lambda who: (windows[who].end, who))
+        for provider, emails in self._group_by_service([who for who in windows if who not in unavailable]).values():
             size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
-            for n in range(0, len(by_window_end), size):
-                chunk = by_window_end[n : n + size]
+            for n in range(0, len(emails), size):
+                chunk = emails[n : n + size]
                 window = Span(min(windows[who].start for who in chunk), max(windows[who].end for who in chunk))
                 windows.update(dict.fromkeys(chunk, window))
                 self._request_free_busy(provider, chunk, window, free_busy, unavailable)
