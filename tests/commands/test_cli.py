@@ -48,6 +48,7 @@ def test_help_imports_nothing_that_help_does_not_need() -> None:
     before = modules("import sys, click" + listed)
     others = {name for name in ours - before if name not in sys.stdlib_module_names}
     assert {name for name in others if not name.startswith("_sysconfigdata")} == {"worker"}  # zoneinfo's, of Python
+    assert not (ours - before) & {"getpass", "socket", "sqlite3", "subprocess", "tempfile", "urllib3"}
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)

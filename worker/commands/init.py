@@ -4,7 +4,6 @@ The questions are asked part by part, and what was answered is proven before the
 folder, so that a set-up that was stopped goes on where it was.
 """
 
-import getpass
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -288,6 +287,8 @@ class _Setup:
     # --- the end ---
 
     def _finish(self) -> None:
+        from getpass import getuser
+
         from worker.commands.plan import show_plan_and_write_page
         from worker.setup.files import SERVICE_FILE, SETTINGS_FILE, render_service
 
@@ -295,7 +296,7 @@ class _Setup:
         print_line("\nThis is what would happen if it ran now. Nothing is booked or mailed.\n", "bold")
         show_plan_and_write_page(page)
         template = read_example(EXAMPLE_FILES["service"]).decode("utf-8")
-        unit = render_service(template, self.folder, find_program(), getpass.getuser())
+        unit = render_service(template, self.folder, find_program(), getuser())
         private_files.write(self.folder / SERVICE_FILE, unit.encode("utf-8"))
         (self.folder / "var").mkdir(mode=private_files.FOLDER_MODE, exist_ok=True)
         print_line()

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import click
-from click.shell_completion import get_completion_class
 
 from worker import __version__
 from worker.commands.base import Command
@@ -28,6 +27,8 @@ def completion(context: click.Context, shell: str) -> None:
     zsh:  longarc completion zsh > a folder of $fpath, as _longarc
     fish: longarc completion fish > ~/.config/fish/completions/longarc.fish
     """
+    from click.shell_completion import get_completion_class
+
     root = context.find_root()
     completer: Any = get_completion_class(shell)  # click has one for each of SHELLS
     click.echo(completer(root.command, {}, "longarc", _COMPLETE_VARIABLE).source())

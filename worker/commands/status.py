@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,6 @@ from worker.clock import utcnow
 from worker.commands.arguments import find_manager, find_pair, find_person, find_session, json_option, session_argument
 from worker.commands.base import Command, CommandFailed
 from worker.commands.context import open_worker
-from worker.commands.status_screen import build_screen, describe_retention
 from worker.commands.terminal import (
     add_row,
     format_count,
@@ -68,12 +66,16 @@ def status(as_json: bool, show_all: bool, health: bool, link: bool) -> None:
     elif show_all:
         _show_status(report)
     else:
+        from worker.commands.status_screen import build_screen
+
         for line in build_screen(report, width=min(make_console().width, MAX_WIDTH)):
             print_line(line.text, line.style)
 
 
 def _show_health() -> None:
     """Print whether a process on this machine has reported lately. Raises CommandFailed when none has."""
+    from socket import gethostname
+
     from worker.ops.status import ALIVE_WITHIN
 
     with open_worker() as worker:
@@ -97,6 +99,8 @@ def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, s
 
 
 def _show_status(report: dict[str, Any]) -> None:
+    from worker.commands.status_screen import describe_retention
+
     pairs, calendars = report["pairs"], report["calendars"]
     table = make_table("How it stands", ["", ""])
     table.show_header = False
