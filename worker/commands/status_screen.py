@@ -22,7 +22,7 @@ _INDENT = "  "
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StatusLine:
     """A line of the screen, with its style."""
 
     text: str
@@ -38,41 +38,41 @@ class Need:
     is_severe: bool = False
 
 
-def build_screen(report: Mapping[str, Any], width: int = WIDTH, height: int = HEIGHT) -> list[Line]:
+def build_screen(report: Mapping[str, Any], width: int = WIDTH, height: int = HEIGHT) -> list[StatusLine]:
     """Return the report of `collect_status` as at most `height` lines of at most `width` characters."""
     needs = list(list_needs(report))
     company = [text for sentence in _describe_company(report) for text in _wrap(sentence, width)]
-    head = [_describe_run(report), *map(Line, company[:MAX_COMPANY_LINES])]
-    waits = [Line(text) for text in _list_waiting(report)][:MAX_WAITING_LINES]
-    lines = [*head, *([Line(""), Line("Waits", "bold"), *waits] if waits else [])]
-    lines = [Line(_cut(line.text, width), line.style) for line in lines]
+    head = [_describe_run(report), *map(StatusLine, company[:MAX_COMPANY_LINES])]
+    waits = [StatusLine(text) for text in _list_waiting(report)][:MAX_WAITING_LINES]
+    lines = [*head, *([StatusLine(""), StatusLine("Waits", "bold"), *waits] if waits else [])]
+    lines = [StatusLine(_cut(line.text, width), line.style) for line in lines]
     if not needs:
-        return [*lines[: height - 2], Line(""), Line("Nothing needs a person.", "green")]
+        return [*lines[: height - 2], StatusLine(""), StatusLine("Nothing needs a person.", "green")]
     blocks = [_build_block(need, width) for need in needs]
     return [*lines, *_fit_blocks(blocks, height - len(lines) - 2, width)]
 
 
-def _fit_blocks(blocks: Sequence[list[Line]], room: int, width: int) -> Iterator[Line]:
+def _fit_blocks(blocks: Sequence[list[StatusLine]], room: int, width: int) -> Iterator[StatusLine]:
     """Yield a heading and as many whole blocks as have room; if not all do, a line counts the others."""
-    yield Line("")
-    yield Line("Needs a person", "bold")
+    yield StatusLine("")
+    yield StatusLine("Needs a person", "bold")
     used = 0
     for number, block in enumerate(blocks):
         is_last = number == len(blocks) - 1
         if used + len(block) + (not is_last) > room:
             more = format_count(len(blocks) - number, "more thing", "more things")
-            yield Line(_cut(f"{_INDENT}… and {more}: `longarc status --all` shows all.", width), "yellow")
+            yield StatusLine(_cut(f"{_INDENT}… and {more}: `longarc status --all` shows all.", width), "yellow")
             return
         yield from block
         used += len(block)
 
 
-def _build_block(need: Need, width: int) -> list[Line]:
+def _build_block(need: Need, width: int) -> list[StatusLine]:
     style = "red" if need.is_severe else "yellow"
     what, remedy = _wrap(need.what, width - 2), _wrap(need.remedy, width - 4)
     marked = [f"{'!' if number == 0 else ' '} {text}" for number, text in enumerate(what)]
     advice = [f"{_INDENT}{'→' if number == 0 else ' '} {text}" for number, text in enumerate(remedy)]
-    return [*(Line(text, style) for text in marked), *(Line(text) for text in advice)]
+    return [*(StatusLine(text, style) for text in marked), *(StatusLine(text) for text in advice)]
 
 
 def _wrap(text: str, width: int) -> list[str]:
@@ -86,16 +86,18 @@ def _cut(text: str, width: int) -> str:
 # --- does it run ---
 
 
-def _describe_run(report: Mapping[str, Any]) -> Line:
+def _describe_run(report: Mapping[str, Any]) -> StatusLine:
     live = [worker for worker in report["workers"] if worker["lives"]]
     if not live:
         seen = max((worker["seen_at"] for worker in report["workers"]), default=None)
-        return Line(f"Longarc does not run{f' since {_format(seen)}' if seen else ''}.", "red")
+        return StatusLine(f"Longarc does not run{f' since {_format(seen)}' if seen else ''}.", "red")
     hosts = sorted({worker["host"] for worker in live})
     versions = ", ".join(sorted({worker["version"] for worker in live}))
     since = _format(min(worker["started_at"] for worker in live))
     where = f"{', '.join(hosts[:3])}{f' and {len(hosts) - 3:,} more' if len(hosts) > 3 else ''}"
-    return Line(f"Longarc {versions} runs since {since}: {format_count(len(live), 'worker')} on {where}.", "green")
+    return StatusLine(
+        f"Longarc {versions} runs since {since}: {format_count(len(live), 'worker')} on {where}.", "green"
+    )
 
 
 def _describe_company(report: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.domain.model import Address, Person, Session
+from worker.domain.model import Address, Pair, Person, Session
 from worker.domain.reason_texts import format_reasons
 from worker.domain.rollout import OUTSIDE, is_paused
 from worker.ops.rollout import describe_pauses, describe_rollout, describe_undo
@@ -33,12 +33,7 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
     return {
         "at": now,
         "people": len(store.people.load_current_people()),
-        "pairs": {
-            "active": sum(pair.is_active for pair in pairs),
-            "paused": sum(not pair.ended and is_paused(pair) for pair in pairs),
-            "outside": sum(not pair.ended and pair.participation in OUTSIDE for pair in pairs),
-            "ended": sum(bool(pair.ended) for pair in pairs),
-        },
+        "pairs": _count_pairs(pairs),
         "rollout": _describe_rollout(store, now),
         "workers": [_describe_worker(heartbeat, now) for heartbeat in store.heartbeats.list_heartbeats()],
         "calendars": _describe_calendars(calendars, now),
@@ -71,6 +66,15 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
             for session in owed
             if session.unplaceable
         ],
+    }
+
+
+def _count_pairs(pairs: Collection[Pair]) -> dict[str, int]:
+    return {
+        "active": sum(pair.is_active for pair in pairs),
+        "paused": sum(not pair.ended and is_paused(pair) for pair in pairs),
+        "outside": sum(not pair.ended and pair.participation in OUTSIDE for pair in pairs),
+        "ended": sum(bool(pair.ended) for pair in pairs),
     }
 
 

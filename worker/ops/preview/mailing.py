@@ -23,7 +23,7 @@ class MailLine:
 
 
 @dataclass(frozen=True, slots=True)
-class MailDay:
+class MailsOfDay:
     """The mails of a day."""
 
     day: str
@@ -35,7 +35,7 @@ class MailWeek:
     """The days of a week on which somebody gets a mail."""
 
     title: str
-    days: Sequence[MailDay]
+    days: Sequence[MailsOfDay]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +88,10 @@ class QuarterMailing:
             for monday, week in groupby(mails, key=lambda mail: find_monday(mail.day))
         ]
 
-    def _make_day(self, day: date, mails: Sequence[QuarterMail]) -> MailDay:
+    def _make_day(self, day: date, mails: Sequence[QuarterMail]) -> MailsOfDay:
         by_name = {name: [mail for mail in mails if mail.name == name] for name in MAIL_TEXTS}
         lines = [self._make_line(name, listed) for name, listed in by_name.items() if listed]
-        return MailDay(self._language.format_short_day(day), lines)
+        return MailsOfDay(self._language.format_short_day(day), lines)
 
     def _make_line(self, name: str, mails: Sequence[QuarterMail]) -> MailLine:
         people = {mail.to.email: to_single_line(mail.to.name) for mail in mails}
