@@ -18,21 +18,15 @@ from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 import pytest
-import vobject  # type: ignore[import-untyped]  # it has no types
+from playwright.sync_api import Page as BrowserPage
+from playwright.sync_api import sync_playwright
 
 from examples.northlight import people as cast
-from examples.northlight.contracts import ContractFiles
 from examples.northlight.run import run_demo
-from tests.support import ROOT
 from tests.support.audit.auditor import audit, report
 from tests.support.browser import find_chromium
-from tests.support.companies import DANA, SAM, person
-from worker.domain.contract.lint import lint_contract
+from tests.support.calendar_files import read_events
 from worker.domain.model import CommitmentStanding, Owner, PairId, Person, Span
-from worker.errors import LongarcError
-from worker.mail.kinds import list_samples
-from worker.mail.render import MailRenderer
-from worker.mail.samples import COMMITMENTS
 from worker.providers.base import CALENDAR_FACTORIES, MAILER_FACTORIES
 from worker.roster.model import RosterRules
 from worker.roster.people_file import load_people_file
@@ -309,7 +303,7 @@ def test_every_mail_can_be_read_three_ways(played: Played) -> None:
 
 def test_the_calendars_hold_the_sessions(played: Played, store: Store) -> None:
     """R-2, R-23: read by another library than the one that wrote them; both have it, and nothing is said in it."""
-    calendars = {who: list(events(played.out / "calendars" / f"{who}.ics")) for who in cast.ZONES}
+    calendars = {who: list(read_events(played.out / "calendars" / f"{who}.ics")) for who in cast.ZONES}
     booked = [s for s in store.queries.list_sessions() if s.booked and s.sequence]
     assert len(booked) > 6
     for session in booked:
@@ -326,19 +320,18 @@ def test_time_for_promises_stands_with_the_manager_alone(played: Played) -> None
     """R-19, R-23"""
     for who in cast.ZONES:
         promised = [
-            e for e in events(played.out / "calendars" / f"{who}.ics") if e.summary.value.startswith("A promise")
+            e for e in read_events(played.out / "calendars" / f"{who}.ics") if e.summary.value.startswith("A promise")
         ]
         assert bool(promised) <= (who in (cast.HELEN, cast.MARA))
         assert not any(e.contents.get("attendee") for e in promised)
-    assert any(
-        e.summary.value == "A promise to Noah Brandt" for e in events(played.out / "calendars" / f"{cast.MARA}.ics")
-    )
+    mara = read_events(played.out / "calendars" / f"{cast.MARA}.ics")
+    assert any(e.summary.value == "A promise to Noah Brandt" for e in mara)
 
 
 def test_other_meetings_are_those_that_were_written(played: Played) -> None:
     """We touch only what is ours: everybody's own entries are there, each once."""
     for who, entries in cast.CALENDARS.items():
-        found = [e.summary.value for e in events(played.out / "calendars" / f"{who}.ics")]
+        found = [e.summary.value for e in read_events(played.out / "calendars" / f"{who}.ics")]
         assert all(found.count(entry.title) == 1 for entry in entries)
 
 
@@ -426,89 +419,41 @@ def test_words_of_people_are_only_words(played: Played) -> None:
 CHROMIUM = find_chromium()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium on this machine to look at the page with")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"])
-        yield started
-        started.close()
-
-
-@pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 900, "light"), (390, 844, "dark")])
-def test_a_browser_shows_it_without_complaint(
-    played: Played, browser: Any, width: int, height: int, scheme: str
-) -> None:
-    view = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` could bring none")
+def test_a_browser_shows_it_without_complaint(played: Played) -> None:
+    """Light on a desktop; and the same page dark on a phone."""
     said: list[str] = []
     asked: list[str] = []
-    view.on("console", lambda message: said.append(message.text))
-    view.on("pageerror", lambda error: said.append(str(error)))
-    view.on("request", lambda request: asked.append(request.url))
-    view.goto((played.out / "index.html").as_uri())
-    assert view.locator("svg .mark").count() > 30
-    assert view.locator("#picture svg[role=img]:visible").count() == 1
-    assert view.evaluate("document.documentElement.scrollWidth") <= width  # nothing sticks out sideways
-    view.locator("label:has(#show-mail)").click()
-    assert view.locator("tr.mail").first.is_visible()
-    view.locator("tr.mail a").first.click()
-    assert view.locator(":target iframe").is_visible()  # it opens what it lies in
-    assert view.frame_locator(":target iframe").locator("body").inner_text().startswith("Hi ")
-    view.close()
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"])
+        view = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        view.on("console", lambda message: said.append(message.text))
+        view.on("pageerror", lambda error: said.append(str(error)))
+        view.on("request", lambda request: asked.append(request.url))
+        view.goto((played.out / "index.html").as_uri())
+        assert view.locator("svg .mark").count() > 30
+        check_picture(view, 1280)
+        view.locator("label:has(#show-mail)").click()
+        assert view.locator("tr.mail").first.is_visible()
+        view.locator("tr.mail a").first.click()
+        assert view.locator(":target iframe").is_visible()  # it opens what it lies in
+        assert view.frame_locator(":target iframe").locator("body").inner_text().startswith("Hi ")
+        view.emulate_media(color_scheme="dark")
+        view.set_viewport_size({"width": 390, "height": 844})
+        check_picture(view, 390)
+        assert view.locator(":target iframe").is_visible()
+        browser.close()
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "about:"))] == []
 
 
-def test_no_word_sticks_out_of_a_mail_on_a_phone(browser: Any) -> None:
-    """An address from the web in a promise, a name of eighty letters: the mail stays as wide as the screen."""
-    emails = MailRenderer(sender="longarc@x.example", domain="x.example")
-    view = browser.new_page(viewport={"width": 375, "height": 700})
-    wide: list[str] = []
-    for letter in {letter.name: letter for letter in list_samples()}.values():
-        named = replace(letter, to=replace(letter.to, name="W" * 80), reason="w" * 200)
-        kept = tuple(replace(k, promise=replace(k.promise, text="https://x.example/" + "w" * 150)) for k in COMMITMENTS)
-        body = emails.render(replace(named, commitments=kept if letter.commitments else ())).get_body(("html",))
-        assert body is not None
-        view.set_content(body.get_content())
-        if view.evaluate("document.documentElement.scrollWidth") > 375:
-            wide.append(letter.key)
-    view.close()
-    assert wide == []
+def check_picture(view: BrowserPage, width: int) -> None:
+    """One picture is shown, and nothing sticks out sideways."""
+    assert view.locator("#picture svg[role=img]:visible").count() == 1
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
 
 
-# --- where it goes ----------------------------------------------------------------------------------------------------
-
-
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    mine = tmp_path / "thesis.txt"
-    mine.write_text("years of work")
-    with pytest.raises(LongarcError, match="no demo wrote"):
-        run_demo(tmp_path, weeks=0)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-    with pytest.raises(LongarcError, match="is a file"):
-        run_demo(mine, weeks=0)
-    assert mine.read_text() == "years of work"
-
-
-def test_a_former_demo_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And what lies outside stays, even where a link leads there."""
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "kept.txt").write_text("kept")
-    out = tmp_path / "out"
-    run_demo(out, progress=lambda _: None, weeks=0)
-    assert "Booked: the" in capsys.readouterr().out
-    first = (out / "ledger.jsonl").read_bytes()
-    (out / "mail" / "old.html").write_text("from the last time")
-    (out / "link").symlink_to(outside)
-    run_demo(out, progress=lambda _: None, weeks=0)
-    assert not (out / "mail" / "old.html").exists() and not (out / "link").is_symlink()
-    assert (outside / "kept.txt").exists()
-    assert (out / "index.html").is_file()
-    assert (out / "ledger.jsonl").read_bytes() == first  # the story is the same each time
+# --- on other calendars ---------------------------------------------------------------------------------------------
 
 
 def test_on_microsoft_365_it_is_the_same_story(played: Played, tmp_path: Path) -> None:
@@ -525,57 +470,5 @@ def _happened(line: Line) -> tuple[object, ...]:
     return tuple(line.get(name) for name in ("at", "what", "pair", "session", "state", "start", "act", "message", "to"))
 
 
-def test_a_provider_it_can_not_be_played_on_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(LongarcError, match="caldav"):
-        run_demo(tmp_path / "out", "exchange-2003")
-    assert not (tmp_path / "out").exists()
-
-
-# --- its parts --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("today", [date(2026, 9, 21), date(2026, 12, 31), date(2027, 2, 26)])
-def test_only_the_draft_is_questioned(tmp_path: Path, today: date) -> None:
-    """R-16: every other contract of the story passes as it stands, whatever the day."""
-    files = ContractFiles(tmp_path)
-    names = sorted(path.stem for path in (ROOT / "examples/northlight/templates/contracts").glob("*.md"))
-    assert len(names) > 8
-    both = [replace(person(who), country=country) for who, country in ((DANA, "GB"), (SAM, "US"))]
-    questions = {name: lint_contract(files.write(name, today, both), today) for name in names}
-    asked = {name: [one for one in found if not one.is_hint] for name, found in questions.items()}
-    assert [name for name, questions in asked.items() if questions] == ["emily-talk-draft"]
-    assert len(asked["emily-talk-draft"]) == 2
-
-
 def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def events(file: Path) -> Iterator[Any]:
-    """The events of a calendar file, as a strict reader sees them."""
-    (calendar,) = vobject.readComponents(file.read_text(encoding="utf-8"), ignoreUnreadable=False)
-    calendar.validate(raiseException=True)
-    yield from calendar.vevent_list
-
-
-@pytest.fixture(scope="module")
-def on_google(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("google") / "out"
-    run_demo(out, "google", progress=lambda _: None, weeks=4)
-    return out
-
-
-def test_it_is_played_on_google_with_the_same_promises(on_google: Path) -> None:
-    """The same story, as far as it goes: calendars and mail over Google's own client library, nothing over SMTP."""
-    lines = [json.loads(line) for line in (on_google / "ledger.jsonl").read_text().splitlines()]
-    assert {"event.create", "mail", "session", "human"} <= {line["what"] for line in lines}
-    mails = [line for line in lines if line["what"] == "mail"]
-    assert len(list((on_google / "mail").rglob("*.eml"))) == len(mails) > 5
-    page = (on_google / "index.html").read_text(encoding="utf-8")
-    assert "stand-in for Google" in page and "SMTP" not in page
-
-
-def test_googles_calendars_are_given_out_as_any_program_reads_them(on_google: Path) -> None:
-    files = sorted((on_google / "calendars").glob("*.ics"))
-    ours = [event for file in files for event in events(file) if event.uid.value.startswith("longarc")]
-    assert len(files) >= 5 and len(ours) > 8

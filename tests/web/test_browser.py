@@ -13,6 +13,9 @@ from tests.support.web_company import ALEX, LEE
 from tests.support.web_servers import BASE, CHROMIUM, DESKTOP, NOAH, PHONE, Street, street
 from worker.domain.model import CommitmentStanding, Owner, PairId, SessionState
 from worker.links import LinkClaims, LinkSigner, Purpose
+from worker.mail.kinds import list_samples
+from worker.mail.render import MailRenderer
+from worker.mail.samples import COMMITMENTS
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` could bring none"),
@@ -216,6 +219,24 @@ def test_nothing_covers_a_form_and_nothing_is_clipped(here: Street, locale: str)
                 for drawing in page.locator("svg.year:visible").all():
                     box = drawing.bounding_box()
                     assert box and box["x"] >= 0 and box["x"] + box["width"] <= width, (name, width)
+
+
+def test_no_word_sticks_out_of_a_mail_on_a_phone(here: Street) -> None:
+    """An address from the web in a promise, a name of eighty letters: the mail stays as wide as the screen."""
+    emails = MailRenderer(sender="longarc@x.example", domain="x.example")
+    wide: list[str] = []
+    with here.looking({"width": 375, "height": 700}) as page:
+        for letter in {letter.name: letter for letter in list_samples()}.values():
+            named = replace(letter, to=replace(letter.to, name="W" * 80), reason="w" * 200)
+            kept = tuple(
+                replace(k, promise=replace(k.promise, text="https://x.example/" + "w" * 150)) for k in COMMITMENTS
+            )
+            body = emails.render(replace(named, commitments=kept if letter.commitments else ())).get_body(("html",))
+            assert body is not None
+            page.set_content(body.get_content())
+            if page.evaluate("document.documentElement.scrollWidth") > 375:
+                wide.append(letter.key)
+    assert wide == []
 
 
 def findings(page: Page) -> list[str]:
