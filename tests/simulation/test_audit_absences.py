@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.simulation.test_audit_rules import FIRST, rules
 from tests.support.audit.ledgers import (
+    FIRST,
     ONE,
     Line,
     M,
@@ -14,6 +14,7 @@ from tests.support.audit.ledgers import (
     given,
     human,
     line,
+    list_broken_rules,
     mail,
     pairless,
     session,
@@ -43,8 +44,10 @@ def test_no_session_gets_a_time_on_the_first_days_after_a_long_absence(
 ) -> None:
     """T-16: of either of the two."""
     gone = away("09-07 04:00", who, "09-05 00:00", last)
-    assert rules(gone, *given("09-07 05:00", "c1", start)) == expected
-    assert rules(*given("09-07 05:00", "c1", start), {**gone, "at": stamp("09-07 06:00")}) == [], "nobody knew of it"
+    assert list_broken_rules(gone, *given("09-07 05:00", "c1", start)) == expected
+    assert list_broken_rules(*given("09-07 05:00", "c1", start), {**gone, "at": stamp("09-07 06:00")}) == [], (
+        "nobody knew of it"
+    )
 
 
 def test_a_mail_waits_for_whoever_went_away_before_it_was_due() -> None:
@@ -58,9 +61,9 @@ def test_a_mail_waits_for_whoever_went_away_before_it_was_due() -> None:
     ]
     lines = [*given("09-07 05:00", "c1", "10-15 09:00"), *lost]
     later = line("09-14 09:00", "warning")
-    assert "T-12" in rules(*lines, later)
+    assert "T-12" in list_broken_rules(*lines, later)
     gone = away("09-13 12:00", M, "09-14 00:00", "09-16 00:00")
-    assert "T-12" not in rules(*lines[:-1], gone, lines[-1], later)
+    assert "T-12" not in list_broken_rules(*lines[:-1], gone, lines[-1], later)
 
 
 def test_each_overflow_tells_of_the_days_before_it() -> None:
@@ -71,8 +74,8 @@ def test_each_overflow_tells_of_the_days_before_it() -> None:
     ]
     overflows = [pairless(f"11-{day} 09:00", "overflow", M) for day in ("11", "12")]
     first, second = folded
-    assert "D-5" not in rules(*FIRST, first, second, *overflows)
-    assert "D-5" in rules(*FIRST, first, *overflows)
+    assert "D-5" not in list_broken_rules(*FIRST, first, second, *overflows)
+    assert "D-5" in list_broken_rules(*FIRST, first, *overflows)
 
 
 def test_a_part_that_was_deferred_before_follows_the_part_that_got_another_time() -> None:
@@ -95,7 +98,7 @@ def test_a_part_that_was_deferred_before_follows_the_part_that_got_another_time(
         session("09-09 09:00", "c2", "booked", "11-05 10:00", topic="direction", count=1, key="c2.1"),
         event("09-09 09:00", "update", "c2.1", "11-05 10:00"),
     ]
-    told = rules(*parts, *declined, moved, first, *again, pairs=(pair,))
+    told = list_broken_rules(*parts, *declined, moved, first, *again, pairs=(pair,))
     assert "T-10" not in told and "T-13" not in told
     far = [{**one, "start": stamp("12-16 10:00"), "end": stamp("12-16 11:15")} for one in again]
-    assert "T-13" in rules(*parts, *declined, moved, first, *far, pairs=(pair,))
+    assert "T-13" in list_broken_rules(*parts, *declined, moved, first, *far, pairs=(pair,))

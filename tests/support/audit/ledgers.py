@@ -211,3 +211,30 @@ def end_of(lines: list[Line]) -> datetime:
     """The whole time, or half an hour after the last line of a ledger that was cut."""
     last = str(lines[-1]["at"]) if lines else stamp("12-31 00:00")
     return END if last >= stamp("12-20 00:00") else datetime.fromisoformat(last) + timedelta(minutes=30)
+
+
+def list_broken_rules(*lines: Line, pairs: tuple[Pair, ...] = (ONE,), last: str = "") -> list[str]:
+    """Return the rules broken in a ledger, up to half an hour after its last line."""
+    ledger = [*lines, *([line(last, "warning")] if last else [])]
+    return sorted({violation.rule for violation in found(ledger, *pairs, end=end_of(ledger))})
+
+
+def of_other_pair(*lines: Line) -> list[Line]:
+    """Return the same of the manager's other pair."""
+    return [{**one, "pair": OTHER, **({"attendees": [R2]} if one.get("attendees") else {})} for one in lines]
+
+
+FIRST = given("09-07 05:00", "c1", "09-15 09:00")
+HELD = [
+    mail("09-11 07:00", "reflection_prompt", R, "c1", "09-15 09:00"),
+    mail("09-14 08:00", "brief", M, "c1", "09-15 09:00"),
+]
+WHY: Line = {"kind": "career", "count": 0}
+#: The first session, held, with everything that belongs to it.
+MET = [
+    *FIRST,
+    *(mail("09-07 08:00", "introduction", R), introduction("09-07 08:00")),
+    *HELD,
+    session("09-15 10:15", "c1", "held", "09-15 09:00"),
+    mail("09-15 10:15", "contract_request", M, "c1", "09-15 09:00"),
+]

@@ -1,0 +1,103 @@
+"""What the mails about a contract say: the request, the reminders, and the summary (R-14 to R-18)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.support.read_mails import TO_MANAGER, TO_REPORT, Mail, read
+from worker.domain.contract.markdown import parse_contract
+from worker.domain.model import (
+    Contract,
+    WrittenCommitment,
+)
+from worker.mail.samples import (
+    CONTRACT,
+    DANA,
+    NOW,
+    PREVIOUS_CONTRACT,
+    SAM,
+    SESSION,
+)
+
+
+def test_the_request_holds_a_contract_that_can_be_copied_filled_in_and_read_back() -> None:
+    """R-14, R-16"""
+    mail = read(replace(TO_MANAGER, name="contract_request", deadline=NOW + timedelta(days=2)))
+    start, end = mail.text.index("## Their commitments"), mail.text.index("Then record the file")
+    filled = parse_contract(mail.text[start:end].replace("…", "introduce Sam to Priya"), "contract.md")
+    assert len(filled.report) == len(filled.manager) == len(filled.reviews) == 1
+    assert filled.question == "introduce Sam to Priya"
+    assert mail.says("## Their commitments")
+    assert mail.says(f"longarc contract record {SESSION.id} contract.md")
+    assert mail.says("the outcome is not mine")
+
+
+def test_reminders_grow_firmer_and_stay_without_blame() -> None:
+    """R-15, T-7"""
+    letter = replace(TO_MANAGER, name="contract_reminder", deadline=NOW + timedelta(days=2))
+    mails = [read(replace(letter, reminder=number)) for number in range(1, 6)]
+    assert len({mail.text for mail in mails}) == 5
+    assert mails[0].says("There is still time.")
+    assert mails[1].says("the 48 hours are over soon")
+    assert all("Late" not in mail.headers["Subject"] for mail in mails[:2])
+    assert all("Late" in mail.headers["Subject"] for mail in mails[2:])
+    assert mails[4].says("counts as unfinished")
+    assert all(mail.silent(word) for mail in mails for word in ("fail", "must", "you should have", "overdue"))
+
+
+def summary(**fields: object) -> Mail:
+    return read(replace(TO_REPORT, name="contract_summary", **fields))  # type: ignore[arg-type]
+
+
+def test_the_summary_has_the_four_parts_and_progress_comes_first() -> None:
+    """R-14, R-24"""
+    mail = summary()
+    order = (
+        "Progress worth naming",
+        "What I’ll do",
+        "What you’ll do",
+        "What we will review",
+        "The question we are both sitting with",
+    )
+    places = [mail.text.index(words) for words in order]
+    assert places == sorted(places)
+    assert mail.says(CONTRACT.question)
+    assert mail.says(CONTRACT.progress[0])
+
+
+def test_both_read_the_same_words() -> None:
+    """R-14, R-23"""
+    there = replace(SAM, zone=DANA.zone)
+    to_report = summary(report=there, to=there)
+    to_manager = summary(report=there, to=DANA)
+    assert to_manager.text == f"Sam received this:\n\n{to_report.text}"
+    assert to_manager.seen.split() == ["Sam", "received", "this:", *to_report.seen.split()]
+
+
+def test_what_is_due_within_the_week_is_flagged() -> None:
+    """R-21: seven days, and not eight."""
+    due = NOW.date() + timedelta(days=7)
+    soon, later = (WrittenCommitment(text="call", due=day) for day in (due, due + timedelta(days=1)))
+    assert summary(contract=Contract(manager=(soon,))).says("by Tuesday, November 10: within the week")
+    assert summary(contract=Contract(manager=(later,))).silent("within the week")
+
+
+def test_who_supports_a_step_and_what_success_looks_like_is_shown_when_given() -> None:
+    """R-26"""
+    mail = summary()
+    assert mail.says("with the support of: Priya")
+    assert mail.says("done well means: the two have a coffee without Dana in the room")
+
+
+def test_a_later_revision_says_what_is_different() -> None:
+    """R-14: a live document with revisions."""
+    mail = summary(revision=2, previous=PREVIOUS_CONTRACT)
+    assert mail.headers["Subject"] == "What we agreed, version 2"
+    assert mail.says("Moved from Friday, November 27 to Friday, December 11: sketch the migration plan on two pages")
+    assert mail.says("New for Dana: propose Sam as lead of the billing migration")
+    assert mail.says("No longer for Dana: speak with Jordan")
+    assert mail.says("What we will review has changed.")
+    assert mail.says("The open question is another one.")
+
+
+def test_a_later_revision_with_nothing_new_says_so() -> None:
+    assert summary(revision=2, previous=CONTRACT).says("Only the wording.")
