@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.doubles.google import Google
@@ -331,6 +331,8 @@ def test_printed_questions_are_an_answers_file(way: Way, tmp_path: Path) -> None
     assert set(given.values) == names
 
 
+@example("true")
+@example("false")
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=40))
 def test_any_text_survives_in_the_settings(text: str) -> None:
     rendered = render_settings({"way": "caldav", "company": text}, {})

@@ -23,6 +23,7 @@ from worker.setup.ways import Way
 SETTINGS_FILE, SERVICE_FILE, ANSWERS_FILE = "longarc.toml", "longarc.service", "answers.toml"
 #: The files that are copied among the secrets, by the question that names them.
 _COPIED_FILES = {"google_key": "google-key.json", "certificate": "outlook.pem"}
+_TRUTH_VALUES = ("calendars.caldav.attendee_copies",)
 _LISTS = ("rollout.groups", "rollout.managers", "rollout.addresses")
 _HEADER = (
     "# Written by `longarc init`; yours to change. `longarc example settings` shows every setting with its meaning.\n"
@@ -112,7 +113,7 @@ def _to_value(setting: str, answer: str) -> Any:
         return int(answer)
     if setting == "rollout.start":
         return date.fromisoformat(answer)
-    return {"true": True, "false": False}.get(answer, answer)
+    return answer == "true" if setting in _TRUTH_VALUES else answer
 
 
 def _set_nested(values: dict[str, Any], path: list[str], value: Any) -> None:
