@@ -90,8 +90,9 @@ class Postgres:
         self._emptied.append(url)
 
     def disconnect(self, url: str) -> None:
-        """Close every connection to that database."""
-        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{make_url(url).database}'")
+        """Close every connection to that database, and wait until they are closed."""
+        name = make_url(url).database
+        self._run(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'")
 
     def keep_commits(self, url: str) -> None:
         """Have that database lose nothing that was committed when its server is restarted without a checkpoint."""
