@@ -24,7 +24,9 @@ be accepted later, with `uncertain=True` when it may already have been sent. `wa
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
+from enum import StrEnum
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -80,6 +82,66 @@ class CalendarProvider(Protocol):
         """Try everything that is needed for this person, without changing anything; return a finding for each part."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A channel: through it a service tells us that a calendar has changed, but not what."""
+
+    id: str  #: ours, used once: 32 hexadecimal digits
+    calendar: Address
+    #: Comes back with each notification, and proves that it belongs to the channel. At most 128 printable ASCII
+    #: characters.
+    token: str
+    url: str  #: where the service posts its notifications, lifecycle ones included
+    remote_id: str = ""  #: what the service calls the channel; empty before it is open
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedChannel:
+    """The service's answer to a channel that it opened or renewed."""
+
+    remote_id: str
+    expires_at: datetime  #: aware, in UTC; after that the service sends nothing, and does not say so
+
+
+class NotifyingCalendar(Protocol):
+    """A calendar service that tells of changes. The kinds that do are `CALENDARS_WITH_CHANNELS`.
+
+    Raises only the ProviderErrors of worker.errors.
+    """
+
+    def open_channel(self, channel: Channel) -> OpenedChannel:
+        """Open the channel for as long as the service allows. Opening it again after a lost answer leaves one open
+        channel, or raises `Conflict`: then another one with an id of its own has to be opened. Raises Permanent when
+        the service refuses: the address can't be reached from there, the calendar can't be watched, the permission is
+        missing. The service may call the address before this returns."""
+
+    def renew_channel(self, channel: Channel) -> OpenedChannel | None:
+        """Prolong the open channel; None when the service can't or has lost it: then open another, and close this."""
+
+    def close_channel(self, channel: Channel) -> None:
+        """Close the channel. Succeeds when it is gone already. A few notifications may still come after it."""
+
+
+class NotificationKind(StrEnum):
+    """What a service tells through a channel."""
+
+    OPENED = "opened"  #: it reaches us; nothing has changed
+    CHANGED = "changed"  #: the calendar has changed
+    MISSED = "missed"  #: the service lost notifications: look yourself
+    RENEW = "renew"  #: the channel ends soon unless it is renewed
+    REMOVED = "removed"  #: the service has closed the channel
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One notification, as it was received: anybody can have sent it, until its token is checked."""
+
+    token: str
+    kind: NotificationKind
+    channel_id: str = ""  #: our id, where the service sends it back
+    remote_id: str = ""  #: what the service calls the channel
+
+
 class Mailer(Protocol):
     """A mail service. Raises only the ProviderErrors of worker.errors."""
 
@@ -129,6 +191,9 @@ CALENDARS_WITH_HABITS: Mapping[str, frozenset[str]] = {
     "google": frozenset({"time_zone"}),
     "outlook": frozenset({"time_zone", "working_hours"}),
 }
+
+#: The kinds of calendar providers that are a `NotifyingCalendar`.
+CALENDARS_WITH_CHANNELS = frozenset({"google", "outlook"})
 
 #: The factory of each kind of provider, as `module:function`. It is imported on first use, so that libraries of unused
 #: vendors are not loaded. A factory takes its section of the settings as a mapping of plain values and secrets.
