@@ -29,13 +29,15 @@ class Request(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: "Loopback"
+    asked: Asked  #: what this is
 
     def handle_one_request(self) -> None:
         self.raw_requestline = self.rfile.readline(65537)
         self.close_connection = True
         if self.raw_requestline and self.parse_request():
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.server.note(Asked(str(self.command), self.path, self.headers, body, self.client_address))
+            self.asked = Asked(str(self.command), self.path, self.headers, body, self.client_address)
+            self.server.note(self.asked)
             with suppress(OSError):  # whoever asked has hung up
                 self.server.answer(self)
 

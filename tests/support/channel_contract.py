@@ -1,0 +1,304 @@
+"""What `worker.providers.base` promises about channels, as tests that every calendar service with channels inherits.
+
+A provider's test class derives from `ChannelContract`, says in `read` how its vendor's notifications are parsed, and
+brings three fixtures: `provider`; `hands`, which does to its calendars what people do; and `service`, the side of the
+double that sends notifications. Where services differ, a class attribute declares it.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Condition
+from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.support.drafts import Hands, draft, span
+from tests.support.loopback import Asked, Request, serve
+from worker.domain.model import Address
+from worker.errors import Conflict, Permanent
+from worker.providers.base import (
+    CalendarProvider,
+    Channel,
+    Notification,
+    NotificationKind,
+    NotifyingCalendar,
+    OpenedChannel,
+)
+
+#: The public address that a company's proxy forwards to the worker.
+PUBLIC = "https://longarc.example"
+_PATIENCE = 20.0  #: seconds after which a notification has not come
+_MARGIN = timedelta(minutes=5)
+
+
+class NotifyingProvider(CalendarProvider, NotifyingCalendar, Protocol):
+    """A calendar service that tells of changes, too."""
+
+
+class NotifyingService(Protocol):
+    """The side of a double that sends notifications."""
+
+    routes: dict[str, str]  #: where requests to a public base URL go
+
+    def settle(self) -> None:
+        """Wait until nothing more is due: each notification was delivered, or given up, or waits for its time."""
+
+    def lose(self, channel: Channel) -> None:
+        """Forget the channel, without a word."""
+
+
+class Listener:
+    """Stands behind the public address, and keeps what it is sent. Answers the validation of an address."""
+
+    def __init__(self, url: str = "") -> None:
+        self.url = url  #: on loopback
+        self.statuses: list[int] = []  #: with which the next requests are answered; then 202
+        self.requests: list[Asked] = []
+        self._changed = Condition()
+
+    def answer(self, request: Request) -> None:
+        """Answer one request."""
+        token = parse_qs(urlsplit(request.path).query).get("validationToken")
+        if token:
+            request.reply(200, token[0].encode(), Content_Type="text/plain")
+            return
+        with self._changed:
+            status = self.statuses.pop(0) if self.statuses else 202
+            self.requests.append(request.asked)
+            self._changed.notify_all()
+        request.reply(status, b"")
+
+    def wait_for(self, count: int) -> list[Asked]:
+        """Return the requests when there are so many."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.requests) >= count, _PATIENCE), self.requests
+            return list(self.requests)
+
+
+@contextmanager
+def listen() -> Iterator[Listener]:
+    """A running listener."""
+    listener = Listener()
+    with serve(listener.answer) as server:
+        listener.url = server.url.rstrip("/")
+        yield listener
+
+
+def channel_of(calendar: Address, path: str, **changed: Any) -> Channel:
+    """A channel to open, unless `changed` says otherwise."""
+    number = secrets.token_hex(16)
+    given = Channel(id=number, calendar=calendar, token=f"{number}.{secrets.token_hex(32)}", url=PUBLIC + path)
+    return replace(given, **changed)
+
+
+class ChannelContract:
+    """One test for each promise of a calendar service that tells of changes."""
+
+    path = "/notify/google"  #: of the address for notifications
+    renews = False  #: the service can prolong a channel
+    longest = timedelta(days=7)  #: that the service keeps a channel open
+
+    def read(self, request: Asked) -> Sequence[Notification]:
+        """Return the notifications in a request, as the vendor's module parses it."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def listener(self, service: NotifyingService) -> Iterator[Listener]:
+        with listen() as running:
+            service.routes[PUBLIC] = running.url
+            yield running
+            service.settle()
+            service.routes.pop(PUBLIC, None)
+
+    def channel(self, calendar: Address, **changed: Any) -> Channel:
+        """A channel to open."""
+        return channel_of(calendar, self.path, **changed)
+
+    def open(self, provider: NotifyingProvider, calendar: Address) -> Channel:
+        """An open channel, as the worker stores it."""
+        channel = self.channel(calendar)
+        return replace(channel, remote_id=provider.open_channel(channel).remote_id)
+
+    def received(self, service: NotifyingService, listener: Listener) -> list[Notification]:
+        """Everything that has come, when nothing more is due, but that a channel was opened."""
+        service.settle()
+        parsed = [notification for request in list(listener.requests) for notification in self.read(request)]
+        return [notification for notification in parsed if notification.kind is not NotificationKind.OPENED]
+
+    # --- notifications ----------------------------------------------------------------------------------------------
+
+    def test_a_change_is_told_with_the_token_and_the_names_of_the_channel(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        dana = hands.person()
+        channel = self.open(provider, dana)
+        assert channel.remote_id
+        assert self.received(service, listener) == []
+        hands.add(dana, span(5, 14))
+        told = self.received(service, listener)
+        assert told
+        for one in told:
+            assert (one.kind, one.token) == (NotificationKind.CHANGED, channel.token)
+            assert one.remote_id == channel.remote_id
+            assert one.channel_id in ("", channel.id)
+
+    def test_every_kind_of_change_is_told_our_own_included(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        """The echo of our own write is the only proof that a channel works (facts, section 3.6)."""
+        dana, sam = hands.person(), hands.person()
+        self.open(provider, dana)
+        wanted = draft(dana, sam)
+        theirs: list[str] = []
+        changes: list[Callable[[], object]] = [
+            lambda: provider.create(dana, wanted),
+            lambda: hands.move(dana, wanted.key, span(10, 9, 75)),
+            lambda: hands.delete(dana, wanted.key),
+            lambda: theirs.append(hands.add(dana, span(5, 14))),
+            lambda: hands.remove(dana, theirs[0]),
+        ]
+        for change in changes:
+            before = len(self.received(service, listener))
+            change()
+            assert len(self.received(service, listener)) > before
+
+    def test_a_change_elsewhere_is_not_told(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        dana, sam = hands.person(), hands.person()
+        self.open(provider, dana)
+        hands.add(sam, span(5, 14))
+        assert self.received(service, listener) == []
+
+    def test_each_calendar_has_a_channel_of_its_own(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        dana, sam = hands.person(), hands.person()
+        of_dana, of_sam = self.open(provider, dana), self.open(provider, sam)
+        assert of_dana.remote_id != of_sam.remote_id
+        hands.add(sam, span(5, 14))
+        assert {one.token for one in self.received(service, listener)} == {of_sam.token}
+
+    # --- its life ---------------------------------------------------------------------------------------------------
+
+    def test_an_open_channel_says_when_it_ends(
+        self, provider: NotifyingProvider, hands: Hands, listener: Listener
+    ) -> None:
+        """T-1: aware, in UTC."""
+        opened = provider.open_channel(self.channel(hands.person()))
+        assert opened.expires_at.utcoffset() == timedelta(0)
+        now = datetime.now(UTC)
+        assert now + self.longest - timedelta(days=1) < opened.expires_at < now + self.longest + _MARGIN
+
+    def test_renewing_prolongs_it_or_says_that_it_cannot(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        dana = hands.person()
+        channel = self.channel(dana)
+        opened = provider.open_channel(channel)
+        renewed = provider.renew_channel(replace(channel, remote_id=opened.remote_id))
+        if self.renews:
+            assert renewed is not None
+            assert renewed.remote_id == opened.remote_id and renewed.expires_at >= opened.expires_at
+        else:
+            assert renewed is None
+        hands.add(dana, span(5, 14))
+        assert self.received(service, listener), "renewing took the channel away"
+
+    def test_a_closed_channel_is_silent(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        dana = hands.person()
+        provider.close_channel(self.open(provider, dana))
+        hands.add(dana, span(5, 14))
+        assert self.received(service, listener) == []
+
+    def test_closing_what_is_gone_succeeds(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        dana, sam = hands.person(), hands.person()
+        closed, lost = self.open(provider, dana), self.open(provider, sam)
+        provider.close_channel(closed)
+        provider.close_channel(closed)
+        service.lose(lost)
+        provider.close_channel(lost)
+
+    def test_what_the_service_has_lost_is_silent_and_is_not_renewed(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        dana = hands.person()
+        channel = self.open(provider, dana)
+        service.lose(channel)
+        assert provider.renew_channel(channel) is None
+        hands.add(dana, span(5, 14))
+        assert self.received(service, listener) == []
+
+    def test_opening_twice_leaves_one_channel_or_is_a_conflict(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        """As it is done after a lost answer."""
+        dana = hands.person()
+        channel = self.channel(dana)
+        opened = [provider.open_channel(channel)]
+        try:
+            opened.append(provider.open_channel(channel))
+        except Conflict as conflict:
+            assert "\n" not in str(conflict)
+        hands.add(dana, span(5, 14))
+        assert {one.remote_id for one in self.received(service, listener)} == {opened[-1].remote_id}
+
+    # --- what is refused --------------------------------------------------------------------------------------------
+
+    def test_an_address_without_tls_is_refused(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        service.routes["http://longarc.example"] = listener.url
+        self.refuses(provider, self.channel(hands.person(), url=f"http://longarc.example{self.path}"))
+        assert listener.requests == []
+
+    def test_an_address_that_cannot_be_reached_is_refused_or_never_proven(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        dana = hands.person()
+        channel = self.channel(dana, url=f"https://elsewhere.example{self.path}")
+        try:
+            opened: OpenedChannel | None = provider.open_channel(channel)
+        except Permanent as refusal:
+            assert "\n" not in str(refusal)
+            opened = None
+        hands.add(dana, span(5, 14))
+        assert self.received(service, listener) == [] and listener.requests == []
+        if opened:
+            provider.close_channel(replace(channel, remote_id=opened.remote_id))
+
+    def test_a_calendar_that_cannot_be_read_is_refused(
+        self, provider: NotifyingProvider, hands: Hands, listener: Listener
+    ) -> None:
+        self.refuses(provider, self.channel(hands.stranger()))
+
+    def refuses(self, provider: NotifyingProvider, channel: Channel) -> None:
+        """The channel is refused for good, in one line that does not hold the token."""
+        with pytest.raises(Permanent) as refusal:
+            provider.open_channel(channel)
+        assert "\n" not in str(refusal.value) and channel.token not in str(refusal.value)
+
+
+class SecondChannelContract(ChannelContract):
+    """Besides, of a service that cannot renew: a second channel of a calendar can be open for a while."""
+
+    def test_closing_one_channel_leaves_the_other(
+        self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
+    ) -> None:
+        """A new one is opened before the old one is closed."""
+        dana = hands.person()
+        old, new = self.open(provider, dana), self.open(provider, dana)
+        hands.add(dana, span(5, 14))
+        assert {one.token for one in self.received(service, listener)} == {old.token, new.token}
+        provider.close_channel(old)
+        listener.requests.clear()
+        hands.add(dana, span(6, 14))
+        assert {one.token for one in self.received(service, listener)} == {new.token}
