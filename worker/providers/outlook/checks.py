@@ -11,7 +11,8 @@ from worker.domain.model import Address, Span
 from worker.errors import ProviderError
 from worker.providers.base import Finding
 from worker.providers.outlook import events, schedule
-from worker.providers.outlook.client import Graph, UnknownUser
+from worker.providers.outlook.client import Graph
+from worker.providers.outlook.refusals import UnknownUser
 
 _STEPS = "docs/how-to/microsoft.md"  #: where the steps are that an administrator takes
 _CONSENT_REMEDY = (
