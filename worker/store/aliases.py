@@ -13,8 +13,9 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from worker.domain.model import Address, AliasSource, PersonAlias
 from worker.store.database import Database
+from worker.store.parameters import in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import fact, in_bound_list, person, person_form
+from worker.store.tables import fact, person, person_form
 
 #: Name of the stored value that changes whenever a person or an alias is added, changed or removed.
 ALIAS_VERSION_NAME = "person_forms"

@@ -9,8 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from worker.domain.model import Address, CopyRecord
 from worker.errors import Unavailable
 from worker.store.database import Database, DatabaseUnreachable
+from worker.store.parameters import in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import attendee_copy, in_bound_list
+from worker.store.tables import attendee_copy
 
 _COPIES_OF_ORGANIZER = PreparedStatement(
     select(attendee_copy).where(attendee_copy.c.calendar == bindparam("organizer"))

@@ -23,9 +23,9 @@ from worker.domain.model import (
 from worker.store import rows, tables
 from worker.store.database import Database
 from worker.store.orphans import adopt_orphans
+from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
-from worker.store.tables import bind_instant, in_bound_list
 
 calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session
 message, person = tables.message, tables.person

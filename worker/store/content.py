@@ -26,8 +26,8 @@ from worker.errors import Refused
 from worker.seal import NoSeal, Seal
 from worker.store import rows, tables
 from worker.store.database import Database
+from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement, Row
-from worker.store.tables import in_bound_list
 
 contract, contract_draft, commitment = tables.contract, tables.contract_draft, tables.commitment
 session = tables.session
@@ -60,8 +60,8 @@ _ACCESSES = PreparedStatement(
     select(access)
     .where(
         in_bound_list(access.c.pair, "pairs"),
-        access.c.at >= tables.bind_instant("start"),
-        access.c.at < tables.bind_instant("end"),
+        access.c.at >= bind_instant("start"),
+        access.c.at < bind_instant("end"),
     )
     .order_by(access.c.at, access.c.id)
 )
@@ -73,7 +73,7 @@ _DEFERRAL_REASONS = PreparedStatement(
 _SAVE_DEFERRAL_REASON = PreparedStatement(
     update(deferral)
     .where(deferral.c.session == bindparam("session_id"), deferral.c.number == bindparam("deferral_number"))
-    .values(sealed=bindparam("new_sealed"), explained_at=tables.bind_instant("now"))
+    .values(sealed=bindparam("new_sealed"), explained_at=bind_instant("now"))
 )
 _SAVE_TRIGGER = PreparedStatement(
     update(session).where(session.c.id == bindparam("session_id")).values(sealed=bindparam("new_sealed"))

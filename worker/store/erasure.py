@@ -25,8 +25,9 @@ from worker.domain.model import Address, EndReason, Pair, PairId, PlacedEvent
 from worker.store import rows, tables
 from worker.store.content import SEALED_COLUMNS
 from worker.store.database import Database
+from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import bind_instant, event, in_bound_list, mention, pair, session
+from worker.store.tables import event, mention, pair, session
 from worker.store.undo import StandingEvent
 
 #: Sealed, and not about what a pair wrote: of the report alone, of nobody, or needed to plan an open session.

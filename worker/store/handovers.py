@@ -18,8 +18,9 @@ from worker.domain.model import (
 )
 from worker.seal import Seal
 from worker.store.database import Database
+from worker.store.parameters import in_bound_list
 from worker.store.statements import PreparedStatement, Row
-from worker.store.tables import handover, in_bound_list
+from worker.store.tables import handover
 
 _COLUMNS = (handover.c.former, handover.c.pair, handover.c.ended_at)
 _HANDOVERS = PreparedStatement(

@@ -10,8 +10,8 @@ from worker.domain.model import Learning, PairId
 from worker.seal import Seal
 from worker.store import tables
 from worker.store.database import Database
+from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import bind_instant, in_bound_list
 
 learning = tables.learning
 

@@ -18,8 +18,9 @@ from worker.store import rows
 from worker.store.alerts import get_session_id
 from worker.store.database import Database
 from worker.store.history import HistoryLine, append_history
+from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import bind_instant, in_bound_list, message, person
+from worker.store.tables import message, person
 
 #: The number of the PostgreSQL lock for the mails of a day; no other lock of Longarc has it.
 _ADVISORY_LOCK = 7251892

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from worker.domain.model import EffectKind, EffectProgress, EndReason, Participation
 from worker.domain.rollout import OUTSIDE
 from worker.store.database import Database
+from worker.store.parameters import bind_instant, in_literals
 from worker.store.statements import PreparedStatement
 from worker.store.statistics import IS_RECORDED
-from worker.store.tables import bind_instant, calendar, in_literals, message, pair, person, session, worker
+from worker.store.tables import calendar, message, pair, person, session, worker
 
 #: A count for each combination of labels.
 Counts = dict[tuple[str, ...], int]

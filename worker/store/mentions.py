@@ -9,8 +9,9 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from worker.domain.model import Owner
 from worker.store.database import Database
+from worker.store.parameters import in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import in_bound_list, mention
+from worker.store.tables import mention
 
 _RELEASE = PreparedStatement(delete(mention).where(mention.c.message == bindparam("message_key")))
 

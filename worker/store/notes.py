@@ -10,7 +10,8 @@ from sqlalchemy import Connection, delete, select
 from worker.domain.model import Owner, PairId, Session, SharedNote
 from worker.seal import Seal
 from worker.store.database import Database
-from worker.store.tables import in_bound_list, note, session
+from worker.store.parameters import in_bound_list
+from worker.store.tables import note, session
 
 
 class NoteRows:

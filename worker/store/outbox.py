@@ -34,10 +34,10 @@ from worker.store.history import append_history
 from worker.store.learnings import spend_learning
 from worker.store.mail_limits import admit_mails, count_mails, list_reader_tags
 from worker.store.mentions import release_mentions
+from worker.store.parameters import bind_instant, in_bound_list, in_literals
 from worker.store.plans import wake_pairs
 from worker.store.restorations import Restoration, Restorations
 from worker.store.statements import PreparedStatement
-from worker.store.tables import bind_instant, in_bound_list, in_literals
 
 log = logging.getLogger(__name__)
 

@@ -41,20 +41,9 @@ from worker.domain.model import (
 from worker.errors import WrongKey
 from worker.store import rows
 from worker.store.handovers import load_handovers
+from worker.store.parameters import bind_instant, in_bound_list, in_literals
 from worker.store.statements import PreparedStatement, Row
-from worker.store.tables import (
-    bind_instant,
-    commitment,
-    deferral,
-    event,
-    in_bound_list,
-    in_literals,
-    meeting,
-    message,
-    pair,
-    person,
-    session,
-)
+from worker.store.tables import commitment, deferral, event, meeting, message, pair, person, session
 
 #: Mails about the pair as such (commitments that fall due) are read back this far.
 PAIR_MAIL_WINDOW = timedelta(days=40)

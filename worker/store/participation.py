@@ -21,9 +21,10 @@ from worker.domain.rollout import (
 from worker.store import rows
 from worker.store.aliases import ALIAS_VERSION_NAME
 from worker.store.database import Database
+from worker.store.parameters import in_bound_list
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
-from worker.store.tables import calendar, fact, in_bound_list, pair, person, person_form, session
+from worker.store.tables import calendar, fact, pair, person, person_form, session
 
 #: Names of stored values: the rollout in force, the standing pauses, and from what was last decided who takes part.
 _ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME = "rollout", "pauses", "participation"

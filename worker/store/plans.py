@@ -18,20 +18,10 @@ from worker.store.content import Content
 from worker.store.database import Database
 from worker.store.history import append_history
 from worker.store.pair_state import LoadedPairs, load_pairs, load_taken_time
+from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.restorations import is_catching_up
 from worker.store.statements import PreparedStatement
-from worker.store.tables import (
-    bind_instant,
-    calendar,
-    commitment,
-    deferral,
-    event,
-    in_bound_list,
-    message,
-    pair,
-    person,
-    session,
-)
+from worker.store.tables import calendar, commitment, deferral, event, message, pair, person, session
 from worker.store.types import SpansType
 
 #: However little there is to wait for, every pair is looked at this often.

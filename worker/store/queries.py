@@ -13,8 +13,9 @@ from worker.errors import WrongKey
 from worker.store import rows
 from worker.store.content import Content
 from worker.store.database import Database
+from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import bind_instant, commitment, deferral, history, in_bound_list, session
+from worker.store.tables import commitment, deferral, history, session
 
 _HISTORY = select(history).order_by(history.c.id)
 _HISTORY_AFTER = PreparedStatement(_HISTORY.where(history.c.id > bindparam("after")))

@@ -21,7 +21,8 @@ from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.content import SEALED_COLUMNS
 from worker.store.database import Database, list_migrations
-from worker.store.tables import commitment, contract, deferral, in_literals, message, metadata, pair, person, session
+from worker.store.parameters import in_literals
+from worker.store.tables import commitment, contract, deferral, message, metadata, pair, person, session
 
 #: The table in which Alembic keeps the version of the schema.
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
