@@ -1,10 +1,12 @@
 """Whose zone and hours the people file leaves out, and whose calendar tells them: asked once, and said when unknown."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from tests.doubles.graph import Double, section
 from tests.support.companies import DAY, START, settings
@@ -72,8 +74,9 @@ def test_a_mailbox_is_asked_again_once_a_week(worker: Worker, double: Double) ->
     assert (sum(changed), double.counts["GET mailboxSettings"]) == (1, 3)
 
 
-def test_a_pilot_asks_the_calendars_of_its_people_alone(double: Double, tmp_path: Path) -> None:
-    """Who comes to take part later is asked then, at once."""
+@pytest.mark.parametrize("is_in_force", [True, False])
+def test_a_pilot_asks_the_calendars_of_its_people_alone(is_in_force: bool, double: Double, tmp_path: Path) -> None:
+    """Who comes to take part later is asked then, at once: also before the settings that say so are in force."""
     names = {name: f"{name}@corp.example" for name in ("dana", "sam", "kim", "lee")}
     for address in names.values():
         double.world.person(address, "Asia/Tokyo")
@@ -88,14 +91,34 @@ def test_a_pilot_asks_the_calendars_of_its_people_alone(double: Double, tmp_path
         worker = build(company, SteppedClock(START))
         worker.store.migrate()
         worker.services.use(calendars={"outlook": calendar.build_calendar(section(double))})
-        worker.participation.run()
+        if is_in_force:
+            worker.participation.run()
         worker.import_people()
-        assert not worker.import_people(), "nobody is asked again"
+        worker.participation.run()
+        with record_statements(worker) as statements:
+            assert not worker.import_people(), "nobody is asked again"
+        assert not [one for one in statements if "person.name" in one or "pair.first_seen" in one], (
+            "no row is read whole"
+        )
         known = worker.store.people.load_current_people()
         assert [known[names[name]].zone for name in names] == [{"J": "Asia/Tokyo", "U": "UTC"}[zone] for zone in zones]
         assert double.counts["GET mailboxSettings"] == asked
         assert worker.store.outbox.count_by_progress() == {}, "nothing is said of those who take no part"
         worker.close()
+
+
+@contextmanager
+def record_statements(worker: Worker) -> Iterator[list[str]]:
+    """Collect what SQLAlchemy sends to the worker's database."""
+    statements: list[str] = []
+
+    def record(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        statements.append(statement)
+
+    engine = worker.store.database.engine
+    event.listen(engine, "before_cursor_execute", record)
+    yield statements
+    event.remove(engine, "before_cursor_execute", record)
 
 
 def test_a_mailbox_that_can_t_be_asked_again_said_what_it_said_before(worker: Worker, double: Double) -> None:

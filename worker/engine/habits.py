@@ -53,25 +53,26 @@ class CalendarHabits:
         day a seventh of everybody else. Each person has a fixed day of the week.
         """
         today, people = f"{now:%Y-%m-%d}", self._store.people
-        without_habits = people.list_people_without_habits(base.CALENDARS_WITH_HABITS)
-        never_asked = without_habits & self._load_participants() if without_habits else set[Address]()
+        never_asked = self._list_never_asked()
         if people.get_stored_value(_HABITS_DAY_NAME) == today:
             return never_asked
-        people_with_habits = (
-            address
-            for address, person in people.load_current_people().items()
-            if person.calendar in base.CALENDARS_WITH_HABITS and address not in without_habits
-        )
         chosen = {
-            address for address in people_with_habits if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()
+            address
+            for address in people.list_people_with_habits(base.CALENDARS_WITH_HABITS)
+            if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()
         }
         if chosen or is_roster_unchanged:  # stored before the queries: one that fails isn't repeated each minute
             people.set_stored_value(_HABITS_DAY_NAME, today)
         return chosen | never_asked
 
-    def _load_participants(self) -> Set[Address]:
+    def _list_never_asked(self) -> set[Address]:
+        """Return who takes part and was never asked. Each minute asks: the database answers."""
         people = self._store.people
-        return self._find_participants(people.load_current_people(), people.load_all_pairs().values())
+        if not self._participation.is_rollout_waiting():
+            return people.list_participants_without_habits(base.CALENDARS_WITH_HABITS)
+        # the pairs that it widens to are not marked yet, and are asked before they are planned
+        participants = self._find_participants(people.load_current_people(), people.load_all_pairs().values())
+        return people.list_people_without_habits(base.CALENDARS_WITH_HABITS) & participants
 
     def _find_participants(self, persons: Mapping[Address, Person], pairs: Iterable[Pair]) -> Set[Address]:
         """Return who is in a pair that the rollout is for; everybody when it leaves out no pair."""

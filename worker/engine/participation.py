@@ -98,11 +98,18 @@ class ParticipationUpdate:
     def make_rule(self, people: Mapping[Address, Person]) -> Callable[[Pair], Participation]:
         """Return the function that says of a new pair of these people whether it takes part."""
         now, stored = self._clock(), self._store.participation.load()
-        is_refused = not self._is_undecided("settings", stored)
-        rollout = (None if is_refused else self._new_rollout) or stored.rollout or Rollout()
+        rollout = self._find_waiting_rollout(stored) or stored.rollout or Rollout()
         return lambda pair: decide_participation(
             pair, people[pair.manager], people[pair.report], rollout, stored.pauses, now
         )
+
+    def is_rollout_waiting(self) -> bool:
+        """Return whether a rollout of the settings is to come in force with the next `run`, and was not refused."""
+        stored = self._store.participation.load()
+        return self._find_waiting_rollout(stored) not in (None, stored.rollout)
+
+    def _find_waiting_rollout(self, stored: StoredParticipation) -> Rollout | None:
+        return self._new_rollout if self._is_undecided("settings", stored) else None
 
     # --- pauses ---
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, exists, func, or_, select, union, update
 
 from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, PersonAlias, WaitingPair
 from worker.store import rows, tables
@@ -46,11 +46,27 @@ class PeopleRows:
             found = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
             return {row["email"]: rows.person(row) for row in found}
 
+    def list_people_with_habits(self, calendars: Collection[str]) -> set[Address]:
+        """Return the people on these calendar services whose calendar was asked for their habits."""
+        return self._list_people_on(calendars, person.c.habits_at.is_not(None))
+
     def list_people_without_habits(self, calendars: Collection[str]) -> set[Address]:
         """Return the people on these calendar services whose calendar was never asked for their habits."""
-        query = select(person.c.email).where(
-            person.c.habits_at.is_(None), person.c.left_at.is_(None), person.c.calendar.in_(calendars)
+        return self._list_people_on(calendars, person.c.habits_at.is_(None))
+
+    def list_participants_without_habits(self, calendars: Collection[str]) -> set[Address]:
+        """Return those of `list_people_without_habits` who are in a pair that the rollout is for, whenever it begins;
+        all of them when it leaves out no pair."""
+        has_not_ended = pair.c.ended == EndReason.NO.value
+        is_left_out = pair.c.participation == Participation.NOT_CHOSEN.value
+        chosen = union(*(select(side).where(has_not_ended, ~is_left_out) for side in (pair.c.manager, pair.c.report)))
+        leaves_out_nobody = ~exists().where(has_not_ended, is_left_out)
+        return self._list_people_on(
+            calendars, person.c.habits_at.is_(None), or_(leaves_out_nobody, person.c.email.in_(chosen))
         )
+
+    def _list_people_on(self, calendars: Collection[str], *conditions: ColumnElement[bool]) -> set[Address]:
+        query = select(person.c.email).where(person.c.left_at.is_(None), person.c.calendar.in_(calendars), *conditions)
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
