@@ -1,15 +1,45 @@
-"""Connections to PostgreSQL are kept for the next transaction."""
+"""Connections to PostgreSQL are kept for the next transaction, and are looked at before they are used again."""
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Connection, text
 
 from tests.conftest import Postgres
 from tests.support.companies import new_store
 from worker.store.store import NextDue
 
 
-def test_no_connection_is_used_that_the_server_has_closed(postgres: Postgres) -> None:
-    url = postgres.migrated()
-    store = new_store(url)
-    assert store.next_due() == NextDue(None, None, None)
+def disconnect(postgres: Postgres, url: str) -> None:
     postgres.disconnect(url)
+
+
+def restart(postgres: Postgres, _: str) -> None:
+    restarting = postgres.restart("fast")
+    subprocess.run(restarting["command"], user=restarting["user"], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("interrupt", [disconnect, restart])
+def test_no_connection_is_used_that_the_server_has_closed(
+    interrupt: Callable[[Postgres, str], None], postgres: Postgres
+) -> None:
+    """While they idle: one is ended, or the server is started again. Each of the pool is replaced, and no other."""
+    url = postgres.migrated()
+    postgres.keep_commits(url)
+    store = new_store(url)
+    with store.database.read(), store.database.read():  # two are kept
+        pass
+    interrupt(postgres, url)
+    with store.database.read() as one, store.database.read() as another:
+        kept = {find_server_process(one), find_server_process(another)}
     assert store.next_due() == NextDue(None, None, None)
+    with store.database.read() as one, store.database.write() as another:
+        assert {find_server_process(one), find_server_process(another)} == kept
     store.close()
     postgres.give_back(url)
+
+
+def find_server_process(connection: Connection) -> int:
+    """Which process of the server serves the connection."""
+    return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())

@@ -11,8 +11,8 @@ from sqlite3 import OperationalError as DriverError
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from worker import private_files
 from worker.errors import LongarcError, get_first_line
@@ -224,8 +224,8 @@ def _create_engine(url: str, is_sqlite: bool) -> Engine:
     if not is_sqlite:
         server_url = make_url(url).set(drivername="postgresql+psycopg")
         recycle = round(MAX_CONNECTION_AGE.total_seconds())
-        engine = create_engine(server_url, pool_pre_ping=True, pool_recycle=recycle, hide_parameters=True)
-        engine.dialect.do_ping = _is_open  # type: ignore[assignment,method-assign]
+        engine = create_engine(server_url, pool_recycle=recycle, hide_parameters=True)
+        event.listen(engine, "checkout", _refuse_closed)
         return engine
     is_temporary = make_url(url).database in (None, "", ":memory:", SCRATCH_FILE)
     if not is_temporary:
@@ -245,11 +245,19 @@ def _create_engine(url: str, is_sqlite: bool) -> Engine:
     return engine
 
 
-def _is_open(connection: Any) -> bool:
-    """Return whether the server has left this idle connection open: one that it closes can be read from.
+def _refuse_closed(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """Raise InvalidatePoolError when the server has closed a connection that the pool kept: it then makes a new one.
 
-    SQLAlchemy would ask the server, at each transaction.
+    `pool_pre_ping` would ask the server, at each transaction.
     """
+    is_kept = "used" in record.info  # which SQLAlchemy empties with each new connection
+    record.info["used"] = True
+    if is_kept and not _is_open(connection):
+        raise InvalidatePoolError
+
+
+def _is_open(connection: Any) -> bool:
+    """Return whether the server has left this idle connection open: one that it closes can be read from."""
     if connection.closed:
         return False
     watch = select.poll()
