@@ -13,6 +13,7 @@ from worker.engine.erasure import Erasure
 from worker.engine.handovers import Handovers
 from worker.engine.identities import StoredIdentities
 from worker.engine.notes import Notes
+from worker.engine.operator_switches import OperatorSwitches
 from worker.engine.outbox import Outbox
 from worker.engine.participation import ParticipationUpdate
 from worker.engine.people_import import PeopleImport
@@ -55,6 +56,7 @@ class Worker:
     pulse: Pulse
     people_import: PeopleImport
     participation: ParticipationUpdate
+    operator_switches: OperatorSwitches
     undo: Undo
     erasure: Erasure
     holder: str  #: names this process in leases
@@ -129,6 +131,7 @@ def build(
         pulse=Pulse(settings, store, clock),
         people_import=PeopleImport(settings, store, services.get_calendar, clock, participation, identities),
         participation=participation,
+        operator_switches=OperatorSwitches(store, participation, clock),
         erasure=Erasure(settings, store, actions, services.find_calendar_of, clock),
         undo=Undo(store, sweep, outbox, participation, services.find_calendar_of, clock),
         holder=holder,

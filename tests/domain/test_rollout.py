@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.companies import DANA, KIM, SAM, START, pair, person
 from worker.domain.model import Pair, Participation
-from worker.domain.rollout import Rollout, StandingPauses, decide_participation, resolve_aliases
+from worker.domain.rollout import PauseScope, Rollout, StandingPauses, decide_participation, resolve_aliases
 from worker.domain.time.worktime import wall_to_utc
 
 LEE = "lee@corp.example"
@@ -79,6 +79,42 @@ def test_a_standing_pause_holds_for_everybody_a_group_or_all_pairs_of_a_person(
     assert decide(pair(DANA, SAM), Rollout(), pauses) is expected
     outside = decide(pair(DANA, SAM), Rollout(groups=("Legal",)), pauses)
     assert outside is Participation.NOT_CHOSEN, "to end the pause would not begin anything"
+
+
+EVERYBODY, SALES, OF_DANA = PauseScope(), PauseScope(group="Sales"), PauseScope(person=DANA)
+PAUSED = {
+    EVERYBODY: StandingPauses(everybody=True),
+    SALES: StandingPauses(groups=frozenset({"Sales"})),
+    OF_DANA: StandingPauses(people=frozenset({DANA})),
+}
+
+
+@pytest.mark.parametrize("scope", PAUSED)
+def test_what_is_paused_once_is_resumed_once_and_other_pauses_stay(scope: PauseScope) -> None:
+    paused = NO_PAUSE.pause(scope)
+    assert paused == paused.pause(scope) == PAUSED[scope]
+    assert paused.resume(scope) == NO_PAUSE.resume(scope) == NO_PAUSE
+    others = [one for one in PAUSED if one != scope]
+    both = NO_PAUSE.pause(others[0]).pause(others[1])
+    assert both.pause(scope).resume(scope) == both
+
+
+def test_a_group_is_paused_and_resumed_in_upper_or_lower_case() -> None:
+    paused = StandingPauses(groups=frozenset({"SALES", "Board"}))
+    assert paused.pause(SALES) == paused
+    assert paused.resume(SALES) == StandingPauses(groups=frozenset({"Board"}))
+
+
+def test_an_undo_lasts_as_long_as_everybody_is_paused() -> None:
+    """To pause or resume a part meanwhile neither ends it nor lets guests hear of a quiet one."""
+    undone = StandingPauses(groups=frozenset({"Sales"})).begin_undo(is_quiet=True)
+    assert (undone.everybody, undone.is_quiet, undone.ends_undo) == (True, True, False)
+    for after in (undone.pause(EVERYBODY), undone.pause(OF_DANA), undone.resume(SALES)):
+        assert (after.is_quiet, after.ends_undo) == (True, False)
+    resumed = undone.resume(EVERYBODY)
+    assert resumed == PAUSED[SALES]
+    assert resumed.ends_undo
+    assert resumed.pause(EVERYBODY).is_quiet is False
 
 
 def test_a_rollout_names_people_by_any_of_their_addresses() -> None:

@@ -1,7 +1,6 @@
 """Undoing: no event of ours remains on any calendar, no other is touched, and it goes on where it was stopped."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -11,6 +10,7 @@ from tests.support.companies import (
     DAY,
     HOUR,
     KIM,
+    OPERATOR,
     SAM,
     START,
     Fails,
@@ -23,6 +23,7 @@ from tests.support.companies import (
     settings,
 )
 from worker.domain.model import EventDraft, Guest, PairId, Span
+from worker.domain.rollout import PauseScope, StandingPauses
 from worker.engine.undo import UndoResult
 from worker.errors import AuthRevoked, Unavailable
 
@@ -192,9 +193,24 @@ def test_leases_of_a_process_that_died_are_waited_for(stored: Office) -> None:
 
 
 def test_to_resume_begins_again_with_all_that_was_agreed(office: Office) -> None:
-    undo(office)
+    undo(office, quiet=True)
     pauses = office.store.participation.load().pauses
-    office.worker.participation.set_pauses(replace(pauses, everybody=False), office.store.undo.end)
+    office.worker.participation.set_pauses(pauses.resume(PauseScope()))
     office.run(DAY)
-    assert office.store.undo.load() is None
+    assert (office.store.undo.load(), office.store.participation.load().pauses) == (None, StandingPauses())
     assert {s.pair for s in office.store.queries.list_sessions() if s.booked} == set(office.pairs)
+
+
+def test_an_operator_who_resumes_everybody_on_the_page_ends_an_undo_and_who_resumes_a_group_does_not(
+    office: Office,
+) -> None:
+    undo(office, quiet=True)
+    switches = office.worker.operator_switches
+    assert not switches.switch(PauseScope(), OPERATOR, should_pause=True), "everybody is paused already"
+    for should_pause in (True, False):
+        assert switches.switch(PauseScope(group="Sales"), OPERATOR, should_pause=should_pause)
+        assert office.store.undo.load() is not None
+    assert switches.switch(PauseScope(), OPERATOR, should_pause=False)
+    assert office.store.undo.load() is None
+    actions = office.store.operator_actions.list_latest(9)
+    assert [(one.name, one.whom) for one in actions] == [("resume", ""), ("resume", "Sales"), ("pause", "Sales")]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,7 +27,7 @@ from worker.errors import Refused, UnknownName
 if TYPE_CHECKING:
     from worker.app import Worker
     from worker.domain.model import Pair, Participation, Person
-    from worker.domain.rollout import StandingPauses
+    from worker.domain.rollout import PauseScope
     from worker.store.participation import ParticipationChange
     from worker.store.store import Store
 
@@ -182,15 +182,15 @@ def pause(pair_words: Sequence[str], person: str | None, group: str | None, ever
         if pair_words:
             _set_pair_paused(worker, pair_words, should_pause=True)
             return
-        before, name = worker.store.participation.load().pauses, _find_name(worker.store, person, group)
-        after = _add_pause(before, name, is_group=group is not None, everybody=everybody)
+        before, scope = worker.store.participation.load().pauses, _find_scope(worker.store, person, group)
+        after = before.pause(scope)
         if after == before:
-            raise Refused(f"{_describe_whom(name, group, everybody)} is paused already. Nothing was changed.")
+            raise Refused(f"{_describe_whom(scope)} is paused already. Nothing was changed.")
         change = worker.participation.preview_pauses(after)
         _show_withdrawal(worker, change)
-        _require_consent(f"Pause {_describe_whom(name, group, everybody, is_start=False)}?", yes=yes)
+        _require_consent(f"Pause {_describe_whom(scope, is_start=False)}?", yes=yes)
         worker.participation.set_pauses(after)
-    print_line(f"{_describe_whom(name, group, everybody)} is paused. This takes effect {WITHIN_A_MINUTE}.", "green")
+    print_line(f"{_describe_whom(scope)} is paused. This takes effect {WITHIN_A_MINUTE}.", "green")
     print_line("`longarc status` shows how far it is; `longarc resume` with the same option ends it.", "dim")
 
 
@@ -207,19 +207,16 @@ def resume(pair_words: Sequence[str], person: str | None, group: str | None, eve
         if pair_words:
             _set_pair_paused(worker, pair_words, should_pause=False)
             return
-        before, name = worker.store.participation.load().pauses, _find_name(worker.store, person, group)
-        after = _remove_pause(before, name, is_group=group is not None, everybody=everybody)
+        before, scope = worker.store.participation.load().pauses, _find_scope(worker.store, person, group)
+        after = before.resume(scope)
         if after == before:
-            raise Refused(f"{_describe_whom(name, group, everybody)} is not paused. Nothing was changed.")
+            raise Refused(f"{_describe_whom(scope)} is not paused. Nothing was changed.")
         change = worker.participation.preview_pauses(after)
         count = format_count(len(change.joining), "pair goes on", "pairs go on")
         print_line(f"{count}, each with a conversation to be booked; first ones are spread over weeks.")
-        _require_consent(f"Resume {_describe_whom(name, group, everybody, is_start=False)}?", yes=yes)
-        if everybody:
-            worker.participation.set_pauses(after, worker.store.undo.end)
-        else:
-            worker.participation.set_pauses(after)
-    print_line(f"{_describe_whom(name, group, everybody)} is resumed. This takes effect {WITHIN_A_MINUTE}.", "green")
+        _require_consent(f"Resume {_describe_whom(scope, is_start=False)}?", yes=yes)
+        worker.participation.set_pauses(after)
+    print_line(f"{_describe_whom(scope)} is resumed. This takes effect {WITHIN_A_MINUTE}.", "green")
 
 
 def _require_one(pair_words: Sequence[str], person: str | None, group: str | None, everybody: bool) -> None:
@@ -228,13 +225,21 @@ def _require_one(pair_words: Sequence[str], person: str | None, group: str | Non
         raise click.UsageError("Name a pair, or give one of --person ADDRESS, --group NAME and --everybody.")
 
 
-def _find_name(store: "Store", person: str | None, group: str | None) -> str:
-    """Return the primary address of the person, or the group as the people file writes it. Raises UnknownName."""
+def _find_scope(store: "Store", person: str | None, group: str | None) -> "PauseScope":
+    """Return the person by the primary address, or the group as the roster writes it; everybody without either.
+
+    Raises UnknownName.
+    """
+    from worker.domain.rollout import PauseScope
+
     people = store.people.load_current_people()
     if person:
-        return find_person(store, people, person)
-    if not group:
-        return ""
+        return PauseScope(person=find_person(store, people, person))
+    return PauseScope(group=_find_group(store, people, group)) if group else PauseScope()
+
+
+def _find_group(store: "Store", people: "dict[str, Person]", group: str) -> str:
+    """Return the group as the roster writes it; one that is paused, as it was paused. Raises UnknownName."""
     from worker.domain.rollout import has_group
     from worker.settings.parsers import find_nearest
 
@@ -248,26 +253,10 @@ def _find_name(store: "Store", person: str | None, group: str | None) -> str:
     return next((name for name in matches if name in stored), matches[0])
 
 
-def _add_pause(pauses: "StandingPauses", name: str, *, is_group: bool, everybody: bool) -> "StandingPauses":
-    if everybody:
-        return replace(pauses, everybody=True)
-    return (
-        replace(pauses, groups=pauses.groups | {name}) if is_group else replace(pauses, people=pauses.people | {name})
-    )
-
-
-def _remove_pause(pauses: "StandingPauses", name: str, *, is_group: bool, everybody: bool) -> "StandingPauses":
-    if everybody:
-        return replace(pauses, everybody=False, is_quiet=False)
-    return (
-        replace(pauses, groups=pauses.groups - {name}) if is_group else replace(pauses, people=pauses.people - {name})
-    )
-
-
-def _describe_whom(name: str, group: str | None, everybody: bool, *, is_start: bool = True) -> str:
-    if everybody:
+def _describe_whom(scope: "PauseScope", *, is_start: bool = True) -> str:
+    if scope.is_everybody:
         return "Everybody" if is_start else "everybody"
-    return f"{'The' if is_start else 'the'} group {name}" if group else name
+    return f"{'The' if is_start else 'the'} group {scope.group}" if scope.group else scope.person
 
 
 def _show_withdrawal(worker: "Worker", change: "ParticipationChange") -> None:

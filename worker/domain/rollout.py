@@ -31,6 +31,18 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseScope:
+    """Whom the operator pauses or resumes: a group, or all pairs of a person; everybody, when neither is named."""
+
+    group: str = ""  #: of reports
+    person: Address = ""
+
+    @property
+    def is_everybody(self) -> bool:
+        return not (self.group or self.person)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StandingPauses:
     """What the operator has paused as a whole. Who comes later is paused as well, unlike by the pause of a pair."""
 
@@ -38,6 +50,31 @@ class StandingPauses:
     is_quiet: bool = False  #: of everybody: guests get no notice that events come off
     groups: frozenset[str] = frozenset()  #: of reports
     people: frozenset[Address] = frozenset()  #: all pairs of each of them
+
+    @property
+    def ends_undo(self) -> bool:
+        """Whether an undo is over: it lasts as long as everybody is paused."""
+        return not self.everybody
+
+    def pause(self, scope: PauseScope) -> "StandingPauses":
+        """Return the pauses after these are paused; the same ones when they are already."""
+        if scope.is_everybody:
+            return replace(self, everybody=True)
+        if scope.person:
+            return replace(self, people=self.people | {scope.person})
+        return self if has_group(scope.group, self.groups) else replace(self, groups=self.groups | {scope.group})
+
+    def resume(self, scope: PauseScope) -> "StandingPauses":
+        """Return the pauses after these are resumed; the same ones when they are not paused. Others stay."""
+        if scope.is_everybody:
+            return replace(self, everybody=False, is_quiet=False)
+        if scope.person:
+            return replace(self, people=self.people - {scope.person})
+        return replace(self, groups=frozenset(name for name in self.groups if not has_group(name, [scope.group])))
+
+    def begin_undo(self, *, is_quiet: bool) -> "StandingPauses":
+        """Return the pauses while everything is undone: everybody is paused."""
+        return replace(self, everybody=True, is_quiet=is_quiet)
 
 
 def decide_participation(

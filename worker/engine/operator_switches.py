@@ -1,12 +1,11 @@
 """What an operator switches on a page, each with a history line that says who did it."""
 
-from sqlalchemy import Connection
-
 from worker.clock import Clock
 from worker.domain.model import Address
-from worker.domain.rollout import StandingPauses
+from worker.domain.rollout import PauseScope, StandingPauses
 from worker.engine.participation import ParticipationUpdate
 from worker.store.operator_actions import OperatorAction, append_operator_action
+from worker.store.participation import ParticipationChange
 from worker.store.store import Store
 
 
@@ -18,21 +17,25 @@ class OperatorSwitches:
         self._participation = participation
         self._clock = clock
 
-    def pause(self, after: StandingPauses, by: Address, group: str) -> None:
-        """Put these pauses in force, by which a group is paused; everybody, when `group` is empty."""
-        action = OperatorAction(self._clock(), by, "pause", group)
+    def preview(self, scope: PauseScope, *, should_pause: bool) -> ParticipationChange | None:
+        """Return which pairs that would pause or resume; None when it is done already. Writes nothing."""
+        after = self._find_pauses(scope, should_pause=should_pause)
+        return self._participation.preview_pauses(after) if after else None
+
+    def switch(self, scope: PauseScope, by: Address, *, should_pause: bool) -> bool:
+        """Pause or resume these. Returns False, and notes nothing, when it is done already."""
+        after = self._find_pauses(scope, should_pause=should_pause)
+        if after is None:
+            return False
+        action = OperatorAction(self._clock(), by, "pause" if should_pause else "resume", scope.group)
         self._participation.set_pauses(after, lambda connection: append_operator_action(connection, action))
+        return True
 
-    def resume(self, after: StandingPauses, by: Address, group: str) -> None:
-        """Put these pauses in force, by which a group goes on; everybody, when `group` is empty."""
-        action = OperatorAction(self._clock(), by, "resume", group)
-
-        def note(connection: Connection) -> None:
-            append_operator_action(connection, action)
-            if not group:
-                self._store.undo.end(connection)
-
-        self._participation.set_pauses(after, note)
+    def _find_pauses(self, scope: PauseScope, *, should_pause: bool) -> StandingPauses | None:
+        """Return the pauses afterwards; None when they are in force."""
+        before = self._store.participation.load().pauses
+        after = before.pause(scope) if should_pause else before.resume(scope)
+        return after if after != before else None
 
     def retry(self, address: Address, by: Address) -> bool:
         """Try a suspended calendar now. Returns False, and notes nothing, when it is not suspended."""

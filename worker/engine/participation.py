@@ -123,9 +123,15 @@ class ParticipationUpdate:
     ) -> ParticipationChange:
         """Put these pauses in force, in place of those before. They were asked for, so T-17 does not object.
 
-        `also` writes in the same transaction.
+        An undo is over unless everybody stays paused. `also` writes in the same transaction.
         """
-        change, _ = self._store.participation.update(None, pauses, self._clock(), lambda _: "", also)
+
+        def write(connection: Connection) -> None:
+            if pauses.ends_undo:
+                self._store.undo.end(connection)
+            also(connection)
+
+        change, _ = self._store.participation.update(None, pauses, self._clock(), lambda _: "", write)
         _log_change(change)
         return change
 

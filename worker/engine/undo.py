@@ -89,7 +89,7 @@ class Undo:
             includes_past=includes_past or (earlier is not None and earlier.includes_past),
             is_quiet=is_quiet,
         )
-        pauses = replace(self._store.participation.load().pauses, everybody=True, is_quiet=is_quiet)
+        pauses = self._store.participation.load().pauses.begin_undo(is_quiet=is_quiet)
         self._participation.set_pauses(pauses, lambda connection: self._store.undo.save(connection, state))
         return state
 

@@ -7,7 +7,6 @@ from flask import Blueprint, Response, request, url_for
 
 from worker.domain.model import Opening, OpeningKind
 from worker.domain.reason_texts import N_
-from worker.engine.operator_switches import OperatorSwitches
 from worker.errors import Problem, Problems
 from worker.settings.openings_edit import OpeningsFile
 from worker.settings.openings_file import FILE_FORMAT, MAX_LINK_CHARS, MAX_NOTE_CHARS, MAX_TITLE_CHARS
@@ -89,14 +88,12 @@ def remove(line: int) -> Response:
 
 def _write(line: int, step: Callable[[OpeningsFile, Mapping[str, str], str], None]) -> Response:
     """Change the file and note who did it; show what is wrong, with what was typed. Raises OpeningsChanged."""
-    site = current_site()
     cells = {name: request.form.get(name, "")[: 2 * MAX_LINK_CHARS] for name in FILE_FORMAT.columns}
     try:
         step(_open_file(), cells, request.form.get("version", ""))
     except Problems as problems:
         return _render(WrongRow(line, cells, problems.problems))
-    switches = OperatorSwitches(site.store, site.worker.participation, site.worker.clock)
-    switches.note_openings(current_login().address)
+    current_site().worker.operator_switches.note_openings(current_login().address)
     return redirect_to(url_for(".openings", said="openings"))
 
 

@@ -4,14 +4,12 @@ It takes somebody who signed in: a link from a terminal names nobody. Each actio
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, request, url_for
 
-from worker.domain.rollout import StandingPauses, has_group
+from worker.domain.rollout import PauseScope, StandingPauses, has_group
 from worker.domain.sign_in import Role
-from worker.engine.operator_switches import OperatorSwitches
 from worker.engine.withdrawal import preview_withdrawal
 from worker.ops.rollout import describe_pauses, describe_rollout
 from worker.web.sessions import current_login, guard_role
@@ -69,10 +67,15 @@ def _list_groups(pauses: StandingPauses) -> list[GroupLine]:
 
 
 def confirm(action: str) -> Response:
-    """Return what pausing or resuming would come to, with the button that does it. Changes nothing."""
+    """Return what pausing or resuming would come to, with the button that does it. Changes nothing.
+
+    Aborts with 404 for what is done already, also by somebody else.
+    """
     site, group = current_site(), request.args.get("group", "")
-    after = _change_pauses(action, group)
-    change = site.worker.participation.preview_pauses(after)
+    scope, should_pause = _find_scope(group), _should_pause(action)
+    change = site.worker.operator_switches.preview(scope, should_pause=should_pause)
+    if change is None:
+        abort(404)
     withdrawal = preview_withdrawal(site.store, site.settings.policy, change.changed, site.now())
     page = {
         "to": current_login().person,
@@ -86,43 +89,30 @@ def confirm(action: str) -> Response:
 
 
 def switch(action: str) -> Response:
-    """Pause or resume a group, or everybody, and note who did it."""
-    group = request.form.get("group", "")
-    after = _change_pauses(action, group)
-    by, switches = current_login().address, _make_switches()
-    (switches.pause if action == _PAUSE else switches.resume)(after, by, group)
-    return redirect_to(url_for(".show", said="paused" if action == _PAUSE else "resumed"))
+    """Pause or resume a group, or everybody, and note who did it. Aborts with 404 for what is done already."""
+    scope, should_pause = _find_scope(request.form.get("group", "")), _should_pause(action)
+    switches = current_site().worker.operator_switches
+    if not switches.switch(scope, current_login().address, should_pause=should_pause):
+        abort(404)
+    return redirect_to(url_for(".show", said="paused" if should_pause else "resumed"))
 
 
-def _change_pauses(action: str, group: str) -> StandingPauses:
-    """Return the pauses after the action on a group, or on everybody. Aborts with 404 when there is no such thing to
-    do, also because somebody else has done it."""
-    pauses = current_site().store.participation.load().pauses
-    if not group:
-        changes: Mapping[str, StandingPauses] = {
-            _PAUSE: replace(pauses, everybody=True),
-            _RESUME: replace(pauses, everybody=False, is_quiet=False),
-        }
-    elif group in {line.name for line in _list_groups(pauses)}:
-        changes = {
-            _PAUSE: replace(pauses, groups=pauses.groups | {group}),
-            _RESUME: replace(pauses, groups=frozenset(name for name in pauses.groups if not has_group(name, [group]))),
-        }
-    else:
+def _should_pause(action: str) -> bool:
+    """Return whether the action is to pause; else it is to resume. Aborts with 404 when it is neither."""
+    if action not in (_PAUSE, _RESUME):
         abort(404)
-    after = changes.get(action, pauses)
-    if after == pauses:
+    return action == _PAUSE
+
+
+def _find_scope(group: str) -> PauseScope:
+    """Return the group, or everybody, when it is empty. Aborts with 404 when there is no such group."""
+    if group and group not in {line.name for line in _list_groups(current_site().store.participation.load().pauses)}:
         abort(404)
-    return after
+    return PauseScope(group=group)
 
 
 def retry() -> Response:
     """Try a suspended calendar again now, and note who asked for it. Aborts with 404 for one that is not suspended."""
-    if not _make_switches().retry(request.form.get("person", ""), current_login().address):
+    if not current_site().worker.operator_switches.retry(request.form.get("person", ""), current_login().address):
         abort(404)
     return redirect_to(url_for("status.show", said="retried"))
-
-
-def _make_switches() -> OperatorSwitches:
-    worker = current_site().worker
-    return OperatorSwitches(worker.store, worker.participation, worker.clock)
