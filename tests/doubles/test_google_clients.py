@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from time import time
 from typing import Any
 
 import aiohttp
@@ -27,12 +28,14 @@ from gcsa.reminders import PopupReminder
 from google.auth.exceptions import RefreshError
 from google.oauth2.credentials import Credentials as Granted
 from google.oauth2.service_account import Credentials
+from googleapiclient.channel import new_webhook_channel, notification_from_headers
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 from googleapiclient.http import BatchHttpRequest
 
 from tests.doubles.google import Google
 from tests.doubles.google.hands import GoogleHands
+from tests.support.channel_contract import PUBLIC, listen
 from tests.support.companies import DANA, SAM
 
 CALENDAR = "https://www.googleapis.com/auth/calendar"
@@ -160,6 +163,34 @@ def test_google_client_sends_a_batch(double: Google) -> None:
     batch.execute()
     assert answers["a"]["id"] == "batched1" and answers["c"]["kind"] == "calendar#events"
     assert answers["b"].resp.status == 404
+
+
+def test_google_client_watches_a_calendar(double: Google, hands: GoogleHands) -> None:
+    """With the library's own channel and its own parser of notifications."""
+    channels = double.calendars.channels
+    with listen() as listener:
+        channels.routes[PUBLIC] = listener.url
+        asked = datetime.now() + 30 * DAY  # noqa: DTZ005 -- the library takes no zone
+        channel = new_webhook_channel(f"{PUBLIC}/google", token="secret", expiration=asked.replace(microsecond=0))
+        api = service(double)
+        answer = api.events().watch(calendarId=DANA, body=channel.body()).execute()
+        assert answer.keys() == {"kind", "id", "resourceId", "resourceUri", "token", "expiration"}
+        channel.update(answer)
+        assert 0 < datetime.fromtimestamp(int(channel.expiration) / 1000, UTC).timestamp() - time() <= 7 * 86400
+        hands.insert(DANA, **times())
+        hands.insert(SAM, **times())
+        channels.settle()
+        read: Any = notification_from_headers
+        told = [read(channel, dict(request.headers)) for request in listener.requests]
+        assert [one.state for one in told] == ["sync", "exists"]
+        assert told[0].message_number == 1 < told[1].message_number
+        assert {(one.resource_id, one.resource_uri) for one in told} == {(channel.resource_id, channel.resource_uri)}
+        api.channels().stop(body=channel.body()).execute()
+        hands.insert(DANA, **times())
+        channels.settle()
+        assert len(listener.requests) == 2
+        assert refusal(api.channels().stop(body=channel.body())) == (404, "notFound")
+        assert refusal(api.events().watch(calendarId=DANA, body=channel.body())) == (400, "channelIdNotUnique")
 
 
 def test_google_client_sends_mail(double: Google) -> None:

@@ -29,6 +29,9 @@ def main() -> None:
     )
     parser.add_argument("--mail", type=Path, default=Path("google-mail"), help="where to put mails, a Maildir each")
     parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="how long each answer takes")
+    parser.add_argument(
+        "--route", action="append", default=[], metavar="HTTPS=HTTP", help="where notifications to an address really go"
+    )
     given = parser.parse_args()
     with Google(given.port, delay=given.delay) as google:
         managers = dict(one.lower().split("=") for one in given.manager)
@@ -39,6 +42,7 @@ def main() -> None:
             google.calendars.add_person(address.lower(), zone or "UTC")
             google.users.add(address.lower(), manager=managers.get(address.lower(), ""))
         google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, DIRECTORY_READ_SCOPE}
+        google.calendars.channels.routes = dict(one.split("=", 1) for one in given.route)
         google.post.deliver = into(given.mail)
         given.key.touch(mode=0o600)
         given.key.write_text(json.dumps(google.tokens.service_account(), indent=1))

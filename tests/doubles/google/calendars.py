@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.doubles.google.channels import Channels
 from tests.doubles.google.conferences import completed, conference_wanted
 from tests.doubles.google.directory import about_calendar, about_settings, in_list
 from tests.doubles.google.entries import Entry, View, merged
@@ -67,6 +68,7 @@ class Calendars:
         self.meet_takes_time = False  #: links are made later, by `finish_meet`
         self.page_size = 2500
         self.empty_pages = False  #: every page but the last one is empty
+        self.channels = Channels(clock)
         self._clock = clock
         self._shown_as: dict[str, str] = {}
         self._owners: dict[str, str] = {}
@@ -128,6 +130,8 @@ class Calendars:
             return free_busy(call.body, lambda name: self._asked_about(who, name))
         if kind == "settings":
             return about_settings(call, str(self.person_calendars[who].zone))
+        if call.method == "calendar.channels.stop":
+            return self.channels.stop(who, call)
         if call.method == "calendar.calendarList.list":
             return {
                 "kind": "calendar#calendarList",
@@ -146,6 +150,7 @@ class Calendars:
             "patch": lambda: self._patch(person_calendar, call),
             "update": lambda: self._patch(person_calendar, call, whole=True),
             "delete": lambda: self._delete(person_calendar, call),
+            "watch": lambda: self.channels.open(who, person_calendar.owner, call),
         }
         act = acts.get(method)
         if act is None or kind != "events":
@@ -360,6 +365,8 @@ class Calendars:
             if person_calendar and (entry.series or person_calendar.entries.get(entry.id) is entry):
                 person_calendar.touched.pop(entry.id, None)
                 person_calendar.touched[entry.id] = (self._tick, entry)
+            if person_calendar and person_calendar.touched.get(entry.id, (0,))[0] == self._tick:
+                self.channels.note_change(who)
 
     def _notify(self, entry: Entry, call: Call, what: str, guests: Iterable[str]) -> None:
         wanted = str(call.query.get("sendUpdates") or ("all" if call.query.get("sendNotifications") else ""))

@@ -1,6 +1,8 @@
 """What is to go wrong, and when: a plan of faults, each for the next requests of a kind."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
 from threading import Lock
 from typing import Any
 
@@ -27,6 +29,10 @@ REASONS = {
     "backendError": (500, "global"),
     "authError": (401, "global"),
     "failedPrecondition": (400, "global"),
+    "channelIdNotUnique": (400, "global"),
+    "push.webhookUrlNotHttps": (400, "global"),
+    "push.webhookUrlUnauthorized": (401, "global"),
+    "pushNotSupportedForRequestedResource": (400, "global"),
 }
 
 
@@ -40,9 +46,10 @@ class Broken(Exception):
 
 @dataclass(slots=True)
 class Fault:
-    """One way to go wrong: a refusal for a reason, or a connection that breaks (`reset`, `hang`, `html`, `cut`)."""
+    """One way to go wrong: a refusal for a reason, or a connection that breaks (`reset`, `hang`, `html`, `cut`). Of a
+    notification: `lost`, `duplicated`, `delayed`, `overtaken` by the next one, `trailing` after its channel's end."""
 
-    method: str  #: `calendar.events.insert`; a beginning of it is enough
+    method: str  #: `calendar.events.insert`; a beginning of it is enough. `notification.exists`, `notification.sync`
     reason: str
     after: bool = False  #: once the request was done all the same
     times: int = 1
@@ -51,6 +58,8 @@ class Fault:
     message: str = ""
     who: str = ""  #: only for this person
     passing: int = 0  #: so many requests go through before
+    share: float = 1.0  #: of the requests that this fault may strike
+    delay: timedelta = timedelta()  #: of a delayed notification
 
     def raise_it(self) -> None:
         if self.reason in ("reset", "hang", "html", "cut"):
@@ -66,6 +75,7 @@ class Plan:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._lock = Lock()
+        self._random = Random(7)  # the same in each run
 
     def add(self, method: str, reason: str, **how: Any) -> Fault:
         fault = Fault(method, reason, **how)
@@ -77,14 +87,17 @@ class Plan:
 
     def strike(self, method: str, who: str, *, after: bool) -> None:
         """Raises Refusal or Broken when it is this request's turn."""
+        if fault := self.pick(method, who, after=after):
+            fault.raise_it()
+
+    def pick(self, method: str, who: str, *, after: bool = False) -> Fault | None:
+        """The fault whose turn it is, which has struck then; None when there is none."""
         with self._lock:
             for fault in self._faults:
-                meant = method.startswith(fault.method) and fault.who in ("", who)
-                if meant and fault.after is after and fault.passing > 0:
+                meant = method.startswith(fault.method) and fault.who in ("", who) and fault.after is after
+                if meant and fault.passing > 0:
                     fault.passing -= 1
-                elif meant and fault.after is after and fault.times > 0:
+                elif meant and fault.times > 0 and self._random.random() < fault.share:
                     fault.times -= 1
-                    break
-            else:
-                return
-        fault.raise_it()
+                    return fault
+        return None

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.doubles.google.calendars import Calendars
-from tests.doubles.google.faults import Broken, Plan
+from tests.doubles.google.faults import Broken
 from tests.doubles.google.gmail import Post
 from tests.doubles.google.quota import Quota
 from tests.doubles.google.schema import Call, Refusal, checked, mask, recognise, selected
@@ -64,7 +64,7 @@ class Google:
         self.post = Post()
         self.users = Users(clock)
         self.tokens = Tokens(f"{self.url}/token", clock, self._is_active)
-        self.plan = Plan()
+        self.plan = self.calendars.channels.plan
         self.asked: list[Asked] = []
         self.batches = 0
         self.delay = delay
@@ -102,6 +102,7 @@ class Google:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self.calendars.channels.close()
 
     def wait(self) -> None:
         """Until somebody stops it."""
@@ -175,6 +176,8 @@ class Google:
             else:
                 told = self.calendars.do(who, call, service_account=grant.service_account)
             shown = selected(told, mask(call.fields)) if call.fields and told is not None else told
+        if call.method == "calendar.events.watch":
+            self.calendars.channels.await_sync(call.body["id"])
         self.plan.strike(call.method, who, after=True)
         etag = told.get("etag") if isinstance(told, dict) else None
         return Answer(204 if shown is None else 200, shown, {"ETag": etag} if etag else None)

@@ -1,0 +1,459 @@
+"""The stand-in for Google opens channels and posts through them as the service does (facts, sections 1.1 to 1.3)."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from threading import enumerate as enumerate_threads
+from typing import Any
+
+import pytest
+import requests
+
+from tests.doubles.google import Google, GoogleHands
+from tests.doubles.google.channels import Channels
+from tests.support.channel_contract import PUBLIC, Listener, listen
+from tests.support.companies import DANA, SAM
+from tests.support.drafts import span
+from tests.support.loopback import Request, serve
+from worker.clock import SteppedClock, utcnow
+from worker.providers.google.auth import EVENTS_READ_SCOPE, FREE_BUSY_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
+
+NOW = utcnow()
+WATCH = "/calendar/v3/calendars/primary/events/watch"
+STOP = "/calendar/v3/channels/stop"
+WEEK = timedelta(days=7)
+CHANNEL = {"id": "c1", "type": "web_hook", "address": f"{PUBLIC}/hook?x=1", "token": "secret"}
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock(NOW)
+
+
+@pytest.fixture
+def double(clock: SteppedClock) -> Iterator[Google]:
+    with Google(clock=clock) as running:
+        for person in (DANA, SAM):
+            running.calendars.add_person(person)
+        yield running
+    assert running.crashes == []
+
+
+@pytest.fixture
+def channels(double: Google) -> Channels:
+    return double.calendars.channels
+
+
+@pytest.fixture
+def hands(double: Google) -> GoogleHands:
+    return GoogleHands(double.calendars)
+
+
+@pytest.fixture
+def listener(channels: Channels) -> Iterator[Listener]:
+    with listen() as running:
+        channels.routes[PUBLIC] = running.url
+        yield running
+
+
+class Asking:
+    """Somebody who asks by plain HTTP."""
+
+    def __init__(self, double: Google) -> None:
+        self._double = double
+
+    def __call__(
+        self, path: str, body: dict[str, Any], scope: str = OWNED_EVENTS_SCOPE, who: str = DANA
+    ) -> requests.Response:
+        token = self._double.tokens._given(who, {scope})["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.post(self._double.url + path, json=body, headers=headers, timeout=10)
+
+    def open(self, **changed: Any) -> dict[str, Any]:
+        """The answer to a channel that is opened."""
+        answer = self(WATCH, {**CHANNEL, **changed})
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def stop(self, opened: dict[str, Any], **changed: Any) -> int:
+        return self(STOP, {"id": opened["id"], "resourceId": opened["resourceId"]}, **changed).status_code
+
+
+@pytest.fixture
+def ask(double: Google) -> Asking:
+    return Asking(double)
+
+
+def states(channels: Channels, listener: Listener) -> list[str]:
+    """What was received, when nothing more is due."""
+    channels.settle()
+    return [request.headers["X-Goog-Resource-State"] for request in listener.requests]
+
+
+def numbers(channels: Channels, listener: Listener) -> list[int]:
+    channels.settle()
+    return [int(request.headers["X-Goog-Message-Number"]) for request in listener.requests]
+
+
+def refused(answer: requests.Response) -> tuple[int, str]:
+    return answer.status_code, str(answer.json()["error"]["errors"][0]["reason"])
+
+
+# --- opening --------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_has_what_google_answers(ask: Asking) -> None:
+    told = ask.open(params={"ttl": "604800"})
+    assert told == {
+        "kind": "api#channel",
+        "id": "c1",
+        "resourceId": told["resourceId"],
+        "resourceUri": "https://www.googleapis.com/calendar/v3/calendars/dana%40corp.example/events?alt=json",
+        "token": "secret",
+        "expiration": str(int((NOW + WEEK).timestamp()) * 1000),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "life"),
+    [
+        ({}, timedelta(hours=1)),
+        ({"params": {"ttl": "604800"}}, WEEK),
+        ({"params": {"ttl": "604801"}}, WEEK),
+        ({"params": {"ttl": "60"}}, timedelta(minutes=1)),
+        ({"expiration": str(int((NOW + timedelta(days=2)).timestamp()) * 1000)}, timedelta(days=2)),
+        ({"expiration": int((NOW + timedelta(days=2)).timestamp()) * 1000}, timedelta(days=2)),
+        ({"expiration": "9" * 18}, WEEK),
+    ],
+)
+def test_a_channel_lives_as_long_as_asked_for_but_a_week_at_most(
+    ask: Asking, changed: dict[str, Any], life: timedelta
+) -> None:
+    assert int(ask.open(**changed)["expiration"]) == int((NOW + life).timestamp()) * 1000
+
+
+@pytest.mark.parametrize(
+    ("changed", "answer"),
+    [
+        ({"address": "http://longarc.example/hook"}, (400, "push.webhookUrlNotHttps")),
+        ({"address": "longarc.example"}, (400, "push.webhookUrlNotHttps")),
+        ({"address": None}, (400, "required")),
+        ({"id": None}, (400, "required")),
+        ({"id": "i" * 65}, (400, "invalid")),
+        ({"id": "with space"}, (400, "invalid")),
+        ({"type": None}, (400, "required")),
+        ({"type": "pubsub"}, (400, "invalid")),
+        ({"token": "t" * 257}, (400, "invalid")),
+        ({"token": 7}, (400, "badRequest")),
+        ({"params": {"ttl": "week"}}, (400, "invalid")),
+        ({"params": {"ttl": 604800}}, (400, "badRequest")),
+        ({"expiration": "tomorrow"}, (400, "badRequest")),
+        ({"expiration": "1"}, (400, "invalid")),
+        ({"url": "https://longarc.example"}, (400, "badRequest")),
+    ],
+)
+def test_a_channel_that_google_would_not_open(
+    ask: Asking, channels: Channels, changed: dict[str, Any], answer: tuple[int, str]
+) -> None:
+    assert refused(ask(WATCH, {**CHANNEL, **changed})) == answer
+    assert channels.live() == []
+
+
+def test_the_longest_values_are_taken(ask: Asking) -> None:
+    ask.open(id="i" * 64, token="t" * 256)
+
+
+def test_an_id_is_taken_once_by_whomever_and_for_ever(ask: Asking) -> None:
+    opened = ask.open()
+    for who in (DANA, SAM):
+        assert refused(ask(WATCH, CHANNEL, who=who)) == (400, "channelIdNotUnique")
+    assert ask.stop(opened) == 204
+    assert refused(ask(WATCH, CHANNEL)) == (400, "channelIdNotUnique")
+
+
+@pytest.mark.parametrize(
+    ("path", "scope", "status"),
+    [
+        (WATCH, EVENTS_READ_SCOPE, 200),
+        (WATCH, FREE_BUSY_SCOPE, 200),
+        (WATCH, GMAIL_SEND_SCOPE, 403),
+        (WATCH.replace("primary", "sam@corp.example"), OWNED_EVENTS_SCOPE, 404),
+        (WATCH.replace("primary", "nobody@corp.example"), OWNED_EVENTS_SCOPE, 404),
+        (f"{WATCH}?maxResults=many", OWNED_EVENTS_SCOPE, 400),
+        (f"{WATCH}?colour=red", OWNED_EVENTS_SCOPE, 400),
+        (f"{WATCH}?eventTypes=default", OWNED_EVENTS_SCOPE, 200),
+    ],
+)
+def test_a_calendar_is_watched_by_whoever_may_list_its_events(ask: Asking, path: str, scope: str, status: int) -> None:
+    assert ask(path, CHANNEL, scope).status_code == status
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_opening_can_be_throttled(double: Google, ask: Asking, status: int) -> None:
+    double.plan.add("calendar.events.watch", "rateLimitExceeded", status=status)
+    assert refused(ask(WATCH, CHANNEL)) == (status, "rateLimitExceeded")
+    ask.open()
+
+
+# --- closing --------------------------------------------------------------------------------------------------------
+
+
+def test_only_whoever_opened_a_channel_stops_it_with_both_its_names(ask: Asking, channels: Channels) -> None:
+    opened = ask.open()
+    assert ask.stop(opened, who=SAM) == 404
+    assert ask.stop({**opened, "resourceId": "other"}) == 404
+    assert ask.stop({**opened, "id": "other"}) == 404
+    assert refused(ask(STOP, {"id": "c1"})) == (400, "required")
+    assert [watch.id for watch in channels.live()] == ["c1"]
+    assert ask.stop(opened, scope=GMAIL_SEND_SCOPE) == 403
+    assert ask.stop(opened, scope=EVENTS_READ_SCOPE) == 204
+    assert channels.live() == []
+    assert ask.stop(opened) == 404
+
+
+def test_one_more_may_come_after_stop(
+    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    double.plan.add("notification.stopped", "trailing")
+    assert ask.stop(ask.open()) == 204
+    for day in (5, 6):
+        hands.add(DANA, span(day, 14))
+    assert states(channels, listener)[-1] == "exists"
+    assert states(channels, listener).count("exists") == 1
+
+
+# --- what comes -----------------------------------------------------------------------------------------------------
+
+
+def test_a_notification_has_googles_headers_and_no_body(
+    ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    opened = ask.open(params={"ttl": "604800"})
+    hands.add(DANA, span(5, 14))
+    first, second = listener.wait_for(2)
+    for request, state in ((first, "sync"), (second, "exists")):
+        assert (request.command, request.path, request.body) == ("POST", "/hook?x=1", b"")
+        assert request.headers["Content-Length"] == "0"
+        told = {name.lower(): value for name, value in request.headers.items()}
+        told = {name: value for name, value in told.items() if name.startswith("x-goog-")}
+        number, ends = told.pop("x-goog-message-number"), told.pop("x-goog-channel-expiration")
+        assert int(number) == 1 if state == "sync" else int(number) > 1
+        assert parsedate_to_datetime(ends) == NOW + WEEK
+        assert told == {
+            "x-goog-channel-id": "c1",
+            "x-goog-channel-token": "secret",
+            "x-goog-resource-id": opened["resourceId"],
+            "x-goog-resource-uri": opened["resourceUri"],
+            "x-goog-resource-state": state,
+        }
+
+
+def test_without_a_token_none_comes(ask: Asking, listener: Listener) -> None:
+    assert "token" not in ask.open(token=None)
+    [first] = listener.wait_for(1)
+    assert "X-Goog-Channel-Token" not in first.headers
+
+
+def test_each_write_by_anybody_is_told_to_all_whose_calendar_it_is(
+    ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    """Once through each channel; guests' calendars change with the organizer's."""
+    ask.open(id="one")
+    ask.open(id="two")
+    ask(WATCH, {**CHANNEL, "id": "sams"}, who=SAM)
+
+    def told() -> list[str]:
+        channels.settle()
+        names = sorted(request.headers["X-Goog-Channel-ID"] for request in listener.requests)
+        listener.requests.clear()
+        return names
+
+    assert told() == ["one", "sams", "two"]  # sync
+    name = hands.insert(DANA, **whole_day(), attendees=[{"email": SAM}])
+    assert told() == ["one", "sams", "two"]
+    hands.patch(SAM, name, attendees=[{"email": SAM, "responseStatus": "accepted"}], attendeesOmitted=True)
+    assert told() == ["one", "sams", "two"]
+    hands.patch(DANA, name, attendees=[])
+    assert told() == ["one", "sams", "two"]
+    hands.patch(DANA, name, summary="Without Sam")
+    assert told() == ["one", "two"]
+    hands.remove(DANA, name)
+    assert told() == ["one", "two"]
+    hands.add(SAM, span(5, 14))
+    assert told() == ["sams"]
+    hands.get(DANA, name)
+    assert told() == []
+
+
+def whole_day() -> dict[str, Any]:
+    return {"start": {"date": "2027-03-09"}, "end": {"date": "2027-03-10"}}
+
+
+def test_numbers_rise_and_are_not_consecutive(
+    ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    ask.open()
+    for day in range(5, 15):
+        hands.add(DANA, span(day, 14))
+    told = numbers(channels, listener)
+    assert told == sorted(set(told)) and told[0] == 1 and told != list(range(1, 12))
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_sync_can_be_had_before_the_answer(
+    double: Google, ask: Asking, channels: Channels, listener: Listener, lost: bool
+) -> None:
+    channels.answers_first = False
+    if lost:
+        double.plan.add("notification.sync", "lost")
+    ask.open()
+    assert [request.headers["X-Goog-Resource-State"] for request in listener.requests] == ([] if lost else ["sync"])
+
+
+def test_nothing_comes_after_the_end(
+    ask: Asking, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    """Silently: the channel is gone, and so is whatever was on its way."""
+    opened = ask.open()
+    channels.settle()
+    listener.statuses = [503]
+    hands.add(DANA, span(5, 14))
+    channels.settle()
+    clock.advance(timedelta(hours=1))
+    hands.add(DANA, span(6, 14))
+    assert states(channels, listener) == ["sync", "exists"]
+    assert channels.live() == [] and ask.stop(opened) == 404
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_what_the_server_cannot_take_now_comes_again_later_and_later(
+    ask: Asking, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
+) -> None:
+    ask.open()
+    channels.settle()
+    listener.statuses = [status, status]
+    hands.add(DANA, span(5, 14))
+    assert states(channels, listener) == ["sync", "exists"]
+    clock.advance(timedelta(seconds=1))
+    assert states(channels, listener) == ["sync", "exists", "exists"]
+    clock.advance(timedelta(seconds=1))
+    assert states(channels, listener) == ["sync", "exists", "exists"]
+    clock.advance(timedelta(seconds=1))
+    assert states(channels, listener) == ["sync", "exists", "exists", "exists"]
+    clock.advance(timedelta(minutes=30))
+    told = numbers(channels, listener)
+    assert len(told) == 4 and len(set(told)) == 2
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 400, 401, 404, 410, 429, 302])
+def test_any_other_answer_is_the_last_word(
+    ask: Asking, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
+) -> None:
+    ask.open()
+    channels.settle()
+    listener.statuses = [status]
+    hands.add(DANA, span(5, 14))
+    channels.settle()
+    clock.advance(timedelta(minutes=30))
+    assert states(channels, listener) == ["sync", "exists"]
+
+
+def test_a_redirect_is_not_followed(ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener) -> None:
+    def redirect(request: Request) -> None:
+        request.reply(302, b"", Location=f"{listener.url}/hook")
+
+    with serve(redirect) as server:
+        channels.routes[PUBLIC] = server.url.rstrip("/")
+        ask.open()
+        assert states(channels, listener) == []
+        assert len(server.requests) == 1
+
+
+def test_an_address_out_of_reach_is_tried_again(
+    ask: Asking, clock: SteppedClock, channels: Channels, listener: Listener
+) -> None:
+    del channels.routes[PUBLIC]
+    ask.open()
+    assert states(channels, listener) == []
+    channels.routes[PUBLIC] = listener.url
+    clock.advance(timedelta(seconds=1))
+    assert states(channels, listener) == ["sync"]
+
+
+# --- faults ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_third_is_lost(
+    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    double.plan.add("notification.exists", "lost", passing=2)
+    ask.open()
+    for day in range(5, 9):
+        hands.add(DANA, span(day, 14))
+    assert states(channels, listener) == ["sync"] + ["exists"] * 3
+
+
+def test_a_share_is_lost(
+    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    double.plan.add("notification.exists", "lost", times=10_000, share=0.25)
+    ask.open()
+    for _ in range(100):
+        hands.add(DANA, span(5, 14))
+    assert 60 < len(states(channels, listener)) < 90
+
+
+def test_one_comes_twice(
+    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    double.plan.add("notification.exists", "duplicated", who=DANA)
+    ask.open()
+    hands.add(DANA, span(5, 14))
+    assert states(channels, listener) == ["sync", "exists", "exists"]
+
+
+def test_one_comes_late(
+    double: Google, ask: Asking, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    double.plan.add("notification.exists", "delayed", delay=timedelta(minutes=5))
+    ask.open()
+    hands.add(DANA, span(5, 14))
+    clock.advance(timedelta(seconds=299))
+    assert states(channels, listener) == ["sync"]
+    clock.advance(timedelta(seconds=1))
+    assert states(channels, listener) == ["sync", "exists"]
+
+
+def test_one_comes_after_the_next(
+    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    double.plan.add("notification.exists", "overtaken")
+    ask.open()
+    hands.add(DANA, span(5, 14))
+    assert states(channels, listener) == ["sync"]
+    hands.add(DANA, span(6, 14))
+    first, second, third = numbers(channels, listener)
+    assert first < third < second
+
+
+def test_a_channel_can_be_lost(ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener) -> None:
+    opened = ask.open()
+    channels.settle()
+    channels.lose(channels.live()[0])
+    hands.add(DANA, span(5, 14))
+    assert states(channels, listener) == ["sync"] and ask.stop(opened) == 404
+
+
+def test_nothing_is_sent_after_the_double_has_ended(
+    ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    """What waits for its time does not keep it from ending, and its thread ends with it."""
+    listener.statuses = [503]
+    ask.open()
+    channels.settle()
+    assert "google-notifications" in [thread.name for thread in enumerate_threads()]
+    channels.close()
+    assert "google-notifications" not in [thread.name for thread in enumerate_threads()]
+    hands.add(DANA, span(5, 14))
+    assert states(channels, listener) == ["sync"]
