@@ -140,6 +140,21 @@ def test_1_12_a_write_of_unknown_fate_is_looked_for_and_not_repeated(
     assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 1
 
 
+@pytest.mark.parametrize("how", ["backendError", "reset", "cut", "html"])
+def test_1_12_a_deletion_that_somebody_else_answers_is_not_taken_for_done(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, how: str
+) -> None:
+    """A proxy's page, with status 200: the event still stands, and the next attempt deletes it."""
+    dana = hands.person()
+    event = provider.create(dana, draft(dana))
+    double.plan.add(DELETE, how)
+    with pytest.raises(Unavailable) as caught:
+        provider.cancel(event.ref)
+    assert caught.value.uncertain
+    provider.cancel(event.ref)
+    assert provider.free_busy([dana], WINDOW)[dana].busy == ()
+
+
 def test_a_write_that_is_not_answered_in_time_may_have_been_done(
     double: Google, section: dict[str, Any], hands: GoogleHands
 ) -> None:

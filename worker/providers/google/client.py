@@ -51,6 +51,8 @@ BATCH_SIZE = 50  #: requests in one batch
 _MINUTE = timedelta(minutes=1)
 _DAILY_LIMIT_WAIT = timedelta(hours=6)  #: before the next try, when a daily limit is used up
 _WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+#: Google answers these with 204.
+_METHODS_WITHOUT_ANSWER = frozenset({"calendar.events.delete"})
 _RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
 _QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
 _API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
@@ -229,7 +231,8 @@ class GoogleApi:
         is_write = request.method in _WRITE_METHODS and "freeBusy" not in request.uri
         with translate_errors(subject, is_write=is_write, endpoint=self._endpoint, clock=self._clock):
             answer = request.execute(http=transport, num_retries=0)
-            if not isinstance(answer, dict) and request.method != "DELETE":  # the library returns non-JSON as text
+            is_empty = request.methodId in _METHODS_WITHOUT_ANSWER and not answer
+            if not isinstance(answer, dict) and not is_empty:  # the library returns non-JSON as text
                 raise ValueError("not an object")
             return answer
 
