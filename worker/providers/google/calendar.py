@@ -42,6 +42,7 @@ from worker.providers.google.auth import (
     quota_key_of,
     timeout_of,
 )
+from worker.providers.google.channels import GoogleChannels
 from worker.providers.google.client import (
     CALENDAR_ENDPOINT,
     NO_MEET_NOTICE,
@@ -100,8 +101,8 @@ def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleCalenda
     )
 
 
-class GoogleCalendar:
-    """A CalendarProvider on the Google Calendar API."""
+class GoogleCalendar(GoogleChannels):
+    """A CalendarProvider and NotifyingCalendar on the Google Calendar API."""
 
     people_per_request = 50
 

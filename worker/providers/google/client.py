@@ -52,11 +52,27 @@ _MINUTE = timedelta(minutes=1)
 _DAILY_LIMIT_WAIT = timedelta(hours=6)  #: before the next try, when a daily limit is used up
 _WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: Google answers these with 204.
-_METHODS_WITHOUT_ANSWER = frozenset({"calendar.events.delete"})
+_METHODS_WITHOUT_ANSWER = frozenset({"calendar.events.delete", "calendar.channels.stop"})
 _RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
 _QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
 _API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"})
+#: Why Google does not open a channel, each with the error and what to do about it.
+_CHANNEL_REFUSALS: Mapping[str, tuple[type[Permanent], str]] = {
+    "webhookUrlNotHttps": (
+        Forbidden,
+        "Google notifies only https addresses: set `notify_url` under [sync] to one that has a trusted certificate.",
+    ),
+    "webhookUrlUnauthorized": (
+        Forbidden,
+        "Google may not notify the address in `notify_url` under [sync]: verify its domain in Google Search Console.",
+    ),
+    "pushNotSupportedForRequestedResource": (
+        Forbidden,
+        "Google does not tell of changes to this calendar: it can only be read at intervals.",
+    ),
+    "channelIdNotUnique": (Conflict, "a channel of this id was opened before: open another one."),
+}
 _QUOTA_USER = "quotaUser"
 #: What the requests to an API are for, in the metrics.
 _METRIC_KINDS = {"gmail": "mail", "admin": "directory"}
@@ -400,6 +416,9 @@ def _translate_http_error(error: HttpError, subject: str, is_write: bool, clock:
         )
     if not details.reason and not details.message:
         return InvalidResponse(f"{subject}: this is not Google's API that answers (status {details.status}).")
+    if details.reason.removeprefix("push.") in _CHANNEL_REFUSALS:
+        refusal_class, remedy = _CHANNEL_REFUSALS[details.reason.removeprefix("push.")]
+        return refusal_class(f"{subject}: {remedy}")
     return _translate_status(details, subject)
 
 

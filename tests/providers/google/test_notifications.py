@@ -1,0 +1,73 @@
+"""What Google posts is parsed strictly: anybody can post (facts, section 1.2)."""
+
+from typing import Any
+
+import pytest
+
+from worker.providers.base import Notification, NotificationKind
+from worker.providers.google.notifications import read_notification
+
+ID, TOKEN, RESOURCE = "0f" * 16, "0f.secret", "ret08u3rv24htgh289g"
+
+
+def headers(**changed: str | None) -> dict[str, str]:
+    """The headers of a notification; None leaves one out."""
+    given: dict[str, str | None] = {
+        "Host": "longarc.example",
+        "Content-Length": "0",
+        "X-Goog-Channel-ID": ID,
+        "X-Goog-Channel-Token": TOKEN,
+        "X-Goog-Channel-Expiration": "Tue, 09 Mar 2027 01:13:52 GMT",
+        "X-Goog-Resource-ID": RESOURCE,
+        "X-Goog-Resource-URI": "https://www.googleapis.com/calendar/v3/calendars/dana%40example.org/events?alt=json",
+        "X-Goog-Resource-State": "exists",
+        "X-Goog-Message-Number": "10",
+    }
+    given |= {f"X-Goog-{name.replace('_', '-')}": value for name, value in changed.items()}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("sync", NotificationKind.OPENED),
+        ("exists", NotificationKind.CHANGED),
+        ("not_exists", NotificationKind.CHANGED),
+    ],
+)
+@pytest.mark.parametrize("spell", [str, str.lower, str.upper])
+def test_each_state_has_its_kind_however_headers_are_spelled(state: str, kind: NotificationKind, spell: Any) -> None:
+    given = {spell(name): value for name, value in headers(Resource_State=state).items()}
+    assert read_notification(given) == Notification(TOKEN, kind, channel_id=ID, remote_id=RESOURCE)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Resource_State": "update"},  # of another API
+        {"Resource_State": "EXISTS"},
+        {"Resource_State": ""},
+        {"Resource_State": None},
+        {"Channel_Token": None},
+        {"Channel_Token": ""},
+        {"Channel_Token": "t" * 129},
+        {"Channel_Token": "t\u00f6ken"},
+        {"Channel_Token": "to\nken"},
+        {"Channel_ID": None},
+        {"Channel_ID": "i" * 65},
+        {"Resource_ID": None},
+        {"Resource_ID": "r" * 257},
+    ],
+)
+def test_anything_else_is_not_a_notification(changed: dict[str, str | None]) -> None:
+    assert read_notification(headers(**changed)) is None
+
+
+def test_a_request_without_googles_headers_is_not_a_notification() -> None:
+    assert read_notification({}) is None
+    assert read_notification({"Resource-State": "exists", "Channel-ID": ID, "Channel-Token": TOKEN}) is None
+
+
+def test_the_longest_values_are_read() -> None:
+    given = headers(Channel_Token="t" * 128, Channel_ID="i" * 64, Resource_ID="r" * 256)
+    assert read_notification(given) is not None
