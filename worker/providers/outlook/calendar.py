@@ -38,7 +38,7 @@ from worker.logs import Action
 from worker.providers.base import Finding, Habits, NoticeListener, get_notice_listener
 from worker.providers.identities import InMemoryIdentities
 from worker.providers.limiter import Limiter
-from worker.providers.outlook import auth, checks, delta, mail, schedule
+from worker.providers.outlook import auth, channels, checks, delta, mail, schedule
 from worker.providers.outlook import events as graph_events
 from worker.providers.outlook.client import DeltaTokenExpired, DuplicateTransaction, Graph, Json, TooSlow
 from worker.providers.outlook.mailbox_settings import MailboxSettings
@@ -115,8 +115,8 @@ class _EventWithUid:
 _CalendarView = list[_EventWithUid] | Permanent | Transient
 
 
-class OutlookCalendar:
-    """A CalendarProvider on Microsoft Graph."""
+class OutlookCalendar(channels.ChannelOperations):
+    """A CalendarProvider and NotifyingCalendar on Microsoft Graph."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ it was performed.
 import logging
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any, NoReturn, Protocol
@@ -40,6 +40,8 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOREC
 _UNESCAPED = "$(),'="
 
 Json = dict[str, Any]
+#: Makes the error of a permanent refusal from its status, code (in lower case) and message, and the person.
+Translate = Callable[[int, str, str, Address], ProviderError]
 #: What a request is for, by its path; else it is for a calendar.
 _METRIC_KINDS = re.compile(
     r"/(?:(?P<batch>\$batch$)|(?P<token>oauth2/|\.well-known/)|(?P<mail>sendMail|messages|mailFolders)|(?P<directory>users(?:/delta)?$))"
@@ -185,6 +187,16 @@ class Graph:
         """DELETE the item. Raises NotFound, and Conflict when it is no longer at `etag`."""
         self._request_mailbox("DELETE", who, path, etag=etag, is_write=True)
 
+    def change_resource(
+        self, method: str, who: Address, path: str, body: Json | None = None, *, translate: Translate
+    ) -> Json:
+        """Write to the service itself, outside of any mailbox, in a slot of the person's mailbox; return the answer, {}
+        when it is empty. `translate`: makes the error of a permanent refusal."""
+        content: Json = {} if body is None else {"json": body}
+        url = f"{self._endpoint}/{path}"
+        answer = self._send(method, who, url, is_write=True, translate=translate, **content)
+        return self._read_created(answer, who, is_write=True)
+
     def get_each(self, people: Sequence[Address], path: str, **query: object) -> dict[Address, Json | ProviderError]:
         """GET the same path of each person's mailbox, twenty in one request; return the answer or the error by
         person."""
@@ -207,8 +219,7 @@ class Graph:
     ) -> dict[Address, Json | ProviderError]:
         common_fields = {"method": "GET", "headers": {"Prefer": PREFER_HEADER}}
         items = [
-            {"id": who, "url": self._make_path(self._list_names(who)[0], path, query), **common_fields}
-            for who in people
+            {"id": who, "url": self._make_path(self.list_names(who)[0], path, query), **common_fields} for who in people
         ]
         token = f"Bearer {self._tokens.get_token(fresh=fresh)}"
         headers = {"Authorization": token, "Accept": "application/json", "client-request-id": str(uuid.uuid4())}
@@ -246,7 +257,7 @@ class Graph:
 
         The service finds people by their id or sign-in name, which is not everybody's address. `options`: see `_send`.
         """
-        *others, last = self._list_names(who)
+        *others, last = self.list_names(who)
         for name in others:
             try:
                 return self._request_as(who, name, method, path, query, **options)
@@ -268,8 +279,8 @@ class Graph:
         self._names[who] = name
         return answer
 
-    def _list_names(self, who: Address) -> list[str]:
-        """Return the names to try for this person, the most reliable first; never empty."""
+    def list_names(self, who: Address) -> list[str]:
+        """Return the names to try for this person (see `find_name`), the most reliable first; never empty."""
         if self._tokens.own_account and self.own_account == who:
             return ["me"]
         directory_id = self.identities.directory_id(who) or ""
@@ -277,6 +288,13 @@ class Graph:
         reliable = [self._names.get(who) or "", object_id, who]
         others = sorted(alias for alias in self.identities.list_aliases(who) if _is_address(alias))
         return [name for name in dict.fromkeys([*reliable, *others]) if name]
+
+    def find_name(self, who: Address) -> str:
+        """Return the name by which the service knows the person: `me`, or their id or sign-in name. Asks the service as
+        long as no request to their mailbox has succeeded. Raises what such a request raises."""
+        if who not in self._names:
+            self.get(who, "calendar", select="id")
+        return self._names[who]
 
     def _make_path(self, name: str, path: str, query: Mapping[str, object]) -> str:
         mailbox = "me" if name == "me" else f"users/{quote(name, safe='@')}"
@@ -292,6 +310,7 @@ class Graph:
         etag: str = "",
         is_write: bool = False,
         content_type: str = "",
+        translate: Translate = translate_refusal,
         **content: Any,
     ) -> requests.Response:
         """Send a request, and once more with a new token when the service refuses the first. `prefer`: added to the
@@ -310,7 +329,10 @@ class Graph:
             if answer.status_code != 401:
                 break
         if answer.status_code >= 300:
-            self._raise_refusal(answer.status_code, answer.headers, _parse_body(answer), who, is_write=is_write)
+            problem = _parse_body(answer)
+            self._raise_refusal(
+                answer.status_code, answer.headers, problem, who, is_write=is_write, translate=translate
+            )
         return answer
 
     def _call(
@@ -351,7 +373,14 @@ class Graph:
         return content
 
     def _raise_refusal(
-        self, status: int, headers: Mapping[str, str], body: object, who: Address, *, is_write: bool
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: object,
+        who: Address,
+        *,
+        is_write: bool,
+        translate: Translate = translate_refusal,
     ) -> NoReturn:
         """Log an error answer and raise the ProviderError it means. Pauses the mailbox after a 429."""
         code, message, error = parse_problem(body)
@@ -374,7 +403,7 @@ class Graph:
             text = f"{who}: the service is out of order for now ({status}{f', {message}' if message else ''})."
             error_class = TooSlow if status == 504 else Unavailable
             raise error_class(text, retry_after=_parse_retry_after(headers), uncertain=is_write)
-        raise translate_refusal(status, code, message, who)
+        raise translate(status, code, message, who)
 
 
 def _make_query(query: Mapping[str, object]) -> str:
