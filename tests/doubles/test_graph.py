@@ -92,7 +92,7 @@ _WORDS = st.sampled_from(
 )
 _PATHS = st.sampled_from(
     [f"{ME}/{path}" for path in ("events", "calendarView", "calendarView/delta", "calendar/getSchedule", "sendMail")]
-    + [f"{ME}/messages", "$batch"]
+    + [f"{ME}/messages", "$batch", "subscriptions", "subscriptions/x", "subscriptions/x/reauthorize"]
 )
 _QUERIES = st.sampled_from(
     [
@@ -146,7 +146,7 @@ def test_a_path_that_is_none_and_a_body_in_pieces_are_answered(double: Double) -
         line.close()
 
 
-@pytest.mark.parametrize("path", [ME, "users/nobody@example.org", "subscriptions", "users", "users/"])
+@pytest.mark.parametrize("path", [ME, "users/nobody@example.org", "subscriptions/none", "users", "users/"])
 def test_what_is_not_offered_is_refused(ask: Any, path: str) -> None:
     assert 400 <= ask("GET", path)[0] < 500
 

@@ -226,6 +226,9 @@ class ChannelContract:
         provider.close_channel(closed)
         service.lose(lost)
         provider.close_channel(lost)
+        hands.add(dana, span(5, 14))
+        hands.add(sam, span(5, 14))
+        assert self.received(service, listener) == []
 
     def test_what_the_service_has_lost_is_silent_and_is_not_renewed(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener

@@ -5,8 +5,8 @@
 `Double` is the server, `Hands` what people do in Outlook behind the worker's back.
 """
 
-from tests.doubles.graph.faults import Fault
+from tests.doubles.graph.faults import Fault, Mishap
 from tests.doubles.graph.hands import CLIENT, Hands, section
 from tests.doubles.graph.service import Double
 
-__all__ = ["CLIENT", "Double", "Fault", "Hands", "section"]
+__all__ = ["CLIENT", "Double", "Fault", "Hands", "Mishap", "section"]

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass
@@ -30,3 +31,21 @@ class Broken(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__()
         self.fault = fault
+
+
+@dataclass
+class Mishap:
+    """What befalls notifications on their way, so many times."""
+
+    change: str = ""  #: a pattern in the kind of change, or in the lifecycle event
+    lost: bool = False
+    missed: bool = False  #: that one was lost is told later
+    copies: int = 1
+    delay: timedelta = timedelta()
+    overtaken: bool = False  #: it comes after the next one of the same subscription
+    client_state: str | None = None  #: instead of the right one
+    times: int = 1
+    passing: int = 0  #: so many such notifications come through before
+
+    def fits(self, change: str) -> bool:
+        return self.times > 0 and re.search(self.change, change) is not None

@@ -56,6 +56,7 @@ class Grant:
     who: str  #: a person; empty for an app
     rights: tuple[str, ...]
     until: float
+    application: str = ""  #: its client id
 
 
 class Login:
@@ -163,7 +164,7 @@ class Login:
         claims: dict[str, Any] = {"scp": " ".join(rights), "upn": who} if who else {"roles": list(rights)}
         claims |= {"aud": "graph", "jti": secrets.token_hex(8)}
         token = jwt.encode(claims, "the double's own key, which nobody looks at", algorithm="HS256")
-        self.grants[token] = Grant(who, rights, time.monotonic() + 3600)
+        self.grants[token] = Grant(who, rights, time.monotonic() + 3600, given.get("client_id", ""))
         found: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "access_token": token}
         if who:
             again = secrets.token_hex(16)

@@ -6,9 +6,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +22,9 @@ from tests.doubles.graph.mail import Mails
 from tests.doubles.graph.odata import Prefers
 from tests.doubles.graph.query import counts, parsed
 from tests.doubles.graph.schedules import Schedules
+from tests.doubles.graph.serving import Handler, Server
 from tests.doubles.graph.state import Json, Refusal, World
+from tests.doubles.graph.subscriptions import Subscriptions
 
 AT_ONCE = 4
 _CALENDARS = ("Calendars.ReadWrite",)
@@ -62,7 +63,7 @@ class Double:
             self.ca_file = login.keep(folder, "ca.pem", public)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(login.keep(folder, "login.pem", private, public))
-            graph, entry = _Server(self._port, _graph(self)), _Server(0, _login(self.login))
+            graph, entry = Server(self._port, _graph(self)), Server(0, _login(self.login))
             entry.socket = context.wrap_socket(entry.socket, server_side=True)
             self.endpoint = f"http://127.0.0.1:{graph.server_port}/v1.0"
             self.authority = self.login.base = f"https://127.0.0.1:{entry.server_port}"
@@ -70,6 +71,8 @@ class Double:
             self.schedules = Schedules(self.world, self.calendars)
             self.directory = Directory(self.world, self.schema, self.endpoint)
             self.mails = Mails(self.world, self.calendars)
+            self.subscriptions = Subscriptions(self.calendars, self._mailbox, self.endpoint)
+            stack.callback(self.subscriptions.close)
             for server in (graph, entry):
                 threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
                 stack.callback(server.server_close)
@@ -86,6 +89,7 @@ class Double:
         self.world.invitations.clear()
         self.mails.outbox.clear()
         self.directory.forget()
+        self.subscriptions.forget()
         for known in (
             self.faults,
             self.meanwhile,
@@ -138,6 +142,8 @@ class Double:
         parts = urlsplit(target)
         if (place := places(parts.path)) is not None:
             return self._about_users(method, parts, place, headers)
+        if parts.path.startswith("/v1.0/") and (names := _names(parts.path))[0].casefold() == "subscriptions":
+            return self._about_subscriptions(method, parts, names[1:], headers, body)
         name, rest = self._place(parts.path, headers)
         if not rest:
             return self._about_users(method, parts, [name], headers, own=True)
@@ -170,27 +176,49 @@ class Double:
         shape = "/".join(["users", *("{id}" for _ in place[:1]), *place[1:]])
         return self._performed(method, parts.path, shape, headers, perform)
 
-    def _performed(
-        self, method: str, path: str, shape: str, headers: dict[str, str], perform: Callable[[], Answer]
+    def _about_subscriptions(
+        self, method: str, parts: SplitResult, names: list[str], headers: dict[str, str], body: Any
     ) -> Answer:
-        """What comes of it, unless it goes wrong. Raises Broken, Refusal."""
+        """Others are answered while an endpoint proves itself: it may ask something itself."""
+        grant, prefers = self._grant(headers), Prefers(headers.get("prefer", ""))
+
+        def perform() -> Answer:
+            return self.subscriptions.answer(method, names, parts.query, prefers, grant, body)
+
+        shape = "/".join(["subscriptions", *("{id}" for _ in names[:1]), *names[1:]])
+        return self._performed(method, parts.path, shape, headers, perform, alone=False)
+
+    def _performed(
+        self,
+        method: str,
+        path: str,
+        shape: str,
+        headers: dict[str, str],
+        perform: Callable[[], Answer],
+        *,
+        alone: bool = True,
+    ) -> Answer:
+        """What comes of it, unless it goes wrong. `alone`: nothing else is performed meanwhile. Raises Broken,
+        Refusal."""
         if self.delay:
             time.sleep(self.delay)
-        with self._lock:
-            self.counts[f"{method} {shape}"] += 1
-            self.seen.append((method, path, headers))
-            if method in self.meanwhile:
-                self.meanwhile.pop(method)()
-            if fault := self._fault(method, path, after=False):
-                raise Broken(fault)
+        with self._lock if alone else nullcontext():
+            with self._lock:
+                self.counts[f"{method} {shape}"] += 1
+                self.seen.append((method, path, headers))
+                if method in self.meanwhile:
+                    self.meanwhile.pop(method)()
+                if fault := self._fault(method, path, after=False):
+                    raise Broken(fault)
             answer = perform()
-            if fault := self._fault(method, path, after=True):
-                raise Broken(fault)
+            with self._lock:
+                if fault := self._fault(method, path, after=True):
+                    raise Broken(fault)
         return answer
 
     def _place(self, path: str, headers: dict[str, str]) -> tuple[str, list[str]]:
         """Whose mailbox a path leads to, and what is asked for there."""
-        first, *rest = [unquote(part) for part in path.removeprefix("/v1.0/").split("/")]
+        first, *rest = _names(path)
         who = self._who(headers)
         known = path.startswith("/v1.0/")
         if known and first.casefold() == "me":
@@ -362,6 +390,11 @@ def _plain(rest: list[str], mailbox: Any) -> list[str]:
     return names[1:] if names[:1] == ["calendar"] and names[1:2] in (["events"], ["calendarView"]) else names
 
 
+def _names(path: str) -> list[str]:
+    """The segments of a path behind the version."""
+    return [unquote(part) for part in path.removeprefix("/v1.0/").split("/")]
+
+
 def _shape(rest: list[str]) -> str:
     """A path with its ids taken out."""
     if len(rest) > 1 and rest[0] in ("events", "messages"):
@@ -378,78 +411,8 @@ def _refused(refusal: Refusal) -> Answer:
 # --- the servers ----------------------------------------------------------------------------------------------------
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
-        super().__init__(("127.0.0.1", port), handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is nothing to tell of."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
-
-    def content(self) -> bytes:
-        if "chunked" in self.headers.get("Transfer-Encoding", ""):
-            return self._chunks()
-        length = self.headers.get("Content-Length") or "0"
-        return self.rfile.read(int(length)) if length.isdecimal() else b""
-
-    def _chunks(self) -> bytes:
-        content = b""
-        while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
-            content += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return content
-
-    def reply(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool = False) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "request-id": "double", **headers}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body) + (100 if cut else 0)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-        self.wfile.flush()
-        if cut:
-            self.close_connection = True
-
-    def do_GET(self) -> None:
-        self.served("GET")
-
-    def do_POST(self) -> None:
-        self.served("POST")
-
-    def do_PATCH(self) -> None:
-        self.served("PATCH")
-
-    def do_DELETE(self) -> None:
-        self.served("DELETE")
-
-    def do_PUT(self) -> None:
-        self.served("PUT")
-
-    def do_HEAD(self) -> None:
-        self.served("HEAD")
-
-    def do_OPTIONS(self) -> None:
-        self.served("OPTIONS")
-
-    def served(self, method: str) -> None:
-        raise NotImplementedError
-
-
-def _graph(double: Double) -> type[_Handler]:
-    class Handler(_Handler):
+def _graph(double: Double) -> type[Handler]:
+    class Answering(Handler):
         def served(self, method: str) -> None:
             headers = {name.casefold(): value for name, value in self.headers.items()}
             answer, fault = double.answer(method, self.path, headers, self.content())
@@ -462,14 +425,14 @@ def _graph(double: Double) -> type[_Handler]:
             extra = dict(fault.headers) if fault else answer.headers
             self.reply(answer.status, body, extra, cut=bool(fault and fault.cut))
 
-    return Handler
+    return Answering
 
 
-def _login(state: Login) -> type[_Handler]:
-    class Handler(_Handler):
+def _login(state: Login) -> type[Handler]:
+    class Answering(Handler):
         def served(self, method: str) -> None:
             parts = urlsplit(self.path)
             status, body, headers = state.answer(method, parts.path, parts.query, self.content())
             self.reply(status, json.dumps(body).encode(), headers)
 
-    return Handler
+    return Answering

@@ -4,7 +4,7 @@ Each event is kept once for each person who has it, as the service does; what on
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from itertools import count
@@ -131,17 +131,18 @@ class Mailbox:
         """By what the mailbox is asked for."""
         return self.sign_in or self.address
 
-    def touch(self, item: Item) -> None:
+    def touch(self, item: Item, change: str = "updated") -> None:
         """Note that it changed; with an occurrence its whole series."""
         self.tick += 1
         item.version += 1
         item.touched = self.tick
         if item.master is not None:
             item.master.touched = self.tick
+        self.world.tell(self, item.master or item, change if item.master is None else "updated")
 
     def add(self, item: Item) -> None:
         self.items[item.id] = item
-        self.touch(item)
+        self.touch(item, "created")
 
     def drop(self, item: Item) -> None:
         self.tick += 1
@@ -154,6 +155,8 @@ class Mailbox:
         if item.is_master:
             for one in [one for one in self.items.values() if one.master is item]:
                 del self.items[one.id]
+        if item.id in self.removed:
+            self.world.tell(self, item, "deleted")
 
     def of_uid(self, uid: str) -> Item | None:
         return next((one for one in self.items.values() if one.uid == uid and one.master is None), None)
@@ -170,6 +173,12 @@ class World:
         self.mailboxes: dict[str, Mailbox] = {}
         self.invitations: list[tuple[str, str, str]] = []  #: kind, from, to: the calendar mail that would have gone
         self.outgoing: list[CalendarMail] = []  #: those of them that leave this tenant
+        #: Called for each change of an event in a mailbox: created, updated or deleted.
+        self.listeners: list[Callable[[Mailbox, Item, str], None]] = []
+
+    def tell(self, mailbox: Mailbox, item: Item, change: str) -> None:
+        for listener in self.listeners:
+            listener(mailbox, item, change)
 
     def person(self, address: str, zone: str = "UTC") -> Mailbox:
         address = address.casefold()

@@ -11,16 +11,16 @@ from worker.providers.outlook.calendar import OutlookCalendar
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
+def shared_double() -> Iterator[Double]:
     with Double() as double:
         yield double
 
 
 @pytest.fixture
-def double(service: Double) -> Iterator[Double]:
-    service.forget()
-    yield service
-    service.forget()
+def double(shared_double: Double) -> Iterator[Double]:
+    shared_double.forget()
+    yield shared_double
+    shared_double.forget()
 
 
 @pytest.fixture

@@ -1,0 +1,288 @@
+"""Brings notifications to whoever subscribed, over HTTP, in threads of its own; and what goes wrong on the way.
+
+What can't be delivered is tried again, later and later. An endpoint that answers slowly gets its notifications later,
+or not at all.
+"""
+
+import threading
+import time
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from urllib.parse import urlsplit
+
+import requests
+
+from tests.doubles.graph.state import Json
+
+_WORKERS = 2
+_PATIENCE = 20.0  #: seconds after which there must be nothing to do any more
+_NUMBERS = count(1)
+
+
+@dataclass
+class Rules:
+    """How the service delivers. All of it may be set."""
+
+    handshake_limit: float = 10.0  #: seconds in which an endpoint has to prove itself
+    answer_limit: float = 30.0  #: seconds that a notification waits for its answer
+    batch: int = 20  #: the most notifications in one request
+    first_retry: timedelta = timedelta(seconds=10)
+    gives_up: timedelta = timedelta(hours=4)
+    window: timedelta = timedelta(minutes=10)  #: in which an endpoint is judged, and for which it is punished
+    judged_after: int = 10  #: so many answers
+    slow: float = 3.0
+    slow_share: float = 0.10
+    very_slow: float = 10.0
+    very_slow_share: float = 0.15
+    quota: int = 1000  #: subscriptions to one mailbox
+    page: int = 100
+
+
+@dataclass(order=True)
+class Parcel:
+    """A notification on its way."""
+
+    due: datetime
+    number: int
+    url: str = field(compare=False)
+    item: Json = field(compare=False)
+    is_wanted: Callable[[], bool] = field(compare=False)
+    lifecycle: bool = field(compare=False, default=False)
+    born: datetime = field(compare=False, default=datetime.min.replace(tzinfo=UTC))
+    attempts: int = field(compare=False, default=0)
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
+
+
+@dataclass
+class Endpoint:
+    """How fast a host has answered lately."""
+
+    answers: deque[tuple[datetime, float]] = field(default_factory=deque)
+    held_until: datetime | None = None
+    dropped_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A request that was sent. `status`: 0 when there was no answer."""
+
+    url: str
+    body: Json
+    status: int
+
+
+class Postman:
+    """Delivers what it is given. `routes`: where the requests to a public base URL go; other addresses can't be
+    reached. `clock` and `stopwatch` may be replaced."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, str] = {}
+        self.rules = Rules()
+        self.posted: deque[Posted] = deque(maxlen=10_000)
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self.stopwatch: Callable[[], float] = time.monotonic
+        self._ahead = timedelta()
+        self._waiting: list[Parcel] = []
+        self._busy: set[str] = set()  #: hosts: each gets one request at a time
+        self._endpoints: dict[str, Endpoint] = {}
+        self._paused = self._stopped = False
+        self._threads: list[threading.Thread] = []
+        self._changed = threading.Condition()
+
+    def now(self) -> datetime:
+        return self.clock() + self._ahead
+
+    def advance(self, step: timedelta) -> None:
+        """Let so much time pass for the service."""
+        with self._changed:
+            self._ahead += step
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def forget(self) -> None:
+        """Nothing is on its way any more, and everything is as at the beginning."""
+        with self._changed:
+            self._waiting.clear()
+            idle = self._changed.wait_for(lambda: not self._busy, _PATIENCE)
+            self._waiting.clear()
+            self._endpoints.clear()
+            self.routes.clear()
+            self.posted.clear()
+            self.rules, self._ahead, self._paused = Rules(), timedelta(), False
+        assert idle, "a notification is still being delivered"
+
+    def settle(self) -> None:
+        """Wait until nothing more is due: each notification was delivered, or given up, or waits for its time."""
+        with self._changed:
+            settled = self._changed.wait_for(lambda: not self._busy and not self._due(), _PATIENCE)
+        assert settled, "notifications are still on their way"
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep notifications back, and send them together afterwards."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._paused = False
+                self._changed.notify_all()
+
+    # --- on the way -------------------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        url: str,
+        item: Json,
+        is_wanted: Callable[[], bool],
+        *,
+        delay: timedelta = timedelta(),
+        lifecycle: bool = False,
+    ) -> None:
+        """Deliver the item after that time, if it is still wanted then."""
+        now = self.now()
+        with self._changed:
+            insort(self._waiting, Parcel(now + delay, next(_NUMBERS), url, item, is_wanted, lifecycle, now))
+            if not self._threads and not self._stopped:
+                self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(_WORKERS)]
+                for thread in self._threads:
+                    thread.start()
+            self._changed.notify_all()
+
+    def _due(self) -> list[Parcel]:
+        now = self.now()
+        return [one for one in self._waiting if one.due <= now]
+
+    def _work(self) -> None:
+        while (parcels := self._take()) is not None:
+            started = self.stopwatch()
+            status = self._post(parcels)
+            with self._changed:
+                self._after(parcels, status, self.stopwatch() - started)
+                self._busy.discard(parcels[0].host)
+                self._changed.notify_all()
+
+    def _take(self) -> list[Parcel] | None:
+        """The next notifications for one request, when there are some; None when it is closing time."""
+        with self._changed:
+            while not self._stopped:
+                due = [] if self._paused else [one for one in self._due() if one.host not in self._busy]
+                passing = [one for one in due if self._passes(one)]
+                if passing:
+                    first = passing[0]
+                    fitting = [one for one in passing if (one.url, one.lifecycle) == (first.url, first.lifecycle)]
+                    chosen = fitting[: self.rules.batch]
+                    self._busy.add(first.host)
+                    self._waiting = [one for one in self._waiting if one not in chosen]
+                    return chosen
+                if due:
+                    self._changed.notify_all()  # somebody may wait until nothing is due
+                later = [one.due for one in self._waiting if one.due > self.now()]
+                self._changed.wait((min(later) - self.now()).total_seconds() if later else None)
+        return None
+
+    def _passes(self, parcel: Parcel) -> bool:
+        """Whether it may be sent now. What is not wanted any more is thrown away, and so is what goes to an endpoint
+        that is far too slow; what goes to one that is too slow waits."""
+        endpoint, now = self._endpoints.get(parcel.host, Endpoint()), self.now()
+        if not parcel.is_wanted() or (endpoint.dropped_until and now < endpoint.dropped_until):
+            self._waiting.remove(parcel)
+            return False
+        if endpoint.held_until and now < endpoint.held_until:
+            self._waiting.remove(parcel)
+            parcel.due = endpoint.held_until
+            insort(self._waiting, parcel)
+            return False
+        return True
+
+    def _after(self, parcels: list[Parcel], status: int, seconds: float) -> None:
+        self.posted.append(Posted(parcels[0].url, {"value": [one.item for one in parcels]}, status))
+        self._judge(parcels[0].host, seconds)
+        if 200 <= status < 300:
+            return
+        now = self.now()
+        for one in parcels:
+            one.due = now + self.rules.first_retry * 2**one.attempts
+            one.attempts += 1
+            if one.due - one.born <= self.rules.gives_up:
+                insort(self._waiting, one)
+
+    def _judge(self, host: str, seconds: float) -> None:
+        rules, now = self.rules, self.now()
+        endpoint = self._endpoints.setdefault(host, Endpoint())
+        endpoint.answers.append((now, seconds))
+        while endpoint.answers[0][0] <= now - rules.window:
+            endpoint.answers.popleft()
+        total = len(endpoint.answers)
+        if total < rules.judged_after:
+            return
+        if sum(taken > rules.very_slow for _, taken in endpoint.answers) > rules.very_slow_share * total:
+            endpoint.dropped_until = now + rules.window
+        elif sum(taken > rules.slow for _, taken in endpoint.answers) > rules.slow_share * total:
+            endpoint.held_until = now + rules.window
+
+    # --- over the wire ----------------------------------------------------------------------------------------------
+
+    def find_target(self, url: str) -> str | None:
+        """Where a request to this public address goes; None when it can't be reached."""
+        for base, target in self.routes.items():
+            if url == base or url.startswith((f"{base}/", f"{base}?")):
+                return target + url.removeprefix(base)
+        return None
+
+    def _post(self, parcels: list[Parcel]) -> int:
+        target = self.find_target(parcels[0].url)
+        if target is None:
+            return 0
+        body = {"value": [one.item for one in parcels]}
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.post(target, json=body, timeout=self.rules.answer_limit, allow_redirects=False)
+                return answer.status_code
+        except requests.RequestException:
+            return 0
+
+    def shake_hands(self, url: str, token: str, query: str) -> str:
+        """Ask the endpoint to return the token, which `query` holds encoded. Returns what is wrong; empty when it did
+        well."""
+        target = self.find_target(url)
+        if target is None:
+            return "Subscription validation request failed. Notification endpoint can't be reached."
+        target += ("&" if "?" in target else "?") + query
+        started = self.stopwatch()
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                headers = {"Content-Type": "text/plain; charset=utf-8"}
+                limit = self.rules.handshake_limit
+                answer = session.post(target, headers=headers, timeout=limit, allow_redirects=False)
+        except requests.Timeout:
+            return "Subscription validation request timed out."
+        except requests.RequestException:
+            return "Subscription validation request failed. Notification endpoint can't be reached."
+        if self.stopwatch() - started > self.rules.handshake_limit:
+            return "Subscription validation request timed out."
+        failed = "Subscription validation request failed. "
+        if answer.status_code != 200:
+            words = f"HTTP status code is '{answer.status_code}'. "
+            return f"{failed}{words}Notification endpoint must respond with 200 OK to validation request."
+        if answer.headers.get("Content-Type", "").partition(";")[0].strip().casefold() != "text/plain":
+            return f"{failed}Response content type must be text/plain."
+        return (
+            "" if answer.content == token.encode() else f"{failed}Response must match validationToken query parameter."
+        )

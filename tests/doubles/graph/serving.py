@@ -1,0 +1,74 @@
+"""The web server in front of the service and of its log-in."""
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", port), handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is nothing to tell of."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+    def content(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            return self._chunks()
+        length = self.headers.get("Content-Length") or "0"
+        return self.rfile.read(int(length)) if length.isdecimal() else b""
+
+    def _chunks(self) -> bytes:
+        content = b""
+        while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
+
+    def reply(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool = False) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "request-id": "double", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body) + (100 if cut else 0)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+        if cut:
+            self.close_connection = True
+
+    def do_GET(self) -> None:
+        self.served("GET")
+
+    def do_POST(self) -> None:
+        self.served("POST")
+
+    def do_PATCH(self) -> None:
+        self.served("PATCH")
+
+    def do_DELETE(self) -> None:
+        self.served("DELETE")
+
+    def do_PUT(self) -> None:
+        self.served("PUT")
+
+    def do_HEAD(self) -> None:
+        self.served("HEAD")
+
+    def do_OPTIONS(self) -> None:
+        self.served("OPTIONS")
+
+    def served(self, method: str) -> None:
+        raise NotImplementedError
