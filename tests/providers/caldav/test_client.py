@@ -360,6 +360,42 @@ def test_redirects_without_end_end(dav: DavClient) -> None:
         assert len(server.requests) < 10
 
 
+# --- where a resource is ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("collection", "href", "name", "is_direct"),
+    [
+        ("team/", "/team/", "", True),
+        ("team/", "{url}team/", "", True),
+        ("team/", "/team/d%C3%A4na%40x/", "däna@x", True),
+        ("team/", "{url}team/sam.ics", "sam.ics", True),
+        ("team/", "sam.ics", "sam.ics", True),
+        ("team/", "/proxied/team/sam.ics", "sam.ics", True),
+        ("proxied/team/", "/team/sam.ics", "sam.ics", True),
+        ("team/", "/team/sam/1.ics", "1.ics", False),
+        ("team/", "/team/a%2Fb.ics", "a/b.ics", True),
+        ("team/", "/team/team/", "team", True),  # somebody is called like the collection
+        ("team/", "/team/steam/", "steam", True),
+        ("", "/", "", True),
+        ("", "{url}", "", True),
+        ("", "/sam.ics", "sam.ics", True),  # the collection is the whole host
+        ("", "{url}sam.ics", "sam.ics", True),
+    ],
+)
+def test_a_resource_is_known_by_its_place_in_the_collection(
+    dav: DavClient, collection: str, href: str, name: str, is_direct: bool
+) -> None:
+    def answer(request: Request) -> None:
+        place = href.format(url=request.server.url)
+        response = f"<D:response><D:href>{place}</D:href><D:status>HTTP/1.1 200 OK</D:status></D:response>"
+        request.reply(content=f'<D:multistatus xmlns:D="DAV:">{response}</D:multistatus>'.encode())
+
+    with serve(answer) as server:
+        [entry] = dav.propfind(f"{server.url}{collection}", ["D:getetag"], depth=1).entries
+    assert (entry.name, entry.is_direct) == (name, is_direct)
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,8 @@ _UNSENT_SIGNS = (
 #: The longest pause, in seconds, even if a server asks for more.
 _MAX_PAUSE_SECONDS = 24 * 60 * 60.0
 _MAX_XML_DEPTH = 64  #: levels of nested elements
+#: The scheme and host at the start of an absolute href.
+_HREF_ORIGIN = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 
 
 class SyncTokenInvalid(InvalidResponse):
@@ -65,6 +67,7 @@ class DavEntry:
     name: str  #: inside the collection; empty for the collection itself
     status: int
     properties: Mapping[str, Any] = field(default_factory=dict)
+    is_direct: bool = True  #: whether it is directly in the collection that was asked for
 
     def get_text(self, tag: str) -> str:
         """Return the text of a property; empty when the answer has none."""
@@ -189,13 +192,23 @@ def _parse_multistatus(reply: Reply) -> Multistatus:
 
 
 def _parse_entry(response: Any, collection_path: str) -> DavEntry:
-    path = (response.findtext(f"{D}href") or "").strip().rstrip("/")
+    href = (response.findtext(f"{D}href") or "").strip()
+    folder, _, last_part = _HREF_ORIGIN.sub("", href).strip("/").rpartition("/")
+    parent, name = unquote(folder), unquote(last_part)
     properties: dict[str, Any] = {}
     for part in response.findall(f"{D}propstat"):
         if _parse_status(part.findtext(f"{D}status")) < 300:
             properties |= {child.tag: child for child in part.iterfind(f"{D}prop/*")}
-    name = "" if unquote(path).endswith(collection_path) else unquote(path.rpartition("/")[2])
-    return DavEntry(name, _parse_status(response.findtext(f"{D}status")), properties)
+    # A proxy may add folders to the path of the collection, or take some away.
+    is_direct = not parent or _is_path_end(parent, collection_path) or _is_path_end(collection_path, parent)
+    if parent != collection_path and _is_path_end(f"{parent}/{name}".strip("/"), collection_path):
+        name = ""
+    return DavEntry(name, _parse_status(response.findtext(f"{D}status")), properties, is_direct)
+
+
+def _is_path_end(path: str, end: str) -> bool:
+    """Return whether the last parts of `path` are those of `end`; both without slashes at their ends."""
+    return path == end or (bool(end) and path.endswith(f"/{end}"))
 
 
 def _parse_status(status: str | None) -> int:
