@@ -66,6 +66,11 @@ class Action(StrEnum):
     ORGANIZER_UNREADABLE = "organizer_unreadable", "warning", "An organizer's calendar can't be read for a guest."
     COPY_REFUSED = "copy_refused", "warning", "A guest's CalDAV calendar takes no copy of an event."
     COPIES_KEPT = "copies_kept", "warning", "An organizer's CalDAV calendar reads empty; the guests' copies stay."
+    FOLDER_UNLISTED = (
+        "folder_unlisted",
+        "info",
+        "A CalDAV server doesn't list a folder's calendars; each is read alone.",
+    )
     PULSE_WAITS = "pulse_waits", "warning", "The round of the anonymous question can't be opened or closed yet."
     OUTAGE_BEGINS = "outage_begins", "error", "A service, the database or the queue is out of order."
     OUTAGE_LASTS = "outage_lasts", "warning", "It still is; one line an hour."

@@ -22,7 +22,7 @@
 be accepted later, with `uncertain=True` when it may already have been sent. `was_sent` returns None when it can't tell.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -122,6 +122,17 @@ class NotifyingCalendar(Protocol):
         """Close the channel. Succeeds when it is gone already. A few notifications may still come after it."""
 
 
+class ComparableCalendar(Protocol):
+    """A calendar service that compares many calendars with their cursors at once, at the cost of about one request.
+
+    Raises only the ProviderErrors of worker.errors.
+    """
+
+    def find_unchanged(self, cursors: Mapping[Address, Cursor]) -> Set[Address]:
+        """Return those of the calendars for which `changes` would certainly tell nothing new since that cursor. Empty
+        when the service can't tell: a calendar that is not named may have changed or not."""
+
+
 class NotificationKind(StrEnum):
     """What a service tells through a channel."""
 
@@ -162,6 +173,13 @@ def get_notice_listener(section: Mapping[str, Any]) -> NoticeListener:
     none."""
     notify: NoticeListener = section.get("notices") or (lambda cause, message: None)
     return notify
+
+
+def find_unchanged(provider: CalendarProvider, cursors: Mapping[Address, Cursor]) -> Set[Address]:
+    """Return what a ComparableCalendar returns; an empty set for a provider that is none."""
+    method = getattr(provider, "find_unchanged", None)
+    unchanged: Set[Address] = method(cursors) if method else frozenset()
+    return unchanged
 
 
 def can_send_as(mailer: Mailer, address: Address) -> bool:

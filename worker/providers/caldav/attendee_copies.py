@@ -154,6 +154,13 @@ class GuestCopies:
             self._records.confirm_copy(organizer.owner, name, guest)
             placed_copies[name][guest] = True
 
+    def is_settled(self, organizer: Address, tracked_copies: TrackedCopies) -> bool:
+        """Whether the records tell of the tracked copies alone, all of them placed. Otherwise `follow_organizer` has
+        something to do, even when no calendar has changed."""
+        records = self._records.list_copies(organizer)
+        tracked = {(guest, name) for guest, (_, names) in tracked_copies.items() for name in names}
+        return all(record.is_placed for record in records) and {(one.guest, one.name) for one in records} == tracked
+
     # --- reading answers ----------------------------------------------------------------------------------------------
 
     def collect_answers(self, organizer: CalendarCollection, resources: Iterable[Resource]) -> dict[str, Event]:

@@ -9,7 +9,7 @@ The setting `attendee_copies` is for servers that don't deliver invitations them
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from worker.providers.base import Finding
 from worker.providers.caldav.attendee_copies import GuestCopies, TrackedCopies
 from worker.providers.caldav.client import DavClient
 from worker.providers.caldav.collection import CalendarCollection, Resource
+from worker.providers.caldav.comparison import CalendarState, StateComparison
 from worker.providers.caldav.copy_records import CopyRecords, InMemoryCopyRecords
 from worker.providers.ical import events as icalendars
 from worker.providers.identities import Identities, InMemoryIdentities
@@ -86,6 +87,7 @@ class CalDavCalendar:
         self._zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}
         self._clock = clock
         self._collections: dict[Address, CalendarCollection] = {}
+        self._comparison = StateComparison(dav, clock)
         self._identities = identities or InMemoryIdentities()
         guests = guests or (lambda _: ())
         self._copies = (
@@ -185,6 +187,21 @@ class CalDavCalendar:
             full=changes.full,
             unread=tuple(sorted(unread_names)),
         )
+
+    def find_unchanged(self, cursors: Mapping[Address, Cursor]) -> Set[Address]:
+        """Return the calendars that have not changed since these cursors, nor have the calendars with their copies.
+        Costs one request for each folder that holds several of them; a calendar alone in its folder is left out."""
+        parsed_cursors = {calendar: _parse_cursor(cursor) for calendar, cursor in cursors.items()}
+        states: dict[Address, set[CalendarState]] = {}
+        for calendar, (mark, tracked_copies) in parsed_cursors.items():
+            states[calendar] = {(self.get_collection(calendar).url, mark)}
+            if self._copies:
+                guests = tracked_copies.items()
+                states[calendar] |= {(self.get_collection(guest).url, guest_mark) for guest, (guest_mark, _) in guests}
+        unchanged = self._comparison.select_current(states)
+        if self._copies is None:
+            return unchanged
+        return {calendar for calendar in unchanged if self._copies.is_settled(calendar, parsed_cursors[calendar][1])}
 
     def _read_own_event(self, collection: CalendarCollection, resource: Resource) -> Event:
         """Return our event in `resource`, with the answers from its copies."""

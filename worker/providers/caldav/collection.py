@@ -41,6 +41,8 @@ from worker.providers.identities import Identities, InMemoryIdentities, normaliz
 
 log = logging.getLogger(__name__)
 
+#: The properties of a collection from which `list_marks` makes marks.
+MARK_PROPERTIES = ("D:sync-token", "CS:getctag")
 _CHUNK_SIZE = 100  #: resources in one multiget request
 _MAX_SYNC_PAGES = 1000  #: requests for one list of changes
 
@@ -75,7 +77,7 @@ class CalendarCollection:
         self._dav = dav
         self._identities = identities or InMemoryIdentities()
         self.owner = owner
-        self._url = url
+        self.url = url
         self._configured_zone = zone
         self._zone: tzinfo | None = None
 
@@ -83,18 +85,18 @@ class CalendarCollection:
 
     def get(self, name: str) -> Resource:
         """Return the resource of that name. Raises NotFound."""
-        url = make_resource_url(self._url, name)
+        url = make_resource_url(self.url, name)
         text, etag = self._dav.get(url)
         return Resource(name, etag, self._use_primary_addresses(parser.parse_calendar(text, url)))
 
     def put(self, name: str, calendar: Calendar, *, etag: str | None) -> Resource:
         """Store a resource: a new one when `etag` is None, else in place of that version. Raises Conflict."""
-        new_etag = self._dav.put(make_resource_url(self._url, name), icalendars.to_text(calendar), etag=etag)
+        new_etag = self._dav.put(make_resource_url(self.url, name), icalendars.to_text(calendar), etag=etag)
         return Resource(name, new_etag, calendar) if new_etag else self.get(name)
 
     def delete(self, name: str, etag: str) -> None:
         """Delete the resource if it is still at `etag`. Raises Conflict, NotFound."""
-        self._dav.delete(make_resource_url(self._url, name), etag)
+        self._dav.delete(make_resource_url(self.url, name), etag)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -127,7 +129,7 @@ class CalendarCollection:
     def zone(self) -> tzinfo:
         """The owner's zone: the one that the calendar names, else the one in the settings, else UTC."""
         if self._zone is None:
-            self._read_zone(self._dav.propfind(self._url, ["C:calendar-timezone"], depth=0))
+            self._read_zone(self._dav.propfind(self.url, ["C:calendar-timezone"], depth=0))
         return self._zone or icalendars.UTC_ZONE
 
     def _read_zone(self, answer: Multistatus) -> None:
@@ -135,7 +137,7 @@ class CalendarCollection:
         text = next((entry.get_text(f"{C}calendar-timezone") for entry in answer.entries), "")
         calendar_zone = None
         with suppress(InvalidResponse):
-            calendar_zone = zone_of(parser.parse_calendar(text, self._url)) if text.strip() else None
+            calendar_zone = zone_of(parser.parse_calendar(text, self.url)) if text.strip() else None
         self._zone = calendar_zone or self._configured_zone or icalendars.UTC_ZONE
 
     # --- many resources -----------------------------------------------------------------------------------------------
@@ -148,7 +150,7 @@ class CalendarCollection:
         content = _compose_properties(with_contents=True) + make_element(
             "C:filter", make_element("C:comp-filter", events, name="VCALENDAR")
         )
-        answer = self._dav.report(self._url, make_document("C:calendar-query", content), depth=1)
+        answer = self._dav.report(self.url, make_document("C:calendar-query", content), depth=1)
         return [self._parse_resource(entry) for entry in answer.entries if entry.name and entry.status != 404]
 
     def multiget(self, names: Collection[str]) -> list[Resource]:
@@ -156,7 +158,7 @@ class CalendarCollection:
         resources = []
         for hrefs in self._iter_hrefs(names):
             body = make_document("C:calendar-multiget", _compose_properties(with_contents=True) + hrefs)
-            resources += self._parse_resources(self._dav.report(self._url, body, depth=1).entries)
+            resources += self._parse_resources(self._dav.report(self.url, body, depth=1).entries)
         return resources
 
     def list_missing(self, names: Collection[str]) -> set[str]:
@@ -164,14 +166,14 @@ class CalendarCollection:
         missing: set[str] = set()
         for hrefs in self._iter_hrefs(names):
             body = make_document("C:calendar-multiget", _compose_properties(with_contents=False) + hrefs)
-            entries = self._dav.report(self._url, body, depth=1).entries
+            entries = self._dav.report(self.url, body, depth=1).entries
             missing |= {entry.name for entry in entries if entry.status in (404, 410)}
         return missing & set(names)
 
     def _iter_hrefs(self, names: Collection[str]) -> Iterator[str]:
         """Yield the href elements of these resources, one string for each request."""
         sorted_names = sorted(names)
-        path = self._url.split("://", 1)[-1].partition("/")[2]
+        path = self.url.split("://", 1)[-1].partition("/")[2]
         for first in range(0, len(sorted_names), _CHUNK_SIZE):
             chunk = sorted_names[first : first + _CHUNK_SIZE]
             yield "".join(make_element("D:href", make_resource_url(f"/{path}", name)) for name in chunk)
@@ -193,13 +195,12 @@ class CalendarCollection:
 
     def read_mark(self) -> str:
         """Return a mark of the current state."""
-        answer = self._dav.propfind(self._url, ["D:sync-token", "CS:getctag", "C:calendar-timezone"], depth=0)
+        answer = self._dav.propfind(self.url, [*MARK_PROPERTIES, "C:calendar-timezone"], depth=0)
         self._read_zone(answer)
         for entry in answer.entries:
-            for kind, tag in (("sync", f"{D}sync-token"), ("ctag", f"{CS}getctag")):
-                if entry.get_text(tag):
-                    return f"{kind}:{entry.get_text(tag)}"
-        entries = self._dav.propfind(self._url, ["D:getetag"], depth=1).entries
+            for mark in list_marks(entry):
+                return mark
+        entries = self._dav.propfind(self.url, ["D:getetag"], depth=1).entries
         versions = sorted(f"{entry.name} {entry.get_text(f'{D}getetag')}" for entry in entries if entry.name)
         return f"etags:{sha256(repr(versions).encode()).hexdigest()}"
 
@@ -216,14 +217,14 @@ class CalendarCollection:
                 "D:sync-collection",
                 make_element("D:sync-token", token) + level + _compose_properties(with_contents=with_contents),
             )
-            answer = self._dav.report(self._url, body, depth=0)
+            answer = self._dav.report(self.url, body, depth=0)
             entries |= {entry.name: entry for entry in answer.entries if entry.name}
             has_more = answer.truncated and answer.token != token
             token = answer.token or token
             if not has_more:
                 break
         else:
-            raise SyncTokenInvalid(f"{self._url}: the list of changes has more than {_MAX_SYNC_PAGES} pages.")
+            raise SyncTokenInvalid(f"{self.url}: the list of changes has more than {_MAX_SYNC_PAGES} pages.")
         changed_entries = [entry for entry in entries.values() if entry.status != 404]
         resources = self._parse_resources(changed_entries) if with_contents else []
         unread_names = {entry.name for entry in changed_entries} - {resource.name for resource in resources}
@@ -271,7 +272,7 @@ class CalendarCollection:
     def describe(self) -> tuple[bool, bool | None]:
         """Whether this is a calendar, and whether we may write to it (None when the server doesn't say)."""
         properties = ["D:resourcetype", "D:current-user-privilege-set"]
-        for entry in self._dav.propfind(self._url, properties, depth=0).entries:
+        for entry in self._dav.propfind(self.url, properties, depth=0).entries:
             kind = entry.properties.get(f"{D}resourcetype")
             rights = entry.properties.get(f"{D}current-user-privilege-set")
             granted_rights = {part.tag for part in rights.iter()} if rights is not None else set()
@@ -280,6 +281,12 @@ class CalendarCollection:
             )
             return kind is not None and kind.find(f"{C}calendar") is not None, writable
         return False, None
+
+
+def list_marks(entry: DavEntry) -> list[str]:
+    """Return the marks of a collection's current state that the answer gives, the best first."""
+    texts = (("sync", entry.get_text(f"{D}sync-token")), ("ctag", entry.get_text(f"{CS}getctag")))
+    return [f"{kind}:{text}" for kind, text in texts if text]
 
 
 def _compose_properties(*, with_contents: bool) -> str:
