@@ -24,6 +24,10 @@ _PATIENCE = 20.0  #: seconds after which there must be nothing to do any more
 _NUMBERS = count(1)
 
 
+def _read_clock() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass
 class Rules:
     """How the service delivers. All of it may be set."""
@@ -87,7 +91,7 @@ class Postman:
         self.routes: dict[str, str] = {}
         self.rules = Rules()
         self.posted: deque[Posted] = deque(maxlen=10_000)
-        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self.clock: Callable[[], datetime] = _read_clock
         self.stopwatch: Callable[[], float] = time.monotonic
         self._ahead = timedelta()
         self._waiting: list[Parcel] = []
@@ -123,6 +127,7 @@ class Postman:
             self.routes.clear()
             self.posted.clear()
             self.rules, self._ahead, self._paused = Rules(), timedelta(), False
+            self.clock, self.stopwatch = _read_clock, time.monotonic
         assert idle, "a notification is still being delivered"
 
     def settle(self) -> None:
@@ -130,6 +135,16 @@ class Postman:
         with self._changed:
             settled = self._changed.wait_for(lambda: not self._busy and not self._due(), _PATIENCE)
         assert settled, "notifications are still on their way"
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When the next notification is to be sent; None when there is none."""
+        with self._changed:
+            return min((one.due for one in self._waiting), default=None)
+
+    @property
+    def is_running(self) -> bool:
+        return any(thread.is_alive() for thread in self._threads)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -1,0 +1,44 @@
+"""The double of Microsoft Graph, empty for each test, a company's address, and an app that wants to be told."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.doubles.graph import Double, Hands
+from tests.doubles.graph_subscriptions.support import DANA, SAM, Endpoint, connect
+from tests.support.loopback import serve
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Double]:
+    with Double() as running:
+        yield running
+
+
+@pytest.fixture
+def double(service: Double) -> Iterator[Double]:
+    service.forget()
+    for person in (DANA, SAM):
+        service.world.person(person)
+    yield service
+    service.forget()
+
+
+@pytest.fixture
+def endpoint(double: Double) -> Iterator[Endpoint]:
+    endpoint = Endpoint()
+    with serve(endpoint.answer) as server:
+        double.subscriptions.routes["https://longarc.example"] = server.url.rstrip("/")
+        yield endpoint
+        double.subscriptions.forget()
+
+
+@pytest.fixture
+def client(double: Double, endpoint: Endpoint) -> Any:
+    return connect(double)
+
+
+@pytest.fixture
+def hands(double: Double) -> Hands:
+    return Hands(double)

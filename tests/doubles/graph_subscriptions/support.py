@@ -1,0 +1,107 @@
+"""A client of Microsoft Graph that we did not write, and the address where it wants to be told of changes."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote_plus, urlsplit
+
+from O365 import Account, MSGraphProtocol
+from O365.utils.token import MemoryTokenBackend
+
+from tests.doubles.graph import CLIENT, Double, Hands, section
+from tests.doubles.graph.login import TENANT, Application
+from tests.support.loopback import Request
+from worker.domain.model import Span
+from worker.providers.outlook import auth
+
+DANA, SAM = "dana@example.org", "sam@example.org"
+URL = "https://longarc.example/notify?place=1"
+LIFECYCLE = "https://longarc.example/lifecycle"
+EVENTS = f"users/{DANA}/events"
+STATE = "the client state"
+NINE = datetime(2027, 3, 9, 9, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+TEN_MINUTES = 10 * MINUTE
+
+
+class Endpoint:
+    """What a company has at its public address. Each handshake is answered by `shake`, notifications with `status`
+    after `think` was called."""
+
+    def __init__(self) -> None:
+        self.handshakes: list[str] = []
+        self.bodies: list[tuple[str, Any]] = []
+        self.status = 202
+        self.reply: dict[str, Any] = {}
+        self.spoil: Callable[[str], str] = str
+        self.think: Callable[[], None] = lambda: None
+
+    def answer(self, request: Request) -> None:
+        parts = urlsplit(request.path)
+        name, _, value = parts.query.rpartition("&")[2].partition("=")
+        self.think()
+        if name == "validationToken":
+            self.handshakes.append(request.path)
+            given = {"status": 200, "Content_Type": "text/plain; charset=utf-8", **self.reply}
+            request.reply(given.pop("status"), self.spoil(unquote_plus(value)).encode(), **given)
+            return
+        self.bodies.append((parts.path, json.loads(request.asked.body)))
+        request.reply(self.status, b"")
+
+    @property
+    def items(self) -> list[Any]:
+        """Every notification that came, in order."""
+        return [item for _, body in self.bodies for item in body["value"]]
+
+    @property
+    def changes(self) -> list[str]:
+        return [item.get("changeType") or item["lifecycleEvent"] for item in self.items]
+
+
+def connect(double: Double, client: str = CLIENT) -> Any:
+    """The subscriptions of an app in python-o365."""
+    double.login.applications.setdefault(client, Application(client))
+    protocol = type("Local", (MSGraphProtocol,), {"_protocol_url": double.endpoint.removesuffix("v1.0")})
+    tokens = MemoryTokenBackend()
+    access_token = auth.build_tokens(section(double, client_id=client)).get_token()
+    response = {"access_token": access_token, "expires_in": 3600, "token_type": "Bearer"}
+    tokens.add(
+        {
+            "client_id": client,
+            "scope": ["https://graph.microsoft.com/.default"],
+            "token_endpoint": f"{double.authority}/{TENANT}/oauth2/v2.0/token",
+            "grant_type": "client_credentials",
+            "response": response,
+        }
+    )
+    account = Account(
+        (client, "a secret"),
+        auth_flow_type="credentials",
+        tenant_id=TENANT,
+        protocol=protocol(timezone="UTC"),
+        main_resource=DANA,
+        token_backend=tokens,
+        request_retries=0,
+    )
+    return account.subscriptions()
+
+
+def subscribe(client: Any, resource: str = EVENTS, changes: str = "created,updated,deleted", **more: Any) -> Any:
+    given = {
+        "expiration_minutes": 10_000,
+        "client_state": STATE,
+        "lifecycle_notification_url": LIFECYCLE,
+        "latest_supported_tls_version": "v1_2",
+        **more,
+    }
+    return client.create_subscription(given.pop("notification_url", URL), resource, changes, **given)
+
+
+def slot(hour: int) -> Span:
+    return Span(NINE + timedelta(hours=hour), NINE + timedelta(hours=hour + 1))
+
+
+def add(double: Double, *hours: int, who: str = DANA) -> None:
+    for hour in hours:
+        Hands(double).add(who, slot(hour))

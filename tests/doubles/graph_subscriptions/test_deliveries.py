@@ -1,0 +1,224 @@
+"""What subscribers of the stand-in for Microsoft Graph are sent, and what becomes of it on the way."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import requests
+
+from tests.doubles.graph import Double, Hands, Mishap
+from tests.doubles.graph_subscriptions.support import (
+    DANA,
+    EVENTS,
+    SAM,
+    STATE,
+    TEN_MINUTES,
+    Endpoint,
+    add,
+    connect,
+    slot,
+    subscribe,
+)
+from tests.support.loopback import serve
+from worker.domain.model import Answer
+
+# --- what is sent -----------------------------------------------------------------------------------------------------
+
+
+def test_every_change_by_anybody_is_told(client: Any, double: Double, endpoint: Endpoint, hands: Hands) -> None:
+    subscribe(client)
+    event = hands.add(DANA, slot(0))
+    box = double.world.mailboxes[DANA]
+    box.touch(box.items[event])
+    hands.remove(DANA, event)
+    series = hands.add_daily(DANA, slot(2), 3)
+    hands.cancel_occurrence(DANA, series, 1)
+    add(double, 4, who=SAM)
+    double.subscriptions.settle()
+    assert endpoint.changes[:3] == ["created", "updated", "deleted"]
+    named = {item["resourceData"]["id"] for item in endpoint.items[3:]}
+    assert named == {f"AAMkAGI2{series}"} and endpoint.changes[-1] == "updated"
+
+
+def test_a_guests_copy_is_told_of_too(client: Any, double: Double, endpoint: Endpoint, hands: Hands) -> None:
+    subscribe(client, f"users/{SAM}/events")
+    hands.invite(DANA, SAM, slot(0), Answer.ACCEPTED)
+    double.subscriptions.settle()
+    assert endpoint.changes == ["created", "updated"]
+
+
+def test_only_the_wanted_changes_are_told(client: Any, double: Double, endpoint: Endpoint, hands: Hands) -> None:
+    subscribe(client, EVENTS, "deleted")
+    hands.remove(DANA, hands.add(DANA, slot(0)))
+    double.subscriptions.settle()
+    assert endpoint.changes == ["deleted"]
+
+
+def test_several_come_in_one_request(client: Any, double: Double, endpoint: Endpoint) -> None:
+    subscribe(client)
+    subscribe(client, f"users/{SAM}/events")
+    double.subscriptions.rules.batch = 3
+    with double.subscriptions.paused():
+        add(double, 0, 1)
+        add(double, 0, 1, who=SAM)
+    double.subscriptions.settle()
+    assert [len(body["value"]) for _, body in endpoint.bodies] == [3, 1]
+    assert len({item["subscriptionId"] for item in endpoint.bodies[0][1]["value"]}) == 2
+
+
+def test_they_come_twice_late_out_of_order_or_not_at_all(client: Any, double: Double, endpoint: Endpoint) -> None:
+    subscribe(client)
+    double.subscriptions.mishaps[:] = [
+        Mishap(copies=2),
+        Mishap(lost=True),
+        Mishap(overtaken=True),
+        Mishap(passing=1, delay=TEN_MINUTES),
+    ]
+    ids = []
+    for hour in range(5):
+        ids.append(Hands(double).add(DANA, slot(hour)))
+        double.subscriptions.settle()
+
+    def told() -> list[int]:
+        return [ids.index(item["resourceData"]["id"].removeprefix("AAMkAGI2")) for item in endpoint.items]
+
+    assert told() == [0, 0, 3, 2]
+    double.subscriptions.advance(TEN_MINUTES)
+    double.subscriptions.settle()
+    assert told() == [0, 0, 3, 2, 4]
+
+
+def test_that_some_were_lost_is_told_where_lifecycles_are(client: Any, double: Double, endpoint: Endpoint) -> None:
+    opened = subscribe(client)
+    double.subscriptions.mishaps.append(Mishap(lost=True, missed=True))
+    add(double, 0)
+    double.subscriptions.settle()
+    [(path, body)] = endpoint.bodies
+    [item] = body["value"]
+    assert path == "/lifecycle" and "resourceData" not in item and "changeType" not in item
+    assert (item["lifecycleEvent"], item["subscriptionId"], item["clientState"]) == ("missed", opened["id"], STATE)
+
+
+def test_a_wrong_client_state_can_be_sent(client: Any, double: Double, endpoint: Endpoint) -> None:
+    subscribe(client)
+    double.subscriptions.mishaps.append(Mishap(client_state="forged"))
+    add(double, 0, 1)
+    double.subscriptions.settle()
+    assert [item["clientState"] for item in endpoint.items] == ["forged", STATE]
+
+
+def test_the_service_may_remove_a_subscription_and_says_so(client: Any, double: Double, endpoint: Endpoint) -> None:
+    opened = subscribe(client)
+    double.subscriptions.remove(opened["id"])
+    add(double, 0)
+    double.subscriptions.settle()
+    assert endpoint.changes == ["subscriptionRemoved"] and list(client.list_subscriptions()) == []
+
+
+def test_the_service_asks_for_a_new_authorization(client: Any, double: Double, endpoint: Endpoint) -> None:
+    """By POST …/reauthorize or by prolonging, not both within ten minutes."""
+    opened = subscribe(client)
+    double.subscriptions.ask_to_reauthorize(opened["id"])
+    double.subscriptions.settle()
+    assert endpoint.changes == ["reauthorizationRequired"]
+    answer = client.con.post(f"{double.endpoint}/subscriptions/{opened['id']}/reauthorize")
+    assert answer.status_code == 204
+    with pytest.raises(requests.HTTPError, match="400"):
+        client.renew_subscription(opened["id"], expiration_minutes=600)
+    double.subscriptions.advance(TEN_MINUTES)
+    assert client.renew_subscription(opened["id"], expiration_minutes=600)
+
+
+def test_a_changed_address_proves_itself_anew(client: Any, double: Double, endpoint: Endpoint) -> None:
+    opened = subscribe(client)
+    with pytest.raises(requests.HTTPError, match="400"):
+        client.update_subscription(opened["id"], notification_url="https://elsewhere.example/")
+    client.update_subscription(opened["id"], notification_url="https://longarc.example/new")
+    add(double, 0)
+    double.subscriptions.settle()
+    assert [path for path, _ in endpoint.bodies] == ["/new"] and len(endpoint.handshakes) == 3
+
+
+# --- endpoints that fail or are slow ----------------------------------------------------------------------------------
+
+
+def test_what_is_not_accepted_is_sent_again_for_four_hours(client: Any, double: Double, endpoint: Endpoint) -> None:
+    subscribe(client)
+    endpoint.status = 503
+    add(double, 0)
+    waits, step = [], timedelta(seconds=10)
+    for _ in range(20):
+        double.subscriptions.settle()
+        if not double.subscriptions.next_due:
+            break
+        waits.append(double.subscriptions.next_due - double.subscriptions.now())
+        double.subscriptions.advance(waits[-1] + timedelta(milliseconds=1))
+    assert len(endpoint.bodies) == len(waits) + 1
+    assert waits[0] <= step and all(later > earlier for earlier, later in pairwise(waits))
+    assert sum(waits, timedelta()) <= timedelta(hours=4)
+    endpoint.status = 202
+    add(double, 1)
+    double.subscriptions.settle()
+    assert len(endpoint.bodies) == len(waits) + 2
+
+
+def slow_endpoint(double: Double, endpoint: Endpoint, seconds: float) -> None:
+    """Let each answer take so long from now on, by the double's stopwatch."""
+    read = [0.0]
+    double.subscriptions.stopwatch = lambda: read[0]
+
+    def think() -> None:
+        read[0] += seconds
+
+    endpoint.think = think
+
+
+@pytest.mark.parametrize(("slow", "held"), [(1, False), (2, True)])
+def test_an_endpoint_with_a_tenth_of_slow_answers_has_to_wait(
+    client: Any, double: Double, endpoint: Endpoint, slow: int, held: bool
+) -> None:
+    subscribe(client)
+    double.subscriptions.rules.batch = 1
+    slow_endpoint(double, endpoint, 3.5)
+    add(double, *range(slow))
+    double.subscriptions.settle()
+    slow_endpoint(double, endpoint, 2.5)
+    add(double, *range(slow, 10))
+    double.subscriptions.settle()
+    add(double, 10)
+    double.subscriptions.settle()
+    assert len(endpoint.bodies) == (10 if held else 11)
+    double.subscriptions.advance(TEN_MINUTES)
+    double.subscriptions.settle()
+    assert len(endpoint.bodies) == 11
+
+
+def test_an_endpoint_that_is_far_too_slow_loses_notifications(client: Any, double: Double, endpoint: Endpoint) -> None:
+    subscribe(client)
+    double.subscriptions.rules.batch = 1
+    slow_endpoint(double, endpoint, 10.5)
+    add(double, *range(10))
+    double.subscriptions.settle()
+    add(double, 10)
+    double.subscriptions.settle()
+    double.subscriptions.advance(TEN_MINUTES)
+    double.subscriptions.settle()
+    assert len(endpoint.bodies) == 10
+    add(double, 11)
+    double.subscriptions.settle()
+    assert len(endpoint.bodies) == 11
+
+
+def test_nothing_is_sent_when_the_service_is_closed(double: Double) -> None:
+    """Its threads end with it, and it doesn't wait for what is due later."""
+    endpoint = Endpoint()
+    with serve(endpoint.answer) as server:
+        with Double() as running:
+            running.world.person(DANA)
+            running.subscriptions.routes["https://longarc.example"] = server.url.rstrip("/")
+            subscribe(connect(running))
+            running.subscriptions.mishaps.append(Mishap(delay=TEN_MINUTES))
+            add(running, 0)
+            running.subscriptions.settle()
+        assert endpoint.bodies == [] and not running.subscriptions.is_running
