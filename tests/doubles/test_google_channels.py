@@ -138,6 +138,7 @@ def test_a_channel_lives_as_long_as_asked_for_but_a_week_at_most(
     [
         ({"address": "http://longarc.example/hook"}, (400, "push.webhookUrlNotHttps")),
         ({"address": "longarc.example"}, (400, "push.webhookUrlNotHttps")),
+        ({"address": "https://[longarc"}, (400, "invalid")),
         ({"address": None}, (400, "required")),
         ({"id": None}, (400, "required")),
         ({"id": "i" * 65}, (400, "invalid")),
@@ -145,6 +146,8 @@ def test_a_channel_lives_as_long_as_asked_for_but_a_week_at_most(
         ({"type": None}, (400, "required")),
         ({"type": "pubsub"}, (400, "invalid")),
         ({"token": "t" * 257}, (400, "invalid")),
+        ({"token": "to\nken"}, (400, "invalid")),
+        ({"token": "t\u00f6ken"}, (400, "invalid")),
         ({"token": 7}, (400, "badRequest")),
         ({"params": {"ttl": "week"}}, (400, "invalid")),
         ({"params": {"ttl": 604800}}, (400, "badRequest")),
@@ -368,6 +371,23 @@ def test_a_redirect_is_not_followed(ask: Asking, channels: Channels, hands: Goog
         ask.open()
         assert states(channels, listener) == []
         assert len(server.requests) == 1
+
+
+def test_an_address_that_does_not_answer_in_time_is_tried_again(
+    ask: Asking, clock: SteppedClock, channels: Channels, listener: Listener
+) -> None:
+    def hang(request: Request) -> None:
+        request.server.stopped.wait()
+
+    channels.timeout = 0.2
+    with serve(hang) as server:
+        channels.routes[PUBLIC] = server.url.rstrip("/")
+        ask.open()
+        assert states(channels, listener) == [] and len(server.requests) == 1
+    channels.timeout = 5.0
+    channels.routes[PUBLIC] = listener.url
+    clock.advance(timedelta(seconds=1))
+    assert states(channels, listener) == ["sync"]
 
 
 def test_an_address_out_of_reach_is_tried_again(

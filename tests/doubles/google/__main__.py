@@ -30,7 +30,12 @@ def main() -> None:
     parser.add_argument("--mail", type=Path, default=Path("google-mail"), help="where to put mails, a Maildir each")
     parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="how long each answer takes")
     parser.add_argument(
-        "--route", action="append", default=[], metavar="HTTPS=HTTP", help="where notifications to an address really go"
+        "--route",
+        action="append",
+        default=[],
+        type=parse_route,
+        metavar="HTTPS=HTTP",
+        help="where notifications to a public address really go: https://longarc.example=http://127.0.0.1:8000",
     )
     given = parser.parse_args()
     with Google(given.port, delay=given.delay) as google:
@@ -42,7 +47,7 @@ def main() -> None:
             google.calendars.add_person(address.lower(), zone or "UTC")
             google.users.add(address.lower(), manager=managers.get(address.lower(), ""))
         google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, DIRECTORY_READ_SCOPE}
-        google.calendars.channels.routes = dict(one.split("=", 1) for one in given.route)
+        google.calendars.channels.routes = dict(given.route)
         google.post.deliver = into(given.mail)
         given.key.touch(mode=0o600)
         given.key.write_text(json.dumps(google.tokens.service_account(), indent=1))
@@ -51,6 +56,14 @@ def main() -> None:
             google.wait()
         except KeyboardInterrupt:
             print("stopped")  # noqa: T201
+
+
+def parse_route(text: str) -> tuple[str, str]:
+    """Return the public base URL, and the one on this machine."""
+    public, _, local = text.partition("=")
+    if not public.startswith("https://") or not local.startswith("http://"):
+        raise argparse.ArgumentTypeError(f"{text}: write https://ADDRESS=http://127.0.0.1:PORT")
+    return public.rstrip("/"), local.rstrip("/")
 
 
 def into(folder: Path) -> Callable[[str, bytes], None]:

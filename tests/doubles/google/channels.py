@@ -28,7 +28,6 @@ UNREACHABLE = 0  #: in place of a status; sent again, too
 _ATTEMPTS = 10
 _FIRST_WAIT = timedelta(seconds=1)  #: before the second attempt; twice as long before each further one
 _POLL = 0.02  #: seconds after which the thread looks at the clock again
-_TIMEOUT = 5.0
 _PATIENCE = 30.0
 _PROJECT = "123456789012"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,6 +109,7 @@ class Channels:
         self.answers_first = True
         self.answers_with: dict[str, Any] = {}  #: what the answer says instead; None leaves something out
         self.longest = timedelta(days=7)  #: that a channel lives, whatever was asked for
+        self.timeout = 5.0  #: seconds within which an address has to answer
         self.posted: list[Message] = []  #: each once, when it was first tried
         self._clock = clock
         self._watches: dict[str, Watch] = {}
@@ -274,7 +274,7 @@ class Channels:
             return UNREACHABLE
         url = base + parts.path + (f"?{parts.query}" if parts.query else "")
         try:
-            answer = session.post(url, b"", headers=message.headers, timeout=_TIMEOUT, allow_redirects=False)
+            answer = session.post(url, b"", headers=message.headers, timeout=self.timeout, allow_redirects=False)
         except requests.RequestException:
             return UNREACHABLE
         return answer.status_code
@@ -302,9 +302,13 @@ def _refuse_invalid(body: dict[str, Any]) -> None:
         raise bad(f"Invalid value for: Invalid format: channel id must match {_ID.pattern}", "invalid", "id")
     if body["type"] not in ("web_hook", "webhook"):
         raise bad(f"Unknown channel type: {body['type']}", "invalid", "type")
-    if len(body.get("token") or "") > 256:
-        raise bad("Channel token must not be longer than 256 characters", "invalid", "token")
-    address = urlsplit(body["address"])
+    token = body.get("token") or ""
+    if len(token) > 256 or not (token.isascii() and token.isprintable()):
+        raise bad("Channel token must be at most 256 characters that a header can hold", "invalid", "token")
+    try:
+        address = urlsplit(body["address"])
+    except ValueError:
+        raise bad("Invalid value for address", "invalid", "address") from None
     if address.scheme != "https" or not address.netloc:
         raise Refusal(400, "push.webhookUrlNotHttps", f"WebHook callback must be HTTPS: {body['address']}")
 
