@@ -233,6 +233,7 @@ def test_1_1_closing_what_google_does_not_know_succeeds(
     channel = open_channel(provider, hands.person())
     double.plan.add(STOP, reason)
     provider.close_channel(channel)
+    assert len(calls(double, STOP)) == 1, "it is asked once"
 
 
 @pytest.mark.parametrize(
