@@ -24,6 +24,7 @@ from worker.domain.model import (
     Span,
 )
 from worker.domain.planning.recovery import recover_sessions
+from worker.engine.comparison import CalendarComparison
 from worker.engine.identities import learn_from_reading, resolve_changes
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient, describe_unexpected_error
@@ -69,6 +70,7 @@ class Sync:
     ) -> None:
         self._store = store
         self._find_calendar = find_calendar
+        self._comparison = CalendarComparison(find_calendar)
         self._clock = clock
         self._identities = identities
         self._every = every
@@ -77,17 +79,31 @@ class Sync:
         self._policy = policy
 
     def run(self, holder: str, limit: int = 20) -> int:
-        """Read up to `limit` calendars that are due, and return how many were read."""
+        """Read up to `limit` calendars that are due, and any number that have not changed. Returns how many were
+        read."""
         now = self._clock()
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
-        due_calendars = self._store.calendars.claim(now, holder, now + LEASE, limit)
-        for due_calendar in due_calendars:
-            count_work(READ_CALENDAR, DONE if self._sync_calendar(due_calendar, holder, now) else FAILED)
-        return len(due_calendars)
+        count = self._comparison.choose_count(limit, now)
+        due_calendars = self._store.calendars.claim(now, holder, now + LEASE, count)
+        comparable = [one for one in due_calendars if not self._needs_full_read(one, now)]
+        unchanged = self._comparison.find_unchanged(comparable, limit, now)
+        to_read = [one for one in due_calendars if one.address not in unchanged]
+        for due_calendar in to_read[limit:]:
+            self._store.calendars.postpone(due_calendar, holder, now)
+        chosen = [one for one in due_calendars if one.address in unchanged] + to_read[:limit]
+        for due_calendar in chosen:
+            is_done = self._sync_calendar(due_calendar, holder, now, is_unchanged=due_calendar.address in unchanged)
+            count_work(READ_CALENDAR, DONE if is_done else FAILED)
+        return len(chosen)
 
-    def _sync_calendar(self, due_calendar: DueCalendar, holder: str, now: datetime) -> bool:
-        """Read the calendar, store what changed, and say when it is read next. False when it could not be read."""
-        needs_full_read = due_calendar.full_at is None or now - due_calendar.full_at >= self._full_every
+    def _needs_full_read(self, due_calendar: DueCalendar, now: datetime) -> bool:
+        """Whether all of it has to be read, which corrects what incremental reads missed."""
+        is_old = due_calendar.full_at is None or now - due_calendar.full_at >= self._full_every
+        return is_old or due_calendar.cursor is None
+
+    def _sync_calendar(self, due_calendar: DueCalendar, holder: str, now: datetime, *, is_unchanged: bool) -> bool:
+        """Read the calendar, store what changed, and say when it is read next. False when it could not be read. One
+        that has not changed is not asked for changes: they are known to be none."""
         try:
             provider = self._find_calendar(due_calendar.address)
             if provider is None:
@@ -95,8 +111,9 @@ class Sync:
                 return True
             needs_repeat = False
             if due_calendar.cursor is not None:
-                needs_repeat = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now)
-            if due_calendar.cursor is None or needs_full_read:  # corrects what incremental reads missed
+                known = CalendarChanges((), (), due_calendar.cursor, full=False) if is_unchanged else None
+                needs_repeat = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, known)
+            if self._needs_full_read(due_calendar, now):
                 needs_repeat = self._read_and_save(due_calendar, provider, None, holder, now)
         except AuthRevoked as error:
             self._suspend_revoked(due_calendar, holder, error, now)
@@ -118,9 +135,15 @@ class Sync:
         return False
 
     def _read_and_save(
-        self, due_calendar: DueCalendar, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime
+        self,
+        due_calendar: DueCalendar,
+        provider: CalendarProvider,
+        cursor: Cursor | None,
+        holder: str,
+        now: datetime,
+        known: CalendarChanges | None = None,
     ) -> bool:
-        """Read a calendar from the cursor on (None: all of it), and store the changes.
+        """Read a calendar from the cursor on (None: all of it) unless its changes are known, and store the changes.
 
         Returns True when it has to be read again soon, from the same cursor.
         """
@@ -128,7 +151,7 @@ class Sync:
         since = restoration.since if restoration else None
         window = compute_window(now, since)
         snapshot = self._store.calendars.load_snapshot(due_calendar.address, now, since)
-        changes = provider.changes(due_calendar.address, cursor, window)
+        changes = known or provider.changes(due_calendar.address, cursor, window)
         self._learn_aliases(changes, snapshot)
         changes = resolve_changes(changes, self._identities)
         reading = interpret_changes(

@@ -175,11 +175,10 @@ def get_notice_listener(section: Mapping[str, Any]) -> NoticeListener:
     return notify
 
 
-def find_unchanged(provider: CalendarProvider, cursors: Mapping[Address, Cursor]) -> Set[Address]:
-    """Return what a ComparableCalendar returns; an empty set for a provider that is none."""
-    method = getattr(provider, "find_unchanged", None)
-    unchanged: Set[Address] = method(cursors) if method else frozenset()
-    return unchanged
+def as_comparable(provider: CalendarProvider | None) -> ComparableCalendar | None:
+    """Return the provider if it is a ComparableCalendar, else None."""
+    comparable: Any = provider
+    return comparable if hasattr(provider, "find_unchanged") else None
 
 
 def can_send_as(mailer: Mailer, address: Address) -> bool:

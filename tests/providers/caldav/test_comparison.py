@@ -18,12 +18,10 @@ from worker.clock import SteppedClock
 from worker.domain.model import Address, Answer, Cursor
 from worker.embedded import EmbeddedServers
 from worker.providers import base
-from worker.providers.base import find_unchanged
 from worker.providers.caldav.calendar import CalDavCalendar
 from worker.providers.caldav.client import DavClient
 from worker.providers.caldav.comparison import ENTRIES_PER_CALENDAR, split_url
 from worker.providers.caldav.copy_records import InMemoryCopyRecords
-from worker.providers.memory import MemoryCalendar
 
 pytestmark = pytest.mark.usefixtures("undisturbed")
 
@@ -441,7 +439,3 @@ def test_the_folder_of_a_calendar_is_one_level_up(url: str, parts: tuple[str, st
 def test_an_address_that_leads_nowhere_tells_nothing(url: str) -> None:
     provider = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": url, "timeout": 2})
     assert provider.find_unchanged(EXPECTED) == set()
-
-
-def test_a_service_that_compares_nothing_tells_nothing() -> None:
-    assert find_unchanged(MemoryCalendar(), EXPECTED) == set()
