@@ -115,6 +115,18 @@ def test_an_answer_has_what_google_answers(ask: Asking) -> None:
     }
 
 
+def test_a_resource_is_named_by_what_is_watched_alone(ask: Asking) -> None:
+    """Neither by the channel nor by whose quota is used: what narrows the list makes another one of it."""
+    first = ask.open()
+    for number, (query, same) in enumerate(
+        [("", True), ("?alt=json&quotaUser=q&prettyPrint=false", True), ("?eventTypes=default", False)]
+    ):
+        other = ask(WATCH + query, {**CHANNEL, "id": f"other{number}"}).json()
+        for name in ("resourceId", "resourceUri"):
+            assert (other[name] == first[name]) is same
+    assert ask(WATCH, {**CHANNEL, "id": "sams"}, who=SAM).json()["resourceId"] != first["resourceId"]
+
+
 @pytest.mark.parametrize(
     ("changed", "life"),
     [

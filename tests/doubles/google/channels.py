@@ -31,6 +31,8 @@ _POLL = 0.02  #: seconds after which the thread looks at the clock again
 _PATIENCE = 30.0
 _PROJECT = "123456789012"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Parameters that each request may have, and that say nothing of what is watched.
+_STANDARD = frozenset({"alt", "fields", "key", "oauth_token", "prettyPrint", "quotaUser", "userIp"})
 _ID = re.compile(r"[A-Za-z0-9\-_+/=]{1,64}")
 
 
@@ -134,7 +136,8 @@ class Channels:
             if body["id"] in self._used:
                 raise Refusal(400, "channelIdNotUnique", f"Channel id {body['id']} not unique")
             self._used.add(body["id"])
-            query = "&".join(["alt=json", *(f"{name}={quote(text)}" for name, text in sorted(call.given.items()))])
+            narrowed = sorted((name, text) for name, text in call.given.items() if name not in _STANDARD)
+            query = "&".join(["alt=json", *(f"{name}={quote(text)}" for name, text in narrowed)])
             uri = f"https://www.googleapis.com/calendar/v3/calendars/{quote(owner)}/events?{query}"
             name = blake2b(uri.encode(), digest_size=20).hexdigest()[:27]  # the same for all who watch this
             watch = Watch(body["id"], owner, who, body["address"], body.get("token") or "", expires, name, uri)
