@@ -15,7 +15,7 @@ from tests.doubles.graph.login import TENANT, Application, Denied, certificate, 
 from tests.support.companies import KEY
 from tests.support.terminal import Desk
 from worker.cli import main
-from worker.errors import AuthRevoked, Permanent, Unavailable
+from worker.errors import AuthRevoked, Forbidden, Permanent, Unavailable
 from worker.providers.outlook import auth, calendar, checks
 from worker.seal import Seal, generate_key
 
@@ -293,6 +293,29 @@ def test_an_account_works_on_its_own_calendar(own: dict[str, Any], double: Doubl
     assert all(path.startswith("/v1.0/me/") for _, path, _ in double.seen)
     double.faults.append(Fault("GET", "mailboxSettings", 403, "ErrorAccessDenied"))
     assert [finding.ok for finding in provider.check(DANA)].count(False) == 1
+
+
+def test_an_account_hears_of_its_own_calendar_only(own: dict[str, Any], double: Double) -> None:
+    """As `me`; an earlier subscription is found by that name."""
+    from tests.doubles.graph import Hands
+    from tests.support.channel_contract import PUBLIC, channel_of, listen
+    from tests.support.drafts import span
+
+    signed_in(own)
+    hands = Hands(double)
+    provider = calendar.build_calendar(own)
+    with listen() as listener:
+        double.subscriptions.routes[PUBLIC] = listener.url
+        for _ in range(2):
+            opened = provider.open_channel(channel_of(DANA, "/notify/outlook"))
+        [subscription] = double.subscriptions.live
+        assert subscription.id == opened.remote_id and subscription.given["resource"] == "me/events"
+        hands.add(DANA, span(5, 14))
+        assert listener.wait_for(1)
+        with pytest.raises(Forbidden, match="permission Calendars"):
+            provider.open_channel(channel_of(hands.person(), "/notify/outlook"))
+        double.subscriptions.settle()
+    provider.close()
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from worker.clock import utcnow
 from worker.domain.model import Address
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, Permanent, ProviderError
 from worker.providers.base import Channel, OpenedChannel
-from worker.providers.outlook.client import Graph, Json
+from worker.providers.outlook.client import DeltaTokenExpired, Graph, Json
 from worker.providers.outlook.refusals import translate_refusal
 
 #: How long a subscription is asked for: the most that the service allows is 10,080 minutes, by its own clock.
@@ -25,6 +25,8 @@ _CHANGES = "created,updated,deleted"
 #: An error in the service behind: its status is in the text, and may differ from that of the answer.
 _INNER_STATUS = re.compile(r"\[Status Code: (\w+)")
 _STATUS_CODES: Mapping[str, int] = {"Forbidden": 403, "NotFound": 404, "Conflict": 409}
+#: What the client raises for 404, and for 410.
+_GONE = (NotFound, DeltaTokenExpired)
 _QUOTA_WORDS = re.compile(r"quota|limit|maximum|exceed", re.IGNORECASE)
 
 _NO_ANSWER = (
@@ -73,7 +75,7 @@ class ChannelOperations:
             return None
         try:
             return self._write(channel, "PATCH", _make_path(channel.remote_id), {"expirationDateTime": _compose_end()})
-        except NotFound:
+        except _GONE:
             return None
 
     def close_channel(self, channel: Channel) -> None:
@@ -103,7 +105,7 @@ class ChannelOperations:
         translate = partial(_translate_refusal, channel)
         try:
             self._graph.change_resource("DELETE", channel.calendar, _make_path(remote_id), translate=translate)
-        except NotFound:
+        except _GONE:
             return
 
     def _remove_stale(self, channel: Channel) -> None:
