@@ -1,11 +1,11 @@
 """`longarc init`: sets up an installation, from the first question to the plan of one's own company.
 
-The questions are asked part by part, and what was answered is proven before the next part. Everything is kept in one
+The questions are asked part by part, and what was answered is checked before the next part. Everything is kept in one
 folder, so that a set-up that was stopped goes on where it was.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,9 @@ from worker.errors import LongarcError
 if TYPE_CHECKING:
     from worker.providers.base import Finding
     from worker.settings.load import Settings
-    from worker.setup.proofs import RosterSummary
     from worker.setup.questions import Part, Question
+    from worker.setup.roster_summary import RosterSummary
+    from worker.setup.ways import Way
 
 PREVIEW_FILE = "preview.html"
 #: How many pairs, managers and time zones are named in the summary of the roster.
@@ -39,7 +40,7 @@ _HEADINGS = {
 }
 
 
-@click.command("init", cls=Command, short_help="Set up: asks, proves each answer, and shows what would happen.")
+@click.command("init", cls=Command, short_help="Set up: asks, checks each answer, and shows what would happen.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 @click.option(
     "--answers",
@@ -109,9 +110,9 @@ class _Setup:
         if Way(self.answers["way"]) is Way.EMBEDDED:
             _try_embedded(self.folder)
             return
-        self._take_part(Part.SERVICES, self._prove_services)
-        self._take_part(Part.PEOPLE, self._prove_people)
-        self._take_part(Part.PILOT, self._prove_all)
+        self._take_part(Part.SERVICES, self._check_services)
+        self._take_part(Part.PEOPLE, self._check_people)
+        self._take_part(Part.PILOT, self._check_all)
         self._finish()
 
     # --- answers ---
@@ -148,15 +149,15 @@ class _Setup:
                 print_line(f"  {way.value:<18} {description}")
             self._ask(QUESTIONS[0])
 
-    def _take_part(self, part: "Part", prove: "Any") -> None:
-        """Ask what has no answer yet, write the files, and prove them, until it works or the person goes on."""
+    def _take_part(self, part: "Part", check: "Callable[[], Iterable[Finding]]") -> None:
+        """Ask what has no answer yet, write the files, and check them, until it works or the person goes on."""
         if self.is_asking:
             print_line(f"\n{_HEADINGS[part.value]}\n", "bold cyan")
         while True:
             self._ask_missing(part)
             self._write()
             try:
-                findings = list(prove())
+                findings = list(check())
             except LongarcError as error:
                 findings = None
                 click.echo(click.style(str(error), fg="red"))
@@ -229,22 +230,23 @@ class _Setup:
 
         return load_settings()
 
-    # --- proofs ---
+    # --- checks ---
 
-    def _prove_services(self) -> "Iterable[Finding]":
-        from worker.setup.proofs import prove_connection
+    def _check_services(self) -> "Iterable[Finding]":
+        from worker.setup.checks import check_connections
         from worker.setup.ways import Way
 
         way, settings = Way(self.answers["way"]), self._load_settings()
         if way.is_one_account:
             self._sign_in(way, settings)
         print_line("\nTrying calendar and mail …", "dim")
-        findings = list(prove_connection(settings, way, self.answers.get("account") or self.answers["first_manager"]))
+        person = self.answers.get("account") or self.answers["first_manager"]
+        findings = list(check_connections(settings, way, person))
         if all(finding.ok for finding in findings) and self.sends_mail:
             self._send_test_mail(way, settings)
         return findings
 
-    def _sign_in(self, way: "Any", settings: "Settings") -> None:
+    def _sign_in(self, way: "Way", settings: "Settings") -> None:
         """Have the account sign in, unless its grant is kept already."""
         from worker.commands.connect import connect_google_account, connect_outlook_account
         from worker.setup.ways import Way
@@ -258,8 +260,8 @@ class _Setup:
         elif not settings.calendars.outlook.account_file.exists():
             connect_outlook_account(settings)
 
-    def _send_test_mail(self, way: "Any", settings: "Settings") -> None:
-        from worker.setup.proofs import send_test_mail
+    def _send_test_mail(self, way: "Way", settings: "Settings") -> None:
+        from worker.setup.checks import send_test_mail
 
         to = self.answers["operator"]
         if self.is_asking and not click.confirm(f"Send a test mail to {to}?", default=True):
@@ -268,16 +270,16 @@ class _Setup:
         print_line(f"A test mail is on its way to {to}, from {settings.mail.sender}.", "green")
         self.sends_mail = False  # once is enough
 
-    def _prove_people(self) -> "Iterable[Finding]":
+    def _check_people(self) -> "Iterable[Finding]":
         from worker.engine.roster_reader import RosterReader
-        from worker.setup.proofs import list_roster_findings, summarize_roster
+        from worker.setup.roster_summary import list_roster_findings, summarize_roster
 
         now = utcnow()
         reading = RosterReader(self._load_settings()).read(now)
         _show_roster(summarize_roster(reading.roster, now))
         return list_roster_findings(reading)
 
-    def _prove_all(self) -> "Iterable[Finding]":
+    def _check_all(self) -> "Iterable[Finding]":
         from worker.commands.context import find_settings_path
         from worker.ops.checks import run_checks
 

@@ -1,1 +1,1 @@
-"""The set-up of an installation: questions, answers, the files that follow from them, and proofs that they work."""
+"""The set-up of an installation: questions, answers, the files that follow from them, and checks that they work."""

@@ -45,7 +45,7 @@ Answers = Mapping[str, str]
 
 
 class Part(StrEnum):
-    """What is asked together, and proven before the next part is asked."""
+    """What is asked together, and checked before the next part is asked."""
 
     SERVICES = "services"  #: calendars, mail, pages, the database
     PEOPLE = "people"

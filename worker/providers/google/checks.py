@@ -82,7 +82,7 @@ def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:
         remedy = "Run `longarc connect google ADDRESS` for each manager."
         return [Finding("Mail goes out by Gmail", False, remedy)]
     if not senders:
-        title = "Mail goes out by Gmail as whoever `mail.from` names; set mailers.google.sender, and it is proved here"
+        title = "Mail goes out by Gmail as whoever `mail.from` names; set mailers.google.sender, and it is checked here"
         return [Finding(title, True)]
     return [finding for account in senders for finding in _check_sending(api, account)]
 
