@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import Any
@@ -329,6 +330,29 @@ def test_printed_questions_are_an_answers_file(way: Way, tmp_path: Path) -> None
     given = read_answers(file)
     names = {question.name for question in QUESTIONS if way in question.ways and not question.is_secret}
     assert set(given.values) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "kept", "setting"),
+    [
+        ("attendee_copies", "YES", "yes", True),
+        ("attendee_copies", "no", "no", False),
+        ("smtp_port", "0587", "587", 587),
+        ("pilot_groups", "R&D , Care,", "R&D, Care", ["R&D", "Care"]),
+        ("pilot_managers", f"{DANA} {SAM}", f"{DANA}, {SAM}", [DANA, SAM]),
+        ("start", "2027-01-11", "2027-01-11", date(2027, 1, 11)),
+        ("company", "true", "true", "true"),
+    ],
+)
+def test_an_answer_is_kept_as_it_is_typed_and_written_as_its_setting_wants_it(
+    name: str, typed: str, kept: str, setting: object
+) -> None:
+    question = next(one for one in QUESTIONS if one.name == name)
+    assert question.parse(typed) == question.parse(kept) == kept, "and goes in once more as it is offered"
+    values: Any = tomllib.loads(render_settings({"way": "caldav", name: kept}, {}))
+    for key in question.setting.split("."):
+        values = values[key]
+    assert values == setting
 
 
 @example("true")

@@ -203,7 +203,6 @@ class _Setup:
         from worker.setup.files import ANSWERS_FILE, write_secret
 
         default = self.answers.get(question.name) or question.find_default(self.answers)
-        default = {"true": "yes", "false": "no"}.get(default, default)
         answer = _prompt(question, default)
         if question.is_secret and answer:
             write_secret(self.folder, question.variable, answer)

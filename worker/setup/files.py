@@ -6,7 +6,6 @@ written whole or not at all, and a key that is there is never replaced.
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ from worker.setup.ways import Way
 SETTINGS_FILE, SERVICE_FILE, ANSWERS_FILE = "longarc.toml", "longarc.service", "answers.toml"
 #: The files that are copied among the secrets, by the question that names them.
 _COPIED_FILES = {"google_key": "google-key.json", "certificate": "outlook.pem"}
-_TRUTH_VALUES = ("calendars.caldav.attendee_copies",)
-_LISTS = ("rollout.groups", "rollout.managers", "rollout.addresses")
 _HEADER = (
     "# Written by `longarc init`; yours to change. `longarc example settings` shows every setting with its meaning.\n"
     f"# The secrets are in the folder `{SECRETS_FOLDER}` beside this file.\n"
@@ -85,7 +82,7 @@ def _list_settings(answers: Answers) -> Iterator[tuple[str, Any]]:
     for question in QUESTIONS:
         answer = answers.get(question.name, "")
         if question.setting and answer and way in question.ways:
-            yield question.setting, _to_value(question.setting, answer)
+            yield question.setting, question.to_setting(answer)
     for question_name, name in _COPIED_FILES.items():
         if answers.get(question_name):
             setting = next(one.setting for one in QUESTIONS if one.name == question_name)
@@ -103,17 +100,6 @@ def _list_settings(answers: Answers) -> Iterator[tuple[str, Any]]:
         yield "mailers.google.client_id", answers["google_client_id"]
     if way is Way.MICROSOFT_ACCOUNT:
         yield "calendars.outlook.account", answers["account"]
-
-
-def _to_value(setting: str, answer: str) -> Any:
-    """Return an answer as the setting wants it: a list, a number, yes or no, a day, or a text."""
-    if setting in _LISTS:
-        return answer.split(", ")
-    if setting == "mailers.smtp.port":
-        return int(answer)
-    if setting == "rollout.start":
-        return date.fromisoformat(answer)
-    return answer == "true" if setting in _TRUTH_VALUES else answer
 
 
 def _set_nested(values: dict[str, Any], path: list[str], value: Any) -> None:

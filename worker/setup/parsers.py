@@ -35,7 +35,12 @@ def keep_as_text(parse: Callable[[str], object]) -> Callable[[str], str]:
 
 def parse_list(text: str) -> str:
     """Tidy a list of texts with commas between them."""
-    return ", ".join(part for part in (piece.strip() for piece in text.split(",")) if part)
+    return ", ".join(split_list(text))
+
+
+def split_list(text: str) -> list[str]:
+    """Return the texts that have commas between them."""
+    return [part for part in (piece.strip() for piece in text.split(",")) if part]
 
 
 def parse_address_list(text: str) -> str:

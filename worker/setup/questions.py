@@ -1,12 +1,15 @@
 """The questions of `longarc init`, as data: what is asked, what an answer may be, and where it goes.
 
-A parser returns the answer as it is kept, or raises InvalidValue. Answers are text; lists have commas.
+A parser returns the answer as it is kept, or raises InvalidValue. Answers are text as it is typed: lists have commas,
+and yes and no stay yes and no. A converter returns the value of the setting.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from worker.settings.parsers import (
     make_choice_parser,
@@ -31,6 +34,7 @@ from worker.setup.parsers import (
     parse_people,
     parse_port,
     parse_way,
+    split_list,
 )
 from worker.setup.ways import Way
 
@@ -63,6 +67,7 @@ class Question:
     ways: frozenset[Way] = _CONNECTED
     parse: Callable[[str], str] = str
     setting: str = ""  #: the setting that takes the answer, with its section
+    to_setting: Callable[[str], Any] = str  #: returns the setting's value of an answer as it is kept
     variable: str = ""  #: of a secret: the environment variable; a secret is in no answers file
     is_optional: bool = False
     find_default: Callable[[Answers], str] = lambda _: ""
@@ -226,8 +231,9 @@ QUESTIONS: tuple[Question, ...] = (
         text="Does the server leave invitations to us, with no scheduling of its own (yes or no)?",
         explanation="Yes for Radicale and other plain servers: a copy is then put on each attendee's calendar.",
         ways=frozenset({Way.CALDAV}),
-        parse=lambda text: "true" if parse_boolean(text) else "false",
+        parse=lambda text: "yes" if parse_boolean(text) else "no",
         setting="calendars.caldav.attendee_copies",
+        to_setting=parse_boolean,
         find_default=lambda _: "no",
     ),
     Question(
@@ -255,6 +261,7 @@ QUESTIONS: tuple[Question, ...] = (
         ways=frozenset({Way.CALDAV}),
         parse=parse_port,
         setting="mailers.smtp.port",
+        to_setting=int,
         find_default=lambda _: "0",
     ),
     Question(
@@ -393,6 +400,7 @@ QUESTIONS: tuple[Question, ...] = (
         explanation="As the roster calls them. A report's group decides.",
         parse=parse_list,
         setting="rollout.groups",
+        to_setting=split_list,
         is_asked=lambda answers: answers.get("pilot") == "groups",
     ),
     Question(
@@ -402,6 +410,7 @@ QUESTIONS: tuple[Question, ...] = (
         explanation="All their reports take part.",
         parse=parse_address_list,
         setting="rollout.managers",
+        to_setting=split_list,
         is_asked=lambda answers: answers.get("pilot") == "managers",
     ),
     Question(
@@ -411,6 +420,7 @@ QUESTIONS: tuple[Question, ...] = (
         explanation="A manager's address takes in all their reports; a report's takes in that report.",
         parse=parse_address_list,
         setting="rollout.addresses",
+        to_setting=split_list,
         is_asked=lambda answers: answers.get("pilot") == "addresses",
     ),
     Question(
@@ -420,6 +430,7 @@ QUESTIONS: tuple[Question, ...] = (
         explanation="Before this day nobody hears of Longarc, and nothing is booked.",
         parse=keep_as_text(parse_date),
         setting="rollout.start",
+        to_setting=date.fromisoformat,
         is_optional=True,
     ),
 )
