@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.doubles.google import Google
 from tests.doubles.graph import CLIENT, Double, section
 from tests.support import ROOT
-from tests.support.companies import DANA, KIM, SAM
+from tests.support.companies import DANA, KEY, KIM, SAM
 from worker.cli import main
 from worker.commands.terminal import name_program
 from worker.embedded import EmbeddedServers, get_mailbox_path
@@ -42,6 +42,9 @@ Work Email,Name,Reporting to,Time Zone,Country,Department
 {SAM},Sam,Dana,Europe/Berlin,Germany,Sales
 {KIM},Kim,Dana,Europe/Berlin,Germany,Care
 """
+
+
+PASSWORDS = {"LONGARC_CALDAV_PASSWORD": "a long one", "LONGARC_SMTP_PASSWORD": "a long one"}
 
 
 def run(*arguments: str, given: str | None = None, **env: str) -> Result:
@@ -285,6 +288,53 @@ def test_wrong_answers_are_told_before_anything_is_written(
     assert result.exit_code == 1
     assert message in result.output
     assert not folder.exists()
+
+
+def test_key_of_the_environment_is_the_key_of_the_installation(
+    servers: EmbeddedServers, people: Path, tmp_path: Path
+) -> None:
+    """Given as a file, too: else the installation would seal with another one than the rest of the company's."""
+    answers = write_answers(tmp_path, **caldav_answers(servers, people))
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    env = {"LONGARC_CALDAV_PASSWORD": "a long one", "LONGARC_KEY_FILE": str(tmp_path / "key")}
+    result = run(str(tmp_path / "longarc"), "--answers", answers, "--no-mail", **env)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "longarc" / "secrets" / "LONGARC_KEY").read_text() == f"{KEY}\n"
+
+
+@pytest.mark.parametrize(
+    ("env", "messages"),
+    [
+        (
+            {**PASSWORDS, "LONGARC_KEY": KEY, "LONGARC_KEY_FILE": "/nowhere"},
+            ["LONGARC_KEY: Both LONGARC_KEY and LONGARC_KEY_FILE"],
+        ),
+        (
+            {**PASSWORDS, "LONGARC_KEY_FILE": "/nowhere"},
+            ["LONGARC_KEY_FILE: The file it names can't be read: No such file"],
+        ),
+        (
+            {
+                "LONGARC_CALDAV_PASSWORD_FILE": "/nowhere",
+                "LONGARC_SMTP_PASSWORD": "x",
+                "LONGARC_SMTP_PASSWORD_FILE": "y",
+            },
+            [
+                "LONGARC_CALDAV_PASSWORD_FILE: The file it names can't be read: No such file",
+                "LONGARC_SMTP_PASSWORD: Both LONGARC_SMTP_PASSWORD and LONGARC_SMTP_PASSWORD_FILE are set.",
+            ],
+        ),
+    ],
+)
+def test_secrets_that_can_t_be_read_are_named_before_anything_is_written(
+    servers: EmbeddedServers, people: Path, tmp_path: Path, env: dict[str, str], messages: list[str]
+) -> None:
+    answers = write_answers(tmp_path, **caldav_answers(servers, people, smtp_username="longarc"))
+    result = run(str(tmp_path / "longarc"), "--answers", answers, **env)
+    assert result.exit_code == 1
+    shown = " ".join(result.output.split())
+    assert [message for message in messages if message not in shown] == []
+    assert not (tmp_path / "longarc").exists()
 
 
 @pytest.mark.parametrize(

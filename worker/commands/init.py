@@ -16,7 +16,14 @@ from worker import private_files
 from worker.clock import utcnow
 from worker.commands.base import Command, CommandFailed, get_global_options
 from worker.commands.example import EXAMPLE_FILES, read_example
-from worker.commands.terminal import find_program, format_count, name_program, print_line, print_paragraph
+from worker.commands.terminal import (
+    find_program,
+    format_count,
+    name_program,
+    print_finding,
+    print_line,
+    print_paragraph,
+)
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
@@ -118,8 +125,9 @@ class _Setup:
     # --- answers ---
 
     def _begin(self, answers_file: Path | None) -> None:
-        """Take the answers of the file, or those of an earlier run."""
-        from worker.setup.answers import answer_all, read_answers
+        """Take the answers of the file, or those of an earlier run, and the key of the environment. Raises Problems."""
+        from worker.settings.environment import KEY_VARIABLE
+        from worker.setup.answers import answer_all, read_answers, read_secret
         from worker.setup.files import ANSWERS_FILE
 
         kept = self.folder / ANSWERS_FILE
@@ -134,8 +142,8 @@ class _Setup:
                 self.answers |= given.values
                 self.more_settings = given.more_settings
                 print_line(f"Going on with the answers in {kept}.", "dim")
-        if key := os.environ.get("LONGARC_KEY"):
-            self.secrets["LONGARC_KEY"] = key
+        if key := read_secret(KEY_VARIABLE, os.environ):
+            self.secrets[KEY_VARIABLE] = key
 
     def _ask_way(self) -> None:
         from worker.setup.questions import QUESTIONS
@@ -344,9 +352,7 @@ def _show_findings(findings: "Iterable[Finding]") -> bool:
         warnings += finding.ok
         if finding.ok and warnings > MAX_WARNINGS:
             continue
-        print_paragraph(f"{'!' if finding.ok else '✗'} {finding.what}", "yellow" if finding.ok else "red")
-        if finding.remedy:
-            print_paragraph(f"→ {finding.remedy}", indent=2)
+        print_finding(finding)
     if warnings > MAX_WARNINGS:
         print_line(f"! and {format_count(warnings - MAX_WARNINGS, 'more warning')}: see `longarc check`", "yellow")
     if ok_count:

@@ -11,7 +11,7 @@ from worker.clock import utcnow
 from worker.commands.arguments import find_person, json_option
 from worker.commands.base import Command, CommandFailed, describe_failure
 from worker.commands.context import find_settings_path, open_worker
-from worker.commands.terminal import format_count, print_json, print_line
+from worker.commands.terminal import format_count, print_finding, print_json, print_line
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
@@ -35,16 +35,18 @@ def check(as_json: bool) -> None:
 
     logging.disable(logging.ERROR)  # a finding reports the same error, with a remedy
     try:
-        findings = []
+        findings, well_count = list["Finding"](), 0
         for finding in run_checks(find_settings_path(), os.environ, utcnow()):
             findings.append(finding)
-            if not as_json:
-                _show_finding(finding, sum(finding.ok and not finding.remedy for finding in findings))
+            is_well = finding.ok and not finding.remedy
+            well_count += is_well
+            if not as_json and not (is_well and well_count > MAX_SHOWN):
+                print_finding(finding)
     finally:
         logging.disable(logging.NOTSET)
     failed = sum(not finding.ok for finding in findings)
     warnings = sum(finding.ok and bool(finding.remedy) for finding in findings)
-    hidden = len(findings) - failed - warnings - MAX_SHOWN
+    hidden = well_count - MAX_SHOWN
     if as_json:
         print_json([{"what": finding.what, "ok": finding.ok, "remedy": finding.remedy} for finding in findings])
     elif hidden > 0:
@@ -58,15 +60,6 @@ def check(as_json: bool) -> None:
             f"All {len(findings):,} are well" + (f", with {format_count(warnings, 'warning')}." if warnings else "."),
             "green",
         )
-
-
-def _show_finding(finding: "Finding", ok_count: int) -> None:
-    if not finding.ok or finding.remedy:
-        print_line(f"{'!' if finding.ok else '✗'} {finding.what}", "yellow" if finding.ok else "red")
-        if finding.remedy:
-            print_line(f"  → {finding.remedy}")
-    elif ok_count <= MAX_SHOWN:
-        print_line(f"✓ {finding.what}", "green")
 
 
 @click.command("retry", cls=Command, short_help="Try a suspended calendar again at once.")

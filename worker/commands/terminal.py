@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
+    from worker.providers.base import Finding
+
 #: Width of a table that goes to a file or another program, in characters.
 FILE_WIDTH = 160
 #: Style of a cell, by its first word.
@@ -101,6 +103,18 @@ def print_paragraph(text: str, style: str = "", indent: int = 0) -> None:
     from rich.text import Text
 
     make_console().print(Padding(Text(make_printable(text), style=style), (0, 0, 0, indent)))
+
+
+def print_finding(finding: "Finding") -> None:
+    """Print what a check found, with the remedy if there is one. On a terminal no word is broken."""
+    is_warning = finding.ok and bool(finding.remedy)
+    mark, style = ("!", "yellow") if is_warning else ("✓", "green") if finding.ok else ("✗", "red")
+    lines = [(f"{mark} {finding.what}", style, 0), *([(f"→ {finding.remedy}", "", 2)] if finding.remedy else [])]
+    for text, line_style, indent in lines:
+        if make_console().is_terminal:
+            print_paragraph(text, line_style, indent)
+        else:
+            print_line(f"{' ' * indent}{text}", line_style)
 
 
 def confirm(question: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from worker import private_files
 from worker.errors import Problem, Problems
+from worker.settings.environment import read_variable
 from worker.settings.parsers import InvalidValue, find_nearest
 from worker.setup.questions import QUESTIONS, Answers, Question, list_questions
 from worker.setup.toml_text import render_tables, render_value
@@ -102,15 +103,18 @@ def answer_all(given: GivenAnswers, env: Mapping[str, str], folder: Path) -> tup
                 answers[question.name] = answer
         except InvalidValue as error:
             problems.append(Problem(_locate(question, given), error.what, error.build_remedy()))
+        except Problems as error:
+            problems += error.problems
     if problems:
         raise Problems(problems)
     return answers, secrets
 
 
 def _find_answer(question: Question, given: GivenAnswers, env: Mapping[str, str], answers: Answers) -> str:
-    """Raises InvalidValue when the answer is wrong, or there is none and there has to be one."""
+    """Raises InvalidValue when the answer is wrong, or there is none and there has to be one; Problems when the
+    environment can't be read."""
     default = question.find_default(answers)
-    text = read_secret(question, env) if question.is_secret else given.values.get(question.name, default)
+    text = read_secret(question.variable, env) if question.is_secret else given.values.get(question.name, default)
     if not text:
         if question.is_optional:
             return ""
@@ -119,16 +123,16 @@ def _find_answer(question: Question, given: GivenAnswers, env: Mapping[str, str]
     return question.parse(text)
 
 
-def read_secret(question: Question, env: Mapping[str, str]) -> str:
-    """Return a secret from its variable, or from the file that NAME_FILE names; empty without either. Raises
-    InvalidValue when the file can't be read."""
-    file = env.get(f"{question.variable}_FILE", "")
-    if env.get(question.variable) or not file:
-        return env.get(question.variable, "")
-    try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, ValueError):
-        raise InvalidValue("The file that the environment names can't be read.", "Name another file.") from None
+def read_secret(variable: str, env: Mapping[str, str]) -> str:
+    """Return a secret from its variable, or from the file that NAME_FILE names; empty without either.
+
+    Raises Problems when the file can't be read, or both are set.
+    """
+    problems: list[Problem] = []
+    secret = read_variable(variable, env, problems)
+    if problems:
+        raise Problems(problems)
+    return secret
 
 
 def _locate(question: Question, given: GivenAnswers) -> str:
