@@ -125,6 +125,8 @@ def test_check_tells_of_google_s_people_and_faults(google: Google, on_google: Co
     hire(google, SAM, DANA)
     hire(google, KIM, "nobody@corp.example")
     told = on_google.read_findings()
+    requests = [one.method for one in google.asked]
+    assert requests.count("directory.users.list") == 1, "a large directory takes a while"
     assert "True Google Directory lists 3 people: 2 with a manager, 1 without" in told
     assert "True Google Directory names 3 people in 1 pairs" in told
     assert "`nobody@corp.example` is not in Google Directory" in told
@@ -189,6 +191,7 @@ def test_entra_s_managers_who_are_no_people_are_reported(entra: Double, on_entra
 def test_check_tells_of_entra_s_people_and_of_what_is_missing(entra: Double, on_entra: Company) -> None:
     employ(entra, SAM, employ(entra, DANA))
     told = on_entra.read_findings()
+    assert entra.counts["GET users"] == 1, "a large directory takes a while"
     assert "True Microsoft Entra lists 2 people: 1 with a manager, 1 without" in told
     assert "True Microsoft Entra names 2 people in 1 pairs" in told
     entra.login.applications[CLIENT].rights = ("MailboxSettings.Read",)

@@ -281,7 +281,7 @@ def test_somebody_in_two_pages_is_one_person(
 
 def failures(source: GoogleDirectory) -> str:
     """What is wrong, and what to do about it."""
-    findings = [finding for finding in source.check() if not finding.ok]
+    findings = [finding for finding in source.check().findings if not finding.ok]
     assert findings and all(finding.remedy for finding in findings)
     return "\n".join(f"{finding.what}: {finding.remedy}" for finding in findings)
 
@@ -293,7 +293,7 @@ def test_check_counts_what_it_read(source: GoogleDirectory, double: Google, dire
     directory.add_manager("cy@x.example", "bo@x.example")
     directory.add("di@x.example", "Di Loe")
     directory.disable("di@x.example")
-    told = "\n".join(f"{finding.what} {finding.remedy}" for finding in source.check())
+    told = "\n".join(f"{finding.what} {finding.remedy}" for finding in source.check().findings)
     assert f"Longarc may act as {ADMIN} to read users ({DIRECTORY_READ_SCOPE})" in told
     assert "lists 3 people: 2 with a manager, 1 without; 1 more can't sign in" in told
     assert "left out: guests (1)" in told and "several managers of 1 person:" in told
@@ -302,7 +302,7 @@ def test_check_counts_what_it_read(source: GoogleDirectory, double: Google, dire
 
 def test_check_says_so_when_nobody_has_a_manager(source: GoogleDirectory, directory: GoogleAdministrator) -> None:
     directory.add("ann@x.example", "Ann Doe")
-    assert "Manager's email" in "".join(finding.remedy for finding in source.check())
+    assert "Manager's email" in "".join(finding.remedy for finding in source.check().findings)
 
 
 def test_check_names_the_scope_that_is_not_delegated(source: GoogleDirectory, double: Google) -> None:

@@ -263,7 +263,7 @@ def test_a_link_to_another_host_is_not_followed(double: Double) -> None:
 
 def failures(source: EntraDirectory) -> str:
     """What is wrong, and what to do about it."""
-    findings = [finding for finding in source.check() if not finding.ok]
+    findings = [finding for finding in source.check().findings if not finding.ok]
     assert findings and all(finding.remedy for finding in findings)
     return "\n".join(f"{finding.what}: {finding.remedy}" for finding in findings)
 
@@ -274,7 +274,7 @@ def test_check_counts_what_it_read(source: EntraDirectory, double: Double) -> No
     double.directory.add("gone@x.example", accountEnabled=False)
     double.directory.add("v@partner.example", userType="Guest")
     double.directory.add("info@x.example", assignedLicenses=[])
-    told = "\n".join(f"{finding.what} {finding.remedy}" for finding in source.check())
+    told = "\n".join(f"{finding.what} {finding.remedy}" for finding in source.check().findings)
     assert "lists 2 people: 1 with a manager, 1 without; 1 more can't sign in" in told
     assert "left out: accounts without licence, manager and reports (1), guests (1)" in told
     assert "tells a country of 1, a department of 0, a language of 0, a time zone of 0;" in told
@@ -282,7 +282,7 @@ def test_check_counts_what_it_read(source: EntraDirectory, double: Double) -> No
 
 def test_check_says_so_when_nobody_has_a_manager(source: EntraDirectory, double: Double) -> None:
     double.directory.add(ANN)
-    assert "fill Manager" in "".join(finding.remedy for finding in source.check())
+    assert "fill Manager" in "".join(finding.remedy for finding in source.check().findings)
 
 
 @pytest.mark.parametrize("rights", [("Calendars.ReadWrite",), ("User.ReadBasic.All",)])
@@ -301,7 +301,7 @@ def test_check_names_the_permission_that_is_missing(
 def test_check_names_a_permission_that_is_too_wide(source: EntraDirectory, double: Double) -> None:
     double.directory.add(ANN)
     allow(double, "User.Read.All", "Directory.ReadWrite.All")
-    [finding] = [finding for finding in source.check() if "more than" in finding.what]
+    [finding] = [finding for finding in source.check().findings if "more than" in finding.what]
     assert finding.ok and "Directory.ReadWrite.All" in finding.what and finding.remedy
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.errors import IncompleteReading, LongarcError
 from worker.providers.base import Finding
-from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord
+from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
 
 
 class ListedDirectory:
@@ -32,8 +32,9 @@ class ListedDirectory:
             raise self.failure
         return list(self._records.values())
 
-    def check(self) -> list[Finding]:
-        return [Finding("The list can be read", not self.failure, "Mend it." if self.failure else "")]
+    def check(self) -> SourceCheck:
+        finding = Finding("The list can be read", not self.failure, "Mend it." if self.failure else "")
+        return SourceCheck([finding], None if self.failure else list(self._records.values()))
 
     def add(self, address: str, name: str, manager: str = "", group: str = "") -> None:
         self._id += 1

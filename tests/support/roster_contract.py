@@ -128,13 +128,16 @@ class RosterContract:
         self, source: RosterSource, directory: Administrator
     ) -> None:
         directory.add("ann@x.example", "Ann Doe")
-        findings = source.check()
-        assert findings and all(finding.ok for finding in findings)
+        check = source.check()
+        assert check.findings and all(finding.ok for finding in check.findings)
+        assert check.records == self.read(source), "so that nobody has to read a large directory twice"
 
     def test_checking_a_directory_that_fails_gives_a_remedy(
         self, source: RosterSource, directory: Administrator
     ) -> None:
         directory.add("ann@x.example", "Ann Doe")
         directory.break_off()
-        failed = [finding for finding in source.check() if not finding.ok]
+        check = source.check()
+        failed = [finding for finding in check.findings if not finding.ok]
+        assert check.records is None
         assert failed and all(finding.remedy for finding in failed)

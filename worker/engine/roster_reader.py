@@ -9,8 +9,7 @@ from hashlib import sha256
 from worker.domain.model import NO_CALENDAR, EndReason
 from worker.errors import IncompleteReading, Problem
 from worker.providers import base
-from worker.providers.base import Finding
-from worker.roster.base import PushedSource, RosterRecord, RosterSource, load_source_factory
+from worker.roster.base import PushedSource, RosterRecord, RosterSource, SourceCheck, load_source_factory
 from worker.roster.csv_source import CsvSource, PeopleFileFormat
 from worker.roster.model import Roster, RosterRules, StoredRoster
 from worker.roster.people_file import load_people_file
@@ -69,8 +68,10 @@ class RosterReader:
             and self._source.is_unsettled(now, read_at)
         )
 
-    def read(self, now: datetime, *, accepts_new_ids: bool = False) -> RosterReading:
-        """Return the roster.
+    def read(
+        self, now: datetime, *, accepts_new_ids: bool = False, records: Sequence[RosterRecord] | None = None
+    ) -> RosterReading:
+        """Return the roster. `records`: what `check` has just read of a directory, which is not read once more then.
 
         Raises Problems for the people file; IncompleteReading, ProviderError or Problems for a directory. With
         `accepts_new_ids`, a former address may come back with another directory id.
@@ -80,19 +81,23 @@ class RosterReader:
         if not self._settings.roster.has_directory:
             roster = load_people_file(self._settings.people, rules, self._columns, stored)
             return RosterReading(roster, self.get_version())
-        return self._read_directory(now, rules, stored)
+        return self._read_directory(now, rules, stored, records)
 
-    def check(self) -> list[Finding]:
-        """Return findings on the way to the directory, and warnings about the people file; `read` tells the rest."""
-        directory = self._source.check() if self._settings.roster.has_directory else []
-        file = self._file.check() if self._has_file and self._settings.people.exists() else []
-        return [*directory, *(finding for finding in file if finding.ok and finding.remedy)]
+    def check(self) -> SourceCheck:
+        """Return findings on the way to the directory, and warnings about the people file, with what the directory
+        told; `read` tells the rest."""
+        directory = self._source.check() if self._settings.roster.has_directory else SourceCheck([])
+        file = self._file.check().findings if self._has_file and self._settings.people.exists() else []
+        warnings = [finding for finding in file if finding.ok and finding.remedy]
+        return SourceCheck([*directory.findings, *warnings], directory.records)
 
-    def _read_directory(self, now: datetime, rules: RosterRules, stored: StoredRoster) -> RosterReading:
+    def _read_directory(
+        self, now: datetime, rules: RosterRules, stored: StoredRoster, records: Sequence[RosterRecord] | None
+    ) -> RosterReading:
         rules = replace(rules, directory=self._source.name, id_namespace=self._settings.roster.source)
         report = ProblemReport(self._source.name, "people")
         file_report = ProblemReport(self._file.name)
-        records = self._source.read(now)
+        records = self._source.read(now) if records is None else records
         if not records:
             raise IncompleteReading(f"{self._source.name} returned nobody, so nothing was changed.")
         rows: Sequence[RosterRecord] = self._file.read_into(file_report) if self._has_file else ()

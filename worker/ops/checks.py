@@ -100,10 +100,10 @@ def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None,
 
 def _check_roster(reader: RosterReader, now: datetime) -> Generator[Finding, None, Roster]:
     try:
-        findings = reader.check()
-        yield from findings
-        if all(finding.ok for finding in findings):
-            reading = reader.read(now)
+        check = reader.check()
+        yield from check.findings
+        if all(finding.ok for finding in check.findings):
+            reading = reader.read(now, records=check.records)
             roster, faults = reading.roster, reading.faults
             yield Finding(f"{reader.name} names {len(roster.persons):,} people in {len(roster.pairs):,} pairs", True)
             for fault in faults[:MAX_FAULTS_SHOWN]:

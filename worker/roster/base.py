@@ -79,6 +79,14 @@ class RosterRecord:
     wishes: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class SourceCheck:
+    """What trying a source came to."""
+
+    findings: list[Finding]  #: one for each part, with the remedy for an administrator who sees this directory first
+    records: Sequence[RosterRecord] | None = None  #: as `read` returns them; None when they can't be read
+
+
 class RosterSource(Protocol):
     """Where people come from. Raises only LongarcErrors."""
 
@@ -96,9 +104,8 @@ class RosterSource(Protocol):
         """Return a record for each person. Raises IncompleteReading, Problems or ProviderError, and then nothing of the
         reading is used. `now` is the current time, in UTC."""
 
-    def check(self) -> list[Finding]:
-        """Try everything that reading needs, without changing anything; return a finding for each part, with the
-        remedy for an administrator who sees this directory for the first time."""
+    def check(self) -> SourceCheck:
+        """Try everything that reading needs, and read everybody, once; change nothing."""
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.errors import LongarcError, Problems
 from worker.providers.base import Finding
-from worker.roster.base import ManagerReference, RosterRecord
+from worker.roster.base import ManagerReference, RosterRecord, SourceCheck
 from worker.roster.countries import find_country_of_place
 from worker.roster.csv_headers import PeopleHeaderReader
 from worker.settings.csv_dialect import decode_text
@@ -96,20 +96,22 @@ class CsvSource:
             report.add_problem(1, "", "There is nobody in this file.", remedy)
         return records
 
-    def check(self) -> list[Finding]:
+    def check(self) -> SourceCheck:
         """Return whether the file can be read, and a warning when its encoding had to be guessed."""
         report = ProblemReport(self.name)
         try:
-            self.read_into(report)
+            records = self.read_into(report)
             report.raise_problems()
             decoded = decode_text(self._path.read_bytes())
         except Problems as error:
-            return [Finding(f"{problem.where}: {problem.what}", False, problem.remedy) for problem in error.problems]
+            problems = error.problems
+            return SourceCheck([Finding(f"{one.where}: {one.what}", False, one.remedy) for one in problems])
         if not decoded.is_guessed:
-            return [Finding(f"{self.name} can be read", True)]
+            return SourceCheck([Finding(f"{self.name} can be read", True)], records)
         example = next((word for word in decoded.text.split() if not word.isascii()), "")
         what = f"{self.name} is not UTF-8; it is read as Windows-1252, for example `{shorten_value(example)}`"
-        return [Finding(what, True, "Save it as UTF-8 (in Excel: `CSV UTF-8`), in case that is wrong.")]
+        remedy = "Save it as UTF-8 (in Excel: `CSV UTF-8`), in case that is wrong."
+        return SourceCheck([Finding(what, True, remedy)], records)
 
 
 def _build_record(row: CsvRow) -> RosterRecord:

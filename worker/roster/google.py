@@ -19,7 +19,7 @@ from worker.providers.google.auth import (
     timeout_of,
 )
 from worker.providers.google.client import DIRECTORY_ENDPOINT, GoogleApi, RequestQuota
-from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord
+from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
 from worker.roster.reading import DirectoryReading, describe_reading, iter_pages
 
 Json = Mapping[str, Any]
@@ -143,17 +143,18 @@ class GoogleDirectory:
 
     # --- check ------------------------------------------------------------------------------------------------------
 
-    def check(self) -> list[Finding]:
+    def check(self) -> SourceCheck:
         title = f"Longarc may act as {self._admin} to read users ({DIRECTORY_READ_SCOPE})"
         try:
             self._api.access.get_token(self._admin, DIRECTORY_READ_SCOPE)
         except ProviderError as error:
-            return [Finding(title, False, str(error))]
+            return SourceCheck([Finding(title, False, str(error))])
         try:
             reading = self._read_everybody()
         except ProviderError as error:
-            return [Finding(title, True), Finding(f"{self.name} can be read", False, str(error))]
-        return [Finding(title, True), *describe_reading(self.name, reading, _FILL_MANAGERS)]
+            return SourceCheck([Finding(title, True), Finding(f"{self.name} can be read", False, str(error))])
+        findings = [Finding(title, True), *describe_reading(self.name, reading, _FILL_MANAGERS)]
+        return SourceCheck(findings, reading.records)
 
 
 # --- one user -------------------------------------------------------------------------------------------------------

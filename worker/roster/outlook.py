@@ -15,7 +15,7 @@ from worker.providers.base import Finding
 from worker.providers.outlook.calendar import build_graph
 from worker.providers.outlook.checks import read_permissions
 from worker.providers.outlook.client import Graph, Json
-from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord
+from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
 from worker.roster.reading import DirectoryReading, describe_reading, iter_pages
 
 _SELECT = (
@@ -103,15 +103,15 @@ class EntraDirectory:
 
     # --- check ------------------------------------------------------------------------------------------------------
 
-    def check(self) -> list[Finding]:
+    def check(self) -> SourceCheck:
         title = "Longarc may read users in Microsoft Entra as an app (User.Read.All)"
         try:
             permissions = read_permissions(self._graph.get_token())
             reading = self._read_everybody()
         except ProviderError as error:
-            return [Finding(title, False, str(error))]
+            return SourceCheck([Finding(title, False, str(error))])
         findings = [Finding(title, True), *_check_width(permissions)]
-        return findings + describe_reading(self.name, reading, _FILL_MANAGERS)
+        return SourceCheck(findings + describe_reading(self.name, reading, _FILL_MANAGERS), reading.records)
 
 
 def _check_width(permissions: list[str]) -> Iterator[Finding]:

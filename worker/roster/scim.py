@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from worker.domain.model import WAVE_PAUSE, PushedPerson, PushLog
 from worker.errors import LongarcError
 from worker.providers.base import Finding
-from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord
+from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
 from worker.roster.reading import DirectoryReading, describe_reading
 
 #: Pushes that don't pause are applied all the same after so long.
@@ -92,16 +92,17 @@ class ScimDirectory:
         guest_count = len(people) - len(records)
         return DirectoryReading(records, {"guests": guest_count} if guest_count else {})
 
-    def check(self) -> list[Finding]:
+    def check(self) -> SourceCheck:
         title = "A directory has pushed people by SCIM"
         try:
             log, reading = self._directory.get_push_log(), self._read_everybody()
         except LongarcError as error:
-            return [Finding(title, False, str(error))]
+            return SourceCheck([Finding(title, False, str(error))])
         if log is None:
-            return [Finding(title, False, _PUSH_SOMEBODY)]
+            return SourceCheck([Finding(title, False, _PUSH_SOMEBODY)])
         last = f"the last of {log.count:,} changes came on {log.last_at:%Y-%m-%d} at {log.last_at:%H:%M} UTC"
-        return [Finding(f"{title}; {last}", True), *describe_reading(self.name, reading, _MAP_MANAGERS)]
+        findings = [Finding(f"{title}; {last}", True), *describe_reading(self.name, reading, _MAP_MANAGERS)]
+        return SourceCheck(findings, reading.records)
 
 
 def _make_record(person: PushedPerson, index: "_ManagerIndex") -> RosterRecord:
