@@ -28,7 +28,7 @@ from worker.mail.check_templates import (
 from worker.mail.context import MailContext
 from worker.mail.headers import MAIL_POLICY, format_address
 from worker.mail.kinds import KINDS, Voice, list_samples
-from worker.mail.templates import PARTS, MailTemplates, load_default_templates
+from worker.mail.templates import PARTS, PRODUCT, MailTemplates, load_default_templates
 from worker.mail.view import MailView
 
 #: The parts of HTML that a reader doesn't see.
@@ -46,7 +46,7 @@ class MailRenderer:
     `overrides/locale` may hold catalogues.
     """
 
-    def __init__(self, *, sender: str, domain: str, overrides: Path | None = None, product: str = "Longarc") -> None:
+    def __init__(self, *, sender: str, domain: str, overrides: Path | None = None, product: str = PRODUCT) -> None:
         self._sender = sender
         self._domain = domain
         self._product = product

@@ -29,6 +29,8 @@ from markupsafe import Markup
 
 from worker.i18n.language import Language, Languages
 
+#: What mails and pages call the program.
+PRODUCT = "Longarc"
 #: The templates of one mail, in a folder with the mail's name.
 PARTS = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
 STYLESHEET = "_style.css"
@@ -157,6 +159,13 @@ def make_environment(
     # Like `install_gettext_callables(newstyle=True)`, whose functions are slower: they make a context each time.
     environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.globals.update(gettext=gettext, ngettext=ngettext, _=gettext)
+    return environment
+
+
+def make_page_environment(language: Language) -> Environment:
+    """Return the environment of the pages in one language, with the values that every page has."""
+    environment = make_environment(FileSystemLoader(find_template_folder() / "pages"), language, html=True)
+    environment.globals.update(lang=language.tag, direction=language.direction, product=PRODUCT)
     return environment
 
 

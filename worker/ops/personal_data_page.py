@@ -6,14 +6,11 @@ from datetime import date, datetime
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
-from jinja2 import FileSystemLoader
-
 from worker.domain.model import PairId, Person
 from worker.domain.reason_texts import N_
 from worker.i18n.language import Language
-from worker.mail.templates import find_template_folder, make_environment
+from worker.mail.templates import make_page_environment
 
-PRODUCT = "Longarc"
 #: Keys of the whole that the page shows under headings of their own.
 SECTIONS = {
     "as_report": N_("With your managers"),
@@ -174,7 +171,5 @@ def _is_rows(value: object) -> TypeGuard[Sequence[Mapping[str, Any]]]:
 
 def render_data_page(data: Mapping[str, Any], person: Person, language: Language, *, has_content: bool) -> str:
     """Return the page as HTML, with its style in it. `has_content`: whether the data have what the pairs wrote."""
-    environment = make_environment(FileSystemLoader(find_template_folder() / "pages"), language, html=True)
-    values = {"lang": language.tag, "direction": language.direction, "product": PRODUCT}
-    page = environment.get_template("data_file.html.j2")
-    return page.render({**values, "view": DataView(data, person, language, has_content=has_content)})
+    template = make_page_environment(language).get_template("data_file.html.j2")
+    return template.render(view=DataView(data, person, language, has_content=has_content))

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, g, request, url_for
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment
 
 from worker.app import Worker
 from worker.domain.model import Handover, Pair, PairState, Person, Session
@@ -21,7 +21,7 @@ from worker.links import make_link_signer
 from worker.logs import Action
 from worker.mail.compose import Composer
 from worker.mail.context import MailContext, ReadableCommitment
-from worker.mail.templates import find_template_folder, load_default_templates, make_environment
+from worker.mail.templates import find_template_folder, load_default_templates, make_page_environment
 from worker.mail.view import MailView
 from worker.settings.load import Settings
 from worker.store.store import Store
@@ -30,7 +30,6 @@ from worker.web.rate_limit import RateLimiter
 
 log = logging.getLogger(__name__)
 
-PRODUCT = "Longarc"
 ASSET_TYPES = {
     "pages.css": "text/css",
     "quarter.css": "text/css",
@@ -144,17 +143,11 @@ class Site:
     def render_page(self, name: str, language: Language, values: Mapping[str, Any], status: int = 200) -> Response:
         """Return the page of that name. `values` override the values that every page has."""
         if language.tag not in self._environments:
-            environment = make_environment(FileSystemLoader(self._folder), language, html=True)
-            environment.globals.update(url=url_for, asset=self.make_asset_url, product=PRODUCT)
+            environment = make_page_environment(language)
+            environment.globals.update(url=url_for, asset=self.make_asset_url)
             self._environments[language.tag] = environment
         confirmation = CONFIRMATIONS.get(request.args.get("said", ""), "")
-        shared = {
-            "lang": language.tag,
-            "direction": language.direction,
-            "said": language.gettext(confirmation),
-            "token": "",
-            "to": None,
-        }
+        shared = {"said": language.gettext(confirmation), "token": "", "to": None}
         html = self._environments[language.tag].get_template(f"{name}.html.j2").render({**shared, **values})
         return Response(
             html, status, content_type="text/html; charset=utf-8", headers={"Content-Language": language.tag}

@@ -2,29 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
-
-from jinja2 import FileSystemLoader
 
 from worker.domain.rollout import Rollout
 from worker.i18n.language import Language
-from worker.mail.templates import find_template_folder, make_environment
+from worker.mail.templates import make_page_environment
 from worker.ops.preview.letters import SampleMail
 from worker.ops.preview.quarter import QuarterPreview
 from worker.ops.preview.view import QuarterView
-
-PRODUCT = "Longarc"
 
 
 def render_file(
     preview: QuarterPreview, samples: Sequence[SampleMail], language: Language, rollout: Rollout, made_at: datetime
 ) -> str:
     """Return the page as HTML, with its style and the mails inside it. `made_at`: when the calendars were read."""
-    environment = make_environment(FileSystemLoader(find_template_folder() / "pages"), language, html=True)
-    values: dict[str, Any] = {
-        "lang": language.tag,
-        "direction": language.direction,
-        "product": PRODUCT,
-        "view": QuarterView(preview, language, samples, rollout=rollout, made_at=made_at),
-    }
-    return environment.get_template("quarter_file.html.j2").render(values)
+    template = make_page_environment(language).get_template("quarter_file.html.j2")
+    return template.render(view=QuarterView(preview, language, samples, rollout=rollout, made_at=made_at))
