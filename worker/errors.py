@@ -165,6 +165,14 @@ def describe_error(error: Exception) -> str:
     )
 
 
+def build_extra_remedy(extra: str) -> str:
+    """Return what to do where the packages of an extra are not installed. Longarc is on no package index."""
+    return (
+        f"Install Longarc once more, with the extra `{extra}`: pip install 'path/to/checkout[{extra}]', or the path of "
+        "the wheel in place of the checkout."
+    )
+
+
 def get_first_line(error: Exception) -> str:
     """Return the first line of an error's text. In further lines databases repeat values of rows."""
     lines = str(error).strip().splitlines()

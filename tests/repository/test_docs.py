@@ -51,3 +51,16 @@ def test_every_page_of_the_site_is_in_its_navigation() -> None:
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     assert {page for page in pages if page not in nav} == set()
+
+
+def test_nothing_sends_anybody_to_a_package_index_for_this_program() -> None:
+    """It is on none: `pip install` takes a checkout or a wheel, and somebody else may have taken the name there."""
+    texts = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "worker").rglob("*.py"), *(ROOT / "config").rglob("*")]
+    found = {
+        f"{path.relative_to(ROOT)}: {command}"
+        for path in texts
+        if path.is_file()
+        for command in re.findall(r"pip install[^`\n]*\blongarc\b[^`\n]*", path.read_text(encoding="utf-8"))
+        if not re.search(r"/longarc|\blongarc\S*\.whl", command)
+    }
+    assert found == set()

