@@ -116,7 +116,7 @@ def record_outages(name: str) -> Iterator[None]:
 
 @huey.periodic_task(crontab())
 def tick() -> None:
-    """Import the people file if it changed, and start the tasks that have something to do. Runs each minute."""
+    """Import the roster if it changed, and start the tasks that have something to do. Runs each minute."""
     with record_outages("tick"):
         _run_tick(get_worker())
 

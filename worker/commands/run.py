@@ -123,7 +123,7 @@ def _export_settings_path() -> None:
 
 
 def _start_worker() -> "Worker":
-    """Apply the people file and return the worker of this process. Raises LongarcError before anything runs."""
+    """Apply the roster and return the worker of this process. Raises LongarcError before anything runs."""
     with import_modules():
         from worker.engine.roster_reader import read_people
         from worker.logs import set_up_logging

@@ -148,7 +148,7 @@ class ThirdVoices:
 
 
 def _has_left(store: Store, address: Address) -> bool:
-    """Return whether the address is that of somebody who was in the people file, and is no longer."""
+    """Return whether the address is that of somebody who was in the roster, and is no longer."""
     owner = store.aliases.find_owner(address)
     return owner is not None and store.people.get_person(owner) is None
 

@@ -306,7 +306,7 @@ def iter_accesses(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_voice_requests(context: MailContext) -> Iterator[MailContext]:
-    """Yield one to somebody in the people file, and one to somebody whose name is not known."""
+    """Yield one to somebody in the roster, and one to somebody whose name is not known."""
     yield context
     yield replace(context, to=replace(context.to, name=""))
 

@@ -106,7 +106,7 @@ class Coverage:
 
 
 def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "") -> Coverage:
-    """Count a quarter. `by` is a key of GROUPINGS; by default, the group where the people file names any, else country.
+    """Count a quarter. `by` is a key of GROUPINGS; by default, the group where the roster names any, else country.
 
     Raises Refused when the people file names no groups and `by` is `group`.
     """

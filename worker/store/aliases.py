@@ -64,7 +64,7 @@ class AliasRows:
         return value or ""
 
     def load(self) -> KnownAliases:
-        """Return the names of everybody whom a people file ever named."""
+        """Return the names of everybody whom a roster ever named."""
         with self._database.read() as connection:
             version: str | None = _VERSION.fetch_value(connection)
             owners = {email: email for (email,) in connection.execute(select(person.c.email))}

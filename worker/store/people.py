@@ -1,4 +1,4 @@
-"""People and pairs: rows from the people file, and those that it no longer names."""
+"""People and pairs: rows from the roster, and those that it no longer names."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import replace
@@ -41,7 +41,7 @@ class PeopleRows:
         self._database = database
 
     def load_current_people(self) -> dict[Address, Person]:
-        """Return everybody whom the people file names now."""
+        """Return everybody whom the roster names now."""
         with self._database.read() as connection:
             found = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
             return {row["email"]: rows.person(row) for row in found}
@@ -80,7 +80,7 @@ class PeopleRows:
                 connection.execute(asked.values(habits_at=now))
 
     def load_all_people(self) -> dict[Address, Person]:
-        """Return everybody whom a people file ever named, including those who left."""
+        """Return everybody whom a roster ever named, including those who left."""
         with self._database.read() as connection:
             return {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
 
@@ -90,7 +90,7 @@ class PeopleRows:
             return {row["id"]: rows.pair(row) for row in connection.execute(select(pair)).mappings()}
 
     def get_person(self, email: Address) -> Person | None:
-        """Return a person whom the people file names now; None when it does not."""
+        """Return a person whom the roster names now; None when it does not."""
         query = select(person).where(person.c.email == email, person.c.left_at.is_(None))
         with self._database.read() as connection:
             row = connection.execute(query).mappings().first()
@@ -137,7 +137,7 @@ class PeopleRows:
         aliases: Collection[PersonAlias] = (),
         find_participation: Callable[[Pair], Participation] = lambda _: Participation.YES,
     ) -> None:
-        """Write the content of the people file. People and pairs that it no longer has leave and end.
+        """Write the content of the roster. People and pairs that it no longer has leave and end.
 
         `find_participation` says of a new pair whether it takes part; of the others that is decided apart.
         """

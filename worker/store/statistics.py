@@ -62,7 +62,7 @@ class Statistics:
             return sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
 
     def load_all_people(self) -> dict[Address, Person]:
-        """Return everybody whom a people file ever named."""
+        """Return everybody whom a roster ever named."""
         with self._database.read() as connection:
             return {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
 

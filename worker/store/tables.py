@@ -105,7 +105,7 @@ pair = Table(
     Column("paused_until", Date, index=True),  # on this day the pause ends by itself
     Column("rests", Boolean, nullable=False, default=False),  # paused by `longarc pause`
     Column("participation", EnumType(Participation), nullable=False, server_default=""),
-    Column("chosen", JSON(none_as_null=True)),  # what the two chose on their pages; goes before the people file
+    Column("chosen", JSON(none_as_null=True)),  # what the two chose on their pages; goes before the roster
     Column("ended", EnumType(EndReason), nullable=False),
     Column("ended_at", Instant, index=True),
     Column("erased_at", Instant),  # when what the two wrote was erased
@@ -420,7 +420,7 @@ pushed_person = Table(
     Column("revision", Integer, nullable=False),
 )
 
-#: Single facts about this installation: the digest of the people file, when a thing was last told to the operator.
+#: Single facts about this installation: the digest of the roster, when a thing was last told to the operator.
 fact = Table("fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False))
 
 

@@ -273,7 +273,7 @@ def _use_primary_address(claims: LinkClaims) -> LinkClaims:
 
 
 def _find_person(claims: LinkClaims) -> Person | None:
-    """Return the person the link was made for; None when they are no longer in the people file.
+    """Return the person the link was made for; None when they are no longer in the roster.
 
     A third person need not be in it, but the question and the report who asks have to be there.
     """
