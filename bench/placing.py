@@ -35,9 +35,9 @@ SEEDS = (1, 2, 3)
 #: Teams whose whole year is lived through, at each load.
 YEAR_TEAMS = (2, 5, 8, 12)
 WEEKLY_FALL, LEAST_LOAD = 0.91, 0.5
-#: So far ahead calendars are filled: more than any search looks.
+#: How far ahead calendars are filled: farther than any search looks.
 AHEAD = timedelta(weeks=30)
-#: From so many days ahead a session may be placed, and its window opens so far at most (T-4).
+#: The days ahead from which a session may be placed, and how far its window opens at most (T-4).
 LEAD_DAYS, OPENING = 2, timedelta(weeks=13)
 #: The window around a target (T-3), and the lengths in the order in which they are tried (T-1).
 BEFORE, AFTER, LENGTHS = timedelta(weeks=2), timedelta(weeks=3), (75, 60)

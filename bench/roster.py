@@ -28,7 +28,7 @@ from worker.store.store import Store
 
 PEOPLE = 50_000
 REPORTS_PER_MANAGER = 8
-#: One in so many joins, leaves, has another manager, and another department.
+#: The number of people of whom one joins, one leaves, one has another manager, and one another department.
 CHANGE_EVERY = 100
 NOW = datetime(2027, 1, 11, 6, tzinfo=UTC)
 ZONES = (

@@ -32,7 +32,7 @@ from worker.store.store import NextDue, Store
 
 log = logging.getLogger(__name__)
 
-#: A tick that has not finished after so many rounds is given up: something becomes due again and again.
+#: How many rounds a tick may take before it is given up: something becomes due again and again.
 MAX_ROUNDS = 1000
 
 

@@ -62,7 +62,7 @@ STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
 FIRST_USED = ("jwt", "worker.providers.google.calendar", "worker.providers.google.freebusy")
 #: The last line of a process that found its database out of reach, and could do nothing else than end.
 OUT_OF_REACH = "database out of reach: "
-#: Of what people do, so much at one instant.
+#: How many things people do at one instant.
 ACTS = 8
 
 

@@ -39,7 +39,7 @@ MAX_REPORTS_CHECKED = 200
 #: How far ahead free/busy is read.
 FREE_BUSY_PERIOD = timedelta(days=14)
 QUEUE_TIMEOUT_SECONDS = 10
-#: At most so many faults of a directory are shown.
+#: How many faults of a directory are shown; the others are counted.
 MAX_FAULTS_SHOWN = 5
 
 

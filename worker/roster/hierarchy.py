@@ -14,7 +14,7 @@ from worker.roster.model import RosterRules, StoredRoster
 from worker.roster.parsers import fold_name
 from worker.settings.parsers import InvalidValue
 
-#: At most so many people of a circle are named.
+#: How many people of a circle are named at most.
 _MAX_NAMED = 6
 
 

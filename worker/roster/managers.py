@@ -10,7 +10,7 @@ from worker.roster.base import ManagerReference, ReferenceKind
 from worker.roster.parsers import fold_name, parse_mailbox
 from worker.settings.parsers import InvalidValue, find_nearest, shorten_value
 
-#: At most so many names are compared to suggest a similar one.
+#: How many names are compared at most to suggest a similar one.
 _MAX_COMPARED = 2000
 
 

@@ -16,9 +16,9 @@ from worker.providers.base import Finding
 from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
 from worker.roster.reading import DirectoryReading, describe_reading
 
-#: Pushes that don't pause are applied all the same after so long.
+#: How long pushes may go on without a pause before they are applied all the same.
 LONGEST_WAVE = timedelta(hours=1)
-#: The same for the first ones of all: a first sync of a large company takes hours.
+#: How long the first pushes of all may go on: the first sync of a large company takes hours.
 LONGEST_FIRST_WAVE = timedelta(days=1)
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

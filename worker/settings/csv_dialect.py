@@ -11,7 +11,7 @@ from dataclasses import dataclass
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 #: What a text of western Europe contains besides letters, in Windows-1252.
 _WESTERN_PUNCTUATION = frozenset("€‚„…†‡‰‹‘’“”•–—™›\u00a0¡«»¿´·§°©®ªº")
-#: In a text in UTF-16, at least so much of every second byte is zero.
+#: The least share of every second byte that is zero in a text in UTF-16.
 _UTF16_ZEROS = 0.4
 
 

@@ -8,11 +8,11 @@ from worker.errors import Problem, Problems
 
 #: Problems beyond this number are only counted.
 MAX_PROBLEMS = 200
-#: So many faults with the same text are said one by one; more are said once.
+#: Up to how many faults with the same text are reported one by one; more are reported once, with a count.
 MAX_EQUAL_FAULTS = 3
-#: So many faults of one kind, which differ in the value, are said one by one; more are said once.
+#: Up to how many faults of one kind, which differ in the value, are reported one by one; more are reported once.
 MAX_SIMILAR_FAULTS = 10
-#: So many places are named behind a fault that is said once.
+#: How many places a fault that is reported once names.
 MAX_NAMED_PLACES = 5
 
 _QUOTED_VALUE = re.compile(r"`[^`]*`")

@@ -10,7 +10,7 @@ from worker.domain.model import SessionState, Topic
 
 #: A contract recorded within this time after the end of its session counts as in time.
 DEADLINE = timedelta(hours=48)
-#: At most so many sessions without a time are named.
+#: How many sessions without a time are named at most.
 MAX_NAMED = 12
 #: A conversation is a session of one of these topics; a series of three is counted by its last part (T-13).
 CLOSING_TOPICS = frozenset({Topic.ALL.value, Topic.GAP.value})

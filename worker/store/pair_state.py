@@ -49,7 +49,7 @@ from worker.store.tables import commitment, deferral, event, meeting, message, p
 PAIR_MAIL_WINDOW = timedelta(days=40)
 #: Prompts are read back this far, and weekly mails.
 PROMPT_WINDOW, WEEKLY_WINDOW = timedelta(days=400), timedelta(days=14)
-#: A commitment that ended is still read for so long: its event may wait to be taken off.
+#: How long a commitment that ended is still read: its event may wait to be taken off.
 CLOSED_COMMITMENT_WINDOW = timedelta(days=2)
 WEEK = timedelta(weeks=1)
 

@@ -21,11 +21,11 @@ from worker.store.types import convert_to_instant, convert_to_seconds
 
 #: The name of the note in the table `fact`.
 _NOTE = "restored"
-#: So long after work began again, a pair is planned only once the calendar of its manager was read, and a mail that is
-#: decided may have gone out before.
+#: How long after work began again a pair waits for the calendar of its manager to be read before it is planned, and a
+#: mail that is decided counts as one that may have gone out before.
 CATCH_UP = timedelta(hours=2)
-#: So long, a mail is looked up before it is sent where the service can tell, and a calendar that could not be read at
-#: first is searched for unknown sessions.
+#: How long after work began again a mail is looked up before it is sent, where the service can tell, and a calendar
+#: that could not be read at first is searched for unknown sessions.
 SEARCH_PERIOD = timedelta(days=14)
 
 _LOAD = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("name")))

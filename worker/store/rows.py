@@ -106,7 +106,7 @@ def listed_pair(row: Row) -> Pair:
 
 
 def _as_chosen(listed: Pair, chosen: Mapping[str, Any]) -> Pair:
-    """Return the pair with the choices of the two, which have precedence over the people file."""
+    """Return the pair with the choices of the two, which have precedence over the roster."""
     until = chosen.get("transition_until", listed.transition_until)
     return replace(
         listed,
@@ -117,7 +117,7 @@ def _as_chosen(listed: Pair, chosen: Mapping[str, Any]) -> Pair:
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:
-    """Return the columns of a pair that come from the people file. Whether it takes part is decided apart from it."""
+    """Return the columns of a pair that come from the roster. Whether it takes part is decided apart from it."""
     row = {
         "id": pair.id,
         **_read_fields(pair, _PAIR),
@@ -155,7 +155,7 @@ def _offer(row: Row) -> Offer | None:
     )
 
 
-#: The unsealed `latest` of an ad hoc session is a placeholder: so long after `earliest`.
+#: How long after `earliest` the unsealed `latest` of an ad hoc session lies, which is a placeholder.
 AD_HOC_WINDOW = timedelta(days=7)
 #: The unsealed `unplaceable` of an ad hoc session for which there is no time.
 NO_TIME = (Reason("verbatim", {"words": "No time for it exists just now."}),)

@@ -20,7 +20,7 @@ FORBIDDEN = (
 )
 #: What has to be the same in each request of one synchronization.
 SAME = ("singleEvents", "eventTypes")
-#: So far back changes are remembered.
+#: How far back changes are remembered.
 REMEMBERED = timedelta(days=28)
 
 

@@ -12,7 +12,7 @@ from tests.support.audit.rules import DAY, Fault
 from worker.domain.model import Address, Person, Span
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 
-#: So many days, Monday to Friday, are a long absence, and so many working days after it are free of sessions.
+#: The working days from which an absence is a long one, and those after it that are free of sessions.
 LONG, FREE = 10, 2
 
 

@@ -14,9 +14,9 @@ Line = Mapping[str, Any]
 
 #: A commitment's event as long as this is a note for the day and takes no time.
 ALL_DAY = timedelta(hours=20)
-#: Whoever books over a session so long before it leaves us the time to see it and to act.
+#: How long before a session somebody has to book over it so that there is time to see that and to act.
 SEEN_BY_THEN = timedelta(hours=28)
-#: So far ahead the calendars of a simulated company hold all their weekly meetings.
+#: How far ahead the calendars of a simulated company hold all their weekly meetings.
 SEEN_AHEAD = timedelta(weeks=20)
 MAY_FOLLOW = {
     "owed": {"owed", "booked", "held", "cancelled"},

@@ -24,9 +24,9 @@ ALONE = {"reflection_prompt", "brief", "review_note", "introduction", "content_a
 ALONE |= {"new_manager", "open_promises", "pulse"}
 MOST = 3
 NEAR = timedelta(hours=24)
-#: So long somebody may be out of office around a session that they are out of office for.
+#: How long before and after a session somebody may be out of office who is out of office for it.
 AWAY_BEFORE, AWAY_AFTER = timedelta(hours=30), timedelta(days=11)
-#: A manager with so many reports gets one mail a week.
+#: The number of reports from which a manager gets one mail a week.
 TEAM = 3
 
 

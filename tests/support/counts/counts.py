@@ -26,7 +26,7 @@ from worker.domain.model import Address, Pair, Person, Span
 from worker.domain.time.worktime import list_spells
 
 DAY = timedelta(days=1)
-#: T-10: a session that lost its time is not sought again so long before that time.
+#: How long before the time that a session lost it is not sought again (T-10).
 LONG_BEFORE = 14 * DAY
 #: A series whose parts a person put out of order may stay so until we have looked.
 ORDERED_WITHIN = DAY

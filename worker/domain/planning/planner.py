@@ -207,7 +207,7 @@ FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
 #: An event that was decided from an older state than this is not created: its pair is planned again.
 MAX_SNAPSHOT_AGE = timedelta(minutes=5)
-#: After this many attempts that may succeed later, the operator is told, and after so many the effect is given up.
+#: The number of failed attempts after which the operator is told, and the one after which the effect is given up.
 TELL_OPERATOR_AFTER, GIVE_UP_AFTER = 6, 60
 
 

@@ -21,8 +21,10 @@ from worker.ops.preview.picture import QuarterPicture
 from worker.ops.preview.quarter import WEEK, QuarterPreview
 from worker.ops.preview.texts import CONCERN_TITLES, PERSON_CONCERNS, REMEDIES
 
-#: So many concerns of one kind are shown at once, and so many names of a rollout.
-SHOWN_CONCERNS, SHOWN_NAMES = 6, 8
+#: How many concerns of one kind are shown before the page is unfolded.
+SHOWN_CONCERNS = 6
+#: How many names of a rollout are shown; the others are counted.
+SHOWN_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True)

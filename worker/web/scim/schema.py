@@ -29,7 +29,7 @@ from scim2_models import (
     Uniqueness,
 )
 
-#: A page of a list has at most so many people.
+#: How many people a page of a list has at most.
 MAX_PAGE = 200
 
 
