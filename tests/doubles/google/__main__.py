@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.doubles.google.server import Google
+from tests.doubles.routes import add_routes
 from worker.embedded import get_mailbox_path
 from worker.providers import maildir
 from worker.providers.google.auth import (
@@ -29,14 +30,7 @@ def main() -> None:
     )
     parser.add_argument("--mail", type=Path, default=Path("google-mail"), help="where to put mails, a Maildir each")
     parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="how long each answer takes")
-    parser.add_argument(
-        "--route",
-        action="append",
-        default=[],
-        type=parse_route,
-        metavar="HTTPS=HTTP",
-        help="where notifications to a public address really go: https://longarc.example=http://127.0.0.1:8000",
-    )
+    add_routes(parser)
     given = parser.parse_args()
     with Google(given.port, delay=given.delay) as google:
         managers = dict(one.lower().split("=") for one in given.manager)
@@ -56,14 +50,6 @@ def main() -> None:
             google.wait()
         except KeyboardInterrupt:
             print("stopped")  # noqa: T201
-
-
-def parse_route(text: str) -> tuple[str, str]:
-    """Return the public base URL, and the one on this machine."""
-    public, _, local = text.partition("=")
-    if not public.startswith("https://") or not local.startswith("http://"):
-        raise argparse.ArgumentTypeError(f"{text}: write https://ADDRESS=http://127.0.0.1:PORT")
-    return public.rstrip("/"), local.rstrip("/")
 
 
 def into(folder: Path) -> Callable[[str, bytes], None]:

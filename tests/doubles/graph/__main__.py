@@ -5,6 +5,7 @@ import signal
 import sys
 
 from tests.doubles.graph import Double, section
+from tests.doubles.routes import add_routes
 
 
 def main() -> None:
@@ -13,8 +14,10 @@ def main() -> None:
     parser.add_argument("--person", action="append", default=[], metavar="ADDRESS", help="somebody with a mailbox")
     parser.add_argument("--manager", action="append", default=[], metavar="ADDRESS=MANAGER", help="who manages whom")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds that each answer takes")
+    add_routes(parser)
     options = parser.parse_args()
     with Double(options.port, delay=options.delay) as double:
+        double.subscriptions.routes.update(options.route)
         for address in options.person:
             double.world.person(address)
         ids = {box.address: box.directory_id for box in double.world.mailboxes.values()}

@@ -44,6 +44,7 @@ class Mishap:
     delay: timedelta = timedelta()
     overtaken: bool = False  #: it comes after the next one of the same subscription
     client_state: str | None = None  #: instead of the right one
+    trails: bool = False  #: it comes even when its subscription has ended meanwhile
     times: int = 1
     passing: int = 0  #: so many such notifications come through before
 

@@ -133,6 +133,7 @@ class Postman:
     def settle(self) -> None:
         """Wait until nothing more is due: each notification was delivered, or given up, or waits for its time."""
         with self._changed:
+            self._changed.notify_all()  # the clock may have been moved
             settled = self._changed.wait_for(lambda: not self._busy and not self._due(), _PATIENCE)
         assert settled, "notifications are still on their way"
 

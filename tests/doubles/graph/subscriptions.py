@@ -133,7 +133,8 @@ class Subscriptions(Postman):
             note = {**note, "clientState": mishap.client_state}
 
         def is_wanted() -> bool:
-            return note.get("lifecycleEvent") == "subscriptionRemoved" or self.is_live(subscription)
+            is_farewell = note.get("lifecycleEvent") == "subscriptionRemoved"
+            return is_farewell or mishap.trails or self.is_live(subscription)
 
         def send() -> None:
             for _ in range(mishap.copies):

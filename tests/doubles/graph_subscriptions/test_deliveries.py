@@ -1,6 +1,6 @@
 """What subscribers of the stand-in for Microsoft Graph are sent, and what becomes of it on the way."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.doubles.graph_subscriptions.support import (
     subscribe,
 )
 from tests.support.loopback import serve
+from worker.clock import SteppedClock
 from worker.domain.model import Answer
 
 # --- what is sent -----------------------------------------------------------------------------------------------------
@@ -106,6 +107,32 @@ def test_a_wrong_client_state_can_be_sent(client: Any, double: Double, endpoint:
     add(double, 0, 1)
     double.subscriptions.settle()
     assert [item["clientState"] for item in endpoint.items] == ["forged", STATE]
+
+
+@pytest.mark.parametrize("trails", [False, True])
+def test_a_notification_may_come_after_its_subscription_was_deleted(
+    client: Any, double: Double, endpoint: Endpoint, trails: bool
+) -> None:
+    opened = subscribe(client)
+    double.subscriptions.mishaps.append(Mishap(trails=trails, times=1))
+    with double.subscriptions.paused():
+        add(double, 0, 1)
+        client.delete_subscription(opened["id"])
+    double.subscriptions.settle()
+    assert endpoint.changes == ["created"] * trails
+
+
+def test_the_services_clock_may_be_moved_from_outside(client: Any, double: Double, endpoint: Endpoint) -> None:
+    clock = SteppedClock(datetime.now(UTC))
+    double.subscriptions.clock = clock
+    subscribe(client)
+    double.subscriptions.mishaps.append(Mishap(delay=TEN_MINUTES))
+    add(double, 0)
+    double.subscriptions.settle()
+    assert endpoint.bodies == []
+    clock.advance(TEN_MINUTES)
+    double.subscriptions.settle()
+    assert endpoint.changes == ["created"]
 
 
 def test_the_service_may_remove_a_subscription_and_says_so(client: Any, double: Double, endpoint: Endpoint) -> None:

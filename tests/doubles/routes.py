@@ -1,0 +1,23 @@
+"""Public addresses that lead to this machine, as a company's proxy forwards them."""
+
+import argparse
+
+
+def add_routes(parser: argparse.ArgumentParser) -> None:
+    """Let a double that is started by hand take routes, as pairs in `route`."""
+    parser.add_argument(
+        "--route",
+        action="append",
+        default=[],
+        type=_parse_route,
+        metavar="HTTPS=HTTP",
+        help="where notifications to a public address really go: https://longarc.example=http://127.0.0.1:8000",
+    )
+
+
+def _parse_route(text: str) -> tuple[str, str]:
+    """Return the public base URL, and the one on this machine."""
+    public, _, local = text.partition("=")
+    if not public.startswith("https://") or not local.startswith("http://"):
+        raise argparse.ArgumentTypeError(f"{text}: write https://ADDRESS=http://127.0.0.1:PORT")
+    return public.rstrip("/"), local.rstrip("/")
