@@ -4,10 +4,14 @@ import logging
 import os
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from worker.clock import Clock, utcnow
+from worker.domain.channels import ReadingPace
 from worker.engine.actions import Actions
+from worker.engine.channels import Channels, ReceivingAddress
 from worker.engine.contracts import Contracts
 from worker.engine.erasure import Erasure
 from worker.engine.handovers import Handovers
@@ -23,6 +27,7 @@ from worker.engine.sweep import Sweep
 from worker.engine.sync import Sync
 from worker.engine.third_voices import ThirdVoices
 from worker.engine.undo import Undo
+from worker.links import make_link_signer
 from worker.logs import Action
 from worker.mail.compose import Composer
 from worker.mail.render import MailRenderer
@@ -59,21 +64,28 @@ class Worker:
     operator_switches: OperatorSwitches
     undo: Undo
     erasure: Erasure
+    channels: Channels
     holder: str  #: names this process in leases
+    #: Has a worker read the calendars and plan the pairs that are due, after a delay. A process without a queue leaves
+    #: it to the next tick.
+    wake: Callable[[timedelta], None] = lambda delay: None
 
     def tick(self) -> NextDue:
-        """Do in this process what Huey's tasks do: read calendars, plan pairs, perform effects, until nothing is due.
+        """Do in this process what Huey's tasks do: open channels, read calendars, plan pairs, perform effects, until
+        nothing is due.
 
-        Returns when the next calendar, pair and effect are due.
+        Returns when the next channel, calendar, pair and effect are due.
         """
         now = self.clock()
         self.participation.run()
         self.pulse.run()
         self.erasure.run()
+        self.channels.refresh()
         for _ in range(MAX_ROUNDS):
             next_due = self.store.next_due()
             due = next_due.select_due(now)
-            has_worked = due.calendar and self.sync.run(self.holder)
+            has_worked = due.channel and self.channels.run(self.holder)
+            has_worked = (due.calendar and self.sync.run(self.holder)) or has_worked
             has_worked = (due.pair and self.sweep.run(self.holder)) or has_worked
             has_worked = (due.effect and self.outbox.run(self.holder)) or has_worked
             if not has_worked:
@@ -133,9 +145,17 @@ def build(
         participation=participation,
         operator_switches=OperatorSwitches(store, participation, clock),
         erasure=Erasure(settings, store, actions, services.find_calendar_of, clock),
+        channels=Channels(
+            store, services.find_calendar_of, clock, _build_receiving_address(settings), settings.operator
+        ),
         undo=Undo(store, sweep, outbox, participation, services.find_calendar_of, clock),
         holder=holder,
     )
+
+
+def _build_receiving_address(settings: Settings) -> ReceivingAddress | None:
+    signer = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])
+    return ReceivingAddress(settings.sync.notify_url, signer) if signer and settings.sync.notify_url else None
 
 
 def _build_mail_renderer(settings: Settings) -> MailRenderer:
@@ -169,7 +189,7 @@ def _build_sync(
         services.find_calendar_of,
         clock,
         identities,
-        every=settings.sync.every,
+        pace=ReadingPace(every=settings.sync.every, near=min(settings.sync.near, settings.sync.every)),
         full_every=settings.sync.full_every,
         operator=settings.operator,
         policy=settings.policy,

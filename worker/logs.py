@@ -56,6 +56,8 @@ class Action(StrEnum):
     CANCELS_REFUSED = "cancels_refused", "error", "A sweep was to cancel more events than `rules.max_cancels`."
     LEASE_LOST = "lease_lost", "warning", "Another worker took over what this one was too slow for; nothing is lost."
     FREE_BUSY_FAILED = "free_busy_failed", "warning", "The free/busy of some people can't be read just now."
+    CHANNEL_OPENED = "channel_opened", "info", "A service tells of changes of a calendar from now on."
+    CHANNEL_FAILED = "channel_failed", "info", "A service does not tell of changes of a calendar; it is tried again."
     SYNC_FAILED = "sync_failed", "debug", "A calendar can't be read; the outage of its service says so at `error`."
     SYNC_REFUSED = "sync_refused", "warning", "A calendar reads empty where events of ours stood; nothing was changed."
     SESSIONS_RECOVERED = "sessions_recovered", "info", "A calendar was read for the first time after a restoration."

@@ -75,6 +75,13 @@ _REQUEST_DURATION = Histogram(
 )
 _PAGES = Counter("longarc_page_requests_total", "Requests to the pages, by HTTP status.", ["status"], registry=REGISTRY)
 
+_NOTIFICATIONS = Counter(
+    "longarc_notifications_total",
+    "Notifications of changes, by outcome: `accepted`, or `refused` as forged or of a channel that is not open.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+
 
 # A counter that begins with its first event shows no increase: those that alerts look at begin at zero.
 for _outcome in (DONE, FAILED):
@@ -85,6 +92,12 @@ for _outcome in (DONE, FAILED):
 def count_work(work: str, outcome: str) -> None:
     """Count work that came to an end."""
     _WORK.labels(work, outcome).inc()
+
+
+def count_notifications(accepted: int, refused: int) -> None:
+    """Count notifications of calendar services."""
+    _NOTIFICATIONS.labels("accepted").inc(accepted)
+    _NOTIFICATIONS.labels("refused").inc(refused)
 
 
 def count_effect(effect: Effect, progress: EffectProgress, now: datetime) -> None:

@@ -9,6 +9,7 @@ The environment variable `LONGARC_CONFIG` names the settings file; `longarc run`
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from threading import Event
@@ -79,7 +80,16 @@ def _build_worker() -> Worker:
     worker = build(_load_settings())
     worker.store.migrate()
     create_queue_tables(huey, worker.store)
+    worker.wake = start_sync
     return worker
+
+
+def start_sync(delay: timedelta) -> None:
+    """Have a worker read the calendars and plan the pairs that are due, after a delay."""
+    if delay > timedelta(0):
+        sync.schedule(delay=delay)
+    else:
+        sync()
 
 
 @contextmanager
@@ -136,10 +146,22 @@ def _run_tick(worker: Worker) -> None:
     worker.participation.run()
     worker.pulse.run()
     worker.erasure.run()
+    worker.channels.refresh()
     due = worker.store.next_due().select_due(worker.clock())
-    for is_due, task in ((due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):
+    for is_due, task in ((due.channel, keep_channels), (due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):
         if is_due:
             task()
+
+
+@huey.task()
+def keep_channels() -> None:
+    """Open, renew and close the channels that are due, then start the sync of calendars that may have changed."""
+    with record_outages("keep_channels"):
+        worker = get_worker()
+        while not stopping.is_set() and worker.channels.run(worker.holder):
+            pass
+        if worker.store.next_due().select_due(worker.clock()).calendar:
+            sync()
 
 
 @huey.task()

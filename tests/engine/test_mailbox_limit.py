@@ -120,7 +120,7 @@ def run_until_done(office: Office, machines: Processes) -> None:
 
     def over() -> bool:
         in_hands = {EffectProgress.CLAIMED, EffectProgress.SENDING} & {effect.progress for effect in office.messages()}
-        return not in_hands and office.store.next_due().select_due(office.clock()) == (None, None, None)
+        return not in_hands and office.store.next_due().select_due(office.clock()) == (None, None, None, None)
 
     for _ in range(600):
         while not over():

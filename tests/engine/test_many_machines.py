@@ -231,7 +231,7 @@ def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Sha
 def _quiet(office: Office) -> bool:
     """Nothing is due, and nothing is in anybody's hands: what is has its lease's end for a due time."""
     in_hands = {EffectProgress.CLAIMED, EffectProgress.SENDING} & {m.progress for m in office.messages()}
-    return office.store.next_due().select_due(START) == (None, None, None) and not in_hands
+    return office.store.next_due().select_due(START) == (None, None, None, None) and not in_hands
 
 
 def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:

@@ -251,7 +251,7 @@ def test_changes_of_one_event_are_claimed_one_at_a_time_and_in_order(store: Stor
     assert second.outbox.claim(START, "two", UNTIL, 10) == []
     store.outbox.begin("create", "one", UNTIL)
     store.outbox.settle(
-        EffectResult(effect=message("create"), settlement=Settlement(EffectProgress.DONE)), "one", START
+        EffectResult(effect=message("create"), began_at=START, settlement=Settlement(EffectProgress.DONE)), "one", START
     )
     assert [one.effect.key for one in second.outbox.claim(START, "two", UNTIL, 10)] == ["update"]
 
@@ -261,7 +261,7 @@ def test_a_change_that_is_tried_again_keeps_those_after_it_waiting(store: Store)
     store.outbox.claim(START, "one", UNTIL, 10)
     store.outbox.begin("create", "one", UNTIL)
     again = Settlement(EffectProgress.WAITING, due_at=START + HOUR)
-    store.outbox.settle(EffectResult(effect=message("create"), settlement=again), "one", START)
+    store.outbox.settle(EffectResult(effect=message("create"), began_at=START, settlement=again), "one", START)
     assert store.outbox.claim(START + MINUTE, "one", UNTIL, 10) == []
     assert [c.effect.key for c in store.outbox.claim(START + HOUR, "one", START + 2 * HOUR, 10)] == ["create"]
 
@@ -277,6 +277,7 @@ def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, seco
     placed = PlacedEvent(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=Span(START, UNTIL), written=Span(START, UNTIL))
     stale = EffectResult(
         effect=message("mail"),
+        began_at=START,
         settlement=Settlement(EffectProgress.DONE, replan=True),
         placed=placed,
         history_fields={},

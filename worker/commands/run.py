@@ -63,7 +63,7 @@ def run(workers: int, embedded: Path | None) -> None:
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signal())
         embedded_folder = _prepare_folder(embedded) if embedded else None
-        _export_settings_path()
+        export_settings_path()
         if embedded_folder:
             embedded_folder.read_ports(load_settings())  # before anything is written
         worker = _start_worker()
@@ -114,7 +114,7 @@ def _prepare_folder(folder: Path) -> "EmbeddedFolder":
     return embedded_folder
 
 
-def _export_settings_path() -> None:
+def export_settings_path() -> None:
     """Export the path of the settings as LONGARC_CONFIG, where the tasks of Huey read it."""
     path = find_settings_path()
     if path is not None:

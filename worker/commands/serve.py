@@ -1,7 +1,9 @@
 """`longarc serve`: the pages without the service. `longarc revoke`: make links void."""
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import timedelta
 
 import click
 
@@ -10,7 +12,7 @@ from worker.clock import utcnow
 from worker.commands.arguments import find_primary_address
 from worker.commands.base import Command
 from worker.commands.context import load_settings, open_worker
-from worker.commands.run import serve_metrics, stop_on_signal
+from worker.commands.run import export_settings_path, serve_metrics, stop_on_signal
 from worker.commands.terminal import print_line
 from worker.errors import LongarcError, UnknownName
 from worker.logs import Action
@@ -29,6 +31,7 @@ def serve() -> None:
         from worker.web.server import PageServer
 
         set_up_logging(worker.settings.log.level, worker.settings.log.format)
+        worker.wake = _load_wake()
         if worker.settings.metrics.listen:
             serve_metrics(worker, stack)
         with PageServer(worker) as pages:
@@ -37,6 +40,14 @@ def serve() -> None:
             stop.wait()
     log.info("longarc serve has stopped", extra={"action": Action.RUN_STOPPED})
     print_line("Stopped.")
+
+
+def _load_wake() -> Callable[[timedelta], None]:
+    """Return the function that puts a task into the queue, which `longarc run` takes from there."""
+    export_settings_path()
+    from worker import tasks
+
+    return tasks.start_sync
 
 
 @click.command("revoke", cls=Command, short_help="Make the links of a person void.")

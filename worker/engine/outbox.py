@@ -151,7 +151,7 @@ class Outbox:
             self._store.calendars.request_full_read([result.effect.calendar], now)
 
     def _attempt_claimed(self, claimed: ClaimedEffect, context: BatchContext) -> EffectResult:
-        effect = replace(claimed.effect, attempts=claimed.effect.attempts + 1)
+        effect, began_at = replace(claimed.effect, attempts=claimed.effect.attempts + 1), self._clock()
         state = None if effect.pair is None else context.states.get(effect.pair)
         if context.problem:
             attempt = Attempt(Outcome.TRANSIENT, context.problem)
@@ -170,6 +170,7 @@ class Outbox:
         return EffectResult(
             effect=effect,
             settlement=settlement,
+            began_at=began_at,
             problem=attempt.problem,
             placed=attempt.placed,
             replaced_etag=attempt.replaced_etag,

@@ -7,10 +7,11 @@ booked over, and when the recurring 1:1s of the pairs are.
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
+from worker.domain.channels import ReadingPace, find_next_read
 from worker.domain.model import (
     Address,
     Answer,
@@ -53,6 +54,15 @@ MAX_LOST_EVENTS = 5
 FindCalendar = Callable[[Address], CalendarProvider | None]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadSummary:
+    """What decides when a calendar that was read is read next."""
+
+    needs_repeat: bool  #: it has to be read again soon, from the same cursor
+    has_changed: bool
+    next_session: datetime | None  #: when the next session on it begins
+
+
 class Sync:
     """Reads the calendars that are due and stores what changed on them."""
 
@@ -63,7 +73,7 @@ class Sync:
         clock: Clock,
         identities: Identities,
         *,
-        every: timedelta,
+        pace: ReadingPace,
         full_every: timedelta,
         operator: str,
         policy: Policy,
@@ -73,7 +83,7 @@ class Sync:
         self._comparison = CalendarComparison(find_calendar)
         self._clock = clock
         self._identities = identities
-        self._every = every
+        self._pace = pace
         self._full_every = full_every
         self._operator = operator
         self._policy = policy
@@ -109,12 +119,12 @@ class Sync:
             if provider is None:
                 self._store.calendars.postpone(due_calendar, holder, now + self._full_every)
                 return True
-            needs_repeat = False
+            read = None
             if due_calendar.cursor is not None:
                 known = CalendarChanges((), (), due_calendar.cursor, full=False) if is_unchanged else None
-                needs_repeat = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, known)
-            if self._needs_full_read(due_calendar, now):
-                needs_repeat = self._read_and_save(due_calendar, provider, None, holder, now)
+                read = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, known)
+            if read is None or self._needs_full_read(due_calendar, now):
+                read = self._read_and_save(due_calendar, provider, None, holder, now)
         except AuthRevoked as error:
             self._suspend_revoked(due_calendar, holder, error, now)
         except ProviderError as error:
@@ -122,17 +132,27 @@ class Sync:
         except Refused as error:
             log.warning("sync refused", extra={"action": Action.SYNC_REFUSED, "calendar": due_calendar.address})
             self._store.outbox.alert(f"empty:{due_calendar.address}:{now:%Y-%m-%d}", str(error), now, self._operator)
-            self._store.calendars.record_failure(due_calendar, holder, now + self._every, str(error), now)
+            self._store.calendars.record_failure(due_calendar, holder, now + self._pace.every, str(error), now)
         except Exception as error:  # one calendar must not keep the others from being read
             if describe_database_outage(error):
                 raise
             self._record_unexpected(due_calendar, holder, error, now)
         else:
-            self._store.calendars.postpone(
-                due_calendar, holder, now + (min(REPEAT_AFTER, self._every) if needs_repeat else self._every)
-            )
+            self._store.calendars.postpone(due_calendar, holder, self._find_next_read(due_calendar, read, now))
             return True
         return False
+
+    def _find_next_read(self, due_calendar: DueCalendar, read: ReadSummary, now: datetime) -> datetime:
+        if read.needs_repeat:
+            return now + min(REPEAT_AFTER, self._pace.every)
+        return find_next_read(
+            due_calendar.address,
+            now,
+            self._pace,
+            watched=self._store.channels.load(due_calendar.address),
+            next_session=read.next_session,
+            changed_at=now if read.has_changed else due_calendar.changed_at,
+        )
 
     def _read_and_save(
         self,
@@ -142,11 +162,8 @@ class Sync:
         holder: str,
         now: datetime,
         known: CalendarChanges | None = None,
-    ) -> bool:
-        """Read a calendar from the cursor on (None: all of it) unless its changes are known, and store the changes.
-
-        Returns True when it has to be read again soon, from the same cursor.
-        """
+    ) -> ReadSummary:
+        """Read a calendar from the cursor on (None: all of it) unless its changes are known, and store the changes."""
         restoration = self._find_restoration(due_calendar, now)
         since = restoration.since if restoration else None
         window = compute_window(now, since)
@@ -162,8 +179,12 @@ class Sync:
         self._alert_unread_events(due_calendar, changes, snapshot, now)
         size = len(changes.events) if changes.full else None
         new_cursor = cursor if reading.needs_repeat else changes.cursor
-        self._store.calendars.save(due_calendar, holder, reading, new_cursor, size=size, now=now)
-        return reading.needs_repeat
+        has_changed = not changes.full and bool(changes.events or changes.gone)
+        self._store.calendars.save(
+            due_calendar, holder, reading, new_cursor, size=size, now=now, has_changed=has_changed
+        )
+        starts = [span.start for spans in snapshot.booked_spans.values() for span in spans]
+        return ReadSummary(reading.needs_repeat, has_changed, min(starts, default=None))
 
     def _find_restoration(self, due_calendar: DueCalendar, now: datetime) -> Restoration | None:
         """Return the restoration after which this calendar is read for the first time; None usually."""

@@ -42,14 +42,11 @@ from worker.settings.sections import (
     Section,
     SyncSettings,
     Text,
-    is_in_memory,
-    make_url_parser,
-    parse_base_url,
-    parse_database,
     validate_optional_text,
     validate_text,
 )
 from worker.settings.sign_in_section import SignInSettings, refuse_incomplete_sign_in
+from worker.settings.url_parsers import is_in_memory, make_url_parser, parse_base_url, parse_database
 
 #: The environment variable with the password of each provider, and of the sign-in.
 PASSWORD_VARIABLES = {
@@ -291,6 +288,9 @@ def _refuse_missing_pages(values: Mapping[str, Any], source: "_SettingsSource") 
     if _get_nested(values, "roster", "source") == "scim":
         what = "Directories push people to the pages, and there are none."
         source.add_problem(("roster", "source"), what, "Set `base_url`, or name another source.")
+    if _get_nested(values, "sync", "notify_url"):
+        what = "Services tell of changes to the server of the pages, and there is none."
+        source.add_problem(("sync", "notify_url"), what, "Set `base_url`, or take this key out.")
 
 
 class _SettingsSource:

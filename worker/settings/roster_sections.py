@@ -22,11 +22,11 @@ from worker.settings.sections import (
     PathText,
     Section,
     Text,
-    parse_folder_url,
     validate_duration,
     validate_optional_text,
     validate_text,
 )
+from worker.settings.url_parsers import parse_folder_url
 
 #: The people file alone.
 FILE_SOURCE = "file"

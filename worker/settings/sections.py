@@ -4,13 +4,12 @@ A parser raises InvalidValue for a value that can't be used; `load` adds the fil
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
 
@@ -22,18 +21,11 @@ from worker.settings.parsers import (
     make_choice_parser,
     parse_address,
     parse_interval,
-    parse_listen_address,
-    parse_listen_range,
     shorten_value,
 )
+from worker.settings.url_parsers import make_url_parser, parse_caldav_url, parse_folder_url, parse_notify_url
 
 _DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
-#: URL characters before a query that need no escaping in HTML.
-_BASE_URL = re.compile(r"[\w.~!$()*+,;=:@%/\[\]-]+")
-#: The allowed schemes of a database URL.
-_DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 _UNITS = {unit: timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day", "week")}
 
 
@@ -111,103 +103,12 @@ def _validate_template(*names: str, required: bool = False) -> PlainValidator:
     return validate_text(parse)
 
 
-def make_url_parser(*schemes: str) -> Callable[[str], str]:
-    """Return a parser of URLs with one of these schemes. Its errors don't quote the URL, which may contain a secret."""
-
-    def parse(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-            is_valid = "://" in text and parts.scheme in schemes
-        except ValueError:
-            is_valid = False
-        if not is_valid:
-            raise _build_scheme_error(schemes)
-        host = parts.hostname or ""
-        if not (_HOST.fullmatch(host) or ":" in host):  # an IPv6 address has colons
-            raise InvalidValue("The name of the server is not valid.", "Write it after `://`, as `example.com`.")
-        _check_port(lambda: parts.port)
-        return text
-
-    return parse
-
-
-def _build_scheme_error(schemes: Sequence[str]) -> InvalidValue:
-    either = " or ".join(f"`{scheme}://`" for scheme in schemes)
-    return InvalidValue("This is not an address that can be used.", f"Begin it with {either}.")
-
-
-def _check_port(get_port: Callable[[], int | None]) -> None:
-    """Raises InvalidValue when the port is out of range, or no number (`get_port` raises ValueError then)."""
-    try:
-        port = get_port()
-        is_valid = port is None or 0 < port < 65536
-    except ValueError:
-        is_valid = False
-    if not is_valid:
+def _parse_listen_address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536):
         raise InvalidValue(
-            "The port is not valid.", "Write a number from 1 to 65535 after the colon, or leave both out."
+            f"`{shorten_value(text)}` is not an address to listen at.", "Write an address and a port: `127.0.0.1:8030`."
         )
-
-
-def parse_database(text: str) -> str:
-    """Check the URL of a SQLite file or a PostgreSQL server. Raises InvalidValue, which does not quote the URL."""
-    scheme, _, location = text.partition("://")
-    if scheme not in _DATABASE_SCHEMES or (scheme != "sqlite" and not location):
-        raise _build_scheme_error(_DATABASE_SCHEMES)
-    if scheme == "sqlite":
-        if (
-            "?" in location or not f"{location}/".startswith("/") or location.startswith("/~")
-        ):  # `~` would be the name of a folder
-            remedy = "Write a path behind `sqlite:///`, and nothing else: `sqlite:///var/longarc.db`."
-            raise InvalidValue("This is not the path of a SQLite file.", remedy)
-        return text
-    if "\0" in unquote(location):
-        raise InvalidValue("There is a control character in this address.", "Write a `%` in it as `%25`.")
-    if location.count("@") > 1:
-        raise InvalidValue(
-            "There is more than one `@` in this address.", "Write one that belongs to the password as `%40`."
-        )
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    _check_port(lambda: make_url(text).port)
-    server = make_url(text).set(drivername="postgresql+psycopg")
-    try:
-        server.get_dialect()().create_connect_args(server)
-    except ArgumentError:
-        raise InvalidValue("The part after the `?` in this address can't be used.", "Mend or remove it.") from None
-    return text
-
-
-def is_in_memory(database: str) -> bool:
-    """Whether the URL is that of a SQLite database in memory."""
-    scheme, _, location = database.partition("://")
-    return scheme == "sqlite" and (location in ("", "/", "/:memory:") or location.startswith("/file:"))
-
-
-def parse_base_url(text: str) -> str:
-    """Check the base URL of the pages and return it without a slash at the end. Raises InvalidValue."""
-    parts = urlsplit(make_url_parser("https", "http")(text))
-    if "@" in parts.netloc:
-        raise InvalidValue("There is a user name in this address.", "Take it out: every mail contains this address.")
-    if not _BASE_URL.fullmatch(text):
-        what = "There is a character in this address that it can't contain."
-        raise InvalidValue(what, "Write it as `https://longarc.example.com`, or with a path after that.")
-    return text.rstrip("/")
-
-
-def parse_folder_url(text: str) -> str:
-    """Check the URL of a folder, and end it with a single slash."""
-    return f"{make_url_parser('https', 'http')(text).rstrip('/')}/"
-
-
-def parse_caldav_url(text: str) -> str:
-    """Check the URL of a calendar, with a placeholder for the person. Raises InvalidValue."""
-    make_url_parser("https", "http")(_PLACEHOLDER.sub("x", text))
-    placeholders = _PLACEHOLDER.findall(text)
-    if not placeholders or set(placeholders) - {"email", "user"}:
-        remedy = "Put `{email}` or `{user}` where the person's name goes."
-        raise InvalidValue("This address is the same for everybody.", remedy)
     return text
 
 
@@ -445,9 +346,15 @@ class MailSettings(Section):
 
 
 class SyncSettings(Section):
-    """`every`: how often changes of calendars are read. `full_every`: how often whole calendars are read."""
+    """`every`: how often changes of calendars are read; `near`: how often while something is about to happen there.
+
+    `full_every`: how often whole calendars are read. `notify_url`: the public address of the pages' server, at which
+    Google and Microsoft tell of changes, so that calendars are read seldom and yet soon after a change; empty for none.
+    """
 
     every: Annotated[timedelta, validate_duration("1 minute", "24 hours")] = timedelta(minutes=5)
+    near: Annotated[timedelta, validate_duration("1 minute", "24 hours")] = timedelta(minutes=1)
+    notify_url: Annotated[str, validate_optional_text(parse_notify_url)] = ""
     full_every: Annotated[timedelta, validate_duration("1 hour", "7 days")] = timedelta(days=1)
 
 
@@ -459,7 +366,7 @@ class PageSettings(Section):
     (R-30).
     """
 
-    listen: Annotated[str, validate_text(parse_listen_address)] = "127.0.0.1:8030"
+    listen: Annotated[str, validate_text(_parse_listen_address)] = "127.0.0.1:8030"
     proxy: Annotated[str, validate_optional_text(_parse_ip)] = "127.0.0.1"
     link_lifetime: Annotated[timedelta, validate_duration("1 hour", "13 weeks")] = timedelta(days=30)
     visit: Annotated[timedelta, validate_duration("10 minutes", "7 days")] = timedelta(hours=8)
@@ -475,9 +382,9 @@ class PulseSettings(Section):
 
 
 class MetricsSettings(Section):
-    """`listen`: where metrics are served for Prometheus, at one port or the first free of several; empty: nowhere."""
+    """Where metrics are served for Prometheus; empty for nowhere."""
 
-    listen: Annotated[str, validate_optional_text(parse_listen_range)] = ""
+    listen: Annotated[str, validate_optional_text(_parse_listen_address)] = ""
 
 
 class LogSettings(Section):

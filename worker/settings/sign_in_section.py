@@ -8,7 +8,8 @@ from pydantic import PlainValidator
 
 from worker.domain.sign_in import MICROSOFT_HOSTS, Role, SignInPolicy
 from worker.settings.parsers import InvalidValue, parse_address, shorten_value
-from worker.settings.sections import PathText, Section, Text, make_url_parser, validate_optional_text
+from worker.settings.sections import PathText, Section, Text, validate_optional_text
+from worker.settings.url_parsers import make_url_parser
 
 #: The first part of the path of Microsoft's issuers that are not those of one company.
 _SHARED_TENANTS = {"", "common", "organizations", "consumers"}

@@ -20,7 +20,7 @@ from worker.settings.parsers import (
     parse_locale,
     parse_zone,
 )
-from worker.settings.sections import make_url_parser, parse_base_url, parse_caldav_url, parse_database
+from worker.settings.url_parsers import make_url_parser, parse_base_url, parse_caldav_url, parse_database
 from worker.setup.parsers import (
     DIRECTORY,
     keep_as_text,

@@ -191,7 +191,9 @@ def make_simulation_settings(settings: Settings) -> Settings:
         update={
             "operator": settings.operator or "operator@localhost",
             "mail": settings.mail.model_copy(update={"operator_by": MEMORY_PROVIDER}),
-            "sync": settings.sync.model_copy(update={"every": timedelta(days=7), "full_every": timedelta(days=30)}),
+            "sync": settings.sync.model_copy(
+                update={"every": timedelta(days=7), "near": timedelta(days=7), "full_every": timedelta(days=30)}
+            ),
             "rules": settings.rules.model_copy(update={"max_cancels": 10_000}),
         }
     )

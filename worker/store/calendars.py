@@ -1,11 +1,15 @@
-"""Organizers' calendars: the cursor of each, and what was read there of our own events and of recurring 1:1s."""
+"""Organizers' calendars: the cursor of each, and what was read there of our own events and of recurring 1:1s.
+
+While a calendar is leased, `due_at` is the end of its lease, unless it was made due meanwhile: then it changed while it
+was being read.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, select, update
 
 from worker.domain.model import (
     Address,
@@ -43,17 +47,19 @@ _CLAIMABLE = PreparedStatement(
 _TAKE_LEASES = PreparedStatement(
     update(calendar)
     .where(in_bound_list(calendar.c.address, "addresses"))
-    .values(holder=bindparam("me"), held_until=bind_instant("until"))
+    .values(holder=bindparam("me"), held_until=bind_instant("until"), due_at=bind_instant("until"))
 )
+_WAS_MADE_DUE = and_(calendar.c.due_at < calendar.c.held_until, calendar.c.due_at < bind_instant("due"))
+_NEXT_READ = case((or_(_WAS_MADE_DUE, calendar.c.due_at.is_(None)), calendar.c.due_at), else_=bind_instant("due"))
 _IS_LEASED_BY_US = and_(calendar.c.address == bindparam("address"), calendar.c.holder == bindparam("me"))
 _RELEASE_LEASE = PreparedStatement(
-    update(calendar).where(_IS_LEASED_BY_US).values(due_at=bind_instant("due"), holder=None, held_until=None)
+    update(calendar).where(_IS_LEASED_BY_US).values(due_at=_NEXT_READ, holder=None, held_until=None)
 )
 _RECORD_FAILURE = PreparedStatement(
     update(calendar)
     .where(_IS_LEASED_BY_US)
     .values(
-        due_at=bind_instant("due"),
+        due_at=_NEXT_READ,
         holder=None,
         held_until=None,
         failing_since=func.coalesce(calendar.c.failing_since, bind_instant("now")),
@@ -63,12 +69,13 @@ _RECORD_FAILURE = PreparedStatement(
 )
 _NO_FAILURE: dict[str, Any] = {"failing_since": None, "failures": 0, "problem": None}
 _SAVE_CURSOR = PreparedStatement(
-    update(calendar).where(_IS_LEASED_BY_US).values(cursor=bindparam("new_cursor"), **_NO_FAILURE)
+    update(calendar).where(_IS_LEASED_BY_US).values(cursor=bindparam("new_cursor"), **_NO_FAILURE), ("changed_at",)
 )
 _SAVE_FULL_READ = PreparedStatement(
     update(calendar)
     .where(_IS_LEASED_BY_US)
-    .values(cursor=bindparam("new_cursor"), full_at=bind_instant("now"), size=bindparam("event_count"), **_NO_FAILURE)
+    .values(cursor=bindparam("new_cursor"), full_at=bind_instant("now"), size=bindparam("event_count"), **_NO_FAILURE),
+    ("changed_at",),
 )
 _FAILURES = PreparedStatement(
     select(person.c.calendar, func.count(), func.max(calendar.c.failures), func.min(calendar.c.problem))
@@ -78,7 +85,7 @@ _FAILURES = PreparedStatement(
 )
 _MAKE_DUE = PreparedStatement(
     update(calendar)
-    .where(in_bound_list(calendar.c.address, "addresses"), calendar.c.due_at.is_not(None))
+    .where(in_bound_list(calendar.c.address, "addresses"), calendar.c.due_at > bind_instant("now"))
     .values(due_at=bind_instant("now"))
 )
 _PAIRS_OF_REPORTS = PreparedStatement(
@@ -153,6 +160,7 @@ class DueCalendar:
     address: Address
     cursor: Cursor | None
     full_at: datetime | None  #: when it was last read in full
+    changed_at: datetime | None  #: when a change was last found
     size: int  #: number of events at that time
 
 
@@ -205,16 +213,12 @@ class CalendarRows:
             if claimed:
                 addresses = [row["address"] for row in claimed]
                 _TAKE_LEASES.execute(connection, addresses=addresses, me=holder, until=until)
-        return [DueCalendar(row["address"], row["cursor"], row["full_at"], row["size"]) for row in claimed]
+        return [DueCalendar(**{name: row[name] for name in DueCalendar.__dataclass_fields__}) for row in claimed]
 
     def make_due(self, addresses: Collection[Address], now: datetime) -> None:
-        """Make changed calendars due: read those of organizers, and the free/busy of reports, at the next tick."""
-        listed = list(addresses)
+        """Make changed calendars due: see `make_calendar_due`."""
         with self._database.write() as connection:
-            _MAKE_DUE.execute(connection, addresses=listed, now=now)
-            pair_ids = _PAIRS_OF_REPORTS.fetch_column(connection, addresses=listed)
-            if pair_ids:
-                wake_pairs(connection, pair_ids, now, look=True)
+            make_calendar_due(connection, list(addresses), now)
 
     def lift_suspension(self, address: Address, now: datetime) -> bool:
         """End the suspension of a calendar, whose pairs and effects are due now. Returns False when there was none."""
@@ -251,9 +255,12 @@ class CalendarRows:
         *,
         size: int | None,
         now: datetime,
+        has_changed: bool = False,
     ) -> None:
         """Write what was read, unless another holder has the lease by now. `size` is given after a full read."""
+        changed_at = now if has_changed else due_calendar.changed_at
         values: dict[str, Any] = {"address": due_calendar.address, "me": holder, "new_cursor": cursor}
+        values["changed_at"] = changed_at
         if size is not None:
             values.update(now=now, event_count=size)
         with self._database.write() as connection:
@@ -342,6 +349,14 @@ class CalendarRows:
         columns = (calendar.c.address, calendar.c.due_at, calendar.c.full_at, *failure_columns)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(select(*columns)).mappings()]
+
+
+def make_calendar_due(connection: Connection, addresses: Sequence[Address], at: datetime) -> None:
+    """Make changed calendars due at that time: those of organizers are read then, and the free/busy of reports."""
+    _MAKE_DUE.execute(connection, addresses=addresses, now=at)
+    pair_ids = _PAIRS_OF_REPORTS.fetch_column(connection, addresses=addresses)
+    if pair_ids:
+        wake_pairs(connection, pair_ids, at, look=True)
 
 
 def _build_recovered_row(recovered: Session) -> dict[str, Any]:

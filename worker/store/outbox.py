@@ -29,6 +29,7 @@ from worker.metrics import count_alert
 from worker.seal import Seal
 from worker.store import rows, tables
 from worker.store.alerts import MAIL_NAME, get_session_id, raise_alert
+from worker.store.channels import expect_echo
 from worker.store.database import Database
 from worker.store.history import append_history
 from worker.store.learnings import spend_learning
@@ -159,6 +160,7 @@ class EffectResult:
 
     effect: Effect
     settlement: Settlement
+    began_at: datetime  #: when the attempt began
     problem: str = ""
     placed: PlacedEvent | None = None  #: the event as the calendar has it now
     replaced_etag: str = ""  #: the etag of the event before our write; empty for a new event
@@ -213,6 +215,8 @@ class OutboxRows:
             if settlement.progress in (EffectProgress.DROPPED, EffectProgress.DEAD):
                 release_mentions(connection, effect.key)
             has_newer_reading = self._save_event(connection, result)
+            if settlement.progress is EffectProgress.DONE and (result.placed or result.removed_key):
+                expect_echo(connection, effect.calendar, result.began_at)
             if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED_MAILS:
                 fields = result.history_fields or {}
                 append_history(connection, [(now, effect.kind.value, effect.pair, get_session_id(effect), "", fields)])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, select, update
 
 from worker.domain.model import EffectKind, EffectProgress
 from worker.store import tables
@@ -79,7 +79,8 @@ def is_catching_up(connection: Connection, now: datetime) -> bool:
 def prepare_restored(database: Database, connection: Connection, since: datetime, now: datetime) -> None:
     """Have the restored database find out what happened since the backup: within the transaction that fills it.
 
-    Every calendar is to be read in full. A mail that was due may have gone out: the outbox looks for it.
+    Every calendar is to be read in full. A mail that was due may have gone out: the outbox looks for it. Channels may
+    have been replaced: all are opened anew, and those there were expire.
     """
     _save_note(database, connection, {"since": convert_to_seconds(since)})
     calendar, person = tables.calendar, tables.person
@@ -89,6 +90,9 @@ def prepare_restored(database: Database, connection: Connection, since: datetime
         .where(calendar.c.due_at.is_not(None))
         .values(cursor=None, full_at=None, due_at=now, holder=None, held_until=None)
     )
+    for outdated in (delete(tables.channel), delete(tables.retired_channel)):
+        connection.execute(outdated)
+    connection.execute(delete(fact).where(fact.c.name == tables.CHANNELS_NAME))
     is_mail = message.c.what == EffectKind.MAIL.value
     begun = case((is_mail, EffectProgress.SENDING.value), else_=EffectProgress.WAITING.value)
     # an event is looked up by its key from the second attempt on

@@ -12,11 +12,12 @@ from worker.store.statements import PreparedStatement
 
 
 class NextDue(NamedTuple):
-    """When the next calendar, pair and effect are due; None when there is none."""
+    """When the next calendar, pair, effect and channel are due; None when there is none."""
 
     calendar: datetime | None
     pair: datetime | None
     effect: datetime | None
+    channel: datetime | None = None
 
     def select_due(self, now: datetime) -> "NextDue":
         """Return the same with None in place of what is not due yet."""
@@ -32,6 +33,8 @@ _NEXT_DUE = PreparedStatement(
         _select_earliest(tables.calendar.c.due_at),
         _select_earliest(tables.pair.c.due_at),
         _select_earliest(tables.message.c.due_at),
+        _select_earliest(tables.channel.c.due_at),
+        _select_earliest(tables.retired_channel.c.due_at),
     )
 )
 
@@ -43,6 +46,7 @@ class Store:
         from worker.store.aliases import AliasRows
         from worker.store.attendee_copies import AttendeeCopyRows
         from worker.store.calendars import CalendarRows
+        from worker.store.channels import ChannelRows
         from worker.store.content import Content
         from worker.store.erasure import ErasureRows
         from worker.store.handovers import HandoverRows
@@ -73,6 +77,7 @@ class Store:
         self.operator_actions = OperatorActionRows(self.database)
         self.erasure = ErasureRows(self.database)
         self.calendars = CalendarRows(self.database)
+        self.channels = ChannelRows(self.database)
         self.content = Content(self.database, seal)
         self.learnings = Learnings(self.database, seal)
         self.notes = NoteRows(self.database, seal)
@@ -87,9 +92,10 @@ class Store:
         self.queries = Queries(self.database, self.content)
 
     def next_due(self) -> NextDue:
-        """Return when the next calendar, pair and effect are due. Reads three indexes in one statement."""
+        """Return when the next calendar, pair, effect and channel are due. Reads an index for each in one statement."""
         with self.database.read() as connection:
-            return NextDue(*_NEXT_DUE.fetch_tuples(connection)[0])
+            calendar, pair, effect, *channels = _NEXT_DUE.fetch_tuples(connection)[0]
+        return NextDue(calendar, pair, effect, min((at for at in channels if at is not None), default=None))
 
     def migrate(self) -> None:
         """Bring the schema up to date, and seal content that an older version stored unsealed. Raises WrongKey."""

@@ -357,6 +357,7 @@ calendar = Table(
     Column("cursor", String),
     Column("due_at", Instant, index=True),
     Column("full_at", Instant),
+    Column("changed_at", Instant),
     Column("size", Integer, nullable=False, default=0),  # events the last full pass saw
     Column("failing_since", Instant),  # since then no attempt to read it succeeded
     Column("failures", Integer, nullable=False, default=0, server_default="0"),  # so many attempts
@@ -420,8 +421,46 @@ pushed_person = Table(
     Column("revision", Integer, nullable=False),
 )
 
+#: Name of the stored value with the services on which calendars have channels; it is deleted when people changed.
+CHANNELS_NAME = "channels"
 #: Single facts about this installation: the digest of the roster, when a thing was last told to the operator.
 fact = Table("fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False))
+
+#: The calendars that are to have a channel, through which their service tells of changes, and the channel of each.
+channel = Table(
+    "channel",
+    metadata,
+    Column("calendar", String, primary_key=True),
+    Column("service", String, nullable=False),
+    Column("id", String, nullable=False, server_default="", index=True),  # of the open channel; empty before the first
+    Column("remote_id", String, nullable=False, server_default=""),
+    Column("next_id", String, nullable=False, server_default="", index=True),  # stored before the service is asked
+    Column("opened_at", Instant),
+    Column("renew_at", Instant),
+    Column("expires_at", Instant),
+    Column("proven_at", Instant),
+    Column("notified_at", Instant),
+    Column("hinted_at", Instant),  # for when the last look was asked for: what comes soon after is folded into it
+    Column("awaiting_since", Instant),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("problem", String, nullable=False, server_default=""),
+    # while it is leased, the end of the lease
+    Column("due_at", Instant, nullable=False, index=True),
+    Column("holder", String),
+)
+
+#: Channels that are to be closed.
+retired_channel = Table(
+    "retired_channel",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("calendar", String, nullable=False),
+    Column("service", String, nullable=False),
+    Column("remote_id", String, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", Instant, nullable=False, index=True),
+    Column("holder", String),
+)
 
 
 def parse_day(value: Any) -> date:

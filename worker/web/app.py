@@ -3,9 +3,22 @@
 from flask import Blueprint, Flask, Response, abort
 
 from worker.app import Worker
+from worker.engine.channels import NOTIFY_PATH
 from worker.errors import LongarcError, build_extra_remedy
 from worker.links import Purpose
-from worker.web import contract, me, operator, people_ops, pulse, sign_in_pages, status, team, third_voices, times
+from worker.web import (
+    contract,
+    me,
+    notifications,
+    operator,
+    people_ops,
+    pulse,
+    sign_in_pages,
+    status,
+    team,
+    third_voices,
+    times,
+)
 from worker.web.security import install_security, log_error
 from worker.web.sessions import enter, guard, renew
 from worker.web.sign_in import SignIn, current_sign_in
@@ -40,6 +53,8 @@ def make_app(worker: Worker) -> Flask:
     ):
         guard(pages, purpose)
         app.register_blueprint(pages, url_prefix=f"/{purpose.value}")
+    if worker.channels.is_on:
+        app.register_blueprint(notifications.make_blueprint(), url_prefix=NOTIFY_PATH)
     if worker.settings.roster.is_pushed:
         _serve_scim(app, site)
     return app

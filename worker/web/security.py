@@ -36,11 +36,11 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 #: Beginnings of the URL rules whose requests leave no line in the log: of third voices (R-30) and of the pulse (R-37),
-#: since a line would tell when somebody asked or answered.
-UNLOGGED = ("/voice/", "/me/voice", "/pulse/")
+#: since a line would tell when somebody asked or answered; and of notifications, which are counted and too many.
+UNLOGGED = ("/voice/", "/me/voice", "/pulse/", "/notify/")
 #: Beginnings of the paths whose handlers check and limit their requests themselves: a directory that pushes thousands
-#: of people is one network address.
-SELF_CHECKED = ("/scim/",)
+#: of people is one network address, and so is a calendar service.
+SELF_CHECKED = ("/scim/", "/notify/")
 NOTICE_BY_STATUS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"}
 
 

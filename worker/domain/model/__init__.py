@@ -18,6 +18,7 @@ from worker.domain.model.calendars import (
     ShowAs,
     clip_busy,
 )
+from worker.domain.model.channels import RetiredChannel, WatchedCalendar
 from worker.domain.model.contracts import (
     MAX_LEARNING_CHARS,
     AccessRecord,
@@ -168,6 +169,7 @@ __all__ = [
     "Reason",
     "ReasonValue",
     "Reasons",
+    "RetiredChannel",
     "ReviewMode",
     "ReviewPoint",
     "Session",
@@ -184,6 +186,7 @@ __all__ = [
     "Trigger",
     "VoiceFault",
     "WaitingPair",
+    "WatchedCalendar",
     "WorkingHours",
     "WrittenCommitment",
     "clip_busy",

@@ -11,6 +11,7 @@ from worker.domain.model import (
     Effect,
     EndReason,
     MailName,
+    Owner,
     PairState,
     Participation,
     Person,
@@ -77,7 +78,7 @@ def holds_while_due(effect: Effect, state: PairState, now: datetime) -> bool:
 
 def _is_due_for(commitment: Commitment, effect: Effect) -> bool:
     pair = commitment.pair
-    owner = commitment.owner.select(pair.manager, pair.report)
+    owner = pair.manager if commitment.owner is Owner.MANAGER else pair.report
     return commitment.is_open and make_due_instant(commitment.due) == effect.start and effect.to == owner
 
 

@@ -1,0 +1,306 @@
+"""Channels: which calendars are to have one, their leases, and what came through them.
+
+As in the outbox, `due_at` is the end of the lease while a row is leased.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, or_, select, update
+
+from worker.domain.channels import FOLDING, MAX_ECHO_DELAY
+from worker.domain.model import Address, EndReason, Participation, RetiredChannel, WatchedCalendar
+from worker.store.calendars import make_calendar_due
+from worker.store.database import Database
+from worker.store.parameters import bind_instant, in_bound_list
+from worker.store.statements import PreparedStatement
+from worker.store.tables import CHANNELS_NAME, channel, fact, pair, person, retired_channel
+
+_TAKES_PART = and_(pair.c.ended == EndReason.NO.value, pair.c.participation == Participation.YES.value)
+_IN_A_PAIR = exists().where(or_(pair.c.manager == person.c.email, pair.c.report == person.c.email), _TAKES_PART)
+#: The people whose calendars are to have a channel.
+_WANTED = PreparedStatement(
+    select(person.c.email, person.c.calendar).where(
+        person.c.left_at.is_(None), in_bound_list(person.c.calendar, "services"), _IN_A_PAIR
+    )
+)
+_REFRESHED = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("name")))
+_KNOWN = PreparedStatement(select(channel.c.calendar, channel.c.service))
+_WATCHED_COLUMNS = select(*(channel.c[name] for name in WatchedCalendar.__dataclass_fields__))
+_IS_CALENDAR = channel.c.calendar == bindparam("address")
+_WATCHED = PreparedStatement(_WATCHED_COLUMNS.where(_IS_CALENDAR))
+_ALL_WATCHED = PreparedStatement(_WATCHED_COLUMNS.order_by(channel.c.calendar))
+_CLAIMABLE = PreparedStatement(
+    _WATCHED_COLUMNS.where(channel.c.due_at <= bind_instant("now"))
+    .order_by(channel.c.due_at, channel.c.calendar)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_TAKE_LEASES = PreparedStatement(
+    update(channel)
+    .where(in_bound_list(channel.c.calendar, "calendars"))
+    .values(holder=bindparam("me"), due_at=bind_instant("until"))
+)
+_IS_LEASED_BY_US = and_(_IS_CALENDAR, channel.c.holder == bindparam("me"))
+_SAVE_NEXT_ID = PreparedStatement(update(channel).where(_IS_LEASED_BY_US).values(next_id=bindparam("new_id")))
+_SAVE_OPENED = PreparedStatement(
+    update(channel).where(_IS_LEASED_BY_US).values(holder=None, next_id="", awaiting_since=None),
+    ("id", "remote_id", "opened_at", "renew_at", "expires_at", "proven_at", "failures", "problem", "due_at"),
+)
+_SAVE_RENEWED = PreparedStatement(
+    update(channel).where(_IS_LEASED_BY_US).values(holder=None, problem=""),
+    ("remote_id", "renew_at", "expires_at", "due_at"),
+)
+_SAVE_FAILURE = PreparedStatement(
+    update(channel).where(_IS_LEASED_BY_US).values(holder=None, failures=channel.c.failures + 1),
+    ("problem", "due_at"),
+)
+_POSTPONE = PreparedStatement(update(channel).where(_IS_LEASED_BY_US).values(holder=None), ("due_at",))
+_BY_ID = PreparedStatement(
+    select(channel.c.calendar, channel.c.id, channel.c.remote_id, channel.c.notified_at, channel.c.hinted_at)
+    .where(or_(channel.c.id == bindparam("channel_id"), channel.c.next_id == bindparam("channel_id")))
+    .with_for_update()
+)
+_SAVE_NOTIFICATION = PreparedStatement(
+    update(channel)
+    .where(_IS_CALENDAR)
+    .values(notified_at=bind_instant("now"), hinted_at=bind_instant("new_hinted_at"), awaiting_since=None)
+)
+_SAVE_PROOF = PreparedStatement(
+    update(channel)
+    .where(_IS_CALENDAR, or_(channel.c.proven_at.is_(None), channel.c.failures > 0))
+    .values(proven_at=func.coalesce(channel.c.proven_at, bind_instant("now")), failures=0, problem="")
+)
+_RENEW_NOW = PreparedStatement(
+    update(channel).where(_IS_CALENDAR).values(renew_at=bind_instant("now"), due_at=bind_instant("now"))
+)
+_FORGET_REMOVED = PreparedStatement(
+    update(channel)
+    .where(_IS_CALENDAR)
+    .values(
+        id="", remote_id="", opened_at=None, renew_at=None, expires_at=None, proven_at=None, due_at=bind_instant("now")
+    )
+)
+#: A notification that came in the second in which we began to write is taken for ours.
+_EXPECT_ECHO = PreparedStatement(
+    update(channel)
+    .where(
+        _IS_CALENDAR,
+        channel.c.expires_at > bind_instant("began_at"),
+        channel.c.awaiting_since.is_(None),
+        or_(channel.c.notified_at.is_(None), channel.c.notified_at < bind_instant("began_at")),
+    )
+    .values(awaiting_since=bind_instant("began_at"))
+)
+_LOOK_EARLIER = PreparedStatement(
+    update(channel)
+    .where(_IS_CALENDAR, channel.c.due_at > bind_instant("silent_from"))
+    .values(due_at=bind_instant("silent_from"))
+)
+_DUE_RETIRED = PreparedStatement(
+    select(retired_channel)
+    .where(retired_channel.c.due_at <= bind_instant("now"))
+    .order_by(retired_channel.c.due_at, retired_channel.c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_LEASE_RETIRED = PreparedStatement(
+    update(retired_channel)
+    .where(in_bound_list(retired_channel.c.id, "ids"))
+    .values(holder=bindparam("me"), due_at=bind_instant("until"), attempts=retired_channel.c.attempts + 1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What follows from a notification."""
+
+    calendar: Address
+    #: when its calendar is to be looked at; None when a look that was asked for before is enough
+    look_at: datetime | None = None
+
+
+class ChannelRows:
+    """Reads and writes the tables `channel` and `retired_channel`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- which calendars are to have one ---
+
+    def refresh(self, services: Collection[str], now: datetime) -> bool:
+        """Add the calendars on these services that are to have a channel, and retire the channels of the others.
+
+        Returns whether that changed anything.
+        """
+        wanted = " ".join(sorted(services))
+        with self._database.read() as connection:  # most often nothing has changed, and nothing is locked
+            if _REFRESHED.fetch_value(connection, name=CHANNELS_NAME) == wanted:
+                return False
+        with self._database.write() as connection:
+            self._database.upsert(connection, fact, [{"name": CHANNELS_NAME, "value": wanted}])
+            new, unwanted = _find_changes(connection, services)
+            if unwanted:
+                is_unwanted = in_bound_list(channel.c.calendar, "addresses")
+                rows = connection.execute(
+                    _WATCHED_COLUMNS.where(is_unwanted), {"addresses": sorted(unwanted)}
+                ).mappings()
+                open_channels = [WatchedCalendar(**row) for row in rows if row["remote_id"]]
+                if open_channels:
+                    retired = [_build_retired_row(one, now) for one in open_channels]
+                    connection.execute(insert(retired_channel), retired)
+                connection.execute(delete(channel).where(is_unwanted), {"addresses": sorted(unwanted)})
+            new_rows = [{"calendar": who, "service": new[who], "due_at": now} for who in sorted(new)]
+            self._database.insert_new(connection, channel, new_rows, ["calendar"])
+        return bool(new or unwanted)
+
+    # --- leases ---
+
+    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[WatchedCalendar]:
+        """Lease up to `limit` calendars whose channel is due for a step."""
+        with self._database.write() as connection:
+            rows = _CLAIMABLE.fetch_rows(connection, now=now, limit=limit)
+            if rows:
+                _TAKE_LEASES.execute(connection, calendars=[row["calendar"] for row in rows], me=holder, until=until)
+        return [WatchedCalendar(**row) for row in rows]
+
+    def claim_retired(self, now: datetime, holder: str, until: datetime, limit: int) -> list[RetiredChannel]:
+        """Lease up to `limit` channels that are to be closed."""
+        with self._database.write() as connection:
+            rows = _DUE_RETIRED.fetch_rows(connection, now=now, limit=limit)
+            if rows:
+                _LEASE_RETIRED.execute(connection, ids=[row["id"] for row in rows], me=holder, until=until)
+        names = RetiredChannel.__dataclass_fields__
+        return [RetiredChannel(**{name: row[name] for name in names}) for row in rows]
+
+    # --- steps ---
+
+    def save_next_id(self, address: Address, channel_id: str, holder: str) -> bool:
+        """Store the id of the channel that is about to be opened: its first notification may come before the service
+        answers. Returns False when another holder has the lease by now."""
+        with self._database.write() as connection:
+            return _SAVE_NEXT_ID.execute(connection, address=address, me=holder, new_id=channel_id) == 1
+
+    def save_opened(self, opened: WatchedCalendar, before: WatchedCalendar, holder: str, now: datetime) -> bool:
+        """Store the channel that was opened, and release the lease. The one before is to be closed.
+
+        Returns False when another holder has the lease by now.
+        """
+        names = ("id", "remote_id", "opened_at", "renew_at", "expires_at", "proven_at", "failures", "problem")
+        values = {name: getattr(opened, name) for name in names}
+        with self._database.write() as connection:
+            leased = {"address": opened.calendar, "me": holder, "due_at": opened.renew_at}
+            if not _SAVE_OPENED.execute(connection, **leased, **values):
+                return False
+            if before.remote_id:
+                connection.execute(insert(retired_channel), [_build_retired_row(before, now)])
+        return True
+
+    def save_renewed(self, renewed: WatchedCalendar, holder: str) -> None:
+        """Store when the renewed channel ends, and release the lease, unless another holder has it by now."""
+        values = {name: getattr(renewed, name) for name in ("remote_id", "renew_at", "expires_at")}
+        with self._database.write() as connection:
+            leased = {"address": renewed.calendar, "me": holder, "due_at": renewed.renew_at}
+            _SAVE_RENEWED.execute(connection, **leased, **values)
+
+    def record_failure(self, address: Address, holder: str, problem: str, due_at: datetime) -> None:
+        """Count an attempt that failed for good, store why, and release the lease."""
+        with self._database.write() as connection:
+            _SAVE_FAILURE.execute(connection, address=address, me=holder, problem=problem, due_at=due_at)
+
+    def postpone(self, address: Address, holder: str, due_at: datetime) -> None:
+        """Release the lease; the next step is due at `due_at`."""
+        with self._database.write() as connection:
+            _POSTPONE.execute(connection, address=address, me=holder, due_at=due_at)
+
+    def delete_retired(self, channel_id: str) -> None:
+        """Delete a channel that was closed, or can't be."""
+        with self._database.write() as connection:
+            connection.execute(delete(retired_channel).where(retired_channel.c.id == channel_id))
+
+    def postpone_retired(self, channel_id: str, due_at: datetime) -> None:
+        """Have a channel closed at another time."""
+        statement = update(retired_channel).where(retired_channel.c.id == channel_id)
+        with self._database.write() as connection:
+            connection.execute(statement.values(due_at=due_at, holder=None))
+
+    # --- notifications ---
+
+    def accept(
+        self, channel_id: str, remote_id: str, now: datetime, *, has_changed: bool, is_proof: bool
+    ) -> Hint | None:
+        """Store that a notification came, and make its calendar due. Returns None for one of an unknown channel.
+
+        `remote_id` is what the service calls the channel, where it says so. Without `has_changed` nothing is due; with
+        `is_proof` the channel has shown that changes come through.
+        """
+        with self._database.write() as connection:
+            row = _BY_ID.fetch_first(connection, channel_id=channel_id)
+            if row is None or _is_other_channel(row, channel_id, remote_id):
+                return None
+            address, hinted_at = row["calendar"], row["hinted_at"]
+            look_at = _fold(hinted_at, now) if has_changed else None
+            _SAVE_NOTIFICATION.execute(connection, address=address, now=now, new_hinted_at=look_at or hinted_at)
+            if is_proof:
+                _SAVE_PROOF.execute(connection, address=address, now=now)
+            if look_at is not None:
+                make_calendar_due(connection, [address], look_at)
+            return Hint(address, look_at)
+
+    def renew_now(self, address: Address, now: datetime) -> None:
+        """Make the channel due to be renewed: the service says that it ends soon."""
+        with self._database.write() as connection:
+            _RENEW_NOW.execute(connection, address=address, now=now)
+
+    def forget_removed(self, address: Address, now: datetime) -> None:
+        """Make another channel due to be opened: the service has closed this one."""
+        with self._database.write() as connection:
+            _FORGET_REMOVED.execute(connection, address=address, now=now)
+
+    # --- what is known ---
+
+    def load(self, address: Address) -> WatchedCalendar | None:
+        """Return what is known of a calendar's channel; None for a calendar that is to have none."""
+        with self._database.read() as connection:
+            row = _WATCHED.fetch_first(connection, address=address)
+        return WatchedCalendar(**row) if row else None
+
+    def list_watched(self) -> list[WatchedCalendar]:
+        """Return every calendar that is to have a channel, in order of address."""
+        with self._database.read() as connection:
+            return [WatchedCalendar(**row) for row in _ALL_WATCHED.fetch_rows(connection)]
+
+
+def expect_echo(connection: Connection, address: Address, began_at: datetime) -> None:
+    """Expect the notification of our own write, which began then. It may have come already."""
+    if _EXPECT_ECHO.execute(connection, address=address, began_at=began_at):
+        _LOOK_EARLIER.execute(connection, address=address, silent_from=began_at + MAX_ECHO_DELAY)
+
+
+def _find_changes(connection: Connection, services: Collection[str]) -> tuple[Mapping[Address, str], set[Address]]:
+    """Return the calendars to add, each with its service, and those to remove."""
+    rows = _WANTED.fetch_tuples(connection, services=sorted(services)) if services else []
+    wanted: dict[Address, str] = dict(map(tuple, rows))
+    known: dict[Address, str] = dict(map(tuple, _KNOWN.fetch_tuples(connection)))
+    new = {who: service for who, service in wanted.items() if known.get(who) != service}
+    unwanted = {who for who, service in known.items() if wanted.get(who) != service}
+    return new, unwanted
+
+
+def _build_retired_row(watched: WatchedCalendar, now: datetime) -> dict[str, Any]:
+    columns = {name: getattr(watched, name) for name in ("id", "calendar", "service", "remote_id")}
+    return {**columns, "due_at": now}
+
+
+def _is_other_channel(row: Mapping[str, Any], channel_id: str, remote_id: str) -> bool:
+    """Return whether the service calls the channel by a name that is not the one it gave us."""
+    return bool(remote_id and row["remote_id"] and channel_id == row["id"] and remote_id != row["remote_id"])
+
+
+def _fold(hinted_at: datetime | None, now: datetime) -> datetime | None:
+    """Return when to look after a notification; None when a look is still to come."""
+    if hinted_at is None or now - hinted_at >= FOLDING:
+        return now
+    return hinted_at + FOLDING if hinted_at <= now else None
