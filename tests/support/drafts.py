@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from worker.domain.model import Address, Answer, EventDraft, Guest, ShowAs, Span
+from worker.providers.base import CalendarProvider
 
 _NUMBERS = count(1)
 HOUR = timedelta(hours=1)
@@ -99,3 +100,11 @@ def letter(to: Address, subject: str = "Grüße") -> EmailMessage:
     message.set_content("Zeile eins\n.\nFrom here on\n")
     message.add_alternative("<p>Zeile eins</p>", subtype="html")
     return message
+
+
+def book(provider: CalendarProvider, hands: Hands) -> tuple[Address, Address, EventDraft]:
+    """Book a conversation of two new people: the organizer, the guest, and what was wanted."""
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    provider.create(dana, wanted)
+    return dana, sam, wanted

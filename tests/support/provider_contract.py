@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.drafts import DAY, WINDOW, Hands, at, days, draft, letter, span
+from tests.support.drafts import DAY, WINDOW, Hands, at, book, days, draft, letter, span
 from tests.support.free_busy_contract import FreeBusyContract
 from worker.domain.model import Answer, Event, Span
 from worker.errors import Conflict, Forbidden, NotFound, Permanent
@@ -59,9 +59,7 @@ class CalendarContract(FreeBusyContract):
 
     def test_creating_again_gives_the_event_as_people_left_it(self, provider: CalendarProvider, hands: Hands) -> None:
         """R-9: nothing that people did is undone by repeating a create."""
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, _, wanted = book(provider, hands)
         hands.move(dana, wanted.key, span(10, 9, 75))
         assert provider.create(dana, wanted).span == span(10, 9, 75)
 
@@ -78,9 +76,7 @@ class CalendarContract(FreeBusyContract):
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         """R-8: on both calendars, in free/busy and in changes."""
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, sam, wanted = book(provider, hands)
         for person in (dana, sam):
             hands.add(person, wanted.span)
             busy = provider.free_busy([person], WINDOW)[person].busy
@@ -115,9 +111,7 @@ class CalendarContract(FreeBusyContract):
             assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(11, 13, 60)]
 
     def test_moving_asks_everybody_anew(self, provider: CalendarProvider, hands: Hands) -> None:
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, sam, wanted = book(provider, hands)
         hands.answer(dana, sam, wanted.key, Answer.DECLINED)
         event = provider.find(dana, wanted.key)
         assert event is not None and event.answers == {sam: Answer.DECLINED}
@@ -126,9 +120,7 @@ class CalendarContract(FreeBusyContract):
         assert provider.find(dana, wanted.key) == moved
 
     def test_an_update_that_moves_nothing_keeps_answers(self, provider: CalendarProvider, hands: Hands) -> None:
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, sam, wanted = book(provider, hands)
         hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
         event = provider.find(dana, wanted.key)
         assert event is not None
@@ -234,9 +226,7 @@ class CalendarContract(FreeBusyContract):
 
     @pytest.mark.parametrize("answer", [Answer.ACCEPTED, Answer.TENTATIVE, Answer.DECLINED])
     def test_each_answer_comes_back(self, provider: CalendarProvider, hands: Hands, answer: Answer) -> None:
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, sam, wanted = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.answer(dana, sam, wanted.key, answer)
         changes = provider.changes(dana, cursor, WINDOW)
@@ -264,9 +254,7 @@ class CalendarContract(FreeBusyContract):
             assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(10, 9, 75)]
 
     def test_the_organizers_move_asks_anew(self, provider: CalendarProvider, hands: Hands) -> None:
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, sam, wanted = book(provider, hands)
         hands.answer(dana, sam, wanted.key, Answer.DECLINED)
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.move(dana, wanted.key, span(10, 9, 75))
@@ -276,9 +264,7 @@ class CalendarContract(FreeBusyContract):
 
     def test_a_move_out_of_the_window_is_told(self, provider: CalendarProvider, hands: Hands) -> None:
         """R-8: moved out of reach is not the same as deleted."""
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, _, wanted = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
         far = Span(at(9, 10) + 90 * DAY, at(9, 11) + 90 * DAY)
         hands.move(dana, wanted.key, far)
@@ -402,9 +388,7 @@ class GuestDeletionContract:
 
     def test_a_guest_who_deletes_it_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
         """R-8: deleting is an answer, too."""
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, sam, wanted = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.delete(sam, wanted.key)
         [event] = provider.changes(dana, cursor, WINDOW).events
@@ -419,9 +403,7 @@ class GuestDeletionContract:
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         """R-9: a change of words brings nothing back that the guest deleted."""
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, sam, wanted = book(provider, hands)
         hands.delete(sam, wanted.key)
         event = provider.find(dana, wanted.key)
         assert event is not None
@@ -434,9 +416,7 @@ class GuestMoveContract:
     """For calendars in which an invited person can drag the event to another time."""
 
     def test_a_guest_who_moves_it_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
-        dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        dana, sam, wanted = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.move(sam, wanted.key, span(10, 9, 75))
         [event] = provider.changes(dana, cursor, WINDOW).events
