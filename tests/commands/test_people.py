@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.doubles.graph import CLIENT, Double, section
+from tests.doubles.graph import Double, allow, section
 from tests.support.companies import DANA, KIM, SAM
 from tests.support.terminal import PEOPLE, Desk
 
@@ -95,8 +95,7 @@ def test_people_begins_an_empty_company(fresh: Desk) -> None:
 @pytest.fixture
 def entra() -> Iterator[Double]:
     with Double() as running:
-        section(running)
-        running.login.applications[CLIENT].rights = ("User.Read.All",)
+        allow(running, "User.Read.All")
         yield running
 
 

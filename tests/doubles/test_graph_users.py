@@ -9,7 +9,7 @@ import requests
 from O365 import Account, MSGraphProtocol
 from O365.utils.token import MemoryTokenBackend
 
-from tests.doubles.graph import CLIENT, Double, Fault, section
+from tests.doubles.graph import CLIENT, Double, Fault, allow, section
 from tests.doubles.graph.login import TENANT
 from worker.providers.outlook import auth
 
@@ -29,11 +29,6 @@ def double(service: Double) -> Iterator[Double]:
     allow(service, "User.Read.All")
     yield service
     service.forget()
-
-
-def allow(double: Double, *rights: str) -> None:
-    section(double)
-    double.login.applications[CLIENT].rights = rights
 
 
 def token(double: Double) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.google import Google
-from tests.doubles.graph import CLIENT, Double, section
+from tests.doubles.graph import Double, allow, section
 from tests.support.companies import KEY, START
 from worker.app import Worker, build
 from worker.clock import SteppedClock
@@ -140,8 +140,7 @@ def test_check_tells_of_google_s_people_and_faults(google: Google, on_google: Co
 @pytest.fixture
 def entra() -> Iterator[Double]:
     with Double() as running:
-        section(running)
-        running.login.applications[CLIENT].rights = ("User.Read.All", "MailboxSettings.Read", "Calendars.ReadWrite")
+        allow(running, "User.Read.All", "MailboxSettings.Read", "Calendars.ReadWrite")
         yield running
 
 
@@ -194,5 +193,5 @@ def test_check_tells_of_entra_s_people_and_of_what_is_missing(entra: Double, on_
     assert entra.counts["GET users"] == 1, "a large directory takes a while"
     assert "True Microsoft Entra lists 2 people: 1 with a manager, 1 without" in told
     assert "True Microsoft Entra names 2 people in 1 pairs" in told
-    entra.login.applications[CLIENT].rights = ("MailboxSettings.Read",)
+    allow(entra, "MailboxSettings.Read")
     assert "False Longarc may read users in Microsoft Entra" in on_entra.read_findings()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.graph import CLIENT, Double, Fault, section
+from tests.doubles.graph import Double, Fault, allow, section
 from tests.support.roster_contract import NOW, RosterContract, find
 from worker.errors import (
     AuthRevoked,
@@ -69,11 +69,6 @@ def double(service: Double) -> Iterator[Double]:
     allow(service, "User.Read.All")
     yield service
     service.forget()
-
-
-def allow(double: Double, *rights: str) -> None:
-    section(double)
-    double.login.applications[CLIENT].rights = rights
 
 
 @pytest.fixture

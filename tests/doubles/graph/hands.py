@@ -39,6 +39,12 @@ def section(double: Double, **more: Any) -> dict[str, Any]:
     }
 
 
+def allow(double: Double, *rights: str) -> None:
+    """Give the app these rights in Entra, and no others."""
+    section(double)
+    double.login.applications[CLIENT].rights = rights
+
+
 class Hands:
     """What people do; events of others are named by their ids."""
 
