@@ -116,8 +116,9 @@ class Channels:
         if channels.is_silent(watched, now):
             self._store.calendars.make_due([watched.calendar], now)  # it is read as often as without a channel
         if step is ChannelStep.WAIT:
-            due_at = channels.find_next_step_at(watched) if watched.is_open else now
-            self._store.channels.postpone(watched.calendar, holder, max(due_at, now + RETRY_AFTER_FAILURE))
+            is_kept = watched.is_open and self._address is not None
+            due_at = channels.find_next_step_at(watched) if is_kept else now + LEASE
+            self._store.channels.postpone(watched.calendar, holder, due_at)
             return
         try:
             provider = cast("NotifyingCalendar | None", self._find_calendar(watched.calendar))

@@ -1,0 +1,384 @@
+"""Channels: opened, renewed, closed and trusted; what they tell is seen within seconds, and nothing is lost."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, Fails
+from tests.support.telling import PUBLIC, Died, TellingOffice, dies_at, telling_settings
+from worker.domain.channels import FOLDING, MAX_ECHO_DELAY
+from worker.domain.model import Answer
+from worker.errors import AuthRevoked, Permanent, Unavailable
+from worker.providers.base import Notification, NotificationKind
+from worker.store import tables
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def office() -> Iterator[TellingOffice]:
+    made = TellingOffice()
+    yield made
+    made.close()
+
+
+def settled(office: TellingOffice) -> TellingOffice:
+    """A session is booked, and both calendars have a channel that has shown that it works."""
+    office.settle()
+    office.clock.advance(MINUTE)
+    office.settle()
+    assert office.watched(DANA).proven_at and office.watched(SAM).proven_at
+    return office
+
+
+def reads(office: TellingOffice, length: timedelta) -> int:
+    """How often Dana's calendar is read meanwhile, full readings aside."""
+    seen: list[str] = []
+    office.calendar.fail = seen.append
+    office.run(length)
+    office.calendar.fail = None
+    return seen.count("changes")
+
+
+# --- which calendars have one ---
+
+
+def test_both_calendars_of_a_pair_get_a_channel(office: TellingOffice) -> None:
+    office.tick()
+    assert [len(office.calendar.channels_of(who)) for who in (DANA, SAM)] == [1, 1]
+    assert office.calendar.asked.count("open_channel") == 2
+
+
+def test_without_an_address_none_is_opened() -> None:
+    office = TellingOffice(known=telling_settings(notify_url=""))
+    office.settle()
+    assert office.calendar.asked == [] and not office.channels.is_on
+
+
+def test_the_channels_are_closed_when_the_address_is_taken_out_of_the_settings(office: TellingOffice) -> None:
+    office.settle()
+    office.settings = telling_settings(notify_url="")
+    office.another("second").tick()
+    assert office.calendar.live == {}
+    assert office.rows(select(tables.channel)) == office.rows(select(tables.retired_channel)) == []
+
+
+def test_the_channels_of_a_person_who_leaves_are_closed(office: TellingOffice) -> None:
+    settled(office)
+    office.store.people.apply_import({DANA: office.persons[DANA]}, {}, office.clock())
+    office.clock.advance(MINUTE)
+    office.settle()
+    assert office.calendar.live == {}
+
+
+# --- trust ---
+
+
+def test_a_trusted_calendar_is_read_once_an_hour_and_others_every_five_minutes(office: TellingOffice) -> None:
+    settled(office)
+    office.run(2 * HOUR)
+    assert 3 <= reads(office, 4 * HOUR) <= 6
+    office.calendar.is_deaf = True
+    office.calendar.live.clear()
+    with office.store.database.write() as connection:
+        connection.execute(tables.channel.update().values(proven_at=None))
+    office.run(2 * HOUR)
+    assert 40 <= reads(office, 4 * HOUR) <= 50
+
+
+def test_a_channel_is_trusted_when_our_own_write_came_back(office: TellingOffice) -> None:
+    office.tick()  # opens the channels, and books
+    assert office.watched().proven_at is None and office.watched().awaiting_since
+    office.hear()
+    assert office.watched().proven_at and not office.watched().awaiting_since
+
+
+def test_a_channel_that_stays_silent_is_opened_anew_and_its_calendar_is_polled(office: TellingOffice) -> None:
+    settled(office)
+    office.calendar.is_deaf = True
+    first = office.watched()
+    office.worker.actions.defer_session(office.session().id)
+    office.tick()
+    office.run(MAX_ECHO_DELAY + 2 * MINUTE)
+    second = office.watched()
+    assert second.id != first.id and second.proven_at is None and second.failures == 1
+    assert "did not come back" in second.problem
+    assert [one.id for one in office.calendar.channels_of(DANA)] == [second.id]
+    assert reads(office, HOUR) >= 11
+
+
+def test_the_echo_may_come_before_our_write_is_stored(office: TellingOffice) -> None:
+    """Google delivers within milliseconds: then nothing is missed later."""
+    settled(office)
+    office.worker.actions.defer_session(office.session().id)
+
+    def hear(operation: str) -> None:
+        if operation != "changes":
+            office.hear()
+
+    office.calendar.fail = hear
+    office.tick()
+    office.calendar.fail = None
+    office.hear()
+    assert office.watched().awaiting_since is None
+    office.run(MAX_ECHO_DELAY + 2 * MINUTE)
+    assert office.watched().failures == 0
+
+
+def test_silence_again_and_again_is_answered_ever_more_seldom(office: TellingOffice) -> None:
+    office.calendar.is_deaf = True
+    for _ in range(12):
+        office.tick()
+        office.worker.actions.defer_session(office.session().id)
+        office.run(2 * HOUR)
+    opened = office.calendar.asked.count("open_channel")
+    assert 4 <= opened <= 10, opened
+    assert office.store.people.get_person(DANA) and office.session().booked
+
+
+# --- its life ---
+
+
+@pytest.mark.parametrize("renews", [False, True])
+def test_a_channel_is_prolonged_or_replaced_at_half_of_its_life_without_a_gap(
+    office: TellingOffice, renews: bool
+) -> None:
+    settled(office)
+    office.calendar.renews = renews
+    first = office.watched()
+    for _ in range(14 * 4):
+        office.run(DAY / 4)
+        assert office.calendar.channels_of(DANA), "there is a gap"
+        assert len(office.calendar.channels_of(DANA)) == 1
+    assert (office.watched().id == first.id) is renews
+    assert office.watched().proven_at == first.proven_at, "trust is handed on"
+    assert 2 <= office.calendar.asked.count("renew_channel") / 2 <= 6
+
+
+def test_a_channel_that_the_service_removed_is_opened_anew_and_the_calendar_read(office: TellingOffice) -> None:
+    settled(office)
+    (gone,) = office.calendar.channels_of(DANA)
+    office.calendar.tell_of(DANA, NotificationKind.REMOVED)
+    office.calendar.live.pop(gone.remote_id)
+    office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)  # nobody tells of it
+    office.clock.advance(10 * SECOND)
+    office.settle()
+    (new,) = office.calendar.channels_of(DANA)
+    assert new.id != gone.id and office.session().count == 1
+
+
+def test_a_channel_is_renewed_when_the_service_asks(office: TellingOffice) -> None:
+    settled(office)
+    office.calendar.renews = True
+    office.calendar.tell_of(DANA, NotificationKind.RENEW)
+    office.tick()
+    assert office.calendar.asked[-1] == "renew_channel"
+
+
+def test_missed_notifications_make_the_calendar_due(office: TellingOffice) -> None:
+    settled(office)
+    office.calendar.is_deaf = True
+    office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
+    office.calendar.is_deaf = False
+    office.clock.advance(10 * SECOND)
+    office.calendar.tell_of(DANA, NotificationKind.MISSED)
+    office.settle()
+    assert office.session().count == 1
+
+
+# --- refusals ---
+
+
+def test_a_refusal_is_told_once_a_day_and_tried_again_ever_more_seldom(office: TellingOffice) -> None:
+    office.calendar.fail = Fails(lambda: Permanent("The address is not allowed."), "open_channel")
+    office.run(3 * DAY)
+    assert 8 <= office.calendar.asked.count("open_channel") <= 12
+    alerts = [mail for mail in office.mails() if "not allowed" in mail.as_string()]
+    assert 1 <= len(alerts) <= 4
+    assert office.watched().problem == "The address is not allowed."
+    office.calendar.fail = None
+    office.run(DAY + HOUR)
+    assert len(office.calendar.channels_of(DANA)) == 1
+
+
+def test_a_service_that_is_away_is_asked_again_in_minutes(office: TellingOffice) -> None:
+    office.calendar.fail = Fails(lambda: Unavailable("away"), "open_channel", times=2)
+    office.tick()
+    assert office.watched().failures == 0
+    office.run(10 * MINUTE)
+    assert len(office.calendar.channels_of(DANA)) == 1
+
+
+def test_a_revoked_grant_stops_no_other_calendar(office: TellingOffice) -> None:
+    office.calendar.fail = Fails(lambda: AuthRevoked("revoked"), "open_channel", times=1)
+    office.tick()
+    assert sum(len(office.calendar.channels_of(who)) for who in (DANA, SAM)) == 1
+
+
+# --- what comes ---
+
+
+def test_a_decline_is_answered_without_waiting_for_a_poll(office: TellingOffice) -> None:
+    settled(office)
+    office.clock.advance(10 * SECOND)
+    before = office.session().span
+    office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
+    office.settle()
+    after = office.session()
+    assert after.count == 1 and after.span != before and office.event(after).span == after.span
+
+
+def test_a_meeting_on_the_report_s_calendar_is_seen_as_well(office: TellingOffice) -> None:
+    settled(office)
+    office.clock.advance(10 * SECOND)
+    office.calendar.add(SAM, office.session().span)
+    office.settle()
+    assert office.session().warned_at == office.clock(), "T-10: a warning first, then another time"
+
+
+def test_what_comes_within_five_seconds_is_folded_into_one_look_and_the_last_is_not_lost(
+    office: TellingOffice,
+) -> None:
+    settled(office)
+    office.clock.advance(HOUR)
+    office.settle()
+    office.clock.advance(10 * SECOND)
+    begin, (channel,) = office.clock(), office.calendar.channels_of(DANA)
+    told = Notification(channel.token, NotificationKind.CHANGED)
+    looks = []
+    for _ in range(12):
+        hint = office.channels.accept(told)
+        assert hint is not None
+        looks.append(hint.look_at)
+        office.clock.advance(SECOND)
+    asked_for = [look for look in looks if look]
+    assert asked_for == [begin, begin + FOLDING, begin + 2 * FOLDING, begin + 3 * FOLDING][: len(asked_for)]
+    assert len(asked_for) == 4
+
+
+def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: TellingOffice) -> None:
+    """The reading has passed the change already, and its end must not put the calendar off for an hour."""
+    settled(office)
+    office.clock.advance(HOUR)
+    (channel,) = office.calendar.channels_of(DANA)
+    seen: list[str] = []
+
+    def change(operation: str) -> None:
+        seen.append(operation)
+        if operation == "changes" and seen.count("changes") == 1:
+            office.clock.advance(10 * SECOND)
+            office.channels.accept(Notification(channel.token, NotificationKind.CHANGED))
+
+    office.store.calendars.make_due([DANA], office.clock())
+    office.calendar.fail = change
+    office.tick()
+    office.tick()
+    assert seen.count("changes") == 2
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda one: replace(one, token=""),
+        lambda one: replace(one, token=one.token[:-1] + ("0" if one.token[-1] != "0" else "1")),
+        lambda one: replace(one, token=f"{'0' * 32}.{one.token.partition('.')[2]}"),
+        lambda one: replace(one, token=one.token + "0"),
+        lambda one: replace(one, channel_id="0" * 32),
+        lambda one: replace(one, remote_id="of-somebody-else"),
+    ],
+    ids=["no token", "altered", "of another id", "longer", "other channel", "other resource"],
+)
+def test_a_forged_notification_changes_nothing(office: TellingOffice, forge: object) -> None:
+    settled(office)
+    (channel,) = office.calendar.channels_of(DANA)
+    genuine = Notification(channel.token, NotificationKind.CHANGED, channel.id, channel.remote_id)
+    before = office.rows(select(tables.channel)), office.rows(select(tables.calendar))
+    assert callable(forge)
+    assert office.channels.accept(forge(genuine)) is None
+    assert (office.rows(select(tables.channel)), office.rows(select(tables.calendar))) == before
+    assert office.channels.accept(genuine) is not None
+
+
+def test_a_channel_of_another_installation_is_refused(office: TellingOffice) -> None:
+    """The same address and another key: its token is not ours."""
+    other = TellingOffice(known=telling_settings().model_copy(update={"keys": ()}))
+    assert not other.channels.is_on
+    settled(office)
+    (channel,) = office.calendar.channels_of(DANA)
+    assert other.channels.accept(Notification(channel.token, NotificationKind.CHANGED)) is None
+
+
+def test_what_trails_a_closed_channel_is_refused(office: TellingOffice) -> None:
+    settled(office)
+    (old,) = office.calendar.channels_of(DANA)
+    office.run(5 * DAY)
+    assert office.watched().id != old.id
+    assert office.channels.accept(Notification(old.token, NotificationKind.CHANGED)) is None
+
+
+def test_the_first_notification_may_come_before_the_service_answers(office: TellingOffice) -> None:
+    accepted: list[bool] = []
+
+    def hear(operation: str) -> None:
+        if operation == "open_channel answered":
+            accepted.append(office.hear() == 1)
+
+    office.calendar.fail = hear
+    office.tick()
+    assert accepted == [True, True]
+
+
+def test_half_of_what_is_told_is_lost_and_no_change_is(office: TellingOffice) -> None:
+    settled(office)
+    for number in range(6):
+        office.clock.advance(HOUR)
+        office.calendar.is_deaf = number % 2 == 0
+        office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
+        office.calendar.is_deaf = False
+        office.run(2 * HOUR)
+        assert office.event(office.session()).answers[SAM] is not Answer.DECLINED, "this decline was never seen"
+
+
+# --- killed ---
+
+CALLS = tuple(f"{one}_channel{answered}" for one in ("open", "renew", "close") for answered in ("", " answered"))
+
+
+@pytest.mark.parametrize("renews", [False, True])
+def test_killed_at_any_call_another_process_brings_the_channels_to_the_same_end(renews: bool) -> None:
+    for number in range(1, 12):
+        office = TellingOffice()
+        office.calendar.renews = renews
+        office.calendar.fail = dies_at(number, CALLS)
+        died = False
+        for _ in range(2):
+            try:
+                office.run(5 * DAY)
+            except Died:
+                died = True
+                office.worker = office.another("second")
+                office.clock.advance(HOUR)
+        office.run(8 * DAY)
+        for who in (DANA, SAM):
+            assert [one.id for one in office.calendar.channels_of(who)] == [office.watched(who).id], number
+        assert office.rows(select(tables.retired_channel)) == []
+        assert len(office.events()) == len({one.key for one in office.events()})
+        if not died:
+            assert number > 4
+            break
+
+
+def test_two_processes_open_one_channel_for_each_calendar(office: TellingOffice) -> None:
+    other = office.another("second")
+    for worker in (other, office.worker):
+        worker.channels.refresh()
+    assert other.channels.run("second") + office.channels.run("first") == 2
+    assert office.calendar.asked.count("open_channel") == 2
+
+
+def test_the_address_that_services_are_told_is_the_setting_s(office: TellingOffice) -> None:
+    office.tick()
+    assert {one.channel.url for one in office.calendar.live.values()} == {f"{PUBLIC}/notify/google"}
