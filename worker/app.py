@@ -16,6 +16,7 @@ from worker.engine.contracts import Contracts
 from worker.engine.erasure import Erasure
 from worker.engine.handovers import Handovers
 from worker.engine.identities import StoredIdentities
+from worker.engine.live_free_busy import LiveFreeBusy
 from worker.engine.notes import Notes
 from worker.engine.operator_switches import OperatorSwitches
 from worker.engine.outbox import Outbox
@@ -52,6 +53,7 @@ class Worker:
     mail_renderer: MailRenderer
     sync: Sync
     sweep: Sweep
+    live_free_busy: LiveFreeBusy
     outbox: Outbox
     actions: Actions
     contracts: Contracts
@@ -134,6 +136,7 @@ def build(
         mail_renderer=mail_renderer,
         sync=_build_sync(settings, clock, store, services, identities),
         sweep=sweep,
+        live_free_busy=LiveFreeBusy(sweep.read_free_busy, services.group_by_service),
         outbox=outbox,
         actions=actions,
         contracts=Contracts(store, clock, actions),

@@ -68,6 +68,18 @@ class NotOffered(Refused):
     """This time is not held for the session any more."""
 
 
+class MovedMeanwhile(Refused):
+    """The session has another time than the page showed, or can't be moved any more."""
+
+
+class TimeTaken(Refused):
+    """A calendar of the two is not free then."""
+
+
+class CalendarUnread(Refused):
+    """A calendar of the two can't be read just now, so nobody knows whether they are free."""
+
+
 class PeopleImportRefused(Refused):
     """The people file would end many pairs at once: a person has to say whether that is right (T-17).
 

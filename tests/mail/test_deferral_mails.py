@@ -91,6 +91,15 @@ def test_the_manager_is_not_told_that_the_report_is_away() -> None:
     assert mail.silent("out of the office")
 
 
+def test_r18_why_the_report_moved_it_by_hand_counts_nothing() -> None:
+    """R-18, T-11: the manager hears what the report says about it, and no number."""
+    told = Deferral(session=SESSION.id, number=-1, at=NOW, cause=DeferralCause.MOVED, who=SAM.email, was=OPTIONS[0])
+    mail = deferral(0, deferrals=(told,), deferral_reasons={-1: "School starts that week."}, has_deferral_reason=True)
+    assert mail.says("Sam has moved your career conversation of Tuesday, November 10.")
+    assert mail.says("Sam says about the move: “School starts that week.”")
+    assert mail.silent("time it has moved") and mail.silent("needs a new time")
+
+
 def test_both_may_take_another_of_three_times() -> None:
     """R-38, T-12: until when they are held, in each reader's own time; the one that stands is not offered again."""
     links = {"choose": "https://longarc.example/choose"}

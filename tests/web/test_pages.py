@@ -283,7 +283,9 @@ def test_three_times_are_proposed_with_reasons_and_one_is_taken(room: Room) -> N
     assert len(starts) == 3 and page.count("Why this one") == 3
     assert "At least 15 minutes before and after it are free." in page
     assert session.start and session.start.isoformat() not in starts
-    answer = send(client, f"/time/{session.id}", f"/time/{session.id}", start=starts[1], end=ends[1])
+    version = page.split('name="version" value="')[1].split('"')[0]
+    fields = {"version": version, "start": starts[1], "end": ends[1]}
+    answer = send(client, f"/time/{session.id}", f"/time/{session.id}", **fields)
     assert "Both calendars show it" in text(client.get(answer.headers["Location"]))
     moved = room.coming()
     assert moved.id == session.id and moved.start == datetime.fromisoformat(starts[1])

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, texts
-from tests.support.web_company import Room, send, text
+from tests.support.web_company import Room, hidden, send, text
 from worker.domain.model import Owner, PairId, Session, Trigger
 from worker.links import Purpose
 from worker.web.team import make_person_id
@@ -19,11 +19,8 @@ def move(room: Room, who: str) -> Session:
     """Somebody takes the first of the proposed times, on the page."""
     session = room.coming()
     page, client = f"/time/{session.id}", room.visitor(who, Purpose.TIME, session.id)
-    start, end = (
-        client.get(page).get_data(as_text=True).partition(f'name="{name}" value="')[2].partition('"')[0]
-        for name in ("start", "end")
-    )
-    assert send(client, page, page, start=start, end=end).status_code == 303
+    fields = {name: hidden(client.get(page), name) for name in ("version", "start", "end")}
+    assert send(client, page, page, **fields).status_code == 303
     return room.coming()
 
 

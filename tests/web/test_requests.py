@@ -218,12 +218,12 @@ def test_a_second_press_of_send_says_that_it_is_recorded(room: Room) -> None:
         assert "Recorded. Both of you get it by mail" in text(answer)
 
 
-def test_two_presses_of_a_time_are_one_deferral(room: Room) -> None:
+def test_two_presses_of_a_time_are_one_move(room: Room) -> None:
     """T-12: taking the time that it has already is no other time."""
     session = room.coming().id
     client = room.visitor(DANA, Purpose.TIME, session)
     page = client.get(f"/time/{session}")
-    fields = {name: hidden(page, name) for name in ("token", "start", "end")}
+    fields = {name: hidden(page, name) for name in ("token", "version", "start", "end")}
     counts = []
     for _ in range(2):
         assert client.post(f"/time/{session}", data=fields).status_code == 303

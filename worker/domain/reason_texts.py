@@ -65,6 +65,11 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "It is %(count)s day after its window, because nothing fits inside it.",
         "It is %(count)s days after its window, because nothing fits inside it.",
     ),
+    # why a time is proposed to somebody who moves a session
+    "same_day": N_("It is the same day as now."),
+    "later": NN_("It is %(count)s day later than now.", "It is %(count)s days later than now."),
+    "earlier": NN_("It is %(count)s day earlier than now.", "It is %(count)s days earlier than now."),
+    "counts": N_("It is later than it should be, so moving it there counts as putting it off."),
     # why a time that a person picked does not fit
     "busy_then": N_("%(name)s's calendar is not free then."),
     "unread_now": N_("%(name)s's calendar can't be read just now."),

@@ -7,13 +7,26 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from worker.clock import Clock
-from worker.domain.model import Address, Format, Owner, PairId, PairState, Policy, Session, Span, Trigger
-from worker.domain.planning import actions
+from worker.domain.model import (
+    Address,
+    Format,
+    FreeBusySnapshot,
+    Owner,
+    PairId,
+    PairState,
+    Policy,
+    Session,
+    Span,
+    Trigger,
+)
+from worker.domain.planning import actions, moves
+from worker.domain.planning.moves import Press
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.errors import LeaseLost, UnknownName
 from worker.store.store import Store
@@ -89,6 +102,21 @@ class Actions:
         def apply(builder: PlanBuilder, session: Session) -> Write:
             actions.request_time(builder, session, requested_time, by)
             return combine_writes(self._plan_reason(builder, session, reason) if reason else None, also)
+
+        self.apply_to_session(session_id, apply)
+
+    def move_session(self, session_id: str, press: Press, snapshot: FreeBusySnapshot) -> None:
+        """Give a session the time that one of the two pressed on a page: a move by hand (R-38, T-11).
+
+        `snapshot` is the free/busy of both calendars as read for this press; what other pairs have taken is read here,
+        where nobody else plans the two. Raises MovedMeanwhile, TimeTaken and CalendarUnread, and Refused for a time
+        that nobody can choose; then nothing is changed.
+        """
+
+        def apply(builder: PlanBuilder, session: Session) -> None:
+            taken_times = self._store.plans.load_taken_time(builder.state.addresses, builder.now)
+            state = replace(builder.state, taken_times=taken_times)
+            moves.move_session(builder, session, press, PlanBuilder(builder.now, state, snapshot, self._policy))
 
         self.apply_to_session(session_id, apply)
 

@@ -192,7 +192,7 @@ class Sweep:
             return _build_failed_plan(state.pair.id, describe_unexpected_error(error), now)
 
     def read_free_busy(self, request: FreeBusyRequest) -> FreeBusySnapshot:
-        """Read free/busy of two people, for a manager who chooses a time on a page."""
+        """Return the free/busy of these people, for `LiveFreeBusy`."""
         return self._read_free_busy([request], self._clock())
 
     # --- free/busy ---

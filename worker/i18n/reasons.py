@@ -61,6 +61,7 @@ CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
         N_("%(who)s asked for another time"),
         N_("another time was asked for"),
     ),
+    DeferralCause.MOVED: (N_("you moved it"), N_("%(who)s moved it"), N_("it was moved by hand")),
 }
 
 

@@ -12,6 +12,7 @@ from worker.domain.model import (
     Address,
     Commitment,
     Contract,
+    Deferral,
     Effect,
     EffectProgress,
     EndReason,
@@ -43,6 +44,7 @@ from worker.links import LinkClaims, Purpose, make_link_signer
 from worker.mail.context import MailContext, ReadableCommitment, remove_content
 from worker.mail.kinds import KINDS, ContractLink, Mention, Sealed
 from worker.mail.news import build_line, find_next_session, list_news
+from worker.mail.page_links import list_manager_links, list_report_links
 from worker.mail.templates import load_default_templates
 from worker.settings.load import Settings
 from worker.settings.openings_file import OpeningsReader
@@ -286,11 +288,14 @@ class Composer:
     ) -> dict[str, object]:
         """Return the fields of the context that depend on the session the mail is about."""
         reasons = content.deferral_reasons.get(session.id, {}) if message.to == state.manager.email else {}
+        move = _find_move(message, state)
         fields: dict[str, object] = {
-            "count": deferrals.count_deferrals_in_cycle(state.sessions, session),
-            "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
+            "count": 0 if move else deferrals.count_deferrals_in_cycle(state.sessions, session),
+            "deferrals": (move,)
+            if move
+            else tuple(d for d in state.deferrals if d.session == session.id and d.is_counted),
             "deferral_reasons": reasons,
-            "has_deferral_reason": session.count in reasons,
+            "has_deferral_reason": (move.number if move else session.count) in reasons,
             "options": (options := offers.list_open_times(session, now)),
             "offer": session.offer if options else None,
             "may_leave": questions.may_leave(session),
@@ -337,15 +342,17 @@ class Composer:
             return {}
         if message.name == MailName.PULSE:
             return self._build_pulse_links(message, state.report, now)
+        session = state.find_session(message.subject) or find_next_session(state, now)
+        time_session = session.id if session else ""
         if asks_of_ended_pair:
             links = {"settings": (Purpose.TEAM, "")}
         elif message.to == state.report.email:
-            links = _list_report_links(message.subject)
+            links = list_report_links(time_session)
         else:
             if KINDS[message.name].contract_link is ContractLink.OF_SESSION:
                 contract_session = message.subject
             commitment_session = commitments[0].commitment.session if commitments else ""
-            links = _list_manager_links(message.subject, contract_session, commitment_session)
+            links = list_manager_links(time_session, contract_session, commitment_session)
         reader = state.report if message.to == state.report.email else state.manager
         return self._sign_links(reader, links, now)
 
@@ -457,18 +464,11 @@ def _find_thread_key(message: Effect, state: PairState) -> str:
     return next((key for key in keys if key != message.key), "")
 
 
-def _list_report_links(session: str) -> dict[str, tuple[Purpose, str]]:
-    pages = dict.fromkeys(("contract", "commitment", "settings"), (Purpose.ME, ""))
-    return {**pages, "choose": (Purpose.TIME, session)}
-
-
-def _list_manager_links(session: str, contract_session: str, commitment_session: str) -> dict[str, tuple[Purpose, str]]:
-    """Return the purpose and the session id of each link, by its name; empty ids give no link to a contract."""
-    links = {"settings": (Purpose.TEAM, ""), "choose": (Purpose.TIME, session)}
-    for name, session_id in (("contract", contract_session), ("commitment", commitment_session)):
-        if session_id:
-            links[name] = (Purpose.CONTRACT, session_id)
-    return links
+def _find_move(message: Effect, state: PairState) -> Deferral | None:
+    """Return the move by hand whose reason the mail tells (R-18); None for other mails."""
+    if message.name != MailName.DEFERRAL_NOTICE or message.number >= 0:
+        return None
+    return next((d for d in state.deferrals if (d.session, d.number) == (message.subject, message.number)), None)
 
 
 def _collect_revision_fields(

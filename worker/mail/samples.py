@@ -426,7 +426,7 @@ def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
 
 def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
     """Yield three for each of one, two and three deferrals: moved, without a time, and with times to choose from; one
-    that asks which time will hold; and for the manager two with what the report said."""
+    that asks which time will hold; and for the manager three with what the report said, one about a move by hand."""
     for count in (1, 2, 3):
         with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
         yield with_deferrals
@@ -439,6 +439,7 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
         with_reasons = replace(context, deferral_reasons=said, has_deferral_reason=True)
         yield replace(with_reasons, count=1, deferrals=DEFERRALS[:1])
         yield replace(with_reasons, count=3, deferrals=DEFERRALS[:3], options=OFFER.times, offer=OFFER)
+        yield replace(with_reasons, deferrals=(replace(DEFERRALS[0], cause=DeferralCause.MOVED),))
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:

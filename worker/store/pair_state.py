@@ -68,7 +68,7 @@ _SESSIONS = PreparedStatement(
 _DEFERRALS = PreparedStatement(
     select(deferral)
     .where(in_bound_list(deferral.c.session, "sessions"))
-    .order_by(deferral.c.session, deferral.c.number)
+    .order_by(deferral.c.session, deferral.c.at, func.abs(deferral.c.number))
 )
 _COMMITMENTS = PreparedStatement(
     select(commitment)
@@ -315,7 +315,7 @@ def _read_sessions_and_commitments(
             batch.unreadable[row["pair"]] = str(error)
         if not row["closed"]:
             owner[row["id"]] = row["pair"]
-        if row["count"]:
+        if row["count"] or row["by_hand"]:
             counted[row["id"]] = row["pair"]
     for row in _COMMITMENTS.fetch_rows(connection, pairs=pairs, lately=now - CLOSED_COMMITMENT_WINDOW):
         batch.commitments[row["pair"]].append(rows.commitment(row))

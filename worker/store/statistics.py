@@ -10,6 +10,7 @@ from worker.domain.model import (
     UNRECORDED_MAILS,
     Address,
     Commitment,
+    DeferralCause,
     EffectProgress,
     PairId,
     Person,
@@ -129,8 +130,10 @@ class Statistics:
 
     def count_deferrals(self, start: datetime, end: datetime) -> dict[PairId, int]:
         """Count the deferrals of career sessions in that period, by pair."""
-        is_counted = and_(session.c.kind == SessionKind.CAREER.value, deferral.c.at >= start, deferral.c.at < end)
-        query = select(session.c.pair, func.count()).join(deferral).where(is_counted).group_by(session.c.pair)
+        is_within = and_(session.c.kind == SessionKind.CAREER.value, deferral.c.at >= start, deferral.c.at < end)
+        is_counted = deferral.c.cause != DeferralCause.MOVED  # a move by hand is no deferral (T-11)
+        query = select(session.c.pair, func.count()).join(deferral).where(is_within, is_counted)
+        query = query.group_by(session.c.pair)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 

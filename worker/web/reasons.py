@@ -29,7 +29,7 @@ class TalkRequest:
 
 def list_deferral_reasons(view: MailView, state: PairState) -> Mapping[str, list[str]]:
     """Return what the report said about lost times as sentences for the page's reader, by session (R-18)."""
-    sessions = [session.id for session in state.sessions if session.count]
+    sessions = sorted({deferral.session for deferral in state.deferrals})
     said = current_site().store.content.load_deferral_reasons(sessions) if sessions else {}
     return {
         session_id: [
@@ -49,7 +49,8 @@ def build_deferral_reasons(view: MailView, session: Session, *, is_open: bool) -
     context = view.context
     last = context.deferrals[-1] if context.deferrals else None
     is_for_report = context.report is not None and context.to.email == context.report.email
-    explains = is_open and is_for_report and last is not None
+    is_of_reader = last is not None and (last.is_counted or last.who == context.to.email)
+    explains = is_open and is_for_report and is_of_reader
     return {
         "reasons": [said for deferral in context.deferrals if (said := view.deferral_reason(deferral))],
         "explains": explains,

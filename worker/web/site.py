@@ -128,7 +128,7 @@ class Site:
         )
 
     def _load_deferral_reasons(self, session: Session) -> Mapping[int, str]:
-        return self.store.content.load_deferral_reasons([session.id]).get(session.id, {}) if session.count else {}
+        return self.store.content.load_deferral_reasons([session.id]).get(session.id, {})
 
     def load_state(self, pair: Pair) -> PairState:
         """Return the stored state of a pair: its people, sessions, deferrals and commitments."""

@@ -1,24 +1,27 @@
 """The page to choose another time for a session, for both people of the pair: the times that are held for them, three
 proposals, or one that the reader types.
 
-Showing the page reads both calendars and changes nothing. Taking a time goes through `worker.engine.actions` and has
-the same result as moving the event in the calendar; taking one that is held is no deferral (T-12).
+Showing the page reads both calendars and changes nothing. One press takes a time (R-38): it goes through
+`worker.engine.actions`, which checks both calendars once more, and has the same result as moving the event in the
+calendar (T-11). Whatever a press comes to, the page says which time holds now.
 """
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, abort, request, url_for
 
-from worker.domain.model import OfferPurpose, Pair, PairState, Session, Span
-from worker.domain.planning import offers, proposals, questions
+from worker.domain.model import FreeBusySnapshot, OfferPurpose, Pair, PairState, Session, Span
+from worker.domain.planning import moves, offers, proposals, questions
 from worker.domain.planning.actions import MAX_AHEAD
+from worker.domain.planning.moves import Press
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, wall_to_utc
-from worker.errors import NotOffered, Refused
+from worker.errors import CalendarUnread, MovedMeanwhile, NotOffered, Refused, TimeTaken
 from worker.i18n.reasons import translate_sentences
 from worker.links import Purpose
 from worker.web.contract_form import parse_day, parse_instant, parse_number
@@ -88,12 +91,23 @@ def show(session: str) -> Response:
     return _render_page(planned, state)
 
 
-def _render_page(planned: Session, state: PairState, status: int = 200, *, missed: bool = False) -> Response:
-    """Return the page. `missed`: the time that was pressed is not to be had any more."""
+class Notice(StrEnum):
+    """Why a press changed nothing."""
+
+    TAKEN = "taken"  #: that time is not to be had any more
+    MOVED = "moved"  #: the session has another time than the page showed, or none
+    UNREAD = "unread"  #: a calendar can't be read just now
+
+
+_NOTICE_STATUS = {Notice.TAKEN: 409, Notice.MOVED: 409, Notice.UNREAD: 503}
+
+
+def _render_page(planned: Session, state: PairState, notice: Notice | None = None) -> Response:
+    """Return the page, which says what holds now. `notice`: a press has just changed nothing."""
     site, login = current_site(), current_login()
     pick = _parse_picked_time(planned)
-    is_open = planned.owed or (planned.booked and planned.span.end > site.now())
-    builder = _read_calendars(planned, state, *([pick.span] if pick.span else [])) if is_open else None
+    obstacle = moves.find_obstacle(_make_builder(state), planned)
+    builder = _read_calendars(planned, state, *([pick.span] if pick.span else [])) if obstacle is None else None
     options = _list_free_options(builder, planned) if builder else ()
     context = site.build_page_context(login.person, state, planned)
     offer, may_leave = planned.offer if options else None, questions.may_leave(planned)
@@ -102,13 +116,17 @@ def _render_page(planned: Session, state: PairState, status: int = 200, *, misse
         **view.names(),
         "token": login.token,
         "one": planned,
+        "version": moves.make_time_version(planned),
+        "obstacle": obstacle,
+        "next_one": _find_next_session(planned, state) if obstacle in _FINAL_OBSTACLES else None,
+        "opens_others": login.link.purpose is not Purpose.TIME,
         "pick": pick,
         "lengths": OFFERED_MINUTES,
-        "open": is_open,
-        "missed": missed,
+        "open": builder is not None,
+        "notice": notice,
         "proposals": proposals.propose_times(builder, planned) if builder else None,
         "checked": proposals.check_time(builder, planned, pick.span) if builder and pick.span else None,
-        **build_deferral_reasons(view, planned, is_open=is_open),
+        **build_deferral_reasons(view, planned, is_open=builder is not None),
         "asks": offer is not None and offer.purpose is OfferPurpose.QUESTION,
     }
     values["sentences"] = lambda reasons: list(
@@ -121,7 +139,19 @@ def _render_page(planned: Session, state: PairState, status: int = 200, *, misse
     )
     values["first_day"] = get_local_date(login.person.zone, site.now())
     values["minutes"] = pick.minutes or str(planned.span.minutes if planned.booked else planned.minutes)
-    return site.render_page("time", view.language, values, 422 if pick.wrong else status)
+    status = 422 if pick.wrong else 200
+    return site.render_page("time", view.language, values, _NOTICE_STATUS[notice] if notice else status)
+
+
+#: A session with one of these has no time any more that could change: the page names the next one.
+_FINAL_OBSTACLES = (moves.Obstacle.OVER, moves.Obstacle.CANCELLED)
+
+
+def _find_next_session(session: Session, state: PairState) -> Session | None:
+    """Return the pair's next booked session of that kind; None when there is none."""
+    now = current_site().now()
+    coming = [one for one in state.sessions if one.booked and one.kind is session.kind and one.span.start > now]
+    return min(coming, key=lambda one: one.span.start, default=None)
 
 
 def _list_free_options(builder: PlanBuilder, session: Session) -> tuple[Span, ...]:
@@ -138,17 +168,21 @@ def _is_still_free(builder: PlanBuilder, session: Session, option: Span) -> bool
     return stands or not proposals.check_time(builder, session, option).is_taken
 
 
+def _make_builder(state: PairState, snapshot: FreeBusySnapshot | None = None) -> PlanBuilder:
+    site = current_site()
+    return PlanBuilder(site.now(), state, snapshot, site.settings.policy)
+
+
 def _read_calendars(session: Session, state: PairState, *spans: Span) -> PlanBuilder:
-    """Return a plan builder of the pair with the current free/busy of both calendars, those spans and the times held
+    """Return a plan builder of the pair with the free/busy of both calendars as of now, those spans and the times held
     for the session included."""
     site = current_site()
     people = (state.manager.email, state.report.email)
     state_with_taken_times = replace(state, taken_times=site.store.plans.load_taken_time(people, site.now()))
-    builder = PlanBuilder(site.now(), state_with_taken_times, None, site.settings.policy)
     seen = (*spans, *session.options)
     covering = Span(min(span.start for span in seen), max(span.end for span in seen)) if seen else None
-    free_busy = site.worker.sweep.read_free_busy(proposals.make_free_busy_request(builder, session, covering))
-    return PlanBuilder(site.now(), state_with_taken_times, free_busy, site.settings.policy)
+    request_ = proposals.make_free_busy_request(_make_builder(state_with_taken_times), session, covering)
+    return _make_builder(state_with_taken_times, site.worker.live_free_busy.read(request_))
 
 
 def _parse_picked_time(session: Session) -> PickedTime:
@@ -190,24 +224,47 @@ def _parse_length(text: str) -> int | None:
 
 
 def take(session: str) -> Response:
-    """Move the session to a time: one that is held for it, a proposal, or one that the reader typed.
+    """Move the session to a time by one press: one that is held for it, a proposal, or one that the reader typed.
 
-    A time that was held for it has to be free still (T-12); else the page says so, and shows others.
+    Both calendars are read once more: a time that is not free any more is not taken, and the page shows others.
     """
-    site, (planned, state) = current_site(), _find_session(session)
+    planned, state = _find_session(session)
     span = _parse_span(request.form.get("start", ""), request.form.get("end", ""))
-    was_offered = span in planned.options or "offered" in request.form
-    stands = planned.booked and planned.span == span
-    if was_offered and not stands and span not in _list_free_options(_read_calendars(planned, state, span), planned):
-        return _render_page(planned, state, 409, missed=True)
     try:
-        if was_offered:
-            site.worker.actions.choose_offered_time(planned.id, span)
+        if span in planned.options or "offered" in request.form:
+            _take_offered(planned, state, span)
         else:
-            site.worker.actions.defer_session(planned.id, span, by=current_login().address)
-    except NotOffered:  # the other one was faster
-        return _render_page(*_find_session(session), 409, missed=True)
-    return redirect_to(url_for(".show", session=session, said="stays" if stands else "moved"))
+            _move(planned, state, span)
+    except (NotOffered, TimeTaken):
+        return _render_page(*_find_session(session), Notice.TAKEN)
+    except MovedMeanwhile:
+        return _render_page(*_find_session(session), Notice.MOVED)
+    except CalendarUnread:
+        return _render_page(*_find_session(session), Notice.UNREAD)
+    stands = planned.booked and planned.span == span
+    is_pressed_twice = request.form.get("version", "") != moves.make_time_version(planned)
+    return redirect_to(url_for(".show", session=session, said="stays" if stands and not is_pressed_twice else "moved"))
+
+
+def _take_offered(planned: Session, state: PairState, span: Span) -> None:
+    """Give the session a time that is held for it. Raises NotOffered, TimeTaken and CalendarUnread (T-12)."""
+    if not (planned.booked and planned.span == span):
+        builder = _read_calendars(planned, state, span)
+        if span not in _list_free_options(builder, planned):
+            raise TimeTaken("That time is not free any more.")
+        displaces = planned.offer is not None and planned.offer.list_displaced(span)
+        if not displaces and proposals.check_time(builder, planned, span).is_unread:
+            raise CalendarUnread("A calendar can't be read just now.")
+    current_site().worker.actions.choose_offered_time(planned.id, span)
+
+
+def _move(planned: Session, state: PairState, span: Span) -> None:
+    """Move the session by hand. Raises MovedMeanwhile, TimeTaken and CalendarUnread (R-38, T-11)."""
+    site = current_site()
+    snapshot = _read_calendars(planned, state, span).snapshot
+    press = Press(span, current_login().address, request.form.get("version", ""), "anyway" not in request.form)
+    if snapshot is not None:
+        site.worker.actions.move_session(planned.id, press, snapshot)
 
 
 def explain(session: str) -> Response:

@@ -4,7 +4,7 @@ Computes positions and texts; the template draws them. The chart has no score, s
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from worker.domain.model import Commitment, CommitmentStanding, Owner, Session, SessionKind, SessionState
@@ -107,6 +107,7 @@ def build_year_charts(year: PairYear, view: MailView) -> list[YearChart]:
 
 def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> YearChart:
     now = view.context.now
+    year = replace(year, deferrals=[one for one in year.deferrals if one.is_counted])  # moves by hand are none (T-11)
     start = now - max(min(chart_format.before, _measure_history(year, now)), LEAST_TIME_BEFORE)
     scale = _Scale(start, now + chart_format.ahead, chart_format.width)
     marks = [

@@ -26,6 +26,7 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.planning import actions
+from worker.domain.planning.offers import list_open_times
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.reviews import is_waiting_for_1on1
 from worker.errors import Refused
@@ -221,9 +222,9 @@ def ends_before(story: Story, session: Session) -> list[datetime]:
 
 
 def waiting(story: Story, session: Session) -> bool:
-    """A review that may still find its 1:1."""
+    """A review that may still find its 1:1, or a talk that fits nowhere in time and whose two may choose (T-14)."""
     p = PlanBuilder(story.now, story.state, None, story.policy)
-    return is_waiting_for_1on1(p, session)
+    return is_waiting_for_1on1(p, session) or bool(list_open_times(session, story.now))
 
 
 def blocked(story: Story, session_id: str) -> bool:

@@ -99,5 +99,5 @@ def test_the_times_proposed_to_a_manager_keep_clear_of_an_absence_that_began_bef
     taken = dict.fromkeys(request.people, ())
     builder = PlanBuilder(story.now, replace(story.state, taken_times=taken), seen, RULES)
     early = replace(story.next, earliest=story.now, target=utc(2026, 9, 14, 8), latest=story.now + 4 * WEEK)
-    days = {slot.span.start.date() for slot in propose_times(builder, early).slots}
+    days = {slot.span.start.date() for slot in propose_times(builder, early).times}
     assert days and not days & {date(2026, 9, 14), date(2026, 9, 15)}

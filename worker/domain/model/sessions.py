@@ -56,6 +56,7 @@ class DeferralCause(StrEnum):
     HOLIDAY = "holiday"
     NOT_HELD = "not_held"
     ASKED = "asked"
+    MOVED = "moved"  #: by hand, inside the rules: it does not count (T-11)
 
 
 class Trigger(StrEnum):
@@ -181,12 +182,23 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferral:
-    """The loss of a session's time: when, why and by whom (R-8)."""
+    """The loss of a session's time: when, why and by whom (R-8). A move by hand on a page is kept as one, too, so that
+    the report can say why (R-18); it does not count (T-11)."""
 
     session: str
-    number: int  #: 1 for the first of this session
+    number: int  #: 1 for the first of this session that counts; -1 for its first move by hand
     at: datetime
     cause: DeferralCause
     who: Address = ""  #: the person who caused it; empty when nobody acted
     was: Span | None = None  #: the lost time
     explained_at: datetime | None = None  #: when the report said why; the words are stored sealed (R-18)
+
+    @property
+    def is_counted(self) -> bool:
+        """True for a deferral; False for a move by hand, which is none (T-11)."""
+        return self.cause is not DeferralCause.MOVED
+
+    @property
+    def position(self) -> tuple[datetime, int]:
+        """Its place in the order of time; two of one second are told apart by their numbers."""
+        return self.at, abs(self.number)

@@ -98,7 +98,7 @@ def request_time(builder: PlanBuilder, session: Session, requested_time: Span | 
     if session.booked and not is_offered:
         deferrals.defer(builder, session, DeferralCause.ASKED, by)
     if requested_time is not None:
-        _book_requested_time(builder, builder.sessions[session.id], requested_time)
+        book_requested_time(builder, builder.sessions[session.id], requested_time, by)
 
 
 def choose_offered_time(builder: PlanBuilder, session: Session, requested_time: Span) -> None:
@@ -113,12 +113,14 @@ def choose_offered_time(builder: PlanBuilder, session: Session, requested_time: 
 
 
 def find_deferral_to_explain(builder: PlanBuilder, session: Session) -> Deferral:
-    """Return the last deferral, which the report may explain (R-18). The caller stores the explanation sealed.
+    """Return the last time that was lost, or that the report gave up by hand: the report may say why (R-18). The caller
+    stores the explanation sealed.
 
-    Raises Refused when the session has lost no time, or is over.
+    Raises Refused when the session has lost no time, when the manager moved it, or when it is over.
     """
-    last = deferrals.find_last_deferral(builder, session)
-    if last is None or not (session.owed or session.booked):
+    last = deferrals.find_last_loss(builder, session)
+    is_of_manager = last is not None and not last.is_counted and last.who != builder.report.email
+    if last is None or is_of_manager or not (session.owed or session.booked):
         raise Refused(f"Session {session.id} has lost no time that there would be something to say about.")
     return last
 
@@ -159,7 +161,14 @@ def _refuse_without_calendar(builder: PlanBuilder) -> None:
         raise Refused(f"{builder.manager.email} has no calendar. {remedy}")
 
 
-def _book_requested_time(builder: PlanBuilder, session: Session, requested_time: Span) -> None:
+def book_requested_time(
+    builder: PlanBuilder, session: Session, requested_time: Span, by: Address = "", cause: str = ""
+) -> Session:
+    """Return the session at the time that a person chose, which its event shows. `by`: who, where that is known;
+    `cause`: for the history.
+
+    Raises Refused when the time lies in the past or too far ahead, or is too short (T-1).
+    """
     _refuse_without_calendar(builder)
     if requested_time.start <= builder.now:
         raise Refused("The new time lies in the past. Give one that is still to come.")
@@ -182,12 +191,14 @@ def _book_requested_time(builder: PlanBuilder, session: Session, requested_time:
         by_hand=True,
         intended=None,
         unplaceable=None,
+        warned_at=None,
         offer=None,
     )
     session_events.show_on_calendar(builder, new)
-    builder.record_session_decision(new, "A person chose this time.")
+    builder.record_session_decision(new, "A person chose this time.", cause=cause, who=by)
     if session.kind is SessionKind.CAREER and requested_time.minutes < builder.policy.min_minutes:
         builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=requested_time.start)
+    return new
 
 
 def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = False) -> Session:

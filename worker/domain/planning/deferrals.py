@@ -44,6 +44,7 @@ CAUSE_NAMES = {
     DeferralCause.HOLIDAY: "the day is a public holiday",
     DeferralCause.NOT_HELD: "it did not take place",
     DeferralCause.ASKED: "another time was asked for",
+    DeferralCause.MOVED: "moved by hand",
 }
 
 
@@ -334,6 +335,12 @@ def _move_review(builder: PlanBuilder, review: Session, cause: DeferralCause) ->
 def find_last_deferral(builder: PlanBuilder, session: Session) -> Deferral | None:
     """Return the last deferral of the session; None when it has none."""
     return max(builder.list_deferrals(session.id), key=lambda deferral: deferral.number, default=None)
+
+
+def find_last_loss(builder: PlanBuilder, session: Session) -> Deferral | None:
+    """Return the last deferral of the session or its last move by hand, whichever is later; None when it has none."""
+    lost = builder.list_lost_times(session.id)
+    return lost[-1] if lost else None
 
 
 def count_deferrals_in_cycle(sessions: Iterable[Session], session: Session) -> int:

@@ -128,6 +128,9 @@ def holds_after_deferral(effect: Effect, state: PairState, now: datetime) -> boo
     session = _find_session(effect, state)
     if session is None or not session.booked or (session.by_hand and not _tells_reason(effect, state)):
         return False
+    if effect.number < 0:  # what the report says about a move by hand, which is true while it is the last one
+        last = max((d for d in state.deferrals if d.session == session.id), key=lambda d: d.position, default=None)
+        return last is not None and last.number == effect.number and session.span.start > now
     return session.count == effect.number and session.span.start > now
 
 

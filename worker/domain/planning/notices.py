@@ -20,7 +20,12 @@ from worker.domain.model import (
     SessionState,
 )
 from worker.domain.planning.contract_mails import add_contract_mails
-from worker.domain.planning.deferrals import count_deferrals_in_cycle, find_last_deferral, find_next_look
+from worker.domain.planning.deferrals import (
+    count_deferrals_in_cycle,
+    find_last_deferral,
+    find_last_loss,
+    find_next_look,
+)
 from worker.domain.planning.mail_validity import make_due_instant
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import add_preparation_mails
@@ -80,18 +85,16 @@ def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
     in any case what the report says about it (R-18)."""
     told = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
     has_reason = _has_untold_reason(builder, session, told)
-    readers: list[Person] = []
+    readers, number = list[Person](), session.count
     if has_new_time(session) and all(m.number != session.count for m in told):
         is_expected = is_expected_by_manager(builder, session) and not has_reason
         readers = [builder.report] if is_expected else [*builder.people]
-    elif has_reason:
-        readers = [builder.manager]
+    elif has_reason and (last := find_last_loss(builder, session)) is not None:
+        readers, number = [builder.manager], last.number
     placed = builder.find_event(session.key)
     if placed is not None and placed.span == session.span and not builder.has_pending_change(session.id):
         for person in readers:
-            builder.add_mail(
-                MailName.DEFERRAL_NOTICE, session.id, person.email, start=session.start, number=session.count
-            )
+            builder.add_mail(MailName.DEFERRAL_NOTICE, session.id, person.email, start=session.start, number=number)
 
 
 def is_expected_by_manager(builder: PlanBuilder, session: Session) -> bool:
@@ -109,11 +112,11 @@ def is_expected_by_manager(builder: PlanBuilder, session: Session) -> bool:
 
 
 def _has_untold_reason(builder: PlanBuilder, session: Session, told: Sequence[Effect]) -> bool:
-    """Return whether the report explained the last deferral after the manager was told of it.
+    """Return whether the report explained the last deferral, or its own last move by hand, after the manager was told.
 
     A mail that still waits will contain the explanation.
     """
-    last = find_last_deferral(builder, session)
+    last = find_last_loss(builder, session)
     if last is None or last.explained_at is None:
         return False
     to_manager = [m for m in told if m.to == builder.manager.email and m.number == last.number]

@@ -113,8 +113,13 @@ class PlanBuilder:
         )
 
     def list_deferrals(self, session_id: str) -> list[Deferral]:
-        """Return the deferrals of the session, those of this plan included."""
-        return [one for one in (*self.state.deferrals, *self._deferrals) if one.session == session_id]
+        """Return the deferrals of the session, those of this plan included, and its moves by hand not."""
+        return [one for one in self.list_lost_times(session_id) if one.is_counted]
+
+    def list_lost_times(self, session_id: str) -> list[Deferral]:
+        """Return the deferrals and the moves by hand of the session, oldest first, those of this plan included."""
+        lost = [one for one in (*self.state.deferrals, *self._deferrals) if one.session == session_id]
+        return sorted(lost, key=lambda one: one.position)
 
     def list_mails(self, name: MailName, subject: str) -> list[Effect]:
         """Return the mails of that name about that subject that went out or still may."""
@@ -305,7 +310,7 @@ class PlanBuilder:
         session = self.sessions.get(subject)
         if session is None:
             return None, None
-        lost = [one.was.start for one in self.list_deferrals(subject) if one.was]
+        lost = [one.was.start for one in self.list_lost_times(subject) if one.was]
         return start or session.start, lost[-1] if lost else None
 
     def write_event(self, subject: str, event: str, sequence: int) -> None:

@@ -6,7 +6,7 @@ A picked time may break the rules (buffers, working hours, one a day): the page 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
 from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS, exclude_event
@@ -30,8 +30,18 @@ WEEK_MINUTES = 7 * 24 * 60
 class Proposals:
     """The times that fit best, or why there are none."""
 
-    slots: tuple[Slot, ...]
+    times: tuple["ProposedTime", ...]
     why_none: Reasons = ()
+    unread: tuple[str, ...] = ()  #: the names of those whose calendar can't be read just now; nothing is proposed then
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedTime:
+    """One of the times that fit best, and why."""
+
+    span: Span
+    reasons: Reasons  #: for both of the two: of this conversation alone
+    details: Reasons  #: for the manager: every criterion, of the manager's weeks too
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ class CheckedTime:
     span: Span
     against: Reasons = ()
     is_taken: bool = False  #: a calendar of the two is not free then
+    is_unread: bool = False  #: a calendar of the two can't be read just now
 
 
 def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
@@ -52,10 +63,69 @@ def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | 
 
 
 def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
-    """Return the three best times. The builder's snapshot has what `make_free_busy_request` asks for."""
-    near, far = (_make_search(builder, session, window) for window in _make_windows(builder, session))
-    slots = rank_slots(near, limit=PROPOSAL_COUNT) or rank_slots(far, limit=PROPOSAL_COUNT)
-    return Proposals(slots, () if slots else tuple(explain_no_slot(far)))
+    """Return the three best times, those inside the session's window first: a move past it counts (T-10, T-11).
+
+    The builder's snapshot has what `make_free_busy_request` asks for.
+    """
+    searches = [_make_search(builder, session, window) for window in _make_windows(builder, session)]
+    unread = tuple(person.name for person in builder.people if is_unknown(searches[-1], person))
+    if unread:
+        return Proposals((), unread=unread)
+    slots: list[Slot] = []
+    inside = _find_own_window(builder, session)
+    for search in ([_make_search(builder, session, inside)] if inside else []) + searches:
+        days = {get_local_date(builder.manager.zone, slot.span.start) for slot in slots}
+        further = rank_slots(search, limit=PROPOSAL_COUNT + len(days))
+        slots += [one for one in further if get_local_date(builder.manager.zone, one.span.start) not in days]
+        if len(slots) >= PROPOSAL_COUNT:
+            break
+    times = tuple(_explain_time(builder, session, slot) for slot in slots[:PROPOSAL_COUNT])
+    return Proposals(times, () if times else tuple(explain_no_slot(searches[-1])))
+
+
+def is_past_window(session: Session, span: Span) -> bool:
+    """Return whether a move to that time counts as a deferral: it lands past the session's window (T-10, T-11)."""
+    return session.booked and span.start > max(session.latest, session.span.start)
+
+
+def _find_own_window(builder: PlanBuilder, session: Session) -> Span | None:
+    """Return the part of the nearest window in which a move counts as nothing; None when that is all of it or none."""
+    near = _make_windows(builder, session)[0]
+    end = max(session.latest, session.span.start) if session.booked else near.end
+    return Span(near.start, end) if near.start < end < near.end else None
+
+
+#: The reasons that are about this conversation, and so for both of the two. The others tell of the manager's weeks.
+_SHARED_REASONS = ("preferred_weekday", "preferred_hour", "start_apart", "buffer", "unreadable")
+_NEARNESS_REASONS = ("target_day", "before_target", "after_target")
+
+
+def _explain_time(builder: PlanBuilder, session: Session, slot: Slot) -> ProposedTime:
+    """Return the time with its reasons: how far it is from the time that it has and from the day aimed for, whether it
+    is the pair's usual hour, and what is free around it."""
+    reasons = list(_explain_move(builder, session, slot.span))
+    if not session.count and not session.adhoc and session.kind is SessionKind.CAREER:
+        aimed_for = get_local_date(builder.manager.zone, session.target)
+        reasons += [one for one in slot.reasons if one.code in _NEARNESS_REASONS and _is_about(one, aimed_for)]
+    reasons += [one for one in slot.reasons if one.code in _SHARED_REASONS]
+    if is_past_window(session, slot.span):
+        reasons.append(Reason("counts"))
+    return ProposedTime(slot.span, tuple(reasons), slot.reasons)
+
+
+def _is_about(reason: Reason, aimed_for: date) -> bool:
+    """Return whether a reason measures from the day aimed for, and not from the start of a search for a time soon."""
+    return reason.values.get("target", reason.values["day"]) == aimed_for
+
+
+def _explain_move(builder: PlanBuilder, session: Session, span: Span) -> Iterator[Reason]:
+    if not session.booked:
+        return
+    was, day = (get_local_date(builder.manager.zone, one.start) for one in (session.span, span))
+    if day == was:
+        yield Reason("same_day")
+    else:
+        yield Reason("later" if day > was else "earlier", {"count": abs((day - was).days)})
 
 
 def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTime:
@@ -68,7 +138,10 @@ def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTim
     against += _list_objections(search, pick)
     if session.kind is SessionKind.CAREER and pick.minutes < builder.policy.min_minutes:
         against.append(Reason("short_for_it", {"minutes": builder.policy.min_minutes}))
-    return CheckedTime(pick, (*against, *warn_of_unreadable(search)), is_taken=bool(busy))
+    if is_past_window(session, pick):
+        against.append(Reason("counts"))
+    reasons = (*against, *warn_of_unreadable(search))
+    return CheckedTime(pick, reasons, is_taken=bool(busy), is_unread=bool(unknown))
 
 
 def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
@@ -91,7 +164,7 @@ def _is_busy(search: Search, span: Span, who: str) -> bool:
 
 def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search:
     seen = builder.snapshot.free_busy if builder.snapshot else {}
-    lost = tuple(d.was for d in builder.state.deferrals if d.session == session.id and d.was)
+    lost = tuple(deferral.was for deferral in builder.list_deferrals(session.id) if deferral.was)
     return Search(
         manager=builder.manager,
         report=builder.report,
