@@ -94,3 +94,13 @@ def test_managers_and_reports_are_told_of_every_mail_that_they_may_get() -> None
 def test_every_table_of_the_database_has_its_purpose_and_lifetime() -> None:
     named = {code for cell in list_first_cells(read_page("hr.md")) for code in list_code(cell)}
     assert {table.name for table in metadata.sorted_tables} - named == set()
+
+
+@pytest.mark.parametrize("name", ["managers.md", "reports.md"])
+def test_every_button_and_link_it_names_exists(name: str) -> None:
+    """R-38: what people are told to press or follow stands on a page or in a mail, in these words."""
+    shown = " ".join(path.read_text("utf-8") for path in sorted((ROOT / "templates").rglob("*.j2")))
+    text = " ".join(read_page(name).split())
+    named = re.findall(r"(?:[Pp]ress|[Ff]ollow|, or) \*([^*]+)\*", text)
+    assert "Another time, by one press" in named and "Find another time" in named
+    assert [words for words in named if words not in shown] == []
