@@ -281,3 +281,33 @@ def test_axe_finds_nothing(here: Street) -> None:
 
 def open_all(page: Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+
+
+def test_axe_finds_nothing_on_what_a_press_comes_to(here: Street) -> None:
+    """R-38: the page about another time after a press, and after one on a page that is out of
+    date; in English on a desktop and in German on a phone in the dark."""
+    for size, colours, locale in ((DESKTOP, "light", "en"), (PHONE, "dark", "de"), (PHONE, "light", "en")):
+        people = {who: replace(one, locale=locale) for who, one in here.worker.store.people.load_all_people().items()}
+        here.worker.store.people.apply_import(people, here.worker.store.people.load_all_pairs(), here.clock())
+        link = ways_of(here)["time"]
+        with (
+            here.looking(size, color_scheme=colours, reduced_motion="reduce") as page,
+            here.looking(size, color_scheme=colours, reduced_motion="reduce") as other,
+        ):
+            for one in (page, other):
+                one.goto(link)
+            press_time(other, 0)
+            press_time(page, 2)  # its page is out of date by now
+            expect(page.get_by_role("status").first).to_contain_text(
+                "out of date" if locale == "en" else "nicht mehr aktuell"
+            )
+            expect(page.locator("ul.times > li")).to_have_count(3)
+            for one in (page, other):
+                open_all(one)
+                assert findings(one) == []
+                assert one.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def press_time(page: Page, number: int) -> None:
+    page.locator("ul.times button").nth(number).click()
+    expect(page.get_by_role("status").first).to_be_visible()

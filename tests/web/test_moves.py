@@ -325,6 +325,10 @@ def test_a_calendar_that_can_not_be_read_is_named_and_nothing_moves(room: Room) 
     session = room.coming()
     client, page = room.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
     form = open_page(client, page)[0]
+    german = room.browser()
+    room.office.persons[DANA] = replace(room.office.persons[DANA], locale="de_DE")
+    room.office.apply()
+    german.get(room.link(DANA, Purpose.TIME, session.id))
 
     def fail(operation: str) -> None:
         if operation == "free_busy":
@@ -333,6 +337,7 @@ def test_a_calendar_that_can_not_be_read_is_named_and_nothing_moves(room: Room) 
     room.office.calendar.fail = fail
     shown = text(client.get(page))
     assert "can’t be read just now" in shown and "Look again" in shown and "Take it" not in shown
+    assert "Die Kalender von Dana Whitfield, Sam Okafor lassen sich gerade nicht lesen" in text(german.get(page))
     answer = press(client, form)
     assert answer.status_code == 503 and "Nothing was changed" in text(answer)
     assert room.coming() == session

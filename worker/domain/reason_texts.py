@@ -69,6 +69,11 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "same_day": N_("It is the same day as now."),
     "later": NN_("It is %(count)s day later than now.", "It is %(count)s days later than now."),
     "earlier": NN_("It is %(count)s day earlier than now.", "It is %(count)s days earlier than now."),
+    "rhythm_day": N_("It is the very day that your rhythm asks for."),
+    "rhythm_near": NN_(
+        "It is %(count)s day from the one that your rhythm asks for, %(target)s.",
+        "It is %(count)s days from the one that your rhythm asks for, %(target)s.",
+    ),
     "counts": N_("It is later than it should be, so moving it there counts as putting it off."),
     # why a time that a person picked does not fit
     "busy_then": N_("%(name)s's calendar is not free then."),

@@ -6,7 +6,7 @@ A picked time may break the rules (buffers, working hours, one a day): the page 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
 from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS, exclude_event
@@ -97,7 +97,6 @@ def _find_own_window(builder: PlanBuilder, session: Session) -> Span | None:
 
 #: The reasons that are about this conversation, and so for both of the two. The others tell of the manager's weeks.
 _SHARED_REASONS = ("preferred_weekday", "preferred_hour", "start_apart", "buffer", "unreadable")
-_NEARNESS_REASONS = ("target_day", "before_target", "after_target")
 
 
 def _explain_time(builder: PlanBuilder, session: Session, slot: Slot) -> ProposedTime:
@@ -105,17 +104,19 @@ def _explain_time(builder: PlanBuilder, session: Session, slot: Slot) -> Propose
     is the pair's usual hour, and what is free around it."""
     reasons = list(_explain_move(builder, session, slot.span))
     if not session.count and not session.adhoc and session.kind is SessionKind.CAREER:
-        aimed_for = get_local_date(builder.manager.zone, session.target)
-        reasons += [one for one in slot.reasons if one.code in _NEARNESS_REASONS and _is_about(one, aimed_for)]
+        reasons.append(_explain_nearness(builder, session, slot.span))
     reasons += [one for one in slot.reasons if one.code in _SHARED_REASONS]
     if is_past_window(session, slot.span):
         reasons.append(Reason("counts"))
     return ProposedTime(slot.span, tuple(reasons), slot.reasons)
 
 
-def _is_about(reason: Reason, aimed_for: date) -> bool:
-    """Return whether a reason measures from the day aimed for, and not from the start of a search for a time soon."""
-    return reason.values.get("target", reason.values["day"]) == aimed_for
+def _explain_nearness(builder: PlanBuilder, session: Session, span: Span) -> Reason:
+    """Return how far it is from the day that the rhythm asks for."""
+    target, day = (get_local_date(builder.manager.zone, start) for start in (session.target, span.start))
+    if day == target:
+        return Reason("rhythm_day")
+    return Reason("rhythm_near", {"target": target, "count": abs((day - target).days)})
 
 
 def _explain_move(builder: PlanBuilder, session: Session, span: Span) -> Iterator[Reason]:
