@@ -74,15 +74,6 @@ class Endpoint:
     dropped_until: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Posted:
-    """A request that was sent. `status`: 0 when there was no answer."""
-
-    url: str
-    body: Json
-    status: int
-
-
 class Postman:
     """Delivers what it is given. `routes`: where the requests to a public base URL go; other addresses can't be
     reached. `clock` and `stopwatch` may be replaced."""
@@ -90,7 +81,6 @@ class Postman:
     def __init__(self) -> None:
         self.routes: dict[str, str] = {}
         self.rules = Rules()
-        self.posted: deque[Posted] = deque(maxlen=10_000)
         self.clock: Callable[[], datetime] = _read_clock
         self.stopwatch: Callable[[], float] = time.monotonic
         self._ahead = timedelta()
@@ -125,7 +115,6 @@ class Postman:
             self._waiting.clear()
             self._endpoints.clear()
             self.routes.clear()
-            self.posted.clear()
             self.rules, self._ahead, self._paused = Rules(), timedelta(), False
             self.clock, self.stopwatch = _read_clock, time.monotonic
         assert idle, "a notification is still being delivered"
@@ -226,7 +215,6 @@ class Postman:
         return True
 
     def _after(self, parcels: list[Parcel], status: int, seconds: float) -> None:
-        self.posted.append(Posted(parcels[0].url, {"value": [one.item for one in parcels]}, status))
         self._judge(parcels[0].host, seconds)
         if 200 <= status < 300:
             return

@@ -1,5 +1,6 @@
 """Subscriptions of Microsoft 365: the contract of channels, and what only this vendor does."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -173,6 +174,18 @@ def test_2_1_another_installations_subscription_is_left_alone(
     text = refusal(provider, dana, Permanent)
     assert "other.example" in text and "app registration of its own" in text
     assert only_subscription(double).id == other.remote_id
+
+
+def test_a_list_that_names_no_ids_leads_to_no_removal(
+    provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
+) -> None:
+    """A removal without an id would be asked of all subscriptions."""
+    dana = hands.person()
+    channel = open_channel(provider, dana)
+    item = {"id": None, "resource": f"Users/{dana}/Events", "notificationUrl": channel.url}
+    double.faults.append(Fault("GET", "subscriptions$", 200, body=json.dumps({"value": [item]}).encode()))
+    refusal(provider, dana, Conflict)
+    assert not any(method == "DELETE" for method, _, _ in double.seen)
 
 
 def test_2_1_who_is_overtaken_by_another_process_is_told_of_a_conflict(

@@ -112,11 +112,11 @@ class ChannelOperations:
         """Remove the app's subscriptions to the calendar that notify our address. Raises Permanent when there are only
         others."""
         subscriptions = list(self._iter_subscriptions(channel.calendar))
-        stale = [item for item in subscriptions if item.get("notificationUrl") == channel.url]
+        stale = [str(item.get("id") or "") for item in subscriptions if item.get("notificationUrl") == channel.url]
         if subscriptions and not stale:
             _raise_taken(channel, subscriptions[0])
-        for item in stale:
-            self._remove_subscription(channel, str(item.get("id") or ""))
+        for remote_id in filter(None, stale):
+            self._remove_subscription(channel, remote_id)
 
     def _iter_subscriptions(self, calendar: Address) -> Iterator[Json]:
         """Yield the app's subscriptions to the calendar, by whichever of its owner's names."""
