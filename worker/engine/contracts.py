@@ -175,7 +175,7 @@ class Contracts:
         def apply_change(builder: PlanBuilder, commitment: Commitment, written: WrittenCommitment) -> WrittenCommitment:
             days = compute_allowed_days(get_local_date(builder.manager.zone, builder.now), [commitment.due])
             if due and due not in days:
-                part = ContractPart.MANAGER if commitment.owner is Owner.MANAGER else ContractPart.REPORT
+                part = commitment.owner.select(ContractPart.MANAGER, ContractPart.REPORT)
                 raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], days)
             return replace(written, text=text or written.text, due=due or written.due)
 

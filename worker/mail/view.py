@@ -321,7 +321,7 @@ class MailView:
 
     def describe_author(self, note: SharedNote) -> str:
         """Return whose note it is, and after which conversation."""
-        author = self.context.manager if note.author is Owner.MANAGER else self.context.report
+        author = note.author.select(self.context.manager, self.context.report)
         day = self.day(note.held_at)
         if author is None or author.email == self.context.to.email:
             return self.gettext("you, after your conversation on %(day)s", day=day)
@@ -422,7 +422,7 @@ class MailView:
             return ""
         if len(owners) > 1:
             return self.gettext("takes the place of something on both calendars")
-        owner = context.manager if owners[0] is Owner.MANAGER else context.report
+        owner = owners[0].select(context.manager, context.report)
         if owner.email == context.to.email:
             return self.gettext("takes the place of something on your calendar")
         return self.gettext("takes the place of something on the calendar of %(who)s", who=guess_first_name(owner))

@@ -306,7 +306,7 @@ def _render_mail(context: ContractContext, contract: Contract, reader: Owner) ->
     """Return the summary mail as the outbox will render it, except for the reader's personal link."""
     site, state = current_site(), context.state
     number, now = len(context.revisions) + 1, site.now()
-    to = state.manager.email if reader is Owner.MANAGER else state.report.email
+    to = reader.select(state.manager, state.report).email
     message = Effect(
         key="preview",
         kind=EffectKind.MAIL,

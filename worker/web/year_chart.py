@@ -175,7 +175,7 @@ def _mark_deferrals(year: PairYear, view: MailView, scale: _Scale) -> Iterator[C
 def _mark_commitments(commitments: Sequence[Commitment], view: MailView, scale: _Scale) -> Iterator[ChartMark]:
     for commitment in commitments:
         tone = _choose_commitment_tone(commitment, view.today)
-        person = view.context.manager if commitment.owner is Owner.MANAGER else view.context.report
+        person = commitment.owner.select(view.context.manager, view.context.report)
         name = view.first(person) if person else ""
         title = f"{name}, {view.day(commitment.due)}: {view.gettext(_TONE_TEXTS[tone])}"
         yield ChartMark(

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from worker.domain.contract.languages import ContractPart
 from worker.domain.contract.lint import LintQuestion, lint_contract
-from worker.domain.model import Contract, Owner, Person
+from worker.domain.model import Contract, Person
 from worker.domain.time.worktime import get_local_date, is_working_day
 from worker.errors import Refused
 
@@ -135,7 +135,7 @@ def check_contract(
             dated,
             recorded_on,
             manager.locale,
-            lambda owner, day: not is_working_day(manager if owner is Owner.MANAGER else report, day),
+            lambda owner, day: not is_working_day(owner.select(manager, report), day),
         ),
         days=days,
         newest_revision=len(revisions),

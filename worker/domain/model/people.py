@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from worker.domain.model.time import Address, Interval, Span, WorkingHours
+
+T = TypeVar("T")
 
 #: In place of a provider's name: the person has no calendar that we can read. Working hours count as free, and answers
 #: come by mail.
@@ -106,6 +108,10 @@ class Owner(StrEnum):
 
     MANAGER = "manager"
     REPORT = "report"
+
+    def select(self, of_manager: T, of_report: T) -> T:
+        """Return that of the two values which is of this one."""
+        return of_manager if self is Owner.MANAGER else of_report
 
 
 @dataclass(frozen=True, slots=True, order=True)

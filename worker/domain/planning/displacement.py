@@ -33,7 +33,7 @@ def offer_displacing_times(builder: PlanBuilder, session: Session, search: Searc
 
 def _free_hours(builder: PlanBuilder, search: Search, whose: tuple[Owner, ...]) -> Search:
     """Return the search without what may give way in the calendars of these people, and without buffers."""
-    emails = {builder.manager.email if owner is Owner.MANAGER else builder.report.email for owner in whose}
+    emails = {owner.select(builder.manager, builder.report).email for owner in whose}
     freed = {who: _keep_fixed(known) if who in emails else known for who, known in search.free_busy.items()}
     return replace(search, free_busy=freed, buffer=False)
 

@@ -11,7 +11,6 @@ from worker.domain.model import (
     Effect,
     EndReason,
     MailName,
-    Owner,
     PairState,
     Participation,
     Person,
@@ -78,7 +77,7 @@ def holds_while_due(effect: Effect, state: PairState, now: datetime) -> bool:
 
 def _is_due_for(commitment: Commitment, effect: Effect) -> bool:
     pair = commitment.pair
-    owner = pair.manager if commitment.owner is Owner.MANAGER else pair.report
+    owner = commitment.owner.select(pair.manager, pair.report)
     return commitment.is_open and make_due_instant(commitment.due) == effect.start and effect.to == owner
 
 

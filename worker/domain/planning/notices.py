@@ -152,7 +152,7 @@ def find_due_mail_time(owner: Person, due: date) -> datetime:
 def _add_due_mail(builder: PlanBuilder, commitment: Commitment) -> None:
     if not commitment.is_open or (commitment.owner is Owner.MANAGER and has_weekly(builder.state)):
         return
-    owner = builder.manager if commitment.owner is Owner.MANAGER else builder.report
+    owner = commitment.owner.select(builder.manager, builder.report)
     at, start = find_due_mail_time(owner, commitment.due), make_due_instant(commitment.due)
     if any(
         m.to == owner.email and m.start == start

@@ -119,7 +119,7 @@ def _is_in_weekly(builder: PlanBuilder, session: Session) -> bool:
 
 def _prepare(builder: PlanBuilder, session: Session, mail: Preparation) -> None:
     start = session.span.start
-    reader = builder.manager if mail.reader is Owner.MANAGER else builder.report
+    reader = mail.reader.select(builder.manager, builder.report)
     earlier = builder.list_mails(mail.name, session.id)
     if any(one.start and not has_moved_far(mail.name, reader, one.start, start) for one in earlier):
         return
