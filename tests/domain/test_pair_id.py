@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.pairs import DANA, SAM, pair_of
-from worker.domain.model import PairId
+from worker.domain.model import Owner, PairId
 
 ID = PairId("dana@corp.example", "sam@corp.example")
 
@@ -36,3 +36,8 @@ def test_json_does_not_take_pair_id_for_a_list() -> None:
     """It has to be written as its text; a tuple would become a list without anybody's notice."""
     with pytest.raises(TypeError):
         json.dumps(ID)
+
+
+@pytest.mark.parametrize("owner", Owner)
+def test_owner_is_found_by_address_and_leads_back_to_it(owner: Owner) -> None:
+    assert ID.get_owner(owner.select(ID.manager, ID.report)) is owner

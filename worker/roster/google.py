@@ -14,11 +14,8 @@ from worker.errors import AuthRevoked, InvalidResponse, NotFound, Permanent, Pro
 from worker.providers.base import Finding
 from worker.providers.google.auth import (
     DIRECTORY_READ_SCOPE,
-    build_access,
-    quota_key_of,
-    timeout_of,
 )
-from worker.providers.google.client import DIRECTORY_ENDPOINT, GoogleApi, RequestQuota
+from worker.providers.google.client import DIRECTORY_ENDPOINT, GoogleApi, RequestQuota, build_api
 from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
 from worker.roster.reading import DirectoryReading, describe_reading, iter_pages
 
@@ -71,16 +68,8 @@ def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleDirecto
     if missing:
         what = "Google Directory is used, and this is missing."
         raise Problems([Problem(f"settings: roster.google.{key}", what, remedy) for key, remedy in missing.items()])
-    api = GoogleApi(
-        "admin",
-        "directory_v1",
-        str(section.get("endpoint") or DIRECTORY_ENDPOINT),
-        build_access(section, clock),
-        quota=RequestQuota(_REQUESTS_PER_MINUTE, _REQUESTS_PER_MINUTE, clock),
-        timeout=timeout_of(section),
-        clock=clock,
-        quota_key=quota_key_of(section),
-    )
+    quota = RequestQuota(_REQUESTS_PER_MINUTE, _REQUESTS_PER_MINUTE, clock)
+    api = build_api("admin", "directory_v1", DIRECTORY_ENDPOINT, section, quota, clock)
     domain, query = str(section.get("domain") or ""), str(section.get("query") or "")
     whose = {"domain": domain} if domain else {"customer": "my_customer"}
     return GoogleDirectory(api, str(section["admin"]), {**whose, **({"query": query} if query else {})})

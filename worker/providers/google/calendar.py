@@ -38,9 +38,6 @@ from worker.providers.google.auth import (
     EVENTS_READ_SCOPE,
     FREE_BUSY_SCOPE,
     OWNED_EVENTS_SCOPE,
-    build_access,
-    quota_key_of,
-    timeout_of,
 )
 from worker.providers.google.channels import GoogleChannels
 from worker.providers.google.client import (
@@ -51,6 +48,7 @@ from worker.providers.google.client import (
     NoConference,
     RequestQuota,
     SyncTokenExpired,
+    build_api,
     require_etag,
 )
 from worker.providers.google.freebusy import mark_our_events, parse_free_busy
@@ -81,16 +79,7 @@ def build_calendar(section: Mapping[str, Any]) -> "GoogleCalendar":
 def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleCalendar":
     """Return the provider as `build_calendar` does, with another clock."""
     quota = RequestQuota(int(section.get("per_person") or 500), int(section.get("per_project") or 9000), clock)
-    api = GoogleApi(
-        "calendar",
-        "v3",
-        str(section.get("endpoint") or CALENDAR_ENDPOINT),
-        build_access(section, clock),
-        quota=quota,
-        timeout=timeout_of(section),
-        clock=clock,
-        quota_key=quota_key_of(section),
-    )
+    api = build_api("calendar", "v3", CALENDAR_ENDPOINT, section, quota, clock)
     return GoogleCalendar(
         api,
         zones=section.get("zones"),

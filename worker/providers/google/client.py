@@ -42,7 +42,7 @@ from worker.errors import (
     Unavailable,
 )
 from worker.metrics import count_request, observe_request
-from worker.providers.google.auth import GoogleAccess, parse_retry_after
+from worker.providers.google.auth import GoogleAccess, build_access, parse_retry_after, quota_key_of, timeout_of
 
 CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
 GMAIL_ENDPOINT = "https://gmail.googleapis.com/"
@@ -324,6 +324,22 @@ class GoogleApi:
             )
             observation.status = answer.status_code
         return answer
+
+
+def build_api(
+    name: str, version: str, endpoint: str, section: Mapping[str, Any], quota: RequestQuota, clock: Clock
+) -> GoogleApi:
+    """Return the API that a section of the settings describes; `endpoint` is its URL where the section names none."""
+    return GoogleApi(
+        name,
+        version,
+        str(section.get("endpoint") or endpoint),
+        build_access(section, clock),
+        quota=quota,
+        timeout=timeout_of(section),
+        clock=clock,
+        quota_key=quota_key_of(section),
+    )
 
 
 @lru_cache(maxsize=16)

@@ -14,8 +14,8 @@ from worker.clock import Clock, utcnow
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, InvalidResponse, Permanent
 from worker.providers.base import Finding
-from worker.providers.google.auth import GMAIL_SEND_SCOPE, build_access, quota_key_of, timeout_of
-from worker.providers.google.client import GMAIL_ENDPOINT, GoogleApi, RequestQuota
+from worker.providers.google.auth import GMAIL_SEND_SCOPE
+from worker.providers.google.client import GMAIL_ENDPOINT, GoogleApi, RequestQuota, build_api
 from worker.providers.message_bytes import to_bytes
 
 #: Quota units that Gmail counts for sending one message.
@@ -36,16 +36,7 @@ def build_mailer(section: Mapping[str, Any]) -> "GmailMailer":
 def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GmailMailer":
     """Return the mailer as `build_mailer` does, with another clock."""
     quota = RequestQuota(int(section.get("per_person") or 5000), int(section.get("per_project") or 1_000_000), clock)
-    api = GoogleApi(
-        "gmail",
-        "v1",
-        str(section.get("endpoint") or GMAIL_ENDPOINT),
-        build_access(section, clock),
-        quota=quota,
-        timeout=timeout_of(section),
-        clock=clock,
-        quota_key=quota_key_of(section),
-    )
+    api = build_api("gmail", "v1", GMAIL_ENDPOINT, section, quota, clock)
     return GmailMailer(api, str(section.get("sender") or ""), clock, str(section.get("service") or ""))
 
 
