@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Event, Thread
 from typing import Any, Self
@@ -29,6 +29,17 @@ def open_socket(address: str, what: str, setting: str) -> socket.socket:
         cause = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         text = f"{what} can't be served at {address}: {cause}. See {setting}."
         raise (PortTaken if error.errno == errno.EADDRINUSE else LongarcError)(text) from error
+
+
+def open_free_socket(addresses: Sequence[str], what: str, setting: str) -> socket.socket:
+    """Return a listening socket on the first of these addresses that nobody listens on.
+
+    Raises as `open_socket` does; PortTaken when all are taken.
+    """
+    for address in addresses[:-1]:
+        with suppress(PortTaken):
+            return open_socket(address, what, setting)
+    return open_socket(addresses[-1], what, setting)
 
 
 class ServerThread:

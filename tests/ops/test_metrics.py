@@ -2,8 +2,10 @@
 
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from http.client import HTTPConnection
 
@@ -16,6 +18,8 @@ from worker.domain.model import MailName
 from worker.errors import Unavailable
 from worker.ops.metrics import MetricsServer
 from worker.server_thread import PortTaken
+from worker.settings.parsers import InvalidValue, parse_listen_range
+from worker.settings.sections import MetricsSettings
 from worker.store.heartbeats import Heartbeat
 
 #: What promtool asks of a name: no type, no unit but the base unit, and no abbreviation.
@@ -136,6 +140,47 @@ def test_a_second_process_goes_on_without_the_port(company: Office) -> None:
         other = replace(company.worker, settings=company.settings.model_copy(update={"metrics": taken}))
         with pytest.raises(PortTaken, match=r"Metrics can't be served at .* See metrics.listen"):
             MetricsServer(other)
+
+
+def test_each_process_of_a_machine_takes_the_first_free_port(company: Office) -> None:
+    first, last = find_free_ports(2)
+
+    def serve(listen: str) -> MetricsServer:
+        known = company.settings.model_copy(update={"metrics": MetricsSettings(listen=listen)})
+        return MetricsServer(replace(company.worker, settings=known))
+
+    with serve(f"127.0.0.1:{first}-{last}") as one, serve(f"127.0.0.1:{first}-{last}") as other:
+        assert (one.port, other.port) == (first, last)
+        assert "longarc_build_info" in fetch(one) and "longarc_build_info" in fetch(other)
+        with pytest.raises(PortTaken, match=f"at 127.0.0.1:{last}: Address already in use. See metrics.listen"):
+            serve(f"127.0.0.1:{first}-{last}")
+
+
+def find_free_ports(count: int) -> tuple[int, int]:
+    """The first and the last of so many ports side by side that nobody listens on."""
+    for first in range(20_000, 30_000, count):
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first, first + count - 1
+    raise AssertionError("there are none")
+
+
+@pytest.mark.parametrize(
+    ("listen", "problem"),
+    [
+        ("127.0.0.1:9464-9463", "not a range of up to 100 ports. Write the first and the last one"),
+        ("127.0.0.1:9464-9999", "not a range of up to 100 ports"),
+        ("127.0.0.1:0-4", "not a range of up to 100 ports"),
+        ("127.0.0.1:9464-", "not a range of up to 100 ports"),
+        ("127.0.0.1:x-9464", "not an address to listen at"),
+        ("9464-9465", "not an address to listen at"),
+    ],
+)
+def test_ports_that_are_no_range_are_refused(listen: str, problem: str) -> None:
+    with pytest.raises(InvalidValue) as raised:
+        parse_listen_range(listen)
+    assert problem in f"{raised.value.what} {raised.value.build_remedy()}"
 
 
 def test_without_a_database_the_process_still_tells_of_itself(empty_url: str) -> None:

@@ -23,7 +23,8 @@ from worker.errors import describe_error
 from worker.logs import Action
 from worker.metrics import PLAN_PAIR, READ_CALENDAR, REGISTRY
 from worker.ops.status import ALIVE_WITHIN
-from worker.server_thread import ServerThread, open_socket
+from worker.server_thread import ServerThread, open_free_socket
+from worker.settings.parsers import list_listen_addresses
 from worker.store.database import Database, describe_database_outage
 from worker.store.measurements import Counts, DueWork, Measurements, read_measurements
 
@@ -144,11 +145,15 @@ def build_registry(worker: Worker, count_tasks: CountTasks | None = None) -> Col
 
 
 class MetricsServer(ServerThread):
-    """The metrics of a worker, served inside a `with` block at any path. Port 0 in the settings takes any free port."""
+    """The metrics of a worker, served inside a `with` block at any path, at the first free port of the settings.
+
+    Port 0 takes any free port.
+    """
 
     def __init__(self, worker: Worker, count_tasks: CountTasks | None = None) -> None:
         """`count_tasks` returns the length of the queue. Raises PortTaken, LongarcError."""
-        listening = open_socket(worker.settings.metrics.listen, "Metrics", "metrics.listen")
+        addresses = list_listen_addresses(worker.settings.metrics.listen)
+        listening = open_free_socket(addresses, "Metrics", "metrics.listen")
         self.port = int(listening.getsockname()[1])
         create: Any = create_server  # waitress has no types
         app = make_wsgi_app(build_registry(worker, count_tasks))

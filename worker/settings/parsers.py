@@ -21,6 +21,8 @@ SESSION_MINUTES = range(60, 91)
 #: Longest name of a person, and longest directory id.
 MAX_NAME_CHARS = 200
 MAX_GROUP_CHARS = 80
+#: How many ports of a machine a setting may name.
+MAX_LISTEN_PORTS = 100
 
 _ADDRESS = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -204,6 +206,41 @@ def parse_boolean(text: str) -> bool:
     if text.casefold() not in _BOOLEANS:
         raise InvalidValue(f"`{shorten_value(text)}` is neither yes nor no.", "Write `yes` or `no`.")
     return _BOOLEANS[text.casefold()]
+
+
+def parse_listen_address(text: str) -> str:
+    """Check an address and a port to listen at. Raises InvalidValue."""
+    host, _, port = text.rpartition(":")
+    if not host or not _is_port(port):
+        raise InvalidValue(
+            f"`{shorten_value(text)}` is not an address to listen at.", "Write an address and a port: `127.0.0.1:8030`."
+        )
+    return text
+
+
+def parse_listen_range(text: str) -> str:
+    """Check an address and a port, or the first and the last of several ports. Raises InvalidValue."""
+    first, has_last, last = text.rpartition(":")[2].partition("-")
+    if not has_last:
+        return parse_listen_address(text)
+    parse_listen_address(text.removesuffix(f"-{last}"))
+    if not _is_port(last) or not 0 < int(first) <= int(last) < int(first) + MAX_LISTEN_PORTS:
+        raise InvalidValue(
+            f"`{shorten_value(text)}` is not a range of up to {MAX_LISTEN_PORTS} ports.",
+            "Write the first and the last one: `127.0.0.1:9464-9467`.",
+        )
+    return text
+
+
+def list_listen_addresses(text: str) -> list[str]:
+    """Return each address of what `parse_listen_range` allows, as `host:port`."""
+    host, _, ports = text.rpartition(":")
+    first, _, last = ports.partition("-")
+    return [f"{host}:{port}" for port in range(int(first), int(last or first) + 1)]
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 6 and int(text) < 65536
 
 
 def parse_preference(text: str) -> Preference:

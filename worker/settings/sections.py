@@ -21,6 +21,8 @@ from worker.settings.parsers import (
     make_choice_parser,
     parse_address,
     parse_interval,
+    parse_listen_address,
+    parse_listen_range,
     shorten_value,
 )
 from worker.settings.url_parsers import make_url_parser, parse_caldav_url, parse_folder_url, parse_notify_url
@@ -101,15 +103,6 @@ def _validate_template(*names: str, required: bool = False) -> PlainValidator:
         return text
 
     return validate_text(parse)
-
-
-def _parse_listen_address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536):
-        raise InvalidValue(
-            f"`{shorten_value(text)}` is not an address to listen at.", "Write an address and a port: `127.0.0.1:8030`."
-        )
-    return text
 
 
 def _parse_ip(text: str) -> str:
@@ -366,7 +359,7 @@ class PageSettings(Section):
     (R-30).
     """
 
-    listen: Annotated[str, validate_text(_parse_listen_address)] = "127.0.0.1:8030"
+    listen: Annotated[str, validate_text(parse_listen_address)] = "127.0.0.1:8030"
     proxy: Annotated[str, validate_optional_text(_parse_ip)] = "127.0.0.1"
     link_lifetime: Annotated[timedelta, validate_duration("1 hour", "13 weeks")] = timedelta(days=30)
     visit: Annotated[timedelta, validate_duration("10 minutes", "7 days")] = timedelta(hours=8)
@@ -382,9 +375,9 @@ class PulseSettings(Section):
 
 
 class MetricsSettings(Section):
-    """Where metrics are served for Prometheus; empty for nowhere."""
+    """`listen`: where metrics are served for Prometheus, at one port or the first free of several; empty: nowhere."""
 
-    listen: Annotated[str, validate_optional_text(_parse_listen_address)] = ""
+    listen: Annotated[str, validate_optional_text(parse_listen_range)] = ""
 
 
 class LogSettings(Section):
