@@ -2,8 +2,10 @@
 
 import subprocess
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, text
 
 from tests.conftest import Postgres
@@ -43,3 +45,22 @@ def test_no_connection_is_used_that_the_server_has_closed(
 def find_server_process(connection: Connection) -> int:
     """Which process of the server serves the connection."""
     return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+def test_a_single_statement_is_read_without_a_transaction(postgres: Postgres) -> None:
+    """It sees one moment by itself; between the statements of `read`, and of `write`, a transaction is open."""
+    url = postgres.migrated()
+    store = new_store(url)
+    for connect, status in (
+        (store.database.read_once, TransactionStatus.IDLE),
+        (store.database.read, TransactionStatus.INTRANS),
+        (store.database.read_once, TransactionStatus.IDLE),
+        (store.database.write, TransactionStatus.INTRANS),
+        (store.database.read_once, TransactionStatus.IDLE),
+    ):
+        with connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            assert driver.execute("SELECT 1").fetchone() == (1,)
+            assert driver.info.transaction_status == status
+    store.close()
+    postgres.give_back(url)

@@ -59,7 +59,7 @@ class AliasRows:
 
     def get_version(self) -> str:
         """Return a text that changes whenever a person or an alias changes."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             value: str | None = _VERSION.fetch_value(connection)
         return value or ""
 

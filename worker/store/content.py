@@ -225,20 +225,20 @@ class Content:
 
     def list_revisions(self, session_id: str) -> list[ContractRevision]:
         """Return all revisions of a session's contract, oldest first."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             return [self._parse_revision(row) for row in _REVISIONS.fetch_rows(connection, session_id=session_id)]
 
     def get_latest_contracts(self, pairs: Collection[PairId]) -> dict[PairId, ContractRevision]:
         """Return the contract in force of each pair: the newest revision of its newest contract."""
         newest: dict[PairId, Any] = {}
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             for row in _LATEST_CONTRACTS.fetch_rows(connection, pairs=list(pairs)):
                 newest[row["pair"]] = row
         return {pair: self._parse_revision(row) for pair, row in newest.items()}
 
     def get_written_commitments(self, commitments: Collection[str]) -> dict[str, WrittenCommitment]:
         """Return the texts of these commitments, by id."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             sealed_by_id = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=list(commitments))
         return {
             commitment_id: _parse_written_commitment(json.loads(self._seal.open(sealed)))
@@ -253,7 +253,7 @@ class Content:
 
     def get_trigger(self, session_id: str) -> tuple[Trigger, str] | None:
         """Return why an ad hoc session was asked for: the trigger and the reason. Only the manager may read it."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             sealed = _TRIGGER.fetch_value(connection, session_id=session_id)
         if sealed is None:
             return None
@@ -266,7 +266,7 @@ class Content:
         Only the two of the pair may read it (R-18).
         """
         reasons: dict[str, dict[int, str]] = defaultdict(dict)
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             for session_id, number, sealed in _DEFERRAL_REASONS.fetch_tuples(connection, sessions=list(sessions)):
                 reasons[session_id][number] = json.loads(self._seal.open(sealed))
         return reasons

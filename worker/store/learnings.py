@@ -45,7 +45,7 @@ class Learnings:
 
     def load_waiting(self, pairs: Collection[PairId]) -> dict[PairId, Learning]:
         """Return the sentences that wait, by pair. Raises WrongKey."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             waiting = _WAITING.fetch_rows(connection, pairs=list(pairs))
         return {row["pair"]: Learning(json.loads(self._seal.open(row["sealed"])), row["written_at"]) for row in waiting}
 

@@ -73,7 +73,7 @@ class ParticipationRows:
 
     def load(self) -> StoredParticipation:
         """Return the rollout in force and the pauses. Reads one statement."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             return _load(connection)
 
     def count(self) -> dict[Participation, int]:

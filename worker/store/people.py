@@ -256,14 +256,14 @@ class PeopleRows:
 
     def load_suspensions(self) -> dict[Address, datetime]:
         """Return the suspended people, each with the end of the suspension."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             return {row[0]: row[1] for row in _SUSPENSIONS.fetch_tuples(connection)}
 
     # --- stored values ---
 
     def get_stored_value(self, name: str) -> str | None:
         """Return a stored value of this installation; None when it was never stored."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             value: str | None = _STORED_VALUE.fetch_value(connection, name=name)
         return value
 

@@ -48,13 +48,13 @@ class Queries:
 
     def get_pair_id(self, session_id: str) -> PairId | None:
         """Return the pair of a session; None when there is no such session."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             pair_id: PairId | None = _PAIR_OF_SESSION.fetch_value(connection, session_id=session_id)
         return pair_id
 
     def get_session(self, session_id: str) -> Session | None:
         """Return a session, however old. Of an ad hoc session that no key opens, returns what is not sealed."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             row = _SESSION.fetch_first(connection, session_id=session_id)
         if row is None:
             return None
@@ -100,7 +100,7 @@ class Queries:
 
     def get_commitment(self, commitment_id: str) -> Commitment | None:
         """Return a commitment; None when there is none of that id."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             row = _COMMITMENT.fetch_first(connection, commitment_id=commitment_id)
         return rows.commitment(row) if row else None
 
@@ -121,7 +121,7 @@ class Queries:
 
     def list_history_after(self, number: int) -> list[dict[str, Any]]:
         """Return the history lines after the line with that number, oldest first."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             return _HISTORY_AFTER.fetch_rows(connection, after=number)
 
     def list_history(self, *, session_id: str = "", pair_id: PairId | None = None) -> list[Mapping[str, Any]]:
@@ -137,7 +137,7 @@ class Queries:
     def list_ended_commitments(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, list[Commitment]]:
         """Return the commitments of these pairs that ended since then, by pair."""
         commitments: dict[PairId, list[Commitment]] = defaultdict(list)
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             for row in _ENDED_COMMITMENTS.fetch_rows(connection, pairs=list(pairs), since=since):
                 commitments[row["pair"]].append(rows.commitment(row))
         return commitments

@@ -55,7 +55,7 @@ class Restorations:
 
     def load(self, now: datetime) -> Restoration | None:
         """Return the restoration; None for a database that was never restored. The first call begins its work."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             note = _LOAD.fetch_value(connection, name=_NOTE)
         if note is None:
             return None

@@ -93,7 +93,7 @@ class Store:
 
     def next_due(self) -> NextDue:
         """Return when the next calendar, pair, effect and channel are due. Reads an index for each in one statement."""
-        with self.database.read() as connection:
+        with self.database.read_once() as connection:
             calendar, pair, effect, *channels = _NEXT_DUE.fetch_tuples(connection)[0]
         return NextDue(calendar, pair, effect, min((at for at in channels if at is not None), default=None))
 
