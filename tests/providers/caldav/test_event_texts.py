@@ -245,6 +245,25 @@ def test_an_event_of_ours_that_can_t_be_read_any_more_is_not_gone(
     hands.text(sam, event.ref.id)
 
 
+def test_what_did_not_change_is_parsed_once(provider: CalDavCalendar, hands: CalDavHands) -> None:
+    """And whoever changes an event has an object of one's own."""
+    dana, sam = hands.person(), hands.person()
+    event = provider.create(dana, draft(dana, sam))
+    collection = provider.get_collection(dana)
+    (first,), (second,) = collection.multiget({event.ref.id}), collection.multiget({event.ref.id})
+    assert first.calendar is second.calendar
+    own = collection.get(event.ref.id)
+    icalendars.mark_cancelled(own.calendar, at(8, 12))
+    assert collection.read_single(own).cancelled
+    (third,) = collection.multiget({event.ref.id})
+    assert not collection.read_single(third).cancelled
+    assert event.key
+    hands.edit(dana, event.key, lambda text: text.replace("SUMMARY:", "SUMMARY:Our "))
+    (fourth,) = collection.multiget({event.ref.id})
+    assert fourth.calendar is not first.calendar
+    assert icalendars.to_text(fourth.calendar) != icalendars.to_text(first.calendar)
+
+
 def test_a_whole_calendar_is_read_by_uid() -> None:
     """A file that a person exported: each series keeps to itself, single events are none."""
     text = """BEGIN:VCALENDAR

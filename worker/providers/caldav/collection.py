@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -45,11 +46,17 @@ log = logging.getLogger(__name__)
 MARK_PROPERTIES = ("D:sync-token", "CS:getctag")
 _CHUNK_SIZE = 100  #: resources in one multiget request
 _MAX_SYNC_PAGES = 1000  #: requests for one list of changes
+_MAX_PARSED = 1000  #: parsed calendar objects that are kept
+_MAX_KEPT_SIZE = 20_000  #: characters of a calendar object whose parsed form is kept
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A stored calendar object, its name in the collection, and its etag."""
+    """A stored calendar object, its name in the collection, and its etag.
+
+    Only the calendar object of a resource that `CalendarCollection.get` or `put` returned may be changed: others are
+    shared.
+    """
 
     name: str
     etag: str
@@ -240,12 +247,24 @@ class CalendarCollection:
         return [self._parse_resource(entry) for entry in entries if entry.get_text(f"{C}calendar-data")]
 
     def _parse_resource(self, entry: DavEntry) -> Resource:
+        text, where = entry.get_text(f"{C}calendar-data"), f"{self.owner}: {entry.name}"
         try:
-            calendar = parser.parse_calendar(entry.get_text(f"{C}calendar-data"), f"{self.owner}: {entry.name}")
+            calendar = _parse_shared(text, where) if len(text) <= _MAX_KEPT_SIZE else parser.parse_calendar(text, where)
+            if self._has_aliases(calendar):
+                calendar = self._use_primary_addresses(parser.parse_calendar(text, where))
         except InvalidResponse as error:
             log.warning("%s", error, extra={"action": Action.EVENT_UNREADABLE})
             calendar = parser.make_lost_calendar()
-        return Resource(entry.name, entry.get_text(f"{D}getetag"), self._use_primary_addresses(calendar))
+        return Resource(entry.name, entry.get_text(f"{D}getetag"), calendar)
+
+    def _has_aliases(self, calendar: Calendar) -> bool:
+        """Return whether an organizer or attendee has another address than the primary one."""
+        return any(
+            self._replace_address(value) is not value
+            for event in calendar.walk("VEVENT")
+            for name in ("ORGANIZER", "ATTENDEE")
+            for value in as_list(event.get(name, []))
+        )
 
     def _use_primary_addresses(self, calendar: Calendar) -> Calendar:
         """Replace the addresses of organizers and attendees with primary ones, in place."""
@@ -281,6 +300,12 @@ class CalendarCollection:
             )
             return kind is not None and kind.find(f"{C}calendar") is not None, writable
         return False, None
+
+
+@lru_cache(_MAX_PARSED)
+def _parse_shared(text: str, where: str) -> Calendar:
+    """Return the calendar object in `text`, which is read again and again and seldom changes. Nobody may change it."""
+    return parser.parse_calendar(text, where)
 
 
 def list_marks(entry: DavEntry) -> list[str]:
