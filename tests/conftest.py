@@ -8,6 +8,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,15 @@ settings.load_profile("untimed")
 _NUMBERS = count(1)
 
 gc.disable()  # until everything is imported
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import the library of SCIM before the modules of all tests.
+
+    For each of its classes pydantic looks through all modules that are loaded, for docstrings: 0.6 s now, 4 s later.
+    """
+    if Path(__file__).parent in {Path(path).resolve() for path in config.args}:
+        import_module("scim2_client")
 
 
 def pytest_collection_finish() -> None:
