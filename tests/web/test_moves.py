@@ -102,6 +102,23 @@ def test_r38_t11_one_press_moves_it_and_counts_as_nothing(room: Room, who: str, 
     assert len(room.office.mailer.sent) == mails
 
 
+@pytest.mark.parametrize("is_reachable", [True, False])
+def test_a_press_wakes_a_worker_so_that_both_calendars_show_it_at_once(room: Room, is_reachable: bool) -> None:
+    """R-38: looking wakes nobody; a queue that can't be reached is made up for by the next tick."""
+    woken: list[timedelta] = []
+
+    def wake(delay: timedelta) -> None:
+        woken.append(delay)
+        if not is_reachable:
+            raise ConnectionError("the queue is out of reach")
+
+    room.office.worker.wake = wake
+    client, page = enter(room, SAM, "mail")
+    form = open_page(client, page)[0]
+    assert woken == []
+    assert press(client, form).status_code == 303 and woken == [timedelta(0)]
+
+
 def test_looking_changes_nothing_and_no_title_is_shown(room: Room) -> None:
     """R-38, R-23: mail scanners open links; what stands in a calendar is nobody's business."""
     before, session = room.everything(), room.coming()

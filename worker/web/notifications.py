@@ -4,8 +4,7 @@ Whoever posts here learns nothing: what is forged, or of an unknown channel, is 
 changes nothing. A notification makes its calendar due, and a worker is woken to read it.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 
 from flask import Blueprint, Response, request
 
@@ -13,8 +12,8 @@ from worker.metrics import count_notifications
 from worker.providers.base import Notification
 from worker.providers.google.notifications import read_notification
 from worker.providers.outlook.notifications import read_notifications
-from worker.web.security import log_error
-from worker.web.site import Site, current_site
+from worker.web.site import current_site
+from worker.web.waking import wake_worker
 
 #: The longest body, in bytes: Microsoft puts up to some hundred notifications of 700 bytes into one.
 MAX_BODY_BYTES = 256 * 1024
@@ -55,12 +54,5 @@ def _take(notifications: Sequence[Notification]) -> None:
     hints = [site.worker.channels.accept(notification) for notification in notifications]
     refused = sum(hint is None for hint in hints)
     count_notifications(len(hints) - refused, refused)
-    _wake(site, {hint.look_at - site.now() for hint in hints if hint and hint.look_at})
-
-
-def _wake(site: Site, delays: Iterable[timedelta]) -> None:
-    for delay in sorted(delays):
-        try:
-            site.worker.wake(delay)
-        except Exception as error:  # the queue can't be reached: the next tick finds the calendar due
-            log_error(error)
+    for delay in sorted({hint.look_at - site.now() for hint in hints if hint and hint.look_at}):
+        wake_worker(delay)
