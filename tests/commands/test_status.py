@@ -5,12 +5,14 @@ from socket import gethostname
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, START
 from tests.support.terminal import Desk
 from worker.clock import utcnow
-from worker.commands.status_screen import HEIGHT, WIDTH, build_screen
+from worker.commands.status_screen import CHANNEL_REMEDY, HEIGHT, WIDTH, build_screen
 from worker.store.heartbeats import Heartbeat
+from worker.store.tables import channel
 
 PAIR = f"{DANA}>{SAM}"
 
@@ -25,12 +27,22 @@ def report(**fields: Any) -> dict[str, Any]:
         "retention": {"months": None, "erased_pairs": 0},
         "workers": [worker],
         "calendars": {"read": 1, "never_read": [], "behind": [], "unreachable": []},
+        "channels": channels(),
         "mail": {"smtp": ""},
         "sessions": {"booked": 2},
         "outbox": {"done": 4},
     }
     empty = ("unreachable", "suspended", "due", "tried_again", "troubled", "owed", "unplaceable")
     return {**well, **{name: [] for name in empty}, **fields}
+
+
+def channels(*troubles: dict[str, Any], **counts: int) -> dict[str, Any]:
+    known = {"trusted": 0, "unproven": 0, "silent": 0, "failing": 0, **counts}
+    return {**known, "total": sum(known.values()), "troubles": list(troubles)}
+
+
+def untold(standing: str, count: int, problem: str = "") -> dict[str, Any]:
+    return {"standing": standing, "service": "outlook", "count": count, "calendar": DANA, "problem": problem}
 
 
 def shown(**fields: Any) -> str:
@@ -63,6 +75,21 @@ def test_what_is_erased_by_itself_is_said() -> None:
     assert "What a pair wrote is erased 24 months after it ended. 1 pair was erased so far." in text
 
 
+def test_where_services_tell_of_changes_it_says_on_how_many_calendars() -> None:
+    assert "Told of changes: 12 of 12 calendars." in shown(channels=channels(trusted=12))
+    text = shown(channels=channels(trusted=12, unproven=2, silent=1))
+    assert "Told of changes: 12 of 15 calendars (2 not yet proven, 1 silent)." in text
+    assert "Nothing needs a person." in text
+
+
+def test_calendars_whose_changes_are_not_told_need_a_person_with_the_problem_of_one() -> None:
+    troubles = [untold("failing", 2, f"{DANA}: no right answer from the address."), untold("silent", 3)]
+    text = " ".join(shown(channels=channels(*troubles, failing=2, silent=3)).split())
+    assert f"There is no channel for 2 calendars (outlook): {DANA}: no right answer from the address." in text
+    assert f"The channel is silent for 3 calendars (outlook): Our own change on the calendar of {DANA} did" in text
+    assert CHANNEL_REMEDY in text
+
+
 def test_what_waits_is_said_with_its_time() -> None:
     due = {"what": "mail", "message": "brief", "count": 2, "since": START}
     owed = {"session": "c1", "pair": PAIR, "again": START + DAY}
@@ -86,13 +113,14 @@ def test_what_waits_is_said_with_its_time() -> None:
         ({"unreachable": [unreachable(DANA)]}, "not read since", "`longarc check`"),
         ({"troubled": [troubled("uncertain")]}, f"1 uncertain: brief to {DANA}: The line broke.", "ask a reader"),
         ({"troubled": [troubled("dead")]}, "1 dead: brief", "Mend the cause."),
+        ({"channels": channels(untold("failing", 2, "It said no."), failing=2)}, "There is no channel", CHANNEL_REMEDY),
         (
             {"unplaceable": [{"session": "c1", "pair": PAIR, "reason": "Dana is never there."}]},
             "Dana is never there.",
             "`longarc why c1`",
         ),
     ],
-    ids=["no worker", "access", "access of two", "unreachable", "uncertain", "dead", "no time"],
+    ids=["no worker", "access", "access of two", "unreachable", "uncertain", "dead", "channel", "no time"],
 )
 def test_what_needs_a_person_comes_with_what_helps(fields: dict[str, Any], what: str, remedy: str) -> None:
     text = " ".join(shown(**fields).split())
@@ -120,6 +148,7 @@ def test_the_worst_day_fits_one_screen() -> None:
             unreachable=[unreachable(f"u{n}@corp.example", f"{n} {long}") for n in range(40)],
             troubled=[troubled("dead"), troubled("uncertain")] * 20,
             unplaceable=[{"session": f"c{n}", "pair": PAIR, "reason": long} for n in range(40)],
+            channels=channels(untold("failing", 9, long), untold("silent", 9, long), failing=9, silent=9, trusted=2),
             calendars={"read": 9, "never_read": ["a@corp.example"] * 30, "behind": [], "unreachable": []},
         )
     )
@@ -127,6 +156,22 @@ def test_the_worst_day_fits_one_screen() -> None:
     assert max(len(line.text) for line in lines) <= WIDTH
     assert "`longarc status --all` shows all." in lines[-1].text
     assert lines[0].text == "Longarc does not run."
+
+
+def test_channels_are_shown_as_long_as_there_are_any(desk: Desk) -> None:
+    assert desk.json("status")["channels"]["total"] == 0
+    assert "Told of changes" not in desk.told("status") + desk.told("status", "--all")
+    store = desk.store()
+    with store.database.write() as connection:
+        refused = {"calendar": DANA, "service": "google", "failures": 2, "problem": "The address is refused."}
+        connection.execute(insert(channel), [{**refused, "due_at": utcnow()}])
+    store.close()
+    assert desk.json("status")["channels"]["failing"] == 1
+    for shown_text in (desk.told("status"), desk.told("status", "--all")):
+        text = " ".join(shown_text.split())
+        assert "Told of changes: 0 of 1 calendar (1 refused)." in text
+        assert "There is no channel for 1 calendar (google): The address is refused." in text
+        assert CHANNEL_REMEDY in text
 
 
 def test_health_is_about_the_workers_of_this_machine(desk: Desk) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from tests.support.companies import DANA, HOUR, KIM, OPERATOR, SAM
 from tests.support.issuers import BOTH, HILDA, served_issuer, sign_in, sign_in_settings
 from tests.support.web_company import SECRETS, Lived, Room, hidden, send, text
 from worker.clock import utcnow
 from worker.domain.model import Participation
-from worker.store.tables import person
+from worker.store.tables import channel, person
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer that others wrote
 
@@ -102,6 +102,22 @@ def test_suspended_calendar_is_tried_at_once(room: Room) -> None:
     assert "said=retried" in done.headers["Location"]
     assert room.office.store.people.load_suspensions() == {}
     assert f"{OPERATOR} : tried again at once, {DANA}" in text(client.get("/status/rollout"))
+
+
+def test_calendars_whose_changes_are_not_told_are_counted_with_the_problem_of_one(room: Room) -> None:
+    now = room.office.clock()
+    client = operator(room)
+    assert "Notifications of changes" not in text(client.get("/status"))
+    opened = {"service": "google", "expires_at": now + HOUR, "due_at": now + HOUR}
+    with room.office.store.database.write() as connection:
+        refused = {"calendar": KIM, "service": "google", "failures": 1, "problem": "<No> answer.", "due_at": now + HOUR}
+        connection.execute(insert(channel), [refused])
+        connection.execute(insert(channel), [{"calendar": SAM, **opened, "proven_at": now}])
+        connection.execute(insert(channel), [{"calendar": DANA, **opened, "awaiting_since": now - HOUR}])
+    words = text(client.get("/status"))
+    assert "Longarc is not told of changes on 1 calendar. <No> answer. “longarc check” tries the address." in words
+    assert f"Our own change on the calendar of {DANA} did not come back." in words
+    assert "Notifications of changes trusted 1 not yet proven 0 silent 1 refused 1" in words
 
 
 def test_link_from_a_terminal_and_other_roles_switch_nothing(room: Room) -> None:

@@ -99,7 +99,7 @@ def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, s
 
 
 def _show_status(report: dict[str, Any]) -> None:
-    from worker.commands.status_screen import describe_retention
+    from worker.commands.status_screen import describe_channels, describe_retention
 
     pairs, calendars = report["pairs"], report["calendars"]
     table = make_table("How it stands", ["", ""])
@@ -120,6 +120,9 @@ def _show_status(report: dict[str, Any]) -> None:
             style="yellow",
         )
     _add_unreachable_rows(table, report["unreachable"])
+    if report["channels"]["total"]:
+        add_row(table, "Notifications", describe_channels(report["channels"]))
+    _add_channel_rows(table, report["channels"]["troubles"])
     for name, guarantee in report["mail"].items():
         add_row(table, "Mail", f"by {name}" + (f", {guarantee}" if guarantee else ""))
     for calendar in report["suspended"]:
@@ -141,7 +144,7 @@ def _show_status(report: dict[str, Any]) -> None:
     _show_troubled(report["troubled"])
     _show_owed("Without a time", report["owed"] + report["unplaceable"])
     troubles = ("troubled", "unplaceable", "suspended", "unreachable")
-    is_well = not (any(report[name] for name in troubles) or calendars["behind"])
+    is_well = not (any(report[name] for name in troubles) or calendars["behind"] or report["channels"]["troubles"])
     is_running = any(one["lives"] for one in report["workers"])
     if is_well and not is_running:
         print_line("Nothing needs a person, once a worker runs.", "yellow")
@@ -199,6 +202,14 @@ def _add_unreachable_rows(table: "Table", unreachable: Sequence[Mapping[str, Any
             "",
             f"tried {failures:,} times, again at {format_time(retry_at, 'UTC')} UTC",
         )
+
+
+def _add_channel_rows(table: "Table", troubles: Sequence[Mapping[str, Any]]) -> None:
+    from worker.commands.status_screen import CHANNEL_REMEDY, describe_channel_trouble
+
+    for trouble in troubles:
+        add_row(table, "", describe_channel_trouble(trouble), style="yellow")
+        add_row(table, "", CHANNEL_REMEDY)
 
 
 def _format_addresses(condition: str, addresses: Sequence[str]) -> str:

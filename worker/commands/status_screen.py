@@ -19,6 +19,10 @@ MAX_LINES = 2
 #: Lines at most about the company, and about what waits, so that there is room for what needs a person.
 MAX_COMPANY_LINES, MAX_WAITING_LINES = 8, 7
 _INDENT = "  "
+_STANDING_WORDS = {"unproven": "not yet proven", "silent": "silent", "failing": "refused"}
+_TROUBLE_WORDS = {"silent": "The channel is silent", "failing": "There is no channel"}
+#: What helps when changes are not told.
+CHANNEL_REMEDY = "`longarc check` tries the address. Meanwhile they are read as often as without `sync.notify_url`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,25 @@ def _describe_company(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"Sessions: {states or 'none'}."
     mail = ", ".join(name + (f" ({guarantee})" if guarantee else "") for name, guarantee in report["mail"].items())
     yield f"Calendars: {report['calendars']['read']:,} read. Mail: {mail or 'none'}."
+    if report["channels"]["total"]:
+        yield describe_channels(report["channels"])
     yield from report["rollout"]
     if any(report["retention"].values()):
         yield describe_retention(report["retention"])
+
+
+def describe_channels(channels: Mapping[str, Any]) -> str:
+    """Return a sentence on of how many calendars we are told changes, and what is with the others."""
+    others = [f"{channels[standing]:,} {words}" for standing, words in _STANDING_WORDS.items() if channels[standing]]
+    told = f"Told of changes: {channels['trusted']:,} of {format_count(channels['total'], 'calendar')}"
+    return f"{told} ({', '.join(others)})." if others else f"{told}."
+
+
+def describe_channel_trouble(trouble: Mapping[str, Any]) -> str:
+    """Return a sentence on the channels of one service that stand alike, with the problem of one of them."""
+    count = format_count(trouble["count"], "calendar")
+    problem = trouble["problem"] or f"Our own change on the calendar of {trouble['calendar']} did not come back."
+    return f"{_TROUBLE_WORDS[trouble['standing']]} for {count} ({trouble['service']}): {problem}"
 
 
 def describe_retention(retention: Mapping[str, Any]) -> str:
@@ -163,6 +183,8 @@ def list_needs(report: Mapping[str, Any]) -> Iterator[Need]:
     yield from _list_suspended(report["suspended"])
     yield from _list_unreachable(report["unreachable"])
     yield from _list_troubled(report["troubled"])
+    for trouble in report["channels"]["troubles"]:
+        yield Need(describe_channel_trouble(trouble), CHANNEL_REMEDY)
     yield from _list_unplaceable(report["unplaceable"])
     silent = [worker for worker in report["workers"] if not worker["lives"]]
     if silent and len(silent) < len(report["workers"]):

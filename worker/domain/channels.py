@@ -32,6 +32,15 @@ class ChannelStep(StrEnum):
     WAIT = "wait"
 
 
+class ChannelStanding(StrEnum):
+    """How a calendar's channel stands."""
+
+    TRUSTED = "trusted"  #: changes come through, so the calendar is read seldom
+    UNPROVEN = "unproven"  #: none has come through yet, which shows with the next change
+    SILENT = "silent"  #: it is open, but our own changes do not come back, or did not through the one before
+    FAILING = "failing"  #: none is open: the service refuses it
+
+
 @dataclass(frozen=True, slots=True)
 class ReadingPace:
     """How often calendars without a trusted channel are read."""

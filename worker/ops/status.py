@@ -5,10 +5,12 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from worker.domain.channels import ChannelStanding
 from worker.domain.model import Address, Pair, Person, Session
 from worker.domain.reason_texts import format_reasons
 from worker.domain.rollout import OUTSIDE, is_paused
 from worker.ops.rollout import describe_pauses, describe_rollout, describe_undo
+from worker.store.channel_standings import ChannelCount, count_channels
 from worker.store.heartbeats import Heartbeat
 from worker.store.statistics import Statistics
 from worker.store.store import Store
@@ -17,6 +19,8 @@ from worker.store.store import Store
 BEHIND_AFTER = timedelta(minutes=15)
 #: A worker counts as live when its last heartbeat is at most this old.
 ALIVE_WITHIN = timedelta(minutes=2)
+#: A person is needed when at least this share of the channels is silent; a single one is opened anew by itself.
+SILENT_SHARE = 0.2
 
 
 def collect_status(store: Store, now: datetime) -> dict[str, Any]:
@@ -37,6 +41,7 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
         "rollout": _describe_rollout(store, now),
         "workers": [_describe_worker(heartbeat, now) for heartbeat in store.heartbeats.list_heartbeats()],
         "calendars": _describe_calendars(calendars, now),
+        "channels": _describe_channels(count_channels(store.database, now)),
         "unreachable": [_describe_unreachable(calendar, people) for calendar in calendars if calendar["failing_since"]],
         "suspended": [
             {"person": who, "until": until} for who, until in sorted(store.people.load_suspensions().items())
@@ -94,6 +99,19 @@ def _describe_calendars(health: Sequence[Mapping[str, Any]], now: datetime) -> d
             calendar["address"] for calendar in health if calendar["due_at"] and calendar["due_at"] < now - BEHIND_AFTER
         ),
         "unreachable": sorted(calendar["address"] for calendar in health if calendar["failing_since"]),
+    }
+
+
+def _describe_channels(counts: Sequence[ChannelCount]) -> dict[str, Any]:
+    """Return how many channels stand how, and the troubles that need a person, each with one calendar it concerns."""
+    totals = {standing: sum(one.count for one in counts if one.standing is standing) for standing in ChannelStanding}
+    need_person = {ChannelStanding.FAILING}
+    if totals[ChannelStanding.SILENT] >= SILENT_SHARE * sum(totals.values()):
+        need_person.add(ChannelStanding.SILENT)
+    return {
+        **{standing.value: total for standing, total in totals.items()},
+        "total": sum(totals.values()),
+        "troubles": [{**asdict(one), "standing": one.standing.value} for one in counts if one.standing in need_person],
     }
 
 

@@ -1,0 +1,63 @@
+"""How the channels stand, counted over the database: which are trusted, and what keeps the others from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, case, func, or_, select
+
+from worker.domain.channels import MAX_ECHO_DELAY, ChannelStanding
+from worker.domain.model import Address
+from worker.store.database import Database
+from worker.store.parameters import bind_instant, in_bound_list
+from worker.store.statements import PreparedStatement
+from worker.store.tables import channel
+
+_IS_OPEN = channel.c.expires_at > bind_instant("now")
+_IS_LATE = channel.c.awaiting_since <= bind_instant("silent_since")
+#: As `worker.domain.channels.is_trusted` says it of one; what NULL is compared with is not so.
+CHANNEL_STANDING = case(
+    (
+        and_(_IS_OPEN, channel.c.proven_at.is_not(None), or_(channel.c.awaiting_since.is_(None), ~_IS_LATE)),
+        ChannelStanding.TRUSTED.value,
+    ),
+    (and_(_IS_OPEN, or_(_IS_LATE, channel.c.failures > 0)), ChannelStanding.SILENT.value),
+    (channel.c.failures > 0, ChannelStanding.FAILING.value),
+    else_=ChannelStanding.UNPROVEN.value,
+)
+_COUNTS = PreparedStatement(
+    select(channel.c.service, CHANNEL_STANDING.label("standing"), func.count(), func.min(channel.c.calendar)).group_by(
+        channel.c.service, "standing"
+    )
+)
+_PROBLEMS = PreparedStatement(
+    select(channel.c.calendar, channel.c.problem).where(in_bound_list(channel.c.calendar, "addresses"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCount:
+    """How many channels of a service stand alike, and what is wrong with one of them."""
+
+    service: str
+    standing: ChannelStanding
+    count: int
+    calendar: Address  #: one of them
+    problem: str  #: why no change comes through it, as a sentence; empty where nobody knows
+
+
+def count_channels(database: Database, now: datetime) -> Sequence[ChannelCount]:
+    """Return how many channels there are of each service and standing, by which both are ordered."""
+    with database.read() as connection:
+        rows = _COUNTS.fetch_tuples(connection, **make_standing_values(now))
+        problems = dict(map(tuple, _PROBLEMS.fetch_tuples(connection, addresses=sorted(row[-1] for row in rows))))
+    counts = [
+        ChannelCount(service, ChannelStanding(standing), count, calendar, problems[calendar])
+        for service, standing, count, calendar in rows
+    ]
+    return sorted(counts, key=lambda one: (one.service, one.standing))
+
+
+def make_standing_values(now: datetime) -> dict[str, datetime]:
+    """Return what `CHANNEL_STANDING` has to be bound to."""
+    return {"now": now, "silent_since": now - MAX_ECHO_DELAY}
