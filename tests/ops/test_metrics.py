@@ -12,8 +12,24 @@ from http.client import HTTPConnection
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import insert
 
-from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, START, Fails, Office, pair, pairs, people, settings
+from tests.support.companies import (
+    DANA,
+    DAY,
+    HOUR,
+    KIM,
+    MINUTE,
+    SAM,
+    START,
+    Fails,
+    Office,
+    pair,
+    pairs,
+    people,
+    settings,
+)
+from worker.domain.channels import ChannelStanding
 from worker.domain.model import MailName
 from worker.errors import Unavailable
 from worker.ops.metrics import MetricsServer
@@ -21,6 +37,7 @@ from worker.server_thread import PortTaken
 from worker.settings.parsers import InvalidValue, parse_listen_range
 from worker.settings.sections import MetricsSettings
 from worker.store.heartbeats import Heartbeat
+from worker.store.tables import channel
 
 #: What promtool asks of a name: no type, no unit but the base unit, and no abbreviation.
 UNWANTED_WORDS = re.compile(
@@ -114,6 +131,29 @@ def test_workers_that_report_no_more_are_silent(company: Office) -> None:
     with MetricsServer(company.worker) as server:
         families = read(fetch(server))
     assert [values(families, "longarc_workers", state=state) for state in ("live", "silent")] == [1, 1]
+
+
+def test_channels_are_counted_by_standing_with_the_age_of_the_last_notification(company: Office) -> None:
+    now = company.clock()
+    opened = {"service": "outlook", "expires_at": now + DAY, "due_at": now + HOUR}
+    failing = {"calendar": KIM, "service": "outlook", "failures": 1, "due_at": now, "notified_at": now - HOUR}
+    with company.store.database.write() as connection:
+        connection.execute(insert(channel), [failing])
+        connection.execute(
+            insert(channel), [{"calendar": SAM, **opened, "proven_at": now, "notified_at": now - MINUTE}]
+        )
+        connection.execute(insert(channel), [{"calendar": DANA, **opened, "awaiting_since": now - HOUR}])
+    with MetricsServer(company.worker) as server:
+        families = read(fetch(server))
+    standings = {one: values(families, "longarc_channels", service="outlook", standing=one) for one in ChannelStanding}
+    assert standings == {"trusted": 1, "unproven": 0, "silent": 1, "failing": 1}
+    assert values(families, "longarc_notification_age_seconds", service="outlook") == MINUTE.total_seconds()
+
+
+def test_without_channels_nothing_is_said_of_any(company: Office) -> None:
+    with MetricsServer(company.worker) as server:
+        text = fetch(server)
+    assert "longarc_channels{" not in text and "longarc_notification_age_seconds{" not in text
 
 
 def test_names_help_and_units_follow_the_conventions(company: Office) -> None:

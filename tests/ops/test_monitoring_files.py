@@ -14,10 +14,12 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import insert
 
 from tests.support import ROOT
 from tests.support.companies import Office
 from worker.ops.metrics import build_registry
+from worker.store.tables import channel
 
 RULES = ROOT / "config" / "monitoring" / "prometheus-rules.yml"
 DASHBOARD = json.loads((ROOT / "config" / "monitoring" / "grafana-dashboard.json").read_text(encoding="utf-8"))
@@ -62,6 +64,10 @@ def known_labels() -> dict[str, set[str]]:
     """The labels of each series that a worker tells, by its name; `instance` and `job` are Prometheus's own."""
     office = Office()
     office.tick()
+    now = office.clock()
+    told = {"calendar": "dana@corp.example", "service": "google", "due_at": now, "notified_at": now}
+    with office.store.database.write() as connection:
+        connection.execute(insert(channel), [told])
     text = generate_latest(build_registry(office.worker, lambda: 0)).decode()
     office.close()
     families = list(text_string_to_metric_families(text))

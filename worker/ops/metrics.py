@@ -18,6 +18,7 @@ from waitress.server import create_server
 from worker import __version__
 from worker.app import Worker
 from worker.clock import Clock
+from worker.domain.channels import ChannelStanding
 from worker.domain.model import EffectKind, EffectProgress
 from worker.errors import describe_error
 from worker.logs import Action
@@ -59,6 +60,7 @@ class DatabaseCollector(Collector):
         yield _make_gauge("longarc_database_up", "Whether the database can be read.", 1)
         yield from _build_work_metrics(measurements, now)
         yield from _build_state_metrics(measurements)
+        yield from _build_channel_metrics(measurements, now)
         if tasks is not None:
             yield _make_gauge("longarc_queue_tasks", "Tasks in the queue that wakes the workers.", tasks)
 
@@ -106,6 +108,20 @@ def _build_state_metrics(measurements: Measurements) -> Iterator[Metric]:
     workers: Counts = {(state,): measurements.workers.get((state,), 0) for state in ("live", "silent")}
     help_text = "Processes of `longarc run`, by whether they reported in the last two minutes."
     yield _make_gauges("longarc_workers", help_text, ["state"], workers)
+
+
+def _build_channel_metrics(measurements: Measurements, now: datetime) -> Iterator[Metric]:
+    """Yield how the channels stand of each service that has any, and how long ago the last notification came."""
+    services = {service for service, _ in measurements.channels}
+    counts: Counts = {(service, standing.value): 0 for service in services for standing in ChannelStanding}
+    help_text = "Calendars that are to have a channel, through which their service tells of changes, by its standing."
+    yield _make_gauges("longarc_channels", help_text, ["service", "standing"], {**counts, **measurements.channels})
+    age = GaugeMetricFamily(
+        "longarc_notification_age_seconds", "How long ago the last notification was accepted.", labels=["service"]
+    )
+    for service, notified_at in sorted(measurements.notified_at.items()):
+        age.add_metric([service], max((now - notified_at).total_seconds(), 0))
+    yield age
 
 
 def _make_gauge(name: str, help_text: str, value: float) -> Metric:

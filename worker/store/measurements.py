@@ -8,11 +8,12 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from worker.domain.model import EffectKind, EffectProgress, EndReason, Participation
 from worker.domain.rollout import OUTSIDE
+from worker.store.channel_standings import CHANNEL_STANDING, make_standing_values
 from worker.store.database import Database
 from worker.store.parameters import bind_instant, in_literals
 from worker.store.statements import PreparedStatement
 from worker.store.statistics import IS_RECORDED
-from worker.store.tables import calendar, message, pair, person, session, worker
+from worker.store.tables import calendar, channel, message, pair, person, session, worker
 
 #: A count for each combination of labels.
 Counts = dict[tuple[str, ...], int]
@@ -42,6 +43,8 @@ class Measurements:
     pairs: Counts  #: by state: active, paused, outside the rollout, ended
     calendars: Counts  #: by service and state: read, unread, failing, suspended
     workers: Counts  #: by state: live, silent
+    channels: Counts  #: by service and standing
+    notified_at: dict[str, datetime]  #: when the last notification came, by service
 
 
 def _select_due(column: Any, *conditions: ColumnElement[bool]) -> PreparedStatement:
@@ -88,6 +91,15 @@ _CALENDARS = PreparedStatement(
 _WORKER_STATE = case((worker.c.seen_at >= bind_instant("live_since"), "live"), else_="silent")
 _WORKERS = PreparedStatement(select(_WORKER_STATE.label("state"), func.count()).group_by("state"))
 
+_CHANNELS = PreparedStatement(
+    select(channel.c.service, CHANNEL_STANDING.label("standing"), func.count()).group_by(channel.c.service, "standing")
+)
+_NOTIFIED = PreparedStatement(
+    select(channel.c.service, func.max(channel.c.notified_at))
+    .where(channel.c.notified_at.is_not(None))
+    .group_by(channel.c.service)
+)
+
 
 def read_measurements(database: Database, now: datetime, live_since: datetime) -> Measurements:
     """Count what the database holds. A worker counts as live when its last heartbeat is not older than `live_since`.
@@ -114,4 +126,6 @@ def read_measurements(database: Database, now: datetime, live_since: datetime) -
             pairs=count(_PAIRS),
             calendars=count(_CALENDARS, now=now),
             workers=count(_WORKERS, live_since=live_since),
+            channels=count(_CHANNELS, **make_standing_values(now)),
+            notified_at=dict(map(tuple, _NOTIFIED.fetch_tuples(connection))),
         )
