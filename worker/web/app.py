@@ -1,9 +1,10 @@
 """The WSGI application: every URL of the pages, and the login that each group of pages requires."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort
+from flask import Blueprint, Flask, Response, abort, request
 from werkzeug.routing import Rule
 
 from worker.app import Worker
@@ -63,6 +64,7 @@ def make_app(worker: Worker) -> Flask:
     app.extensions["longarc"] = site = Site(worker)
     app.extensions["longarc.sign_in"] = SignIn(site)
     install_security(app, site)
+    app.after_request(_wake_after_change)
     app.add_url_rule("/", "front", show_front)
     app.add_url_rule("/healthy", "healthy", check_health)
     app.add_url_rule("/asset/<name>", "asset", send_asset)
@@ -87,6 +89,16 @@ def make_app(worker: Worker) -> Flask:
     if worker.settings.roster.is_pushed:
         _serve_scim(app, site)
     return app
+
+
+def _wake_after_change(response: Response) -> Response:
+    """Have a worker act at once on what somebody did on a page: the pair is due."""
+    if request.method == "POST" and response.status_code < 400 and not request.path.startswith(NOTIFY_PATH):
+        try:
+            current_site().worker.wake(timedelta(0))
+        except Exception as error:  # the queue can't be reached: the next tick finds what is due
+            log_error(error)
+    return response
 
 
 def _serve_scim(app: Flask, site: Site) -> None:
