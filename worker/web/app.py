@@ -1,7 +1,6 @@
 """The WSGI application: every URL of the pages, and the login that each group of pages requires."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Flask, Response, abort, request
@@ -28,6 +27,7 @@ from worker.web.security import install_security, log_error
 from worker.web.sessions import enter, guard, renew
 from worker.web.sign_in import SignIn, current_sign_in
 from worker.web.site import ASSET_TYPES, Site, current_site
+from worker.web.waking import wake_worker
 
 #: For assets, whose URL changes with their content: see `Site.make_asset_url`.
 CACHE_FOREVER = "public, max-age=31536000, immutable"
@@ -92,12 +92,9 @@ def make_app(worker: Worker) -> Flask:
 
 
 def _wake_after_change(response: Response) -> Response:
-    """Have a worker act at once on what somebody did on a page: the pair is due."""
+    """Have a worker act at once on what somebody did on a page: both calendars show it in moments."""
     if request.method == "POST" and response.status_code < 400 and not request.path.startswith(NOTIFY_PATH):
-        try:
-            current_site().worker.wake(timedelta(0))
-        except Exception as error:  # the queue can't be reached: the next tick finds what is due
-            log_error(error)
+        wake_worker()
     return response
 
 

@@ -28,7 +28,6 @@ from worker.web.contract_form import parse_day, parse_instant, parse_number
 from worker.web.reasons import build_deferral_reasons, explain_deferral
 from worker.web.sessions import current_login
 from worker.web.site import current_site, redirect_to
-from worker.web.waking import wake_worker
 
 #: The lengths that the form offers, in minutes.
 OFFERED_MINUTES = (45, 60, 75, 90)
@@ -242,7 +241,6 @@ def take(session: str) -> Response:
         return _render_page(*_find_session(session), Notice.MOVED)
     except CalendarUnread:
         return _render_page(*_find_session(session), Notice.UNREAD)
-    wake_worker()  # both calendars show it in moments
     stands = planned.booked and planned.span == span
     is_pressed_twice = request.form.get("version", "") != moves.make_time_version(planned)
     return redirect_to(url_for(".show", session=session, said="stays" if stands and not is_pressed_twice else "moved"))
@@ -281,7 +279,6 @@ def leave_out(session: str) -> Response:
     """Leave the session until the next quarter, which the two were asked about (T-11)."""
     site, (planned, _) = current_site(), _find_session(session)
     site.worker.actions.leave_until_next_cycle(planned.id)
-    wake_worker()
     return redirect_to(url_for(".show", session=session, said="left-out"))
 
 
