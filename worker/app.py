@@ -190,6 +190,7 @@ def _build_sync(
     return Sync(
         store,
         services.find_calendar_of,
+        services.find_person,
         clock,
         identities,
         pace=ReadingPace(every=settings.sync.every, near=min(settings.sync.near, settings.sync.every)),

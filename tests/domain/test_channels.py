@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.companies import person
 from worker.domain.channels import (
     MAX_ECHO_DELAY,
     WATCHED_INTERVAL,
@@ -18,7 +19,7 @@ from worker.domain.channels import (
     find_retry_wait,
     is_trusted,
 )
-from worker.domain.model import WatchedCalendar
+from worker.domain.model import Person, WatchedCalendar, WorkingHours
 
 DANA = "dana@example.com"
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -94,10 +95,28 @@ def test_trust_has_to_be_earned_and_is_lost_by_silence_or_age(calendar: WatchedC
     assert find_next_read(DANA, NOW, PACE, watched=calendar) == NOW + PACE.every
 
 
-def test_a_trusted_channel_lets_its_calendar_be_read_once_an_hour_give_or_take_a_quarter() -> None:
-    intervals = [find_next_read(f"{n}@example.com", NOW, PACE, watched=watched()) - NOW for n in range(200)]
+@pytest.mark.parametrize("owner", [None, person(DANA)])
+def test_a_trusted_calendar_is_read_after_three_hours_of_work_give_or_take_a_quarter(owner: Person | None) -> None:
+    intervals = [
+        find_next_read(f"{n}@example.com", NOW, PACE, watched=watched(), owner=owner) - NOW for n in range(200)
+    ]
     assert all(WATCHED_INTERVAL * 0.75 <= interval <= WATCHED_INTERVAL * 1.25 for interval in intervals)
-    assert abs(sum(intervals, timedelta(0)) / len(intervals) - WATCHED_INTERVAL) < 3 * MINUTE
+    assert abs(sum(intervals, timedelta(0)) / len(intervals) - WATCHED_INTERVAL) < 5 * MINUTE
+
+
+def test_the_time_in_which_the_owner_does_not_work_does_not_count() -> None:
+    evening = NOW.replace(hour=15)  # four in Berlin, an hour before the end of work
+    at = find_next_read(DANA, evening, PACE, watched=watched(), owner=person(DANA))
+    next_morning = NOW.replace(day=3, hour=8)
+    rest = at - next_morning
+    assert WATCHED_INTERVAL * 0.75 - HOUR <= rest <= WATCHED_INTERVAL * 1.25 - HOUR
+
+
+def test_a_trusted_calendar_is_read_once_a_day_while_its_owner_does_not_work() -> None:
+    saturday = NOW.replace(day=7)
+    assert find_next_read(DANA, saturday, PACE, watched=watched(), owner=person(DANA)) == saturday + DAY
+    never = person(DANA, hours=WorkingHours(((),) * 7))
+    assert find_next_read(DANA, NOW, PACE, watched=watched(), owner=never) == NOW + DAY
 
 
 def test_what_is_about_to_happen_changes_nothing_for_a_trusted_channel() -> None:
@@ -134,6 +153,6 @@ def test_a_calendar_is_never_read_more_seldom_than_the_setting_when_something_is
     assert find_next_read(DANA, NOW, slow, changed_at=NOW) == NOW + MINUTE
 
 
-def test_a_setting_of_more_than_an_hour_holds_for_watched_calendars_too() -> None:
+def test_a_longer_setting_holds_for_watched_calendars_too() -> None:
     slow = ReadingPace(every=6 * HOUR, near=MINUTE)
     assert find_next_read(DANA, NOW, slow, watched=watched()) == NOW + 6 * HOUR

@@ -95,7 +95,7 @@ class Services:
 
     def find_calendar_of(self, address: Address) -> CalendarProvider | None:
         """Return the calendar service of a person; None for a stranger, and for a person who has no calendar."""
-        person = self._find_person(address)
+        person = self.find_person(address)
         if person is None or not person.has_calendar:
             return None
         return self.get_calendar(person.calendar)
@@ -104,13 +104,14 @@ class Services:
         """Group people by their calendar service: the service and its people, by the name of the service."""
         groups: dict[str, tuple[CalendarProvider, list[Address]]] = {}
         for address in addresses:
-            person = self._find_person(address)
+            person = self.find_person(address)
             if person is not None and person.has_calendar:
                 name = person.calendar
                 groups.setdefault(name, (self.get_calendar(name), []))[1].append(address)
         return groups
 
-    def _find_person(self, address: Address) -> Person | None:
+    def find_person(self, address: Address) -> Person | None:
+        """Return a person, also one who left; None for a stranger."""
         person = self._load_people().get(address)
         if person is None:  # another process may have imported a new roster a moment ago
             self._invalidate_people()

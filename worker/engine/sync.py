@@ -19,6 +19,7 @@ from worker.domain.model import (
     Cursor,
     Event,
     PairId,
+    Person,
     PlacedEvent,
     Policy,
     Session,
@@ -52,6 +53,8 @@ MAX_LOST_EVENTS = 5
 
 #: Finds the provider of a person's calendar; None for a person without one.
 FindCalendar = Callable[[Address], CalendarProvider | None]
+#: Finds a person; None for a stranger.
+FindPerson = Callable[[Address], Person | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Sync:
         self,
         store: Store,
         find_calendar: FindCalendar,
+        find_person: FindPerson,
         clock: Clock,
         identities: Identities,
         *,
@@ -80,6 +84,7 @@ class Sync:
     ) -> None:
         self._store = store
         self._find_calendar = find_calendar
+        self._find_person = find_person
         self._comparison = CalendarComparison(find_calendar)
         self._clock = clock
         self._identities = identities
@@ -150,6 +155,7 @@ class Sync:
             now,
             self._pace,
             watched=self._store.channels.load(due_calendar.address),
+            owner=self._find_person(due_calendar.address),
             next_session=read.next_session,
             changed_at=now if read.has_changed else due_calendar.changed_at,
         )
