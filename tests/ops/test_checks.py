@@ -403,3 +403,10 @@ def test_the_folder_for_trying_it_is_furnished_once(tmp_path: Path) -> None:
     house.write_missing_files()
     assert house.key.read_text() == KEY
     assert house.config.read_text().endswith("# mine\n")
+
+
+def test_the_address_at_which_services_tell_of_changes_is_tried(tmp_path: Path) -> None:
+    base = 'base_url = "https://127.0.0.1:1"\n[pages]\nlisten = "127.0.0.1:1"\n'
+    config = lay_out(tmp_path, IN_MEMORY, f'{base}[sync]\nnotify_url = "https://127.0.0.1:1"\n')
+    [finding] = [one for one in look(config) if "/notify" in one.what]
+    assert finding.ok and finding.remedy.startswith("Start `longarc run` first")

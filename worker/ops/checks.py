@@ -20,6 +20,7 @@ from worker.engine.sweep import PEOPLE_PER_REQUEST
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, describe_error, get_first_line
 from worker.mail.render import MailRenderer
 from worker.ops import machine_checks, scim_checks
+from worker.ops.channel_checks import check_notifications
 from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.ops.sign_in_checks import check_sign_in
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
@@ -68,6 +69,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     yield from _run_part("The openings file can be read", _check_openings(settings, now.date()))
     yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
     yield from _check_pages(settings)
+    yield from _run_part("Services can tell of changes", check_notifications(settings, people, now))
     yield from _run_part("People can sign in", check_sign_in(settings, now))
     yield _describe_retention(settings)
     # the same dict at each call: Services compares it by identity, and builds all calendar services anew for another
@@ -94,7 +96,7 @@ def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None,
     if not settings.roster.is_pushed:
         return (yield from _check_roster(RosterReader(settings), now))
     yield from scim_checks.check_scim(settings)
-    with scim_checks.open_pushed_store(settings) as store:
+    with scim_checks.open_current_store(settings) as store:
         return (yield from _check_roster(RosterReader(settings, store), now))
 
 

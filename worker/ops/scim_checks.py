@@ -64,8 +64,8 @@ def _check_answer(address: str) -> Finding:
 
 
 @contextmanager
-def open_pushed_store(settings: Settings) -> Iterator[Store | None]:
-    """Open the database where pushed people are; None while there is none, or one of another version."""
+def open_current_store(settings: Settings) -> Iterator[Store | None]:
+    """Open the database without its key; None while there is none, or one of another version."""
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         yield None

@@ -34,6 +34,24 @@ _PROBLEMS = PreparedStatement(
     select(channel.c.calendar, channel.c.problem).where(in_bound_list(channel.c.calendar, "addresses"))
 )
 
+_OPEN = PreparedStatement(
+    select(
+        channel.c.service,
+        func.count(),
+        func.count(case((_IS_OPEN, 1))),
+        func.count(case((and_(_IS_OPEN, channel.c.notified_at.is_not(None)), 1))),
+    ).group_by(channel.c.service)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannels:
+    """How many of a service's channels are open now."""
+
+    total: int
+    open: int
+    heard: int  #: open, and a notification came
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelCount:
@@ -56,6 +74,12 @@ def count_channels(database: Database, now: datetime) -> Sequence[ChannelCount]:
         for service, standing, count, calendar in rows
     ]
     return sorted(counts, key=lambda one: (one.service, one.standing))
+
+
+def count_open_channels(database: Database, now: datetime) -> dict[str, OpenChannels]:
+    """Return how many channels of each service are open."""
+    with database.read() as connection:
+        return {service: OpenChannels(*counts) for service, *counts in _OPEN.fetch_tuples(connection, now=now)}
 
 
 def make_standing_values(now: datetime) -> dict[str, datetime]:

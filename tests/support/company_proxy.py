@@ -1,0 +1,82 @@
+"""A company's proxy with TLS, which passes requests on to the pages, or does what proxies do instead."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from tests.doubles.graph.login import certificate, keep
+
+
+@dataclass
+class Answer:
+    """What the proxy answers by itself."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "text/html"})
+
+
+@dataclass
+class CompanyProxy:
+    """`pages_port`: where requests are passed on to, unless there is an `answer`. `asked`: the paths so far."""
+
+    ca_file: str
+    url: str = ""
+    pages_port: int = 0
+    answer: Answer | None = None
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def listen(self) -> str:
+        """An address at which something listens."""
+        return self.url.removeprefix("https://")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    proxy: CompanyProxy
+
+    def do_POST(self) -> None:
+        self.proxy.asked.append(self.path)
+        answer = self.proxy.answer or self._pass_on()
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def _pass_on(self) -> Answer:
+        connection = HTTPConnection("127.0.0.1", self.proxy.pages_port, timeout=20)
+        connection.request("POST", self.path, self.rfile.read(int(self.headers["Content-Length"] or 0)))
+        answer = connection.getresponse()
+        passed = Answer(answer.status, answer.read(), {"Content-Type": str(answer.headers["Content-Type"])})
+        connection.close()
+        return passed
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serve_proxy(folder: Path) -> Iterator[CompanyProxy]:
+    """A proxy at a free port of this machine, with a certificate of its own that is kept in the folder."""
+    private, public = certificate("company", "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keep(folder, "proxy.pem", private, public))
+    proxy = CompanyProxy(str(keep(folder, "ca.pem", public)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    proxy.url = f"https://127.0.0.1:{server.server_port}"
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
