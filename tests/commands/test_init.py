@@ -33,7 +33,7 @@ from worker.providers.google.auth import (
 from worker.settings.load import load_settings
 from worker.setup.answers import read_answers
 from worker.setup.files import render_settings
-from worker.setup.questions import QUESTIONS
+from worker.setup.questions import QUESTIONS, list_questions
 from worker.setup.ways import Way
 
 PEOPLE = f"""\
@@ -204,15 +204,18 @@ def test_microsoft_365(way: str, tmp_path: Path, people: Path) -> None:
             manager = manager or mailbox.directory_id
         double.login.signs_in = DANA
         common = {"way": way, "operator": DANA, "client_id": CLIENT, "sender": DANA, "pilot": "everybody"}
+        common |= {"base_url": "https://127.0.0.1:9", "notify_url": "https://127.0.0.1:9/"}
         of_app = {"tenant": told["tenant"], "people": "directory"}
         of_account = {"account": DANA, "people": str(people)}
         answers = write_answers(tmp_path, **common, **(of_app if way == "microsoft-app" else of_account))
         places = {name: told[name] for name in ("endpoint", "authority", "ca_file")}
-        add_settings(answers, {"calendars.outlook": places})
+        add_settings(answers, {"calendars.outlook": places, "pages": {"listen": "127.0.0.1:1"}})
         folder = tmp_path / "longarc"
         result = run(str(folder), "--answers", answers, LONGARC_OUTLOOK_SECRET=told["password"])
         assert result.exit_code == 0, result.output
         assert "2 to book" in result.output
+        assert load_settings(folder / "longarc.toml", {}).sync.notify_url == "https://127.0.0.1:9"
+        assert "none listen at" in result.output, "it is only a warning while nothing runs"
         assert len(double.mails.outbox) == 1, "the test mail, and no other"
 
 
@@ -403,6 +406,15 @@ def test_an_answer_is_kept_as_it_is_typed_and_written_as_its_setting_wants_it(
     for key in question.setting.split("."):
         values = values[key]
     assert values == setting
+
+
+@pytest.mark.parametrize("way", Way)
+def test_the_address_for_notifications_is_asked_where_a_service_tells_and_there_are_pages(way: Way) -> None:
+    def asks(base_url: str) -> bool:
+        return "notify_url" in {one.name for one in list_questions({"way": way.value, "base_url": base_url})}
+
+    assert asks("https://longarc.corp.example") is way.value.startswith(("google", "microsoft"))
+    assert not asks("")
 
 
 @example("true")

@@ -20,7 +20,13 @@ from worker.settings.parsers import (
     parse_locale,
     parse_zone,
 )
-from worker.settings.url_parsers import make_url_parser, parse_base_url, parse_caldav_url, parse_database
+from worker.settings.url_parsers import (
+    make_url_parser,
+    parse_base_url,
+    parse_caldav_url,
+    parse_database,
+    parse_notify_url,
+)
 from worker.setup.parsers import (
     DIRECTORY,
     keep_as_text,
@@ -300,6 +306,16 @@ QUESTIONS: tuple[Question, ...] = (
         parse=parse_base_url,
         setting="base_url",
         is_optional=True,
+    ),
+    Question(
+        name="notify_url",
+        text="The public address at which Google or Microsoft can reach Longarc (empty: none)?",
+        explanation="A change on a calendar is then seen within seconds. Only its path /notify/ has to be public.",
+        ways=_GOOGLE | _MICROSOFT,
+        parse=parse_notify_url,
+        setting="sync.notify_url",
+        is_optional=True,
+        is_asked=lambda answers: bool(answers.get("base_url")),
     ),
     Question(
         name="database",
