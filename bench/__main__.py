@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import calls, google, outlook, pages, placing, roster, search, startup, tick, year, years
+from bench import calls, flood, google, outlook, pages, placing, roster, search, startup, tick, year, years
 
 #: Name, title and function of each benchmark.
 PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
@@ -17,6 +17,7 @@ PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
     ("google", "Requests to Google", google.measure),
     ("outlook", "Microsoft 365, with answers that take 30 ms", outlook.measure),
     ("pages", "Pages", pages.measure),
+    ("flood", "A flood of forged notifications", flood.measure),
     ("roster", "The roster of a large company", roster.measure),
     ("years", "What a simulated year comes to", years.measure),
 )
