@@ -68,28 +68,3 @@ def test_killed_at_each_boundary_it_comes_to_the_same_end(
             check(story)
         except AssertionError as error:
             raise AssertionError(f"killed at boundary {number}, {passed[number]}: {error}") from error
-
-
-@pytest.mark.proof
-@pytest.mark.parametrize("service", ["googles", "outlooks"])
-def test_killed_while_channels_are_opened_each_calendar_has_one_in_the_end(
-    child: Child, request: pytest.FixtureRequest, sqlite_schema: Path, tmp_path: Path, service: str
-) -> None:
-    servers: Googles | Outlooks = request.getfixturevalue(service)
-    before, steps = [["people"]], [["tick"]]
-    with servers.notifying():
-        beginning = Beginning(child, servers, tmp_path, sqlite_schema, "channels")
-        whole = beginning.story(before)
-        assert whole.live(steps) == 0
-        passed = whole.boundaries
-        opening = [number for number, name in enumerate(passed) if name.startswith("channel.")]
-        assert len(opening) >= 12, passed
-        for number in opening:
-            story = beginning.story(before)
-            assert story.live(steps, kill=number) == KILLED, passed[number]
-            story.at += HOUR
-            assert story.live([*steps, ["run", (story.at + HOUR).isoformat()]]) == 0
-            check(story)
-            watched = story.watched()
-            assert [one.calendar for one in watched] == sorted(story.people), passed[number]
-            assert all(servers.has_open(one) for one in watched), passed[number]

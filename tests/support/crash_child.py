@@ -58,13 +58,6 @@ STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
     "step.confirm": lambda w: (w.store.attendee_copies, "confirm_copy"),
     "step.forget": lambda w: (w.store.attendee_copies, "forget_copies"),
 }
-#: Where the calendars' service tells of changes, opening a channel takes these steps.
-CHANNELS: dict[str, Callable[[Worker, str], tuple[object, str]]] = {
-    "channel.claim": lambda w, _: (w.store.channels, "claim"),
-    "channel.intend": lambda w, _: (w.store.channels, "save_next_id"),
-    "channel.open": lambda w, calendar: (w.services.get_calendar(calendar), "open_channel"),
-    "channel.save": lambda w, _: (w.store.channels, "save_opened"),
-}
 #: What the clients of the services import when they are first used; of HTTP, more is imported with the first answer.
 FIRST_USED = ("jwt", "worker.providers.google.calendar", "worker.providers.google.freebusy")
 #: The last line of a process that found its database out of reach, and could do nothing else than end.
@@ -85,8 +78,6 @@ class Boundaries:
         places = {label: where(worker, calendar) for label, where in WRAPPED.items()}
         if calendar == "caldav":
             places |= {label: where(worker) for label, where in STEPS.items()}
-        if worker.channels.is_on:
-            places |= {label: where(worker, calendar) for label, where in CHANNELS.items()}
         for label, (owner, name) in places.items():
             setattr(owner, name, self._wrapped(getattr(owner, name), label))
 
@@ -125,7 +116,6 @@ class Life:
             calendars={command["calendar"]: command["calendar_section"]},
             mailers={command["mailer"]: command["mailer_section"]},
             mail={"from": "longarc@corp.example", "operator_by": command["mailer"]},
-            **command.get("settings", {}),
         )
         self.worker = build(known, self.clock)
         Boundaries(tell, command.get("kill"), command.get("restart")).around(self.worker, command["calendar"])

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
@@ -29,9 +29,8 @@ from tests.doubles.graph import CLIENT, Double
 from tests.doubles.graph import section as app_section
 from tests.doubles.graph.login import APP_RIGHTS, Application, certificate, keep
 from tests.support import ROOT
-from tests.support.channel_contract import PUBLIC, listen
 from tests.support.companies import DAY, OPERATOR, START, new_store
-from worker.domain.model import Effect, EffectProgress, Event, PairId, Span, WatchedCalendar
+from worker.domain.model import Effect, EffectProgress, Event, PairId, Span
 from worker.embedded import EmbeddedServers, get_mailbox_path
 from worker.providers import base, maildir
 from worker.providers.google.auth import EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
@@ -130,25 +129,11 @@ class Ours(EmbeddedServers):
         return [self._folder / "calendars" / "collection-root" / person, get_mailbox_path(self.mail_folder, person)]
 
 
-#: Settings with which services are asked to tell of changes.
-NOTIFYING = {"base_url": PUBLIC, "sync": {"every": "1 day", "full_every": "1 day", "notify_url": PUBLIC}}
-
-
-@contextmanager
-def _receive(routes: dict[str, str]) -> Iterator[None]:
-    """Somebody answers at the public address meanwhile, and what comes goes no further."""
-    with listen() as listener:
-        routes[PUBLIC] = listener.url
-        yield
-        del routes[PUBLIC]
-
-
 class Googles(Google):
     """Google's, as far as they are out of reach. Our Message-IDs are kept, so that mails can be told apart here."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.is_notifying = False
         self.mail_folder = folder / "mail"
         self._key = folder / "key.json"
         self._key.write_text(json.dumps(self.tokens.service_account()))
@@ -159,18 +144,6 @@ class Googles(Google):
 
     def _deliver(self, to: str, content: bytes) -> None:
         maildir.deliver(get_mailbox_path(self.mail_folder, to), content)
-
-    @contextmanager
-    def notifying(self) -> Iterator[None]:
-        """Whoever works meanwhile has channels opened."""
-        with _receive(self.calendars.channels.routes):
-            self.is_notifying = True
-            yield
-            self.is_notifying = False
-
-    def has_open(self, watched: WatchedCalendar) -> bool:
-        """Whether the service has that channel open."""
-        return watched.id in {one.id for one in self.calendars.channels.live()}
 
     def add_person(self, person: str, zone: str = "") -> None:
         self.calendars.add_person(person, zone or "UTC")
@@ -186,7 +159,6 @@ class Googles(Google):
             "calendar_section": {**both, "endpoint": f"{self.url}/calendar/v3/"},
             "mailer": "google",
             "mailer_section": {**both, "endpoint": f"{self.url}/"},
-            "settings": NOTIFYING if self.is_notifying else {},
         }
 
 
@@ -195,7 +167,6 @@ class Outlooks(Double):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.is_notifying = False
         self.mail_folder = folder / "mail"
         self._secret = folder / "app.pem"
 
@@ -208,18 +179,6 @@ class Outlooks(Double):
         rights = (*APP_RIGHTS, "Mail.ReadWrite")
         self.login.applications[CLIENT] = Application(CLIENT, rights, certificates=[public])
         return self
-
-    @contextmanager
-    def notifying(self) -> Iterator[None]:
-        """Whoever works meanwhile has channels opened."""
-        with _receive(self.subscriptions.routes):
-            self.is_notifying = True
-            yield
-            self.is_notifying = False
-
-    def has_open(self, watched: WatchedCalendar) -> bool:
-        """Whether the service has that channel open."""
-        return watched.remote_id in {one.id for one in self.subscriptions.live}
 
     def _deliver(self, content: bytes) -> None:
         message = BytesParser(_class=EmailMessage, policy=default).parsebytes(content)
@@ -241,7 +200,6 @@ class Outlooks(Double):
             "calendar_section": {**reached, "certificate": str(self._secret)},
             "mailer": "outlook",
             "mailer_section": {"exactly_once": True},
-            "settings": NOTIFYING if self.is_notifying else {},
         }
 
 
@@ -313,12 +271,6 @@ class Story:
         with store.database.read() as connection:
             query = sql_select(tables.message).order_by(tables.message.c.id)
             found = [rows.message(row) for row in connection.execute(query).mappings()]
-        store.close()
-        return found
-
-    def watched(self) -> list[WatchedCalendar]:
-        store = self.store()
-        found = store.channels.list_watched()
         store.close()
         return found
 
