@@ -53,6 +53,7 @@ operator_by = {mails}
 [sync]
 # Calendars are read after each action of a person, and once a day.
 every = "1 day"
+near = "1 day"
 full_every = "7 days"
 """
 

@@ -144,7 +144,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path
     for email in ("r6@corp.example", "r7@corp.example", "r8@corp.example"):
         persons[email] = person(email, "Europe/Paris", "FR")
     persons["r0@corp.example"] = person("r0@corp.example", country="DE-BY")  # Germany all the same
-    known = settings(f"sqlite:///{file}", sync={"every": "24 hours", "full_every": "7 days"})
+    known = settings(f"sqlite:///{file}", sync={"every": "24 hours", "near": "24 hours", "full_every": "7 days"})
     office = Office(known.database, persons, listed, at=datetime(2026, 10, 5, 6, tzinfo=UTC), known=known)
     office.run_to(datetime(2026, 11, 16, 6, tzinfo=UTC))
     for session in held(office.store)[:4]:

@@ -89,7 +89,7 @@ def settings(url: str = "sqlite://", key: str = KEY, **fields: Any) -> Settings:
         "database": url,
         "operator": OPERATOR,
         "mail": {"from": "longarc@corp.example", "operator_by": SERVICE},
-        "sync": {"every": "1 day", "full_every": "1 day"},
+        "sync": {"every": "1 day", "near": "1 day", "full_every": "1 day"},
         "keys": tuple(SecretStr(one) for one in key.split(",")),
     }
     return Settings.model_validate({**given, **fields})

@@ -128,7 +128,8 @@ def restore_calendar(left: Left) -> MemoryCalendar:
 def open_office(url: str, left: Left) -> Office:
     """Return the present program on that database, with the calendars, settings and people of the earlier version."""
     settings = load_settings(SETTINGS, {"LONGARC_KEY": KEY, "LONGARC_DATABASE_URL": url})
-    settings = settings.model_copy(update={"people": FOLDER / "people.csv"})
+    daily = settings.sync.model_copy(update={"near": settings.sync.every})  # the earlier version knew no other pace
+    settings = settings.model_copy(update={"people": FOLDER / "people.csv", "sync": daily})
     people = read_people(settings, left.at)
     office = Office(url, people.persons, people.pairs, at=left.at, known=settings)
     office.calendar, office.mailer = restore_calendar(left), MemoryMailer()

@@ -216,7 +216,7 @@ def test_mails_lead_to_pages_or_name_commands_never_both(lived_room: Lived, tmp_
 
 def test_each_link_in_a_mail_opens_a_page_of_its_reader(lived_room: Lived, tmp_path: Path) -> None:
     """Every mail of some months, to each of them."""
-    room = Room.of(lived_room, tmp_path, sync={"every": "1 day", "full_every": "1 day"})
+    room = Room.of(lived_room, tmp_path, sync={"every": "1 day", "near": "1 day", "full_every": "1 day"})
     room.office.worker.contracts.record(room.held().id, contract(room.office.clock()))
     for _ in range(3):
         room.office.worker.actions.defer_session(room.coming().id)
