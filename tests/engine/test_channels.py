@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, Fails
+from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, Fails, span
 from tests.support.telling import PUBLIC, Died, TellingOffice, dies_at, telling_settings
 from worker.domain.channels import FOLDING, MAX_ECHO_DELAY
 from worker.domain.model import Answer
@@ -126,6 +126,34 @@ def test_the_echo_may_come_before_our_write_is_stored(office: TellingOffice) -> 
     assert office.watched().awaiting_since is None
     office.run(MAX_ECHO_DELAY + 2 * MINUTE)
     assert office.watched().failures == 0
+
+
+def test_a_change_that_a_poll_finds_untold_ends_the_trust_until_one_is_told(office: TellingOffice) -> None:
+    settled(office)
+    office.calendar.is_deaf = True
+    office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
+    office.run(DAY)
+    assert office.watched().proven_at is None
+    assert reads(office, HOUR) >= 11
+    office.calendar.is_deaf = False
+    office.calendar.add(DANA, span(office.session().span.end + 7 * HOUR))
+    office.run(MINUTE)
+    assert office.watched().proven_at
+    office.run(2 * HOUR)
+    assert reads(office, HOUR) <= 2
+
+
+def test_what_is_told_late_restores_the_trust_of_a_poll_that_came_first(office: TellingOffice) -> None:
+    settled(office)
+    office.clock.advance(HOUR)
+    office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
+    late, office.calendar.told = office.calendar.told, []
+    office.store.calendars.make_due([DANA], office.clock())
+    office.tick()
+    assert office.watched().proven_at is None
+    office.calendar.told = late
+    office.tick()
+    assert office.watched().proven_at
 
 
 def test_silence_again_and_again_is_answered_ever_more_seldom(office: TellingOffice) -> None:

@@ -1,7 +1,7 @@
 """Channels and reading: when a channel is opened or renewed, whether it is trusted, and when a calendar is read next.
 
 A notification is only a hint, and some are lost. So a channel has to show that it works: each change that we write
-ourselves must come back through it.
+ourselves must come back through it, and no reading may find a change that was not told.
 """
 
 from dataclasses import dataclass
@@ -104,6 +104,15 @@ def is_trusted(watched: WatchedCalendar | None, now: datetime) -> bool:
     if watched is None or not watched.is_open or watched.proven_at is None:
         return False
     return not has_expired(watched, now) and not is_silent(watched, now)
+
+
+def has_missed_change(watched: WatchedCalendar, read_at: datetime | None) -> bool:
+    """Return whether a change that a reading has found was not told since the reading before, which began at `read_at`.
+
+    A notification of the very second in which that began had it begin. One that is still under way is taken for a
+    missing one; it restores the trust when it comes.
+    """
+    return watched.notified_at is None or (read_at is not None and watched.notified_at <= read_at)
 
 
 def find_next_read(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
-from worker.domain.channels import ReadingPace, find_next_read
+from worker.domain.channels import ReadingPace, find_next_read, has_missed_change
 from worker.domain.model import (
     Address,
     Answer,
@@ -150,11 +150,15 @@ class Sync:
     def _find_next_read(self, due_calendar: DueCalendar, read: ReadSummary, now: datetime) -> datetime:
         if read.needs_repeat:
             return now + min(REPEAT_AFTER, self._pace.every)
+        watched = self._store.channels.load(due_calendar.address)
+        if watched and watched.proven_at and read.has_changed and has_missed_change(watched, due_calendar.read_at):
+            self._store.channels.distrust(due_calendar.address)
+            watched = replace(watched, proven_at=None)
         return find_next_read(
             due_calendar.address,
             now,
             self._pace,
-            watched=self._store.channels.load(due_calendar.address),
+            watched=watched,
             owner=self._find_person(due_calendar.address),
             next_session=read.next_session,
             changed_at=now if read.has_changed else due_calendar.changed_at,

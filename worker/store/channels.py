@@ -73,6 +73,7 @@ _SAVE_PROOF = PreparedStatement(
     .where(_IS_CALENDAR, or_(channel.c.proven_at.is_(None), channel.c.failures > 0))
     .values(proven_at=func.coalesce(channel.c.proven_at, bind_instant("now")), failures=0, problem="")
 )
+_DISTRUST = PreparedStatement(update(channel).where(_IS_CALENDAR).values(proven_at=None))
 _RENEW_NOW = PreparedStatement(
     update(channel).where(_IS_CALENDAR).values(renew_at=bind_instant("now"), due_at=bind_instant("now"))
 )
@@ -248,6 +249,11 @@ class ChannelRows:
             if look_at is not None:
                 make_calendar_due(connection, [address], look_at)
             return Hint(address, look_at)
+
+    def distrust(self, address: Address) -> None:
+        """Have the channel show again that changes come through it: one did not."""
+        with self._database.write() as connection:
+            _DISTRUST.execute(connection, address=address)
 
     def renew_now(self, address: Address, now: datetime) -> None:
         """Make the channel due to be renewed: the service says that it ends soon."""

@@ -357,7 +357,8 @@ calendar = Table(
     Column("cursor", String),
     Column("due_at", Instant, index=True),
     Column("full_at", Instant),
-    Column("changed_at", Instant),
+    Column("read_at", Instant),  # when the last reading began that was stored
+    Column("changed_at", Instant),  # when a reading last found a change
     Column("size", Integer, nullable=False, default=0),  # events the last full pass saw
     Column("failing_since", Instant),  # since then no attempt to read it succeeded
     Column("failures", Integer, nullable=False, default=0, server_default="0"),  # so many attempts

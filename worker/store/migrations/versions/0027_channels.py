@@ -1,4 +1,4 @@
-"""Channels through which calendar services tell of changes, and when a calendar last changed."""
+"""Channels through which calendar services tell of changes, and when a calendar was last read and last changed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,8 +12,9 @@ _INSTANTS = ("opened_at", "renew_at", "expires_at", "proven_at", "notified_at", 
 
 
 def upgrade() -> None:
-    """Add the tables and the column."""
-    op.add_column("calendar", sa.Column("changed_at", sa.BigInteger()))
+    """Add the tables and the columns."""
+    for name in ("read_at", "changed_at"):
+        op.add_column("calendar", sa.Column(name, sa.BigInteger()))
     op.create_table(
         "channel",
         sa.Column("calendar", sa.String(), nullable=False),
