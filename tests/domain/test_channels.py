@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.support.companies import person
 from worker.domain.channels import (
     MAX_ECHO_DELAY,
+    MIN_RENEWAL,
     WATCHED_INTERVAL,
     ChannelStep,
     ReadingPace,
@@ -55,6 +57,7 @@ def watched(**changed: Any) -> WatchedCalendar:
         (watched(awaiting_since=NOW - MAX_ECHO_DELAY, renew_at=NOW), ChannelStep.OPEN),
         (watched(awaiting_since=NOW - HOUR, failures=1, opened_at=NOW - 2 * HOUR), ChannelStep.OPEN),
         (watched(awaiting_since=NOW - MINUTE * 10, failures=1, opened_at=NOW - MINUTE * 30), ChannelStep.WAIT),
+        (watched(awaiting_since=NOW - HOUR, failures=3, opened_at=NOW - HOUR * 2, renew_at=NOW), ChannelStep.RENEW),
     ],
 )
 def test_each_channel_has_one_next_step(calendar: WatchedCalendar, step: ChannelStep) -> None:
@@ -67,6 +70,20 @@ def test_the_next_step_is_renewal_or_the_end_of_patience_with_our_own_write() ->
     assert find_next_step_at(watched(awaiting_since=NOW, failures=1, opened_at=NOW)) == NOW + HOUR
     with pytest.raises(ValueError, match=DANA):
         find_next_step_at(UNWATCHED)
+
+
+def test_what_waits_is_due_later_so_that_no_step_is_taken_again_and_again() -> None:
+    spans = [-DAY, -HOUR, -MAX_ECHO_DELAY, -MINUTE, timedelta(0), MINUTE, HOUR]
+    for awaiting, opened, renewal in product([None, *spans[:5]], spans[:5], spans):
+        for failures in range(4):
+            since = None if awaiting is None else NOW + awaiting
+            one = watched(awaiting_since=since, opened_at=NOW + opened, renew_at=NOW + renewal, failures=failures)
+            assert choose_step(one, NOW) is not ChannelStep.WAIT or find_next_step_at(one) > NOW
+
+
+@pytest.mark.parametrize("life", [timedelta(0), -DAY, MINUTE])
+def test_a_channel_that_ends_at_once_is_not_opened_again_at_once(life: timedelta) -> None:
+    assert find_renewal("a" * 32, NOW, NOW + life) == NOW + MIN_RENEWAL
 
 
 def test_a_channel_is_renewed_near_half_of_its_life_but_not_all_at_once() -> None:

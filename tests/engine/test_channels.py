@@ -14,6 +14,7 @@ from worker.domain.model import Answer
 from worker.errors import AuthRevoked, Permanent, Unavailable
 from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
+from worker.store.channels import expect_echo
 
 SECOND = timedelta(seconds=1)
 
@@ -217,6 +218,60 @@ def test_missed_notifications_make_the_calendar_due(office: TellingOffice) -> No
     assert office.session().count == 1
 
 
+def test_a_silent_channel_that_its_service_asks_to_renew_is_renewed_once(office: TellingOffice) -> None:
+    """Silence is answered by another channel only after hours; meanwhile nothing is done again and again."""
+    settled(office)
+    office.calendar.renews = True
+    office.calendar.is_deaf = True
+    for _ in range(2):
+        office.worker.actions.defer_session(office.session().id)
+        office.run(MAX_ECHO_DELAY + 2 * MINUTE)
+    watched = office.watched()
+    assert watched.failures == 1 and watched.awaiting_since
+    asked = office.calendar.asked.count("renew_channel")
+    office.store.channels.renew_now(DANA, office.clock())
+    assert office.channels.run("first") == 1
+    assert office.channels.run("first") == 0, "it is due again at once"
+    assert office.calendar.asked.count("renew_channel") == asked + 1
+
+
+def test_a_channel_that_is_removed_while_it_is_renewed_is_opened_anew(office: TellingOffice) -> None:
+    settled(office)
+    office.calendar.renews = True
+    (old,) = office.calendar.channels_of(DANA)
+
+    def remove(operation: str) -> None:
+        if operation == "renew_channel answered":
+            office.calendar.live.pop(old.remote_id)
+            office.channels.accept(Notification(old.token, NotificationKind.REMOVED))
+
+    office.store.channels.renew_now(DANA, office.clock())
+    office.calendar.fail = remove
+    office.tick()
+    office.calendar.fail = None
+    office.tick()
+    assert [one.id for one in office.calendar.channels_of(DANA)] == [office.watched().id] != [old.id]
+
+
+def test_our_own_write_while_the_channel_is_renewed_is_awaited(office: TellingOffice) -> None:
+    """The renewal must not put the check of its notification off for days."""
+    settled(office)
+    office.calendar.renews = True
+
+    def write(operation: str) -> None:
+        if operation == "renew_channel answered":
+            office.clock.advance(MINUTE)
+            with office.store.database.write() as connection:
+                expect_echo(connection, DANA, office.clock())
+
+    office.store.channels.renew_now(DANA, office.clock())
+    office.calendar.fail = write
+    office.channels.run("first")
+    office.calendar.fail = None
+    (row,) = office.rows(select(tables.channel.c.due_at).where(tables.channel.c.calendar == DANA))
+    assert row["due_at"] == office.clock() + MAX_ECHO_DELAY
+
+
 # --- refusals ---
 
 
@@ -285,6 +340,18 @@ def test_what_comes_within_five_seconds_is_folded_into_one_look_and_the_last_is_
     asked_for = [look for look in looks if look]
     assert asked_for == [begin, begin + FOLDING, begin + 2 * FOLDING, begin + 3 * FOLDING][: len(asked_for)]
     assert len(asked_for) == 4
+
+
+def test_a_clock_that_was_ahead_drops_no_notification(office: TellingOffice) -> None:
+    """The clock was an hour ahead for a while: the last look was asked for at an instant that is still to come."""
+    settled(office)
+    office.clock.advance(HOUR)
+    office.settle()
+    (channel,) = office.calendar.channels_of(DANA)
+    with office.store.database.write() as connection:
+        connection.execute(tables.channel.update().values(hinted_at=office.clock() + HOUR))
+    hint = office.channels.accept(Notification(channel.token, NotificationKind.CHANGED))
+    assert hint is not None and hint.look_at == office.clock()
 
 
 def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: TellingOffice) -> None:

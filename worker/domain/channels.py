@@ -23,6 +23,8 @@ WATCHED_INTERVAL, MAX_WATCHED_INTERVAL = timedelta(hours=3), timedelta(days=1)
 NEAR_SESSION, NEAR_CHANGE = timedelta(days=2), timedelta(minutes=10)
 #: How long after the first, second and third failure in a row another channel is opened; then once a day.
 RETRY_WAITS = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))
+#: How soon a channel is renewed at the earliest.
+MIN_RENEWAL = timedelta(minutes=10)
 _SPREAD_STEPS = 1000
 
 
@@ -55,8 +57,8 @@ def choose_step(watched: WatchedCalendar, now: datetime) -> ChannelStep:
     """Return what is to be done about the channel now."""
     if not watched.is_open or has_expired(watched, now):
         return ChannelStep.OPEN
-    if is_silent(watched, now):
-        return ChannelStep.OPEN if find_reopening(watched) <= now else ChannelStep.WAIT
+    if is_silent(watched, now) and find_reopening(watched) <= now:
+        return ChannelStep.OPEN
     if watched.renew_at is not None and watched.renew_at <= now:
         return ChannelStep.RENEW
     return ChannelStep.WAIT
@@ -85,8 +87,10 @@ def find_retry_wait(failures: int) -> timedelta:
 
 
 def find_renewal(channel_id: str, opened_at: datetime, expires_at: datetime) -> datetime:
-    """Return when a channel is renewed: at half of its life, give or take a tenth, so that not all are at once."""
-    return opened_at + (expires_at - opened_at) / 2 * (1 + 0.2 * (_spread(channel_id) - 0.5))
+    """Return when a channel is renewed: at half of its life, give or take a tenth, so that not all are at once; but not
+    at once, even when it has ended already by our clock."""
+    half = (expires_at - opened_at) / 2 * (1 + 0.2 * (_spread(channel_id) - 0.5))
+    return opened_at + max(half, MIN_RENEWAL)
 
 
 def has_expired(watched: WatchedCalendar, now: datetime) -> bool:

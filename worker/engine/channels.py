@@ -27,7 +27,7 @@ from worker.providers.base import (
     NotifyingCalendar,
     OpenedChannel,
 )
-from worker.store.channels import Hint
+from worker.store.channels import Hint, Lease
 from worker.store.database import describe_database_outage
 from worker.store.store import Store
 
@@ -101,16 +101,17 @@ class Channels:
     def run(self, holder: str, limit: int = BATCH) -> int:
         """Take the step of up to `limit` channels that are due, and close as many. Returns how many there were."""
         now = self._clock()
-        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
-        due = self._store.channels.claim(now, holder, now + LEASE, limit)
+        # the holder is unique for each run: threads of a process run at once
+        lease = Lease(f"{holder}:{uuid.uuid4().hex[:8]}", now + LEASE)
+        due = self._store.channels.claim(now, lease, limit)
         for watched in due:
-            self._take_step(watched, holder)
-        retired = self._store.channels.claim_retired(now, holder, now + LEASE, limit)
+            self._take_step(watched, lease)
+        retired = self._store.channels.claim_retired(now, lease, limit)
         for channel in retired:
             self._close(channel)
         return len(due) + len(retired)
 
-    def _take_step(self, watched: WatchedCalendar, holder: str) -> None:
+    def _take_step(self, watched: WatchedCalendar, lease: Lease) -> None:
         now = self._clock()
         step = channels.choose_step(watched, now) if self._address else ChannelStep.WAIT
         if channels.is_silent(watched, now):
@@ -118,20 +119,20 @@ class Channels:
         if step is ChannelStep.WAIT:
             is_kept = watched.is_open and self._address is not None
             due_at = channels.find_next_step_at(watched) if is_kept else now + LEASE
-            self._store.channels.postpone(watched.calendar, holder, due_at)
+            self._store.channels.postpone(watched.calendar, lease, due_at)
             return
         try:
             provider = cast("NotifyingCalendar | None", self._find_calendar(watched.calendar))
             if provider is None or self._address is None:
-                self._store.channels.postpone(watched.calendar, holder, now + LEASE)
+                self._store.channels.postpone(watched.calendar, lease, now + LEASE)
             else:
-                self._renew_or_open(watched, step, provider, self._address, holder)
+                self._renew_or_open(watched, step, provider, self._address, lease)
         except ProviderError as error:
-            self._record_failure(watched, holder, error)
+            self._record_failure(watched, lease, error)
         except Exception as error:  # one calendar must not keep the others from being watched
             if describe_database_outage(error):
                 raise
-            self._record_failure(watched, holder, LongarcError(describe_unexpected_error(error)))
+            self._record_failure(watched, lease, LongarcError(describe_unexpected_error(error)))
 
     def _renew_or_open(
         self,
@@ -139,17 +140,18 @@ class Channels:
         step: ChannelStep,
         provider: NotifyingCalendar,
         address: ReceivingAddress,
-        holder: str,
+        lease: Lease,
     ) -> None:
         if step is ChannelStep.RENEW:
             renewed = provider.renew_channel(address.make_channel(watched.id, watched))
             if renewed is not None:
-                self._store.channels.save_renewed(self._apply(watched, watched.id, renewed), holder)
+                after = replace(self._apply(watched, watched.id, renewed), opened_at=watched.opened_at)
+                self._store.channels.save_renewed(after, lease, channels.find_next_step_at(after))
                 return
         channel_id = uuid.uuid4().hex
-        if self._store.channels.save_next_id(watched.calendar, channel_id, holder):
+        if self._store.channels.save_next_id(watched.calendar, channel_id, lease):
             opened = provider.open_channel(address.make_channel(channel_id, replace(watched, remote_id="")))
-            self._save_opened(watched, self._apply(watched, channel_id, opened), holder)
+            self._save_opened(watched, self._apply(watched, channel_id, opened), lease)
 
     def _apply(self, watched: WatchedCalendar, channel_id: str, opened: OpenedChannel) -> WatchedCalendar:
         now = self._clock()
@@ -162,7 +164,7 @@ class Channels:
             expires_at=opened.expires_at,
         )
 
-    def _save_opened(self, before: WatchedCalendar, opened: WatchedCalendar, holder: str) -> None:
+    def _save_opened(self, before: WatchedCalendar, opened: WatchedCalendar, lease: Lease) -> None:
         """Store a channel that was opened. It is trusted as the one before it, unless that was silent. The calendar is
         read once, as it may have changed meanwhile."""
         now = self._clock()
@@ -170,20 +172,20 @@ class Channels:
             opened = replace(opened, proven_at=None, failures=before.failures + 1, problem=SILENT)
         else:
             opened = replace(opened, problem="")
-        if self._store.channels.save_opened(opened, before, holder, now):
+        if self._store.channels.save_opened(opened, before, lease, now):
             self._store.calendars.make_due([opened.calendar], now)
             log.info("a channel is open", extra={"action": Action.CHANNEL_OPENED, "calendar": opened.calendar})
 
-    def _record_failure(self, watched: WatchedCalendar, holder: str, error: LongarcError) -> None:
+    def _record_failure(self, watched: WatchedCalendar, lease: Lease, error: LongarcError) -> None:
         """Store why there is no channel, and tell the operator once a day for each service."""
         now, address = self._clock(), watched.calendar
         log.info("no channel: %s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": address})
         if isinstance(error, Transient | Conflict):
             wait = (error.retry_after if isinstance(error, Transient) else None) or RETRY_AFTER_FAILURE
-            self._store.channels.postpone(address, holder, now + wait)
+            self._store.channels.postpone(address, lease, now + wait)
         else:
             wait = channels.find_retry_wait(watched.failures + 1)
-            self._store.channels.record_failure(address, holder, str(error), now + wait)
+            self._store.channels.record_failure(address, lease, str(error), now + wait)
             text = (
                 f"Changes of the calendar of {address} are not told: {error} Until they are, it is read as often as "
                 "without `sync.notify_url`. Others may be concerned, too: `longarc status` counts them."

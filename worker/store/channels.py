@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, or_, select, update
 
 from worker.domain.channels import FOLDING, MAX_ECHO_DELAY
 from worker.domain.model import Address, EndReason, Participation, RetiredChannel, WatchedCalendar
@@ -44,20 +44,24 @@ _TAKE_LEASES = PreparedStatement(
     .values(holder=bindparam("me"), due_at=bind_instant("until"))
 )
 _IS_LEASED_BY_US = and_(_IS_CALENDAR, channel.c.holder == bindparam("me"))
+#: A channel that was made due while it was leased stays due.
+_RELEASED: dict[str, Any] = {
+    "holder": None,
+    "due_at": case((channel.c.due_at < bind_instant("until"), channel.c.due_at), else_=bind_instant("next_at")),
+}
 _SAVE_NEXT_ID = PreparedStatement(update(channel).where(_IS_LEASED_BY_US).values(next_id=bindparam("new_id")))
 _SAVE_OPENED = PreparedStatement(
-    update(channel).where(_IS_LEASED_BY_US).values(holder=None, next_id="", awaiting_since=None),
-    ("id", "remote_id", "opened_at", "renew_at", "expires_at", "proven_at", "failures", "problem", "due_at"),
+    update(channel).where(_IS_LEASED_BY_US).values(next_id="", awaiting_since=None, **_RELEASED),
+    ("id", "remote_id", "opened_at", "renew_at", "expires_at", "proven_at", "failures", "problem"),
 )
 _SAVE_RENEWED = PreparedStatement(
-    update(channel).where(_IS_LEASED_BY_US).values(holder=None, problem=""),
-    ("remote_id", "renew_at", "expires_at", "due_at"),
+    update(channel).where(_IS_LEASED_BY_US, channel.c.id == bindparam("channel_id")).values(problem="", **_RELEASED),
+    ("remote_id", "renew_at", "expires_at"),
 )
 _SAVE_FAILURE = PreparedStatement(
-    update(channel).where(_IS_LEASED_BY_US).values(holder=None, failures=channel.c.failures + 1),
-    ("problem", "due_at"),
+    update(channel).where(_IS_LEASED_BY_US).values(failures=channel.c.failures + 1, **_RELEASED), ("problem",)
 )
-_POSTPONE = PreparedStatement(update(channel).where(_IS_LEASED_BY_US).values(holder=None), ("due_at",))
+_POSTPONE = PreparedStatement(update(channel).where(_IS_LEASED_BY_US).values(**_RELEASED))
 _BY_ID = PreparedStatement(
     select(channel.c.calendar, channel.c.id, channel.c.remote_id, channel.c.notified_at, channel.c.hinted_at)
     .where(or_(channel.c.id == bindparam("channel_id"), channel.c.next_id == bindparam("channel_id")))
@@ -115,6 +119,14 @@ _LEASE_RETIRED = PreparedStatement(
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to take the steps of some channels."""
+
+    holder: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Hint:
     """What follows from a notification."""
 
@@ -159,32 +171,33 @@ class ChannelRows:
 
     # --- leases ---
 
-    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[WatchedCalendar]:
+    def claim(self, now: datetime, lease: Lease, limit: int) -> list[WatchedCalendar]:
         """Lease up to `limit` calendars whose channel is due for a step."""
         with self._database.write() as connection:
             rows = _CLAIMABLE.fetch_rows(connection, now=now, limit=limit)
             if rows:
-                _TAKE_LEASES.execute(connection, calendars=[row["calendar"] for row in rows], me=holder, until=until)
+                calendars = [row["calendar"] for row in rows]
+                _TAKE_LEASES.execute(connection, calendars=calendars, me=lease.holder, until=lease.until)
         return [WatchedCalendar(**row) for row in rows]
 
-    def claim_retired(self, now: datetime, holder: str, until: datetime, limit: int) -> list[RetiredChannel]:
+    def claim_retired(self, now: datetime, lease: Lease, limit: int) -> list[RetiredChannel]:
         """Lease up to `limit` channels that are to be closed."""
         with self._database.write() as connection:
             rows = _DUE_RETIRED.fetch_rows(connection, now=now, limit=limit)
             if rows:
-                _LEASE_RETIRED.execute(connection, ids=[row["id"] for row in rows], me=holder, until=until)
+                _LEASE_RETIRED.execute(connection, ids=[row["id"] for row in rows], me=lease.holder, until=lease.until)
         names = RetiredChannel.__dataclass_fields__
         return [RetiredChannel(**{name: row[name] for name in names}) for row in rows]
 
     # --- steps ---
 
-    def save_next_id(self, address: Address, channel_id: str, holder: str) -> bool:
+    def save_next_id(self, address: Address, channel_id: str, lease: Lease) -> bool:
         """Store the id of the channel that is about to be opened: its first notification may come before the service
         answers. Returns False when another holder has the lease by now."""
         with self._database.write() as connection:
-            return _SAVE_NEXT_ID.execute(connection, address=address, me=holder, new_id=channel_id) == 1
+            return _SAVE_NEXT_ID.execute(connection, address=address, me=lease.holder, new_id=channel_id) == 1
 
-    def save_opened(self, opened: WatchedCalendar, before: WatchedCalendar, holder: str, now: datetime) -> bool:
+    def save_opened(self, opened: WatchedCalendar, before: WatchedCalendar, lease: Lease, now: datetime) -> bool:
         """Store the channel that was opened, and release the lease. The one before is to be closed.
 
         Returns False when another holder has the lease by now.
@@ -192,29 +205,30 @@ class ChannelRows:
         names = ("id", "remote_id", "opened_at", "renew_at", "expires_at", "proven_at", "failures", "problem")
         values = {name: getattr(opened, name) for name in names}
         with self._database.write() as connection:
-            leased = {"address": opened.calendar, "me": holder, "due_at": opened.renew_at}
-            if not _SAVE_OPENED.execute(connection, **leased, **values):
+            released = _build_release(opened.calendar, lease, opened.renew_at)
+            if not _SAVE_OPENED.execute(connection, **released, **values):
                 return False
             if before.remote_id:
                 connection.execute(insert(retired_channel), [_build_retired_row(before, now)])
         return True
 
-    def save_renewed(self, renewed: WatchedCalendar, holder: str) -> None:
-        """Store when the renewed channel ends, and release the lease, unless another holder has it by now."""
+    def save_renewed(self, renewed: WatchedCalendar, lease: Lease, next_at: datetime) -> None:
+        """Store when the renewed channel ends, and release the lease, unless another holder has it by now or the
+        channel was removed meanwhile. The next step is due at `next_at`."""
         values = {name: getattr(renewed, name) for name in ("remote_id", "renew_at", "expires_at")}
         with self._database.write() as connection:
-            leased = {"address": renewed.calendar, "me": holder, "due_at": renewed.renew_at}
-            _SAVE_RENEWED.execute(connection, **leased, **values)
+            released = _build_release(renewed.calendar, lease, next_at)
+            _SAVE_RENEWED.execute(connection, channel_id=renewed.id, **released, **values)
 
-    def record_failure(self, address: Address, holder: str, problem: str, due_at: datetime) -> None:
+    def record_failure(self, address: Address, lease: Lease, problem: str, next_at: datetime) -> None:
         """Count an attempt that failed for good, store why, and release the lease."""
         with self._database.write() as connection:
-            _SAVE_FAILURE.execute(connection, address=address, me=holder, problem=problem, due_at=due_at)
+            _SAVE_FAILURE.execute(connection, **_build_release(address, lease, next_at), problem=problem)
 
-    def postpone(self, address: Address, holder: str, due_at: datetime) -> None:
-        """Release the lease; the next step is due at `due_at`."""
+    def postpone(self, address: Address, lease: Lease, next_at: datetime) -> None:
+        """Release the lease; the next step is due at `next_at`, unless the channel was made due meanwhile."""
         with self._database.write() as connection:
-            _POSTPONE.execute(connection, address=address, me=holder, due_at=due_at)
+            _POSTPONE.execute(connection, **_build_release(address, lease, next_at))
 
     def delete_retired(self, channel_id: str) -> None:
         """Delete a channel that was closed, or can't be."""
@@ -295,6 +309,10 @@ def _find_changes(connection: Connection, services: Collection[str]) -> tuple[Ma
     return new, unwanted
 
 
+def _build_release(address: Address, lease: Lease, next_at: datetime | None) -> dict[str, Any]:
+    return {"address": address, "me": lease.holder, "until": lease.until, "next_at": next_at}
+
+
 def _build_retired_row(watched: WatchedCalendar, now: datetime) -> dict[str, Any]:
     columns = {name: getattr(watched, name) for name in ("id", "calendar", "service", "remote_id")}
     return {**columns, "due_at": now}
@@ -306,7 +324,8 @@ def _is_other_channel(row: Mapping[str, Any], channel_id: str, remote_id: str) -
 
 
 def _fold(hinted_at: datetime | None, now: datetime) -> datetime | None:
-    """Return when to look after a notification; None when a look is still to come."""
-    if hinted_at is None or now - hinted_at >= FOLDING:
+    """Return when to look after a notification; None when a look is still to come. An instant further ahead was stored
+    before the clock was set back."""
+    if hinted_at is None or now - hinted_at >= FOLDING or hinted_at - now > FOLDING:
         return now
     return hinted_at + FOLDING if hinted_at <= now else None
