@@ -110,15 +110,6 @@ def is_trusted(watched: WatchedCalendar | None, now: datetime) -> bool:
     return not has_expired(watched, now) and not is_silent(watched, now)
 
 
-def has_missed_change(watched: WatchedCalendar, read_at: datetime | None) -> bool:
-    """Return whether a change that a reading has found was not told since the reading before, which began at `read_at`.
-
-    A notification of the very second in which that began had it begin. One that is still under way is taken for a
-    missing one; it restores the trust when it comes.
-    """
-    return watched.notified_at is None or (read_at is not None and watched.notified_at <= read_at)
-
-
 def find_next_read(
     address: Address,
     now: datetime,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
-from worker.domain.channels import ReadingPace, find_next_read, has_missed_change
+from worker.domain.channels import ReadingPace, find_next_read
 from worker.domain.model import (
     Address,
     Answer,
@@ -24,6 +24,7 @@ from worker.domain.model import (
     Policy,
     Session,
     Span,
+    WatchedCalendar,
 )
 from worker.domain.planning.recovery import recover_sessions
 from worker.engine.comparison import CalendarComparison
@@ -124,7 +125,7 @@ class Sync:
             if provider is None:
                 self._store.calendars.postpone(due_calendar, holder, now + self._full_every)
                 return True
-            read = None
+            read, watched = None, self._store.channels.begin_reading(due_calendar.address)
             if due_calendar.cursor is not None:
                 known = CalendarChanges((), (), due_calendar.cursor, full=False) if is_unchanged else None
                 read = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, known)
@@ -143,22 +144,24 @@ class Sync:
                 raise
             self._record_unexpected(due_calendar, holder, error, now)
         else:
-            self._store.calendars.postpone(due_calendar, holder, self._find_next_read(due_calendar, read, now))
+            self._store.calendars.postpone(due_calendar, holder, self._find_next_read(due_calendar, watched, read, now))
             return True
         return False
 
-    def _find_next_read(self, due_calendar: DueCalendar, read: ReadSummary, now: datetime) -> datetime:
+    def _find_next_read(
+        self, due_calendar: DueCalendar, watched: WatchedCalendar | None, read: ReadSummary, now: datetime
+    ) -> datetime:
+        """Return when the calendar is read next. `watched` is what was known of its channel when the reading began: a
+        change that was not told by then ends the trust. One that is still being told restores it when it comes."""
         if read.needs_repeat:
             return now + min(REPEAT_AFTER, self._pace.every)
-        watched = self._store.channels.load(due_calendar.address)
-        if watched and watched.proven_at and read.has_changed and has_missed_change(watched, due_calendar.read_at):
+        if watched and watched.proven_at and read.has_changed and not watched.has_told:
             self._store.channels.distrust(due_calendar.address)
-            watched = replace(watched, proven_at=None)
         return find_next_read(
             due_calendar.address,
             now,
             self._pace,
-            watched=watched,
+            watched=self._store.channels.load(due_calendar.address),
             owner=self._find_person(due_calendar.address),
             next_session=read.next_session,
             changed_at=now if read.has_changed else due_calendar.changed_at,

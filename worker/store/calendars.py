@@ -70,13 +70,13 @@ _RECORD_FAILURE = PreparedStatement(
 _NO_FAILURE: dict[str, Any] = {"failing_since": None, "failures": 0, "problem": None}
 _SAVE_CURSOR = PreparedStatement(
     update(calendar).where(_IS_LEASED_BY_US).values(cursor=bindparam("new_cursor"), **_NO_FAILURE),
-    ("read_at", "changed_at"),
+    ("changed_at",),
 )
 _SAVE_FULL_READ = PreparedStatement(
     update(calendar)
     .where(_IS_LEASED_BY_US)
     .values(cursor=bindparam("new_cursor"), full_at=bind_instant("now"), size=bindparam("event_count"), **_NO_FAILURE),
-    ("read_at", "changed_at"),
+    ("changed_at",),
 )
 _FAILURES = PreparedStatement(
     select(person.c.calendar, func.count(), func.max(calendar.c.failures), func.min(calendar.c.problem))
@@ -161,7 +161,6 @@ class DueCalendar:
     address: Address
     cursor: Cursor | None
     full_at: datetime | None  #: when it was last read in full
-    read_at: datetime | None  #: when the last reading began
     changed_at: datetime | None  #: when a change was last found
     size: int  #: number of events at that time
 
@@ -262,7 +261,7 @@ class CalendarRows:
         """Write what was read, unless another holder has the lease by now. `size` is given after a full read."""
         changed_at = now if has_changed else due_calendar.changed_at
         values: dict[str, Any] = {"address": due_calendar.address, "me": holder, "new_cursor": cursor}
-        values.update(read_at=now, changed_at=changed_at)
+        values["changed_at"] = changed_at
         if size is not None:
             values.update(now=now, event_count=size)
         with self._database.write() as connection:

@@ -74,9 +74,10 @@ _SAVE_NOTIFICATION = PreparedStatement(
 )
 _SAVE_PROOF = PreparedStatement(
     update(channel)
-    .where(_IS_CALENDAR, or_(channel.c.proven_at.is_(None), channel.c.failures > 0))
-    .values(proven_at=func.coalesce(channel.c.proven_at, bind_instant("now")), failures=0, problem="")
+    .where(_IS_CALENDAR)
+    .values(proven_at=func.coalesce(channel.c.proven_at, bind_instant("now")), failures=0, problem="", has_told=True)
 )
+_BEGIN_READING = PreparedStatement(update(channel).where(_IS_CALENDAR, channel.c.has_told).values(has_told=False))
 _DISTRUST = PreparedStatement(update(channel).where(_IS_CALENDAR).values(proven_at=None))
 _RENEW_NOW = PreparedStatement(
     update(channel).where(_IS_CALENDAR).values(renew_at=bind_instant("now"), due_at=bind_instant("now"))
@@ -263,6 +264,15 @@ class ChannelRows:
             if look_at is not None:
                 make_calendar_due(connection, [address], look_at)
             return Hint(address, look_at)
+
+    def begin_reading(self, address: Address) -> WatchedCalendar | None:
+        """Return what is known of the channel as the reading of its calendar begins; what is told from now on belongs
+        to the next one. None for a calendar that is to have no channel."""
+        watched = self.load(address)
+        if watched is not None and watched.has_told:
+            with self._database.write() as connection:
+                _BEGIN_READING.execute(connection, address=address)
+        return watched
 
     def distrust(self, address: Address) -> None:
         """Have the channel show again that changes come through it: one did not."""

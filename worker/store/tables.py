@@ -357,7 +357,6 @@ calendar = Table(
     Column("cursor", String),
     Column("due_at", Instant, index=True),
     Column("full_at", Instant),
-    Column("read_at", Instant),  # when the last reading began that was stored
     Column("changed_at", Instant),  # when a reading last found a change
     Column("size", Integer, nullable=False, default=0),  # events the last full pass saw
     Column("failing_since", Instant),  # since then no attempt to read it succeeded
@@ -441,6 +440,7 @@ channel = Table(
     Column("expires_at", Instant),
     Column("proven_at", Instant),
     Column("notified_at", Instant),
+    Column("has_told", Boolean, nullable=False, server_default=false()),  # of a change since the last reading began
     Column("hinted_at", Instant),  # for when the last look was asked for: what comes soon after is folded into it
     Column("awaiting_since", Instant),
     Column("failures", Integer, nullable=False, server_default="0"),

@@ -21,6 +21,7 @@ class WatchedCalendar:
     #: since when changes are known to come through; None while it has to be shown
     proven_at: datetime | None = None
     notified_at: datetime | None = None  #: when the last notification came
+    has_told: bool = False  #: a change was told since the last reading of the calendar began
     awaiting_since: datetime | None = None  #: since when the notification of our own write is missing
     failures: int = 0  #: channels in a row that could not be opened or renewed, or stayed silent
     problem: str = ""  #: why the last one failed, as a sentence

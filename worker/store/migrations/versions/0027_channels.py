@@ -1,4 +1,4 @@
-"""Channels through which calendar services tell of changes, and when a calendar was last read and last changed."""
+"""Channels through which calendar services tell of changes, and when a calendar last changed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,15 +12,15 @@ _INSTANTS = ("opened_at", "renew_at", "expires_at", "proven_at", "notified_at", 
 
 
 def upgrade() -> None:
-    """Add the tables and the columns."""
-    for name in ("read_at", "changed_at"):
-        op.add_column("calendar", sa.Column(name, sa.BigInteger()))
+    """Add the tables and the column."""
+    op.add_column("calendar", sa.Column("changed_at", sa.BigInteger()))
     op.create_table(
         "channel",
         sa.Column("calendar", sa.String(), nullable=False),
         sa.Column("service", sa.String(), nullable=False),
         *(sa.Column(name, sa.String(), nullable=False, server_default="") for name in ("id", "remote_id", "next_id")),
         *(sa.Column(name, sa.BigInteger()) for name in _INSTANTS),
+        sa.Column("has_told", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("failures", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("problem", sa.String(), nullable=False, server_default=""),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
