@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.domain.model import QUARTER_HOUR, BusyTime, FreeBusy, Person, ShowAs, Span, TakenTime
+from worker.domain.model.quarters import get_quarter_start
 from worker.domain.time.availability import (
     QuarterGrid,
     find_day_bits,
     find_midnight_quarter,
     find_starts,
     get_free_busy,
-    get_quarter_start,
     iterate_set_bits,
     measure_longest_run,
 )

@@ -1,9 +1,11 @@
 """Events, free/busy and changes of calendars, and the events that we want them to have."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 
+from worker.domain.model.quarters import QuarterSet, find_touched_quarters
 from worker.domain.model.time import Address, Cursor, Span
 
 
@@ -35,14 +37,43 @@ def clip_busy(busy: Iterable[BusyTime], window: Span) -> tuple[BusyTime, ...]:
     return tuple(sorted(clipped, key=lambda item: (item.span, item.show, item.key or "")))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FreeBusy:
-    """One person's busy spans inside a window. When `known` is false, no time counts as free (T-2)."""
+    """One person's busy spans inside a window. When `known` is false, no time counts as free (T-2).
+
+    What planning reads of it again and again, for each report of a manager, is computed once.
+    """
 
     busy: tuple[BusyTime, ...] = ()
     known: bool = True
     reason: str = ""  #: why the free/busy is not known, as a sentence
     temporary: bool = False  #: a later request may succeed
+
+    @cached_property
+    def away(self) -> tuple[Span, ...]:
+        """The spans of out of office."""
+        return tuple(item.span for item in self.busy if item.show is ShowAs.AWAY)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The keys of our own events among the busy spans."""
+        return frozenset(item.key for item in self.busy if item.key is not None)
+
+    def find_touched(self, pad: int = 0) -> QuarterSet:
+        """Return the quarter-hours that the busy spans touch, and `pad` more on each side."""
+        if pad not in self._touched:
+            self._touched[pad] = find_touched_quarters([item.span for item in self.busy], pad)
+        return self._touched[pad]
+
+    @cached_property
+    def _touched(self) -> dict[int, QuarterSet]:
+        return {}
+
+    def without(self, key: str) -> "FreeBusy":
+        """Return the same without our own event of that key: it does not stand in its own way."""
+        if key not in self.keys:
+            return self
+        return replace(self, busy=tuple(item for item in self.busy if item.key != key))
 
 
 class Answer(StrEnum):

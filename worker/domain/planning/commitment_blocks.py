@@ -3,7 +3,6 @@
 from datetime import date, timedelta
 
 from worker.domain.model import Commitment, FreeBusy, Owner, Person, PlacedEvent, Span
-from worker.domain.planning.placement import exclude_event
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.time.slots import find_solo_time
 from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
@@ -106,7 +105,7 @@ def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
     known = builder.get_free_busy([builder.manager], Span(min(builder.now, first.start), last.end))
     if known is None:
         return
-    free_busy = exclude_event(known[builder.manager.email], commitment.key)
+    free_busy = known[builder.manager.email].without(commitment.key)
     for day in (first, last):
         block = _find_time(builder, commitment, day, free_busy)
         if block:

@@ -144,7 +144,7 @@ def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Sear
     free_busy = builder.get_free_busy(builder.people, Span(first, window.end))
     if free_busy is None:
         return None
-    known = {who: exclude_event(known, session.key) for who, known in free_busy.items()}
+    known = {who: known.without(session.key) for who, known in free_busy.items()}
     return replace(search, window=window, free_busy=known, preference=Preference())
 
 
@@ -276,7 +276,7 @@ def make_search(
         else Preference()
         if session.urgent
         else builder.pair.preference,
-        free_busy={who: exclude_event(free_busy, session.key) for who, free_busy in known.items()},
+        free_busy={who: free_busy.without(session.key) for who, free_busy in known.items()},
         taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
         avoid=_list_lost_times(builder, session),
         buffer=attempt.buffer,
@@ -312,11 +312,6 @@ def _make_preference(requested_time: Span, zone: str) -> Preference:
     """That day of the week and that time of the day."""
     local = requested_time.start.astimezone(ZoneInfo(zone))
     return Preference(weekday=local.weekday(), minute=60 * local.hour + local.minute)
-
-
-def exclude_event(free_busy: FreeBusy, key: str) -> FreeBusy:
-    """The same, with our own event of that key taken out: it does not stand in its own way."""
-    return replace(free_busy, busy=tuple(b for b in free_busy.busy if b.key != key))
 
 
 # --- the result of the search ---

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
-from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS, exclude_event
+from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.absences import find_reading_start
 from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid
@@ -175,7 +175,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         else session.minutes,
         target=_find_target(builder, session, window),
         preference=builder.pair.preference if not session.urgent else Preference(),
-        free_busy={who: exclude_event(free_busy, session.key) for who, free_busy in seen.items()},
+        free_busy={who: free_busy.without(session.key) for who, free_busy in seen.items()},
         taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
         avoid=(*lost, session.span) if session.booked else lost,
         career=session.kind is SessionKind.CAREER,

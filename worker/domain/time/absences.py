@@ -10,7 +10,6 @@ from worker.domain.model import (
     FreeBusySnapshot,
     PairState,
     Person,
-    ShowAs,
     Span,
     merge_spans,
 )
@@ -40,7 +39,7 @@ def update_away(
         window, free_busy = snapshot.windows.get(person.email), snapshot.free_busy.get(person.email)
         if window is None or free_busy is None or not free_busy.known:
             continue
-        spans = [busy.span.clip(window) for busy in free_busy.busy if busy.show is ShowAs.AWAY]
+        spans = [span.clip(window) for span in free_busy.away]
         for span in person.away:
             spans += [Span(span.start, min(span.end, window.start))] if span.start < window.start else []
             spans += [Span(max(span.start, window.end), span.end)] if window.end < span.end else []
@@ -64,7 +63,7 @@ def find_reading_start(now: datetime, earliest: datetime) -> datetime:
 def list_days_after_absence(person: Person, known: FreeBusy) -> Iterator[date]:
     """Yield the person's first two working days after each absence of ten days and more, Monday to Friday, as far as
     the free/busy shows it. A day off between two absences belongs to them."""
-    for last in _list_last_days(person, [busy.span for busy in known.busy if busy.show is ShowAs.AWAY]):
+    for last in _list_last_days(person, known.away):
         yield from (add_working_days(person, last, n + 1) for n in range(DAYS_AFTER_ABSENCE))
 
 

@@ -9,38 +9,29 @@ In names, `quarters` are quarter-hours, and `bits` is such a set.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from worker.domain.model import QUARTER_HOUR, Address, FreeBusy, Person, Span, TakenTime, WorkingHours
+from worker.domain.model import Address, FreeBusy, Person, Span, TakenTime, WorkingHours
+from worker.domain.model.quarters import (
+    DAY_QUARTERS,
+    EPOCH,
+    QuarterSet,
+    ceil_quarter,
+    find_filled_quarters,
+    find_touched_quarters,
+    floor_quarter,
+    get_quarter_start,
+)
 from worker.domain.time.worktime import compute_spells, wall_to_utc
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY = EPOCH.date()
-DAY_QUARTERS = 96
 #: Working time is computed and cached in blocks of this many days, whatever the window.
 BLOCK_DAYS = 32
 BLOCK_QUARTERS = BLOCK_DAYS * DAY_QUARTERS
 #: T-2: this many quarter-hours stay free on each side of busy time.
 BUFFER_QUARTERS = 1
-#: The resolution of datetime: an instant this much past a boundary is in the next quarter-hour.
-MICROSECOND = timedelta(microseconds=1)
 UNKNOWN_FREE_BUSY = FreeBusy(known=False)
-
-
-def floor_quarter(instant: datetime) -> int:
-    """Return the index of the quarter-hour in which `instant` lies."""
-    return (instant - EPOCH) // QUARTER_HOUR
-
-
-def ceil_quarter(instant: datetime) -> int:
-    """Return the index of the first quarter-hour that starts at `instant` or later."""
-    return -((EPOCH - instant) // QUARTER_HOUR)
-
-
-def get_quarter_start(index: int) -> datetime:
-    """Return when the quarter-hour with that index starts."""
-    return EPOCH + index * QUARTER_HOUR
 
 
 def count_quarters(minutes: int) -> int:
@@ -65,35 +56,17 @@ class QuarterGrid:
         """Return when the quarter-hour at that position starts."""
         return get_quarter_start(self.first + position)
 
+    def cut(self, quarters: QuarterSet) -> int:
+        """Return those of the quarter-hours that are in the window."""
+        return quarters.cut(self.first, self.size)
+
     def find_touched(self, spans: Iterable[Span], pad: int = 0) -> int:
         """Return the quarter-hours that any of the spans touches, and `pad` more on each side."""
-        return self._paint_spans(spans, self.get_instant(pad), self.get_instant(-pad) + MICROSECOND)
+        return self.cut(find_touched_quarters(spans, pad))
 
     def find_filled(self, spans: Iterable[Span]) -> int:
         """Return the quarter-hours that lie wholly inside one of the spans."""
-        return self._paint_spans(spans, self.get_instant(-1) + MICROSECOND, self.get_instant(1))
-
-    def _paint_spans(self, spans: Iterable[Span], origin: datetime, end_origin: datetime) -> int:
-        """Return the quarter-hours of all spans.
-
-        The position of a span's first one is the number of whole quarter-hours from `origin` to the span's start; that
-        of its last one, from `end_origin` to the span's end.
-        """
-        # Writing digits and parsing them once as a binary number is linear; shifting a wide integer per span is not.
-        # This loop is most of the cost of a search, hence plain arithmetic on days and seconds without calls.
-        size = self.size
-        digits = bytearray(b"0") * size
-        for span in spans:
-            offset = span.start - origin
-            start = offset.days * 96 + offset.seconds // 900
-            offset = span.end - end_origin
-            end = offset.days * 96 + offset.seconds // 900 + 1
-            if start < 0 or end > size:
-                start, end = max(start, 0), min(end, size)
-            if start < end:
-                digits[start:end] = b"1" * (end - start)
-        digits.reverse()
-        return int(digits, 2) if digits else 0
+        return self.cut(find_filled_quarters(spans))
 
     def find_working(self, person: Person) -> int:
         """Return the quarter-hours in which the person works."""
@@ -109,12 +82,10 @@ class QuarterGrid:
 
         Unknown time is busy (T-2). A person whose calendar is `none` is busy only at the taken times.
         """
-        spans = [item.span for item in taken]
-        if person.has_calendar:
-            if not free_busy.known:
-                return self.all
-            spans += [item.span for item in free_busy.busy]
-        return self.find_touched(spans, pad)
+        taken_bits = self.find_touched([item.span for item in taken], pad)
+        if not person.has_calendar:
+            return taken_bits
+        return taken_bits | self.cut(free_busy.find_touched(pad)) if free_busy.known else self.all
 
     def find_between(self, start: int, end: int) -> int:
         """Return the quarter-hours of the window from index `start` up to, not including, index `end`."""

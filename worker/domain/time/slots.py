@@ -15,15 +15,14 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from worker.domain.model import FreeBusy, Person, Reasons, Span, TakenTime
+from worker.domain.model.quarters import DAY_QUARTERS, get_quarter_start
 from worker.domain.time.availability import (
-    DAY_QUARTERS,
     EPOCH_DAY,
     QuarterGrid,
     count_quarters,
     find_day_bits,
     find_midnight_quarter,
     find_starts,
-    get_quarter_start,
     iterate_set_bits,
 )
 from worker.domain.time.explain import explain_slot
