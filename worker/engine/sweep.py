@@ -176,7 +176,7 @@ class Sweep:
             away |= changes
             new_plan = self._plan_one(now, state, snapshot)
             if new_plan.needs is None:
-                return replace(new_plan, away=away)
+                return replace(new_plan, away=away) if away else new_plan
             needs = new_plan.needs  # a longer window: read for this pair alone
             earlier = [
                 FreeBusyRequest((who,), snapshot.windows[who]) for who in needs.people if who in snapshot.windows

@@ -52,7 +52,8 @@ class FreeBusy:
     @cached_property
     def away(self) -> tuple[Span, ...]:
         """The spans of out of office."""
-        return tuple(item.span for item in self.busy if item.show is ShowAs.AWAY)
+        away = ShowAs.AWAY
+        return tuple(item.span for item in self.busy if item.show is away)
 
     @cached_property
     def keys(self) -> frozenset[str]:

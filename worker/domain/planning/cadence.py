@@ -7,6 +7,7 @@ import calendar
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 
 from worker.domain.ids import derive_id
 from worker.domain.model import (
@@ -219,8 +220,8 @@ def is_overdue(session: Session, target: datetime, now: datetime) -> bool:
 def list_review_days(recorded_at: datetime, until: datetime) -> list[datetime]:
     """Return the targets of a contract's reviews: each month after it was recorded, up to `until` (T-9)."""
     months = range(1, MAX_REVIEWS + 1)
-    days = [to_noon_utc(add_interval(recorded_at.date(), Interval(months=month))) for month in months]
-    return [day for day in days if day <= until]
+    days = (to_noon_utc(add_interval(recorded_at.date(), Interval(months=month))) for month in months)
+    return list(takewhile(lambda day: day <= until, days))
 
 
 def move_window(session: Session, window: SessionWindow) -> Session:

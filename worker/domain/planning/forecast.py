@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from worker.domain.model import (
     Address,
@@ -82,6 +83,7 @@ class _Forecaster:
     def __init__(self, pairs: Sequence[tuple[PairState, Plan]], now: datetime, until: datetime, policy: Policy) -> None:
         self._plans = {str(state.pair.id): pair_plan for state, pair_plan in pairs}
         self._states = {str(state.pair.id): state for state, _ in pairs}
+        self._taken: dict[str, tuple[TakenTime, ...]] = {}  #: by pair, as of its state
         self._manager = pairs[0][0].manager.email
         self._now = now
         self._until = until
@@ -114,13 +116,14 @@ class _Forecaster:
 
     def _list_taken_times(self) -> dict[Address, tuple[TakenTime, ...]]:
         """Return the time of the manager's sessions that have one."""
-        sessions = [session for state in self._states.values() for session in state.sessions if session.start]
-        taken = (TakenTime(s.span, s.id, s.kind, s.pair, s.in_turn) for s in sessions if s.booked or s.held_at)
-        return {self._manager: tuple(taken)}
+        return {self._manager: tuple(chain.from_iterable(self._taken[key] for key in self._states))}
 
     def _follow(self, key: str, new_plan: Plan, at: datetime) -> None:
         """Carry out a plan, and remember when to look next and what leaves."""
         self._states[key] = apply_plan(self._states[key], new_plan, at)
+        if new_plan.sessions or key not in self._taken:
+            timed = (s for s in self._states[key].sessions if s.start and (s.booked or s.held_at))
+            self._taken[key] = tuple(TakenTime(s.span, s.id, s.kind, s.pair, s.in_turn) for s in timed)
         self._add_mails(effect for effect in new_plan.effects if effect.kind is EffectKind.MAIL)
         wait = min(max(new_plan.due_at or at + LONGEST_WAIT, at + SHORTEST_WAIT), at + LONGEST_WAIT)
         heapq.heappush(self._steps, _Step(wait, is_mail=False, key=key))
@@ -172,6 +175,9 @@ def _is_known(state: PairState, now: datetime) -> bool:
 def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
     """Return the pair as it is once the plan, and what waited before it, was carried out: each event stands where it
     was to stand, each mail is sent, and nobody has answered."""
+    looked_at = now if new_plan.used_free_busy else state.looked_at
+    if new_plan.is_empty and not new_plan.away and not any(effect.is_live for effect in state.effects):
+        return state if looked_at is state.looked_at else replace(state, looked_at=looked_at)
     sessions = {session.id: session for session in (*state.sessions, *new_plan.sessions)}
     commitments = {commitment.id: commitment for commitment in (*state.commitments, *new_plan.commitments)}
     effects = (*state.effects, *new_plan.effects)
@@ -185,7 +191,7 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
         commitments=tuple(commitments.values()),
         effects=tuple(replace(one, progress=EffectProgress.DONE) if one.is_live else one for one in effects),
         placed_events=_place_events(state, live, {**sessions, **commitments}) if live else state.placed_events,
-        looked_at=now if new_plan.used_free_busy else state.looked_at,
+        looked_at=looked_at,
     )
 
 

@@ -97,7 +97,6 @@ def _get_urgency(session: Session) -> tuple[bool, bool, bool, datetime, str]:
 
 
 def _place_session(builder: PlanBuilder, session: Session) -> None:
-    wanted = offers.OFFER_COUNT if offers.is_due(builder, session) else 1
     explained: Search | None = None  # the window itself: what stands in the way there is what people can change
     window_end: datetime | None = None
     for stage in _list_stages(builder, session):
@@ -109,15 +108,11 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
         free_busy = builder.get_free_busy(builder.people, Span(first, max(a.window.end for a in attempts)))
         if free_busy is None:
             return
-        widest = make_search(builder, session, free_busy, attempts[-1])  # the last attempt asks for least
-        explained = explained or widest
-        has_room = bool(find_possible_starts(widest)[1])
-        for attempt in attempts if has_room else ():
-            search = make_search(builder, session, free_busy, attempt)
-            slots = rank_slots(search, limit=wanted)
-            if slots:
-                _book_slot(builder, session, slots, search, window_end)
-                return
+        search, slots = _search_stage(builder, session, free_busy, attempts)
+        if slots:
+            _book_slot(builder, session, slots, search, window_end)
+            return
+        explained = explained or search
         window_end = window_end or attempts[-1].window.end
     reasons = explain_no_slot(explained) if explained else (Reason("window_over"),)
     if session.kind is SessionKind.REVIEW:
@@ -131,6 +126,25 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
             displacement.offer_displacing_times(builder, builder.sessions[session.id], soon)
         return
     _mark_unplaceable(builder, session, reasons)
+
+
+def _search_stage(
+    builder: PlanBuilder, session: Session, free_busy: Mapping[Address, FreeBusy], attempts: Sequence[SearchAttempt]
+) -> tuple[Search, tuple[Slot, ...]]:
+    """Return the first attempt that finds a time, and what it finds; the last one and nothing when none does.
+
+    The last attempt asks for least: where it has no room, none has.
+    """
+    wanted = offers.OFFER_COUNT if offers.is_due(builder, session) else 1
+    search = make_search(builder, session, free_busy, attempts[0])
+    if slots := rank_slots(search, limit=wanted):
+        return search, slots
+    widest = make_search(builder, session, free_busy, attempts[-1])
+    for attempt in attempts[1:] if find_possible_starts(widest)[1] else ():
+        search = make_search(builder, session, free_busy, attempt)
+        if slots := rank_slots(search, limit=wanted):
+            return search, slots
+    return widest, ()
 
 
 def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Search | None:
@@ -151,16 +165,17 @@ def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Sear
 # --- where to look ---
 
 
-def _list_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
+def _list_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage]:
     if session.urgent:
-        return (tuple(_list_urgent_attempts(builder, session)),)
-    if session.adhoc or session.kind is SessionKind.CHECKIN:
-        return (tuple(_list_adhoc_attempts(builder, session)),)
-    if session.kind is SessionKind.REVIEW:
-        return (tuple(_list_attempts(builder, session, _find_first_day(builder, session), [session.latest])),)
-    if session.state is SessionState.DEFERRED:
-        return _list_deferred_stages(builder, session)
-    return _list_regular_stages(builder, session)
+        yield tuple(_list_urgent_attempts(builder, session))
+    elif session.adhoc or session.kind is SessionKind.CHECKIN:
+        yield tuple(_list_adhoc_attempts(builder, session))
+    elif session.kind is SessionKind.REVIEW:
+        yield tuple(_list_attempts(builder, session, _find_first_day(builder, session), [session.latest]))
+    elif session.state is SessionState.DEFERRED:
+        yield from _list_deferred_stages(builder, session)
+    else:
+        yield from _list_regular_stages(builder, session)
 
 
 def _list_lengths(builder: PlanBuilder, session: Session) -> Iterator[int]:
@@ -172,20 +187,18 @@ def _list_lengths(builder: PlanBuilder, session: Session) -> Iterator[int]:
         minutes -= 15
 
 
-def _list_regular_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
+def _list_regular_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage]:
     """T-3, then T-4: the window at every length; then the window opened step by step, each at every length."""
     earliest = _find_first_day(builder, session)
-    return (
-        tuple(_list_attempts(builder, session, earliest, [session.latest])),
-        _open_window(builder, session, earliest, session.latest),
-    )
+    yield tuple(_list_attempts(builder, session, earliest, [session.latest]))
+    yield _open_window(builder, session, earliest, session.latest)
 
 
 def _find_first_day(builder: PlanBuilder, session: Session) -> datetime:
     return max(session.earliest, builder.find_weekday_start(LEAD_DAYS, builder.now))
 
 
-def _list_deferred_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
+def _list_deferred_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage]:
     """T-10: near the time that was lost, and never long before it; then as T-4 opens any window."""
     lost = find_lost_start(builder, session) or builder.now
     earliest = max(
@@ -196,7 +209,8 @@ def _list_deferred_stages(builder: PlanBuilder, session: Session) -> tuple[Searc
     near, far = (builder.find_weekday_end(days, max(builder.now, lost)) for days in DAYS_AFTER_LOST)
     first = [SearchAttempt(session.minutes, Span(earliest, end)) for end in (near, far) if end > earliest]
     shorter = list(_list_attempts(builder, session, earliest, [far]))[1:]
-    return (*first, *shorter), _open_window(builder, session, earliest, far)
+    yield (*first, *shorter)
+    yield _open_window(builder, session, earliest, far)
 
 
 def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datetime]:

@@ -63,6 +63,8 @@ class PlanBuilder:
         self.sessions: dict[str, Session] = {s.id: s for s in state.sessions}
         self.commitments: dict[str, Commitment] = {c.id: c for c in state.commitments}
         self.effects: list[Effect] = list(state.effects)
+        #: Whose events are about to change.
+        self._changing = {one.subject for one in state.effects if one.is_live and one.kind is not EffectKind.MAIL}
         self.used_free_busy = False
         self.requested_times: dict[str, Span] = {}  #: by session: the time that somebody would rather have had
         self._accepted_moves: dict[str, Span] = {}
@@ -103,7 +105,7 @@ class PlanBuilder:
 
     def has_pending_change(self, subject: str) -> bool:
         """True while a change of that subject's event is decided and not yet settled."""
-        return any(one.subject == subject and one.is_live and one.kind is not EffectKind.MAIL for one in self.effects)
+        return subject in self._changing
 
     def is_on_calendar(self, key: str) -> bool:
         """True when the event of that key is on the calendar, or an effect to create or update it is pending."""
@@ -327,6 +329,7 @@ class PlanBuilder:
 
     def _add_event_effect(self, kind: EffectKind, subject: str, event: str, key: str) -> None:
         placed = self.find_event(event)
+        self._changing.add(subject)
         self.effects.append(
             Effect(
                 key=key,

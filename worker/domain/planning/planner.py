@@ -187,6 +187,8 @@ def _add_end_mails(builder: PlanBuilder) -> None:
 
 def retry_refused_cancellations(builder: PlanBuilder) -> None:
     """Cancel once more the events that a calendar refused to cancel, less and less often: people still see them."""
+    if not any(one.kind is EffectKind.CANCEL and one.progress is EffectProgress.DEAD for one in builder.effects):
+        return
     wanted = {s.key for s in builder.sessions.values() if not s.is_closed} | {
         c.key for c in builder.commitments.values() if c.block
     }

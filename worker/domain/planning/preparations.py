@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import takewhile
 from zlib import crc32
@@ -81,11 +81,14 @@ def _list_starts(person: Person, start: datetime) -> Iterator[tuple[int, datetim
     forgotten.
     """
     day = get_local_date(person.zone, start)
-    starts = list(takewhile(lambda one: one[0] <= MAX_EARLY_DAYS, list_day_starts_before(person, day)))
-    if any(day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start for _, day_start in starts):
-        yield from starts
+    if any(day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start for _, day_start in _list_early_starts(person, day)):
+        yield from _list_early_starts(person, day)
     else:
         yield from list_day_starts_before(replace(person, away=()), day)
+
+
+def _list_early_starts(person: Person, day: date) -> Iterator[tuple[int, datetime]]:
+    return takewhile(lambda one: one[0] <= MAX_EARLY_DAYS, list_day_starts_before(person, day))
 
 
 @dataclass(frozen=True, slots=True)

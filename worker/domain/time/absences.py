@@ -46,6 +46,8 @@ def update_away(
         away = merge_spans(span for span in spans if span.end > now - AWAY_MEMORY and span.start < span.end)
         if away != person.away:
             changes[person.email] = away
+    if not changes:
+        return state, changes
     manager, report = (
         replace(person, away=changes.get(person.email, person.away)) for person in (state.manager, state.report)
     )

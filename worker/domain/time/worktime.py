@@ -6,7 +6,7 @@ a break. It belongs to the day on which it starts: a Friday night shift is Frida
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -20,6 +20,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 HOURS_EXAMPLE = "`Mon-Fri 09:00-17:00` or `Mon,Wed 09:00-12:00,13:00-17:00; Thu 22:00-06:00`"
 DAY = timedelta(days=1)
 SATURDAY = 5  #: as `date.weekday` counts
+WEEKDAYS_A_WEEK = 5
 DAY_MINUTES = 1440
 #: Days after which a search for a working day gives up: working hours and holidays leave no such gap.
 MAX_SEARCH_DAYS = 400
@@ -261,7 +262,15 @@ def add_working_days(person: Person, day: date, count: int) -> date:
 
     Raises ValueError when 400 days pass without a working day.
     """
-    return _step_working_days(lambda other_day: is_working_day(person, other_day), day, count)
+    step = DAY if count > 0 else -DAY
+    for _ in range(abs(count)):
+        for _ in range(MAX_SEARCH_DAYS):
+            day += step
+            if is_working_day(person, day):
+                break
+        else:
+            raise ValueError(f"there is no working day in the {MAX_SEARCH_DAYS} days up to {day}")
+    return day
 
 
 def add_weekdays(day: date, count: int) -> date:
@@ -269,19 +278,12 @@ def add_weekdays(day: date, count: int) -> date:
 
     Distances between conversations are counted in these days, whatever the week of the two people (T-10, T-13).
     """
-    return _step_working_days(lambda at: at.weekday() < SATURDAY, day, count)
-
-
-def _step_working_days(is_counted: Callable[[date], bool], day: date, count: int) -> date:
-    step = DAY if count > 0 else -DAY
-    for _ in range(abs(count)):
-        for _ in range(MAX_SEARCH_DAYS):
-            day += step
-            if is_counted(day):
-                break
-        else:
-            raise ValueError(f"there is no working day in the {MAX_SEARCH_DAYS} days up to {day}")
-    return day
+    weekday = day.weekday()
+    if count and weekday >= SATURDAY:  # of a weekend, its Friday or the Monday after it
+        nearest = SATURDAY - 1 if count > 0 else 7
+        day, weekday = day + (nearest - weekday) * DAY, nearest % 7
+    weeks, index = divmod(weekday + count, WEEKDAYS_A_WEEK)
+    return day + timedelta(days=7 * weeks + index - weekday) if count else day
 
 
 def _get_day_before(person: Person, instant: datetime) -> date:
