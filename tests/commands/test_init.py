@@ -24,16 +24,20 @@ from tests.support.companies import DANA, KEY, KIM, SAM
 from worker.cli import main
 from worker.commands.terminal import name_program
 from worker.embedded import EmbeddedServers, get_mailbox_path
+from worker.engine.roster_reader import RosterReading
+from worker.errors import Problem
 from worker.providers.google.auth import (
     DIRECTORY_READ_SCOPE,
     EVENTS_READ_SCOPE,
     GMAIL_SEND_SCOPE,
     OWNED_EVENTS_SCOPE,
 )
+from worker.roster.model import Roster
 from worker.settings.load import load_settings
 from worker.setup.answers import read_answers
 from worker.setup.files import render_settings
 from worker.setup.questions import QUESTIONS, list_questions
+from worker.setup.roster_summary import list_roster_findings
 from worker.setup.ways import Way
 
 PEOPLE = f"""\
@@ -186,6 +190,7 @@ def test_google_account_signs_in_and_goes_on(tmp_path: Path, people: Path) -> No
             shown = next(line for line in running.stdout if line.startswith("http"))
             requests.get(shown.strip(), timeout=10)
             output = running.stdout.read()
+        assert "ssh -L" in output, "how a browser on another machine reaches this one"
         assert running.returncode == 0, output
         assert "2 to book" in output
         assert list((tmp_path / "longarc" / "var" / "google").glob("*.sealed"))
@@ -268,6 +273,24 @@ def test_a_set_up_goes_on_where_it_stopped(servers: EmbeddedServers, people: Pat
     assert "log-in refused" in result.output
     assert "Did you mean `Care`?" in result.output
     assert "1 to book" in result.output
+
+
+def test_a_roster_without_anybody_is_told_so() -> None:
+    """Of people who are all left out it is not said that they have no manager."""
+    fault = Problem("Microsoft Entra: user 1", "country: The country is missing.", "Set `country`.")
+    *_, last = list_roster_findings(RosterReading(Roster({}, {}), "", [fault]))
+    assert (last.what, last.ok) == ("The roster has nobody in it", False)
+
+
+def test_further_settings_outlast_a_stop(tmp_path: Path) -> None:
+    folder = tmp_path / "longarc"
+    folder.mkdir(mode=0o700)
+    (folder / "answers.toml").write_text("[settings.calendars.outlook]\nauthority = 'https://login.example.com'\n")
+    stopped = run(str(folder), given="microsoft-account\nNorthlight\n")
+    assert stopped.exit_code == 1
+    kept = tomllib.loads((folder / "answers.toml").read_text())
+    assert kept["company"] == "Northlight"
+    assert kept["settings"]["calendars"]["outlook"]["authority"] == "https://login.example.com"
 
 
 @pytest.mark.parametrize(

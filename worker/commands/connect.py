@@ -1,6 +1,9 @@
 """`longarc connect`: a manager lets Longarc use their own account."""
 
+import os
+import sys
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import click
 
@@ -47,10 +50,21 @@ def connect_google_account(
 
     def show_url(url: str) -> None:
         click.echo(f"Open this address, as {person}:\n\n{url}\n")
-        if opens_browser:
+        if opens_browser and _has_browser():
             click.launch(url)
+        else:
+            port = urlsplit(parse_qs(urlsplit(url).query)["redirect_uri"][0]).port
+            click.echo(
+                "The browser's answer comes to this machine. From a browser on another one, first run there:\n\n"
+                f"ssh -L {port}:127.0.0.1:{port} THIS-MACHINE\n"
+            )
 
     return connect_account(settings.get_calendar_section("google"), person, show_url, wait)
+
+
+def _has_browser() -> bool:
+    """Whether a browser can open here: not in a terminal on a server, where trying prints what it lacks."""
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 @connect.command()

@@ -168,7 +168,7 @@ class _Setup:
                 findings = list(check())
             except LongarcError as error:
                 findings = None
-                click.echo(click.style(str(error), fg="red"))
+                print_paragraph(str(error), "red")
             if findings is not None and _show_findings(findings):
                 return
             if not self.is_asking:
@@ -217,7 +217,7 @@ class _Setup:
             return
         self.answers[question.name] = answer
         private_files.make_folder(self.folder)
-        save_answers(self.folder / ANSWERS_FILE, self.answers)
+        save_answers(self.folder / ANSWERS_FILE, self.answers, self.more_settings)
 
     def _write(self) -> None:
         """Write the settings and secrets as far as they are answered, and let the commands that follow use them."""
@@ -274,7 +274,7 @@ class _Setup:
         if self.is_asking and not click.confirm(f"Send a test mail to {to}?", default=True):
             return
         send_test_mail(settings, way, to, utcnow(), self.folder)
-        print_line(f"A test mail is on its way to {to}, from {settings.mail.sender}.", "green")
+        print_paragraph(f"A test mail is on its way to {to}, from {settings.mail.sender}.", "green")
         self.sends_mail = False  # once is enough
 
     def _check_people(self) -> "Iterable[Finding]":
@@ -367,8 +367,9 @@ def _show_roster(summary: "RosterSummary") -> None:
         "bold",
     )
     zones = [f"{zone} {count:,}" for zone, count in summary.zones]
-    print_line(f"  time zones: {_shorten(zones)}")
-    print_line(f"  without a manager: {summary.without_manager:,}")
+    if summary.people:
+        print_line(f"  time zones: {_shorten(zones)}")
+        print_line(f"  without a manager: {summary.without_manager:,}")
     if summary.many_reports:
         managers = [f"{who} ({count})" for who, count in summary.many_reports]
         print_line(f"! more than ten reports: {_shorten(managers)}", "yellow")

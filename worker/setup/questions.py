@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from worker.providers.google.auth import EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
 from worker.settings.parsers import (
     make_choice_parser,
     parse_address,
@@ -139,9 +140,11 @@ QUESTIONS: tuple[Question, ...] = (
         name="google_key",
         text="Where is the JSON key file of the service account?",
         explanation=(
-            "console.cloud.google.com, IAM & Admin, Service accounts: create one, then Keys, Add key, JSON. In "
-            "admin.google.com, Security, API controls, Domain-wide delegation, add its client id with the scopes that "
-            "docs/how-to/google.md lists. The file is copied into the folder of the installation."
+            "console.cloud.google.com, APIs & Services, Library: enable the Google Calendar API and the Gmail API. "
+            "IAM & Admin, Service accounts: create one, then Keys, Add key, JSON. In admin.google.com, Security, API "
+            "controls, Domain-wide delegation, add its client id with these scopes: "
+            f"{OWNED_EVENTS_SCOPE}, {EVENTS_READ_SCOPE}, {GMAIL_SEND_SCOPE}. "
+            "The file is copied into the folder of the installation."
         ),
         ways=frozenset({Way.GOOGLE_DOMAIN}),
         parse=parse_google_key,
@@ -151,8 +154,8 @@ QUESTIONS: tuple[Question, ...] = (
         name="google_client_id",
         text="The id of the OAuth client?",
         explanation=(
-            "console.cloud.google.com, Google Auth Platform, Clients, Create client, Desktop app. It ends in "
-            ".apps.googleusercontent.com."
+            "console.cloud.google.com, APIs & Services, Library: enable the Google Calendar API and the Gmail API. "
+            "Google Auth Platform, Clients, Create client, Desktop app. It ends in .apps.googleusercontent.com."
         ),
         ways=frozenset({Way.GOOGLE_ACCOUNT}),
         parse=parse_identifier,
@@ -173,6 +176,18 @@ QUESTIONS: tuple[Question, ...] = (
         ways=frozenset({Way.MICROSOFT_APP}),
         parse=parse_identifier,
         setting="calendars.outlook.tenant",
+    ),
+    Question(
+        name="tenant",
+        text="The tenant of the app: its id or its domain (empty: the app is for accounts of any organization)?",
+        explanation=(
+            "entra.microsoft.com, App registrations, your app, Overview: Directory (tenant) ID. An app that was "
+            "registered for one organization needs it."
+        ),
+        ways=frozenset({Way.MICROSOFT_ACCOUNT}),
+        parse=parse_identifier,
+        setting="calendars.outlook.tenant",
+        is_optional=True,
     ),
     Question(
         name="client_id",
@@ -424,6 +439,7 @@ QUESTIONS: tuple[Question, ...] = (
         part=Part.PILOT,
         text="Which managers, by address, with commas between them?",
         explanation="All their reports take part.",
+        find_default=lambda answers: answers.get("account", ""),
         parse=parse_address_list,
         setting="rollout.managers",
         to_setting=split_list,

@@ -45,7 +45,10 @@ def list_roster_findings(reading: RosterReading) -> Iterator[Finding]:
     """Yield the faults of a directory, as warnings: the people they are about are left out. Without any pair nothing
     can be booked, which is wrong."""
     yield from (Finding(f"{fault.where}: {fault.what}", True, fault.remedy) for fault in reading.faults)
-    if not reading.roster.pairs:
+    if not reading.roster.persons:
+        remedy = "Mend what is said above of those who are left out, or name another source of people."
+        yield Finding("The roster has nobody in it", False, remedy)
+    elif not reading.roster.pairs:
         remedy = "Name the manager of somebody in the roster."
         yield Finding("Nobody in the roster has a manager, so there is no pair", False, remedy)
 

@@ -42,6 +42,7 @@ _REMEDIES: Mapping[int, str] = {
     900023: "There is no such tenant. Mend `tenant` in [calendars.outlook].",
     900021: "There is no such tenant. Mend `tenant` in [calendars.outlook].",
     700016: "The app is not known in this tenant. Mend `client_id` or `tenant` in [calendars.outlook].",
+    50194: "The app is for one organization. Write its tenant as `tenant` in [calendars.outlook].",
     7000215: f"The app's secret is wrong. {_RENEW_REMEDY}",
     7000222: f"The app's secret has expired. {_RENEW_REMEDY}",
     700027: "The app does not know this certificate, or its key does not match. Upload its public part in Entra, under "
