@@ -150,7 +150,7 @@ class ChannelRows:
         Returns whether that changed anything.
         """
         wanted = " ".join(sorted(services))
-        with self._database.read() as connection:  # most often nothing has changed, and nothing is locked
+        with self._database.read_once() as connection:  # most often nothing has changed, and nothing is locked
             if _REFRESHED.fetch_value(connection, name=CHANNELS_NAME) == wanted:
                 return False
         with self._database.write() as connection:
@@ -293,13 +293,13 @@ class ChannelRows:
 
     def load(self, address: Address) -> WatchedCalendar | None:
         """Return what is known of a calendar's channel; None for a calendar that is to have none."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             row = _WATCHED.fetch_first(connection, address=address)
         return WatchedCalendar(**row) if row else None
 
     def list_watched(self) -> list[WatchedCalendar]:
         """Return every calendar that is to have a channel, in order of address."""
-        with self._database.read() as connection:
+        with self._database.read_once() as connection:
             return [WatchedCalendar(**row) for row in _ALL_WATCHED.fetch_rows(connection)]
 
 
