@@ -2,9 +2,12 @@
 
 from datetime import date, timedelta
 
+from pytest import MonkeyPatch
+
 from tests.support.companies import DANA, DAY, HOUR, WEEK, Office, pair, settings
 from tests.support.pairs import utc
 from worker.domain.model import Session, SessionKind, SessionState, ShowAs, Span
+from worker.store.store import NextDue
 
 
 def careers(office: Office) -> list[Session]:
@@ -112,4 +115,20 @@ def test_a_transition_moves_the_next_session_by_a_calendar_update() -> None:
     assert len(updates) == 2
     assert [line for line in office.history("event.cancel") if line["session"] == following.id] == []
     assert office.mails("deferral_notice") == []
+    office.close()
+
+
+def test_a_company_of_the_tests_is_busy_a_few_times_a_day(monkeypatch: MonkeyPatch) -> None:
+    """Whatever may be read more often near a session: the tests live through years of it."""
+    office, ticks = Office(), 0
+    tick = office.worker.tick
+
+    def count() -> NextDue:
+        nonlocal ticks
+        ticks += 1
+        return tick()
+
+    monkeypatch.setattr(type(office.worker), "tick", lambda _: count())
+    office.run(30 * DAY)
+    assert office.session().booked and 30 <= ticks < 60
     office.close()
