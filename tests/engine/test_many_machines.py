@@ -283,7 +283,7 @@ def test_sweeps_and_wakes_that_cross_do_not_stop_each_other(postgres: Postgres) 
     def wakes(number: int) -> None:
         for _ in range(15):
             together.wait(30)
-            stores[number].plans.wake(ids, START, look=True)
+            stores[number].plans.wake(ids, START, reread_free_busy=True)
             together.wait(30)
 
     def takes_over() -> None:

@@ -214,7 +214,7 @@ def test_while_a_grant_is_revoked_nothing_is_asked_for_that_person(office: Offic
     office.tick()
     asked: list[str] = []
     office.calendar.fail = asked.append
-    office.store.plans.wake(list(office.pairs), office.clock(), look=True)
+    office.store.plans.wake(list(office.pairs), office.clock(), reread_free_busy=True)
     office.run(30 * MINUTE)
     assert not {"create", "update"} & set(asked)
     assert office.session().unplaceable is None, "that is no reason to tell anybody anything"

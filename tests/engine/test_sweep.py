@@ -213,7 +213,7 @@ def test_people_taken_over_by_another_process_are_known_at_once(office: Office) 
 def test_the_same_world_planned_again_changes_nothing(office: Office) -> None:
     office.tick()
     rows, lines = office.messages(), office.history()
-    office.store.plans.wake(list(office.pairs), office.clock(), look=True)
+    office.store.plans.wake(list(office.pairs), office.clock(), reread_free_busy=True)
     office.tick()
     assert (office.messages(), office.history()) == (rows, lines)
 
@@ -432,7 +432,7 @@ def test_a_plan_that_no_key_opens_keeps_no_other_pair_from_being_planned(databas
     with office.store.database.write() as connection:
         damaged = tables.session.c.sealed_plan.is_not(None)
         assert connection.execute(update(tables.session).where(damaged).values(sealed_plan=b"damaged")).rowcount == 1
-    office.store.plans.wake([PairId(DANA, SAM), PairId(DANA, KIM)], office.clock(), look=True)
+    office.store.plans.wake([PairId(DANA, SAM), PairId(DANA, KIM)], office.clock(), reread_free_busy=True)
     assert office.worker.sweep.run("one") == 2
     assert office.worker.sweep.run("one") == 0, "neither is due again at once"
     with office.store.database.read() as connection:

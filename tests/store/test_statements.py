@@ -1,4 +1,4 @@
-"""Statements given to the driver as they are: they answer what SQLAlchemy answers, on both databases."""
+"""Prepared statements return what SQLAlchemy returns for the same statement, on both databases."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ MODULES = (calendars, content, pair_state, outbox, people, plans, queries)
 
 
 @pytest.fixture
-def lived(office: Office) -> Office:
+def office_with_history(office: Office) -> Office:
     """Dana and Sam after a conversation, a contract and a decline."""
     office.tick()
     held = office.hold()
@@ -26,24 +26,24 @@ def lived(office: Office) -> Office:
     return office
 
 
-def selects() -> Iterator[tuple[str, PreparedStatement]]:
+def iter_selects() -> Iterator[tuple[str, PreparedStatement]]:
     for module in MODULES:
-        for name, one in vars(module).items():
-            if isinstance(one, PreparedStatement) and isinstance(one.statement, Select):
-                yield f"{module.__name__}{name}", one
+        for name, value in vars(module).items():
+            if isinstance(value, PreparedStatement) and isinstance(value.statement, Select):
+                yield f"{module.__name__}{name}", value
 
 
-def values(office: Office) -> dict[str, Any]:
-    """Something for whatever a statement may be given."""
+def make_values(office: Office) -> dict[str, Any]:
+    """Return a value for each parameter of the statements that is not in `SINGLE_BINDS`."""
     with office.store.database.read() as connection:
         names = {
             "sessions": list(connection.execute(select(tables.session.c.id)).scalars()),
             "commitments": list(connection.execute(select(tables.commitment.c.id)).scalars()),
         }
     pair = PairId(DANA, SAM)
-    instants = dict.fromkeys(("now", "since", "lately", "start"), office.clock() - 60 * DAY)
-    lists = {"pairs": [pair], "people": [DANA, SAM], "others": [SAM], "addresses": [DANA, SAM]}
-    lists |= {"managers": [DANA], "reports": [SAM]}
+    instant_names = ("now", "since", "closed_since", "prompts_since", "weekly_since", "start")
+    instants = dict.fromkeys(instant_names, office.clock() - 60 * DAY)
+    lists = {"pairs": [pair], "people": [DANA, SAM], "addresses": [DANA, SAM], "managers": [DANA], "reports": [SAM]}
     return {
         **names,
         **instants,
@@ -52,34 +52,35 @@ def values(office: Office) -> dict[str, Any]:
         **lists,
         "subjects": [str(pair), *names["sessions"]],
         "limit": 50,
-        "me": "",
+        "lease_holder": "",
         "after": 0,
     }
 
 
 #: Parameters that take a single value, and values for them besides the ids of sessions and commitments.
-SINGLE_BINDS = ("one", "name", "address", "session_id", "commitment_id")
+SINGLE_BINDS = ("name", "address", "session_id", "commitment_id")
 SINGLE_VALUES = (DANA, "people")
 
 
-def test_each_answers_what_sqlalchemy_answers(lived: Office) -> None:
-    told = 0
-    known = values(lived)
-    for name, one in selects():
-        for single in (*SINGLE_VALUES, *known["sessions"], *known["commitments"]):
-            given = {**known, **dict.fromkeys(SINGLE_BINDS, single)}
-            needed = {bind for bind in one.statement.compile(lived.store.database.engine).params if bind in given}
-            asked = {bind: given[bind] for bind in needed}
-            with lived.store.database.write() as connection:
-                ours = one.fetch_rows(connection, **asked)
-                theirs = [dict(row) for row in connection.execute(one.statement, asked).mappings()]
-            assert ours == theirs, name
-            told += len(ours)
-    assert told > 100
+def test_each_select_returns_what_sqlalchemy_returns(office_with_history: Office) -> None:
+    database = office_with_history.store.database
+    row_count = 0
+    values = make_values(office_with_history)
+    for name, prepared in iter_selects():
+        binds = prepared.statement.compile(database.engine).params
+        for single in (*SINGLE_VALUES, *values["sessions"], *values["commitments"]):
+            all_values = {**values, **dict.fromkeys(SINGLE_BINDS, single)}
+            parameters = {bind: all_values[bind] for bind in binds if bind in all_values}
+            with database.write() as connection:
+                rows = prepared.fetch_rows(connection, **parameters)
+                expected = [dict(row) for row in connection.execute(prepared.statement, parameters).mappings()]
+            assert rows == expected, name
+            row_count += len(rows)
+    assert row_count > 100
 
 
-def test_what_is_written_is_what_sqlalchemy_reads(office: Office) -> None:
-    """Defaults of columns that are not given, nothing, and JSON."""
+def test_sqlalchemy_reads_what_a_prepared_statement_wrote(office: Office) -> None:
+    """Defaults of columns that get no value, None, and JSON."""
     with office.store.database.read() as connection:
         row = connection.execute(select(tables.pair)).mappings().one()
     assert (row["cycle"], row["rests"], row["chosen"], row["start"]) == (0, False, None, None)

@@ -199,7 +199,7 @@ def test_claiming_at_once_gives_each_pair_to_one(database_url: str, holders: int
 def test_a_wake_during_a_sweep_is_not_lost_when_it_commits(store: Store, second: Store) -> None:
     store.plans.claim_pairs([PAIR], START, "one", UNTIL)
     wakes = store.plans.load([PAIR], START).wakes
-    second.plans.wake([PAIR], START + MINUTE, look=True)
+    second.plans.wake([PAIR], START + MINUTE, reread_free_busy=True)
     plan = Plan(pair=PAIR, due_at=START + 30 * DAY, used_free_busy=True)
     store.plans.commit([plan], wakes, "one", START + MINUTE)
     store.plans.release("one")

@@ -230,7 +230,7 @@ class CalendarRows:
             query = _PAIRS_OF_PERSON.where(pair.c.ended == "")
             pair_ids = [row[0] for row in connection.execute(query, {"address": address})]
             if pair_ids:
-                wake_pairs(connection, sorted(pair_ids), now, look=True)
+                wake_pairs(connection, sorted(pair_ids), now, reread_free_busy=True)
         return was_suspended
 
     def load_snapshot(self, address: Address, now: datetime, since: datetime | None = None) -> CalendarSnapshot:
@@ -278,7 +278,7 @@ class CalendarRows:
             if reading.pairs_to_plan:
                 wake_pairs(connection, sorted(reading.pairs_to_plan), now)
             if reading.pairs_to_look_at:
-                wake_pairs(connection, sorted(reading.pairs_to_look_at), now, look=True)
+                wake_pairs(connection, sorted(reading.pairs_to_look_at), now, reread_free_busy=True)
 
     def _save_meetings(self, connection: Any, address: Address, reading: CalendarReading, *, full: bool) -> None:
         if full:
@@ -357,7 +357,7 @@ def make_calendar_due(connection: Connection, addresses: Sequence[Address], at: 
     _MAKE_DUE.execute(connection, addresses=addresses, now=at)
     pair_ids = _PAIRS_OF_REPORTS.fetch_column(connection, addresses=addresses)
     if pair_ids:
-        wake_pairs(connection, pair_ids, at, look=True)
+        wake_pairs(connection, pair_ids, at, reread_free_busy=True)
 
 
 def _build_recovered_row(recovered: Session) -> dict[str, Any]:

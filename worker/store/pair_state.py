@@ -1,6 +1,6 @@
-"""Reading all that planning some pairs needs, as of one moment.
+"""Loads all that planning pairs needs, as of one moment.
 
-It is the busiest code of the program: the statements are built once, and each asks for all pairs together.
+This code runs more often than any other: its statements are built once, and each reads the rows of all pairs.
 """
 
 from collections import defaultdict
@@ -45,18 +45,18 @@ from worker.store.parameters import bind_instant, in_bound_list, in_literals
 from worker.store.statements import PreparedStatement, Row
 from worker.store.tables import commitment, deferral, event, meeting, message, pair, person, session
 
-#: Mails about the pair as such (commitments that fall due) are read back this far.
-PAIR_MAIL_WINDOW = timedelta(days=40)
-#: Prompts are read back this far, and weekly mails.
-PROMPT_WINDOW, WEEKLY_WINDOW = timedelta(days=400), timedelta(days=14)
-#: How long a commitment that ended is still read: its event may wait to be taken off.
+#: How old the mails may be that are loaded: those whose subject is the pair itself (such as commitments that fall due),
+#: prompts, and weekly mails.
+PAIR_MAIL_WINDOW, PROMPT_WINDOW, WEEKLY_WINDOW = timedelta(days=40), timedelta(days=400), timedelta(days=14)
+#: How long a commitment that ended is still loaded: its block may still have to be cancelled.
 CLOSED_COMMITMENT_WINDOW = timedelta(days=2)
 WEEK = timedelta(weeks=1)
 
 
 _PAIRS = PreparedStatement(select(pair).where(in_bound_list(pair.c.id, "pairs")))
 _PEOPLE = PreparedStatement(select(person).where(in_bound_list(person.c.email, "people")))
-#: What is not closed, and the last three cycles held and all after them: the cadence counts from them.
+#: Sessions that are not closed, and those of the newest cycle held, the two before it and all later ones: the cadence
+#: counts from them.
 _SESSIONS = PreparedStatement(
     select(session)
     .join(pair, pair.c.id == session.c.pair)
@@ -77,14 +77,14 @@ _COMMITMENTS = PreparedStatement(
         or_(
             commitment.c.standing == CommitmentStanding.OPEN.value,
             commitment.c.block_start.is_not(None),
-            commitment.c.closed_at >= bind_instant("lately"),
+            commitment.c.closed_at >= bind_instant("closed_since"),
         ),
     )
     .order_by(commitment.c.id)
 )
 _COUNTED_KINDS = [EffectKind.MAIL.value, EffectKind.CANCEL.value]
 _FINAL_PROGRESS = [EffectProgress.DONE.value, EffectProgress.DROPPED.value]
-#: Mails and cancels, since they are counted; other changes of events while they are under way, or were refused.
+#: Mails and cancels are counted, so all are loaded; other changes of events until they are done or dropped.
 _MESSAGES = PreparedStatement(
     select(*rows.MESSAGE)
     .where(
@@ -98,15 +98,18 @@ _MESSAGES = PreparedStatement(
     )
     .order_by(message.c.id)
 )
-#: Mails to a manager about all pairs, and prompts of sessions that are closed by now: the next one reads differently.
+#: Mails to a manager about all pairs, and prompts of closed sessions: the text of the next prompt depends on them.
 _MAILS_TO_PEOPLE = PreparedStatement(
     select(*rows.MESSAGE)
     .where(
         in_bound_list(message.c.to, "people"),
         or_(
             message.c.name == MailName.INTRODUCTION.value,
-            and_(message.c.name == MailName.WEEKLY.value, message.c.snapshot_at >= bind_instant("lately")),
-            and_(message.c.name == MailName.REFLECTION_PROMPT.value, message.c.snapshot_at >= bind_instant("since")),
+            and_(message.c.name == MailName.WEEKLY.value, message.c.snapshot_at >= bind_instant("weekly_since")),
+            and_(
+                message.c.name == MailName.REFLECTION_PROMPT.value,
+                message.c.snapshot_at >= bind_instant("prompts_since"),
+            ),
         ),
     )
     .order_by(message.c.id)
@@ -148,7 +151,7 @@ _BOOKED_SESSIONS = PreparedStatement(
     )
     .join(pair, pair.c.id == session.c.pair)
     .where(
-        or_(in_bound_list(pair.c.manager, "people"), in_bound_list(pair.c.report, "others")),
+        or_(in_bound_list(pair.c.manager, "managers"), in_bound_list(pair.c.report, "reports")),
         or_(
             and_(
                 session.c.end > bind_instant("since"),
@@ -190,29 +193,29 @@ _BLOCKS = PreparedStatement(
 
 @dataclass(frozen=True, slots=True)
 class LoadedPairs:
-    """Pairs as they are, and how often each had been woken."""
+    """The states of pairs as of one moment."""
 
     states: tuple[PairState, ...]
-    wakes: Mapping[PairId, int]
-    due: Mapping[PairId, datetime | None]  #: since when each is to be planned
-    unreadable: Mapping[PairId, str] = field(default_factory=dict)  #: why some of them could not be read, by pair
+    wakes: Mapping[PairId, int]  #: how often each pair had been woken
+    due: Mapping[PairId, datetime | None]  #: since when each pair is due
+    unreadable: Mapping[PairId, str] = field(default_factory=dict)  #: why a pair could not be loaded
 
 
-def _make_lists() -> dict[PairId, list[Any]]:
+def _make_list_dict() -> dict[PairId, list[Any]]:
     return defaultdict(list)
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What belongs to some pairs, gathered by pair."""
+    """What was read about several pairs, grouped by pair."""
 
     people: dict[Address, Person] = field(default_factory=dict)
-    sessions: Mapping[PairId, list[Session]] = field(default_factory=_make_lists)
-    deferrals: Mapping[PairId, list[Deferral]] = field(default_factory=_make_lists)
-    commitments: Mapping[PairId, list[Commitment]] = field(default_factory=_make_lists)
-    messages: Mapping[PairId, list[Effect]] = field(default_factory=_make_lists)
+    sessions: Mapping[PairId, list[Session]] = field(default_factory=_make_list_dict)
+    deferrals: Mapping[PairId, list[Deferral]] = field(default_factory=_make_list_dict)
+    commitments: Mapping[PairId, list[Commitment]] = field(default_factory=_make_list_dict)
+    messages: Mapping[PairId, list[Effect]] = field(default_factory=_make_list_dict)
     placed: Mapping[PairId, dict[str, PlacedEvent]] = field(default_factory=lambda: defaultdict(dict))
-    meetings: Mapping[PairId, list[Meeting]] = field(default_factory=_make_lists)
+    meetings: Mapping[PairId, list[Meeting]] = field(default_factory=_make_list_dict)
     waiting: dict[Address, list[WaitingPair]] = field(default_factory=lambda: defaultdict(list))  #: by manager
     mails_by_reader: dict[Address, list[Effect]] = field(default_factory=lambda: defaultdict(list))
     report_counts: dict[Address, int] = field(default_factory=dict)  #: by manager
@@ -221,38 +224,43 @@ class _Batch:
     outgoing: Mapping[PairId, Handover] = field(default_factory=dict)
 
 
-#: Opens what is sealed of how soon a conversation has to be.
+#: A function that opens the column `session.sealed_plan`: see `Content.open_plan`.
 OpenPlan = Callable[[bytes], Mapping[str, Any]]
 
 
 def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, open_plan: OpenPlan) -> LoadedPairs:
-    """All that planning these pairs needs; those that aren't known are left out, and those of which something sealed
-    can't be opened are `unread`."""
+    """Return all that planning these pairs needs. Unknown pairs are left out; pairs with a sealed value that can't be
+    opened are `unreadable`."""
     ids = list(pairs)
-    found = {row["id"]: row for row in _PAIRS.fetch_rows(connection, pairs=ids)}
-    people = sorted({row[who] for row in found.values() for who in ("manager", "report")})
+    pair_rows = {row["id"]: row for row in _PAIRS.fetch_rows(connection, pairs=ids)}
+    people = sorted({row[side] for row in pair_rows.values() for side in ("manager", "report")})
     batch = _Batch()
     batch.people = {row["email"]: rows.person(row) for row in _PEOPLE.fetch_rows(connection, people=people)}
     subjects = _read_sessions_and_commitments(connection, batch, ids, now, open_plan)
     _read_events_and_effects(connection, batch, ids, subjects, now)
-    _read_mails_to_people(connection, batch, found, now)
-    inside = [row["id"] for row in found.values() if row["review"] == ReviewMode.IN_1ON1.value]
-    for row in _MEETINGS.fetch_rows(connection, pairs=inside, now=now) if inside else ():
-        batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
-    _read_waiting_pairs(connection, batch, found)
+    _read_mails_to_people(connection, batch, pair_rows, now)
+    pairs_with_meetings = [row["id"] for row in pair_rows.values() if row["review"] == ReviewMode.IN_1ON1.value]
+    if pairs_with_meetings:
+        for row in _MEETINGS.fetch_rows(connection, pairs=pairs_with_meetings, now=now):
+            batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
+    _read_waiting_pairs(connection, batch, pair_rows)
     batch.incoming, batch.outgoing = load_handovers(connection, ids)
-    ordered = [found[pair_id] for pair_id in ids if pair_id in found]
+    ordered_rows = [pair_rows[pair_id] for pair_id in ids if pair_id in pair_rows]
     states = tuple(
-        _build_state(rows.pair(row), row["looked_at"], batch) for row in ordered if row["id"] not in batch.unreadable
+        _build_state(rows.pair(row), row["looked_at"], batch)
+        for row in ordered_rows
+        if row["id"] not in batch.unreadable
     )
-    wakes, due = ({row["id"]: row[name] for row in ordered} for name in ("wakes", "due_at"))
+    wakes, due = ({row["id"]: row[name] for row in ordered_rows} for name in ("wakes", "due_at"))
     return LoadedPairs(states, wakes, due, batch.unreadable)
 
 
 def _read_mails_to_people(connection: Connection, batch: _Batch, pairs: Collection[PairId], now: datetime) -> None:
     people = sorted({who for pair_id in pairs for who in pair_id.people})
-    since, lately = now - PROMPT_WINDOW, now - WEEKLY_WINDOW
-    for row in _MAILS_TO_PEOPLE.fetch_rows(connection, people=people, since=since, lately=lately):
+    prompts_since, weekly_since = now - PROMPT_WINDOW, now - WEEKLY_WINDOW
+    for row in _MAILS_TO_PEOPLE.fetch_rows(
+        connection, people=people, prompts_since=prompts_since, weekly_since=weekly_since
+    ):
         batch.mails_by_reader[row["to"]].append(rows.message(row))
     managers = sorted({pair_id.manager for pair_id in pairs})
     batch.report_counts = {row[0]: row[1] for row in _REPORT_COUNTS.fetch_tuples(connection, managers=managers)}
@@ -263,8 +271,8 @@ def _list_messages(pair_id: PairId, batch: _Batch) -> tuple[Effect, ...]:
     this manager and earlier ones."""
     effects = {effect.key: effect for effect in batch.messages.get(pair_id, ())}
     for mail in batch.mails_by_reader.get(pair_id.manager, ()):
-        of_manager = mail.pair is None or mail.pair.manager == pair_id.manager
-        if of_manager and mail.name != MailName.REFLECTION_PROMPT:
+        is_as_manager = mail.pair is None or mail.pair.manager == pair_id.manager
+        if is_as_manager and mail.name != MailName.REFLECTION_PROMPT:
             effects.setdefault(mail.key, mail)
     for mail in batch.mails_by_reader.get(pair_id.report, ()):
         if mail.name == MailName.REFLECTION_PROMPT:
@@ -273,113 +281,119 @@ def _list_messages(pair_id: PairId, batch: _Batch) -> tuple[Effect, ...]:
 
 
 def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection[PairId]) -> None:
-    """Reads all pairs of the managers of those that have no conversation on the calendar (T-3a)."""
-    managers = sorted(
-        {
-            one.manager
-            for one in pairs
-            if not any(s.booked and s.kind is SessionKind.CAREER and not s.adhoc for s in batch.sessions.get(one, ()))
-        }
-    )
-    if not managers:
-        return
-    batch.waiting = load_waiting_pairs(connection, managers)
+    """Read all pairs of the managers who have a pair without a booked career session (T-3a)."""
+
+    def has_booked_session(pair_id: PairId) -> bool:
+        sessions = batch.sessions.get(pair_id, ())
+        return any(s.booked and s.kind is SessionKind.CAREER and not s.adhoc for s in sessions)
+
+    managers = sorted({pair_id.manager for pair_id in pairs if not has_booked_session(pair_id)})
+    if managers:
+        batch.waiting = load_waiting_pairs(connection, managers)
 
 
 def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> dict[Address, list[WaitingPair]]:
-    """Return all pairs of these managers, by manager, each with how long it has waited (T-3a)."""
-    listed = [rows.pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
-    held: dict[PairId, datetime] = {}
-    talked: dict[Address, datetime] = {}
-    reports = sorted({one.report for one in listed})
+    """Return the pairs of these managers that take part, by manager, each with how long it has waited (T-3a)."""
+    pairs = [rows.pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
+    last_regular_by_pair: dict[PairId, datetime] = {}
+    last_by_report: dict[Address, datetime] = {}
+    reports = sorted({waiting.report for waiting in pairs})
     for row in _LAST_CONVERSATIONS.fetch_rows(connection, reports=reports):
-        talked[row["report"]] = max(row["held_at"], talked.get(row["report"], row["held_at"]))
+        last_by_report[row["report"]] = max(row["held_at"], last_by_report.get(row["report"], row["held_at"]))
         if not row["adhoc"]:
-            held[row["pair"]] = row["held_at"]
-    waiting: dict[Address, list[WaitingPair]] = defaultdict(list)
-    for one in listed:
-        waiting[one.manager].append(WaitingPair(one, held.get(one.id), talked.get(one.report)))
-    return waiting
+            last_regular_by_pair[row["pair"]] = row["held_at"]
+    waiting_pairs: dict[Address, list[WaitingPair]] = defaultdict(list)
+    for waiting in pairs:
+        waiting_pair = WaitingPair(waiting, last_regular_by_pair.get(waiting.id), last_by_report.get(waiting.report))
+        waiting_pairs[waiting.manager].append(waiting_pair)
+    return waiting_pairs
 
 
 def _read_sessions_and_commitments(
     connection: Connection, batch: _Batch, pairs: list[PairId], now: datetime, open_plan: OpenPlan
 ) -> dict[str, PairId]:
-    """Reads them into the batch; returns whose each of them is, and of each pair itself."""
-    owner = {str(pair_id): pair_id for pair_id in pairs}
-    counted: dict[str, PairId] = {}
+    """Read sessions, deferrals and commitments into the batch. Returns the pair by each subject that an event or an
+    effect may have: the ids of open sessions, of commitments, and of the pairs themselves."""
+    pair_by_subject = {str(pair_id): pair_id for pair_id in pairs}
+    pair_by_deferred_session: dict[str, PairId] = {}
     for row in _SESSIONS.fetch_rows(connection, pairs=pairs):
         try:
             batch.sessions[row["pair"]].append(rows.session(row, open_plan))
         except WrongKey as error:
             batch.unreadable[row["pair"]] = str(error)
         if not row["closed"]:
-            owner[row["id"]] = row["pair"]
+            pair_by_subject[row["id"]] = row["pair"]
         if row["count"] or row["by_hand"]:
-            counted[row["id"]] = row["pair"]
-    for row in _COMMITMENTS.fetch_rows(connection, pairs=pairs, lately=now - CLOSED_COMMITMENT_WINDOW):
+            pair_by_deferred_session[row["id"]] = row["pair"]
+    for row in _COMMITMENTS.fetch_rows(connection, pairs=pairs, closed_since=now - CLOSED_COMMITMENT_WINDOW):
         batch.commitments[row["pair"]].append(rows.commitment(row))
-        owner[row["id"]] = row["pair"]
-    if counted:
-        for row in _DEFERRALS.fetch_rows(connection, sessions=list(counted)):
-            batch.deferrals[counted[row["session"]]].append(rows.deferral(row))
-    return owner
+        pair_by_subject[row["id"]] = row["pair"]
+    if pair_by_deferred_session:
+        for row in _DEFERRALS.fetch_rows(connection, sessions=list(pair_by_deferred_session)):
+            batch.deferrals[pair_by_deferred_session[row["session"]]].append(rows.deferral(row))
+    return pair_by_subject
 
 
 def _read_events_and_effects(
-    connection: Connection, batch: _Batch, pairs: list[PairId], owner: Mapping[str, PairId], now: datetime
+    connection: Connection, batch: _Batch, pairs: list[PairId], pair_by_subject: Mapping[str, PairId], now: datetime
 ) -> None:
-    found = _EVENTS.fetch_rows(connection, subjects=list(owner), pairs=pairs, now=now)
-    for row in found:
+    event_rows = _EVENTS.fetch_rows(connection, subjects=list(pair_by_subject), pairs=pairs, now=now)
+    for row in event_rows:
         batch.placed[row["pair"]][row["key"]] = rows.read_placed_event(row)
-    owner = {row["subject"]: row["pair"] for row in found} | dict(owner)  # what still stands of something closed, too
-    for row in _MESSAGES.fetch_rows(connection, subjects=list(owner), since=now - PAIR_MAIL_WINDOW):
-        batch.messages[owner[row["subject"]]].append(rows.message(row))
+    # also the subjects of events that are still on a calendar, though their session is closed
+    all_subjects = {row["subject"]: row["pair"] for row in event_rows} | dict(pair_by_subject)
+    for row in _MESSAGES.fetch_rows(connection, subjects=list(all_subjects), since=now - PAIR_MAIL_WINDOW):
+        batch.messages[all_subjects[row["subject"]]].append(rows.message(row))
 
 
 def load_taken_time(
     connection: Connection, people: Sequence[Address], now: datetime
 ) -> dict[Address, tuple[TakenTime, ...]]:
-    """The time of these people that any pair has taken, from now on; and of conversations of the week before, since a
-    manager has one a day at most (T-2), and few first ones a week (T-3a)."""
-    taken: dict[Address, list[TakenTime]] = defaultdict(list)
-    who = list(people)
-    for row in _BOOKED_SESSIONS.fetch_rows(connection, people=who, others=who, since=now - WEEK, now=now):
+    """Return the time of these people that any pair has taken, by person, sorted by start.
+
+    It is the time of booked sessions, offers and blocks from now on, and of conversations in the last week: a manager
+    has at most one a day (T-2), and few first ones a week (T-3a).
+    """
+    taken_times: dict[Address, list[TakenTime]] = defaultdict(list)
+    addresses = list(people)
+    for row in _BOOKED_SESSIONS.fetch_rows(
+        connection, managers=addresses, reports=addresses, since=now - WEEK, now=now
+    ):
         is_offered = row["offered_until"] is None or row["offered_until"] > now
-        for one in (*_parse_span(row), *(row["options"] if is_offered else ())):
-            mine = TakenTime(one, row["id"], row["kind"], row["pair"], row["in_turn"])
-            taken[row["manager"]].append(mine)
-            taken[row["report"]].append(mine)
-    for row in _BLOCKS.fetch_rows(connection, people=who, now=now):
+        for span in (*_parse_span(row), *(row["options"] if is_offered else ())):
+            taken_time = TakenTime(span, row["id"], row["kind"], row["pair"], row["in_turn"])
+            taken_times[row["manager"]].append(taken_time)
+            taken_times[row["report"]].append(taken_time)
+    for row in _BLOCKS.fetch_rows(connection, people=addresses, now=now):
         span = Span(row["block_start"], row["block_end"])
-        taken[row["manager"]].append(TakenTime(span, row["id"], None, row["pair"]))
-    return {one: tuple(sorted(all_, key=_get_sort_key)) for one, all_ in taken.items()}
+        taken_times[row["manager"]].append(TakenTime(span, row["id"], None, row["pair"]))
+    return {address: tuple(sorted(times, key=_get_sort_key)) for address, times in taken_times.items()}
 
 
-def _get_sort_key(one: TakenTime) -> tuple[datetime, str]:
-    return one.span.start, one.session
+def _get_sort_key(taken_time: TakenTime) -> tuple[datetime, str]:
+    return taken_time.span.start, taken_time.session
 
 
 def _parse_span(row: Row) -> Iterable[Span]:
-    """Its time; nothing for a session without one, of which only the offered times are taken (T-14)."""
+    """Return the time of a session; nothing when it has none, so that only its offered times are taken (T-14)."""
     return (Span(row["start"], row["end"]),) if row["start"] else ()
 
 
-def _build_state(one: Pair, looked_at: datetime | None, batch: _Batch) -> PairState:
-    pair_id = one.id
+def _build_state(planned_pair: Pair, looked_at: datetime | None, batch: _Batch) -> PairState:
+    pair_id = planned_pair.id
     return PairState(
-        pair=one,
-        manager=batch.people[one.manager],
-        report=batch.people[one.report],
+        pair=planned_pair,
+        manager=batch.people[planned_pair.manager],
+        report=batch.people[planned_pair.report],
         sessions=tuple(batch.sessions.get(pair_id, ())),
         deferrals=tuple(batch.deferrals.get(pair_id, ())),
         commitments=tuple(batch.commitments.get(pair_id, ())),
         effects=_list_messages(pair_id, batch),
         placed_events=batch.placed.get(pair_id, {}),
         meetings=tuple(batch.meetings.get(pair_id, ())),
-        waiting=tuple(batch.waiting.get(one.manager, ())),
+        waiting=tuple(batch.waiting.get(planned_pair.manager, ())),
         looked_at=looked_at,
         incoming=batch.incoming.get(pair_id),
         outgoing=batch.outgoing.get(pair_id),
-        report_count=batch.report_counts.get(one.manager, 1),
+        report_count=batch.report_counts.get(planned_pair.manager, 1),
     )

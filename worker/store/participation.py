@@ -122,7 +122,7 @@ class ParticipationRows:
     ) -> None:
         save_participation(connection, change.changed)
         if change.changed:
-            wake_pairs(connection, sorted(change.changed), now, look=True)
+            wake_pairs(connection, sorted(change.changed), now, reread_free_busy=True)
             schedule_calendars(self._database, connection, now)
         version = connection.execute(select(fact.c.value).where(fact.c.name == ALIAS_VERSION_NAME)).scalar() or ""
         decided = {"people": version, "until": change.next_change_at.isoformat() if change.next_change_at else ""}

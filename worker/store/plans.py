@@ -1,7 +1,7 @@
-"""What the sweep asks: which pairs are due, all that is known of them, and to write what was decided.
+"""Reads and writes for the sweep: claims due pairs, loads what planning them needs, and writes their plans.
 
-A person is in one sweep at a time: planning a pair takes a lease on both. A plan is written only while those leases
-are held, in the same transaction, so that a sweep that was stopped for too long writes nothing.
+A person is in one sweep at a time: planning a pair takes a lease on both of its people. The transaction that writes a
+plan requires those leases, so a sweep that stood still until its leases ended writes nothing.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -24,9 +24,9 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import calendar, commitment, deferral, event, message, pair, person, session
 from worker.store.types import SpansType
 
-#: However little there is to wait for, every pair is looked at this often.
+#: Every pair is planned at least this often.
 MAX_PLAN_INTERVAL = timedelta(days=14)
-#: How long a pair waits whose calendar has to be read first.
+#: How long a pair is postponed when its manager's calendar has to be read first.
 RECHECK_AFTER = timedelta(minutes=1)
 
 _IS_ONE_OF_PEOPLE = in_bound_list(person.c.email, "people")
@@ -42,43 +42,47 @@ _FREE_PEOPLE = PreparedStatement(
     select(person.c.email)
     .where(
         _IS_ONE_OF_PEOPLE,
-        or_(person.c.holder.is_(None), person.c.held_until <= bind_instant("now"), person.c.holder == bindparam("me")),
+        or_(
+            person.c.holder.is_(None),
+            person.c.held_until <= bind_instant("now"),
+            person.c.holder == bindparam("lease_holder"),
+        ),
     )
     .order_by(person.c.email)
     .with_for_update(skip_locked=True)
 )
 _TAKE_LEASES = PreparedStatement(
-    update(person).where(_IS_ONE_OF_PEOPLE).values(holder=bindparam("me"), held_until=bind_instant("until"))
+    update(person).where(_IS_ONE_OF_PEOPLE).values(holder=bindparam("lease_holder"), held_until=bind_instant("until"))
 )
 _RELEASE_LEASES = PreparedStatement(
-    update(person).where(person.c.holder == bindparam("me")).values(holder=None, held_until=None)
+    update(person).where(person.c.holder == bindparam("lease_holder")).values(holder=None, held_until=None)
 )
 _LEASED_PEOPLE = PreparedStatement(
     select(person.c.email)
-    .where(_IS_ONE_OF_PEOPLE, person.c.holder == bindparam("me"), person.c.held_until > bind_instant("now"))
+    .where(_IS_ONE_OF_PEOPLE, person.c.holder == bindparam("lease_holder"), person.c.held_until > bind_instant("now"))
     .order_by(person.c.email)
     .with_for_update()
 )
-#: Rows of many pairs are always locked in one order: two that lock them in different ones would stop each other.
+#: Rows of several pairs are always locked in the same order, so that two transactions can't deadlock.
 _LOCK_PAIRS = PreparedStatement(
     select(pair.c.id).where(in_bound_list(pair.c.id, "pairs")).order_by(pair.c.id).with_for_update(key_share=True)
 )
-_IS_UNCHANGED = and_(pair.c.id == bindparam("one"), pair.c.wakes == bindparam("seen"))
-_RESCHEDULE = PreparedStatement(update(pair).where(_IS_UNCHANGED).values(due_at=bind_instant("due")))
-_SAVE_LOOK = PreparedStatement(update(pair).where(_IS_UNCHANGED).values(looked_at=bind_instant("at")))
+_IS_UNCHANGED = and_(pair.c.id == bindparam("pair_id"), pair.c.wakes == bindparam("loaded_wakes"))
+_RESCHEDULE = PreparedStatement(update(pair).where(_IS_UNCHANGED).values(due_at=bind_instant("next_due_at")))
+_SAVE_LOOK = PreparedStatement(update(pair).where(_IS_UNCHANGED).values(looked_at=bind_instant("now")))
 _EARLIER_DUE = case((pair.c.due_at < bind_instant("now"), pair.c.due_at), else_=bind_instant("now"))
 _IS_ONE_OF_PAIRS = in_bound_list(pair.c.id, "pairs")
 _WAKE = PreparedStatement(update(pair).where(_IS_ONE_OF_PAIRS).values(due_at=_EARLIER_DUE, wakes=pair.c.wakes + 1))
-_WAKE_TO_LOOK = PreparedStatement(
+_WAKE_AND_FORGET_LOOK = PreparedStatement(
     update(pair).where(_IS_ONE_OF_PAIRS).values(due_at=_EARLIER_DUE, wakes=pair.c.wakes + 1, looked_at=None)
 )
 _SAVE_WRITTEN_TIME = PreparedStatement(
     update(event)
-    .where(event.c.key == bindparam("named"))
-    .values(written_start=bind_instant("begins"), written_end=bind_instant("ends"))
+    .where(event.c.key == bindparam("event_key"))
+    .values(written_start=bind_instant("new_start"), written_end=bind_instant("new_end"))
 )
 _SAVE_AWAY = PreparedStatement(
-    update(person).where(person.c.email == bindparam("who")).values(away=bindparam("spans", type_=SpansType()))
+    update(person).where(person.c.email == bindparam("address")).values(away=bindparam("away_spans", type_=SpansType()))
 )
 _UNREAD_CALENDARS = PreparedStatement(
     select(calendar.c.address).where(calendar.c.full_at.is_(None), calendar.c.due_at.is_not(None))
@@ -86,78 +90,80 @@ _UNREAD_CALENDARS = PreparedStatement(
 _POSTPONE = PreparedStatement(update(pair).where(_IS_ONE_OF_PAIRS).values(due_at=bind_instant("until")))
 _SAVE_NEWEST_CYCLE = PreparedStatement(
     update(pair)
-    .where(pair.c.id == bindparam("one"), pair.c.cycle < bindparam("newest"))
-    .values(cycle=bindparam("newest"))
+    .where(pair.c.id == bindparam("pair_id"), pair.c.cycle < bindparam("newest_cycle"))
+    .values(cycle=bindparam("newest_cycle"))
 )
 
 
 class Plans:
-    """The sweep's side of the database."""
+    """Claims pairs, loads them for planning, and writes their plans."""
 
     def __init__(self, database: Database, content: Content) -> None:
         self._database = database
         self._content = content
 
-    # --- which ---
+    # --- leases ---
 
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[PairId]:
-        """Take the leases of the people of some due pairs; return those pairs. The others are in somebody's hands."""
+        """Lease the people of up to `limit` due pairs. Returns these pairs, without those of which another holder has
+        leased a person."""
         with self._database.write() as connection:
-            found = _DUE_PAIRS.fetch_tuples(connection, now=now, limit=limit)
-            found = _hold_back_unread(connection, found, now)
-            return self._take_leases(connection, found, now, holder, until)
+            pair_rows = _DUE_PAIRS.fetch_tuples(connection, now=now, limit=limit)
+            pair_rows = _postpone_unread(connection, pair_rows, now)
+            return self._take_leases(connection, pair_rows, now, holder, until)
 
     def claim_pairs(self, pairs: Collection[PairId], now: datetime, holder: str, until: datetime) -> list[PairId]:
-        """The same for these very pairs, due or not."""
+        """Lease the people of these pairs, due or not. Returns the pairs as `claim` does."""
         with self._database.write() as connection:
-            found = _PAIRS_BY_ID.fetch_tuples(connection, pairs=list(pairs))
-            return self._take_leases(connection, found, now, holder, until)
+            pair_rows = _PAIRS_BY_ID.fetch_tuples(connection, pairs=list(pairs))
+            return self._take_leases(connection, pair_rows, now, holder, until)
 
     def _take_leases(
-        self, connection: Connection, found: Sequence[Any], now: datetime, holder: str, until: datetime
+        self, connection: Connection, pair_rows: Sequence[Any], now: datetime, holder: str, until: datetime
     ) -> list[PairId]:
-        people = sorted({who for _, manager, report in found for who in (manager, report)})
+        people = sorted({who for _, manager, report in pair_rows for who in (manager, report)})
         if not people:
             return []
-        free = set(_FREE_PEOPLE.fetch_column(connection, people=people, now=now, me=holder))
-        taken = [(pair_id, manager, report) for pair_id, manager, report in found if {manager, report} <= free]
-        mine = sorted({who for _, manager, report in taken for who in (manager, report)})
-        if mine:
-            _TAKE_LEASES.execute(connection, people=mine, me=holder, until=until)
-        return [pair_id for pair_id, _, _ in taken]
+        free_people = set(_FREE_PEOPLE.fetch_column(connection, people=people, now=now, lease_holder=holder))
+        free_pairs = [row for row in pair_rows if {row[1], row[2]} <= free_people]
+        leased_people = sorted({who for _, manager, report in free_pairs for who in (manager, report)})
+        if leased_people:
+            _TAKE_LEASES.execute(connection, people=leased_people, lease_holder=holder, until=until)
+        return [pair_id for pair_id, _, _ in free_pairs]
 
     def release(self, holder: str) -> None:
         """Give back every lease of this holder."""
         with self._database.write() as connection:
-            _RELEASE_LEASES.execute(connection, me=holder)
+            _RELEASE_LEASES.execute(connection, lease_holder=holder)
 
-    def wake(self, pairs: Iterable[PairId], now: datetime, *, look: bool = False) -> None:
-        """Have these pairs planned at the next tick; with `look`, their calendars read whatever was read before."""
+    def wake(self, pairs: Iterable[PairId], now: datetime, *, reread_free_busy: bool = False) -> None:
+        """Make these pairs due now. With `reread_free_busy`, planning reads free/busy even if it was read lately."""
         ids = sorted(set(pairs))
         if ids:
             with self._database.write() as connection:
-                wake_pairs(connection, ids, now, look=look)
+                wake_pairs(connection, ids, now, reread_free_busy=reread_free_busy)
 
-    # --- what is known ---
+    # --- reading ---
 
     def load(self, pairs: Sequence[PairId], now: datetime) -> LoadedPairs:
-        """All that planning these pairs needs, as of one moment. Raises WrongKey."""
+        """Return all that planning these pairs needs, as of one moment. Raises WrongKey when a sealed value of one of
+        them can't be opened."""
         loaded = self.load_readable(pairs, now)
         if loaded.unreadable:
             raise WrongKey(next(iter(loaded.unreadable.values())))
         return loaded
 
     def load_readable(self, pairs: Sequence[PairId], now: datetime) -> LoadedPairs:
-        """The same, where one pair that can't be read keeps no other from being planned."""
+        """Return the same as `load`, but list pairs whose sealed values can't be opened as `unreadable`."""
         with self._database.read() as connection:
             return load_pairs(connection, pairs, now, self._content.open_plan)
 
     def load_taken_time(self, people: Sequence[Address], now: datetime) -> dict[Address, tuple[TakenTime, ...]]:
-        """The time of these people that any pair has taken, from now on."""
+        """Return the time of these people that pairs have taken: see `pair_state.load_taken_time`."""
         with self._database.read() as connection:
             return load_taken_time(connection, people, now)
 
-    # --- what was decided ---
+    # --- writing ---
 
     def commit(
         self,
@@ -165,80 +171,88 @@ class Plans:
         wakes: Mapping[PairId, int],
         holder: str,
         now: datetime,
-        also: Callable[[Connection], None] = lambda _: None,
+        also_write: Callable[[Connection], None] = lambda _: None,
     ) -> None:
-        """Write these plans, all or none, and whatever `also` writes with them.
+        """Write these plans and release all leases of the holder, in one transaction. `also_write` writes in it, too.
 
-        The leases of this holder end with it. Raises LeaseLost when somebody else holds one by now; then nothing is
-        written.
+        `wakes`: how often each pair had been woken when it was loaded. Raises LeaseLost, and writes nothing, when the
+        holder has lost the lease of one of the people.
         """
         with self._database.write() as connection:
-            listed = [plan.pair for plan in plans]
-            self._require_leases(connection, listed, holder, now)
-            _lock_pairs(connection, listed)
-            upsert, new = self._database.upsert, self._database.insert_new
-            seal = self._content.seal_plan
-            upsert(connection, session, [rows.session_row(s, seal(s)) for plan in plans for s in plan.sessions])
-            new(
-                connection,
-                deferral,
-                [rows.deferral_row(d) for plan in plans for d in plan.deferrals],
-                ("session", "number"),
-            )
-            upsert(connection, commitment, [rows.commitment_row(c) for plan in plans for c in plan.commitments])
-            new(connection, message, [rows.message_row(m) for plan in plans for m in plan.effects], ("key",))
-            decisions = [d for plan in plans for d in plan.decisions]
-            append_history(connection, [(d.at, d.what, d.pair, d.session, d.reason, d.fields) for d in decisions])
-            moved = [one for plan in plans for one in plan.accepted_moves.items()]
-            if moved:
-                written = [{"named": key, "begins": span.start, "ends": span.end} for key, span in moved]
-                _SAVE_WRITTEN_TIME.execute_many(connection, written)
-            if away := {who: spans for plan in plans for who, spans in plan.away.items()}:
-                _SAVE_AWAY.execute_many(connection, [{"who": who, "spans": away[who]} for who in sorted(away)])
+            pair_ids = [plan.pair for plan in plans]
+            self._require_leases(connection, pair_ids, holder, now)
+            _lock_pairs(connection, pair_ids)
+            self._write_decisions(connection, plans)
+            _save_calendar_changes(connection, plans)
             _reschedule(connection, plans, wakes, now)
-            also(connection)
-            _RELEASE_LEASES.execute(connection, me=holder)
+            also_write(connection)
+            _RELEASE_LEASES.execute(connection, lease_holder=holder)
+
+    def _write_decisions(self, connection: Connection, plans: Sequence[Plan]) -> None:
+        """Write the sessions, deferrals, commitments and effects of the plans, and a history line for each decision."""
+        upsert, insert_new = self._database.upsert, self._database.insert_new
+        seal = self._content.seal_plan
+        upsert(connection, session, [rows.session_row(s, seal(s)) for plan in plans for s in plan.sessions])
+        deferral_rows = [rows.deferral_row(d) for plan in plans for d in plan.deferrals]
+        insert_new(connection, deferral, deferral_rows, ("session", "number"))
+        upsert(connection, commitment, [rows.commitment_row(c) for plan in plans for c in plan.commitments])
+        effect_rows = [rows.message_row(effect) for plan in plans for effect in plan.effects]
+        insert_new(connection, message, effect_rows, ("key",))
+        decisions = [decision for plan in plans for decision in plan.decisions]
+        append_history(connection, [(d.at, d.what, d.pair, d.session, d.reason, d.fields) for d in decisions])
 
     def _require_leases(self, connection: Connection, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
         people = sorted({who for pair_id in pairs for who in pair_id.people})
-        if len(_LEASED_PEOPLE.fetch_tuples(connection, people=people, me=holder, now=now)) != len(people):
+        if len(_LEASED_PEOPLE.fetch_tuples(connection, people=people, lease_holder=holder, now=now)) != len(people):
             raise LeaseLost
 
 
+def _save_calendar_changes(connection: Connection, plans: Sequence[Plan]) -> None:
+    """Store the times to which people moved our events, and when people are out of office."""
+    moves = [(key, span) for plan in plans for key, span in plan.accepted_moves.items()]
+    if moves:
+        new_times = [{"event_key": key, "new_start": span.start, "new_end": span.end} for key, span in moves]
+        _SAVE_WRITTEN_TIME.execute_many(connection, new_times)
+    if away := {who: spans for plan in plans for who, spans in plan.away.items()}:
+        _SAVE_AWAY.execute_many(connection, [{"address": who, "away_spans": away[who]} for who in sorted(away)])
+
+
 def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[PairId, int], now: datetime) -> None:
-    """Say when the pairs are due again, but not of one that somebody has woken since it was read."""
-    same = {plan.pair: {"one": plan.pair, "seen": wakes[plan.pair]} for plan in plans}
-    latest = find_last_look(now + MAX_PLAN_INTERVAL, DAILY)  # many at one moment: they are read together
-    looked = [{**same[plan.pair], "at": now} for plan in plans if plan.used_free_busy]
-    due = [{**same[plan.pair], "due": min(plan.due_at or latest, latest)} for plan in plans]
-    held = {plan.pair: [s.cycle for s in plan.sessions if s.held_at and _is_regular(s)] for plan in plans}
-    newest = [{"one": pair_id, "newest": max(cycles)} for pair_id, cycles in held.items() if cycles]
-    for statement, values in ((_SAVE_LOOK, looked), (_RESCHEDULE, due), (_SAVE_NEWEST_CYCLE, newest)):
+    """Store when each pair is due next, unless somebody has woken it since it was loaded."""
+    versions = {plan.pair: {"pair_id": plan.pair, "loaded_wakes": wakes[plan.pair]} for plan in plans}
+    latest = find_last_look(now + MAX_PLAN_INTERVAL, DAILY)  # the same for many pairs, whose free/busy is read together
+    looks = [{**versions[plan.pair], "now": now} for plan in plans if plan.used_free_busy]
+    due_times = [{**versions[plan.pair], "next_due_at": min(plan.due_at or latest, latest)} for plan in plans]
+    held_cycles = {plan.pair: [s.cycle for s in plan.sessions if s.held_at and _is_regular(s)] for plan in plans}
+    newest_cycles = [{"pair_id": pair_id, "newest_cycle": max(held)} for pair_id, held in held_cycles.items() if held]
+    for statement, values in ((_SAVE_LOOK, looks), (_RESCHEDULE, due_times), (_SAVE_NEWEST_CYCLE, newest_cycles)):
         if values:
             statement.execute_many(connection, values)
 
 
-def _hold_back_unread(connection: Connection, found: list[Sequence[Any]], now: datetime) -> list[Sequence[Any]]:
-    """Return the pairs without those whose calendar is to be read first, since the database was restored."""
-    if not found or not is_catching_up(connection, now):
-        return found
+def _postpone_unread(connection: Connection, pair_rows: list[Sequence[Any]], now: datetime) -> list[Sequence[Any]]:
+    """Postpone the pairs whose manager's calendar was not read since the database was restored. Returns the others."""
+    if not pair_rows or not is_catching_up(connection, now):
+        return pair_rows
     unread = set(_UNREAD_CALENDARS.fetch_column(connection))
-    if waiting := [pair_id for pair_id, manager, _ in found if manager in unread]:
-        _POSTPONE.execute(connection, pairs=waiting, until=now + RECHECK_AFTER)
-    return [row for row in found if row[1] not in unread]
+    if unread_pairs := [pair_id for pair_id, manager, _ in pair_rows if manager in unread]:
+        _POSTPONE.execute(connection, pairs=unread_pairs, until=now + RECHECK_AFTER)
+    return [row for row in pair_rows if row[1] not in unread]
 
 
-def _is_regular(one: Session) -> bool:
-    """A conversation of the rhythm: the others carry the number of whatever cycle is the newest just then."""
-    return one.kind is SessionKind.CAREER and not one.adhoc
+def _is_regular(planned: Session) -> bool:
+    """Return whether a session is a conversation of the rhythm. Other sessions only copy the number of a cycle."""
+    return planned.kind is SessionKind.CAREER and not planned.adhoc
 
 
-def wake_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, *, look: bool = False) -> None:
-    """Have these pairs planned at the next tick, within a transaction that is under way."""
+def wake_pairs(
+    connection: Connection, pairs: Sequence[PairId], now: datetime, *, reread_free_busy: bool = False
+) -> None:
+    """Make these pairs due at `now`, within a transaction: see `Plans.wake`."""
     _lock_pairs(connection, pairs)
-    (_WAKE_TO_LOOK if look else _WAKE).execute(connection, pairs=list(pairs), now=now)
+    (_WAKE_AND_FORGET_LOOK if reread_free_busy else _WAKE).execute(connection, pairs=list(pairs), now=now)
 
 
 def _lock_pairs(connection: Connection, pairs: Sequence[PairId]) -> None:
-    if connection.dialect.name != "sqlite":  # which has one writer at a time
+    if connection.dialect.name != "sqlite":  # SQLite has one writer at a time
         _LOCK_PAIRS.fetch_rows(connection, pairs=list(pairs))

@@ -1,7 +1,7 @@
-"""How values stand in columns: each type turns a value into what the database keeps, and back.
+"""Column types: each converts a value to what the database stores, and back.
 
-The types define the two processors themselves, not the methods that SQLAlchemy usually makes them of: a sweep reads
-many rows.
+Types of which a sweep reads many values define `bind_processor` and `result_processor` themselves. They are faster than
+those that SQLAlchemy derives from `process_bind_param` and `process_result_value`.
 """
 
 import json
@@ -37,7 +37,7 @@ def _format_pair_id(value: PairId | None) -> str:
     return "" if value is None else str(value)
 
 
-@lru_cache(maxsize=16384)  # the same few come back all day
+@lru_cache(maxsize=16384)  # rows repeat the same values
 def _parse_pair_id(text: str | None) -> PairId | None:
     return PairId.parse(text) if text else None
 
@@ -59,7 +59,7 @@ def _convert_to_seconds(value: datetime | None) -> int | None:
     return None if value is None else int(value.timestamp())
 
 
-@lru_cache(maxsize=16384)  # the same few come back all day
+@lru_cache(maxsize=16384)  # rows repeat the same values
 def _convert_to_instant(value: int | None) -> datetime | None:
     return None if value is None else datetime.fromtimestamp(value, UTC)
 
@@ -75,7 +75,7 @@ class EnumType(TypeDecorator[E]):
         self.members = members
 
     def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
-        """Takes a member or its value, which are equal."""
+        """Return a converter of members, or of their values, which are equal to them."""
         texts: dict[str | None, str | None] = {member.value: str(member.value) for member in self.members}
         return self._make_lookup({None: None, **texts})
 
@@ -84,7 +84,7 @@ class EnumType(TypeDecorator[E]):
         return self._make_lookup({None: None, **members})
 
     def _make_lookup(self, table: dict[str | None, V]) -> Callable[[str | None], V]:
-        """Looks values up in a table: asking the enumeration itself takes much longer."""
+        """Return a function that looks values up in a table, which is much faster than calling the enumeration."""
 
         def look_up(value: str | None) -> V:
             try:
@@ -151,24 +151,24 @@ class IntendedTimesType(TypeDecorator[Sequence[IntendedTime]]):
 
 
 def convert_to_seconds(value: datetime) -> int:
-    """An instant as it stands inside JSON."""
+    """Return an instant as it is stored inside JSON: seconds since 1970."""
     return int(value.timestamp())
 
 
 def convert_to_instant(seconds: int) -> datetime:
-    """The instant that `convert_to_seconds` stored."""
+    """Return the instant of a number of seconds since 1970, in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def format_reasons(reasons: Reasons) -> str:
-    """Reasons as JSON: code and values, a day as `{"day": …}` and an instant as `{"at": …}`."""
+    """Return reasons as JSON: code and values, a day as `{"day": …}` and an instant as `{"at": …}`."""
     return json.dumps(
         [[reason.code, {name: _encode(value) for name, value in reason.values.items()}] for reason in reasons]
     )
 
 
 def parse_reasons(text: str) -> Reasons:
-    """Reasons as `format_reasons` wrote them, or a plain sentence of an older version."""
+    """Return the reasons in a text that `format_reasons` returned, or that is a plain sentence of an older version."""
     if not text.startswith("["):
         return (Reason("verbatim", {"words": text}),)
     return tuple(
