@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, Fails, span
 from tests.support.telling import PUBLIC, Died, TellingOffice, dies_at, telling_settings
-from worker.domain.channels import FOLDING, MAX_ECHO_DELAY
+from worker.domain.channels import FOLDING, MAX_ECHO_DELAY, is_trusted
 from worker.domain.model import Answer
 from worker.errors import AuthRevoked, Permanent, Unavailable
 from worker.providers.base import Notification, NotificationKind
@@ -17,6 +18,7 @@ from worker.store import tables
 from worker.store.channels import expect_echo
 
 SECOND = timedelta(seconds=1)
+OTHER_KEY = "YW5vdGhlci10ZXN0LWtleS1vZi0zMi1ieXRlcy1sb25nISE="
 
 
 @pytest.fixture
@@ -73,6 +75,42 @@ def test_the_channels_of_a_person_who_leaves_are_closed(office: TellingOffice) -
     office.clock.advance(MINUTE)
     office.settle()
     assert office.calendar.live == {}
+
+
+@pytest.mark.parametrize("change", ["address", "key", "key, the old one kept"])
+def test_all_are_replaced_when_the_address_or_the_key_changes(office: TellingOffice, change: str) -> None:
+    """What comes through those there were would go elsewhere or be refused: they are not trusted for days."""
+    settled(office)
+    office.calendar.renews = True
+    old = office.watched()
+    if change == "address":
+        office.calendar.public = "https://new.corp.example"
+        office.settings = telling_settings(notify_url=office.calendar.public)
+    else:
+        keys = (SecretStr(OTHER_KEY), *(office.settings.keys if "kept" in change else ()))
+        office.settings = office.settings.model_copy(update={"keys": keys})
+    office.worker = office.another("second")
+    assert office.channels.refresh() and not office.channels.refresh()
+    assert not is_trusted(office.watched(), office.clock())
+    office.settle()
+    (new,) = office.calendar.channels_of(DANA)
+    assert new.id == office.watched().id != old.id and new.replaces == old.remote_id
+    assert office.watched().proven_at is None, "it has to be shown that the new one works"
+    office.clock.advance(10 * SECOND)
+    office.calendar.tell_of(DANA)
+    assert office.hear() == 1 and office.watched().proven_at
+
+
+def test_a_new_address_is_tried_at_once_where_the_old_one_was_refused(office: TellingOffice) -> None:
+    office.calendar.fail = Fails(lambda: Permanent("The address is not allowed."), "open_channel")
+    office.run(DAY)
+    assert office.watched().failures > 2
+    office.calendar.fail = None
+    office.calendar.public = "https://new.corp.example"
+    office.settings = telling_settings(notify_url=office.calendar.public)
+    office.worker = office.another("second")
+    office.tick()
+    assert len(office.calendar.channels_of(DANA)) == 1
 
 
 # --- trust ---

@@ -36,6 +36,7 @@ class TellingCalendar(MemoryCalendar):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
+        self.public = PUBLIC  #: the address to which it is told to send
         self.renews = False
         self.is_deaf = False
         self.live: dict[str, Live] = {}  #: by remote id
@@ -45,7 +46,7 @@ class TellingCalendar(MemoryCalendar):
 
     def open_channel(self, channel: Channel) -> OpenedChannel:
         self._begin("open_channel")
-        assert channel.url == f"{PUBLIC}/notify/{KIND}" and len(channel.token) <= 128 and len(channel.id) <= 64
+        assert channel.url == f"{self.public}/notify/{KIND}" and len(channel.token) <= 128 and len(channel.id) <= 64
         if channel.id in self.used:
             raise Conflict("The id of the channel was used before.")
         self.used.add(channel.id)

@@ -41,8 +41,8 @@ RETRY_AFTER_FAILURE = timedelta(minutes=5)
 #: The path of the receiver, below which each service has an address of its own.
 NOTIFY_PATH = "/notify"
 SILENT = "Our own changes did not come back through the last channel."
-#: What a token is signed as.
-_TOKEN_KIND = "channel"  # noqa: S105
+#: What a token and the address are signed as.
+_TOKEN_KIND, _ADDRESS_KIND = "channel", "channel address"
 
 #: Finds the calendar service of a person; None for a person without one.
 FindCalendar = Callable[[Address], CalendarProvider | None]
@@ -57,11 +57,23 @@ class ReceivingAddress:
     url: str  #: public, without a slash at the end
     signer: LinkSigner
 
-    def make_channel(self, channel_id: str, watched: WatchedCalendar) -> Channel:
-        """Return the channel as its service is asked for it."""
+    @property
+    def mark(self) -> str:
+        """A text that is another one when services have to be given another address, or other tokens."""
+        return self.signer.sign_text(self.url, _ADDRESS_KIND)
+
+    def make_channel(self, watched: WatchedCalendar) -> Channel:
+        """Return the open channel of a calendar as its service knows it."""
+        return replace(self._make(watched.id, watched), remote_id=watched.remote_id)
+
+    def make_next_channel(self, channel_id: str, watched: WatchedCalendar) -> Channel:
+        """Return the channel that is to be opened in place of the one that is open."""
+        return replace(self._make(channel_id, watched), replaces=watched.remote_id)
+
+    def _make(self, channel_id: str, watched: WatchedCalendar) -> Channel:
         token = f"{channel_id}.{self.signer.sign_text(channel_id, _TOKEN_KIND)}"
         url = f"{self.url}{NOTIFY_PATH}/{watched.service}"
-        return Channel(id=channel_id, calendar=watched.calendar, token=token, url=url, remote_id=watched.remote_id)
+        return Channel(id=channel_id, calendar=watched.calendar, token=token, url=url)
 
     def read_token(self, token: str) -> str | None:
         """Return the id of the channel whose token this is; None for a forged one."""
@@ -93,8 +105,11 @@ class Channels:
         return self._address is not None
 
     def refresh(self) -> bool:
-        """Find out whose calendars are to have a channel now. Returns whether that changed."""
-        return self._store.channels.refresh(CALENDARS_WITH_CHANNELS if self.is_on else (), self._clock())
+        """Find out whose calendars are to have a channel now, and have all replaced whose notifications would not reach
+        us, or be refused: the address or the key has changed. Returns whether anything changed."""
+        now = self._clock()
+        is_replaced = self._address is not None and self._store.channels.replace_outdated(self._address.mark, now)
+        return self._store.channels.refresh(CALENDARS_WITH_CHANNELS if self.is_on else (), now) or is_replaced
 
     # --- steps ---
 
@@ -143,14 +158,14 @@ class Channels:
         lease: Lease,
     ) -> None:
         if step is ChannelStep.RENEW:
-            renewed = provider.renew_channel(address.make_channel(watched.id, watched))
+            renewed = provider.renew_channel(address.make_channel(watched))
             if renewed is not None:
                 after = replace(self._apply(watched, watched.id, renewed), opened_at=watched.opened_at)
                 self._store.channels.save_renewed(after, lease, channels.find_next_step_at(after))
                 return
         channel_id = uuid.uuid4().hex
         if self._store.channels.save_next_id(watched.calendar, channel_id, lease):
-            opened = provider.open_channel(address.make_channel(channel_id, replace(watched, remote_id="")))
+            opened = provider.open_channel(address.make_next_channel(channel_id, watched))
             self._save_opened(watched, self._apply(watched, channel_id, opened), lease)
 
     def _apply(self, watched: WatchedCalendar, channel_id: str, opened: OpenedChannel) -> WatchedCalendar:

@@ -93,6 +93,7 @@ class Channel:
     token: str
     url: str  #: where the service posts its notifications, lifecycle ones included
     remote_id: str = ""  #: what the service calls the channel; empty before it is open
+    replaces: str = ""  #: what the service calls the channel in whose place this one is opened; empty for the first
 
 
 @dataclass(frozen=True, slots=True)

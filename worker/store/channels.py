@@ -16,7 +16,16 @@ from worker.store.calendars import make_calendar_due
 from worker.store.database import Database
 from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import CHANNELS_NAME, channel, fact, pair, person, retired_channel
+from worker.store.tables import (
+    CHANNEL_ADDRESS_NAME,
+    CHANNELS_NAME,
+    calendar,
+    channel,
+    fact,
+    pair,
+    person,
+    retired_channel,
+)
 
 _TAKES_PART = and_(pair.c.ended == EndReason.NO.value, pair.c.participation == Participation.YES.value)
 _IN_A_PAIR = exists().where(or_(pair.c.manager == person.c.email, pair.c.report == person.c.email), _TAKES_PART)
@@ -26,7 +35,7 @@ _WANTED = PreparedStatement(
         person.c.left_at.is_(None), in_bound_list(person.c.calendar, "services"), _IN_A_PAIR
     )
 )
-_REFRESHED = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("name")))
+_FACT = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("name")))
 _KNOWN = PreparedStatement(select(channel.c.calendar, channel.c.service))
 _WATCHED_COLUMNS = select(*(channel.c[name] for name in WatchedCalendar.__dataclass_fields__))
 _IS_CALENDAR = channel.c.calendar == bindparam("address")
@@ -105,6 +114,23 @@ _LOOK_EARLIER = PreparedStatement(
     .where(_IS_CALENDAR, channel.c.due_at > bind_instant("silent_from"))
     .values(due_at=bind_instant("silent_from"))
 )
+#: An attempt that is under way is given up. What failed is tried at once: it may have been the address.
+_REPLACE_ALL = PreparedStatement(
+    update(channel).values(
+        expires_at=case((channel.c.expires_at.is_not(None), bind_instant("now"))),
+        proven_at=None,
+        awaiting_since=None,
+        failures=0,
+        problem="",
+        due_at=bind_instant("now"),
+        holder=None,
+    )
+)
+_READ_WATCHED_NOW = PreparedStatement(
+    update(calendar)
+    .where(calendar.c.due_at > bind_instant("now"), calendar.c.address.in_(select(channel.c.calendar)))
+    .values(due_at=bind_instant("now"))
+)
 _DUE_RETIRED = PreparedStatement(
     select(retired_channel)
     .where(retired_channel.c.due_at <= bind_instant("now"))
@@ -151,7 +177,7 @@ class ChannelRows:
         """
         wanted = " ".join(sorted(services))
         with self._database.read_once() as connection:  # most often nothing has changed, and nothing is locked
-            if _REFRESHED.fetch_value(connection, name=CHANNELS_NAME) == wanted:
+            if _FACT.fetch_value(connection, name=CHANNELS_NAME) == wanted:
                 return False
         with self._database.write() as connection:
             self._database.upsert(connection, fact, [{"name": CHANNELS_NAME, "value": wanted}])
@@ -169,6 +195,18 @@ class ChannelRows:
             new_rows = [{"calendar": who, "service": new[who], "due_at": now} for who in sorted(new)]
             self._database.insert_new(connection, channel, new_rows, ["calendar"])
         return bool(new or unwanted)
+
+    def replace_outdated(self, mark: str, now: datetime) -> bool:
+        """Have every channel replaced that was opened with another mark: none is trusted any more, and the calendars
+        are due. Returns whether the mark is another one."""
+        with self._database.read_once() as connection:
+            if _FACT.fetch_value(connection, name=CHANNEL_ADDRESS_NAME) == mark:
+                return False
+        with self._database.write() as connection:
+            self._database.upsert(connection, fact, [{"name": CHANNEL_ADDRESS_NAME, "value": mark}])
+            _REPLACE_ALL.execute(connection, now=now)
+            _READ_WATCHED_NOW.execute(connection, now=now)
+        return True
 
     # --- leases ---
 

@@ -176,6 +176,16 @@ def test_2_1_another_installations_subscription_is_left_alone(
     assert only_subscription(double).id == other.remote_id
 
 
+def test_2_1_the_one_that_is_replaced_may_notify_an_earlier_address_of_ours(
+    provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
+) -> None:
+    dana = hands.person()
+    double.subscriptions.routes["https://earlier.example"] = listener.url
+    earlier = open_channel(provider, dana, url=f"https://earlier.example{PATH}")
+    opened = open_channel(provider, dana, replaces=earlier.remote_id)
+    assert only_subscription(double).id == opened.remote_id != earlier.remote_id
+
+
 def test_a_list_that_names_no_ids_leads_to_no_removal(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:

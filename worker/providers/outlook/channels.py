@@ -1,7 +1,7 @@
 """Channels on Microsoft 365: subscriptions of Microsoft Graph, which tell of changes on a calendar.
 
 An app has one subscription to a calendar. So one that an earlier attempt left behind is removed before another one can
-be created; it is recognised by its calendar and by our address.
+be created; it is recognised by its calendar, and by our address or its id.
 """
 
 import re
@@ -109,10 +109,10 @@ class ChannelOperations:
             return
 
     def _remove_stale(self, channel: Channel) -> None:
-        """Remove the app's subscriptions to the calendar that notify our address. Raises Permanent when there are only
-        others."""
+        """Remove the app's subscriptions to the calendar that notify our address, and the one that is replaced, which
+        may notify an earlier address. Raises Permanent when there are only others."""
         subscriptions = list(self._iter_subscriptions(channel.calendar))
-        stale = [str(item.get("id") or "") for item in subscriptions if item.get("notificationUrl") == channel.url]
+        stale = [str(item.get("id") or "") for item in subscriptions if _is_ours(item, channel)]
         if subscriptions and not stale:
             _raise_taken(channel, subscriptions[0])
         for remote_id in filter(None, stale):
@@ -124,6 +124,11 @@ class ChannelOperations:
         for item in self._graph.iter_rest(calendar, self._graph.get_resource(calendar, _PATH)):
             if _fold_resource(str(item.get("resource") or "")) in resources:
                 yield item
+
+
+def _is_ours(subscription: Json, channel: Channel) -> bool:
+    is_replaced = bool(channel.replaces) and subscription.get("id") == channel.replaces
+    return is_replaced or subscription.get("notificationUrl") == channel.url
 
 
 def _name_resource(name: str) -> str:
