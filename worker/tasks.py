@@ -28,6 +28,8 @@ from worker.store.database import LOCK_TIMEOUT_SECONDS, DatabaseUnreachable, des
 from worker.store.store import Store
 
 QUEUE_NAME = "longarc"
+#: How many effects a worker takes on before others may take theirs.
+EFFECTS_AT_ONCE = 10
 #: Set when this process has to stop: tasks finish what they have begun, and begin nothing more.
 stopping = Event()
 #: The outages that this process has noticed.
@@ -166,38 +168,61 @@ def keep_channels() -> None:
 
 @huey.task()
 def sync() -> None:
-    """Read the calendars that are due, then start the sweep if pairs are due."""
+    """Read the calendars that are due, then do what follows."""
     with record_outages("sync"):
         worker = get_worker()
         while not stopping.is_set() and worker.sync.run(worker.holder):
             pass
-        _start_due_tasks(worker)
+        _do_what_follows(worker)
 
 
 @huey.task()
 def sweep() -> None:
-    """Plan the pairs that are due, then start performing the effects."""
+    """Plan the pairs that are due, then do what follows."""
+    _plan_pairs()
     with record_outages("sweep"):
-        worker = get_worker()
-        while not stopping.is_set() and worker.sweep.run(worker.holder):
-            pass
-        _start_due_tasks(worker)
+        _do_what_follows(get_worker())
 
 
 @huey.task()
 def deliver() -> None:
-    """Perform the effects that are due."""
+    """Perform the effects that are due, then do what follows."""
+    _perform_effects()
+    with record_outages("deliver"):
+        _do_what_follows(get_worker())
+
+
+def _do_what_follows(worker: Worker) -> None:
+    """Plan pairs and perform effects until none are due, or all are in other hands.
+
+    It is done here and now: tasks that start each other wait in the queue each time, and are far more than there is
+    work for, as each sees what the others are about to do.
+    """
+    has_worked = True
+    while has_worked and not stopping.is_set():
+        due = worker.store.next_due().select_due(worker.clock())
+        has_worked = bool(due.pair) and _plan_pairs()
+        has_worked = (bool(due.pair or due.effect) and _perform_effects()) or has_worked
+
+
+def _plan_pairs() -> bool:
+    """Plan the pairs that are due. Returns whether there were any."""
+    has_worked = False
+    with record_outages("sweep"):
+        worker = get_worker()
+        while not stopping.is_set() and worker.sweep.run(worker.holder):
+            has_worked = True
+    return has_worked
+
+
+def _perform_effects() -> bool:
+    """Perform the effects that are due, with the help of other workers if there are many. Returns whether there were
+    any."""
+    count = 0
     with record_outages("deliver"):
         worker = get_worker()
-        while not stopping.is_set() and worker.outbox.run(worker.holder):
-            pass
-        _start_due_tasks(worker)
-
-
-def _start_due_tasks(worker: Worker) -> None:
-    """Start the task that follows from the one just done, without waiting for the next tick."""
-    due = worker.store.next_due().select_due(worker.clock())
-    if due.pair:
-        sweep()
-    elif due.effect:
-        deliver()
+        while not stopping.is_set() and (performed := worker.outbox.run(worker.holder, EFFECTS_AT_ONCE)):
+            if count == 0 and performed == EFFECTS_AT_ONCE and not huey.immediate:
+                deliver()
+            count += performed
+    return count > 0

@@ -1,0 +1,22 @@
+"""The tasks of the queue: what follows from one is done at once."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support import ROOT
+from tests.support.companies import DANA, KEY, SAM
+
+
+def test_a_decline_is_followed_through_by_the_task_that_reads_it(tmp_path: Path) -> None:
+    """T-10, T-12: another time and the mails about it, without a task that waits in the queue again for each step."""
+    config = tmp_path / "longarc.toml"
+    config.write_text(f'database = "sqlite:///{tmp_path / "longarc.db"}"\n')
+    environment = {"LONGARC_CONFIG": str(config), "LONGARC_KEY": KEY, "PATH": ""}
+    command = [sys.executable, "-m", "tests.support.task_child"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["ran"] == ["sync"] and found["count"] == 1 and found["is_moved"]
+    assert [one for one in (DANA, SAM) if any(one in mail for mail in found["mails"])] == [DANA, SAM]
