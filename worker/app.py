@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from worker.clock import Clock, utcnow
-from worker.domain.channels import ReadingPace
+from worker.domain.polling import ReadingPace
 from worker.engine.actions import Actions
 from worker.engine.channels import Channels, ReceivingAddress
 from worker.engine.contracts import Contracts

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
-from worker.domain.channels import ReadingPace, find_next_read
 from worker.domain.model import (
     Address,
     Answer,
@@ -27,6 +26,7 @@ from worker.domain.model import (
     WatchedCalendar,
 )
 from worker.domain.planning.recovery import recover_sessions
+from worker.domain.polling import ReadingPace, find_next_read
 from worker.engine.comparison import CalendarComparison
 from worker.engine.identities import learn_from_reading, resolve_changes
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
