@@ -160,8 +160,7 @@ def keep_channels() -> None:
     """Open, renew and close the channels that are due, then start the sync of calendars that may have changed."""
     with record_outages("keep_channels"):
         worker = get_worker()
-        while not stopping.is_set() and worker.channels.run(worker.holder):
-            pass
+        worker.channels.keep(worker.holder, stopping.is_set)
         if worker.store.next_due().select_due(worker.clock()).calendar:
             sync()
 

@@ -8,14 +8,15 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, Fails, span
-from tests.support.telling import PUBLIC, Died, TellingOffice, dies_at, telling_settings
+from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, START, Fails, company, span
+from tests.support.telling import KIND, PUBLIC, Died, TellingOffice, dies_at, telling_settings
 from worker.domain.channels import FOLDING, MAX_ECHO_DELAY, is_trusted
 from worker.domain.model import Answer
+from worker.engine.channels import BATCH, LEASE, MAX_LEASED, TURN
 from worker.errors import AuthRevoked, Permanent, Unavailable
 from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
-from worker.store.channels import expect_echo
+from worker.store.channels import Lease, expect_echo
 
 SECOND = timedelta(seconds=1)
 OTHER_KEY = "YW5vdGhlci10ZXN0LWtleS1vZi0zMi1ieXRlcy1sb25nISE="
@@ -510,6 +511,38 @@ def test_two_processes_open_one_channel_for_each_calendar(office: TellingOffice)
         worker.channels.refresh()
     assert other.channels.run("second") + office.channels.run("first") == 2
     assert office.calendar.asked.count("open_channel") == 2
+
+
+def test_a_slow_service_keeps_few_workers_and_none_for_long() -> None:
+    """When all channels of a company are opened, calendars are read and conversations planned meanwhile."""
+    office = TellingOffice()
+    office.persons, office.pairs = company(30)
+    office.persons = {one: replace(who, calendar=KIND) for one, who in office.persons.items()}
+    office.apply()
+    others: list[int] = []
+
+    def be_slow(operation: str) -> None:
+        if operation != "open_channel":
+            return
+        office.clock.advance(SECOND * 10)
+        if not others:
+            office.calendar.fail = None
+            others.extend(office.another(f"other {number}").channels.run("other") for number in range(3))
+            office.calendar.fail = be_slow
+
+    office.channels.refresh()
+    office.calendar.fail = be_slow
+    office.channels.keep("first", lambda: False)
+    assert others == [BATCH, BATCH, BATCH], "each is done at once, and leaves room"
+    assert office.clock() - START <= TURN + BATCH * 10 * SECOND
+    due = office.store.channels
+    lease = Lease("dead", office.clock() + LEASE)
+    leased = [len(due.claim(office.clock(), lease, BATCH, MAX_LEASED)) for _ in range(3)]
+    assert leased == [BATCH, MAX_LEASED - BATCH, 0]
+    assert office.channels.run("first") == 0
+    office.clock.advance(LEASE)
+    assert office.channels.run("first") == BATCH, "its leases have ended"
+    office.close()
 
 
 def test_the_address_that_services_are_told_is_the_setting_s(office: TellingOffice) -> None:

@@ -34,7 +34,12 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=10)
-BATCH = 20
+#: So few are leased at once that a service with slow answers keeps one worker for minutes at most.
+BATCH = 5
+#: How many may be leased at once, by all processes: the other workers read, plan and write meanwhile.
+MAX_LEASED = 2 * BATCH
+#: For how long one task takes steps. Where all channels are opened, the next tick goes on.
+TURN = timedelta(seconds=30)
 #: After so many attempts a channel is no longer closed: it expires.
 MAX_CLOSING_ATTEMPTS = 5
 RETRY_AFTER_FAILURE = timedelta(minutes=5)
@@ -113,15 +118,22 @@ class Channels:
 
     # --- steps ---
 
+    def keep(self, holder: str, is_stopping: Callable[[], bool]) -> None:
+        """Take the steps that are due, for one turn at most: other tasks wait for this worker."""
+        end = self._clock() + TURN
+        while not is_stopping() and self.run(holder) and self._clock() < end:
+            pass
+
     def run(self, holder: str, limit: int = BATCH) -> int:
-        """Take the step of up to `limit` channels that are due, and close as many. Returns how many there were."""
+        """Take the step of up to `limit` channels that are due, and close as many; fewer while other processes are at
+        it. Returns how many there were."""
         now = self._clock()
         # the holder is unique for each run: threads of a process run at once
         lease = Lease(f"{holder}:{uuid.uuid4().hex[:8]}", now + LEASE)
-        due = self._store.channels.claim(now, lease, limit)
+        due = self._store.channels.claim(now, lease, limit, MAX_LEASED)
         for watched in due:
             self._take_step(watched, lease)
-        retired = self._store.channels.claim_retired(now, lease, limit)
+        retired = self._store.channels.claim_retired(now, lease, limit, MAX_LEASED)
         for channel in retired:
             self._close(channel)
         return len(due) + len(retired)

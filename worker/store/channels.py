@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, case, delete, exists, func, insert, or_, select, update
 
 from worker.domain.channels import FOLDING, MAX_ECHO_DELAY
 from worker.domain.model import Address, EndReason, Participation, RetiredChannel, WatchedCalendar
@@ -47,6 +47,17 @@ _CLAIMABLE = PreparedStatement(
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
+#: No lease is longer than the one that is about to be taken.
+_COUNT_LEASES = {
+    table.name: PreparedStatement(
+        select(func.count()).where(
+            table.c.holder.is_not(None),
+            table.c.due_at > bind_instant("now"),
+            table.c.due_at <= bind_instant("until"),
+        )
+    )
+    for table in (channel, retired_channel)
+}
 _TAKE_LEASES = PreparedStatement(
     update(channel)
     .where(in_bound_list(channel.c.calendar, "calendars"))
@@ -210,19 +221,22 @@ class ChannelRows:
 
     # --- leases ---
 
-    def claim(self, now: datetime, lease: Lease, limit: int) -> list[WatchedCalendar]:
-        """Lease up to `limit` calendars whose channel is due for a step."""
+    def claim(self, now: datetime, lease: Lease, limit: int, max_leased: int) -> list[WatchedCalendar]:
+        """Lease up to `limit` calendars whose channel is due for a step, and no more than `max_leased` with those that
+        are leased already; a few more when two processes claim at once."""
         with self._database.write() as connection:
-            rows = _CLAIMABLE.fetch_rows(connection, now=now, limit=limit)
+            limit = min(limit, max_leased - _count_leases(connection, channel, now, lease))
+            rows = _CLAIMABLE.fetch_rows(connection, now=now, limit=limit) if limit > 0 else []
             if rows:
                 calendars = [row["calendar"] for row in rows]
                 _TAKE_LEASES.execute(connection, calendars=calendars, me=lease.holder, until=lease.until)
         return [WatchedCalendar(**row) for row in rows]
 
-    def claim_retired(self, now: datetime, lease: Lease, limit: int) -> list[RetiredChannel]:
-        """Lease up to `limit` channels that are to be closed."""
+    def claim_retired(self, now: datetime, lease: Lease, limit: int, max_leased: int) -> list[RetiredChannel]:
+        """Lease up to `limit` channels that are to be closed, and no more than `max_leased` in all, as `claim` does."""
         with self._database.write() as connection:
-            rows = _DUE_RETIRED.fetch_rows(connection, now=now, limit=limit)
+            limit = min(limit, max_leased - _count_leases(connection, retired_channel, now, lease))
+            rows = _DUE_RETIRED.fetch_rows(connection, now=now, limit=limit) if limit > 0 else []
             if rows:
                 _LEASE_RETIRED.execute(connection, ids=[row["id"] for row in rows], me=lease.holder, until=lease.until)
         names = RetiredChannel.__dataclass_fields__
@@ -355,6 +369,11 @@ def _find_changes(connection: Connection, services: Collection[str]) -> tuple[Ma
     new = {who: service for who, service in wanted.items() if known.get(who) != service}
     unwanted = {who for who, service in known.items() if wanted.get(who) != service}
     return new, unwanted
+
+
+def _count_leases(connection: Connection, table: Table, now: datetime, lease: Lease) -> int:
+    count: int = _COUNT_LEASES[table.name].fetch_value(connection, now=now, until=lease.until)
+    return count
 
 
 def _build_release(address: Address, lease: Lease, next_at: datetime | None) -> dict[str, Any]:
