@@ -71,7 +71,7 @@ def restore(file: Path, moved: bool) -> None:
     """
     from worker.ops.checks import refuse_unwritable
     from worker.seal import Seal
-    from worker.store.backup import refuse_filled, restore_backup
+    from worker.store.backup import require_empty, restore_backup
     from worker.store.backup_file import BackupFile
 
     settings, source = load_settings(), BackupFile(file)
@@ -81,7 +81,7 @@ def restore(file: Path, moved: bool) -> None:
     with closing(open_store(settings, needs_encryption_key=True)) as store:
         seal = Seal([key.get_secret_value() for key in settings.keys])
         with store.database.read() as connection:
-            refuse_filled(store.database, connection)
+            require_empty(store.database, connection)
         with show_progress("Checked, then restored", 2 * header.row_count) as show:
             pieces = restore_backup(store.database, source, seal, utcnow(), show, is_moved=moved)
     opened = f"The key opens all that is sealed in it ({pieces:,} pieces)." if pieces else "Nothing in it is sealed."

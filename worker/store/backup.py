@@ -1,10 +1,10 @@
 """Backs up the database and restores it: all tables as of one moment, the same for SQLite and PostgreSQL.
 
-A backup is made while the program works, and restored into an empty database, of either kind. What changed between
-the backup and the restoration is found out afterwards: see `worker.store.restorations`.
+A backup is made while the program works, and restored into an empty database of either kind. Afterwards the program
+finds out what happened between the backup and the restoration: see `worker.store.restorations`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import groupby, islice
 from typing import IO, Any
@@ -36,12 +36,12 @@ from worker.store import backup_file, restorations, tables
 from worker.store.backup_file import BackupFile, BackupHeader, BackupWriter, TableHeader
 from worker.store.database import Database, list_migrations, mask_password
 
-#: Tables that are not backed up: which processes work just now.
-_LEFT_OUT = {tables.worker.name}
-#: Rows that are read and written at once.
-BATCH = 1000
-#: Is told how many rows are done.
-Watch = Callable[[int], None]
+#: Tables that are not backed up: `worker` lists the processes that work now.
+_EXCLUDED_TABLES = {tables.worker.name}
+#: Rows that are read or written at once.
+BATCH_SIZE = 1000
+#: A function that is called with the number of rows that are done.
+ProgressListener = Callable[[int], None]
 
 #: The kind of a column in a backup, by the type that the database knows.
 _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
@@ -52,7 +52,7 @@ _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (LargeBinary, backup_file.BYTES),
     (JSON, backup_file.JSON_VALUE),
 )
-#: The type of a column of each kind, whatever the program makes of its values.
+#: The type with which the columns of each kind are read and written: values are not converted to those of the domain.
 _TYPES: Mapping[str, TypeEngine[Any]] = {
     backup_file.TEXT: String(),
     backup_file.BOOLEAN: Boolean(),
@@ -63,22 +63,22 @@ _TYPES: Mapping[str, TypeEngine[Any]] = {
 }
 
 
-# --- to a file ---
+# --- writing a backup ---
 
 
 def count_rows(database: Database) -> int:
     """Return how many rows a backup has."""
     with database.read() as connection:
-        return sum(_describe_table(connection, one).rows for one in _list_tables())
+        return sum(_describe_table(connection, table).rows for table in _list_tables())
 
 
-def write_backup(database: Database, out: IO[bytes], now: datetime, watch: Watch) -> BackupHeader:
-    """Write all tables to the open file, as they are at one moment, and return what the backup says of itself.
+def write_backup(database: Database, out: IO[bytes], now: datetime, report_progress: ProgressListener) -> BackupHeader:
+    """Write all tables to the open file, as they are at one moment. Returns the header of the backup.
 
-    `watch` is told how many rows are done. The database is at the version of this program.
+    The schema of the database must be at the version of this program.
     """
     with database.read() as connection:
-        headers = [_describe_table(connection, one) for one in _list_tables()]
+        headers = [_describe_table(connection, table) for table in _list_tables()]
         header = BackupHeader(
             version=__version__,
             schema=list_migrations()[-1],
@@ -86,45 +86,45 @@ def write_backup(database: Database, out: IO[bytes], now: datetime, watch: Watch
             at=now,
             tables=tuple(headers),
         )
-        writer, done = BackupWriter(out, header), 0
-        for one in headers:
-            source = _make_table(one)
-            keys = [key.name for key in tables.metadata.tables[one.name].primary_key]
+        writer, done_count = BackupWriter(out, header), 0
+        for table_header in headers:
+            source = _make_table(table_header)
+            keys = [key.name for key in tables.metadata.tables[table_header.name].primary_key]
             query = select(source).order_by(*(source.c[key] for key in keys))
-            for row in connection.execute(query, execution_options={"yield_per": BATCH}):
-                writer.write_row(one, row)
-                done += 1
-                watch(done)
+            for row in connection.execute(query, execution_options={"yield_per": BATCH_SIZE}):
+                writer.write_row(table_header, row)
+                done_count += 1
+                report_progress(done_count)
         writer.finish()
     return header
 
 
 def _list_tables() -> list[Table]:
     """Return the tables, each after those that it refers to."""
-    return [one for one in tables.metadata.sorted_tables if one.name not in _LEFT_OUT]
+    return [table for table in tables.metadata.sorted_tables if table.name not in _EXCLUDED_TABLES]
 
 
 def _describe_table(connection: Connection, source: Table) -> TableHeader:
-    columns = tuple((one.name, _find_kind(one)) for one in source.columns)
-    return TableHeader(
-        source.name, columns, int(connection.execute(select(func.count()).select_from(source)).scalar_one())
-    )
+    columns = tuple((source_column.name, _find_kind(source_column)) for source_column in source.columns)
+    row_count = int(connection.execute(select(func.count()).select_from(source)).scalar_one())
+    return TableHeader(source.name, columns, row_count)
 
 
-def _find_kind(source: Column[Any]) -> str:
-    kind = source.type.impl_instance if isinstance(source.type, TypeDecorator) else source.type
-    return next(name for known, name in _KINDS if isinstance(kind, known))
+def _find_kind(source_column: Column[Any]) -> str:
+    column_type = source_column.type
+    stored_type = column_type.impl_instance if isinstance(column_type, TypeDecorator) else column_type
+    return next(kind for known_type, kind in _KINDS if isinstance(stored_type, known_type))
 
 
 def _make_table(header: TableHeader) -> TableClause:
     return table(header.name, *(column(name, _TYPES[kind]) for name, kind in header.columns))
 
 
-# --- from a file ---
+# --- restoring a backup ---
 
 
-def verify_backup(file: BackupFile, seal: Seal, watch: Watch) -> int:
-    """Read the whole file, and open all that is sealed in it. Returns how many sealed pieces there are.
+def verify_backup(file: BackupFile, seal: Seal, report_progress: ProgressListener) -> int:
+    """Read the whole file, and open every sealed value in it. Returns how many sealed values there are.
 
     Raises BrokenBackup, WrongKey, and Refused for a backup of a newer version.
     """
@@ -134,25 +134,25 @@ def verify_backup(file: BackupFile, seal: Seal, watch: Watch) -> int:
             f"{file.path} was made by version {header.version} at schema {header.schema}, which this program does not "
             f"know: it is made for {list_migrations()[-1]}. Restore it with the newer program."
         )
-    sealed_columns = {one.name: _list_sealed(one) for one in header.tables}
-    pieces = 0
-    for done, (one, row) in enumerate(file.read_rows(), 1):
-        for number in sealed_columns[one.name]:
-            if row[number] is not None:
-                _open_piece(seal, row[number], one.name)
-                pieces += 1
-        watch(done)
-    return pieces
+    sealed_positions = {table_header.name: _list_sealed_positions(table_header) for table_header in header.tables}
+    sealed_count = 0
+    for done_count, (table_header, row) in enumerate(file.read_rows(), 1):
+        for position in sealed_positions[table_header.name]:
+            if row[position] is not None:
+                _open_sealed_value(seal, row[position], table_header.name)
+                sealed_count += 1
+        report_progress(done_count)
+    return sealed_count
 
 
-def _list_sealed(header: TableHeader) -> list[int]:
-    """Return the positions of the columns with ciphertext, which are named so."""
-    return [number for number, (name, _) in enumerate(header.columns) if name.startswith("sealed")]
+def _list_sealed_positions(header: TableHeader) -> list[int]:
+    """Return the positions of the columns with ciphertext: their names begin with `sealed`."""
+    return [position for position, (name, _) in enumerate(header.columns) if name.startswith("sealed")]
 
 
-def _open_piece(seal: Seal, piece: bytes, table_name: str) -> None:
+def _open_sealed_value(seal: Seal, value: bytes, table_name: str) -> None:
     try:
-        seal.open(piece)
+        seal.open(value)
     except WrongKey:
         raise WrongKey(
             f"A sealed {table_name} of this backup can't be opened with the keys given, so nothing was restored. A "
@@ -161,43 +161,49 @@ def _open_piece(seal: Seal, piece: bytes, table_name: str) -> None:
 
 
 def restore_backup(
-    database: Database, file: BackupFile, seal: Seal, now: datetime, watch: Watch, *, is_moved: bool
+    database: Database,
+    file: BackupFile,
+    seal: Seal,
+    now: datetime,
+    report_progress: ProgressListener,
+    *,
+    is_moved: bool,
 ) -> int:
     """Fill the empty database from the file, in one transaction, and bring its schema up to date.
 
-    Before anything is written, the file is read once to see that it is whole and that the key opens it; so `watch` is
-    told of each row twice. `is_moved`: no process worked after the backup was made, so nothing has happened that it
-    does not show. Returns how many sealed pieces there are. Raises BrokenBackup, WrongKey, and Refused for a database
-    that is not empty and for a backup of a newer version.
+    First `verify_backup` reads the whole file, so `report_progress` counts each row twice. `is_moved`: the database
+    moves to another place, and no process worked on it after the backup was made. Returns how many sealed values there
+    are. Raises BrokenBackup, WrongKey, and Refused for a database that is not empty and for a backup of a newer
+    version.
     """
-    pieces = verify_backup(file, seal, watch)
+    sealed_count = verify_backup(file, seal, report_progress)
     header = file.read_header()
     with database.lock_schema() as connection:
-        refuse_filled(database, connection)
+        require_empty(database, connection)
         database.upgrade(connection, seal, header.schema)
-        for one in reversed(header.tables):  # a migration may have put something there
-            connection.execute(_make_table(one).delete())
-        _insert_rows(connection, file, lambda done: watch(header.row_count + done))
+        for table_header in reversed(header.tables):  # a migration may have inserted rows
+            connection.execute(_make_table(table_header).delete())
+        _insert_rows(connection, file, lambda done_count: report_progress(header.row_count + done_count))
         _reset_sequences(connection, header.tables)
         if not is_moved:
             restorations.prepare_restored(database, connection, header.at, now)
     database.migrate(seal)
-    return pieces
+    return sealed_count
 
 
-def _insert_rows(connection: Connection, file: BackupFile, watch: Watch) -> None:
-    done = 0
-    for one, rows in groupby(file.read_rows(), key=lambda pair: pair[0]):
-        target, names = _make_table(one), [name for name, _ in one.columns]
+def _insert_rows(connection: Connection, file: BackupFile, report_progress: ProgressListener) -> None:
+    done_count = 0
+    for table_header, rows in groupby(file.read_rows(), key=lambda table_and_row: table_and_row[0]):
+        target, names = _make_table(table_header), [name for name, _ in table_header.columns]
         values = (dict(zip(names, row, strict=True)) for _, row in rows)
-        while batch := list(islice(values, BATCH)):
+        while batch := list(islice(values, BATCH_SIZE)):
             connection.execute(target.insert(), batch)
-            done += len(batch)
-            watch(done)
+            done_count += len(batch)
+            report_progress(done_count)
 
 
-def refuse_filled(database: Database, connection: Connection) -> None:
-    """Raises Refused when the database has tables of Longarc."""
+def require_empty(database: Database, connection: Connection) -> None:
+    """Raise Refused when the database has tables of Longarc."""
     if set(inspect(connection).get_table_names()) & {*tables.metadata.tables, "alembic_version"}:
         raise Refused(
             f"The database {mask_password(database.url)} is not empty, so nothing was restored. Name another as "
@@ -206,18 +212,17 @@ def refuse_filled(database: Database, connection: Connection) -> None:
 
 
 def _reset_sequences(connection: Connection, headers: Iterable[TableHeader]) -> None:
-    """Have PostgreSQL number new rows after the restored ones. SQLite does so by itself."""
+    """Make PostgreSQL number new rows after the restored ones. SQLite does so by itself."""
     if connection.dialect.name == "sqlite":
         return
-    for one in headers:
-        names: Sequence[str] = [name for name, _ in one.columns]
-        if "id" not in names or dict(one.columns)["id"] != backup_file.INTEGER:
+    for table_header in headers:
+        if dict(table_header.columns).get("id") != backup_file.INTEGER:
             continue
-        target = _make_table(one)
-        sequence = func.pg_get_serial_sequence(one.name, "id")
-        last = (
+        target = _make_table(table_header)
+        sequence = func.pg_get_serial_sequence(table_header.name, "id")
+        set_sequence = (
             select(func.setval(sequence, func.max(target.c.id)))
             .where(sequence.is_not(None))
             .having(func.max(target.c.id).is_not(None))
         )
-        connection.execute(last)
+        connection.execute(set_sequence)

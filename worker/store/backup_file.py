@@ -1,8 +1,8 @@
 """The file of a backup: gzipped JSON, one value on each line, the same for SQLite and PostgreSQL.
 
-The first line says what it is, of which version, and which tables follow with which columns and how many rows. Then
-come the rows, each an array in the order of the columns, table by table. The last line holds the SHA-256 of all lines
-before it, so that a file that was cut off or changed is recognised.
+The first line is the header: the version of the format and of the program, and the name, columns and row count of each
+table. Then come the rows, table by table, each an array in the order of the columns. The last line holds the SHA-256 of
+all lines before it, so that a file that was cut off or changed is recognised.
 """
 
 import base64
@@ -20,12 +20,12 @@ from worker.errors import LongarcError, Refused
 
 #: The version of this format.
 FORMAT = 1
-#: Names the format in the first line.
-_MARK = "longarc_backup"
+#: The field of the header that holds the version of the format.
+_FORMAT_FIELD = "longarc_backup"
 
 #: The kinds of columns, as a file names them.
 TEXT, INTEGER, BOOLEAN, DATE, BYTES, JSON_VALUE = "text", "integer", "boolean", "date", "bytes", "json"
-#: Turns a value of a column into one that JSON has. None stays None.
+#: By kind of column: converts a value to one that JSON has. None stays None.
 _ENCODERS: Mapping[str, Callable[[Any], Any]] = {
     DATE: lambda day: day.isoformat(),
     BYTES: lambda content: base64.b64encode(content).decode("ascii"),
@@ -42,7 +42,7 @@ class BrokenBackup(LongarcError):
 
 @dataclass(frozen=True, slots=True)
 class TableHeader:
-    """A table in a backup."""
+    """The name, columns and row count of a table in a backup."""
 
     name: str
     columns: tuple[tuple[str, str], ...]  #: name and kind of each
@@ -51,7 +51,7 @@ class TableHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupHeader:
-    """What a backup says of itself."""
+    """The header of a backup."""
 
     version: str  #: of the program
     schema: str  #: the migration that the database was at
@@ -72,7 +72,7 @@ class BackupWriter:
         self._gzip = gzip.GzipFile(fileobj=out, mode="wb", compresslevel=6, mtime=0)
         self._hash = hashlib.sha256()
         fields = asdict(header) | {"at": header.at.astimezone(UTC).isoformat()}
-        self._write_line({_MARK: FORMAT, **fields})
+        self._write_line({_FORMAT_FIELD: FORMAT, **fields})
 
     def write_row(self, table: TableHeader, row: Sequence[Any]) -> None:
         """Write one row of a table; its values are in the order of the columns."""
@@ -93,13 +93,13 @@ class BackupWriter:
 
 @dataclass(frozen=True, slots=True)
 class BackupFile:
-    """A backup on disk. Every method raises BrokenBackup when the file is damaged, and Refused when it is no backup or
-    one of a newer format."""
+    """A backup on disk. Every method raises BrokenBackup when the file is damaged, and Refused when it is not a backup
+    or has a newer format."""
 
     path: Path
 
     def read_header(self) -> BackupHeader:
-        """Return what the file says of itself."""
+        """Return the header of the file."""
         with self._open() as lines:
             return self._parse_header(next(lines, b""))
 
@@ -114,16 +114,16 @@ class BackupFile:
                     digest.update(line)
                     yield table, self._parse_row(table, line)
             if self._parse(next(lines, b"")) != {"sha256": digest.hexdigest()} or next(lines, b""):
-                raise self._make_broken()
+                raise self._make_damage_error()
 
     def _open(self) -> "_Lines":
-        return _Lines(self.path, self._make_broken())
+        return _Lines(self.path, self._make_damage_error())
 
     def _parse_header(self, line: bytes) -> BackupHeader:
         fields = self._parse(line)
-        if not isinstance(fields, dict) or _MARK not in fields:
+        if not isinstance(fields, dict) or _FORMAT_FIELD not in fields:
             raise Refused(f"{self.path} is no backup of Longarc.")
-        if fields[_MARK] != FORMAT:
+        if fields[_FORMAT_FIELD] != FORMAT:
             raise Refused(f"{self.path} was made by a newer version of Longarc. Restore it with that one.")
         try:
             tables = tuple(
@@ -134,31 +134,31 @@ class BackupFile:
             texts = {name: str(fields[name]) for name in ("version", "schema", "database")}
             return BackupHeader(**texts, at=at, tables=tables)
         except (KeyError, TypeError, ValueError):
-            raise self._make_broken() from None
+            raise self._make_damage_error() from None
 
     def _parse_row(self, table: TableHeader, line: bytes) -> list[Any]:
         values = self._parse(line)
         try:
             return [_convert(_DECODERS, kind, value) for (_, kind), value in zip(table.columns, values, strict=True)]
         except (TypeError, ValueError):
-            raise self._make_broken() from None
+            raise self._make_damage_error() from None
 
     def _parse(self, line: bytes) -> Any:
         try:
             return json.loads(line)
         except ValueError:
-            raise self._make_broken() from None
+            raise self._make_damage_error() from None
 
-    def _make_broken(self) -> BrokenBackup:
+    def _make_damage_error(self) -> BrokenBackup:
         return BrokenBackup(f"{self.path} is damaged or cut off, so nothing of it was restored. Take another backup.")
 
 
 class _Lines:
-    """The lines of a gzipped file, inside a `with` block. A file that can't be unpacked raises `broken`."""
+    """The lines of a gzipped file, inside a `with` block. Raises `damage_error` for a file that can't be unpacked."""
 
-    def __init__(self, path: Path, broken: BrokenBackup) -> None:
+    def __init__(self, path: Path, damage_error: BrokenBackup) -> None:
         self._path = path
-        self._broken = broken
+        self._damage_error = damage_error
 
     def __enter__(self) -> Iterator[bytes]:
         self._file = gzip.open(self._path, "rb")  # closed by __exit__
@@ -171,7 +171,7 @@ class _Lines:
         try:
             yield from self._file
         except (gzip.BadGzipFile, EOFError, zlib.error):
-            raise self._broken from None
+            raise self._damage_error from None
 
 
 def _convert(converters: Mapping[str, Callable[[Any], Any]], kind: str, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How the channels stand, counted over the database: which are trusted, and what keeps the others from it."""
+"""Counts channels by their standing: which are trusted, and why the others are not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from worker.store.tables import channel
 
 _IS_OPEN = channel.c.expires_at > bind_instant("now")
 _IS_LATE = channel.c.awaiting_since <= bind_instant("silent_since")
-#: As `worker.domain.channels.is_trusted` says it of one; what NULL is compared with is not so.
+#: The standing of a channel in SQL, as the functions of `worker.domain.channels` decide it for one. A comparison with
+#: NULL counts as false.
 CHANNEL_STANDING = case(
     (
         and_(_IS_OPEN, channel.c.proven_at.is_not(None), or_(channel.c.awaiting_since.is_(None), ~_IS_LATE)),
@@ -55,17 +56,17 @@ class OpenChannels:
 
 @dataclass(frozen=True, slots=True)
 class ChannelCount:
-    """How many channels of a service stand alike, and what is wrong with one of them."""
+    """How many channels of a service have the same standing, with an example."""
 
     service: str
     standing: ChannelStanding
     count: int
-    calendar: Address  #: one of them
-    problem: str  #: why no change comes through it, as a sentence; empty where nobody knows
+    calendar: Address  #: the calendar of one of these channels
+    problem: str  #: why no notification comes through that channel, as a sentence; empty when unknown
 
 
 def count_channels(database: Database, now: datetime) -> Sequence[ChannelCount]:
-    """Return how many channels there are of each service and standing, by which both are ordered."""
+    """Return how many channels there are of each service and standing, ordered by service and standing."""
     with database.read() as connection:
         rows = _COUNTS.fetch_tuples(connection, **make_standing_values(now))
         problems = dict(map(tuple, _PROBLEMS.fetch_tuples(connection, addresses=sorted(row[-1] for row in rows))))
@@ -73,7 +74,7 @@ def count_channels(database: Database, now: datetime) -> Sequence[ChannelCount]:
         ChannelCount(service, ChannelStanding(standing), count, calendar, problems[calendar])
         for service, standing, count, calendar in rows
     ]
-    return sorted(counts, key=lambda one: (one.service, one.standing))
+    return sorted(counts, key=lambda channel_count: (channel_count.service, channel_count.standing))
 
 
 def count_open_channels(database: Database, now: datetime) -> dict[str, OpenChannels]:
@@ -83,5 +84,5 @@ def count_open_channels(database: Database, now: datetime) -> dict[str, OpenChan
 
 
 def make_standing_values(now: datetime) -> dict[str, datetime]:
-    """Return what `CHANNEL_STANDING` has to be bound to."""
+    """Return the values of the parameters in `CHANNEL_STANDING`."""
     return {"now": now, "silent_since": now - MAX_ECHO_DELAY}

@@ -1,4 +1,4 @@
-"""Reads and writes sealed content: contracts, commitments, and why and how soon an ad hoc session was asked for."""
+"""Reads and writes sealed content: contracts, commitments, and the reason and the urgency of ad hoc sessions."""
 
 import json
 from collections import defaultdict
@@ -120,7 +120,7 @@ class Content:
         now: datetime,
         change: tuple[Owner, str] | None = None,
     ) -> None:
-        """Store a revision of a contract. `change`: who changed one commitment of it, and why, in that person's words
+        """Store a revision of a contract. `change`: who changed one commitment of it, and that person's reason
         (R-18)."""
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
         author = {"by": change[0].value, "reason": change[1]} if change else {}
@@ -128,10 +128,10 @@ class Content:
         _INSERT_REVISION.execute(connection, **row, sealed=sealed)
 
     def save_written_commitment(
-        self, connection: Connection, commitment_id: str, promise: WrittenCommitment, reason: str = ""
+        self, connection: Connection, commitment_id: str, written: WrittenCommitment, reason: str = ""
     ) -> None:
         """Store the text of a commitment, and the reason why it ended."""
-        sealed = self._seal.close_padded(json.dumps({**_dump_written_commitment(promise), "reason": reason}))
+        sealed = self._seal.close_padded(json.dumps({**_dump_written_commitment(written), "reason": reason}))
         _SAVE_WRITTEN_COMMITMENT.execute(connection, commitment_id=commitment_id, new_sealed=sealed)
 
     def save_trigger(
@@ -141,13 +141,12 @@ class Content:
         sealed = self._seal.close_padded(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
         _SAVE_TRIGGER.execute(connection, session_id=session_id, new_sealed=sealed)
 
-    def save_deferral_reason(self, connection: Connection, lost: Deferral, reason: str, now: datetime) -> None:
-        """Store what the report says about a lost time, in place of what it said before; without text it is deleted
-        (R-18)."""
+    def save_deferral_reason(self, connection: Connection, explained: Deferral, reason: str, now: datetime) -> None:
+        """Store the report's reason for a deferral in place of an earlier one; an empty reason deletes it (R-18)."""
         _SAVE_DEFERRAL_REASON.execute(
             connection,
-            session_id=lost.session,
-            deferral_number=lost.number,
+            session_id=explained.session,
+            deferral_number=explained.number,
             new_sealed=self._seal.close_padded(json.dumps(reason)) if reason else None,
             now=now if reason else None,
         )
@@ -161,7 +160,9 @@ class Content:
         """
         sealed = self._seal.close_padded(json.dumps(fields))
         with self._database.write() as connection:
-            if not self._database.is_sqlite:  # there is no draft to lock when two save the first one at once
+            if (
+                not self._database.is_sqlite
+            ):  # two processes may store the first draft, so there is no row of it to lock
                 connection.execute(select(session.c.id).where(session.c.id == session_id).with_for_update())
             query = select(contract_draft.c.version).where(contract_draft.c.session == session_id)
             version = connection.execute(query).scalar() or 0
@@ -177,10 +178,8 @@ class Content:
         connection.execute(access.insert(), {**row, "sealed": self._seal.close_padded(json.dumps(record.reason))})
 
     def seal_plan(self, session_: Session) -> bytes | None:
-        """Seal how soon an ad hoc session has to be, and why there is no time for it. Raises WrongKey without a key.
-
-        Returns None for a closed session, and for one that is not ad hoc.
-        """
+        """Return the value of the column `sealed_plan`: how soon an ad hoc session has to be, and why no time for it
+        exists. None for a closed session, and for one that is not ad hoc. Raises WrongKey without a key."""
         if not session_.adhoc or session_.is_closed:
             return None
         return self._seal.close_padded(json.dumps(rows.hidden_plan(session_)))
@@ -192,7 +191,8 @@ class Content:
     # --- reading ---
 
     def open_plan(self, sealed: bytes) -> Mapping[str, Any]:
-        """Open what `seal_plan` sealed. Returns an empty mapping without any key. Raises WrongKey when no key fits."""
+        """Return the fields that `seal_plan` sealed; an empty mapping without any key. Raises WrongKey when no key
+        fits."""
         if isinstance(self._seal, NoSeal):
             return {}
         plan: Mapping[str, Any] = json.loads(self._seal.open(sealed))
@@ -230,11 +230,11 @@ class Content:
 
     def get_latest_contracts(self, pairs: Collection[PairId]) -> dict[PairId, ContractRevision]:
         """Return the contract in force of each pair: the newest revision of its newest contract."""
-        newest: dict[PairId, Any] = {}
+        latest_rows: dict[PairId, Any] = {}
         with self._database.read_once() as connection:
             for row in _LATEST_CONTRACTS.fetch_rows(connection, pairs=list(pairs)):
-                newest[row["pair"]] = row
-        return {pair: self._parse_revision(row) for pair, row in newest.items()}
+                latest_rows[row["pair"]] = row
+        return {pair: self._parse_revision(row) for pair, row in latest_rows.items()}
 
     def get_written_commitments(self, commitments: Collection[str]) -> dict[str, WrittenCommitment]:
         """Return the texts of these commitments, by id."""
@@ -261,9 +261,9 @@ class Content:
         return Trigger(fields["trigger"]), fields["reason"]
 
     def load_deferral_reasons(self, sessions: Collection[str]) -> dict[str, dict[int, str]]:
-        """Return what the report said about the times that these sessions lost, by session and number of the deferral.
+        """Return the report's reasons for the deferrals of these sessions, by session and number of the deferral.
 
-        Only the two of the pair may read it (R-18).
+        Only the two of the pair may read them (R-18).
         """
         reasons: dict[str, dict[int, str]] = defaultdict(dict)
         with self._database.read_once() as connection:
@@ -278,7 +278,7 @@ class Content:
         return Owner(json.loads(self._seal.open(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER
 
     def reseal_all(self) -> int:
-        """Seal all content again with the first key, padded. Returns how many values that were."""
+        """Seal all content again with the first key, padded. Returns the number of values."""
         with self._database.write() as connection:
             return sum(reseal_column(connection, column, self._seal) for column in SEALED_COLUMNS)
 
@@ -295,10 +295,10 @@ class Content:
 
 
 def reseal_column(connection: Connection, column: Column[Any], seal: Seal) -> int:
-    """Seal the values of a column again with the first key, padded. Returns how many they were."""
+    """Seal the values of a column again with the first key, padded. Returns the number of values."""
     table = column.table
     key = list(table.primary_key)
-    # locked on PostgreSQL: what somebody writes meanwhile must not be lost
+    # locked on PostgreSQL, so that no value written meanwhile is overwritten
     sealed_rows = connection.execute(select(*key, column).where(column.is_not(None)).with_for_update()).all()
     for row in sealed_rows:
         has_key = [key_column == value for key_column, value in zip(key, row[:-1], strict=True)]
@@ -307,9 +307,9 @@ def reseal_column(connection: Connection, column: Column[Any], seal: Seal) -> in
     return len(sealed_rows)
 
 
-def _dump_written_commitment(promise: WrittenCommitment) -> dict[str, Any]:
-    due = promise.due.isoformat() if promise.due else None
-    return {"text": promise.text, "due": due, "support": promise.support, "success": promise.success}
+def _dump_written_commitment(written: WrittenCommitment) -> dict[str, Any]:
+    due = written.due.isoformat() if written.due else None
+    return {"text": written.text, "due": due, "support": written.support, "success": written.success}
 
 
 def _parse_written_commitment(fields: Mapping[str, Any]) -> WrittenCommitment:
@@ -319,19 +319,20 @@ def _parse_written_commitment(fields: Mapping[str, Any]) -> WrittenCommitment:
 
 def _dump_contract(contract_: Contract) -> dict[str, Any]:
     return {
-        "report": [_dump_written_commitment(p) for p in contract_.report],
-        "manager": [_dump_written_commitment(p) for p in contract_.manager],
-        "reviews": [{"month": r.month.isoformat(), "text": r.text} for r in contract_.reviews],
+        "report": [_dump_written_commitment(written) for written in contract_.report],
+        "manager": [_dump_written_commitment(written) for written in contract_.manager],
+        "reviews": [{"month": review.month.isoformat(), "text": review.text} for review in contract_.reviews],
         "question": contract_.question,
         "progress": list(contract_.progress),
     }
 
 
 def _parse_contract(fields: Mapping[str, Any]) -> Contract:
+    reviews = [(date.fromisoformat(review["month"]), review["text"]) for review in fields["reviews"]]
     return Contract(
-        report=tuple(_parse_written_commitment(p) for p in fields["report"]),
-        manager=tuple(_parse_written_commitment(p) for p in fields["manager"]),
-        reviews=tuple(ReviewPoint(month=date.fromisoformat(r["month"]), text=r["text"]) for r in fields["reviews"]),
+        report=tuple(_parse_written_commitment(written) for written in fields["report"]),
+        manager=tuple(_parse_written_commitment(written) for written in fields["manager"]),
+        reviews=tuple(ReviewPoint(month=month, text=text) for month, text in reviews),
         question=fields["question"],
         progress=tuple(fields["progress"]),
     )

@@ -37,12 +37,14 @@ SCRATCH_URL = f"sqlite:///{SCRATCH_FILE}?uri=true"
 #: How long a transaction waits for another one that writes, in seconds.
 LOCK_TIMEOUT_SECONDS = 30
 
-#: Proxies on the way to PostgreSQL forget connections that idle for longer, and tell nobody.
+#: Proxies before PostgreSQL drop connections that idle for longer, without closing them.
 MAX_CONNECTION_AGE = timedelta(minutes=5)
 
 
-#: How long a file that is to be compacted is waited for, in milliseconds.
-COMPACTION_PATIENCE_MS = 500
+#: How long compacting waits for another transaction, in milliseconds.
+COMPACTION_LOCK_TIMEOUT_MS = 500
+#: The number of the PostgreSQL lock for changes of the schema; no other lock of Longarc has it.
+_SCHEMA_LOCK = 7251890
 
 
 class DatabaseUnreachable(LongarcError):
@@ -64,12 +66,12 @@ def describe_database_outage(error: BaseException) -> str:
     return get_first_line(Exception(str(driver))) if is_outage or is_connection_lost else ""
 
 
-@cache  # as many as there are kinds of rows
+@cache  # one for each table and set of columns that the program writes
 def _prepare_insert(
     is_sqlite: bool, table: Table, columns: tuple[str, ...], unique: tuple[str, ...]
 ) -> PreparedStatement:
-    """Return the insert of such rows. Without `unique` it updates a row whose primary key exists; with it, it leaves
-    a row unchanged when these columns are the same."""
+    """Return the statement that inserts rows with these columns. Without `unique` it updates a row whose primary key
+    exists; with it, it keeps a row that has the same values in these columns."""
     insert = _insert_into_sqlite(table) if is_sqlite else _insert_into_postgresql(table)
     if unique:
         return PreparedStatement(insert.on_conflict_do_nothing(index_elements=list(unique)), columns)
@@ -161,7 +163,7 @@ class Database:
         """Begin a transaction in which no other process of Longarc creates or changes tables."""
         with self.write() as connection:
             if not self.is_sqlite:  # IF NOT EXISTS fails in PostgreSQL when two processes create a table at once
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7251890)")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
             yield connection
 
     def migrate(self, seal: Seal | None = None) -> None:
@@ -192,21 +194,21 @@ class Database:
         the space of deleted rows back, and overwrites it when it is used again.
         """
         with self._connect(self.engine) as connection:
-            driver: Any = connection.connection.dbapi_connection
+            dbapi_connection: Any = connection.connection.dbapi_connection
             if not self.is_sqlite:
-                driver.rollback()
-                driver.autocommit = True
-                driver.execute("VACUUM")
-                driver.autocommit = False
+                dbapi_connection.rollback()
+                dbapi_connection.autocommit = True
+                dbapi_connection.execute("VACUUM")
+                dbapi_connection.autocommit = False
                 return True
-            driver.execute(f"PRAGMA busy_timeout={COMPACTION_PATIENCE_MS}")
+            dbapi_connection.execute(f"PRAGMA busy_timeout={COMPACTION_LOCK_TIMEOUT_MS}")
             try:
-                driver.execute("VACUUM")
-                return not driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                dbapi_connection.execute("VACUUM")
+                return not dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             except DriverError:
                 return False
             finally:
-                driver.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_SECONDS * 1000}")
+                dbapi_connection.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_SECONDS * 1000}")
 
     def close(self) -> None:
         """Close every connection."""
@@ -226,7 +228,7 @@ def make_alembic_config() -> "Config":
 
 
 def list_migrations() -> list[str]:
-    """Return the versions that migrations lead to, oldest first. Their file names begin with the version."""
+    """Return the versions of the schema, oldest first: the file name of a migration begins with its version."""
     return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
@@ -256,23 +258,23 @@ def _create_engine(url: str, is_sqlite: bool) -> Engine:
 
 
 def _refuse_closed(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-    """Raise InvalidatePoolError when the server has closed a connection that the pool kept: it then makes a new one.
+    """Raise InvalidatePoolError when the server has closed a connection of the pool, which then makes a new one.
 
-    `pool_pre_ping` would ask the server, at each transaction.
+    `pool_pre_ping` would send the server a request before each transaction.
     """
-    is_kept = "used" in record.info  # which SQLAlchemy empties with each new connection
+    is_reused = "used" in record.info  # SQLAlchemy empties `info` with each new connection
     record.info["used"] = True
-    if is_kept and not _is_open(connection):
+    if is_reused and not _is_open(connection):
         raise InvalidatePoolError
 
 
 def _is_open(connection: Any) -> bool:
-    """Return whether the server has left this idle connection open: one that it closes can be read from."""
+    """Return whether the server has left this idle connection open: the socket of a closed one is ready to be read."""
     if connection.closed:
         return False
-    watch = select.poll()
-    watch.register(connection.fileno(), select.POLLIN)
-    return not watch.poll(0)
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
 
 
 def _make_folder(file: Path) -> None:
@@ -307,9 +309,9 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 
 def _begin(connection: Connection, statement: str) -> None:
-    driver: Any = connection.connection.dbapi_connection
+    dbapi_connection: Any = connection.connection.dbapi_connection
     try:
-        driver.execute(statement)
+        dbapi_connection.execute(statement)
     except DriverError as error:
         raise OperationalError(statement, None, error) from error
 

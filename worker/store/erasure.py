@@ -1,4 +1,4 @@
-"""Erases what the two of a pair wrote to each other: the sealed values, and what was reserved to be said of them.
+"""Erases what the two of a pair wrote to each other: the sealed values, and the mentions of them in mails.
 
 Dates, states and counts stay. What was erased is overwritten in the pages of a SQLite file (`secure_delete`).
 """
@@ -30,7 +30,8 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import event, mention, pair, session
 from worker.store.undo import StandingEvent
 
-#: Sealed, and not about what a pair wrote: of the report alone, of nobody, or needed to plan an open session.
+#: The sealed columns without anything that a pair wrote: they belong to the report alone, to a round of the pulse, or
+#: to the planning of an open session.
 _OTHER_COLUMNS = (
     tables.third_voice.c.sealed, tables.third_voice.c.sealed_answer, tables.pulse_round.c.sealed, session.c.sealed_plan
 )  # fmt: skip
@@ -69,8 +70,8 @@ class ErasureRows:
         is_block = event.c.subject.in_(select(tables.commitment.c.id).where(_is_of_pairs(tables.commitment)))
         query = select(event).where(is_block, event.c.gone.is_(False)).order_by(event.c.key)
         with self._database.read() as connection:
-            found = connection.execute(query, {"pairs": list(pairs)}).mappings()
-            return [rows.read_placed_event(row) for row in found]
+            event_rows = connection.execute(query, {"pairs": list(pairs)}).mappings()
+            return [rows.read_placed_event(row) for row in event_rows]
 
     def list_standing(self, pairs: Collection[PairId], now: datetime) -> list[StandingEvent]:
         """Return the events of sessions of these pairs that still stand and are to come."""
@@ -114,11 +115,11 @@ class ErasureRows:
 def erase_contents(connection: Connection, pairs: Collection[PairId], now: datetime) -> None:
     """Erase what these pairs wrote, for both of each, within a transaction."""
     values = {"pairs": list(pairs)}
-    is_said = or_(
+    is_mention_of_pairs = or_(
         mention.c.subject.in_(select(tables.commitment.c.id).where(_is_of_pairs(tables.commitment))),
         mention.c.subject.in_(select(literal("note:").concat(session.c.id)).where(_is_of_pairs(session))),
     )
-    connection.execute(delete(mention).where(is_said), values)
+    connection.execute(delete(mention).where(is_mention_of_pairs), values)
     for column in CONTENT_COLUMNS:
         condition = and_(column.is_not(None), _is_of_pairs(column.table))
         if column.nullable:
@@ -129,7 +130,7 @@ def erase_contents(connection: Connection, pairs: Collection[PairId], now: datet
 
 
 def _is_of_pairs(table: Table) -> ColumnElement[bool]:
-    """Return whether a row belongs to one of the pairs of the parameter `pairs`."""
+    """Return the condition that a row of the table belongs to one of the pairs in the parameter `pairs`."""
     condition: ColumnElement[bool]
     if table is tables.handover:
         condition = in_bound_list(table.c.former, "pairs")

@@ -1,4 +1,4 @@
-"""Handovers (R-36): which pair takes the place of which, and, sealed, what goes on to the new manager."""
+"""Handovers (R-36): which new pair follows which former one, and, sealed, what the new manager receives."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -28,8 +28,8 @@ _HANDOVERS = PreparedStatement(
     .where(in_bound_list(handover.c.former, "pairs") | in_bound_list(handover.c.pair, "pairs"))
     .order_by(handover.c.ended_at, handover.c.former)
 )
-_FORGET_ENDS = PreparedStatement(delete(handover).where(in_bound_list(handover.c.former, "pairs")))
-_TAKE_PLACE = PreparedStatement(
+_DELETE_FROM_PAIRS = PreparedStatement(delete(handover).where(in_bound_list(handover.c.former, "pairs")))
+_SET_NEW_PAIR = PreparedStatement(
     update(handover).where(handover.c.former == bindparam("former_pair")).values(pair=bindparam("new_pair"))
 )
 _SEALED_QUERY = select(handover.c.sealed).where(handover.c.former == bindparam("former_pair"))
@@ -40,35 +40,36 @@ _SEALED_FOR_CHANGE = PreparedStatement(_SEALED_QUERY.with_for_update())
 def load_handovers(
     connection: Connection, pairs: Sequence[PairId]
 ) -> tuple[dict[PairId, Handover], dict[PairId, Handover]]:
-    """Return the handovers to these pairs, and those from them, each by pair; of several to one the latest."""
-    found = [_parse_handover(row) for row in _HANDOVERS.fetch_rows(connection, pairs=list(pairs))]
-    incoming = {one.pair: one for one in found if one.pair is not None}
-    return incoming, {one.former: one for one in found}
+    """Return the handovers to these pairs, and those from them, each by pair; the latest one when there are several."""
+    handovers = [_parse_handover(row) for row in _HANDOVERS.fetch_rows(connection, pairs=list(pairs))]
+    incoming = {incoming.pair: incoming for incoming in handovers if incoming.pair is not None}
+    return incoming, {outgoing.former: outgoing for outgoing in handovers}
 
 
 def record_handovers(
     database: Database, connection: Connection, ended: Collection[PairId], begun: Collection[PairId], now: datetime
 ) -> None:
-    """Store which pairs ended while the report stays, and which of the pairs that begin takes the place of which.
+    """Store a handover from each pair in `ended`, whose report stays, and complete open ones with pairs in `begun`.
 
-    A pair that begins again takes back its own end.
+    When a pair begins again, the handover from it is deleted.
     """
     if begun:
-        _FORGET_ENDS.execute(connection, pairs=sorted(begun))
+        _DELETE_FROM_PAIRS.execute(connection, pairs=sorted(begun))
     rows = [{"former": pair_id, "pair": None, "ended_at": now, "sealed": None} for pair_id in sorted(ended)]
     database.upsert(connection, handover, rows)
     if not begun:
         return
     query = select(*_COLUMNS).where(handover.c.pair == literal(""), handover.c.ended_at >= now - MAX_HANDOVER_GAP)
-    waiting = [_parse_handover(row) for row in connection.execute(query).mappings()]
-    latest = {one.former.report: one for one in sorted(waiting, key=lambda one: (one.ended_at, one.former))}
-    successors = [
-        {"former_pair": former.former, "new_pair": pair_id}
+    open_handovers = [_parse_handover(row) for row in connection.execute(query).mappings()]
+    open_handovers.sort(key=lambda open_handover: (open_handover.ended_at, open_handover.former))
+    latest_by_report = {open_handover.former.report: open_handover for open_handover in open_handovers}
+    changes = [
+        {"former_pair": open_handover.former, "new_pair": pair_id}
         for pair_id in sorted(begun)
-        if (former := latest.pop(pair_id.report, None)) is not None
+        if (open_handover := latest_by_report.pop(pair_id.report, None)) is not None
     ]
-    if successors:
-        _TAKE_PLACE.execute_many(connection, successors)
+    if changes:
+        _SET_NEW_PAIR.execute_many(connection, changes)
 
 
 class HandoverRows:
@@ -92,24 +93,25 @@ class HandoverRows:
         """Return the handovers from the pairs of a former manager, in the order of the pairs."""
         with self._database.read() as connection:
             rows = connection.execute(select(*_COLUMNS).order_by(handover.c.former)).mappings()
-            found = [_parse_handover(row) for row in rows]
-        return [one for one in found if one.former.manager == manager]
+            handovers = [_parse_handover(row) for row in rows]
+        return [outgoing for outgoing in handovers if outgoing.former.manager == manager]
 
     def open(self, former: PairId) -> HandoverContent:
-        """Return what was decided about the handover from a pair; empty when nothing was. Raises WrongKey."""
+        """Return the content of the handover from a pair; empty when nothing was decided. Raises WrongKey."""
         with self._database.read() as connection:
             return self._parse(_SEALED.fetch_value(connection, former_pair=former))
 
     def read_for_change(self, connection: Connection, former: PairId) -> HandoverContent:
-        """Return the same within a transaction that changes it. Locks it on PostgreSQL until that ends: the report and
-        the old manager may decide at once, and each leases another pair."""
+        """Return the same as `open`, within a transaction that will change it. On PostgreSQL the row is locked until
+        the transaction ends: the report and the old manager may decide at the same time, and each leases another
+        pair."""
         return self._parse(_SEALED_FOR_CHANGE.fetch_value(connection, former_pair=former))
 
     def _parse(self, sealed: bytes | None) -> HandoverContent:
         return _parse_content(json.loads(self._seal.open(sealed))) if sealed else HandoverContent()
 
     def save(self, connection: Connection, former: PairId, content: HandoverContent) -> None:
-        """Store what was decided, within the transaction of the plan that goes with it."""
+        """Store the content of the handover from a pair, within a transaction."""
         sealed = self._seal.close_padded(json.dumps(_dump_content(content)))
         connection.execute(update(handover).where(handover.c.former == former).values(sealed=sealed))
 

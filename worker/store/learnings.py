@@ -1,4 +1,7 @@
-"""What managers say about their own learning (R-35): one sealed sentence for each pair, spent by one prompt."""
+"""What managers say about their own learning (R-35): one sealed sentence for each pair, shown in its next prompt.
+
+The sentence is deleted when that prompt was sent.
+"""
 
 import json
 from collections.abc import Collection
@@ -16,8 +19,8 @@ from worker.store.statements import PreparedStatement
 learning = tables.learning
 
 _WAITING = PreparedStatement(select(learning).where(in_bound_list(learning.c.pair, "pairs")))
-_SPEND = PreparedStatement(
-    delete(learning).where(learning.c.pair == bindparam("spent_pair"), learning.c.written_at <= bind_instant("until"))
+_DELETE_SHOWN = PreparedStatement(
+    delete(learning).where(learning.c.pair == bindparam("pair_id"), learning.c.written_at <= bind_instant("until"))
 )
 _WITHDRAW = PreparedStatement(delete(learning).where(in_bound_list(learning.c.pair, "pairs")))
 
@@ -30,12 +33,12 @@ class Learnings:
         self._seal = seal
 
     def write(self, pairs: Collection[PairId], text: str, now: datetime) -> None:
-        """Have this sentence wait for each of these pairs, in place of an earlier one; an empty text withdraws it."""
+        """Store this sentence for each of these pairs, in place of an earlier one; an empty text withdraws it."""
         with self._database.write() as connection:
             self.save(connection, pairs, text, now)
 
     def save(self, connection: Connection, pairs: Collection[PairId], text: str, now: datetime) -> None:
-        """Do what `write` does, within a transaction."""
+        """Do the same as `write`, within a transaction."""
         if text:
             sealed = self._seal.close_padded(json.dumps(text))
             new_rows = [{"pair": pair, "written_at": now, "sealed": sealed} for pair in sorted(pairs)]
@@ -44,18 +47,18 @@ class Learnings:
             withdraw_learnings(connection, pairs)
 
     def load_waiting(self, pairs: Collection[PairId]) -> dict[PairId, Learning]:
-        """Return the sentences that wait, by pair. Raises WrongKey."""
+        """Return the sentences that wait for a prompt, by pair. Raises WrongKey."""
         with self._database.read_once() as connection:
             waiting = _WAITING.fetch_rows(connection, pairs=list(pairs))
         return {row["pair"]: Learning(json.loads(self._seal.open(row["sealed"])), row["written_at"]) for row in waiting}
 
 
 def withdraw_learnings(connection: Connection, pairs: Collection[PairId]) -> None:
-    """Delete the sentences that wait for these pairs: the manager withdrew them, or no prompt of the pair will come."""
+    """Delete the sentences that wait for a prompt of these pairs: the manager withdrew them, or the pairs ended."""
     if pairs:
         _WITHDRAW.execute(connection, pairs=sorted(pairs))
 
 
-def spend_learning(connection: Connection, pair: PairId, written_at: datetime) -> None:
-    """Delete the sentence of a pair, in the transaction that stores that its prompt went out. A newer one stays."""
-    _SPEND.execute(connection, spent_pair=pair, until=written_at)
+def delete_shown_learning(connection: Connection, pair: PairId, written_at: datetime) -> None:
+    """Delete the sentence of a pair, in the transaction that stores that its prompt was sent. A newer one stays."""
+    _DELETE_SHOWN.execute(connection, pair_id=pair, until=written_at)

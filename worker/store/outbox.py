@@ -32,7 +32,7 @@ from worker.store.alerts import MAIL_NAME, get_session_id, raise_alert
 from worker.store.channels import expect_echo
 from worker.store.database import Database
 from worker.store.history import append_history
-from worker.store.learnings import spend_learning
+from worker.store.learnings import delete_shown_learning
 from worker.store.mail_limits import admit_mails, count_mails, list_reader_tags
 from worker.store.mentions import release_mentions
 from worker.store.parameters import bind_instant, in_bound_list, in_literals
@@ -42,14 +42,14 @@ from worker.store.statements import PreparedStatement
 
 log = logging.getLogger(__name__)
 
-#: A calendar that was changed elsewhere is read before its pair is planned. If that shows no change, this is how long
-#: the pair waits.
+#: How long a pair waits when its calendar has to be read before it is planned. A change that the reading finds makes
+#: the pair due earlier.
 REPLAN_AFTER_READING = timedelta(minutes=5)
 
 message, event, pair, person = tables.message, tables.event, tables.pair, tables.person
 
 _earlier = message.alias("earlier")
-#: Effects on one event are performed in order: only the oldest can be claimed.
+#: Changes of one event are performed in order: only the oldest can be claimed.
 _HAS_EARLIER_CHANGE = exists().where(
     _earlier.c.subject == message.c.subject,
     _earlier.c.id < message.c.id,
@@ -72,7 +72,7 @@ _CLAIM = PreparedStatement(
     update(message)
     .where(in_bound_list(message.c.id, "ids"))
     .values(
-        holder=bindparam("me"),
+        holder=bindparam("lease_holder"),
         due_at=bind_instant("until"),
         progress=case(
             (message.c.progress == EffectProgress.WAITING.value, EffectProgress.CLAIMED.value), else_=message.c.progress
@@ -83,7 +83,7 @@ _BEGIN = PreparedStatement(
     update(message)
     .where(
         message.c.key == bindparam("effect_key"),
-        message.c.holder == bindparam("me"),
+        message.c.holder == bindparam("lease_holder"),
         in_literals(message.c.progress, [EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]),
     )
     .values(
@@ -94,7 +94,7 @@ _BEGIN = PreparedStatement(
 )
 _SETTLE = PreparedStatement(
     update(message)
-    .where(message.c.key == bindparam("effect_key"), message.c.holder == bindparam("me"))
+    .where(message.c.key == bindparam("effect_key"), message.c.holder == bindparam("lease_holder"))
     .values(
         progress=bindparam("new_progress"),
         due_at=bind_instant("new_due_at"),
@@ -103,7 +103,7 @@ _SETTLE = PreparedStatement(
     )
 )
 _MARK_GONE = PreparedStatement(update(event).where(event.c.key == bindparam("event_key")).values(gone=True))
-#: Leaves alone an event that still has the etag which our write replaced.
+#: Changes only an event that no longer has the etag which our write replaced: its calendar was read after the write.
 _SAVE_WRITTEN_TIME = PreparedStatement(
     update(event)
     .where(event.c.key == bindparam("event_key"), or_(event.c.etag != bindparam("replaced_etag"), event.c.gone))
@@ -113,6 +113,7 @@ _SAVE_WRITTEN_TIME = PreparedStatement(
         sequence=bindparam("new_sequence"),
     )
 )
+#: The mail service of an effect: its manager's, or for a mail to the operator the one in the settings.
 _MAILER: Any = func.coalesce(person.c.mail, bindparam("operator_by"))
 _MAIL_FAILURES = PreparedStatement(
     select(_MAILER.label("mailer"), func.count(), func.max(message.c.attempts), func.min(message.c.problem))
@@ -124,8 +125,8 @@ _MAIL_FAILURES = PreparedStatement(
 )
 
 
-#: A mail of unknown fate may have been read: what may be shown once is not shown again.
-_SPENDING_PROGRESS = frozenset({EffectProgress.DONE, EffectProgress.UNCERTAIN})
+#: The progress of a mail that its reader has seen, or may have seen: what it shows once is not shown again.
+_SHOWN_PROGRESS = frozenset({EffectProgress.DONE, EffectProgress.UNCERTAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,8 @@ class Doubt(StrEnum):
     """Whether an effect may have been performed before."""
 
     NONE = ""
-    POSSIBLE = "possible"  #: not by this database, but maybe before it was restored: worth asking the service
-    UNKNOWN = "unknown"  #: an earlier holder began it and never settled it, or it was due before the restoration
+    POSSIBLE = "possible"  #: it may have been performed before the database was restored: the service is asked
+    UNKNOWN = "unknown"  #: an earlier holder began it and did not settle it, or it was due before the restoration
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class EffectResult:
     replaced_etag: str = ""  #: the etag of the event before our write; empty for a new event
     removed_key: str = ""  #: the key of an event that was cancelled
     history_fields: Mapping[str, Any] | None = None  #: for the history line, when the effect is done
-    needs_reread: bool = False  #: the calendar differs from the database: it is read before the pair is planned
+    needs_reread: bool = False  #: whether the calendar differs from the database, and is read before planning
     shown_learning: datetime | None = None  #: when the manager's sentence in this mail was written (R-35)
 
 
@@ -176,15 +177,15 @@ class OutboxRows:
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
         self._seal = seal
-        self._logged_keys: set[str] = set()  #: alerts that were logged, for want of an operator
+        self._logged_keys: set[str] = set()  #: of alerts that were logged because the settings name no operator
 
     def claim(
         self, now: datetime, holder: str, until: datetime, limit: int, *, calendars_only: bool = False
     ) -> list[ClaimedEffect]:
-        """Lease up to `limit` due effects. Of the effects on one event only the oldest, since their order matters.
+        """Lease up to `limit` due effects; of the changes of one event only the oldest, since their order matters.
 
-        Mails beyond what may reach their reader today are not leased (T-16). With `calendars_only`, only changes of
-        events are, and mails that withdraw an invitation.
+        Mails that may not reach their reader today are not leased (T-16). With `calendars_only`, only changes of events
+        and mails that withdraw an invitation are leased.
         """
         with self._database.write() as connection:
             due_effects = _DUE_CHANGES_OF_CALENDARS if calendars_only else _DUE_EFFECTS
@@ -192,7 +193,7 @@ class OutboxRows:
             due_rows = admit_mails(self._database, self._seal, connection, due_rows, now)
             if due_rows:
                 ids = [row["id"] for row in due_rows]
-                _CLAIM.execute(connection, ids=ids, me=holder, until=until)
+                _CLAIM.execute(connection, ids=ids, lease_holder=holder, until=until)
         restoration = Restorations(self._database).load(now) if due_rows else None
         return [
             ClaimedEffect(rows.message(row), _find_doubt(row, restoration), row["fields"].get("words", ""))
@@ -202,7 +203,7 @@ class OutboxRows:
     def begin(self, key: str, holder: str, until: datetime) -> bool:
         """Store that the effect is about to be performed, and extend its lease. False when another holder has it."""
         with self._database.write() as connection:
-            return bool(_BEGIN.execute(connection, effect_key=key, me=holder, until=until))
+            return bool(_BEGIN.execute(connection, effect_key=key, lease_holder=holder, until=until))
 
     def settle(self, result: EffectResult, holder: str, now: datetime) -> None:
         """Store the result of an attempt, unless another holder has the effect by now."""
@@ -210,8 +211,8 @@ class OutboxRows:
         with self._database.write() as connection:
             if not _settle_claimed(connection, result, holder):
                 return
-            if settlement.progress in _SPENDING_PROGRESS and effect.pair and result.shown_learning:
-                spend_learning(connection, effect.pair, result.shown_learning)
+            if settlement.progress in _SHOWN_PROGRESS and effect.pair and result.shown_learning:
+                delete_shown_learning(connection, effect.pair, result.shown_learning)
             if settlement.progress in (EffectProgress.DROPPED, EffectProgress.DEAD):
                 release_mentions(connection, effect.key)
             has_newer_reading = self._save_event(connection, result)
@@ -228,7 +229,8 @@ class OutboxRows:
                 wake_pairs(connection, [effect.pair], now + REPLAN_AFTER_READING)
 
     def _save_event(self, connection: Connection, result: EffectResult) -> bool:
-        """Store the event after our write. True when a newer reading of the calendar was kept, which needs planning."""
+        """Store the event after our write. Returns True when the stored event is of a later reading of the calendar,
+        and was kept: then the pair has to be planned."""
         if result.removed_key:
             _MARK_GONE.execute(connection, event_key=result.removed_key)
         if result.placed is None:
@@ -286,8 +288,7 @@ class OutboxRows:
         return alerts[:50]
 
     def list_mails_of(self, person: Address) -> list[Effect]:
-        """Return every mail to a person, in the order of their decision. Mails that are recorded nowhere are left
-        out."""
+        """Return every mail to a person, in the order of their decision, without the mails in `UNRECORDED_MAILS`."""
         is_recorded = message.c.name.not_in([name.value for name in UNRECORDED_MAILS])
         query = select(*rows.MESSAGE).where(_IS_MAIL, message.c.to == person, is_recorded).order_by(message.c.id)
         with self._database.read() as connection:
@@ -301,13 +302,13 @@ class OutboxRows:
             return set(connection.execute(query).scalars())
 
     def list_mails_told_in(self, keys: Sequence[str]) -> dict[str, list[Effect]]:
-        """Return the mails that each of these tells in a line, in the order of their decision."""
+        """Return the mails that were folded into each of these overflow mails, in the order of their decision."""
         query = select(*rows.MESSAGE, message.c.told_in).where(message.c.told_in.in_(keys)).order_by(message.c.id)
-        told: dict[str, list[Effect]] = {key: [] for key in keys}
+        folded_mails: dict[str, list[Effect]] = {key: [] for key in keys}
         with self._database.read() as connection:
             for row in connection.execute(query).mappings():
-                told[row["told_in"]].append(rows.message(row))
-        return told
+                folded_mails[row["told_in"]].append(rows.message(row))
+        return folded_mails
 
     def count_by_progress(self) -> dict[str, int]:
         """Count the effects by progress."""
@@ -344,11 +345,11 @@ def _find_doubt(row: Mapping[str, Any], restoration: Restoration | None) -> Doub
 
 
 def _settle_claimed(connection: Connection, result: EffectResult, holder: str) -> bool:
-    """Store the outcome of the effect. False when another holder has it by now."""
+    """Store the outcome of the effect. Returns False when another holder has it by now."""
     updated = _SETTLE.execute(
         connection,
         effect_key=result.effect.key,
-        me=holder,
+        lease_holder=holder,
         new_progress=result.settlement.progress.value,
         new_due_at=result.settlement.due_at,
         new_problem=result.problem or None,
@@ -376,9 +377,10 @@ def _build_event_row(effect: Effect, placed: PlacedEvent) -> dict[str, Any]:
 
 
 def _keep_newer_reading(connection: Connection, result: EffectResult, placed: PlacedEvent) -> bool:
-    """Keep the stored event, and store only what we wrote, when the calendar was read after our write.
+    """When the calendar was read after our write, keep the stored event and store only the time that we wrote. Returns
+    whether that is so.
 
-    Returns False when it was not. So a change that somebody makes just after our write is not overwritten.
+    So a change that somebody makes just after our write is not overwritten.
     """
     written = {"new_start": placed.written.start, "new_end": placed.written.end, "new_sequence": placed.sequence}
     return bool(
