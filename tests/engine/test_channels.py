@@ -8,10 +8,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, START, Fails, company, span
+from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, START, Fails, company, pair, pairs, span
 from tests.support.telling import KIND, PUBLIC, Died, TellingOffice, dies_at, telling_settings
 from worker.domain.channels import FOLDING, MAX_ECHO_DELAY, is_trusted
-from worker.domain.model import Answer
+from worker.domain.model import AliasSource, Answer, PersonAlias
 from worker.engine.channels import BATCH, LEASE, MAX_LEASED, TURN
 from worker.errors import AuthRevoked, Permanent, Unavailable
 from worker.providers.base import Notification, NotificationKind
@@ -112,6 +112,19 @@ def test_a_new_address_is_tried_at_once_where_the_old_one_was_refused(office: Te
     office.worker = office.another("second")
     office.tick()
     assert len(office.calendar.channels_of(DANA)) == 1
+
+
+def test_a_channel_stays_with_a_person_who_gets_another_address(office: TellingOffice) -> None:
+    settled(office)
+    before, new = office.watched(), "dana.moreau@corp.example"
+    persons = {new: replace(office.persons[DANA], email=new), SAM: office.persons[SAM]}
+    alias = PersonAlias(DANA, new, AliasSource.PEOPLE_FILE)
+    office.store.people.apply_import(persons, pairs(pair(new)), office.clock(), [alias])
+    office.channels.refresh()
+    assert office.watched(new) == replace(before, calendar=new)
+    assert office.store.channels.load(DANA) is None and not office.rows(select(tables.retired_channel))
+    office.calendar.tell_of(DANA)
+    assert office.hear() == 1
 
 
 # --- trust ---

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, SessionState
 from worker.domain.rollout import (
@@ -24,7 +24,7 @@ from worker.store.database import Database
 from worker.store.parameters import in_bound_list
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
-from worker.store.tables import CHANNELS_NAME, calendar, fact, pair, person, person_form, session
+from worker.store.tables import CHANNELS_NAME, UNKNOWN_CHANNELS, calendar, fact, pair, person, person_form, session
 
 #: Names of stored values: the rollout in force, the standing pauses, and from what was last decided who takes part.
 _ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME = "rollout", "pauses", "participation"
@@ -143,7 +143,8 @@ def save_participation(connection: Connection, participations: Mapping[PairId, P
 def schedule_calendars(database: Database, connection: Connection, now: datetime) -> None:
     """Make the calendars of the organizers with a pair that takes part due for reading, and no others; and have it
     found out anew whose calendars are to have a channel."""
-    connection.execute(delete(fact).where(fact.c.name == CHANNELS_NAME))
+    # written, not deleted: whoever finds it out at this moment waits for us, or we for them
+    database.upsert(connection, fact, [{"name": CHANNELS_NAME, "value": UNKNOWN_CHANNELS}])
     takes_part = pair.c.participation == Participation.YES.value
     organizers = set(
         connection.execute(select(pair.c.manager).where(pair.c.ended == EndReason.NO.value, takes_part)).scalars()

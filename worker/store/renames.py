@@ -16,6 +16,7 @@ from worker.store.tables import (
     access,
     attendee_copy,
     calendar,
+    channel,
     commitment,
     contract,
     deferral,
@@ -29,6 +30,7 @@ from worker.store.tables import (
     pair,
     person,
     person_form,
+    retired_channel,
     revocation,
     session,
 )
@@ -44,7 +46,7 @@ _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = (
 _ADDRESS_COLUMNS: tuple[Column[Any], ...] = (
     *(person_form.c.person, deferral.c.who, event.c.calendar, message.c.calendar, message.c.to, message.c.subject),
     *(meeting.c.calendar, calendar.c.address, revocation.c.person, access.c.on_behalf_of),
-    *(attendee_copy.c.calendar, attendee_copy.c.guest),
+    *(attendee_copy.c.calendar, attendee_copy.c.guest, channel.c.calendar, retired_channel.c.calendar),
 )
 #: Columns that hold a mapping by address.
 _COLUMNS_BY_ADDRESS = (event.c.answers, event.c.proposed)

@@ -421,8 +421,8 @@ pushed_person = Table(
     Column("revision", Integer, nullable=False),
 )
 
-#: Name of the stored value with the services on which calendars have channels; it is deleted when people changed.
-CHANNELS_NAME = "channels"
+#: Name of the stored value with the services on which calendars have channels, and that value since people changed.
+CHANNELS_NAME, UNKNOWN_CHANNELS = "channels", "?"
 #: Name of the stored value that changes with the address of notifications and with the key that signs their tokens.
 CHANNEL_ADDRESS_NAME = "channel address"
 #: Single facts about this installation: the digest of the roster, when a thing was last told to the operator.
