@@ -209,6 +209,48 @@ def test_what_is_told_late_restores_the_trust_of_a_poll_that_came_first(office: 
     assert office.watched().proven_at
 
 
+def test_what_an_earlier_attempt_wrote_and_was_told_then_is_not_awaited(office: TellingOffice) -> None:
+    """The answer was lost, not the write: the next attempt finds it there, and nothing is told again."""
+    settled(office)
+    office.worker.actions.defer_session(office.session().id)
+    lost = Fails(lambda: Unavailable("away", uncertain=True), "update.done", times=1)
+    office.calendar.fail = lost
+    office.tick()
+    assert not lost.left
+    office.run(HOUR)
+    assert office.event(office.session()).span == office.session().span
+    assert office.watched().failures == 0 and office.watched().awaiting_since is None
+    assert office.calendar.asked.count("open_channel") == 2
+
+
+def test_what_was_written_before_a_channel_was_open_is_not_awaited(office: TellingOffice) -> None:
+    settled(office)
+    with office.store.database.write() as connection:
+        connection.execute(tables.channel.update().values(notified_at=None))
+        expect_echo(connection, DANA, office.clock() - HOUR)
+    assert office.watched().awaiting_since is None
+
+
+def test_what_is_told_while_the_calendar_is_read_may_be_what_the_reading_found(office: TellingOffice) -> None:
+    settled(office)
+    office.clock.advance(HOUR)
+    office.settle()
+    office.clock.advance(10 * SECOND)
+
+    def change(operation: str) -> None:
+        if operation == "changes":
+            office.calendar.fail = None
+            office.calendar.add(DANA, span(office.clock() + 30 * DAY))
+            office.clock.advance(SECOND)
+            office.hear()
+
+    office.store.calendars.make_due([DANA], office.clock())
+    office.calendar.fail = change
+    office.tick()
+    office.settle()
+    assert office.watched().proven_at is not None
+
+
 def test_silence_again_and_again_is_answered_ever_more_seldom(office: TellingOffice) -> None:
     office.calendar.is_deaf = True
     for _ in range(12):

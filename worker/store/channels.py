@@ -98,7 +98,8 @@ _SAVE_PROOF = PreparedStatement(
     .values(proven_at=func.coalesce(channel.c.proven_at, bind_instant("now")), failures=0, problem="", has_told=True)
 )
 _BEGIN_READING = PreparedStatement(update(channel).where(_IS_CALENDAR, channel.c.has_told).values(has_told=False))
-_DISTRUST = PreparedStatement(update(channel).where(_IS_CALENDAR).values(proven_at=None))
+#: What was told while the calendar was being read may well be what the reading found.
+_DISTRUST = PreparedStatement(update(channel).where(_IS_CALENDAR, ~channel.c.has_told).values(proven_at=None))
 _RENEW_NOW = PreparedStatement(
     update(channel).where(_IS_CALENDAR).values(renew_at=bind_instant("now"), due_at=bind_instant("now"))
 )
@@ -109,11 +110,13 @@ _FORGET_REMOVED = PreparedStatement(
         id="", remote_id="", opened_at=None, renew_at=None, expires_at=None, proven_at=None, due_at=bind_instant("now")
     )
 )
-#: A notification that came in the second in which we began to write is taken for ours.
+#: A notification that came in the second in which we began to write is taken for ours. Through a channel that was
+#: opened after that, none needs to come.
 _EXPECT_ECHO = PreparedStatement(
     update(channel)
     .where(
         _IS_CALENDAR,
+        channel.c.opened_at <= bind_instant("began_at"),
         channel.c.expires_at > bind_instant("began_at"),
         channel.c.awaiting_since.is_(None),
         or_(channel.c.notified_at.is_(None), channel.c.notified_at < bind_instant("began_at")),

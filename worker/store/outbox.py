@@ -216,7 +216,9 @@ class OutboxRows:
             if settlement.progress in (EffectProgress.DROPPED, EffectProgress.DEAD):
                 release_mentions(connection, effect.key)
             has_newer_reading = self._save_event(connection, result)
-            if settlement.progress is EffectProgress.DONE and (result.placed or result.removed_key):
+            has_written = result.placed or result.removed_key
+            if settlement.progress is EffectProgress.DONE and has_written and effect.attempts <= 1:
+                # a later attempt may have found that an earlier one wrote it
                 expect_echo(connection, effect.calendar, result.began_at)
             if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED_MAILS:
                 fields = result.history_fields or {}
