@@ -209,7 +209,7 @@ def test_r32_two_mails_at_one_moment_do_not_both_say_it(office: Office) -> None:
     assert mentions.reserve("review_note:1", Owner.MANAGER, ["c1", "c3"]) == {"c3"}
     assert mentions.reserve("prompt:1", Owner.REPORT, ["c1"]) == {"c1"}, "the other one is another reader"
     assert mentions.reserve("brief:1", Owner.MANAGER, ["c1", "c2"]) == {"c1", "c2"}, "tried again"
-    assert mentions.list_said(Owner.MANAGER, ["c1", "c9"]) == {"c1"}
+    assert mentions.list_mentioned(Owner.MANAGER, ["c1", "c9"]) == {"c1"}
     assert mentions.reserve("brief:2", Owner.MANAGER, []) == frozenset()
 
 

@@ -75,13 +75,13 @@ def test_r32_a_page_shows_what_was_kept_until_a_mail_has_told_it(room: Room) -> 
     assert kept not in text(dana.get(SAMS))
     assert "Dana has done what was promised" not in text(sam.get("/me")), "the prompt has told it"
     theirs = next(c for c in room.office.store.queries.list_commitments(PairId(DANA, SAM)) if not c.is_open)
-    assert room.office.store.mentions.list_said(Owner.REPORT, [theirs.id]) == {theirs.id}
+    assert room.office.store.mentions.list_mentioned(Owner.REPORT, [theirs.id]) == {theirs.id}
     mine = room.commitment("report")
     send(sam, "/me", f"/me/commitment/{mine}/done")
     for _ in range(2):
         assert kept in text(dana.get(SAMS))
     assert "done: Draft one page on direction" in text(dana.get("/team"))
-    assert room.office.store.mentions.list_said(Owner.MANAGER, [mine]) == set()
+    assert room.office.store.mentions.list_mentioned(Owner.MANAGER, [mine]) == set()
     room.office.run(50 * DAY)
-    assert room.office.store.mentions.list_said(Owner.MANAGER, [mine]) == {mine}
+    assert room.office.store.mentions.list_mentioned(Owner.MANAGER, [mine]) == {mine}
     assert kept not in text(room.visitor(DANA, Purpose.TEAM).get(SAMS))

@@ -36,9 +36,9 @@ def get_session_id(effect: Effect) -> str:
 def raise_alert(
     database: Database, connection: Connection, *, key: str, cause: str, text: str, now: datetime, operator: str
 ) -> bool:
-    """Alert the operator, once for each key: by a mail of its own, or in the digest of the cause. False when the key is
-    known."""
-    if not database.is_sqlite:  # else two processes that find no mail of the cause would both send one
+    """Alert the operator, once for each key: by a mail of its own, or in the digest of the cause. Returns False when an
+    alert with the key exists."""
+    if not database.is_sqlite:  # otherwise two processes that find no mail of the cause would both send one
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
     same_key = select(message.c.id).where(message.c.key == f"{MAIL_NAME}:{key}")
     if connection.execute(same_key).first():
@@ -64,7 +64,7 @@ def raise_alert(
 def _find_last_mail(connection: Connection, cause: str, now: datetime) -> Mapping[str, Any] | None:
     """Return the newest mail of the cause within an hour, before or after now; None when there is none.
 
-    A mail may be later than now: a digest is, and so is an alert of a machine whose clock is ahead.
+    A mail may be later than now: a digest that is not due yet, or an alert of a machine whose clock is ahead.
     """
     query = (
         select(message.c.id, message.c.snapshot_at, message.c.progress, message.c.fields)

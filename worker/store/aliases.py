@@ -39,7 +39,7 @@ class KnownAliases:
 def index_aliases(
     aliases: Collection[PersonAlias], owners: Mapping[str, Address] = MappingProxyType({}), version: str = ""
 ) -> KnownAliases:
-    """Return the names in these aliases, each by its person. `owners`: names that go before aliases."""
+    """Return the index of these aliases. `owners`: people by names that have precedence over aliases."""
     names: dict[Address, set[str]] = {}
     for alias in aliases:
         names.setdefault(alias.person, {alias.person}).add(alias.alias)
@@ -83,8 +83,8 @@ class AliasRows:
     def find_listed_names(self, name: str) -> tuple[Address, frozenset[str]]:
         """Return the primary address of the person who has this name by the roster, and all such names of the person.
 
-        A learned alias proves nothing here: it is what an answer to an invitation came from. A name that nobody has
-        stands for itself.
+        Learned aliases don't count: anybody can answer an invitation from such an address. For a name that nobody has,
+        both are the name itself.
         """
         is_listed = person_form.c.source != AliasSource.LEARNED.value
         with self._database.read() as connection:
@@ -102,7 +102,7 @@ class AliasRows:
             return {email, *forms}
 
     def learn(self, alias: str, email: Address) -> Address:
-        """Store an alias of this person, unless the name is somebody's already. Returns whose name it is now."""
+        """Store an alias of this person, unless somebody has the name already. Returns the person who has it now."""
         with self._database.write() as connection:
             owner = _find_owner(connection, alias)
             if owner is None:
@@ -117,20 +117,20 @@ def replace_listed_aliases(
 ) -> None:
     """Replace the aliases from the roster by the listed ones.
 
-    A learned alias stays, unless it is now somebody's primary address or a listed alias. So does the directory id of
-    somebody who left: by it, that person is known again.
+    A learned alias stays, unless it is now somebody's primary address or a listed alias. The directory id of somebody
+    who left stays, too: it identifies that person if they return.
     """
     wanted = {alias.alias: alias for alias in listed}
     stored = {alias.alias: alias for alias in _list_aliases(connection)}
-    void = [
+    obsolete = [
         alias.alias
         for alias in stored.values()
         if alias.alias in persons
         or (alias.source is AliasSource.PEOPLE_FILE and alias.alias not in wanted)
         or (alias.source is AliasSource.DIRECTORY and alias.alias not in wanted and alias.person in persons)
     ]
-    if void:
-        _DELETE_ALIASES.execute(connection, aliases=sorted(void))
+    if obsolete:
+        _DELETE_ALIASES.execute(connection, aliases=sorted(obsolete))
     changed = [alias for name, alias in sorted(wanted.items()) if stored.get(name) != alias]
     rows = [{"form": alias.alias, "person": alias.person, "source": alias.source.value} for alias in changed]
     database.upsert(connection, person_form, rows)

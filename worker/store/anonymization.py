@@ -1,7 +1,7 @@
-"""Takes a person out of the database: every row that names them names a pseudonym instead.
+"""Anonymizes a person: every row that names the person names a pseudonym instead.
 
-Their rows stay, since those of others hang on them: who met whom and when, and what became of commitments. The person's
-aliases, calendar rows and events go.
+The rows of sessions and commitments stay, because they are also the other person's. The person's aliases, calendar rows
+and events are deleted.
 """
 
 import json
@@ -42,7 +42,7 @@ FORGOTTEN_DOMAIN = "forgotten.invalid"
 
 @dataclass(frozen=True, slots=True)
 class Pseudonym:
-    """What stands in the place of a person."""
+    """The address and the name that replace a person's."""
 
     email: Address
     name: str
@@ -106,8 +106,8 @@ def _delete_traces(connection: Connection, email: Address, pairs: Collection[Pai
 
 
 def _replace_everywhere(connection: Connection, replacements: Mapping[str, str]) -> None:
-    """Replace these names by others in every column that holds text, keys included. A longer name stays that contains
-    one of them."""
+    """Replace names by others in every column that holds text, keys included. Longer names that contain one of them
+    are not changed."""
     for name, new in sorted(replacements.items()):
         pattern = re.compile(rf"(?<![\w.+-]){re.escape(name)}(?![\w-])", re.IGNORECASE)
         for column in _list_text_columns():
@@ -116,12 +116,12 @@ def _replace_everywhere(connection: Connection, replacements: Mapping[str, str])
 
 def _replace_name(connection: Connection, name: str, pseudonym: Pseudonym, pairs: Collection[PairId]) -> None:
     """Replace the person's name in the rows of their pairs alone: others may have the same name."""
-    for spelled in {name, json.dumps(name)[1:-1]}:  # as in plain text, and inside JSON
-        pattern = re.compile(rf"(?<!\w){re.escape(spelled)}(?!\w)")
+    for spelling in {name, json.dumps(name)[1:-1]}:  # in plain text, and inside JSON
+        pattern = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
         for column in _list_text_columns():
             if "pair" in column.table.c and column.name != "pair":
                 is_theirs = column.table.c.pair.in_(pairs)
-                _replace_in_column(connection, column, spelled, pattern, pseudonym.name, is_theirs)
+                _replace_in_column(connection, column, spelling, pattern, pseudonym.name, is_theirs)
 
 
 def _list_text_columns() -> Iterator[Column[Any]]:
@@ -149,6 +149,6 @@ def _replace_in_column(
     for *key_values, text in connection.execute(query).all():
         changed = pattern.sub(lambda _: new, text)
         if changed != text:
-            has_key = [one == value for one, value in zip(key, key_values, strict=True)]
+            has_key = [key_column == value for key_column, value in zip(key, key_values, strict=True)]
             value = json.loads(changed) if isinstance(column.type, JSON) else type_coerce(literal(changed), String)
             connection.execute(update(column.table).where(*has_key).values({column.name: value}))

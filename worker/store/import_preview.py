@@ -1,4 +1,4 @@
-"""What importing a roster would change: people, pairs, addresses and settings."""
+"""Previews the import of a roster: the people, pairs, addresses and settings that it would change."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ PAIR_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class SettingChange:
-    """Another value for a setting of a person, or of the pair of that report."""
+    """A change of a setting of a person, or of the pair of a report."""
 
     person: Address
     column: str  #: as the people file names it
@@ -80,9 +80,11 @@ def preview_import(
     }
     former = {renames.get(row["email"], row["email"]) for row in people_rows if row["left_at"] is not None}
     pair_rows = connection.execute(select(pair).where(pair.c.ended == EndReason.NO.value)).mappings()
-    listed = [rows.listed_pair(row) for row in pair_rows]
-    current_pairs = {PairId(*(renames.get(email, email) for email in one.id.people)): one for one in listed}
-    ended_pairs = tuple(sorted(one.id for new, one in current_pairs.items() if new not in pairs))
+    listed_pairs = [rows.listed_pair(row) for row in pair_rows]
+    current_pairs = {
+        PairId(*(renames.get(email, email) for email in listed.id.people)): listed for listed in listed_pairs
+    }
+    ended_pairs = tuple(sorted(listed.id for new_id, listed in current_pairs.items() if new_id not in pairs))
     return ImportPreview(
         added_people=tuple(sorted(persons.keys() - current.keys())),
         removed_people=tuple(sorted(current.keys() - persons.keys())),

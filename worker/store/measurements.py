@@ -72,7 +72,7 @@ _UNPLACEABLE = PreparedStatement(
 _PEOPLE = PreparedStatement(select(func.count()).select_from(person).where(person.c.left_at.is_(None)))
 _PAIR_STATE = case(
     (pair.c.ended != EndReason.NO.value, "ended"),
-    (in_literals(pair.c.participation, [one.value for one in OUTSIDE]), "outside"),
+    (in_literals(pair.c.participation, [participation.value for participation in OUTSIDE]), "outside"),
     (or_(pair.c.paused, pair.c.rests, pair.c.participation != Participation.YES.value), "paused"),
     else_="active",
 )
@@ -104,7 +104,7 @@ _NOTIFIED = PreparedStatement(
 def read_measurements(database: Database, now: datetime, live_since: datetime) -> Measurements:
     """Count what the database holds. A worker counts as live when its last heartbeat is not older than `live_since`.
 
-    Mails of which the operator learns nothing are left out. Raises DatabaseUnreachable.
+    `UNRECORDED_MAILS` are left out. Raises DatabaseUnreachable.
     """
     with database.read() as connection:
 

@@ -1,6 +1,7 @@
-"""What is said once: a mail reserves it before it is sent, and a mail that is never sent gives it back.
+"""Mentions: what mails say only once to each of the two, such as that the other has kept a commitment.
 
-So nothing is said twice, whenever a process dies: a mail that is tried again finds what it had reserved.
+A mail reserves its mentions before it is sent, and a mail that is never sent releases them. So nothing is said twice,
+even when a process dies: a mail that is tried again finds the mentions that it had reserved.
 """
 
 from collections.abc import Collection
@@ -23,10 +24,8 @@ class MentionRows:
         self._database = database
 
     def reserve(self, message_key: str, reader: Owner, subjects: Collection[str]) -> frozenset[str]:
-        """Reserve subjects for the mail with that outbox key, and return those that this mail says.
-
-        What another mail to the same reader has said, or is about to say, is left out.
-        """
+        """Reserve mentions of these subjects for the mail with that outbox key. Returns the subjects that are reserved
+        for it: those that no other mail to the same reader has reserved."""
         if not subjects:
             return frozenset()
         new_rows = [{"subject": subject, "reader": reader, "message": message_key} for subject in sorted(subjects)]
@@ -37,8 +36,8 @@ class MentionRows:
             self._database.insert_new(connection, mention, new_rows, ("subject", "reader"))
             return frozenset(connection.execute(query, {"subjects": list(subjects)}).scalars())
 
-    def list_said(self, reader: Owner, subjects: Collection[str]) -> set[str]:
-        """Return those of the subjects that a mail has said to this reader, or is about to say."""
+    def list_mentioned(self, reader: Owner, subjects: Collection[str]) -> set[str]:
+        """Return those of the subjects that a mail to this reader has reserved."""
         if not subjects:
             return set()
         query = select(mention.c.subject).where(
@@ -49,5 +48,5 @@ class MentionRows:
 
 
 def release_mentions(connection: Connection, message_key: str) -> None:
-    """Give back what a mail had reserved: it was not sent, so another mail may say it."""
+    """Delete the mentions that a mail had reserved: it was not sent, so another mail may reserve them."""
     _RELEASE.execute(connection, message_key=message_key)

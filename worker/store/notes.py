@@ -26,8 +26,8 @@ class NoteRows:
     ) -> None:
         """Store one person's note about a session, in place of an earlier one; without lines it is deleted."""
         if not lines:
-            is_same = (note.c.session == about.id) & (note.c.author == author)
-            connection.execute(delete(note).where(is_same))
+            is_earlier_note = (note.c.session == about.id) & (note.c.author == author)
+            connection.execute(delete(note).where(is_earlier_note))
             return
         row = {"session": about.id, "author": author, "pair": about.pair, "written_at": written_at}
         sealed = self._seal.close_padded(json.dumps(list(lines)))
@@ -51,7 +51,8 @@ class NoteRows:
                     pair=row["pair"],
                     session=row["session"],
                     author=row["author"],
-                    held_at=row["held_at"] or row["written_at"],  # it was recorded later that they did not meet
+                    # no `held_at` when somebody recorded after the note was written that they did not meet
+                    held_at=row["held_at"] or row["written_at"],
                     lines=tuple(json.loads(self._seal.open(row["sealed"]))),
                 )
             )

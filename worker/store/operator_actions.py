@@ -1,4 +1,4 @@
-"""What operators did on their page, in the history: who, when, what and to whom. It never has content."""
+"""Reads and writes history lines about what operators did on their page: who, when, what and to whom. Never content."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ OPERATOR_ACTION = "operator_action"
 
 @dataclass(frozen=True, slots=True)
 class OperatorAction:
-    """One thing that somebody who signed in did."""
+    """One action on the page of operators."""
 
     at: datetime
     by: Address
@@ -31,7 +31,7 @@ def append_operator_action(connection: Connection, action: OperatorAction) -> No
 
 
 class OperatorActionRows:
-    """Reads and writes these lines of the history."""
+    """Reads and writes the history lines of operators' actions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -44,9 +44,10 @@ class OperatorActionRows:
     def list_latest(self, limit: int) -> list[OperatorAction]:
         """Return the latest actions, the newest first."""
         query = select(history.c.at, history.c.fields).where(
-            type_coerce(history.c.pair, String) == "",  # of no pair: few, and the index finds them
+            type_coerce(history.c.pair, String)
+            == "",  # lets the index on `pair` find the few lines that concern no pair
             history.c.what == OPERATOR_ACTION,
         )
         with self._database.read() as connection:
-            found = connection.execute(query.order_by(history.c.id.desc()).limit(limit)).all()
-        return [OperatorAction(at, fields["by"], fields["name"], fields["whom"]) for at, fields in found]
+            lines = connection.execute(query.order_by(history.c.id.desc()).limit(limit)).all()
+        return [OperatorAction(at, fields["by"], fields["name"], fields["whom"]) for at, fields in lines]

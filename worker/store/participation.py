@@ -1,4 +1,4 @@
-"""Who takes part: the rollout in force and the standing pauses, and what follows from them for each pair."""
+"""Reads and writes which pairs take part, and the rollout and pauses from which that is decided."""
 
 import json
 from collections import Counter, defaultdict
@@ -26,7 +26,8 @@ from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
 from worker.store.tables import CHANNELS_NAME, UNKNOWN_CHANNELS, calendar, fact, pair, person, person_form, session
 
-#: Names of stored values: the rollout in force, the standing pauses, and from what was last decided who takes part.
+#: Names of stored values: the rollout in force, the pauses in force, and for which version of the people participation
+#: was last decided, and until when that holds.
 _ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME = "rollout", "pauses", "participation"
 _FACTS = PreparedStatement(select(fact.c.name, fact.c.value).where(in_bound_list(fact.c.name, "names")))
 _FACT_NAMES = [_ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME, ALIAS_VERSION_NAME]
@@ -38,15 +39,15 @@ _COUNTS = select(pair.c.participation, func.count()).where(pair.c.ended == EndRe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipationChange:
-    """What deciding anew who takes part changes."""
+    """The difference between the stored participation and a new decision."""
 
-    changed: Mapping[PairId, Participation]
-    joining: tuple[PairId, ...]  #: begin to take part
-    leaving: tuple[PairId, ...]  #: take part until now, and are outside the rollout then; pauses aside
-    cancel_count: int  #: events of those leaving that would be cancelled
+    changed: Mapping[PairId, Participation]  #: the new participation of each pair for which it differs
+    joining: tuple[PairId, ...]  #: pairs that begin to take part
+    leaving: tuple[PairId, ...]  #: pairs that take part now and leave the rollout; a pause is not leaving
+    cancel_count: int  #: events of the leaving pairs that would be cancelled
     counts: Mapping[Participation, int]  #: pairs that have not ended, after the change
-    current_count: int  #: pairs that take part before it
-    next_change_at: datetime | None  #: when the rollout begins for more of them
+    current_count: int  #: pairs that take part before the change
+    next_change_at: datetime | None  #: when the rollout begins for more pairs
 
     @property
     def leaves_many(self) -> bool:
@@ -56,28 +57,28 @@ class ParticipationChange:
 
 @dataclass(frozen=True, slots=True)
 class StoredParticipation:
-    """What is stored of who takes part."""
+    """The rollout and the pauses in force, and whether participation has to be decided again."""
 
-    rollout: Rollout | None  #: None before it was decided for the first time
+    rollout: Rollout | None  #: None before participation was decided for the first time
     pauses: StandingPauses
     people_version: str
-    has_new_people: bool  #: whether the people have changed since it was decided
-    next_change_at: datetime | None
+    has_new_people: bool  #: whether the people have changed since participation was decided
+    next_change_at: datetime | None  #: when the rollout begins for more pairs
 
 
 class ParticipationRows:
-    """Reads and writes who takes part: the column `pair.participation`, and the stored values it follows from."""
+    """Reads and writes the column `pair.participation`, and the stored values from which it is decided."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def load(self) -> StoredParticipation:
-        """Return the rollout in force and the pauses. Reads one statement."""
+        """Return the rollout and the pauses in force. Executes one statement."""
         with self._database.read_once() as connection:
             return _load(connection)
 
     def count(self) -> dict[Participation, int]:
-        """Count the pairs that have not ended, by whether they take part."""
+        """Count the pairs that have not ended, by participation."""
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(_COUNTS.group_by(pair.c.participation))}
 
@@ -92,15 +93,16 @@ class ParticipationRows:
         pauses: StandingPauses | None,
         now: datetime,
         find_objection: Callable[[ParticipationChange], str],
-        also: Callable[[Connection], None] = lambda _: None,
+        also_write: Callable[[Connection], None] = lambda _: None,
     ) -> tuple[ParticipationChange, str]:
-        """Decide anew who takes part; None stands for what is stored. Changed pairs are due, and planned at once.
+        """Decide participation from this rollout and these pauses, or the stored ones for None, and make changed pairs
+        due.
 
-        Returns the change, and the objection to it: when there is one, nothing is written. `also` writes in the same
-        transaction.
+        Returns the change, and the text of `find_objection`: unless it is empty, nothing is written. `also_write`
+        writes in the same transaction.
         """
         with self._database.write() as connection:
-            # locks the row: one process after the other decides, each from what the other stored
+            # locks the row, so that processes decide one after the other
             connection.execute(update(fact).where(fact.c.name == _DECIDED_NAME).values(value=fact.c.value))
             stored = _load(connection)
             new_rollout = rollout or stored.rollout or Rollout()
@@ -109,7 +111,7 @@ class ParticipationRows:
             objection = find_objection(change)
             if not objection:
                 self._save(connection, new_rollout, new_pauses, change, now)
-                also(connection)
+                also_write(connection)
         return change, objection
 
     def _save(
@@ -132,7 +134,7 @@ class ParticipationRows:
 
 
 def save_participation(connection: Connection, participations: Mapping[PairId, Participation]) -> None:
-    """Store whether these pairs take part."""
+    """Store the participation of these pairs."""
     pairs_by_value: dict[Participation, list[PairId]] = defaultdict(list)
     for pair_id, participation in sorted(participations.items()):
         pairs_by_value[participation].append(pair_id)
@@ -141,9 +143,9 @@ def save_participation(connection: Connection, participations: Mapping[PairId, P
 
 
 def schedule_calendars(database: Database, connection: Connection, now: datetime) -> None:
-    """Make the calendars of the organizers with a pair that takes part due for reading, and no others; and have it
-    found out anew whose calendars are to have a channel."""
-    # written, not deleted: whoever finds it out at this moment waits for us, or we for them
+    """Schedule the reading of the calendars of organizers with a pair that takes part, and of no others. The next tick
+    decides again which calendars are to have a channel."""
+    # not deleted, but written: two transactions that write this row wait for each other
     database.upsert(connection, fact, [{"name": CHANNELS_NAME, "value": UNKNOWN_CHANNELS}])
     takes_part = pair.c.participation == Participation.YES.value
     organizers = set(
@@ -153,10 +155,10 @@ def schedule_calendars(database: Database, connection: Connection, now: datetime
     due_times = {row.address: row.due_at for row in connection.execute(query)}
     new_rows = [{"address": email, "due_at": now} for email in sorted(organizers) if due_times.get(email) is None]
     database.upsert(connection, calendar, new_rows)
-    rest = sorted(who for who, due in due_times.items() if due and who not in organizers)
-    if rest:
-        off = update(calendar).where(in_bound_list(calendar.c.address, "addresses")).values(due_at=None)
-        connection.execute(off, {"addresses": rest})
+    former_organizers = sorted(who for who, due in due_times.items() if due and who not in organizers)
+    if former_organizers:
+        unschedule = update(calendar).where(in_bound_list(calendar.c.address, "addresses")).values(due_at=None)
+        connection.execute(unschedule, {"addresses": former_organizers})
 
 
 def _load(connection: Connection) -> StoredParticipation:
@@ -173,30 +175,33 @@ def _load(connection: Connection) -> StoredParticipation:
 
 
 def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
-    has_to_do = pair.c.participation != Participation.YES.value
-    query = select(pair) if pauses.everybody else select(pair).where((pair.c.ended == EndReason.NO.value) | has_to_do)
+    # the participation of an ended pair changes only when everybody is paused, or no longer
+    may_change = (pair.c.ended == EndReason.NO.value) | (pair.c.participation != Participation.YES.value)
+    query = select(pair) if pauses.everybody else select(pair).where(may_change)
     pairs = [rows.pair(row) for row in connection.execute(query).mappings()]
     people = {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
     aliases: dict[str, Address] = {
         row[0]: row[1] for row in connection.execute(select(person_form.c.form, person_form.c.person))
     }
     rollout = resolve_aliases(rollout, aliases)
-    pauses = replace(pauses, people=frozenset(aliases.get(one, one) for one in pauses.people))
-    decided = {
-        one.id: decide_participation(one, people[one.manager], people[one.report], rollout, pauses, now)
-        for one in pairs
+    pauses = replace(pauses, people=frozenset(aliases.get(name, name) for name in pauses.people))
+    decisions = {
+        known.id: decide_participation(known, people[known.manager], people[known.report], rollout, pauses, now)
+        for known in pairs
     }
-    changed = {one.id: decided[one.id] for one in pairs if decided[one.id] != one.participation}
-    current = [one.id for one in pairs if not one.ended]
-    taking_part = {one.id for one in pairs if not one.ended and one.participation is Participation.YES}
-    leaving = tuple(sorted(one for one, value in changed.items() if one in taking_part and value in OUTSIDE))
+    changed = {known.id: decisions[known.id] for known in pairs if decisions[known.id] != known.participation}
+    current_ids = [known.id for known in pairs if not known.ended]
+    participant_ids = {known.id for known in pairs if not known.ended and known.participation is Participation.YES}
+    leaving = sorted(
+        pair_id for pair_id, decision in changed.items() if pair_id in participant_ids and decision in OUTSIDE
+    )
     return ParticipationChange(
         changed=changed,
-        joining=tuple(sorted(one for one in current if changed.get(one) is Participation.YES)),
-        leaving=leaving,
+        joining=tuple(sorted(pair_id for pair_id in current_ids if changed.get(pair_id) is Participation.YES)),
+        leaving=tuple(leaving),
         cancel_count=_count_booked_sessions(connection, leaving),
-        counts=Counter(decided[one] for one in current),
-        current_count=len(taking_part),
+        counts=Counter(decisions[pair_id] for pair_id in current_ids),
+        current_count=len(participant_ids),
         next_change_at=_find_next_beginning(pairs, people, rollout, now),
     )
 
@@ -204,7 +209,7 @@ def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, no
 def _find_next_beginning(
     pairs: Sequence[Pair], people: Mapping[Address, Person], rollout: Rollout, now: datetime
 ) -> datetime | None:
-    beginnings = {find_beginning(rollout, people[one.manager], people[one.report]) for one in pairs}
+    beginnings = {find_beginning(rollout, people[known.manager], people[known.report]) for known in pairs}
     return min((instant for instant in beginnings if instant is not None and instant > now), default=None)
 
 

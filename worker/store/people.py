@@ -1,4 +1,4 @@
-"""People and pairs: rows from the roster, and those that it no longer names."""
+"""Reads and writes people and pairs: those of the roster, and those that it no longer names."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import replace
@@ -43,8 +43,8 @@ class PeopleRows:
     def load_current_people(self) -> dict[Address, Person]:
         """Return everybody whom the roster names now."""
         with self._database.read() as connection:
-            found = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
-            return {row["email"]: rows.person(row) for row in found}
+            person_rows = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
+            return {row["email"]: rows.person(row) for row in person_rows}
 
     def list_people_with_habits(self, calendars: Collection[str]) -> set[Address]:
         """Return the people on these calendar services whose calendar was asked for their habits."""
@@ -55,8 +55,8 @@ class PeopleRows:
         return self._list_people_on(calendars, person.c.habits_at.is_(None))
 
     def list_participants_without_habits(self, calendars: Collection[str]) -> set[Address]:
-        """Return those of `list_people_without_habits` who are in a pair that the rollout is for, whenever it begins;
-        all of them when it leaves out no pair."""
+        """Return those of `list_people_without_habits` who are in a pair that the rollout includes, now or from a later
+        day; all of them when it includes every pair."""
         has_not_ended = pair.c.ended == EndReason.NO.value
         is_left_out = pair.c.participation == Participation.NOT_CHOSEN.value
         chosen = union(*(select(side).where(has_not_ended, ~is_left_out) for side in (pair.c.manager, pair.c.report)))
@@ -71,13 +71,13 @@ class PeopleRows:
             return set(connection.execute(query).scalars())
 
     def mark_habits_asked(self, people: Collection[Address], now: datetime) -> None:
-        """Record whose calendar was asked for their habits, whatever it answered."""
+        """Store that the calendars of these people were asked for their habits, with or without success."""
         if not people:
             return
         with self._database.write() as connection:
             for chunk in _split_into_chunks(sorted(people)):
-                asked = update(person).where(person.c.email.in_(chunk), person.c.habits_at.is_(None))
-                connection.execute(asked.values(habits_at=now))
+                mark_asked = update(person).where(person.c.email.in_(chunk), person.c.habits_at.is_(None))
+                connection.execute(mark_asked.values(habits_at=now))
 
     def load_all_people(self) -> dict[Address, Person]:
         """Return everybody whom a roster ever named, including those who left."""
@@ -137,21 +137,21 @@ class PeopleRows:
         aliases: Collection[PersonAlias] = (),
         find_participation: Callable[[Pair], Participation] = lambda _: Participation.YES,
     ) -> None:
-        """Write the content of the roster. People and pairs that it no longer has leave and end.
+        """Write the content of the roster: people whom it no longer names leave, and pairs that it no longer names end.
 
-        `find_participation` says of a new pair whether it takes part; of the others that is decided apart.
+        `find_participation` returns the participation of a new pair; that of the other pairs is not changed here.
         """
         with self._database.write() as connection:
             rename_people(self._database, connection, find_renames(connection, persons, aliases))
             changed_people = self._save_people(connection, persons, now)
             replace_listed_aliases(self._database, connection, persons.keys(), aliases)
             renew_version(self._database, connection)
-            begun = self._save_pairs(connection, persons, pairs, now, changed_people)
-            save_participation(connection, {one.id: find_participation(one) for one in begun})
+            new_pairs = self._save_pairs(connection, persons, pairs, now, changed_people)
+            save_participation(connection, {new_pair.id: find_participation(new_pair) for new_pair in new_pairs})
             schedule_calendars(self._database, connection, now)
 
     def _save_people(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> set[Address]:
-        """Write the people. Returns those known before of whom something changed."""
+        """Write the people. Returns those who were known before and have changed."""
         old = {row["email"]: row for row in connection.execute(select(person)).mappings()}
         # sorted, so that two processes that write the same rows cannot deadlock
         new_rows = [{**rows.person_row(persons[email]), "left_at": None} for email in sorted(persons)]
@@ -171,32 +171,33 @@ class PeopleRows:
     ) -> list[Pair]:
         """Write the pairs. Returns those that begin, or begin again."""
         old = {row["id"]: row for row in connection.execute(select(pair)).mappings()}
-        written: list[dict[str, Any]] = []
-        ended_pairs: list[PairId] = []  # whose report stays
-        all_ended: list[PairId] = []
+        changed_rows: list[dict[str, Any]] = []
+        ended_pairs: list[PairId] = []
+        ended_pairs_with_handover: list[PairId] = []
         for new_pair in pairs.values():
             new_row = rows.pair_row(new_pair)
             if new_pair.id not in old:
-                written.append({**new_row, "first_seen": new_pair.first_seen, "ended_at": None, "due_at": now})
+                changed_rows.append({**new_row, "first_seen": new_pair.first_seen, "ended_at": None, "due_at": now})
             elif _has_changed(old[new_pair.id], new_row) or {new_pair.manager, new_pair.report} & changed_people:
                 first_seen = old[new_pair.id]["first_seen"]
-                written.append({**new_row, "first_seen": first_seen, "ended_at": None, "due_at": now})
+                changed_rows.append({**new_row, "first_seen": first_seen, "ended_at": None, "due_at": now})
         for row in old.values():
             if row["id"] not in pairs and row["ended"] == EndReason.NO.value:
-                ended = replace(rows.pair(row), ended=_find_end_cause(row, persons), paused=row["paused"])
-                kept = {"first_seen": row["first_seen"], "ended_at": now}
-                written.append({**rows.pair_row(ended), **kept, "due_at": now})
-                ended_pairs += [ended.id] if ended.ended.begins_handover else []
-                all_ended.append(ended.id)
-        self._database.upsert(connection, pair, sorted(written, key=lambda row: row["id"]))
-        for chunk in _split_into_chunks([row["id"] for row in written]):
+                ended_pair = replace(rows.pair(row), ended=_find_end_reason(row, persons), paused=row["paused"])
+                other_columns = {"first_seen": row["first_seen"], "ended_at": now, "due_at": now}
+                changed_rows.append({**rows.pair_row(ended_pair), **other_columns})
+                ended_pairs.append(ended_pair.id)
+                if ended_pair.ended.begins_handover:
+                    ended_pairs_with_handover.append(ended_pair.id)
+        self._database.upsert(connection, pair, sorted(changed_rows, key=lambda row: row["id"]))
+        for chunk in _split_into_chunks([row["id"] for row in changed_rows]):
             # without `looked_at` free/busy is read again: other times may be possible now
-            written_pairs = update(pair).where(pair.c.id.in_(chunk))
-            connection.execute(written_pairs.values(wakes=pair.c.wakes + 1, looked_at=None))
-        begun = [one for one in pairs if one not in old or old[one]["ended"] != EndReason.NO.value]
-        record_handovers(self._database, connection, ended_pairs, begun, now)
-        withdraw_learnings(connection, all_ended)
-        return [pairs[one] for one in begun]
+            wake = update(pair).where(pair.c.id.in_(chunk)).values(wakes=pair.c.wakes + 1, looked_at=None)
+            connection.execute(wake)
+        new_ids = [pair_id for pair_id in pairs if pair_id not in old or old[pair_id]["ended"] != EndReason.NO.value]
+        record_handovers(self._database, connection, ended_pairs_with_handover, new_ids, now)
+        withdraw_learnings(connection, ended_pairs)
+        return [pairs[pair_id] for pair_id in new_ids]
 
     def set_paused(self, pair_id: PairId, *, is_paused: bool, now: datetime) -> None:
         """Pause a pair at the operator's request, or resume it."""
@@ -208,39 +209,39 @@ class PeopleRows:
             )
 
     def end_pauses(self, now: datetime) -> None:
-        """End each pause that lasts until today or an earlier day (UTC), and have its pair planned (T-18).
+        """End each pause that lasts until today or an earlier day (UTC), and make its pair due (T-18).
 
-        A pause by `longarc pause` goes on.
+        A pause by `longarc pause` does not end.
         """
-        over = pair.c.paused_until <= now.date()
+        is_over = pair.c.paused_until <= now.date()
         with self._database.read() as connection:
-            ids = connection.execute(select(pair.c.id).where(over)).scalars().all()
+            ids = connection.execute(select(pair.c.id).where(is_over)).scalars().all()
         if not ids:
             return
         with self._database.write() as connection:
             connection.execute(
                 update(pair)
-                .where(over)
+                .where(is_over)
                 .values(paused=False, paused_until=None, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
             )
 
     def save_choice(self, connection: Connection, pair_id: PairId, **choices: str | bool | None) -> None:
-        """Store what the two chose themselves, within the transaction of the plan that goes with it.
+        """Store choices of the two people of a pair, within a transaction.
 
         `choices`: `format` (a Format's value), `trust`, `transition_until` (an ISO date, or None for no transition).
         """
-        earlier = connection.execute(select(pair.c.chosen).where(pair.c.id == pair_id)).scalar() or {}
-        connection.execute(update(pair).where(pair.c.id == pair_id).values(chosen={**earlier, **choices}))
+        earlier_choices = connection.execute(select(pair.c.chosen).where(pair.c.id == pair_id)).scalar() or {}
+        connection.execute(update(pair).where(pair.c.id == pair_id).values(chosen={**earlier_choices, **choices}))
 
     # --- links to pages ---
 
     def revoke_links(self, email: Address, now: datetime) -> None:
-        """Revoke every link and visit that this person was given until now (`*`: that anybody was given)."""
+        """Revoke the links and browser sessions that this person got until now (`*`: those of everybody)."""
         with self._database.write() as connection:
             self._database.upsert(connection, tables.revocation, [{"person": email, "at": now}])
 
     def get_revocation_time(self, email: Address) -> datetime | None:
-        """Return the instant up to which this person's links and visits are revoked; None when none are."""
+        """Return the instant up to which this person's links and browser sessions are revoked; None when none are."""
         query = select(func.max(tables.revocation.c.at)).where(tables.revocation.c.person.in_([email, EVERYBODY]))
         with self._database.read() as connection:
             return connection.execute(query).scalar()
@@ -250,9 +251,9 @@ class PeopleRows:
     def suspend(self, email: Address, until: datetime) -> bool:
         """Suspend a person's calendar until then. Returns False when it was suspended already."""
         with self._database.write() as connection:
-            earlier = connection.execute(select(person.c.suspended_until).where(person.c.email == email)).scalar()
+            earlier_end = connection.execute(select(person.c.suspended_until).where(person.c.email == email)).scalar()
             connection.execute(update(person).where(person.c.email == email).values(suspended_until=until))
-            return earlier is None
+            return earlier_end is None
 
     def load_suspensions(self) -> dict[Address, datetime]:
         """Return the suspended people, each with the end of the suspension."""
@@ -277,16 +278,15 @@ def _has_changed(old: RowMapping, new: Mapping[str, Any]) -> bool:
     return any(old[name] != value for name, value in new.items())
 
 
-def _find_end_cause(row: RowMapping, persons: Mapping[Address, Person]) -> EndReason:
-    presence = (row["manager"] in persons, row["report"] in persons)
-    if presence == (True, True):
-        return EndReason.CHANGED
-    return {
+def _find_end_reason(row: RowMapping, persons: Mapping[Address, Person]) -> EndReason:
+    reasons = {
+        (True, True): EndReason.CHANGED,
         (False, False): EndReason.BOTH_LEFT,
         (True, False): EndReason.REPORT_LEFT,
         (False, True): EndReason.MANAGER_LEFT,
-    }[presence]
+    }
+    return reasons[row["manager"] in persons, row["report"] in persons]
 
 
 def _split_into_chunks(items: Sequence[T], size: int = 5000) -> list[Sequence[T]]:
-    return [items[n : n + size] for n in range(0, len(items), size)]
+    return [items[first : first + size] for first in range(0, len(items), size)]

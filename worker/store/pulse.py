@@ -1,7 +1,7 @@
-"""Rounds of the pulse (R-37), one row each. All that is known while a round is open is sealed in one value.
+"""Rounds of the pulse (R-37), one row each. The whole content of an open round is sealed in one value.
 
 So no row, no order of rows and no time belongs to a person or to an answer. When a round closes, the counts of groups
-that may not be shown are gone for good.
+that may not be shown are deleted.
 """
 
 import json
@@ -19,7 +19,7 @@ from worker.store.tables import pulse_round
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voter:
-    """A person who is asked: the cell that counts the answer, and the token of the manager."""
+    """A report who is asked: the cell in which the answer is counted, and the token of the manager."""
 
     cell: str
     manager: str
@@ -27,7 +27,7 @@ class Voter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRound:
-    """An open round. Nothing in it joins a person and an answer."""
+    """An open round. Nothing in it links a person to an answer."""
 
     salt: str  #: makes tokens; the same in all rounds
     waiting: Mapping[str, Voter]  #: who has not answered yet, by token
@@ -81,7 +81,7 @@ class PulseRows:
         connection.execute(update(pulse_round).where(pulse_round.c.round == name).values(**values))
 
     def close_round(self, connection: Connection, name: str, salt: str, cells: Sequence[PulseCell]) -> None:
-        """Keep what is shown, and who is in it; nothing else of the round remains."""
+        """Close a round: replace its content by the cells that are shown, and sealed, the people in them."""
         people = {"salt": salt, "people": {cell.name: dict(sorted(cell.people.items())) for cell in cells}}
         sealed = self._seal.close_padded(json.dumps(people)) if cells else None
         shown = [{"name": cell.name, "yes": cell.yes, "no": cell.no} for cell in cells]
@@ -91,20 +91,23 @@ class PulseRows:
     def load_closed(self, connection: Connection) -> list[ClosedRound]:
         """Return the closed rounds with the people of their cells, oldest first. Raises WrongKey."""
         query = select(pulse_round).where(pulse_round.c.shown.is_not(None)).order_by(pulse_round.c.round)
-        closed = []
+        closed_rounds = []
         for row in connection.execute(query).mappings():
-            known: dict[str, Any] = {"salt": "", "people": {}}
-            known |= json.loads(self._seal.open(row["sealed"])) if row["sealed"] else {}
-            cells = tuple(PulseCell(**cell, people=known["people"][cell["name"]]) for cell in row["shown"])
-            closed.append(ClosedRound(round=row["round"], cells=cells, salt=known["salt"]))
-        return closed
+            fields: dict[str, Any] = {"salt": "", "people": {}}
+            fields |= json.loads(self._seal.open(row["sealed"])) if row["sealed"] else {}
+            cells = tuple(PulseCell(**cell, people=fields["people"][cell["name"]]) for cell in row["shown"])
+            closed_rounds.append(ClosedRound(round=row["round"], cells=cells, salt=fields["salt"]))
+        return closed_rounds
 
     def list_shown(self) -> list[ClosedRound]:
-        """Return what is shown of the closed rounds, newest first. Opens nothing sealed."""
+        """Return the closed rounds without the people of their cells, newest first. Opens no sealed value."""
         query = select(pulse_round.c.round, pulse_round.c.shown).where(pulse_round.c.shown.is_not(None))
         with self._database.read() as connection:
-            found = connection.execute(query.order_by(pulse_round.c.round.desc())).all()
-        return [ClosedRound(round=row[0], cells=tuple(PulseCell(**c, people={}) for c in row[1])) for row in found]
+            round_rows = connection.execute(query.order_by(pulse_round.c.round.desc())).all()
+        return [
+            ClosedRound(round=name, cells=tuple(PulseCell(**cell, people={}) for cell in cells))
+            for name, cells in round_rows
+        ]
 
     def _seal_round(self, content: OpenRound) -> bytes:
         return self._seal.close_padded(json.dumps(_dump_round(content), sort_keys=True))
@@ -123,8 +126,8 @@ def _dump_round(content: OpenRound) -> dict[str, Any]:
 def _parse_round(fields: Mapping[str, Any]) -> OpenRound:
     return OpenRound(
         salt=fields["salt"],
-        waiting={token: Voter(cell=one[0], manager=one[1]) for token, one in fields["waiting"].items()},
-        answered={token: Voter(cell=one[0], manager=one[1]) for token, one in fields["answered"].items()},
+        waiting={token: Voter(cell=cell, manager=manager) for token, (cell, manager) in fields["waiting"].items()},
+        answered={token: Voter(cell=cell, manager=manager) for token, (cell, manager) in fields["answered"].items()},
         yes=fields["yes"],
         no=fields["no"],
     )

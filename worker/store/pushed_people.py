@@ -1,7 +1,6 @@
-"""People as a directory pushed them by SCIM.
+"""Reads and writes the people whom a directory pushed by SCIM.
 
-A request is one transaction: what it changes is read with a lock, so that two requests about one person follow each
-other and none is lost.
+A request is one transaction that locks the rows it changes, so that of two requests about one person none is lost.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -61,20 +60,20 @@ class PushedRows:
     def add_person(self, person: PushedPerson) -> None:
         """Add a person. Raises UserNameTaken."""
         self._execute(insert(pushed_person).values(_encode(person)))
-        self._note_push(person.changed_at)
+        self._count_push(person.changed_at)
 
     def replace_person(self, person: PushedPerson) -> None:
         """Replace a person, who has to be there. Raises UserNameTaken."""
         self._execute(update(pushed_person).where(pushed_person.c.id == person.id).values(_encode(person)))
-        self._note_push(person.changed_at)
+        self._count_push(person.changed_at)
 
     def delete_person(self, person_id: str, now: datetime) -> None:
         """Delete a person, who has to be there."""
         self.connection.execute(delete(pushed_person).where(pushed_person.c.id == person_id))
-        self._note_push(now)
+        self._count_push(now)
 
     def get_push_log(self) -> PushLog | None:
-        """Return when pushes came; None when none came yet."""
+        """Return the log of the pushes; None before the first push."""
         query = select(fact.c.value).where(fact.c.name == PUSH_LOG_NAME)
         text = self.connection.execute(query.with_for_update() if self.is_writing else query).scalar()
         return _parse_push_log(text) if text else None
@@ -85,7 +84,7 @@ class PushedRows:
         except IntegrityError:
             raise UserNameTaken from None
 
-    def _note_push(self, now: datetime) -> None:
+    def _count_push(self, now: datetime) -> None:
         """Count a push. All pushes wait for one another here, at the end of their transactions."""
         first = {"name": PUSH_LOG_NAME, "value": _format_push_log(PushLog(0, now, now))}
         self.database.insert_new(self.connection, fact, [first], ("name",))
@@ -117,7 +116,7 @@ class PushedPeople:
             yield PushedRows(connection, self._database, is_writing=True)
 
     def get_push_log(self) -> PushLog | None:
-        """Return when pushes came; None when none came yet."""
+        """Return the log of the pushes; None before the first push."""
         with self.read() as rows:
             return rows.get_push_log()
 

@@ -32,7 +32,7 @@ _ENDED_COMMITMENTS = PreparedStatement(
 
 @dataclass(slots=True)
 class PairYear:
-    """The sessions, deferrals and commitments of a pair within a period."""
+    """The sessions, deferrals and commitments of a pair since a day, usually a year ago."""
 
     sessions: list[Session] = field(default_factory=list)
     deferrals: list[Deferral] = field(default_factory=list)

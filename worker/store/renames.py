@@ -35,7 +35,7 @@ from worker.store.tables import (
     session,
 )
 
-#: When a larger part of the directory ids belongs to somebody else than before, they are those of another directory.
+#: When a larger part of the directory ids belongs to other people than before, the ids are those of another directory.
 MAX_MOVED_IDS = 0.1
 #: Columns that hold a pair's id. Some are foreign keys, which PostgreSQL checks.
 _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = (
@@ -79,12 +79,14 @@ def _match_directory_ids(
 ) -> list[tuple[Address, Address]]:
     """Return the old and new address of each person whose directory id is stored with another address.
 
-    When many ids have moved between people who are still listed, they are those of another directory: then none counts.
+    When many ids have moved between people who are still listed, the ids are those of another directory. Then the list
+    is empty.
     """
-    ids = [one for one in aliases if one.source is AliasSource.DIRECTORY and one.alias in stored_owners]
-    moved = [(stored_owners[one.alias], one.person) for one in ids if stored_owners[one.alias] != one.person]
+    known_ids = [alias for alias in aliases if alias.source is AliasSource.DIRECTORY and alias.alias in stored_owners]
+    pairs = [(stored_owners[known.alias], known.person) for known in known_ids]
+    moved = [(old, new) for old, new in pairs if old != new]
     contradictions = sum(old in listed for old, _ in moved)
-    if contradictions > len(ids) * MAX_MOVED_IDS:
+    if contradictions > len(known_ids) * MAX_MOVED_IDS:
         return []
     return [(old, new) for old, new in moved if old not in listed]
 

@@ -1,8 +1,8 @@
-"""What a restored database has to find out: what happened after the backup was made, which it does not show.
+"""Restorations: after one, the program finds out what happened since the backup was made.
 
-`prepare_restored` leaves a note of that time. While there is one, calendars are read in full before their pairs are
-planned, sessions that stand on a calendar and not in the database are taken over, and a mail that may have gone out in
-that time is looked up before it is sent.
+`prepare_restored` stores a note of the time of the backup. While the note counts, calendars are read in full before
+their pairs are planned, sessions that are on a calendar but not in the database are recovered, and a mail that may have
+been sent since the backup is looked up before it is sent.
 """
 
 import json
@@ -21,11 +21,11 @@ from worker.store.types import convert_to_instant, convert_to_seconds
 
 #: The name of the note in the table `fact`.
 _NOTE = "restored"
-#: How long after work began again a pair waits for the calendar of its manager to be read before it is planned, and a
-#: mail that is decided counts as one that may have gone out before.
+#: For how long after the program started on the restored database pairs wait until their managers' calendars are read,
+#: and a mail that is decided counts as one that may have been sent before the restoration.
 CATCH_UP = timedelta(hours=2)
-#: How long after work began again a mail is looked up before it is sent, where the service can tell, and a calendar
-#: that could not be read at first is searched for unknown sessions.
+#: For how long after that start mails are looked up before they are sent, where the service can tell, and calendars
+#: that could not be read at first are searched for unknown sessions.
 SEARCH_PERIOD = timedelta(days=14)
 
 _LOAD = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("name")))
@@ -33,17 +33,17 @@ _LOAD = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("n
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """A database that was restored from a backup, and works again."""
+    """The restoration of a database from a backup."""
 
-    since: datetime  #: the moment that the backup shows
-    begun_at: datetime  #: when work began again
+    since: datetime  #: when the backup was made
+    begun_at: datetime  #: when the program started on the restored database
 
     def is_catching_up(self, at: datetime) -> bool:
-        """True at a time when what is decided mostly follows from what happened before the restoration."""
+        """Return whether `at` is within `CATCH_UP` after the start."""
         return self.begun_at <= at < self.begun_at + CATCH_UP
 
     def is_searching(self, at: datetime) -> bool:
-        """True while calendars and mailboxes are asked for what happened before the restoration."""
+        """Return whether `at` is within `SEARCH_PERIOD` after the start."""
         return self.begun_at <= at < self.begun_at + SEARCH_PERIOD
 
 
@@ -54,7 +54,8 @@ class Restorations:
         self._database = database
 
     def load(self, now: datetime) -> Restoration | None:
-        """Return the restoration; None for a database that was never restored. The first call begins its work."""
+        """Return the restoration; None for a database that was never restored. The first call stores `now` as the start
+        of the program."""
         with self._database.read_once() as connection:
             note = _LOAD.fetch_value(connection, name=_NOTE)
         if note is None:
@@ -68,7 +69,7 @@ class Restorations:
 
 
 def is_catching_up(connection: Connection, now: datetime) -> bool:
-    """Whether the database was restored, and pairs wait for the calendars of their managers."""
+    """Return whether the database was restored, and pairs wait until their managers' calendars are read."""
     note = _LOAD.fetch_value(connection, name=_NOTE)
     if note is None:
         return False
@@ -77,10 +78,10 @@ def is_catching_up(connection: Connection, now: datetime) -> bool:
 
 
 def prepare_restored(database: Database, connection: Connection, since: datetime, now: datetime) -> None:
-    """Have the restored database find out what happened since the backup: within the transaction that fills it.
+    """Prepare a restored database for finding out what happened since the backup, in the transaction that fills it.
 
-    Every calendar is to be read in full. A mail that was due may have gone out: the outbox looks for it. Channels may
-    have been replaced: all are opened anew, and those there were expire.
+    Every calendar is to be read in full. A mail that was due may have been sent, so the outbox will look for it.
+    Channels may have been replaced, so all are opened again, and the old ones expire.
     """
     _save_note(database, connection, {"since": convert_to_seconds(since)})
     calendar, person = tables.calendar, tables.person
@@ -90,17 +91,17 @@ def prepare_restored(database: Database, connection: Connection, since: datetime
         .where(calendar.c.due_at.is_not(None))
         .values(cursor=None, full_at=None, due_at=now, holder=None, held_until=None)
     )
-    for outdated in (delete(tables.channel), delete(tables.retired_channel)):
-        connection.execute(outdated)
+    connection.execute(delete(tables.channel))
+    connection.execute(delete(tables.retired_channel))
     connection.execute(delete(fact).where(fact.c.name == tables.CHANNELS_NAME))
     is_mail = message.c.what == EffectKind.MAIL.value
-    begun = case((is_mail, EffectProgress.SENDING.value), else_=EffectProgress.WAITING.value)
-    # an event is looked up by its key from the second attempt on
+    new_progress = case((is_mail, EffectProgress.SENDING.value), else_=EffectProgress.WAITING.value)
+    # from its second attempt on, a change of an event looks the event up by its key
     attempts = case((and_(~is_mail, message.c.attempts < 1), 1), else_=message.c.attempts)
     connection.execute(
         update(message)
         .where(message.c.due_at <= now)
-        .values(progress=begun, due_at=now, holder=None, attempts=attempts)
+        .values(progress=new_progress, due_at=now, holder=None, attempts=attempts)
     )
 
 

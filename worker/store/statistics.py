@@ -27,9 +27,9 @@ from worker.store.tables import commitment, contract, deferral, message, metadat
 
 #: The table in which Alembic keeps the version of the schema.
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
-#: Leaves out the mails of which the operator learns nothing.
+#: The condition that leaves out `UNRECORDED_MAILS`, about which the operator must not learn anything.
 IS_RECORDED = ~in_literals(message.c.name, [name.value for name in UNRECORDED_MAILS])
-#: Sealed columns that came to their table later, which a database of an older version lacks.
+#: Sealed columns that were added to an existing table: a database of an older version lacks them.
 _LATER_COLUMNS = frozenset({session.c.sealed_plan, deferral.c.sealed})
 
 
@@ -40,22 +40,22 @@ class Statistics:
         self._database = database
 
     def get_schema_versions(self) -> tuple[str | None, str]:
-        """Return the version of the database, None when it has no tables; and the version this program is made for.
+        """Return the version of the database's schema (None when it has no tables), and the version that this program
+        needs. Raises LongarcError for a schema that this program does not know.
 
-        Raises LongarcError when no migration leads from the one to the other.
+        Does not import Alembic, which takes longer than the rest of `status`.
         """
-        migrations = (
-            list_migrations()
-        )  # by SQL and file names: importing Alembic takes longer than the rest of `status`
+        migrations = list_migrations()
+        query = select(_SCHEMA_VERSION.c.version_num)
         with self._database.read() as connection:
             has_version = inspect(connection).has_table(_SCHEMA_VERSION.name)
-            stored = set(connection.execute(select(_SCHEMA_VERSION.c.version_num)).scalars()) if has_version else set()
-        if len(stored) > 1 or not stored.issubset(migrations):
+            versions = set(connection.execute(query).scalars()) if has_version else set()
+        if len(versions) > 1 or not versions.issubset(migrations):
             raise LongarcError(
-                f"The database is at version {' and '.join(sorted(stored))}, of which this program knows nothing; it "
+                f"The database is at version {' and '.join(sorted(versions))}, of which this program knows nothing; it "
                 f"is made for {migrations[-1]}. Run the newer program, or name another database."
             )
-        return next(iter(stored), None), migrations[-1]
+        return next(iter(versions), None), migrations[-1]
 
     def list_missing_tables(self) -> list[str]:
         """Return the names of the tables that the database lacks."""
@@ -90,7 +90,7 @@ class Statistics:
     def count_due_effects(self, now: datetime) -> list[tuple[str, str, int, datetime]]:
         """Return the effects that are due by now: kind, name of the mail, count, and when the first was due.
 
-        Mails of which the operator learns nothing are left out.
+        `UNRECORDED_MAILS` are left out.
         """
         columns = (message.c.what, message.c.name, func.count(), func.min(message.c.due_at))
         unsettled = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]
@@ -101,7 +101,7 @@ class Statistics:
 
     def count_retried_effects(self) -> list[tuple[str, str, int, datetime, str]]:
         """Return the effects that failed and wait for another attempt: kind, name of the mail, count, the time of the
-        next attempt, and the problem of one of them. Mails of which the operator learns nothing are left out."""
+        next attempt, and the problem of one of them. `UNRECORDED_MAILS` are left out."""
         columns = (
             message.c.what,
             message.c.name,
@@ -175,4 +175,4 @@ class Statistics:
 
 
 def _has_column(inspector: Inspector, wanted: Column[Any]) -> bool:
-    return any(found["name"] == wanted.name for found in inspector.get_columns(wanted.table.name))
+    return any(existing["name"] == wanted.name for existing in inspector.get_columns(wanted.table.name))

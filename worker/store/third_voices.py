@@ -25,7 +25,7 @@ class ThirdVoiceRows:
         self._seal = seal
 
     def add(self, connection: Connection, voice: ThirdVoice) -> None:
-        """Store a question. What the report withdrew, and could not be answered any more, is deleted meanwhile."""
+        """Store a question. Deletes the report's withdrawn questions that have expired."""
         for old in self._list(connection, [voice.report]):
             if old.is_withdrawn and old.expires_at <= voice.asked_at:
                 connection.execute(delete(third_voice).where(third_voice.c.id == old.id))
@@ -39,7 +39,7 @@ class ThirdVoiceRows:
         Locks the report until the transaction ends, so that two forms at once can't exceed the limit. `addresses` are
         all addresses of the report.
         """
-        if not self._database.is_sqlite:  # which has one writer at a time
+        if not self._database.is_sqlite:  # SQLite has one writer at a time
             connection.execute(select(person.c.email).where(person.c.email.in_(addresses)).with_for_update())
         voices = self._list(connection, addresses)
         return sum(voice.answered_at is None and now < voice.expires_at for voice in voices)
@@ -57,30 +57,30 @@ class ThirdVoiceRows:
         return None if voice is None or voice.is_withdrawn else voice
 
     def save_answer(self, connection: Connection, voice_id: str, answer: str, now: datetime) -> bool:
-        """Store the answer. False when there is one already, the time for it is over, or the question is gone."""
-        is_same = third_voice.c.id == voice_id
-        row = connection.execute(select(third_voice).where(is_same).with_for_update()).mappings().first()
+        """Store the answer. Returns False when there is one already, the question has expired, or it was deleted."""
+        has_id = third_voice.c.id == voice_id
+        row = connection.execute(select(third_voice).where(has_id).with_for_update()).mappings().first()
         if row is None or not self._parse(row).is_open(now):
             return False
         values = {"answered_at": now, "sealed_answer": self._seal.close_padded(json.dumps(answer))}
-        return bool(connection.execute(update(third_voice).where(is_same).values(values)).rowcount)
+        return bool(connection.execute(update(third_voice).where(has_id).values(values)).rowcount)
 
     def erase(self, voice: ThirdVoice, now: datetime) -> None:
-        """Delete a question with its answer. While it could still be answered, an empty row counts for the limit."""
-        is_same = third_voice.c.id == voice.id
+        """Delete a question with its answer. Until it expires, a row without content still counts for the limit."""
+        has_id = third_voice.c.id == voice.id
         with self._database.write() as connection:
             emptied = replace(voice, to="", question="")
-            change = update(third_voice).where(is_same, third_voice.c.answered_at.is_(None))
+            change = update(third_voice).where(has_id, third_voice.c.answered_at.is_(None))
             has_row = connection.execute(change.values(sealed=self._close(emptied))).rowcount
             if not has_row or voice.expires_at <= now:
-                connection.execute(delete(third_voice).where(is_same))
+                connection.execute(delete(third_voice).where(has_id))
 
     def erase_for(
         self, connection: Connection, *, asked_by: Collection[Address] = (), asked: Collection[Address] = ()
     ) -> int:
-        """Delete the questions that these people asked, and those that others asked of people in `asked`.
+        """Delete the questions by reports in `asked_by`, and those to people in `asked`. Returns their number.
 
-        Returns how many they were. Opens every question. Raises WrongKey.
+        Opens every question. Raises WrongKey.
         """
         voices = [self._parse(row) for row in connection.execute(select(third_voice)).mappings().all()]
         ids = [voice.id for voice in voices if voice.report in asked_by or voice.to in asked]

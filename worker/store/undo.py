@@ -1,4 +1,4 @@
-"""What undoing reads and writes: how far it is, and the cancels of the events that still stand."""
+"""Reads and writes for `undo`: its state, and the cancels of the events that still stand on calendars."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _IS_LIVE = message.c.progress.in_(sorted(progress.value for progress in LIVE_PRO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoState:
-    """How far undoing is."""
+    """The state of an undo: when it began and finished, and how it was asked for."""
 
     begun_at: datetime
     finished_at: datetime | None = None
@@ -31,11 +31,11 @@ class UndoState:
 
 @dataclass(frozen=True, slots=True)
 class StandingEvent:
-    """An event of ours that still stands, and why the last attempt to take it off failed; empty without one."""
+    """An event of ours that still stands on a calendar."""
 
     key: str
     calendar: Address
-    problem: str
+    problem: str  #: why the last attempt to cancel it failed; empty when none failed
 
 
 class UndoRows:
@@ -45,23 +45,23 @@ class UndoRows:
         self._database = database
 
     def load(self) -> UndoState | None:
-        """Return how far undoing is; None when it was not asked for, or everything was resumed since."""
+        """Return the state of the undo; None when nobody asked for one, or everything was resumed since."""
         query = select(fact.c.value).where(fact.c.name == _UNDO_NAME)
         with self._database.read() as connection:
             value = connection.execute(query).scalar()
         return _parse_state(json.loads(value)) if value else None
 
     def save(self, connection: Connection, state: UndoState | None) -> None:
-        """Store how far undoing is; None: it is not asked for any more."""
+        """Store the state of the undo; None when it is no longer asked for."""
         value = json.dumps(_dump_state(state)) if state else ""
         self._database.upsert(connection, fact, [{"name": _UNDO_NAME, "value": value}])
 
     def end(self, connection: Connection) -> None:
-        """Store that undoing is not asked for any more."""
+        """Store that the undo is no longer asked for."""
         self.save(connection, None)
 
     def finish(self, state: UndoState) -> None:
-        """Store that undoing has come to its end."""
+        """Store the state of an undo that has finished."""
         with self._database.write() as connection:
             self.save(connection, state)
 
@@ -76,8 +76,8 @@ class UndoRows:
         )
         query = select(event.c.key, event.c.calendar, problem).where(_is_standing(now, includes_past=includes_past))
         with self._database.read() as connection:
-            found = connection.execute(query.order_by(event.c.calendar, event.c.key)).all()
-        return [StandingEvent(key, address, why or "") for key, address, why in found]
+            event_rows = connection.execute(query.order_by(event.c.calendar, event.c.key)).all()
+        return [StandingEvent(key, address, problem or "") for key, address, problem in event_rows]
 
     def count_standing(self, now: datetime, *, includes_past: bool) -> int:
         """Count the events that still stand."""
@@ -86,7 +86,7 @@ class UndoRows:
             return int(connection.execute(query).scalar_one())
 
     def add_cancels(self, now: datetime, *, includes_past: bool, is_quiet: bool) -> int:
-        """Decide to cancel each event that still stands and has no cancel under way. Returns how many they are."""
+        """Add a cancel of each event that still stands and has no cancel under way. Returns their number."""
         cancel = message.alias("cancel")
         has_cancel = exists().where(
             cancel.c.event == event.c.key,
@@ -103,14 +103,14 @@ class UndoRows:
         return len(new_rows)
 
     def retry_cancels(self, now: datetime) -> None:
-        """Have the cancels that failed tried again now."""
+        """Make the cancels that failed due now."""
         has_failed = and_(_IS_CANCEL, message.c.progress == EffectProgress.WAITING.value, message.c.due_at > now)
         with self._database.write() as connection:
             connection.execute(update(message).where(has_failed).values(due_at=now))
 
     def find_lease_end(self, now: datetime) -> datetime | None:
-        """Return when the first of the leases ends that others hold on changes of events, or on people of pairs that
-        are due; None when there are none. Their holders work on, or have died."""
+        """Return the first end of a lease on a change of an event, or on a person of a due pair; None when there is no
+        such lease. Its holder is still working, or has died."""
         is_leased = message.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
         effects = select(func.min(message.c.due_at)).where(
             message.c.what != EffectKind.MAIL.value, is_leased, message.c.due_at > now
@@ -133,15 +133,15 @@ class UndoRows:
         """Return those of the ids that are sessions or commitments of this database."""
         with self._database.read() as connection:
             return {
-                str(found)
+                str(known_id)
                 for table in (session, commitment)
-                for found in connection.execute(select(table.c.id).where(table.c.id.in_(subjects))).scalars()
+                for known_id in connection.execute(select(table.c.id).where(table.c.id.in_(subjects))).scalars()
             }
 
 
 def _is_standing(now: datetime, *, includes_past: bool) -> ColumnElement[bool]:
-    is_there = event.c.gone.is_(False)
-    return is_there if includes_past else and_(is_there, event.c.end > now)
+    is_present = event.c.gone.is_(False)
+    return is_present if includes_past else and_(is_present, event.c.end > now)
 
 
 def _build_cancel(row: Any, now: datetime, *, is_quiet: bool) -> Effect:

@@ -68,7 +68,7 @@ def list_kept_lines(views: Collection[MailView], reader: Owner, now: datetime) -
     kept = [
         list_kept_commitments([entry.commitment for entry in view.context.commitments], reader, now) for view in views
     ]
-    said = current_site().store.mentions.list_said(reader, [c.id for commitments in kept for c in commitments])
+    said = current_site().store.mentions.list_mentioned(reader, [c.id for commitments in kept for c in commitments])
     return [
         _make_lines(view, [c.id for c in commitments if c.id not in said])
         for view, commitments in zip(views, kept, strict=True)
