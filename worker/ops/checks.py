@@ -23,7 +23,7 @@ from worker.ops import machine_checks, scim_checks
 from worker.ops.channel_checks import check_notifications
 from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.ops.sign_in_checks import check_sign_in
-from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
+from worker.providers.base import Finding, Mailer, can_send_as, describe_sent_copies
 from worker.roster.model import Roster
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
 from worker.settings.load import Settings, find_secret_files, list_retired_settings, load_settings
@@ -387,7 +387,7 @@ def _check_mail_content(
     content = "links, and nothing" if settings.mail.content == "link" else "what people need to read"
     yield Finding(f"Mails hold {content} of contracts, promises and reasons (mail.content)", True)
     for name, mailer in sorted(usable_mailers.items()):
-        if copies := copies_kept(mailer):
+        if copies := describe_sent_copies(mailer):
             yield Finding(copies, True)
         senders = [person.email for person in persons if person.mail == name]
         unable = [sender for sender in senders if not can_send_as(mailer, sender)]

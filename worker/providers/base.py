@@ -105,7 +105,7 @@ class OpenedChannel:
 
 
 class NotifyingCalendar(Protocol):
-    """A calendar service that tells of changes. The kinds that do are `CALENDARS_WITH_CHANNELS`.
+    """A calendar service that notifies us of changes. The kinds that do are `CALENDARS_WITH_CHANNELS`.
 
     Raises only the ProviderErrors of worker.errors.
     """
@@ -130,16 +130,16 @@ class ComparableCalendar(Protocol):
     """
 
     def find_unchanged(self, cursors: Mapping[Address, Cursor]) -> Set[Address]:
-        """Return those of the calendars for which `changes` would certainly tell nothing new since that cursor. Empty
-        when the service can't tell: a calendar that is not named may have changed or not."""
+        """Return the calendars that have certainly not changed since their cursor. Any other calendar may have changed
+        or not; all are left out when the service can't tell."""
 
 
 class NotificationKind(StrEnum):
     """What a service tells through a channel."""
 
-    OPENED = "opened"  #: it reaches us; nothing has changed
+    OPENED = "opened"  #: the channel is open; nothing has changed
     CHANGED = "changed"  #: the calendar has changed
-    MISSED = "missed"  #: the service lost notifications: look yourself
+    MISSED = "missed"  #: the service lost notifications, so the calendar may have changed
     RENEW = "renew"  #: the channel ends soon unless it is renewed
     REMOVED = "removed"  #: the service has closed the channel
 
@@ -188,10 +188,10 @@ def can_send_as(mailer: Mailer, address: Address) -> bool:
     return bool(method and method(address))
 
 
-def copies_kept(mailer: Mailer) -> str:
+def describe_sent_copies(mailer: Mailer) -> str:
     """Return a text that names where the service keeps a copy of each sent mail; empty for a mailer without a method
-    `copies_kept`."""
-    method = getattr(mailer, "copies_kept", None)
+    `describe_sent_copies`."""
+    method = getattr(mailer, "describe_sent_copies", None)
     return str(method()) if method else ""
 
 
@@ -230,8 +230,8 @@ MAILER_FACTORIES = {
 }
 
 
-def load_factory(kinds: Mapping[str, str], name: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Return the factory of that name. Raises KeyError for an unknown name."""
-    module, _, attribute = kinds[name].partition(":")
+def load_factory(factories: Mapping[str, str], kind: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Return the factory of that kind of provider. Raises KeyError for an unknown kind."""
+    module, _, attribute = factories[kind].partition(":")
     factory: Callable[[Mapping[str, Any]], Any] = getattr(import_module(module), attribute)
     return factory

@@ -155,11 +155,12 @@ class GuestCopies:
             placed_copies[name][guest] = True
 
     def is_settled(self, organizer: Address, tracked_copies: TrackedCopies) -> bool:
-        """Whether the records tell of the tracked copies alone, all of them placed. Otherwise `follow_organizer` has
-        something to do, even when no calendar has changed."""
+        """Return whether the records hold exactly the tracked copies, all of them placed. Otherwise `follow_organizer`
+        has to be called even when no calendar has changed."""
         records = self._records.list_copies(organizer)
+        recorded = {(record.guest, record.name) for record in records}
         tracked = {(guest, name) for guest, (_, names) in tracked_copies.items() for name in names}
-        return all(record.is_placed for record in records) and {(one.guest, one.name) for one in records} == tracked
+        return all(record.is_placed for record in records) and recorded == tracked
 
     # --- reading answers ----------------------------------------------------------------------------------------------
 

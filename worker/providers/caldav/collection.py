@@ -118,8 +118,8 @@ class CalendarCollection:
 
     def read_events(self, resource: Resource, window: Span) -> tuple[tuple[Event, ...], bool]:
         """Return the resource's events, and whether all could be read: a series inside the window, a single event
-        wherever it lies. A single event that gives nothing could not be read; a series may have nothing inside the
-        window."""
+        wherever it lies. A series may have no occurrence inside the window; a single event that is missing could not be
+        read."""
         is_series = icalendars.is_recurring(resource.calendar)
         contents = self.read_resource(resource, window if is_series else None)
         return tuple(contents.events), not contents.unknown and (is_series or bool(contents.events))

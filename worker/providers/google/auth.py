@@ -381,7 +381,7 @@ class TokenFolder:
 def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
     """Return `Delegation` when the section of the settings names a `service_account`, else `ConnectedAccounts`. Reads
     no file yet."""
-    endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), timeout_of(section))
+    endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), get_timeout(section))
     if section.get("service_account"):
         return Delegation(Path(str(section["service_account"])), endpoint, clock)
     return ConnectedAccounts(
@@ -394,11 +394,11 @@ def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
     )
 
 
-def quota_key_of(section: Mapping[str, Any]) -> str:
+def get_quota_key(section: Mapping[str, Any]) -> str:
     """Return the key of the hash in `quotaUser`: the first LONGARC_KEY, so that all processes use the same."""
     return next(iter(section.get("keys") or ()), "")
 
 
-def timeout_of(section: Mapping[str, Any]) -> float:
-    """Return seconds to wait for an answer from Google."""
+def get_timeout(section: Mapping[str, Any]) -> float:
+    """Return how long to wait for an answer from Google, in seconds."""
     return float(section.get("timeout") or 20.0)

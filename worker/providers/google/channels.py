@@ -1,8 +1,8 @@
 """Google's watch channels: through one, Google posts to our address whenever a calendar changes.
 
 A channel is opened and closed as the manager whose calendar it watches, with the scope that reads it. Google can
-neither list nor prolong channels: the next one is opened, with an id of its own, before this one is closed. For that
-time both tell of each change.
+neither list nor prolong channels: the next one is opened, with an id of its own, before this one is closed. In between,
+each change is notified through both.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from worker.errors import InvalidResponse, NotFound
 from worker.providers.base import Channel, OpenedChannel
 from worker.providers.google.auth import OWNED_EVENTS_SCOPE
 from worker.providers.google.client import GoogleApi, SyncTokenExpired
-from worker.providers.google.notifications import LONGEST_RESOURCE_ID
+from worker.providers.google.notifications import MAX_RESOURCE_ID_LENGTH
 
-#: The longest life of a channel; without asking, it would be as short as an hour.
-_LIFE = timedelta(days=7)
+#: The lifetime that is requested for a channel: the longest that Google allows. Its default may be an hour.
+_REQUESTED_LIFETIME = timedelta(days=7)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,7 +35,7 @@ class GoogleChannels:
             "type": "web_hook",
             "address": channel.url,
             "token": channel.token,
-            "params": {"ttl": str(int(_LIFE.total_seconds()))},
+            "params": {"ttl": str(int(_REQUESTED_LIFETIME.total_seconds()))},
         }
         request = self._api.service.events().watch(calendarId="primary", body=body)
         answer = self._api.execute(channel.calendar, OWNED_EVENTS_SCOPE, request)
@@ -57,7 +57,7 @@ class GoogleChannels:
 
 def _read_resource_id(answer: Mapping[str, Any], channel: Channel) -> str:
     resource_id = answer.get("resourceId")
-    if not isinstance(resource_id, str) or not 0 < len(resource_id) <= LONGEST_RESOURCE_ID:
+    if not isinstance(resource_id, str) or not 0 < len(resource_id) <= MAX_RESOURCE_ID_LENGTH:
         raise InvalidResponse(f"{channel.calendar}: Google opened a channel, but does not say for what.")
     return resource_id
 

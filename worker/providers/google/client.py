@@ -42,7 +42,7 @@ from worker.errors import (
     Unavailable,
 )
 from worker.metrics import count_request, observe_request
-from worker.providers.google.auth import GoogleAccess, build_access, parse_retry_after, quota_key_of, timeout_of
+from worker.providers.google.auth import GoogleAccess, build_access, get_quota_key, get_timeout, parse_retry_after
 
 CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
 GMAIL_ENDPOINT = "https://gmail.googleapis.com/"
@@ -336,9 +336,9 @@ def build_api(
         str(section.get("endpoint") or endpoint),
         build_access(section, clock),
         quota=quota,
-        timeout=timeout_of(section),
+        timeout=get_timeout(section),
         clock=clock,
-        quota_key=quota_key_of(section),
+        quota_key=get_quota_key(section),
     )
 
 

@@ -23,7 +23,7 @@ from worker.providers.google.auth import (
     TOKEN_ENDPOINT,
     TokenEndpoint,
     TokenFolder,
-    timeout_of,
+    get_timeout,
 )
 
 _HOST = "127.0.0.1"
@@ -115,7 +115,7 @@ def _exchange_code(
     section: Mapping[str, Any], client_id: str, redirect_uri: str, verifier: str, code: str
 ) -> dict[str, Any]:
     """Return the token endpoint's answer to the code: tokens and granted scopes. Raises AuthRevoked."""
-    endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), timeout_of(section))
+    endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), get_timeout(section))
     form = {
         "grant_type": "authorization_code",
         "code": code,

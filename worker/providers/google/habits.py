@@ -1,4 +1,4 @@
-"""Reads the time zone of people's calendars. Google tells nobody's working hours."""
+"""Reads the time zone of people's calendars. Google's API does not offer their working hours."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from worker.providers.google.client import GoogleApi
 def read_habits(api: GoogleApi, person: Address) -> Habits:
     """Return the zone of the person's calendar, read as that person. Raises ProviderErrors.
 
-    It comes with every list of events, of which none is asked for, so it needs no permission of its own.
+    Every list of events has the zone in it. So a list without events is requested, and no further permission is needed.
     """
     scope = EVENTS_READ_SCOPE if api.access.list_connected() is None else OWNED_EVENTS_SCOPE
     request = api.service.events().list(calendarId="primary", maxResults=1, fields="timeZone")

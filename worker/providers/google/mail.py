@@ -73,7 +73,7 @@ class GmailMailer:
         """Return the account that sends the message. Raises Permanent when its From is empty, AuthRevoked when the
         account is not connected."""
         author = next((address.addr_spec.lower() for address in _list_addresses(message, "From")), "")
-        is_from_service = author in (self._service or author, "")  # without a service address, every mail is
+        is_from_service = not self._service or author in (self._service, "")
         sender = self._sender if self._sender and is_from_service else author
         if not sender:
             raise Permanent("The message has no sender in From.")
@@ -87,7 +87,7 @@ class GmailMailer:
         connected = self._api.access.list_connected()
         return connected is None or address in connected
 
-    def copies_kept(self) -> str:
+    def describe_sent_copies(self) -> str:
         """Return where Gmail keeps a copy of each mail."""
         return "Gmail keeps a copy of each mail in Sent of the account it is sent from"
 

@@ -140,7 +140,7 @@ def is_same_version(etag: str, current: Event) -> bool:
     our etags hold a digest of the fields that people change as well, and the digests are compared.
     """
     _, separator, digest = etag.rpartition("#")
-    if not separator:  # stored by a Longarc that had no digest yet
+    if not separator:  # stored by an older version of Longarc
         return etag == service_etag(current.ref.etag)
     return digest == current.ref.etag.rpartition("#")[2]
 
@@ -331,9 +331,8 @@ def _compose_attendees(guests: Iterable[Guest]) -> list[Json]:
 
 
 def _list_missing_guests(item: Json, draft: EventDraft, current: Event) -> list[Guest]:
-    """Return the draft's guests who are not invited yet. None when the draft and the event have one guest each:
-    Microsoft 365 may name that guest by an unknown alias, and writing the list would invite the same
-    person twice."""
+    """Return the draft's guests who are not invited yet. Empty when the draft and the event have one guest each:
+    Microsoft 365 may name that guest by an unknown alias, and writing the list would invite the same person twice."""
     if len(draft.guests) == 1 and find_only_guest(item):
         return []
     return [guest for guest in draft.guests if guest.email not in current.answers]

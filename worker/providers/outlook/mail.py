@@ -77,7 +77,7 @@ class GraphMailer:
         """Whether mail can be sent from that mailbox: with `as_author` any, with a connected account only its own."""
         return address == self._graph.own_account if self._graph.own_account else self._as_author
 
-    def copies_kept(self) -> str:
+    def describe_sent_copies(self) -> str:
         """Return where Microsoft 365 keeps a copy of each mail."""
         return "Microsoft 365 keeps a copy of each mail in Sent Items of the mailbox it is sent from"
 

@@ -7,8 +7,7 @@ from worker.providers.base import Notification, NotificationKind
 
 #: The most items of one request that are read.
 MAX_ITEMS = 1000
-#: Longer texts are not one of our tokens or an id of the service's.
-_MAX_TEXT = 128
+_MAX_TEXT_LENGTH = 128  #: characters: our tokens and the ids of the service are not longer
 _KINDS_BY_CHANGE = dict.fromkeys(("created", "updated", "deleted"), NotificationKind.CHANGED)
 #: By `lifecycleEvent`, in lower case: the service ignores the case of such words, and so do we.
 _KINDS_BY_EVENT = {
@@ -44,9 +43,11 @@ def _read_item(item: Any) -> Notification | None:
 
 
 def _read_text(item: dict[str, Any], name: str) -> str:
-    """Return the text of that name; empty when it is missing, or can't be what we gave or were given."""
+    """Return the text of that name; empty when it is missing, or can't be a token of ours or an id of the service."""
     text = item.get(name)
-    return text if isinstance(text, str) and len(text) <= _MAX_TEXT and text.isascii() and text.isprintable() else ""
+    if not isinstance(text, str) or len(text) > _MAX_TEXT_LENGTH:
+        return ""
+    return text if text.isascii() and text.isprintable() else ""
 
 
 def _fold(word: Any) -> str:

@@ -1,7 +1,7 @@
 """Reads free/busy by `getSchedule`: twenty people in a request, in equal parts of the window of less than 62 days.
 
-Of the answer times and their status are read, nothing more: it may hold titles, of people who share them. A person
-whose free/busy can't be read comes back as unknown, with the reason.
+Only times and their status are read: the answer may also hold the titles of people who share them. A person whose
+free/busy can't be read comes back as unknown, with the reason.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
 
 
 def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, BusyTime]]:
-    """Yield the busy spans that overlap the window, each with a number that keeps equal spans of one status apart."""
+    """Yield the busy spans that overlap the window. Those with the same span and status get different numbers."""
     counts: dict[tuple[Span, str], int] = {}
     for item in items:
         span, status = graph_events.span_of(item), str(item.get("status") or "")
