@@ -10,12 +10,13 @@ from sqlalchemy import select
 
 from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, START, Fails, company, pair, pairs, span
 from tests.support.telling import KIND, PUBLIC, Died, TellingOffice, dies_at, telling_settings
-from worker.domain.channels import FOLDING, MAX_ECHO_DELAY, is_trusted
+from worker.domain.channels import FOLDING, MAX_ECHO_DELAY, ChannelStanding, is_trusted
 from worker.domain.model import AliasSource, Answer, PersonAlias
 from worker.engine.channels import BATCH, LEASE, MAX_LEASED, TURN
 from worker.errors import AuthRevoked, Permanent, Unavailable
 from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
+from worker.store.channel_standings import count_channels
 from worker.store.channels import Lease, expect_echo
 
 SECOND = timedelta(seconds=1)
@@ -379,6 +380,22 @@ def test_a_refusal_is_told_once_a_day_and_tried_again_ever_more_seldom(office: T
     office.calendar.fail = None
     office.run(DAY + HOUR)
     assert len(office.calendar.channels_of(DANA)) == 1
+
+
+def test_a_report_s_calendar_that_may_not_be_watched_is_nobody_s_trouble(office: TellingOffice) -> None:
+    """Where the company gives the right to managers' calendars alone."""
+
+    def refuse(operation: str) -> None:
+        if operation == "open_channel answered" and office.calendar.channels_of(SAM):
+            office.calendar.live.popitem()
+            raise Permanent("Access is denied.")
+
+    office.calendar.fail = refuse
+    office.run(2 * DAY)
+    assert office.watched(SAM).failures >= 2 and office.watched(DANA).proven_at
+    assert [mail for mail in office.mails() if "denied" in mail.as_string()] == []
+    counts = count_channels(office.store.database, office.clock())
+    assert [(one.standing, one.count) for one in counts] == [(ChannelStanding.TRUSTED, 1)]
 
 
 def test_a_service_that_is_away_is_asked_again_in_minutes(office: TellingOffice) -> None:

@@ -136,13 +136,13 @@ def test_workers_that_report_no_more_are_silent(company: Office) -> None:
 def test_channels_are_counted_by_standing_with_the_age_of_the_last_notification(company: Office) -> None:
     now = company.clock()
     opened = {"service": "outlook", "expires_at": now + DAY, "due_at": now + HOUR}
-    failing = {"calendar": KIM, "service": "outlook", "failures": 1, "due_at": now, "notified_at": now - HOUR}
+    failing = {"calendar": DANA, "service": "outlook", "failures": 1, "due_at": now, "notified_at": now - HOUR}
     with company.store.database.write() as connection:
         connection.execute(insert(channel), [failing])
         connection.execute(
             insert(channel), [{"calendar": SAM, **opened, "proven_at": now, "notified_at": now - MINUTE}]
         )
-        connection.execute(insert(channel), [{"calendar": DANA, **opened, "awaiting_since": now - HOUR}])
+        connection.execute(insert(channel), [{"calendar": KIM, **opened, "awaiting_since": now - HOUR}])
     with MetricsServer(company.worker) as server:
         families = read(fetch(server))
     standings = {one: values(families, "longarc_channels", service="outlook", standing=one) for one in ChannelStanding}

@@ -204,7 +204,8 @@ class Channels:
             log.info("a channel is open", extra={"action": Action.CHANNEL_OPENED, "calendar": opened.calendar})
 
     def _record_failure(self, watched: WatchedCalendar, lease: Lease, error: LongarcError) -> None:
-        """Store why there is no channel, and tell the operator once a day for each service."""
+        """Store why there is no channel, and tell the operator once a day for each service. A refused channel of a
+        report is no trouble: an organization need not let their calendars be read."""
         now, address = self._clock(), watched.calendar
         log.info("no channel: %s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": address})
         if isinstance(error, Transient | Conflict):
@@ -213,6 +214,8 @@ class Channels:
         else:
             wait = channels.find_retry_wait(watched.failures + 1)
             self._store.channels.record_failure(address, lease, str(error), now + wait)
+            if not self._store.channels.is_needed(address):
+                return
             text = (
                 f"Changes of the calendar of {address} are not told: {error} Until they are, it is read as often as "
                 "without `sync.notify_url`. Others may be concerned, too: `longarc status` counts them."

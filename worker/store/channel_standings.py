@@ -8,6 +8,7 @@ from sqlalchemy import and_, case, func, or_, select
 
 from worker.domain.channels import MAX_ECHO_DELAY, ChannelStanding
 from worker.domain.model import Address
+from worker.store.channels import is_report_only
 from worker.store.database import Database
 from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
@@ -26,10 +27,13 @@ CHANNEL_STANDING = case(
     (channel.c.failures > 0, ChannelStanding.FAILING.value),
     else_=ChannelStanding.UNPROVEN.value,
 )
+#: Leaves out the refused channels of people who are reports only: an organization need not let their calendars be read,
+#: and their time is asked for as before.
+IS_COUNTED = or_(channel.c.failures == 0, _IS_OPEN, ~is_report_only(channel.c.calendar))
 _COUNTS = PreparedStatement(
-    select(channel.c.service, CHANNEL_STANDING.label("standing"), func.count(), func.min(channel.c.calendar)).group_by(
-        channel.c.service, "standing"
-    )
+    select(channel.c.service, CHANNEL_STANDING.label("standing"), func.count(), func.min(channel.c.calendar))
+    .where(IS_COUNTED)
+    .group_by(channel.c.service, "standing")
 )
 _PROBLEMS = PreparedStatement(
     select(channel.c.calendar, channel.c.problem).where(in_bound_list(channel.c.calendar, "addresses"))

@@ -28,6 +28,15 @@ from worker.store.tables import (
 )
 
 _TAKES_PART = and_(pair.c.ended == EndReason.NO.value, pair.c.participation == Participation.YES.value)
+
+
+def is_report_only(address: Any) -> Any:
+    """Return the condition that a person is the report of somebody who takes part, and nobody's manager."""
+    return and_(
+        exists().where(pair.c.report == address, _TAKES_PART), ~exists().where(pair.c.manager == address, _TAKES_PART)
+    )
+
+
 _IN_A_PAIR = exists().where(or_(pair.c.manager == person.c.email, pair.c.report == person.c.email), _TAKES_PART)
 #: The people whose calendars are to have a channel.
 _WANTED = PreparedStatement(
@@ -39,6 +48,7 @@ _FACT = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("n
 _KNOWN = PreparedStatement(select(channel.c.calendar, channel.c.service))
 _WATCHED_COLUMNS = select(*(channel.c[name] for name in WatchedCalendar.__dataclass_fields__))
 _IS_CALENDAR = channel.c.calendar == bindparam("address")
+_IS_REPORT_ONLY = PreparedStatement(select(is_report_only(bindparam("address"))))
 _WATCHED = PreparedStatement(_WATCHED_COLUMNS.where(_IS_CALENDAR))
 _ALL_WATCHED = PreparedStatement(_WATCHED_COLUMNS.order_by(channel.c.calendar))
 _CLAIMABLE = PreparedStatement(
@@ -345,6 +355,11 @@ class ChannelRows:
             _FORGET_REMOVED.execute(connection, address=address, now=now)
 
     # --- what is known ---
+
+    def is_needed(self, address: Address) -> bool:
+        """Return whether the person organizes sessions: a report's calendar need not have a channel."""
+        with self._database.read() as connection:
+            return not _IS_REPORT_ONLY.fetch_value(connection, address=address)
 
     def load(self, address: Address) -> WatchedCalendar | None:
         """Return what is known of a calendar's channel; None for a calendar that is to have none."""

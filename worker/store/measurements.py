@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from worker.domain.model import EffectKind, EffectProgress, EndReason, Participation
 from worker.domain.rollout import OUTSIDE
-from worker.store.channel_standings import CHANNEL_STANDING, make_standing_values
+from worker.store.channel_standings import CHANNEL_STANDING, IS_COUNTED, make_standing_values
 from worker.store.database import Database
 from worker.store.parameters import bind_instant, in_literals
 from worker.store.statements import PreparedStatement
@@ -92,7 +92,9 @@ _WORKER_STATE = case((worker.c.seen_at >= bind_instant("live_since"), "live"), e
 _WORKERS = PreparedStatement(select(_WORKER_STATE.label("state"), func.count()).group_by("state"))
 
 _CHANNELS = PreparedStatement(
-    select(channel.c.service, CHANNEL_STANDING.label("standing"), func.count()).group_by(channel.c.service, "standing")
+    select(channel.c.service, CHANNEL_STANDING.label("standing"), func.count())
+    .where(IS_COUNTED)
+    .group_by(channel.c.service, "standing")
 )
 _NOTIFIED = PreparedStatement(
     select(channel.c.service, func.max(channel.c.notified_at))
