@@ -2,19 +2,23 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 
 from tests.support.watched import DANA, DAY, HOUR, MINUTE, NOW, UNWATCHED, watched
 from worker.domain.channels import (
+    FOLDING,
+    LOOKS_IN_A_ROW,
     MAX_ECHO_DELAY,
     MIN_RENEWAL,
+    STORM_FOLDING,
     ChannelStep,
     choose_step,
     find_next_step_at,
     find_renewal,
     find_retry_wait,
+    fold_hint,
     is_trusted,
 )
 from worker.domain.model import WatchedCalendar
@@ -85,3 +89,32 @@ def test_each_failure_in_a_row_waits_longer_up_to_a_day() -> None:
 )
 def test_trust_has_to_be_earned_and_is_lost_by_silence_or_age(calendar: WatchedCalendar | None) -> None:
     assert not is_trusted(calendar, NOW)
+
+
+def list_looks(notifications: list[float]) -> list[float]:
+    """The looks that follow from notifications; both in seconds."""
+    looks: list[float] = []
+    hinted_at, count = None, 0
+    for second in notifications:
+        look_at, count = fold_hint(hinted_at, count, NOW + timedelta(seconds=second))
+        if look_at is not None:
+            hinted_at = look_at
+            looks.append((look_at - NOW).total_seconds())
+    return looks
+
+
+def test_a_storm_of_notifications_asks_for_two_looks_a_minute_and_a_calm_ends_it() -> None:
+    storm = [float(second) for second in range(3600)]
+    looks = list_looks(storm)
+    assert looks[: LOOKS_IN_A_ROW + 1] == [FOLDING.total_seconds() * number for number in range(LOOKS_IN_A_ROW + 1)]
+    assert {b - a for a, b in pairwise(looks[LOOKS_IN_A_ROW:])} == {STORM_FOLDING.total_seconds()}
+    assert looks[-1] >= storm[-1], "the last one is not lost"
+    calm = looks[-1] + STORM_FOLDING.total_seconds()
+    assert list_looks([*storm, calm, calm + 1])[-2:] == [calm, calm + FOLDING.total_seconds()]
+
+
+@pytest.mark.parametrize("apart", [0.5, 1, 4, 5, 7, 29, 30, 31, 600])
+def test_each_notification_is_followed_by_a_look_in_half_a_minute_at_most(apart: float) -> None:
+    told = [apart * number for number in range(200)]
+    looks = list_looks(told)
+    assert all(any(one <= look <= one + STORM_FOLDING.total_seconds() for look in looks) for one in map(int, told))

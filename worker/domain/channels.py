@@ -12,8 +12,9 @@ from worker.domain.model import WatchedCalendar
 
 #: How long the notification of our own write may take.
 MAX_ECHO_DELAY = timedelta(minutes=5)
-#: Notifications of a calendar that come within this time are answered by one look.
-FOLDING = timedelta(seconds=5)
+#: Notifications of a calendar that come within this time are answered by one look; after so many looks in a row, each
+#: soon after the one before, within a longer time: something changes the calendar on and on.
+FOLDING, LOOKS_IN_A_ROW, STORM_FOLDING = timedelta(seconds=5), 12, timedelta(seconds=30)
 #: How long after the first, second and third failure in a row another channel is opened; then once a day.
 RETRY_WAITS = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))
 #: How soon a channel is renewed at the earliest.
@@ -93,6 +94,21 @@ def is_trusted(watched: WatchedCalendar | None, now: datetime) -> bool:
     if watched is None or not watched.is_open or watched.proven_at is None:
         return False
     return not has_expired(watched, now) and not is_silent(watched, now)
+
+
+def fold_hint(hinted_at: datetime | None, looks: int, now: datetime) -> tuple[datetime | None, int]:
+    """Return when to look at a calendar after a notification, and how many looks in a row that makes. None for when: a
+    look is still to come.
+
+    `hinted_at` is for when the last look was asked for, `looks` how many in a row there were before it. An instant far
+    ahead was stored before the clock was set back.
+    """
+    if hinted_at is None or now - hinted_at >= STORM_FOLDING or hinted_at - now > STORM_FOLDING:
+        return now, 0
+    if hinted_at > now:
+        return None, looks
+    wait = FOLDING if looks < LOOKS_IN_A_ROW else STORM_FOLDING
+    return max(now, hinted_at + wait), looks + 1
 
 
 def choose_fraction(text: str) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, case, delete, exists, func, insert, or_, select, update
 
-from worker.domain.channels import FOLDING, MAX_ECHO_DELAY
+from worker.domain.channels import MAX_ECHO_DELAY, fold_hint
 from worker.domain.model import Address, EndReason, Participation, RetiredChannel, WatchedCalendar
 from worker.store.calendars import make_calendar_due
 from worker.store.database import Database
@@ -93,14 +93,19 @@ _SAVE_FAILURE = PreparedStatement(
 )
 _POSTPONE = PreparedStatement(update(channel).where(_IS_LEASED_BY_US).values(**_RELEASED))
 _BY_ID = PreparedStatement(
-    select(channel.c.calendar, channel.c.id, channel.c.remote_id, channel.c.notified_at, channel.c.hinted_at)
+    select(channel.c.calendar, channel.c.id, channel.c.remote_id, channel.c.hinted_at, channel.c.looks)
     .where(or_(channel.c.id == bindparam("channel_id"), channel.c.next_id == bindparam("channel_id")))
     .with_for_update()
 )
 _SAVE_NOTIFICATION = PreparedStatement(
     update(channel)
     .where(_IS_CALENDAR)
-    .values(notified_at=bind_instant("now"), hinted_at=bind_instant("new_hinted_at"), awaiting_since=None)
+    .values(
+        notified_at=bind_instant("now"),
+        hinted_at=bind_instant("new_hinted_at"),
+        looks=bindparam("new_looks"),
+        awaiting_since=None,
+    )
 )
 _SAVE_PROOF = PreparedStatement(
     update(channel)
@@ -321,9 +326,11 @@ class ChannelRows:
             row = _BY_ID.fetch_first(connection, channel_id=channel_id)
             if row is None or _is_other_channel(row, channel_id, remote_id):
                 return None
-            address, hinted_at = row["calendar"], row["hinted_at"]
-            look_at = _fold(hinted_at, now) if has_changed else None
-            _SAVE_NOTIFICATION.execute(connection, address=address, now=now, new_hinted_at=look_at or hinted_at)
+            address, hinted_at, looks = row["calendar"], row["hinted_at"], row["looks"]
+            look_at, looks = fold_hint(hinted_at, looks, now) if has_changed else (None, looks)
+            _SAVE_NOTIFICATION.execute(
+                connection, address=address, now=now, new_hinted_at=look_at or hinted_at, new_looks=looks
+            )
             if is_proof:
                 _SAVE_PROOF.execute(connection, address=address, now=now)
             if look_at is not None:
@@ -406,11 +413,3 @@ def _build_retired_row(watched: WatchedCalendar, now: datetime) -> dict[str, Any
 def _is_other_channel(row: Mapping[str, Any], channel_id: str, remote_id: str) -> bool:
     """Return whether the service calls the channel by a name that is not the one it gave us."""
     return bool(remote_id and row["remote_id"] and channel_id == row["id"] and remote_id != row["remote_id"])
-
-
-def _fold(hinted_at: datetime | None, now: datetime) -> datetime | None:
-    """Return when to look after a notification; None when a look is still to come. An instant further ahead was stored
-    before the clock was set back."""
-    if hinted_at is None or now - hinted_at >= FOLDING or hinted_at - now > FOLDING:
-        return now
-    return hinted_at + FOLDING if hinted_at <= now else None

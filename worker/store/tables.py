@@ -444,6 +444,7 @@ channel = Table(
     Column("notified_at", Instant),
     Column("has_told", Boolean, nullable=False, server_default=false()),  # of a change since the last reading began
     Column("hinted_at", Instant),  # for when the last look was asked for: what comes soon after is folded into it
+    Column("looks", Integer, nullable=False, server_default="0"),  # that were asked for in a row before it
     Column("awaiting_since", Instant),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("problem", String, nullable=False, server_default=""),

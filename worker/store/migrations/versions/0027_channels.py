@@ -21,7 +21,7 @@ def upgrade() -> None:
         *(sa.Column(name, sa.String(), nullable=False, server_default="") for name in ("id", "remote_id", "next_id")),
         *(sa.Column(name, sa.BigInteger()) for name in _INSTANTS),
         sa.Column("has_told", sa.Boolean(), nullable=False, server_default=sa.false()),
-        sa.Column("failures", sa.Integer(), nullable=False, server_default="0"),
+        *(sa.Column(name, sa.Integer(), nullable=False, server_default="0") for name in ("looks", "failures")),
         sa.Column("problem", sa.String(), nullable=False, server_default=""),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("holder", sa.String()),
