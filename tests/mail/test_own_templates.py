@@ -138,7 +138,7 @@ def test_a_template_that_comes_back_to_itself_is_found(overrides: Path) -> None:
     found = problems_by_file(overrides)
     assert found.keys() == set(map(str, paths.values()))
     for path in paths.values():
-        assert str(found[str(path)]).startswith(f"{path}:1: This template comes back to itself.")
+        assert str(found[str(path)]).startswith(f"{path}:1: This template includes or calls itself.")
 
 
 def test_a_template_reaches_nothing_but_what_its_mail_speaks_of(overrides: Path) -> None:

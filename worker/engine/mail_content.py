@@ -57,18 +57,18 @@ def open_mail_content(
         contract_sessions={pair: recorded.session for pair, recorded in latest_contracts.items()},
         revisions={session: [one.contract for one in listed] for session, listed in revisions.items()},
         authors={session: [(one.by, one.reason) for one in listed] for session, listed in revisions.items()},
-        promises=_open_commitments(content, effects, [states[pair] for pair in commitment_pairs], ended),
+        commitment_texts=_open_commitments(content, effects, [states[pair] for pair in commitment_pairs], ended),
         closed_commitments=ended,
         trigger_texts={
             session: f"{trigger.value}: {reason}" if reason else trigger.value
             for session, (trigger, reason) in triggers.items()
         },
-        asked_by_report=asked_by_report,
+        sessions_asked_by_report=asked_by_report,
         deferral_reasons=_open_deferral_reasons(content, mails, states),
         learnings=store.learnings.load_waiting(learning_pairs) if learning_pairs else {},
         accesses=_open_accesses(content, mails, now),
         notes=_open_notes(store, mails),
-        handovers=_open_handovers(store, mails, states),
+        former_pairs=_open_handovers(store, mails, states),
     )
 
 
@@ -153,9 +153,9 @@ def open_former_pair(store: Store, handover: Handover) -> FormerPair:
     current = store.people.get_person(manager)
     return FormerPair(
         manager=current or store.people.load_all_people()[manager],
-        has_left=current is None,
-        promises=len(promises),
-        passed=store.handovers.open(handover.former).lines,
+        has_manager_left=current is None,
+        open_promise_count=len(promises),
+        passed_lines=store.handovers.open(handover.former).lines,
     )
 
 

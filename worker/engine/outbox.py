@@ -420,7 +420,7 @@ class Outbox:
     def _build_event_draft(self, state: PairState, subject: Session | Commitment, content: OpenedContent) -> EventDraft:
         if isinstance(subject, Session):
             return self._composer.build_session_event(state, subject)
-        return self._composer.build_commitment_event(state, subject, content.promises.get(subject.id))
+        return self._composer.build_commitment_event(state, subject, content.commitment_texts.get(subject.id))
 
     def _cancel_event(self, effect: Effect, state: PairState, provider: CalendarProvider) -> Attempt:
         placed = state.placed_events.get(effect.event) or self._store.calendars.find_placed(effect.event)

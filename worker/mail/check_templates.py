@@ -65,7 +65,7 @@ def find_misplaced_files(overrides: Path) -> list[Problem]:
     if not overrides.is_dir():
         return [Problem(str(overrides), "is no folder.", "Make it, or leave the setting out.")]
     names = {f"{name}/{part}" for name in KINDS for part in PARTS}
-    remedy = f"Name it <message>/<part>, with a part of {', '.join(PARTS)}; a piece of your own begins with `_`."
+    remedy = f"Name it <mail>/<part>, with a part of {', '.join(PARTS)}; a file that others include begins with `_`."
     return [
         Problem(str(path), "is used by no mail.", remedy)
         for path in sorted(overrides.rglob("*"))
@@ -155,8 +155,8 @@ def _describe_error(context: MailContext, error: Exception) -> Problem:
     if isinstance(error, TemplateNotFound):
         return Problem(place, f"there is no template {error}.", "Check the name after `extends` or `include`.")
     if isinstance(error, RecursionError):
-        return Problem(place, "This template comes back to itself.", "Take out what includes or calls itself.")
+        return Problem(place, "This template includes or calls itself.", "Take out the include or the call.")
     if isinstance(error, OverflowError | MemoryError):
-        return Problem(place, "This template makes more than fits.", "Keep what a reader needs.")
+        return Problem(place, "This template makes a text too large for the memory.", "Shorten its loops.")
     text = f"{type(error).__name__}: {str(error).rstrip('.')}."
     return Problem(place, text, "Use only names that our own template of this mail uses.")

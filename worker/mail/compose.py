@@ -52,37 +52,38 @@ from worker.settings.openings_file import OpeningsReader
 #: A closed commitment is listed in briefs for this time.
 RECENT_PERIOD = timedelta(days=120)
 
-_FIRST_MAILS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thread)
+_THREAD_STARTERS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormerPair:
-    """The pair before one that began when the report's manager changed (R-36)."""
+    """The report's pair with the manager before the present one (R-36)."""
 
     manager: Person
-    has_left: bool
-    promises: int  #: of the manager, open when the pair ended
-    passed: Sequence[HandoverLine]  #: what the report passed on
+    has_manager_left: bool  #: that manager is no longer in the roster
+    open_promise_count: int  #: commitments of that manager that were open when the pair ended
+    passed_lines: Sequence[HandoverLine]  #: what the report passed on to the new manager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedContent:
-    """The opened sealed texts for one batch of messages: contracts, commitments, and texts of forms and commands."""
+    """The decrypted texts for one batch of mails and events: of contracts, commitments, forms and commands."""
 
-    contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: in force, by pair
-    revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session
+    contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: the contract in force, by pair
+    revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session of the contract
     #: For each of these revisions: who changed one commitment of it, and why; None when it was recorded as a whole.
     authors: Mapping[str, Sequence[tuple[Owner | None, str]]] = field(default_factory=dict)
-    promises: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by commitment
+    commitment_texts: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by the id of the commitment
     closed_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: recently closed, by pair
     #: The session of the contract in force, by pair.
     contract_sessions: Mapping[PairId, str] = field(default_factory=dict)
-    asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
-    handovers: Mapping[PairId, "FormerPair"] = field(default_factory=dict)  #: by the pair that began
-    accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: by the key of the mail about them
-    notes: Mapping[PairId, Sequence[SharedNote]] = field(default_factory=dict)  #: of the pairs, for both
-    alert_texts: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
-    learnings: Mapping[PairId, Learning] = field(default_factory=dict)  #: that wait for a prompt, by pair
+    sessions_asked_by_report: Set[str] = frozenset()  #: ids of the ad hoc sessions that the report asked for
+    former_pairs: Mapping[PairId, FormerPair] = field(default_factory=dict)  #: by the pair with the new manager
+    accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: what commands showed, by mail key
+    notes: Mapping[PairId, Sequence[SharedNote]] = field(default_factory=dict)  #: that both of a pair read, by pair
+    alert_texts: Mapping[str, str] = field(default_factory=dict)  #: by the key of the mail to the operator
+    #: What a manager says about their own learning, until a reflection prompt tells it to the report; by pair.
+    learnings: Mapping[PairId, Learning] = field(default_factory=dict)
     #: Why a conversation was asked for, by session; for the manager's mails only.
     trigger_texts: Mapping[str, str] = field(default_factory=dict)
     #: What the report said about lost times, by session and number of the deferral; for the manager's mails only.
@@ -146,7 +147,7 @@ class Composer:
         )
 
     def _fill_text(self, state: PairState, text: str) -> str:
-        """Return a text of the settings with the names; a default one in the organizer's language."""
+        """Return a text of the settings with the names filled in. A default text is in the manager's language."""
         translated = self._languages.find_language(state.manager.locale).gettext(text)
         return translated.format(manager=state.manager.name, report=state.report.name)
 
@@ -156,21 +157,21 @@ class Composer:
             return f"{self._settings.base_url}/team/contract/{commitment.session}"
         return promise.text if promise and self._event_settings.commitment_text == "text" else ""
 
-    def build_invitation_event(self, state: PairState, session: Session, message: Effect) -> EventDraft:
+    def build_invitation_event(self, state: PairState, session: Session, mail: Effect) -> EventDraft:
         """Return the event of an invitation mail. Its sequence number counts the mails about that event."""
-        if session.booked and session.key == message.event:
+        if session.booked and session.key == mail.event:
             span = session.span
         else:  # the session has lost that time: the mail withdraws it
-            start = message.start or session.span.start
+            start = mail.start or session.span.start
             span = Span(start, start + timedelta(minutes=session.minutes))
         draft = self.build_session_event(state, replace(session, start=span.start, end=span.end))
-        return replace(draft, key=message.event, sequence=message.number)
+        return replace(draft, key=mail.event, sequence=mail.number)
 
     # --- mails ---
 
     def build_mail_context(
         self,
-        message: Effect,
+        mail: Effect,
         state: PairState | None,
         content: OpenedContent,
         now: datetime,
@@ -178,40 +179,40 @@ class Composer:
     ) -> MailContext:
         """Return the context of a mail. `state` is that of the pair; None for a mail to the operator.
 
-        `mentions` is what this mail says once, of `list_mention_subjects`.
+        `mentions` are those subjects of `list_mention_subjects` that no other mail has mentioned.
         """
         if state is None:
-            reason = content.alert_texts.get(message.key, "")
-            return MailContext(name=message.name, key=message.key, to=self.build_operator(), now=now, reason=reason)
-        session = state.find_session(message.subject)
-        reader = state.manager if message.to == state.manager.email else state.report
-        session_fields = self._collect_session_fields(message, state, session, content, now) if session else {}
-        effect_fields = KINDS[message.name].fields(message)
-        learning = self.choose_learning(message, state, content)
+            reason = content.alert_texts.get(mail.key, "")
+            return MailContext(name=mail.name, key=mail.key, to=self.build_operator(), now=now, reason=reason)
+        session = state.find_session(mail.subject)
+        reader = state.manager if mail.to == state.manager.email else state.report
+        session_fields = self._collect_session_fields(mail, state, session, content, now) if session else {}
+        effect_fields = KINDS[mail.name].fields(mail)
+        learning = self.choose_learning(mail, state, content)
         commitments = _list_readable_commitments(state, content, now)
-        note_fields = _collect_note_fields(message, state, content, commitments, mentions)
-        if message.name == MailName.OPEN_PROMISES:
+        note_fields = _collect_note_fields(mail, state, content, commitments, mentions)
+        if mail.name == MailName.OPEN_PROMISES:
             commitments = tuple(c for c in commitments if c.commitment.is_open_promise)
         if "due" in effect_fields:
-            commitments = _list_due_commitments(effect_fields["due"], state.pair.id.get_owner(message.to), commitments)
+            commitments = _list_due_commitments(effect_fields["due"], state.pair.id.get_owner(mail.to), commitments)
         context = MailContext(
-            name=message.name,
-            key=message.key,
+            name=mail.name,
+            key=mail.key,
             to=reader,
             now=now,
             manager=state.manager,
             report=state.report,
             pair=state.pair,
             every=choose_interval(state.pair, now.date(), self._policy),
-            thread=_find_thread_key(message, state),
+            thread=_find_thread_key(mail, state),
             session=session or find_next_session(state, now),
             commitments=commitments,
-            links=self._build_links(message, state, content.contract_sessions.get(state.pair.id, ""), commitments, now),
+            links=self._build_links(mail, state, content.contract_sessions.get(state.pair.id, ""), commitments, now),
             learning=learning.text if learning else "",
-            openings=self.choose_openings(state.report, now) if KINDS[message.name].shows_openings else (),
+            openings=self.choose_openings(state.report, now) if KINDS[mail.name].shows_openings else (),
             commitment_text=self._event_settings.commitment_text,
-            accesses=tuple(content.accesses.get(message.key, ())),
-            **_collect_handover_fields(state, content.handovers.get(state.pair.id)),
+            accesses=tuple(content.accesses.get(mail.key, ())),
+            **_collect_handover_fields(state, content.former_pairs.get(state.pair.id)),
             **{"contract": content.contracts.get(state.pair.id), **session_fields, **effect_fields, **note_fields},
         )
         is_by_link = KINDS[context.name].has_content and self._settings.mail.content == "link"
@@ -221,26 +222,26 @@ class Composer:
         """Return the openings to show about or to this report: the same for everybody of the group (R-29)."""
         return select_openings(self._openings.list_openings(), report.group, get_local_date(report.zone, now))
 
-    def choose_learning(self, message: Effect, state: PairState, content: OpenedContent) -> Learning | None:
+    def choose_learning(self, mail: Effect, state: PairState, content: OpenedContent) -> Learning | None:
         """Return what the manager says in this mail about their own learning (R-35); None when it says nothing.
 
         The prompt before a talk that the report asked for speaks of the report alone.
         """
-        if message.name not in KINDS or Sealed.LEARNING not in KINDS[message.name].sealed_data:
+        if mail.name not in KINDS or Sealed.LEARNING not in KINDS[mail.name].sealed_data:
             return None
-        return None if self._choose_trigger(message, state, content) else content.learnings.get(state.pair.id)
+        return None if self._choose_trigger(mail, state, content) else content.learnings.get(state.pair.id)
 
     def build_voice_context(
-        self, message: Effect, voice: ThirdVoice, report: Person, third: Person, now: datetime
+        self, mail: Effect, voice: ThirdVoice, report: Person, third: Person, now: datetime
     ) -> MailContext:
         """Return the context of a mail about a report's question (R-30), which holds neither question nor answer."""
-        if message.name == MailName.THIRD_VOICE_REQUEST:
+        if mail.name == MailName.THIRD_VOICE_REQUEST:
             to, link_name, purpose, about = third, "answer", Purpose.VOICE, voice.id
         else:
             to, link_name, purpose, about = report, "settings", Purpose.ME, ""
         return MailContext(
-            name=message.name,
-            key=message.key,
+            name=mail.name,
+            key=mail.key,
             to=to,
             now=now,
             report=report,
@@ -250,26 +251,26 @@ class Composer:
 
     def build_personal_context(
         self,
-        message: Effect,
+        mail: Effect,
         person: Person,
         states: Sequence[PairState],
-        told: Sequence[Effect],
+        replaced_mails: Sequence[Effect],
         content: OpenedContent,
         now: datetime,
     ) -> MailContext:
-        """Return the context of a mail about several pairs of its reader; without news it has nothing to say.
+        """Return the context of a mail about several pairs of its reader. Without news it must not be sent.
 
-        `states` are those pairs; `told` are the mails that an overflow mail stands for.
+        `states` are those pairs; `replaced_mails` are the mails that an overflow mail replaces.
         """
-        by_link = self._settings.mail.content == "link" and KINDS[message.name].has_content
-        promises = {} if by_link else content.promises
+        by_link = self._settings.mail.content == "link" and KINDS[mail.name].has_content
+        texts = {} if by_link else content.commitment_texts
         lines = [
-            build_line(person, one, promises, partial(self._sign_links, person, now=now))
-            for one in list_news(message, states, told, now)
+            build_line(person, entry, texts, partial(self._sign_links, person, now=now))
+            for entry in list_news(mail, states, replaced_mails, now)
         ]
         return MailContext(
-            name=message.name,
-            key=message.key,
+            name=mail.name,
+            key=mail.key,
             to=person,
             now=now,
             news=tuple(lines),
@@ -278,17 +279,17 @@ class Composer:
             links=self._sign_links(person, {"settings": (Purpose.TEAM, "")}, now),
         )
 
-    def choose_sender(self, message: Effect, manager: Address) -> Address:
+    def choose_sender(self, mail: Effect, manager: Address) -> Address:
         """Return the mailbox that sends the mail: the manager's if so configured, else empty for the default sender."""
-        as_manager = self._settings.mail.send_as == "manager" and KINDS[message.name].may_leave_from_manager
+        as_manager = self._settings.mail.send_as == "manager" and KINDS[mail.name].may_leave_from_manager
         return manager if as_manager else ""
 
     def _collect_session_fields(
-        self, message: Effect, state: PairState, session: Session, content: OpenedContent, now: datetime
+        self, mail: Effect, state: PairState, session: Session, content: OpenedContent, now: datetime
     ) -> dict[str, object]:
         """Return the fields of the context that depend on the session the mail is about."""
-        reasons = content.deferral_reasons.get(session.id, {}) if message.to == state.manager.email else {}
-        move = _find_move(message, state)
+        reasons = content.deferral_reasons.get(session.id, {}) if mail.to == state.manager.email else {}
+        move = _find_move(mail, state)
         fields: dict[str, object] = {
             "count": 0 if move else deferrals.count_deferrals_in_cycle(state.sessions, session),
             "deferrals": (move,)
@@ -299,35 +300,35 @@ class Composer:
             "options": (options := offers.list_open_times(session, now)),
             "offer": session.offer if options else None,
             "may_leave": questions.may_leave(session),
-            "why": order_for_reader(session.unplaceable or (), state.get_person(message.to).name),
+            "why": order_for_reader(session.unplaceable or (), state.get_person(mail.to).name),
             "also": sum(has_same_cause(session, other) for other in state.sessions),
             "unfinished": _list_unfinished_starts(state, session),
         }
         if session.held_at:
             fields["deadline"] = contract_mails.find_contract_deadline(state.manager, session)
-        if trigger := self._choose_trigger(message, state, content):
+        if trigger := self._choose_trigger(mail, state, content):
             fields["trigger"] = trigger
-            fields["asked_by_report"] = session.id in content.asked_by_report
-        if Sealed.REVISIONS in KINDS[message.name].sealed_data:
+            fields["asked_by_report"] = session.id in content.sessions_asked_by_report
+        if Sealed.REVISIONS in KINDS[mail.name].sealed_data:
             authors = content.authors.get(session.id, ())
-            fields.update(_collect_revision_fields(message, content.revisions.get(session.id, ()), authors))
+            fields.update(_collect_revision_fields(mail, content.revisions.get(session.id, ()), authors))
         return fields
 
-    def _choose_trigger(self, message: Effect, state: PairState, content: OpenedContent) -> str:
+    def _choose_trigger(self, mail: Effect, state: PairState, content: OpenedContent) -> str:
         """Return why the conversation was asked for, as far as the mail's reader may know it; else an empty text.
 
         The manager gets the trigger and the reason typed (R-6). The report gets the trigger alone, and only of a
         conversation that the report asked for (R-27).
         """
-        trigger = content.trigger_texts.get(message.subject, "")
-        if message.to == state.manager.email:
+        trigger = content.trigger_texts.get(mail.subject, "")
+        if mail.to == state.manager.email:
             return trigger
-        may_know = message.subject in content.asked_by_report and self._settings.mail.content != "link"
+        may_know = mail.subject in content.sessions_asked_by_report and self._settings.mail.content != "link"
         return trigger.partition(":")[0] if may_know else ""
 
     def _build_links(
         self,
-        message: Effect,
+        mail: Effect,
         state: PairState,
         contract_session: str,
         commitments: Sequence[ReadableCommitment],
@@ -337,23 +338,23 @@ class Composer:
 
         `contract_session` is the session of the contract in force; empty when there is none.
         """
-        asks_of_ended_pair = message.name == MailName.OPEN_PROMISES
-        if not (state.pair.ended is EndReason.NO or asks_of_ended_pair):
+        is_about_ended_pair = mail.name == MailName.OPEN_PROMISES
+        if not (state.pair.ended is EndReason.NO or is_about_ended_pair):
             return {}
-        if message.name == MailName.PULSE:
-            return self._build_pulse_links(message, state.report, now)
-        session = state.find_session(message.subject) or find_next_session(state, now)
+        if mail.name == MailName.PULSE:
+            return self._build_pulse_links(mail, state.report, now)
+        session = state.find_session(mail.subject) or find_next_session(state, now)
         time_session = session.id if session else ""
-        if asks_of_ended_pair:
+        if is_about_ended_pair:
             links = {"settings": (Purpose.TEAM, "")}
-        elif message.to == state.report.email:
+        elif mail.to == state.report.email:
             links = list_report_links(time_session)
         else:
-            if KINDS[message.name].contract_link is ContractLink.OF_SESSION:
-                contract_session = message.subject
+            if KINDS[mail.name].contract_link is ContractLink.OF_SESSION:
+                contract_session = mail.subject
             commitment_session = commitments[0].commitment.session if commitments else ""
             links = list_manager_links(time_session, contract_session, commitment_session)
-        reader = state.report if message.to == state.report.email else state.manager
+        reader = state.report if mail.to == state.report.email else state.manager
         return self._sign_links(reader, links, now)
 
     def _sign_links(self, person: Person, links: Mapping[str, tuple[Purpose, str]], now: datetime) -> dict[str, str]:
@@ -367,9 +368,13 @@ class Composer:
             for name, (purpose, session_id) in links.items()
         }
 
-    def _build_pulse_links(self, message: Effect, report: Person, now: datetime) -> dict[str, str]:
-        """Return two links to the question. The answer stands in the fragment, which no browser sends to a server."""
-        round_name = f"{message.number // 100}-{message.number % 100:02d}"
+    def _build_pulse_links(self, mail: Effect, report: Person, now: datetime) -> dict[str, str]:
+        """Return the links `yes` and `no` to the anonymous question (R-37).
+
+        The answer is the URL's fragment, which no browser sends to a server.
+        """
+        # see `make_round_number`: 202609 for the round 2026-09
+        round_name = f"{mail.number // 100}-{mail.number % 100:02d}"
         links = self._sign_links(report, {"question": (Purpose.PULSE, round_name)}, now)
         return {answer: f"{url}#{answer}" for url in links.values() for answer in ("yes", "no")}
 
@@ -387,9 +392,12 @@ class Composer:
         )
 
 
-def list_mention_subjects(message: Effect, state: PairState, content: OpenedContent, now: datetime) -> list[str]:
-    """Return what this mail would say once (R-28, R-32): ids of commitments, and the name of an invitation."""
-    mentions, reader = KINDS[message.name].mentions, state.pair.id.get_owner(message.to)
+def list_mention_subjects(mail: Effect, state: PairState, content: OpenedContent, now: datetime) -> list[str]:
+    """Return the subjects that this mail mentions unless another mail has (R-28, R-32).
+
+    They are ids of kept commitments, and of `make_note_mention` the invitation to leave a note about a session.
+    """
+    mentions, reader = KINDS[mail.name].mentions, state.pair.id.get_owner(mail.to)
     subjects: list[str] = []
     if Mention.KEPT_COMMITMENTS in mentions:
         commitments = [one.commitment for one in _list_readable_commitments(state, content, now)]
@@ -401,34 +409,33 @@ def list_mention_subjects(message: Effect, state: PairState, content: OpenedCont
 
 
 def _collect_note_fields(
-    message: Effect,
+    mail: Effect,
     state: PairState,
     content: OpenedContent,
     commitments: Sequence[ReadableCommitment],
     mentions: Set[str],
 ) -> dict[str, object]:
-    """Return the fields about notes for both, and about what this mail says once."""
+    """Return the context's fields about the pair's notes and about `mentions`."""
     fields: dict[str, object] = {}
     kept = [one for one in commitments if one.commitment.id in mentions]
     kept.sort(key=lambda one: one.commitment.closed_at or one.commitment.recorded_at)
     fields.update(kept_commitments=tuple(kept), has_kept_commitments=bool(kept))
-    invited = [session for session in state.sessions if notes.make_note_mention(session) in mentions]
-    fields["noted_session"] = invited[0] if invited else None
-    if message.name == MailName.BRIEF:
+    fields["noted_session"] = next((s for s in state.sessions if notes.make_note_mention(s) in mentions), None)
+    if mail.name == MailName.BRIEF:
         open_notes = notes.select_open_notes(content.notes.get(state.pair.id, ()), state.sessions)
         fields.update(notes=tuple(open_notes), has_notes=bool(open_notes))
     return fields
 
 
 def _collect_handover_fields(state: PairState, former: FormerPair | None) -> dict[str, Any]:
-    """Return the fields about the pair before this one; none once the two have had a career session."""
+    """Return the context's fields about the pair before this one; none once the two have had a career session."""
     if former is None or any(s.held_at and s.kind is SessionKind.CAREER for s in state.sessions):
         return {}
     return {
         "former": former.manager,
-        "former_left": former.has_left,
-        "former_promises": former.promises,
-        "passed": tuple(former.passed),
+        "former_left": former.has_manager_left,
+        "former_promises": former.open_promise_count,
+        "passed": tuple(former.passed_lines),
     }
 
 
@@ -439,9 +446,9 @@ def _list_readable_commitments(
     commitments = [*state.commitments, *content.closed_commitments.get(state.pair.id, ())]
     recent = {c.id: c for c in commitments if c.is_open or (c.closed_at and c.closed_at > now - RECENT_PERIOD)}
     readable = [
-        ReadableCommitment(commitment=c, promise=content.promises[c.id])
+        ReadableCommitment(commitment=c, promise=content.commitment_texts[c.id])
         for c in recent.values()
-        if c.id in content.promises
+        if c.id in content.commitment_texts
     ]
     return tuple(sorted(readable, key=lambda item: (item.commitment.due, item.commitment.id)))
 
@@ -457,25 +464,25 @@ def _list_due_commitments(
     )
 
 
-def _find_thread_key(message: Effect, state: PairState) -> str:
+def _find_thread_key(mail: Effect, state: PairState) -> str:
     """Return the key of the mail that began this reader's thread about the pair; empty when none was sent."""
-    first_mails = (mail for mail in state.effects if mail.name in _FIRST_MAILS and mail.to == message.to)
-    keys = (mail.key for mail in first_mails if mail.progress is EffectProgress.DONE)
-    return next((key for key in keys if key != message.key), "")
+    starters = (e for e in state.effects if e.name in _THREAD_STARTERS and e.to == mail.to)
+    keys = (starter.key for starter in starters if starter.progress is EffectProgress.DONE)
+    return next((key for key in keys if key != mail.key), "")
 
 
-def _find_move(message: Effect, state: PairState) -> Deferral | None:
-    """Return the move by hand whose reason the mail tells (R-18); None for other mails."""
-    if message.name != MailName.DEFERRAL_NOTICE or message.number >= 0:
+def _find_move(mail: Effect, state: PairState) -> Deferral | None:
+    """Return the move by hand whose reason the mail tells (R-18), which has a negative number; None for other mails."""
+    if mail.name != MailName.DEFERRAL_NOTICE or mail.number >= 0:
         return None
-    return next((d for d in state.deferrals if (d.session, d.number) == (message.subject, message.number)), None)
+    return next((d for d in state.deferrals if (d.session, d.number) == (mail.subject, mail.number)), None)
 
 
 def _collect_revision_fields(
-    message: Effect, revisions: Sequence[Contract], authors: Sequence[tuple[Owner | None, str]]
+    mail: Effect, revisions: Sequence[Contract], authors: Sequence[tuple[Owner | None, str]]
 ) -> dict[str, object]:
-    """Return the fields of a mail about one revision of a contract; the message's number is that revision."""
-    number = message.number
+    """Return the fields of a mail about one revision of a contract; the mail's number is that revision."""
+    number = mail.number
     return {
         "contract": revisions[number - 1],
         "previous": revisions[number - 2] if number > 1 else None,

@@ -35,13 +35,13 @@ class Sealed(StrEnum):
     DEFERRAL_REASONS = "deferral_reasons"  #: what the report said about the times that the session lost
     OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session; never why the manager did
     LEARNING = "learning"  #: what the manager says about their own learning
-    HANDOVER = "handover"  #: from the pair before this one: what the report passed on, and who that manager was
+    HANDOVER = "handover"  #: who the report's manager was before, and what the report passed on from that time
     ACCESSES = "accesses"  #: what commands showed or changed
     NOTES = "notes"  #: the pair's notes for both
 
 
 class Mention(StrEnum):
-    """What a mail says to its reader once, if no other mail has said it."""
+    """An addition to a mail that is made once: by the first mail to that reader which can make it."""
 
     KEPT_COMMITMENTS = "kept_commitments"  #: what the other one has done (R-32)
     NOTE_INVITATION = "note_invitation"  #: that the reader can leave a note about the last conversation (R-28)
@@ -67,13 +67,13 @@ class MailKind:
     samples: Callable[[MailContext], Iterator[MailContext]]
     voice: Voice = Voice.PRODUCT
     has_content: bool = False  #: it shows what people wrote down, or with `content = "link"` links to it
-    shows_openings: bool = False  #: it shows what can be had in the company (R-29)
-    reader_only: bool = False  #: it has no Reply-To with the other person's address
+    shows_openings: bool = False  #: it lists open positions, projects and paths of the company (R-29)
+    without_reply_to: bool = False  #: it has no Reply-To header with the other person's address
     resend: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
-    is_personal: bool = False  #: it may be about several pairs of its reader, and belong to none
+    is_personal: bool = False  #: it is addressed to a person, not to a pair, and may be about several of their pairs
     begins_thread: bool = False  #: the reader's later mails about the pair are replies to it
     sealed_data: frozenset[Sealed] = frozenset()  #: to be opened for it
-    mentions: frozenset[Mention] = frozenset()  #: what it says besides, once
+    mentions: frozenset[Mention] = frozenset()  #: additions that only the first mail which can make them makes
     contract_link: ContractLink = ContractLink.IN_FORCE
     calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty without one
     fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: context fields taken from the effect
@@ -135,7 +135,7 @@ KINDS: Mapping[str, MailKind] = {
             samples=samples.iter_briefs,
             has_content=True,
             shows_openings=True,
-            reader_only=True,
+            without_reply_to=True,
             sealed_data=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER, Sealed.NOTES, Sealed.HANDOVER}),
             mentions=frozenset(Mention),
         ),
@@ -228,7 +228,7 @@ KINDS: Mapping[str, MailKind] = {
             readers=_REPORT,
             holds=mail_validity.holds_after_handover,
             samples=samples.iter_new_managers,
-            reader_only=True,
+            without_reply_to=True,
             sealed_data=frozenset({Sealed.HANDOVER}),
         ),
         MailKind(
@@ -244,14 +244,14 @@ KINDS: Mapping[str, MailKind] = {
             readers=_REPORT,
             holds=mail_validity.holds_during_round,
             samples=samples.iter_pulses,
-            reader_only=True,
+            without_reply_to=True,
         ),
         MailKind(
             name=MailName.FRESH_LINK,
             readers=_BOTH,
             holds=mail_validity.holds_always,
             samples=samples.iter_fresh_links,
-            reader_only=True,
+            without_reply_to=True,
         ),
         MailKind(
             name=MailName.CONTENT_ACCESSED,
@@ -263,7 +263,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.THIRD_VOICE_REQUEST,
             readers=(Reader.THIRD,),
-            holds=mail_validity.holds_always,  # the engine drops it when the question is gone: it belongs to no pair
+            holds=mail_validity.holds_always,  # it belongs to no pair; the engine drops it when the question was erased
             samples=samples.iter_voice_requests,
             voice=Voice.REPORT,
         ),
@@ -272,7 +272,7 @@ KINDS: Mapping[str, MailKind] = {
             readers=_REPORT,
             holds=mail_validity.holds_always,
             samples=samples.iter_unchanged,
-            reader_only=True,
+            without_reply_to=True,
         ),
         MailKind(
             name=MailName.WEEKLY,
@@ -280,7 +280,7 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_always,
             samples=news_samples.iter_weeklies,
             has_content=True,
-            reader_only=True,
+            without_reply_to=True,
             is_personal=True,
             sealed_data=frozenset({Sealed.COMMITMENTS}),
         ),
@@ -289,7 +289,7 @@ KINDS: Mapping[str, MailKind] = {
             readers=_BOTH,
             holds=mail_validity.holds_always,
             samples=news_samples.iter_overflows,
-            reader_only=True,
+            without_reply_to=True,
             is_personal=True,
         ),
         MailKind(
@@ -297,7 +297,7 @@ KINDS: Mapping[str, MailKind] = {
             readers=_OPERATOR,
             holds=mail_validity.holds_always,
             samples=samples.iter_alerts,
-            reader_only=True,
+            without_reply_to=True,
             resend=True,  # no other channel tells the operator
         ),
     )

@@ -1,4 +1,7 @@
-"""What the lines of a mail about several pairs tell: of the week, of first talks, of the rest of a day."""
+"""The lines of mails about several pairs: the weekly mail, the introduction to a manager, and the overflow mail.
+
+An overflow mail replaces the mails that its reader would get beyond the limit of a day.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,38 +29,47 @@ SignLinks = Callable[[Mapping[str, tuple[Purpose, str]]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class ToldNews:
-    """What one line of a mail about several pairs tells."""
+class NewsEntry:
+    """What one line of a mail about several pairs is about; `build_line` adds texts and a link."""
 
-    kind: str
+    kind: str  #: a `NewsKind` in a weekly mail, else a `MailName`; see `NewsLine`
     state: PairState
     session: Session | None = None
     commitment: Commitment | None = None
-    told: Effect | None = None  #: the mail that the line stands for
+    replaced_mail: Effect | None = None  #: the mail that the line replaces; in an overflow mail only
 
 
-def list_news(message: Effect, states: Sequence[PairState], told: Sequence[Effect], now: datetime) -> list[ToldNews]:
-    """Return what the mail has to tell, a line each, in order; empty when there is nothing, or nothing any more."""
-    if message.name == MailName.WEEKLY:
+def list_news(
+    mail: Effect, states: Sequence[PairState], replaced_mails: Sequence[Effect], now: datetime
+) -> list[NewsEntry]:
+    """Return an entry for each line of the mail, in order; none when nothing is left to say.
+
+    `replaced_mails` are those that an overflow mail replaces; empty for other mails.
+    """
+    if mail.name == MailName.WEEKLY:
         news = weekly.list_all_news(states, now)
-        return [ToldNews(one.kind, one.state, one.session, one.commitment) for one in news]
-    if message.name == MailName.INTRODUCTION:
-        firsts = [(state, find_next_session(state, now)) for state in states if state.pair.is_active]
-        stand = [(state, session) for state, session in firsts if session is not None]
-        stand.sort(key=lambda first: first[1].span.start)
-        return [ToldNews(MailName.INTRODUCTION, state, session) for state, session in stand]
-    by_pair = {state.pair.id: state for state in states}
-    pairs = [(mail, by_pair[mail.pair]) for mail in told if mail.pair in by_pair]
-    return [ToldNews(mail.name, state, told=mail) for mail, state in pairs if KINDS[mail.name].holds(mail, state, now)]
+        return [NewsEntry(one.kind, one.state, one.session, one.commitment) for one in news]
+    if mail.name == MailName.INTRODUCTION:
+        sessions = [(state, find_next_session(state, now)) for state in states if state.pair.is_active]
+        booked = [(state, session) for state, session in sessions if session is not None]
+        booked.sort(key=lambda entry: entry[1].span.start)
+        return [NewsEntry(MailName.INTRODUCTION, state, session) for state, session in booked]
+    states_by_pair = {state.pair.id: state for state in states}
+    mails_and_states = [(one, states_by_pair[one.pair]) for one in replaced_mails if one.pair in states_by_pair]
+    return [
+        NewsEntry(one.name, state, replaced_mail=one)
+        for one, state in mails_and_states
+        if KINDS[one.name].holds(one, state, now)
+    ]
 
 
-def build_line(person: Person, news: ToldNews, promises: Mapping[str, WrittenCommitment], sign: SignLinks) -> NewsLine:
-    """Return the line for that reader. `promises` are the texts of commitments, by id; empty where none is shown."""
+def build_line(reader: Person, news: NewsEntry, texts: Mapping[str, WrittenCommitment], sign: SignLinks) -> NewsLine:
+    """Return the line for that reader. `texts` are those of commitments, by id; empty for a mail without content."""
     state, commitment, session = news.state, news.commitment, news.session
-    is_manager = person.email == state.manager.email
-    if news.told is not None:
-        session = state.find_session(news.told.subject)
-    promise = promises.get(commitment.id) if commitment else None
+    is_manager = reader.email == state.manager.email
+    if news.replaced_mail is not None:
+        session = state.find_session(news.replaced_mail.subject)
+    text = texts.get(commitment.id) if commitment else None
     purpose = _choose_purpose(news, is_manager=is_manager)
     links = sign({"line": purpose}) if state.pair.ended is EndReason.NO else {}
     lacks_contract = news.kind == NewsKind.CONTRACT and session is not None
@@ -66,8 +78,8 @@ def build_line(person: Person, news: ToldNews, promises: Mapping[str, WrittenCom
         other=state.report if is_manager else state.manager,
         pair=state.pair,
         session=session,
-        due=commitment.due if commitment else _get_due_day(news.told),
-        commitment=ReadableCommitment(commitment=commitment, promise=promise) if commitment and promise else None,
+        due=commitment.due if commitment else _get_due_day(news.replaced_mail),
+        commitment=ReadableCommitment(commitment=commitment, promise=text) if commitment and text else None,
         deadline=contract_mails.find_contract_deadline(state.manager, session) if lacks_contract and session else None,
         link=links.get("line", ""),
     )
@@ -79,7 +91,7 @@ def _get_due_day(mail: Effect | None) -> date | None:
     return mail.start.date() if is_about_commitments and mail and mail.start else None
 
 
-def _choose_purpose(news: ToldNews, *, is_manager: bool) -> tuple[Purpose, str]:
+def _choose_purpose(news: NewsEntry, *, is_manager: bool) -> tuple[Purpose, str]:
     """Return the page that a line leads to, and the session it is about."""
     if not is_manager:
         return Purpose.ME, ""

@@ -1,4 +1,4 @@
-"""Sample mails about several pairs: the introduction, the weekly mail, the rest of a day."""
+"""Sample mails about several pairs: the introduction, the weekly mail, the overflow mail."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,13 +8,13 @@ from worker.domain.model import MailName, SessionKind
 from worker.domain.planning.weekly import NewsKind
 from worker.i18n.reasons import NEWS_TEXTS
 from worker.mail.context import MailContext, NewsLine
-from worker.mail.samples import COMMITMENTS, DAY, HELD, PAIR, SAM, SESSION, SESSION_WITHOUT_TIME, START
+from worker.mail.samples import COMMITMENTS, DAY, HELD_SESSION, PAIR, SAM, SESSION, SESSION_WITHOUT_TIME, START
 
 
 def iter_introductions(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with a session, one without, and one for another content of commitment events.
+    """Yield one with a session, one without, and one for another setting of `commitment_text`.
 
-    The manager's names the reports with whom a first talk stands.
+    The introduction to a manager lists the reports with whom a first conversation is booked.
     """
     if context.to == context.manager:
         kim = replace(SAM, email="kim@example.com", name="Kim Ito", locale=context.to.locale)
@@ -34,17 +34,17 @@ def iter_introductions(context: MailContext) -> Iterator[MailContext]:
 
 
 def _make_news(context: MailContext) -> tuple[NewsLine, ...]:
-    """Return one line of each kind of a weekly mail, as the context's links allow them."""
+    """Return at least one line of each kind of a weekly mail."""
     kim = replace(SAM, email="kim@example.com", name="Kim Ito", locale=context.to.locale)
-    promised = [c for c in COMMITMENTS if c.commitment.is_open_promise]
+    promises = [c for c in COMMITMENTS if c.commitment.is_open_promise]
     pair, sam = replace(PAIR, report=kim.email), replace(SAM, locale=context.to.locale)
     review = replace(SESSION, kind=SessionKind.REVIEW, end=START + timedelta(minutes=25))
     return (
         NewsLine(kind=NewsKind.TALK, other=sam, pair=PAIR, session=SESSION),
         NewsLine(kind=NewsKind.TALK, other=kim, pair=pair, session=review),
-        *(NewsLine(kind=NewsKind.PROMISE, other=sam, pair=PAIR, commitment=one) for one in promised),
+        *(NewsLine(kind=NewsKind.PROMISE, other=sam, pair=PAIR, commitment=one) for one in promises),
         NewsLine(kind=NewsKind.PROMISE, other=kim, pair=pair, due=date(2026, 11, 6)),
-        NewsLine(kind=NewsKind.CONTRACT, other=kim, pair=pair, session=HELD, deadline=START + 2 * DAY),
+        NewsLine(kind=NewsKind.CONTRACT, other=kim, pair=pair, session=HELD_SESSION, deadline=START + 2 * DAY),
         NewsLine(kind=NewsKind.CHOICE, other=sam, pair=PAIR, session=SESSION),
         NewsLine(kind=NewsKind.UNTIMED, other=kim, pair=pair, session=SESSION_WITHOUT_TIME),
     )
@@ -63,7 +63,7 @@ def iter_weeklies(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_overflows(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with a line for every mail that may be told so, with and without links, and one with one line."""
+    """Yield one with two lines for every mail that an overflow mail can replace, and one with a single line."""
     is_manager = context.to == context.manager
     other = context.report if is_manager else context.manager
     names = [*NEWS_TEXTS, MailName.CONTENT_ACCESSED]

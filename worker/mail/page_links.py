@@ -4,7 +4,7 @@ from worker.links import Purpose
 
 
 def list_report_links(session: str) -> dict[str, tuple[Purpose, str]]:
-    """Return the purpose and the session id of each link, by its name; without a session there is no other time."""
+    """Return the purpose and the session id of each link, by its name; without a session, no link to its time."""
     pages = dict.fromkeys(("contract", "commitment", "settings"), (Purpose.ME, ""))
     return {**pages, "choose": (Purpose.TIME, session)} if session else pages
 

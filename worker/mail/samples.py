@@ -183,7 +183,7 @@ OFFER = Offer((SESSION.span, *OPTIONS[:2]), NOW + 2 * DAY)
 DISPLACING_OFFER = Offer(
     OPTIONS, NOW + 2 * DAY, OfferPurpose.SOON, ((Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
 )
-#: One reason why there is no time, and one that says what could be moved to get time.
+#: Why there is no time, and what could be moved so that there is one.
 NO_TIME_REASONS = (
     Reason(
         "room_by_calendar",
@@ -215,8 +215,10 @@ NO_SHARED_HOURS_REASONS = (
     Reason("never_together", {"name": DANA.name, "other": SAM.name, "days": 15, "other_days": 15}),
 )
 SESSION_WITHOUT_TIME = replace(SESSION, state=SessionState.DEFERRED, start=None, end=None)
-HELD = replace(SESSION, state=SessionState.HELD, held_at=SESSION.end)
-_HELD_PART = replace(HELD, topic=Topic.DIRECTION, start=NOW - 9 * DAY, end=NOW - 9 * DAY, held_at=NOW - 9 * DAY)
+HELD_SESSION = replace(SESSION, state=SessionState.HELD, held_at=SESSION.end)
+_HELD_PART_OF_SERIES = replace(
+    HELD_SESSION, topic=Topic.DIRECTION, start=NOW - 9 * DAY, end=NOW - 9 * DAY, held_at=NOW - 9 * DAY
+)
 NOTES = (
     SharedNote(
         pair=PAIR.id,
@@ -233,7 +235,7 @@ NOTES = (
         lines=("Less on-call, more teaching.", "Talk about the move to Berlin before the spring."),
     ),
 )
-_AFTER_SESSION: dict[str, Any] = {"session": HELD, "deadline": START + 2 * DAY}
+_AFTER_SESSION: dict[str, Any] = {"session": HELD_SESSION, "deadline": START + 2 * DAY}
 
 
 def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailContext:
@@ -283,14 +285,14 @@ def iter_new_managers(context: MailContext) -> Iterator[MailContext]:
 
 def iter_open_promises(context: MailContext) -> Iterator[MailContext]:
     """Yield one with a single promise, and one with several."""
-    ended = replace(context, session=None, contract=None, pair=replace(PAIR, ended=EndReason.CHANGED))
-    mine = tuple(one for one in COMMITMENTS if one.commitment.is_open_promise)
-    yield replace(ended, commitments=mine[:1])
-    yield replace(ended, commitments=mine)
+    after_end = replace(context, session=None, contract=None, pair=replace(PAIR, ended=EndReason.CHANGED))
+    promises = tuple(one for one in COMMITMENTS if one.commitment.is_open_promise)
+    yield replace(after_end, commitments=promises[:1])
+    yield replace(after_end, commitments=promises)
 
 
 def iter_pulses(context: MailContext) -> Iterator[MailContext]:
-    """Yield one."""
+    """Yield one without session and contract."""
     yield replace(context, session=None, contract=None)
 
 
@@ -320,10 +322,11 @@ def iter_alerts(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_prompts(context: MailContext) -> Iterator[MailContext]:
-    """Yield for each topic: with a contract, without one but with the manager's own sentence, and each other wording;
-    and one for each trigger of a conversation that the report asked for.
+    """Yield for each topic: one with a contract; one without, in which the manager says something about their own
+    learning; and one in each other wording.
 
-    One more says what the manager has done, and invites to a note.
+    Then yield one for each reason why the report can ask for a conversation, and one that tells what the manager has
+    done and invites the report to leave a note.
     """
     for topic in Topic:
         session = replace(SESSION, topic=topic)
@@ -334,11 +337,12 @@ def iter_prompts(context: MailContext) -> Iterator[MailContext]:
     for trigger in Trigger:
         yield replace(context, trigger=trigger.value, asked_by_report=True)
     kept: dict[str, Any] = {"kept_commitments": COMMITMENTS[1:2], "has_kept_commitments": True}
-    yield replace(context, noted_session=_HELD_PART, **kept)
+    yield replace(context, noted_session=_HELD_PART_OF_SERIES, **kept)
 
 
 def iter_briefs(context: MailContext) -> Iterator[MailContext]:
-    """Yield for each topic: one with everything, one almost empty, one with each trigger, and one with notes."""
+    """Yield for each topic: one with every section, one with few, one with lines that a report passed on to a new
+    manager, one for each reason to ask for a conversation, and one with notes."""
     for topic in Topic:
         brief = replace(
             context, session=replace(SESSION, topic=topic), now=START - DAY, commitments=COMMITMENTS, count=2
@@ -357,7 +361,7 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
             yield replace(brief, trigger=f"{trigger}: It came up on Monday.")
         yield replace(brief, trigger=f"{Trigger.DOUBT}: I am not sure.", asked_by_report=True)
         kept: dict[str, Any] = {"kept_commitments": COMMITMENTS[3:4], "has_kept_commitments": True}
-        yield replace(brief, notes=NOTES, has_notes=True, noted_session=_HELD_PART, **kept)
+        yield replace(brief, notes=NOTES, has_notes=True, noted_session=_HELD_PART_OF_SERIES, **kept)
 
 
 def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
@@ -385,14 +389,14 @@ def iter_contract_reminders(context: MailContext) -> Iterator[MailContext]:
 
 def iter_unfinished(context: MailContext) -> Iterator[MailContext]:
     """Yield one a week after the session."""
-    unfinished = replace(HELD, state=SessionState.UNFINISHED)
+    unfinished = replace(HELD_SESSION, state=SessionState.UNFINISHED)
     yield replace(context, session=unfinished, now=START + 7 * DAY, contract=None)
 
 
 def iter_contract_summaries(context: MailContext) -> Iterator[MailContext]:
     """Yield a first contract, a revision, and an empty contract."""
-    yield replace(context, session=HELD)
-    revised = replace(context, session=HELD, revision=2, previous=PREVIOUS_CONTRACT)
+    yield replace(context, session=HELD_SESSION)
+    revised = replace(context, session=HELD_SESSION, revision=2, previous=PREVIOUS_CONTRACT)
     yield revised
     yield replace(revised, changed_by=Owner.REPORT)
     yield replace(revised, changed_by=Owner.REPORT, change_reason="The team has new work for me.")
@@ -425,8 +429,11 @@ def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
-    """Yield three for each of one, two and three deferrals: moved, without a time, and with times to choose from; one
-    that asks which time will hold; and for the manager three with what the report said, one about a move by hand."""
+    """Yield for one, two and three deferrals: one with a new time, one without, and one with times to choose from.
+
+    Then yield one that asks which time will hold. For the manager, yield three more with what the report said; the last
+    is about a move by hand.
+    """
     for count in (1, 2, 3):
         with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
         yield with_deferrals
@@ -435,16 +442,16 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
     question = replace(OFFER, purpose=OfferPurpose.QUESTION)
     yield replace(with_deferrals, options=OFFER.times, offer=question, may_leave=True)
     if context.to == context.manager:
-        said = {1: "My daughter starts school that week.", 3: "Mornings are quieter here until the release is out."}
-        with_reasons = replace(context, deferral_reasons=said, has_deferral_reason=True)
+        reasons = {1: "My daughter starts school that week.", 3: "Mornings are quieter here until the release is out."}
+        with_reasons = replace(context, deferral_reasons=reasons, has_deferral_reason=True)
         yield replace(with_reasons, count=1, deferrals=DEFERRALS[:1])
         yield replace(with_reasons, count=3, deferrals=DEFERRALS[:3], options=OFFER.times, offer=OFFER)
         yield replace(with_reasons, deferrals=(replace(DEFERRALS[0], cause=DeferralCause.MOVED),))
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
-    """Yield one for a single session without a time, one with each of one and two more, one for hours that don't
-    overlap, and one with times that take the place of something."""
+    """Yield one for one, two and three sessions without a time, one for working hours that don't overlap, and one that
+    offers times at which something else stands on a calendar."""
     for also in range(3):
         yield replace(context, session=SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
     yield replace(context, session=SESSION_WITHOUT_TIME, why=NO_SHARED_HOURS_REASONS)

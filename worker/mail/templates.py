@@ -104,8 +104,8 @@ class CompiledTemplates(BytecodeCache):
 
 
 @cache
-def _get_compiled_templates(kind: str, html: bool) -> CompiledTemplates:
-    """Return the cache for one kind of environment: compiled code differs with the sandbox and with escaping."""
+def _get_compiled_templates(environment_class: str, html: bool) -> CompiledTemplates:
+    """Return the cache for one class of environment: compiled code differs with the sandbox and with escaping."""
     return CompiledTemplates()
 
 
@@ -124,8 +124,8 @@ class MailTemplates:
         """Return one of the PARTS of that mail, in that language."""
         if language.tag not in self._environments:
             self._environments[language.tag] = (
-                make_environment(self._loader, language, html=False, kind=self._environment_class),
-                make_environment(self._loader, language, html=True, kind=self._environment_class),
+                make_environment(self._loader, language, html=False, environment_class=self._environment_class),
+                make_environment(self._loader, language, html=True, environment_class=self._environment_class),
             )
         text_environment, html_environment = self._environments[language.tag]
         environment = html_environment if part.endswith(".html.j2") else text_environment
@@ -139,10 +139,10 @@ def load_default_templates() -> MailTemplates:
 
 
 def make_environment(
-    loader: BaseLoader, language: Language, *, html: bool, kind: type[Environment] = Environment
+    loader: BaseLoader, language: Language, *, html: bool, environment_class: type[Environment] = Environment
 ) -> Environment:
     """Return a Jinja environment for one language. An undefined variable raises an error instead of leaving a gap."""
-    environment = kind(
+    environment = environment_class(
         loader=loader,
         extensions=["jinja2.ext.i18n"],
         autoescape=select_autoescape(("html.j2",), default=html),
@@ -152,7 +152,7 @@ def make_environment(
         keep_trailing_newline=True,
         auto_reload=False,
         cache_size=-1,
-        bytecode_cache=_get_compiled_templates(kind.__name__, html),
+        bytecode_cache=_get_compiled_templates(environment_class.__name__, html),
     )
     environment.policies["ext.i18n.trimmed"] = True
     gettext, ngettext = _make_translators(language, Markup if html else str)
@@ -169,17 +169,17 @@ def make_page_environment(language: Language) -> Environment:
     return environment
 
 
-def _make_translators(language: Language, kind: type[str]) -> tuple[Callable[..., str], Callable[..., str]]:
-    """Return `gettext` and `ngettext` for templates. With `kind` Markup, they escape values but not the text."""
+def _make_translators(language: Language, text_type: type[str]) -> tuple[Callable[..., str], Callable[..., str]]:
+    """Return `gettext` and `ngettext` for templates. With the type Markup, they escape values but not the text."""
 
     @lru_cache(None)
     def translate(message: str) -> str:
-        return kind(language.gettext(message))
+        return text_type(language.gettext(message))
 
     def gettext(message: str, /, **values: object) -> str:
         return translate(message) % values
 
     def ngettext(singular: str, plural: str, count: int, /, **values: object) -> str:
-        return kind(language.select_plural(singular, plural, count)) % {"num": count, **values}
+        return text_type(language.select_plural(singular, plural, count)) % {"num": count, **values}
 
     return gettext, ngettext

@@ -1,7 +1,8 @@
 """The view model of mails and pages: a `MailContext` in its reader's language and zone.
 
-Templates call a `MailView` for dates, names, lists and the status of commitments, and compute nothing themselves. Text
-that a person wrote becomes a single line, so that it can't imitate a part of the mail.
+Templates call a `MailView` for dates, names, lists and the status of commitments, and compute nothing themselves. The
+names of its public methods are an interface: the templates of companies call them. Text that a person wrote becomes a
+single line, so that it can't imitate a part of the mail.
 """
 
 from collections.abc import Sequence
@@ -62,15 +63,14 @@ class MailView:
 
     def __init__(self, context: MailContext, language: Language) -> None:
         self.context = context
-        self.letter = context  # the name that page templates read
         self.language = language
         self.gettext = language.gettext
         self.ngettext = language.ngettext
         self._zone = ZoneInfo(context.to.zone)
         self.today = self._to_local_date(context.now)
 
-    def names(self) -> dict[str, Any]:
-        """Return every variable of a template: the context's fields, this view's methods, and some prepared values."""
+    def collect_variables(self) -> dict[str, Any]:
+        """Return every variable of a template: the context's fields, this view's methods, and some computed values."""
         context, language = self.context, self.language
         remedies = tuple(reason for reason in context.why if reason.code in REMEDIES)
         causes = tuple(reason for reason in context.why if reason.code not in REMEDIES)
@@ -119,7 +119,7 @@ class MailView:
     def hours(self, span: Span) -> str:
         """Return the start and end of a span; with the reader's city when the clocks of the pair differ."""
         hours = self.language.hours(span.start, span.end, self.context.to.zone)
-        if not self._has_two_clocks(span.start):
+        if not self._do_clocks_differ(span.start):
             return hours
         city = self.language.city(self.context.to.zone)
         return self.gettext("%(hours)s (%(city)s time)", hours=hours, city=city)
@@ -128,7 +128,8 @@ class MailView:
         """Return the month and year of a date."""
         return self.language.month(first)
 
-    def _has_two_clocks(self, when: datetime) -> bool:
+    def _do_clocks_differ(self, when: datetime) -> bool:
+        """Return whether the manager's and the report's clocks show different times at that instant."""
         people = (self.context.manager, self.context.report)
         return len({when.astimezone(ZoneInfo(person.zone)).utcoffset() for person in people if person is not None}) > 1
 
@@ -170,7 +171,7 @@ class MailView:
     # --- several pairs ---
 
     def news_lines(self, *kinds: str) -> list[Line]:
-        """Return the lines of these kinds, of a mail about several pairs; without kinds all of them."""
+        """Return the context's news of these kinds; without kinds all news."""
         return [self._make_news_line(one) for one in self.context.news if not kinds or one.kind in kinds]
 
     def _make_news_line(self, news: NewsLine) -> Line:
@@ -217,9 +218,8 @@ class MailView:
         return [self._make_line(entry.promise, *self._describe_standing(entry.commitment)) for entry in commitments]
 
     def due_lines(self, owner: str) -> list[Line]:
-        """Return one person's commitments without a date: those of a mail that names the day once for all."""
-        lines = self.kept(owner)
-        return [replace(line, note="", soon=False) for line in lines]
+        """Return one person's commitments without dates, for a mail whose commitments are all due on one day."""
+        return [replace(line, note="", soon=False) for line in self.kept(owner)]
 
     def reviews(self, points: Sequence[ReviewPoint]) -> list[Line]:
         """Return review points, each with its month."""
@@ -370,14 +370,14 @@ class MailView:
         return self.gettext(to_other, who=who) if who else self.gettext(unnamed)
 
     def deferral_reason(self, deferral: Deferral) -> str:
-        """Return what the report said about a lost time, in the report's own words (R-18); empty when that is nothing.
+        """Return a sentence with what the report said about a lost time (R-18); empty when the report said nothing.
 
         Only the two of the pair may read it: it is in no mail to anybody else, and in no history.
         """
-        said, report = self.context.deferral_reasons.get(deferral.number, ""), self.context.report
-        if not said or report is None:
+        written, report = self.context.deferral_reasons.get(deferral.number, ""), self.context.report
+        if not written or report is None:
             return ""
-        reason = to_single_line(said)
+        reason = to_single_line(written)
         if self.context.to.email == report.email:
             return self.gettext("You said about the move: “%(reason)s”", reason=reason)
         return self.gettext("%(name)s says about the move: “%(reason)s”", name=guess_first_name(report), reason=reason)
@@ -388,26 +388,26 @@ class MailView:
         report = self.context.report
         if by is not Owner.REPORT or report is None:
             return ""
-        told = {"name": guess_first_name(report), "reason": to_single_line(reason)}
-        reads_report = self.context.to.email == report.email
-        if not told["reason"]:
-            return self.gettext("You changed it.") if reads_report else self.gettext("%(name)s changed it.", **told)
-        if reads_report:
-            return self.gettext("You changed it and said: “%(reason)s”", **told)
-        return self.gettext("%(name)s changed it and says: “%(reason)s”", **told)
+        values = {"name": guess_first_name(report), "reason": to_single_line(reason)}
+        is_for_report = self.context.to.email == report.email
+        if not values["reason"]:
+            return self.gettext("You changed it.") if is_for_report else self.gettext("%(name)s changed it.", **values)
+        if is_for_report:
+            return self.gettext("You changed it and said: “%(reason)s”", **values)
+        return self.gettext("%(name)s changed it and says: “%(reason)s”", **values)
 
     # --- times to choose from ---
 
     def offered(self) -> list[Line]:
-        """Return the times that the two may choose from, each with what speaks of it: that the session stands there
-        now, or whose hour it takes."""
+        """Return the times that the two may choose from. The note says that the session has that time now, or on whose
+        calendar something else stands then."""
         return [Line(text=self.moment(option), note=self._describe_option(option)) for option in self.context.options]
 
     def others_offered(self) -> list[Line]:
-        """Return those of them at which the session does not stand, by start."""
+        """Return the lines of `offered`, sorted by start, without the time that the session has now."""
         session = self.context.session
-        stands = session.span if session is not None and session.booked else None
-        options = sorted(option for option in self.context.options if option != stands)
+        current = session.span if session is not None and session.booked else None
+        options = sorted(option for option in self.context.options if option != current)
         return [Line(text=self.moment(option), note=self._describe_option(option)) for option in options]
 
     def moment(self, span: Span) -> str:
@@ -415,7 +415,7 @@ class MailView:
         return f"{self.day(span.start)}, {self.hours(span)}"
 
     def displaced(self, option: Span) -> str:
-        """Return whose hour an offered time takes, never what stands there (T-14); empty when both are free."""
+        """Return on whose calendar something else stands at an offered time, but not what (T-14); else empty."""
         offer, context = self.context.offer, self.context
         owners = offer.list_displaced(option) if offer else ()
         if context.manager is None or context.report is None or not owners:
@@ -456,11 +456,12 @@ class MailView:
         return Line(text=self.gettext(TRIGGER_TEXTS[Trigger(kind)]), note=to_single_line(explanation))
 
     def _find_trigger_kind(self) -> str:
-        """Return the value of the Trigger of an ad hoc session; empty when there is none to speak to."""
+        """Return the Trigger of an ad hoc session as text; empty without one, and in a mail without content."""
         kind = self.context.trigger.partition(":")[0]
         return kind if kind in set(Trigger) and not self.context.by_link else ""
 
     def _find_warning_time(self) -> datetime:
+        """Return when the two were warned that something was booked over the session; without a warning, now."""
         session = self.context.session
         return session.warned_at if session and session.warned_at else self.context.now
 
@@ -480,4 +481,4 @@ def _clean_paragraphs(text: str) -> str:
 
 _CONTEXT_FIELDS = tuple(field.name for field in fields(MailContext))
 #: The methods that a template can call.
-_TEMPLATE_METHODS = tuple(name for name in vars(MailView) if not name.startswith("_") and name != "names")
+_TEMPLATE_METHODS = tuple(name for name in vars(MailView) if not name.startswith("_") and name != "collect_variables")

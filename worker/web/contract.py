@@ -102,7 +102,7 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
     view = site.build_view(mail_context)
     commitments = [item for item in mail_context.commitments if item.commitment.session == context.session.id]
     page_values = {
-        **view.names(),
+        **view.collect_variables(),
         "token": current_login().token,
         "matter": context,
         "current": context.revisions[-1] if context.revisions else None,

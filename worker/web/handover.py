@@ -105,7 +105,7 @@ def build_passed(view: MailView, pair_id: PairId) -> dict[str, Any]:
         return {}
     former = open_former_pair(site.store, handover)
     reader = site.build_view(replace(view.context, former=former.manager))
-    return {"former": former.manager, "passed_lines": reader.handed_lines(former.passed)}
+    return {"former": former.manager, "passed_lines": reader.handed_lines(former.passed_lines)}
 
 
 # --- the old manager ---

@@ -87,7 +87,7 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
         "wrong": request.args.get("wrong", ""),
         **handover.build_choice(current_login().address),
     }
-    return site.render_page("me", view.language, {**view.names(), **page, **values}, status)
+    return site.render_page("me", view.language, {**view.collect_variables(), **page, **values}, status)
 
 
 def commitment_ends(commitment: str, deed: str) -> Response:

@@ -247,7 +247,7 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
     view, login, state = card.reading, current_login(), site.load_state(pair)
     open_commitments = [item for item in view.context.commitments if item.commitment.is_open]
     page: Mapping[str, Any] = {
-        **view.names(),
+        **view.collect_variables(),
         "token": login.token,
         "card": card,
         "standing": {owner.value: list_commitments(view, open_commitments, owner) for owner in Owner},

@@ -113,7 +113,7 @@ def _render_page(planned: Session, state: PairState, notice: Notice | None = Non
     offer, may_leave = planned.offer if options else None, questions.may_leave(planned)
     view = site.build_view(replace(context, options=options, offer=offer, may_leave=may_leave))
     values: dict[str, Any] = {
-        **view.names(),
+        **view.collect_variables(),
         "token": login.token,
         "one": planned,
         "version": moves.make_time_version(planned),
