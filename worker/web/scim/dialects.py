@@ -1,7 +1,7 @@
-"""Turns what directories send into what the standard says.
+"""Turns what directories send into the form of the standard.
 
-Microsoft Entra names a manager by a bare id or a list of one, wraps texts into `[{"value": …}]`, and says what to
-remove where the standard wants a path alone. Okta sends numbers as the mapping gives them. Operations in capitals,
+Microsoft Entra names a manager by a bare id or a list of one, wraps texts into `[{"value": …}]`, and sends a value with
+a `remove`, for which the standard has a path alone. Okta sends numbers in place of texts. Operations in capitals,
 `"False"` for false and paths with a filter that matches nothing are left to `scim2_models`, which knows them.
 """
 
@@ -36,7 +36,7 @@ def parse_body(body: bytes) -> Any:
 
 
 def _check_bounds(value: Any, depth: int) -> None:
-    """Raise InvalidValueException for what no database or roster can keep."""
+    """Raise InvalidValueException for a value nested too deeply, or with a list or text that can't be stored."""
     if depth < 0:
         raise InvalidValueException(detail=f"The body is nested more than {MAX_DEPTH} levels deep.")
     if isinstance(value, Mapping):
@@ -68,7 +68,7 @@ def is_storable(text: str) -> bool:
 
 
 def adapt_user(values: Any) -> Any:
-    """Return a person, or a part of one, as the standard has it."""
+    """Return a person, or a part of one, in the form of the standard."""
     if not isinstance(values, Mapping):
         return values
     return {name: _adapt_value(name.casefold(), value) for name, value in values.items()}
@@ -88,7 +88,7 @@ def _adapt_value(path: str, value: Any) -> Any:
 
 
 def _adapt_manager(value: Any) -> dict[str, str] | None:
-    """Return a manager as an object with `value`; None for nobody."""
+    """Return a manager as an object with `value`; None when the person has none."""
     if isinstance(value, list):
         if len(value) > 1:
             raise InvalidValueException(detail="A person has one manager.")
@@ -103,7 +103,7 @@ def _adapt_manager(value: Any) -> dict[str, str] | None:
 
 
 def adapt_patch(payload: Any) -> Any:
-    """Return the body of a PATCH as the standard has it."""
+    """Return the body of a PATCH in the form of the standard."""
     if not isinstance(payload, Mapping):
         return payload
     return {
@@ -117,15 +117,15 @@ def adapt_patch(payload: Any) -> Any:
 def _adapt_operation(operation: Any) -> Any:
     if not isinstance(operation, Mapping):
         return operation
-    named = {name.casefold(): value for name, value in operation.items()}
-    path = str(named.get("path") or "").casefold()
-    if str(named.get("op")).casefold() == "remove":
-        return named if path in _LISTS else {name: value for name, value in named.items() if name != "value"}
+    fields = {name.casefold(): value for name, value in operation.items()}
+    path = str(fields.get("path") or "").casefold()
+    if str(fields.get("op")).casefold() == "remove":
+        return fields if path in _LISTS else {name: value for name, value in fields.items() if name != "value"}
     if not path:
-        return {**named, "value": adapt_user(named["value"])} if "value" in named else named
-    if "value" not in named:
-        return named
-    value = _adapt_value(path, named["value"])
+        return {**fields, "value": adapt_user(fields["value"])} if "value" in fields else fields
+    if "value" not in fields:
+        return fields
+    value = _adapt_value(path, fields["value"])
     if value is None:
-        return {"op": "remove", "path": named["path"]}
-    return {**named, "value": value}
+        return {"op": "remove", "path": fields["path"]}
+    return {**fields, "value": value}

@@ -1,4 +1,4 @@
-"""The requests of directories: who may push, how much at once, and what is answered.
+"""Answers the requests of directories: checks the token and the rate, and turns errors into answers.
 
 `scim2_server` speaks the protocol; the storage is ours. Nothing of a request is logged but its method and status.
 """
@@ -48,7 +48,7 @@ MAX_PER_MINUTE = 6000
 #: Requests a minute without one, from one network address.
 MAX_REFUSED_PER_MINUTE = 30
 _RETRY_SECONDS = 60
-#: The end of a path to which a search is posted.
+#: The end of a path whose POST is a search and writes nothing.
 _SEARCH = "/.search"
 
 
@@ -72,7 +72,7 @@ class RosterScimService(ScimService):
     def patch_response(
         self, base_url: str, resource: Resource[Any], response_parameters: ResponseParameters[Any]
     ) -> ScimResponse:
-        """Return the whole person, as after a PUT: it tells what became of a change that was taken in part.
+        """Return the whole person, as after a PUT: it shows which parts of a change were applied.
 
         The standard allows 204 without a body, too.
         """
@@ -104,7 +104,7 @@ class ScimEndpoint:
         now: Callable[[], datetime],
         report: Callable[[Exception], None],
     ) -> None:
-        """`tokens`: each of them admits. `base_url`: the public address of the pages. `report` logs a fault of ours."""
+        """`tokens`: a request must have one of them. `base_url`: that of the pages. `report` logs an error."""
         self._people = people
         self._digests = [sha256(token.encode()).digest() for token in tokens]
         self._base_url = base_url.rstrip("/") + SCIM_PATH
@@ -144,7 +144,7 @@ class ScimEndpoint:
         return _send(answer)
 
     def _admit(self) -> None:
-        """Raise SCIMException unless the request has a valid token, and is not one of too many."""
+        """Raise SCIMException for a request without a valid token, or over the rate limit."""
         if not self._has_valid_token():
             if not self._limiter.allow(f"scim refused {request.remote_addr}", MAX_REFUSED_PER_MINUTE):
                 raise TooManyRequests
@@ -156,7 +156,7 @@ class ScimEndpoint:
         """Whether the request has one of the tokens. Compares all of them, always in the same time."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         digest = sha256(token.strip().encode()).digest()
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        matches = [hmac.compare_digest(digest, valid_digest) for valid_digest in self._digests]
         return scheme.casefold() == "bearer" and any(matches)
 
     def _answer(self, path: str) -> ScimResponse:
@@ -184,7 +184,7 @@ class ScimEndpoint:
 
 
 def _read_body() -> bytes:
-    """Return the body as the standard has it, empty when there is none."""
+    """Return the body in the form of the standard; empty when there is none."""
     body = request.get_data(cache=False)
     if not body or request.method not in ("POST", "PUT", "PATCH"):
         return body

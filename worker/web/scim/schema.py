@@ -34,7 +34,7 @@ MAX_PAGE = 200
 
 
 class UserNameParts(ComplexAttribute):
-    """What somebody is called."""
+    """The name of a person."""
 
     formatted: str | None = None
     family_name: str | None = None
@@ -75,13 +75,13 @@ class User(Resource[AnyExtension]):
 
 
 class UserManager(ComplexAttribute):
-    """A manager. `value`: the id of that person here, who may come later."""
+    """A manager. `value`: the id that this server gave the person; it may be pushed before that person is."""
 
     value: Annotated[str | None, CaseExact.true] = None
 
 
 class EnterpriseUser(Extension):
-    """What a company knows about a person."""
+    """The part of a person that the standard's extension for companies adds."""
 
     __schema__ = URN("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
 
@@ -90,10 +90,10 @@ class EnterpriseUser(Extension):
     manager: UserManager | None = None
 
 
-#: A person with everything that a company knows.
+#: A person with the extension for companies.
 PushedUser = User[EnterpriseUser]
 
-#: What Entra and Okta do other than the standard has it, and RFC 7643 section 3.3: unknown attributes are ignored.
+#: Accepts where Entra and Okta depart from the standard, and ignores unknown attributes (RFC 7643, section 3.3).
 _POLICY = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
     remove_value_as_filter=ScimPolicy.RemoveValue.apply,

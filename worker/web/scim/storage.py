@@ -60,21 +60,21 @@ class PushedUsers(ScimStorage):
             people = self._rows.list_people(first, limit) if limit != 0 else ()
             return SearchPage(self._rows.count_people(), [build_user(person) for person in people])
         users = [build_user(person) for person in self._find_candidates(search_request.filter.ast)]
-        found = [user for user in users if search_request.filter.match(user)]
-        return SearchPage(len(found), found[first:] if limit is None else found[first : first + limit])
+        matching = [user for user in users if search_request.filter.match(user)]
+        return SearchPage(len(matching), matching[first:] if limit is None else matching[first : first + limit])
 
     def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
         person = PushedPerson(
             **_dump_user(resource), id=uuid4().hex, created_at=self._now, changed_at=self._now, revision=1
         )
-        with _tell_taken_names():
+        with _translate_taken_names():
             self._rows.add_person(person)
         return build_user(person)
 
     def update(
         self, resource_type: ResourceType, resource: Resource[Any], *, expected_version: str | None = None
     ) -> Resource[Any]:
-        stored = self._get_expected(str(resource.id), expected_version)
+        stored = self._get_person_of_version(str(resource.id), expected_version)
         person = PushedPerson(
             **_dump_user(resource),
             id=stored.id,
@@ -82,12 +82,12 @@ class PushedUsers(ScimStorage):
             changed_at=max(self._now, stored.changed_at),
             revision=stored.revision + 1,
         )
-        with _tell_taken_names():
+        with _translate_taken_names():
             self._rows.replace_person(person)
         return build_user(person)
 
     def delete(self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None) -> None:
-        self._rows.delete_person(self._get_expected(resource_id, expected_version).id, self._now)
+        self._rows.delete_person(self._get_person_of_version(resource_id, expected_version).id, self._now)
 
     def _get_person(self, person_id: str) -> PushedPerson:
         person = self._rows.get_person(person_id)
@@ -95,15 +95,16 @@ class PushedUsers(ScimStorage):
             raise NotFoundException(detail="There is no person with this id.")
         return person
 
-    def _get_expected(self, person_id: str, expected_version: str | None) -> PushedPerson:
+    def _get_person_of_version(self, person_id: str, expected_version: str | None) -> PushedPerson:
+        """Return the person. Raises PreconditionFailedException when the stored version is another one."""
         person = self._get_person(person_id)
         if expected_version not in (None, _format_version(person)):
             raise PreconditionFailedException
         return person
 
     def _find_candidates(self, node: Any) -> list[PushedPerson]:
-        """Return people among whom are all that the filter matches: by an index where it asks for one person, as
-        directories do before each push; otherwise everybody."""
+        """Return the people whom the filter can match: those of an index when it asks for one person, as directories do
+        before each push; otherwise everybody."""
         for term in node.terms if isinstance(node, LogicalExpr) and node.op is LogicalOperator.and_ else (node,):
             if not isinstance(term, Comparison) or term.op is not CompareOperator.eq or not isinstance(term.value, str):
                 continue
@@ -119,7 +120,7 @@ class PushedUsers(ScimStorage):
 
 
 @contextmanager
-def _tell_taken_names() -> Iterator[None]:
+def _translate_taken_names() -> Iterator[None]:
     """Raise UniquenessException in the place of UserNameTaken. The transaction can't go on after it."""
     try:
         yield
@@ -128,7 +129,7 @@ def _tell_taken_names() -> Iterator[None]:
 
 
 def build_user(person: PushedPerson) -> Resource[Any]:
-    """Return a stored person as SCIM has it."""
+    """Return a stored person as a SCIM resource."""
     schemas = [str(User.__schema__)]
     if EnterpriseUser.__schema__ in person.attributes:
         schemas.append(str(EnterpriseUser.__schema__))
@@ -145,7 +146,7 @@ def build_user(person: PushedPerson) -> Resource[Any]:
 
 
 def _dump_user(user: Resource[Any]) -> dict[str, Any]:
-    """Return what of a person is stored, as fields of PushedPerson. Raises InvalidValueException."""
+    """Return the stored fields of a person, by name in PushedPerson. Raises InvalidValueException."""
     values = user.model_dump()
     user_name = str(values.get("userName") or "").strip()
     if not user_name:
