@@ -10,7 +10,7 @@ from tests.support.companies import DANA, DAY, SAM, WEEK, contract, pair, texts
 from tests.support.web_company import ALEX, LEE, SECRETS, Room, hidden, send, text
 from worker.domain.model import CommitmentStanding, EffectKind, Owner, PairId, SessionKind
 from worker.links import Purpose
-from worker.web.team import make_person_id
+from worker.web.team import make_url_id
 
 OLD, NEW = PairId(DANA, SAM), PairId(LEE, SAM)
 #: Of the open promise below.
@@ -87,7 +87,7 @@ def test_nothing_passes_untouched(changed: Room) -> None:
     assert any(mail.to == LEE and mail.pair == NEW for mail in office.messages("brief"))
     assert PROMISE not in texts([mail for _, mail in mails]) and SECRETS[SAM] not in texts([mail for _, mail in mails])
     client = changed.visitor(LEE, Purpose.TEAM)
-    for where in ("/team", f"/team/person/{make_person_id(NEW)}", "/team/data"):
+    for where in ("/team", f"/team/person/{make_url_id(NEW)}", "/team/data"):
         answer = client.get(where).get_data(as_text=True)
         assert "quillwort" not in answer and "zephyrine" not in answer, where
 
@@ -108,7 +108,7 @@ def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(changed: Room
     assert "What Sam passed on to you" in texts([brief])
     assert "What would make this the right place" in texts([brief])
     assert PROMISE not in texts([brief]) and "Draft one page" not in texts([brief])
-    person = text(changed.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_person_id(NEW)}"))
+    person = text(changed.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_url_id(NEW)}"))
     assert "What would make this the right place" in person and PROMISE not in person
 
 
@@ -127,7 +127,7 @@ def test_notes_for_both_are_lines_too_and_go_on_only_when_ticked(room: Room) -> 
     first = next(s for s in room.sessions(LEE, SAM) if s.booked)
     office.run_to(first.span.start)
     (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first.id}")]
-    person = text(room.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_person_id(NEW)}"))
+    person = text(room.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_url_id(NEW)}"))
     for shown in (" ".join(texts([brief]).split()), person):
         assert "Teaching gives me marigolds" in shown and "Sam’s note, after the conversation on" in shown
         assert "night shifts" not in shown and "primroses" not in shown
@@ -201,7 +201,7 @@ def test_a_promise_handed_on_is_only_a_proposal_to_the_report(changed: Room) -> 
     client = changed.visitor(SAM, Purpose.ME)
     assert "Dana suggests that Lee takes this over" in text(client.get("/me"))
     lee = changed.visitor(LEE, Purpose.TEAM)
-    where = f"/team/person/{make_person_id(NEW)}"
+    where = f"/team/person/{make_url_id(NEW)}"
     assert PROMISE not in text(lee.get(where))
     send(client, "/me", "/me/handover", line=line_id(client, "Speak with Jordan"))
     assert "Dana suggests that you take this over" in text(lee.get(where))

@@ -17,7 +17,7 @@ from worker.domain.planning.moves import Press, make_time_version
 from worker.engine.live_free_busy import LiveFreeBusy
 from worker.errors import TimeTaken, Unavailable
 from worker.links import LinkClaims, Purpose
-from worker.web.team import make_person_id
+from worker.web.team import make_url_id
 
 MOVED = "Both calendars show it within a minute"
 OUT_OF_DATE, TAKEN = "The page that you pressed on was out of date", "not to be had any more"
@@ -69,7 +69,7 @@ def enter(room: Room, who: str, way: str) -> tuple[FlaskClient, str]:
     purpose, own, page = (
         (Purpose.ME, "/me", f"/me/time/{session.id}")
         if who == SAM
-        else (Purpose.TEAM, f"/team/person/{make_person_id(PairId(DANA, SAM))}", f"/team/time/{session.id}")
+        else (Purpose.TEAM, f"/team/person/{make_url_id(PairId(DANA, SAM))}", f"/team/time/{session.id}")
     )
     client = room.visitor(who, purpose)
     assert page in client.get(own).get_data(as_text=True)

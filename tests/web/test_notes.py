@@ -6,9 +6,9 @@ from tests.support.companies import DANA, DAY, KIM, SAM
 from tests.support.web_company import Room, send, text
 from worker.domain.model import Owner, PairId, Session, SessionState
 from worker.links import Purpose
-from worker.web.team import make_person_id
+from worker.web.team import make_url_id
 
-SAMS = f"/team/person/{make_person_id(PairId(DANA, SAM))}"
+SAMS = f"/team/person/{make_url_id(PairId(DANA, SAM))}"
 LINES = {"line-0": "Less on-call, <b>more</b> teaching", "line-1": "  ", "line-2": "Berlin in spring"}
 
 

@@ -14,9 +14,9 @@ from worker.errors import Unavailable
 from worker.links import Purpose
 from worker.store import tables
 from worker.store.heartbeats import Heartbeat
-from worker.web.team import make_person_id
+from worker.web.team import make_url_id
 
-SAMS = f"/team/person/{make_person_id(PairId(DANA, SAM))}"
+SAMS = f"/team/person/{make_url_id(PairId(DANA, SAM))}"
 
 
 # --- the report ---

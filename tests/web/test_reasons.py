@@ -8,7 +8,7 @@ from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, texts
 from tests.support.web_company import Room, hidden, send, text
 from worker.domain.model import Owner, PairId, Session, Trigger
 from worker.links import Purpose
-from worker.web.team import make_person_id
+from worker.web.team import make_url_id
 
 PAIR = PairId(DANA, SAM)
 SAID = "My quillwort week begins then"
@@ -61,7 +61,7 @@ def test_r18_why_the_report_moved_it_is_told_to_the_manager(room: Room) -> None:
     (mail,) = notices(room, DANA)
     assert TOLD_TO_MANAGER in mail
     assert notices(room, SAM) == []
-    person = f"/team/person/{make_person_id(PAIR)}"
+    person = f"/team/person/{make_url_id(PAIR)}"
     assert TOLD_TO_MANAGER in read(room, DANA, Purpose.TEAM, person)
     assert TOLD_TO_MANAGER in read_time(room, DANA, session)
     assert TOLD_TO_REPORT in read(room, SAM, Purpose.ME, "/me")
@@ -101,7 +101,7 @@ def test_nobody_else_says_or_reads_anything(room: Room) -> None:
     stranger = room.visitor(KIM, Purpose.TIME, session.id)
     assert stranger.get(f"/time/{session.id}").status_code == 404
     assert "quillwort" not in read(room, KIM, Purpose.ME, "/me")
-    assert "quillwort" not in read(room, DANA, Purpose.TEAM, f"/team/person/{make_person_id(PairId(DANA, KIM))}")
+    assert "quillwort" not in read(room, DANA, Purpose.TEAM, f"/team/person/{make_url_id(PairId(DANA, KIM))}")
 
 
 def test_other_words_take_their_place_and_no_words_take_them_away(room: Room) -> None:
@@ -115,7 +115,7 @@ def test_other_words_take_their_place_and_no_words_take_them_away(room: Room) ->
     first, second = notices(room, DANA)
     assert "First words" in first and "quillwort" in second and "First words" not in second
     assert "It is gone" in explain(room, session, " ")
-    assert "quillwort" not in read(room, DANA, Purpose.TEAM, f"/team/person/{make_person_id(PAIR)}")
+    assert "quillwort" not in read(room, DANA, Purpose.TEAM, f"/team/person/{make_url_id(PAIR)}")
     room.office.run(3 * DAY)
     assert len(notices(room, DANA)) == 2
 
@@ -161,7 +161,7 @@ def test_a_session_that_lost_no_time_has_nothing_to_say_about(room: Room) -> Non
 @pytest.mark.parametrize("by", list(Owner))
 def test_r18_why_a_talk_was_asked_for_is_on_the_manager_s_page_until_it_is_over(room: Room, by: Owner) -> None:
     """R-6, R-18: in the words of whoever asked; on no page of the report's."""
-    office, person = room.office, f"/team/person/{make_person_id(PAIR)}"
+    office, person = room.office, f"/team/person/{make_url_id(PAIR)}"
     assert "asked to talk" not in read(room, DANA, Purpose.TEAM, person)
     talk = office.worker.actions.request_talk(PAIR, Trigger.DOUBT, SAID, at_once=True, by=by)
     for _ in range(2):  # without a time, and with one

@@ -15,7 +15,7 @@ from worker.domain.model import PairId
 from worker.links import LinkSigner, Purpose
 from worker.web.security import MAX_FORM_BYTES, PAGE_POLICY
 from worker.web.sessions import COOKIE
-from worker.web.team import make_person_id
+from worker.web.team import make_url_id
 
 Who = tuple[str, Purpose, str]
 #: Pages that no link opens: tests/web/test_sign_in.py tries them.
@@ -86,7 +86,7 @@ def team_pages(room: Room, who: str) -> list[tuple[str, str]]:
     promise = room.commitment("report", who, {DANA: SAM, LEE: ALEX}[who])
     found += [("POST", f"/team/promise/{promise}/{decision}") for decision in ("keep", "offer", "end", "done")]
     for report in {DANA: (SAM, KIM), LEE: (ALEX, DANA)}[who]:
-        person = f"/team/person/{make_person_id(PairId(who, report))}"
+        person = f"/team/person/{make_url_id(PairId(who, report))}"
         coming, agreed = room.coming(who, report).id, room.agreed(who, report).id
         posts = [
             f"/note/{agreed}",

@@ -128,7 +128,7 @@ class Channel:
 
 def test_beyond_the_number_the_oldest_that_waits_is_closed() -> None:
     channels = {n: Channel(answering=n == 0) for n in range(5)}
-    Connections(channels, max_connections=3, clock=lambda: 0.0).close_waiting()
+    Connections(channels, max_connections=3, clock=lambda: 0.0).close_stale()
     assert [n for n, one in channels.items() if one.closed] == [1, 2]
 
 
@@ -140,10 +140,10 @@ def test_a_request_that_comes_byte_by_byte_is_closed_when_its_time_is_over() -> 
     for second in range(1, 31):
         now[0] = float(second)
         served.request = object()
-        connections.close_waiting()
+        connections.close_stale()
     assert not begun.closed and begun.request is request
     now[0] = 31.0
-    connections.close_waiting()
+    connections.close_stale()
     assert [one.closed for one in (begun, served, idle)] == [True, False, False]
 
 

@@ -24,7 +24,7 @@ from worker.web import (
     times,
 )
 from worker.web.security import install_security, log_error
-from worker.web.sessions import enter, guard, renew
+from worker.web.sessions import guard, open_link, send_new_link
 from worker.web.sign_in import SignIn, current_sign_in
 from worker.web.site import ASSET_TYPES, Site, current_site
 from worker.web.waking import wake_worker
@@ -53,7 +53,7 @@ class _UrlRule(Rule):
 
 
 class _Pages(Flask):
-    """An application whose URLs are rules of that kind."""
+    """A Flask application whose URL rules are `_UrlRule`s."""
 
     url_rule_class = _UrlRule
 
@@ -68,8 +68,8 @@ def make_app(worker: Worker) -> Flask:
     app.add_url_rule("/", "front", show_front)
     app.add_url_rule("/healthy", "healthy", check_health)
     app.add_url_rule("/asset/<name>", "asset", send_asset)
-    app.add_url_rule("/in/<token>", "enter", enter)
-    app.add_url_rule("/in/<token>", "renew", renew, methods=["POST"])
+    app.add_url_rule("/in/<token>", "enter", open_link)
+    app.add_url_rule("/in/<token>", "renew", send_new_link, methods=["POST"])
     app.register_blueprint(sign_in_pages.make_blueprint(), url_prefix="/sign-in")
     app.register_blueprint(people_ops.make_blueprint(), url_prefix="/people-ops")
     app.register_blueprint(operator.make_blueprint(), url_prefix="/status")
@@ -92,7 +92,7 @@ def make_app(worker: Worker) -> Flask:
 
 
 def _wake_after_change(response: Response) -> Response:
-    """Have a worker act at once on what somebody did on a page: both calendars show it in moments."""
+    """Wake a worker after a form, so that both calendars show within moments what somebody did on a page."""
     if request.method == "POST" and response.status_code < 400 and not request.path.startswith(NOTIFY_PATH):
         wake_worker()
     return response

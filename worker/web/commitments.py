@@ -26,7 +26,7 @@ class CommitmentLine:
 
     id: str
     line: Line
-    open: bool
+    is_open: bool
     due: date
 
 
@@ -42,8 +42,8 @@ def list_commitments(view: MailView, commitments: Iterable[ReadableCommitment], 
 
 
 def list_changes(view: MailView, revisions: Sequence[ContractRevision]) -> list[str]:
-    """Return what the latest revision changed, as sentences: the last one is the report's own reason, if it gave one
-    (R-18). Empty for a first revision."""
+    """Return what the latest revision changed, as sentences. When the report changed it, the last one says so, with the
+    reason (R-18). Empty for a first revision."""
     if len(revisions) < 2:
         return []
     latest = revisions[-1]
@@ -51,16 +51,16 @@ def list_changes(view: MailView, revisions: Sequence[ContractRevision]) -> list[
     return [*view.changes(revisions[-2].contract, latest.contract), *([author] if author else [])]
 
 
-def handle_commitment_form(commitment_id: str, deed: str, endpoint: str, by: Owner, **values: str) -> Response:
-    """Carry out the deed of one of the two (`done`, `let-go` or `change`), and redirect to the endpoint."""
+def handle_commitment_form(commitment_id: str, action: str, endpoint: str, by: Owner, **values: str) -> Response:
+    """Carry out an action of one of the two (`done`, `let-go` or `change`), and redirect to the endpoint."""
     contracts = current_site().worker.contracts
     reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_CHARACTERS]
-    url_values = {"said": deed}
-    if deed == "done":
+    url_values = {"said": action}
+    if action == "done":
         contracts.mark_done(commitment_id)
-    elif deed == "let-go":
+    elif action == "let-go":
         contracts.let_go(commitment_id, reason, by=by)
-    elif deed == "change":
+    elif action == "change":
         url_values = _change_commitment(commitment_id, reason, by)
     else:
         abort(404)
@@ -70,11 +70,11 @@ def handle_commitment_form(commitment_id: str, deed: str, endpoint: str, by: Own
 def _change_commitment(commitment_id: str, reason: str, by: Owner) -> dict[str, str]:
     """Change a commitment's text and date to the form's; return the outcome as parameters of the page's URL."""
     text, due = to_single_line(request.form.get("text", "")), parse_day(request.form.get("due", ""))
-    values_for_invalid_form = {"wrong": commitment_id, "_anchor": commitment_id}
+    error_values = {"wrong": commitment_id, "_anchor": commitment_id}
     if due is None or not 0 < len(text) <= MAX_DRAFT_CHARACTERS:
-        return values_for_invalid_form
+        return error_values
     try:
         is_new = current_site().worker.contracts.change(commitment_id, text=text, due=due, reason=reason, by=by)
     except UnfitContract:
-        return values_for_invalid_form
+        return error_values
     return {"said": "changed" if is_new else "same"}

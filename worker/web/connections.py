@@ -34,7 +34,7 @@ class Connections:
         self._unfinished: dict[int, tuple[Any, float]] = {}
         self._checked_at = clock()
 
-    def close_waiting(self) -> None:
+    def close_stale(self) -> None:
         """Close idle connections beyond the limit, oldest first, and once a second those with an overdue request.
 
         A connection with a request that is being answered stays open.

@@ -63,12 +63,12 @@ def make_blueprint() -> Blueprint:
     for rule, view, methods in (
         ("/<session>", show, ["GET"]),
         ("/<session>/write", write, ["GET"]),
-        ("/<session>/write", keep, ["POST"]),
+        ("/<session>/write", save_draft, ["POST"]),
         ("/<session>/preview", preview, ["GET"]),
-        ("/<session>/mail/<reader>", mail, ["GET"]),
+        ("/<session>/mail/<reader>", show_mail, ["GET"]),
         ("/<session>/send", send, ["POST"]),
-        ("/<session>/not-met", not_met, ["POST"]),
-        ("/<session>/commitment/<commitment>/<deed>", commitment_ends, ["POST"]),
+        ("/<session>/not-met", record_not_met, ["POST"]),
+        ("/<session>/commitment/<commitment>/<action>", update_commitment, ["POST"]),
     ):
         pages.add_url_rule(rule, view_func=view, methods=methods)
     return pages
@@ -93,7 +93,7 @@ def show(session: str) -> Response:
     context = _load_context(session)
     if not context.revisions and context.has_ended:
         return redirect_to(url_for(".write", session=session, said=request.args.get("said")))
-    return _render_page("contract", context, {"asks": context.session.asks_contract})
+    return _render_page("contract", context, {})
 
 
 def _render_page(name: str, context: ContractContext, values: Mapping[str, Any], status: int = 200) -> Response:
@@ -104,11 +104,11 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
     page_values = {
         **view.collect_variables(),
         "token": current_login().token,
-        "matter": context,
+        "contract_context": context,
         "current": context.revisions[-1] if context.revisions else None,
         "changes": list_changes(view, context.revisions),
-        "standing": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
-        "wrong": request.args.get("wrong", ""),
+        "commitment_lines": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
+        "commitment_with_error": request.args.get("wrong", ""),
         "deadline": find_contract_deadline(context.state.manager, context.session) if context.session.held_at else None,
     }
     return site.render_page(name, view.language, {**page_values, **values}, status)
@@ -152,7 +152,7 @@ def _render_form(
         **values,
         "form": form,
         "version": version,
-        "asked": _find_questions(context, form) if form.is_filled() else {},
+        "questions_by_line": _find_questions(context, form) if form.is_filled() else {},
         "notice": notice,
         "errors": {error.name: language.gettext(error.what) for error in errors or ()},
         **_load_last_contract(context),
@@ -161,25 +161,28 @@ def _render_form(
 
 
 def _load_last_contract(context: ContractContext) -> dict[str, Any]:
-    """Return the contract in force, shown beside the form, and its commitments; `last` is None if it is this one."""
+    """Return the contract in force and its commitments, which the page shows beside the form.
+
+    `last_contract` is None when there is none, or when it is the contract in the form.
+    """
     site = current_site()
     latest = site.store.content.get_latest_contracts([context.state.pair.id]).get(context.state.pair.id)
     if latest is None or latest.session == context.session.id:
-        return {"last": None}
+        return {"last_contract": None}
     mail_context = site.build_page_context(current_login().person, context.state, context.session)
     commitments = [item for item in mail_context.commitments if item.commitment.session == latest.session]
     view = site.build_view(mail_context)
-    standing = {owner.value: list_commitments(view, commitments, owner) for owner in Owner}
-    return {"last": latest, "last_standing": standing}
+    commitment_lines = {owner.value: list_commitments(view, commitments, owner) for owner in Owner}
+    return {"last_contract": latest, "last_commitment_lines": commitment_lines}
 
 
 def _build_contract(context: ContractContext, form: ContractForm) -> tuple[Contract, list[FieldError]]:
     """Return the form's contract, and every error in its fields and texts as of today."""
     contract, errors = form.build_contract()
-    return contract, form.with_faults(errors, _check(context, contract).faults)
+    return contract, form.merge_faults(errors, _check_contract(context, contract).faults)
 
 
-def _check(context: ContractContext, contract: Contract) -> ContractCheck:
+def _check_contract(context: ContractContext, contract: Contract) -> ContractCheck:
     revisions = [revision.contract for revision in context.revisions]
     state = context.state
     return check_contract(contract, state.manager, state.report, current_site().now(), revisions, contract_form.LIMITS)
@@ -190,14 +193,14 @@ def _find_questions(context: ContractContext, form: ContractForm) -> dict[str, l
     language = current_site().choose_language()
     contract, _ = form.build_contract()
     questions: dict[str, list[dict[str, str]]] = {}
-    for question in _check(context, contract).questions:
+    for question in _check_contract(context, contract).questions:
         text, better = translate_question(question, language)
         texts = {"what": _QUOTED.sub("“\\1”", text), "better": better}
         questions.setdefault(contract_form.format_line_id(question.line), []).append(texts)
     return questions
 
 
-def keep(session: str) -> Response:
+def save_draft(session: str) -> Response:
     """Save the draft, then do what the pressed button says. The page's script saves the draft, too, and gets JSON."""
     context, button = _load_context(session), request.form.get("do", "keep")
     if not context.has_ended:
@@ -273,11 +276,11 @@ def preview(session: str) -> Response:
     view = site.build_view(site.build_page_context(current_login().person, context.state, context.session))
     latest = context.revisions[-1].contract if context.revisions else None
     values = {
-        "asked": [
+        "questions_by_text": [
             (_get_line_text(form, line_id), questions) for line_id, questions in _find_questions(context, form).items()
         ],
         "version": draft.version,
-        "differs": view.changes(latest, contract) if latest else [],
+        "differences": view.changes(latest, contract) if latest else [],
         "subject": str(_render_mail(context, contract, Owner.REPORT)["Subject"]),
     }
     return _render_page("preview", context, values)
@@ -288,7 +291,7 @@ def _get_line_text(form: ContractForm, line_id: str) -> str:
     return form.lists[name][int(number)]["text"]
 
 
-def mail(session: str, reader: str) -> Response:
+def show_mail(session: str, reader: str) -> Response:
     """Return the HTML of the mail to one of the two, for the preview's frame."""
     context = _load_context(session)
     draft = current_site().store.content.get_contract_draft(session)
@@ -350,7 +353,7 @@ def send(session: str) -> Response:
     except Overtaken:
         return _report_newer_revision(session, form, draft.version)
     except UnfitContract as error:
-        return _render_form(context, form, draft.version, errors=form.with_faults([], error.faults))
+        return _render_form(context, form, draft.version, errors=form.merge_faults([], error.faults))
     except (NoContractSession, NotHeldYet) as error:
         raise Refused(site.choose_language().gettext(REFUSALS[type(error)])) from error
     # Of two requests at the same time, the second gets the revision that the first recorded.
@@ -374,17 +377,17 @@ def _report_newer_revision(session: str, form: ContractForm, version: int) -> Re
 # --- after the session ---
 
 
-def not_met(session: str) -> Response:
+def record_not_met(session: str) -> Response:
     """Record that the session did not take place, so that it gets a new time."""
     context = _load_context(session)
     is_new = current_site().worker.actions.record_not_held(context.session.id)
     return redirect_to(url_for(".show", session=session, said="not-met" if is_new else "not-met-before"))
 
 
-def commitment_ends(session: str, commitment: str, deed: str) -> Response:
+def update_commitment(session: str, commitment: str, action: str) -> Response:
     """Mark a commitment of this contract as done, change it or let it go."""
     context = _load_context(session)
     commitments = current_site().store.queries.list_commitments_of_session(context.session.id)
     if commitment not in {stored.id for stored in commitments}:
         abort(404)
-    return handle_commitment_form(commitment, deed, ".show", Owner.MANAGER, session=session)
+    return handle_commitment_form(commitment, action, ".show", Owner.MANAGER, session=session)

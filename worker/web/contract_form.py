@@ -40,7 +40,7 @@ REMEDIES: Mapping[FaultKind, str] = {
 #: The lists whose entries have a line number; `_encode_line_number` counts them in this order.
 _NUMBERED_LISTS = ("report", "manager", "reviews")
 
-_NAME = re.compile(rf"({'|'.join(LIST_FIELDS)})-([0-9]{{1,3}})-([a-z]+)")
+_FIELD_NAME = re.compile(rf"({'|'.join(LIST_FIELDS)})-([0-9]{{1,3}})-([a-z]+)")
 _DIGITS = re.compile(r"[0-9]+")
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{1,2})(?:-[0-9]{1,2})?")
 
@@ -68,7 +68,7 @@ class ContractForm:
         """Return the form that a browser sent, without unknown fields and what exceeds the limits of a draft."""
         lines: dict[str, dict[int, FormLine]] = {name: {} for name in LIST_FIELDS}
         for name, value in fields.items():
-            match = _NAME.fullmatch(name)
+            match = _FIELD_NAME.fullmatch(name)
             if match and match[3] in LIST_FIELDS[match[1]]:
                 lines[match[1]].setdefault(int(match[2]), {})[match[3]] = to_single_line(value[:MAX_DRAFT_CHARACTERS])
         form = cls(question=_clean_lines(fields.get("question", "")), after=parse_number(fields.get("after", "")) or 0)
@@ -82,8 +82,8 @@ class ContractForm:
     def from_contract(cls, contract: Contract, after: int) -> "ContractForm":
         """Return the form filled from a contract; `after` is that contract's revision."""
         form = cls(question=contract.question, after=after)
-        for name, promises in (("report", contract.report), ("manager", contract.manager)):
-            form.lists[name] = [_make_promise_line(promise) for promise in promises]
+        for name, commitments in (("report", contract.report), ("manager", contract.manager)):
+            form.lists[name] = [_make_commitment_line(commitment) for commitment in commitments]
         form.lists["reviews"] = [{"month": f"{r.month:%Y-%m}", "text": r.text} for r in contract.reviews]
         form.lists["progress"] = [{"text": text} for text in contract.progress]
         return form
@@ -121,8 +121,8 @@ class ContractForm:
         """
         errors: list[FieldError] = []
         contract = Contract(
-            report=tuple(self._iterate_promises("report", errors)),
-            manager=tuple(self._iterate_promises("manager", errors)),
+            report=tuple(self._iterate_commitments("report", errors)),
+            manager=tuple(self._iterate_commitments("manager", errors)),
             reviews=tuple(self._iterate_reviews(errors)),
             question=self.question,
             progress=tuple(line["text"] for _, line in self._iterate_lines("progress")),
@@ -131,7 +131,7 @@ class ContractForm:
             errors.append(FieldError("", N_("Nothing is written yet. Begin with one thing that one of you will do.")))
         return contract, errors
 
-    def with_faults(self, errors: Iterable[FieldError], faults: Iterable[ContractFault]) -> list[FieldError]:
+    def merge_faults(self, errors: Iterable[FieldError], faults: Iterable[ContractFault]) -> list[FieldError]:
         """Return `errors` and the faults of the form's contract, one for each field, in the order of the form."""
         kinds_by_field = {self._name_field(fault): fault.kind for fault in faults}
         errors_of_faults = {name: FieldError(name, REMEDIES[kind]) for name, kind in kinds_by_field.items()}
@@ -150,7 +150,7 @@ class ContractForm:
         """Return the lines of a list that have text, each with its number."""
         return ((number, line) for number, line in enumerate(self.lists[name]) if any(line.values()))
 
-    def _iterate_promises(self, name: str, errors: list[FieldError]) -> Iterator[WrittenCommitment]:
+    def _iterate_commitments(self, name: str, errors: list[FieldError]) -> Iterator[WrittenCommitment]:
         for number, line in self._iterate_lines(name):
             due = parse_day(line["due"])
             if not line["text"]:
@@ -178,7 +178,7 @@ class ContractForm:
 
 def _get_position(error: FieldError) -> tuple[int, int]:
     """Return the list and line of an error, to sort by; an error of the whole form comes last."""
-    match = _NAME.fullmatch(error.name)
+    match = _FIELD_NAME.fullmatch(error.name)
     return (list(LIST_FIELDS).index(match[1]), int(match[2])) if match else (len(LIST_FIELDS), 0)
 
 
@@ -195,9 +195,9 @@ def _complete_line(name: str, line: Mapping[str, str]) -> FormLine:
     return {key: line.get(key, "") for key in LIST_FIELDS[name]}
 
 
-def _make_promise_line(promise: WrittenCommitment) -> FormLine:
-    due = promise.due.isoformat() if promise.due else ""
-    return {"text": promise.text, "due": due, "support": promise.support, "success": promise.success}
+def _make_commitment_line(commitment: WrittenCommitment) -> FormLine:
+    due = commitment.due.isoformat() if commitment.due else ""
+    return {"text": commitment.text, "due": due, "support": commitment.support, "success": commitment.success}
 
 
 def _clean_lines(text: str) -> str:

@@ -1,4 +1,8 @@
-"""The handover on pages (R-36): the report's choice of lines, and the old manager's word on promises still open."""
+"""The handover on pages (R-36), when a report gets another manager.
+
+The report chooses lines of the old contract and notes for the new manager to read. The old manager says what becomes of
+promises that are still open.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +36,7 @@ class FormerReport:
 
     name: str
     promises: Sequence[CommitmentLine]
-    kept: frozenset[str]  #: ids of the promises that the manager said they keep
+    kept: frozenset[str]  #: ids of the promises that the manager said they will still keep
     can_offer: bool  #: the report has a new manager
 
 
@@ -42,16 +46,16 @@ class FormerReport:
 def find_new_pair(report: Address) -> Pair | None:
     """Return the report's pair that took the place of another; of several the latest, None when there is none."""
     store = current_site().store
-    found = [
+    candidates = [
         (handover.ended_at, pair.id, pair)
         for pair in store.people.list_pairs_of_report(report)
         if (handover := store.handovers.find_incoming(pair.id))
     ]
-    return max(found)[2] if found else None
+    return max(candidates)[2] if candidates else None
 
 
-def build_choice(report: Address) -> dict[str, Any]:
-    """Return the values of the report's page about a handover; empty when there is none."""
+def build_choice_of_lines(report: Address) -> dict[str, Any]:
+    """Return the values of the report's page about a handover, for its template; empty when there is none."""
     site = current_site()
     pair = find_new_pair(report)
     if pair is None:
@@ -62,11 +66,11 @@ def build_choice(report: Address) -> dict[str, Any]:
         return {}
     former = open_former_pair(site.store, choice.handover)
     context = replace(site.build_page_context(state.report, state), former=former.manager)
-    reader = site.build_view(context)
+    view = site.build_view(context)
     lines = choice.lines if choice.is_open else [line for line in choice.lines if line.id in choice.passed]
     entries = [
-        HandoverEntry(line.id, shown, line.id in choice.passed)
-        for line, shown in zip(lines, reader.handed_lines(lines), strict=True)
+        HandoverEntry(line.id, view_line, line.id in choice.passed)
+        for line, view_line in zip(lines, view.handed_lines(lines), strict=True)
     ]
     return {
         "former": former.manager,
@@ -85,8 +89,8 @@ def _list_old_promises(site: Site, handover: Handover) -> list[CommitmentLine]:
     return list_commitments(site.build_view(context), open_at_end, Owner.MANAGER)
 
 
-def pass_on() -> Response:
-    """Store the lines that the form names, and no others. Aborts with 404 without a handover."""
+def pass_on_lines() -> Response:
+    """Store the choice of lines in the form, in place of an earlier choice. Aborts with 404 without a handover."""
     pair = find_new_pair(current_login().address)
     if pair is None:
         abort(404)
@@ -97,15 +101,15 @@ def pass_on() -> Response:
 # --- the new manager ---
 
 
-def build_passed(view: MailView, pair_id: PairId) -> dict[str, Any]:
-    """Return the values of the new manager's page: what the report passed on; empty when that is nothing."""
+def build_passed_lines(view: MailView, pair_id: PairId) -> dict[str, Any]:
+    """Return the values of the new manager's page: the lines that the report passed on; empty without a handover."""
     site = current_site()
     handover = site.store.handovers.find_incoming(pair_id)
     if handover is None:
         return {}
     former = open_former_pair(site.store, handover)
-    reader = site.build_view(replace(view.context, former=former.manager))
-    return {"former": former.manager, "passed_lines": reader.handed_lines(former.passed_lines)}
+    view = site.build_view(replace(view.context, former=former.manager))
+    return {"former": former.manager, "passed_lines": view.handed_lines(former.passed_lines)}
 
 
 # --- the old manager ---
@@ -114,7 +118,7 @@ def build_passed(view: MailView, pair_id: PairId) -> dict[str, Any]:
 def list_former_reports() -> list[FormerReport]:
     """Return the manager's former reports to whom a promise is still open, by name."""
     site, login = current_site(), current_login()
-    found = []
+    reports = []
     for handover in site.store.handovers.list_from_manager(login.address):
         state = site.load_former_state(handover)
         view = site.build_view(site.build_page_context(login.person, state))
@@ -123,18 +127,21 @@ def list_former_reports() -> list[FormerReport]:
             continue
         kept = frozenset(site.store.handovers.open(handover.former).kept)
         promises = list_commitments(view, open_promises, Owner.MANAGER)
-        found.append(FormerReport(view.first(state.report), promises, kept, handover.pair is not None))
-    return sorted(found, key=lambda one: one.name.casefold())
+        reports.append(FormerReport(view.first(state.report), promises, kept, handover.pair is not None))
+    return sorted(reports, key=lambda report: report.name.casefold())
 
 
 def decide_promise(commitment: str, decision: str) -> Response:
-    """Store what the old manager says of a promise. Aborts with 404 for one of another manager or of an active pair."""
+    """Store what the old manager decides about a promise.
+
+    Aborts with 404 for a promise of another manager, or of an active pair.
+    """
     site = current_site()
-    known = site.store.queries.get_commitment(commitment)
-    if known is None or decision not in list(PromiseDecision) or known.pair.manager != current_login().address:
+    promise = site.store.queries.get_commitment(commitment)
+    if promise is None or decision not in list(PromiseDecision) or promise.pair.manager != current_login().address:
         abort(404)
-    handover = site.store.handovers.find_outgoing(known.pair)
-    if handover is None or known.owner is not Owner.MANAGER:
+    handover = site.store.handovers.find_outgoing(promise.pair)
+    if handover is None or promise.owner is not Owner.MANAGER:
         abort(404)
     if decision == PromiseDecision.OFFER and handover.pair is None:
         abort(404)

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from worker.domain.model import Format, Owner, Pair, PairState
 from worker.web import ad_hoc, export, handover, notes, third_voices
 from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
-from worker.web.erased import list_erased
+from worker.web.erasures import list_erased_contents
 from worker.web.reasons import list_deferral_reasons
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
@@ -19,14 +19,14 @@ def make_blueprint() -> Blueprint:
     pages = Blueprint("me", __name__)
     for rule, view, methods in (
         ("", show, ["GET"]),
-        ("/commitment/<commitment>/<deed>", commitment_ends, ["POST"]),
-        ("/note/<about>", note, ["POST"]),
-        ("/voice", ask_third, ["POST"]),
+        ("/commitment/<commitment>/<action>", update_commitment, ["POST"]),
+        ("/note/<session_id>", leave_note, ["POST"]),
+        ("/voice", ask_third_voice, ["POST"]),
         ("/voice/<voice>/erase", erase_voice, ["POST"]),
-        ("/talk", talk, ["POST"]),
-        ("/format", choose, ["POST"]),
-        ("/handover", pass_on, ["POST"]),
-        ("/data", data, ["GET"]),
+        ("/talk", request_talk, ["POST"]),
+        ("/format", choose_format, ["POST"]),
+        ("/handover", pass_on_lines, ["POST"]),
+        ("/data", download_data, ["GET"]),
         ("/leave", leave, ["POST"]),
     ):
         pages.add_url_rule(rule, view_func=view, methods=methods)
@@ -51,7 +51,12 @@ def show() -> Response:
     """Return the page; for a person without a pair, it says so."""
     site, pair = current_site(), _find_pair()
     if pair is None:
-        values = {"to": current_login().person, "token": current_login().token, "pair": None, "erased": list_erased()}
+        values = {
+            "to": current_login().person,
+            "token": current_login().token,
+            "pair": None,
+            "erased": list_erased_contents(),
+        }
         return site.render_page("me", site.choose_language(), values)
     return _render_page(pair, site.load_state(pair))
 
@@ -61,49 +66,51 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
     year = site.store.queries.load_years([pair.id], get_chart_start(site.now()))[pair.id]
     context = site.build_page_context(current_login().person, state)
     view = site.build_view(context)
-    agreed = site.store.content.get_latest_contracts([pair.id]).get(pair.id)
+    contract_in_force = site.store.content.get_latest_contracts([pair.id]).get(pair.id)
     commitments = [
         item
         for item in context.commitments
-        if item.commitment.is_open or (agreed and item.commitment.session == agreed.session)
+        if item.commitment.is_open or (contract_in_force and item.commitment.session == contract_in_force.session)
     ]
-    revisions = site.store.content.list_revisions(agreed.session) if agreed else []
+    revisions = site.store.content.list_revisions(contract_in_force.session) if contract_in_force else []
     page: dict[str, Any] = {
         "token": current_login().token,
-        "agreed": agreed,
+        "contract_in_force": contract_in_force,
         "changes": list_changes(view, revisions),
-        "standing": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
+        "commitment_lines": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
         "coming": [s for s in year.sessions if s.booked and s.span.end > site.now()],
         "owed": [s for s in year.sessions if s.owed],
         "reasons": list_deferral_reasons(view, state),
-        "pictures": build_year_charts(year, view),
-        "shared": notes.load_shared_notes(view, pair, state, Owner.REPORT),
-        "kept_now": notes.list_kept_lines([view], Owner.REPORT, site.now())[0],
+        "charts": build_year_charts(year, view),
+        "shared_notes": notes.load_shared_notes(view, pair, state, Owner.REPORT),
+        "newly_kept": notes.list_kept_lines([view], Owner.REPORT, site.now())[0],
         "voices": third_voices.list_entries(view, current_login().address),
         "voice_form": third_voices.make_empty_form(),
         "triggers": ad_hoc.list_triggers(view.language),
-        "unsaid": False,
-        "erased": list_erased(),
-        "wrong": request.args.get("wrong", ""),
-        **handover.build_choice(current_login().address),
+        "lacks_reason": False,
+        "erased": list_erased_contents(),
+        "commitment_with_error": request.args.get("wrong", ""),
+        **handover.build_choice_of_lines(current_login().address),
     }
     return site.render_page("me", view.language, {**view.collect_variables(), **page, **values}, status)
 
 
-def commitment_ends(commitment: str, deed: str) -> Response:
+def update_commitment(commitment: str, action: str) -> Response:
     """Mark one of the report's own commitments as done, change it or let it go."""
     owned = current_site().store.queries.get_commitment(commitment)
     if owned is None or owned.pair != _require_pair().id or owned.owner is not Owner.REPORT:
         abort(404)
-    return handle_commitment_form(commitment, deed, ".show", Owner.REPORT)
+    return handle_commitment_form(commitment, action, ".show", Owner.REPORT)
 
 
-def note(about: str) -> Response:
+def leave_note(session_id: str) -> Response:
     """Leave a note for both about a conversation, or remove it (R-28)."""
-    return redirect_to(url_for(".show", said=notes.leave_note(_require_pair(), about, Owner.REPORT), _anchor="notes"))
+    return redirect_to(
+        url_for(".show", said=notes.leave_note(_require_pair(), session_id, Owner.REPORT), _anchor="notes")
+    )
 
 
-def ask_third() -> Response:
+def ask_third_voice() -> Response:
     """Ask a third person one question (R-30)."""
     pair, form = _require_pair(), third_voices.ask(current_login().person)
     if form is not None:
@@ -118,16 +125,16 @@ def erase_voice(voice: str) -> Response:
     return redirect_to(url_for(".show", said="erased", _anchor="voices"))
 
 
-def talk() -> Response:
+def request_talk() -> Response:
     """Request a conversation soon (R-6)."""
     pair = _require_pair()
     confirmation = ad_hoc.request_conversation(pair, Owner.REPORT)
     if not confirmation:
-        return _render_page(pair, current_site().load_state(pair), 422, unsaid=True)
+        return _render_page(pair, current_site().load_state(pair), 422, lacks_reason=True)
     return redirect_to(url_for(".show", said=confirmation))
 
 
-def choose() -> Response:
+def choose_format() -> Response:
     """Choose the format of the career talk: one conversation or three (R-4)."""
     pair, choice = _require_pair(), request.form.get("format", "")
     if choice not in list(Format):
@@ -136,12 +143,12 @@ def choose() -> Response:
     return redirect_to(url_for(".show", said="format"))
 
 
-def pass_on() -> Response:
-    """Choose what goes on to the new manager (R-36)."""
-    return handover.pass_on()
+def pass_on_lines() -> Response:
+    """Choose the lines of the old contract and notes that the new manager gets to read (R-36)."""
+    return handover.pass_on_lines()
 
 
-def data() -> Response:
+def download_data() -> Response:
     """Return a download of everything stored about the report."""
     pairs = current_site().store.people.list_all_pairs_of_report(current_login().address)
     return export.build_export(current_login().person, pairs, manages=False)

@@ -1,4 +1,4 @@
-"""Notes for both (R-28) and what the other one has kept (R-32), on the manager's page and the report's."""
+"""The pair's notes (R-28) and the commitments that the other person has kept (R-32), on the pages of both."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ class NoteEntry:
     """A note as a page shows it."""
 
     session: str
-    author: str  #: whose it is, and after which conversation
+    author: str  #: the sentence that names its author and the conversation
     lines: tuple[str, ...]
     is_own: bool
 
@@ -64,13 +64,14 @@ def leave_note(pair: Pair, session_id: str, author: Owner) -> str:
 
 
 def list_kept_lines(views: Collection[MailView], reader: Owner, now: datetime) -> list[list[Line]]:
-    """Return for each view what the other one has done lately and no mail has told the reader (R-32)."""
+    """Return for each view what the other person has done lately and no mail has told the reader (R-32)."""
     kept = [
         list_kept_commitments([entry.commitment for entry in view.context.commitments], reader, now) for view in views
     ]
-    said = current_site().store.mentions.list_mentioned(reader, [c.id for commitments in kept for c in commitments])
+    ids = [commitment.id for commitments in kept for commitment in commitments]
+    mentioned_ids = current_site().store.mentions.list_mentioned(reader, ids)
     return [
-        _make_lines(view, [c.id for c in commitments if c.id not in said])
+        _make_lines(view, [c.id for c in commitments if c.id not in mentioned_ids])
         for view, commitments in zip(views, kept, strict=True)
     ]
 

@@ -1,4 +1,4 @@
-"""The openings on the page of people-ops: each row of the openings file, to be changed, added or taken out (R-29)."""
+"""The page on which people-ops add, change and remove rows of the openings file (R-29)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,14 +20,15 @@ KIND_NAMES = {
 }
 #: How long each cell may be. The file's own limits are at most these.
 _LIMITS = {"title": MAX_TITLE_CHARS, "link": MAX_LINK_CHARS, "note": MAX_NOTE_CHARS}
+#: The length of every other cell.
 _MAX_CELL = 320
 
 
 @dataclass(frozen=True, slots=True)
-class WrongRow:
-    """What somebody sent that can't be written: at which line (0: a new one), the cells, and what is wrong."""
+class RejectedRow:
+    """A row that somebody sent and that can't be written, to be shown again with its problems."""
 
-    line: int
+    line: int  #: in the file; 0 for a new row
     cells: Mapping[str, str]
     problems: tuple[Problem, ...]
 
@@ -41,11 +42,11 @@ def add_openings(pages: Blueprint) -> None:
 
 
 def show() -> Response:
-    """Return the openings, those that are over last; what is wrong with the file, when it can't be read."""
-    return _render()
+    """Return the page with the openings, past ones last, or with the problems of a file that can't be read."""
+    return _render_page()
 
 
-def _render(wrong: WrongRow | None = None) -> Response:
+def _render_page(rejected: RejectedRow | None = None) -> Response:
     site, language = current_site(), current_site().choose_language()
     page = {
         "to": current_login().person,
@@ -55,7 +56,7 @@ def _render(wrong: WrongRow | None = None) -> Response:
         "day": language.day,
         "today": site.now().date(),
         "cells_of": _list_cells,
-        "wrong": wrong,
+        "rejected": rejected,
         "limits": {name: _LIMITS.get(name, _MAX_CELL) for name in FILE_FORMAT.columns},
         "problems": (),
         "editable": None,
@@ -64,7 +65,7 @@ def _render(wrong: WrongRow | None = None) -> Response:
         page["editable"] = _open_file().read()
     except Problems as problems:
         page["problems"] = problems.problems
-    return site.render_page("openings", language, page, 422 if wrong else 200)
+    return site.render_page("openings", language, page, 422 if rejected else 200)
 
 
 def _list_cells(opening: Opening) -> dict[str, str]:
@@ -72,27 +73,27 @@ def _list_cells(opening: Opening) -> dict[str, str]:
 
 
 def add() -> Response:
-    """Add an opening."""
-    return _write(0, lambda file, cells, version: file.add(cells, version))
+    """Add the form's opening to the file."""
+    return _edit_file(0, lambda file, cells, version: file.add(cells, version))
 
 
 def change(line: int) -> Response:
     """Change the opening at that line."""
-    return _write(line, lambda file, cells, version: file.change(line, cells, version))
+    return _edit_file(line, lambda file, cells, version: file.change(line, cells, version))
 
 
 def remove(line: int) -> Response:
     """Take out the opening at that line."""
-    return _write(line, lambda file, _, version: file.remove(line, version))
+    return _edit_file(line, lambda file, _, version: file.remove(line, version))
 
 
-def _write(line: int, step: Callable[[OpeningsFile, Mapping[str, str], str], None]) -> Response:
-    """Change the file and note who did it; show what is wrong, with what was typed. Raises OpeningsChanged."""
+def _edit_file(line: int, edit: Callable[[OpeningsFile, Mapping[str, str], str], None]) -> Response:
+    """Edit the file and record who did it; when that fails, show the problems and the row. Raises OpeningsChanged."""
     cells = {name: request.form.get(name, "")[: 2 * MAX_LINK_CHARS] for name in FILE_FORMAT.columns}
     try:
-        step(_open_file(), cells, request.form.get("version", ""))
+        edit(_open_file(), cells, request.form.get("version", ""))
     except Problems as problems:
-        return _render(WrongRow(line, cells, problems.problems))
+        return _render_page(RejectedRow(line, cells, problems.problems))
     current_site().worker.operator_switches.note_openings(current_login().address)
     return redirect_to(url_for(".openings", said="openings"))
 

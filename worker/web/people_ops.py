@@ -1,6 +1,6 @@
 """The page of people-ops: coverage by group (R-22), and the answers of closed rounds (R-37). It names no pair.
 
-It is for the role of that name alone, which somebody has who signs in.
+Only somebody who signed in and has the role people-ops can open it.
 """
 
 from collections.abc import Sequence
@@ -49,21 +49,23 @@ def show() -> Response:
             (str(one), url_for(".show", quarter=str(one), by=coverage.by), one == quarter) for one in quarters
         ],
         "groupings": _list_groupings(names, coverage),
-        "pilot": _describe_pilot(),
+        "rollout_groups": _list_rollout_groups(),
         "pulse_rounds": site.store.pulse.list_shown(),
         "count_answers": count_answers,
     }
     return site.render_page("people_ops", site.choose_language(), page)
 
 
-def _describe_pilot() -> list[str]:
-    """Return the groups that the rollout names; none when it is for everybody. Of people named one by one only that
-    there are some is said: a few of them would be no group (R-22)."""
+def _list_rollout_groups() -> list[str]:
+    """Return the groups that take part; empty when everybody does.
+
+    People whom the rollout names one by one are a single entry without names: they may be too few for a group (R-22).
+    """
     gettext, rollout = current_site().choose_language().gettext, current_site().store.participation.load().rollout
     if rollout is None or rollout.is_for_everybody:
         return []
-    named = [gettext(N_("people who are named one by one"))] if rollout.managers or rollout.addresses else []
-    return [*sorted(rollout.groups or ()), *named]
+    people_entry = [gettext(N_("people who are named one by one"))] if rollout.managers or rollout.addresses else []
+    return [*sorted(rollout.groups or ()), *people_entry]
 
 
 def _list_quarters(current: Quarter) -> list[Quarter]:

@@ -1,4 +1,7 @@
-"""The question of the pulse (R-37): yes or no, once. The answer stands in no URL, and the page for both is the same."""
+"""The page with the anonymous yes-or-no question that reports are asked once in a round (R-37).
+
+The answer is in no URL, and the page looks the same after yes and after no.
+"""
 
 from flask import Blueprint, Response, abort, request, url_for
 
@@ -19,7 +22,7 @@ def make_blueprint() -> Blueprint:
 
 
 def show(session: str) -> Response:
-    """Return the question, or why there is none to answer. `session` is the round."""
+    """Return the question, or why it can't be answered. `session` is the name of the round, such as 2026-09."""
     site, login = current_site(), current_login()
     values = {
         "to": login.person,
@@ -33,7 +36,7 @@ def show(session: str) -> Response:
 
 
 def answer(session: str) -> Response:
-    """Count the answer, for good."""
+    """Count the answer. It can't be changed afterwards."""
     choice = request.form.get("answer", "")
     if choice not in ANSWERS:
         abort(404)

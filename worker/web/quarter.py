@@ -21,13 +21,13 @@ from worker.web.security import MAIL_POLICY
 from worker.web.sessions import current_login
 from worker.web.site import Site, current_site
 
-#: The page is made anew when it is older than this: for a large company that takes seconds.
+#: The quarter is computed again when it is older than this: for a large company that takes seconds.
 MAX_AGE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class ShownQuarter:
-    """The quarter as it was shown last."""
+class CachedQuarter:
+    """The quarter as it was computed at `made_at`, to be shown again for some minutes."""
 
     made_at: datetime
     preview: QuarterPreview
@@ -35,11 +35,11 @@ class ShownQuarter:
 
 
 class QuarterPages:
-    """Shows the quarter, and keeps it for some minutes."""
+    """Shows the quarter, and caches it for `MAX_AGE`."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._shown: ShownQuarter | None = None
+        self._cached: CachedQuarter | None = None
 
     def add_to(self, pages: Blueprint) -> None:
         """Add the page and its mails to the operator's pages."""
@@ -67,15 +67,15 @@ class QuarterPages:
 
     def _make_view(self, site: Site) -> QuarterView:
         with self._lock:
-            if self._shown is None or site.now() - self._shown.made_at > MAX_AGE:
-                self._shown = _make_quarter(site)
-            shown = self._shown
+            if self._cached is None or site.now() - self._cached.made_at > MAX_AGE:
+                self._cached = _make_quarter(site)
+            cached = self._cached
         rollout = site.store.participation.load().rollout
-        return QuarterView(shown.preview, site.choose_language(), shown.samples, rollout=rollout, is_booked=True)
+        return QuarterView(cached.preview, site.choose_language(), cached.samples, rollout=rollout, is_booked=True)
 
 
-def _make_quarter(site: Site) -> ShownQuarter:
-    """Return what the database has of the quarter. What is only expected is looked for in the first weeks."""
+def _make_quarter(site: Site) -> CachedQuarter:
+    """Return what the database has of the quarter. Mails that are only expected are listed for `MAIL_PERIOD` alone."""
     now = site.now()
     preview = build_quarter(
         _load_pairs(site, now),
@@ -84,10 +84,10 @@ def _make_quarter(site: Site) -> ShownQuarter:
         site.worker.pulse.list_coming_mails(now + MAIL_PERIOD),
         MAIL_PERIOD,
     )
-    # a pair that was not planned yet is no concern: the next sweep does it
+    # a pair that was not planned yet needs nobody's attention: the next sweep plans it
     concerns = tuple(one for one in preview.concerns if one.kind is not ConcernKind.UNASKED)
     preview = replace(preview, concerns=concerns)
-    return ShownQuarter(now, preview, render_samples(preview.samples, site.settings, site.worker.mail_renderer))
+    return CachedQuarter(now, preview, render_samples(preview.samples, site.settings, site.worker.mail_renderer))
 
 
 def _load_pairs(site: Site, now: datetime) -> Iterator[PlannedPair]:

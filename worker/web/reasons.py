@@ -1,4 +1,4 @@
-"""Reasons on pages: what the report says about a time that was lost (R-18), and why a talk was asked for (R-6)."""
+"""Reasons on pages: what the report says about a lost time (R-18), and why somebody asked for a conversation (R-6)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from worker.web.site import current_site
 
 @dataclass(frozen=True, slots=True)
 class TalkRequest:
-    """A talk that one of the two asked for and that is still to come, as the manager reads it."""
+    """A conversation that one of the two asked for and that is not over, as the manager reads it."""
 
     session: Session
     is_of_report: bool  #: the report asked for it, not the manager
     cause: str  #: what it is about, as the form names it
-    reason: str  #: in the words of whoever asked; empty without
+    reason: str  #: in the words of the person who asked; may be empty
 
 
 # --- lost times ---
@@ -30,14 +30,14 @@ class TalkRequest:
 def list_deferral_reasons(view: MailView, state: PairState) -> Mapping[str, list[str]]:
     """Return what the report said about lost times as sentences for the page's reader, by session (R-18)."""
     sessions = sorted({deferral.session for deferral in state.deferrals})
-    said = current_site().store.content.load_deferral_reasons(sessions) if sessions else {}
+    reasons_by_session = current_site().store.content.load_deferral_reasons(sessions) if sessions else {}
     return {
         session_id: [
             MailView(replace(view.context, deferral_reasons=reasons), view.language).deferral_reason(deferral)
             for deferral in state.deferrals
             if deferral.session == session_id and deferral.number in reasons
         ]
-        for session_id, reasons in said.items()
+        for session_id, reasons in reasons_by_session.items()
     }
 
 
@@ -49,13 +49,14 @@ def build_deferral_reasons(view: MailView, session: Session, *, is_open: bool) -
     context = view.context
     last = context.deferrals[-1] if context.deferrals else None
     is_for_report = context.report is not None and context.to.email == context.report.email
-    is_of_reader = last is not None and (last.is_counted or last.who == context.to.email)
-    explains = is_open and is_for_report and is_of_reader
+    moved_by_reader = last is not None and last.who == context.to.email
+    may_be_explained = moved_by_reader or (last is not None and last.is_counted)
+    can_explain = is_open and is_for_report and may_be_explained
     return {
-        "reasons": [said for deferral in context.deferrals if (said := view.deferral_reason(deferral))],
-        "explains": explains,
-        "explains_first": explains and (session.by_hand or (last is not None and last.who == context.to.email)),
-        "explained": context.deferral_reasons.get(last.number, "") if last else "",
+        "reasons": [text for deferral in context.deferrals if (text := view.deferral_reason(deferral))],
+        "can_explain": can_explain,
+        "is_explanation_first": can_explain and (session.by_hand or moved_by_reader),
+        "explanation": context.deferral_reasons.get(last.number, "") if last else "",
     }
 
 
@@ -66,17 +67,17 @@ def explain_deferral(session: Session) -> str:
     return ("explained" if reason else "unexplained") if is_new else "explained-before"
 
 
-# --- talks asked for ---
+# --- requested conversations ---
 
 
 def find_talk_request(view: MailView, state: PairState) -> TalkRequest | None:
-    """Return the talk that was asked for and is not over, for the manager's page alone; None when there is none."""
+    """Return the first requested conversation that is not over, for the manager's page only; None without one."""
     site = current_site()
     for session in state.sessions:
         is_ahead = session.owed or (session.booked and session.span.end > site.now())
-        why = site.store.content.get_trigger(session.id) if session.adhoc and is_ahead else None
-        if why is not None:
-            trigger, reason = why
+        trigger_and_reason = site.store.content.get_trigger(session.id) if session.adhoc and is_ahead else None
+        if trigger_and_reason is not None:
+            trigger, reason = trigger_and_reason
             is_of_report = site.store.content.get_requester(session.id) is Owner.REPORT
             cause = view.gettext(TRIGGER_TEXTS[trigger])
             return TalkRequest(session, is_of_report, cause, to_single_line(reason))

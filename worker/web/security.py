@@ -37,10 +37,10 @@ HEADERS = {
 }
 #: Beginnings of the URL rules whose requests leave no line in the log: of third voices (R-30) and of the pulse (R-37),
 #: since a line would tell when somebody asked or answered; and of notifications, which are counted and too many.
-UNLOGGED = ("/voice/", "/me/voice", "/pulse/", "/notify/")
+UNLOGGED_RULES = ("/voice/", "/me/voice", "/pulse/", "/notify/")
 #: Beginnings of the paths whose handlers check and limit their requests themselves: a directory that pushes thousands
 #: of people is one network address, and so is a calendar service.
-SELF_CHECKED = ("/scim/", "/notify/")
+SELF_CHECKED_PATHS = ("/scim/", "/notify/")
 NOTICE_BY_STATUS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"}
 
 
@@ -56,7 +56,7 @@ def install_security(app: Flask, site: Site) -> None:
 
 def _check_request(site: Site) -> Response | None:
     """Refuse a request with an invalid path or from a network address over its rate limit; return None for others."""
-    if request.path.startswith(SELF_CHECKED):
+    if request.path.startswith(SELF_CHECKED_PATHS):
         return None
     if "\0" in request.path:  # PostgreSQL refuses text with a null character
         return site.render_notice("not_found", 404)
@@ -66,7 +66,7 @@ def _check_request(site: Site) -> Response | None:
 
 
 def _add_headers(response: Response, site: Site) -> Response:
-    """Add the security headers, and log the request, unless it is one of `UNLOGGED`.
+    """Add the security headers, and log the request, unless it is one of `UNLOGGED_RULES`.
 
     A path can hold a link, so only its URL rule is logged.
     """
@@ -77,7 +77,7 @@ def _add_headers(response: Response, site: Site) -> Response:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     rule = request.url_rule.rule if request.url_rule else "no such page"
     count_page(response.status_code)
-    if not rule.startswith(UNLOGGED):
+    if not rule.startswith(UNLOGGED_RULES):
         log.info("%s %s %s", request.method, rule, response.status_code, extra={"action": Action.PAGE_SERVED})
     return response
 

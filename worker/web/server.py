@@ -45,7 +45,7 @@ class PageServer(ServerThread):
             **_make_proxy_options(settings.pages.proxy),
         )
         connections = Connections(server.active_channels)
-        super().__init__(server, "longarc-pages", connections.close_waiting)
+        super().__init__(server, "longarc-pages", connections.close_stale)
 
 
 def _make_proxy_options(proxy: str) -> dict[str, Any]:

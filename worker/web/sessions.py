@@ -51,7 +51,7 @@ def current_login() -> Login:
 # --- following a link ---
 
 
-def enter(token: str) -> Response:
+def open_link(token: str) -> Response:
     """Exchange a link for a cookie, and redirect to the page that the link opens."""
     site, claims = current_site(), _read_link(token)
     if not _is_link_valid(claims):
@@ -73,7 +73,7 @@ def enter(token: str) -> Response:
     return response
 
 
-def renew(token: str) -> Response:
+def send_new_link(token: str) -> Response:
     """Mail a new link to the person the expired one was made for, at most once an hour."""
     site, claims = current_site(), _read_link(token)
     pair = _find_pair(claims)
@@ -181,7 +181,7 @@ def guard(pages: Blueprint, purpose: Purpose) -> None:
             return _admit_role(Role.OPERATOR)
         if login is None:
             raise Forbidden
-        if purpose in _SIGNED_IN_PURPOSES and current_sign_in().is_required and (answer := _ask_owner(login)):
+        if purpose in _SIGNED_IN_PURPOSES and current_sign_in().is_required and (answer := _check_link_owner(login)):
             return answer
         return _admit(login, lambda: _is_own_form(login))
 
@@ -197,7 +197,7 @@ def guard_role(pages: Blueprint, role: Role) -> None:
 
 
 def _admit(login: Login, is_own_form: Callable[[], bool]) -> Response | None:
-    """Let a request through as this login's: return None. Answer one that is over the rate limit.
+    """Let a request through as this login's and return None, or return the answer to one over the rate limit.
 
     Raises Forbidden when it is a form of another site.
     """
@@ -218,15 +218,15 @@ def _admit_role(role: Role) -> Response | None:
     if role not in signed_in.roles:
         return show_missing_role(signed_in, role)
     person = site.store.people.get_person(signed_in.address)
-    if person is None:  # who looks after people need not be in a pair: their browser says which language they read
+    if person is None:  # a role needs no entry in the roster: the browser says which language is read
         address, locale = signed_in.address, site.choose_language().tag
         person = replace(site.composer.build_operator(), email=address, name=address, locale=locale)
     link = LinkClaims(person=person.email, purpose=Purpose.STATUS, issued_at=site.now())
     return _admit(Login(person, link, signed_in.token, is_signed_in=True), lambda: sign_in.is_own_form(signed_in))
 
 
-def _ask_owner(login: Login) -> Response | None:
-    """Return None when the person of the link has signed in; else the way to do so, or the page for somebody else."""
+def _check_link_owner(login: Login) -> Response | None:
+    """Return None when the person of the link has signed in; else a redirect to the sign-in, or the page for others."""
     signed_in = current_sign_in().find_person()
     if signed_in is None:
         return _ask_for_sign_in()
@@ -234,7 +234,7 @@ def _ask_owner(login: Login) -> Response | None:
 
 
 def _ask_for_sign_in() -> Response:
-    """Send the browser to the sign-in and back here. What a form sent is not kept, so that says so."""
+    """Redirect to the sign-in, which leads back here. A form is answered by a notice: what it sent would be lost."""
     if request.method not in _READING_METHODS:
         return current_site().render_notice("signed-out", 403)
     return redirect_to(current_sign_in().make_url(find_own_path()))

@@ -1,7 +1,7 @@
 """Signing in with the company's accounts: the way to the issuer and back, and the cookie that says who somebody is.
 
 The cookie holds an address and what gives a role, for as long as the setting `pages.visit` says. No token of the issuer
-is kept. Where a browser goes afterwards was signed here before, so it can't be sent anywhere else.
+is kept. The path to open afterwards travels signed, so that no link can send a browser to another site.
 """
 
 from dataclasses import asdict, dataclass
@@ -47,7 +47,7 @@ class SignIn:
 
     @property
     def is_required(self) -> bool:
-        """Whether the links of managers and reports ask for it."""
+        """Whether the links of managers and reports open their pages only after a sign-in."""
         return self._site.settings.pages.sign_in == "required"
 
     @cached_property
@@ -130,7 +130,7 @@ class SignIn:
         )
 
     def make_url(self, path: str, *, as_other: bool = False) -> str:
-        """Return the address that signs somebody in and then opens a path. `as_other`: the issuer asks as whom."""
+        """Return the URL that signs somebody in and then opens a path. `as_other`: the issuer asks for an account."""
         signed = self._site.links.sign_value(path, "return")
         return url_for("sign_in.begin", to=signed, other="1" if as_other else None)
 

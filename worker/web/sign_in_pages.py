@@ -1,4 +1,4 @@
-"""The pages of signing in: to the issuer, back from it, out, and what somebody reads who can't go on."""
+"""The pages of signing in: the way to the issuer and back, signing out, and the pages for sign-ins that fail."""
 
 import logging
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ ROLE_PAGES = {
     Role.PEOPLE_OPS: ("people_ops.show", N_("The page of people-ops")),
 }
 _ROLE_NAMES = {Role.OPERATOR: N_("operator"), Role.PEOPLE_OPS: N_("people-ops")}
-#: What somebody reads whose sign-in is of no use here.
+#: What the page says when the issuer's answer doesn't identify a person.
 _FAULT_TEXTS = {
     SignInFault.NO_ADDRESS: N_("Your company’s sign-in gave no mail address."),
     SignInFault.UNVERIFIED: N_("Your company’s sign-in does not say that your mail address was verified."),
@@ -61,11 +61,11 @@ def begin() -> Response:
 def finish() -> Response:
     """Take the issuer's answer: find out who came, and open the page that was wanted."""
     sign_in = current_sign_in()
-    kept = sign_in.read_pending()
+    pending_and_path = sign_in.read_pending()
     state = request.args.get("state", "")
-    if kept is None or not compare_digest(kept[0].state.encode(), state.encode()):
+    if pending_and_path is None or not compare_digest(pending_and_path[0].state.encode(), state.encode()):
         return _show_retry("sign-in-over", url_for("front"))
-    pending, path = kept
+    pending, path = pending_and_path
     try:
         response = _identify(pending, path)
     except (IssuerUnreachable, IssuerUnfit) as error:
@@ -110,37 +110,37 @@ def sign_out() -> Response:
     return response
 
 
-# --- what somebody reads ---
+# --- pages with a message ---
 
 
 def show_home() -> Response:
-    """Return the front page: the pages of whoever signed in, or the way to sign in."""
+    """Return the front page: links to the pages of the person who signed in, or to the sign-in."""
     site, person = current_site(), current_sign_in().find_person()
     language = site.choose_language()
     if person is None:
         links = [(url_for("sign_in.begin"), language.gettext(N_("Sign in")))]
         return _show_message("front", 200, links=links)
     links = [(url_for(ROLE_PAGES[role][0]), language.gettext(ROLE_PAGES[role][1])) for role in sorted(person.roles)]
-    return _show_message("signed-in", 200, _tell_who(person), links, person.token)
+    return _show_message("signed-in", 200, _describe_person(person), links, person.token)
 
 
 def show_missing_role(person: SignedInPerson, role: Role) -> Response:
-    """Return the page for somebody who signed in and lacks a role: as whom, what is missing, and whom to ask."""
+    """Return the page for a person without a role: it names the person, the role, and whom to ask for it."""
     site = current_site()
     language = site.choose_language()
     name = language.gettext(_ROLE_NAMES[role])
     missing = language.gettext(N_("This page is for the role “%(role)s”, which this address does not have."), role=name)
-    asking = language.gettext(N_("If it should, ask %(who)s."), who=site.settings.operator)
-    details = [*_tell_who(person), missing, *([asking] if site.settings.operator else [])]
+    whom_to_ask = language.gettext(N_("If it should, ask %(who)s."), who=site.settings.operator)
+    details = [*_describe_person(person), missing, *([whom_to_ask] if site.settings.operator else [])]
     return _show_message("role-missing", 403, details, [_offer_other_account()], person.token)
 
 
 def show_other_person(person: SignedInPerson) -> Response:
     """Return the page for somebody who followed the link of another person. It does not say whose."""
-    return _show_message("other-person", 403, _tell_who(person), [_offer_other_account()], person.token)
+    return _show_message("other-person", 403, _describe_person(person), [_offer_other_account()], person.token)
 
 
-def _tell_who(person: SignedInPerson) -> list[str]:
+def _describe_person(person: SignedInPerson) -> list[str]:
     return [current_site().choose_language().gettext(N_("You are signed in as %(who)s."), who=person.address)]
 
 
@@ -150,7 +150,7 @@ def _offer_other_account() -> tuple[str, str]:
 
 
 def find_own_path() -> str:
-    """Return the path of the page that was asked for, as we write it ourselves."""
+    """Return the path of the requested page, built from its route: not the text that the browser sent."""
     return url_for(request.endpoint, **(request.view_args or {})) if request.endpoint else url_for("front")
 
 

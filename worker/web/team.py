@@ -24,8 +24,8 @@ from worker.store.queries import PairYear
 from worker.web import ad_hoc, export, notes
 from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.contract_form import parse_day
-from worker.web.erased import list_erased
-from worker.web.handover import build_passed, decide_promise, list_former_reports
+from worker.web.erasures import list_erased_contents
+from worker.web.handover import build_passed_lines, decide_promise, list_former_reports
 from worker.web.reasons import TalkRequest, find_talk_request, list_deferral_reasons
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
@@ -36,17 +36,17 @@ from worker.web.year_chart import YearChart, build_year_charts, get_chart_start
 class PersonCard:
     """The data that the pages show of one report, as of `now`. Templates read its fields."""
 
-    id: str
+    url_id: str  #: `make_url_id`
     pair: Pair
-    reading: MailView  #: the pair's page context in the manager's language
-    pictures: Sequence[YearChart]
+    view: MailView  #: the pair's page context in the manager's language
+    charts: Sequence[YearChart]
     now: datetime
     sessions: Sequence[Session]  #: of the year
     owed_by_me: Sequence[CommitmentLine]  #: the manager's open commitments to this report
-    count: int  #: deferrals of the next career conversation in its cycle
-    agreed: ContractRevision | None  #: the contract in force
-    talk_request: TalkRequest | None = None  #: that is not over yet (R-6)
-    kept: Sequence[Line] = ()  #: what the report has done, and no mail has told (R-32)
+    deferral_count: int  #: of the next career conversation in its cycle
+    contract: ContractRevision | None  #: the contract in force
+    talk_request: TalkRequest | None = None  #: for a conversation that is not over yet (R-6)
+    newly_kept: Sequence[Line] = ()  #: commitments that the report has done and no mail has told the manager (R-32)
 
     @property
     def coming(self) -> Sequence[Session]:
@@ -54,7 +54,7 @@ class PersonCard:
         return [s for s in self.sessions if _is_coming(s, self.now)]
 
     @property
-    def next(self) -> Session | None:
+    def next_talk(self) -> Session | None:
         """The next booked career conversation."""
         return _find_next_career_session(self.sessions, self.now)
 
@@ -64,12 +64,14 @@ class PersonCard:
         return [s for s in self.sessions if s.owed]
 
     @property
-    def to_write(self) -> Session | None:
-        """The first conversation whose contract is still to be written. One that ended as unfinished is not asked for
-        any more once a later one has a contract."""
-        agreed = max((s.span.end for s in self.sessions if s.state is SessionState.CONTRACTED), default=None)
+    def talk_without_contract(self) -> Session | None:
+        """The first conversation whose contract is still to be written; None when there is none.
+
+        The contract of an unfinished session is no longer needed once a later session has one (R-17).
+        """
+        latest = max((s.span.end for s in self.sessions if s.state is SessionState.CONTRACTED), default=None)
         missing = (s for s in self.sessions if _lacks_contract(s, self.now))
-        return next((s for s in missing if s.state is SessionState.HELD or not agreed or s.span.end > agreed), None)
+        return next((s for s in missing if s.state is SessionState.HELD or not latest or s.span.end > latest), None)
 
 
 def make_blueprint() -> Blueprint:
@@ -77,23 +79,23 @@ def make_blueprint() -> Blueprint:
     pages = Blueprint("team", __name__)
     for rule, view, methods in (
         ("", show, ["GET"]),
-        ("/data", data, ["GET"]),
+        ("/data", download_data, ["GET"]),
         ("/leave", leave, ["POST"]),
         ("/learning", write_learning, ["POST"]),
         ("/promise/<commitment>/<decision>", decide_promise, ["POST"]),
-        ("/person/<person>", person_page, ["GET"]),
-        ("/person/<person>/note/<about>", note, ["POST"]),
-        ("/person/<person>/talk", talk, ["POST"]),
-        ("/person/<person>/trust", trust, ["POST"]),
-        ("/person/<person>/transition", transition, ["POST"]),
-        ("/person/<person>/session/<about>/<deed>", took_place, ["POST"]),
+        ("/person/<url_id>", show_person, ["GET"]),
+        ("/person/<url_id>/note/<session_id>", leave_note, ["POST"]),
+        ("/person/<url_id>/talk", request_talk, ["POST"]),
+        ("/person/<url_id>/trust", set_trust, ["POST"]),
+        ("/person/<url_id>/transition", set_transition, ["POST"]),
+        ("/person/<url_id>/session/<session_id>/<outcome>", record_outcome, ["POST"]),
     ):
         pages.add_url_rule(rule, view_func=view, methods=methods)
     return pages
 
 
-def make_person_id(pair_id: PairId) -> str:
-    """Return an id of a pair for URLs: a digest, so that a URL names nobody."""
+def make_url_id(pair_id: PairId) -> str:
+    """Return the id of a pair in URLs: a digest, so that a URL names nobody."""
     return sha256(str(pair_id).encode()).hexdigest()[:16]
 
 
@@ -101,9 +103,9 @@ def _list_pairs() -> list[Pair]:
     return current_site().store.people.list_pairs_of_manager(current_login().address)
 
 
-def _find_pair(person: str) -> Pair:
-    """Return the manager's pair with that id. Aborts with 404 when there is none."""
-    pair = next((candidate for candidate in _list_pairs() if make_person_id(candidate.id) == person), None)
+def _find_pair(url_id: str) -> Pair:
+    """Return the manager's pair with that id (`make_url_id`). Aborts with 404 when there is none."""
+    pair = next((candidate for candidate in _list_pairs() if make_url_id(candidate.id) == url_id), None)
     if pair is None:
         abort(404)
     return pair
@@ -116,19 +118,19 @@ def _build_cards(pairs: Sequence[Pair]) -> list[PersonCard]:
     years = site.store.queries.load_years(ids, get_chart_start(site.now()))
     contracts = site.store.content.get_latest_contracts(ids)
     cards = [_build_card(state, years[state.pair.id], contracts.get(state.pair.id)) for state in states]
-    kept = notes.list_kept_lines([card.reading for card in cards], Owner.MANAGER, site.now())
-    cards = [replace(card, kept=lines) for card, lines in zip(cards, kept, strict=True)]
+    newly_kept = notes.list_kept_lines([card.view for card in cards], Owner.MANAGER, site.now())
+    cards = [replace(card, newly_kept=lines) for card, lines in zip(cards, newly_kept, strict=True)]
     return sorted(cards, key=_get_report_name)
 
 
 def _get_report_name(card: PersonCard) -> str:
-    report = card.reading.context.report
-    return card.reading.full(report).casefold() if report else ""
+    report = card.view.context.report
+    return card.view.full(report).casefold() if report else ""
 
 
 def _get_first_name(card: PersonCard) -> str:
-    report = card.reading.context.report
-    return card.reading.first(report) if report else ""
+    report = card.view.context.report
+    return card.view.first(report) if report else ""
 
 
 def _build_card(state: PairState, year: PairYear, contract: ContractRevision | None) -> PersonCard:
@@ -136,15 +138,15 @@ def _build_card(state: PairState, year: PairYear, contract: ContractRevision | N
     view = site.build_view(site.build_page_context(current_login().person, state))
     open_commitments = [item for item in view.context.commitments if item.commitment.is_open]
     return PersonCard(
-        id=make_person_id(state.pair.id),
+        url_id=make_url_id(state.pair.id),
         pair=state.pair,
-        reading=view,
-        pictures=build_year_charts(year, view),
+        view=view,
+        charts=build_year_charts(year, view),
         now=now,
         sessions=year.sessions,
         owed_by_me=list_commitments(view, open_commitments, Owner.MANAGER),
-        count=_count_deferrals(state, year.sessions, now),
-        agreed=contract,
+        deferral_count=_count_deferrals(state, year.sessions, now),
+        contract=contract,
         talk_request=find_talk_request(view, state),
     )
 
@@ -173,31 +175,31 @@ def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetim
 
 @dataclass(frozen=True, slots=True)
 class ToDo:
-    """Something for the manager to do now: what it is, where it is done, and a word more."""
+    """Something for the manager to do now."""
 
-    what: str
-    url: str
-    note: str = ""
+    what: str  #: a sentence
+    url: str  #: the page on which it is done
+    note: str = ""  #: more about it
 
 
 def _list_to_do(cards: Sequence[PersonCard]) -> Iterator[ToDo]:
     """Yield what waits for the manager: contracts to write, times to choose, conversations without a time."""
     for card in cards:
-        view, name = card.reading, _get_first_name(card)
+        view, name = card.view, _get_first_name(card)
         gettext = view.gettext
-        if card.to_write and card.to_write.start:
+        if (talk := card.talk_without_contract) and talk.start:
             what = gettext(
-                N_("Write down what you and %(name)s agreed on %(day)s"), name=name, day=view.day(card.to_write.start)
+                N_("Write down what you and %(name)s agreed on %(day)s"), name=name, day=view.day(talk.start)
             )
-            yield ToDo(what, url_for(".contract.show", session=card.to_write.id))
+            yield ToDo(what, url_for(".contract.show", session=talk.id))
         for session in card.sessions:
-            held = offers.list_open_times(session, card.now)
-            if held:
+            offered_times = offers.list_open_times(session, card.now)
+            if offered_times:
                 what = gettext(N_("Choose a time with %(name)s"), name=name)
                 note = view.ngettext(
                     "%(count)s time is held for the two of you.",
                     "%(count)s times are held for the two of you.",
-                    len(held),
+                    len(offered_times),
                 )
                 yield ToDo(what, url_for(".time.show", session=session.id), note)
             elif session.owed and session.unplaceable and session.kind is SessionKind.CAREER:
@@ -219,7 +221,7 @@ def _render_team(status: int = 200, **values: Any) -> Response:
     cards = _build_cards(_list_pairs())
     language = site.choose_language()
     owed = sorted(((line, card) for card in cards for line in card.owed_by_me), key=lambda entry: entry[0].due)
-    waiting = site.store.learnings.load_waiting([card.pair.id for card in cards])
+    learnings = site.store.learnings.load_waiting([card.pair.id for card in cards])
     page = {
         "to": current_login().person,
         "token": current_login().token,
@@ -227,41 +229,41 @@ def _render_team(status: int = 200, **values: Any) -> Response:
         "owed_by_me": owed,
         "former_reports": list_former_reports(),
         "to_do": list(_list_to_do(cards)),
-        "learning": max((one.written_at, one.text) for one in waiting.values())[1] if waiting else "",
-        "waiting_for": [_get_first_name(card) for card in cards if card.pair.id in waiting],
+        "learning": max((one.written_at, one.text) for one in learnings.values())[1] if learnings else "",
+        "next_readers": [_get_first_name(card) for card in cards if card.pair.id in learnings],
         "learning_limit": MAX_LEARNING_CHARS,
-        "unfit_learning": "",
-        "erased": list_erased(),
+        "rejected_learning": "",
+        "erased": list_erased_contents(),
     }
     return site.render_page("team", language, {**page, **values}, status)
 
 
-def person_page(person: str) -> Response:
+def show_person(url_id: str) -> Response:
     """Return the page about one report."""
-    return _render_person(_find_pair(person))
+    return _render_person(_find_pair(url_id))
 
 
 def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
     site = current_site()
     (card,) = _build_cards([pair])
-    view, login, state = card.reading, current_login(), site.load_state(pair)
+    view, login, state = card.view, current_login(), site.load_state(pair)
     open_commitments = [item for item in view.context.commitments if item.commitment.is_open]
     page: Mapping[str, Any] = {
         **view.collect_variables(),
         "token": login.token,
         "card": card,
-        "standing": {owner.value: list_commitments(view, open_commitments, owner) for owner in Owner},
+        "commitment_lines": {owner.value: list_commitments(view, open_commitments, owner) for owner in Owner},
         "session_of": {item.commitment.id: item.commitment.session for item in open_commitments},
-        "shared": notes.load_shared_notes(view, pair, state, Owner.MANAGER),
+        "shared_notes": notes.load_shared_notes(view, pair, state, Owner.MANAGER),
         "reasons": list_deferral_reasons(view, state),
         "triggers": ad_hoc.list_triggers(view.language),
         "sentences": lambda reasons: translate_sentences(
             order_for_reader(reasons, login.person.name), view.language, login.person.zone, view.today
         ),
-        "unsaid": False,
-        "wrong": "",
+        "lacks_reason": False,
+        "invalid_field": "",
         "passed_lines": [],
-        **build_passed(card.reading, pair.id),
+        **build_passed_lines(card.view, pair.id),
         **values,
     }
     return site.render_page("person", view.language, page, status)
@@ -275,57 +277,57 @@ def write_learning() -> Response:
     site = current_site()
     text = to_single_line(request.form.get("learning", ""))
     if len(text) > MAX_LEARNING_CHARS:
-        return _render_team(422, unfit_learning=text)
+        return _render_team(422, rejected_learning=text)
     site.store.learnings.write([pair.id for pair in _list_pairs()], text, site.now())
     return redirect_to(url_for(".show", said="learning" if text else "no-learning"))
 
 
-def note(person: str, about: str) -> Response:
+def leave_note(url_id: str, session_id: str) -> Response:
     """Leave a note for both about a conversation, or remove it (R-28)."""
-    said = notes.leave_note(_find_pair(person), about, Owner.MANAGER)
-    return redirect_to(url_for(".person_page", person=person, said=said, _anchor="notes"))
+    said = notes.leave_note(_find_pair(url_id), session_id, Owner.MANAGER)
+    return redirect_to(url_for(".show_person", url_id=url_id, said=said, _anchor="notes"))
 
 
-def talk(person: str) -> Response:
+def request_talk(url_id: str) -> Response:
     """Request a conversation soon (R-6)."""
-    pair = _find_pair(person)
+    pair = _find_pair(url_id)
     confirmation = ad_hoc.request_conversation(pair, Owner.MANAGER)
     if not confirmation:
-        return _render_person(pair, 422, unsaid=True)
-    return redirect_to(url_for(".person_page", person=person, said=confirmation))
+        return _render_person(pair, 422, lacks_reason=True)
+    return redirect_to(url_for(".show_person", url_id=url_id, said=confirmation))
 
 
-def trust(person: str) -> Response:
+def set_trust(url_id: str) -> Response:
     """Set whether the brief has the hardest questions (R-12)."""
-    pair = _find_pair(person)
+    pair = _find_pair(url_id)
     current_site().worker.actions.set_trust(pair.id, has_trust=request.form.get("trust") == "yes")
-    return redirect_to(url_for(".person_page", person=person, said="trust"))
+    return redirect_to(url_for(".show_person", url_id=url_id, said="trust"))
 
 
-def transition(person: str) -> Response:
+def set_transition(url_id: str) -> Response:
     """Make sessions more frequent until a day, or as usual again when the form has no day (R-5)."""
-    pair = _find_pair(person)
+    pair = _find_pair(url_id)
     until_text = request.form.get("until", "").strip()
     until = parse_day(until_text)
     if until_text and (until is None or until <= current_site().now().date()):
-        return _render_person(pair, 422, wrong="until")
+        return _render_person(pair, 422, invalid_field="until")
     current_site().worker.actions.set_transition(pair.id, until)
-    return redirect_to(url_for(".person_page", person=person, said="transition"))
+    return redirect_to(url_for(".show_person", url_id=url_id, said="transition"))
 
 
-def took_place(person: str, about: str, deed: str) -> Response:
+def record_outcome(url_id: str, session_id: str, outcome: str) -> Response:
     """Record that a conversation took place (`met`), or that it did not (`not-met`)."""
-    pair, actions = _find_pair(person), current_site().worker.actions
-    session = current_site().store.queries.get_session(about)
-    if session is None or session.pair != pair.id or deed not in ("met", "not-met"):
+    pair, actions = _find_pair(url_id), current_site().worker.actions
+    session = current_site().store.queries.get_session(session_id)
+    if session is None or session.pair != pair.id or outcome not in ("met", "not-met"):
         abort(404)
-    if deed == "met":
+    if outcome == "met":
         actions.record_held(session.id, current_site().now())
     elif not actions.record_not_held(session.id):
-        deed = "not-met-before"
-    return redirect_to(url_for(".person_page", person=person, said=deed))
+        outcome = "not-met-before"
+    return redirect_to(url_for(".show_person", url_id=url_id, said=outcome))
 
 
-def data() -> Response:
+def download_data() -> Response:
     """Return a download of everything stored about the manager and the manager's pairs."""
     return export.build_export(current_login().person, _list_pairs(), manages=True)

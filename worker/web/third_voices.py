@@ -25,7 +25,7 @@ from worker.mail.view import MailView
 from worker.web.sessions import current_login
 from worker.web.site import current_site, redirect_to
 
-#: What to do about each fault, and the field that has it.
+#: For each fault of a form: the field that has it, and the advice that is shown.
 _FAULTS: Mapping[VoiceFault, tuple[str, str]] = {
     VoiceFault.ADDRESS: ("address", N_("Write one mail address, as name@example.com.")),
     VoiceFault.OUTSIDE: ("address", N_("This address is not one of your company’s. Ask somebody who works here.")),
@@ -44,8 +44,8 @@ class VoiceForm:
 
     address: str = ""
     question: str = ""
-    wrong: str = ""  #: the name of the invalid field
-    remedy: str = ""
+    invalid_field: str = ""  #: its name
+    remedy: str = ""  #: what to change in it
     max_characters: int = MAX_VOICE_QUESTION
 
 
@@ -71,7 +71,7 @@ def make_empty_form() -> VoiceForm:
 
 
 def ask(report: Person) -> VoiceForm | None:
-    """Ask the form's question. Returns None, or the form with what is wrong."""
+    """Send the form's question. Returns None, or the form again with its fault."""
     site = current_site()
     address = to_single_line(request.form.get("address", ""))
     question = to_single_line(request.form.get("question", ""))
@@ -93,10 +93,10 @@ def list_entries(view: MailView, report: Address) -> list[VoiceEntry]:
 
 def _make_entry(view: MailView, voice: ThirdVoice, *, is_refused: bool) -> VoiceEntry:
     is_open = voice.is_open(view.context.now)
-    known = current_site().store.people.get_person(voice.to)
+    addressee = current_site().store.people.get_person(voice.to)
     return VoiceEntry(
         id=voice.id,
-        to=view.full(known) if known else voice.to,
+        to=view.full(addressee) if addressee else voice.to,
         question=voice.question,
         answer=tuple(line for line in voice.answer.splitlines() if line),
         asked_on=view.day(voice.asked_at),
@@ -125,7 +125,10 @@ def _require_parties(voice_id: str) -> VoiceParties:
 
 
 def show(session: str) -> Response:
-    """Return the page: the question and one field; once it is answered, thanks and neither of them."""
+    """Return the page with the question and a field for the answer; after the answer it only says thanks.
+
+    `session` is the id of the question: all links name what they open in this place.
+    """
     return _render_page(_require_parties(session))
 
 
@@ -150,7 +153,7 @@ def _render_page(parties: VoiceParties, status: int = 200, text: str = "", *, is
 
 
 def answer(session: str) -> Response:
-    """Store the answer; there is one at most."""
+    """Store the answer. A question is answered once."""
     parties = _require_parties(session)
     text = "\n".join(map(to_single_line, request.form.get("answer", "").splitlines())).strip()
     if not 0 < len(text) <= MAX_VOICE_ANSWER:

@@ -1,9 +1,9 @@
 """The page to choose another time for a session, for both people of the pair: the times that are held for them, three
 proposals, or one that the reader types.
 
-Showing the page reads both calendars and changes nothing. One press takes a time (R-38): it goes through
+Showing the page reads both calendars and changes nothing. Pressing a button takes a time (R-38): the press goes through
 `worker.engine.actions`, which checks both calendars once more, and has the same result as moving the event in the
-calendar (T-11). Whatever a press comes to, the page says which time holds now.
+calendar (T-11). Afterwards the page says which time the session has, whether the press changed it or not.
 """
 
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ class PickedTime:
     hour: str = ""
     minutes: str = ""
     span: Span | None = None
-    wrong: str = ""  #: the name of the invalid field
+    invalid_field: str = ""  #: its name
 
     @property
     def has_input(self) -> bool:
@@ -58,9 +58,9 @@ def make_blueprint() -> Blueprint:
     """Return the page about one session's time. It has its own link, and is also below both people's own pages."""
     pages = Blueprint("time", __name__)
     pages.add_url_rule("/<session>", view_func=show)
-    pages.add_url_rule("/<session>", view_func=take, methods=["POST"])
-    pages.add_url_rule("/<session>/reason", view_func=explain, methods=["POST"])
-    pages.add_url_rule("/<session>/next-quarter", view_func=leave_out, methods=["POST"])
+    pages.add_url_rule("/<session>", view_func=take_time, methods=["POST"])
+    pages.add_url_rule("/<session>/reason", view_func=keep_reason, methods=["POST"])
+    pages.add_url_rule("/<session>/next-quarter", view_func=leave_until_next_quarter, methods=["POST"])
     return pages
 
 
@@ -85,7 +85,7 @@ def _list_pairs() -> list[Pair]:
 
 
 def show(session: str) -> Response:
-    """Return the session's time, the times held for it, three proposals, and what speaks against a time that the reader
+    """Return the session's time, the times held for it, three proposals, and the reasons against a time that the reader
     typed."""
     planned, state = _find_session(session)
     return _render_page(planned, state)
@@ -94,7 +94,7 @@ def show(session: str) -> Response:
 class Notice(StrEnum):
     """Why a press changed nothing."""
 
-    TAKEN = "taken"  #: that time is not to be had any more
+    TAKEN = "taken"  #: that time is not free any more, or no longer offered
     MOVED = "moved"  #: the session has another time than the page showed, or none
     UNREAD = "unread"  #: a calendar can't be read just now
 
@@ -103,10 +103,10 @@ _NOTICE_STATUS = {Notice.TAKEN: 409, Notice.MOVED: 409, Notice.UNREAD: 503}
 
 
 def _render_page(planned: Session, state: PairState, notice: Notice | None = None) -> Response:
-    """Return the page, which says what holds now. `notice`: a press has just changed nothing."""
+    """Return the page. `notice` says why a press has just changed nothing."""
     site, login = current_site(), current_login()
     pick = _parse_picked_time(planned)
-    obstacle = moves.find_obstacle(_make_builder(state), planned)
+    obstacle = moves.find_obstacle(_make_plan_builder(state), planned)
     builder = _read_calendars(planned, state, *([pick.span] if pick.span else [])) if obstacle is None else None
     options = _list_free_options(builder, planned) if builder else ()
     context = site.build_page_context(login.person, state, planned)
@@ -119,15 +119,15 @@ def _render_page(planned: Session, state: PairState, notice: Notice | None = Non
         "version": moves.make_time_version(planned),
         "obstacle": obstacle,
         "next_one": _find_next_session(planned, state) if obstacle in _FINAL_OBSTACLES else None,
-        "opens_others": login.link.purpose is not Purpose.TIME,
+        "can_open_next": login.link.purpose is not Purpose.TIME,
         "pick": pick,
         "lengths": OFFERED_MINUTES,
-        "open": builder is not None,
+        "can_choose": builder is not None,
         "notice": notice,
         "proposals": proposals.propose_times(builder, planned) if builder else None,
-        "checked": proposals.check_time(builder, planned, pick.span) if builder and pick.span else None,
+        "check": proposals.check_time(builder, planned, pick.span) if builder and pick.span else None,
         **build_deferral_reasons(view, planned, is_open=builder is not None),
-        "asks": offer is not None and offer.purpose is OfferPurpose.QUESTION,
+        "is_question": offer is not None and offer.purpose is OfferPurpose.QUESTION,
     }
     values["sentences"] = lambda reasons: list(
         translate_sentences(
@@ -139,11 +139,11 @@ def _render_page(planned: Session, state: PairState, notice: Notice | None = Non
     )
     values["first_day"] = get_local_date(login.person.zone, site.now())
     values["minutes"] = pick.minutes or str(planned.span.minutes if planned.booked else planned.minutes)
-    status = 422 if pick.wrong else 200
+    status = 422 if pick.invalid_field else 200
     return site.render_page("time", view.language, values, _NOTICE_STATUS[notice] if notice else status)
 
 
-#: A session with one of these has no time any more that could change: the page names the next one.
+#: With one of these a session can't get another time: the page names the next session instead.
 _FINAL_OBSTACLES = (moves.Obstacle.OVER, moves.Obstacle.CANCELLED)
 
 
@@ -155,20 +155,23 @@ def _find_next_session(session: Session, state: PairState) -> Session | None:
 
 
 def _list_free_options(builder: PlanBuilder, session: Session) -> tuple[Span, ...]:
-    """Return the times that are held for the session and are free on both calendars still, in order."""
+    """Return the times that are held for the session and still free on both calendars, in order."""
     options = offers.list_open_times(session, builder.now)
     return tuple(option for option in options if _is_still_free(builder, session, option))
 
 
 def _is_still_free(builder: PlanBuilder, session: Session, option: Span) -> bool:
-    """Return whether the two can have an offered time. One that displaces something was never free (T-14)."""
+    """Return whether the two can still take an offered time.
+
+    They can unless something else stands then; also if it was offered all the same (T-14), or is the time it has now.
+    """
     if session.offer and session.offer.list_displaced(option):
         return True
-    stands = session.booked and session.span == option
-    return stands or not proposals.check_time(builder, session, option).is_taken
+    has_it_already = session.booked and session.span == option
+    return has_it_already or not proposals.check_time(builder, session, option).is_taken
 
 
-def _make_builder(state: PairState, snapshot: FreeBusySnapshot | None = None) -> PlanBuilder:
+def _make_plan_builder(state: PairState, snapshot: FreeBusySnapshot | None = None) -> PlanBuilder:
     site = current_site()
     return PlanBuilder(site.now(), state, snapshot, site.settings.policy)
 
@@ -179,10 +182,10 @@ def _read_calendars(session: Session, state: PairState, *spans: Span) -> PlanBui
     site = current_site()
     people = (state.manager.email, state.report.email)
     state_with_taken_times = replace(state, taken_times=site.store.plans.load_taken_time(people, site.now()))
-    seen = (*spans, *session.options)
-    covering = Span(min(span.start for span in seen), max(span.end for span in seen)) if seen else None
-    request_ = proposals.make_free_busy_request(_make_builder(state_with_taken_times), session, covering)
-    return _make_builder(state_with_taken_times, site.worker.live_free_busy.read(request_))
+    spans_to_read = (*spans, *session.options)
+    period = Span(min(s.start for s in spans_to_read), max(s.end for s in spans_to_read)) if spans_to_read else None
+    free_busy_request = proposals.make_free_busy_request(_make_plan_builder(state_with_taken_times), session, period)
+    return _make_plan_builder(state_with_taken_times, site.worker.live_free_busy.read(free_busy_request))
 
 
 def _parse_picked_time(session: Session) -> PickedTime:
@@ -197,15 +200,15 @@ def _parse_picked_time(session: Session) -> PickedTime:
     minute_of_day = _parse_minute_of_day(pick.hour)
     minutes = _parse_length(pick.minutes or str(session.minutes))
     if day is None or minute_of_day is None or minutes is None:
-        return replace(pick, wrong="day" if day is None else "hour" if minute_of_day is None else "minutes")
+        return replace(pick, invalid_field="day" if day is None else "hour" if minute_of_day is None else "minutes")
     now, zone = current_site().now(), current_login().person.zone
     start = wall_to_utc(zone, day, minute_of_day)
     local_start = start.astimezone(ZoneInfo(zone))
     if start <= now:
-        return replace(pick, wrong="day")
+        return replace(pick, invalid_field="day")
     # The clocks skip some minutes when summer time begins.
     if local_start.hour * 60 + local_start.minute != minute_of_day or start > now + MAX_AHEAD:
-        return replace(pick, wrong="hour")
+        return replace(pick, invalid_field="hour")
     return replace(pick, span=Span(start, start + timedelta(minutes=minutes)))
 
 
@@ -223,7 +226,7 @@ def _parse_length(text: str) -> int | None:
     return minutes if minutes is not None and MIN_MINUTES <= minutes <= MAX_MINUTES else None
 
 
-def take(session: str) -> Response:
+def take_time(session: str) -> Response:
     """Move the session to a time by one press: one that is held for it, a proposal, or one that the reader typed.
 
     Both calendars are read once more: a time that is not free any more is not taken, and the page shows others.
@@ -241,9 +244,10 @@ def take(session: str) -> Response:
         return _render_page(*_find_session(session), Notice.MOVED)
     except CalendarUnread:
         return _render_page(*_find_session(session), Notice.UNREAD)
-    stands = planned.booked and planned.span == span
+    had_it_already = planned.booked and planned.span == span
     is_pressed_twice = request.form.get("version", "") != moves.make_time_version(planned)
-    return redirect_to(url_for(".show", session=session, said="stays" if stands and not is_pressed_twice else "moved"))
+    confirmation = "stays" if had_it_already and not is_pressed_twice else "moved"
+    return redirect_to(url_for(".show", session=session, said=confirmation))
 
 
 def _take_offered(planned: Session, state: PairState, span: Span) -> None:
@@ -267,16 +271,16 @@ def _move(planned: Session, state: PairState, span: Span) -> None:
         site.worker.actions.move_session(planned.id, press, snapshot)
 
 
-def explain(session: str) -> Response:
-    """Keep what the report says about the time that was lost, for the manager (R-18). Aborts with 404 for others."""
+def keep_reason(session: str) -> Response:
+    """Store what the report says about the lost time, for the manager (R-18). Aborts with 404 for others."""
     planned, state = _find_session(session)
     if current_login().address != state.report.email:
         abort(404)
     return redirect_to(url_for(".show", session=session, said=explain_deferral(planned)))
 
 
-def leave_out(session: str) -> Response:
-    """Leave the session until the next quarter, which the two were asked about (T-11)."""
+def leave_until_next_quarter(session: str) -> Response:
+    """Leave the session until the next quarter: one answer to the question which time will hold (T-11)."""
     site, (planned, _) = current_site(), _find_session(session)
     site.worker.actions.leave_until_next_cycle(planned.id)
     return redirect_to(url_for(".show", session=session, said="left-out"))

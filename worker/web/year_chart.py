@@ -19,11 +19,10 @@ HEIGHT = 92
 SESSION_ROW = 30
 #: The y coordinate of each person's commitments.
 COMMITMENT_ROWS = {Owner.MANAGER: 62, Owner.REPORT: 80}
-#: The chart begins at most this long before now.
+#: The chart begins at most this long before now, and at least `LEAST_TIME_BEFORE`.
 TIME_BEFORE = timedelta(days=270)
-#: A pair that has only begun has a chart that begins this long before its first mark, …
+#: The chart of a new pair begins this long before its first mark.
 TIME_BEFORE_FIRST = timedelta(days=20)
-#: … and at least this long before now.
 LEAST_TIME_BEFORE = timedelta(days=60)
 #: No month is labelled in the last pixels, where its name would be cut off.
 _LABEL_WIDTH = 24
@@ -38,18 +37,18 @@ _TONE_TEXTS = {
     "late": N_("open, past its day"),
     "gone": N_("changed or let go"),
 }
-#: Of a time that was put off where the reader is not told why.
-_PUT_OFF = N_("put off")
+#: For a time that was put off, when the reader may not know why.
+_PUT_OFF_WITHOUT_CAUSE = N_("put off")
 
 
 @dataclass(frozen=True, slots=True)
 class ChartFormat:
-    """A size of the chart, for a width of the screen: its width in pixels, and the time that it shows."""
+    """One of the two sizes of the chart: its width in pixels, and the period that it shows."""
 
-    name: str  #: the class of its drawing
+    name: str  #: the CSS class of its drawing
     width: int
-    before: timedelta  #: at most, before now
-    ahead: timedelta  #: after now
+    before: timedelta  #: the period before now, at most
+    ahead: timedelta  #: the period after now
 
 
 #: One for screens wide enough, and one for phones, which shows less time so that everything can be read.
@@ -78,7 +77,7 @@ class YearChart:
     marks: Sequence[ChartMark]
     months: Sequence[tuple[float, str]]  #: x coordinate and name
     today: float  #: x coordinate
-    told: str  #: a description of the chart for screen readers
+    description: str  #: for screen readers
     height: int = HEIGHT
 
 
@@ -107,7 +106,9 @@ def build_year_charts(year: PairYear, view: MailView) -> list[YearChart]:
 
 def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> YearChart:
     now = view.context.now
-    year = replace(year, deferrals=[one for one in year.deferrals if one.is_counted])  # moves by hand are none (T-11)
+    year = replace(
+        year, deferrals=[one for one in year.deferrals if one.is_counted]
+    )  # a move by hand does not count (T-11)
     start = now - max(min(chart_format.before, _measure_history(year, now)), LEAST_TIME_BEFORE)
     scale = _Scale(start, now + chart_format.ahead, chart_format.width)
     marks = [
@@ -120,7 +121,7 @@ def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> Y
         marks=[mark for mark in marks if 0 <= mark.x <= scale.width],
         months=list(_iterate_months(scale, view)),
         today=scale.compute_x(now),
-        told=_describe_year(year, view),
+        description=_describe_year(year, view),
     )
 
 
@@ -166,7 +167,7 @@ def _mark_deferrals(year: PairYear, view: MailView, scale: _Scale) -> Iterator[C
     for deferral in year.deferrals:
         if deferral.was:
             cause = view.cause(deferral)
-            message = _TONE_TEXTS["put-off"] if cause else _PUT_OFF
+            message = _TONE_TEXTS["put-off"] if cause else _PUT_OFF_WITHOUT_CAUSE
             text = view.gettext(message, why=cause)
             title = f"{view.day(deferral.was.start)}: {text}"
             yield ChartMark(scale.compute_x(deferral.was.start), SESSION_ROW, "lost", "put-off", title)

@@ -1,4 +1,4 @@
-"""What the pages say of contents that were erased: that somebody's were, and when."""
+"""What the pages say after the contents of a pair were erased: with whom they were, and on which day."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from worker.web.site import current_site
 class ErasedContents:
     """The contents of a pair that were erased. Templates read its fields."""
 
-    name: str  #: of the other one
+    name: str  #: of the other person
     day: str  #: on which they were erased
 
 
-def list_erased() -> list[ErasedContents]:
-    """Return the pairs of the person logged in whose contents were erased, the latest first."""
+def list_erased_contents() -> list[ErasedContents]:
+    """Return the erased contents of the pairs of the person logged in, the latest first."""
     site, person = current_site(), current_login().person
     language, people = site.choose_language(), site.store.people.load_all_people()
-    found = []
+    erased = []
     for pair in site.store.erasure.list_erased_pairs(person.email):
         other = next(who for who in pair.id.people if who != person.email)
         if pair.erased_at is not None:
-            found.append(ErasedContents(people[other].name, language.day(pair.erased_at.date(), True)))
-    return found
+            erased.append(ErasedContents(people[other].name, language.day(pair.erased_at.date(), True)))
+    return erased
