@@ -27,8 +27,8 @@ def insert_people_of_then(connection: Connection) -> None:
     then.reflect(connection)
     known = {"left_at": None, "due_at": None, "first_seen": START.date(), "rests": False, "cycle": 0, "wakes": 0}
     for name, listed in (
-        ("person", [rows.person_row(one) for one in people(DANA, KIM).values()]),
-        ("pair", [{**rows.pair_row(pair(DANA, KIM)), "id": "dana@corp.example>kim@corp.example"}]),
+        ("person", [rows.build_person_row(one) for one in people(DANA, KIM).values()]),
+        ("pair", [{**rows.build_pair_row(pair(DANA, KIM)), "id": "dana@corp.example>kim@corp.example"}]),
     ):
         columns = then.tables[name].columns.keys()
         written = [{key: value for key, value in {**row, **known}.items() if key in columns} for row in listed]
@@ -86,7 +86,7 @@ def migrate_session(url: str, revision: str, written: Session) -> Session:
         insert_people_of_then(connection)
     with store.database.write() as connection:
         known = {column["name"] for column in inspect(connection).get_columns("session")}
-        row = rows.session_row(written)
+        row = rows.build_session_row(written)
         connection.execute(session.insert(), [{name: value for name, value in row.items() if name in known}])
     store.migrate()
     (kept,) = store.queries.list_sessions()

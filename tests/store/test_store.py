@@ -94,7 +94,7 @@ def commit(store: Store, *messages: Effect, pair_id: PairId = PAIR, due: timedel
 def row(store: Store, key: str) -> Effect:
     with store.database.read() as connection:
         found = connection.execute(select(tables.message).where(tables.message.c.key == key)).mappings().one()
-        return rows.message(found)
+        return rows.read_effect(found)
 
 
 # --- a person is in one sweep at a time ---

@@ -232,7 +232,7 @@ class Office:
     def _messages(self) -> list[Effect]:
         with self.store.database.read() as connection:
             query = select(tables.message).order_by(tables.message.c.id)
-            return [rows.message(row) for row in connection.execute(query).mappings()]
+            return [rows.read_effect(row) for row in connection.execute(query).mappings()]
 
     def placed(self, key: str) -> PlacedEvent | None:
         """The event of that key as the database knows it."""

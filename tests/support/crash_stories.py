@@ -270,7 +270,7 @@ class Story:
         store = self.store()
         with store.database.read() as connection:
             query = sql_select(tables.message).order_by(tables.message.c.id)
-            found = [rows.message(row) for row in connection.execute(query).mappings()]
+            found = [rows.read_effect(row) for row in connection.execute(query).mappings()]
         store.close()
         return found
 

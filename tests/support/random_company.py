@@ -123,7 +123,7 @@ class Company(RuleBasedStateMachine):
             return [read(row) for row in connection.execute(select(table)).mappings()]
 
     def messages(self) -> list[Effect]:
-        return self._rows(tables.message, rows.message)
+        return self._rows(tables.message, rows.read_effect)
 
     # --- time ---
 
@@ -382,7 +382,7 @@ class Company(RuleBasedStateMachine):
     @invariant()
     def deferrals_are_kept_with_their_cause(self) -> None:
         """R-8: owed, never dropped, however often."""
-        kept: list[Deferral] = self._rows(tables.deferral, rows.deferral)
+        kept: list[Deferral] = self._rows(tables.deferral, rows.read_deferral)
         number = Counter(one.session for one in kept if one.is_counted)
         known = self.world.worker.store.people.load_all_pairs()
         for session in self.world.worker.store.queries.list_sessions():

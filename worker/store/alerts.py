@@ -126,7 +126,7 @@ def _build_alert(key: str, at: datetime, operator: str) -> Effect:
 def _insert_alert(
     database: Database, connection: Connection, alert: Effect, fields: Mapping[str, Any], *, dropped: bool = False
 ) -> None:
-    row = {**rows.message_row(alert), "fields": dict(fields)}
+    row = {**rows.build_message_row(alert), "fields": dict(fields)}
     if dropped:
         row.update(progress=EffectProgress.DROPPED.value, due_at=None)
     database.insert_new(connection, message, [row], ["key"])

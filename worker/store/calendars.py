@@ -362,7 +362,7 @@ def make_calendar_due(connection: Connection, addresses: Sequence[Address], at: 
 
 def _build_recovered_row(recovered: Session) -> dict[str, Any]:
     """Return the columns of a recovered session. What is sealed of a session that is known stays."""
-    return {name: value for name, value in rows.session_row(recovered).items() if name != "sealed_plan"}
+    return {name: value for name, value in rows.build_session_row(recovered).items() if name != "sealed_plan"}
 
 
 def _build_event_update(placed: PlacedEvent, earlier_etag: str) -> dict[str, Any]:
@@ -376,5 +376,5 @@ def _build_event_update(placed: PlacedEvent, earlier_etag: str) -> dict[str, Any
         "end": placed.span.end,
         "gone": placed.gone,
         "answers": {who: answer.value for who, answer in placed.answers.items()},
-        "proposed": rows.spans_by(placed.proposed),
+        "proposed": rows.dump_spans(placed.proposed),
     }

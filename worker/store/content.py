@@ -182,7 +182,7 @@ class Content:
         exists. None for a closed session, and for one that is not ad hoc. Raises WrongKey without a key."""
         if not session_.adhoc or session_.is_closed:
             return None
-        return self._seal.close_padded(json.dumps(rows.hidden_plan(session_)))
+        return self._seal.close_padded(json.dumps(rows.dump_sealed_plan(session_)))
 
     def delete_contract_draft(self, connection: Connection, session_id: str) -> None:
         """Delete the draft of a contract: it was recorded, or is no longer wanted."""

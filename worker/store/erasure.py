@@ -103,7 +103,7 @@ class ErasureRows:
         is_theirs = or_(pair.c.manager == person, pair.c.report == person)
         query = select(pair).where(is_theirs, pair.c.erased_at.is_not(None)).order_by(pair.c.erased_at.desc())
         with self._database.read() as connection:
-            return [rows.pair(row) for row in connection.execute(query).mappings()]
+            return [rows.read_pair(row) for row in connection.execute(query).mappings()]
 
     def count_erased(self) -> int:
         """Count the pairs whose contents were erased."""

@@ -76,11 +76,11 @@ def preview_import(
     renames = find_renames(connection, persons, aliases)
     people_rows = connection.execute(select(person)).mappings().all()
     current = {
-        renames.get(row["email"], row["email"]): rows.person(row) for row in people_rows if row["left_at"] is None
+        renames.get(row["email"], row["email"]): rows.read_person(row) for row in people_rows if row["left_at"] is None
     }
     former = {renames.get(row["email"], row["email"]) for row in people_rows if row["left_at"] is not None}
     pair_rows = connection.execute(select(pair).where(pair.c.ended == EndReason.NO.value)).mappings()
-    listed_pairs = [rows.listed_pair(row) for row in pair_rows]
+    listed_pairs = [rows.read_listed_pair(row) for row in pair_rows]
     current_pairs = {
         PairId(*(renames.get(email, email) for email in listed.id.people)): listed for listed in listed_pairs
     }

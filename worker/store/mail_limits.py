@@ -83,8 +83,8 @@ def admit_mails(
     if not database.is_sqlite:  # otherwise two processes that count at once would each admit three
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
     people = sorted({row["to"] for row in limited_rows})
-    readers = {row["email"]: rows.person(row) for row in _READERS.fetch_rows(connection, people=people)}
-    mails = {row["key"]: rows.message(row) for row in limited_rows if row["to"] in readers}
+    readers = {row["email"]: rows.read_person(row) for row in _READERS.fetch_rows(connection, people=people)}
+    mails = {row["key"]: rows.read_effect(row) for row in limited_rows if row["to"] in readers}
     days = _divide_by_reader(connection, seal, readers, mails, now)
     held_keys: set[str] = set()
     for who, day in days.items():
@@ -119,7 +119,7 @@ def _write_day(database: Database, connection: Connection, reader: Person, day: 
         _POSTPONE.execute_many(connection, [{"mail_key": mail.key, "until": until} for mail, until in day.waiting])
     if day.folded and day.overflow_at is not None:
         overflow = make_overflow(reader, day.overflow_at, now)
-        database.insert_new(connection, message, [rows.message_row(overflow)], ["key"])
+        database.insert_new(connection, message, [rows.build_message_row(overflow)], ["key"])
         folds = [{"mail_key": mail.key, "overflow_key": overflow.key} for mail in day.folded]
         _FOLD_INTO_OVERFLOW.execute_many(connection, folds)
         append_history(connection, [_build_history_line(mail, overflow, now) for mail in day.folded])

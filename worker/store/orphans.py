@@ -31,7 +31,7 @@ def adopt_orphans(
         wanted_time = _find_wanted_time(connection, subject, orphan)
         database.upsert(connection, event, [_build_event_row(orphan, subject, pair_id, wanted_time)])
         if wanted_time is None:
-            cancel = rows.message_row(_build_cancel(orphan, subject, pair_id, now))
+            cancel = rows.build_message_row(_build_cancel(orphan, subject, pair_id, now))
             database.insert_new(connection, message, [cancel], ("key",))
         wake_pairs(connection, [pair_id], now)
 

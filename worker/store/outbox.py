@@ -196,7 +196,7 @@ class OutboxRows:
                 _CLAIM.execute(connection, ids=ids, lease_holder=holder, until=until)
         restoration = Restorations(self._database).load(now) if due_rows else None
         return [
-            ClaimedEffect(rows.message(row), _find_doubt(row, restoration), row["fields"].get("words", ""))
+            ClaimedEffect(rows.read_effect(row), _find_doubt(row, restoration), row["fields"].get("words", ""))
             for row in due_rows
         ]
 
@@ -265,16 +265,16 @@ class OutboxRows:
     def add_mail(self, mail: Effect, **fields: str) -> None:
         """Add a mail that is not part of a plan, unless one with its key exists."""
         with self._database.write() as connection:
-            row = {**rows.message_row(mail), "fields": fields}
+            row = {**rows.build_message_row(mail), "fields": fields}
             self._database.insert_new(connection, message, [row], ["key"])
 
     def add_mails(self, connection: Connection, mails: Sequence[Effect]) -> None:
         """Add mails within a transaction, except for those whose key exists."""
-        self._database.insert_new(connection, message, [rows.message_row(mail) for mail in mails], ["key"])
+        self._database.insert_new(connection, message, [rows.build_message_row(mail) for mail in mails], ["key"])
 
     def add_unnamed_mail(self, connection: Connection, mail: Effect, reader: Address, day: date) -> None:
         """Add a mail whose row does not name its reader, within a transaction. It counts as one of that day (T-16)."""
-        row = {**rows.message_row(mail), "to": list_reader_tags(self._seal, reader, day)[0], "day": day}
+        row = {**rows.build_message_row(mail), "to": list_reader_tags(self._seal, reader, day)[0], "day": day}
         self._database.insert_new(connection, message, [row], ["key"])
 
     def count_mails(self, connection: Connection, reader: Address, day: date) -> int:
@@ -292,9 +292,9 @@ class OutboxRows:
     def list_mails_of(self, person: Address) -> list[Effect]:
         """Return every mail to a person, in the order of their decision, without the mails in `UNRECORDED_MAILS`."""
         is_recorded = message.c.name.not_in([name.value for name in UNRECORDED_MAILS])
-        query = select(*rows.MESSAGE).where(_IS_MAIL, message.c.to == person, is_recorded).order_by(message.c.id)
+        query = select(*rows.EFFECT_COLUMNS).where(_IS_MAIL, message.c.to == person, is_recorded).order_by(message.c.id)
         with self._database.read() as connection:
-            return [rows.message(row) for row in connection.execute(query).mappings()]
+            return [rows.read_effect(row) for row in connection.execute(query).mappings()]
 
     def list_refused(self, name: str, subjects: Collection[str]) -> set[str]:
         """Return those of the subjects whose mail of that name was refused for good."""
@@ -305,11 +305,13 @@ class OutboxRows:
 
     def list_mails_told_in(self, keys: Sequence[str]) -> dict[str, list[Effect]]:
         """Return the mails that were folded into each of these overflow mails, in the order of their decision."""
-        query = select(*rows.MESSAGE, message.c.told_in).where(message.c.told_in.in_(keys)).order_by(message.c.id)
+        query = (
+            select(*rows.EFFECT_COLUMNS, message.c.told_in).where(message.c.told_in.in_(keys)).order_by(message.c.id)
+        )
         folded_mails: dict[str, list[Effect]] = {key: [] for key in keys}
         with self._database.read() as connection:
             for row in connection.execute(query).mappings():
-                folded_mails[row["told_in"]].append(rows.message(row))
+                folded_mails[row["told_in"]].append(rows.read_effect(row))
         return folded_mails
 
     def count_by_progress(self) -> dict[str, int]:
@@ -374,7 +376,7 @@ def _build_event_row(effect: Effect, placed: PlacedEvent) -> dict[str, Any]:
         "sequence": placed.sequence,
         "gone": placed.gone,
         "answers": {who: answer.value for who, answer in placed.answers.items()},
-        "proposed": rows.spans_by(placed.proposed),
+        "proposed": rows.dump_spans(placed.proposed),
     }
 
 

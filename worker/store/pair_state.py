@@ -86,7 +86,7 @@ _COUNTED_KINDS = [EffectKind.MAIL.value, EffectKind.CANCEL.value]
 _FINAL_PROGRESS = [EffectProgress.DONE.value, EffectProgress.DROPPED.value]
 #: Mails and cancels are counted, so all are loaded; other changes of events until they are done or dropped.
 _MESSAGES = PreparedStatement(
-    select(*rows.MESSAGE)
+    select(*rows.EFFECT_COLUMNS)
     .where(
         in_bound_list(message.c.subject, "subjects"),
         or_(in_literals(message.c.what, _COUNTED_KINDS), ~in_literals(message.c.progress, _FINAL_PROGRESS)),
@@ -100,7 +100,7 @@ _MESSAGES = PreparedStatement(
 )
 #: Mails to a manager about all pairs, and prompts of closed sessions: the text of the next prompt depends on them.
 _MAILS_TO_PEOPLE = PreparedStatement(
-    select(*rows.MESSAGE)
+    select(*rows.EFFECT_COLUMNS)
     .where(
         in_bound_list(message.c.to, "people"),
         or_(
@@ -235,7 +235,7 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
     pair_rows = {row["id"]: row for row in _PAIRS.fetch_rows(connection, pairs=ids)}
     people = sorted({row[side] for row in pair_rows.values() for side in ("manager", "report")})
     batch = _Batch()
-    batch.people = {row["email"]: rows.person(row) for row in _PEOPLE.fetch_rows(connection, people=people)}
+    batch.people = {row["email"]: rows.read_person(row) for row in _PEOPLE.fetch_rows(connection, people=people)}
     subjects = _read_sessions_and_commitments(connection, batch, ids, now, open_plan)
     _read_events_and_effects(connection, batch, ids, subjects, now)
     _read_mails_to_people(connection, batch, pair_rows, now)
@@ -247,7 +247,7 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
     batch.incoming, batch.outgoing = load_handovers(connection, ids)
     ordered_rows = [pair_rows[pair_id] for pair_id in ids if pair_id in pair_rows]
     states = tuple(
-        _build_state(rows.pair(row), row["looked_at"], batch)
+        _build_state(rows.read_pair(row), row["looked_at"], batch)
         for row in ordered_rows
         if row["id"] not in batch.unreadable
     )
@@ -261,7 +261,7 @@ def _read_mails_to_people(connection: Connection, batch: _Batch, pairs: Collecti
     for row in _MAILS_TO_PEOPLE.fetch_rows(
         connection, people=people, prompts_since=prompts_since, weekly_since=weekly_since
     ):
-        batch.mails_by_reader[row["to"]].append(rows.message(row))
+        batch.mails_by_reader[row["to"]].append(rows.read_effect(row))
     managers = sorted({pair_id.manager for pair_id in pairs})
     batch.report_counts = {row[0]: row[1] for row in _REPORT_COUNTS.fetch_tuples(connection, managers=managers)}
 
@@ -294,7 +294,7 @@ def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection
 
 def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> dict[Address, list[WaitingPair]]:
     """Return the pairs of these managers that take part, by manager, each with how long it has waited (T-3a)."""
-    pairs = [rows.pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
+    pairs = [rows.read_pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
     last_regular_by_pair: dict[PairId, datetime] = {}
     last_by_report: dict[Address, datetime] = {}
     reports = sorted({waiting.report for waiting in pairs})
@@ -318,7 +318,7 @@ def _read_sessions_and_commitments(
     pair_by_deferred_session: dict[str, PairId] = {}
     for row in _SESSIONS.fetch_rows(connection, pairs=pairs):
         try:
-            batch.sessions[row["pair"]].append(rows.session(row, open_plan))
+            batch.sessions[row["pair"]].append(rows.read_session(row, open_plan))
         except WrongKey as error:
             batch.unreadable[row["pair"]] = str(error)
         if not row["closed"]:
@@ -326,11 +326,11 @@ def _read_sessions_and_commitments(
         if row["count"] or row["by_hand"]:
             pair_by_deferred_session[row["id"]] = row["pair"]
     for row in _COMMITMENTS.fetch_rows(connection, pairs=pairs, closed_since=now - CLOSED_COMMITMENT_WINDOW):
-        batch.commitments[row["pair"]].append(rows.commitment(row))
+        batch.commitments[row["pair"]].append(rows.read_commitment(row))
         pair_by_subject[row["id"]] = row["pair"]
     if pair_by_deferred_session:
         for row in _DEFERRALS.fetch_rows(connection, sessions=list(pair_by_deferred_session)):
-            batch.deferrals[pair_by_deferred_session[row["session"]]].append(rows.deferral(row))
+            batch.deferrals[pair_by_deferred_session[row["session"]]].append(rows.read_deferral(row))
     return pair_by_subject
 
 
@@ -343,7 +343,7 @@ def _read_events_and_effects(
     # also the subjects of events that are still on a calendar, though their session is closed
     all_subjects = {row["subject"]: row["pair"] for row in event_rows} | dict(pair_by_subject)
     for row in _MESSAGES.fetch_rows(connection, subjects=list(all_subjects), since=now - PAIR_MAIL_WINDOW):
-        batch.messages[all_subjects[row["subject"]]].append(rows.message(row))
+        batch.messages[all_subjects[row["subject"]]].append(rows.read_effect(row))
 
 
 def load_taken_time(

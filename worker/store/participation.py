@@ -178,8 +178,8 @@ def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, no
     # the participation of an ended pair changes only when everybody is paused, or no longer
     may_change = (pair.c.ended == EndReason.NO.value) | (pair.c.participation != Participation.YES.value)
     query = select(pair) if pauses.everybody else select(pair).where(may_change)
-    pairs = [rows.pair(row) for row in connection.execute(query).mappings()]
-    people = {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
+    pairs = [rows.read_pair(row) for row in connection.execute(query).mappings()]
+    people = {row["email"]: rows.read_person(row) for row in connection.execute(select(person)).mappings()}
     aliases: dict[str, Address] = {
         row[0]: row[1] for row in connection.execute(select(person_form.c.form, person_form.c.person))
     }

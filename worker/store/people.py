@@ -44,7 +44,7 @@ class PeopleRows:
         """Return everybody whom the roster names now."""
         with self._database.read() as connection:
             person_rows = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
-            return {row["email"]: rows.person(row) for row in person_rows}
+            return {row["email"]: rows.read_person(row) for row in person_rows}
 
     def list_people_with_habits(self, calendars: Collection[str]) -> set[Address]:
         """Return the people on these calendar services whose calendar was asked for their habits."""
@@ -82,19 +82,19 @@ class PeopleRows:
     def load_all_people(self) -> dict[Address, Person]:
         """Return everybody whom a roster ever named, including those who left."""
         with self._database.read() as connection:
-            return {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
+            return {row["email"]: rows.read_person(row) for row in connection.execute(select(person)).mappings()}
 
     def load_all_pairs(self) -> dict[PairId, Pair]:
         """Return every pair there ever was, including ended pairs."""
         with self._database.read() as connection:
-            return {row["id"]: rows.pair(row) for row in connection.execute(select(pair)).mappings()}
+            return {row["id"]: rows.read_pair(row) for row in connection.execute(select(pair)).mappings()}
 
     def get_person(self, email: Address) -> Person | None:
         """Return a person whom the roster names now; None when it does not."""
         query = select(person).where(person.c.email == email, person.c.left_at.is_(None))
         with self._database.read() as connection:
             row = connection.execute(query).mappings().first()
-        return rows.person(row) if row else None
+        return rows.read_person(row) if row else None
 
     def list_pairs_of_manager(self, email: Address) -> list[Pair]:
         """Return the pairs of a manager that have not ended, in the order of the reports' addresses."""
@@ -108,14 +108,14 @@ class PeopleRows:
         """Return every pair of a report, those that have ended included, in the order of the managers' addresses."""
         query = select(pair).where(pair.c.report == email).order_by(pair.c.manager)
         with self._database.read() as connection:
-            return [rows.pair(row) for row in connection.execute(query).mappings()]
+            return [rows.read_pair(row) for row in connection.execute(query).mappings()]
 
     def _list_pairs(self, condition: ColumnElement[bool]) -> list[Pair]:
         query = (
             select(pair).where(condition, pair.c.ended == EndReason.NO.value).order_by(pair.c.report, pair.c.manager)
         )
         with self._database.read() as connection:
-            return [rows.pair(row) for row in connection.execute(query).mappings()]
+            return [rows.read_pair(row) for row in connection.execute(query).mappings()]
 
     def preview_import(
         self, persons: Mapping[Address, Person], pairs: Mapping[PairId, Pair], aliases: Collection[PersonAlias] = ()
@@ -154,7 +154,7 @@ class PeopleRows:
         """Write the people. Returns those who were known before and have changed."""
         old = {row["email"]: row for row in connection.execute(select(person)).mappings()}
         # sorted, so that two processes that write the same rows cannot deadlock
-        new_rows = [{**rows.person_row(persons[email]), "left_at": None} for email in sorted(persons)]
+        new_rows = [{**rows.build_person_row(persons[email]), "left_at": None} for email in sorted(persons)]
         self._database.upsert(connection, person, new_rows)
         removed = [email for email, row in old.items() if row["left_at"] is None and email not in persons]
         for chunk in _split_into_chunks(removed):
@@ -175,7 +175,7 @@ class PeopleRows:
         ended_pairs: list[PairId] = []
         ended_pairs_with_handover: list[PairId] = []
         for new_pair in pairs.values():
-            new_row = rows.pair_row(new_pair)
+            new_row = rows.build_pair_row(new_pair)
             if new_pair.id not in old:
                 changed_rows.append({**new_row, "first_seen": new_pair.first_seen, "ended_at": None, "due_at": now})
             elif _has_changed(old[new_pair.id], new_row) or {new_pair.manager, new_pair.report} & changed_people:
@@ -183,9 +183,9 @@ class PeopleRows:
                 changed_rows.append({**new_row, "first_seen": first_seen, "ended_at": None, "due_at": now})
         for row in old.values():
             if row["id"] not in pairs and row["ended"] == EndReason.NO.value:
-                ended_pair = replace(rows.pair(row), ended=_find_end_reason(row, persons), paused=row["paused"])
+                ended_pair = replace(rows.read_pair(row), ended=_find_end_reason(row, persons), paused=row["paused"])
                 other_columns = {"first_seen": row["first_seen"], "ended_at": now, "due_at": now}
-                changed_rows.append({**rows.pair_row(ended_pair), **other_columns})
+                changed_rows.append({**rows.build_pair_row(ended_pair), **other_columns})
                 ended_pairs.append(ended_pair.id)
                 if ended_pair.ended.begins_handover:
                     ended_pairs_with_handover.append(ended_pair.id)

@@ -192,11 +192,11 @@ class Plans:
         """Write the sessions, deferrals, commitments and effects of the plans, and a history line for each decision."""
         upsert, insert_new = self._database.upsert, self._database.insert_new
         seal = self._content.seal_plan
-        upsert(connection, session, [rows.session_row(s, seal(s)) for plan in plans for s in plan.sessions])
-        deferral_rows = [rows.deferral_row(d) for plan in plans for d in plan.deferrals]
+        upsert(connection, session, [rows.build_session_row(s, seal(s)) for plan in plans for s in plan.sessions])
+        deferral_rows = [rows.build_deferral_row(d) for plan in plans for d in plan.deferrals]
         insert_new(connection, deferral, deferral_rows, ("session", "number"))
-        upsert(connection, commitment, [rows.commitment_row(c) for plan in plans for c in plan.commitments])
-        effect_rows = [rows.message_row(effect) for plan in plans for effect in plan.effects]
+        upsert(connection, commitment, [rows.build_commitment_row(c) for plan in plans for c in plan.commitments])
+        effect_rows = [rows.build_message_row(effect) for plan in plans for effect in plan.effects]
         insert_new(connection, message, effect_rows, ("key",))
         decisions = [decision for plan in plans for decision in plan.decisions]
         append_history(connection, [(d.at, d.what, d.pair, d.session, d.reason, d.fields) for d in decisions])

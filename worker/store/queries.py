@@ -59,9 +59,9 @@ class Queries:
         if row is None:
             return None
         try:
-            return rows.session(row, self._content.open_plan)
+            return rows.read_session(row, self._content.open_plan)
         except WrongKey:
-            return rows.session(row)
+            return rows.read_session(row)
 
     def list_sessions(self, pair_id: PairId | None = None) -> list[Session]:
         """Return every session of a pair, or of all pairs, in order of time."""
@@ -69,7 +69,7 @@ class Queries:
         if pair_id:
             query = query.where(session.c.pair == pair_id)
         with self._database.read() as connection:
-            return [rows.session(row) for row in connection.execute(query).mappings()]
+            return [rows.read_session(row) for row in connection.execute(query).mappings()]
 
     def load_years(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, "PairYear"]:
         """Return sessions, deferrals and commitments of these pairs since then, in order of time."""
@@ -84,11 +84,11 @@ class Queries:
         commitments = select(commitment).where(commitment.c.pair.in_(ids), is_recent)
         with self._database.read() as connection:
             for row in connection.execute(sessions.order_by(moment, session.c.id)).mappings():
-                years[row["pair"]].sessions.append(rows.session(row))
+                years[row["pair"]].sessions.append(rows.read_session(row))
             for row in connection.execute(deferrals.order_by(deferral.c.at)).mappings():
-                years[row["pair"]].deferrals.append(rows.deferral(row))
+                years[row["pair"]].deferrals.append(rows.read_deferral(row))
             for row in connection.execute(commitments.order_by(commitment.c.due, commitment.c.id)).mappings():
-                years[row["pair"]].commitments.append(rows.commitment(row))
+                years[row["pair"]].commitments.append(rows.read_commitment(row))
         return years
 
     def list_mails_to(self, person: str, pairs: Collection[PairId]) -> list[Mapping[str, Any]]:
@@ -102,13 +102,14 @@ class Queries:
         """Return a commitment; None when there is none of that id."""
         with self._database.read_once() as connection:
             row = _COMMITMENT.fetch_first(connection, commitment_id=commitment_id)
-        return rows.commitment(row) if row else None
+        return rows.read_commitment(row) if row else None
 
     def list_commitments_of_session(self, session_id: str) -> list[Commitment]:
         """Return every commitment that was recorded in the contract of a session."""
         with self._database.read() as connection:
             return [
-                rows.commitment(row) for row in _COMMITMENTS_OF_SESSION.fetch_rows(connection, session_id=session_id)
+                rows.read_commitment(row)
+                for row in _COMMITMENTS_OF_SESSION.fetch_rows(connection, session_id=session_id)
             ]
 
     def list_commitments(self, pair_id: PairId | None = None) -> list[Commitment]:
@@ -117,7 +118,7 @@ class Queries:
         if pair_id:
             query = query.where(commitment.c.pair == pair_id)
         with self._database.read() as connection:
-            return [rows.commitment(row) for row in connection.execute(query).mappings()]
+            return [rows.read_commitment(row) for row in connection.execute(query).mappings()]
 
     def list_history_after(self, number: int) -> list[dict[str, Any]]:
         """Return the history lines after the line with that number, oldest first."""
@@ -139,5 +140,5 @@ class Queries:
         commitments: dict[PairId, list[Commitment]] = defaultdict(list)
         with self._database.read_once() as connection:
             for row in _ENDED_COMMITMENTS.fetch_rows(connection, pairs=list(pairs), since=since):
-                commitments[row["pair"]].append(rows.commitment(row))
+                commitments[row["pair"]].append(rows.read_commitment(row))
         return commitments

@@ -31,8 +31,8 @@ from worker.store.statements import Row
 from worker.store.types import convert_to_instant, convert_to_seconds, format_reasons, parse_reasons
 
 _m = tables.message.c
-#: The columns that `message` reads. The others are only for the outbox.
-MESSAGE = (
+#: The columns that `read_effect` reads. Only the outbox reads the others.
+EFFECT_COLUMNS = (
     _m.key,
     _m.what,
     _m.name,
@@ -53,7 +53,7 @@ MESSAGE = (
 
 
 def _get_columns(kind: type, *converted: str) -> tuple[str, ...]:
-    """Return the fields that have a column of the same name; `converted` are the fields that have not."""
+    """Return the fields that have a column of the same name: all but those in `converted`."""
     return tuple(field.name for field in fields(kind) if field.name not in converted)
 
 
@@ -73,30 +73,33 @@ def _read_fields(value: object, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(value, name) for name in names}
 
 
-def span(start: datetime | None, end: datetime | None) -> Span | None:
+def _make_span(start: datetime | None, end: datetime | None) -> Span | None:
     return None if start is None or end is None else Span(start, end)
 
 
-_hours = lru_cache(1024)(parse_hours)  # most people have the same hours
+_parse_hours = lru_cache(1024)(parse_hours)  # most people have the same hours
 
 
-def person(row: Row) -> Person:
-    return Person(**_read_columns(row, _PERSON), hours=_hours(row["hours"]), away=tuple(row["away"]))
+def read_person(row: Row) -> Person:
+    """Return the person of a row of `person`."""
+    return Person(**_read_columns(row, _PERSON), hours=_parse_hours(row["hours"]), away=tuple(row["away"]))
 
 
-def person_row(person: Person) -> dict[str, Any]:
+def build_person_row(person: Person) -> dict[str, Any]:
+    """Return the columns of a person that come from the roster."""
     return {**_read_fields(person, _PERSON), "hours": format_hours(person.hours)}
 
 
-def pair(row: Row) -> Pair:
-    listed = listed_pair(row)
+def read_pair(row: Row) -> Pair:
+    """Return the pair of a row of `pair`, with the choices of the two and a pause by the operator."""
+    pair = read_listed_pair(row)
     if row["rests"]:
-        listed = replace(listed, paused=True)
-    return _as_chosen(listed, row["chosen"]) if row["chosen"] else listed
+        pair = replace(pair, paused=True)
+    return _apply_choices(pair, row["chosen"]) if row["chosen"] else pair
 
 
-def listed_pair(row: Row) -> Pair:
-    """Return the pair as the roster has it, without what the two chose and without a pause by the operator."""
+def read_listed_pair(row: Row) -> Pair:
+    """Return the pair as the roster has it, without the choices of the two and without a pause by the operator."""
     return Pair(
         **_read_columns(row, _PAIR),
         every=Interval(row["weeks"], row["months"]),
@@ -105,19 +108,19 @@ def listed_pair(row: Row) -> Pair:
     )
 
 
-def _as_chosen(listed: Pair, chosen: Mapping[str, Any]) -> Pair:
+def _apply_choices(listed: Pair, choices: Mapping[str, Any]) -> Pair:
     """Return the pair with the choices of the two, which have precedence over the roster."""
-    until = chosen.get("transition_until", listed.transition_until)
+    until = choices.get("transition_until", listed.transition_until)
     return replace(
         listed,
-        format=Format(chosen.get("format", listed.format)),
-        trust=chosen.get("trust", listed.trust),
+        format=Format(choices.get("format", listed.format)),
+        trust=choices.get("trust", listed.trust),
         transition_until=date.fromisoformat(until) if isinstance(until, str) else until,
     )
 
 
-def pair_row(pair: Pair) -> dict[str, Any]:
-    """Return the columns of a pair that come from the roster. Whether it takes part is decided apart from it."""
+def build_pair_row(pair: Pair) -> dict[str, Any]:
+    """Return the columns of a pair that come from the roster: all but its participation and what happened to it."""
     row = {
         "id": pair.id,
         **_read_fields(pair, _PAIR),
@@ -132,17 +135,18 @@ def pair_row(pair: Pair) -> dict[str, Any]:
     return row
 
 
-def session(row: Row, open_plan: Callable[[bytes], Mapping[str, Any]] | None = None) -> Session:
-    """Return a session. Without `open_plan`, an ad hoc session has the placeholders of its unsealed columns."""
+def read_session(row: Row, open_plan: Callable[[bytes], Mapping[str, Any]] | None = None) -> Session:
+    """Return the session of a row of `session`.
+
+    Some fields of an ad hoc session are in `sealed_plan`, which `open_plan` opens. Without it they have the values of
+    the unsealed columns, which are placeholders.
+    """
+    session = Session(**_read_columns(row, _SESSION), offer=_read_offer(row))
     sealed = row["sealed_plan"]
-    return with_plan(_session(row), open_plan(sealed)) if sealed and open_plan else _session(row)
+    return apply_sealed_plan(session, open_plan(sealed)) if sealed and open_plan else session
 
 
-def _session(row: Row) -> Session:
-    return Session(**_read_columns(row, _SESSION), offer=_offer(row))
-
-
-def _offer(row: Row) -> Offer | None:
+def _read_offer(row: Row) -> Offer | None:
     """Return the offer of a session's row. One of an older version has no end: it ends when its first time begins."""
     times: tuple[Span, ...] = row["options"]
     if not times:
@@ -155,13 +159,13 @@ def _offer(row: Row) -> Offer | None:
     )
 
 
-#: How long after `earliest` the unsealed `latest` of an ad hoc session lies, which is a placeholder.
+#: The placeholder in the column `latest` of an ad hoc session is this long after `earliest`.
 AD_HOC_WINDOW = timedelta(days=7)
-#: The unsealed `unplaceable` of an ad hoc session for which there is no time.
-NO_TIME = (Reason("verbatim", {"words": "No time for it exists just now."}),)
+#: The placeholder in the column `unplaceable` of an ad hoc session for which no time exists.
+PLACEHOLDER_REASONS = (Reason("verbatim", {"words": "No time for it exists just now."}),)
 
 
-def hidden_plan(session: Session) -> dict[str, Any]:
+def dump_sealed_plan(session: Session) -> dict[str, Any]:
     """Return the fields of an ad hoc session that are stored sealed: they hint at why it was asked for."""
     return {
         "urgent": session.urgent,
@@ -170,29 +174,30 @@ def hidden_plan(session: Session) -> dict[str, Any]:
     }
 
 
-def with_plan(session: Session, plan: Mapping[str, Any]) -> Session:
-    """Return the session with the fields that `hidden_plan` returned."""
+def apply_sealed_plan(session: Session, plan: Mapping[str, Any]) -> Session:
+    """Return the session with the fields that `dump_sealed_plan` returned."""
     if not plan:
         return session
     reasons = parse_reasons(plan["unplaceable"]) if plan["unplaceable"] else None
     return replace(session, urgent=plan["urgent"], latest=convert_to_instant(plan["latest"]), unplaceable=reasons)
 
 
-def session_row(session: Session, sealed_plan: bytes | None = None) -> dict[str, Any]:
+def build_session_row(session: Session, sealed_plan: bytes | None = None) -> dict[str, Any]:
     """Return the columns of a session; for an ad hoc session, placeholders replace the fields that are sealed."""
-    row = {**_session_row(session), "sealed_plan": sealed_plan}
+    row = {
+        **_read_fields(session, _SESSION),
+        **_build_offer_columns(session.offer),
+        "closed": session.is_closed,
+        "sealed_plan": sealed_plan,
+    }
     if session.adhoc:
         row["urgent"] = False
         row["latest"] = session.earliest + AD_HOC_WINDOW
-        row["unplaceable"] = NO_TIME if session.unplaceable else None
+        row["unplaceable"] = PLACEHOLDER_REASONS if session.unplaceable else None
     return row
 
 
-def _session_row(session: Session) -> dict[str, Any]:
-    return {**_read_fields(session, _SESSION), **_offer_row(session.offer), "closed": session.is_closed}
-
-
-def _offer_row(offer: Offer | None) -> dict[str, Any]:
+def _build_offer_columns(offer: Offer | None) -> dict[str, Any]:
     displaces = [[who.value for who in people] for people in offer.displaces] if offer else []
     return {
         "options": offer.times if offer else (),
@@ -202,24 +207,28 @@ def _offer_row(offer: Offer | None) -> dict[str, Any]:
     }
 
 
-def deferral(row: Row) -> Deferral:
-    return Deferral(**_read_columns(row, _DEFERRAL), was=span(row["was_start"], row["was_end"]))
+def read_deferral(row: Row) -> Deferral:
+    """Return the deferral of a row of `deferral`."""
+    return Deferral(**_read_columns(row, _DEFERRAL), was=_make_span(row["was_start"], row["was_end"]))
 
 
-def deferral_row(deferral: Deferral) -> dict[str, Any]:
-    was = deferral.was
+def build_deferral_row(deferral: Deferral) -> dict[str, Any]:
+    """Return the columns of a deferral."""
+    lost_time = deferral.was
     return {
         **_read_fields(deferral, _DEFERRAL),
-        "was_start": was.start if was else None,
-        "was_end": was.end if was else None,
+        "was_start": lost_time.start if lost_time else None,
+        "was_end": lost_time.end if lost_time else None,
     }
 
 
-def commitment(row: Row) -> Commitment:
-    return Commitment(**_read_columns(row, _COMMITMENT), block=span(row["block_start"], row["block_end"]))
+def read_commitment(row: Row) -> Commitment:
+    """Return the commitment of a row of `commitment`, without its sealed text."""
+    return Commitment(**_read_columns(row, _COMMITMENT), block=_make_span(row["block_start"], row["block_end"]))
 
 
-def commitment_row(commitment: Commitment) -> dict[str, Any]:
+def build_commitment_row(commitment: Commitment) -> dict[str, Any]:
+    """Return the columns of a commitment, without its sealed text."""
     block = commitment.block
     return {
         **_read_fields(commitment, _COMMITMENT),
@@ -228,15 +237,18 @@ def commitment_row(commitment: Commitment) -> dict[str, Any]:
     }
 
 
-def message(row: Row) -> Effect:
+def read_effect(row: Row) -> Effect:
+    """Return the effect of a row of `message`."""
     return Effect(**_read_columns(row, _EFFECT), kind=row["what"], due_at=row["due_at"] or row["snapshot_at"])
 
 
-def message_row(message: Effect) -> dict[str, Any]:
-    return {**_read_fields(message, _EFFECT), "what": message.kind, "due_at": message.due_at, "fields": {}}
+def build_message_row(effect: Effect) -> dict[str, Any]:
+    """Return the columns of an effect in the table `message`."""
+    return {**_read_fields(effect, _EFFECT), "what": effect.kind, "due_at": effect.due_at, "fields": {}}
 
 
 def read_placed_event(row: Row) -> PlacedEvent:
+    """Return the event of ours of a row of `event`."""
     return PlacedEvent(
         key=row["key"],
         ref=EventRef(row["calendar"], row["provider_id"], row["etag"]),
@@ -245,10 +257,13 @@ def read_placed_event(row: Row) -> PlacedEvent:
         sequence=row["sequence"],
         gone=row["gone"],
         answers={who: Answer(answer) for who, answer in row["answers"].items()},
-        proposed={who: Span(convert_to_instant(a), convert_to_instant(b)) for who, (a, b) in row["proposed"].items()},
+        proposed={
+            who: Span(convert_to_instant(start), convert_to_instant(end))
+            for who, (start, end) in row["proposed"].items()
+        },
     )
 
 
-def spans_by(spans: Mapping[str, Span]) -> dict[str, list[int]]:
-    """Return spans as they are stored in JSON: pairs of seconds, by name."""
-    return {name: [int(one.start.timestamp()), int(one.end.timestamp())] for name, one in spans.items()}
+def dump_spans(spans: Mapping[str, Span]) -> dict[str, list[int]]:
+    """Return spans as they are stored in JSON: pairs of seconds since 1970, by name."""
+    return {name: [convert_to_seconds(span.start), convert_to_seconds(span.end)] for name, span in spans.items()}

@@ -65,7 +65,7 @@ class Statistics:
     def load_all_people(self) -> dict[Address, Person]:
         """Return everybody whom a roster ever named."""
         with self._database.read() as connection:
-            return {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
+            return {row["email"]: rows.read_person(row) for row in connection.execute(select(person)).mappings()}
 
     # --- open work ---
 
@@ -148,7 +148,7 @@ class Statistics:
         """Return the commitments due from one day to the other, both included."""
         query = select(commitment).where(commitment.c.due >= first, commitment.c.due <= last)
         with self._database.read() as connection:
-            return [rows.commitment(row) for row in connection.execute(query).mappings()]
+            return [rows.read_commitment(row) for row in connection.execute(query).mappings()]
 
     # --- sealed content ---
 
@@ -171,7 +171,7 @@ class Statistics:
 
     def _load_sessions(self, query: Any) -> list[Session]:
         with self._database.read() as connection:
-            return [rows.session(row) for row in connection.execute(query).mappings()]
+            return [rows.read_session(row) for row in connection.execute(query).mappings()]
 
 
 def _has_column(inspector: Inspector, wanted: Column[Any]) -> bool:

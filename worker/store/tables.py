@@ -1,11 +1,8 @@
-"""What is kept. One schema for SQLite and PostgreSQL; the migrations in `worker/store/migrations` lead up to it.
+"""The schema of the database, the same for SQLite and PostgreSQL. Migrations create it: see `worker/store/migrations`.
 
 Instants are whole seconds since 1970 in UTC: exact, ordered, and the same in both databases. Spans inside JSON are
 pairs of such seconds. Columns named `sealed` and `sealed_plan` hold ciphertext only.
 """
-
-from datetime import date
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -50,7 +47,7 @@ metadata = MetaData(
     }
 )
 
-#: SQLite counts by itself only on a plain INTEGER key.
+#: A key that the database numbers itself. SQLite does so only for the type INTEGER.
 SerialInteger = BigInteger().with_variant(Integer, "sqlite")
 
 person = Table(
@@ -66,16 +63,16 @@ person = Table(
     Column("mail", String, nullable=False),
     Column("group", String, nullable=False, server_default=""),
     Column("left_at", Instant),
-    # who plans this person's time just now (a person is in one sweep at a time)
+    # the process that has leased this person for planning: a person is in one sweep at a time
     Column("holder", String, index=True),
     Column("held_until", Instant),
-    # a revoked grant: nothing is asked of this person's calendar until then
+    # the grant was revoked: no request is sent for this person's calendar until then
     Column("suspended_until", Instant, index=True),
     Column("habits_at", Instant),  # when the calendar was first asked for time zone and working hours
-    Column("away", SpansType, nullable=False, server_default="[]"),  # out of office, as calendars last told
+    Column("away", SpansType, nullable=False, server_default="[]"),  # out of office, as last read from the calendar
 )
 
-#: What else a person is called: aliases, the id in the company's directory, and what calendar services say.
+#: The other names of people: aliases, the id in the company's directory, and those that calendar services use.
 person_form = Table(
     "person_form",
     metadata,
@@ -105,12 +102,12 @@ pair = Table(
     Column("paused_until", Date, index=True),  # on this day the pause ends by itself
     Column("rests", Boolean, nullable=False, default=False),  # paused by `longarc pause`
     Column("participation", EnumType(Participation), nullable=False, server_default=""),
-    Column("chosen", JSON(none_as_null=True)),  # what the two chose on their pages; goes before the roster
+    Column("chosen", JSON(none_as_null=True)),  # choices of the two on their pages; they override the roster
     Column("ended", EnumType(EndReason), nullable=False),
     Column("ended_at", Instant, index=True),
     Column("erased_at", Instant),  # when what the two wrote was erased
-    Column("cycle", Integer, nullable=False, default=0),  # the newest of which something was held
-    Column("looked_at", Instant),
+    Column("cycle", Integer, nullable=False, default=0),  # the newest cycle of which a session was held
+    Column("looked_at", Instant),  # when planning last read free/busy
     Column("due_at", Instant, index=True),
     Column("wakes", Integer, nullable=False, default=0),  # grows when somebody wakes the pair
 )
@@ -136,21 +133,22 @@ session = Table(
     Column("sequence", Integer, nullable=False),
     Column("in_turn", Boolean, nullable=False, server_default=false()),
     Column("by_hand", Boolean, nullable=False),
-    Column("intended", IntendedTimesType),  # what stood at that time when a person chose it; null until it was read
-    Column("urgent", Boolean, nullable=False),  # always false: how soon an ad hoc conversation has to be is sealed
+    # the events at that time when a person chose it, which are no conflicts; null until they were read
+    Column("intended", IntendedTimesType),
+    Column("urgent", Boolean, nullable=False),  # false for an ad hoc session, whose urgency is in `sealed_plan`
     Column("count", Integer, nullable=False),
     Column("deferred_at", Instant),
     Column("warned_at", Instant),
     Column("held_at", Instant),
-    Column("noted_at", Instant),  # when it was recorded as held, where that was not at its end
+    Column("noted_at", Instant),  # when it was recorded that it was held, if after its end
     Column("contracted_at", Instant),  # of the first revision of its contract
     Column("unplaceable", ReasonsType),
-    Column("options", SpansType, nullable=False),  # times reserved for the two to choose from…
-    Column("offered_until", Instant),  # … until then
+    Column("options", SpansType, nullable=False),  # the times of the offer
+    Column("offered_until", Instant),  # the end of the offer
     Column("offered_for", EnumType(OfferPurpose)),
-    Column("displaces", JSON(none_as_null=True)),  # for each of these times: whose hour it takes
+    Column("displaces", JSON(none_as_null=True)),  # for each time of the offer: of whom it displaces an event
     Column("sealed", LargeBinary),  # why an ad hoc conversation was asked for
-    Column("sealed_plan", LargeBinary),  # of an ad hoc one: how soon it has to be, and why there is no time for it
+    Column("sealed_plan", LargeBinary),  # how soon an ad hoc session has to be, and why no time for it exists
     Index("ix_session_pair_closed", "pair", "closed", "cycle"),
 )
 
@@ -164,8 +162,8 @@ deferral = Table(
     Column("who", String, nullable=False),
     Column("was_start", Instant),
     Column("was_end", Instant),
-    Column("explained_at", Instant),  # when the report said why…
-    Column("sealed", LargeBinary),  # … and what
+    Column("explained_at", Instant),  # when the report gave the reason
+    Column("sealed", LargeBinary),  # the report's reason
 )
 
 contract = Table(
@@ -183,12 +181,12 @@ contract_draft = Table(
     "sketch",
     metadata,
     Column("session", String, ForeignKey("session.id"), primary_key=True),
-    Column("version", Integer, nullable=False),  # grows with each time it is saved
+    Column("version", Integer, nullable=False),  # grows with each save
     Column("saved_at", Instant, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
 
-#: A manager's sentence about their own learning, for the next prompt of this pair's report; gone once that went out.
+#: A manager's sentence about their own learning, for the next prompt to the report. Deleted when that was sent.
 learning = Table(
     "learning",
     metadata,
@@ -215,7 +213,7 @@ commitment = Table(
     Column("dismissed", Boolean, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("sealed", LargeBinary),  # the promise, and why it ended
+    Column("sealed", LargeBinary),  # its text, and why it ended
     Index("ix_commitment_pair_standing", "pair", "standing"),
 )
 
@@ -255,16 +253,16 @@ message = Table(
     Column("number", Integer, nullable=False),
     Column("start", Instant),
     Column("progress", EnumType(EffectProgress), nullable=False),
-    Column("due_at", Instant),  # of one that is in somebody's hands: when its lease ends; none once settled for good
+    Column("due_at", Instant),  # while it is leased, the end of the lease; null when it is settled for good
     Column("snapshot_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("holder", String),
     Column("problem", String),  # why the last attempt failed, without content
-    Column("fields", JSON, nullable=False),  # for alerts: their words, which are never content
+    Column("fields", JSON, nullable=False),  # of an alert: its text, which is never content
     Column("quiet", Boolean, nullable=False, server_default=false()),  # of a cancel: without notice to guests
-    Column("counts", Boolean, nullable=False, server_default=false()),  # one of the three mails a day of its reader
-    Column("day", Date),  # the reader's day on which such a mail leaves or left
-    Column("told_in", String, index=True),  # the key of the mail that says it in a line, in place of this one
+    Column("counts", Boolean, nullable=False, server_default=false()),  # whether it is one of three mails a day
+    Column("day", Date),  # the reader's day on which a mail that counts leaves or left
+    Column("told_in", String, index=True),  # the key of the overflow mail that tells it in a line instead
     UniqueConstraint("key"),
     Index("ix_message_to_name", "to", "name"),
     Index("ix_message_to_day", "to", "day"),
@@ -284,7 +282,7 @@ history = Table(
     Column("fields", JSON, nullable=False),
 )
 
-#: Commands that showed or changed what two people wrote down, on behalf of one of them.
+#: Commands that showed or changed content on behalf of one of the two.
 access = Table(
     "access",
     metadata,
@@ -297,7 +295,7 @@ access = Table(
     Index("ix_access_pair_at", "pair", "at"),
 )
 
-#: What either of the two left for both after a conversation (R-28).
+#: Notes that one of the two left for both after a conversation (R-28).
 note = Table(
     "note",
     metadata,
@@ -308,7 +306,7 @@ note = Table(
     Column("sealed", LargeBinary, nullable=False),  # up to three lines
 )
 
-#: A report's question to a third person, and its answer (R-30). Nothing in the clear says who asked whom.
+#: A report's question to a third person, and the answer (R-30). No unsealed column says who asked whom.
 third_voice = Table(
     "third_voice",
     metadata,
@@ -321,8 +319,8 @@ third_voice = Table(
     Column("sealed_answer", LargeBinary),
 )
 
-#: What a mail says once to one of the two, and the outbox key of that mail: a commitment that the other one kept
-#: (its id), or the invitation to leave a note (`note:` and the session's id).
+#: Mentions, and the outbox keys of their mails. The subject is the id of a commitment that the other one kept, or for
+#: the invitation to leave a note, `note:` and the id of the session.
 mention = Table(
     "mention",
     metadata,
@@ -331,14 +329,14 @@ mention = Table(
     Column("message", String, nullable=False, index=True),
 )
 
-#: Pairs that ended while the report stays: who the new manager is, and what goes on to them.
+#: Handovers from pairs that ended while the report stays: to which new pair, and what its manager receives.
 handover = Table(
     "handover",
     metadata,
     Column("former", PairIdType, primary_key=True),  # the pair that ended
-    Column("pair", PairIdType, nullable=False, index=True),  # the new pair; empty while there is no new manager
+    Column("pair", PairIdType, nullable=False, index=True),  # the new pair; empty until there is a new manager
     Column("ended_at", Instant, nullable=False),
-    Column("sealed", LargeBinary),  # what the report passed on, and what the old manager decided
+    Column("sealed", LargeBinary),  # what the report passes on, and what the old manager decided
 )
 
 #: The rounds of one anonymous question to the reports (R-37). An open round has no row for a person or an answer.
@@ -346,8 +344,8 @@ pulse_round = Table(
     "pulse_round",
     metadata,
     Column("round", String, primary_key=True),  # its month, as 2026-09
-    Column("sealed", LargeBinary),  # open: who may answer, who has, and counts; closed: who is in what is shown
-    Column("shown", JSON(none_as_null=True)),  # the counts that are shown; none while the round is open
+    Column("sealed", LargeBinary),  # open round: who may answer, who has, and counts; closed: the people of its cells
+    Column("shown", JSON(none_as_null=True)),  # the cells that are shown; null while the round is open
 )
 
 calendar = Table(
@@ -358,10 +356,10 @@ calendar = Table(
     Column("due_at", Instant, index=True),
     Column("full_at", Instant),
     Column("changed_at", Instant),  # when a reading last found a change
-    Column("size", Integer, nullable=False, default=0),  # events the last full pass saw
-    Column("failing_since", Instant),  # since then no attempt to read it succeeded
-    Column("failures", Integer, nullable=False, default=0, server_default="0"),  # so many attempts
-    Column("problem", String),  # why the last one failed, without content
+    Column("size", Integer, nullable=False, default=0),  # number of events at the last full reading
+    Column("failing_since", Instant),  # since when every attempt to read it has failed
+    Column("failures", Integer, nullable=False, default=0, server_default="0"),  # number of these attempts
+    Column("problem", String),  # why the last attempt failed, without content
     Column("holder", String),
     Column("held_until", Instant),
 )
@@ -377,7 +375,7 @@ meeting = Table(
     Column("end", Instant, nullable=False),
 )
 
-#: The processes that work: each says every few seconds that it lives.
+#: Heartbeats: each working process stores its own every few seconds.
 worker = Table(
     "worker",
     metadata,
@@ -389,17 +387,17 @@ worker = Table(
     Column("version", String, nullable=False),
 )
 
-#: The guests in whose calendars we put a copy of an organizer's event, or were about to.
+#: Records of copies of events in guests' calendars. A record is stored before its copy is written.
 attendee_copy = Table(
     "attendee_copy",
     metadata,
     Column("calendar", String, primary_key=True),  # the organizer's
     Column("id", String, primary_key=True),  # of the event there, and of its copy
     Column("guest", String, primary_key=True),
-    Column("placed", Boolean, nullable=False),
+    Column("placed", Boolean, nullable=False),  # whether the copy was written
 )
 
-#: Links and visits of this person (`*`: of everybody) that were given out until then are void.
+#: Links and browser sessions that this person (`*`: anybody) got until then are void.
 revocation = Table(
     "revocation",
     metadata,
@@ -421,14 +419,14 @@ pushed_person = Table(
     Column("revision", Integer, nullable=False),
 )
 
-#: Name of the stored value with the services on which calendars have channels, and that value since people changed.
+#: Name of the stored value with the services on which calendars have channels, and its value after people changed.
 CHANNELS_NAME, UNKNOWN_CHANNELS = "channels", "?"
 #: Name of the stored value that changes with the address of notifications and with the key that signs their tokens.
 CHANNEL_ADDRESS_NAME = "channel address"
-#: Single facts about this installation: the digest of the roster, when a thing was last told to the operator.
+#: Stored values of this installation, such as the digest of the roster, or when the operator was last told something.
 fact = Table("fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False))
 
-#: The calendars that are to have a channel, through which their service tells of changes, and the channel of each.
+#: The calendars that are to have a channel, and the channel of each.
 channel = Table(
     "channel",
     metadata,
@@ -443,8 +441,8 @@ channel = Table(
     Column("proven_at", Instant),
     Column("notified_at", Instant),
     Column("has_told", Boolean, nullable=False, server_default=false()),  # of a change since the last reading began
-    Column("hinted_at", Instant),  # for when the last look was asked for: what comes soon after is folded into it
-    Column("looks", Integer, nullable=False, server_default="0"),  # that were asked for in a row before it
+    Column("hinted_at", Instant),  # for when a notification last made the calendar due
+    Column("looks", Integer, nullable=False, server_default="0"),  # for how many earlier times in a row it did so
     Column("awaiting_since", Instant),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("problem", String, nullable=False, server_default=""),
@@ -465,8 +463,3 @@ retired_channel = Table(
     Column("due_at", Instant, nullable=False, index=True),
     Column("holder", String),
 )
-
-
-def parse_day(value: Any) -> date:
-    """A DATE column's value as a date, whatever the driver gave."""
-    return value if isinstance(value, date) else date.fromisoformat(value)

@@ -96,7 +96,7 @@ class UndoRows:
         query = select(event).where(_is_standing(now, includes_past=includes_past), ~has_cancel)
         with self._database.write() as connection:
             new_rows = [
-                rows.message_row(_build_cancel(row, now, is_quiet=is_quiet))
+                rows.build_message_row(_build_cancel(row, now, is_quiet=is_quiet))
                 for row in connection.execute(query).mappings()
             ]
             self._database.insert_new(connection, message, new_rows, ("key",))
