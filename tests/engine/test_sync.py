@@ -339,7 +339,7 @@ def test_each_calendar_is_asked_once_a_look(database_url: str) -> None:
 
 def test_calendars_of_reports_are_not_read(office: Office) -> None:
     office.tick()
-    assert [row["address"] for row in office.store.calendars.list_health()] == [DANA]
+    assert [row["address"] for row in office.store.calendars.list_reading_states()] == [DANA]
 
 
 # --- 1:1s ---

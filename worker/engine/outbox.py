@@ -423,7 +423,7 @@ class Outbox:
         return self._composer.build_commitment_event(state, subject, content.commitment_texts.get(subject.id))
 
     def _cancel_event(self, effect: Effect, state: PairState, provider: CalendarProvider) -> Attempt:
-        placed = state.placed_events.get(effect.event) or self._store.calendars.find_placed(effect.event)
+        placed = state.placed_events.get(effect.event) or self._store.calendars.find_event(effect.event)
         if placed is None or placed.gone:
             return STALE
         provider.cancel(replace(placed.ref, etag=""), quiet=effect.quiet)

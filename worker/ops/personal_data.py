@@ -100,7 +100,7 @@ def _export_events(worker: Worker, email: Address) -> list[dict[str, Any]]:
     """Return the events of ours on the calendars of the person's pairs, as they were last seen."""
     return [
         {"calendar": event.ref.calendar, "start": event.span.start, "end": event.span.end, "gone": event.gone}
-        for event in worker.store.calendars.list_placed_of(email)
+        for event in worker.store.calendars.list_events_of(email)
     ]
 
 

@@ -28,7 +28,7 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
     statistics = Statistics(store.database)
     pairs = list(store.people.load_all_pairs().values())
     people = store.people.load_all_people()
-    calendars = store.calendars.list_health()
+    calendars = store.calendars.list_reading_states()
     next_plan_times = statistics.load_next_plan_times()
     unreadable = {calendar["address"] for calendar in calendars if calendar["failing_since"]} | set(
         store.people.load_suspensions()

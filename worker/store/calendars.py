@@ -47,11 +47,11 @@ _CLAIMABLE = PreparedStatement(
 _TAKE_LEASES = PreparedStatement(
     update(calendar)
     .where(in_bound_list(calendar.c.address, "addresses"))
-    .values(holder=bindparam("me"), held_until=bind_instant("until"), due_at=bind_instant("until"))
+    .values(holder=bindparam("lease_holder"), held_until=bind_instant("until"), due_at=bind_instant("until"))
 )
 _WAS_MADE_DUE = and_(calendar.c.due_at < calendar.c.held_until, calendar.c.due_at < bind_instant("due"))
 _NEXT_READ = case((or_(_WAS_MADE_DUE, calendar.c.due_at.is_(None)), calendar.c.due_at), else_=bind_instant("due"))
-_IS_LEASED_BY_US = and_(calendar.c.address == bindparam("address"), calendar.c.holder == bindparam("me"))
+_IS_LEASED_BY_US = and_(calendar.c.address == bindparam("address"), calendar.c.holder == bindparam("lease_holder"))
 _RELEASE_LEASE = PreparedStatement(
     update(calendar).where(_IS_LEASED_BY_US).values(due_at=_NEXT_READ, holder=None, held_until=None)
 )
@@ -170,8 +170,8 @@ class CalendarFailures:
     """The calendars of one service that can't be read."""
 
     calendars: int
-    failures: int  #: failed attempts, of the calendar that has most
-    problem: str  #: of one of them
+    failures: int  #: failed attempts in a row, of the calendar with the most
+    problem: str  #: why one of them can't be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +187,12 @@ class CalendarSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalendarReading:
-    """What follows from reading a calendar."""
+    """The result of reading a calendar, which is to be stored."""
 
     #: our events that changed or vanished, each with its earlier etag: an event that we wrote meanwhile is not updated
     placed: Sequence[tuple[PlacedEvent, str]]
     pairs_to_plan: Collection[PairId]
-    pairs_to_look_at: Collection[PairId]  #: pairs whose free/busy must be read
+    pairs_to_look_at: Collection[PairId]  #: pairs to plan after reading free/busy again
     meetings: Sequence[tuple[Event, PairId]]  #: occurrences of recurring 1:1s, each with its pair
     dropped_series: Collection[str]  #: ids of series and events whose stored 1:1s are deleted
     orphans: Sequence[Event] = ()  #: future events that carry our key, but are not in the database
@@ -213,7 +213,7 @@ class CalendarRows:
             claimed = _CLAIMABLE.fetch_rows(connection, now=now, limit=limit)
             if claimed:
                 addresses = [row["address"] for row in claimed]
-                _TAKE_LEASES.execute(connection, addresses=addresses, me=holder, until=until)
+                _TAKE_LEASES.execute(connection, addresses=addresses, lease_holder=holder, until=until)
         return [DueCalendar(**{name: row[name] for name in DueCalendar.__dataclass_fields__}) for row in claimed]
 
     def make_due(self, addresses: Collection[Address], now: datetime) -> None:
@@ -222,7 +222,8 @@ class CalendarRows:
             make_calendar_due(connection, list(addresses), now)
 
     def lift_suspension(self, address: Address, now: datetime) -> bool:
-        """End the suspension of a calendar, whose pairs and effects are due now. Returns False when there was none."""
+        """End the suspension of a calendar, and make it, its pairs and its effects due. Returns False when there was
+        none."""
         with self._database.write() as connection:
             was_suspended = _LIFT_SUSPENSION.execute(connection, address=address) > 0
             _MAKE_DUE.execute(connection, addresses=[address], now=now)
@@ -234,7 +235,7 @@ class CalendarRows:
         return was_suspended
 
     def load_snapshot(self, address: Address, now: datetime, since: datetime | None = None) -> CalendarSnapshot:
-        """Return what the database knows of this calendar. `since`: also of events that ended since then."""
+        """Return what the database knows of this calendar. With `since`, also of events that ended since then."""
         since = min(since or now, now) - PAST_EVENT_AGE
         spans: dict[PairId, list[Span]] = {}
         with self._database.read() as connection:
@@ -260,7 +261,7 @@ class CalendarRows:
     ) -> None:
         """Write what was read, unless another holder has the lease by now. `size` is given after a full read."""
         changed_at = now if has_changed else due_calendar.changed_at
-        values: dict[str, Any] = {"address": due_calendar.address, "me": holder, "new_cursor": cursor}
+        values: dict[str, Any] = {"address": due_calendar.address, "lease_holder": holder, "new_cursor": cursor}
         values["changed_at"] = changed_at
         if size is not None:
             values.update(now=now, event_count=size)
@@ -272,7 +273,8 @@ class CalendarRows:
                     connection, [_build_event_update(placed, etag) for placed, etag in reading.placed]
                 )
             self._save_meetings(connection, due_calendar.address, reading, full=size is not None)
-            self._database.upsert(connection, session, [_build_recovered_row(one) for one in reading.recovered])
+            session_rows = [_build_recovered_row(recovered) for recovered in reading.recovered]
+            self._database.upsert(connection, session, session_rows)
             adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
             _LIFT_SUSPENSION.execute(connection, address=due_calendar.address)
             if reading.pairs_to_plan:
@@ -302,7 +304,7 @@ class CalendarRows:
     def postpone(self, due_calendar: DueCalendar, holder: str, due: datetime) -> None:
         """Release the lease; the calendar is due again at `due`."""
         with self._database.write() as connection:
-            _RELEASE_LEASE.execute(connection, address=due_calendar.address, me=holder, due=due)
+            _RELEASE_LEASE.execute(connection, address=due_calendar.address, lease_holder=holder, due=due)
 
     def record_failure(
         self, due_calendar: DueCalendar, holder: str, due: datetime, problem: str, now: datetime
@@ -310,7 +312,7 @@ class CalendarRows:
         """Store why a calendar could not be read, without content. Releases the lease; it is due again at `due`."""
         with self._database.write() as connection:
             _RECORD_FAILURE.execute(
-                connection, address=due_calendar.address, me=holder, due=due, new_problem=problem, now=now
+                connection, address=due_calendar.address, lease_holder=holder, due=due, new_problem=problem, now=now
             )
 
     def load_failures(self) -> dict[str, CalendarFailures]:
@@ -324,14 +326,14 @@ class CalendarRows:
         with self._database.write() as connection:
             connection.execute(update(calendar).where(is_listed).values(due_at=now, cursor=None))
 
-    def find_placed(self, key: str) -> PlacedEvent | None:
-        """Return our event with that key, however long ago it was; None when there is none."""
+    def find_event(self, key: str) -> PlacedEvent | None:
+        """Return our event with that key, past or future; None when there is none."""
         with self._database.read() as connection:
             row = connection.execute(select(event).where(event.c.key == key)).mappings().first()
         return rows.read_placed_event(row) if row else None
 
-    def list_placed_of(self, person: Address) -> list[PlacedEvent]:
-        """Return our events of all pairs of a person, past and gone ones included, in order of time."""
+    def list_events_of(self, person: Address) -> list[PlacedEvent]:
+        """Return our events of all pairs of a person, past and gone ones included, by start."""
         is_theirs = or_(pair.c.manager == person, pair.c.report == person)
         query = select(event).where(event.c.pair.in_(select(pair.c.id).where(is_theirs))).order_by(event.c.start)
         with self._database.read() as connection:
@@ -344,7 +346,7 @@ class CalendarRows:
             meetings = connection.execute(query).mappings()
             return [Meeting(pair=row["pair"], span=Span(row["start"], row["end"])) for row in meetings]
 
-    def list_health(self) -> list[Mapping[str, Any]]:
+    def list_reading_states(self) -> list[Mapping[str, Any]]:
         """Return for each calendar when it is due, when it was last read in full, and since when and why it fails."""
         failure_columns = (calendar.c.failing_since, calendar.c.failures, calendar.c.problem)
         columns = (calendar.c.address, calendar.c.due_at, calendar.c.full_at, *failure_columns)
@@ -353,7 +355,7 @@ class CalendarRows:
 
 
 def make_calendar_due(connection: Connection, addresses: Sequence[Address], at: datetime) -> None:
-    """Make changed calendars due at that time: those of organizers are read then, and the free/busy of reports."""
+    """Make changed calendars due at that time: then those of organizers are read, and the free/busy of reports."""
     _MAKE_DUE.execute(connection, addresses=addresses, now=at)
     pair_ids = _PAIRS_OF_REPORTS.fetch_column(connection, addresses=addresses)
     if pair_ids:
@@ -361,12 +363,12 @@ def make_calendar_due(connection: Connection, addresses: Sequence[Address], at: 
 
 
 def _build_recovered_row(recovered: Session) -> dict[str, Any]:
-    """Return the columns of a recovered session. What is sealed of a session that is known stays."""
+    """Return the columns of a recovered session, without `sealed_plan`: the value of a known session is kept."""
     return {name: value for name, value in rows.build_session_row(recovered).items() if name != "sealed_plan"}
 
 
 def _build_event_update(placed: PlacedEvent, earlier_etag: str) -> dict[str, Any]:
-    """Return the values for `_UPDATE_EVENT`: the event as it was read, and the etag that the database has to have."""
+    """Return the values for `_UPDATE_EVENT`: the event as it was read, and the etag that must be stored before."""
     return {
         "event_key": placed.key,
         "earlier_etag": earlier_etag,

@@ -1,4 +1,4 @@
-"""Channels: which calendars are to have one, their leases, and what came through them.
+"""Reads and writes channels: which calendars are to have one, their leases, and the notifications that came.
 
 As in the outbox, `due_at` is the end of the lease while a row is leased.
 """
@@ -57,7 +57,7 @@ _CLAIMABLE = PreparedStatement(
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-#: No lease is longer than the one that is about to be taken.
+#: Counts the leases in force, before another is taken until `until`. They end earlier, as no lease is longer.
 _COUNT_LEASES = {
     table.name: PreparedStatement(
         select(func.count()).where(
@@ -71,9 +71,9 @@ _COUNT_LEASES = {
 _TAKE_LEASES = PreparedStatement(
     update(channel)
     .where(in_bound_list(channel.c.calendar, "calendars"))
-    .values(holder=bindparam("me"), due_at=bind_instant("until"))
+    .values(holder=bindparam("lease_holder"), due_at=bind_instant("until"))
 )
-_IS_LEASED_BY_US = and_(_IS_CALENDAR, channel.c.holder == bindparam("me"))
+_IS_LEASED_BY_US = and_(_IS_CALENDAR, channel.c.holder == bindparam("lease_holder"))
 #: A channel that was made due while it was leased stays due.
 _RELEASED: dict[str, Any] = {
     "holder": None,
@@ -125,8 +125,8 @@ _FORGET_REMOVED = PreparedStatement(
         id="", remote_id="", opened_at=None, renew_at=None, expires_at=None, proven_at=None, due_at=bind_instant("now")
     )
 )
-#: A notification that came in the second in which we began to write is taken for ours. Through a channel that was
-#: opened after that, none needs to come.
+#: Expects the notification of a write, unless one has come in the second in which the write began, or later. A channel
+#: that was opened after that second need not notify us of the write.
 _EXPECT_ECHO = PreparedStatement(
     update(channel)
     .where(
@@ -143,7 +143,8 @@ _LOOK_EARLIER = PreparedStatement(
     .where(_IS_CALENDAR, channel.c.due_at > bind_instant("silent_from"))
     .values(due_at=bind_instant("silent_from"))
 )
-#: An attempt that is under way is given up. What failed is tried at once: it may have been the address.
+#: Ends all leases, so attempts under way are not stored. Channels that failed are due, too: the old address may have
+#: been the cause.
 _REPLACE_ALL = PreparedStatement(
     update(channel).values(
         expires_at=case((channel.c.expires_at.is_not(None), bind_instant("now"))),
@@ -170,13 +171,13 @@ _DUE_RETIRED = PreparedStatement(
 _LEASE_RETIRED = PreparedStatement(
     update(retired_channel)
     .where(in_bound_list(retired_channel.c.id, "ids"))
-    .values(holder=bindparam("me"), due_at=bind_instant("until"), attempts=retired_channel.c.attempts + 1)
+    .values(holder=bindparam("lease_holder"), due_at=bind_instant("until"), attempts=retired_channel.c.attempts + 1)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to take the steps of some channels."""
+    """Who has leased channels, and until when."""
 
     holder: str
     until: datetime
@@ -184,10 +185,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What follows from a notification."""
+    """A calendar that may have changed, by a notification."""
 
     calendar: Address
-    #: when its calendar is to be looked at; None when a look that was asked for before is enough
+    #: when the calendar is to be read; None when nothing changed, or an earlier notification has made it due
     look_at: datetime | None = None
 
 
@@ -205,7 +206,7 @@ class ChannelRows:
         Returns whether that changed anything.
         """
         wanted = " ".join(sorted(services))
-        with self._database.read_once() as connection:  # most often nothing has changed, and nothing is locked
+        with self._database.read_once() as connection:  # locks nothing when nothing has changed, as is usual
             if _FACT.fetch_value(connection, name=CHANNELS_NAME) == wanted:
                 return False
         with self._database.write() as connection:
@@ -218,16 +219,19 @@ class ChannelRows:
                 ).mappings()
                 open_channels = [WatchedCalendar(**row) for row in rows if row["remote_id"]]
                 if open_channels:
-                    retired = [_build_retired_row(one, now) for one in open_channels]
-                    connection.execute(insert(retired_channel), retired)
+                    retired_rows = [_build_retired_row(watched, now) for watched in open_channels]
+                    connection.execute(insert(retired_channel), retired_rows)
                 connection.execute(delete(channel).where(is_unwanted), {"addresses": sorted(unwanted)})
             new_rows = [{"calendar": who, "service": new[who], "due_at": now} for who in sorted(new)]
             self._database.insert_new(connection, channel, new_rows, ["calendar"])
         return bool(new or unwanted)
 
     def replace_outdated(self, mark: str, now: datetime) -> bool:
-        """Have every channel replaced that was opened with another mark: none is trusted any more, and the calendars
-        are due. Returns whether the mark is another one."""
+        """When the mark differs from the stored one, distrust all channels and make them due to be replaced, and make
+        their calendars due. Returns whether it differs.
+
+        `mark`: a text that changes with the address of notifications and with the key that signs their tokens.
+        """
         with self._database.read_once() as connection:
             if _FACT.fetch_value(connection, name=CHANNEL_ADDRESS_NAME) == mark:
                 return False
@@ -240,14 +244,14 @@ class ChannelRows:
     # --- leases ---
 
     def claim(self, now: datetime, lease: Lease, limit: int, max_leased: int) -> list[WatchedCalendar]:
-        """Lease up to `limit` calendars whose channel is due for a step, and no more than `max_leased` with those that
-        are leased already; a few more when two processes claim at once."""
+        """Lease up to `limit` calendars whose channel is due for a step. Together with the leases in force they are at
+        most `max_leased`, or a few more when two processes claim at once."""
         with self._database.write() as connection:
             limit = min(limit, max_leased - _count_leases(connection, channel, now, lease))
             rows = _CLAIMABLE.fetch_rows(connection, now=now, limit=limit) if limit > 0 else []
             if rows:
                 calendars = [row["calendar"] for row in rows]
-                _TAKE_LEASES.execute(connection, calendars=calendars, me=lease.holder, until=lease.until)
+                _TAKE_LEASES.execute(connection, calendars=calendars, lease_holder=lease.holder, until=lease.until)
         return [WatchedCalendar(**row) for row in rows]
 
     def claim_retired(self, now: datetime, lease: Lease, limit: int, max_leased: int) -> list[RetiredChannel]:
@@ -256,7 +260,9 @@ class ChannelRows:
             limit = min(limit, max_leased - _count_leases(connection, retired_channel, now, lease))
             rows = _DUE_RETIRED.fetch_rows(connection, now=now, limit=limit) if limit > 0 else []
             if rows:
-                _LEASE_RETIRED.execute(connection, ids=[row["id"] for row in rows], me=lease.holder, until=lease.until)
+                _LEASE_RETIRED.execute(
+                    connection, ids=[row["id"] for row in rows], lease_holder=lease.holder, until=lease.until
+                )
         names = RetiredChannel.__dataclass_fields__
         return [RetiredChannel(**{name: row[name] for name in names}) for row in rows]
 
@@ -266,10 +272,10 @@ class ChannelRows:
         """Store the id of the channel that is about to be opened: its first notification may come before the service
         answers. Returns False when another holder has the lease by now."""
         with self._database.write() as connection:
-            return _SAVE_NEXT_ID.execute(connection, address=address, me=lease.holder, new_id=channel_id) == 1
+            return _SAVE_NEXT_ID.execute(connection, address=address, lease_holder=lease.holder, new_id=channel_id) == 1
 
     def save_opened(self, opened: WatchedCalendar, before: WatchedCalendar, lease: Lease, now: datetime) -> bool:
-        """Store the channel that was opened, and release the lease. The one before is to be closed.
+        """Store the channel that was opened, release the lease, and make the channel in `before` due to be closed.
 
         Returns False when another holder has the lease by now.
         """
@@ -307,7 +313,7 @@ class ChannelRows:
             connection.execute(delete(retired_channel).where(retired_channel.c.id == channel_id))
 
     def postpone_retired(self, channel_id: str, due_at: datetime) -> None:
-        """Have a channel closed at another time."""
+        """Make a channel due to be closed at `due_at`."""
         statement = update(retired_channel).where(retired_channel.c.id == channel_id)
         with self._database.write() as connection:
             connection.execute(statement.values(due_at=due_at, holder=None))
@@ -317,10 +323,11 @@ class ChannelRows:
     def accept(
         self, channel_id: str, remote_id: str, now: datetime, *, has_changed: bool, is_proof: bool
     ) -> Hint | None:
-        """Store that a notification came, and make its calendar due. Returns None for one of an unknown channel.
+        """Store that a notification came; with `has_changed`, make its calendar due. Returns None when the channel is
+        unknown.
 
-        `remote_id` is what the service calls the channel, where it says so. Without `has_changed` nothing is due; with
-        `is_proof` the channel has shown that changes come through.
+        `remote_id`: the service's id of the channel; empty when the notification has none. `is_proof`: the notification
+        shows that changes come through the channel.
         """
         with self._database.write() as connection:
             row = _BY_ID.fetch_first(connection, channel_id=channel_id)
@@ -338,8 +345,8 @@ class ChannelRows:
             return Hint(address, look_at)
 
     def begin_reading(self, address: Address) -> WatchedCalendar | None:
-        """Return what is known of the channel as the reading of its calendar begins; what is told from now on belongs
-        to the next one. None for a calendar that is to have no channel."""
+        """Return the calendar with its channel as a reading begins, and reset `has_told`. None for a calendar that is
+        to have no channel."""
         watched = self.load(address)
         if watched is not None and watched.has_told:
             with self._database.write() as connection:
@@ -347,7 +354,7 @@ class ChannelRows:
         return watched
 
     def distrust(self, address: Address) -> None:
-        """Have the channel show again that changes come through it: one did not."""
+        """Stop trusting the channel, because a change did not come through it, until another change does."""
         with self._database.write() as connection:
             _DISTRUST.execute(connection, address=address)
 
@@ -361,7 +368,7 @@ class ChannelRows:
         with self._database.write() as connection:
             _FORGET_REMOVED.execute(connection, address=address, now=now)
 
-    # --- what is known ---
+    # --- reading ---
 
     def is_needed(self, address: Address) -> bool:
         """Return whether the person organizes sessions: a report's calendar need not have a channel."""
@@ -369,7 +376,7 @@ class ChannelRows:
             return not _IS_REPORT_ONLY.fetch_value(connection, address=address)
 
     def load(self, address: Address) -> WatchedCalendar | None:
-        """Return what is known of a calendar's channel; None for a calendar that is to have none."""
+        """Return a calendar with its channel; None for a calendar that is to have no channel."""
         with self._database.read_once() as connection:
             row = _WATCHED.fetch_first(connection, address=address)
         return WatchedCalendar(**row) if row else None
@@ -381,7 +388,7 @@ class ChannelRows:
 
 
 def expect_echo(connection: Connection, address: Address, began_at: datetime) -> None:
-    """Expect the notification of our own write, which began then. It may have come already."""
+    """Store that the notification of our own write, which began then, is expected, unless it has come already."""
     if _EXPECT_ECHO.execute(connection, address=address, began_at=began_at):
         _LOOK_EARLIER.execute(connection, address=address, silent_from=began_at + MAX_ECHO_DELAY)
 
@@ -402,7 +409,8 @@ def _count_leases(connection: Connection, table: Table, now: datetime, lease: Le
 
 
 def _build_release(address: Address, lease: Lease, next_at: datetime | None) -> dict[str, Any]:
-    return {"address": address, "me": lease.holder, "until": lease.until, "next_at": next_at}
+    """Return the values of the parameters in `_IS_LEASED_BY_US` and `_RELEASED`."""
+    return {"address": address, "lease_holder": lease.holder, "until": lease.until, "next_at": next_at}
 
 
 def _build_retired_row(watched: WatchedCalendar, now: datetime) -> dict[str, Any]:
@@ -411,5 +419,5 @@ def _build_retired_row(watched: WatchedCalendar, now: datetime) -> dict[str, Any
 
 
 def _is_other_channel(row: Mapping[str, Any], channel_id: str, remote_id: str) -> bool:
-    """Return whether the service calls the channel by a name that is not the one it gave us."""
+    """Return whether the service names another channel than the one that it opened under this id."""
     return bool(remote_id and row["remote_id"] and channel_id == row["id"] and remote_id != row["remote_id"])
