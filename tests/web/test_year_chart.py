@@ -10,7 +10,7 @@ from worker.i18n.language import Languages
 from worker.mail.context import MailContext
 from worker.mail.view import MailView
 from worker.store.queries import PairYear
-from worker.web.year_chart import FORMATS, LEAST_TIME_BEFORE, build_year_charts
+from worker.web.year_chart import FORMATS, MIN_TIME_BEFORE, build_year_charts
 
 
 def make_view() -> MailView:
@@ -61,4 +61,4 @@ def test_every_mark_of_its_time_is_on_each_chart(days: int) -> None:
         assert "ahead" in shown
         assert ("held" in shown) == (timedelta(days=days) < chart_format.before)
         assert all(0 <= mark.x <= chart_format.width for mark in chart.marks)
-        assert chart.today >= LEAST_TIME_BEFORE / (chart_format.before + chart_format.ahead) * chart_format.width
+        assert chart.today >= MIN_TIME_BEFORE / (chart_format.before + chart_format.ahead) * chart_format.width

@@ -369,7 +369,7 @@ class Composer:
         }
 
     def _build_pulse_links(self, mail: Effect, report: Person, now: datetime) -> dict[str, str]:
-        """Return the links `yes` and `no` to the anonymous question (R-37).
+        """Return the links `yes` and `no` to the anonymous question of a round (R-37).
 
         The answer is the URL's fragment, which no browser sends to a server.
         """
@@ -395,7 +395,7 @@ class Composer:
 def list_mention_subjects(mail: Effect, state: PairState, content: OpenedContent, now: datetime) -> list[str]:
     """Return the subjects that this mail mentions unless another mail has (R-28, R-32).
 
-    They are ids of kept commitments, and of `make_note_mention` the invitation to leave a note about a session.
+    They are the ids of kept commitments, and `make_note_mention` of the session about which to leave a note.
     """
     mentions, reader = KINDS[mail.name].mentions, state.pair.id.get_owner(mail.to)
     subjects: list[str] = []
@@ -442,7 +442,7 @@ def _collect_handover_fields(state: PairState, former: FormerPair | None) -> dic
 def _list_readable_commitments(
     state: PairState, content: OpenedContent, now: datetime
 ) -> tuple[ReadableCommitment, ...]:
-    """Return the pair's commitments with opened texts that are open or recently closed, sorted by due date."""
+    """Return the pair's commitments with decrypted texts that are open or recently closed, sorted by due date."""
     commitments = [*state.commitments, *content.closed_commitments.get(state.pair.id, ())]
     recent = {c.id: c for c in commitments if c.is_open or (c.closed_at and c.closed_at > now - RECENT_PERIOD)}
     readable = [

@@ -25,7 +25,9 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 
-#: The keys of `MailContext.links`. Templates must also work when one or all are missing.
+#: The keys of `MailContext.links`: `choose` opens the page about the session's time, `settings` the reader's own page,
+#: `answer` the question to a third person, `yes` and `no` the anonymous question. Templates must also work when one or
+#: all are missing.
 LINK_NAMES = ("contract", "choose", "commitment", "settings", "answer", "yes", "no")
 
 
@@ -40,15 +42,15 @@ class Reader(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadableCommitment:
-    """A commitment with its opened text."""
+    """A commitment with its decrypted text."""
 
     commitment: Commitment
-    promise: WrittenCommitment
+    promise: WrittenCommitment  #: the text, also of a commitment of the report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewsLine:
-    """One line of a mail about several pairs: what it tells, about whom, and where to go."""
+    """The data of one line of a mail about several pairs."""
 
     #: In a weekly mail a `NewsKind`, in an overflow mail the `MailName` of the mail that the line replaces, in an
     #: introduction the `MailName` of the introduction.
@@ -108,9 +110,8 @@ class MailContext:
     expires_at: datetime | None = None  #: third_voice_request: until then the question can be answered
     #: brief: why one of the two asked to talk, `kind` or `kind: text` (R-6); reflection_prompt: `kind`
     trigger: str = ""
-    openings: tuple[
-        Opening, ...
-    ] = ()  #: brief and the report's page: open positions, projects and paths of the company (R-29)
+    #: brief and the report's page: open positions, projects and paths of the company (R-29)
+    openings: tuple[Opening, ...] = ()
     asked_by_report: bool = False  #: brief and reflection_prompt: the report asked, not the manager
     commitment_text: str = ""  #: introduction: the content of commitment events, `text`, `link` or `none`
     notes: tuple[SharedNote, ...] = ()  #: brief: those after the last session with a contract, oldest first (R-28)

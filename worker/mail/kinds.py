@@ -41,9 +41,9 @@ class Sealed(StrEnum):
 
 
 class Mention(StrEnum):
-    """An addition to a mail that is made once: by the first mail to that reader which can make it."""
+    """An addition that a reader gets once: in the first mail that can include it."""
 
-    KEPT_COMMITMENTS = "kept_commitments"  #: what the other one has done (R-32)
+    KEPT_COMMITMENTS = "kept_commitments"  #: commitments that the other person has done (R-32)
     NOTE_INVITATION = "note_invitation"  #: that the reader can leave a note about the last conversation (R-28)
 
 
@@ -60,9 +60,8 @@ class MailKind:
 
     name: MailName
     readers: tuple[Reader, ...]  #: the roles its templates are written for; planning decides who gets it
-    holds: (
-        mail_validity.Holds
-    )  #: whether the reason for the mail still applies when it is to be sent; else it is dropped
+    #: Returns whether the reason for the mail still applies when it is to be sent; otherwise it is dropped.
+    holds: mail_validity.Holds
     #: Yields sample mails for the check of templates, given a sample that has only the basic fields.
     samples: Callable[[MailContext], Iterator[MailContext]]
     voice: Voice = Voice.PRODUCT
@@ -72,8 +71,8 @@ class MailKind:
     resend: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
     is_personal: bool = False  #: it is addressed to a person, not to a pair, and may be about several of their pairs
     begins_thread: bool = False  #: the reader's later mails about the pair are replies to it
-    sealed_data: frozenset[Sealed] = frozenset()  #: to be opened for it
-    mentions: frozenset[Mention] = frozenset()  #: additions that only the first mail which can make them makes
+    sealed_data: frozenset[Sealed] = frozenset()  #: to be decrypted for it
+    mentions: frozenset[Mention] = frozenset()  #: additions that it includes unless an earlier mail did
     contract_link: ContractLink = ContractLink.IN_FORCE
     calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty without one
     fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: context fields taken from the effect

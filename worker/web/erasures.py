@@ -1,4 +1,4 @@
-"""What the pages say after the contents of a pair were erased: with whom they were, and on which day."""
+"""What the pages say after the contents of a pair were erased: the name of the other person, and the day."""
 
 from dataclasses import dataclass
 

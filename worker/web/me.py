@@ -105,14 +105,13 @@ def update_commitment(commitment: str, action: str) -> Response:
 
 def leave_note(session_id: str) -> Response:
     """Leave a note for both about a conversation, or remove it (R-28)."""
-    return redirect_to(
-        url_for(".show", said=notes.leave_note(_require_pair(), session_id, Owner.REPORT), _anchor="notes")
-    )
+    confirmation = notes.leave_note(_require_pair(), session_id, Owner.REPORT)
+    return redirect_to(url_for(".show", said=confirmation, _anchor="notes"))
 
 
 def ask_third_voice() -> Response:
     """Ask a third person one question (R-30)."""
-    pair, form = _require_pair(), third_voices.ask(current_login().person)
+    pair, form = _require_pair(), third_voices.ask_question(current_login().person)
     if form is not None:
         return _render_page(pair, current_site().load_state(pair), 422, voice_form=form)
     return redirect_to(url_for(".show", said="asked", _anchor="voices"))

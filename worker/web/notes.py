@@ -37,7 +37,7 @@ class SharedNotes:
 
 
 def load_shared_notes(view: MailView, pair: Pair, state: PairState, reader: Owner) -> SharedNotes:
-    """Return the notes of a pair, opened, as the reader sees them. Raises WrongKey."""
+    """Return the decrypted notes of a pair as the reader sees them. Raises WrongKey."""
     site = current_site()
     notes = site.store.notes.list_notes(pair.id)
     entries = [NoteEntry(note.session, view.describe_author(note), note.lines, note.author is reader) for note in notes]

@@ -20,7 +20,7 @@ KIND_NAMES = {
 }
 #: How long each cell may be. The file's own limits are at most these.
 _LIMITS = {"title": MAX_TITLE_CHARS, "link": MAX_LINK_CHARS, "note": MAX_NOTE_CHARS}
-#: The length of every other cell.
+#: How long every other cell may be.
 _MAX_CELL = 320
 
 
@@ -33,12 +33,12 @@ class RejectedRow:
     problems: tuple[Problem, ...]
 
 
-def add_openings(pages: Blueprint) -> None:
+def add_opening_pages(pages: Blueprint) -> None:
     """Add the page of openings to those of people-ops."""
     pages.add_url_rule("/openings", "openings", show)
-    pages.add_url_rule("/openings", "add_opening", add, methods=["POST"])
-    pages.add_url_rule("/openings/<int:line>/change", "change_opening", change, methods=["POST"])
-    pages.add_url_rule("/openings/<int:line>/remove", "remove_opening", remove, methods=["POST"])
+    pages.add_url_rule("/openings", "add_opening", add_opening, methods=["POST"])
+    pages.add_url_rule("/openings/<int:line>/change", "change_opening", change_opening, methods=["POST"])
+    pages.add_url_rule("/openings/<int:line>/remove", "remove_opening", remove_opening, methods=["POST"])
 
 
 def show() -> Response:
@@ -72,18 +72,18 @@ def _list_cells(opening: Opening) -> dict[str, str]:
     return {name: str(getattr(opening, name)) for name in FILE_FORMAT.columns}
 
 
-def add() -> Response:
+def add_opening() -> Response:
     """Add the form's opening to the file."""
     return _edit_file(0, lambda file, cells, version: file.add(cells, version))
 
 
-def change(line: int) -> Response:
+def change_opening(line: int) -> Response:
     """Change the opening at that line."""
     return _edit_file(line, lambda file, cells, version: file.change(line, cells, version))
 
 
-def remove(line: int) -> Response:
-    """Take out the opening at that line."""
+def remove_opening(line: int) -> Response:
+    """Remove the opening at that line."""
     return _edit_file(line, lambda file, _, version: file.remove(line, version))
 
 

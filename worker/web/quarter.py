@@ -68,13 +68,13 @@ class QuarterPages:
     def _make_view(self, site: Site) -> QuarterView:
         with self._lock:
             if self._cached is None or site.now() - self._cached.made_at > MAX_AGE:
-                self._cached = _make_quarter(site)
+                self._cached = _compute_quarter(site)
             cached = self._cached
         rollout = site.store.participation.load().rollout
         return QuarterView(cached.preview, site.choose_language(), cached.samples, rollout=rollout, is_booked=True)
 
 
-def _make_quarter(site: Site) -> CachedQuarter:
+def _compute_quarter(site: Site) -> CachedQuarter:
     """Return what the database has of the quarter. Mails that are only expected are listed for `MAIL_PERIOD` alone."""
     now = site.now()
     preview = build_quarter(

@@ -273,7 +273,10 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
 
 
 def write_learning() -> Response:
-    """Keep the manager's sentence about their own learning for the next prompt of each report; empty: withdraw it."""
+    """Keep the manager's sentence about their own learning for the next reflection prompt to each report (R-35).
+
+    An empty sentence withdraws the one before.
+    """
     site = current_site()
     text = to_single_line(request.form.get("learning", ""))
     if len(text) > MAX_LEARNING_CHARS:

@@ -70,7 +70,7 @@ def make_empty_form() -> VoiceForm:
     return VoiceForm()
 
 
-def ask(report: Person) -> VoiceForm | None:
+def ask_question(report: Person) -> VoiceForm | None:
     """Send the form's question. Returns None, or the form again with its fault."""
     site = current_site()
     address = to_single_line(request.form.get("address", ""))

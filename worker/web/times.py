@@ -76,8 +76,8 @@ def _find_session(session_id: str) -> tuple[Session, PairState]:
 
 
 def _list_pairs() -> list[Pair]:
-    """Return the pairs of the reader: those of a manager or a report below their own pages, both by a link to the
-    session itself."""
+    """Return the pairs of the reader: as the manager below the manager's page, as the report below the report's page,
+    and as both by a link to the session itself."""
     people, login = current_site().store.people, current_login()
     managed = people.list_pairs_of_manager(login.address) if login.link.purpose is not Purpose.ME else []
     reported = people.list_pairs_of_report(login.address) if login.link.purpose is not Purpose.TEAM else []
@@ -177,8 +177,10 @@ def _make_plan_builder(state: PairState, snapshot: FreeBusySnapshot | None = Non
 
 
 def _read_calendars(session: Session, state: PairState, *spans: Span) -> PlanBuilder:
-    """Return a plan builder of the pair with the free/busy of both calendars as of now, those spans and the times held
-    for the session included."""
+    """Return a plan builder of the pair with the free/busy of both calendars as of now.
+
+    What is read includes those spans and the times that are held for the session.
+    """
     site = current_site()
     people = (state.manager.email, state.report.email)
     state_with_taken_times = replace(state, taken_times=site.store.plans.load_taken_time(people, site.now()))

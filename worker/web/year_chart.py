@@ -19,11 +19,11 @@ HEIGHT = 92
 SESSION_ROW = 30
 #: The y coordinate of each person's commitments.
 COMMITMENT_ROWS = {Owner.MANAGER: 62, Owner.REPORT: 80}
-#: The chart begins at most this long before now, and at least `LEAST_TIME_BEFORE`.
+#: The chart begins at most this long before now, and at least `MIN_TIME_BEFORE`.
 TIME_BEFORE = timedelta(days=270)
 #: The chart of a new pair begins this long before its first mark.
 TIME_BEFORE_FIRST = timedelta(days=20)
-LEAST_TIME_BEFORE = timedelta(days=60)
+MIN_TIME_BEFORE = timedelta(days=60)
 #: No month is labelled in the last pixels, where its name would be cut off.
 _LABEL_WIDTH = 24
 
@@ -60,12 +60,12 @@ FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class ChartMark:
-    """A mark for one session, deferral or commitment. `kind` chooses its shape, `tone` its colour."""
+    """A mark for one session, deferral or commitment."""
 
     x: float
     y: int
-    kind: str
-    tone: str
+    kind: str  #: the CSS class of its shape: `talk`, `short`, `lost` or `promise`
+    tone: str  #: the CSS class of its colour: a key of _TONE_TEXTS
     title: str
 
 
@@ -109,7 +109,7 @@ def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> Y
     year = replace(
         year, deferrals=[one for one in year.deferrals if one.is_counted]
     )  # a move by hand does not count (T-11)
-    start = now - max(min(chart_format.before, _measure_history(year, now)), LEAST_TIME_BEFORE)
+    start = now - max(min(chart_format.before, _measure_history(year, now)), MIN_TIME_BEFORE)
     scale = _Scale(start, now + chart_format.ahead, chart_format.width)
     marks = [
         *_mark_sessions(year.sessions, view, scale),
@@ -156,7 +156,7 @@ def _mark_sessions(sessions: Sequence[Session], view: MailView, scale: _Scale) -
 
 
 def _choose_session_tone(session: Session) -> str:
-    """Return the tone of a session; empty when the chart leaves it out."""
+    """Return the tone of a session's mark; empty when the chart leaves the session out."""
     if session.booked:
         return "ahead"
     held = session.state in (SessionState.HELD, SessionState.CONTRACTED)
