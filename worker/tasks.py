@@ -7,12 +7,13 @@ The environment variable `LONGARC_CONFIG` names the settings file; `longarc run`
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from threading import Event
+from time import monotonic
 
 from huey.api import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from huey.storage import PostgresStorage
@@ -168,60 +169,95 @@ def keep_channels() -> None:
 @huey.task()
 def sync() -> None:
     """Read the calendars that are due, then do what follows."""
-    with record_outages("sync"):
-        worker = get_worker()
-        while not stopping.is_set() and worker.sync.run(worker.holder):
-            pass
-        _do_what_follows(worker)
+    turn = Turn()
+    _work("sync", turn, lambda worker: worker.sync.run(worker.holder))
+    _do_what_follows("sync", turn)
 
 
 @huey.task()
 def sweep() -> None:
     """Plan the pairs that are due, then do what follows."""
-    _plan_pairs()
-    with record_outages("sweep"):
-        _do_what_follows(get_worker())
+    turn = Turn()
+    _plan_pairs(turn)
+    _do_what_follows("sweep", turn)
 
 
 @huey.task()
 def deliver() -> None:
     """Perform the effects that are due, then do what follows."""
-    _perform_effects()
-    with record_outages("deliver"):
-        _do_what_follows(get_worker())
+    turn = Turn()
+    _perform_effects(turn)
+    _do_what_follows("deliver", turn)
 
 
-def _do_what_follows(worker: Worker) -> None:
-    """Plan pairs and perform effects until none are due, or all are in other hands.
+class Turn:
+    """The time that a task has, until others that wait for this worker have theirs: a change that was just told must
+    not wait until a whole company is booked."""
+
+    LENGTH = timedelta(seconds=10)
+
+    def __init__(self) -> None:
+        self._end = monotonic() + self.LENGTH.total_seconds()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return stopping.is_set() or monotonic() >= self._end
+
+
+def _do_what_follows(name: str, turn: Turn) -> None:
+    """Plan pairs and perform effects until none are due, or all are in other hands. What is left when the turn is over
+    waits in the queue.
 
     It is done here and now: tasks that start each other wait in the queue each time, and are far more than there is
     work for, as each sees what the others are about to do.
     """
-    has_worked = True
-    while has_worked and not stopping.is_set():
-        due = worker.store.next_due().select_due(worker.clock())
-        has_worked = bool(due.pair) and _plan_pairs()
-        has_worked = (bool(due.pair or due.effect) and _perform_effects()) or has_worked
+    with record_outages(name):
+        worker, has_worked = get_worker(), True
+        while has_worked and not turn.is_over:
+            due = worker.store.next_due().select_due(worker.clock())
+            has_worked = bool(due.pair) and _plan_pairs(turn) > 0
+            has_worked = (bool(due.pair or due.effect) and _perform_effects(turn) > 0) or has_worked
+        if turn.is_over and not stopping.is_set():
+            _start_due_task(worker)
 
 
-def _plan_pairs() -> bool:
-    """Plan the pairs that are due. Returns whether there were any."""
-    has_worked = False
-    with record_outages("sweep"):
+def _start_due_task(worker: Worker) -> None:
+    """Start the first task that has something to do."""
+    due = worker.store.next_due().select_due(worker.clock())
+    for is_due, task in ((due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):
+        if is_due:
+            task()
+            return
+
+
+def _plan_pairs(turn: Turn) -> int:
+    """Plan the pairs that are due. Returns how many there were."""
+    return _work("sweep", turn, lambda worker: worker.sweep.run(worker.holder))
+
+
+def _perform_effects(turn: Turn) -> int:
+    """Perform the effects that are due; other workers help when there are many. Returns how many there were."""
+    are_called = huey.immediate
+
+    def perform(worker: Worker) -> int:
+        nonlocal are_called
+        count = worker.outbox.run(worker.holder, EFFECTS_AT_ONCE)
+        if count == EFFECTS_AT_ONCE and not are_called:
+            deliver()
+            are_called = True
+        return count
+
+    return _work("deliver", turn, perform)
+
+
+def _work(name: str, turn: Turn, run: Callable[[Worker], int]) -> int:
+    """Run it at least once, and until there is nothing to do for it, or the turn is over. Returns how much was done."""
+    done = 0
+    with record_outages(name):
         worker = get_worker()
-        while not stopping.is_set() and worker.sweep.run(worker.holder):
-            has_worked = True
-    return has_worked
-
-
-def _perform_effects() -> bool:
-    """Perform the effects that are due, with the help of other workers if there are many. Returns whether there were
-    any."""
-    count = 0
-    with record_outages("deliver"):
-        worker = get_worker()
-        while not stopping.is_set() and (performed := worker.outbox.run(worker.holder, EFFECTS_AT_ONCE)):
-            if count == 0 and performed == EFFECTS_AT_ONCE and not huey.immediate:
-                deliver()
-            count += performed
-    return count > 0
+        while not stopping.is_set() and (count := run(worker)):
+            done += count
+            if turn.is_over:
+                break
+    return done

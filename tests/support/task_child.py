@@ -1,12 +1,13 @@
 """A process of its own, since the tasks belong to the settings that they were imported with.
 
-`LONGARC_CONFIG=FILE python -m tests.support.task_child`: books a conversation, has it declined, and runs one task.
-Prints which tasks ran, how often the conversation was deferred, whether it stands elsewhere on the calendar, and to
-whom mails went out.
+`LONGARC_CONFIG=FILE python -m tests.support.task_child SECONDS`: books a conversation, has it declined, and runs a
+task, each with a turn of so many seconds. Prints which tasks ran, how often the conversation was deferred, whether it
+stands elsewhere on the calendar, and to whom mails went out.
 """
 
 import json
 import sys
+from datetime import timedelta
 from typing import Any
 
 from tests.support.companies import DANA, MINUTE, SAM, Office
@@ -14,8 +15,9 @@ from worker import tasks
 from worker.domain.model import Answer
 
 
-def run() -> dict[str, Any]:
+def run(turn: timedelta) -> dict[str, Any]:
     """Do it. Returns what is printed."""
+    tasks.Turn.LENGTH = turn
     office, ran = Office(), list[str]()
     office.tick()
     office.clock.advance(MINUTE)
@@ -33,4 +35,4 @@ def run() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(run()))
+    sys.stdout.write(json.dumps(run(timedelta(seconds=float(sys.argv[1])))))
