@@ -5,7 +5,22 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import calls, flood, google, outlook, pages, placing, roster, search, startup, tick, year, years
+from bench import (
+    at_once,
+    calls,
+    channels,
+    flood,
+    google,
+    outlook,
+    pages,
+    placing,
+    roster,
+    search,
+    startup,
+    tick,
+    year,
+    years,
+)
 
 #: Name, title and function of each benchmark.
 PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
@@ -15,6 +30,8 @@ PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
     ("startup", "Starting the command", startup.measure),
     ("calls", "Requests to a calendar", calls.measure),
     ("google", "Requests to Google", google.measure),
+    ("channels", "Requests to Google, with channels", channels.measure),
+    ("at_once", "From a change to the new time", at_once.measure),
     ("outlook", "Microsoft 365, with answers that take 30 ms", outlook.measure),
     ("pages", "Pages", pages.measure),
     ("flood", "A flood of forged notifications", flood.measure),

@@ -68,7 +68,7 @@ class Google:
         self.asked: list[Asked] = []
         self.batches = 0
         self.delay = delay
-        self._lock = RLock()
+        self.lock = RLock()  #: held while somebody asks, and by people whose hands change calendars meanwhile
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="google")
 
     @property
@@ -163,12 +163,12 @@ class Google:
             raise Refusal(401, "authError", "Invalid Credentials", location=("header", "Authorization"))
         if api == "calendar.v3":
             user = (query.get("quotaUser") or [headers.get("x-goog-quota-user", "")])[0]
-            with self._lock:
+            with self.lock:
                 self.quota.charge(grant.account or grant.who, user)
         call = checked(verb, path, query, body, headers, grant.scopes)
         self.asked[-1] = Asked(call.method, who, call, inside)
         self.plan.strike(call.method, who, after=False)
-        with self._lock:
+        with self.lock:
             if call.method.startswith("gmail."):
                 told: Any = self.post.do(who, call)
             elif call.method.startswith("directory."):
