@@ -406,6 +406,20 @@ def test_a_service_that_is_away_is_asked_again_in_minutes(office: TellingOffice)
     assert len(office.calendar.channels_of(DANA)) == 1
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_calendar_that_is_suspended_no_more_gets_its_channel_with_it(office: TellingOffice, by_hand: bool) -> None:
+    office.calendar.fail = Fails(lambda: AuthRevoked("revoked"), "open_channel", "changes")
+    office.run(12 * HOUR)
+    assert office.watched().failures > 2 and office.store.people.load_suspensions()
+    office.calendar.fail = None
+    if by_hand:
+        office.store.calendars.lift_suspension(DANA, office.clock())
+    else:
+        office.run(HOUR + MINUTE)
+    office.tick()
+    assert len(office.calendar.channels_of(DANA)) == 1
+
+
 def test_a_revoked_grant_stops_no_other_calendar(office: TellingOffice) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("revoked"), "open_channel", times=1)
     office.tick()

@@ -32,7 +32,7 @@ from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
 
 calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session
-message, person = tables.message, tables.person
+channel, message, person = tables.channel, tables.message, tables.person
 
 
 # Statements are built once: building one takes longer than performing it.
@@ -127,6 +127,12 @@ _LIFT_SUSPENSION = PreparedStatement(
     update(person)
     .where(person.c.email == bindparam("address"), person.c.suspended_until.is_not(None))
     .values(suspended_until=None)
+)
+#: A channel that was refused like the calendar is tried again with it, not after hours.
+_RETRY_CHANNEL = PreparedStatement(
+    update(channel)
+    .where(channel.c.calendar == bindparam("address"), channel.c.failures > 0, channel.c.due_at > bind_instant("now"))
+    .values(due_at=bind_instant("now"))
 )
 _PAIRS_OF_PERSON = select(pair.c.id).where(
     or_(pair.c.manager == bindparam("address"), pair.c.report == bindparam("address"))
@@ -232,7 +238,15 @@ class CalendarRows:
             pair_ids = [row[0] for row in connection.execute(query, {"address": address})]
             if pair_ids:
                 wake_pairs(connection, sorted(pair_ids), now, reread_free_busy=True)
+        if was_suspended:
+            self._retry_channel(address, now)
         return was_suspended
+
+    def _retry_channel(self, address: Address, now: datetime) -> None:
+        """Have the channel of a calendar opened that is suspended no more. In a transaction of its own: a notification
+        locks the channel before the calendar."""
+        with self._database.write() as connection:
+            _RETRY_CHANNEL.execute(connection, address=address, now=now)
 
     def load_snapshot(self, address: Address, now: datetime, since: datetime | None = None) -> CalendarSnapshot:
         """Return what the database knows of this calendar. With `since`, also of events that ended since then."""
@@ -276,11 +290,13 @@ class CalendarRows:
             session_rows = [_build_recovered_row(recovered) for recovered in reading.recovered]
             self._database.upsert(connection, session, session_rows)
             adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
-            _LIFT_SUSPENSION.execute(connection, address=due_calendar.address)
+            was_suspended = _LIFT_SUSPENSION.execute(connection, address=due_calendar.address) > 0
             if reading.pairs_to_plan:
                 wake_pairs(connection, sorted(reading.pairs_to_plan), now)
             if reading.pairs_to_look_at:
                 wake_pairs(connection, sorted(reading.pairs_to_look_at), now, reread_free_busy=True)
+        if was_suspended:
+            self._retry_channel(due_calendar.address, now)
 
     def _save_meetings(self, connection: Any, address: Address, reading: CalendarReading, *, full: bool) -> None:
         if full:
