@@ -215,11 +215,12 @@ class OutboxRows:
                 delete_shown_learning(connection, effect.pair, result.shown_learning)
             if settlement.progress in (EffectProgress.DROPPED, EffectProgress.DEAD):
                 release_mentions(connection, effect.key)
-            has_newer_reading = self._save_event(connection, result)
             has_written = result.placed or result.removed_key
             if settlement.progress is EffectProgress.DONE and has_written and effect.attempts <= 1:
-                # a later attempt may have found that an earlier one wrote it
+                # A later attempt may have found that an earlier one wrote it. Before the event is locked: a reading
+                # locks the calendar before its events, and a notification the channel before the calendar.
                 expect_echo(connection, effect.calendar, result.began_at)
+            has_newer_reading = self._save_event(connection, result)
             if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED_MAILS:
                 fields = result.history_fields or {}
                 append_history(connection, [(now, effect.kind.value, effect.pair, get_session_id(effect), "", fields)])
