@@ -135,7 +135,7 @@ class ComparableCalendar(Protocol):
 
 
 class NotificationKind(StrEnum):
-    """What a service tells through a channel."""
+    """The kinds of notifications that come through a channel."""
 
     OPENED = "opened"  #: the channel is open; nothing has changed
     CHANGED = "changed"  #: the calendar has changed

@@ -27,8 +27,8 @@ CHANNEL_STANDING = case(
     (channel.c.failures > 0, ChannelStanding.FAILING.value),
     else_=ChannelStanding.UNPROVEN.value,
 )
-#: Leaves out the refused channels of people who are reports only: an organization need not let their calendars be read,
-#: and their time is asked for as before.
+#: Leaves out the refused channels of people who are only reports: Longarc need not be able to read their calendars,
+#: since it asks the service for their free/busy.
 IS_COUNTED = or_(channel.c.failures == 0, _IS_OPEN, ~is_report_only(channel.c.calendar))
 _COUNTS = PreparedStatement(
     select(channel.c.service, CHANNEL_STANDING.label("standing"), func.count(), func.min(channel.c.calendar))

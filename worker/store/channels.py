@@ -113,7 +113,7 @@ _SAVE_PROOF = PreparedStatement(
     .values(proven_at=func.coalesce(channel.c.proven_at, bind_instant("now")), failures=0, problem="", has_told=True)
 )
 _BEGIN_READING = PreparedStatement(update(channel).where(_IS_CALENDAR, channel.c.has_told).values(has_told=False))
-#: What was told while the calendar was being read may well be what the reading found.
+#: Keeps the trust when a change was notified during the reading: it may be the change that the reading found.
 _DISTRUST = PreparedStatement(update(channel).where(_IS_CALENDAR, ~channel.c.has_told).values(proven_at=None))
 _RENEW_NOW = PreparedStatement(
     update(channel).where(_IS_CALENDAR).values(renew_at=bind_instant("now"), due_at=bind_instant("now"))

@@ -141,12 +141,12 @@ class Content:
         sealed = self._seal.close_padded(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
         _SAVE_TRIGGER.execute(connection, session_id=session_id, new_sealed=sealed)
 
-    def save_deferral_reason(self, connection: Connection, explained: Deferral, reason: str, now: datetime) -> None:
+    def save_deferral_reason(self, connection: Connection, deferral_: Deferral, reason: str, now: datetime) -> None:
         """Store the report's reason for a deferral in place of an earlier one; an empty reason deletes it (R-18)."""
         _SAVE_DEFERRAL_REASON.execute(
             connection,
-            session_id=explained.session,
-            deferral_number=explained.number,
+            session_id=deferral_.session,
+            deferral_number=deferral_.number,
             new_sealed=self._seal.close_padded(json.dumps(reason)) if reason else None,
             now=now if reason else None,
         )

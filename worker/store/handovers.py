@@ -47,17 +47,21 @@ def load_handovers(
 
 
 def record_handovers(
-    database: Database, connection: Connection, ended: Collection[PairId], begun: Collection[PairId], now: datetime
+    database: Database,
+    connection: Connection,
+    ended_pairs: Collection[PairId],
+    new_pairs: Collection[PairId],
+    now: datetime,
 ) -> None:
-    """Store a handover from each pair in `ended`, whose report stays, and complete open ones with pairs in `begun`.
+    """Store a handover from each ended pair, whose report stays, and complete open handovers with new pairs.
 
     When a pair begins again, the handover from it is deleted.
     """
-    if begun:
-        _DELETE_FROM_PAIRS.execute(connection, pairs=sorted(begun))
-    rows = [{"former": pair_id, "pair": None, "ended_at": now, "sealed": None} for pair_id in sorted(ended)]
+    if new_pairs:
+        _DELETE_FROM_PAIRS.execute(connection, pairs=sorted(new_pairs))
+    rows = [{"former": pair_id, "pair": None, "ended_at": now, "sealed": None} for pair_id in sorted(ended_pairs)]
     database.upsert(connection, handover, rows)
-    if not begun:
+    if not new_pairs:
         return
     query = select(*_COLUMNS).where(handover.c.pair == literal(""), handover.c.ended_at >= now - MAX_HANDOVER_GAP)
     open_handovers = [_parse_handover(row) for row in connection.execute(query).mappings()]
@@ -65,7 +69,7 @@ def record_handovers(
     latest_by_report = {open_handover.former.report: open_handover for open_handover in open_handovers}
     changes = [
         {"former_pair": open_handover.former, "new_pair": pair_id}
-        for pair_id in sorted(begun)
+        for pair_id in sorted(new_pairs)
         if (open_handover := latest_by_report.pop(pair_id.report, None)) is not None
     ]
     if changes:

@@ -297,15 +297,15 @@ def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> d
     pairs = [rows.read_pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
     last_regular_by_pair: dict[PairId, datetime] = {}
     last_by_report: dict[Address, datetime] = {}
-    reports = sorted({waiting.report for waiting in pairs})
+    reports = sorted({pair_.report for pair_ in pairs})
     for row in _LAST_CONVERSATIONS.fetch_rows(connection, reports=reports):
         last_by_report[row["report"]] = max(row["held_at"], last_by_report.get(row["report"], row["held_at"]))
         if not row["adhoc"]:
             last_regular_by_pair[row["pair"]] = row["held_at"]
     waiting_pairs: dict[Address, list[WaitingPair]] = defaultdict(list)
-    for waiting in pairs:
-        waiting_pair = WaitingPair(waiting, last_regular_by_pair.get(waiting.id), last_by_report.get(waiting.report))
-        waiting_pairs[waiting.manager].append(waiting_pair)
+    for pair_ in pairs:
+        waiting_pair = WaitingPair(pair_, last_regular_by_pair.get(pair_.id), last_by_report.get(pair_.report))
+        waiting_pairs[pair_.manager].append(waiting_pair)
     return waiting_pairs
 
 

@@ -186,12 +186,12 @@ def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, no
     rollout = resolve_aliases(rollout, aliases)
     pauses = replace(pauses, people=frozenset(aliases.get(name, name) for name in pauses.people))
     decisions = {
-        known.id: decide_participation(known, people[known.manager], people[known.report], rollout, pauses, now)
-        for known in pairs
+        pair_.id: decide_participation(pair_, people[pair_.manager], people[pair_.report], rollout, pauses, now)
+        for pair_ in pairs
     }
-    changed = {known.id: decisions[known.id] for known in pairs if decisions[known.id] != known.participation}
-    current_ids = [known.id for known in pairs if not known.ended]
-    participant_ids = {known.id for known in pairs if not known.ended and known.participation is Participation.YES}
+    changed = {pair_.id: decisions[pair_.id] for pair_ in pairs if decisions[pair_.id] != pair_.participation}
+    current_ids = [pair_.id for pair_ in pairs if not pair_.ended]
+    participant_ids = {pair_.id for pair_ in pairs if not pair_.ended and pair_.participation is Participation.YES}
     leaving = sorted(
         pair_id for pair_id, decision in changed.items() if pair_id in participant_ids and decision in OUTSIDE
     )
@@ -209,7 +209,7 @@ def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, no
 def _find_next_beginning(
     pairs: Sequence[Pair], people: Mapping[Address, Person], rollout: Rollout, now: datetime
 ) -> datetime | None:
-    beginnings = {find_beginning(rollout, people[known.manager], people[known.report]) for known in pairs}
+    beginnings = {find_beginning(rollout, people[pair_.manager], people[pair_.report]) for pair_ in pairs}
     return min((instant for instant in beginnings if instant is not None and instant > now), default=None)
 
 

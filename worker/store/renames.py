@@ -83,8 +83,8 @@ def _match_directory_ids(
     is empty.
     """
     known_ids = [alias for alias in aliases if alias.source is AliasSource.DIRECTORY and alias.alias in stored_owners]
-    pairs = [(stored_owners[known.alias], known.person) for known in known_ids]
-    moved = [(old, new) for old, new in pairs if old != new]
+    owners = [(stored_owners[alias.alias], alias.person) for alias in known_ids]
+    moved = [(old, new) for old, new in owners if old != new]
     contradictions = sum(old in listed for old, _ in moved)
     if contradictions > len(known_ids) * MAX_MOVED_IDS:
         return []

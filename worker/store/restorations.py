@@ -1,6 +1,6 @@
 """Restorations: after one, the program finds out what happened since the backup was made.
 
-`prepare_restored` stores a note of the time of the backup. While the note counts, calendars are read in full before
+`prepare_restored` stores a note of the time of the backup. For a while after that, calendars are read in full before
 their pairs are planned, sessions that are on a calendar but not in the database are recovered, and a mail that may have
 been sent since the backup is looked up before it is sent.
 """
