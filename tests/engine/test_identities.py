@@ -36,20 +36,20 @@ def deferrals(office: Office) -> list[tuple[str, str]]:
 def test_listed_forms_lead_to_the_primary_address(office: Office) -> None:
     apply(office, listed(), listed("0f1e-77", source=AliasSource.DIRECTORY))
     known = StoredIdentities(office.store, office.clock)
-    assert [known.primary(form) for form in (SAM.upper(), f"mailto:{ALIAS}", "0F1E-77")] == [SAM] * 3
-    assert known.primary("Nobody@Corp.example") == "nobody@corp.example"
+    assert [known.find_primary(form) for form in (SAM.upper(), f"mailto:{ALIAS}", "0F1E-77")] == [SAM] * 3
+    assert known.find_primary("Nobody@Corp.example") == "nobody@corp.example"
     assert known.list_aliases(SAM) == {SAM, ALIAS, "0f1e-77"} and known.list_aliases(DANA) == {DANA}
-    assert known.directory_id(SAM) == "0f1e-77" and known.directory_id(DANA) is None
+    assert known.find_directory_id(SAM) == "0f1e-77" and known.find_directory_id(DANA) is None
 
 
 def test_forms_of_people_who_are_being_imported_are_known_before_the_database_has_them(office: Office) -> None:
     known = StoredIdentities(office.store, office.clock)
     known.expect([listed(), listed("0f1e-77", source=AliasSource.DIRECTORY)])
-    assert known.primary(ALIAS) == SAM and known.directory_id(SAM) == "0f1e-77"
+    assert known.find_primary(ALIAS) == SAM and known.find_directory_id(SAM) == "0f1e-77"
     assert known.list_aliases(SAM) == {SAM, ALIAS, "0f1e-77"}
     apply(office, listed(person=DANA))
     office.clock.move_to(office.clock() + HOUR)
-    assert known.primary(ALIAS) == DANA
+    assert known.find_primary(ALIAS) == DANA
 
 
 def test_a_form_that_is_taken_out_of_the_people_file_names_nobody(office: Office) -> None:
@@ -62,7 +62,7 @@ def test_learned_forms_outlive_the_people_file_and_the_process(office: Office) -
     StoredIdentities(office.store, office.clock).learn(SAM, X500.upper())
     apply(office, listed())
     again = StoredIdentities(office.store, office.clock)
-    assert again.primary(X500) == again.primary(ALIAS) == SAM
+    assert again.find_primary(X500) == again.find_primary(ALIAS) == SAM
 
 
 def test_nobody_learns_a_form_of_somebody_else(office: Office) -> None:
@@ -71,7 +71,7 @@ def test_nobody_learns_a_form_of_somebody_else(office: Office) -> None:
     known.learn(DANA, ALIAS)
     known.learn(DANA, SAM)
     known.learn("stranger@else.example", "other@else.example")
-    assert known.primary(ALIAS) == known.primary(SAM) == SAM
+    assert known.find_primary(ALIAS) == known.find_primary(SAM) == SAM
     assert office.store.aliases.find_owner("other@else.example") is None
 
 
@@ -83,18 +83,18 @@ def test_the_people_file_takes_back_what_was_learned_of_somebody_else(database_u
     office.persons |= people(KIM)
     apply(office, listed())
     office.clock.move_to(office.clock() + timedelta(minutes=1))
-    assert known.primary(ALIAS) == SAM and known.primary(KIM) == KIM
+    assert known.find_primary(ALIAS) == SAM and known.find_primary(KIM) == KIM
     office.close()
 
 
 def test_what_one_process_learned_another_knows_within_half_a_minute(office: Office) -> None:
     clock = SteppedClock(START)
     first, second = (StoredIdentities(office.store, clock) for _ in range(2))
-    assert second.primary(X500) == X500
+    assert second.find_primary(X500) == X500
     first.learn(SAM, X500)
-    assert first.primary(X500) == SAM
+    assert first.find_primary(X500) == SAM
     clock.move_to(START + timedelta(seconds=30))
-    assert second.primary(X500) == SAM
+    assert second.find_primary(X500) == SAM
 
 
 def test_many_threads_learn_one_form_for_one_person(database_url: str) -> None:
@@ -102,14 +102,14 @@ def test_many_threads_learn_one_form_for_one_person(database_url: str) -> None:
     known = StoredIdentities(office.store, lambda: START)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: known.learn((SAM, KIM)[number % 2], X500), range(16)))
-        owners = set(pool.map(lambda _: known.primary(X500), range(16)))
+        owners = set(pool.map(lambda _: known.find_primary(X500), range(16)))
     assert len(owners) == 1 and owners <= {SAM, KIM}
     office.close()
 
 
 def test_the_people_file_alone_gives_the_same_answers() -> None:
     known = build_identities([DANA, SAM], [listed(), listed("0f1e-77", source=AliasSource.DIRECTORY)])
-    assert (known.primary(ALIAS), known.directory_id(SAM)) == (SAM, "0f1e-77")
+    assert (known.find_primary(ALIAS), known.find_directory_id(SAM)) == (SAM, "0f1e-77")
 
 
 # --- as they are used ---
@@ -220,7 +220,7 @@ def test_whoever_takes_another_name_is_the_same_person_in_the_same_pair(database
     again = office.store.queries.get_session(before.id)
     assert again is not None and (again.pair, again.start, again.key) == (pair_id, before.start, before.key)
     assert office.store.content.get_latest_contracts([pair_id])[pair_id].session == held.id
-    assert StoredIdentities(office.store, office.clock).primary(who) == new
+    assert StoredIdentities(office.store, office.clock).find_primary(who) == new
     assert set(office.store.people.load_all_people()) == set(office.persons)
     assert len(office.messages("introduction")) == mails and office.messages("event.cancel") == events
     placed = office.placed(before.key)

@@ -21,9 +21,9 @@ def clock() -> SteppedClock:
 def test_a_slot_is_free_again_after_its_request_whether_it_failed_or_not(clock: SteppedClock) -> None:
     limiter = Limiter(clock, max_concurrent=1)
     for _ in range(3):
-        with limiter.slot(DANA):
+        with limiter.hold_slot(DANA):
             pass
-        with pytest.raises(ZeroDivisionError), limiter.slot(DANA):
+        with pytest.raises(ZeroDivisionError), limiter.hold_slot(DANA):
             raise ZeroDivisionError
 
 
@@ -33,13 +33,13 @@ def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> No
     events: list[str] = []
 
     def hold() -> None:
-        with limiter.slot(DANA):
+        with limiter.hold_slot(DANA):
             full.wait(10)
             leave.wait(10)
             events.append("left")
 
     def wait() -> None:
-        with limiter.slot(DANA):
+        with limiter.hold_slot(DANA):
             events.append("entered")
 
     threads = [threading.Thread(target=hold) for _ in range(MAX_CONCURRENT)]
@@ -48,7 +48,7 @@ def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> No
     full.wait(10)
     late = threading.Thread(target=wait)
     late.start()
-    with limiter.slot(KIM):
+    with limiter.hold_slot(KIM):
         events.append("another mailbox")
     leave.set()
     for thread in (*threads, late):
@@ -60,7 +60,7 @@ def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> No
 def test_a_request_that_waits_too_long_is_put_off(clock: SteppedClock) -> None:
     """Nothing was sent, so nothing is uncertain."""
     limiter = Limiter(clock, max_concurrent=1, max_wait=timedelta(milliseconds=10))
-    with limiter.slot(DANA), pytest.raises(RateLimited) as caught, limiter.slot(DANA):
+    with limiter.hold_slot(DANA), pytest.raises(RateLimited) as caught, limiter.hold_slot(DANA):
         pass
     assert not caught.value.uncertain and caught.value.retry_after == timedelta(milliseconds=10)
 
@@ -69,11 +69,11 @@ def test_a_pause_holds_for_its_mailbox_until_it_is_over(clock: SteppedClock) -> 
     limiter = Limiter(clock)
     limiter.pause(DANA, 2 * MINUTE)
     limiter.pause(DANA, MINUTE)
-    with pytest.raises(RateLimited) as caught, limiter.slot(DANA):
+    with pytest.raises(RateLimited) as caught, limiter.hold_slot(DANA):
         pass
     assert caught.value.retry_after == 2 * MINUTE, "the longest pause counts"
-    with limiter.slot(KIM):
+    with limiter.hold_slot(KIM):
         pass
     clock.move_to(START + 2 * MINUTE)
-    with limiter.slot(DANA):
+    with limiter.hold_slot(DANA):
         pass

@@ -41,7 +41,7 @@ class StoredIdentities:
         database has them."""
         self._expected = index_aliases(aliases)
 
-    def primary(self, alias: str) -> Address:
+    def find_primary(self, alias: str) -> Address:
         name = normalize(alias)
         return self._refresh_aliases().owners.get(name) or self._expected.owners.get(name, name)
 
@@ -55,7 +55,7 @@ class StoredIdentities:
             self._store.aliases.learn(name, person)
             self._invalidate()
 
-    def directory_id(self, person: Address) -> str | None:
+    def find_directory_id(self, person: Address) -> str | None:
         return self._refresh_aliases().directory_ids.get(person) or self._expected.directory_ids.get(person)
 
     def _refresh_aliases(self) -> KnownAliases:
@@ -94,8 +94,8 @@ def resolve_changes(changes: CalendarChanges, identities: Identities) -> Calenda
 
 def resolve_event(event: Event, identities: Identities) -> Event:
     """Return the event with its organizer and guests under their primary addresses."""
-    organizer = identities.primary(event.organizer) if event.organizer else ""
-    if organizer == event.organizer and all(identities.primary(guest) == guest for guest in event.answers):
+    organizer = identities.find_primary(event.organizer) if event.organizer else ""
+    if organizer == event.organizer and all(identities.find_primary(guest) == guest for guest in event.answers):
         return event
     return replace(
         event,
@@ -109,14 +109,14 @@ def _resolve_answers(answers: Mapping[Address, Answer], identities: Identities) 
     """Replace aliases by primary addresses. Of a guest who is listed twice, the answer that was given counts."""
     resolved: dict[Address, Answer] = {}
     for name, answer in answers.items():
-        guest = identities.primary(name)
+        guest = identities.find_primary(name)
         if resolved.get(guest, Answer.NEEDS_ACTION) is Answer.NEEDS_ACTION:
             resolved[guest] = answer
     return resolved
 
 
 def _resolve_keys(values: Mapping[Address, T], identities: Identities) -> dict[Address, T]:
-    return {identities.primary(name): value for name, value in values.items()}
+    return {identities.find_primary(name): value for name, value in values.items()}
 
 
 # --- learning from our own events ---
@@ -144,7 +144,7 @@ def learn_from_reading(event: Event, invited: Address, earlier: PlacedEvent, ide
 
 def _find_unknown_guest(event: Event, invited: Address, identities: Identities) -> str:
     """Return the name of the only guest when it is not known as the invited person's; empty otherwise."""
-    unknown = [name for name in event.answers if identities.primary(name) != invited]
+    unknown = [name for name in event.answers if identities.find_primary(name) != invited]
     return unknown[0] if len(unknown) == len(event.answers) == 1 else ""
 
 

@@ -15,7 +15,7 @@ from worker.domain.model import Address
 class Identities(Protocol):
     """Looks up people by their aliases. Implementations are thread-safe."""
 
-    def primary(self, alias: str) -> Address:
+    def find_primary(self, alias: str) -> Address:
         """Return the primary address of the person that `alias` names; the normalized `alias` when it is unknown."""
 
     def list_aliases(self, person: Address) -> frozenset[str]:
@@ -24,7 +24,7 @@ class Identities(Protocol):
     def learn(self, person: Address, alias: str) -> None:
         """Add an alias of this person. Does nothing when it belongs to another person."""
 
-    def directory_id(self, person: Address) -> str | None:
+    def find_directory_id(self, person: Address) -> str | None:
         """Return the id of this person in the company's directory; None when it is unknown."""
 
 
@@ -51,7 +51,7 @@ class InMemoryIdentities:
             for alias in aliases_of_person:
                 self._primary.setdefault(normalize(alias), person)
 
-    def primary(self, alias: str) -> Address:
+    def find_primary(self, alias: str) -> Address:
         name = normalize(alias)
         return self._primary.get(name, name)
 
@@ -64,5 +64,5 @@ class InMemoryIdentities:
             self._primary.setdefault(normalize(person), person)
             self._primary.setdefault(normalize(alias), person)
 
-    def directory_id(self, person: Address) -> str | None:
+    def find_directory_id(self, person: Address) -> str | None:
         return self._directory_ids.get(person)

@@ -34,7 +34,7 @@ class Limiter:
         self._paused_until: dict[str, datetime] = {}
 
     @contextmanager
-    def slot(self, mailbox: str) -> Iterator[None]:
+    def hold_slot(self, mailbox: str) -> Iterator[None]:
         """Hold one of the mailbox's slots inside the block. Raises RateLimited, before anything is sent, while the
         mailbox is paused and when no slot comes free in time."""
         with self._lock:

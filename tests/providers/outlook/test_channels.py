@@ -150,7 +150,7 @@ def test_2_1_the_same_calendar_is_recognised_by_any_of_its_owners_names(
     assert only_subscription(double).given["resource"] == f"users/{box.sign_in}/events"
 
     class WithIds(InMemoryIdentities):
-        def directory_id(self, _primary: Address) -> str:
+        def find_directory_id(self, _primary: Address) -> str:
             return box.directory_id
 
     known = WithIds()

@@ -98,7 +98,7 @@ def test_a_new_name_of_the_guest_is_learned_from_our_own_event(
         dana, sam = hands.person(), hands.person()
         assert provider.create(dana, draft(dana, sam)).answers == {sam: Answer.NEEDS_ACTION}
         for person in (dana, sam):
-            assert identities.primary(double.world.mailboxes[person].shown) == person
+            assert identities.find_primary(double.world.mailboxes[person].shown) == person
 
 
 def test_somebody_whom_people_put_in_the_guests_place_is_not_taken_for_the_guest(
@@ -116,7 +116,7 @@ def test_somebody_whom_people_put_in_the_guests_place_is_not_taken_for_the_guest
     assert seen is not None
     provider.update(seen.ref, replace(wanted, subject="Other words"))
     assert [one["address"] for one in item.attendees] == [kim]
-    assert identities.primary(kim) == kim and event.ref.id == item.id
+    assert identities.find_primary(kim) == kim and event.ref.id == item.id
 
 
 def test_guests_whom_people_added_stay_as_they_were_added(

@@ -279,7 +279,7 @@ class CalendarCollection:
         """Return the organizer or attendee with the person's primary address; unchanged when it is that, or unknown."""
         parameters = getattr(value, "params", {})
         for alias in (str(value), str(parameters.get("EMAIL", ""))):
-            primary = self._identities.primary(alias)
+            primary = self._identities.find_primary(alias)
             if alias and primary != normalize(alias):
                 user = vCalAddress(f"mailto:{primary}")
                 user.params.update({name: text for name, text in parameters.items() if name != "EMAIL"})

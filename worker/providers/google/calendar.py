@@ -312,7 +312,7 @@ class GoogleCalendar(GoogleChannels):
             request = self._api.service.freebusy().query(body=body, fields="calendars")
             answer = self._api.execute(manager, FREE_BUSY_SCOPE, request)
             calendars = answer.get("calendars") or {}
-            by_person = {self._identities.primary(address): entry for address, entry in calendars.items()}
+            by_person = {self._identities.find_primary(address): entry for address, entry in calendars.items()}
             for who in others:
                 earlier, part = free_busy.get(who, FreeBusy()), parse_free_busy(who, by_person.get(who))
                 joined = FreeBusy((*earlier.busy, *part.busy))
@@ -412,7 +412,7 @@ class GoogleCalendar(GoogleChannels):
 
     def _learn_alias(self, person: Address, participant: Mapping[str, Any]) -> None:
         alias = str(participant.get("email") or "")
-        if alias and self._identities.primary(alias) != person:
+        if alias and self._identities.find_primary(alias) != person:
             self._identities.learn(person, alias)
 
     def _resolve_taken_id(self, calendar: Address, event_id: str, draft: EventDraft) -> Event:

@@ -171,7 +171,7 @@ def resolve_person(participant: Item, calendar: Address, identities: Identities)
     if _has_flag(participant, "self"):
         return calendar
     email = str(participant.get("email", ""))
-    return identities.primary(email) if email else ""
+    return identities.find_primary(email) if email else ""
 
 
 def list_guests(item: Item) -> list[Item]:

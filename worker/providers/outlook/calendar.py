@@ -211,11 +211,13 @@ class OutlookCalendar(channels.ChannelOperations):
         """Return the event, with everybody on it named by their primary address."""
         if item.get("isOrganizer"):
             self._learn_alias(who, graph_events.alias_of(item.get("organizer")))
-        return graph_events.parse_event(item, who, self.mailboxes.get_zone(who), key, primary=self._identities.primary)
+        return graph_events.parse_event(
+            item, who, self.mailboxes.get_zone(who), key, primary=self._identities.find_primary
+        )
 
     def _learn_alias(self, person: Address, alias: str) -> None:
         """Add an alias by which Microsoft 365 names the person."""
-        if alias and self._identities.primary(alias) != person:
+        if alias and self._identities.find_primary(alias) != person:
             self._identities.learn(person, alias)
 
     # --- changes ----------------------------------------------------------------------------------------------------
@@ -404,7 +406,7 @@ class OutlookCalendar(channels.ChannelOperations):
             raise NotFound(f"{ref.calendar}: the event {draft.key} is gone.")
         self._learn_guest(draft, item, is_new=False)
         current = self._parse_event(item, ref.calendar)
-        patch = graph_events.compose_patch(item, draft, current, primary=self._identities.primary)
+        patch = graph_events.compose_patch(item, draft, current, primary=self._identities.find_primary)
         if not patch:  # an earlier attempt of this update succeeded
             return current
         if not graph_events.is_same_version(ref.etag, current):

@@ -122,7 +122,7 @@ class Graph:
     @property
     def own_account(self) -> Address:
         """The person whose own account is used; empty for an app."""
-        return self.identities.primary(self._tokens.own_account) if self._tokens.own_account else ""
+        return self.identities.find_primary(self._tokens.own_account) if self._tokens.own_account else ""
 
     def close(self) -> None:
         """Close the connections."""
@@ -205,7 +205,7 @@ class Graph:
             chunk = people[first : first + BATCH_SIZE]
             with ExitStack() as slots:
                 for who in sorted(chunk):  # always in one order: two threads that need the same slots must not deadlock
-                    slots.enter_context(self._limiter.slot(who))
+                    slots.enter_context(self._limiter.hold_slot(who))
                 outcomes |= self._send_batch(chunk, path, query)
         for who in [who for who, outcome in outcomes.items() if isinstance(outcome, UnknownUser)]:
             try:  # _request_mailbox tries the person's other names
@@ -283,7 +283,7 @@ class Graph:
         """Return the names to try for this person (see `find_name`), the most reliable first; never empty."""
         if self._tokens.own_account and self.own_account == who:
             return ["me"]
-        directory_id = self.identities.directory_id(who) or ""
+        directory_id = self.identities.find_directory_id(who) or ""
         object_id = directory_id if _OBJECT_ID.fullmatch(directory_id) else ""  # not the number of an HR system
         reliable = [self._names.get(who) or "", object_id, who]
         others = sorted(alias for alias in self.identities.list_aliases(who) if _is_address(alias))
@@ -324,7 +324,7 @@ class Graph:
                 "Authorization": f"Bearer {self._tokens.get_token(fresh=fresh)}",
                 "client-request-id": str(uuid.uuid4()),
             }
-            with self._limiter.slot(who):
+            with self._limiter.hold_slot(who):
                 answer = self._call(method, url, headers, content, is_write=is_write)
             if answer.status_code != 401:
                 break

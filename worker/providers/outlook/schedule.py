@@ -81,7 +81,7 @@ def _request_schedule(graph: Graph, mailbox: Address, people: Sequence[Address],
     schedules = graph.post(mailbox, "calendar/getSchedule", body, is_write=False).get("value")
     if not isinstance(schedules, list):
         raise InvalidResponse(f"{mailbox}: the service answered free/busy without any.")
-    primary = graph.identities.primary
+    primary = graph.identities.find_primary
     return {primary(str(each.get("scheduleId") or "")): each for each in schedules if isinstance(each, dict)}
 
 
