@@ -217,8 +217,8 @@ class OutboxRows:
                 release_mentions(connection, effect.key)
             has_written = result.placed or result.removed_key
             if settlement.progress is EffectProgress.DONE and has_written and effect.attempts <= 1:
-                # Not after a later attempt, as an earlier one may have written the event. And before the event is locked:
-                # a reading locks the calendar before its events, and a notification the channel before the calendar.
+                # Not after a later attempt, as an earlier one may have written the event. Before the event is locked: a
+                # reading locks the calendar before its events, and a notification the channel before the calendar.
                 expect_echo(connection, effect.calendar, result.began_at)
             has_newer_reading = self._save_event(connection, result)
             if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED_MAILS:
