@@ -61,14 +61,14 @@ def make_blueprint() -> Blueprint:
     """Return the pages about one session's contract, which have their own link and are below the team page, too."""
     pages = Blueprint("contract", __name__)
     for rule, view, methods in (
-        ("/<session>", show, ["GET"]),
-        ("/<session>/write", write, ["GET"]),
-        ("/<session>/write", save_draft, ["POST"]),
-        ("/<session>/preview", preview, ["GET"]),
-        ("/<session>/mail/<reader>", show_mail, ["GET"]),
-        ("/<session>/send", send, ["POST"]),
-        ("/<session>/not-met", record_not_met, ["POST"]),
-        ("/<session>/commitment/<commitment>/<action>", update_commitment, ["POST"]),
+        ("/<session_id>", show, ["GET"]),
+        ("/<session_id>/write", write, ["GET"]),
+        ("/<session_id>/write", save_draft, ["POST"]),
+        ("/<session_id>/preview", preview, ["GET"]),
+        ("/<session_id>/mail/<reader>", show_mail, ["GET"]),
+        ("/<session_id>/send", send, ["POST"]),
+        ("/<session_id>/not-met", record_not_met, ["POST"]),
+        ("/<session_id>/commitment/<commitment_id>/<action>", update_commitment, ["POST"]),
     ):
         pages.add_url_rule(rule, view_func=view, methods=methods)
     return pages
@@ -88,11 +88,11 @@ def _load_context(session_id: str) -> ContractContext:
 # --- showing ---
 
 
-def show(session: str) -> Response:
+def show(session_id: str) -> Response:
     """Return the latest revision; redirects to the form while the contract is still to be written."""
-    context = _load_context(session)
+    context = _load_context(session_id)
     if not context.revisions and context.has_ended:
-        return redirect_to(url_for(".write", session=session, said=request.args.get("said")))
+        return redirect_to(url_for(".write", session_id=session_id, said=request.args.get("said")))
     return _render_page("contract", context, {})
 
 
@@ -117,12 +117,12 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
 # --- writing ---
 
 
-def write(session: str) -> Response:
+def write(session_id: str) -> Response:
     """Return the form with the saved draft, the latest revision, or empty lines."""
-    context = _load_context(session)
+    context = _load_context(session_id)
     if not context.has_ended:
-        return redirect_to(url_for(".show", session=session))
-    draft = current_site().store.content.get_contract_draft(session)
+        return redirect_to(url_for(".show", session_id=session_id))
+    draft = current_site().store.content.get_contract_draft(session_id)
     form = ContractForm.from_draft(draft.fields) if draft else _start_form(context)
     return _render_form(context, form, draft.version if draft else 0, saved_at=draft.saved_at if draft else None)
 
@@ -200,20 +200,20 @@ def _find_questions(context: ContractContext, form: ContractForm) -> dict[str, l
     return questions
 
 
-def save_draft(session: str) -> Response:
+def save_draft(session_id: str) -> Response:
     """Save the draft, then do what the pressed button says. The page's script saves the draft, too, and gets JSON."""
-    context, button = _load_context(session), request.form.get("do", "keep")
+    context, button = _load_context(session_id), request.form.get("do", "keep")
     if not context.has_ended:
         abort(404)
     if button == "discard":
-        return _discard_draft(session)
+        return _discard_draft(session_id)
     form = ContractForm.from_request(request.form)
     form.change_lines(button)
     loaded_version = contract_form.parse_number(request.form.get("version", "")) or 0
     is_script = "application/json" in request.headers.get("Accept", "")
     try:
         version = current_site().store.content.save_contract_draft(
-            session, form.to_draft(), current_site().now(), replaced_version=loaded_version
+            session_id, form.to_draft(), current_site().now(), replaced_version=loaded_version
         )
     except Refused as error:
         return _report_draft_conflict(context, form, str(error), is_script=is_script)
@@ -232,10 +232,10 @@ def _respond_to_button(context: ContractContext, form: ContractForm, version: in
         _, errors = _build_contract(context, form)
         if errors:
             return _render_form(context, form, version, errors=errors)
-        return redirect_to(url_for(".preview", session=context.session.id))
+        return redirect_to(url_for(".preview", session_id=context.session.id))
     confirmation = "kept" if button == "keep" else None
     list_name = button.split("-")[1] if button.startswith(("add-", "drop-")) else None
-    return redirect_to(url_for(".write", session=context.session.id, said=confirmation, _anchor=list_name))
+    return redirect_to(url_for(".write", session_id=context.session.id, said=confirmation, _anchor=list_name))
 
 
 def _report_draft_conflict(context: ContractContext, form: ContractForm, problem: str, *, is_script: bool) -> Response:
@@ -252,22 +252,22 @@ def _report_draft_conflict(context: ContractContext, form: ContractForm, problem
     return _render_form(context, form, draft.version if draft else 0, notice=language.gettext(problem))
 
 
-def _discard_draft(session: str) -> Response:
+def _discard_draft(session_id: str) -> Response:
     site = current_site()
     with site.store.database.write() as connection:
-        site.store.content.delete_contract_draft(connection, session)
-    return redirect_to(url_for(".show", session=session, said="dropped"))
+        site.store.content.delete_contract_draft(connection, session_id)
+    return redirect_to(url_for(".show", session_id=session_id, said="dropped"))
 
 
 # --- sending ---
 
 
-def preview(session: str) -> Response:
+def preview(session_id: str) -> Response:
     """Return the mail that both will receive, with the questions about the contract (R-16)."""
-    context = _load_context(session)
-    draft = current_site().store.content.get_contract_draft(session)
+    context = _load_context(session_id)
+    draft = current_site().store.content.get_contract_draft(session_id)
     if draft is None or not context.has_ended:
-        return redirect_to(url_for(".write", session=session))
+        return redirect_to(url_for(".write", session_id=session_id))
     form = ContractForm.from_draft(draft.fields)
     contract, errors = _build_contract(context, form)
     if errors:
@@ -291,10 +291,10 @@ def _get_line_text(form: ContractForm, line_id: str) -> str:
     return form.lists[name][int(number)]["text"]
 
 
-def show_mail(session: str, reader: str) -> Response:
+def show_mail(session_id: str, reader: str) -> Response:
     """Return the HTML of the mail to one of the two, for the preview's frame."""
-    context = _load_context(session)
-    draft = current_site().store.content.get_contract_draft(session)
+    context = _load_context(session_id)
+    draft = current_site().store.content.get_contract_draft(session_id)
     if draft is None or reader not in list(Owner):
         abort(404)
     contract, _ = ContractForm.from_draft(draft.fields).build_contract()
@@ -333,13 +333,13 @@ def _include_session(state: PairState, session: Session) -> PairState:
     return replace(state, sessions=(*others, session))
 
 
-def send(session: str) -> Response:
+def send(session_id: str) -> Response:
     """Record the previewed contract. Sending the form twice records it once."""
-    context, site = _load_context(session), current_site()
-    draft = site.store.content.get_contract_draft(session)
+    context, site = _load_context(session_id), current_site()
+    draft = site.store.content.get_contract_draft(session_id)
     if draft is None:  # already sent, perhaps after `context` was read
-        revisions = context.revisions or site.store.content.list_revisions(session)
-        return redirect_to(url_for(".show", session=session, said="sent" if revisions else None))
+        revisions = context.revisions or site.store.content.list_revisions(session_id)
+        return redirect_to(url_for(".show", session_id=session_id, said="sent" if revisions else None))
     if request.form.get("version") != str(draft.version):
         raise Refused(site.choose_language().gettext(DRAFT_CHANGED))
     form = ContractForm.from_draft(draft.fields)
@@ -348,24 +348,24 @@ def send(session: str) -> Response:
         return _render_form(context, form, draft.version, errors=errors)
     try:
         result = site.worker.contracts.record(
-            session, contract, after=form.after, limits=contract_form.LIMITS, drop_draft=True
+            session_id, contract, after=form.after, limits=contract_form.LIMITS, drop_draft=True
         )
     except Overtaken:
-        return _report_newer_revision(session, form, draft.version)
+        return _report_newer_revision(session_id, form, draft.version)
     except UnfitContract as error:
         return _render_form(context, form, draft.version, errors=form.merge_faults([], error.faults))
     except (NoContractSession, NotHeldYet) as error:
         raise Refused(site.choose_language().gettext(REFUSALS[type(error)])) from error
     # Of two requests at the same time, the second gets the revision that the first recorded.
-    return redirect_to(url_for(".show", session=session, said="sent" if result.revision > form.after else "same"))
+    return redirect_to(url_for(".show", session_id=session_id, said="sent" if result.revision > form.after else "same"))
 
 
-def _report_newer_revision(session: str, form: ContractForm, version: int) -> Response:
+def _report_newer_revision(session_id: str, form: ContractForm, version: int) -> Response:
     """Return the form again when a newer revision was recorded meanwhile, for example because of a report's change.
 
     The draft now starts from that revision, so the next preview shows the difference to it.
     """
-    context, site = _load_context(session), current_site()
+    context, site = _load_context(session_id), current_site()
     form.after = len(context.revisions)
     version = site.store.content.save_contract_draft(
         context.session.id, form.to_draft(), site.now(), replaced_version=version
@@ -377,17 +377,17 @@ def _report_newer_revision(session: str, form: ContractForm, version: int) -> Re
 # --- after the session ---
 
 
-def record_not_met(session: str) -> Response:
+def record_not_met(session_id: str) -> Response:
     """Record that the session did not take place, so that it gets a new time."""
-    context = _load_context(session)
+    context = _load_context(session_id)
     is_new = current_site().worker.actions.record_not_held(context.session.id)
-    return redirect_to(url_for(".show", session=session, said="not-met" if is_new else "not-met-before"))
+    return redirect_to(url_for(".show", session_id=session_id, said="not-met" if is_new else "not-met-before"))
 
 
-def update_commitment(session: str, commitment: str, action: str) -> Response:
+def update_commitment(session_id: str, commitment_id: str, action: str) -> Response:
     """Mark a commitment of this contract as done, change it or let it go."""
-    context = _load_context(session)
+    context = _load_context(session_id)
     commitments = current_site().store.queries.list_commitments_of_session(context.session.id)
-    if commitment not in {stored.id for stored in commitments}:
+    if commitment_id not in {stored.id for stored in commitments}:
         abort(404)
-    return handle_commitment_form(commitment, action, ".show", Owner.MANAGER, session=session)
+    return handle_commitment_form(commitment_id, action, ".show", Owner.MANAGER, session_id=session_id)

@@ -131,13 +131,13 @@ def list_former_reports() -> list[FormerReport]:
     return sorted(reports, key=lambda report: report.name.casefold())
 
 
-def decide_promise(commitment: str, decision: str) -> Response:
+def decide_promise(commitment_id: str, decision: str) -> Response:
     """Store what the old manager decides about a promise.
 
     Aborts with 404 for a promise of another manager, or of an active pair.
     """
     site = current_site()
-    promise = site.store.queries.get_commitment(commitment)
+    promise = site.store.queries.get_commitment(commitment_id)
     if promise is None or decision not in list(PromiseDecision) or promise.pair.manager != current_login().address:
         abort(404)
     handover = site.store.handovers.find_outgoing(promise.pair)
@@ -145,5 +145,5 @@ def decide_promise(commitment: str, decision: str) -> Response:
         abort(404)
     if decision == PromiseDecision.OFFER and handover.pair is None:
         abort(404)
-    site.worker.handovers.decide_promise(commitment, PromiseDecision(decision))
+    site.worker.handovers.decide_promise(commitment_id, PromiseDecision(decision))
     return redirect_to(url_for(".show", said=f"promise-{decision}"))

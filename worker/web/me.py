@@ -19,10 +19,10 @@ def make_blueprint() -> Blueprint:
     pages = Blueprint("me", __name__)
     for rule, view, methods in (
         ("", show, ["GET"]),
-        ("/commitment/<commitment>/<action>", update_commitment, ["POST"]),
+        ("/commitment/<commitment_id>/<action>", update_commitment, ["POST"]),
         ("/note/<session_id>", leave_note, ["POST"]),
         ("/voice", ask_third_voice, ["POST"]),
-        ("/voice/<voice>/erase", erase_voice, ["POST"]),
+        ("/voice/<voice_id>/erase", erase_voice, ["POST"]),
         ("/talk", request_talk, ["POST"]),
         ("/format", choose_format, ["POST"]),
         ("/handover", pass_on_lines, ["POST"]),
@@ -95,12 +95,12 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
     return site.render_page("me", view.language, {**view.collect_variables(), **page, **values}, status)
 
 
-def update_commitment(commitment: str, action: str) -> Response:
+def update_commitment(commitment_id: str, action: str) -> Response:
     """Mark one of the report's own commitments as done, change it or let it go."""
-    owned = current_site().store.queries.get_commitment(commitment)
+    owned = current_site().store.queries.get_commitment(commitment_id)
     if owned is None or owned.pair != _require_pair().id or owned.owner is not Owner.REPORT:
         abort(404)
-    return handle_commitment_form(commitment, action, ".show", Owner.REPORT)
+    return handle_commitment_form(commitment_id, action, ".show", Owner.REPORT)
 
 
 def leave_note(session_id: str) -> Response:
@@ -117,9 +117,9 @@ def ask_third_voice() -> Response:
     return redirect_to(url_for(".show", said="asked", _anchor="voices"))
 
 
-def erase_voice(voice: str) -> Response:
+def erase_voice(voice_id: str) -> Response:
     """Erase a question to a third person, with its answer."""
-    if not current_site().worker.third_voices.erase(current_login().address, voice):
+    if not current_site().worker.third_voices.erase(current_login().address, voice_id):
         abort(404)
     return redirect_to(url_for(".show", said="erased", _anchor="voices"))
 

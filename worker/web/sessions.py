@@ -152,7 +152,7 @@ def leave() -> Response:
 
 def _make_home_url(claims: LinkClaims) -> str:
     endpoint = f"{claims.purpose.value}.show"
-    return url_for(endpoint, session=claims.session_id) if claims.session_id else url_for(endpoint)
+    return url_for(endpoint, session_id=claims.session_id) if claims.session_id else url_for(endpoint)
 
 
 def _make_cookie_path(claims: LinkClaims) -> str:
@@ -247,7 +247,7 @@ def _find_login(purpose: Purpose) -> Login | None:
         claims = _use_primary_address(site.links.read_token(cookie, "visit"))
     except BadLink:
         return None
-    session_in_url = (request.view_args or {}).get("session", "") if claims.session_id else ""
+    session_in_url = (request.view_args or {}).get("session_id", "") if claims.session_id else ""
     if claims.purpose is not purpose or claims.session_id != session_in_url:
         return None
     if not _are_claims_valid(claims, site.settings.pages.visit):

@@ -82,7 +82,7 @@ def make_blueprint() -> Blueprint:
         ("/data", download_data, ["GET"]),
         ("/leave", leave, ["POST"]),
         ("/learning", write_learning, ["POST"]),
-        ("/promise/<commitment>/<decision>", decide_promise, ["POST"]),
+        ("/promise/<commitment_id>/<decision>", decide_promise, ["POST"]),
         ("/person/<url_id>", show_person, ["GET"]),
         ("/person/<url_id>/note/<session_id>", leave_note, ["POST"]),
         ("/person/<url_id>/talk", request_talk, ["POST"]),
@@ -191,7 +191,7 @@ def _list_to_do(cards: Sequence[PersonCard]) -> Iterator[ToDo]:
             what = gettext(
                 N_("Write down what you and %(name)s agreed on %(day)s"), name=name, day=view.day(talk.start)
             )
-            yield ToDo(what, url_for(".contract.show", session=talk.id))
+            yield ToDo(what, url_for(".contract.show", session_id=talk.id))
         for session in card.sessions:
             offered_times = offers.list_open_times(session, card.now)
             if offered_times:
@@ -201,14 +201,14 @@ def _list_to_do(cards: Sequence[PersonCard]) -> Iterator[ToDo]:
                     "%(count)s times are held for the two of you.",
                     len(offered_times),
                 )
-                yield ToDo(what, url_for(".time.show", session=session.id), note)
+                yield ToDo(what, url_for(".time.show", session_id=session.id), note)
             elif session.owed and session.unplaceable and session.kind is SessionKind.CAREER:
                 what = gettext(N_("Find a time with %(name)s"), name=name)
                 remedies = [one for one in session.unplaceable if one.code in REMEDIES]
                 ordered = order_for_reader(tuple(remedies), current_login().person.name)[:1]
                 zone = current_login().person.zone
                 note = " ".join(translate_sentences(ordered, view.language, zone, view.today))
-                yield ToDo(what, url_for(".time.show", session=session.id), note)
+                yield ToDo(what, url_for(".time.show", session_id=session.id), note)
 
 
 def show() -> Response:

@@ -111,8 +111,8 @@ def _make_entry(view: MailView, voice: ThirdVoice, *, is_refused: bool) -> Voice
 def make_blueprint() -> Blueprint:
     """Return the page of one question, which its own link opens."""
     pages = Blueprint("voice", __name__)
-    pages.add_url_rule("/<session>", view_func=show)
-    pages.add_url_rule("/<session>", view_func=answer, methods=["POST"])
+    pages.add_url_rule("/<session_id>", view_func=show)
+    pages.add_url_rule("/<session_id>", view_func=answer, methods=["POST"])
     return pages
 
 
@@ -124,12 +124,12 @@ def _require_parties(voice_id: str) -> VoiceParties:
     return parties
 
 
-def show(session: str) -> Response:
+def show(session_id: str) -> Response:
     """Return the page with the question and a field for the answer; after the answer it only says thanks.
 
-    `session` is the id of the question: all links name what they open in this place.
+    `session_id` is the id of the question: all links name what they open in this place.
     """
-    return _render_page(_require_parties(session))
+    return _render_page(_require_parties(session_id))
 
 
 def _render_page(parties: VoiceParties, status: int = 200, text: str = "", *, is_wrong: bool = False) -> Response:
@@ -152,12 +152,12 @@ def _render_page(parties: VoiceParties, status: int = 200, text: str = "", *, is
     return site.render_page("voice", view.language, values, status)
 
 
-def answer(session: str) -> Response:
+def answer(session_id: str) -> Response:
     """Store the answer. A question is answered once."""
-    parties = _require_parties(session)
+    parties = _require_parties(session_id)
     text = "\n".join(map(to_single_line, request.form.get("answer", "").splitlines())).strip()
     if not 0 < len(text) <= MAX_VOICE_ANSWER:
         return _render_page(parties, 422, text[: 2 * MAX_VOICE_ANSWER], is_wrong=True)
-    if not current_site().worker.third_voices.answer(session, text):
+    if not current_site().worker.third_voices.answer(session_id, text):
         return current_site().render_notice("voice-closed", 410)
     return redirect_to(request.path)

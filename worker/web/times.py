@@ -57,10 +57,10 @@ class PickedTime:
 def make_blueprint() -> Blueprint:
     """Return the page about one session's time. It has its own link, and is also below both people's own pages."""
     pages = Blueprint("time", __name__)
-    pages.add_url_rule("/<session>", view_func=show)
-    pages.add_url_rule("/<session>", view_func=take_time, methods=["POST"])
-    pages.add_url_rule("/<session>/reason", view_func=keep_reason, methods=["POST"])
-    pages.add_url_rule("/<session>/next-quarter", view_func=leave_until_next_quarter, methods=["POST"])
+    pages.add_url_rule("/<session_id>", view_func=show)
+    pages.add_url_rule("/<session_id>", view_func=take_time, methods=["POST"])
+    pages.add_url_rule("/<session_id>/reason", view_func=keep_reason, methods=["POST"])
+    pages.add_url_rule("/<session_id>/next-quarter", view_func=leave_until_next_quarter, methods=["POST"])
     return pages
 
 
@@ -84,11 +84,11 @@ def _list_pairs() -> list[Pair]:
     return [*managed, *reported]
 
 
-def show(session: str) -> Response:
+def show(session_id: str) -> Response:
     """Return the session's time, the times held for it, three proposals, and the reasons against a time that the reader
     typed."""
-    planned, state = _find_session(session)
-    return _render_page(planned, state)
+    session, state = _find_session(session_id)
+    return _render_page(session, state)
 
 
 class Notice(StrEnum):
@@ -102,31 +102,31 @@ class Notice(StrEnum):
 _NOTICE_STATUS = {Notice.TAKEN: 409, Notice.MOVED: 409, Notice.UNREAD: 503}
 
 
-def _render_page(planned: Session, state: PairState, notice: Notice | None = None) -> Response:
+def _render_page(session: Session, state: PairState, notice: Notice | None = None) -> Response:
     """Return the page. `notice` says why a press has just changed nothing."""
     site, login = current_site(), current_login()
-    pick = _parse_picked_time(planned)
-    obstacle = moves.find_obstacle(_make_plan_builder(state), planned)
-    builder = _read_calendars(planned, state, *([pick.span] if pick.span else [])) if obstacle is None else None
-    options = _list_free_options(builder, planned) if builder else ()
-    context = site.build_page_context(login.person, state, planned)
-    offer, may_leave = planned.offer if options else None, questions.may_leave(planned)
+    pick = _parse_picked_time(session)
+    obstacle = moves.find_obstacle(_make_plan_builder(state), session)
+    builder = _read_calendars(session, state, *([pick.span] if pick.span else [])) if obstacle is None else None
+    options = _list_free_options(builder, session) if builder else ()
+    context = site.build_page_context(login.person, state, session)
+    offer, may_leave = session.offer if options else None, questions.may_leave(session)
     view = site.build_view(replace(context, options=options, offer=offer, may_leave=may_leave))
     values: dict[str, Any] = {
         **view.collect_variables(),
         "token": login.token,
-        "one": planned,
-        "version": moves.make_time_version(planned),
+        "one": session,
+        "version": moves.make_time_version(session),
         "obstacle": obstacle,
-        "next_one": _find_next_session(planned, state) if obstacle in _FINAL_OBSTACLES else None,
+        "next_one": _find_next_session(session, state) if obstacle in _FINAL_OBSTACLES else None,
         "can_open_next": login.link.purpose is not Purpose.TIME,
         "pick": pick,
         "lengths": OFFERED_MINUTES,
         "can_choose": builder is not None,
         "notice": notice,
-        "proposals": proposals.propose_times(builder, planned) if builder else None,
-        "check": proposals.check_time(builder, planned, pick.span) if builder and pick.span else None,
-        **build_deferral_reasons(view, planned, is_open=builder is not None),
+        "proposals": proposals.propose_times(builder, session) if builder else None,
+        "check": proposals.check_time(builder, session, pick.span) if builder and pick.span else None,
+        **build_deferral_reasons(view, session, is_open=builder is not None),
         "is_question": offer is not None and offer.purpose is OfferPurpose.QUESTION,
     }
     values["sentences"] = lambda reasons: list(
@@ -138,7 +138,7 @@ def _render_page(planned: Session, state: PairState, notice: Notice | None = Non
         )
     )
     values["first_day"] = get_local_date(login.person.zone, site.now())
-    values["minutes"] = pick.minutes or str(planned.span.minutes if planned.booked else planned.minutes)
+    values["minutes"] = pick.minutes or str(session.span.minutes if session.booked else session.minutes)
     status = 422 if pick.invalid_field else 200
     return site.render_page("time", view.language, values, _NOTICE_STATUS[notice] if notice else status)
 
@@ -228,64 +228,64 @@ def _parse_length(text: str) -> int | None:
     return minutes if minutes is not None and MIN_MINUTES <= minutes <= MAX_MINUTES else None
 
 
-def take_time(session: str) -> Response:
+def take_time(session_id: str) -> Response:
     """Move the session to a time by one press: one that is held for it, a proposal, or one that the reader typed.
 
     Both calendars are read once more: a time that is not free any more is not taken, and the page shows others.
     """
-    planned, state = _find_session(session)
+    session, state = _find_session(session_id)
     span = _parse_span(request.form.get("start", ""), request.form.get("end", ""))
     try:
-        if span in planned.options or "offered" in request.form:
-            _take_offered(planned, state, span)
+        if span in session.options or "offered" in request.form:
+            _take_offered(session, state, span)
         else:
-            _move(planned, state, span)
+            _move(session, state, span)
     except (NotOffered, TimeTaken):
-        return _render_page(*_find_session(session), Notice.TAKEN)
+        return _render_page(*_find_session(session_id), Notice.TAKEN)
     except MovedMeanwhile:
-        return _render_page(*_find_session(session), Notice.MOVED)
+        return _render_page(*_find_session(session_id), Notice.MOVED)
     except CalendarUnread:
-        return _render_page(*_find_session(session), Notice.UNREAD)
-    had_it_already = planned.booked and planned.span == span
-    is_pressed_twice = request.form.get("version", "") != moves.make_time_version(planned)
+        return _render_page(*_find_session(session_id), Notice.UNREAD)
+    had_it_already = session.booked and session.span == span
+    is_pressed_twice = request.form.get("version", "") != moves.make_time_version(session)
     confirmation = "stays" if had_it_already and not is_pressed_twice else "moved"
-    return redirect_to(url_for(".show", session=session, said=confirmation))
+    return redirect_to(url_for(".show", session_id=session_id, said=confirmation))
 
 
-def _take_offered(planned: Session, state: PairState, span: Span) -> None:
+def _take_offered(session: Session, state: PairState, span: Span) -> None:
     """Give the session a time that is held for it. Raises NotOffered, TimeTaken and CalendarUnread (T-12)."""
-    if not (planned.booked and planned.span == span):
-        builder = _read_calendars(planned, state, span)
-        if span not in _list_free_options(builder, planned):
+    if not (session.booked and session.span == span):
+        builder = _read_calendars(session, state, span)
+        if span not in _list_free_options(builder, session):
             raise TimeTaken("That time is not free any more.")
-        displaces = planned.offer is not None and planned.offer.list_displaced(span)
-        if not displaces and proposals.check_time(builder, planned, span).is_unread:
+        displaces = session.offer is not None and session.offer.list_displaced(span)
+        if not displaces and proposals.check_time(builder, session, span).is_unread:
             raise CalendarUnread("A calendar can't be read just now.")
-    current_site().worker.actions.choose_offered_time(planned.id, span)
+    current_site().worker.actions.choose_offered_time(session.id, span)
 
 
-def _move(planned: Session, state: PairState, span: Span) -> None:
+def _move(session: Session, state: PairState, span: Span) -> None:
     """Move the session by hand. Raises MovedMeanwhile, TimeTaken and CalendarUnread (R-38, T-11)."""
     site = current_site()
-    snapshot = _read_calendars(planned, state, span).snapshot
+    snapshot = _read_calendars(session, state, span).snapshot
     press = Press(span, current_login().address, request.form.get("version", ""), "anyway" not in request.form)
     if snapshot is not None:
-        site.worker.actions.move_session(planned.id, press, snapshot)
+        site.worker.actions.move_session(session.id, press, snapshot)
 
 
-def keep_reason(session: str) -> Response:
+def keep_reason(session_id: str) -> Response:
     """Store what the report says about the lost time, for the manager (R-18). Aborts with 404 for others."""
-    planned, state = _find_session(session)
+    session, state = _find_session(session_id)
     if current_login().address != state.report.email:
         abort(404)
-    return redirect_to(url_for(".show", session=session, said=explain_deferral(planned)))
+    return redirect_to(url_for(".show", session_id=session_id, said=explain_deferral(session)))
 
 
-def leave_until_next_quarter(session: str) -> Response:
+def leave_until_next_quarter(session_id: str) -> Response:
     """Leave the session until the next quarter: one answer to the question which time will hold (T-11)."""
-    site, (planned, _) = current_site(), _find_session(session)
-    site.worker.actions.leave_until_next_cycle(planned.id)
-    return redirect_to(url_for(".show", session=session, said="left-out"))
+    site, (session, _) = current_site(), _find_session(session_id)
+    site.worker.actions.leave_until_next_cycle(session.id)
+    return redirect_to(url_for(".show", session_id=session_id, said="left-out"))
 
 
 def _parse_span(start_text: str, end_text: str) -> Span:
