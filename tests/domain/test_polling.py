@@ -8,7 +8,7 @@ from tests.support.companies import person
 from tests.support.watched import DANA, DAY, HOUR, MINUTE, NOW, UNWATCHED, watched
 from worker.domain.channels import MAX_ECHO_DELAY
 from worker.domain.model import Person, WatchedCalendar, WorkingHours
-from worker.domain.polling import WATCHED_INTERVAL, ReadingPace, find_next_read
+from worker.domain.polling import TRIAL, TRIAL_INTERVAL, WATCHED_INTERVAL, ReadingPace, find_next_read
 
 PACE = ReadingPace(every=5 * MINUTE, near=MINUTE)
 
@@ -21,17 +21,28 @@ def test_a_calendar_without_a_trusted_channel_is_read_as_the_settings_say(calend
 
 
 @pytest.mark.parametrize("owner", [None, person(DANA)])
-def test_a_trusted_calendar_is_read_after_three_hours_of_work_give_or_take_a_quarter(owner: Person | None) -> None:
-    intervals = [
-        find_next_read(f"{n}@example.com", NOW, PACE, watched=watched(), owner=owner) - NOW for n in range(200)
-    ]
-    assert all(WATCHED_INTERVAL * 0.75 <= interval <= WATCHED_INTERVAL * 1.25 for interval in intervals)
-    assert abs(sum(intervals, timedelta(0)) / len(intervals) - WATCHED_INTERVAL) < 5 * MINUTE
+@pytest.mark.parametrize(
+    ("proven_for", "expected"),
+    [
+        (timedelta(0), TRIAL_INTERVAL),
+        (TRIAL - MINUTE, TRIAL_INTERVAL),
+        (TRIAL, WATCHED_INTERVAL),
+        (TRIAL * 20, WATCHED_INTERVAL),
+    ],
+)
+def test_a_trusted_calendar_is_read_after_an_hour_of_work_and_after_three_when_nothing_was_missed_for_a_week(
+    owner: Person | None, proven_for: timedelta, expected: timedelta
+) -> None:
+    """Give or take a quarter, so that not all are read at once."""
+    one = watched(proven_at=NOW - proven_for)
+    intervals = [find_next_read(f"{n}@example.com", NOW, PACE, watched=one, owner=owner) - NOW for n in range(200)]
+    assert all(expected * 0.75 <= interval <= expected * 1.25 for interval in intervals)
+    assert abs(sum(intervals, timedelta(0)) / len(intervals) - expected) < 5 * MINUTE
 
 
 def test_the_time_in_which_the_owner_does_not_work_does_not_count() -> None:
     evening = NOW.replace(hour=15)  # four in Berlin, an hour before the end of work
-    at = find_next_read(DANA, evening, PACE, watched=watched(), owner=person(DANA))
+    at = find_next_read(DANA, evening, PACE, watched=watched(proven_at=NOW - TRIAL), owner=person(DANA))
     next_morning = NOW.replace(day=3, hour=8)
     rest = at - next_morning
     assert WATCHED_INTERVAL * 0.75 - HOUR <= rest <= WATCHED_INTERVAL * 1.25 - HOUR

@@ -134,6 +134,8 @@ def test_a_channel_stays_with_a_person_who_gets_another_address(office: TellingO
 def test_a_trusted_calendar_is_read_a_few_times_a_day_and_others_every_five_minutes(office: TellingOffice) -> None:
     settled(office)
     office.run(2 * HOUR)
+    assert 7 <= reads(office, DAY) <= 12, "first about each hour of work"
+    office.run(6 * DAY)
     assert 3 <= reads(office, DAY) <= 6
     office.calendar.is_deaf = True
     office.calendar.live.clear()

@@ -11,9 +11,11 @@ from worker.domain.channels import choose_fraction, is_trusted
 from worker.domain.model import Address, Person, Span, WatchedCalendar
 from worker.domain.time.worktime import list_working_spans
 
-#: After how much of its owner's working time a calendar is read whose channel is trusted, give or take a quarter; and
-#: after how long at the latest. People change little while they don't work, and what was lost then can wait.
-WATCHED_INTERVAL, MAX_WATCHED_INTERVAL = timedelta(hours=3), timedelta(days=1)
+#: After how much of its owner's working time a calendar is read whose channel is trusted, give or take a quarter: first
+#: after an hour, and after three when for `TRIAL` no reading has found a change that was not told. People change little
+#: while they don't work, and what was lost then can wait, at most `MAX_WATCHED_INTERVAL`.
+TRIAL_INTERVAL, WATCHED_INTERVAL, MAX_WATCHED_INTERVAL = timedelta(hours=1), timedelta(hours=3), timedelta(days=1)
+TRIAL = timedelta(days=7)
 #: A calendar is read often when one of its sessions begins within this time, and for so long after a change.
 NEAR_SESSION, NEAR_CHANGE = timedelta(days=2), timedelta(minutes=10)
 
@@ -41,8 +43,9 @@ def find_next_read(
     `next_session` is when the next session on it begins, `changed_at` when a change was last found. A trusted channel
     makes it seldom; else a session or a change nearby makes it often. Without an `owner` all time counts.
     """
-    if watched is not None and watched.expires_at is not None and is_trusted(watched, now):
-        interval = WATCHED_INTERVAL * (0.75 + 0.5 * choose_fraction(f"{address} {now:%Y%m%d%H}"))
+    if watched is not None and watched.proven_at and watched.expires_at and is_trusted(watched, now):
+        interval = WATCHED_INTERVAL if now - watched.proven_at >= TRIAL else TRIAL_INTERVAL
+        interval *= 0.75 + 0.5 * choose_fraction(f"{address} {now:%Y%m%d%H}")
         at = _find_end_of_working_time(owner, now, interval) if owner else now + interval
         return min(max(now + pace.every, at), max(watched.expires_at, now + pace.every))
     is_session_near = next_session is not None and next_session - now <= NEAR_SESSION
