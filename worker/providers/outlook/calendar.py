@@ -211,9 +211,8 @@ class OutlookCalendar(channels.ChannelOperations):
         """Return the event, with everybody on it named by their primary address."""
         if item.get("isOrganizer"):
             self._learn_alias(who, graph_events.alias_of(item.get("organizer")))
-        return graph_events.parse_event(
-            item, who, self.mailboxes.get_zone(who), key, primary=self._identities.find_primary
-        )
+        zone = self.mailboxes.get_zone(who)
+        return graph_events.parse_event(item, who, zone, key, primary=self._identities.find_primary)
 
     def _learn_alias(self, person: Address, alias: str) -> None:
         """Add an alias by which Microsoft 365 names the person."""
