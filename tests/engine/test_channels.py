@@ -1,4 +1,4 @@
-"""Channels: opened, renewed, closed and trusted; what they tell is seen within seconds, and nothing is lost."""
+"""Channels: whose calendars have one, how it is opened, renewed and closed, and when it is trusted."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, START, Fails, company, pair, pairs, span
 from tests.support.telling import KIND, PUBLIC, Died, TellingOffice, dies_at, telling_settings
-from worker.domain.channels import FOLDING, MAX_ECHO_DELAY, ChannelStanding, is_trusted
+from worker.domain.channels import MAX_ECHO_DELAY, ChannelStanding, is_trusted
 from worker.domain.model import AliasSource, Answer, PersonAlias
 from worker.engine.channels import BATCH, LEASE, MAX_LEASED, TURN
 from worker.errors import AuthRevoked, Permanent, Unavailable
@@ -28,15 +28,6 @@ def office() -> Iterator[TellingOffice]:
     made = TellingOffice()
     yield made
     made.close()
-
-
-def settled(office: TellingOffice) -> TellingOffice:
-    """A session is booked, and both calendars have a channel that has shown that it works."""
-    office.settle()
-    office.clock.advance(MINUTE)
-    office.settle()
-    assert office.watched(DANA).proven_at and office.watched(SAM).proven_at
-    return office
 
 
 def reads(office: TellingOffice, length: timedelta) -> int:
@@ -72,7 +63,7 @@ def test_the_channels_are_closed_when_the_address_is_taken_out_of_the_settings(o
 
 
 def test_the_channels_of_a_person_who_leaves_are_closed(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     office.store.people.apply_import({DANA: office.persons[DANA]}, {}, office.clock())
     office.clock.advance(MINUTE)
     office.settle()
@@ -82,7 +73,7 @@ def test_the_channels_of_a_person_who_leaves_are_closed(office: TellingOffice) -
 @pytest.mark.parametrize("change", ["address", "key", "key, the old one kept"])
 def test_all_are_replaced_when_the_address_or_the_key_changes(office: TellingOffice, change: str) -> None:
     """What comes through those there were would go elsewhere or be refused: they are not trusted for days."""
-    settled(office)
+    office.prove_channels()
     office.calendar.renews = True
     old = office.watched()
     if change == "address":
@@ -116,7 +107,7 @@ def test_a_new_address_is_tried_at_once_where_the_old_one_was_refused(office: Te
 
 
 def test_a_channel_stays_with_a_person_who_gets_another_address(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     before, new = office.watched(), "dana.moreau@corp.example"
     persons = {new: replace(office.persons[DANA], email=new), SAM: office.persons[SAM]}
     alias = PersonAlias(DANA, new, AliasSource.PEOPLE_FILE)
@@ -132,7 +123,7 @@ def test_a_channel_stays_with_a_person_who_gets_another_address(office: TellingO
 
 
 def test_a_trusted_calendar_is_read_a_few_times_a_day_and_others_every_five_minutes(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     office.run(2 * HOUR)
     assert 7 <= reads(office, DAY) <= 12, "first about each hour of work"
     office.run(6 * DAY)
@@ -153,7 +144,7 @@ def test_a_channel_is_trusted_when_our_own_write_came_back(office: TellingOffice
 
 
 def test_a_channel_that_stays_silent_is_opened_anew_and_its_calendar_is_polled(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     office.calendar.is_deaf = True
     first = office.watched()
     office.worker.actions.defer_session(office.session().id)
@@ -168,7 +159,7 @@ def test_a_channel_that_stays_silent_is_opened_anew_and_its_calendar_is_polled(o
 
 def test_the_echo_may_come_before_our_write_is_stored(office: TellingOffice) -> None:
     """Google delivers within milliseconds: then nothing is missed later."""
-    settled(office)
+    office.prove_channels()
     office.worker.actions.defer_session(office.session().id)
 
     def hear(operation: str) -> None:
@@ -185,7 +176,7 @@ def test_the_echo_may_come_before_our_write_is_stored(office: TellingOffice) -> 
 
 
 def test_a_change_that_a_poll_finds_untold_ends_the_trust_until_one_is_told(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     office.calendar.is_deaf = True
     office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
     office.run(DAY)
@@ -200,7 +191,7 @@ def test_a_change_that_a_poll_finds_untold_ends_the_trust_until_one_is_told(offi
 
 
 def test_what_is_told_late_restores_the_trust_of_a_poll_that_came_first(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     office.clock.advance(HOUR)
     office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
     late, office.calendar.told = office.calendar.told, []
@@ -214,7 +205,7 @@ def test_what_is_told_late_restores_the_trust_of_a_poll_that_came_first(office: 
 
 def test_what_an_earlier_attempt_wrote_and_was_told_then_is_not_awaited(office: TellingOffice) -> None:
     """The answer was lost, not the write: the next attempt finds it there, and nothing is told again."""
-    settled(office)
+    office.prove_channels()
     office.worker.actions.defer_session(office.session().id)
     lost = Fails(lambda: Unavailable("away", uncertain=True), "update.done", times=1)
     office.calendar.fail = lost
@@ -227,7 +218,7 @@ def test_what_an_earlier_attempt_wrote_and_was_told_then_is_not_awaited(office: 
 
 
 def test_what_was_written_before_a_channel_was_open_is_not_awaited(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     with office.store.database.write() as connection:
         connection.execute(tables.channel.update().values(notified_at=None))
         expect_echo(connection, DANA, office.clock() - HOUR)
@@ -235,7 +226,7 @@ def test_what_was_written_before_a_channel_was_open_is_not_awaited(office: Telli
 
 
 def test_what_is_told_while_the_calendar_is_read_may_be_what_the_reading_found(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     office.clock.advance(HOUR)
     office.settle()
     office.clock.advance(10 * SECOND)
@@ -272,7 +263,7 @@ def test_silence_again_and_again_is_answered_ever_more_seldom(office: TellingOff
 def test_a_channel_is_prolonged_or_replaced_at_half_of_its_life_without_a_gap(
     office: TellingOffice, renews: bool
 ) -> None:
-    settled(office)
+    office.prove_channels()
     office.calendar.renews = renews
     first = office.watched()
     for _ in range(14 * 4):
@@ -285,7 +276,7 @@ def test_a_channel_is_prolonged_or_replaced_at_half_of_its_life_without_a_gap(
 
 
 def test_a_channel_that_the_service_removed_is_opened_anew_and_the_calendar_read(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     (gone,) = office.calendar.channels_of(DANA)
     office.calendar.tell_of(DANA, NotificationKind.REMOVED)
     office.calendar.live.pop(gone.remote_id)
@@ -297,7 +288,7 @@ def test_a_channel_that_the_service_removed_is_opened_anew_and_the_calendar_read
 
 
 def test_a_channel_is_renewed_when_the_service_asks(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     office.calendar.renews = True
     office.calendar.tell_of(DANA, NotificationKind.RENEW)
     office.tick()
@@ -305,7 +296,7 @@ def test_a_channel_is_renewed_when_the_service_asks(office: TellingOffice) -> No
 
 
 def test_missed_notifications_make_the_calendar_due(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     office.calendar.is_deaf = True
     office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
     office.calendar.is_deaf = False
@@ -317,7 +308,7 @@ def test_missed_notifications_make_the_calendar_due(office: TellingOffice) -> No
 
 def test_a_silent_channel_that_its_service_asks_to_renew_is_renewed_once(office: TellingOffice) -> None:
     """Silence is answered by another channel only after hours; meanwhile nothing is done again and again."""
-    settled(office)
+    office.prove_channels()
     office.calendar.renews = True
     office.calendar.is_deaf = True
     for _ in range(2):
@@ -333,7 +324,7 @@ def test_a_silent_channel_that_its_service_asks_to_renew_is_renewed_once(office:
 
 
 def test_a_channel_that_is_removed_while_it_is_renewed_is_opened_anew(office: TellingOffice) -> None:
-    settled(office)
+    office.prove_channels()
     office.calendar.renews = True
     (old,) = office.calendar.channels_of(DANA)
 
@@ -352,7 +343,7 @@ def test_a_channel_that_is_removed_while_it_is_renewed_is_opened_anew(office: Te
 
 def test_our_own_write_while_the_channel_is_renewed_is_awaited(office: TellingOffice) -> None:
     """The renewal must not put the check of its notification off for days."""
-    settled(office)
+    office.prove_channels()
     office.calendar.renews = True
 
     def write(operation: str) -> None:
@@ -426,142 +417,6 @@ def test_a_revoked_grant_stops_no_other_calendar(office: TellingOffice) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("revoked"), "open_channel", times=1)
     office.tick()
     assert sum(len(office.calendar.channels_of(who)) for who in (DANA, SAM)) == 1
-
-
-# --- what comes ---
-
-
-def test_a_decline_is_answered_without_waiting_for_a_poll(office: TellingOffice) -> None:
-    settled(office)
-    office.clock.advance(10 * SECOND)
-    before = office.session().span
-    office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
-    office.settle()
-    after = office.session()
-    assert after.count == 1 and after.span != before and office.event(after).span == after.span
-
-
-def test_a_meeting_on_the_report_s_calendar_is_seen_as_well(office: TellingOffice) -> None:
-    settled(office)
-    office.clock.advance(10 * SECOND)
-    office.calendar.add(SAM, office.session().span)
-    office.settle()
-    assert office.session().warned_at == office.clock(), "T-10: a warning first, then another time"
-
-
-def test_what_comes_within_five_seconds_is_folded_into_one_look_and_the_last_is_not_lost(
-    office: TellingOffice,
-) -> None:
-    settled(office)
-    office.clock.advance(HOUR)
-    office.settle()
-    office.clock.advance(10 * SECOND)
-    begin, (channel,) = office.clock(), office.calendar.channels_of(DANA)
-    told = Notification(channel.token, NotificationKind.CHANGED)
-    looks = []
-    for _ in range(12):
-        hint = office.channels.accept(told)
-        assert hint is not None
-        looks.append(hint.look_at)
-        office.clock.advance(SECOND)
-    asked_for = [look for look in looks if look]
-    assert asked_for == [begin, begin + FOLDING, begin + 2 * FOLDING, begin + 3 * FOLDING][: len(asked_for)]
-    assert len(asked_for) == 4
-
-
-def test_a_clock_that_was_ahead_drops_no_notification(office: TellingOffice) -> None:
-    """The clock was an hour ahead for a while: the last look was asked for at an instant that is still to come."""
-    settled(office)
-    office.clock.advance(HOUR)
-    office.settle()
-    (channel,) = office.calendar.channels_of(DANA)
-    with office.store.database.write() as connection:
-        connection.execute(tables.channel.update().values(hinted_at=office.clock() + HOUR))
-    hint = office.channels.accept(Notification(channel.token, NotificationKind.CHANGED))
-    assert hint is not None and hint.look_at == office.clock()
-
-
-def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: TellingOffice) -> None:
-    """The reading has passed the change already, and its end must not put the calendar off for an hour."""
-    settled(office)
-    office.clock.advance(HOUR)
-    (channel,) = office.calendar.channels_of(DANA)
-    seen: list[str] = []
-
-    def change(operation: str) -> None:
-        seen.append(operation)
-        if operation == "changes" and seen.count("changes") == 1:
-            office.clock.advance(10 * SECOND)
-            office.channels.accept(Notification(channel.token, NotificationKind.CHANGED))
-
-    office.store.calendars.make_due([DANA], office.clock())
-    office.calendar.fail = change
-    office.tick()
-    office.tick()
-    assert seen.count("changes") == 2
-
-
-@pytest.mark.parametrize(
-    "forge",
-    [
-        lambda one: replace(one, token=""),
-        lambda one: replace(one, token=one.token[:-1] + ("0" if one.token[-1] != "0" else "1")),
-        lambda one: replace(one, token=f"{'0' * 32}.{one.token.partition('.')[2]}"),
-        lambda one: replace(one, token=one.token + "0"),
-        lambda one: replace(one, channel_id="0" * 32),
-        lambda one: replace(one, remote_id="of-somebody-else"),
-    ],
-    ids=["no token", "altered", "of another id", "longer", "other channel", "other resource"],
-)
-def test_a_forged_notification_changes_nothing(office: TellingOffice, forge: object) -> None:
-    settled(office)
-    (channel,) = office.calendar.channels_of(DANA)
-    genuine = Notification(channel.token, NotificationKind.CHANGED, channel.id, channel.remote_id)
-    before = office.rows(select(tables.channel)), office.rows(select(tables.calendar))
-    assert callable(forge)
-    assert office.channels.accept(forge(genuine)) is None
-    assert (office.rows(select(tables.channel)), office.rows(select(tables.calendar))) == before
-    assert office.channels.accept(genuine) is not None
-
-
-def test_a_channel_of_another_installation_is_refused(office: TellingOffice) -> None:
-    """The same address and another key: its token is not ours."""
-    other = TellingOffice(known=telling_settings().model_copy(update={"keys": ()}))
-    assert not other.channels.is_on
-    settled(office)
-    (channel,) = office.calendar.channels_of(DANA)
-    assert other.channels.accept(Notification(channel.token, NotificationKind.CHANGED)) is None
-
-
-def test_what_trails_a_closed_channel_is_refused(office: TellingOffice) -> None:
-    settled(office)
-    (old,) = office.calendar.channels_of(DANA)
-    office.run(5 * DAY)
-    assert office.watched().id != old.id
-    assert office.channels.accept(Notification(old.token, NotificationKind.CHANGED)) is None
-
-
-def test_the_first_notification_may_come_before_the_service_answers(office: TellingOffice) -> None:
-    accepted: list[bool] = []
-
-    def hear(operation: str) -> None:
-        if operation == "open_channel answered":
-            accepted.append(office.hear() == 1)
-
-    office.calendar.fail = hear
-    office.tick()
-    assert accepted == [True, True]
-
-
-def test_half_of_what_is_told_is_lost_and_no_change_is(office: TellingOffice) -> None:
-    settled(office)
-    for number in range(6):
-        office.clock.advance(HOUR)
-        office.calendar.is_deaf = number % 2 == 0
-        office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
-        office.calendar.is_deaf = False
-        office.run(DAY)
-        assert office.event(office.session()).answers[SAM] is not Answer.DECLINED, "this decline was never seen"
 
 
 # --- killed ---

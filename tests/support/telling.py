@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.support.companies import DANA, SAM, Office, pair, pairs, people, settings
+from tests.support.companies import DANA, MINUTE, SAM, Office, pair, pairs, people, settings
 from worker.app import Worker
 from worker.clock import Clock
 from worker.domain.model import Address, WatchedCalendar
@@ -143,6 +143,13 @@ class TellingOffice(Office):
             if not self.calendar.told:
                 return
         raise AssertionError("it does not come to rest")
+
+    def prove_channels(self) -> None:
+        """Book a session, and have both calendars' channels show that they work."""
+        self.settle()
+        self.clock.advance(MINUTE)
+        self.settle()
+        assert self.watched(DANA).proven_at and self.watched(SAM).proven_at
 
 
 def telling_settings(url: str = "sqlite://", **more: Any) -> Settings:
