@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 
 from tests.conftest import Postgres
 from tests.support.companies import new_store
+from worker.store.database import describe_database_outage
+from worker.store.statements import PreparedStatement
 from worker.store.store import NextDue
 
 
@@ -62,5 +64,22 @@ def test_a_single_statement_is_read_without_a_transaction(postgres: Postgres) ->
             driver: Any = connection.connection.dbapi_connection
             assert driver.execute("SELECT 1").fetchone() == (1,)
             assert driver.info.transaction_status == status
+    store.close()
+    postgres.give_back(url)
+
+
+def test_a_connection_that_is_lost_within_a_statement_is_told_in_one_error(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pool does not try to reset it, which would log a traceback of its own."""
+    url = postgres.migrated()
+    store = new_store(url)
+    end_own = PreparedStatement(select(func.pg_terminate_backend(func.pg_backend_pid())))
+    for connect in (store.database.read_once, store.database.read, store.database.write):
+        with pytest.raises(Exception, match=r"terminat|lost|closed") as outage, connect() as connection:
+            end_own.fetch_value(connection)
+        assert describe_database_outage(outage.value)
+    assert [record.getMessage() for record in caplog.records] == []
+    assert store.next_due() == NextDue(None, None, None)
     store.close()
     postgres.give_back(url)

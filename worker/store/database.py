@@ -117,12 +117,19 @@ class Database:
                 _begin(connection, "BEGIN")
             yield connection
 
-    def read_once(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def read_once(self) -> Iterator[Connection]:
         """Connect for a single statement that only reads.
 
         It sees the database as of one moment without a transaction: PostgreSQL is asked once instead of three times.
         """
-        return self._connect(self._statement_reader)
+        with self._connect(self._statement_reader) as connection:
+            try:
+                yield connection
+            except Exception as error:
+                if not self.is_sqlite and describe_database_outage(error):
+                    connection.invalidate()  # the pool would fail to reset it, and log that
+                raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
