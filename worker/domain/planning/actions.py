@@ -135,7 +135,7 @@ def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
         raise Refused(f"Session {session.id} can't be left until the next quarter: nobody was asked about it.")
     if session.booked and session.span.start <= builder.now:
         raise Refused(f"Session {session.id} has begun, so it can't be left until the next quarter.")
-    if not offers.is_open(session, builder.now):
+    if not offers.is_offer_open(session, builder.now):
         raise Refused(f"Session {session.id} can't be left until the next quarter: the time to answer is over.")
     day = get_local_date(builder.manager.zone, session.start or session.target)
     window = cadence.make_window(day, cadence.choose_interval(builder.pair, day, builder.policy))

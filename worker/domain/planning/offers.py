@@ -108,8 +108,8 @@ def find_last_choice(times: Sequence[Span], purpose: OfferPurpose) -> datetime:
     return (max(starts) if purpose is OfferPurpose.SOON else starts[0]) - MIN_NOTICE
 
 
-def is_open(session: Session, now: datetime) -> bool:
-    """Return whether the two may still choose."""
+def is_offer_open(session: Session, now: datetime) -> bool:
+    """Return whether the two may still choose among the offered times."""
     return bool(list_open_times(session, now))
 
 

@@ -79,7 +79,7 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
             continue  # it is placed once the part before it has a time
         if is_waiting_for_1on1(builder, session):
             continue  # it has no event of its own, and wakes by itself
-        if session.unplaceable and offers.is_open(session, builder.now):
+        if session.unplaceable and offers.is_offer_open(session, builder.now):
             continue  # the two are asked whose hour it may take (T-14)
         if session.unplaceable and not _is_retry_due(builder, session):
             builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)

@@ -1,7 +1,7 @@
 """The weekly mail of a manager with several reports: the talks of the week and what waits, in place of single mails.
 
-Each of the manager's pairs decides it when it has something to tell; the mail is one, since its key names the manager
-and the week. What it says is gathered from all pairs when it leaves.
+Each pair of the manager that has something to tell decides this mail. All of them decide the same one, since its key
+holds only the manager and the week. What it says is gathered from all pairs when it leaves.
 """
 
 from collections.abc import Iterable
@@ -20,14 +20,14 @@ from worker.domain.model import (
     SessionState,
 )
 from worker.domain.planning.deferrals import count_deferrals_in_cycle
-from worker.domain.planning.offers import MANAGER_CHOOSES_FROM, is_open
+from worker.domain.planning.offers import MANAGER_CHOOSES_FROM, is_offer_open
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import get_local_date
 
 #: A manager with fewer reports gets the single mails instead.
 MIN_REPORTS = 3
-#: How long before the week a commitment may have been due to be named once more.
+#: The mail also names the open promises that were due at most this long before its week.
 PAST_DUE = timedelta(days=7)
 WEEK = timedelta(days=7)
 #: How late a weekly mail may leave.
@@ -39,9 +39,9 @@ class NewsKind(StrEnum):
 
     TALK = "talk"  #: a session of this week
     PROMISE = "promise"  #: something the manager promised, due this week or just past
-    CONTRACT = "contract"  #: a contract that was not written down yet
-    CHOICE = "choice"  #: times that are held for a choice
-    UNTIMED = "untimed"  #: a session for which there is no time
+    CONTRACT = "contract"  #: a contract (what the two agreed on) that was not written down yet
+    CHOICE = "choice"  #: times that are reserved for the two to choose from
+    UNTIMED = "untimed"  #: an owed session (due, without a time) for which no time exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,11 @@ def list_news(state: PairState, now: datetime) -> list[News]:
         for c in state.commitments
         if c.is_open_promise and monday - PAST_DUE <= c.due <= sunday
     ]
-    held = (s for s in state.sessions if s.state is SessionState.HELD and s.asks_contract)
-    news += [News(NewsKind.CONTRACT, state, session=s) for s in held]
+    # `asks_contract`: a contract is due after a session of this kind
+    uncontracted = (s for s in state.sessions if s.state is SessionState.HELD and s.asks_contract)
+    news += [News(NewsKind.CONTRACT, state, session=s) for s in uncontracted]
     for session in state.sessions:
-        if is_open(session, now) and (session.booked or session.owed):
+        if is_offer_open(session, now) and (session.booked or session.owed):
             news.append(News(NewsKind.CHOICE, state, session=session))
         elif session.owed and session.unplaceable is not None:
             news.append(News(NewsKind.UNTIMED, state, session=session))
@@ -108,8 +109,8 @@ def list_all_news(states: Iterable[PairState], now: datetime) -> list[News]:
 def _is_worth_a_mail(news: Iterable[News]) -> bool:
     """Return whether a line asks for something that no other mail asks for, or the week has more than one review.
 
-    A conversation has a brief of its own, a single review is on the calendar, and another mail has named the times that
-    are offered beside a booked one.
+    These alone are not worth a mail: a career session, since a brief is sent before it; a single review, since it is on
+    the calendar; and times that are offered beside a booked one, since another mail has named them.
     """
     reviews = sum(
         one.kind is NewsKind.TALK and one.session is not None and one.session.kind is SessionKind.REVIEW for one in news
@@ -118,12 +119,15 @@ def _is_worth_a_mail(news: Iterable[News]) -> bool:
 
 
 def _is_optional_choice(one: News) -> bool:
-    """Return whether it is about times that are offered beside a booked one, with no need to choose (T-12)."""
+    """Return whether the line is about times that are offered beside a booked one, with no need to choose (T-12).
+
+    From MANAGER_CHOOSES_FROM deferrals in a cycle on, the manager has to choose.
+    """
     session = one.session
     if one.kind is not NewsKind.CHOICE or session is None or session.offer is None:
         return False
-    count = count_deferrals_in_cycle(one.state.sessions, session)
-    return session.offer.purpose is OfferPurpose.DEFERRAL and count < MANAGER_CHOOSES_FROM
+    deferral_count = count_deferrals_in_cycle(one.state.sessions, session)
+    return session.offer.purpose is OfferPurpose.DEFERRAL and deferral_count < MANAGER_CHOOSES_FROM
 
 
 def _get_sort_key(one: News) -> tuple[str, str]:
@@ -134,13 +138,17 @@ def _get_sort_key(one: News) -> tuple[str, str]:
 
 
 def add_weekly_mail(builder: PlanBuilder) -> None:
-    """Decide the manager's mail of this week when this pair has something to tell, or wake for that of the next."""
+    """Decide the manager's mail of this week when it is due and this pair has something to tell.
+
+    Also wake the pair when the next such mail is due, this week's or the next week's.
+    """
     if not has_weekly(builder.state):
         return
-    state = builder.make_state()
+    state = builder.make_state()  # with what this plan changes; `builder.state` is without it
     today = get_local_date(builder.manager.zone, builder.now)
     at = find_weekly_time(builder.manager, today)
     if at is not None and at <= builder.now < at + MAX_DELAY and list_news(state, builder.now):
+        # one mail to the manager about all pairs: another pair may have decided it already
         builder.add_personal_mail(MailName.WEEKLY, f"{find_monday(today)}")
     for instant in (at, find_weekly_time(builder.manager, today + WEEK)):
         if instant is not None and builder.now < instant and list_news(state, instant):
