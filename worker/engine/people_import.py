@@ -1,4 +1,8 @@
-"""Imports the roster into the database: whole or not at all, and not without consent when it changes much (T-17)."""
+"""Imports the roster into the database: whole or not at all, and not without consent when it changes much (T-17).
+
+The roster is who works here and reports to whom. It is read from the people file, or from a directory, which is another
+system that knows the staff; with a directory, the people file only adds to it.
+"""
 
 import logging
 from collections.abc import Callable, Set
@@ -22,20 +26,20 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
-#: Name of the stored value that changes with each import: the digest of what was read, and when it was imported.
+#: Name of the stored value that changes with each import: the digest of the imported reading, and when it was imported.
 PEOPLE_VERSION_NAME = "people"
-#: Name of the stored value that holds the version of the roster that was last read, and when.
+#: Name of the stored value that holds what `RosterReader.get_version` returned for the last reading, and when that was.
 _READING_NAME = "roster_reading"
-#: How long a directory is not read again after it could not be read, or was refused.
+#: After a directory could not be read, or its roster was refused: how long until it is read again.
 RETRY_AFTER = timedelta(minutes=15)
-#: By how much a reading is overdue when the operator is told that a directory is out of order.
+#: While a directory is out of order: how long its next reading may be overdue before the operator is told.
 PATIENCE = timedelta(days=1)
 #: How many faults of a directory a mail to the operator lists.
 MAX_LISTED_FAULTS = 10
 
 
 class PeopleImport:
-    """Imports the roster when it, or what calendars say about people, has changed."""
+    """Imports the roster when it has changed, or a person's habits: time zone and working hours by the calendar."""
 
     def __init__(
         self,
@@ -47,8 +51,8 @@ class PeopleImport:
         identities: StoredIdentities,
         reader: RosterReader | None = None,
     ) -> None:
-        """`get_calendar` returns the calendar service of a name, which finds people by `identities`. `reader` stands in
-        for that of the settings."""
+        """`get_calendar` returns the calendar service with that name; the services look people up in `identities`.
+        `reader` replaces the one that the settings describe."""
         self._settings = settings
         self._participation = participation
         self._store = store
@@ -60,26 +64,30 @@ class PeopleImport:
     def run(self, *, force: bool = False, anew: bool = False) -> bool:
         """Import the roster if it changed, or if a calendar reports other habits. True when anything changed.
 
-        A directory that can't tell whether it changed is read each `roster.every`, and with `force` or `anew`. One that
-        pushes its changes is read when they pause.
+        `force`: read now, and import whatever it changes, which the operator has accepted. `anew`: read a directory
+        now, but refuse an import that changes much. Otherwise a directory that can't tell whether it changed is read
+        each `roster.every`, and one that pushes its changes when they pause.
 
         Raises Problems; PeopleImportRefused when it would end many pairs or cancel many events, unless `force` (T-17);
         IncompleteReading or ProviderError when a directory can't be read; LongarcError when the people file can't be
         opened. A people file that changes while it is read is left for the next time.
         """
         people, now = self._store.people, self._clock()
-        people.end_pauses(now)
+        people.end_pauses(now)  # here, since this runs each minute: a pause ends by itself (T-18)
         version = self._reader.get_version()
-        is_asked = force or (anew and self._settings.roster.has_directory)
-        if not is_asked and self._reader.is_unsettled(now, self._load_last_reading()[1]):
+        must_read = force or (anew and self._settings.roster.has_directory)
+        _, last_read_at = self._load_last_reading()
+        if not must_read and self._reader.is_unsettled(now, last_read_at):
             return False
-        is_read = self._is_read(version, now) and not is_asked
-        people_to_query = self._habits.choose_people(now, is_read)
-        if is_read and not people_to_query:
+        is_current = self._is_current(version, now) and not must_read
+        people_to_query = self._habits.choose_people(now, is_roster_unchanged=is_current)
+        if is_current and not people_to_query:  # habits can change without the roster
             return False
-        if self._failure and self._failure.holds(version, now) and not (is_read or is_asked):
+        # the last try failed, and would fail again now; a reading for habits alone is tried all the same
+        if self._failure and self._failure.would_recur(version, now) and not (is_current or must_read):
             return self._failure.repeat()
         try:
+            # the operator's consent covers a former address that comes back with another directory id
             reading = self._reader.read(now, accepts_new_ids=force)
             if self._reader.get_version() != version:
                 log.info("the people file is being written", extra={"action": Action.PEOPLE_CHANGING})
@@ -87,7 +95,7 @@ class PeopleImport:
             has_changed = self._import(reading, people_to_query, now, force)
         except LongarcError as error:
             self._failure = self._make_failure(error, version, now)
-            if self._can_wait(error, now) and not is_asked:
+            if self._can_wait(error, now) and not must_read:
                 log.warning("%s", error, extra={"action": Action.ROSTER_UNREAD})
                 return False
             raise
@@ -96,8 +104,9 @@ class PeopleImport:
         self._report_faults(reading, now)
         return has_changed
 
-    def _is_read(self, version: str, now: datetime) -> bool:
-        """Whether the roster was read in this version, and a directory that has no version not too long ago."""
+    def _is_current(self, version: str, now: datetime) -> bool:
+        """Whether the last reading was of this version and, of a directory that can't tell whether it changed, within
+        `roster.every`."""
         read_version, read_at = self._load_last_reading()
         if read_version != version or read_at is None:
             return False
@@ -111,15 +120,16 @@ class PeopleImport:
         """Write what was read, unless it is what was imported last. Raises PeopleImportRefused."""
         people = self._store.people
         imported_digest = (people.get_stored_value(PEOPLE_VERSION_NAME) or "").partition(" ")[0]
-        roster, asked = self._habits.fill(reading.roster, people_to_query)
+        # `settled_people`: their calendars have been asked for habits now, or need not be
+        roster, settled_people = self._habits.fill(reading.roster, people_to_query)
         if reading.digest == imported_digest and roster.persons == people.load_current_people():
-            people.mark_habits_asked(asked, now)
+            people.mark_habits_asked(settled_people, now)
             return False
         if not force:
             self._refuse_mass_change(roster, reading.digest)
-        takes_part = self._participation.make_rule(roster.persons)
-        people.apply_import(roster.persons, roster.pairs, now, roster.aliases, takes_part)
-        people.mark_habits_asked(asked, now)
+        find_participation = self._participation.make_rule(roster.persons)
+        people.apply_import(roster.persons, roster.pairs, now, roster.aliases, find_participation)
+        people.mark_habits_asked(settled_people, now)
         people.set_stored_value(PEOPLE_VERSION_NAME, f"{reading.digest} {now.isoformat()}")
         counts = len(roster.persons), len(roster.pairs)
         log.info("%s people, %s pairs", *counts, extra={"action": Action.PEOPLE_IMPORTED})
@@ -139,7 +149,10 @@ class PeopleImport:
     # --- what is wrong ---
 
     def _make_failure(self, error: LongarcError, version: str, now: datetime) -> "_Failure | None":
-        """Return the failure, which keeps this version from being read again, a directory for a while."""
+        """Return what keeps this version from being read again, None when nothing does.
+
+        A directory waits RETRY_AFTER whatever the error. A people file waits for its next change when it was refused.
+        """
         if self._settings.roster.has_directory:
             return _Failure(error, version, now + RETRY_AFTER)
         return _Failure(error, version, None) if isinstance(error, PeopleImportRefused) else None
@@ -171,8 +184,8 @@ class _Failure:
     version: str
     until: datetime | None  #: None: until the version changes
 
-    def holds(self, version: str, now: datetime) -> bool:
-        """Whether it would happen again."""
+    def would_recur(self, version: str, now: datetime) -> bool:
+        """Whether reading this version now would fail in the same way."""
         return self.version == version and (self.until is None or now < self.until)
 
     def repeat(self) -> bool:

@@ -1,6 +1,7 @@
 """`/metrics` for Prometheus: what this process has done, and what the database holds just now.
 
-Any process tells what is in the database, so a query takes it once for all instances: `max by (work) (longarc_due)`.
+Each process reports the same numbers of the database, so a query must not add them up over the instances:
+`max by (work) (longarc_due)`.
 Nothing here names a person: labels are kinds, states, services and statuses.
 """
 
@@ -36,7 +37,7 @@ CountTasks = Callable[[], int]
 
 
 class DatabaseCollector(Collector):
-    """Reads what the database holds each time it is asked. Without a database it tells only that it is out of reach."""
+    """Reads the database at each scrape. When it can't be read, yields only `longarc_database_up`, with 0."""
 
     def __init__(self, database: Database, clock: Clock, count_tasks: CountTasks | None = None) -> None:
         self._database = database
@@ -44,14 +45,14 @@ class DatabaseCollector(Collector):
         self._count_tasks = count_tasks
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: the registry would read the database to learn the names."""
+        """Return nothing: otherwise the registry would call `collect`, and so read the database, to learn the names."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of the database and of the queue."""
         now = self._clock()
         try:
-            measurements = read_measurements(self._database, now, now - ALIVE_WITHIN)
+            measurements = read_measurements(self._database, now, live_since=now - ALIVE_WITHIN)
             tasks = self._count_tasks() if self._count_tasks else None
         except Exception as error:  # a scrape must not fail: then the metrics of this process would be missing, too
             log.warning("%s", _describe_failure(error), extra={"action": Action.METRICS_UNREAD})
@@ -77,7 +78,8 @@ def _build_work_metrics(measurements: Measurements, now: datetime) -> Iterator[M
     }
     due: Counts = {(kind,): one.count for kind, one in work.items()}
     yield _make_gauges("longarc_due", "Work that is due now, by kind.", ["work"], due)
-    age = GaugeMetricFamily("longarc_due_age_seconds", "For how long the first of it has been due.", labels=["work"])
+    help_text = "For how long the first of the due work has been due, by kind."
+    age = GaugeMetricFamily("longarc_due_age_seconds", help_text, labels=["work"])
     for kind, one in work.items():
         age.add_metric([kind], _measure_age(one, now))
     yield age
@@ -92,6 +94,7 @@ def _measure_age(work: DueWork, now: datetime) -> float:
 
 def _build_state_metrics(measurements: Measurements) -> Iterator[Metric]:
     yield _make_gauge("longarc_people", "People in the roster.", measurements.people)
+    # "outside": the rollout does not include the pair, or not yet
     all_states = [(state,) for state in ("active", "paused", "outside", "ended")]
     states: Counts = {state: measurements.pairs.get(state, 0) for state in all_states}
     yield _make_gauges("longarc_pairs", "Pairs by state.", ["state"], states)
@@ -111,10 +114,13 @@ def _build_state_metrics(measurements: Measurements) -> Iterator[Metric]:
 
 
 def _build_channel_metrics(measurements: Measurements, now: datetime) -> Iterator[Metric]:
-    """Yield how the channels stand of each service that has any, and how long ago the last notification came."""
+    """Yield, for each service with channels, their number by standing, and the age of the last notification.
+
+    Through a channel, a calendar service notifies Longarc of changes to one calendar.
+    """
     services = {service for service, _ in measurements.channels}
     counts: Counts = {(service, standing.value): 0 for service in services for standing in ChannelStanding}
-    help_text = "Calendars that are to have a channel, through which their service tells of changes, by its standing."
+    help_text = "Calendars that are to have a channel, which notifies of their changes, by the channel's standing."
     yield _make_gauges("longarc_channels", help_text, ["service", "standing"], {**counts, **measurements.channels})
     age = GaugeMetricFamily(
         "longarc_notification_age_seconds", "How long ago the last notification was accepted.", labels=["service"]
@@ -129,6 +135,7 @@ def _make_gauge(name: str, help_text: str, value: float) -> Metric:
 
 
 def _make_gauges(name: str, help_text: str, labels: list[str], counts: Counts) -> Metric:
+    """Return a gauge with a value for each key of `counts`, which holds the values of `labels` in their order."""
     family = GaugeMetricFamily(name, help_text, labels=labels)
     for values, number in sorted(counts.items()):
         family.add_metric(list(values), number)
@@ -153,7 +160,7 @@ class BuildCollector(Collector):
 def build_registry(worker: Worker, count_tasks: CountTasks | None = None) -> CollectorRegistry:
     """Return the registry of all that this process tells. `count_tasks` returns the length of the queue."""
     registry = CollectorRegistry()
-    registry.register(REGISTRY)
+    registry.register(REGISTRY)  # a registry can collect from another: this one has the counters of the process
     registry.register(BuildCollector(worker.store.database))
     registry.register(DatabaseCollector(worker.store.database, worker.clock, count_tasks))
     ProcessCollector(registry=registry)
@@ -161,16 +168,17 @@ def build_registry(worker: Worker, count_tasks: CountTasks | None = None) -> Col
 
 
 class MetricsServer(ServerThread):
-    """The metrics of a worker, served inside a `with` block at any path, at the first free port of the settings.
+    """Serves the metrics of a worker inside a `with` block, at every path.
 
-    Port 0 takes any free port.
+    It listens on the first address of the setting `metrics.listen` that is free; port 0 there stands for any free port.
     """
 
     def __init__(self, worker: Worker, count_tasks: CountTasks | None = None) -> None:
         """`count_tasks` returns the length of the queue. Raises PortTaken, LongarcError."""
         addresses = list_listen_addresses(worker.settings.metrics.listen)
-        listening = open_free_socket(addresses, "Metrics", "metrics.listen")
+        listening = open_free_socket(addresses, what="Metrics", setting="metrics.listen")
         self.port = int(listening.getsockname()[1])
         create: Any = create_server  # waitress has no types
         app = make_wsgi_app(build_registry(worker, count_tasks))
-        super().__init__(create(app, sockets=[listening], threads=2, ident=""), "longarc-metrics")
+        server = create(app, sockets=[listening], threads=2, ident="")  # no ident: responses don't name the server
+        super().__init__(server, "longarc-metrics")

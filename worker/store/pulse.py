@@ -1,7 +1,10 @@
-"""Rounds of the pulse (R-37), one row each. The whole content of an open round is sealed in one value.
+"""Rounds of the pulse, one row each. The pulse asks each report one anonymous question, answered yes or no (R-37).
 
-So no row, no order of rows and no time belongs to a person or to an answer. When a round closes, the counts of groups
-that may not be shown are deleted.
+The whole content of an open round is sealed in one value. So nobody can tell from a row, the order of rows or a time
+who answered what. When a round closes, the counts of groups that may not be shown are deleted.
+
+A round is named after its month, such as `2026-09`. It is open while its column `shown` is null. A cell is a group of
+reports whose answers are counted together; a token stands for a person.
 """
 
 import json
@@ -19,30 +22,30 @@ from worker.store.tables import pulse_round
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voter:
-    """A report who is asked: the cell in which the answer is counted, and the token of the manager."""
+    """A report who is asked."""
 
-    cell: str
-    manager: str
+    cell: str  #: the name of the cell in which the answer is counted
+    manager: str  #: the token of the manager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRound:
     """An open round. Nothing in it links a person to an answer."""
 
-    salt: str  #: makes tokens; the same in all rounds
-    waiting: Mapping[str, Voter]  #: who has not answered yet, by token
-    answered: Mapping[str, Voter] = field(default_factory=dict)  #: who has, by token
-    yes: Mapping[str, int] = field(default_factory=dict)  #: by cell
-    no: Mapping[str, int] = field(default_factory=dict)
+    salt: str  #: with which tokens are made of addresses; kept from round to round, so that a person keeps the token
+    waiting: Mapping[str, Voter]  #: who has not answered yet, by the report's token
+    answered: Mapping[str, Voter] = field(default_factory=dict)  #: who has answered, by the report's token
+    yes: Mapping[str, int] = field(default_factory=dict)  #: how many answered yes, by cell
+    no: Mapping[str, int] = field(default_factory=dict)  #: how many answered no, by cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedRound:
-    """A closed round: its shown cells, maybe none, and the salt of its tokens."""
+    """A closed round."""
 
-    round: str
-    cells: tuple[PulseCell, ...]
-    salt: str = ""
+    round: str  #: its name
+    cells: tuple[PulseCell, ...]  #: those that are shown, maybe none
+    salt: str = ""  #: with which its tokens were made; empty when no cell is shown, or no sealed value was opened
 
 
 class PulseRows:
@@ -60,8 +63,9 @@ class PulseRows:
     def add_round(self, connection: Connection, name: str, content: OpenRound) -> bool:
         """Store a new round. Returns False when another process has stored it."""
         sealed = self._seal_round(content)
-        self._database.insert_new(connection, pulse_round, [{"round": name, "sealed": sealed}], ("round",))
+        self._database.insert_new(connection, pulse_round, [{"round": name, "sealed": sealed}], unique=("round",))
         query = select(pulse_round.c.sealed).where(pulse_round.c.round == name)
+        # sealing the same content twice gives different bytes: equal ones were stored here
         return connection.execute(query).scalar() == sealed
 
     def load_open(self, connection: Connection, name: str, *, for_change: bool = False) -> OpenRound | None:
@@ -81,15 +85,23 @@ class PulseRows:
         connection.execute(update(pulse_round).where(pulse_round.c.round == name).values(**values))
 
     def close_round(self, connection: Connection, name: str, salt: str, cells: Sequence[PulseCell]) -> None:
-        """Close a round: replace its content by the cells that are shown, and sealed, the people in them."""
-        people = {"salt": salt, "people": {cell.name: dict(sorted(cell.people.items())) for cell in cells}}
-        sealed = self._seal.close_padded(json.dumps(people)) if cells else None
+        """Close a round: keep only the counts of the cells that are shown and, sealed, who answered in them.
+
+        `salt` is stored with the people: the next round makes its tokens with it.
+        """
+        # of each cell, the token of the manager by the person's
+        people = {cell.name: dict(sorted(cell.people.items())) for cell in cells}
+        content = json.dumps({"salt": salt, "people": people})
+        sealed = self._seal.close_padded(content) if cells else None  # padded: its length tells little
         shown = [{"name": cell.name, "yes": cell.yes, "no": cell.no} for cell in cells]
         closing = update(pulse_round).where(pulse_round.c.round == name)
         connection.execute(closing.values(sealed=sealed, shown=shown))
 
     def load_closed(self, connection: Connection) -> list[ClosedRound]:
-        """Return the closed rounds with the people of their cells, oldest first. Raises WrongKey."""
+        """Return the closed rounds with the people of their cells, oldest first. Raises WrongKey.
+
+        The engine needs the people to open and to close rounds; pages use `list_shown`.
+        """
         query = select(pulse_round).where(pulse_round.c.shown.is_not(None)).order_by(pulse_round.c.round)
         closed_rounds = []
         for row in connection.execute(query).mappings():
@@ -100,7 +112,10 @@ class PulseRows:
         return closed_rounds
 
     def list_shown(self) -> list[ClosedRound]:
-        """Return the closed rounds without the people of their cells, newest first. Opens no sealed value."""
+        """Return the closed rounds without the people of their cells, newest first.
+
+        For pages: it opens no sealed value, so it needs no key.
+        """
         query = select(pulse_round.c.round, pulse_round.c.shown).where(pulse_round.c.shown.is_not(None))
         with self._database.read() as connection:
             round_rows = connection.execute(query.order_by(pulse_round.c.round.desc())).all()
