@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 
 from tests.support.companies import DANA, HOUR, KIM, OPERATOR, SAM
 from tests.support.issuers import BOTH, HILDA, served_issuer, sign_in, sign_in_settings
-from tests.support.web_company import SECRETS, Lived, Room, hidden, send, text
+from tests.support.web_company import LEE, SECRETS, Lived, Room, hidden, send, text
 from worker.clock import utcnow
 from worker.domain.model import Participation
 from worker.store.tables import channel, person
@@ -110,7 +110,7 @@ def test_calendars_whose_changes_are_not_told_are_counted_with_the_problem_of_on
     assert "Notifications of changes" not in text(client.get("/status"))
     opened = {"service": "google", "expires_at": now + HOUR, "due_at": now + HOUR}
     with room.office.store.database.write() as connection:
-        refused = {"calendar": KIM, "service": "google", "failures": 1, "problem": "<No> answer.", "due_at": now + HOUR}
+        refused = {"calendar": LEE, "service": "google", "failures": 1, "problem": "<No> answer.", "due_at": now + HOUR}
         connection.execute(insert(channel), [refused])
         connection.execute(insert(channel), [{"calendar": SAM, **opened, "proven_at": now}])
         connection.execute(insert(channel), [{"calendar": DANA, **opened, "awaiting_since": now - HOUR}])
