@@ -132,6 +132,7 @@ def test_a_trusted_calendar_is_read_a_few_times_a_day_and_others_every_five_minu
     office.calendar.live.clear()
     with office.store.database.write() as connection:
         connection.execute(tables.channel.update().values(proven_at=None))
+    office.store.calendars.make_due([DANA], office.clock())
     office.run(2 * HOUR)
     assert 40 <= reads(office, 4 * HOUR) <= 50
 

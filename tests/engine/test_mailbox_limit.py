@@ -118,13 +118,9 @@ def processes(*given: str) -> Iterator[Processes]:
 def run_until_done(office: Office, machines: Processes) -> None:
     """Tick every minute, as `longarc run` does, until every effect came to its end."""
 
-    def over() -> bool:
-        in_hands = {EffectProgress.CLAIMED, EffectProgress.SENDING} & {effect.progress for effect in office.messages()}
-        return not in_hands and office.store.next_due().select_due(office.clock()) == (None, None, None, None)
-
     for _ in range(600):
-        while not over():
-            machines.round(office.clock(), over)
+        while not office.is_at_rest():
+            machines.round(office.clock(), office.is_at_rest)
         if not any(effect.is_live and effect.due_at <= office.clock() + HOUR for effect in office.messages()):
             return  # what is left of the day's mails is told in one, the next morning (T-16)
         office.clock.move_to(office.clock() + MINUTE)

@@ -211,7 +211,7 @@ def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Sha
     office = Office(url, persons, listed)
     machines = Machines(url, socket)
     machines.go()
-    until(lambda: _quiet(office) and len(office.messages("event.create")) >= PAIRS, office)
+    until(lambda: office.is_at_rest() and len(office.messages("event.create")) >= PAIRS, office)
     sessions = {s.pair: s for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER}
     assert len(sessions) == PAIRS and {s.state for s in sessions.values()} == {SessionState.BOOKED}
     managers = len({pair_id.manager for pair_id in listed})
@@ -220,18 +220,12 @@ def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Sha
     for pair_id, session in sessions.items():
         memory.answer(pair_id.manager, session.key, pair_id.report, Answer.DECLINED)
     office.store.calendars.make_due(sorted({one.manager for one in listed.values()}), START)
-    until(lambda: _quiet(office) and len(office.messages("event.update")) >= PAIRS, office)
+    until(lambda: office.is_at_rest() and len(office.messages("event.update")) >= PAIRS, office)
     shares = machines.stop()
     assert min(shares) > 0, "each of them did a part"
     assert calendar.asked["update"] == PAIRS and calendar.asked["create"] == PAIRS
     _check(office, memory, mailer._service)  # type: ignore[arg-type]
     office.close()
-
-
-def _quiet(office: Office) -> bool:
-    """Nothing is due, and nothing is in anybody's hands: what is has its lease's end for a due time."""
-    in_hands = {EffectProgress.CLAIMED, EffectProgress.SENDING} & {m.progress for m in office.messages()}
-    return office.store.next_due().select_due(START) == (None, None, None, None) and not in_hands
 
 
 def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Select, select
+from sqlalchemy import Select, exists, or_, select
 
 from worker.app import Worker, build
 from worker.clock import Clock, SteppedClock
@@ -19,6 +19,7 @@ from worker.domain.model import (
     Answer,
     Contract,
     Effect,
+    EffectProgress,
     Event,
     Pair,
     PairId,
@@ -211,6 +212,19 @@ class Office:
                 break
             self.clock.move_to(following)
         self.clock.move_to(end)
+
+    def is_at_rest(self) -> bool:
+        """Whether nothing is due, and nothing in any process's hands: what is has its lease's end for a due time."""
+        message, calendar, pair_ = tables.message, tables.calendar, tables.pair
+        in_hands = message.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
+        now = self.clock()
+        busy = or_(
+            exists().where(in_hands),
+            exists().where(calendar.c.holder.is_not(None)),
+            *(exists().where(table.c.due_at <= now) for table in (message, calendar, pair_)),
+        )
+        with self.store.database.read() as connection:  # as of one moment
+            return not connection.execute(select(busy)).scalar_one()
 
     # --- what is known ---
 
