@@ -4,7 +4,6 @@ it is asked."""
 import base64
 import http.client
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -25,21 +24,6 @@ EVENT: dict[str, Any] = {
 MARCH = "startDateTime=2027-03-01T00:00:00Z&endDateTime=2027-04-01T00:00:00Z"
 ME = f"users/{DANA}"
 ASKED: dict[str, Any] = {"schedules": [DANA], "startTime": EVENT["start"], "endTime": EVENT["end"]}
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
-    with Double() as running:
-        yield running
-
-
-@pytest.fixture
-def double(service: Double) -> Iterator[Double]:
-    service.forget()
-    for person in (DANA, SAM):
-        service.world.person(person)
-    yield service
-    service.forget()
 
 
 @pytest.fixture

@@ -22,12 +22,6 @@ HOUR = timedelta(hours=1)
 MARCH = (datetime(2027, 3, 1, tzinfo=BERLIN), datetime(2027, 4, 1, tzinfo=BERLIN))
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
-    with Double() as running:
-        yield running
-
-
 @pytest.fixture
 def double(service: Double) -> Iterator[Double]:
     service.forget()

@@ -17,12 +17,6 @@ DANA, SAM = "dana@example.org", "sam@example.org"
 EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
-    with Double() as running:
-        yield running
-
-
 @pytest.fixture
 def double(service: Double) -> Iterator[Double]:
     service.forget()

@@ -1,4 +1,4 @@
-"""The double of Microsoft Graph, empty for each test, a company's address, and an app that wants to be told."""
+"""A company's address, and an app that wants to be told of changes there."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,23 +6,8 @@ from typing import Any
 import pytest
 
 from tests.doubles.graph import Double, Hands
-from tests.doubles.graph_subscriptions.support import DANA, SAM, Endpoint, connect
+from tests.doubles.graph_subscriptions.support import Endpoint, connect
 from tests.support.loopback import serve
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
-    with Double() as running:
-        yield running
-
-
-@pytest.fixture
-def double(service: Double) -> Iterator[Double]:
-    service.forget()
-    for person in (DANA, SAM):
-        service.world.person(person)
-    yield service
-    service.forget()
 
 
 @pytest.fixture
