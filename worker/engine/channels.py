@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from worker.clock import Clock
@@ -214,15 +214,17 @@ class Channels:
         else:
             wait = channels.find_retry_wait(watched.failures + 1)
             self._store.channels.record_failure(address, lease, str(error), now + wait)
-            if not self._store.channels.is_needed(address):
-                return
-            text = (
-                f"Changes of the calendar of {address} are not told: {error} Until they are, it is read as often as "
-                "without `sync.notify_url`. Others may be concerned, too: `longarc status` counts them."
-            )
-            self._store.outbox.alert(f"channel:{watched.service}:{now:%Y-%m-%d}", text, now, self._operator)
+            if self._store.channels.is_needed(address):
+                self._alert(watched, error, now)
         if watched.proven_at and not channels.is_trusted(watched, now):
             self._store.calendars.make_due([address], now)
+
+    def _alert(self, watched: WatchedCalendar, error: LongarcError, now: datetime) -> None:
+        text = (
+            f"Changes of the calendar of {watched.calendar} are not told: {error} Until they are, it is read as often "
+            "as without `sync.notify_url`. Others may be concerned, too: `longarc status` counts them."
+        )
+        self._store.outbox.alert(f"channel:{watched.service}:{now:%Y-%m-%d}", text, now, self._operator)
 
     def _close(self, channel: RetiredChannel) -> None:
         """Close a channel that is not needed any more. What can't be closed expires."""
