@@ -193,7 +193,7 @@ def _build_sync(
         services.find_person,
         clock,
         identities,
-        pace=ReadingPace(every=settings.sync.every, near=min(settings.sync.near, settings.sync.every)),
+        pace=ReadingPace(every=settings.sync.every, near=settings.sync.near),
         full_every=settings.sync.full_every,
         operator=settings.operator,
         policy=settings.policy,

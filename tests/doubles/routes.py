@@ -11,7 +11,7 @@ def add_routes(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_parse_route,
         metavar="HTTPS=HTTP",
-        help="where notifications to a public address really go: https://longarc.example=http://127.0.0.1:8000",
+        help="where notifications to a public address really go: https://longarc.example=http://127.0.0.1:8030",
     )
 
 

@@ -25,7 +25,7 @@ class ReadingPace:
     """How often calendars without a trusted channel are read."""
 
     every: timedelta
-    near: timedelta  #: while something is about to happen there; never more than `every`
+    near: timedelta  #: while something is about to happen there, where it is shorter
 
 
 def find_next_read(
@@ -47,7 +47,7 @@ def find_next_read(
         interval = WATCHED_INTERVAL if now - watched.proven_at >= TRIAL else TRIAL_INTERVAL
         interval *= 0.75 + 0.5 * choose_fraction(f"{address} {now:%Y%m%d%H}")
         at = _find_end_of_working_time(owner, now, interval) if owner else now + interval
-        return min(max(now + pace.every, at), max(watched.expires_at, now + pace.every))
+        return max(now + pace.every, min(at, watched.expires_at))
     is_session_near = next_session is not None and next_session - now <= NEAR_SESSION
     is_change_near = changed_at is not None and now - changed_at <= NEAR_CHANGE
     return now + (min(pace.near, pace.every) if is_session_near or is_change_near else pace.every)

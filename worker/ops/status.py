@@ -1,5 +1,6 @@
 """The state of the service, as `longarc status` and the operator's page show it. Opens nothing sealed."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from worker.store.store import Store
 BEHIND_AFTER = timedelta(minutes=15)
 #: A worker counts as live when its last heartbeat is at most this old.
 ALIVE_WITHIN = timedelta(minutes=2)
-#: A person is needed when at least this share of the channels is silent; a single one is opened anew by itself.
+#: A person is needed when at least this share of a service's channels is silent; a single one is opened anew by itself.
 SILENT_SHARE = 0.2
 
 
@@ -105,13 +106,19 @@ def _describe_calendars(health: Sequence[Mapping[str, Any]], now: datetime) -> d
 def _describe_channels(counts: Sequence[ChannelCount]) -> dict[str, Any]:
     """Return how many channels stand how, and the troubles that need a person, each with one calendar it concerns."""
     totals = {standing: sum(one.count for one in counts if one.standing is standing) for standing in ChannelStanding}
-    need_person = {ChannelStanding.FAILING}
-    if totals[ChannelStanding.SILENT] >= SILENT_SHARE * sum(totals.values()):
-        need_person.add(ChannelStanding.SILENT)
+    by_service = Counter[str]()
+    for one in counts:
+        by_service[one.service] += one.count
+
+    def needs_person(one: ChannelCount) -> bool:
+        if one.standing is ChannelStanding.SILENT:
+            return one.count >= SILENT_SHARE * by_service[one.service]
+        return one.standing is ChannelStanding.FAILING
+
     return {
         **{standing.value: total for standing, total in totals.items()},
         "total": sum(totals.values()),
-        "troubles": [{**asdict(one), "standing": one.standing.value} for one in counts if one.standing in need_person],
+        "troubles": [{**asdict(one), "standing": one.standing.value} for one in counts if needs_person(one)],
     }
 
 

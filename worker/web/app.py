@@ -23,7 +23,7 @@ from worker.web import (
     third_voices,
     times,
 )
-from worker.web.security import install_security, log_error
+from worker.web.security import SELF_CHECKED_PATHS, install_security, log_error
 from worker.web.sessions import guard, open_link, send_new_link
 from worker.web.sign_in import SignIn, current_sign_in
 from worker.web.site import ASSET_TYPES, Site, current_site
@@ -93,7 +93,7 @@ def make_app(worker: Worker) -> Flask:
 
 def _wake_after_change(response: Response) -> Response:
     """Wake a worker after a form, so that both calendars show within moments what somebody did on a page."""
-    if request.method == "POST" and response.status_code < 400 and not request.path.startswith(NOTIFY_PATH):
+    if request.method == "POST" and response.status_code < 400 and not request.path.startswith(SELF_CHECKED_PATHS):
         wake_worker()
     return response
 

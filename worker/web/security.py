@@ -7,6 +7,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from worker.engine.channels import NOTIFY_PATH
 from worker.errors import LeaseLost, LongarcError, Problems, Refused, UnknownName
 from worker.logs import Action
 from worker.metrics import count_page
@@ -37,10 +38,10 @@ HEADERS = {
 }
 #: Beginnings of the URL rules whose requests leave no line in the log: of third voices (R-30) and of the pulse (R-37),
 #: since a line would tell when somebody asked or answered; and of notifications, which are counted and too many.
-UNLOGGED_RULES = ("/voice/", "/me/voice", "/pulse/", "/notify/")
+UNLOGGED_RULES = ("/voice/", "/me/voice", "/pulse/", f"{NOTIFY_PATH}/")
 #: Beginnings of the paths whose handlers check and limit their requests themselves: a directory that pushes thousands
 #: of people is one network address, and so is a calendar service.
-SELF_CHECKED_PATHS = ("/scim/", "/notify/")
+SELF_CHECKED_PATHS = ("/scim/", f"{NOTIFY_PATH}/")
 NOTICE_BY_STATUS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"}
 
 

@@ -269,8 +269,9 @@ def _move(session: Session, state: PairState, span: Span) -> None:
     site = current_site()
     snapshot = _read_calendars(session, state, span).snapshot
     press = Press(span, current_login().address, request.form.get("version", ""), "anyway" not in request.form)
-    if snapshot is not None:
-        site.worker.actions.move_session(session.id, press, snapshot)
+    if snapshot is None:
+        raise CalendarUnread("A calendar can't be read just now.")
+    site.worker.actions.move_session(session.id, press, snapshot)
 
 
 def keep_reason(session_id: str) -> Response:

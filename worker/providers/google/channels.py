@@ -1,6 +1,6 @@
 """Google's watch channels: through one, Google posts to our address whenever a calendar changes.
 
-A channel is opened and closed as the manager whose calendar it watches, with the scope that reads it. Google can
+A channel is opened and closed as the person whose calendar it watches, with the scope that reads it. Google can
 neither list nor prolong channels: the next one is opened, with an id of its own, before this one is closed. In between,
 each change is notified through both.
 """
