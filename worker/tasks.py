@@ -171,7 +171,7 @@ def sync() -> None:
     """Read the calendars that are due, then do what follows."""
     turn = Turn()
     _work("sync", turn, lambda worker: worker.sync.run(worker.holder))
-    _do_what_follows("sync", turn)
+    _do_what_follows(turn)
 
 
 @huey.task()
@@ -179,7 +179,7 @@ def sweep() -> None:
     """Plan the pairs that are due, then do what follows."""
     turn = Turn()
     _plan_pairs(turn)
-    _do_what_follows("sweep", turn)
+    _do_what_follows(turn)
 
 
 @huey.task()
@@ -187,7 +187,7 @@ def deliver() -> None:
     """Perform the effects that are due, then do what follows."""
     turn = Turn()
     _perform_effects(turn)
-    _do_what_follows("deliver", turn)
+    _do_what_follows(turn)
 
 
 class Turn:
@@ -205,14 +205,14 @@ class Turn:
         return stopping.is_set() or monotonic() >= self._end
 
 
-def _do_what_follows(name: str, turn: Turn) -> None:
+def _do_what_follows(turn: Turn) -> None:
     """Plan pairs and perform effects until none are due, or all are in other hands. What is left when the turn is over
     waits in the queue.
 
     It is done here and now: tasks that start each other wait in the queue each time, and are far more than there is
     work for, as each sees what the others are about to do.
     """
-    with record_outages(name):
+    with record_outages("what follows"):
         worker, has_worked = get_worker(), True
         while has_worked and not turn.is_over:
             due = worker.store.next_due().select_due(worker.clock())

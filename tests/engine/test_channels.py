@@ -246,6 +246,26 @@ def test_what_is_told_while_the_calendar_is_read_may_be_what_the_reading_found(o
     assert office.watched().proven_at is not None
 
 
+def test_a_reading_that_fails_keeps_what_was_told_for_the_next_one(office: TellingOffice) -> None:
+    """The change is found by the second attempt; it was told, so that the trust stays."""
+    office.prove_channels()
+    office.clock.advance(HOUR)
+    office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
+    office.calendar.fail = Fails(lambda: Unavailable("away"), "changes", times=1)
+    office.tick()
+    office.run(20 * MINUTE)
+    assert office.calendar.told == [] and office.watched().proven_at
+
+
+def test_a_change_that_the_daily_look_finds_untold_ends_the_trust(office: TellingOffice) -> None:
+    office.prove_channels()
+    office.clock.advance(DAY + HOUR)
+    office.calendar.is_deaf = True
+    office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
+    office.tick()
+    assert office.watched().proven_at is None
+
+
 def test_silence_again_and_again_is_answered_ever_more_seldom(office: TellingOffice) -> None:
     office.calendar.is_deaf = True
     for _ in range(12):

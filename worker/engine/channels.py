@@ -51,7 +51,6 @@ _TOKEN_KIND, _ADDRESS_KIND = "channel", "channel address"
 
 #: Finds the calendar service of a person; None for a person without one.
 FindCalendar = Callable[[Address], CalendarProvider | None]
-_SHOWS_CHANGE = frozenset({NotificationKind.CHANGED})
 _NEEDS_LOOK = frozenset({NotificationKind.CHANGED, NotificationKind.MISSED, NotificationKind.REMOVED})
 
 
@@ -250,7 +249,7 @@ class Channels:
         if channel_id is None or notification.channel_id not in ("", channel_id):
             return None
         now, kind = self._clock(), notification.kind
-        has_changed, is_proof = kind in _NEEDS_LOOK, kind in _SHOWS_CHANGE
+        has_changed, is_proof = kind in _NEEDS_LOOK, kind is NotificationKind.CHANGED
         hint = self._store.channels.accept(
             channel_id, notification.remote_id, now, has_changed=has_changed, is_proof=is_proof
         )

@@ -120,17 +120,19 @@ class Sync:
     def _sync_calendar(self, due_calendar: DueCalendar, holder: str, now: datetime, *, is_unchanged: bool) -> bool:
         """Read the calendar, store what changed, and say when it is read next. False when it could not be read. One
         that has not changed is not asked for changes: they are known to be none."""
+        watched = self._store.channels.begin_reading(due_calendar.address)
         try:
             provider = self._find_calendar(due_calendar.address)
             if provider is None:
                 self._store.calendars.postpone(due_calendar, holder, now + self._full_every)
                 return True
-            read, watched = None, self._store.channels.begin_reading(due_calendar.address)
+            read = None
             if due_calendar.cursor is not None:
                 known = CalendarChanges((), (), due_calendar.cursor, full=False) if is_unchanged else None
                 read = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, known)
             if read is None or self._needs_full_read(due_calendar, now):
-                read = self._read_and_save(due_calendar, provider, None, holder, now)
+                full_read = self._read_and_save(due_calendar, provider, None, holder, now)
+                read = replace(full_read, has_changed=read is not None and read.has_changed)
         except AuthRevoked as error:
             self._suspend_revoked(due_calendar, holder, error, now)
         except ProviderError as error:
@@ -146,6 +148,8 @@ class Sync:
         else:
             self._store.calendars.postpone(due_calendar, holder, self._find_next_read(due_calendar, watched, read, now))
             return True
+        if watched:
+            self._store.channels.repeat_reading(watched)
         return False
 
     def _find_next_read(
@@ -154,6 +158,8 @@ class Sync:
         """Return when the calendar is read next. `watched` is what was known of its channel when the reading began: a
         change that was not told by then ends the trust. One that is still being told restores it when it comes."""
         if read.needs_repeat:
+            if watched:
+                self._store.channels.repeat_reading(watched)
             return now + min(REPEAT_AFTER, self._pace.every)
         if watched and watched.proven_at and read.has_changed and not watched.has_told:
             self._store.channels.distrust(due_calendar.address)

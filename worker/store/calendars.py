@@ -75,8 +75,7 @@ _SAVE_CURSOR = PreparedStatement(
 _SAVE_FULL_READ = PreparedStatement(
     update(calendar)
     .where(_IS_LEASED_BY_US)
-    .values(cursor=bindparam("new_cursor"), full_at=bind_instant("now"), size=bindparam("event_count"), **_NO_FAILURE),
-    ("changed_at",),
+    .values(cursor=bindparam("new_cursor"), full_at=bind_instant("now"), size=bindparam("event_count"), **_NO_FAILURE)
 )
 _FAILURES = PreparedStatement(
     select(person.c.calendar, func.count(), func.max(calendar.c.failures), func.min(calendar.c.problem))
@@ -167,8 +166,8 @@ class DueCalendar:
     address: Address
     cursor: Cursor | None
     full_at: datetime | None  #: when it was last read in full
+    size: int  #: number of events when it was last read in full
     changed_at: datetime | None  #: when a change was last found
-    size: int  #: number of events at that time
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +273,10 @@ class CalendarRows:
         has_changed: bool = False,
     ) -> None:
         """Write what was read, unless another holder has the lease by now. `size` is given after a full read."""
-        changed_at = now if has_changed else due_calendar.changed_at
         values: dict[str, Any] = {"address": due_calendar.address, "lease_holder": holder, "new_cursor": cursor}
-        values["changed_at"] = changed_at
-        if size is not None:
+        if size is None:
+            values["changed_at"] = now if has_changed else due_calendar.changed_at
+        else:
             values.update(now=now, event_count=size)
         with self._database.write() as connection:
             if (_SAVE_CURSOR if size is None else _SAVE_FULL_READ).execute(connection, **values) != 1:

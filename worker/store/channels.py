@@ -113,6 +113,7 @@ _SAVE_PROOF = PreparedStatement(
     .values(proven_at=func.coalesce(channel.c.proven_at, bind_instant("now")), failures=0, problem="", has_told=True)
 )
 _BEGIN_READING = PreparedStatement(update(channel).where(_IS_CALENDAR, channel.c.has_told).values(has_told=False))
+_REPEAT_READING = PreparedStatement(update(channel).where(_IS_CALENDAR).values(has_told=True))
 #: Keeps the trust when a change was notified during the reading: it may be the change that the reading found.
 _DISTRUST = PreparedStatement(update(channel).where(_IS_CALENDAR, ~channel.c.has_told).values(proven_at=None))
 _RENEW_NOW = PreparedStatement(
@@ -352,6 +353,12 @@ class ChannelRows:
             with self._database.write() as connection:
                 _BEGIN_READING.execute(connection, address=address)
         return watched
+
+    def repeat_reading(self, begun: WatchedCalendar) -> None:
+        """Set `has_told` as it was when the reading began, as the next one is to find the same changes."""
+        if begun.has_told:
+            with self._database.write() as connection:
+                _REPEAT_READING.execute(connection, address=begun.calendar)
 
     def distrust(self, address: Address) -> None:
         """Stop trusting the channel, because a change did not come through it, until another change does."""
