@@ -17,6 +17,8 @@ from worker.settings.load import Settings
 
 #: The kind of calendar that the people here have: one whose services tell of changes.
 KIND = "google"
+#: A key for tests beside that of the company. It guards nothing.
+OTHER_KEY = "YW5vdGhlci10ZXN0LWtleS1vZi0zMi1ieXRlcy1sb25nISE="
 PUBLIC = "https://longarc.corp.example"
 LIFE = timedelta(days=7)
 
