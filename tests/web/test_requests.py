@@ -20,7 +20,7 @@ from worker.domain.model import Contract
 from worker.engine.contracts import RecordResult
 from worker.links import Purpose
 from worker.web.contract_form import ContractForm, parse_day, parse_instant, parse_number
-from worker.web.sessions import COOKIE
+from worker.web.logins import COOKIE
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
 ROUNDS = 60 if FULL else 6  #: how often each page is asked with other fields

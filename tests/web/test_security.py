@@ -13,8 +13,8 @@ from tests.support.companies import DANA, DAY, KEY, KIM, OPERATOR, SAM
 from tests.support.web_company import ALEX, LEE, PRIYA, SECRETS, Lived, Room, fill, hidden, send, text
 from worker.domain.model import PairId
 from worker.links import LinkSigner, Purpose
+from worker.web.logins import COOKIE
 from worker.web.security import MAX_FORM_BYTES, PAGE_POLICY
-from worker.web.sessions import COOKIE
 from worker.web.team import make_url_id
 
 Who = tuple[str, Purpose, str]

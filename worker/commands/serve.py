@@ -73,7 +73,7 @@ def revoke(person: str | None, everybody: bool) -> None:
 def make_operator_link() -> str:
     """Return a new link to the operator's page. Raises LongarcError when there are no pages."""
     from worker.links import LinkClaims, Purpose, make_link_signer
-    from worker.web.sessions import UNNAMED_OPERATOR
+    from worker.web.logins import UNNAMED_OPERATOR
 
     settings = load_settings()
     signer = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])

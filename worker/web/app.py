@@ -23,8 +23,8 @@ from worker.web import (
     third_voices,
     times,
 )
+from worker.web.logins import open_link, require_login, send_new_link
 from worker.web.security import SELF_CHECKED_PATHS, install_security, log_error
-from worker.web.sessions import guard, open_link, send_new_link
 from worker.web.sign_in import SignIn, current_sign_in
 from worker.web.site import ASSET_TYPES, Site, current_site
 from worker.web.waking import wake_worker
@@ -82,7 +82,7 @@ def make_app(worker: Worker) -> Flask:
         (Purpose.STATUS, status.make_blueprint()),
         (Purpose.VOICE, third_voices.make_blueprint()),
     ):
-        guard(pages, purpose)
+        require_login(pages, purpose)
         app.register_blueprint(pages, url_prefix=f"/{purpose.value}")
     if worker.channels.is_on:
         app.register_blueprint(notifications.make_blueprint(), url_prefix=NOTIFY_PATH)

@@ -23,8 +23,8 @@ from worker.store.content import ContractRevision
 from worker.web import contract_form
 from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
 from worker.web.contract_form import ContractForm, FieldError
+from worker.web.logins import current_login
 from worker.web.security import MAIL_POLICY
-from worker.web.sessions import current_login
 from worker.web.site import current_site, redirect_to
 
 DRAFT_CHANGED = N_("This draft was changed in another window since.")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from worker.web.sessions import current_login
+from worker.web.logins import current_login
 from worker.web.site import current_site
 
 

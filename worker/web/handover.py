@@ -17,7 +17,7 @@ from worker.engine.mail_content import open_former_pair
 from worker.mail.lines import Line
 from worker.mail.view import MailView
 from worker.web.commitments import CommitmentLine, list_commitments
-from worker.web.sessions import current_login
+from worker.web.logins import current_login
 from worker.web.site import Site, current_site, redirect_to
 
 

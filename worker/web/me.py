@@ -8,8 +8,8 @@ from worker.domain.model import Format, Owner, Pair, PairState
 from worker.web import ad_hoc, export, handover, notes, third_voices
 from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
 from worker.web.erasures import list_erased_contents
+from worker.web.logins import current_login, leave
 from worker.web.reasons import list_deferral_reasons
-from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import build_year_charts, get_chart_start
 

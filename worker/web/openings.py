@@ -10,7 +10,7 @@ from worker.domain.reason_texts import N_
 from worker.errors import Problem, Problems
 from worker.settings.openings_edit import OpeningsFile
 from worker.settings.openings_file import FILE_FORMAT, MAX_LINK_CHARS, MAX_NOTE_CHARS, MAX_TITLE_CHARS
-from worker.web.sessions import current_login
+from worker.web.logins import current_login
 from worker.web.site import current_site, redirect_to
 
 KIND_NAMES = {

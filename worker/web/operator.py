@@ -12,7 +12,7 @@ from worker.domain.rollout import PauseScope, StandingPauses, has_group
 from worker.domain.sign_in import Role
 from worker.engine.withdrawal import preview_withdrawal
 from worker.ops.rollout import describe_pauses, describe_rollout
-from worker.web.sessions import current_login, guard_role
+from worker.web.logins import current_login, require_role
 from worker.web.site import current_site, redirect_to
 
 #: How many of the latest actions are shown.
@@ -37,7 +37,7 @@ def make_blueprint() -> Blueprint:
     pages.add_url_rule("/rollout/<action>", view_func=confirm)
     pages.add_url_rule("/rollout/<action>", view_func=switch, methods=["POST"])
     pages.add_url_rule("/retry", view_func=retry, methods=["POST"])
-    guard_role(pages, Role.OPERATOR)
+    require_role(pages, Role.OPERATOR)
     return pages
 
 

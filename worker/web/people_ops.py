@@ -11,8 +11,8 @@ from worker.domain.pulse import count_answers
 from worker.domain.reason_texts import N_
 from worker.domain.sign_in import Role
 from worker.ops.coverage import GROUPINGS, Coverage, Quarter, count_coverage, find_quarter
+from worker.web.logins import current_login, leave, require_role
 from worker.web.openings import add_opening_pages
-from worker.web.sessions import current_login, guard_role, leave
 from worker.web.site import current_site
 
 #: How many quarters can be chosen, the current one included.
@@ -28,7 +28,7 @@ def make_blueprint() -> Blueprint:
     pages.add_url_rule("", view_func=show)
     pages.add_url_rule("/leave", view_func=leave, methods=["POST"])
     add_opening_pages(pages)
-    guard_role(pages, Role.PEOPLE_OPS)
+    require_role(pages, Role.PEOPLE_OPS)
     return pages
 
 

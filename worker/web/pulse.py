@@ -6,7 +6,7 @@ The answer is in no URL, and the page looks the same after yes and after no.
 from flask import Blueprint, Response, abort, request, url_for
 
 from worker.domain.pulse import MIN_ANSWERS, MIN_MANAGERS
-from worker.web.sessions import current_login
+from worker.web.logins import current_login
 from worker.web.site import current_site, redirect_to
 
 #: The values of the two buttons: of the same length, so that the size of a request tells nothing.

@@ -17,8 +17,8 @@ from worker.ops.preview.concerns import ConcernKind
 from worker.ops.preview.letters import SampleMail, render_samples
 from worker.ops.preview.quarter import MAIL_PERIOD, QuarterPreview, build_quarter
 from worker.ops.preview.view import QuarterView
+from worker.web.logins import current_login
 from worker.web.security import MAIL_POLICY
-from worker.web.sessions import current_login
 from worker.web.site import Site, current_site
 
 #: The quarter is computed again when it is older than this: for a large company that takes seconds.

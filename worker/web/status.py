@@ -13,8 +13,8 @@ from flask import Blueprint, Response
 from worker.domain.pulse import count_answers
 from worker.ops.coverage import count_coverage, find_quarter
 from worker.ops.status import collect_status
+from worker.web.logins import current_login, leave
 from worker.web.quarter import QuarterPages
-from worker.web.sessions import current_login, leave
 from worker.web.site import current_site
 
 #: Alerts of this time are shown.

@@ -22,7 +22,7 @@ from worker.engine.third_voices import UnfitVoice, VoiceParties
 from worker.i18n.language import to_single_line
 from worker.mail.context import MailContext
 from worker.mail.view import MailView
-from worker.web.sessions import current_login
+from worker.web.logins import current_login
 from worker.web.site import current_site, redirect_to
 
 #: For each fault of a form: the field that has it, and the advice that is shown.

@@ -25,8 +25,8 @@ from worker.errors import CalendarUnread, MovedMeanwhile, NotOffered, Refused, T
 from worker.i18n.reasons import translate_sentences
 from worker.links import Purpose
 from worker.web.contract_form import parse_day, parse_instant, parse_number
+from worker.web.logins import current_login
 from worker.web.reasons import build_deferral_reasons, explain_deferral
-from worker.web.sessions import current_login
 from worker.web.site import current_site, redirect_to
 
 #: The lengths that the form offers, in minutes.

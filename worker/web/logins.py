@@ -43,7 +43,7 @@ class Login:
 
 
 def current_login() -> Login:
-    """Return the login of this request. Only valid in pages behind `guard`."""
+    """Return the login of this request. Only valid in pages behind `require_login`."""
     login: Login = g.login
     return login
 
@@ -168,7 +168,7 @@ def _make_cookie_path(claims: LinkClaims) -> str:
 _SIGNED_IN_PURPOSES = frozenset({Purpose.CONTRACT, Purpose.TIME, Purpose.ME, Purpose.TEAM})
 
 
-def guard(pages: Blueprint, purpose: Purpose) -> None:
+def require_login(pages: Blueprint, purpose: Purpose) -> None:
     """Require for these pages a login with that purpose, and the login's token in every form.
 
     Whoever signed in as an operator opens the operator's page without a link.
@@ -186,7 +186,7 @@ def guard(pages: Blueprint, purpose: Purpose) -> None:
         return _admit(login, lambda: _is_own_form(login))
 
 
-def guard_role(pages: Blueprint, role: Role) -> None:
+def require_role(pages: Blueprint, role: Role) -> None:
     """Require for these pages that somebody signed in who has that role, and the person's token in every form."""
 
     @pages.before_request
