@@ -20,7 +20,6 @@ class WatchedCalendar:
     expires_at: datetime | None = None
     #: since when changes are known to come through; None while it has to be shown
     proven_at: datetime | None = None
-    notified_at: datetime | None = None  #: when the last notification came
     has_told: bool = False  #: a change was told since the last reading of the calendar began
     awaiting_since: datetime | None = None  #: since when the notification of our own write is missing
     failures: int = 0  #: channels in a row that could not be opened or renewed, or stayed silent
@@ -38,6 +37,5 @@ class RetiredChannel:
 
     id: str
     calendar: Address
-    service: str
     remote_id: str
     attempts: int = 0
