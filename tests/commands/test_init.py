@@ -381,8 +381,8 @@ def test_a_service_that_refuses_ends_with_its_remedy(
     assert message in result.output
     assert "→" in result.output
     assert "Nothing was booked" in result.output
-    mended = write_answers(tmp_path, **caldav_answers(servers, people))
-    again = run(str(folder), "--answers", mended, LONGARC_CALDAV_PASSWORD="a long one")
+    fixed = write_answers(tmp_path, **caldav_answers(servers, people))
+    again = run(str(folder), "--answers", fixed, LONGARC_CALDAV_PASSWORD="a long one")
     assert again.exit_code == 0, again.output
 
 

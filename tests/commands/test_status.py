@@ -112,7 +112,7 @@ def test_what_waits_is_said_with_its_time() -> None:
         ),
         ({"unreachable": [unreachable(DANA)]}, "not read since", "`longarc check`"),
         ({"troubled": [troubled("uncertain")]}, f"1 uncertain: brief to {DANA}: The line broke.", "ask a reader"),
-        ({"troubled": [troubled("dead")]}, "1 dead: brief", "Mend the cause."),
+        ({"troubled": [troubled("dead")]}, "1 dead: brief", "Fix the cause."),
         ({"channels": channels(untold("failing", 2, "It said no."), failing=2)}, "There is no channel", CHANNEL_REMEDY),
         (
             {"unplaceable": [{"session": "c1", "pair": PAIR, "reason": "Dana is never there."}]},

@@ -52,7 +52,7 @@ def test_what_is_left_is_named_and_the_command_fails(desk: Desk) -> None:
     result = desk.run("undo", "--yes", "--quiet")
     assert result.exit_code == 1
     assert f"{DANA}: 2 events still stand: Nothing answers at http://127.0.0.1:9/" in result.stdout
-    assert "Something is left. Mend what is named above, and run `longarc undo` again." in result.stderr
+    assert "Something is left. Fix what is named above, and run `longarc undo` again." in result.stderr
     for sentence in (QUIET_CANCELS["caldav"], QUIET_INVITATIONS):
         assert sentence in result.stdout
     assert "2 events still stand. `longarc undo` goes on with it." in desk.told("status")

@@ -9,10 +9,10 @@ from worker.settings.problem_report import MAX_PROBLEMS, ProblemReport
 def test_the_list_ends_somewhere() -> None:
     report = ProblemReport("people.csv")
     for number in range(MAX_PROBLEMS + 7):
-        report.add_problem(number, f"column {number}", "This is wrong.", "Mend it.")
+        report.add_problem(number, f"column {number}", "This is wrong.", "Fix it.")
     found = report.build_problems()
     assert len(found) == MAX_PROBLEMS + 1
-    assert str(found[-1]) == "people.csv: There are 7 more problems. Mend these first."
+    assert str(found[-1]) == "people.csv: There are 7 more problems. Fix these first."
 
 
 def test_remedies_are_looked_for_only_where_they_are_shown() -> None:
@@ -20,7 +20,7 @@ def test_remedies_are_looked_for_only_where_they_are_shown() -> None:
 
     def find_remedy() -> str:
         searches.append(1)
-        return "Mend it."
+        return "Fix it."
 
     report = ProblemReport("people.csv")
     for number in range(1000):

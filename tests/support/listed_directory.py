@@ -33,7 +33,7 @@ class ListedDirectory:
         return list(self._records.values())
 
     def check(self) -> SourceCheck:
-        finding = Finding("The list can be read", not self.failure, "Mend it." if self.failure else "")
+        finding = Finding("The list can be read", not self.failure, "Fix it." if self.failure else "")
         return SourceCheck([finding], None if self.failure else list(self._records.values()))
 
     def add(self, address: str, name: str, manager: str = "", group: str = "") -> None:

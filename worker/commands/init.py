@@ -172,9 +172,9 @@ class _Setup:
             if findings is not None and _show_findings(findings):
                 return
             if not self.is_asking:
-                raise CommandFailed("Nothing was booked, and nobody was written to. Mend this, and run it again.")
+                raise CommandFailed("Nothing was booked, and nobody was written to. Fix this, and run it again.")
             choices = click.Choice(["again", "change", "later"])
-            choice = click.prompt("Try again, change the answers, or mend it later?", default="again", type=choices)
+            choice = click.prompt("Try again, change the answers, or fix it later?", default="again", type=choices)
             if choice == "later":
                 return
             if choice == "change":

@@ -110,7 +110,7 @@ def rotate() -> None:
                 pieces += 1
     sealed = f"{format_count(pieces, 'piece')} sealed anew."
     if failures:
-        remedy = "Mend that and run this again; the keys after the first may be needed until then."
+        remedy = "Fix that and run this again; the keys after the first may be needed until then."
         raise CommandFailed("\n".join([*failures, f"{sealed} {remedy}"]))
     print_line(f"{sealed} The keys after the first are not needed any more.", "green")
 

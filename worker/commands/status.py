@@ -132,7 +132,7 @@ def _show_status(report: dict[str, Any]) -> None:
             f"{calendar['person']}: no access; tried again at {format_time(calendar['until'], 'UTC')} UTC",
             style="red",
         )
-        add_row(table, "", f"Once it is mended, `longarc retry {calendar['person']}` tries it at once.")
+        add_row(table, "", f"Once it is fixed, `longarc retry {calendar['person']}` tries it at once.")
     add_row(
         table,
         "Sessions",

@@ -217,7 +217,7 @@ def _list_unreachable(unreachable: Sequence[Mapping[str, Any]]) -> Iterator[Need
 #: What helps with messages that did not get through, by their progress.
 _TROUBLE_REMEDIES = {
     "uncertain": "Nobody can tell whether it arrived, and it is not sent again: ask a reader who waits for it.",
-    "dead": "Mend the cause. What is still wanted is decided again when its pair is planned next.",
+    "dead": "Fix the cause. What is still wanted is decided again when its pair is planned next.",
     "waiting": "It is tried again by itself. `longarc check` tries the service and names a remedy.",
 }
 

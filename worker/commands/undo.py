@@ -55,7 +55,7 @@ def undo(past: bool, quiet: bool, strangers: bool, yes: bool, as_json: bool) -> 
     else:
         _show_result(result)
     if not result.is_complete:
-        raise CommandFailed("Something is left. Mend what is named above, and run `longarc undo` again.")
+        raise CommandFailed("Something is left. Fix what is named above, and run `longarc undo` again.")
 
 
 def _show_intent(worker: "Worker", *, past: bool, quiet: bool) -> None:

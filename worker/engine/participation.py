@@ -137,7 +137,7 @@ class ParticipationUpdate:
 
     def _report_refusal(self, cause: str, objection: str, now: datetime) -> None:
         """Alert the operator, once for each cause: the rollout of the settings, or the pairs that would leave."""
-        remedy = "Nothing was changed. If that is right, run `longarc rollout --accept`; if not, mend the settings."
+        remedy = "Nothing was changed. If that is right, run `longarc rollout --accept`; if not, fix the settings."
         key = f"rollout:{sha256(cause.encode()).hexdigest()[:16]}"
         self._store.outbox.alert(key, f"{objection} {remedy}", now, self._settings.operator)
 

@@ -140,7 +140,7 @@ class PeopleImport:
         preview = self._store.people.preview_import(roster.persons, roster.pairs, roster.aliases)
         objection = find_objection(preview, self._settings.policy.max_cancels)
         if objection:
-            remedy = "Nothing was changed. If that is right, run `longarc people --accept`; if not, mend it."
+            remedy = "Nothing was changed. If that is right, run `longarc people --accept`; if not, fix it."
             raise PeopleImportRefused(
                 f"{self._reader.name} no longer names {len(preview.removed_people):,} people. {objection} {remedy}",
                 digest,

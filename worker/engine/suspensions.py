@@ -11,5 +11,5 @@ def describe_revoked_grant(who: Address, error: Exception) -> str:
     """Return the text of the alert about a revoked grant."""
     return (
         f"The grant to act for {who} is gone: {error} Nothing is booked for this person until then. "
-        f"It is tried again in an hour; once it is mended, `longarc retry {who}` tries it at once."
+        f"It is tried again in an hour; once it is fixed, `longarc retry {who}` tries it at once."
     )

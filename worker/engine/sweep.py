@@ -252,7 +252,7 @@ class Sweep:
                 self._store.outbox.alert(f"plan:{failed.pair}:{now:%Y-%m-%d}", failed.problem, now, self._operator)
 
     def _alert_hours_apart(self, states: Sequence[PairState], plans: Sequence[Plan], now: datetime) -> None:
-        """T-4: the operator hears once of two people who never work at the same time; nobody else can mend that."""
+        """T-4: the operator hears once of two people who never work at the same time; nobody else can fix that."""
         without_time = {plan.pair for plan in plans if any(session.unplaceable for session in plan.sessions)}
         for state in states:
             if state.pair.id in without_time and never_work_together((state.manager, state.report), now):

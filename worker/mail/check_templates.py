@@ -149,7 +149,7 @@ def _find_wrong_placeholders(path: Path) -> Iterator[tuple[int, str]]:
 
 def _describe_error(context: MailContext, error: Exception) -> Problem:
     if isinstance(error, TemplateSyntaxError):
-        return Problem(f"{error.filename}:{error.lineno}", f"{error.message}.", "Mend the template there.")
+        return Problem(f"{error.filename}:{error.lineno}", f"{error.message}.", "Fix the template there.")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else context.name
     if isinstance(error, TemplateNotFound):

@@ -97,7 +97,7 @@ def try_address(notify_url: str, ca_file: str = "") -> AddressProblem | None:
         )
         return AddressProblem("has a certificate that is not valid", remedy, is_certain=True)
     except requests.RequestException as error:
-        remedy = "Mend the name, the port or the firewall. Try it from outside if this machine can't reach itself."
+        remedy = "Fix the name, the port or the firewall. Try it from outside if this machine can't reach itself."
         return AddressProblem(f"gives no answer ({type(error).__name__})", remedy, is_silent=True)
 
 

@@ -192,7 +192,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
                 yield _check_sealed_content(store, settings)
             yield from _check_managers_without_calendar(store)
     except DatabaseUnreachable as error:
-        yield Finding(str(error), False, "Start it, or mend `database` in the settings (LONGARC_DATABASE_URL).")
+        yield Finding(str(error), False, "Start it, or fix `database` in the settings (LONGARC_DATABASE_URL).")
     finally:
         store.close()
 
@@ -279,7 +279,7 @@ def reach_queue(url: str) -> None:
     except ImportError:
         raise LongarcError("A queue on Redis needs the package redis: `pip install redis`.") from None
     except Exception as error:  # no server there, or an address that redis can't parse
-        remedy = "Start it, or mend `queue` in the settings (LONGARC_QUEUE_URL)."
+        remedy = "Start it, or fix `queue` in the settings (LONGARC_QUEUE_URL)."
         raise LongarcError(f"The queue can't be used: {get_first_line(error)} {remedy}") from error
 
 

@@ -43,7 +43,7 @@ _REQUIRED = {
     "service_account": "Write the path of a service account's key file, here or under [calendars.google].",
     "admin": f"Write the address of an account that may read users. {_GRANT_ROLE}",
 }
-_MEND_QUERY = "Mend `domain` or `query` in [roster.google]."
+_FIX_QUERY = "Fix `domain` or `query` in [roster.google]."
 _FILL_MANAGERS = (
     "In admin.google.com open Directory > Users > (a person) > User information > Employee information, and fill "
     "Manager's email; or write `manager` into the people file."
@@ -128,7 +128,7 @@ class GoogleDirectory:
             return _SWITCH_ON.format(project=self._api.access.get_project())
         if "Not Authorized" in str(error):
             return _GRANT_ROLE
-        return _MEND_QUERY if isinstance(error, NotFound) or "invalid" in str(error).casefold() else ""
+        return _FIX_QUERY if isinstance(error, NotFound) or "invalid" in str(error).casefold() else ""
 
     # --- check ------------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ _GRANT_PERMISSION = (
     "> Application permissions, tick `User.Read.All`, press Add, and then Grant admin consent."
 )
 _MEND_FILTER = (
-    "Mend or remove `filter` in [roster.outlook]. Beside managers, Entra filters by few properties: accountEnabled, "
+    "Fix or remove `filter` in [roster.outlook]. Beside managers, Entra filters by few properties: accountEnabled, "
     "userType, department, country and usageLocation are among them; companyName and employeeType are not."
 )
 _FILL_MANAGERS = (

@@ -62,7 +62,7 @@ def describe_reading(name: str, reading: DirectoryReading, manager_remedy: str) 
     """Return findings about what a directory told: counts, and what it lacks. `name`: that of the directory."""
     active = [record for record in reading.records if record.is_active]
     if not active:
-        return [Finding(f"{name} lists people", False, "Nobody was read: mend what is asked for in the settings.")]
+        return [Finding(f"{name} lists people", False, "Nobody was read: fix what is asked for in the settings.")]
     managed = sum(bool(record.managers) for record in active)
     people = f"{_count_people(len(active))}: {managed:,} with a manager, {len(active) - managed:,} without"
     inactive_count = len(reading.records) - len(active)

@@ -307,7 +307,7 @@ class _SettingsSource:
         except ValueError as error:  # TOMLDecodeError, or a number with too many digits
             what, _, at = str(error).partition(" (at ")
             line = int(at.split(",")[0][5:]) if at.startswith("line ") else text.rstrip().count("\n") + 1
-            self.problems.append(Problem(f"{name}:{line}", f"This is not TOML: {what}.", "Mend this line first."))
+            self.problems.append(Problem(f"{name}:{line}", f"This is not TOML: {what}.", "Fix this line first."))
         except RecursionError:
             self.problems.append(Problem(name, "Brackets are nested too deeply.", "Settings are only two levels deep."))
         if self.problems:

@@ -76,7 +76,7 @@ class ProblemReport:
         problems = [problem for group in self._groups.values() for problem in self._describe_group(group)]
         if len(problems) > MAX_PROBLEMS:
             what = f"There are {len(problems) - MAX_PROBLEMS:,} more problems."
-            problems[MAX_PROBLEMS:] = [Problem(self.name, what, "Mend these first.")]
+            problems[MAX_PROBLEMS:] = [Problem(self.name, what, "Fix these first.")]
         return problems
 
     def raise_problems(self) -> None:

@@ -78,7 +78,7 @@ def parse_database(text: str) -> str:
     try:
         server.get_dialect()().create_connect_args(server)
     except ArgumentError:
-        raise InvalidValue("The part after the `?` in this address can't be used.", "Mend or remove it.") from None
+        raise InvalidValue("The part after the `?` in this address can't be used.", "Fix or remove it.") from None
     return text
 
 

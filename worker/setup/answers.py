@@ -47,7 +47,7 @@ def read_answers(file: Path) -> GivenAnswers:
         what = f"The answers can't be read: {error.strerror}."
         raise Problems([Problem(str(file), what, "Name another file with --answers.")]) from None
     except ValueError as error:
-        raise Problems([Problem(file.name, f"This is not TOML: {error}.", "Mend this first.")]) from None
+        raise Problems([Problem(file.name, f"This is not TOML: {error}.", "Fix this first.")]) from None
     lines = {line.split("=")[0].strip(): number for number, line in enumerate(text.splitlines(), 1) if "=" in line}
     more = content.pop(MORE_SETTINGS, {})
     given = GivenAnswers(file.name, {}, more if isinstance(more, dict) else {}, lines)

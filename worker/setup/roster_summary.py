@@ -46,7 +46,7 @@ def list_roster_findings(reading: RosterReading) -> Iterator[Finding]:
     can be booked, which is wrong."""
     yield from (Finding(f"{fault.where}: {fault.what}", True, fault.remedy) for fault in reading.faults)
     if not reading.roster.persons:
-        remedy = "Mend what is said above of those who are left out, or name another source of people."
+        remedy = "Fix what is said above of those who are left out, or name another source of people."
         yield Finding("The roster has nobody in it", False, remedy)
     elif not reading.roster.pairs:
         remedy = "Name the manager of somebody in the roster."

@@ -351,9 +351,9 @@ class TokenFolder:
         try:
             private_files.make_folder(self._folder)
         except OSError as error:
-            raise Refused(f"Nothing can be kept in {self._folder}: {error.strerror}. Mend `token_folder`.") from error
+            raise Refused(f"Nothing can be kept in {self._folder}: {error.strerror}. Fix `token_folder`.") from error
         if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise Refused(f"Nothing can be kept in {self._folder}: let Longarc write to it, or mend `token_folder`.")
+            raise Refused(f"Nothing can be kept in {self._folder}: let Longarc write to it, or fix `token_folder`.")
         if self._path(person).is_dir():
             raise Refused(f"Nothing can be kept in {self._path(person)}: it is a folder. Take it away.")
 

@@ -38,10 +38,10 @@ _RENEW_REMEDY = (
 )
 #: By the log-in service's error codes (AADSTS): what a code means, and what to do.
 _REMEDIES: Mapping[int, str] = {
-    90002: "There is no such tenant. Mend `tenant` in [calendars.outlook].",
-    900023: "There is no such tenant. Mend `tenant` in [calendars.outlook].",
-    900021: "There is no such tenant. Mend `tenant` in [calendars.outlook].",
-    700016: "The app is not known in this tenant. Mend `client_id` or `tenant` in [calendars.outlook].",
+    90002: "There is no such tenant. Fix `tenant` in [calendars.outlook].",
+    900023: "There is no such tenant. Fix `tenant` in [calendars.outlook].",
+    900021: "There is no such tenant. Fix `tenant` in [calendars.outlook].",
+    700016: "The app is not known in this tenant. Fix `client_id` or `tenant` in [calendars.outlook].",
     50194: "The app is for one organization. Write its tenant as `tenant` in [calendars.outlook].",
     7000215: f"The app's secret is wrong. {_RENEW_REMEDY}",
     7000222: f"The app's secret has expired. {_RENEW_REMEDY}",
@@ -209,12 +209,12 @@ class TokenCacheFile:
             lock = self._file.with_name(f"{self._file.name}.lock")
             handle = os.open(lock, os.O_RDWR | os.O_CREAT, private_files.FILE_MODE)
         except OSError as error:
-            text = f"Nothing can be kept in {self._file.parent}: {error.strerror}. Mend `account_file`."
+            text = f"Nothing can be kept in {self._file.parent}: {error.strerror}. Fix `account_file`."
             raise AuthRevoked(text) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if self._file.is_dir():
-                raise AuthRevoked(f"Nothing can be kept in {self._file}: it is a folder. Mend `account_file`.")
+                raise AuthRevoked(f"Nothing can be kept in {self._file}: it is a folder. Fix `account_file`.")
             yield
         finally:
             os.close(handle)

@@ -31,7 +31,7 @@ _QUOTA_WORDS = re.compile(r"quota|limit|maximum|exceed", re.IGNORECASE)
 
 _NO_ANSWER = (
     "{who}: Microsoft 365 gets no right answer from {host} ({message}). Let {host} be reached from the internet by "
-    "https with a public certificate and have it pass requests on to Longarc, or mend `sync.notify_url`."
+    "https with a public certificate and have it pass requests on to Longarc, or fix `sync.notify_url`."
 )
 _TOO_LONG = (
     "{who}: Microsoft 365 will not notify us for that long ({message}). Set the clock of this machine: it is ahead."

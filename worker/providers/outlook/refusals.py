@@ -9,7 +9,7 @@ from worker.errors import AuthRevoked, Conflict, Forbidden, NotFound, Permanent,
 _LICENCE_REMEDY = "Give the person an Exchange Online licence, or write `none` as the calendar in the people file."
 _POLICY_REMEDY = "Add {who} to the group that the app's access is limited to, and wait up to two hours."
 _UNKNOWN_USER = (
-    "is not known in this tenant by that address. Mend the address in the people file; where the sign-in name (user "
+    "is not known in this tenant by that address. Fix the address in the people file; where the sign-in name (user "
     "principal name) is another than the address, write it there under `aliases`, or the person's id under "
     "`directory_id`."
 )
@@ -23,7 +23,7 @@ _ERRORS_BY_CODE: Mapping[str, tuple[type[ProviderError], str]] = {
     "erroritemnotfound": (NotFound, "{who}: it is gone."),
     "errorsendasdenied": (
         Forbidden,
-        "{who}: the app may not send as the sender; give it Send As, or mend `mail.from`.",
+        "{who}: the app may not send as the sender; give it Send As, or fix `mail.from`.",
     ),
     "timezonenotsupportedexception": (Permanent, "{who}: the service does not know the time zone that was given."),
 }
