@@ -24,7 +24,7 @@ from worker.domain.model import (
 )
 from worker.domain.model.people import AliasSource
 from worker.domain.planning.contract_mails import list_late_reminder_times
-from worker.domain.time.absences import update_away
+from worker.domain.time.absences import update_absences
 from worker.store import tables
 
 REPORTS = [f"r{n}@corp.example" for n in range(8)]
@@ -88,7 +88,7 @@ def test_reading_a_part_of_the_calendar_makes_no_one_away_longer(first: int, las
     window = Span(START + first * DAY, START + last * DAY)
     busy = (BusyTime(away.clip(window), ShowAs.AWAY),) if away.overlaps(window) else ()
     snapshot = FreeBusySnapshot(windows={DANA.email: window}, free_busy={DANA.email: FreeBusy(busy)})
-    state, changes = update_away(state_of(manager=replace(DANA, away=(away,))), snapshot, START)
+    state, changes = update_absences(state_of(manager=replace(DANA, away=(away,))), snapshot, START)
     assert state.manager.away == (away,)
     assert changes == {}
 
@@ -100,12 +100,12 @@ def test_an_absence_is_remembered_while_mails_count_from_a_day_in_it() -> None:
     snapshot = FreeBusySnapshot(
         windows={DANA.email: window}, free_busy={DANA.email: FreeBusy((BusyTime(away.clip(window), ShowAs.AWAY),))}
     )
-    state, changes = update_away(state_of(manager=replace(DANA, away=(away,))), snapshot, START)
+    state, changes = update_absences(state_of(manager=replace(DANA, away=(away,))), snapshot, START)
     assert state.manager.away == (away,) and changes == {}
     late = list_late_reminder_times(state.manager, START - 8 * DAY)
     assert late[0] >= away.end
     long_ago = Span(START - 90 * DAY, START - 70 * DAY)
-    state, _ = update_away(state_of(manager=replace(DANA, away=(long_ago, away))), snapshot, START)
+    state, _ = update_absences(state_of(manager=replace(DANA, away=(long_ago, away))), snapshot, START)
     assert state.manager.away == (away,)
 
 

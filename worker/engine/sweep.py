@@ -29,7 +29,7 @@ from worker.domain.model import (
     TakenTime,
 )
 from worker.domain.planning.planner import plan
-from worker.domain.time.absences import update_away
+from worker.domain.time.absences import update_absences
 from worker.domain.time.blockers import never_work_together
 from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, describe_unexpected_error
 from worker.logs import Action
@@ -172,7 +172,7 @@ class Sweep:
         for _ in range(MAX_FREE_BUSY_REQUESTS):
             if needs.includes_taken:
                 state = replace(state, taken_times=taken.get(state))
-            state, changes = update_away(state, snapshot, now)
+            state, changes = update_absences(state, snapshot, now)
             away |= changes
             new_plan = self._plan_one(now, state, snapshot)
             if new_plan.needs is None:

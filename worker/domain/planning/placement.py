@@ -27,7 +27,7 @@ from worker.domain.planning.questions import is_question
 from worker.domain.planning.reviews import drop_review, is_waiting_for_1on1, list_lost_times, refresh_review_window
 from worker.domain.planning.session_events import show_on_calendar, take_off_calendar
 from worker.domain.planning.weekly import has_weekly
-from worker.domain.time.absences import find_reading_start
+from worker.domain.time.absences import find_free_busy_start
 from worker.domain.time.blockers import explain_no_slot, has_same_blockers
 from worker.domain.time.search import Search, find_possible_starts
 from worker.domain.time.slots import Slot, rank_slots
@@ -104,7 +104,7 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
         if not attempts:
             window_end = window_end or session.latest  # its window is over, or as good as over
             continue
-        first = find_reading_start(builder.now, min(a.window.start for a in attempts))
+        first = find_free_busy_start(builder.now, min(a.window.start for a in attempts))
         free_busy = builder.get_free_busy(builder.people, Span(first, max(a.window.end for a in attempts)))
         if free_busy is None:
             return
@@ -154,7 +154,7 @@ def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Sear
     It is the same however soon the conversation has to be: what is offered must not tell why it was asked for (R-6).
     """
     window = Span(search.window.start, max(search.window.end, builder.find_weekday_end(ADHOC_DAYS, builder.now)))
-    first = find_reading_start(builder.now, window.start)
+    first = find_free_busy_start(builder.now, window.start)
     free_busy = builder.get_free_busy(builder.people, Span(first, window.end))
     if free_busy is None:
         return None

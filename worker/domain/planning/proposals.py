@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
 from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS
 from worker.domain.planning.plan_builder import PlanBuilder
-from worker.domain.time.absences import find_reading_start
+from worker.domain.time.absences import find_free_busy_start
 from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid
 from worker.domain.time.blockers import explain_no_slot, is_unknown
-from worker.domain.time.explain import warn_of_unreadable
+from worker.domain.time.explain import explain_missing_calendars
 from worker.domain.time.search import Search, find_shared_work, list_career_days
 from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
@@ -57,7 +57,7 @@ class CheckedTime:
 def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
     """Return the request for the free/busy that proposals need: of the weeks they come from, and of the picked time."""
     end = max(far.end for far in (*_make_windows(builder, session), *((pick,) if pick else ()))) + timedelta(days=1)
-    start = find_reading_start(builder.now, min(window.start for window in _make_windows(builder, session)))
+    start = find_free_busy_start(builder.now, min(window.start for window in _make_windows(builder, session)))
     start = min(start, pick.start) if pick else start
     return FreeBusyRequest(tuple(person.email for person in builder.people if person.has_calendar), Span(start, end))
 
@@ -141,7 +141,7 @@ def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTim
         against.append(Reason("short_for_it", {"minutes": builder.policy.min_minutes}))
     if is_past_window(session, pick):
         against.append(Reason("counts"))
-    reasons = (*against, *warn_of_unreadable(search))
+    reasons = (*against, *explain_missing_calendars(search))
     return CheckedTime(pick, reasons, is_taken=bool(busy), is_unread=bool(unknown))
 
 

@@ -1,1 +1,1 @@
-"""Working time, free time, and which slot fits best. Pure."""
+"""Working hours, free/busy, and the search for time slots. Pure functions, without I/O."""

@@ -1,4 +1,7 @@
-"""Absences: what calendars told of them, and the first days after a long one, on which nobody has a session (T-16)."""
+"""Absences: the out-of-office times that calendars report, and the working days right after a long absence.
+
+No session is placed on those working days, so that people can catch up first (T-16).
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,24 +18,25 @@ from worker.domain.model import (
 )
 from worker.domain.time.worktime import DAY, SATURDAY, add_working_days, get_local_date, list_spells
 
-#: An absence of at least this many days, Monday to Friday, is a long one…
-LONG_ABSENCE = 10
-#: … and this many working days of the person after it stay free of sessions.
+#: An absence of at least this many days, counted Monday to Friday, is a long absence.
+LONG_ABSENCE_DAYS = 10
+#: The number of the person's working days after a long absence that stay free of sessions.
 DAYS_AFTER_ABSENCE = 2
-#: How far back calendars are read: an absence that is just long enough, and the days after it of somebody who works one
-#: day a week, take this long.
+#: How far back free/busy is read. This covers the shortest long absence (two weeks) and the two working days after it,
+#: even of a person who works one day a week.
 _READ_BACK = timedelta(weeks=4)
-#: How long an absence is remembered after its end.
+#: How long an absence stays in `Person.away` after its end.
 AWAY_MEMORY = timedelta(days=60)
 
 
-def update_away(
+def update_absences(
     state: PairState, snapshot: FreeBusySnapshot, now: datetime
 ) -> tuple[PairState, dict[Address, tuple[Span, ...]]]:
-    """Return the state with the out of office that calendars just told of the two, and of whom it changed (T-16).
+    """Return the state with the absences of both people updated from the snapshot, and the changed ones by address.
 
-    Inside the window that was read the calendar is right; outside it, what was known stays until AWAY_MEMORY after its
-    end: mails that follow a conversation count working days from it on (T-7).
+    Inside the window of the snapshot, the calendar replaces the stored absences. Outside the window, a stored absence
+    is kept until `AWAY_MEMORY` after its end, because mails after a conversation still count working days across it
+    (T-7, T-16).
     """
     changes: dict[Address, tuple[Span, ...]] = {}
     for person in (state.manager, state.report):
@@ -54,39 +58,45 @@ def update_away(
     return replace(state, manager=manager, report=report), changes
 
 
-def find_reading_start(now: datetime, earliest: datetime) -> datetime:
-    """Return from when on calendars are read to place a session that begins at `earliest` or later.
+def find_free_busy_start(now: datetime, earliest: datetime) -> datetime:
+    """Return the start of the free/busy that is needed to place a session that begins at `earliest` or later.
 
-    That is now or, where an absence that began before may matter, some weeks ago (T-16).
+    The start is usually `now`. It is four weeks earlier when the session may begin so soon that a long absence which
+    has begun already could affect the session (T-16).
     """
     return now - _READ_BACK if earliest < now + _READ_BACK else now
 
 
-def list_days_after_absence(person: Person, known: FreeBusy) -> Iterator[date]:
-    """Yield the person's first two working days after each absence of ten days and more, Monday to Friday, as far as
-    the free/busy shows it. A day off between two absences belongs to them."""
-    for last in _list_last_days(person, known.away):
-        yield from (add_working_days(person, last, n + 1) for n in range(DAYS_AFTER_ABSENCE))
+def list_days_after_absence(person: Person, free_busy: FreeBusy) -> Iterator[date]:
+    """Yield the person's first two working days after each long absence in the free/busy.
+
+    Days without working hours between two absences join these to one absence.
+    """
+    for last_day in _list_last_days(person, free_busy.away):
+        yield from (add_working_days(person, last_day, n + 1) for n in range(DAYS_AFTER_ABSENCE))
 
 
 def _list_last_days(person: Person, away: Sequence[Span]) -> Iterator[date]:
-    """Yield the last day of each long absence."""
+    """Yield the last day of each long absence, in the person's zone."""
     if not away:
         return
     day = get_local_date(person.zone, min(span.start for span in away))
-    end = get_local_date(person.zone, max(span.end for span in away))
-    length = 0
-    while day <= end or length:
-        is_absent = day <= end and _is_absent(person, day, away)
+    last_day = get_local_date(person.zone, max(span.end for span in away))
+    weekday_count = 0  # the weekdays of the current absence so far; 0 while the person is present
+    while day <= last_day or weekday_count:
+        is_absent = day <= last_day and _is_absent(person, day, away)
         if is_absent:
-            length += day.weekday() < SATURDAY
-        elif length >= LONG_ABSENCE:
+            weekday_count += day.weekday() < SATURDAY
+        elif weekday_count >= LONG_ABSENCE_DAYS:
             yield day - DAY
-        length = length if is_absent else 0
+        weekday_count = weekday_count if is_absent else 0
         day += DAY
 
 
 def _is_absent(person: Person, day: date, away: Sequence[Span]) -> bool:
-    """Whether the person is away in all working hours of that day; a day without any does not end an absence."""
+    """Return whether the person is out of office in all working hours of that day.
+
+    A day without working hours counts as absent, so that a weekend does not end an absence.
+    """
     spells = list_spells(person, day)
     return all(any(span.start <= spell.start and spell.end <= span.end for span in away) for spell in spells)

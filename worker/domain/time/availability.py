@@ -1,11 +1,12 @@
 """Sets of quarter-hours as integers: bit i is set when the quarter-hour at position i of a window belongs to the set.
 
-Three months are 8,736 bits; one `&` intersects two people's time, and a few shifts find every start of a long enough
-run. A quarter-hour is named by its position in a window, or by its index, which counts from 1970 in UTC. Every zone in
-use today is a multiple of 15 minutes away from UTC; for other offsets of the past, and for events that end at odd
-minutes, busy time is rounded outward and working time inward.
+Three months are 8,736 bits. One `&` intersects the time of two people, and a few shifts find every start of a long
+enough run. A quarter-hour is identified by its position in a window, or by its index, which counts from 1970 in UTC.
 
-In names, `quarters` are quarter-hours, and `bits` is such a set.
+Every zone in use today is a multiple of 15 minutes away from UTC. For other offsets of the past, and for events that
+start or end inside a quarter-hour, busy time is rounded outward and working time inward.
+
+In names, `quarters` means quarter-hours, and `bits` means such a set.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,23 +27,24 @@ from worker.domain.model.quarters import (
 from worker.domain.time.worktime import compute_spells, wall_to_utc
 
 EPOCH_DAY = EPOCH.date()
-#: Working time is computed and cached in blocks of this many days, whatever the window.
+#: Working time is computed and cached in blocks of this many days, which do not depend on the window.
 BLOCK_DAYS = 32
 BLOCK_QUARTERS = BLOCK_DAYS * DAY_QUARTERS
-#: T-2: this many quarter-hours stay free on each side of busy time.
+#: The number of quarter-hours that stay free on each side of busy time (T-2).
 BUFFER_QUARTERS = 1
 UNKNOWN_FREE_BUSY = FreeBusy(known=False)
 
 
 def count_quarters(minutes: int) -> int:
-    """Return how many quarter-hours a session of that length takes, the last one perhaps in part."""
+    """Return how many quarter-hours a session of that length touches, rounded up."""
     return -(-minutes // 15)
 
 
 class QuarterGrid:
-    """The quarter-hours that lie wholly inside a window; their positions count from 0.
+    """The quarter-hours that lie wholly inside a window, with positions that count from 0.
 
-    `first` is the index of the one at position 0, `size` is their count, `all` is the set of all of them.
+    `first` is the index of the quarter-hour at position 0, `size` is the number of quarter-hours, and `all` is the set
+    of all of them.
     """
 
     __slots__ = ("all", "first", "size")
@@ -57,11 +59,11 @@ class QuarterGrid:
         return get_quarter_start(self.first + position)
 
     def cut(self, quarters: QuarterSet) -> int:
-        """Return those of the quarter-hours that are in the window."""
+        """Return the part of the set that is in the window, as bits of this grid."""
         return quarters.cut(self.first, self.size)
 
     def find_touched(self, spans: Iterable[Span], pad: int = 0) -> int:
-        """Return the quarter-hours that any of the spans touches, and `pad` more on each side."""
+        """Return the quarter-hours that any of the spans touches, with `pad` more quarter-hours on each side."""
         return self.cut(find_touched_quarters(spans, pad))
 
     def find_filled(self, spans: Iterable[Span]) -> int:
@@ -78,9 +80,10 @@ class QuarterGrid:
         return bits & self.all
 
     def find_busy(self, person: Person, free_busy: FreeBusy, taken: Iterable[TakenTime], pad: int = 0) -> int:
-        """Return the quarter-hours in which the person is busy, whether in working hours or not.
+        """Return the quarter-hours in which the person is busy, inside and outside working hours.
 
-        Unknown time is busy (T-2). A person whose calendar is `none` is busy only at the taken times.
+        Each busy time is extended by `pad` quarter-hours on both sides. When the free/busy is unknown, all time is busy
+        (T-2). A person whose calendar is `none` is busy only at the taken times.
         """
         taken_bits = self.find_touched([item.span for item in taken], pad)
         if not person.has_calendar:
@@ -88,13 +91,13 @@ class QuarterGrid:
         return taken_bits | self.cut(free_busy.find_touched(pad)) if free_busy.known else self.all
 
     def find_between(self, start: int, end: int) -> int:
-        """Return the quarter-hours of the window from index `start` up to, not including, index `end`."""
+        """Return the quarter-hours of the window from index `start` (included) to index `end` (excluded)."""
         low, high = (min(max(index - self.first, 0), self.size) for index in (start, end))
         return (1 << high) - (1 << low) if low < high else 0
 
 
 def get_free_busy(free_busy: Mapping[Address, FreeBusy], person: Person) -> FreeBusy:
-    """Return the person's free/busy; unknown when the mapping lacks it."""
+    """Return the person's free/busy, or an unknown one when the mapping does not contain the person."""
     return free_busy.get(person.email, UNKNOWN_FREE_BUSY)
 
 
@@ -110,18 +113,18 @@ def _compute_work_block(hours: WorkingHours, zone: str, country: str, block: int
 
 @lru_cache(maxsize=16384)
 def find_midnight_quarter(zone: str, day: date) -> int:
-    """Return the index of the first quarter-hour of that local day."""
+    """Return the index of the first quarter-hour of `day` in `zone`."""
     return ceil_quarter(wall_to_utc(zone, day, 0))
 
 
 def find_day_bits(grid: QuarterGrid, zone: str, day: date) -> int:
-    """Return the quarter-hours of that local day that are in the window."""
+    """Return the quarter-hours of `day` in `zone` that are in the window."""
     return grid.find_between(find_midnight_quarter(zone, day), find_midnight_quarter(zone, day + timedelta(days=1)))
 
 
 def find_starts(bits: int, quarters: int) -> int:
-    """Return the quarter-hours from which at least `quarters` bits in a row are set."""
-    starts, run_length = bits, 1  # `starts` are those from which `run_length` bits are set
+    """Return the positions, as a set, from which at least `quarters` bits in a row are set."""
+    starts, run_length = bits, 1  # invariant: `run_length` bits in a row are set from each position in `starts`
     while run_length < quarters:
         step = min(run_length, quarters - run_length)
         starts &= starts >> step

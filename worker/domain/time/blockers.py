@@ -1,4 +1,8 @@
-"""Explains what would make room when a search finds no time, and what stands in the way, with counts (R-8, T-4)."""
+"""Explains why a search found no time slot: what blocks each day, and which change would make a slot possible.
+
+A blocker is anything that takes a shared working hour: a busy event, another session, an unreadable calendar. When no
+time exists, people are told the blockers, with counts, and what would free a time (R-8, T-4).
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +20,7 @@ from worker.domain.time.availability import (
     get_free_busy,
     measure_longest_run,
 )
-from worker.domain.time.explain import warn_of_unreadable
+from worker.domain.time.explain import explain_missing_calendars
 from worker.domain.time.search import (
     Search,
     find_busy_bits,
@@ -29,16 +33,16 @@ from worker.domain.time.search import (
 )
 from worker.domain.time.worktime import find_holiday, get_local_date
 
-MIN_MINUTES = 60  #: T-1: no session is shortened below this automatically
+MIN_MINUTES = 60  #: no session is shortened below this automatically (T-1)
 SHORTEN_STEP_MINUTES = 15
-#: How far a working day is extended at most when longer hours are tried.
+#: The most hours by which a working day is extended when longer hours are tried.
 MAX_EXTRA_HOURS = 4
-#: Kinds of blockers that come from taken time: a career session, or any other time decided for the person.
+#: The kinds of blockers among taken times: a career session, and any other time that is decided for the person.
 CAREER_BLOCKER = "career"
 TAKEN_BLOCKER = "time"
-#: Codes of reasons that only accompany others: what they name blocks no day, or only some days.
+#: Codes of the reasons that only accompany other reasons. Each names something that blocks some days or none.
 SIDE_REASONS = frozenset({"holidays", "unreadable", "full_days", "just_lost"})
-#: Codes of the reasons that say what would make room.
+#: Codes of the reasons that name a change which would make a slot possible.
 REMEDIES = frozenset(
     {
         "calendar_first",
@@ -51,14 +55,15 @@ REMEDIES = frozenset(
         "no_change",
     }
 )
-#: How far ahead working hours are compared, to tell whether two people ever work at the same time.
+#: How far ahead working hours are compared to find out whether two people ever work at the same time.
 HOURS_COMPARED = timedelta(weeks=13)
 
 
 def explain_no_slot(search: Search) -> Reasons:
-    """Return what would make room, then a reason with counts for each blocker, then the public holidays.
+    """Return the changes that would make a slot possible, then the blockers with counts, then the public holidays.
 
-    A change is suggested only after a search with it found room. A reason holds the time of a blocker, never its title.
+    A change is suggested only when a search with that change has found a slot. A reason holds the time of a blocker,
+    never its title. When a slot does exist, the only reason returned is `room`.
     """
     grid, start_bits = find_possible_starts(search)
     if start_bits:
@@ -66,52 +71,59 @@ def explain_no_slot(search: Search) -> Reasons:
     return (
         *_suggest_changes(search, grid),
         *_explain_blockers(search, grid),
-        *warn_of_unreadable(search),
+        *explain_missing_calendars(search),
         *_explain_holidays(search, grid),
     )
 
 
 def order_for_reader(reasons: Reasons, name: str) -> Reasons:
-    """Return the reasons in the order in which the person of that name can act on them: what they can change
-    themselves, what the other can change, what stands in the way; public holidays last."""
+    """Return the reasons in the order that is most useful to the person with that name.
+
+    The changes that this person can make come first, then the changes that the other person can make, then the
+    blockers, and public holidays last.
+    """
 
     def get_rank(reason: Reason) -> int:
         if reason.code in REMEDIES:
-            return 0 if name in (reason.values.get("name"), reason.values.get("other")) else 1
+            is_own_change = name in (reason.values.get("name"), reason.values.get("other"))
+            return 0 if is_own_change else 1
         return 3 if reason.code == "holidays" else 2
 
     return tuple(sorted(reasons, key=get_rank))
 
 
 def never_work_together(people: tuple[Person, Person], now: datetime) -> bool:
-    """True when the two are never both at work for as long as the shortest session takes, in a quarter from now."""
+    """Return whether the shared working hours of the next 13 weeks are always shorter than the shortest session."""
     grid = QuarterGrid(Span(now, now + HOURS_COMPARED))
     shared_bits = grid.find_working(people[0]) & grid.find_working(people[1])
     return not find_starts(shared_bits, count_quarters(MIN_MINUTES))
 
 
 def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
-    """True when both name the same blockers of the same people; days, counts and the suggested change may differ."""
+    """Return whether both name the same blockers of the same people.
+
+    Days, counts and suggested changes are not compared.
+    """
     return _collect_blocking_codes(reasons) == _collect_blocking_codes(other_reasons)
 
 
 def _collect_blocking_codes(reasons: Reasons) -> set[tuple[str, ReasonValue]]:
-    """Return the code of each blocker, with the name of the person it concerns."""
-    blocking = [reason for reason in reasons if reason.code not in REMEDIES] or reasons
-    return {(reason.code, reason.values.get("name", "")) for reason in blocking if reason.code not in SIDE_REASONS}
+    """Return the code of each blocker with the name of the person that it concerns."""
+    blockers = [reason for reason in reasons if reason.code not in REMEDIES] or reasons
+    return {(reason.code, reason.values.get("name", "")) for reason in blockers if reason.code not in SIDE_REASONS}
 
 
 def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
-    """Yield a reason for each blocker: a short window, unknown calendars, working hours, busy time."""
-    needed = count_quarters(search.minutes)
-    if grid.size < needed:
+    """Yield a reason for each blocker: a window that is too short, unknown free/busy, working hours, busy time."""
+    needed_quarters = count_quarters(search.minutes)
+    if grid.size < needed_quarters:
         yield Reason("window_short", {"minutes": grid.size * 15, "needed": search.minutes})
         return
     unknown_people = [person for person in search.people if is_unknown(search, person)]
     for person in unknown_people:
         yield Reason("unknown", {"name": person.name, "detail": get_free_busy(search.free_busy, person).reason})
     shared_bits = find_shared_work(search, grid)
-    shared_starts = find_starts(shared_bits, needed)
+    shared_starts = find_starts(shared_bits, needed_quarters)
     if not shared_starts:
         yield _explain_hours(search, grid, shared_bits)
     elif not unknown_people:
@@ -121,18 +133,18 @@ def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
 
 
 def is_unknown(search: Search, person: Person) -> bool:
-    """Return whether the person has a calendar that could not be read this time."""
+    """Return whether the person has a calendar and its free/busy could not be read."""
     return person.has_calendar and not get_free_busy(search.free_busy, person).known
 
 
 def _count_days(search: Search, grid: QuarterGrid, bits: int) -> int:
-    """Return on how many of the manager's days at least one of the bits is set."""
+    """Return the number of the manager's days on which at least one bit is set."""
     zone = search.manager.zone
     return sum(bool(bits & find_day_bits(grid, zone, day)) for day in list_days(search, grid))
 
 
 def _explain_holidays(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
-    """Yield a reason for each person with public holidays on working weekdays, with their count."""
+    """Yield, for each person, the number of public holidays that fall on the person's working weekdays."""
     for person in search.people:
         days = (day for day in list_days(search, grid) if person.hours.week[day.weekday()])
         count = sum(find_holiday(person.country, day) is not None for day in days)
@@ -141,7 +153,7 @@ def _explain_holidays(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
 
 
 def _explain_hours(search: Search, grid: QuarterGrid, shared_bits: int) -> Reason:
-    """Return why the two never work together for long enough; in `shared_bits` are the quarter-hours both work."""
+    """Return why the shared working hours, which are `shared_bits`, are too short for the session or do not exist."""
     names = {"name": search.manager.name, "other": search.report.name}
     if shared_bits:
         return Reason("longest", {**names, "minutes": measure_longest_run(shared_bits) * 15, "needed": search.minutes})
@@ -150,19 +162,19 @@ def _explain_hours(search: Search, grid: QuarterGrid, shared_bits: int) -> Reaso
 
 
 def _explain_busy(search: Search, grid: QuarterGrid, shared_bits: int) -> Iterator[Reason]:
-    """Yield why the shared working hours have no room: calendars, days with a career session, and times just lost."""
-    needed = count_quarters(search.minutes)
+    """Yield what fills the shared working hours: busy time, days with a career session, and times just lost."""
+    needed_quarters = count_quarters(search.minutes)
     manager_busy, report_busy = (find_busy_bits(search, grid, person) for person in search.people)
-    starts = find_starts(shared_bits & ~manager_busy & ~report_busy, needed)
+    starts = find_starts(shared_bits & ~manager_busy & ~report_busy, needed_quarters)
     yield Reason(
         "room_by_calendar",
         {
-            "days": _count_days(search, grid, find_starts(shared_bits, needed)),
+            "days": _count_days(search, grid, find_starts(shared_bits, needed_quarters)),
             "minutes": search.minutes,
             "name": search.manager.name,
-            "left": _count_days(search, grid, find_starts(shared_bits & ~manager_busy, needed)),
+            "left": _count_days(search, grid, find_starts(shared_bits & ~manager_busy, needed_quarters)),
             "other": search.report.name,
-            "other_left": _count_days(search, grid, find_starts(shared_bits & ~report_busy, needed)),
+            "other_left": _count_days(search, grid, find_starts(shared_bits & ~report_busy, needed_quarters)),
             "both": _count_days(search, grid, starts),
         },
     )
@@ -176,21 +188,24 @@ def _explain_busy(search: Search, grid: QuarterGrid, shared_bits: int) -> Iterat
 
 
 def _suggest_changes(search: Search, grid: QuarterGrid) -> Reasons:
-    """Return the changes that make room: a shorter session, else the blocker of each that frees most, else longer
-    working hours."""
+    """Return the changes that would make a slot possible.
+
+    A shorter session is suggested first. If no shorter length helps, the move of one blocker per person is suggested,
+    and otherwise longer working hours.
+    """
     if any(is_unknown(search, person) for person in search.people):
         return (Reason("calendar_first"),)
-    shorter = _try_shorter(search)
-    if shorter is not None:
-        return (shorter,)
-    moves = _try_moving_a_blocker(search, grid)
-    if moves:
-        return moves
+    shorter_session = _try_shorter(search)
+    if shorter_session is not None:
+        return (shorter_session,)
+    blocker_moves = _try_moving_a_blocker(search, grid)
+    if blocker_moves:
+        return blocker_moves
     return (_try_longer_hours(search, grid) or Reason("no_change"),)
 
 
 def _try_shorter(search: Search) -> Reason | None:
-    """Try shorter sessions, first with the buffer and then without it."""
+    """Return the first shorter length for which a slot exists, with the buffer or else without it; None if none."""
     for buffer in (True, False) if search.buffer else (False,):
         for minutes in range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP_MINUTES):
             grid, start_bits = find_possible_starts(replace(search, minutes=minutes, buffer=buffer))
@@ -208,14 +223,15 @@ class _Blocker(NamedTuple):
 
     span: Span
     kind: str  #: a key of `reason_texts.BLOCKER_NAMES`
-    name: str  #: of the person whose time it is
-    other: str  #: name of the other person when both have it, else empty
-    busy_bits: int  #: quarter-hours it takes, with the padding
-    day_bits: int  #: the whole day when it is a career session of the manager, who has one a day at most; else 0
+    name: str  #: the name of the person whose time the blocker takes
+    other: str  #: the name of the other person when the blocker takes the time of both, else empty
+    busy_bits: int  #: the quarter-hours of the blocker, with the padding
+    #: For a career session of the manager, the whole day, since a day holds at most one; else 0.
+    day_bits: int
 
 
 def _list_blockers(search: Search, grid: QuarterGrid) -> list[_Blocker]:
-    """Return the busy spans of the two as blockers; the same span of both is one blocker."""
+    """Return the busy spans of both people as blockers. A span that is busy for both becomes a single blocker."""
     blockers: dict[Span, _Blocker] = {}
     for person in search.people:
         for span, kind in _list_busy_spans(search, person):
@@ -231,46 +247,58 @@ def _list_blockers(search: Search, grid: QuarterGrid) -> list[_Blocker]:
 
 
 def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str]]:
-    """Yield each busy span of the person with its kind of blocker. Taken time hides the same span in free/busy."""
-    taken = {
+    """Yield each busy span of the person with its kind of blocker.
+
+    A span that is both a taken time and busy in the calendar is yielded once, as a taken time.
+    """
+    taken_kinds = {
         item.span: CAREER_BLOCKER if item.kind is SessionKind.CAREER else TAKEN_BLOCKER
         for item in list_taken_times(search, person)
     }
-    yield from taken.items()
+    yield from taken_kinds.items()
     if person.has_calendar:
         show_by_span = {item.span: item.show for item in get_free_busy(search.free_busy, person).busy}
-        yield from ((span, show.value) for span, show in show_by_span.items() if span not in taken)
+        yield from ((span, show.value) for span, show in show_by_span.items() if span not in taken_kinds)
 
 
 def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reasons:
-    """Find, for each of the two, the blocker without which there are most possible starts; of equals, the earliest.
+    """Return, for each person, the move of the blocker whose removal gives the most possible starts.
 
-    The one that frees more comes first. One that both have is named once.
+    Of two blockers that give equally many starts, the earlier is chosen. The move that gives more starts comes first. A
+    blocker that takes the time of both people is returned once. The result is empty when no single move helps.
     """
     work = find_shared_work(search, grid) & ~grid.find_touched(search.avoid)
-    needed = count_quarters(search.minutes)
-    if not find_starts(work, needed):
-        return ()  # no event stands in the way: the working hours do
+    needed_quarters = count_quarters(search.minutes)
+    if not find_starts(work, needed_quarters):
+        return ()  # the shared working hours are too short, so that moving an event can't help
     blockers = _list_blockers(search, grid)
-    others_busy = _combine_others([blocker.busy_bits for blocker in blockers])
-    others_days = _combine_others([blocker.day_bits for blocker in blockers])
-    starts = [
-        find_starts(work & ~busy_bits, needed) & ~day_bits
-        for busy_bits, day_bits in zip(others_busy, others_days, strict=True)
+    # For each blocker: the quarter-hours that would still be busy, and the days that would still be full, without it.
+    remaining_busy = _combine_others([blocker.busy_bits for blocker in blockers])
+    remaining_days = _combine_others([blocker.day_bits for blocker in blockers])
+    starts_without = [
+        find_starts(work & ~busy_bits, needed_quarters) & ~day_bits
+        for busy_bits, day_bits in zip(remaining_busy, remaining_days, strict=True)
     ]
-    # Negative, so that the smallest has the greatest gain and then the earliest span.
-    gains = sorted((-bits.bit_count(), blocker) for bits, blocker in zip(starts, blockers, strict=True) if bits)
-    best: dict[_Blocker, int] = {}
-    for person in search.people:
-        own = next((pair for pair in gains if person.name in (pair[1].name, pair[1].other)), None)
-        if own is not None:
-            best.setdefault(own[1], -own[0])
-    ordered = sorted(best.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(_describe_move(search, blocker, count) for blocker, count in ordered)
+    start_counts = [
+        (starts.bit_count(), blocker) for starts, blocker in zip(starts_without, blockers, strict=True) if starts
+    ]
+    start_counts.sort(key=_rank_by_start_count)
+    best_by_person = (
+        next((item for item in start_counts if person.name in (item[1].name, item[1].other)), None)
+        for person in search.people
+    )
+    best = {item for item in best_by_person if item is not None}
+    return tuple(_describe_move(search, blocker, count) for count, blocker in sorted(best, key=_rank_by_start_count))
+
+
+def _rank_by_start_count(item: tuple[int, _Blocker]) -> tuple[int, _Blocker]:
+    """Return a sort key: most possible starts first, then the earliest blocker."""
+    start_count, blocker = item
+    return -start_count, blocker
 
 
 def _describe_move(search: Search, blocker: _Blocker, count: int) -> Reason:
-    """Return the reason that says how many starts a blocker frees when it is moved."""
+    """Return the reason which says that moving the blocker would give `count` possible starts."""
     return Reason(
         "moving",
         {
@@ -286,14 +314,17 @@ def _describe_move(search: Search, blocker: _Blocker, count: int) -> Reason:
 
 
 def _combine_others(bit_sets: list[int]) -> list[int]:
-    """Return, for each set of bits, the union of all the others."""
+    """Return, for each set of bits, the union of all the other sets."""
     unions_before = list(accumulate(bit_sets, or_, initial=0))
     unions_after = list(accumulate(reversed(bit_sets), or_, initial=0))[::-1]
     return [before | after for before, after in zip(unions_before, unions_after[1:], strict=False)]
 
 
 def _try_longer_hours(search: Search, grid: QuarterGrid) -> Reason | None:
-    """Try longer working days: one of the two starts earlier or ends later, by as few whole hours as possible."""
+    """Return the smallest extension of one person's working days that gives a slot; None if there is none.
+
+    The person starts earlier or ends later, by whole hours up to `MAX_EXTRA_HOURS`.
+    """
     busy_bits = grid.find_touched(search.avoid) | find_full_days(search, grid)
     for person in search.people:
         busy_bits |= find_busy_bits(search, grid, person)
@@ -314,13 +345,13 @@ def _try_longer_hours(search: Search, grid: QuarterGrid) -> Reason | None:
 
 def _extend_earlier(work: int, hours: int) -> int:
     """Return the working quarter-hours when every spell starts this many hours earlier."""
-    for _ in range(4 * hours):
+    for _ in range(count_quarters(60 * hours)):
         work |= work >> 1
     return work
 
 
 def _extend_later(work: int, hours: int) -> int:
     """Return the working quarter-hours when every spell ends this many hours later."""
-    for _ in range(4 * hours):
+    for _ in range(count_quarters(60 * hours)):
         work |= work << 1
     return work

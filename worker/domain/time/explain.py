@@ -1,4 +1,7 @@
-"""Explains why a slot was chosen, one reason for each criterion. A reason never holds the content of a calendar."""
+"""Explanations of why a time slot was chosen, with one reason for each criterion of the ranking.
+
+A reason holds times, names and counts, and never the content of a calendar.
+"""
 
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -6,12 +9,18 @@ from zoneinfo import ZoneInfo
 
 from worker.domain.model import Person, Reason, ReasonValue, Span
 from worker.domain.time.availability import BUFFER_QUARTERS
-from worker.domain.time.search import Search, compute_contract_margins, get_week_number, list_career_days
-from worker.domain.time.worktime import get_local_date
+from worker.domain.time.search import (
+    BEST_CONTRACT_MARGIN,
+    Search,
+    compute_contract_margins,
+    get_week_number,
+    list_career_days,
+)
+from worker.domain.time.worktime import get_local_date, measure_clock_distance
 
 
 def explain_slot(search: Search, span: Span, day: date) -> Iterator[Reason]:
-    """Yield a reason for each criterion; `day` is the date of `span` in the manager's zone."""
+    """Yield a reason for each criterion. `day` is the date of `span` in the manager's zone."""
     yield _explain_nearness(search, day)
     yield from _explain_preference(search, span)
     yield _explain_start(search, span.start)
@@ -19,7 +28,7 @@ def explain_slot(search: Search, span: Span, day: date) -> Iterator[Reason]:
     yield _explain_week(search, day)
     if search.buffer:
         yield Reason("buffer", {"minutes": BUFFER_QUARTERS * 15})
-    yield from warn_of_unreadable(search)
+    yield from explain_missing_calendars(search)
 
 
 def _explain_nearness(search: Search, day: date) -> Reason:
@@ -31,30 +40,31 @@ def _explain_nearness(search: Search, day: date) -> Reason:
 
 
 def _explain_preference(search: Search, span: Span) -> Iterator[Reason]:
-    local = span.start.astimezone(ZoneInfo(search.report.zone))
+    local_start = span.start.astimezone(ZoneInfo(search.report.zone))
     weekday, minute = search.preference.weekday, search.preference.minute
     if weekday is not None:
-        yield Reason("preferred_weekday" if local.weekday() == weekday else "other_weekday", {"weekday": weekday})
+        yield Reason("preferred_weekday" if local_start.weekday() == weekday else "other_weekday", {"weekday": weekday})
     if minute is not None:
-        distance = abs((local.hour * 60 + local.minute - minute + 720) % 1440 - 720)
+        distance = measure_clock_distance(60 * local_start.hour + local_start.minute, minute)
         if distance:
             yield Reason("other_hour", {"clock": minute, "count": distance})
         else:
             yield Reason("preferred_hour", {"clock": minute})
 
 
-def _explain_start(search: Search, at: datetime) -> Reason:
+def _explain_start(search: Search, start: datetime) -> Reason:
     manager, report = search.people
-    values: dict[str, ReasonValue] = {"at": at, "zone": manager.zone, "other_zone": report.zone}
-    if len({at.astimezone(ZoneInfo(person.zone)).time() for person in search.people}) == 1:
+    values: dict[str, ReasonValue] = {"at": start, "zone": manager.zone, "other_zone": report.zone}
+    clock_times = {start.astimezone(ZoneInfo(person.zone)).time() for person in search.people}
+    if len(clock_times) == 1:
         return Reason("start", values)
     return Reason("start_apart", {**values, "name": manager.name, "other": report.name})
 
 
 def _explain_contract(manager: Person, day: date) -> Reason:
-    margin = compute_contract_margins(manager)[day.weekday()]  # 2 is the best
+    margin = compute_contract_margins(manager)[day.weekday()]
     values: dict[str, ReasonValue] = {"weekday": (day.weekday() + 2) % 7, "name": manager.name}
-    if margin == 2:
+    if margin == BEST_CONTRACT_MARGIN:
         return Reason("contract_day", values)
     return Reason("contract_margin", {**values, "count": margin}) if margin else Reason("contract_no_margin", values)
 
@@ -65,8 +75,8 @@ def _explain_week(search: Search, day: date) -> Reason:
     return Reason("others_that_week", {**values, "count": count}) if count else Reason("only_that_week", values)
 
 
-def warn_of_unreadable(search: Search) -> Iterator[Reason]:
-    """Yield a reason for each of the two without a calendar that can be read: all their working hours count as free."""
+def explain_missing_calendars(search: Search) -> Iterator[Reason]:
+    """Yield a warning for each person without a calendar that Longarc can read: their working hours count as free."""
     for person in search.people:
         if not person.has_calendar:
             yield Reason("unreadable", {"name": person.name})

@@ -1,4 +1,7 @@
-"""The search for a session's time, and every quarter-hour at which the session may start (T-2)."""
+"""The criteria of the search for a session's time, and every quarter-hour at which the session may start.
+
+A session may start where both people work and neither is busy, with a buffer of 15 minutes around busy time (T-2).
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,27 +21,29 @@ from worker.domain.time.availability import (
 from worker.domain.time.worktime import get_local_date
 
 NO_PREFERENCE = Preference()
-#: How many first sessions a manager has in one week at most, Monday to Sunday (T-3a).
+#: The most first sessions (`Search.in_turn`) that a manager has in one week, Monday to Sunday (T-3a).
 MAX_FIRST_A_WEEK = 2
+#: The highest result of `compute_contract_margins`.
+BEST_CONTRACT_MARGIN = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """The criteria for a session's time. A person missing from `free_busy` is unknown, and so never free."""
+    """The criteria for a session's time. The time of a person who is missing from `free_busy` counts as not free."""
 
     manager: Person
     report: Person
     window: Span
     minutes: int
-    target: datetime  #: the nearer a time is to it, the better
+    target: datetime  #: slots nearer to this instant rank higher
     preference: Preference = NO_PREFERENCE
     free_busy: Mapping[Address, FreeBusy]
-    taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: counts as busy
-    avoid: tuple[Span, ...] = ()  #: times just lost, not offered again
+    taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: these times count as busy
+    avoid: tuple[Span, ...] = ()  #: times that the session has lost and does not get again
     buffer: bool = True  #: keep 15 minutes free on each side of busy time
-    in_turn: bool = False  #: one of a manager's first sessions, of which a week holds few (T-3a)
-    may_follow_absence: bool = False  #: it is so urgent that it may lie on the first days after one (T-14, T-16)
-    career: bool = True  #: allow the manager at most one career session a day
+    in_turn: bool = False  #: the session follows no other one, and a manager has at most two such in a week (T-3a)
+    may_follow_absence: bool = False  #: the session may lie on the first days after a long absence (T-14, T-16)
+    career: bool = True  #: the manager has at most one career session a day, and this is one
 
     @property
     def people(self) -> tuple[Person, Person]:
@@ -46,7 +51,7 @@ class Search:
 
 
 def find_possible_starts(search: Search) -> tuple[QuarterGrid, int]:
-    """Return the grid of the window, and every quarter-hour at which the session may start (T-2)."""
+    """Return the grid of the window, and the set of its quarter-hours at which the session may start (T-2)."""
     grid = QuarterGrid(search.window)
     work = find_shared_work(search, grid)
     if not work:
@@ -61,22 +66,22 @@ def find_possible_starts(search: Search) -> tuple[QuarterGrid, int]:
 
 
 def find_shared_work(search: Search, grid: QuarterGrid) -> int:
-    """Return the quarter-hours in which both work."""
+    """Return the quarter-hours in which both people work."""
     return grid.find_working(search.manager) & grid.find_working(search.report)
 
 
 def get_padding(search: Search) -> int:
-    """Return how many quarter-hours stay free on each side of busy time."""
+    """Return the number of quarter-hours that stay free on each side of busy time."""
     return BUFFER_QUARTERS if search.buffer else 0
 
 
 def list_taken_times(search: Search, person: Person) -> Sequence[TakenTime]:
-    """Return the time of the person that other sessions and commitments take."""
+    """Return the times of the person that other sessions and commitments take."""
     return search.taken_times.get(person.email, ())
 
 
 def find_busy_bits(search: Search, grid: QuarterGrid, person: Person) -> int:
-    """Return the quarter-hours in which the person is busy, with the padding that must stay free around them."""
+    """Return the quarter-hours in which the person is busy, and the padding around them that must stay free."""
     return grid.find_busy(
         person, get_free_busy(search.free_busy, person), list_taken_times(search, person), get_padding(search)
     )
@@ -89,9 +94,10 @@ def list_career_days(search: Search) -> list[date]:
 
 
 def find_full_days(search: Search, grid: QuarterGrid) -> int:
-    """Return the quarter-hours of days on which the manager already has a career session.
+    """Return the quarter-hours of the days on which the manager already has a career session.
 
-    For a first session, also those of weeks with as many first sessions as a week may have (T-3a).
+    For a first session (`in_turn`), also return the quarter-hours of weeks that already have the maximum number of
+    first sessions (T-3a).
     """
     days = set(list_career_days(search)) if search.career else set[date]()
     if search.in_turn:
@@ -103,7 +109,7 @@ def find_full_days(search: Search, grid: QuarterGrid) -> int:
 
 
 def find_days_after_absence(search: Search, grid: QuarterGrid) -> int:
-    """Return the quarter-hours of the first working days of either person after a long absence (T-16)."""
+    """Return the quarter-hours of each person's first two working days after a long absence (T-16)."""
     bits = 0
     for person in search.people if not search.may_follow_absence else ():
         for day in list_days_after_absence(person, get_free_busy(search.free_busy, person)):
@@ -112,30 +118,31 @@ def find_days_after_absence(search: Search, grid: QuarterGrid) -> int:
 
 
 def _list_days_of_full_weeks(search: Search) -> Iterator[date]:
-    taken = [item for item in list_taken_times(search, search.manager) if item.in_turn]
-    days = [get_local_date(search.manager.zone, item.span.start) for item in taken]
+    """Yield the seven days of each week in which the manager has the maximum number of first sessions."""
+    first_sessions = [item for item in list_taken_times(search, search.manager) if item.in_turn]
+    days = [get_local_date(search.manager.zone, item.span.start) for item in first_sessions]
     for week, count in Counter(get_week_number(day) for day in days).items():
         if count >= MAX_FIRST_A_WEEK:
             yield from (date.fromordinal(7 * week + 1 + weekday) for weekday in range(7))
 
 
 def list_days(search: Search, grid: QuarterGrid) -> list[date]:
-    """Return the dates in the manager's zone that the window touches."""
+    """Return the dates in the manager's zone that the window touches, in order."""
     zone = search.manager.zone
     first, last = get_local_date(zone, grid.get_instant(0)), get_local_date(zone, grid.get_instant(grid.size))
     return [first + timedelta(days=step) for step in range((last - first).days + 1)]
 
 
 def get_week_number(day: date) -> int:
-    """Return the number of the day's week, Monday to Sunday, counted from the year 1."""
+    """Return the number of the week (Monday to Sunday) that contains `day`, counted from 0001-01-01."""
     return (day.toordinal() - 1) // 7
 
 
 def compute_contract_margins(manager: Person) -> list[int]:
-    """Return how well each weekday leaves the manager time for the contract, Monday first.
+    """Return, for a session on each weekday from Monday on, how much time the manager has for its contract.
 
-    2 when the manager works on the weekday two days later, when the contract is due; else 1 when the manager works on
-    the day between; else 0.
+    The contract is due two days after the session. The margin is 2 when the manager works on that second day, else 1
+    when the manager works on the day after the session, else 0.
     """
-    works = [bool(spells) for spells in manager.hours.week]
-    return [2 if works[(day + 2) % 7] else int(works[(day + 1) % 7]) for day in range(7)]
+    is_workday = [bool(spells) for spells in manager.hours.week]
+    return [BEST_CONTRACT_MARGIN if is_workday[(day + 2) % 7] else int(is_workday[(day + 1) % 7]) for day in range(7)]

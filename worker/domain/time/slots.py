@@ -1,8 +1,8 @@
-"""Ranks the slots of a search (T-3), with reasons; and finds a time for one person alone (T-8).
+"""Ranks the time slots of a search (T-3), and finds a time for one person alone (T-8).
 
-The cost of a slot is that of its day plus that of its hour. The unit is one day of distance from the target; every
-other preference is weighed against that. Days are tried cheapest first, and a day's starts in order of their cost, so
-that most days are never examined. The order is deterministic: the same search gives the same slots.
+The cost of a slot is the cost of its day plus the cost of its hour. The unit of cost is one day of distance from the
+target, and every other preference is expressed in that unit. Days are tried cheapest first, and the starts within a day
+cheapest first, so that most days are never examined. The order is deterministic: the same search gives the same slots.
 """
 
 from collections import Counter
@@ -34,19 +34,20 @@ from worker.domain.time.search import (
     list_career_days,
     list_days,
 )
-from worker.domain.time.worktime import DAY, get_local_date
+from worker.domain.time.worktime import DAY, DAY_MINUTES, get_local_date, measure_clock_distance
 
 MINUTES_PER_QUARTER = 15
 
 # Costs, in days of distance from the target.
-OTHER_WEEKDAY_COST = 4.0  #: more than the three days to the nearest preferred weekday, so that the search takes it
-HOUR_OFF_COST = 1.0  #: for each hour away from the preferred one
+#: The preferred weekday is at most three days away. A higher cost makes the search choose it.
+OTHER_WEEKDAY_COST = 4.0
+HOUR_OFF_COST = 1.0  #: for each hour of distance from the preferred hour
 MAX_HOURS_OFF_COST = 3.0
-SESSION_THAT_WEEK_COST = 2.0  #: for each other career session the manager has in that week
-#: By the result of `compute_contract_margins` for the weekday, where 2 is the best.
+SESSION_THAT_WEEK_COST = 2.0  #: for each other career session that the manager has in the same week
+#: The cost for each result of `compute_contract_margins`.
 CONTRACT_MARGIN_COSTS = {2: 0.0, 1: 1.0, 0: 3.0}
-#: Pairs of an hour and the cost of a start before it, from the hour of the previous pair on, by the person's clock:
-#: mornings and early afternoons are best.
+#: The cost of a start by the hour on the person's clock: mornings and early afternoons are best. Each entry is an end
+#: hour and the cost of starts before it, from the end hour of the previous entry on.
 COMFORT_COSTS = (
     (7, 3.0),
     (8, 1.5),
@@ -59,13 +60,13 @@ COMFORT_COSTS = (
     (18, 2.0),
     (24, 3.0),
 )
-#: With a preferred hour, the comfort costs have this weight and only break ties.
+#: The weight of the comfort costs when the pair prefers an hour: then they only break ties.
 TIE_BREAK_WEIGHT = 1 / 64
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A possible time, its cost (lower is better) and why it was chosen."""
+    """A possible time, its cost (lower is better) and the reasons for choosing it."""
 
     span: Span
     cost: float
@@ -73,19 +74,20 @@ class Slot:
 
 
 class _Piece(NamedTuple):
-    """A part of the window that is one date for the manager and, when a weekday is preferred, one for the report."""
+    """A part of the window that lies on one date of the manager and, when the pair prefers a weekday, on one date of
+    the report."""
 
-    cost: float  #: of any start in it, before the cost of the hour
-    first: int  #: index of its first quarter-hour
+    cost: float  #: the cost of every start in the piece, without the cost of the hour
+    first: int  #: the index of the piece's first quarter-hour
     length: int  #: in quarter-hours
     start_bits: int  #: the possible starts; bit 0 is the quarter-hour `first`
-    day: date  #: in the manager's zone
+    day: date  #: the date in the manager's zone
 
 
 def rank_slots(search: Search, limit: int = 1) -> tuple[Slot, ...]:
-    """Return the best slot of each of the manager's `limit` best days, best first; at equal cost the earliest."""
+    """Return the best slot of each of the manager's `limit` best days, best first. At equal cost, earlier is better."""
     grid, start_bits = find_possible_starts(search)
-    best_starts: dict[date, tuple[float, int]] = {}  # by day: the cost, and the index of the first quarter-hour
+    best_starts: dict[date, tuple[float, int]] = {}  # by day: the cost, and the index of the start's quarter-hour
     cost_limit: float | None = None
     for piece in sorted(_split_into_pieces(search, grid, start_bits)) if limit > 0 else ():
         if cost_limit is not None and piece.cost > cost_limit:
@@ -99,7 +101,7 @@ def rank_slots(search: Search, limit: int = 1) -> tuple[Slot, ...]:
 
 
 def _split_into_pieces(search: Search, grid: QuarterGrid, start_bits: int) -> Iterator[_Piece]:
-    """Yield every piece of the window with a possible start."""
+    """Yield every piece of the window that contains a possible start."""
     zone, target = search.manager.zone, get_local_date(search.manager.zone, search.target)
     sessions_by_week = Counter(get_week_number(day) for day in list_career_days(search))
     contract_costs = [CONTRACT_MARGIN_COSTS[margin] for margin in compute_contract_margins(search.manager)]
@@ -118,16 +120,16 @@ def _split_into_pieces(search: Search, grid: QuarterGrid, start_bits: int) -> It
 
 
 def _slice_bits(grid: QuarterGrid, bits: int, start: int, end: int) -> int:
-    """Return the grid's bits from index `start` up to, not including, `end`, shifted so that bit 0 is `start`."""
+    """Return the grid's bits from index `start` (included) to `end` (excluded), shifted so that bit 0 is `start`."""
     offset = start - grid.first
     shifted = bits >> offset if offset >= 0 else bits << -offset
     return shifted & ((1 << (end - start)) - 1)
 
 
 def _list_report_midnights(search: Search, day: date, start: int, end: int) -> Sequence[int]:
-    """Return the indices from `start` to `end`, the manager's day, at which the report's date changes.
+    """Return the indices at which the report's date changes within the manager's day, which is `start` to `end`.
 
-    There are none when no weekday is preferred.
+    Return none when the pair prefers no weekday, since the report's date does not matter then.
     """
     zone = search.report.zone
     if search.preference.weekday is None or zone == search.manager.zone:
@@ -136,15 +138,16 @@ def _list_report_midnights(search: Search, day: date, start: int, end: int) -> S
 
 
 def _compute_weekday_cost(search: Search, index: int, day: date, contract_costs: Sequence[float]) -> float:
-    """Return the cost of the weekday of the quarter-hour `index`, which is on the manager's date `day`.
+    """Return the cost of the weekday of the quarter-hour `index`, which lies on the manager's date `day`.
 
-    It is 0 on the weekday preferred in the report's zone; on others it includes the cost for the contract.
+    The cost is 0 on the preferred weekday in the report's zone. On other weekdays it includes the cost of the contract
+    margin.
     """
     contract_cost = contract_costs[day.weekday()]
     preferred_weekday = search.preference.weekday
     if preferred_weekday is None:
         return contract_cost
-    local_days = (index * MINUTES_PER_QUARTER + _get_utc_offset(search.report.zone, day)) // 1440
+    local_days = (index * MINUTES_PER_QUARTER + _get_utc_offset(search.report.zone, day)) // DAY_MINUTES
     weekday = (local_days + EPOCH_DAY.weekday()) % 7
     return 0.0 if weekday == preferred_weekday else OTHER_WEEKDAY_COST + contract_cost
 
@@ -160,8 +163,8 @@ def _find_best_start(search: Search, piece: _Piece) -> tuple[float, int]:
 
 
 def _get_local_minute(zone: str, day: date, index: int) -> int:
-    """Return the minutes after midnight in `zone` at that quarter-hour, with the UTC offset of that day's noon."""
-    return (index * MINUTES_PER_QUARTER + _get_utc_offset(zone, day)) % 1440
+    """Return the minutes after midnight in `zone` at that quarter-hour, using the UTC offset at noon of `day`."""
+    return (index * MINUTES_PER_QUARTER + _get_utc_offset(zone, day)) % DAY_MINUTES
 
 
 @lru_cache(maxsize=16384)
@@ -175,9 +178,9 @@ def _get_utc_offset(zone: str, day: date) -> int:
 def _group_quarters_by_cost(
     manager_minute: int, report_minute: int, preferred_minute: int | None, length: int
 ) -> tuple[tuple[float, int], ...]:
-    """Return each cost of an hour with the quarter-hours of a piece that have it, cheapest first.
+    """Return each hour cost in a piece with the set of quarter-hours that have this cost, cheapest first.
 
-    `manager_minute` and `report_minute` are the minutes after local midnight at which the piece starts.
+    `manager_minute` and `report_minute` are the minutes after each person's midnight at which the piece starts.
     """
     bits_by_cost: dict[float, int] = {}
     for position in range(length):
@@ -191,11 +194,12 @@ def _compute_hour_cost(manager_minute: int, report_minute: int, preferred_minute
     comfort = _get_comfort_cost(manager_minute) + _get_comfort_cost(report_minute)
     if preferred_minute is None:
         return comfort
-    hours_off = abs((report_minute - preferred_minute + 720) % 1440 - 720) / 60
+    hours_off = measure_clock_distance(report_minute, preferred_minute) / 60
     return min(hours_off * HOUR_OFF_COST, MAX_HOURS_OFF_COST) + TIE_BREAK_WEIGHT * comfort
 
 
 def _get_comfort_cost(minute: int) -> float:
+    """Return the cost of a start at that minute after local midnight."""
     hour = minute // 60 % 24
     return next(cost for end_hour, cost in COMFORT_COSTS if hour < end_hour)
 
@@ -209,9 +213,9 @@ def _make_slot(search: Search, cost: float, first: int, day: date) -> Slot:
 def find_solo_time(
     person: Person, window: Span, minutes: int, free_busy: FreeBusy, taken: Sequence[TakenTime]
 ) -> Span | None:
-    """Return a free time in one person's working hours, without a buffer (T-8); None when there is none.
+    """Return a free time in one person's working hours, without buffers (T-8); None when there is none.
 
-    It is the earliest on the last day of the window that has room.
+    The time is the earliest free one on the last day of the window that has any.
     """
     grid = QuarterGrid(window)
     starts = find_starts(grid.find_working(person) & ~grid.find_busy(person, free_busy, taken), count_quarters(minutes))

@@ -1,8 +1,10 @@
-"""Working time: the format of working hours, wall clocks, public holidays and working days.
+"""Working time: the text format of working hours, wall-clock times, public holidays and working days.
 
-`wall_to_utc` is the only place that turns a time on the wall clock into an instant, so that summer time, a zone that
-moves by half an hour and a zone that skips a whole day are handled once. A spell is a stretch of working time without
-a break. It belongs to the day on which it starts: a Friday night shift is Friday's, even when Saturday is a holiday.
+`wall_to_utc` is the only place that turns a wall-clock time into an instant. It handles daylight saving time, zones
+that shift by half an hour and zones that skip a whole day.
+
+A spell is a stretch of working time without a break. A spell belongs to the day on which it starts: a night shift from
+Friday to Saturday is part of Friday, even when Saturday is a holiday.
 """
 
 import re
@@ -20,22 +22,22 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 HOURS_EXAMPLE = "`Mon-Fri 09:00-17:00` or `Mon,Wed 09:00-12:00,13:00-17:00; Thu 22:00-06:00`"
 DAY = timedelta(days=1)
 SATURDAY = 5  #: as `date.weekday` counts
-WEEKDAYS_A_WEEK = 5
-DAY_MINUTES = 1440
-#: Days after which a search for a working day gives up: working hours and holidays leave no such gap.
+WEEKDAYS_A_WEEK = 5  #: Monday to Friday
+DAY_MINUTES = 24 * 60
+#: A search for a working day gives up after this many days. Working hours and holidays never leave a gap this long.
 MAX_SEARCH_DAYS = 400
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 
 
-# --- format of working hours -------------------------------------------------------------------------------------
+# --- text format of working hours -------------------------------------------------------------------------------------
 
 
 def parse_hours(text: str) -> WorkingHours:
-    """Parse `Mon-Fri 09:00-17:00`: rules separated by `;`, each with its days and its spells, separated by `,`.
+    """Parse working hours such as `Mon-Fri 09:00-17:00`.
 
-    A spell that ends at or before its start ends the next morning. Raises ValueError with what is wrong and an
-    example.
+    Rules are separated by `;`. Each rule names its days and then its spells, both separated by `,`. A spell whose end
+    is not later than its start ends on the next day. Raises ValueError with the problem and an example.
     """
     week: list[list[tuple[int, int]]] = [[] for _ in DAY_NAMES]
     for rule in filter(None, (part.strip() for part in text.replace("–", "-").split(";"))):
@@ -52,7 +54,7 @@ def parse_hours(text: str) -> WorkingHours:
 
 
 def format_hours(hours: WorkingHours) -> str:
-    """Return the hours in the format of `parse_hours`; days with the same spells share a rule."""
+    """Return the hours in the format of `parse_hours`. Days with the same spells share one rule."""
     rules: dict[Spells, list[int]] = {}
     for index, day in enumerate(hours.week):
         if day:
@@ -64,15 +66,23 @@ def format_hours(hours: WorkingHours) -> str:
 
 
 def format_clock(minute: int) -> str:
-    """Return minutes after midnight as `09:00`; 1440 and more are times of the next day."""
+    """Return minutes after midnight in the form `09:00`. Minutes from 1440 on are times of the next day."""
     return f"{minute // 60 % 24:02}:{minute % 60:02}"
 
 
+def measure_clock_distance(minute: int, other_minute: int) -> int:
+    """Return the distance of two times of the day on a 24-hour clock, in minutes: 720 at most."""
+    half_day = DAY_MINUTES // 2
+    return abs((minute - other_minute + half_day) % DAY_MINUTES - half_day)
+
+
 def _format_end(minute: int) -> str:
+    """Return the end of a spell as text: midnight is `24:00`, so that the end is visibly after the start."""
     return "24:00" if minute == DAY_MINUTES else format_clock(minute)
 
 
 def _refuse(problem: str) -> NoReturn:
+    """Raise ValueError with the problem and an example."""
     raise ValueError(f"Working hours: {problem}. Write for example {HOURS_EXAMPLE}.")
 
 
@@ -81,6 +91,7 @@ def _sort_week(week: Sequence[Sequence[tuple[int, int]]]) -> tuple[Spells, ...]:
 
 
 def _parse_days(text: str) -> Iterator[int]:
+    """Yield the weekdays of a text such as `Mon-Wed,Fri`, where 0 is Monday."""
     for part in text.split(","):
         first, dash, last = (name.strip() for name in part.partition("-"))
         first_index = _parse_day(first)
@@ -89,6 +100,7 @@ def _parse_days(text: str) -> Iterator[int]:
 
 
 def _parse_day(name: str) -> int:
+    """Return the weekday of a name such as `Mon` or `Monday`, where 0 is Monday."""
     short = name[:3].title()
     if short not in DAY_NAMES or not WEEKDAYS[DAY_NAMES.index(short)].lower().startswith(name.lower()):
         _refuse(f"`{name}` is not a day; days are {', '.join(DAY_NAMES)}")
@@ -96,6 +108,7 @@ def _parse_day(name: str) -> int:
 
 
 def _parse_spell(text: str) -> tuple[int, int]:
+    """Return the start and the end of a text such as `09:00-17:00`, in minutes after midnight of the first day."""
     first, dash, last = (part.strip() for part in text.partition("-"))
     if not dash:
         _refuse(f"`{text}` is not a start and an end")
@@ -113,18 +126,22 @@ def _parse_minute(text: str) -> int:
 
 
 def _refuse_overlaps(week: Sequence[Sequence[tuple[int, int]]]) -> None:
-    """Raise ValueError when spells overlap. A spell may run on into the next day, and one of Sunday into Monday."""
+    """Raise ValueError when spells overlap. A spell may run into the next day, and a spell of Sunday into Monday."""
     spells = sorted(
         (index * DAY_MINUTES + start, index * DAY_MINUTES + end) for index, day in enumerate(week) for start, end in day
     )
+    # The first spell of the following week is added, so that the last spell of this week is compared with it.
     spells.append((spells[0][0] + 7 * DAY_MINUTES, spells[0][1] + 7 * DAY_MINUTES))
     for (start, end), (next_start, _) in pairwise(spells):
         if next_start < end:
-            first, second = (f"{DAY_NAMES[at // DAY_MINUTES % 7]} {format_clock(at)}" for at in (start, next_start))
+            first, second = (
+                f"{DAY_NAMES[minute // DAY_MINUTES % 7]} {format_clock(minute)}" for minute in (start, next_start)
+            )
             _refuse(f"the spells starting {first} and {second} overlap")
 
 
 def _format_days(days: Sequence[int]) -> str:
+    """Return weekdays in order as text: days in a row become a range, such as `Mon-Wed,Fri`."""
     runs: list[list[int]] = []
     for day in days:
         if runs and runs[-1][-1] == day - 1:
@@ -138,21 +155,22 @@ def _format_days(days: Sequence[int]) -> str:
 
 
 def wall_to_utc(zone: str, day: date, minute: int) -> datetime:
-    """Return the UTC instant at which the clocks of `zone` show `minute` minutes after the midnight that begins `day`.
+    """Return the UTC instant at which clocks in `zone` show `minute` minutes after the midnight at which `day` begins.
 
-    `minute` may be 1440 or more. A time the clocks skip becomes the first instant after the gap, however long the
-    gap (Pacific/Apia skipped the whole of 2011-12-30); a time they show twice is the first of the two.
+    `minute` may be 1440 or more. A time that the clocks skip becomes the first instant after the gap, whatever its
+    length (Pacific/Apia skipped the whole of 2011-12-30). Of a time that the clocks show twice, the first is returned.
     """
     tz = ZoneInfo(zone)
-    naive = datetime.combine(day, time()) + timedelta(minutes=minute)
-    instant = naive.replace(tzinfo=tz).astimezone(UTC)
-    if instant.astimezone(tz).replace(tzinfo=None) == naive:
+    wall_time = datetime.combine(day, time()) + timedelta(minutes=minute)
+    instant = wall_time.replace(tzinfo=tz).astimezone(UTC)
+    if instant.astimezone(tz).replace(tzinfo=None) == wall_time:
         return instant
-    return _find_end_of_gap(tz, naive.replace(tzinfo=tz, fold=1).astimezone(UTC), instant)
+    # The wall time lies in a gap. With fold=1, the zone's offset after the gap gives an instant before the gap.
+    return _find_end_of_gap(tz, wall_time.replace(tzinfo=tz, fold=1).astimezone(UTC), instant)
 
 
 def _find_end_of_gap(tz: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """Return the first second with the new offset, given an instant with the old one and one with the new."""
+    """Return the first second with the new UTC offset by bisection, between `before` (old offset) and `after` (new)."""
     offset = after.astimezone(tz).utcoffset()
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
@@ -164,7 +182,7 @@ def _find_end_of_gap(tz: ZoneInfo, before: datetime, after: datetime) -> datetim
 
 
 def get_local_date(zone: str, now: datetime) -> date:
-    """Return the date in `zone` at that instant."""
+    """Return the date in `zone` at the instant `now`."""
     return now.astimezone(ZoneInfo(zone)).date()
 
 
@@ -172,15 +190,16 @@ def get_local_date(zone: str, now: datetime) -> date:
 
 
 def find_holiday(country: str, day: date) -> str | None:
-    """Return the name of the public holiday, in English where `holidays` has it; None on other days.
+    """Return the name of the public holiday on that day; None on other days.
 
-    Raises ValueError when `is_known_country` is false for the country.
+    The name is in English where the `holidays` package has a translation. Raises ValueError when the country is
+    unknown (see `is_known_country`).
     """
     return _load_holidays(country, day.year).get(day)
 
 
 def is_known_country(country: str) -> bool:
-    """True when public holidays are known for a country such as `DE` or a subdivision such as `DE-BY`."""
+    """Return whether public holidays are known for a country such as `DE` or a subdivision such as `DE-BY`."""
     code, _, subdivision = country.partition("-")
     subdivisions = _list_countries().get(code)
     return subdivisions is not None and (subdivision in subdivisions if "-" in country else True)
@@ -189,13 +208,14 @@ def is_known_country(country: str) -> bool:
 @lru_cache(maxsize=1)
 def _list_countries() -> dict[str, list[str]]:
     """Return the subdivisions of each country, by the country's code."""
-    import holidays
+    import holidays  # imported here because the package is slow to import
 
     return holidays.list_supported_countries(include_aliases=True)
 
 
 @lru_cache(maxsize=1024)
 def _load_holidays(country: str, year: int) -> dict[date, str]:
+    """Return the names of the public holidays of that year by date. Raises ValueError for an unknown country."""
     if not is_known_country(country):
         raise ValueError(f"No public holidays are known for `{country}`. Write for example `DE` or `DE-BY`.")
     import holidays
@@ -211,18 +231,18 @@ def _load_holidays(country: str, year: int) -> dict[date, str]:
 
 
 def is_working_day(person: Person, day: date) -> bool:
-    """True when a spell starts on that day in the person's zone."""
+    """Return whether a spell of the person starts on that day in the person's zone."""
     return bool(list_spells(person, day))
 
 
 def list_spells(person: Person, day: date) -> tuple[Span, ...]:
-    """Return the spells that start on that local day, in order; none on a public holiday."""
+    """Return the spells that start on that day in the person's zone, in order. A public holiday has none."""
     return compute_spells(person.hours, person.zone, person.country, day)
 
 
 @lru_cache(maxsize=32768)
 def compute_spells(hours: WorkingHours, zone: str, country: str, day: date) -> tuple[Span, ...]:
-    """Return what `list_spells` does, cached for all people with the same hours, zone and country."""
+    """Compute `list_spells`. The result is cached for all people with the same hours, zone and country."""
     spells = hours.week[day.weekday()]
     if not spells or find_holiday(country, day):
         return ()
@@ -241,13 +261,16 @@ def list_working_spans(person: Person, window: Span) -> tuple[Span, ...]:
 
 
 def is_working_time(person: Person, span: Span) -> bool:
-    """True when all of the span lies in the person's working hours."""
+    """Return whether the whole span lies in the person's working hours."""
     working_time = sum((spell.end - spell.start for spell in list_working_spans(person, span)), timedelta())
     return working_time == span.end - span.start
 
 
 def find_last_working_moment(person: Person, after: datetime, before: datetime) -> datetime | None:
-    """Return the last instant from `after` to `before`, both included, in a spell or at its end; None if none is."""
+    """Return the last instant between `after` and `before` (both included) that lies in a spell or at the end of one.
+
+    Return None when there is no such instant.
+    """
     day, first = get_local_date(person.zone, before), _get_day_before(person, after)
     while day >= first:
         for span in reversed(list_spells(person, day)):
@@ -258,9 +281,10 @@ def find_last_working_moment(person: Person, after: datetime, before: datetime) 
 
 
 def add_working_days(person: Person, day: date, count: int) -> date:
-    """Return the `count`-th working day after `day` (before it when negative), `day` itself not counted; 0 is `day`.
+    """Return the `count`-th working day of the person after `day`, or before it when `count` is negative.
 
-    Raises ValueError when 400 days pass without a working day.
+    `day` itself is not counted; when `count` is 0, it is returned as it is. Raises ValueError when 400 days in a row
+    are no working days.
     """
     step = DAY if count > 0 else -DAY
     for _ in range(abs(count)):
@@ -274,12 +298,15 @@ def add_working_days(person: Person, day: date, count: int) -> date:
 
 
 def add_weekdays(day: date, count: int) -> date:
-    """Return the `count`-th day from Monday to Friday after `day` (before it when negative); 0 is `day` itself.
+    """Return the `count`-th weekday (Monday to Friday) after `day`, or before it when `count` is negative.
 
-    Distances between conversations are counted in these days, whatever the week of the two people (T-10, T-13).
+    When `count` is 0, `day` is returned as it is. Distances between sessions are counted in weekdays, regardless of the
+    working hours and holidays of the two people (T-10, T-13).
     """
     weekday = day.weekday()
-    if count and weekday >= SATURDAY:  # of a weekend, its Friday or the Monday after it
+    if (
+        count and weekday >= SATURDAY
+    ):  # count forward from the Friday before the weekend, backward from the Monday after
         nearest = SATURDAY - 1 if count > 0 else 7
         day, weekday = day + (nearest - weekday) * DAY, nearest % 7
     weeks, index = divmod(weekday + count, WEEKDAYS_A_WEEK)
@@ -287,7 +314,7 @@ def add_weekdays(day: date, count: int) -> date:
 
 
 def _get_day_before(person: Person, instant: datetime) -> date:
-    """Return the local date before that of `instant`: a night shift that covers `instant` may have started on it."""
+    """Return the day before `instant` in the person's zone, since its night shift may cover `instant`."""
     return get_local_date(person.zone, instant) - DAY
 
 
