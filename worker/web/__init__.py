@@ -1,5 +1,5 @@
-"""Pages: what a manager, a report and the operator do in a browser after they follow a link.
+"""The web pages, which managers and reports open by links in mails, and operators and people-ops by signing in.
 
-`app` assembles them, `site` holds what every page needs, `logins` logs a person in by a link. Everything that changes
-stored state goes through `worker.engine.actions` or `worker.engine.contracts`.
+`app` builds the WSGI application, `site` holds the objects that every page needs, and `logins` exchanges a link for a
+cookie. Changes to sessions and contracts go through `worker.engine.actions` and `worker.engine.contracts`.
 """

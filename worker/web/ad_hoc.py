@@ -1,4 +1,7 @@
-"""The form that asks for a conversation soon (R-6), on the manager's page and the report's."""
+"""The form that requests an ad hoc session, a conversation within days (R-6).
+
+It is on the manager's page about a report, and on the report's page. A trigger is a reason that the form offers.
+"""
 
 from collections.abc import Mapping
 
@@ -10,21 +13,27 @@ from worker.i18n.reasons import TRIGGER_TEXTS
 from worker.web.contract_form import MAX_DRAFT_CHARACTERS
 from worker.web.site import current_site
 
+#: The form's choice for a check-in, which is requested without a trigger.
+_CHECK_IN = "check-in"
+
 
 def list_triggers(language: Language) -> Mapping[str, str]:
-    """Return the reasons that the form offers, by the name of the trigger."""
+    """Return the translated text of each trigger, by the trigger's value."""
     return {trigger.value: language.gettext(text) for trigger, text in TRIGGER_TEXTS.items()}
 
 
 def request_conversation(pair: Pair, by: Owner) -> str:
-    """Request the form's conversation; return its name in CONFIRMATIONS, or "" when the form has no valid reason."""
+    """Request the conversation that the submitted form asks for.
+
+    Returns the key of the confirmation in CONFIRMATIONS; empty when the form has no valid trigger.
+    """
     actions = current_site().worker.actions
-    kind = request.form.get("trigger", "")
-    if kind == "check-in":
+    trigger = request.form.get("trigger", "")
+    if trigger == _CHECK_IN:
         actions.request_check_in(pair.id)
         return "talk"
-    if kind not in list(Trigger):
+    if trigger not in list(Trigger):
         return ""
     reason = "\n".join(request.form.get("reason", "")[:MAX_DRAFT_CHARACTERS].splitlines())
-    actions.request_talk(pair.id, Trigger(kind), reason.strip(), at_once="at-once" in request.form, by=by)
+    actions.request_talk(pair.id, Trigger(trigger), reason.strip(), at_once="at-once" in request.form, by=by)
     return "talk"

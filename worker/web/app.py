@@ -1,4 +1,4 @@
-"""The WSGI application: every URL of the pages, and the login that each group of pages requires."""
+"""The WSGI application: the URLs of all pages, and the login that each group of pages requires."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,14 +29,14 @@ from worker.web.sign_in import SignIn, current_sign_in
 from worker.web.site import ASSET_TYPES, Site, current_site
 from worker.web.waking import wake_worker
 
-#: For assets, whose URL changes with their content: see `Site.make_asset_url`.
+#: The Cache-Control header of assets. Their URL changes with their content: see `Site.make_asset_url`.
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 
 
 class _UrlRule(Rule):
-    """The rule of a URL, whose builder is compiled when a page first needs that URL.
+    """A URL rule that compiles its URL builders on first use.
 
-    Werkzeug compiles two builders for each rule as soon as it is added, half of the time that `make_app` takes.
+    Werkzeug compiles two builders as soon as a rule is added, which would double the time that `make_app` takes.
     """
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
@@ -92,19 +92,19 @@ def make_app(worker: Worker) -> Flask:
 
 
 def _wake_after_change(response: Response) -> Response:
-    """Wake a worker after a form, so that both calendars show within moments what somebody did on a page."""
+    """Wake a worker after each successful form submission, so that both calendars show the change within moments."""
     if request.method == "POST" and response.status_code < 400 and not request.path.startswith(SELF_CHECKED_PATHS):
         wake_worker()
     return response
 
 
 def _serve_scim(app: Flask, site: Site) -> None:
-    """Add the SCIM server. Raises LongarcError when its library is not installed."""
+    """Register the SCIM server, to which a directory pushes people. Raises LongarcError without its library."""
     try:
         from worker.web.scim.endpoint import SCIM_PATH, ScimEndpoint
     except ImportError as error:
         raise LongarcError(
-            f"People pushed by SCIM need a library that is missing. {build_extra_remedy('scim')}"
+            f"To receive people by SCIM, Longarc needs a library that is missing. {build_extra_remedy('scim')}"
         ) from error
     tokens = [token.get_secret_value() for token in site.settings.scim_tokens]
     endpoint = ScimEndpoint(site.store.pushed_people, tokens, site.settings.base_url, site.limiter, site.now, log_error)
@@ -112,7 +112,7 @@ def _serve_scim(app: Flask, site: Site) -> None:
 
 
 def _make_team_blueprint() -> Blueprint:
-    """Return the manager's page, with the contract and time pages of all the manager's pairs below it."""
+    """Return the manager's pages. Below them are the contract and time pages of all the manager's pairs."""
     pages = team.make_blueprint()
     pages.register_blueprint(contract.make_blueprint(), url_prefix="/contract")
     pages.register_blueprint(times.make_blueprint(), url_prefix="/time")
@@ -120,27 +120,27 @@ def _make_team_blueprint() -> Blueprint:
 
 
 def _make_me_blueprint() -> Blueprint:
-    """Return the report's page, with the time pages of the report's conversations below it."""
+    """Return the report's page. Below it are the time pages of the report's sessions."""
     pages = me.make_blueprint()
     pages.register_blueprint(times.make_blueprint(), url_prefix="/time")
     return pages
 
 
 def show_front() -> Response:
-    """Return the page for a browser without a link, which says how to get one, or offers to sign in."""
+    """Return the front page, for a browser without a link. It offers to sign in, or else says how to get a link."""
     if current_sign_in().is_offered:
         return sign_in_pages.show_home()
     return current_site().render_notice("forbidden", 200)
 
 
 def check_health() -> Response:
-    """Answer a health check; an error is raised when the database can't be reached."""
+    """Answer a health check. Raises DatabaseUnreachable when the database can't be reached."""
     current_site().store.next_due()
     return Response("well\n", content_type="text/plain")
 
 
 def send_asset(name: str) -> Response:
-    """Return the asset of that name: the stylesheet, the script or the icon."""
+    """Return the stylesheet, script or icon of that name. Aborts with 404 for any other name."""
     if name not in ASSET_TYPES:
         abort(404)
     response = Response(current_site().assets[name][0], content_type=f"{ASSET_TYPES[name]}; charset=utf-8")

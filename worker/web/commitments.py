@@ -1,6 +1,6 @@
-"""Commitments on a page, and the forms that mark one done, change it or let it go (R-18).
+"""Commitments on the pages of managers and reports, and the forms that change a commitment (R-18).
 
-The manager's pages and the report's share them.
+The owner of a commitment can mark it as done, change its text and date, or let it go, which ends it unfulfilled.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,13 +25,13 @@ class CommitmentLine:
     """A commitment as a page shows it."""
 
     id: str
-    line: Line
+    line: Line  #: its text, date and status
     is_open: bool
     due: date
 
 
 def list_commitments(view: MailView, commitments: Iterable[ReadableCommitment], owner: Owner) -> list[CommitmentLine]:
-    """Return one person's commitments, each with its status; the open ones first."""
+    """Return the owner's commitments with their status: open ones first, then by due date."""
     owned = [readable for readable in commitments if readable.commitment.owner is owner]
     owned.sort(key=lambda readable: (not readable.commitment.is_open, readable.commitment.due))
     lines = MailView(replace(view.context, commitments=tuple(owned)), view.language).kept(owner.value)
@@ -42,8 +42,10 @@ def list_commitments(view: MailView, commitments: Iterable[ReadableCommitment], 
 
 
 def list_changes(view: MailView, revisions: Sequence[ContractRevision]) -> list[str]:
-    """Return what the latest revision changed, as sentences. When the report changed it, the last one says so, with the
-    reason (R-18). Empty for a first revision."""
+    """Return sentences about what the latest contract revision changed; empty for a first revision.
+
+    When the report made the change, the last sentence says so and gives the report's reason (R-18).
+    """
     if len(revisions) < 2:
         return []
     latest = revisions[-1]
@@ -51,30 +53,33 @@ def list_changes(view: MailView, revisions: Sequence[ContractRevision]) -> list[
     return [*view.changes(revisions[-2].contract, latest.contract), *([author] if author else [])]
 
 
-def handle_commitment_form(commitment_id: str, action: str, endpoint: str, by: Owner, **values: str) -> Response:
-    """Carry out an action of one of the two (`done`, `let-go` or `change`), and redirect to the endpoint."""
+def handle_commitment_form(commitment_id: str, action: str, endpoint: str, by: Owner, **url_values: str) -> Response:
+    """Carry out the action that `by` chose: `done`, `let-go` or `change`. Aborts with 404 for any other action.
+
+    Returns a redirect to the endpoint, whose URL is built from `url_values` and the outcome.
+    """
     contracts = current_site().worker.contracts
     reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_CHARACTERS]
-    url_values = {"said": action}
+    outcome = {"said": action}
     if action == "done":
         contracts.mark_done(commitment_id)
     elif action == "let-go":
         contracts.let_go(commitment_id, reason, by=by)
     elif action == "change":
-        url_values = _change_commitment(commitment_id, reason, by)
+        outcome = _change_commitment(commitment_id, reason, by)
     else:
         abort(404)
-    return redirect_to(url_for(endpoint, **values, **url_values))  # type: ignore[arg-type]
+    return redirect_to(url_for(endpoint, **url_values, **outcome))  # type: ignore[arg-type]
 
 
 def _change_commitment(commitment_id: str, reason: str, by: Owner) -> dict[str, str]:
-    """Change a commitment's text and date to the form's; return the outcome as parameters of the page's URL."""
+    """Set a commitment's text and date to those in the form. Returns the outcome as URL parameters of the page."""
     text, due = to_single_line(request.form.get("text", "")), parse_day(request.form.get("due", ""))
     error_values = {"wrong": commitment_id, "_anchor": commitment_id}
     if due is None or not 0 < len(text) <= MAX_DRAFT_CHARACTERS:
         return error_values
     try:
-        is_new = current_site().worker.contracts.change(commitment_id, text=text, due=due, reason=reason, by=by)
+        is_changed = current_site().worker.contracts.change(commitment_id, text=text, due=due, reason=reason, by=by)
     except UnfitContract:
         return error_values
-    return {"said": "changed" if is_new else "same"}
+    return {"said": "changed" if is_changed else "same"}

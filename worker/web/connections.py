@@ -1,7 +1,8 @@
 """Limits on open connections, so that clients that send nothing can't block the pages.
 
-waitress stops accepting connections at its limit until old ones time out, and each received byte restarts that
-timeout. Here the oldest idle connection is closed to make room, and a request must be complete within some seconds.
+At its connection limit, waitress accepts no new connection until an old one times out, and each received byte restarts
+that timeout. `Connections` instead closes the oldest idle connections to make room, and every connection whose request
+is not complete in time.
 """
 
 import time
@@ -12,12 +13,17 @@ from typing import Any
 MAX_CONNECTIONS = 500
 #: Seconds from a request's first byte until it must be complete.
 REQUEST_TIMEOUT = 30
-#: Seconds until a connection without a request is closed.
+#: Seconds until waitress closes a connection without a request.
 IDLE_TIMEOUT = 60
+#: Seconds between two searches for incomplete requests.
+_CHECK_INTERVAL = 1
 
 
 class Connections:
-    """The open connections of a waitress server. `channels`: by file number, in the order they were opened."""
+    """The open connections of a waitress server, which calls them channels.
+
+    `channels` is the server's mapping of channels by file number, in the order in which they were opened.
+    """
 
     def __init__(
         self,
@@ -30,14 +36,14 @@ class Connections:
         self._max_connections = max_connections
         self._request_timeout = request_timeout
         self._clock = clock
-        #: By file number: an incomplete request, and when it was first seen.
-        self._unfinished: dict[int, tuple[Any, float]] = {}
+        #: By file number: an incomplete request, and when it was first seen, in seconds of `clock`.
+        self._incomplete_requests: dict[int, tuple[Any, float]] = {}
         self._checked_at = clock()
 
     def close_stale(self) -> None:
-        """Close idle connections beyond the limit, oldest first, and once a second those with an overdue request.
+        """Close idle connections above the limit, oldest first; once a second also those with an overdue request.
 
-        A connection with a request that is being answered stays open.
+        A connection whose request is being answered stays open.
         """
         excess = len(self._channels) - self._max_connections
         if excess > 0:
@@ -46,22 +52,23 @@ class Connections:
             ]
             for channel in idle_channels[:excess]:
                 channel.handle_close()
-        if self._clock() - self._checked_at >= 1:
+        if self._clock() - self._checked_at >= _CHECK_INTERVAL:
             self._checked_at = self._clock()
-            self._close_unfinished()
+            self._close_incomplete()
 
-    def _close_unfinished(self) -> None:
+    def _close_incomplete(self) -> None:
         """Close every connection whose request is still incomplete after the request timeout."""
         now = self._checked_at
-        unfinished: dict[int, tuple[Any, float]] = {}
-        for number, channel in list(self._channels.items()):
+        incomplete: dict[int, tuple[Any, float]] = {}
+        for file_number, channel in list(self._channels.items()):
             request = channel.request
             if request is None:
                 continue
-            previous_request, since = self._unfinished.get(number, (None, now))
-            since = since if previous_request is request else now
-            if now - since >= self._request_timeout:
+            previous_request, first_seen = self._incomplete_requests.get(file_number, (None, now))
+            if previous_request is not request:
+                first_seen = now
+            if now - first_seen >= self._request_timeout:
                 channel.handle_close()
             else:
-                unfinished[number] = (request, since)
-        self._unfinished = unfinished
+                incomplete[file_number] = (request, first_seen)
+        self._incomplete_requests = incomplete

@@ -1,7 +1,7 @@
-"""The contract's pages: the manager writes it after the session, previews it, sends it, and changes it later.
+"""The pages on which the manager writes a session's contract, previews it, sends it, and changes it later.
 
-The draft is saved at each button and, with JavaScript, while typing. Nothing is recorded before the manager has seen
-the mail that both will receive.
+The draft is saved when a button is pressed and, with JavaScript, while the manager types. Sending records the contract,
+which is possible only from the preview of the mail that both people will receive.
 """
 
 import re
@@ -36,7 +36,7 @@ REFUSALS: Mapping[type[Refused], str] = {
     NotHeldYet: N_("You have not met yet, so there is nothing to record. Your draft is kept."),
     NoContractSession: N_("No contract belongs to this conversation."),
 }
-#: A word in backticks, as questions quote it.
+#: A word in backticks: questions about a contract quote its words so.
 _QUOTED = re.compile(r"`([^`]+)`")
 #: The number of empty lines in each list of a new form.
 EMPTY_LINES = {"report": 1, "manager": 1, "reviews": 1, "progress": 0}
@@ -44,7 +44,7 @@ EMPTY_LINES = {"report": 1, "manager": 1, "reviews": 1, "progress": 0}
 
 @dataclass(frozen=True, slots=True)
 class ContractContext:
-    """The session of the contract, its pair's state, and every recorded revision."""
+    """The session that a contract belongs to, its pair's state, and every recorded revision of the contract."""
 
     session: Session
     state: PairState
@@ -52,17 +52,17 @@ class ContractContext:
 
     @property
     def has_ended(self) -> bool:
-        """True when the session has ended, so that a contract can be written."""
-        ended = self.session.booked and self.session.span.end <= current_site().now()
-        return ended or self.session.state in (SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
+        """Whether the session has ended, so that its contract can be written."""
+        is_past = self.session.booked and self.session.span.end <= current_site().now()
+        return is_past or self.session.state in (SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
 
 
 def make_blueprint() -> Blueprint:
-    """Return the pages about one session's contract, which have their own link and are below the team page, too."""
+    """Return the pages about one session's contract. They have their own link, and are below the manager's pages."""
     pages = Blueprint("contract", __name__)
     for rule, view, methods in (
         ("/<session_id>", show, ["GET"]),
-        ("/<session_id>/write", write, ["GET"]),
+        ("/<session_id>/write", show_form, ["GET"]),
         ("/<session_id>/write", save_draft, ["POST"]),
         ("/<session_id>/preview", preview, ["GET"]),
         ("/<session_id>/mail/<reader>", show_mail, ["GET"]),
@@ -75,7 +75,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _load_context(session_id: str) -> ContractContext:
-    """Return the context of that session. Aborts with 404 unless it is a session of this manager."""
+    """Return the context of that session. Aborts with 404 unless the person logged in is its manager."""
     site = current_site()
     session = site.store.queries.get_session(session_id)
     pairs = site.store.people.list_pairs_of_manager(current_login().address) if session else []
@@ -89,14 +89,15 @@ def _load_context(session_id: str) -> ContractContext:
 
 
 def show(session_id: str) -> Response:
-    """Return the latest revision; redirects to the form while the contract is still to be written."""
+    """Return the page with the latest revision, or a redirect to the form when the contract is still to be written."""
     context = _load_context(session_id)
     if not context.revisions and context.has_ended:
-        return redirect_to(url_for(".write", session_id=session_id, said=request.args.get("said")))
+        return redirect_to(url_for(".show_form", session_id=session_id, said=request.args.get("said")))
     return _render_page("contract", context, {})
 
 
 def _render_page(name: str, context: ContractContext, values: Mapping[str, Any], status: int = 200) -> Response:
+    """Return the page of that template. `values` are added to the values that all contract pages have."""
     site = current_site()
     mail_context = site.build_page_context(current_login().person, context.state, context.session)
     view = site.build_view(mail_context)
@@ -117,8 +118,8 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
 # --- writing ---
 
 
-def write(session_id: str) -> Response:
-    """Return the form with the saved draft, the latest revision, or empty lines."""
+def show_form(session_id: str) -> Response:
+    """Return the form, filled from the saved draft or else from the latest revision; empty without either."""
     context = _load_context(session_id)
     if not context.has_ended:
         return redirect_to(url_for(".show", session_id=session_id))
@@ -128,6 +129,7 @@ def write(session_id: str) -> Response:
 
 
 def _start_form(context: ContractContext) -> ContractForm:
+    """Return the form for a contract without a saved draft."""
     if context.revisions:
         return ContractForm.from_contract(context.revisions[-1].contract, len(context.revisions))
     form = ContractForm()
@@ -146,6 +148,7 @@ def _render_form(
     notice: str = "",
     **values: Any,
 ) -> Response:
+    """Return the page with the form. The status is 422 with `errors`, and 409 with a `notice` of a conflict."""
     language = current_site().choose_language()
     page = {
         "saved_at": None,
@@ -154,16 +157,17 @@ def _render_form(
         "version": version,
         "questions_by_line": _find_questions(context, form) if form.is_filled() else {},
         "notice": notice,
-        "errors": {error.name: language.gettext(error.what) for error in errors or ()},
+        "errors": {error.name: language.gettext(error.advice) for error in errors or ()},
         **_load_last_contract(context),
     }
-    return _render_page("write", context, page, 422 if errors else 409 if notice else 200)
+    status = 409 if notice else 200
+    return _render_page("write", context, page, 422 if errors else status)
 
 
 def _load_last_contract(context: ContractContext) -> dict[str, Any]:
-    """Return the contract in force and its commitments, which the page shows beside the form.
+    """Return the template values about the pair's contract in force, which the page shows beside the form.
 
-    `last_contract` is None when there is none, or when it is the contract in the form.
+    `last_contract` is None when the pair has no contract yet, or when the form edits that contract.
     """
     site = current_site()
     latest = site.store.content.get_latest_contracts([context.state.pair.id]).get(context.state.pair.id)
@@ -177,7 +181,7 @@ def _load_last_contract(context: ContractContext) -> dict[str, Any]:
 
 
 def _build_contract(context: ContractContext, form: ContractForm) -> tuple[Contract, list[FieldError]]:
-    """Return the form's contract, and every error in its fields and texts as of today."""
+    """Return the contract in the form, and the errors of all fields that can't be read or that break a limit."""
     contract, errors = form.build_contract()
     return contract, form.merge_faults(errors, _check_contract(context, contract).faults)
 
@@ -189,7 +193,7 @@ def _check_contract(context: ContractContext, contract: Contract) -> ContractChe
 
 
 def _find_questions(context: ContractContext, form: ContractForm) -> dict[str, list[dict[str, str]]]:
-    """Return the questions about each commitment (R-16), by the id of its line in the form."""
+    """Return the questions about each commitment, such as about a vague word (R-16), by the id of its form line."""
     language = current_site().choose_language()
     contract, _ = form.build_contract()
     questions: dict[str, list[dict[str, str]]] = {}
@@ -201,7 +205,7 @@ def _find_questions(context: ContractContext, form: ContractForm) -> dict[str, l
 
 
 def save_draft(session_id: str) -> Response:
-    """Save the draft, then do what the pressed button says. The page's script saves the draft, too, and gets JSON."""
+    """Save the draft, then do what the pressed button says. The page's script saves drafts, too, and receives JSON."""
     context, button = _load_context(session_id), request.form.get("do", "keep")
     if not context.has_ended:
         abort(404)
@@ -223,6 +227,7 @@ def save_draft(session_id: str) -> Response:
 
 
 def _describe_saved_draft() -> str:
+    """Return the sentence that says when the draft was saved."""
     language, zone = current_site().choose_language(), current_login().person.zone
     return language.gettext(N_("Draft kept, %(hour)s"), hour=language.hour(current_site().now(), zone))
 
@@ -235,13 +240,13 @@ def _respond_to_button(context: ContractContext, form: ContractForm, version: in
         return redirect_to(url_for(".preview", session_id=context.session.id))
     confirmation = "kept" if button == "keep" else None
     list_name = button.split("-")[1] if button.startswith(("add-", "drop-")) else None
-    return redirect_to(url_for(".write", session_id=context.session.id, said=confirmation, _anchor=list_name))
+    return redirect_to(url_for(".show_form", session_id=context.session.id, said=confirmation, _anchor=list_name))
 
 
 def _report_draft_conflict(context: ContractContext, form: ContractForm, problem: str, *, is_script: bool) -> Response:
-    """Return the answer when another draft was saved since this one was opened (409).
+    """Return the response when another window has saved the draft since this form was loaded (409).
 
-    The form keeps what was typed and takes over the saved version, so the next save replaces the other draft.
+    The form keeps what was typed and takes the saved draft's version, so that the next save replaces that draft.
     """
     language = current_site().choose_language()
     if is_script:
@@ -263,11 +268,11 @@ def _discard_draft(session_id: str) -> Response:
 
 
 def preview(session_id: str) -> Response:
-    """Return the mail that both will receive, with the questions about the contract (R-16)."""
+    """Return the page with the mail that both people will receive, and the questions about the contract (R-16)."""
     context = _load_context(session_id)
     draft = current_site().store.content.get_contract_draft(session_id)
     if draft is None or not context.has_ended:
-        return redirect_to(url_for(".write", session_id=session_id))
+        return redirect_to(url_for(".show_form", session_id=session_id))
     form = ContractForm.from_draft(draft.fields)
     contract, errors = _build_contract(context, form)
     if errors:
@@ -292,7 +297,7 @@ def _get_line_text(form: ContractForm, line_id: str) -> str:
 
 
 def show_mail(session_id: str, reader: str) -> Response:
-    """Return the HTML of the mail to one of the two, for the preview's frame."""
+    """Return the HTML of the mail to one of the two people, for the preview's frame. `reader`: a value of Owner."""
     context = _load_context(session_id)
     draft = current_site().store.content.get_contract_draft(session_id)
     if draft is None or reader not in list(Owner):
@@ -306,7 +311,7 @@ def show_mail(session_id: str, reader: str) -> Response:
 
 
 def _render_mail(context: ContractContext, contract: Contract, reader: Owner) -> EmailMessage:
-    """Return the summary mail as the outbox will render it, except for the reader's personal link."""
+    """Return the summary mail as it will be sent, except for the reader's personal link."""
     site, state = current_site(), context.state
     number, now = len(context.revisions) + 1, site.now()
     to = reader.select(state.manager, state.report).email
@@ -328,16 +333,16 @@ def _render_mail(context: ContractContext, contract: Contract, reader: Owner) ->
 
 
 def _include_session(state: PairState, session: Session) -> PairState:
-    """Return the state with that session added, because `load_state` leaves out sessions of long ago."""
+    """Return the state with that session in it. `load_state` leaves out sessions of long ago."""
     others = tuple(other for other in state.sessions if other.id != session.id)
     return replace(state, sessions=(*others, session))
 
 
 def send(session_id: str) -> Response:
-    """Record the previewed contract. Sending the form twice records it once."""
+    """Record the previewed contract. When the form is sent twice, the contract is recorded once."""
     context, site = _load_context(session_id), current_site()
     draft = site.store.content.get_contract_draft(session_id)
-    if draft is None:  # already sent, perhaps after `context` was read
+    if draft is None:  # the contract was sent already, perhaps after `context` was loaded
         revisions = context.revisions or site.store.content.list_revisions(session_id)
         return redirect_to(url_for(".show", session_id=session_id, said="sent" if revisions else None))
     if request.form.get("version") != str(draft.version):
@@ -348,7 +353,7 @@ def send(session_id: str) -> Response:
         return _render_form(context, form, draft.version, errors=errors)
     try:
         result = site.worker.contracts.record(
-            session_id, contract, after=form.after, limits=contract_form.LIMITS, drop_draft=True
+            session_id, contract, after=form.base_revision, limits=contract_form.LIMITS, drop_draft=True
         )
     except Overtaken:
         return _report_newer_revision(session_id, form, draft.version)
@@ -356,22 +361,23 @@ def send(session_id: str) -> Response:
         return _render_form(context, form, draft.version, errors=form.merge_faults([], error.faults))
     except (NoContractSession, NotHeldYet) as error:
         raise Refused(site.choose_language().gettext(REFUSALS[type(error)])) from error
-    # Of two requests at the same time, the second gets the revision that the first recorded.
-    return redirect_to(url_for(".show", session_id=session_id, said="sent" if result.revision > form.after else "same"))
+    # When two requests arrive at the same time, the second gets the revision that the first has recorded.
+    is_recorded = result.revision > form.base_revision
+    return redirect_to(url_for(".show", session_id=session_id, said="sent" if is_recorded else "same"))
 
 
-def _report_newer_revision(session_id: str, form: ContractForm, version: int) -> Response:
-    """Return the form again when a newer revision was recorded meanwhile, for example because of a report's change.
+def _report_newer_revision(session_id: str, form: ContractForm, draft_version: int) -> Response:
+    """Return the form again when a newer revision was recorded meanwhile, for example by a change of the report's.
 
-    The draft now starts from that revision, so the next preview shows the difference to it.
+    The draft is now based on that revision, so the next preview shows the differences to it.
     """
     context, site = _load_context(session_id), current_site()
-    form.after = len(context.revisions)
-    version = site.store.content.save_contract_draft(
-        context.session.id, form.to_draft(), site.now(), replaced_version=version
+    form.base_revision = len(context.revisions)
+    new_version = site.store.content.save_contract_draft(
+        context.session.id, form.to_draft(), site.now(), replaced_version=draft_version
     )
     notice = site.choose_language().gettext(CONTRACT_CHANGED)
-    return _render_form(context, form, version, notice=notice)
+    return _render_form(context, form, new_version, notice=notice)
 
 
 # --- after the session ---

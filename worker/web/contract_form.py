@@ -1,7 +1,8 @@
-"""The contract form: its fields as typed, and the contract they make once every field is valid.
+"""The contract form: its fields as they were typed, and the conversion to a contract when every field is valid.
 
-Fields stay as they were typed, so that a draft can hold half a date. The name of a field has its list, the number of
-its line there and its key: `manager-0-due` is the date of the manager's first commitment.
+A draft holds the fields as they were typed, so it can hold an incomplete date. The form consists of lists of lines. The
+name of a field consists of its list, the number of its line, and its key: `manager-0-due` is the due date of the
+manager's first commitment.
 """
 
 import re
@@ -16,7 +17,7 @@ from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.domain.reason_texts import N_
 from worker.i18n.language import to_single_line
 
-#: The lists of the form, and the keys of the fields of each of their lines.
+#: The lists of the form, and the keys of the fields in a line of each list.
 LIST_FIELDS: Mapping[str, tuple[str, ...]] = {
     "report": ("text", "due", "support", "success"),
     "manager": ("text", "due", "support", "success"),
@@ -37,13 +38,16 @@ REMEDIES: Mapping[FaultKind, str] = {
     FaultKind.LONG: N_("This is long for a contract. Shorten it."),
     FaultKind.MANY: N_("These are many lines for a contract. Keep what matters most."),
 }
-#: The lists whose entries have a line number; `_encode_line_number` counts them in this order.
+#: The lists whose contract entries have a line number; `_encode_line_number` uses their position here.
 _NUMBERED_LISTS = ("report", "manager", "reviews")
+#: The encoded line numbers of a list begin at its position in `_NUMBERED_LISTS` times this.
+_LINE_NUMBER_BASE = 1000
 
 _FIELD_NAME = re.compile(rf"({'|'.join(LIST_FIELDS)})-([0-9]{{1,3}})-([a-z]+)")
 _DIGITS = re.compile(r"[0-9]+")
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{1,2})(?:-[0-9]{1,2})?")
 
+#: The texts of a line's fields, by key.
 FormLine = dict[str, str]
 
 
@@ -51,8 +55,8 @@ FormLine = dict[str, str]
 class FieldError:
     """An error in a field of the form."""
 
-    name: str  #: of the field; empty for the whole form
-    what: str  #: the advice that is shown
+    name: str  #: the field's name; empty for the whole form
+    advice: str  #: the sentence that the form shows
 
 
 @dataclass(slots=True)
@@ -61,27 +65,29 @@ class ContractForm:
 
     lists: dict[str, list[FormLine]] = field(default_factory=lambda: {name: [] for name in LIST_FIELDS})
     question: str = ""
-    after: int = 0  #: the revision that the form changes; 0 for a first contract
+    base_revision: int = 0  #: the number of the contract revision that the form changes; 0 for a first contract
 
     @classmethod
     def from_request(cls, fields: Mapping[str, str]) -> "ContractForm":
-        """Return the form that a browser sent, without unknown fields and what exceeds the limits of a draft."""
-        lines: dict[str, dict[int, FormLine]] = {name: {} for name in LIST_FIELDS}
+        """Return the form that a browser sent. Unknown fields and what exceeds the limits of a draft are dropped."""
+        lines_by_list: dict[str, dict[int, FormLine]] = {name: {} for name in LIST_FIELDS}
         for name, value in fields.items():
             match = _FIELD_NAME.fullmatch(name)
             if match and match[3] in LIST_FIELDS[match[1]]:
-                lines[match[1]].setdefault(int(match[2]), {})[match[3]] = to_single_line(value[:MAX_DRAFT_CHARACTERS])
-        form = cls(question=_clean_lines(fields.get("question", "")), after=parse_number(fields.get("after", "")) or 0)
-        for name, lines_by_number in lines.items():
-            form.lists[name] = [_complete_line(name, texts) for _, texts in sorted(lines_by_number.items())][
-                :MAX_DRAFT_LINES
-            ]
+                list_name, line_number, key = match[1], int(match[2]), match[3]
+                line = lines_by_list[list_name].setdefault(line_number, {})
+                line[key] = to_single_line(value[:MAX_DRAFT_CHARACTERS])
+        base_revision = parse_number(fields.get("after", "")) or 0
+        form = cls(question=_clean_lines(fields.get("question", "")), base_revision=base_revision)
+        for name, lines_by_number in lines_by_list.items():
+            lines = [_complete_line(name, texts) for _, texts in sorted(lines_by_number.items())]
+            form.lists[name] = lines[:MAX_DRAFT_LINES]
         return form
 
     @classmethod
-    def from_contract(cls, contract: Contract, after: int) -> "ContractForm":
-        """Return the form filled from a contract; `after` is that contract's revision."""
-        form = cls(question=contract.question, after=after)
+    def from_contract(cls, contract: Contract, revision: int) -> "ContractForm":
+        """Return the form that changes a contract; `revision` is the number of that contract's revision."""
+        form = cls(question=contract.question, base_revision=revision)
         for name, commitments in (("report", contract.report), ("manager", contract.manager)):
             form.lists[name] = [_make_commitment_line(commitment) for commitment in commitments]
         form.lists["reviews"] = [{"month": f"{r.month:%Y-%m}", "text": r.text} for r in contract.reviews]
@@ -90,16 +96,16 @@ class ContractForm:
 
     @classmethod
     def from_draft(cls, draft: Mapping[str, Any]) -> "ContractForm":
-        """Return the form that `to_draft` described."""
+        """Return the form from the values that `to_draft` returned."""
         lists = {name: list(draft["lists"].get(name, ())) for name in LIST_FIELDS}
-        return cls(lists=lists, question=draft["question"], after=draft["after"])
+        return cls(lists=lists, question=draft["question"], base_revision=draft["after"])
 
     def to_draft(self) -> dict[str, Any]:
         """Return the form as JSON values; the store seals them."""
-        return {"lists": self.lists, "question": self.question, "after": self.after}
+        return {"lists": self.lists, "question": self.question, "after": self.base_revision}
 
     def change_lines(self, button: str) -> None:
-        """Add or remove a line, as a button names it (`add-manager`, `drop-manager-2`). Other buttons do nothing."""
+        """Add or remove the line that a button's value names, as `add-manager` or `drop-manager-2`; ignore others."""
         verb, _, target = button.partition("-")
         name, _, number = target.partition("-")
         if name not in LIST_FIELDS:
@@ -115,9 +121,9 @@ class ContractForm:
         return bool(self.question) or any(any(line.values()) for lines in self.lists.values() for line in lines)
 
     def build_contract(self) -> tuple[Contract, list[FieldError]]:
-        """Return the contract, and an error for every field that can't be read.
+        """Return the contract in the form, and an error for every field that can't be read.
 
-        The `line` of an entry encodes its line in the form: `format_line_id` decodes it.
+        The `line` of a contract entry encodes the entry's list and line in the form; `format_line_id` decodes it.
         """
         errors: list[FieldError] = []
         contract = Contract(
@@ -125,33 +131,33 @@ class ContractForm:
             manager=tuple(self._iterate_commitments("manager", errors)),
             reviews=tuple(self._iterate_reviews(errors)),
             question=self.question,
-            progress=tuple(line["text"] for _, line in self._iterate_lines("progress")),
+            progress=tuple(line["text"] for _, line in self._iterate_filled_lines("progress")),
         )
         if not (errors or contract.report or contract.manager or contract.reviews or contract.question):
             errors.append(FieldError("", N_("Nothing is written yet. Begin with one thing that one of you will do.")))
         return contract, errors
 
     def merge_faults(self, errors: Iterable[FieldError], faults: Iterable[ContractFault]) -> list[FieldError]:
-        """Return `errors` and the faults of the form's contract, one for each field, in the order of the form."""
-        kinds_by_field = {self._name_field(fault): fault.kind for fault in faults}
+        """Return `errors` together with the faults of the form's contract: one for each field, in the form's order."""
+        kinds_by_field = {self._get_field_name(fault): fault.kind for fault in faults}
         errors_of_faults = {name: FieldError(name, REMEDIES[kind]) for name, kind in kinds_by_field.items()}
         return sorted({**errors_of_faults, **{error.name: error for error in errors}}.values(), key=_get_position)
 
-    def _name_field(self, fault: ContractFault) -> str:
-        """Return the name of the field that the fault is in; empty when it concerns the whole form."""
+    def _get_field_name(self, fault: ContractFault) -> str:
+        """Return the name of the field that has the fault; empty when the fault concerns the whole form."""
         if not fault.field:
             return ""
         if fault.part is ContractPart.PROGRESS:
-            filled_lines = [number for number, _ in self._iterate_lines("progress")]
+            filled_lines = [number for number, _ in self._iterate_filled_lines("progress")]
             return f"progress-{filled_lines[fault.index]}-{fault.field}"
         return f"{format_line_id(fault.line)}-{fault.field}"
 
-    def _iterate_lines(self, name: str) -> Iterator[tuple[int, FormLine]]:
-        """Return the lines of a list that have text, each with its number."""
+    def _iterate_filled_lines(self, name: str) -> Iterator[tuple[int, FormLine]]:
+        """Return the lines of a list that have text in any field, each with its number."""
         return ((number, line) for number, line in enumerate(self.lists[name]) if any(line.values()))
 
     def _iterate_commitments(self, name: str, errors: list[FieldError]) -> Iterator[WrittenCommitment]:
-        for number, line in self._iterate_lines(name):
+        for number, line in self._iterate_filled_lines(name):
             due = parse_day(line["due"])
             if not line["text"]:
                 errors.append(FieldError(f"{name}-{number}-text", N_("Write what will be done, or remove this line.")))
@@ -166,7 +172,7 @@ class ContractForm:
                 )
 
     def _iterate_reviews(self, errors: list[FieldError]) -> Iterator[ReviewPoint]:
-        for number, line in self._iterate_lines("reviews"):
+        for number, line in self._iterate_filled_lines("reviews"):
             month = _parse_month(line["month"])
             if not line["text"]:
                 errors.append(FieldError(f"reviews-{number}-text", N_("Write what the two of you will look at again.")))
@@ -177,18 +183,19 @@ class ContractForm:
 
 
 def _get_position(error: FieldError) -> tuple[int, int]:
-    """Return the list and line of an error, to sort by; an error of the whole form comes last."""
+    """Return a sort key: the position of the error's list and its line number. Errors of the whole form come last."""
     match = _FIELD_NAME.fullmatch(error.name)
     return (list(LIST_FIELDS).index(match[1]), int(match[2])) if match else (len(LIST_FIELDS), 0)
 
 
 def format_line_id(number: int) -> str:
-    """Return the id of the form's line that an entry's `line` encodes: `manager-0`."""
-    return f"{_NUMBERED_LISTS[number // 1000]}-{number % 1000}"
+    """Return the id of the form line that a contract entry's `line` encodes, such as `manager-0`."""
+    position, line_number = divmod(number, _LINE_NUMBER_BASE)
+    return f"{_NUMBERED_LISTS[position]}-{line_number}"
 
 
 def _encode_line_number(name: str, number: int) -> int:
-    return _NUMBERED_LISTS.index(name) * 1000 + number
+    return _NUMBERED_LISTS.index(name) * _LINE_NUMBER_BASE + number
 
 
 def _complete_line(name: str, line: Mapping[str, str]) -> FormLine:
@@ -201,21 +208,21 @@ def _make_commitment_line(commitment: WrittenCommitment) -> FormLine:
 
 
 def _clean_lines(text: str) -> str:
-    """Return the lines of the open question, without control characters and empty lines."""
+    """Return a text of several lines without control characters and empty lines."""
     return "\n".join(cleaned for line in text[:MAX_DRAFT_CHARACTERS].splitlines() if (cleaned := to_single_line(line)))
 
 
 def parse_number(text: str, digits: int = 6) -> int | None:
-    """Return a whole number as a browser sends it; None unless it has one to `digits` ASCII digits.
+    """Return the whole number that a browser sent; None unless the text consists of one to `digits` ASCII digits.
 
-    Every number of a request is parsed here: `int` also accepts signs, underscores, spaces and the digits of any
-    script, and raises on some other Unicode digits and on thousands of digits.
+    Numbers in requests are parsed here, and not by `int` alone: `int` also accepts signs, underscores, spaces and the
+    digits of any script, and raises for some Unicode digits and for thousands of digits.
     """
     return int(text) if _DIGITS.fullmatch(text) and len(text) <= digits else None
 
 
 def parse_day(text: str) -> date | None:
-    """Return a date as a browser sends it; None when it is invalid or outside the years 2000 to 2099."""
+    """Return the date that a browser sent; None when it is invalid or outside the years 2000 to 2099."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -224,7 +231,7 @@ def parse_day(text: str) -> date | None:
 
 
 def parse_instant(text: str) -> datetime | None:
-    """Return an instant from a hidden field; None if it is invalid, has no zone, or is not in 2000 to 2099."""
+    """Return the instant in a hidden field; None when it is invalid, has no zone, or is outside 2000 to 2099."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:

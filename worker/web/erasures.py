@@ -1,4 +1,4 @@
-"""What the pages say after the contents of a pair were erased: the name of the other person, and the day."""
+"""The note on a person's page that the contents of a pair, such as its contracts, were erased, and on which day."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ from worker.web.site import current_site
 
 @dataclass(frozen=True, slots=True)
 class ErasedContents:
-    """The contents of a pair that were erased. Templates read its fields."""
+    """A pair whose contents were erased. Templates read its fields."""
 
-    name: str  #: of the other person
-    day: str  #: on which they were erased
+    name: str  #: the name of the other person of the pair
+    day: str  #: the day of the erasure, in the reader's language
 
 
 def list_erased_contents() -> list[ErasedContents]:
-    """Return the erased contents of the pairs of the person logged in, the latest first."""
+    """Return the pairs of the person logged in whose contents were erased, the latest erasure first."""
     site, person = current_site(), current_login().person
     language, people = site.choose_language(), site.store.people.load_all_people()
     erased = []
     for pair in site.store.erasure.list_erased_pairs(person.email):
-        other = next(who for who in pair.id.people if who != person.email)
+        other_address = next(address for address in pair.id.people if address != person.email)
         if pair.erased_at is not None:
-            erased.append(ErasedContents(people[other].name, language.day(pair.erased_at.date(), True)))
+            erased.append(ErasedContents(people[other_address].name, language.day(pair.erased_at.date(), True)))
     return erased

@@ -11,7 +11,7 @@ from worker.web.site import current_site
 
 
 def build_export(person: Person, pairs: Iterable[Pair], *, manages: bool) -> Response:
-    """Return the JSON file about a person and their pairs. `manages`: whether the person is their manager."""
+    """Return the JSON file about a person and their pairs. `manages`: whether the person is the pairs' manager."""
     site = current_site()
     export = collect_for_page(site.worker, person, pairs, manages=manages)
     text = json.dumps(export, indent=2, ensure_ascii=False, default=encode_value)
