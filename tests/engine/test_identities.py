@@ -118,7 +118,7 @@ def test_the_people_file_alone_gives_the_same_answers() -> None:
 @pytest.mark.parametrize("form", [ALIAS, X500, "sam okafor"])
 def test_a_decline_under_another_form_is_the_reports_decline(office: Office, form: str) -> None:
     """R-8, T-10: the service names the guest its own way from the first moment on, and nobody listed that form."""
-    office.calendar.shown_as[SAM] = form
+    office.calendar.aliases[SAM] = form
     office.tick()
     session = office.session()
     placed = office.placed(session.key)
@@ -133,7 +133,7 @@ def test_a_form_that_a_service_comes_up_with_later_is_learned(office: Office, fo
     """Exchange looks guests up after it has answered. What can only be the report is kept."""
     office.tick()
     session = office.session()
-    office.calendar.shown_as[SAM] = form
+    office.calendar.aliases[SAM] = form
     office.calendar.answer(DANA, session.key, SAM, Answer.ACCEPTED)
     office.tick()
     placed = office.placed(session.key)
@@ -144,7 +144,7 @@ def test_a_form_that_a_service_comes_up_with_later_is_learned(office: Office, fo
 def test_somebody_who_took_the_reports_place_is_not_taken_for_the_report(office: Office) -> None:
     office.tick()
     session = office.session()
-    office.calendar.shown_as[SAM] = "pat@corp.example"
+    office.calendar.aliases[SAM] = "pat@corp.example"
     office.calendar.answer(DANA, session.key, SAM, Answer.ACCEPTED)
     office.tick()
     assert office.store.aliases.find_owner("pat@corp.example") is None

@@ -1,25 +1,32 @@
-"""The interfaces of calendars and mail services, and the guarantees that every provider gives.
+"""The interfaces of calendar services and mail services, and the guarantees that every provider gives.
 
-**A calendar guarantees** (each item has a test in `tests/support/provider_contract.py`):
+A provider is the module that talks to one service. It recognizes Longarc's own events by their key, which is stored on
+the event and never used for another event. A cursor stands for one state of a calendar: a provider returns it with the
+changes of the calendar, and takes it to list the next ones.
 
-- Unknown time is never free. `free_busy` answers for every person asked for; a person whose calendar can't be read
-  comes back as `FreeBusy(known=False, reason=...)`, with `temporary=True` when it can't be read just now. One
-  unreadable calendar doesn't keep others from being read, and one malformed event doesn't hide others: it counts for
-  the span it names.
-- Creating an event twice with one key gives one event and returns it both times, also from several processes at once.
+**A calendar provider guarantees** (each item has a test in `tests/support/provider_contract.py`):
+
+- Unknown time is never free. `free_busy` returns a result for every requested person: for a person whose calendar
+  can't be read, `FreeBusy(known=False, reason=...)`, with `temporary=True` when a later attempt may succeed. One
+  unreadable calendar doesn't prevent the others from being read. One malformed event doesn't hide other events, and
+  takes the span that can be read from it.
+- Creating an event twice with one key creates one event and returns it both times, even when several processes do so at
+  once.
 - A write with a stale etag raises `Conflict` and changes nothing.
-- Cancelling an event that is gone succeeds. `create` with the key of a cancelled event raises `Conflict`.
-- Events come back as people left them, with each attendee's answer. `update` with another time resets all answers to
-  `needs_action`.
-- Our own events carry their key, in `free_busy` and in `changes`, so that they differ from other busy time.
-- A dead cursor leads to a full pass (`CalendarChanges.full`), not to an error.
+- Cancelling an event that no longer exists succeeds. `create` with the key of a cancelled event raises `Conflict`.
+- Events are returned in their current state, with the changes that people made by hand and with each attendee's answer.
+  `update` with another time resets all answers to `needs_action`.
+- The results of `free_busy` and `changes` contain the keys of our own events, so that callers can recognize them.
+- A cursor that the service no longer accepts (a dead cursor) leads to a full list (`CalendarChanges.full`), not to an
+  error.
 - Times are aware and in UTC. Opaque all-day events are busy on those days in the owner's zone; transparent, declined
   and cancelled events are free; an unanswered invitation is tentative; a moved occurrence is busy only at its new time.
-- Only events with our key are changed: `update` and `cancel` of any other event raise `Forbidden`.
+- Only events with a key of ours are changed: `update` and `cancel` of any other event raise `Forbidden`.
 - Paging, throttling and vendors' peculiarities stay inside the provider; only `ProviderError`s are raised.
 
-**A mailer guarantees**: `send` raises `Permanent` when the message will never be accepted, and `Transient` when it may
-be accepted later, with `uncertain=True` when it may already have been sent. `was_sent` returns None when it can't tell.
+**A mail provider guarantees**: `send` raises `Permanent` when the message will never be accepted, and `Transient` when
+it may be accepted later, with `uncertain=True` when it may already have been sent. `was_sent` returns None when the
+service can't tell.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -45,7 +52,7 @@ from worker.domain.model import (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. With `ok` and a remedy it is a warning: it works, but should be changed."""
+    """The result of one check of the installation. A finding that is `ok` and has a remedy is a warning."""
 
     what: str  #: the statement that was checked, as a sentence for the operator
     ok: bool  #: whether the statement is true
@@ -53,47 +60,47 @@ class Finding:
 
 
 class CalendarProvider(Protocol):
-    """A calendar service. Raises only the ProviderErrors of worker.errors.
+    """Reads and writes the calendars of one service. Raises only the ProviderErrors of worker.errors.
 
-    A provider that reads the free/busy of more than 20 people in one request has an attribute `people_per_request`.
+    A provider that can read the free/busy of more than 20 people in one request has an attribute `people_per_request`.
     """
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        """Return each person's busy spans inside `window`, clipped to it, sorted by start."""
+        """Return each person's busy spans, clipped to `window` and sorted by start."""
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """Return what changed since `cursor`; everything inside `window` when there is no cursor or it is dead."""
+        """Return the events that changed since `cursor`; without a valid cursor, all events inside `window`."""
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         """Create the event on the calendar and invite its guests."""
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        """Rewrite the event from the draft, if it is still at `ref.etag`."""
+        """Rewrite the event from the draft, if its version is still `ref.etag`."""
 
     def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
-        """Remove the event from every calendar and notify the guests, if it is still at `ref.etag`. With an empty etag
-        any version is removed. With `quiet` guests get no notice, where the service can do without: see
+        """Remove the event from every calendar and notify the guests, if its version is still `ref.etag`; an empty etag
+        matches any version. With `quiet`, guests are not notified, as far as the service allows that: see
         `worker.providers.quiet_cancels`."""
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        """Return our event with that key; None when there is none or it was cancelled."""
+        """Return our event with that key; None when no such event exists or it was cancelled."""
 
     def check(self, person: Address) -> list[Finding]:
-        """Try everything that is needed for this person, without changing anything; return a finding for each part."""
+        """Check whether everything that Longarc needs for this person works. Changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """A channel: through it a service tells us that a calendar has changed, but not what."""
+    """A subscription through which a service notifies us that a calendar has changed, without saying what changed."""
 
-    id: str  #: ours, used once: 32 hexadecimal digits
+    id: str  #: our id of the channel, never reused: 32 hexadecimal digits
     calendar: Address
-    #: Comes back with each notification, and proves that it belongs to the channel. At most 128 printable ASCII
-    #: characters.
+    #: A secret that the service sends with each notification, to prove that the notification belongs to the channel: at
+    #: most 128 printable ASCII characters.
     token: str
-    url: str  #: where the service posts its notifications, lifecycle ones included
-    remote_id: str = ""  #: what the service calls the channel; empty before it is open
-    replaces: str = ""  #: what the service calls the channel in whose place this one is opened; empty for the first
+    url: str  #: the URL to which the service posts its notifications, including those about the channel itself
+    remote_id: str = ""  #: the service's id of the channel; empty before the channel is open
+    replaces: str = ""  #: the service's id of the channel that this one replaces; empty for a calendar's first channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,37 +108,41 @@ class OpenedChannel:
     """The service's answer to a channel that it opened or renewed."""
 
     remote_id: str
-    expires_at: datetime  #: aware, in UTC; after that the service sends nothing, and does not say so
+    expires_at: datetime  #: aware, in UTC; from then on the service sends no notifications, without saying so
 
 
 class NotifyingCalendar(Protocol):
-    """A calendar service that notifies us of changes. The kinds that do are `CALENDARS_WITH_CHANNELS`.
+    """A calendar provider that can open channels. `CALENDARS_WITH_CHANNELS` lists these providers.
 
     Raises only the ProviderErrors of worker.errors.
     """
 
     def open_channel(self, channel: Channel) -> OpenedChannel:
-        """Open the channel for as long as the service allows. Opening it again after a lost answer leaves one open
-        channel, or raises `Conflict`: then another one with an id of its own has to be opened. Raises Permanent when
-        the service refuses: the address can't be reached from there, the calendar can't be watched, the permission is
-        missing. The service may call the address before this returns."""
+        """Open the channel for the longest time that the service allows.
+
+        A second call for one channel, because the answer to the first was lost, leaves one open channel or raises
+        Conflict; after a Conflict, the caller opens a channel with a new id. Raises Permanent when the service refuses:
+        it can't reach our URL, can't watch the calendar, or lacks a permission. The service may send a notification
+        before this method returns.
+        """
 
     def renew_channel(self, channel: Channel) -> OpenedChannel | None:
-        """Prolong the open channel; None when the service can't or has lost it: then open another, and close this."""
+        """Prolong the open channel. Returns None when the service can't prolong it or no longer knows it; the caller
+        then opens another channel and closes this one."""
 
     def close_channel(self, channel: Channel) -> None:
-        """Close the channel. Succeeds when it is gone already. A few notifications may still come after it."""
+        """Close the channel. Succeeds when it is closed already. A few notifications may still arrive afterwards."""
 
 
 class ComparableCalendar(Protocol):
-    """A calendar service that compares many calendars with their cursors at once, at the cost of about one request.
+    """A calendar provider that can compare many calendars with their cursors at the cost of about one request.
 
     Raises only the ProviderErrors of worker.errors.
     """
 
     def find_unchanged(self, cursors: Mapping[Address, Cursor]) -> Set[Address]:
-        """Return the calendars that have certainly not changed since their cursor. Any other calendar may have changed
-        or not; all are left out when the service can't tell."""
+        """Return the calendars that have certainly not changed since their cursors. Every other calendar may have
+        changed. The result is empty when the service can't tell."""
 
 
 class NotificationKind(StrEnum):
@@ -146,32 +157,32 @@ class NotificationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One notification, as it was received: anybody can have sent it, until its token is checked."""
+    """One notification as it was received. It is not trustworthy until its token has been checked."""
 
     token: str
     kind: NotificationKind
-    channel_id: str = ""  #: our id, where the service sends it back
-    remote_id: str = ""  #: what the service calls the channel
+    channel_id: str = ""  #: our id of the channel; empty when the service does not send it
+    remote_id: str = ""  #: the service's id of the channel
 
 
 class Mailer(Protocol):
-    """A mail service. Raises only the ProviderErrors of worker.errors."""
+    """Sends mail through one service. Raises only the ProviderErrors of worker.errors."""
 
     def send(self, message: EmailMessage, key: str) -> None:
-        """Send the message, which has its Message-ID already. `key` identifies it for `was_sent`."""
+        """Send the message, which already has a Message-ID. `key` identifies the message for `was_sent`."""
 
     def was_sent(self, key: str) -> bool | None:
-        """Whether the message with that key was sent; None when this service can't tell."""
+        """Return whether the message with that key was sent; None when this service can't tell."""
 
 
-#: A function that notifies the operator that a service doesn't do what the settings ask. Takes a cause, which is
-#: reported only once, and a sentence for the operator. A provider gets it in its section of the settings, as `notices`.
+#: A function that notifies the operator that a service doesn't do what the settings ask. Its arguments are the cause
+#: (further notices with the same cause are dropped) and a sentence for the operator. A provider's factory gets the
+#: function as `notices` in its section of the settings.
 NoticeListener = Callable[[str, str], None]
 
 
 def get_notice_listener(section: Mapping[str, Any]) -> NoticeListener:
-    """Return the function in the section that notifies the operator; one that does nothing when the section has
-    none."""
+    """Return the section's function that notifies the operator; a function that does nothing when there is none."""
     notify: NoticeListener = section.get("notices") or (lambda cause, message: None)
     return notify
 
@@ -183,13 +194,13 @@ def as_comparable(provider: CalendarProvider | None) -> ComparableCalendar | Non
 
 
 def can_send_as(mailer: Mailer, address: Address) -> bool:
-    """Whether the mailer can send from that person's mailbox; False for one without a method `can_send_as`."""
+    """Return whether the mailer can send from that person's mailbox; False for a mailer without such a method."""
     method = getattr(mailer, "can_send_as", None)
     return bool(method and method(address))
 
 
 def describe_sent_copies(mailer: Mailer) -> str:
-    """Return a text that names where the service keeps a copy of each sent mail; empty for a mailer without a method
+    """Return a text about where the service keeps a copy of each sent mail; empty for a mailer without a method
     `describe_sent_copies`."""
     method = getattr(mailer, "describe_sent_copies", None)
     return str(method()) if method else ""
@@ -197,24 +208,25 @@ def describe_sent_copies(mailer: Mailer) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """The owner's zone and working hours, as set in their calendar; None when missing or not understood."""
+    """The time zone and working hours that a person has set in the calendar service; None for a value that is missing
+    or can't be interpreted."""
 
     zone: str | None = None
     hours: WorkingHours | None = None
 
 
-#: The kinds of calendar providers that have a method `habits(person)`, each with the columns of the people file that it
-#: fills.
+#: The calendar providers that have a method `habits(person)`, each with the columns of the people file that the method
+#: can fill.
 CALENDARS_WITH_HABITS: Mapping[str, frozenset[str]] = {
     "google": frozenset({"time_zone"}),
     "outlook": frozenset({"time_zone", "working_hours"}),
 }
 
-#: The kinds of calendar providers that are a `NotifyingCalendar`.
+#: The calendar providers that are a `NotifyingCalendar`.
 CALENDARS_WITH_CHANNELS = frozenset({"google", "outlook"})
 
-#: The factory of each kind of provider, as `module:function`. It is imported on first use, so that libraries of unused
-#: vendors are not loaded. A factory takes its section of the settings as a mapping of plain values and secrets.
+#: The factory of each provider, as `module:function`. A factory is imported on first use, so that libraries of unused
+#: vendors are not loaded. Its argument is the provider's section of the settings, with plain values and secrets.
 CALENDAR_FACTORIES = {
     "memory": "worker.providers.memory:build_calendar",
     "caldav": "worker.providers.caldav.calendar:build_calendar",
@@ -230,8 +242,8 @@ MAILER_FACTORIES = {
 }
 
 
-def load_factory(factories: Mapping[str, str], kind: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Return the factory of that kind of provider. Raises KeyError for an unknown kind."""
-    module, _, attribute = factories[kind].partition(":")
+def load_factory(factories: Mapping[str, str], name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Import and return the factory of the provider of that name. Raises KeyError for an unknown name."""
+    module, _, attribute = factories[name].partition(":")
     factory: Callable[[Mapping[str, Any]], Any] = getattr(import_module(module), attribute)
     return factory

@@ -1,8 +1,8 @@
 """Maps the aliases of a person to the person's primary address.
 
-An alias is any name other than the primary address by which a calendar service may name a person: another address (as
-Google does), an X500 string or a bare name (as Exchange does), or an id in the company's directory. Providers turn
-every alias into the primary address before anything is compared.
+An alias is any name other than the primary address by which a calendar service may refer to a person: another address
+(Google), an X.500 name or a bare user name (Exchange), or the person's id in the company's directory. Providers replace
+every alias with the primary address before they compare people.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,10 +16,10 @@ class Identities(Protocol):
     """Looks up people by their aliases. Implementations are thread-safe."""
 
     def find_primary(self, alias: str) -> Address:
-        """Return the primary address of the person that `alias` names; the normalized `alias` when it is unknown."""
+        """Return the primary address of the person with this alias; the normalized alias when nobody has it."""
 
     def list_aliases(self, person: Address) -> frozenset[str]:
-        """Return every normalized alias of this person, and the primary address."""
+        """Return all normalized aliases of this person, and the primary address."""
 
     def learn(self, person: Address, alias: str) -> None:
         """Add an alias of this person. Does nothing when it belongs to another person."""
@@ -29,7 +29,7 @@ class Identities(Protocol):
 
 
 def normalize(alias: str) -> str:
-    """Return the alias as it is compared: case folded, without `mailto:`, `smtp:` and surrounding blanks."""
+    """Return the form of an alias that is compared: case-folded, without `mailto:`, `smtp:` and surrounding blanks."""
     text = alias.strip().casefold()
     for prefix in ("mailto:", "smtp:"):
         text = text.removeprefix(prefix)
@@ -37,12 +37,12 @@ def normalize(alias: str) -> str:
 
 
 class InMemoryIdentities:
-    """Identities held in memory."""
+    """Keeps identities in memory, for tests and for providers without a database."""
 
     def __init__(
         self, aliases: Mapping[Address, Iterable[str]] | None = None, directory_ids: Mapping[Address, str] | None = None
     ) -> None:
-        """`aliases`, `directory_ids`: by primary address."""
+        """`aliases` and `directory_ids` are mappings by primary address."""
         self._lock = Lock()
         self._directory_ids = dict(directory_ids or {})
         self._primary: dict[str, Address] = {}

@@ -1,8 +1,8 @@
 """Limits how many requests this process sends to one mailbox at the same time.
 
-Microsoft 365 accepts four at a time for each mailbox and app. It counts the requests of all processes together, and
-answers those above the limit with 429 and a Retry-After. A process that gets this answer pauses its own requests to
-that mailbox; the effect is tried again later from its outbox row.
+Microsoft 365 accepts four concurrent requests for each mailbox and app. It counts the requests of all processes
+together, and answers requests above the limit with status 429 and a Retry-After header. A process that gets this answer
+pauses its own requests to that mailbox; the outbox repeats the effect later.
 """
 
 from collections import defaultdict
@@ -14,19 +14,20 @@ from threading import BoundedSemaphore, Lock
 from worker.clock import Clock, utcnow
 from worker.errors import RateLimited
 
-#: Requests to one mailbox at the same time.
+#: How many requests to one mailbox may run at the same time.
 MAX_CONCURRENT = 4
 #: How long a request waits for a slot before it is refused.
 MAX_WAIT = timedelta(seconds=30)
 
 
 class Limiter:
-    """Hands out slots for requests to mailboxes. All threads of a process share one limiter."""
+    """Limits the concurrent requests to each mailbox: a request must hold one of the mailbox's slots while it runs. All
+    threads of a process share one limiter."""
 
     def __init__(
         self, clock: Clock = utcnow, max_concurrent: int = MAX_CONCURRENT, max_wait: timedelta = MAX_WAIT
     ) -> None:
-        """`max_concurrent`: slots for each mailbox. `max_wait`: how long a request waits for one."""
+        """`max_concurrent`: the number of slots of each mailbox. `max_wait`: how long a request waits for a slot."""
         self._clock = clock
         self._max_wait = max_wait
         self._lock = Lock()
@@ -35,23 +36,24 @@ class Limiter:
 
     @contextmanager
     def hold_slot(self, mailbox: str) -> Iterator[None]:
-        """Hold one of the mailbox's slots inside the block. Raises RateLimited, before anything is sent, while the
-        mailbox is paused and when no slot comes free in time."""
+        """Hold one of the mailbox's slots inside the `with` block. Raises RateLimited, before the block runs, when the
+        mailbox is paused or no slot becomes free in time."""
         with self._lock:
             slots = self._slots[mailbox]
             paused_until = self._paused_until.get(mailbox)
-        wait = paused_until - self._clock() if paused_until else timedelta()
-        if wait > timedelta():
-            raise RateLimited(f"{mailbox}: the service asked for a pause.", retry_after=wait)
+        remaining_pause = paused_until - self._clock() if paused_until else timedelta()
+        if remaining_pause > timedelta():
+            raise RateLimited(f"{mailbox}: the service asked for a pause.", retry_after=remaining_pause)
         if not slots.acquire(timeout=self._max_wait.total_seconds()):
-            raise RateLimited(f"{mailbox}: too many requests at a time.", retry_after=self._max_wait)
+            raise RateLimited(f"{mailbox}: too many concurrent requests.", retry_after=self._max_wait)
         try:
             yield
         finally:
             slots.release()
 
     def pause(self, mailbox: str, duration: timedelta) -> None:
-        """Refuse slots of this mailbox for `duration`, as the service asked. Of several pauses the longest counts."""
+        """Refuse slots of this mailbox for `duration`, as the service asked. Of overlapping pauses, the one that ends
+        last counts."""
         until = self._clock() + duration
         with self._lock:
             self._paused_until[mailbox] = max(self._paused_until.get(mailbox, until), until)

@@ -1,7 +1,7 @@
-"""A mailer that writes messages into a folder, for the demo, for trials, and for the embedded SMTP server.
+"""A mail provider that writes messages into a folder, for the demo, for trials, and for the embedded SMTP server.
 
-The folder is a Maildir, so that mail programs can open it. A message's file name is derived from its key, so that a
-message sent twice is stored once, and `was_sent` can tell.
+The folder is a Maildir, so that mail programs can open it. A message's file name is derived from its key: a message
+that is sent twice is stored once, and `was_sent` can find it.
 """
 
 import os
@@ -19,18 +19,18 @@ from worker.providers.message_bytes import to_bytes
 
 
 def build_mailer(section: Mapping[str, Any]) -> "MaildirMailer":
-    """Return the mailer as its section of the settings describes it: `folder`, created when it is missing."""
+    """Return the mailer that a section of the settings describes. `folder`: the Maildir, created when it is missing."""
     return MaildirMailer(Path(str(section["folder"])))
 
 
 class MaildirMailer:
-    """A Mailer that writes files."""
+    """A Mailer that writes each message to a file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def send(self, message: EmailMessage, key: str) -> None:
-        """Write the message into the folder, unless it is there already."""
+        """Write the message into the folder, unless a message with that key is there already."""
         if self.was_sent(key):
             return
         try:
@@ -41,23 +41,23 @@ class MaildirMailer:
             raise _translate_error(error, self._folder) from error
 
     def was_sent(self, key: str) -> bool | None:
-        """Whether the folder has a message with that key, read or unread."""
+        """Return whether the folder has a message with that key, read or unread."""
         try:
             return any(_has_name(path, _make_file_name(key)) for path in list_messages(self._folder))
         except OSError as error:
             raise _translate_error(error, self._folder) from error
 
     def check(self) -> list[Finding]:
-        """Check whether the folder, or the nearest existing folder above it, can be written to."""
-        nearest = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
-        ok = nearest.is_dir() and os.access(nearest, os.W_OK)
-        remedy = "" if ok else f"Make {nearest} a folder that Longarc may write to, or change maildir.folder."
-        return [Finding(f"Mail can be put into {self._folder}", ok, remedy)]
+        """Check whether the folder, or while it is missing its nearest existing parent, can be written to."""
+        nearest_existing = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
+        is_writable = nearest_existing.is_dir() and os.access(nearest_existing, os.W_OK)
+        remedy = f"Make {nearest_existing} a folder that Longarc may write to, or change maildir.folder."
+        return [Finding(f"Mail can be written to {self._folder}", is_writable, "" if is_writable else remedy)]
 
 
 def deliver(folder: Path, content: bytes, name: str = "") -> Path:
-    """Write a message into the Maildir at `folder`, whole or not at all, and return its file. It replaces a message
-    with the same file name."""
+    """Write a message into the Maildir at `folder` atomically, and return its file. Replaces an unread message with the
+    same file `name`; an empty `name` gets a random one."""
     for subfolder in ("tmp", "new", "cur"):
         private_files.make_folder(folder / subfolder)
     temporary_file = folder / "tmp" / uuid4().hex
@@ -69,16 +69,17 @@ def deliver(folder: Path, content: bytes, name: str = "") -> Path:
 
 
 def list_messages(folder: Path) -> list[Path]:
-    """Return the files of all messages in a Maildir, read and unread, sorted."""
+    """Return the files of all messages in a Maildir, read and unread, sorted by path."""
     return sorted(path for subfolder in ("new", "cur") for path in (folder / subfolder).glob("*") if path.is_file())
 
 
 def _make_file_name(key: str) -> str:
-    """Return the file name for a key, without the colon after which mail programs append their flags."""
+    """Return the file name of the message with that key. It has no colon: mail programs append a colon and flags."""
     return f"longarc-{sha256(key.encode()).hexdigest()[:40]}"
 
 
 def _has_name(path: Path, name: str) -> bool:
+    """Return whether a file has that name, with or without the flags of a mail program."""
     return path.name.partition(":")[0] == name
 
 

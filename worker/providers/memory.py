@@ -1,10 +1,10 @@
 """The reference provider: calendars and mail in the memory of this process.
 
-Tests, dry runs and the simulation use it; every other provider must behave the same. Besides the interface of a
-calendar, it has methods for what people do to their calendars themselves: `add`, `answer`, `move`, `remove`.
+Tests, dry runs and the simulation use this provider; every other provider must behave the same. `MemoryCalendar` also
+has methods that change calendars as people do by hand: `add`, `answer`, `move` and `remove`.
 
-Each calendar is sorted by start, so that reading a window costs only the events in it. The `Event` objects it returns
-are cached until the event changes.
+Changes are numbered by ticks, and a cursor is the tick of the last change. Each calendar is sorted by start, so that
+reading a window costs only the events in it. Returned `Event` objects are cached until the event changes.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -31,64 +31,64 @@ from worker.domain.model import (
 from worker.errors import Conflict, Forbidden, NotFound
 from worker.providers.base import Finding
 
-#: A function that is called with the name of an operation before it takes effect, and with `<name>.done` after it; may
-#: raise ProviderErrors.
+#: A function that makes operations fail. It is called with the name of an operation before the operation takes effect,
+#: and with `<name>.done` afterwards, and may raise ProviderErrors.
 Fault = Callable[[str], None]
 
 
 def build_calendar(section: Mapping[str, Any]) -> "MemoryCalendar":
-    """Return a provider without events. `people`: the people who have a calendar; everybody, when it is missing."""
+    """Return a calendar provider without events. `people`: the people who have a calendar; without it, everybody."""
     people = section.get("people")
     return MemoryCalendar(people if people is None else list(people))
 
 
 def build_mailer(section: Mapping[str, Any]) -> "MemoryMailer":
-    """Return a mailer. `forgetful`: it can't tell what it sent. `anybody`: it can send from any mailbox."""
+    """Return a mailer. `forgetful`: its `was_sent` returns None. `anybody`: it can send from anybody's mailbox."""
     return MemoryMailer(forgetful=bool(section.get("forgetful", False)), anybody=bool(section.get("anybody", False)))
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """An event as it is stored: one object for the calendars of the organizer and all attendees."""
+    """A stored event: one object for the calendars of the organizer and all attendees."""
 
     id: str
     organizer: Address
     span: Span
-    key: str | None = None
-    show: ShowAs | None = ShowAs.BUSY
+    key: str | None = None  #: the key of an event that Longarc created
+    show: ShowAs | None = ShowAs.BUSY  #: how the event counts in the organizer's free/busy; None when it takes no time
     all_day: bool = False
-    series: str | None = None
+    series: str | None = None  #: the id of the series, for an occurrence
     answers: dict[Address, Answer] = field(default_factory=dict)
-    shown_as: Mapping[Address, str] = field(default_factory=dict)  #: see MemoryCalendar
-    version: int = 1  #: the etag
+    aliases: Mapping[Address, str] = field(default_factory=dict)  #: as in MemoryCalendar
+    version: int = 1  #: returned as the etag
     sequence: int = 0
     cached_events: dict[Address, Event] | None = None  #: results of `as_event`, by owner
     cached_busy: BusyTime | None = None  #: result of `as_busy`
 
     @property
     def log_id(self) -> str:
-        """The id under which changes are reported: that of the series for an occurrence."""
+        """The id under which changes are reported: the event's own id, or for an occurrence the id of its series."""
         return self.series or self.id
 
     def mark_changed(self) -> None:
-        """Count a new version and empty the caches."""
+        """Increase the version and empty the caches."""
         self.version += 1
         self.cached_events = self.cached_busy = None
 
     def as_event(self, owner: Address) -> Event:
-        """Return the event as it shows on the owner's calendar."""
+        """Return the event as a read of the owner's calendar returns it."""
         self.cached_events = self.cached_events or {}
         if owner not in self.cached_events:
             self.cached_events[owner] = self._build_event(owner)
         return self.cached_events[owner]
 
     def as_busy(self, owner: Address) -> BusyTime | None:
-        """Return the busy span on the owner's calendar; None when it takes no time."""
-        show = self._show_for(owner)
-        if show is None or not self.span.minutes:
+        """Return the time that the event blocks on the owner's calendar; None when it blocks no time."""
+        show_as = self._find_show_as(owner)
+        if show_as is None or not self.span.minutes:
             return None
-        if self.cached_busy is None or self.cached_busy.show is not show:
-            self.cached_busy = BusyTime(self.span, show, self.key)
+        if self.cached_busy is None or self.cached_busy.show is not show_as:
+            self.cached_busy = BusyTime(self.span, show_as, self.key)
         return self.cached_busy
 
     def _build_event(self, owner: Address) -> Event:
@@ -100,13 +100,15 @@ class _Entry:
             all_day=self.all_day,
             organizer=self._name_person(self.organizer) if self.answers else "",
             answers={self._name_person(guest): answer for guest, answer in self.answers.items()},
-            show=self._show_for(owner),
+            show=self._find_show_as(owner),
         )
 
     def _name_person(self, person: Address) -> str:
-        return self.shown_as.get(person, person)
+        """Return the person's alias if they have one, else the primary address."""
+        return self.aliases.get(person, person)
 
-    def _show_for(self, owner: Address) -> ShowAs | None:
+    def _find_show_as(self, owner: Address) -> ShowAs | None:
+        """Return how the event counts in the owner's free/busy. Only events that aren't ours can be tentative."""
         answer = self.answers.get(owner, Answer.ACCEPTED)
         if answer is Answer.DECLINED or self.show is None:
             return None
@@ -115,15 +117,15 @@ class _Entry:
 
 
 class _CalendarIndex:
-    """One person's calendar: its events sorted by start, and when each was last changed."""
+    """One person's calendar: its events sorted by start, and the tick of the last change of each."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[datetime, str]] = []
         self._entries: dict[str, _Entry] = {}
-        self._max_length = timedelta(0)  #: of the longest event so far: how far before a window its events may start
-        self.series: dict[str, set[str]] = {}  #: the ids of the occurrences, by the id of the series
-        self.changed: dict[str, int] = {}  #: the tick of the last change by log id, the latest last
-        self.dead_before = 0  #: cursors from ticks before this one are dead
+        self._max_length = timedelta(0)  #: length of the longest event so far; an event in a window starts no earlier
+        self.series: dict[str, set[str]] = {}  #: the ids of the occurrences, by the id of their series
+        self.changed: dict[str, int] = {}  #: the tick of the last change, by log id, in the order of the ticks
+        self.dead_before = 0  #: cursors with a lower tick are dead
 
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._entries
@@ -146,7 +148,7 @@ class _CalendarIndex:
         self.changed[log_id] = tick
 
     def iter_overlapping(self, window: Span) -> Iterator[_Entry]:
-        """Yield the events that overlap or touch the window, by start."""
+        """Yield the events inside the window, at least in part, sorted by start."""
         first = bisect_left(self._rows, (window.start - self._max_length, ""))
         last = bisect_right(self._rows, (window.end, ""))
         for _, entry_id in self._rows[first:last]:
@@ -155,12 +157,12 @@ class _CalendarIndex:
                 yield entry
 
     def iter_starting_from(self, instant: datetime) -> Iterator[_Entry]:
-        """Yield the events that start at that instant or later."""
+        """Yield the events that start at that instant or later, sorted by start."""
         for _, entry_id in self._rows[bisect_left(self._rows, (instant, "")) :]:
             yield self._entries[entry_id]
 
     def find_entries(self, log_id: str) -> list[_Entry]:
-        """Return the event of that id, or the occurrences of that series."""
+        """Return the event with that id, or the occurrences of the series with that id."""
         if log_id in self._entries:
             return [self._entries[log_id]]
         occurrences = (self._entries[entry_id] for entry_id in self.series.get(log_id, ()))
@@ -168,23 +170,23 @@ class _CalendarIndex:
 
 
 class MemoryCalendar:
-    """A CalendarProvider in memory, with methods for what people do to their calendars.
+    """A CalendarProvider in memory, with methods that change calendars as people do by hand.
 
-    With `people`, only they have a calendar; otherwise everybody has. `fail` can be set to make operations fail.
-    `shown_as` can be filled with aliases by primary address: returned events then name those people by the alias, as
-    some real services do.
+    With `people`, only these people have a calendar; otherwise everybody has one. `fail` can be set to make operations
+    fail. `aliases` can be filled with aliases by primary address, which returned events then contain in place of the
+    addresses, as with some real services.
     """
 
     def __init__(self, people: Iterable[Address] | None = None) -> None:
         self.fail: Fault | None = None
-        self.shown_as: dict[Address, str] = {}
+        self.aliases: dict[Address, str] = {}
         self._people = None if people is None else set(people)
-        self._unreadable: dict[Address, str] = {}
+        self._unreadable: dict[Address, str] = {}  #: why a person's calendar can't be read
         self._indexes: dict[Address, _CalendarIndex] = {}
         self._entries: dict[str, _Entry] = {}
-        self._keys: dict[tuple[Address, str], str] = {}  #: the event id of every key ever used on a calendar
-        self._ids_by_key: dict[str, str] = {}  #: the event id of a key, while the event exists
-        self._tick = 0  #: the number of changes so far: a cursor
+        self._used_keys: dict[tuple[Address, str], str] = {}  #: event ids by calendar and key, also of deleted events
+        self._ids_by_key: dict[str, str] = {}  #: event ids by key, of events that exist
+        self._tick = 0  #: the number of changes so far
         self._last_id = 0
         self._calendars_changed_by_hand: set[Address] = set()
 
@@ -206,16 +208,15 @@ class MemoryCalendar:
         return FreeBusy(tuple(busy_times))
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """Return what changed since `cursor`, a tick; without a valid one everything in `window`, and our own later
-        events."""
+        """Return the events that changed since `cursor`; without a valid one, those in `window` and our later ones."""
         self._raise_fault("changes")
         index = self._get_readable_index(calendar)
         since = int(cursor) if cursor and cursor.isdigit() else -1
         if since < index.dead_before:
-            our_later = (entry for entry in index.iter_starting_from(window.end) if entry.key)
-            entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), our_later)}
-            listed = tuple(entry.as_event(calendar) for entry in entries.values())
-            return CalendarChanges(listed, (), str(self._tick), full=True)
+            own_later_entries = (entry for entry in index.iter_starting_from(window.end) if entry.key)
+            entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), own_later_entries)}
+            all_events = tuple(entry.as_event(calendar) for entry in entries.values())
+            return CalendarChanges(all_events, (), str(self._tick), full=True)
         events, gone = self._list_changes_since(calendar, index, since, window)
         return CalendarChanges(tuple(events), tuple(gone), str(self._tick), full=False)
 
@@ -223,28 +224,26 @@ class MemoryCalendar:
     def _list_changes_since(
         calendar: Address, index: _CalendarIndex, since: int, window: Span
     ) -> tuple[list[Event], list[str]]:
-        """Return the events changed after the tick `since`, and the ids of those that are gone; of series, the
-        occurrences in the window."""
+        """Return the events that changed after the tick `since`, and the ids of the deleted ones. Of a changed series,
+        only the occurrences in the window are returned."""
         events: list[Event] = []
         gone: list[str] = []
         for log_id in reversed(index.changed):
             if index.changed[log_id] <= since:
                 break
-            current = [
-                entry.as_event(calendar)
-                for entry in index.find_entries(log_id)
-                if entry.series is None or entry.span.overlaps(window)
-            ]
-            events += current
-            if not current:
+            entries = index.find_entries(log_id)
+            in_window = (entry for entry in entries if entry.series is None or entry.span.overlaps(window))
+            current_events = [entry.as_event(calendar) for entry in in_window]
+            events += current_events
+            if not current_events:
                 gone.append(log_id)
         return events, gone
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        """Create the event, or return the one with that key. Raises Conflict when it was cancelled."""
+        """Create the event, or return the existing event with that key. Raises Conflict when that was cancelled."""
         self._raise_fault("create")
         self._get_readable_index(calendar)
-        entry_id = self._keys.get((calendar, draft.key))
+        entry_id = self._used_keys.get((calendar, draft.key))
         entry = self._entries.get(entry_id) if entry_id else None
         if entry_id and entry is None:
             raise Conflict(f"{calendar}: the event {draft.key} was cancelled.")
@@ -254,12 +253,13 @@ class MemoryCalendar:
         return entry.as_event(calendar)
 
     def _make_entry(self, calendar: Address, draft: EventDraft) -> _Entry:
-        entry = _Entry(self._new_id(), calendar, draft.span, key=draft.key, shown_as=self.shown_as)
-        self._keys[calendar, draft.key] = self._ids_by_key[draft.key] = entry.id
+        entry = _Entry(self._new_id(), calendar, draft.span, key=draft.key, aliases=self.aliases)
+        self._used_keys[calendar, draft.key] = self._ids_by_key[draft.key] = entry.id
         self._write_draft(entry, draft)
         return entry
 
     def _write_draft(self, entry: _Entry, draft: EventDraft) -> None:
+        """Store the draft in the entry. Answers are kept, unless the event moves."""
         is_moved = entry.span != draft.span
         answers = {} if is_moved else entry.answers
         self._withdraw_entry(entry)
@@ -300,7 +300,7 @@ class MemoryCalendar:
         reason = self._get_unreadable_reason(person)
         return [Finding(f"{person} has a calendar", not reason, reason)]
 
-    # --- what people do -----------------------------------------------------------------------------------------------
+    # --- changes by hand ----------------------------------------------------------------------------------------------
 
     def add(
         self,
@@ -313,30 +313,30 @@ class MemoryCalendar:
         attendees: Mapping[Address, Answer] | Sequence[Address] = (),
         organizer: Address = "",
     ) -> str:
-        """Put an event on the calendar of `address` and on those of the attendees. Returns its id.
+        """Put an event on the calendar of `address` and on the calendars of the attendees. Returns the event's id.
 
-        Occurrences of a series are added one by one, with the same `series`. `attendees`: addresses, or a mapping to
-        the answers they have given already. The organizer is `address` unless another one is given.
+        `show`: how the event counts in free/busy. `series`: the id of the series; its occurrences are added one by one.
+        `attendees`: addresses, or a mapping of addresses to answers. `organizer`: `address` when it is empty.
         """
         answers = dict(attendees) if isinstance(attendees, Mapping) else dict.fromkeys(attendees, Answer.NEEDS_ACTION)
         owner = organizer or address
         if owner != address:
             answers.setdefault(address, Answer.NEEDS_ACTION)
         entry = _Entry(self._new_id(), owner, span, show=show, all_day=all_day, series=series, answers=answers)
-        entry.shown_as = self.shown_as
+        entry.aliases = self.aliases
         self._place_entry(entry, by_hand=True)
         return entry.id
 
     def answer(self, calendar: Address, key_or_id: str, address: Address, answer: Answer) -> None:
-        """Answer the invitation as an attendee."""
+        """Answer the invitation as the attendee `address`."""
         entry = self._find_entry(calendar, key_or_id)
         entry.answers[address] = answer
         self._mark_changed(entry, by_hand=not entry.key)
-        self._calendars_changed_by_hand.add(entry.organizer)  # answers to our events are read only there
+        self._calendars_changed_by_hand.add(entry.organizer)  # answers to our events are read only on this calendar
 
     def move(self, calendar: Address, key_or_id: str, span: Span) -> None:
-        """Move an event by hand. The organizer moves it for all, which resets the answers; an attendee who moves it
-        declines."""
+        """Move an event as the owner of `calendar` does. An organizer moves the event for everybody, which resets all
+        answers; an attendee who moves the event declines it."""
         entry = self._find_entry(calendar, key_or_id)
         if calendar != entry.organizer:
             self.answer(calendar, entry.id, calendar, Answer.DECLINED)
@@ -347,7 +347,7 @@ class MemoryCalendar:
         self._place_entry(entry, by_hand=True)
 
     def remove(self, calendar: Address, key_or_id: str) -> None:
-        """Delete an event by hand: the organizer deletes it for all, an attendee declines."""
+        """Delete an event as the owner of `calendar` does: an organizer for everybody; an attendee declines it."""
         entry = self._find_entry(calendar, key_or_id)
         if calendar == entry.organizer:
             self._delete_entry(entry, by_hand=True)
@@ -361,7 +361,7 @@ class MemoryCalendar:
         self._delete_entry(self._entries[entry_id], by_hand=True)
 
     def erase(self, entry_id: str) -> None:
-        """Delete an event without reporting it as a change. The simulation does so with past events."""
+        """Delete an event without reporting that as a change. The simulation does so with past events."""
         entry = self._entries.pop(entry_id)
         for person in self._list_holders(entry):
             index = self._get_index(person)
@@ -371,17 +371,16 @@ class MemoryCalendar:
                 index.changed.pop(entry.log_id, None)
 
     def make_unreadable(self, person: Address, reason: str) -> None:
-        """Make this person's calendar unreadable from now on."""
+        """Make this person's calendar unreadable from now on. `reason`: the text that reads return."""
         self._unreadable[person] = reason
 
     def forget_cursors(self, calendar: Address) -> None:
-        """Make every cursor of this calendar dead."""
+        """Make every cursor of this calendar dead, so that the next list of changes is a full one."""
         self._tick += 1
         self._get_index(calendar).dead_before = self._tick
 
     def pop_changed_calendars(self) -> set[Address]:
-        """Return the owners of the calendars that people changed since the last call: like the push messages of a
-        service."""
+        """Return the owners of the calendars that people changed by hand since the last call, as notifications do."""
         owners = self._calendars_changed_by_hand
         self._calendars_changed_by_hand = set()
         return owners
@@ -389,16 +388,18 @@ class MemoryCalendar:
     # --- internals ----------------------------------------------------------------------------------------------------
 
     def _raise_fault(self, operation: str) -> None:
-        """Let `fail` raise its error for this operation."""
+        """Call `fail`, if it is set, with the name of this operation."""
         if self.fail:
             self.fail(operation)
 
     def _get_unreadable_reason(self, person: Address) -> str:
+        """Return why this person's calendar can't be read; empty when it can."""
         if self._people is not None and person not in self._people:
             return f"{person} has no calendar here."
         return self._unreadable.get(person, "")
 
     def _get_readable_index(self, calendar: Address) -> _CalendarIndex:
+        """Return the calendar. Raises NotFound when it can't be read."""
         if reason := self._get_unreadable_reason(calendar):
             raise NotFound(reason)
         return self._get_index(calendar)
@@ -413,6 +414,7 @@ class MemoryCalendar:
         return f"e{self._last_id}"
 
     def _get_own_entry(self, ref: EventRef) -> _Entry:
+        """Return our event at `ref`. Raises NotFound for a deleted event, Forbidden for one that is not ours."""
         entry = self._entries.get(ref.id)
         if entry is None:
             raise NotFound(f"{ref.calendar}: the event {ref.id} is gone.")
@@ -421,7 +423,7 @@ class MemoryCalendar:
         return entry
 
     def _find_entry(self, calendar: Address, key_or_id: str) -> _Entry:
-        """Return the event with that id or key. Raises NotFound when it is missing or not on `calendar`."""
+        """Return the event with that id or key. Raises NotFound when no such event is on `calendar`."""
         entry = self._entries.get(self._ids_by_key.get(key_or_id, key_or_id))
         if entry is None or calendar not in self._list_holders(entry):
             raise NotFound(f"{calendar}: no event {key_or_id}.")
@@ -429,10 +431,11 @@ class MemoryCalendar:
 
     @staticmethod
     def _list_holders(entry: _Entry) -> tuple[Address, ...]:
-        """Return the people on whose calendars the event may be."""
+        """Return the organizer and the attendees, on whose calendars the event may be."""
         return (entry.organizer, *entry.answers)
 
     def _place_entry(self, entry: _Entry, *, by_hand: bool) -> None:
+        """Put the event on the calendars of all its holders. `by_hand`: a person made this change, not Longarc."""
         self._entries[entry.id] = entry
         for person in self._list_holders(entry):
             if entry.id not in self._get_index(person):
@@ -440,13 +443,14 @@ class MemoryCalendar:
         self._mark_changed(entry, by_hand=by_hand)
 
     def _withdraw_entry(self, entry: _Entry) -> None:
-        """Remove the event from every calendar. A person who is no attendee when it is placed again sees it as gone."""
+        """Remove the event from every calendar, and record that as a change there."""
         for person in self._list_holders(entry):
             if entry.id in self._get_index(person):
                 self._get_index(person).remove(entry)
                 self._get_index(person).mark_changed(entry.log_id, self._tick + 1)
 
     def _mark_changed(self, entry: _Entry, *, by_hand: bool) -> None:
+        """Record a change of the event, with a new tick, in the calendars of all its holders."""
         self._tick += 1
         entry.mark_changed()
         for person in self._list_holders(entry):
@@ -463,13 +467,13 @@ class MemoryCalendar:
 
 
 class MemoryMailer:
-    """A Mailer that keeps messages in `sent`. `fail` can be set to make it fail; a `forgetful` one can't tell what it
-    sent."""
+    """A Mailer that keeps messages in `sent`, with their keys. `fail` can be set to make operations fail. A `forgetful`
+    mailer can't tell which messages it has sent. With `anybody`, it can send from anybody's mailbox."""
 
     def __init__(self, *, forgetful: bool = False, anybody: bool = False) -> None:
         self.fail: Fault | None = None
         self.forgetful = forgetful
-        self._anybody = anybody
+        self._can_send_as_anybody = anybody
         self.sent: list[tuple[str, EmailMessage]] = []
         self._keys: set[str] = set()
 
@@ -482,14 +486,14 @@ class MemoryMailer:
             self.fail("send.done")
 
     def was_sent(self, key: str) -> bool | None:
-        """Whether a message with that key was sent; None for a forgetful mailer."""
+        """Return whether a message with that key was sent; None for a forgetful mailer."""
         if self.fail:
             self.fail("was_sent")
         return None if self.forgetful else key in self._keys
 
     def can_send_as(self, address: Address) -> bool:
-        """Whether this mailer can send from that person's mailbox."""
-        return self._anybody
+        """Return whether this mailer can send from that person's mailbox."""
+        return self._can_send_as_anybody
 
     def check(self) -> list[Finding]:
         return [Finding("Mail is kept in memory", ok=True)]

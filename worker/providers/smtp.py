@@ -1,7 +1,7 @@
-"""Mail by SMTP (RFC 5321), with one connection for each message.
+"""The mail provider for SMTP servers (RFC 5321). It opens one connection for each message.
 
-An SMTP server can't be asked about messages it has accepted, so `was_sent` always returns None. But when a connection
-breaks, we know whether the transfer of the message had begun: only then may it have been sent.
+An SMTP server can't be asked about messages that it has accepted, so `was_sent` always returns None. But when a
+connection breaks, we know whether the transfer of the message had begun; otherwise the message was certainly not sent.
 """
 
 import smtplib
@@ -20,13 +20,17 @@ from worker.providers.message_bytes import to_bytes
 
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 _TIMEOUT_SECONDS = 20.0
-_ACCEPTED = 250  #: the server's code for a message that it takes
+_MAX_REPLY_CHARS = 200  #: how much of a server's reply an error's message contains
+_SERVICE_CLOSING = 421  #: the server's status code when it closes the connection, such as under high load
+_ACCEPTED = 250  #: the server's status code for a message that it accepts
 
 
 def build_mailer(section: Mapping[str, Any]) -> "SmtpMailer":
-    """Return the mailer as its section of the settings describes it: `host`, `port`, `username`, `password`, `security`
-    (`none`, `starttls` or `tls`), `ca_file` (the certificate authority, if it is no public one), `timeout` (seconds).
-    Raises Permanent for an unknown `security`."""
+    """Return the mailer that a section of the settings describes. Raises Permanent for an unknown `security`.
+
+    `host`, `port`, `username`, `password`: of the server. `security`: `none`, `starttls` or `tls`. `ca_file`: the
+    certificates of a private certificate authority. `timeout`: seconds.
+    """
     security = str(section.get("security") or "starttls")
     if security not in _PORTS:
         raise Permanent(f"smtp.security is {security!r}; write none, starttls or tls.")
@@ -56,7 +60,8 @@ class SmtpMailer:
         self._timeout = timeout
 
     def send(self, message: EmailMessage, key: str) -> None:
-        """Hand the message to the server. Raises a ProviderError, `uncertain` when the message may have been sent."""
+        """Hand the message to the server. Raises ProviderErrors; they are `uncertain` when the message may have been
+        sent."""
         sender, recipients, content = _make_envelope(message)
         with observe_request("smtp", "mail") as observation, self._open_session() as session:
             try:
@@ -65,17 +70,17 @@ class SmtpMailer:
                 observation.status = _find_code(error) or NO_ANSWER
                 raise self._translate_error(error, uncertain=session.has_begun_transfer) from error
             observation.status = _ACCEPTED
-            if refusals:  # the other recipients got the message, so it must not be sent again
+            if refusals:  # Permanent, so that the recipients who were accepted don't get the message twice
                 code, reply = next(iter(refusals.values()))
                 raise Permanent(f"The mail server refused a recipient: {code} {_decode_reply(reply)}")
 
     def was_sent(self, key: str) -> bool | None:
-        """Return None: an SMTP server can't tell."""
+        """Return None, because an SMTP server can't tell."""
         return None
 
     def check(self) -> list[Finding]:
-        """Try to connect, secure the connection and log in; sends nothing."""
-        statement = f"The mail server {self._host}:{self._port} answers and lets us in"
+        """Check whether we can connect, secure the connection and log in. Sends no message."""
+        statement = f"The mail server {self._host}:{self._port} answers and accepts the log-in"
         try:
             with self._open_session() as session:
                 session.noop()
@@ -87,6 +92,7 @@ class SmtpMailer:
 
     @contextmanager
     def _open_session(self) -> Iterator["_SmtpSession"]:
+        """Hold a connection that is secured and logged in inside the `with` block. Raises ProviderErrors."""
         try:
             session = self._connect()
         except (smtplib.SMTPException, OSError, EOFError, UnicodeError) as error:
@@ -99,10 +105,10 @@ class SmtpMailer:
             session.close()
 
     def _connect(self) -> "_SmtpSession":
+        """Return a new connection, secured and logged in. Raises the errors of smtplib, ssl and socket."""
+        # smtplib's default for the name in our greeting is found by a DNS query, which can take long.
         host_name = socket.gethostname()
-        greeting = (
-            host_name if "." in host_name else "[127.0.0.1]"
-        )  # smtplib's default asks the DNS, which can take long
+        greeting = host_name if "." in host_name else "[127.0.0.1]"
         if self._security == "tls":
             session: _SmtpSession = _TlsSmtpSession(
                 self._host, self._port, local_hostname=greeting, timeout=self._timeout, context=self._make_ssl_context()
@@ -114,7 +120,7 @@ class SmtpMailer:
                 session.starttls(context=self._make_ssl_context())
             if self._username:
                 session.login(self._username, self._password)
-        except BaseException:
+        except BaseException:  # also KeyboardInterrupt: nobody else can close the session
             session.close()
             raise
         return session
@@ -123,6 +129,8 @@ class SmtpMailer:
         return ssl.create_default_context(cafile=self._ca_file or None)
 
     def _translate_error(self, error: Exception, *, uncertain: bool) -> ProviderError:
+        """Return the ProviderError for an error of smtplib, ssl or socket. `uncertain`: the message may have been sent,
+        unless the server answered with a refusal."""
         server = f"{self._host}:{self._port}"
         if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
             return AuthRevoked(f"{server}: log-in refused; check smtp.username and its password.")
@@ -131,13 +139,13 @@ class SmtpMailer:
         if isinstance(error, smtplib.SMTPSenderRefused):
             return _translate_code(error.smtp_code, error.smtp_error, refused_item="the sender's address")
         if isinstance(error, smtplib.SMTPNotSupportedError):
-            return Forbidden(f"{server} can't do what smtp.security or smtp.username asks for: {_to_one_line(error)}")
+            return Forbidden(f"{server} can't do what smtp.security or smtp.username needs: {_to_one_line(error)}")
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
             return Unavailable(f"{server} did not answer within {self._timeout:g} seconds.", uncertain=uncertain)
         if isinstance(error, smtplib.SMTPServerDisconnected):
             return Unavailable(f"{server} closed the connection.", uncertain=uncertain)
         if isinstance(error, smtplib.SMTPResponseException):
-            return _translate_code(error.smtp_code, error.smtp_error, refused_item="this")
+            return _translate_code(error.smtp_code, error.smtp_error, refused_item="a command")
         if isinstance(error, smtplib.SMTPException):
             return Forbidden(f"{server} can't be used: {_to_one_line(error)}")
         if isinstance(error, ssl.SSLError):
@@ -148,33 +156,33 @@ class SmtpMailer:
 def _make_envelope(message: EmailMessage) -> tuple[str, list[str], bytes]:
     """Return the sender, the recipients, and the message as bytes. Raises Permanent for a message that can't be sent.
 
-    `smtplib.send_message` is not used, because it puts a ">" before each line that begins with "From".
+    We don't use `smtplib.send_message`, because it puts a ">" before each line that begins with "From".
     """
     try:
         sender = _list_addresses(message, "Sender", "From")[0]
         recipients = _list_addresses(message, "To", "Cc", "Bcc")
         if not recipients or not all(address.isascii() for address in (sender, *recipients)):
-            raise ValueError("it needs a recipient, and addresses in ASCII")
+            raise ValueError("it has no recipient, or an address with characters that are not ASCII")
         without_bcc = copy(message)
         del without_bcc["Bcc"]
         return sender, recipients, to_bytes(without_bcc)
     except (ValueError, IndexError, AttributeError) as error:
-        raise Permanent(f"The message can't be sent as it is: {_to_one_line(error)}") from error
+        raise Permanent(f"The message can't be sent: {_to_one_line(error)}") from error
 
 
-def _list_addresses(message: EmailMessage, *names: str) -> list[str]:
-    """Return the addresses in the headers of these names, each once."""
-    headers = [header for name in names for header in message.get_all(name, [])]
+def _list_addresses(message: EmailMessage, *header_names: str) -> list[str]:
+    """Return the distinct addresses in the named headers."""
+    headers = [header for name in header_names for header in message.get_all(name, [])]
     return list(dict.fromkeys(address.addr_spec for header in headers for address in header.addresses))
 
 
 class _SmtpSession(smtplib.SMTP):
-    """An SMTP connection that notes whether the transfer of the message has begun."""
+    """An SMTP connection that remembers whether the transfer of the message has begun."""
 
     has_begun_transfer = False
 
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Transfer the message; called by `sendmail` once the server has accepted a recipient."""
+        """Transfer the message. `sendmail` calls this method once the server has accepted a recipient."""
         self.has_begun_transfer = True
         return super().data(msg)
 
@@ -184,22 +192,24 @@ class _TlsSmtpSession(_SmtpSession, smtplib.SMTP_SSL):
 
 
 def _translate_code(code: int, reply: bytes | str, *, refused_item: str) -> ProviderError:
+    """Return the ProviderError for a refusal. `refused_item`: what the server refused, for the message."""
     message = f"The mail server refused {refused_item}: {code} {_decode_reply(reply)}"
-    if code == 421:
+    if code == _SERVICE_CLOSING:
         return RateLimited(message)
     return Transient(message) if 400 <= code < 500 else Permanent(message)
 
 
 def _find_code(error: Exception) -> int | None:
-    """Return the code with which the server refused; None when it gave none."""
+    """Return the status code with which the server refused; None for an error without one."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return int(next(iter(error.recipients.values()))[0])
     return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else None
 
 
 def _decode_reply(reply: bytes | str) -> str:
-    return _to_one_line(reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply)
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    return _to_one_line(text)
 
 
 def _to_one_line(text: object) -> str:
-    return " ".join(str(text).split())[:200]
+    return " ".join(str(text).split())[:_MAX_REPLY_CHARS]
