@@ -136,7 +136,7 @@ class Company:
     def is_quiet(self) -> bool:
         """Return whether nothing is due, and nothing in the hands of a process."""
         in_hands = (EffectProgress.CLAIMED.value, EffectProgress.SENDING.value)
-        query = select(func.count()).where(tables.message.c.progress.in_(in_hands))
+        query = select(func.count()).where(tables.outbox.c.progress.in_(in_hands))
         with self.worker.store.database.read() as connection:
             count = connection.execute(query).scalar_one()
         return not count and not any(self.worker.store.next_due().select_due(utcnow()))
@@ -218,8 +218,8 @@ def describe_kinds(changes: Sequence[Change]) -> list[tuple[str, str]]:
 def _measure_mails(company: Company, changes: Sequence[Change]) -> list[tuple[str, str]]:
     """Return how long the mails took from the change on. All that are due go out at once."""
     by_pair = {one.pair: one for one in changes}
-    query = select(tables.message).where(
-        tables.message.c.name == MailName.DEFERRAL_NOTICE.value, tables.message.c.pair.in_(list(by_pair))
+    query = select(tables.outbox).where(
+        tables.outbox.c.name == MailName.DEFERRAL_NOTICE.value, tables.outbox.c.pair.in_(list(by_pair))
     )
     with company.worker.store.database.read() as connection:
         notices = [dict(row) for row in connection.execute(query).mappings()]

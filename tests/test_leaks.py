@@ -424,7 +424,7 @@ def test_a_third_voice_is_heard_by_the_report_alone(lived: Lived) -> None:
             for table in tables.metadata.sorted_tables
             for row in connection.execute(select(table))
         ]
-        asked = connection.execute(select(tables.message).where(tables.message.c.name.like("third_voice%"))).all()
+        asked = connection.execute(select(tables.outbox).where(tables.outbox.c.name.like("third_voice%"))).all()
     assert PRIYA not in repr(rows) and PRIYA not in lived.log
     assert SAM not in repr(asked) and DANA not in repr(asked)
 

@@ -263,8 +263,8 @@ def test_status_tells_what_waits_and_what_needs_a_person(desk: Desk) -> None:
     assert "Nothing needs a person, once a worker runs." in desk.told("status", "--all")
     store = desk.store()
     with store.database.write() as connection:
-        first = select(tables.message.c.key).where(tables.message.c.name == "brief").limit(1).scalar_subquery()
-        change = tables.message.update().where(tables.message.c.key == first)
+        first = select(tables.outbox.c.key).where(tables.outbox.c.name == "brief").limit(1).scalar_subquery()
+        change = tables.outbox.update().where(tables.outbox.c.key == first)
         connection.execute(change.values(progress="uncertain", problem="the line broke"))
         owed = tables.session.update().where(tables.session.c.id == desk.booked().id)
         connection.execute(

@@ -93,9 +93,9 @@ def store_in(folder: Path) -> Store:
 def in_hand(folder: Path) -> list[str]:
     """What somebody has begun, or is about to begin, and did not end."""
     store = store_in(folder)
-    begun = tables.message.c.progress.in_(["claimed", "sending"])
+    begun = tables.outbox.c.progress.in_(["claimed", "sending"])
     queries = [
-        select(tables.message.c.key).where(begun),
+        select(tables.outbox.c.key).where(begun),
         select(tables.person.c.email).where(tables.person.c.holder.is_not(None)),
         select(tables.calendar.c.address).where(tables.calendar.c.holder.is_not(None)),
     ]

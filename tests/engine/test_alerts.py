@@ -37,10 +37,10 @@ def test_a_bad_day_is_one_alert_for_a_cause_and_hour(database_url: str) -> None:
 def fields_of(office: Office) -> list[dict[str, str]]:
     from sqlalchemy import select
 
-    from worker.store.tables import message
+    from worker.store.tables import outbox
 
-    sent = select(message.c.fields).where(message.c.name == "operator_alert", message.c.progress != "dropped")
-    return [row["fields"] for row in office.rows(sent.order_by(message.c.id))]
+    sent = select(outbox.c.fields).where(outbox.c.name == "operator_alert", outbox.c.progress != "dropped")
+    return [row["fields"] for row in office.rows(sent.order_by(outbox.c.id))]
 
 
 def tell(store: Store, key: str, words: str, minutes: int = 0) -> None:

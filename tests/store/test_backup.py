@@ -101,7 +101,7 @@ def test_every_row_comes_back_in_either_database(lived: Office, target: Database
     store = new_store(target.url.render_as_string(hide_password=False))
     store.outbox.alert("new:1", "Something new.", START + 90 * DAY, "ops@corp.example")
     with store.database.read() as connection:
-        newest = connection.execute(select(tables.message.c.id, tables.message.c.name)).fetchall()
+        newest = connection.execute(select(tables.outbox.c.id, tables.outbox.c.name)).fetchall()
     store.close()
     assert max(newest)[1] == "operator_alert"
 

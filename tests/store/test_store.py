@@ -93,7 +93,7 @@ def commit(store: Store, *messages: Effect, pair_id: PairId = PAIR, due: timedel
 
 def row(store: Store, key: str) -> Effect:
     with store.database.read() as connection:
-        found = connection.execute(select(tables.message).where(tables.message.c.key == key)).mappings().one()
+        found = connection.execute(select(tables.outbox).where(tables.outbox.c.key == key)).mappings().one()
         return rows.read_effect(found)
 
 

@@ -27,7 +27,7 @@ def test_message_to_the_operator_has_an_empty_text_for_its_pair(office: Office) 
     office.store.outbox.alert("disk", "The disk is full.", office.clock(), "ops@corp.example")
     assert texts(office, "SELECT pair FROM message") == {""}
     with office.store.database.read() as connection:
-        assert list(connection.execute(select(tables.message.c.pair)).scalars()) == [None]
+        assert list(connection.execute(select(tables.outbox.c.pair)).scalars()) == [None]
 
 
 def test_rows_are_found_by_pair_ids(office: Office) -> None:

@@ -215,13 +215,13 @@ class Office:
 
     def is_at_rest(self) -> bool:
         """Whether nothing is due, and nothing in any process's hands: what is has its lease's end for a due time."""
-        message, calendar, pair_ = tables.message, tables.calendar, tables.pair
-        in_hands = message.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
+        outbox, calendar, pair_ = tables.outbox, tables.calendar, tables.pair
+        in_hands = outbox.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
         now = self.clock()
         busy = or_(
             exists().where(in_hands),
             exists().where(calendar.c.holder.is_not(None)),
-            *(exists().where(table.c.due_at <= now) for table in (message, calendar, pair_)),
+            *(exists().where(table.c.due_at <= now) for table in (outbox, calendar, pair_)),
         )
         with self.store.database.read() as connection:  # as of one moment
             return not connection.execute(select(busy)).scalar_one()
@@ -245,7 +245,7 @@ class Office:
 
     def _messages(self) -> list[Effect]:
         with self.store.database.read() as connection:
-            query = select(tables.message).order_by(tables.message.c.id)
+            query = select(tables.outbox).order_by(tables.outbox.c.id)
             return [rows.read_effect(row) for row in connection.execute(query).mappings()]
 
     def placed(self, key: str) -> PlacedEvent | None:

@@ -269,7 +269,7 @@ class Story:
     def messages(self) -> list[Effect]:
         store = self.store()
         with store.database.read() as connection:
-            query = sql_select(tables.message).order_by(tables.message.c.id)
+            query = sql_select(tables.outbox).order_by(tables.outbox.c.id)
             found = [rows.read_effect(row) for row in connection.execute(query).mappings()]
         store.close()
         return found

@@ -123,7 +123,7 @@ class Company(RuleBasedStateMachine):
             return [read(row) for row in connection.execute(select(table)).mappings()]
 
     def messages(self) -> list[Effect]:
-        return self._rows(tables.message, rows.read_effect)
+        return self._rows(tables.outbox, rows.read_effect)
 
     # --- time ---
 

@@ -92,7 +92,7 @@ def state(office: TellingOffice) -> tuple[Any, ...]:
     """All that a notification could change."""
     return tuple(
         [tuple(row.items()) for row in office.rows(select(table))]
-        for table in (tables.channel, tables.calendar, tables.pair, tables.message)
+        for table in (tables.channel, tables.calendar, tables.pair, tables.outbox)
     )
 
 

@@ -37,7 +37,7 @@ from tests.support.web_company import BASE, SECRETS, Lived, Room, hidden, text
 from worker.clock import utcnow
 from worker.domain.model import AliasSource
 from worker.links import Purpose
-from worker.store.tables import person_form
+from worker.store.tables import person_alias
 from worker.web.sign_in import PENDING_LIFETIME, SIGN_IN_COOKIE
 
 Open = Callable[..., Room]
@@ -360,7 +360,7 @@ def test_any_address_of_the_roster_opens_a_persons_link_and_no_learned_one(open_
     room = open_room(issuer, required=True)
     row = {"form": SAM_ALIAS, "person": SAM, "source": AliasSource.PEOPLE_FILE.value}
     with room.office.store.database.write() as connection:
-        connection.execute(insert(person_form).values(**row))
+        connection.execute(insert(person_alias).values(**row))
     assert sign_in(room.visitor(SAM, Purpose.ME), SAM_ALIAS, "/me").status_code == 200
     room.office.store.aliases.learn(NOBODY, SAM)
     assert sign_in(room.visitor(SAM, Purpose.ME), NOBODY, "/me").status_code == 403

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, update
 from worker.domain.model import Effect, EffectKind, EffectProgress, MailName
 from worker.store import rows
 from worker.store.database import Database
-from worker.store.tables import message
+from worker.store.tables import outbox
 
 MAIL_NAME = MailName.OPERATOR_ALERT.value
 OPERATOR_SUBJECT = "operator"
@@ -40,7 +40,7 @@ def raise_alert(
     alert with the key exists."""
     if not database.is_sqlite:  # otherwise two processes that find no mail of the cause would both send one
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-    same_key = select(message.c.id).where(message.c.key == f"{MAIL_NAME}:{key}")
+    same_key = select(outbox.c.id).where(outbox.c.key == f"{MAIL_NAME}:{key}")
     if connection.execute(same_key).first():
         return False
     last_mail = _find_last_mail(connection, cause, now)
@@ -67,16 +67,16 @@ def _find_last_mail(connection: Connection, cause: str, now: datetime) -> Mappin
     A mail may be later than now: a digest that is not due yet, or an alert of a machine whose clock is ahead.
     """
     query = (
-        select(message.c.id, message.c.snapshot_at, message.c.progress, message.c.fields)
+        select(outbox.c.id, outbox.c.snapshot_at, outbox.c.progress, outbox.c.fields)
         .where(
-            message.c.subject == OPERATOR_SUBJECT,
-            message.c.name == MAIL_NAME,
+            outbox.c.subject == OPERATOR_SUBJECT,
+            outbox.c.name == MAIL_NAME,
             # alerts that were only counted; there may be thousands
-            message.c.progress != EffectProgress.DROPPED.value,
-            message.c.snapshot_at > now - MAIL_INTERVAL,
-            message.c.snapshot_at <= now + MAIL_INTERVAL,
+            outbox.c.progress != EffectProgress.DROPPED.value,
+            outbox.c.snapshot_at > now - MAIL_INTERVAL,
+            outbox.c.snapshot_at <= now + MAIL_INTERVAL,
         )
-        .order_by(message.c.snapshot_at.desc(), message.c.id.desc())
+        .order_by(outbox.c.snapshot_at.desc(), outbox.c.id.desc())
         .with_for_update()  # the fields of a digest are updated
     )
     for row in connection.execute(query).mappings():
@@ -95,7 +95,7 @@ def _add_to_digest(connection: Connection, digest: Mapping[str, Any], text: str)
     counts = digest["fields"]["listed"]
     total = digest["fields"].get("total", len(counts)) + 1
     fields = {**digest["fields"], **_build_digest_fields(Counter(counts), total, text)}
-    connection.execute(update(message).where(message.c.id == digest["id"]).values(fields=fields))
+    connection.execute(update(outbox).where(outbox.c.id == digest["id"]).values(fields=fields))
 
 
 def _build_digest_fields(counts: Counter[str], total: int, text: str) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _build_alert(key: str, at: datetime, operator: str) -> Effect:
 def _insert_alert(
     database: Database, connection: Connection, alert: Effect, fields: Mapping[str, Any], *, dropped: bool = False
 ) -> None:
-    row = {**rows.build_message_row(alert), "fields": dict(fields)}
+    row = {**rows.build_effect_row(alert), "fields": dict(fields)}
     if dropped:
         row.update(progress=EffectProgress.DROPPED.value, due_at=None)
-    database.insert_new(connection, message, [row], ["key"])
+    database.insert_new(connection, outbox, [row], ["key"])

@@ -15,15 +15,15 @@ from worker.domain.model import Address, AliasSource, PersonAlias
 from worker.store.database import Database
 from worker.store.parameters import in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import fact, person, person_form
+from worker.store.tables import person, person_alias, stored_value
 
 #: Name of the stored value that changes whenever a person or an alias is added, changed or removed.
 ALIAS_VERSION_NAME = "person_forms"
 
 _PERSON_BY_ADDRESS = PreparedStatement(select(person.c.email).where(person.c.email == bindparam("name")))
-_PERSON_BY_ALIAS = PreparedStatement(select(person_form.c.person).where(person_form.c.form == bindparam("name")))
-_DELETE_ALIASES = PreparedStatement(delete(person_form).where(in_bound_list(person_form.c.form, "aliases")))
-_VERSION = PreparedStatement(select(fact.c.value).where(fact.c.name == ALIAS_VERSION_NAME))
+_PERSON_BY_ALIAS = PreparedStatement(select(person_alias.c.person).where(person_alias.c.form == bindparam("name")))
+_DELETE_ALIASES = PreparedStatement(delete(person_alias).where(in_bound_list(person_alias.c.form, "aliases")))
+_VERSION = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == ALIAS_VERSION_NAME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +86,19 @@ class AliasRows:
         Learned aliases don't count: anybody can answer an invitation from such an address. For a name that nobody has,
         both are the name itself.
         """
-        is_listed = person_form.c.source != AliasSource.LEARNED.value
+        is_listed = person_alias.c.source != AliasSource.LEARNED.value
         with self._database.read() as connection:
             owner: Address | None = _PERSON_BY_ADDRESS.fetch_value(connection, name=name)
             if owner is None:
-                by_alias = select(person_form.c.person).where(person_form.c.form == name, is_listed)
+                by_alias = select(person_alias.c.person).where(person_alias.c.form == name, is_listed)
                 owner = connection.execute(by_alias).scalar() or name
-            forms = select(person_form.c.form).where(person_form.c.person == owner, is_listed)
+            forms = select(person_alias.c.form).where(person_alias.c.person == owner, is_listed)
             return owner, frozenset({owner, *connection.execute(forms).scalars()})
 
     def list_names(self, email: Address) -> set[str]:
         """Return every name of a person: the primary address and all aliases."""
         with self._database.read() as connection:
-            forms = connection.execute(select(person_form.c.form).where(person_form.c.person == email)).scalars()
+            forms = connection.execute(select(person_alias.c.form).where(person_alias.c.person == email)).scalars()
             return {email, *forms}
 
     def learn(self, alias: str, email: Address) -> Address:
@@ -107,7 +107,7 @@ class AliasRows:
             owner = _find_owner(connection, alias)
             if owner is None:
                 row = {"form": alias, "person": email, "source": AliasSource.LEARNED.value}
-                self._database.insert_new(connection, person_form, [row], ("form",))
+                self._database.insert_new(connection, person_alias, [row], ("form",))
                 renew_version(self._database, connection)
         return owner or email
 
@@ -133,16 +133,16 @@ def replace_listed_aliases(
         _DELETE_ALIASES.execute(connection, aliases=sorted(obsolete))
     changed = [alias for name, alias in sorted(wanted.items()) if stored.get(name) != alias]
     rows = [{"form": alias.alias, "person": alias.person, "source": alias.source.value} for alias in changed]
-    database.upsert(connection, person_form, rows)
+    database.upsert(connection, person_alias, rows)
 
 
 def renew_version(database: Database, connection: Connection) -> None:
     """Store a new version: other processes notice that people or aliases changed, and load them again."""
-    database.upsert(connection, fact, [{"name": ALIAS_VERSION_NAME, "value": uuid.uuid4().hex}])
+    database.upsert(connection, stored_value, [{"name": ALIAS_VERSION_NAME, "value": uuid.uuid4().hex}])
 
 
 def _list_aliases(connection: Connection) -> list[PersonAlias]:
-    return [PersonAlias(row[0], row[1], AliasSource(row[2])) for row in connection.execute(select(person_form))]
+    return [PersonAlias(row[0], row[1], AliasSource(row[2])) for row in connection.execute(select(person_alias))]
 
 
 def _find_owner(connection: Connection, name: str) -> Address | None:

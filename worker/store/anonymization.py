@@ -33,7 +33,7 @@ from worker.store.aliases import renew_version
 from worker.store.database import Database
 from worker.store.pushed_people import delete_pushed_people
 from worker.store.renames import rename_people
-from worker.store.tables import attendee_copy, calendar, event, meeting, message, pair, person, person_form, revocation
+from worker.store.tables import attendee_copy, calendar, event, meeting, outbox, pair, person, person_alias, revocation
 from worker.store.types import EnumType
 
 #: The domain of the addresses of those who were forgotten. No mail can reach it (RFC 2606).
@@ -67,7 +67,7 @@ def anonymize_person(
     _delete_traces(connection, email, pairs)
     delete_pushed_people(connection, names)
     rename_people(database, connection, {email: pseudonym.email})
-    connection.execute(delete(person_form).where(person_form.c.person == pseudonym.email))
+    connection.execute(delete(person_alias).where(person_alias.c.person == pseudonym.email))
     connection.execute(
         update(person)
         .where(person.c.email == pseudonym.email)
@@ -85,15 +85,15 @@ def _list_pairs(connection: Connection, email: Address) -> list[PairId]:
 
 
 def _drop_effects(connection: Connection, email: Address, pairs: Collection[PairId]) -> None:
-    is_live = message.c.progress.in_(sorted(progress.value for progress in LIVE_PROGRESS))
-    is_theirs = or_(message.c.pair.in_(pairs), message.c.to == email, message.c.calendar == email)
+    is_live = outbox.c.progress.in_(sorted(progress.value for progress in LIVE_PROGRESS))
+    is_theirs = or_(outbox.c.pair.in_(pairs), outbox.c.to == email, outbox.c.calendar == email)
     dropped = {"progress": EffectProgress.DROPPED.value, "due_at": None, "holder": None}
-    connection.execute(update(message).where(is_live, is_theirs).values(dropped))
+    connection.execute(update(outbox).where(is_live, is_theirs).values(dropped))
 
 
 def _delete_traces(connection: Connection, email: Address, pairs: Collection[PairId]) -> None:
     """Delete what only reading and writing calendars needed, and may hold names of the person in ids and addresses."""
-    connection.execute(delete(person_form).where(person_form.c.person == email))
+    connection.execute(delete(person_alias).where(person_alias.c.person == email))
     connection.execute(delete(event).where(event.c.pair.in_(pairs)))
     connection.execute(delete(meeting).where(or_(meeting.c.pair.in_(pairs), meeting.c.calendar == email)))
     is_copy = or_(attendee_copy.c.calendar == email, attendee_copy.c.guest == email)

@@ -32,7 +32,7 @@ from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
 
 calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session
-channel, message, person = tables.channel, tables.message, tables.person
+channel, outbox, person = tables.channel, tables.outbox, tables.person
 
 
 # Statements are built once: building one takes longer than performing it.
@@ -112,10 +112,10 @@ _BOOKED_SESSIONS = PreparedStatement(
 )
 #: Effects that are settled have no `due_at`.
 _PENDING_CREATES = PreparedStatement(
-    select(message.c.event).where(
-        message.c.due_at.is_not(None),
-        message.c.what == EffectKind.CREATE.value,
-        message.c.calendar == bindparam("address"),
+    select(outbox.c.event).where(
+        outbox.c.due_at.is_not(None),
+        outbox.c.what == EffectKind.CREATE.value,
+        outbox.c.calendar == bindparam("address"),
     )
 )
 _UPDATE_EVENT = PreparedStatement(
@@ -138,12 +138,12 @@ _PAIRS_OF_PERSON = select(pair.c.id).where(
 )
 #: Makes the failed effects of a calendar due now.
 _RETRY_EFFECTS = PreparedStatement(
-    update(message)
+    update(outbox)
     .where(
-        message.c.calendar == bindparam("address"),
-        message.c.progress == EffectProgress.WAITING.value,
-        message.c.attempts > 0,
-        message.c.due_at > bind_instant("now"),
+        outbox.c.calendar == bindparam("address"),
+        outbox.c.progress == EffectProgress.WAITING.value,
+        outbox.c.attempts > 0,
+        outbox.c.due_at > bind_instant("now"),
     )
     .values(due_at=bind_instant("now"))
 )

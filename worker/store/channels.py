@@ -21,10 +21,10 @@ from worker.store.tables import (
     CHANNELS_NAME,
     calendar,
     channel,
-    fact,
     pair,
     person,
     retired_channel,
+    stored_value,
 )
 
 _TAKES_PART = and_(pair.c.ended == EndReason.NO.value, pair.c.participation == Participation.YES.value)
@@ -44,7 +44,7 @@ _WANTED = PreparedStatement(
         person.c.left_at.is_(None), in_bound_list(person.c.calendar, "services"), _IN_A_PAIR
     )
 )
-_FACT = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("name")))
+_FACT = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
 _KNOWN = PreparedStatement(select(channel.c.calendar, channel.c.service))
 _WATCHED_COLUMNS = select(*(channel.c[name] for name in WatchedCalendar.__dataclass_fields__))
 _IS_CALENDAR = channel.c.calendar == bindparam("address")
@@ -211,7 +211,7 @@ class ChannelRows:
             if _FACT.fetch_value(connection, name=CHANNELS_NAME) == wanted:
                 return False
         with self._database.write() as connection:
-            self._database.upsert(connection, fact, [{"name": CHANNELS_NAME, "value": wanted}])
+            self._database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": wanted}])
             new, unwanted = _find_changes(connection, services)
             if unwanted:
                 is_unwanted = in_bound_list(channel.c.calendar, "addresses")
@@ -237,7 +237,7 @@ class ChannelRows:
             if _FACT.fetch_value(connection, name=CHANNEL_ADDRESS_NAME) == mark:
                 return False
         with self._database.write() as connection:
-            self._database.upsert(connection, fact, [{"name": CHANNEL_ADDRESS_NAME, "value": mark}])
+            self._database.upsert(connection, stored_value, [{"name": CHANNEL_ADDRESS_NAME, "value": mark}])
             _REPLACE_ALL.execute(connection, now=now)
             _READ_WATCHED_NOW.execute(connection, now=now)
         return True

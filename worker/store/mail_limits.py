@@ -21,7 +21,7 @@ from worker.store.database import Database
 from worker.store.history import HistoryLine, append_history
 from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
-from worker.store.tables import message, person
+from worker.store.tables import outbox, person
 
 #: The number of the PostgreSQL lock for the mails of a day; no other lock of Longarc has it.
 _ADVISORY_LOCK = 7251892
@@ -32,25 +32,25 @@ _MAX_DATE_DIFFERENCE = timedelta(days=1)
 
 _READERS = PreparedStatement(select(person).where(in_bound_list(person.c.email, "people")))
 _COUNTED_MAILS = PreparedStatement(
-    select(message.c.to, message.c.day, message.c.key).where(
-        in_bound_list(message.c.to, "people"),
-        message.c.day >= bindparam("since", type_=message.c.day.type),
-        message.c.progress != EffectProgress.DROPPED.value,
+    select(outbox.c.to, outbox.c.day, outbox.c.key).where(
+        in_bound_list(outbox.c.to, "people"),
+        outbox.c.day >= bindparam("since", type_=outbox.c.day.type),
+        outbox.c.progress != EffectProgress.DROPPED.value,
     )
 )
 _SAVE_DAY = PreparedStatement(
-    update(message)
-    .where(message.c.key == bindparam("mail_key"))
-    .values(day=bindparam("reader_day", type_=message.c.day.type))
+    update(outbox)
+    .where(outbox.c.key == bindparam("mail_key"))
+    .values(day=bindparam("reader_day", type_=outbox.c.day.type))
 )
 _POSTPONE = PreparedStatement(
-    update(message)
-    .where(message.c.key == bindparam("mail_key"))
+    update(outbox)
+    .where(outbox.c.key == bindparam("mail_key"))
     .values(due_at=bind_instant("until"), progress=EffectProgress.WAITING.value, holder=None)
 )
 _FOLD_INTO_OVERFLOW = PreparedStatement(
-    update(message)
-    .where(message.c.key == bindparam("mail_key"))
+    update(outbox)
+    .where(outbox.c.key == bindparam("mail_key"))
     .values(due_at=None, progress=EffectProgress.DONE.value, holder=None, told_in=bindparam("overflow_key"))
 )
 
@@ -119,7 +119,7 @@ def _write_day(database: Database, connection: Connection, reader: Person, day: 
         _POSTPONE.execute_many(connection, [{"mail_key": mail.key, "until": until} for mail, until in day.waiting])
     if day.folded and day.overflow_at is not None:
         overflow = make_overflow(reader, day.overflow_at, now)
-        database.insert_new(connection, message, [rows.build_message_row(overflow)], ["key"])
+        database.insert_new(connection, outbox, [rows.build_effect_row(overflow)], ["key"])
         folds = [{"mail_key": mail.key, "overflow_key": overflow.key} for mail in day.folded]
         _FOLD_INTO_OVERFLOW.execute_many(connection, folds)
         append_history(connection, [_build_history_line(mail, overflow, now) for mail in day.folded])

@@ -13,7 +13,7 @@ from worker.store.database import Database
 from worker.store.parameters import bind_instant, in_literals
 from worker.store.statements import PreparedStatement
 from worker.store.statistics import IS_RECORDED
-from worker.store.tables import calendar, channel, message, pair, person, session, worker
+from worker.store.tables import calendar, channel, outbox, pair, person, session, worker
 
 #: A count for each combination of labels.
 Counts = dict[tuple[str, ...], int]
@@ -54,14 +54,12 @@ def _select_due(column: Any, *conditions: ColumnElement[bool]) -> PreparedStatem
 _CALENDARS_DUE = _select_due(calendar.c.due_at)
 _PAIRS_DUE = _select_due(pair.c.due_at)
 _EFFECTS_DUE = PreparedStatement(
-    select(message.c.what, func.count(), func.min(message.c.due_at))
-    .where(message.c.due_at <= bind_instant("now"), in_literals(message.c.progress, _UNSETTLED), IS_RECORDED)
-    .group_by(message.c.what)
+    select(outbox.c.what, func.count(), func.min(outbox.c.due_at))
+    .where(outbox.c.due_at <= bind_instant("now"), in_literals(outbox.c.progress, _UNSETTLED), IS_RECORDED)
+    .group_by(outbox.c.what)
 )
 _EFFECTS = PreparedStatement(
-    select(message.c.what, message.c.progress, func.count())
-    .where(IS_RECORDED)
-    .group_by(message.c.what, message.c.progress)
+    select(outbox.c.what, outbox.c.progress, func.count()).where(IS_RECORDED).group_by(outbox.c.what, outbox.c.progress)
 )
 _SESSIONS = PreparedStatement(
     select(session.c.kind, session.c.state, func.count()).group_by(session.c.kind, session.c.state)

@@ -15,7 +15,7 @@ from worker.domain.model import Address, Effect, EffectKind, Event, PairId, Sess
 from worker.store import rows
 from worker.store.database import Database
 from worker.store.plans import wake_pairs
-from worker.store.tables import commitment, event, message, pair, session
+from worker.store.tables import commitment, event, outbox, pair, session
 from worker.store.types import convert_to_seconds
 
 
@@ -31,8 +31,8 @@ def adopt_orphans(
         wanted_time = _find_wanted_time(connection, subject, orphan)
         database.upsert(connection, event, [_build_event_row(orphan, subject, pair_id, wanted_time)])
         if wanted_time is None:
-            cancel = rows.build_message_row(_build_cancel(orphan, subject, pair_id, now))
-            database.insert_new(connection, message, [cancel], ("key",))
+            cancel = rows.build_effect_row(_build_cancel(orphan, subject, pair_id, now))
+            database.insert_new(connection, outbox, [cancel], ("key",))
         wake_pairs(connection, [pair_id], now)
 
 
@@ -50,7 +50,7 @@ def _find_pair_id(connection: Connection, subject: str, manager: Address) -> Pai
 def _is_known(connection: Connection, orphan: Event) -> bool:
     """Return whether an effect on the event is due, or the event is in the database by now."""
     has_effect = exists().where(
-        message.c.event == orphan.key, message.c.due_at.is_not(None), message.c.what != EffectKind.MAIL.value
+        outbox.c.event == orphan.key, outbox.c.due_at.is_not(None), outbox.c.what != EffectKind.MAIL.value
     )
     is_stored = exists().where(event.c.key == orphan.key, event.c.gone.is_(False))
     return bool(connection.execute(select(has_effect | is_stored)).scalar())

@@ -46,55 +46,55 @@ log = logging.getLogger(__name__)
 #: the pair due earlier.
 REPLAN_AFTER_READING = timedelta(minutes=5)
 
-message, event, pair, person = tables.message, tables.event, tables.pair, tables.person
+outbox, event, pair, person = tables.outbox, tables.event, tables.pair, tables.person
 
-_earlier = message.alias("earlier")
+_earlier = outbox.alias("earlier")
 #: Changes of one event are performed in order: only the oldest can be claimed.
 _HAS_EARLIER_CHANGE = exists().where(
-    _earlier.c.subject == message.c.subject,
-    _earlier.c.id < message.c.id,
+    _earlier.c.subject == outbox.c.subject,
+    _earlier.c.id < outbox.c.id,
     _earlier.c.what != EffectKind.MAIL.value,
     in_literals(_earlier.c.progress, sorted(p.value for p in LIVE_PROGRESS)),
 )
 _SELECT_DUE = (
-    select(message)
-    .where(message.c.due_at <= bind_instant("now"))
-    .order_by(message.c.due_at, message.c.id)
+    select(outbox)
+    .where(outbox.c.due_at <= bind_instant("now"))
+    .order_by(outbox.c.due_at, outbox.c.id)
     .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True, of=message)
+    .with_for_update(skip_locked=True, of=outbox)
 )
-_IS_MAIL = message.c.what == EffectKind.MAIL.value
+_IS_MAIL = outbox.c.what == EffectKind.MAIL.value
 _DUE_EFFECTS = PreparedStatement(_SELECT_DUE.where(or_(_IS_MAIL, ~_HAS_EARLIER_CHANGE)))
 _DUE_CHANGES_OF_CALENDARS = PreparedStatement(
-    _SELECT_DUE.where(or_(and_(~_IS_MAIL, ~_HAS_EARLIER_CHANGE), message.c.name == MailName.INVITATION_WITHDRAWN.value))
+    _SELECT_DUE.where(or_(and_(~_IS_MAIL, ~_HAS_EARLIER_CHANGE), outbox.c.name == MailName.INVITATION_WITHDRAWN.value))
 )
 _CLAIM = PreparedStatement(
-    update(message)
-    .where(in_bound_list(message.c.id, "ids"))
+    update(outbox)
+    .where(in_bound_list(outbox.c.id, "ids"))
     .values(
         holder=bindparam("lease_holder"),
         due_at=bind_instant("until"),
         progress=case(
-            (message.c.progress == EffectProgress.WAITING.value, EffectProgress.CLAIMED.value), else_=message.c.progress
+            (outbox.c.progress == EffectProgress.WAITING.value, EffectProgress.CLAIMED.value), else_=outbox.c.progress
         ),
     )
 )
 _BEGIN = PreparedStatement(
-    update(message)
+    update(outbox)
     .where(
-        message.c.key == bindparam("effect_key"),
-        message.c.holder == bindparam("lease_holder"),
-        in_literals(message.c.progress, [EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]),
+        outbox.c.key == bindparam("effect_key"),
+        outbox.c.holder == bindparam("lease_holder"),
+        in_literals(outbox.c.progress, [EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]),
     )
     .values(
         progress=EffectProgress.SENDING.value,
-        attempts=message.c.attempts + 1,
+        attempts=outbox.c.attempts + 1,
         due_at=bind_instant("until"),
     )
 )
 _SETTLE = PreparedStatement(
-    update(message)
-    .where(message.c.key == bindparam("effect_key"), message.c.holder == bindparam("lease_holder"))
+    update(outbox)
+    .where(outbox.c.key == bindparam("effect_key"), outbox.c.holder == bindparam("lease_holder"))
     .values(
         progress=bindparam("new_progress"),
         due_at=bind_instant("new_due_at"),
@@ -116,11 +116,9 @@ _SAVE_WRITTEN_TIME = PreparedStatement(
 #: The mail service of an effect: its manager's, or for a mail to the operator the one in the settings.
 _MAILER: Any = func.coalesce(person.c.mail, bindparam("operator_by"))
 _MAIL_FAILURES = PreparedStatement(
-    select(_MAILER.label("mailer"), func.count(), func.max(message.c.attempts), func.min(message.c.problem))
-    .select_from(
-        message.outerjoin(pair, pair.c.id == message.c.pair).outerjoin(person, person.c.email == pair.c.manager)
-    )
-    .where(message.c.due_at.is_not(None), message.c.what == EffectKind.MAIL.value, message.c.problem.is_not(None))
+    select(_MAILER.label("mailer"), func.count(), func.max(outbox.c.attempts), func.min(outbox.c.problem))
+    .select_from(outbox.outerjoin(pair, pair.c.id == outbox.c.pair).outerjoin(person, person.c.email == pair.c.manager))
+    .where(outbox.c.due_at.is_not(None), outbox.c.what == EffectKind.MAIL.value, outbox.c.problem.is_not(None))
     .group_by("mailer")
 )
 
@@ -266,17 +264,17 @@ class OutboxRows:
     def add_mail(self, mail: Effect, **fields: str) -> None:
         """Add a mail that is not part of a plan, unless one with its key exists."""
         with self._database.write() as connection:
-            row = {**rows.build_message_row(mail), "fields": fields}
-            self._database.insert_new(connection, message, [row], ["key"])
+            row = {**rows.build_effect_row(mail), "fields": fields}
+            self._database.insert_new(connection, outbox, [row], ["key"])
 
     def add_mails(self, connection: Connection, mails: Sequence[Effect]) -> None:
         """Add mails within a transaction, except for those whose key exists."""
-        self._database.insert_new(connection, message, [rows.build_message_row(mail) for mail in mails], ["key"])
+        self._database.insert_new(connection, outbox, [rows.build_effect_row(mail) for mail in mails], ["key"])
 
     def add_unnamed_mail(self, connection: Connection, mail: Effect, reader: Address, day: date) -> None:
         """Add a mail whose row does not name its reader, within a transaction. It counts as one of that day (T-16)."""
-        row = {**rows.build_message_row(mail), "to": list_reader_tags(self._seal, reader, day)[0], "day": day}
-        self._database.insert_new(connection, message, [row], ["key"])
+        row = {**rows.build_effect_row(mail), "to": list_reader_tags(self._seal, reader, day)[0], "day": day}
+        self._database.insert_new(connection, outbox, [row], ["key"])
 
     def count_mails(self, connection: Connection, reader: Address, day: date) -> int:
         """Count the limited mails of a reader's day, as far as they are decided (T-16)."""
@@ -284,31 +282,29 @@ class OutboxRows:
 
     def list_alerts(self, since: datetime) -> list[tuple[datetime, str]]:
         """Return the alerts since then, newest first: the time and the text, which never contains content."""
-        is_alert = and_(message.c.name == MAIL_NAME, message.c.snapshot_at >= since)
-        query = select(message.c.snapshot_at, message.c.fields).where(is_alert).order_by(message.c.id.desc()).limit(100)
+        is_alert = and_(outbox.c.name == MAIL_NAME, outbox.c.snapshot_at >= since)
+        query = select(outbox.c.snapshot_at, outbox.c.fields).where(is_alert).order_by(outbox.c.id.desc()).limit(100)
         with self._database.read() as connection:  # `listed` marks the mails that only count other alerts
             alerts = [(row[0], row[1]["words"]) for row in connection.execute(query) if "listed" not in row[1]]
         return alerts[:50]
 
     def list_mails_of(self, person: Address) -> list[Effect]:
         """Return every mail to a person, in the order of their decision, without the mails in `UNRECORDED_MAILS`."""
-        is_recorded = message.c.name.not_in([name.value for name in UNRECORDED_MAILS])
-        query = select(*rows.EFFECT_COLUMNS).where(_IS_MAIL, message.c.to == person, is_recorded).order_by(message.c.id)
+        is_recorded = outbox.c.name.not_in([name.value for name in UNRECORDED_MAILS])
+        query = select(*rows.EFFECT_COLUMNS).where(_IS_MAIL, outbox.c.to == person, is_recorded).order_by(outbox.c.id)
         with self._database.read() as connection:
             return [rows.read_effect(row) for row in connection.execute(query).mappings()]
 
     def list_refused(self, name: str, subjects: Collection[str]) -> set[str]:
         """Return those of the subjects whose mail of that name was refused for good."""
-        is_dead = message.c.progress == EffectProgress.DEAD.value
-        query = select(message.c.subject).where(message.c.subject.in_(subjects), message.c.name == name, is_dead)
+        is_dead = outbox.c.progress == EffectProgress.DEAD.value
+        query = select(outbox.c.subject).where(outbox.c.subject.in_(subjects), outbox.c.name == name, is_dead)
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
     def list_mails_told_in(self, keys: Sequence[str]) -> dict[str, list[Effect]]:
         """Return the mails that were folded into each of these overflow mails, in the order of their decision."""
-        query = (
-            select(*rows.EFFECT_COLUMNS, message.c.told_in).where(message.c.told_in.in_(keys)).order_by(message.c.id)
-        )
+        query = select(*rows.EFFECT_COLUMNS, outbox.c.told_in).where(outbox.c.told_in.in_(keys)).order_by(outbox.c.id)
         folded_mails: dict[str, list[Effect]] = {key: [] for key in keys}
         with self._database.read() as connection:
             for row in connection.execute(query).mappings():
@@ -317,7 +313,7 @@ class OutboxRows:
 
     def count_by_progress(self) -> dict[str, int]:
         """Count the effects by progress."""
-        query = select(message.c.progress, func.count()).group_by(message.c.progress)
+        query = select(outbox.c.progress, func.count()).group_by(outbox.c.progress)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
@@ -331,10 +327,10 @@ class OutboxRows:
 
     def list_troubled(self) -> list[Mapping[str, Any]]:
         """Return the effects that need the operator's attention: uncertain, dead, or failed three times or more."""
-        is_stuck = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts >= 3)
-        has_failed = message.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])
-        is_recorded = message.c.name.not_in([name.value for name in UNRECORDED_MAILS])
-        query = select(message).where(or_(has_failed, is_stuck), is_recorded).order_by(message.c.id.desc()).limit(50)
+        is_stuck = and_(outbox.c.progress == EffectProgress.WAITING.value, outbox.c.attempts >= 3)
+        has_failed = outbox.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])
+        is_recorded = outbox.c.name.not_in([name.value for name in UNRECORDED_MAILS])
+        query = select(outbox).where(or_(has_failed, is_stuck), is_recorded).order_by(outbox.c.id.desc()).limit(50)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 

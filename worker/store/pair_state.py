@@ -43,7 +43,7 @@ from worker.store import rows
 from worker.store.handovers import load_handovers
 from worker.store.parameters import bind_instant, in_bound_list, in_literals
 from worker.store.statements import PreparedStatement, Row
-from worker.store.tables import commitment, deferral, event, meeting, message, pair, person, session
+from worker.store.tables import commitment, deferral, event, meeting, outbox, pair, person, session
 
 #: How old the mails may be that are loaded: those whose subject is the pair itself (such as commitments that fall due),
 #: prompts, and weekly mails.
@@ -88,31 +88,31 @@ _FINAL_PROGRESS = [EffectProgress.DONE.value, EffectProgress.DROPPED.value]
 _MESSAGES = PreparedStatement(
     select(*rows.EFFECT_COLUMNS)
     .where(
-        in_bound_list(message.c.subject, "subjects"),
-        or_(in_literals(message.c.what, _COUNTED_KINDS), ~in_literals(message.c.progress, _FINAL_PROGRESS)),
+        in_bound_list(outbox.c.subject, "subjects"),
+        or_(in_literals(outbox.c.what, _COUNTED_KINDS), ~in_literals(outbox.c.progress, _FINAL_PROGRESS)),
         or_(
-            message.c.subject != message.c.pair,
-            message.c.snapshot_at >= bind_instant("since"),
-            in_literals(message.c.name, [name.value for name in ONCE_PER_PAIR_MAILS]),
+            outbox.c.subject != outbox.c.pair,
+            outbox.c.snapshot_at >= bind_instant("since"),
+            in_literals(outbox.c.name, [name.value for name in ONCE_PER_PAIR_MAILS]),
         ),
     )
-    .order_by(message.c.id)
+    .order_by(outbox.c.id)
 )
 #: Mails to a manager about all pairs, and prompts of closed sessions: the text of the next prompt depends on them.
 _MAILS_TO_PEOPLE = PreparedStatement(
     select(*rows.EFFECT_COLUMNS)
     .where(
-        in_bound_list(message.c.to, "people"),
+        in_bound_list(outbox.c.to, "people"),
         or_(
-            message.c.name == MailName.INTRODUCTION.value,
-            and_(message.c.name == MailName.WEEKLY.value, message.c.snapshot_at >= bind_instant("weekly_since")),
+            outbox.c.name == MailName.INTRODUCTION.value,
+            and_(outbox.c.name == MailName.WEEKLY.value, outbox.c.snapshot_at >= bind_instant("weekly_since")),
             and_(
-                message.c.name == MailName.REFLECTION_PROMPT.value,
-                message.c.snapshot_at >= bind_instant("prompts_since"),
+                outbox.c.name == MailName.REFLECTION_PROMPT.value,
+                outbox.c.snapshot_at >= bind_instant("prompts_since"),
             ),
         ),
     )
-    .order_by(message.c.id)
+    .order_by(outbox.c.id)
 )
 _REPORT_COUNTS = PreparedStatement(
     select(pair.c.manager, func.count().label("reports"))

@@ -24,12 +24,23 @@ from worker.store.database import Database
 from worker.store.parameters import in_bound_list
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
-from worker.store.tables import CHANNELS_NAME, UNKNOWN_CHANNELS, calendar, fact, pair, person, person_form, session
+from worker.store.tables import (
+    CHANNELS_NAME,
+    UNKNOWN_CHANNELS,
+    calendar,
+    pair,
+    person,
+    person_alias,
+    session,
+    stored_value,
+)
 
 #: Names of stored values: the rollout in force, the pauses in force, and for which version of the people participation
 #: was last decided, and until when that holds.
 _ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME = "rollout", "pauses", "participation"
-_FACTS = PreparedStatement(select(fact.c.name, fact.c.value).where(in_bound_list(fact.c.name, "names")))
+_FACTS = PreparedStatement(
+    select(stored_value.c.name, stored_value.c.value).where(in_bound_list(stored_value.c.name, "names"))
+)
 _FACT_NAMES = [_ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME, ALIAS_VERSION_NAME]
 _SAVE_PARTICIPATION = PreparedStatement(
     update(pair).where(in_bound_list(pair.c.id, "pairs")).values(participation=bindparam("new_participation"))
@@ -103,7 +114,9 @@ class ParticipationRows:
         """
         with self._database.write() as connection:
             # locks the row, so that processes decide one after the other
-            connection.execute(update(fact).where(fact.c.name == _DECIDED_NAME).values(value=fact.c.value))
+            connection.execute(
+                update(stored_value).where(stored_value.c.name == _DECIDED_NAME).values(value=stored_value.c.value)
+            )
             stored = _load(connection)
             new_rollout = rollout or stored.rollout or Rollout()
             new_pauses = pauses or stored.pauses
@@ -126,11 +139,14 @@ class ParticipationRows:
         if change.changed:
             wake_pairs(connection, sorted(change.changed), now, reread_free_busy=True)
             schedule_calendars(self._database, connection, now)
-        version = connection.execute(select(fact.c.value).where(fact.c.name == ALIAS_VERSION_NAME)).scalar() or ""
+        version = (
+            connection.execute(select(stored_value.c.value).where(stored_value.c.name == ALIAS_VERSION_NAME)).scalar()
+            or ""
+        )
         decided = {"people": version, "until": change.next_change_at.isoformat() if change.next_change_at else ""}
         values = {_ROLLOUT_NAME: _dump_rollout(rollout), _PAUSES_NAME: _dump_pauses(pauses), _DECIDED_NAME: decided}
         new_rows = [{"name": name, "value": json.dumps(value)} for name, value in sorted(values.items())]
-        self._database.upsert(connection, fact, new_rows)
+        self._database.upsert(connection, stored_value, new_rows)
 
 
 def save_participation(connection: Connection, participations: Mapping[PairId, Participation]) -> None:
@@ -146,7 +162,7 @@ def schedule_calendars(database: Database, connection: Connection, now: datetime
     """Schedule the reading of the calendars of organizers with a pair that takes part, and of no others. The next tick
     decides again which calendars are to have a channel."""
     # not deleted, but written: two transactions that write this row wait for each other
-    database.upsert(connection, fact, [{"name": CHANNELS_NAME, "value": UNKNOWN_CHANNELS}])
+    database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": UNKNOWN_CHANNELS}])
     takes_part = pair.c.participation == Participation.YES.value
     organizers = set(
         connection.execute(select(pair.c.manager).where(pair.c.ended == EndReason.NO.value, takes_part)).scalars()
@@ -181,7 +197,7 @@ def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, no
     pairs = [rows.read_pair(row) for row in connection.execute(query).mappings()]
     people = {row["email"]: rows.read_person(row) for row in connection.execute(select(person)).mappings()}
     aliases: dict[str, Address] = {
-        row[0]: row[1] for row in connection.execute(select(person_form.c.form, person_form.c.person))
+        row[0]: row[1] for row in connection.execute(select(person_alias.c.form, person_alias.c.person))
     }
     rollout = resolve_aliases(rollout, aliases)
     pauses = replace(pauses, people=frozenset(aliases.get(name, name) for name in pauses.people))

@@ -19,7 +19,7 @@ from worker.store.participation import save_participation, schedule_calendars
 from worker.store.renames import find_renames, rename_people
 from worker.store.statements import PreparedStatement
 
-person, pair, session, fact = tables.person, tables.pair, tables.session, tables.fact
+person, pair, session, stored_value = tables.person, tables.pair, tables.session, tables.stored_value
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Stands for every address in the table `revocation`.
 EVERYBODY = "*"
 
-_STORED_VALUE = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("name")))
+_STORED_VALUE = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
 #: SQLite uses the index for this comparison, but not for IS NOT NULL.
 _SUSPENSIONS = PreparedStatement(
     select(person.c.email, person.c.suspended_until).where(person.c.suspended_until > EPOCH)
@@ -271,7 +271,7 @@ class PeopleRows:
     def set_stored_value(self, name: str, value: str) -> None:
         """Store a value of this installation under a name."""
         with self._database.write() as connection:
-            self._database.upsert(connection, fact, [{"name": name, "value": value}])
+            self._database.upsert(connection, stored_value, [{"name": name, "value": value}])
 
 
 def _has_changed(old: RowMapping, new: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ from worker.store.pair_state import LoadedPairs, load_pairs, load_taken_time
 from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.restorations import is_catching_up
 from worker.store.statements import PreparedStatement
-from worker.store.tables import calendar, commitment, deferral, event, message, pair, person, session
+from worker.store.tables import calendar, commitment, deferral, event, outbox, pair, person, session
 from worker.store.types import SpansType
 
 #: Every pair is planned at least this often.
@@ -196,8 +196,8 @@ class Plans:
         deferral_rows = [rows.build_deferral_row(d) for plan in plans for d in plan.deferrals]
         insert_new(connection, deferral, deferral_rows, ("session", "number"))
         upsert(connection, commitment, [rows.build_commitment_row(c) for plan in plans for c in plan.commitments])
-        effect_rows = [rows.build_message_row(effect) for plan in plans for effect in plan.effects]
-        insert_new(connection, message, effect_rows, ("key",))
+        effect_rows = [rows.build_effect_row(effect) for plan in plans for effect in plan.effects]
+        insert_new(connection, outbox, effect_rows, ("key",))
         decisions = [decision for plan in plans for decision in plan.decisions]
         append_history(connection, [(d.at, d.what, d.pair, d.session, d.reason, d.fields) for d in decisions])
 

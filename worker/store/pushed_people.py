@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from worker.domain.model import PushedPerson, PushLog, fold_user_name
 from worker.errors import LongarcError
 from worker.store.database import Database
-from worker.store.tables import fact, pushed_person
+from worker.store.tables import pushed_person, stored_value
 
 #: Name of the stored value that tells when a directory pushed changes.
 PUSH_LOG_NAME = "push_log"
@@ -74,7 +74,7 @@ class PushedRows:
 
     def get_push_log(self) -> PushLog | None:
         """Return the log of the pushes; None before the first push."""
-        query = select(fact.c.value).where(fact.c.name == PUSH_LOG_NAME)
+        query = select(stored_value.c.value).where(stored_value.c.name == PUSH_LOG_NAME)
         text = self.connection.execute(query.with_for_update() if self.is_writing else query).scalar()
         return _parse_push_log(text) if text else None
 
@@ -87,10 +87,10 @@ class PushedRows:
     def _count_push(self, now: datetime) -> None:
         """Count a push. All pushes wait for one another here, at the end of their transactions."""
         first = {"name": PUSH_LOG_NAME, "value": _format_push_log(PushLog(0, now, now))}
-        self.database.insert_new(self.connection, fact, [first], ("name",))
+        self.database.insert_new(self.connection, stored_value, [first], ("name",))
         log = self.get_push_log() or PushLog(0, now, now)
         value = _format_push_log(log.add_push(now))
-        self.connection.execute(update(fact).where(fact.c.name == PUSH_LOG_NAME).values(value=value))
+        self.connection.execute(update(stored_value).where(stored_value.c.name == PUSH_LOG_NAME).values(value=value))
 
     def _fetch(self, query: Select[Any]) -> Iterator[PushedPerson]:
         for row in self.connection.execute(query).mappings():

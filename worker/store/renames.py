@@ -25,11 +25,11 @@ from worker.store.tables import (
     history,
     learning,
     meeting,
-    message,
     note,
+    outbox,
     pair,
     person,
-    person_form,
+    person_alias,
     retired_channel,
     revocation,
     session,
@@ -39,12 +39,12 @@ from worker.store.tables import (
 MAX_MOVED_IDS = 0.1
 #: Columns that hold a pair's id. Some are foreign keys, which PostgreSQL checks.
 _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = (
-    *(table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access)),
+    *(table.c.pair for table in (session, commitment, contract, event, outbox, meeting, history, access)),
     *(learning.c.pair, note.c.pair, handover.c.former, handover.c.pair),
 )
 #: Columns that hold an address.
 _ADDRESS_COLUMNS: tuple[Column[Any], ...] = (
-    *(person_form.c.person, deferral.c.who, event.c.calendar, message.c.calendar, message.c.to, message.c.subject),
+    *(person_alias.c.person, deferral.c.who, event.c.calendar, outbox.c.calendar, outbox.c.to, outbox.c.subject),
     *(meeting.c.calendar, calendar.c.address, revocation.c.person, access.c.on_behalf_of),
     *(attendee_copy.c.calendar, attendee_copy.c.guest, channel.c.calendar, retired_channel.c.calendar),
 )
@@ -62,7 +62,7 @@ def find_renames(
     Somebody who left is found by the directory id alone, since an address may be given to somebody else.
     """
     left_times = {row[0]: row[1] for row in connection.execute(select(person.c.email, person.c.left_at))}
-    alias_rows = connection.execute(select(person_form.c.form, person_form.c.person)).all()
+    alias_rows = connection.execute(select(person_alias.c.form, person_alias.c.person)).all()
     stored_owners = {str(row[0]): str(row[1]) for row in alias_rows}
     listed = set(persons)
     unlisted = {email for email, left_at in left_times.items() if left_at is None and email not in listed}
@@ -102,7 +102,7 @@ def rename_people(database: Database, connection: Connection, renames: Mapping[A
         connection.execute(update(calendar).where(calendar.c.address == new).values(cursor=None))
         connection.execute(delete(person).where(person.c.email == old))
         row = {"form": old, "person": new, "source": "learned"}
-        database.insert_new(connection, person_form, [row], ("form",))
+        database.insert_new(connection, person_alias, [row], ("form",))
 
 
 def _change_email(new: Address, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _rename_pairs(connection: Connection, old: Address, new: Address) -> None:
     for old_id, new_id in new_ids.items():
         for column in _PAIR_ID_COLUMNS:
             connection.execute(update(column.table).where(column == old_id).values({column.name: new_id}))
-        effects_of_pair = update(message).where(message.c.subject == str(old_id))
+        effects_of_pair = update(outbox).where(outbox.c.subject == str(old_id))
         connection.execute(effects_of_pair.values(subject=str(new_id)))
     connection.execute(delete(pair).where(has_person))
 

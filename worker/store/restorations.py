@@ -16,7 +16,7 @@ from worker.domain.model import EffectKind, EffectProgress
 from worker.store import tables
 from worker.store.database import Database
 from worker.store.statements import PreparedStatement
-from worker.store.tables import fact, message
+from worker.store.tables import outbox, stored_value
 from worker.store.types import convert_to_instant, convert_to_seconds
 
 #: The name of the note in the table `fact`.
@@ -28,7 +28,7 @@ CATCH_UP = timedelta(hours=2)
 #: that could not be read at first are searched for unknown sessions.
 SEARCH_PERIOD = timedelta(days=14)
 
-_LOAD = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("name")))
+_LOAD = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +93,17 @@ def prepare_restored(database: Database, connection: Connection, since: datetime
     )
     connection.execute(delete(tables.channel))
     connection.execute(delete(tables.retired_channel))
-    connection.execute(delete(fact).where(fact.c.name == tables.CHANNELS_NAME))
-    is_mail = message.c.what == EffectKind.MAIL.value
+    connection.execute(delete(stored_value).where(stored_value.c.name == tables.CHANNELS_NAME))
+    is_mail = outbox.c.what == EffectKind.MAIL.value
     new_progress = case((is_mail, EffectProgress.SENDING.value), else_=EffectProgress.WAITING.value)
     # from its second attempt on, a change of an event looks the event up by its key
-    attempts = case((and_(~is_mail, message.c.attempts < 1), 1), else_=message.c.attempts)
+    attempts = case((and_(~is_mail, outbox.c.attempts < 1), 1), else_=outbox.c.attempts)
     connection.execute(
-        update(message)
-        .where(message.c.due_at <= now)
+        update(outbox)
+        .where(outbox.c.due_at <= now)
         .values(progress=new_progress, due_at=now, holder=None, attempts=attempts)
     )
 
 
 def _save_note(database: Database, connection: Connection, fields: dict[str, Any]) -> None:
-    database.upsert(connection, fact, [{"name": _NOTE, "value": json.dumps(fields)}])
+    database.upsert(connection, stored_value, [{"name": _NOTE, "value": json.dumps(fields)}])

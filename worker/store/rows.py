@@ -30,7 +30,7 @@ from worker.store import tables
 from worker.store.statements import Row
 from worker.store.types import convert_to_instant, convert_to_seconds, format_reasons, parse_reasons
 
-_m = tables.message.c
+_m = tables.outbox.c
 #: The columns that `read_effect` reads. Only the outbox reads the others.
 EFFECT_COLUMNS = (
     _m.key,
@@ -242,7 +242,7 @@ def read_effect(row: Row) -> Effect:
     return Effect(**_read_columns(row, _EFFECT), kind=row["what"], due_at=row["due_at"] or row["snapshot_at"])
 
 
-def build_message_row(effect: Effect) -> dict[str, Any]:
+def build_effect_row(effect: Effect) -> dict[str, Any]:
     """Return the columns of an effect in the table `message`."""
     return {**_read_fields(effect, _EFFECT), "what": effect.kind, "due_at": effect.due_at, "fields": {}}
 

@@ -23,12 +23,12 @@ from worker.store import rows
 from worker.store.content import SEALED_COLUMNS
 from worker.store.database import Database, list_migrations
 from worker.store.parameters import in_literals
-from worker.store.tables import commitment, contract, deferral, message, metadata, pair, person, session
+from worker.store.tables import commitment, contract, deferral, metadata, outbox, pair, person, session
 
 #: The table in which Alembic keeps the version of the schema.
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
 #: The condition that leaves out `UNRECORDED_MAILS`, about which the operator must not learn anything.
-IS_RECORDED = ~in_literals(message.c.name, [name.value for name in UNRECORDED_MAILS])
+IS_RECORDED = ~in_literals(outbox.c.name, [name.value for name in UNRECORDED_MAILS])
 #: Sealed columns that were added to an existing table: a database of an older version lacks them.
 _LATER_COLUMNS = frozenset({session.c.sealed_plan, deferral.c.sealed})
 
@@ -92,10 +92,10 @@ class Statistics:
 
         `UNRECORDED_MAILS` are left out.
         """
-        columns = (message.c.what, message.c.name, func.count(), func.min(message.c.due_at))
+        columns = (outbox.c.what, outbox.c.name, func.count(), func.min(outbox.c.due_at))
         unsettled = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]
-        is_due = and_(message.c.progress.in_(unsettled), message.c.due_at <= now, IS_RECORDED)
-        query = select(*columns).where(is_due).group_by(message.c.what, message.c.name).order_by(*columns[:2])
+        is_due = and_(outbox.c.progress.in_(unsettled), outbox.c.due_at <= now, IS_RECORDED)
+        query = select(*columns).where(is_due).group_by(outbox.c.what, outbox.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
@@ -103,14 +103,14 @@ class Statistics:
         """Return the effects that failed and wait for another attempt: kind, name of the mail, count, the time of the
         next attempt, and the problem of one of them. `UNRECORDED_MAILS` are left out."""
         columns = (
-            message.c.what,
-            message.c.name,
+            outbox.c.what,
+            outbox.c.name,
             func.count(),
-            func.min(message.c.due_at),
-            func.max(message.c.problem),
+            func.min(outbox.c.due_at),
+            func.max(outbox.c.problem),
         )
-        is_retried = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts > 0, IS_RECORDED)
-        query = select(*columns).where(is_retried).group_by(message.c.what, message.c.name).order_by(*columns[:2])
+        is_retried = and_(outbox.c.progress == EffectProgress.WAITING.value, outbox.c.attempts > 0, IS_RECORDED)
+        query = select(*columns).where(is_retried).group_by(outbox.c.what, outbox.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3], row[4] or "") for row in connection.execute(query)]
 

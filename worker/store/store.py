@@ -32,7 +32,7 @@ _NEXT_DUE = PreparedStatement(
     select(
         _select_earliest(tables.calendar.c.due_at),
         _select_earliest(tables.pair.c.due_at),
-        _select_earliest(tables.message.c.due_at),
+        _select_earliest(tables.outbox.c.due_at),
         _select_earliest(tables.channel.c.due_at),
         _select_earliest(tables.retired_channel.c.due_at),
     )

@@ -73,7 +73,7 @@ person = Table(
 )
 
 #: The other names of people: aliases, the id in the company's directory, and those that calendar services use.
-person_form = Table(
+person_alias = Table(
     "person_form",
     metadata,
     Column("form", String, primary_key=True),  # normalized; names one person
@@ -238,7 +238,7 @@ event = Table(
     Index("ix_event_pair_end", "pair", "end"),
 )
 
-message = Table(
+outbox = Table(
     "message",
     metadata,
     Column("id", SerialInteger, primary_key=True, autoincrement=True),
@@ -424,7 +424,9 @@ CHANNELS_NAME, UNKNOWN_CHANNELS = "channels", "?"
 #: Name of the stored value that changes with the address of notifications and with the key that signs their tokens.
 CHANNEL_ADDRESS_NAME = "channel address"
 #: Stored values of this installation, such as the digest of the roster, or when the operator was last told something.
-fact = Table("fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False))
+stored_value = Table(
+    "fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False)
+)
 
 #: The calendars that are to have a channel, and the channel of each.
 channel = Table(

@@ -11,12 +11,12 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, selec
 from worker.domain.model import LIVE_PROGRESS, Address, Effect, EffectKind, EffectProgress
 from worker.store import rows
 from worker.store.database import Database
-from worker.store.tables import commitment, event, fact, message, pair, person, session
+from worker.store.tables import commitment, event, outbox, pair, person, session, stored_value
 from worker.store.types import convert_to_seconds
 
 _UNDO_NAME = "undo"
-_IS_CANCEL = message.c.what == EffectKind.CANCEL.value
-_IS_LIVE = message.c.progress.in_(sorted(progress.value for progress in LIVE_PROGRESS))
+_IS_CANCEL = outbox.c.what == EffectKind.CANCEL.value
+_IS_LIVE = outbox.c.progress.in_(sorted(progress.value for progress in LIVE_PROGRESS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class UndoRows:
 
     def load(self) -> UndoState | None:
         """Return the state of the undo; None when nobody asked for one, or everything was resumed since."""
-        query = select(fact.c.value).where(fact.c.name == _UNDO_NAME)
+        query = select(stored_value.c.value).where(stored_value.c.name == _UNDO_NAME)
         with self._database.read() as connection:
             value = connection.execute(query).scalar()
         return _parse_state(json.loads(value)) if value else None
@@ -54,7 +54,7 @@ class UndoRows:
     def save(self, connection: Connection, state: UndoState | None) -> None:
         """Store the state of the undo; None when it is no longer asked for."""
         value = json.dumps(_dump_state(state)) if state else ""
-        self._database.upsert(connection, fact, [{"name": _UNDO_NAME, "value": value}])
+        self._database.upsert(connection, stored_value, [{"name": _UNDO_NAME, "value": value}])
 
     def end(self, connection: Connection) -> None:
         """Store that the undo is no longer asked for."""
@@ -68,9 +68,9 @@ class UndoRows:
     def list_standing(self, now: datetime, *, includes_past: bool) -> list[StandingEvent]:
         """Return the events that still stand, by calendar: those to come, and with `includes_past` all."""
         problem = (
-            select(message.c.problem)
-            .where(message.c.event == event.c.key, _IS_CANCEL)
-            .order_by(message.c.id.desc())
+            select(outbox.c.problem)
+            .where(outbox.c.event == event.c.key, _IS_CANCEL)
+            .order_by(outbox.c.id.desc())
             .limit(1)
             .scalar_subquery()
         )
@@ -87,7 +87,7 @@ class UndoRows:
 
     def add_cancels(self, now: datetime, *, includes_past: bool, is_quiet: bool) -> int:
         """Add a cancel of each event that still stands and has no cancel under way. Returns their number."""
-        cancel = message.alias("cancel")
+        cancel = outbox.alias("cancel")
         has_cancel = exists().where(
             cancel.c.event == event.c.key,
             cancel.c.what == EffectKind.CANCEL.value,
@@ -96,24 +96,24 @@ class UndoRows:
         query = select(event).where(_is_standing(now, includes_past=includes_past), ~has_cancel)
         with self._database.write() as connection:
             new_rows = [
-                rows.build_message_row(_build_cancel(row, now, is_quiet=is_quiet))
+                rows.build_effect_row(_build_cancel(row, now, is_quiet=is_quiet))
                 for row in connection.execute(query).mappings()
             ]
-            self._database.insert_new(connection, message, new_rows, ("key",))
+            self._database.insert_new(connection, outbox, new_rows, ("key",))
         return len(new_rows)
 
     def retry_cancels(self, now: datetime) -> None:
         """Make the cancels that failed due now."""
-        has_failed = and_(_IS_CANCEL, message.c.progress == EffectProgress.WAITING.value, message.c.due_at > now)
+        has_failed = and_(_IS_CANCEL, outbox.c.progress == EffectProgress.WAITING.value, outbox.c.due_at > now)
         with self._database.write() as connection:
-            connection.execute(update(message).where(has_failed).values(due_at=now))
+            connection.execute(update(outbox).where(has_failed).values(due_at=now))
 
     def find_lease_end(self, now: datetime) -> datetime | None:
         """Return the first end of a lease on a change of an event, or on a person of a due pair; None when there is no
         such lease. Its holder is still working, or has died."""
-        is_leased = message.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
-        effects = select(func.min(message.c.due_at)).where(
-            message.c.what != EffectKind.MAIL.value, is_leased, message.c.due_at > now
+        is_leased = outbox.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
+        effects = select(func.min(outbox.c.due_at)).where(
+            outbox.c.what != EffectKind.MAIL.value, is_leased, outbox.c.due_at > now
         )
         people = (
             select(func.min(person.c.held_until))
