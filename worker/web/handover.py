@@ -1,7 +1,7 @@
-"""The handover on pages (R-36), when a report gets another manager.
+"""The pages' part in a handover (R-36), which takes place when a report gets another manager.
 
-The report chooses lines of the old contract and notes for the new manager to read. The old manager says what becomes of
-promises that are still open.
+The report chooses which lines of the old contract and notes the new manager will read. The former manager decides what
+happens to promises (commitments of the manager) that are still open.
 """
 
 from collections.abc import Sequence
@@ -23,39 +23,45 @@ from worker.web.site import Site, current_site, redirect_to
 
 @dataclass(frozen=True, slots=True)
 class HandoverEntry:
-    """A line that the report can pass on."""
+    """A line that the report can pass on to the new manager."""
 
     id: str
     line: Line
-    is_passed: bool
+    is_passed: bool  #: whether the report has chosen to pass it on
 
 
 @dataclass(frozen=True, slots=True)
 class FormerReport:
-    """A report who has another manager now, and the promises to them. Templates read its fields."""
+    """A report who has another manager now, and the open promises to them. Templates read its fields."""
 
     name: str
     promises: Sequence[CommitmentLine]
-    kept: frozenset[str]  #: ids of the promises that the manager said they will still keep
-    can_offer: bool  #: the report has a new manager
+    kept: frozenset[str]  #: the ids of the promises that the former manager decided to keep
+    can_offer: bool  #: whether a promise can be offered to the report's new manager: there is one
 
 
 # --- the report ---
 
 
 def find_new_pair(report: Address) -> Pair | None:
-    """Return the report's pair that took the place of another; of several the latest, None when there is none."""
+    """Return the report's pair that replaced a pair with a former manager; with several, the one replaced last.
+
+    Returns None without a handover.
+    """
     store = current_site().store
     candidates = [
-        (handover.ended_at, pair.id, pair)
+        (handover, pair)
         for pair in store.people.list_pairs_of_report(report)
         if (handover := store.handovers.find_incoming(pair.id))
     ]
-    return max(candidates)[2] if candidates else None
+    if not candidates:
+        return None
+    _, new_pair = max(candidates, key=lambda candidate: (candidate[0].ended_at, candidate[1].id))
+    return new_pair
 
 
 def build_choice_of_lines(report: Address) -> dict[str, Any]:
-    """Return the values of the report's page about a handover, for its template; empty when there is none."""
+    """Return the template values of the report's page about a handover; empty when there is none."""
     site = current_site()
     pair = find_new_pair(report)
     if pair is None:
@@ -82,7 +88,7 @@ def build_choice_of_lines(report: Address) -> dict[str, Any]:
 
 
 def _list_old_promises(site: Site, handover: Handover) -> list[CommitmentLine]:
-    """Return the old manager's promises that were open when the pair ended, with what became of each."""
+    """Return the former manager's promises that were open when the pair ended, each with its status now."""
     former = site.load_former_state(handover)
     context = site.build_page_context(former.report, former)
     open_at_end = [item for item in context.commitments if item.commitment.was_open_at(handover.ended_at)]
@@ -90,7 +96,7 @@ def _list_old_promises(site: Site, handover: Handover) -> list[CommitmentLine]:
 
 
 def pass_on_lines() -> Response:
-    """Store the choice of lines in the form, in place of an earlier choice. Aborts with 404 without a handover."""
+    """Store the report's choice of lines; it replaces an earlier choice. Aborts with 404 without a handover."""
     pair = find_new_pair(current_login().address)
     if pair is None:
         abort(404)
@@ -102,7 +108,7 @@ def pass_on_lines() -> Response:
 
 
 def build_passed_lines(view: MailView, pair_id: PairId) -> dict[str, Any]:
-    """Return the values of the new manager's page: the lines that the report passed on; empty without a handover."""
+    """Return the template values for the new manager: the lines that the report passed on; empty without a handover."""
     site = current_site()
     handover = site.store.handovers.find_incoming(pair_id)
     if handover is None:
@@ -112,11 +118,11 @@ def build_passed_lines(view: MailView, pair_id: PairId) -> dict[str, Any]:
     return {"former": former.manager, "passed_lines": view.handed_lines(former.passed_lines)}
 
 
-# --- the old manager ---
+# --- the former manager ---
 
 
 def list_former_reports() -> list[FormerReport]:
-    """Return the manager's former reports to whom a promise is still open, by name."""
+    """Return those former reports of the manager logged in to whom a promise is still open, by name."""
     site, login = current_site(), current_login()
     reports = []
     for handover in site.store.handovers.list_from_manager(login.address):
@@ -132,9 +138,10 @@ def list_former_reports() -> list[FormerReport]:
 
 
 def decide_promise(commitment_id: str, decision: str) -> Response:
-    """Store what the old manager decides about a promise.
+    """Store the former manager's decision about a promise. `decision`: a value of PromiseDecision.
 
-    Aborts with 404 for a promise of another manager, or of an active pair.
+    Aborts with 404 when the promise is another manager's or its pair has not ended, and for an offer without a new
+    manager.
     """
     site = current_site()
     promise = site.store.queries.get_commitment(commitment_id)

@@ -1,4 +1,4 @@
-"""The report's page: the contract in force, own commitments, coming conversations, and what the report can choose."""
+"""The report's page: the contract in force, the report's commitments and sessions, and the forms of the report."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from worker.web.year_chart import build_year_charts, get_chart_start
 
 
 def make_blueprint() -> Blueprint:
-    """Return the report's page."""
+    """Return the report's page and the handlers of its forms."""
     pages = Blueprint("me", __name__)
     for rule, view, methods in (
         ("", show, ["GET"]),
@@ -34,7 +34,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _find_pair() -> Pair | None:
-    """Return the pair in which this person is the report; with more than one manager, the first by address."""
+    """Return the pair in which the person logged in is the report; with several managers, the first by address."""
     pairs = current_site().store.people.list_pairs_of_report(current_login().address)
     return pairs[0] if pairs else None
 
@@ -48,7 +48,7 @@ def _require_pair() -> Pair:
 
 
 def show() -> Response:
-    """Return the page; for a person without a pair, it says so."""
+    """Return the page. For a person who is in no pair as the report, the page says so."""
     site, pair = current_site(), _find_pair()
     if pair is None:
         values = {
@@ -104,13 +104,13 @@ def update_commitment(commitment_id: str, action: str) -> Response:
 
 
 def leave_note(session_id: str) -> Response:
-    """Leave a note for both about a conversation, or remove it (R-28)."""
+    """Store the report's note about a conversation, for both to read, or delete it (R-28)."""
     confirmation = notes.leave_note(_require_pair(), session_id, Owner.REPORT)
     return redirect_to(url_for(".show", said=confirmation, _anchor="notes"))
 
 
 def ask_third_voice() -> Response:
-    """Ask a third person one question (R-30)."""
+    """Send the report's question to a third person (R-30)."""
     pair, form = _require_pair(), third_voices.ask_question(current_login().person)
     if form is not None:
         return _render_page(pair, current_site().load_state(pair), 422, voice_form=form)
@@ -118,14 +118,14 @@ def ask_third_voice() -> Response:
 
 
 def erase_voice(voice_id: str) -> Response:
-    """Erase a question to a third person, with its answer."""
+    """Erase a question to a third person, together with its answer."""
     if not current_site().worker.third_voices.erase(current_login().address, voice_id):
         abort(404)
     return redirect_to(url_for(".show", said="erased", _anchor="voices"))
 
 
 def request_talk() -> Response:
-    """Request a conversation soon (R-6)."""
+    """Request an ad hoc session (R-6)."""
     pair = _require_pair()
     confirmation = ad_hoc.request_conversation(pair, Owner.REPORT)
     if not confirmation:
@@ -134,7 +134,7 @@ def request_talk() -> Response:
 
 
 def choose_format() -> Response:
-    """Choose the format of the career talk: one conversation or three (R-4)."""
+    """Store the format of the career conversation: one session, or a series of three (R-4)."""
     pair, choice = _require_pair(), request.form.get("format", "")
     if choice not in list(Format):
         abort(404)
@@ -143,7 +143,7 @@ def choose_format() -> Response:
 
 
 def pass_on_lines() -> Response:
-    """Choose the lines of the old contract and notes that the new manager gets to read (R-36)."""
+    """Store which lines of the old contract and notes the new manager will read (R-36)."""
     return handover.pass_on_lines()
 
 

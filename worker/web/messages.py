@@ -1,8 +1,8 @@
-"""The short messages of pages: confirmations after a form, and pages with a notice only."""
+"""The confirmations that a page shows after a form was handled, and the texts of pages that consist of a notice."""
 
 from worker.domain.reason_texts import N_
 
-#: Confirmations after a form, by the value of the URL parameter `said`.
+#: The confirmation by its key, the value of the URL parameter `said`, which is set after a form was handled.
 CONFIRMATIONS = {
     "kept": N_("Your draft is kept. You can close this page and come back to it."),
     "dropped": N_("The draft is gone."),
@@ -41,7 +41,7 @@ CONFIRMATIONS = {
     "transition": N_("Kept. The rhythm follows it."),
 }
 
-#: The title and text of pages with a notice only.
+#: The title and text of each page that consists of a notice.
 NOTICES = {
     "forbidden": (
         N_("Please come by the link in your mail"),

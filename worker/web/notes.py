@@ -1,4 +1,7 @@
-"""The pair's notes (R-28) and the commitments that the other person has kept (R-32), on the pages of both."""
+"""What the pages of both people show of the pair's notes (R-28), and of commitments that the other has kept (R-32).
+
+A note is up to three lines that one of the two leaves for both after a conversation without a contract.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -18,41 +21,41 @@ from worker.web.site import current_site
 class NoteEntry:
     """A note as a page shows it."""
 
-    session: str
-    author: str  #: the sentence that names its author and the conversation
+    session: str  #: the id of the session that the note is about
+    caption: str  #: the author of the note, and the day of the conversation
     lines: tuple[str, ...]
-    is_own: bool
+    is_own: bool  #: whether the reader wrote it
 
 
 @dataclass(frozen=True, slots=True)
 class SharedNotes:
-    """The notes of a pair, newest conversation first, and the form about the last conversation."""
+    """The notes of a pair, newest conversation first, and the form for a note about the last conversation."""
 
     notes: Sequence[NoteEntry]
-    session: str = ""  #: the session that the form is about; empty when no notes belong to the last one
-    day: str = ""  #: of that session
-    lines: Sequence[str] = ()  #: of the form
-    is_written: bool = False  #: the reader has left a note about it
+    session: str = ""  #: the id of the session that the form is about; empty when the last session takes no notes
+    day: str = ""  #: the day of that session
+    lines: Sequence[str] = ()  #: the texts in the form's fields
+    is_written: bool = False  #: whether the reader has left a note about that session
     max_characters: int = MAX_NOTE_CHARACTERS
 
 
 def load_shared_notes(view: MailView, pair: Pair, state: PairState, reader: Owner) -> SharedNotes:
-    """Return the decrypted notes of a pair as the reader sees them. Raises WrongKey."""
+    """Return the decrypted notes of a pair, with the form for the reader. Raises WrongKey."""
     site = current_site()
     notes = site.store.notes.list_notes(pair.id)
     entries = [NoteEntry(note.session, view.describe_author(note), note.lines, note.author is reader) for note in notes]
     session = find_note_session(state.sessions, site.now())
     if session is None or session.held_at is None:
         return SharedNotes(entries)
-    own = next((note.lines for note in notes if note.session == session.id and note.author is reader), ())
-    lines = [*own, *[""] * MAX_NOTE_LINES][:MAX_NOTE_LINES]
-    return SharedNotes(entries, session.id, view.day(session.held_at), lines, is_written=bool(own))
+    own_lines = next((note.lines for note in notes if note.session == session.id and note.author is reader), ())
+    form_lines = [*own_lines, *[""] * MAX_NOTE_LINES][:MAX_NOTE_LINES]
+    return SharedNotes(entries, session.id, view.day(session.held_at), form_lines, is_written=bool(own_lines))
 
 
 def leave_note(pair: Pair, session_id: str, author: Owner) -> str:
-    """Store the form's note, or delete it when the form has no line. Returns the name of the confirmation.
+    """Store the note in the submitted form, or delete the author's note when the form has no text.
 
-    Aborts with 404 unless it is a session of that pair.
+    Returns the key of the confirmation. Aborts with 404 unless the session is one of that pair.
     """
     site = current_site()
     session: Session | None = site.store.queries.get_session(session_id)
@@ -64,15 +67,18 @@ def leave_note(pair: Pair, session_id: str, author: Owner) -> str:
 
 
 def list_kept_lines(views: Collection[MailView], reader: Owner, now: datetime) -> list[list[Line]]:
-    """Return for each view what the other person has done lately and no mail has told the reader (R-32)."""
-    kept = [
+    """Return, for each view, the other person's commitments that were kept lately and that no mail mentions yet.
+
+    A kept commitment is mentioned to the reader once (R-32): by a mail, and on the page until that mail is sent.
+    """
+    kept_by_view = [
         list_kept_commitments([entry.commitment for entry in view.context.commitments], reader, now) for view in views
     ]
-    ids = [commitment.id for commitments in kept for commitment in commitments]
+    ids = [commitment.id for commitments in kept_by_view for commitment in commitments]
     mentioned_ids = current_site().store.mentions.list_mentioned(reader, ids)
     return [
         _make_lines(view, [c.id for c in commitments if c.id not in mentioned_ids])
-        for view, commitments in zip(views, kept, strict=True)
+        for view, commitments in zip(views, kept_by_view, strict=True)
     ]
 
 

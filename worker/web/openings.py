@@ -1,4 +1,7 @@
-"""The page on which people-ops add, change and remove rows of the openings file (R-29)."""
+"""The page on which people-ops add, change and remove rows of the openings file (R-29).
+
+An opening is an open position, a project or a path. Reports see openings on their page, and managers in the brief.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,23 +21,25 @@ KIND_NAMES = {
     OpeningKind.PROJECT: N_("project"),
     OpeningKind.PATH: N_("path"),
 }
-#: How long each cell may be. The file's own limits are at most these.
-_LIMITS = {"title": MAX_TITLE_CHARS, "link": MAX_LINK_CHARS, "note": MAX_NOTE_CHARS}
-#: How long every other cell may be.
-_MAX_CELL = 320
+#: The most characters of these cells.
+_MAX_CHARS_BY_COLUMN = {"title": MAX_TITLE_CHARS, "link": MAX_LINK_CHARS, "note": MAX_NOTE_CHARS}
+#: The most characters of any other cell.
+_MAX_CELL_CHARS = 320
+#: The line number of a row that is not in the file yet.
+_NEW_ROW = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that somebody sent and that can't be written, to be shown again with its problems."""
+    """A submitted row that can't be written. The page shows it again with its problems."""
 
-    line: int  #: in the file; 0 for a new row
+    line: int  #: its line in the file; `_NEW_ROW` for a new row
     cells: Mapping[str, str]
     problems: tuple[Problem, ...]
 
 
 def add_opening_pages(pages: Blueprint) -> None:
-    """Add the page of openings to those of people-ops."""
+    """Register the page of openings on the blueprint of people-ops."""
     pages.add_url_rule("/openings", "openings", show)
     pages.add_url_rule("/openings", "add_opening", add_opening, methods=["POST"])
     pages.add_url_rule("/openings/<int:line>/change", "change_opening", change_opening, methods=["POST"])
@@ -42,7 +47,7 @@ def add_opening_pages(pages: Blueprint) -> None:
 
 
 def show() -> Response:
-    """Return the page with the openings, past ones last, or with the problems of a file that can't be read."""
+    """Return the page with the openings, past ones last. For a file that can't be read, it shows the problems."""
     return _render_page()
 
 
@@ -57,7 +62,7 @@ def _render_page(rejected: RejectedRow | None = None) -> Response:
         "today": site.now().date(),
         "cells_of": _list_cells,
         "rejected": rejected,
-        "limits": {name: _LIMITS.get(name, _MAX_CELL) for name in FILE_FORMAT.columns},
+        "limits": {name: _MAX_CHARS_BY_COLUMN.get(name, _MAX_CELL_CHARS) for name in FILE_FORMAT.columns},
         "problems": (),
         "editable": None,
     }
@@ -73,22 +78,25 @@ def _list_cells(opening: Opening) -> dict[str, str]:
 
 
 def add_opening() -> Response:
-    """Add the form's opening to the file."""
-    return _edit_file(0, lambda file, cells, version: file.add(cells, version))
+    """Add the opening in the form to the file."""
+    return _edit_file(_NEW_ROW, lambda file, cells, version: file.add(cells, version))
 
 
 def change_opening(line: int) -> Response:
-    """Change the opening at that line."""
+    """Replace the opening at that line of the file by the one in the form."""
     return _edit_file(line, lambda file, cells, version: file.change(line, cells, version))
 
 
 def remove_opening(line: int) -> Response:
-    """Remove the opening at that line."""
+    """Remove the opening at that line of the file."""
     return _edit_file(line, lambda file, _, version: file.remove(line, version))
 
 
 def _edit_file(line: int, edit: Callable[[OpeningsFile, Mapping[str, str], str], None]) -> Response:
-    """Edit the file and record who did it; when that fails, show the problems and the row. Raises OpeningsChanged."""
+    """Edit the file, and record who did it. When the row can't be written, show it again with its problems.
+
+    Raises OpeningsChanged when the file is no longer the version that the page showed.
+    """
     cells = {name: request.form.get(name, "")[: 2 * MAX_LINK_CHARS] for name in FILE_FORMAT.columns}
     try:
         edit(_open_file(), cells, request.form.get("version", ""))

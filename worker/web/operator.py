@@ -1,6 +1,7 @@
-"""What an operator may do on the page: pause and resume a group or everybody, and try a suspended calendar now.
+"""The operator's actions: to pause and resume a group or everybody, and to retry a suspended calendar.
 
-It takes somebody who signed in: a link from a terminal names nobody. Each action leaves a history line that says who.
+They require a sign-in, because the link that `longarc` prints on a terminal does not identify a person. Each action is
+recorded with the person's address.
 """
 
 from collections import Counter
@@ -15,23 +16,24 @@ from worker.ops.rollout import describe_pauses, describe_rollout
 from worker.web.logins import current_login, require_role
 from worker.web.site import current_site, redirect_to
 
-#: How many of the latest actions are shown.
+#: The number of recent actions that the page lists.
 MAX_ACTIONS = 20
+#: The values of `<action>` in URLs.
 _PAUSE, _RESUME = "pause", "resume"
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLine:
-    """A group of reports: how many of its pairs take part, and whether it is paused by itself."""
+    """A group of reports as the page shows it."""
 
     name: str
-    taking_part: int
-    total: int
-    is_paused: bool
+    taking_part: int  #: the number of its pairs that take part
+    total: int  #: the number of its pairs
+    is_paused: bool  #: whether the group itself is paused, and not just everybody
 
 
 def make_blueprint() -> Blueprint:
-    """Return the pages with the operator's actions."""
+    """Return the pages with the operator's actions, for people with the role operator."""
     pages = Blueprint("operator", __name__)
     pages.add_url_rule("/rollout", view_func=show)
     pages.add_url_rule("/rollout/<action>", view_func=confirm)
@@ -42,7 +44,7 @@ def make_blueprint() -> Blueprint:
 
 
 def show() -> Response:
-    """Return who takes part, group by group, what is paused, and what operators did lately."""
+    """Return the page that shows who takes part, by group, what is paused, and the operators' recent actions."""
     site, language = current_site(), current_site().choose_language()
     stored = site.store.participation.load()
     page = {
@@ -52,7 +54,7 @@ def show() -> Response:
         "is_everybody_paused": stored.pauses.everybody,
         "groups": _list_groups(stored.pauses),
         "actions": site.store.operator_actions.list_latest(MAX_ACTIONS),
-        "when": lambda at: f"{language.day(at.date(), True)}, {language.hour(at, 'UTC')}",
+        "when": lambda instant: f"{language.day(instant.date(), True)}, {language.hour(instant, 'UTC')}",
     }
     return site.render_page("rollout", language, page)
 
@@ -67,12 +69,12 @@ def _list_groups(pauses: StandingPauses) -> list[GroupLine]:
 
 
 def confirm(action: str) -> Response:
-    """Return what pausing or resuming would come to, with the button that does it. Changes nothing.
+    """Return the page that shows the effects of pausing or resuming, with the button to confirm. Changes nothing.
 
-    Aborts with 404 for what is done already, also by somebody else.
+    Aborts with 404 when the group, or everybody, is in that state already.
     """
     site, group = current_site(), request.args.get("group", "")
-    scope, should_pause = _find_scope(group), _should_pause(action)
+    scope, should_pause = _make_scope(group), _should_pause(action)
     change = site.worker.operator_switches.preview(scope, should_pause=should_pause)
     if change is None:
         abort(404)
@@ -89,8 +91,8 @@ def confirm(action: str) -> Response:
 
 
 def switch(action: str) -> Response:
-    """Pause or resume a group, or everybody, and note who did it. Aborts with 404 for what is done already."""
-    scope, should_pause = _find_scope(request.form.get("group", "")), _should_pause(action)
+    """Pause or resume a group, or everybody, and record who did it. Aborts with 404 when that is done already."""
+    scope, should_pause = _make_scope(request.form.get("group", "")), _should_pause(action)
     switches = current_site().worker.operator_switches
     if not switches.switch(scope, current_login().address, should_pause=should_pause):
         abort(404)
@@ -98,21 +100,21 @@ def switch(action: str) -> Response:
 
 
 def _should_pause(action: str) -> bool:
-    """Return whether the action is to pause; else it is to resume. Aborts with 404 when it is neither."""
+    """Return True for the action `pause`, and False for `resume`. Aborts with 404 for any other."""
     if action not in (_PAUSE, _RESUME):
         abort(404)
     return action == _PAUSE
 
 
-def _find_scope(group: str) -> PauseScope:
-    """Return the group, or everybody, when it is empty. Aborts with 404 when there is no such group."""
+def _make_scope(group: str) -> PauseScope:
+    """Return the scope of a pause: the group, or everybody without a name. Aborts with 404 for an unknown group."""
     if group and group not in {line.name for line in _list_groups(current_site().store.participation.load().pauses)}:
         abort(404)
     return PauseScope(group=group)
 
 
 def retry() -> Response:
-    """Try a suspended calendar again now, and note who asked for it. Aborts with 404 for one that is not suspended."""
+    """Retry a suspended calendar now, and record who asked for it. Aborts with 404 when it is not suspended."""
     if not current_site().worker.operator_switches.retry(request.form.get("person", ""), current_login().address):
         abort(404)
     return redirect_to(url_for("status.show", said="retried"))

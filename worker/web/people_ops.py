@@ -1,6 +1,7 @@
-"""The page of people-ops: coverage by group (R-22), and the answers of closed rounds (R-37). It names no pair.
+"""The page of people-ops, for people who signed in and have that role.
 
-Only somebody who signed in and has the role people-ops can open it.
+It shows coverage, which counts conversations held and commitments kept by group (R-22), and the answers of closed
+rounds of the pulse, the anonymous question to reports (R-37). It names no pair.
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,10 @@ from worker.web.logins import current_login, leave, require_role
 from worker.web.openings import add_opening_pages
 from worker.web.site import current_site
 
-#: How many quarters can be chosen, the current one included.
+#: The number of quarters that can be chosen, including the current one.
 QUARTER_COUNT = 4
 GROUPING_NAMES = {"group": N_("group"), "country": N_("country"), "zone": N_("time zone")}
-#: A text with its URL, and whether it is the one shown.
+#: A link to another view of the page: its text, its URL, and whether that view is shown now.
 Choice = tuple[str, str, bool]
 
 
@@ -36,19 +37,22 @@ def show() -> Response:
     """Return the coverage of a quarter by the chosen grouping."""
     site, now = current_site(), current_site().now()
     quarters = _list_quarters(find_quarter(now.date()))
-    quarter = next((one for one in quarters if str(one) == request.args.get("quarter")), quarters[0])
+    requested = request.args.get("quarter")
+    quarter = next((candidate for candidate in quarters if str(candidate) == requested), quarters[0])
     coverage = count_coverage(site.store, quarter, now)
-    names = [name for name in GROUPINGS if name != "group" or coverage.by == "group"]
-    if (by := request.args.get("by")) in names and by != coverage.by:
+    # By default, coverage is counted by group; it is not when the people file names no groups.
+    groupings = [name for name in GROUPINGS if name != "group" or coverage.by == "group"]
+    if (by := request.args.get("by")) in groupings and by != coverage.by:
         coverage = count_coverage(site.store, quarter, now, by)
     page = {
         "to": current_login().person,
         "token": current_login().token,
         "coverage": coverage,
         "quarters": [
-            (str(one), url_for(".show", quarter=str(one), by=coverage.by), one == quarter) for one in quarters
+            (str(choice), url_for(".show", quarter=str(choice), by=coverage.by), choice == quarter)
+            for choice in quarters
         ],
-        "groupings": _list_groupings(names, coverage),
+        "groupings": _list_groupings(groupings, coverage),
         "rollout_groups": _list_rollout_groups(),
         "pulse_rounds": site.store.pulse.list_shown(),
         "count_answers": count_answers,
@@ -57,9 +61,9 @@ def show() -> Response:
 
 
 def _list_rollout_groups() -> list[str]:
-    """Return the groups that take part; empty when everybody does.
+    """Return the names of the groups that take part; empty when everybody does.
 
-    People whom the rollout names one by one are a single entry without names: they may be too few for a group (R-22).
+    People whom the rollout names one by one are summed up in one entry, because they may be too few to be shown (R-22).
     """
     gettext, rollout = current_site().choose_language().gettext, current_site().store.participation.load().rollout
     if rollout is None or rollout.is_for_everybody:
@@ -78,6 +82,7 @@ def _list_quarters(current: Quarter) -> list[Quarter]:
 
 
 def _list_groupings(names: Sequence[str], coverage: Coverage) -> list[Choice]:
+    """Return a link for each grouping: the same quarter, counted by group, country or time zone."""
     gettext, quarter = current_site().choose_language().gettext, str(coverage.quarter)
     return [
         (gettext(GROUPING_NAMES[name]), url_for(".show", quarter=quarter, by=name), name == coverage.by)

@@ -1,6 +1,6 @@
-"""The page with the anonymous yes-or-no question that reports are asked once in a round (R-37).
+"""The page of the pulse: the anonymous yes-or-no question that reports are asked once in each round (R-37).
 
-The answer is in no URL, and the page looks the same after yes and after no.
+No URL contains the answer, and the page is the same after yes and after no.
 """
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -9,7 +9,7 @@ from worker.domain.pulse import MIN_ANSWERS, MIN_MANAGERS
 from worker.web.logins import current_login
 from worker.web.site import current_site, redirect_to
 
-#: The values of the two buttons: of the same length, so that the size of a request tells nothing.
+#: The values of the two buttons. They have the same length, so that the size of a request does not reveal the answer.
 ANSWERS = {"y": True, "n": False}
 
 
@@ -22,7 +22,10 @@ def make_blueprint() -> Blueprint:
 
 
 def show(session_id: str) -> Response:
-    """Return the question, or why it can't be answered. `session_id` is the round, such as 2026-09."""
+    """Return the page with the question, or with the reason why it can't be answered.
+
+    `session_id` is the round, such as 2026-09: in every URL, the last part names what the link opens.
+    """
     site, login = current_site(), current_login()
     values = {
         "to": login.person,
@@ -36,7 +39,7 @@ def show(session_id: str) -> Response:
 
 
 def answer(session_id: str) -> Response:
-    """Count the answer. It can't be changed afterwards."""
+    """Add the answer to the round's counts. It can't be changed afterwards."""
     choice = request.form.get("answer", "")
     if choice not in ANSWERS:
         abort(404)

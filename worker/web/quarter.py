@@ -1,7 +1,7 @@
-"""The operator's page about the next quarter: what is booked, for whom and when, and the mails that go with it.
+"""The operator's page about the next quarter: which sessions are booked, and which mails will be sent about them.
 
-It asks no calendar, so it shows what the database has; `longarc plan --html` shows what is still to be booked. It holds
-no word of a conversation, and no conversation that somebody asked for.
+The page reads the database and no calendar. `longarc plan --html` also shows what is still to be booked. The page
+contains nothing of what people wrote, and no session that somebody asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,13 +21,13 @@ from worker.web.logins import current_login
 from worker.web.security import MAIL_POLICY
 from worker.web.site import Site, current_site
 
-#: The quarter is computed again when it is older than this: for a large company that takes seconds.
+#: A cached quarter is used for this long, because computing it takes seconds for a large company.
 MAX_AGE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class CachedQuarter:
-    """The quarter as it was computed at `made_at`, to be shown again for some minutes."""
+    """A quarter and its sample mails, as they were computed at `made_at`."""
 
     made_at: datetime
     preview: QuarterPreview
@@ -35,14 +35,14 @@ class CachedQuarter:
 
 
 class QuarterPages:
-    """Shows the quarter, and caches it for `MAX_AGE`."""
+    """The page about the quarter and its sample mails, which are cached for `MAX_AGE`."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._cached: CachedQuarter | None = None
 
     def add_to(self, pages: Blueprint) -> None:
-        """Add the page and its mails to the operator's pages."""
+        """Register the page and its mails on the blueprint of the operator's pages."""
         pages.add_url_rule("/quarter", "quarter", self._show)
         pages.add_url_rule("/quarter/mail/<int:number>", "quarter_mail", self._show_mail)
 
@@ -75,24 +75,24 @@ class QuarterPages:
 
 
 def _compute_quarter(site: Site) -> CachedQuarter:
-    """Return what the database has of the quarter. Mails that are only expected are listed for `MAIL_PERIOD` alone."""
+    """Return the quarter from the database, with the mails that are expected within `MAIL_PERIOD`."""
     now = site.now()
     preview = build_quarter(
         _load_pairs(site, now),
         now,
         site.settings.policy,
-        site.worker.pulse.list_coming_mails(now + MAIL_PERIOD),
-        MAIL_PERIOD,
+        more_mails=site.worker.pulse.list_coming_mails(now + MAIL_PERIOD),
+        length=MAIL_PERIOD,
     )
-    # a pair that was not planned yet needs nobody's attention: the next sweep plans it
-    concerns = tuple(one for one in preview.concerns if one.kind is not ConcernKind.UNASKED)
+    # A pair that was not planned yet needs no attention: the next sweep plans it.
+    concerns = tuple(concern for concern in preview.concerns if concern.kind is not ConcernKind.UNASKED)
     preview = replace(preview, concerns=concerns)
     return CachedQuarter(now, preview, render_samples(preview.samples, site.settings, site.worker.mail_renderer))
 
 
 def _load_pairs(site: Site, now: datetime) -> Iterator[PlannedPair]:
-    """Yield all pairs as they are, each with a plan that changes nothing; those of one manager next to each other."""
+    """Yield all pairs, each with its stored state and an empty plan. The pairs of a manager follow one another."""
     pairs = sorted(site.store.people.load_all_pairs(), key=str)
-    for n in range(0, len(pairs), BATCH):
-        for state in site.store.plans.load_readable(pairs[n : n + BATCH], now).states:
+    for first in range(0, len(pairs), BATCH):
+        for state in site.store.plans.load_readable(pairs[first : first + BATCH], now).states:
             yield PlannedPair(state, Plan(pair=state.pair.id, due_at=now))

@@ -1,4 +1,7 @@
-"""Reasons on pages: what the report says about a lost time (R-18), and why somebody asked for a conversation (R-6)."""
+"""Reasons on pages: what the report wrote about a deferral (R-18), and why an ad hoc session was requested (R-6).
+
+A session that is deferred has lost its time and is due a new one.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,19 +19,19 @@ from worker.web.site import current_site
 
 @dataclass(frozen=True, slots=True)
 class TalkRequest:
-    """A conversation that one of the two asked for and that is not over, as the manager reads it."""
+    """An ad hoc session that has not ended, and why it was requested, as the manager reads it."""
 
     session: Session
-    is_of_report: bool  #: the report asked for it, not the manager
-    cause: str  #: what it is about, as the form names it
-    reason: str  #: in the words of the person who asked; may be empty
+    is_of_report: bool  #: whether the report requested it, and not the manager
+    cause: str  #: the text of the trigger that was chosen in the form
+    reason: str  #: the words of the person who requested it; may be empty
 
 
-# --- lost times ---
+# --- deferrals ---
 
 
 def list_deferral_reasons(view: MailView, state: PairState) -> Mapping[str, list[str]]:
-    """Return what the report said about lost times as sentences for the page's reader, by session (R-18)."""
+    """Return, by session, what the report wrote about its deferrals, as sentences for the page's reader (R-18)."""
     sessions = sorted({deferral.session for deferral in state.deferrals})
     reasons_by_session = current_site().store.content.load_deferral_reasons(sessions) if sessions else {}
     return {
@@ -42,40 +45,44 @@ def list_deferral_reasons(view: MailView, state: PairState) -> Mapping[str, list
 
 
 def build_deferral_reasons(view: MailView, session: Session, *, is_open: bool) -> dict[str, Any]:
-    """Return the values of the page about a session's time: what the report said, and the report's own form.
+    """Return the template values for the page about a session's time: what the report wrote, and the report's form.
 
-    The form comes first when the report moved the session, or one of the two chose its time.
+    The form is shown when the report may explain the last deferral. `is_open`: whether the session can be moved. The
+    form comes first on the page when the report moved the session, or when one of the two chose its time.
     """
     context = view.context
-    last = context.deferrals[-1] if context.deferrals else None
+    last_deferral = context.deferrals[-1] if context.deferrals else None
     is_for_report = context.report is not None and context.to.email == context.report.email
-    moved_by_reader = last is not None and last.who == context.to.email
-    may_be_explained = moved_by_reader or (last is not None and last.is_counted)
+    is_moved_by_reader = last_deferral is not None and last_deferral.who == context.to.email
+    may_be_explained = is_moved_by_reader or (last_deferral is not None and last_deferral.is_counted)
     can_explain = is_open and is_for_report and may_be_explained
     return {
         "reasons": [text for deferral in context.deferrals if (text := view.deferral_reason(deferral))],
         "can_explain": can_explain,
-        "is_explanation_first": can_explain and (session.by_hand or moved_by_reader),
-        "explanation": context.deferral_reasons.get(last.number, "") if last else "",
+        "is_explanation_first": can_explain and (session.by_hand or is_moved_by_reader),
+        "explanation": context.deferral_reasons.get(last_deferral.number, "") if last_deferral else "",
     }
 
 
 def explain_deferral(session: Session) -> str:
-    """Store what the form says about the last time that the session lost. Returns the name of the confirmation."""
+    """Store the report's reason in the form for the session's last deferral. Returns the key of the confirmation."""
     reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_CHARACTERS]
-    is_new = current_site().worker.actions.explain_deferral(session.id, reason)
-    return ("explained" if reason else "unexplained") if is_new else "explained-before"
+    is_changed = current_site().worker.actions.explain_deferral(session.id, reason)
+    if not is_changed:
+        return "explained-before"
+    return "explained" if reason else "unexplained"
 
 
-# --- requested conversations ---
+# --- requested sessions ---
 
 
 def find_talk_request(view: MailView, state: PairState) -> TalkRequest | None:
-    """Return the first requested conversation that is not over, for the manager's page only; None without one."""
+    """Return the first ad hoc session that has not ended, for the manager's page only; None when there is none."""
     site = current_site()
     for session in state.sessions:
-        is_ahead = session.owed or (session.booked and session.span.end > site.now())
-        trigger_and_reason = site.store.content.get_trigger(session.id) if session.adhoc and is_ahead else None
+        has_not_ended = session.owed or (session.booked and session.span.end > site.now())
+        is_candidate = session.adhoc and has_not_ended
+        trigger_and_reason = site.store.content.get_trigger(session.id) if is_candidate else None
         if trigger_and_reason is not None:
             trigger, reason = trigger_and_reason
             is_of_report = site.store.content.get_requester(session.id) is Owner.REPORT
