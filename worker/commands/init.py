@@ -1,11 +1,11 @@
-"""`longarc init`: sets up an installation, from the first question to the plan of one's own company.
+"""`longarc init`: sets up an installation, from the first question to a plan for the company's own people.
 
-The questions are asked part by part, and what was answered is checked before the next part. Everything is kept in one
-folder, so that a set-up that was stopped goes on where it was.
+The questions are asked in three parts, and the answers of each part are checked before the next part is asked. Answers
+are kept in the folder of the installation, so that a set-up that was stopped continues with them.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,30 +16,30 @@ from worker import private_files
 from worker.clock import utcnow
 from worker.commands.base import Command, CommandFailed, get_global_options
 from worker.commands.example import EXAMPLE_FILES, read_example
-from worker.commands.terminal import (
-    find_program,
-    format_count,
-    name_program,
-    print_finding,
-    print_line,
-    print_paragraph,
+from worker.commands.init_dialog import (
+    ask_question,
+    choose_question,
+    show_answers,
+    show_findings,
+    show_next_steps,
+    show_pilot_candidates,
+    show_roster,
 )
+from worker.commands.terminal import find_program, name_program, print_line, print_paragraph
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
     from worker.providers.base import Finding
     from worker.settings.load import Settings
+    from worker.setup.pilot import PilotCandidate
     from worker.setup.questions import Part, Question
-    from worker.setup.roster_summary import RosterSummary
     from worker.setup.ways import Way
 
 PREVIEW_FILE = "preview.html"
-#: How many pairs, managers and time zones are named in the summary of the roster.
-MAX_SHOWN = 5
-#: How many warnings are printed; the rest are only counted.
-MAX_WARNINGS = 10
 _SIGN_IN_SECONDS = 300
-#: What each part is called while it is asked.
+#: The questions whose answers the grant of a signed-in account depends on.
+_SIGN_IN_ANSWERS = frozenset({"account", "client_id", "tenant", "google_client_id", "google_client_secret"})
+#: The heading of each part.
 _HEADINGS = {
     "services": "1 of 3  Calendars and mail",
     "people": "2 of 3  Who works here",
@@ -97,51 +97,53 @@ def _print_questions(way: str) -> None:
 
 @dataclass(slots=True)
 class _Setup:
-    """One run of the set-up: the answers so far, and how they are had."""
+    """One run of the set-up: it collects answers, checks them, and writes the files of the installation."""
 
     folder: Path
-    is_asking: bool  #: at a terminal; otherwise everything was answered in a file
-    sends_mail: bool
+    is_asking: bool  #: whether a person is asked; otherwise all answers come from a file
+    sends_mail: bool  #: whether a test mail is still to be sent
     opens_browser: bool
-    answers: dict[str, str] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)  #: by the name of the question
+    secrets: dict[str, str] = field(default_factory=dict)  #: of the environment, by the name of the variable
     more_settings: Mapping[str, Any] = field(default_factory=dict)
+    pilot_candidates: "list[PilotCandidate]" = field(default_factory=list)  #: empty until the roster was read
+    must_sign_in: bool = False  #: whether an answer was changed that the stored grant depends on
 
     def run(self, answers_file: Path | None) -> None:
+        """Set up the installation, with the answers of that file unless a person is asked. Raises LongarcError."""
         from worker.setup.questions import Part
         from worker.setup.ways import Way
 
-        self._begin(answers_file)
+        self._load_answers(answers_file)
         if self.is_asking:
             self._ask_way()
         if Way(self.answers["way"]) is Way.EMBEDDED:
             _try_embedded(self.folder)
             return
-        self._take_part(Part.SERVICES, self._check_services)
-        self._take_part(Part.PEOPLE, self._check_people)
-        self._take_part(Part.PILOT, self._check_all)
+        for part in Part:
+            self._complete_part(part)
         self._finish()
 
     # --- answers ---
 
-    def _begin(self, answers_file: Path | None) -> None:
-        """Take the answers of the file, or those of an earlier run, and the key of the environment. Raises Problems."""
+    def _load_answers(self, answers_file: Path | None) -> None:
+        """Load the answers of the file, or those of an earlier run, and the key of the environment. Raises Problems."""
         from worker.settings.environment import KEY_VARIABLE
         from worker.setup.answers import answer_all, read_answers, read_secret
         from worker.setup.files import ANSWERS_FILE
 
-        kept = self.folder / ANSWERS_FILE
+        saved_file = self.folder / ANSWERS_FILE
         if answers_file is not None:
             given = read_answers(answers_file)
             self.answers, self.secrets = answer_all(given, os.environ, self.folder)
             self.more_settings = given.more_settings
         else:
             self.answers = {"folder": str(self.folder)}
-            if kept.exists():
-                given = read_answers(kept)
+            if saved_file.exists():
+                given = read_answers(saved_file)
                 self.answers |= given.values
                 self.more_settings = given.more_settings
-                print_line(f"Going on with the answers in {kept}.", "dim")
+                print_line(f"Going on with the answers in {saved_file}.", "dim")
         if key := read_secret(KEY_VARIABLE, os.environ):
             self.secrets[KEY_VARIABLE] = key
 
@@ -157,69 +159,114 @@ class _Setup:
                 print_line(f"  {way.value:<18} {description}")
             self._ask(QUESTIONS[0])
 
-    def _take_part(self, part: "Part", check: "Callable[[], Iterable[Finding]]") -> None:
-        """Ask what has no answer yet, write the files, and check them, until it works or the person goes on."""
+    def _complete_part(self, part: "Part") -> None:
+        """Ask the questions of a part that have no answer yet, write the files, and check the answers.
+
+        When a check fails, the person may change answers, also of earlier parts, and have them checked again, or leave
+        it for later. Without a person to ask, a failed check raises CommandFailed.
+        """
         if self.is_asking:
             print_line(f"\n{_HEADINGS[part.value]}\n", "bold cyan")
-        while True:
             self._ask_missing(part)
-            self._write()
-            try:
-                findings = list(check())
-            except LongarcError as error:
-                findings = None
-                print_paragraph(str(error), "red")
-            if findings is not None and _show_findings(findings):
+        parts_to_check = {part}
+        while True:
+            self._write_files()
+            if self._check_parts(parts_to_check):
                 return
             if not self.is_asking:
                 raise CommandFailed("Nothing was booked, and nobody was written to. Fix this, and run it again.")
             choices = click.Choice(["again", "change", "later"])
-            choice = click.prompt("Try again, change the answers, or fix it later?", default="again", type=choices)
+            choice = click.prompt("Try again, change an answer, or fix it later?", default="again", type=choices)
             if choice == "later":
                 return
             if choice == "change":
-                self._ask_anew(part)
+                parts_to_check |= self._change_answers(part)
 
-    def _ask_missing(self, part: "Part") -> None:
-        if not self.is_asking:
-            return
-        while question := next((one for one in self._list_questions(part) if not self._is_answered(one)), None):
+    def _ask_missing(self, last_part: "Part") -> None:
+        """Ask the questions without an answer, up to the end of that part. Each answer can call for more questions."""
+
+        def find_missing() -> "Question | None":
+            unanswered = (one for one in self._list_questions(last_part) if not self._is_answered(one))
+            return next(unanswered, None)
+
+        while question := find_missing():
             self._ask(question)
 
-    def _ask_anew(self, part: "Part") -> None:
-        """Ask every question of the part, with the answers so far as defaults."""
-        asked: set[str] = set()
-        while question := next((one for one in self._list_questions(part) if one.name not in asked), None):
-            asked.add(question.name)
+    def _change_answers(self, last_part: "Part") -> "set[Part]":
+        """Let the person change answers one by one, up to the end of that part; return the parts of those answers."""
+        from worker.setup.questions import Part
+
+        listed: list[Question] = []
+        changed_parts: set[Part] = set()
+        while True:
+            questions = self._list_questions(last_part)
+            if questions != listed:
+                show_answers(questions, self.answers)
+                listed = questions
+            question = choose_question(questions)
+            if question is None:
+                return changed_parts
             self._ask(question)
+            self._delete_unneeded_secrets(questions)
+            self._ask_missing(last_part)
+            changed_parts.add(question.part)
+            if question.part is Part.PEOPLE:
+                self.pilot_candidates = []  # they come from another roster
+            self.must_sign_in |= question.name in _SIGN_IN_ANSWERS
 
-    def _list_questions(self, part: "Part") -> "list[Question]":
-        from worker.setup.questions import list_questions
+    def _list_questions(self, last_part: "Part") -> "list[Question]":
+        """Return the questions that the answers call for, from the first part to that one, without the way."""
+        from worker.setup.questions import Part, list_questions
 
-        return [one for one in list_questions(self.answers) if one.part is part and one.name != "way"]
+        parts = list(Part)[: list(Part).index(last_part) + 1]
+        return [one for one in list_questions(self.answers) if one.part in parts and one.name != "way"]
 
     def _is_answered(self, question: "Question") -> bool:
+        return question.name in self.answers or self._is_stored(question)
+
+    def _is_stored(self, question: "Question") -> bool:
+        """Return whether the question asks for a secret, and the folder has one."""
         from worker.settings.load import SECRETS_FOLDER
 
-        if question.is_secret:
-            stored = self.folder / SECRETS_FOLDER / question.variable
-            return question.name in self.answers or stored.exists()
-        return question.name in self.answers
+        return question.is_secret and (self.folder / SECRETS_FOLDER / question.variable).exists()
 
     def _ask(self, question: "Question") -> None:
+        """Ask one question, with the answer so far as its default, and save the answer."""
         from worker.setup.answers import save_answers
-        from worker.setup.files import ANSWERS_FILE, write_secret
+        from worker.setup.files import ANSWERS_FILE, delete_secret, write_secret
+        from worker.setup.pilot import MAX_LISTED, replace_line_numbers
 
+        def parse(text: str) -> str:
+            return question.parse(replace_line_numbers(text, listed_addresses) if listed_addresses else text)
+
+        candidates = self.pilot_candidates if question.offers_managers else []
+        listed_addresses = [candidate.address for candidate in candidates[:MAX_LISTED]]
+        if candidates:
+            show_pilot_candidates(candidates, MAX_LISTED)
         default = self.answers.get(question.name) or question.find_default(self.answers)
-        answer = _prompt(question, default)
+        answer = ask_question(question, default, parse, is_stored=self._is_stored(question))
+        if answer is None:
+            return
         if question.is_secret and answer:
             write_secret(self.folder, question.variable, answer)
             return
+        if question.is_secret:
+            delete_secret(self.folder, question.variable)
         self.answers[question.name] = answer
         private_files.make_folder(self.folder)
         save_answers(self.folder / ANSWERS_FILE, self.answers, self.more_settings)
 
-    def _write(self) -> None:
+    def _delete_unneeded_secrets(self, former_questions: "list[Question]") -> None:
+        """Delete the secrets of questions that a changed answer no longer calls for: a service would still use them."""
+        from worker.setup.files import delete_secret
+        from worker.setup.questions import list_questions
+
+        variables = {question.variable for question in list_questions(self.answers)}
+        for question in former_questions:
+            if question.is_secret and question.variable not in variables:
+                delete_secret(self.folder, question.variable)
+
+    def _write_files(self) -> None:
         """Write the settings and secrets as far as they are answered, and let the commands that follow use them."""
         from worker.setup.answers import save_answers
         from worker.setup.files import ANSWERS_FILE, write_installation
@@ -239,6 +286,24 @@ class _Setup:
 
     # --- checks ---
 
+    def _check_parts(self, parts: "set[Part]") -> bool:
+        """Check the answers of these parts, in the order of the parts, and print what was found. Return whether all
+        checks passed; after a part with a failed check, later parts are not checked."""
+        from worker.setup.questions import Part
+        from worker.setup.remedies import reword_finding, reword_remedy
+
+        checks = {Part.SERVICES: self._check_services, Part.PEOPLE: self._check_people, Part.PILOT: self._check_all}
+        for part in (one for one in Part if one in parts):
+            questions = self._list_questions(part) if self.is_asking else []
+            try:
+                findings = list(checks[part]())
+            except LongarcError as error:
+                print_paragraph(reword_remedy(str(error), questions, os.environ), "red")
+                return False
+            if not show_findings(reword_finding(finding, questions, os.environ) for finding in findings):
+                return False
+        return True
+
     def _check_services(self) -> "Iterable[Finding]":
         from worker.setup.checks import check_connections
         from worker.setup.ways import Way
@@ -254,36 +319,48 @@ class _Setup:
         return findings
 
     def _sign_in(self, way: "Way", settings: "Settings") -> None:
-        """Have the account sign in, unless its grant is kept already."""
+        """Have the account sign in, unless its grant is stored already and no answer that it depends on was changed."""
         from worker.commands.connect import connect_google_account, connect_outlook_account
         from worker.setup.ways import Way
 
         if way is Way.GOOGLE_ACCOUNT:
-            folder = settings.calendars.google.token_folder
-            if not (folder.is_dir() and any(folder.glob("*.sealed"))):
-                connect_google_account(
-                    settings, self.answers["account"], opens_browser=self.opens_browser, wait=_SIGN_IN_SECONDS
-                )
-        elif not settings.calendars.outlook.account_file.exists():
+            token_folder = settings.calendars.google.token_folder
+            has_grant = token_folder.is_dir() and any(token_folder.glob("*.sealed"))
+        else:
+            has_grant = settings.calendars.outlook.account_file.exists()
+        if has_grant and not self.must_sign_in:
+            return
+        if way is Way.GOOGLE_ACCOUNT:
+            connect_google_account(
+                settings, self.answers["account"], opens_browser=self.opens_browser, wait=_SIGN_IN_SECONDS
+            )
+        else:
             connect_outlook_account(settings)
+        self.must_sign_in = False
 
     def _send_test_mail(self, way: "Way", settings: "Settings") -> None:
         from worker.setup.checks import send_test_mail
 
-        to = self.answers["operator"]
-        if self.is_asking and not click.confirm(f"Send a test mail to {to}?", default=True):
+        recipient = self.answers["operator"]
+        if self.is_asking and not click.confirm(f"Send a test mail to {recipient}?", default=True):
             return
-        send_test_mail(settings, way, to, utcnow(), self.folder)
-        print_paragraph(f"A test mail is on its way to {to}, from {settings.mail.sender}.", "green")
-        self.sends_mail = False  # once is enough
+        send_test_mail(settings, way, recipient, utcnow(), self.folder)
+        print_paragraph(f"A test mail is on its way to {recipient}, from {settings.mail.sender}.", "green")
+        self.sends_mail = False  # one test mail is enough
 
     def _check_people(self) -> "Iterable[Finding]":
+        """Read the roster, print its summary, and keep the managers for the question about the pilot."""
         from worker.engine.roster_reader import RosterReader
+        from worker.setup.pilot import list_pilot_candidates
         from worker.setup.roster_summary import list_roster_findings, summarize_roster
 
         now = utcnow()
         reading = RosterReader(self._load_settings()).read(now)
-        _show_roster(summarize_roster(reading.roster, now))
+        summary = summarize_roster(reading.roster, now)
+        self.pilot_candidates = list_pilot_candidates(
+            reading.roster, summary.hours_apart, account=self.answers.get("account", "")
+        )
+        show_roster(summary)
         return list_roster_findings(reading)
 
     def _check_all(self) -> "Iterable[Finding]":
@@ -309,83 +386,12 @@ class _Setup:
         private_files.write(self.folder / SERVICE_FILE, unit.encode("utf-8"))
         (self.folder / "var").mkdir(mode=private_files.FOLDER_MODE, exist_ok=True)
         print_line()
-        _show_commands(
+        show_next_steps(
             ("show it to HR", str(page)),
             ("begin", f"{name_program()} --config {self.folder / SETTINGS_FILE} run"),
             ("or as a service", f"see the first lines of {self.folder / SERVICE_FILE}"),
             ("look again first", f"{name_program()} --config {self.folder / SETTINGS_FILE} plan"),
         )
-
-
-def _prompt(question: "Question", default: str) -> str:
-    """Ask until the answer can be used. `?` explains, `-` answers an optional question with nothing."""
-    from worker.settings.parsers import InvalidValue
-
-    print_paragraph(question.text, "bold")
-    while True:
-        text = click.prompt(
-            " >",
-            prompt_suffix=" ",
-            default=default or ("" if question.is_optional else None),
-            show_default=bool(default),
-            hide_input=question.is_secret,
-        ).strip()
-        if text == "?":
-            print_paragraph(question.explanation, "dim", indent=2)
-            continue
-        if question.is_optional and text in ("", "-"):
-            return ""
-        try:
-            return question.parse(text)
-        except InvalidValue as error:
-            print_paragraph(f"{error.what} {error.build_remedy()}", "yellow", indent=2)
-
-
-def _show_findings(findings: "Iterable[Finding]") -> bool:
-    """Print what is wrong or should be changed, and how much is well. True when nothing is wrong."""
-    ok_count = failed = warnings = 0
-    for finding in findings:
-        if finding.ok and not finding.remedy:
-            ok_count += 1
-            continue
-        failed += not finding.ok
-        warnings += finding.ok
-        if finding.ok and warnings > MAX_WARNINGS:
-            continue
-        print_finding(finding)
-    if warnings > MAX_WARNINGS:
-        print_line(f"! and {format_count(warnings - MAX_WARNINGS, 'more warning')}: see `longarc check`", "yellow")
-    if ok_count:
-        print_line(f"✓ {format_count(ok_count, 'check')} passed", "green")
-    return not failed
-
-
-def _show_roster(summary: "RosterSummary") -> None:
-    print_line(
-        f"\n{format_count(summary.people, 'person', 'people')}, {format_count(summary.managers, 'manager')}, "
-        f"{format_count(summary.pairs, 'pair')} of a manager and a report",
-        "bold",
-    )
-    zones = [f"{zone} {count:,}" for zone, count in summary.zones]
-    if summary.people:
-        print_line(f"  time zones: {_shorten(zones)}")
-        print_line(f"  without a manager: {summary.without_manager:,}")
-    if summary.many_reports:
-        managers = [f"{who} ({count})" for who, count in summary.many_reports]
-        print_line(f"! more than ten reports: {_shorten(managers)}", "yellow")
-    if summary.never_together:
-        apart = [f"{manager} and {report}" for manager, report in summary.never_together]
-        print_line(f"! never at work at the same time: {_shorten(apart)}", "yellow")
-
-
-def _shorten(items: list[str]) -> str:
-    more = f" and {len(items) - MAX_SHOWN:,} more" if len(items) > MAX_SHOWN else ""
-    return ", ".join(items[:MAX_SHOWN]) + more
-
-
-def _show_commands(*commands: tuple[str, str]) -> None:
-    for what, command in commands:
-        print_line(f"  {what:<17} {command}")
 
 
 def _try_embedded(folder: Path) -> None:
@@ -403,7 +409,7 @@ def _try_embedded(folder: Path) -> None:
     with embedded.start_servers(settings, read_people(settings, utcnow()).persons.values()):
         show_plan_and_write_page(page)
     print_line()
-    _show_commands(
+    show_next_steps(
         ("the quarter", str(page)),
         ("the people", f"{folder / 'people.csv'}: an example, yours to change"),
         ("begin", f"{name_program()} run --embedded {folder}"),

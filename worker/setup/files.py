@@ -15,7 +15,7 @@ from worker.seal import generate_key
 from worker.settings.environment import KEY_VARIABLE
 from worker.settings.load import SECRETS_FOLDER
 from worker.setup.parsers import DIRECTORY
-from worker.setup.questions import QUESTIONS, Answers
+from worker.setup.questions import QUESTIONS, Answers, list_questions
 from worker.setup.toml_text import render_tables
 from worker.setup.ways import Way
 
@@ -67,6 +67,11 @@ def write_secret(folder: Path, variable: str, secret: str) -> None:
     private_files.write(folder / SECRETS_FOLDER / variable, f"{secret}\n".encode())
 
 
+def delete_secret(folder: Path, variable: str) -> None:
+    """Delete the file of one secret, if there is one. Raises OSError."""
+    (folder / SECRETS_FOLDER / variable).unlink(missing_ok=True)
+
+
 def render_settings(answers: Answers, more_settings: Mapping[str, Any]) -> str:
     """Return the settings file as text."""
     values: dict[str, Any] = {}
@@ -79,9 +84,9 @@ def render_settings(answers: Answers, more_settings: Mapping[str, Any]) -> str:
 def _list_settings(answers: Answers) -> Iterator[tuple[str, Any]]:
     """Yield each setting that follows from the answers, as its dotted key and its value."""
     way = Way(answers["way"])
-    for question in QUESTIONS:
+    for question in list_questions(answers):
         answer = answers.get(question.name, "")
-        if question.setting and answer and way in question.ways:
+        if question.setting and answer:
             yield question.setting, question.to_setting(answer)
     for question_name, name in _COPIED_FILES.items():
         if answers.get(question_name):

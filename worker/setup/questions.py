@@ -78,7 +78,9 @@ class Question:
     variable: str = ""  #: of a secret: the environment variable; a secret is in no answers file
     is_optional: bool = False
     find_default: Callable[[Answers], str] = lambda _: ""
-    is_asked: Callable[[Answers], bool] = lambda _: True  #: in view of the answers before
+    is_asked: Callable[[Answers], bool] = lambda _: True  #: whether the earlier answers call for this question
+    offers_managers: bool = False  #: whether managers are listed, and the answer may have numbers of their lines
+    error_phrases: tuple[str, ...] = ()  #: regular expressions; an error that one of them matches is about this answer
 
     @property
     def is_secret(self) -> bool:
@@ -160,6 +162,7 @@ QUESTIONS: tuple[Question, ...] = (
         ways=frozenset({Way.GOOGLE_ACCOUNT}),
         parse=parse_identifier,
         setting="calendars.google.client_id",
+        error_phrases=("client_id",),
     ),
     Question(
         name="google_client_secret",
@@ -245,6 +248,7 @@ QUESTIONS: tuple[Question, ...] = (
         explanation="It is kept in a file that only you may read, and is not shown.",
         ways=frozenset({Way.CALDAV}),
         variable="LONGARC_CALDAV_PASSWORD",
+        error_phrases=("caldav.username and its password",),
         is_asked=lambda answers: bool(answers.get("caldav_username")),
     ),
     Question(
@@ -299,6 +303,7 @@ QUESTIONS: tuple[Question, ...] = (
         explanation="It is kept in a file that only you may read, and is not shown.",
         ways=frozenset({Way.CALDAV}),
         variable="LONGARC_SMTP_PASSWORD",
+        error_phrases=("smtp.username and its password",),
         is_asked=lambda answers: bool(answers.get("smtp_username")),
     ),
     # --- mail, pages, database
@@ -437,8 +442,9 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="pilot_managers",
         part=Part.PILOT,
-        text="Which managers, by address, with commas between them?",
-        explanation="All their reports take part.",
+        text="Which managers, with commas between them?",
+        explanation="Name each by address. All their reports take part.",
+        offers_managers=True,
         find_default=lambda answers: answers.get("account", ""),
         parse=parse_address_list,
         setting="rollout.managers",
@@ -450,6 +456,7 @@ QUESTIONS: tuple[Question, ...] = (
         part=Part.PILOT,
         text="Which people, by address, with commas between them?",
         explanation="A manager's address takes in all their reports; a report's takes in that report.",
+        offers_managers=True,
         parse=parse_address_list,
         setting="rollout.addresses",
         to_setting=split_list,

@@ -22,7 +22,7 @@ class RosterSummary:
     pairs: int
     zones: tuple[tuple[str, int], ...]  #: with how many people, the most frequent first
     without_manager: int  #: people who are in no pair as a report
-    never_together: tuple[tuple[Address, Address], ...]  #: manager and report without a common working hour
+    hours_apart: tuple[tuple[Address, Address], ...]  #: manager and report without a common working hour
     many_reports: tuple[tuple[Address, int], ...]
 
 
@@ -36,7 +36,7 @@ def summarize_roster(roster: Roster, now: datetime) -> RosterSummary:
         pairs=len(roster.pairs),
         zones=tuple(Counter(person.zone for person in roster.persons.values()).most_common()),
         without_manager=len(roster.persons.keys() - reports),
-        never_together=tuple(_list_never_together(roster, now)),
+        hours_apart=tuple(_list_hours_apart(roster, now)),
         many_reports=tuple((who, count) for who, count in report_counts.most_common() if count > MANY_REPORTS),
     )
 
@@ -53,7 +53,7 @@ def list_roster_findings(reading: RosterReading) -> Iterator[Finding]:
         yield Finding("Nobody in the roster has a manager, so there is no pair", False, remedy)
 
 
-def _list_never_together(roster: Roster, now: datetime) -> Iterator[tuple[Address, Address]]:
+def _list_hours_apart(roster: Roster, now: datetime) -> Iterator[tuple[Address, Address]]:
     """Yield the pairs without a common working hour. People with the same hours in the same zone are tried once."""
     known: dict[tuple[object, ...], bool] = {}
     for pair in roster.pairs.values():
