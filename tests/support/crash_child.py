@@ -59,7 +59,7 @@ STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
     "step.forget": lambda w: (w.store.attendee_copies, "forget_copies"),
 }
 #: What the clients of the services import when they are first used; of HTTP, more is imported with the first answer.
-FIRST_USED = ("jwt", "worker.providers.google.calendar", "worker.providers.google.freebusy")
+FIRST_USED = ("jwt", "worker.providers.google.calendar", "worker.providers.google.freebusy_reader")
 #: The last line of a process that found its database out of reach, and could do nothing else than end.
 OUT_OF_REACH = "database out of reach: "
 #: How many things people do at one instant.

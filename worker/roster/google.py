@@ -16,6 +16,7 @@ from worker.providers.google.auth import (
     DIRECTORY_READ_SCOPE,
 )
 from worker.providers.google.client import DIRECTORY_ENDPOINT, GoogleApi, RequestQuota, build_api
+from worker.providers.google.error_translation import ApiNotEnabled
 from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
 from worker.roster.reading import DirectoryReading, describe_reading, iter_pages
 
@@ -124,7 +125,7 @@ class GoogleDirectory:
     def _choose_remedy(self, error: ProviderError) -> str:
         if isinstance(error, AuthRevoked):
             return ""  # the text has it
-        if "switched on in this project" in str(error):
+        if isinstance(error, ApiNotEnabled):
             return _SWITCH_ON.format(project=self._api.access.get_project())
         if "Not Authorized" in str(error):
             return _GRANT_ROLE

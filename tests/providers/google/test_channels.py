@@ -179,13 +179,13 @@ def test_1_2_sync_may_come_before_the_answer(
         ("push.webhookUrlNotHttps", Forbidden, "https addresses: set `notify_url` under \\[sync\\]"),
         ("push.webhookUrlUnauthorized", Forbidden, "verify its domain"),
         ("webhookUrlUnauthorized", Forbidden, "verify its domain"),
-        ("pushNotSupportedForRequestedResource", Forbidden, "only be read at intervals"),
-        ("channelIdNotUnique", Conflict, "open another one"),
+        ("pushNotSupportedForRequestedResource", Forbidden, "only be polled"),
+        ("channelIdNotUnique", Conflict, "open a channel with another id"),
         ("insufficientPermissions", AuthRevoked, "lacks a scope"),
         ("forbidden", Forbidden, "refuses this"),
-        ("notFound", NotFound, "finds nothing"),
-        ("rateLimitExceeded", RateLimited, "slow down"),
-        ("backendError", Unavailable, "out of order"),
+        ("notFound", NotFound, "does not find"),
+        ("rateLimitExceeded", RateLimited, "limits the rate"),
+        ("backendError", Unavailable, "failed with HTTP status"),
     ],
 )
 def test_1_1_a_refusal_says_what_to_do(
@@ -274,7 +274,7 @@ def test_an_answer_that_makes_no_sense_is_an_invalid_response(
     provider: GoogleCalendar, hands: GoogleHands, service: Channels, changed: dict[str, Any]
 ) -> None:
     service.answers_with = changed
-    with pytest.raises(InvalidResponse, match=r"Google opened a channel, but does not say") as error:
+    with pytest.raises(InvalidResponse, match=r"Google opened a channel, but its answer names no") as error:
         provider.open_channel(channel_of(hands.person(), PATH))
     assert "\n" not in str(error.value)
 

@@ -51,7 +51,7 @@ def test_an_id_that_somebody_else_took_is_left_to_them(provider: GoogleCalendar,
     dana = hands.person()
     wanted = draft(dana)
     name = hands.insert(dana, id=events.make_event_id(wanted.key), **google_times(span(3, 9)))
-    with pytest.raises(Conflict, match="Longarc did not put there"):
+    with pytest.raises(Conflict, match="Longarc did not create"):
         provider.create(dana, wanted)
     [theirs] = provider.changes(dana, None, WINDOW).events
     assert theirs.key is None and theirs.ref.id == name
@@ -327,6 +327,6 @@ def test_our_event_is_told_apart_in_free_busy_of_whoever_google_calls_otherwise(
 def test_a_copy_of_our_event_under_another_id_is_known_by_its_ical_uid() -> None:
     name = events.make_event_id("s7.1")
     copy = {"id": "_abc123", "iCalUID": f"{name}@google.com", "organizer": {"email": "dana@corp.example"}}
-    assert events.key_of(copy) == "s7.1"
+    assert events.read_key(copy) == "s7.1"
     assert events.read_show({**copy, "attendees": [{"self": True, "responseStatus": "needsAction"}]}) is ShowAs.BUSY
-    assert events.key_of({**copy, "organizer": {"self": True}}) is None, "whoever organizes it, it is not ours"
+    assert events.read_key({**copy, "organizer": {"self": True}}) is None, "whoever organizes it, it is not ours"

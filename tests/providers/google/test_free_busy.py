@@ -112,7 +112,7 @@ def test_1_10_others_are_asked_for_by_free_busy(double: Google, alone: dict[str,
     found = provider.free_busy([dana, sam, kim, "nobody@elsewhere.example"], WINDOW)
     assert [busy.span for busy in found[sam].busy] == [span(5, 14, 120)]
     assert found[dana] == FreeBusy()
-    assert not found[kim].known and "not shared" in found[kim].reason
+    assert not found[kim].known and "does not share" in found[kim].reason
     assert not found["nobody@elsewhere.example"].known
     assert methods(double) == [LIST, QUERY]
 
@@ -168,4 +168,4 @@ def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
     double.tokens.revoke(dana)
     found = provider.free_busy([dana, sam], WINDOW)
     assert not found[dana].known and not found[sam].known
-    assert found[sam].temporary and "can't be told" in found[sam].reason
+    assert found[sam].temporary and "can't be recognised" in found[sam].reason

@@ -103,9 +103,9 @@ def test_1_12_a_limit_of_the_day_waits_for_hours(
         ("forbiddenForNonOrganizer", Forbidden, "refuses"),
         ("forbiddenForServiceAccounts", Forbidden, "delegation"),
         ("insufficientPermissions", AuthRevoked, "scope"),
-        ("accessNotConfigured", Forbidden, "not switched on"),
+        ("accessNotConfigured", Forbidden, "not enabled"),
         ("authError", AuthRevoked, "grant"),
-        ("notFound", NotFound, "finds nothing"),
+        ("notFound", NotFound, "does not find"),
     ],
 )
 def test_1_12_what_google_refuses_is_told_by_its_reason(

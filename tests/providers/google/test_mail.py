@@ -82,7 +82,7 @@ def test_2_a_message_costs_a_hundred_units(double: Google, section: dict[str, An
 
 def test_2_an_account_without_gmail_is_refused_for_good(double: Google, mailer: GmailMailer) -> None:
     double.post.without_gmail.add("dana@example.org")
-    with pytest.raises(Forbidden, match="switch Gmail on"):
+    with pytest.raises(Forbidden, match="Gmail is not switched on"):
         mailer.send(letter("sam@example.org"), "m1")
 
 

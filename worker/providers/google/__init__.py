@@ -1,1 +1,1 @@
-"""Google Workspace: Calendar and Gmail."""
+"""The calendar service and the mail service of Google Workspace: Google Calendar and Gmail."""

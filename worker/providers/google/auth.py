@@ -1,10 +1,11 @@
-"""Access tokens for Google's APIs, by delegation or from connected accounts.
+"""Gets access tokens for Google's APIs, by domain-wide delegation or from connected accounts.
 
-`Delegation` is a service account that the administrator of a Workspace allows to act as everybody, for named scopes.
-`ConnectedAccounts` are managers who connected their own account; their refresh tokens are in a folder, sealed, one file
-each. Both return access tokens, which stay in memory until shortly before they expire.
+`Delegation` uses a service account that the administrator of a Workspace domain allows to act as every user of the
+domain, within named scopes. `ConnectedAccounts` uses the refresh tokens of managers who each connected their own
+account; every refresh token is sealed (encrypted) in a file of its own. Both classes keep access tokens in memory until
+shortly before they expire.
 
-The token endpoint is called here rather than through google-auth, which sleeps and repeats requests.
+This module calls the token endpoint itself, because google-auth would sleep and repeat requests.
 """
 
 import json
@@ -27,42 +28,44 @@ from worker.metrics import observe_request
 from worker.seal import Seal
 
 _SCOPE_PREFIX = "https://www.googleapis.com/auth/"
-#: As a manager: read the manager's own calendar and write our events on it.
+#: Allows a token of a manager to read the manager's own calendar and to write our events on it.
 OWNED_EVENTS_SCOPE = f"{_SCOPE_PREFIX}calendar.events.owned"
-#: As a person: read the times on that person's calendar.
+#: Allows a token of a person to read the events on that person's calendar.
 EVENTS_READ_SCOPE = f"{_SCOPE_PREFIX}calendar.events.readonly"
-#: As a manager: query other people's free/busy.
+#: Allows a token of a manager to query other people's free/busy.
 FREE_BUSY_SCOPE = f"{_SCOPE_PREFIX}calendar.events.freebusy"
 GMAIL_SEND_SCOPE = f"{_SCOPE_PREFIX}gmail.send"
-#: Optional, only for `longarc check`: read whether a calendar offers Meet.
+#: Optional: lets `longarc check` read whether a calendar offers Meet links.
 CALENDARS_READ_SCOPE = f"{_SCOPE_PREFIX}calendar.calendars.readonly"
-#: As an administrator: read who works here, and for whom.
+#: Allows a token of an administrator to read people and their managers from the company's directory.
 DIRECTORY_READ_SCOPE = f"{_SCOPE_PREFIX}admin.directory.user.readonly"
 #: The scopes that a connected account has to grant.
 ACCOUNT_SCOPES = (OWNED_EVENTS_SCOPE, FREE_BUSY_SCOPE, GMAIL_SEND_SCOPE)
+_ANY_SCOPE = ""  #: stands for all scopes of a connected account in the cache of tokens
 
 TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"  # noqa: S105  # a URL
 AUTH_ENDPOINT = "https://accounts.google.com/o/oauth2/v2/auth"
 _TOKEN_LIFETIME = timedelta(hours=1)
-_RENEWAL_MARGIN = timedelta(minutes=2)  #: at the end of a token's lifetime, in which it is no longer used
+_RENEWAL_MARGIN = timedelta(minutes=2)  #: how long before its expiry a token is replaced
+_MAX_RETRY_AFTER_DIGITS = 7  #: a Retry-After header with more digits is ignored
 #: The fields that a key file must have.
 _KEY_FIELDS = ("client_email", "client_id", "private_key", "private_key_id", "project_id")
 
 
 class GoogleAccess(Protocol):
-    """Gets access tokens. Raises AuthRevoked, Unavailable, RateLimited, InvalidResponse."""
+    """Gets access tokens. Its methods raise AuthRevoked, Unavailable, RateLimited and InvalidResponse."""
 
     def get_token(self, person: Address, scope: str) -> str:
-        """Return a token to act as that person within the scope."""
+        """Return an access token to act as that person within the scope."""
 
     def forget_token(self, person: Address, scope: str) -> None:
-        """Drop a token that Google refused, so that `get_token` requests a new one."""
+        """Drop the cached token, which Google refused, so that `get_token` requests a new one."""
 
     def list_connected(self) -> list[Address] | None:
-        """Return the people whose accounts are connected; None when Longarc may act as everybody in the domain."""
+        """Return the people whose accounts are connected; None when Longarc may act as every user of the domain."""
 
     def get_project(self) -> str:
-        """Return the Cloud project whose quota is used, or the OAuth client's id where the project is not known."""
+        """Return the Cloud project whose quota is used, or the OAuth client's id when the project is unknown."""
 
 
 class TokenCache:
@@ -74,7 +77,8 @@ class TokenCache:
         self._tokens: dict[tuple[Address, str], tuple[str, datetime]] = {}
 
     def get(self, person: Address, scope: str, request_token: Callable[[], tuple[str, timedelta]]) -> str:
-        """Return the cached token, or a new one from `request_token`, which returns a token and its lifetime."""
+        """Return the cached token. When there is none or it is about to expire, return the token from `request_token`,
+        which returns a new token and its lifetime."""
         now = self._clock()
         with self._lock:
             token, usable_until = self._tokens.get((person, scope), ("", now))
@@ -101,8 +105,11 @@ class TokenEndpoint:
     def post_form(
         self, form: Mapping[str, str], translate_refusal: Callable[[str, str], ProviderError]
     ) -> dict[str, Any]:
-        """Return the endpoint's answer. `translate_refusal` makes the error to raise from Google's error code and
-        description. Raises Unavailable, RateLimited, InvalidResponse, too."""
+        """Post the form and return the JSON object in the endpoint's answer.
+
+        `translate_refusal` builds the error to raise from Google's error code and error description. Also raises
+        Unavailable, RateLimited and InvalidResponse.
+        """
         try:
             with observe_request("google", "token") as observation:
                 answer = requests.post(self.url, data=dict(form), timeout=self.timeout, allow_redirects=False)
@@ -111,16 +118,16 @@ class TokenEndpoint:
             raise Unavailable(f"Google's token endpoint {self.url} can't be reached.") from error
         if answer.status_code == 429:
             raise RateLimited(
-                "Google's token endpoint asks to slow down.", retry_after=parse_retry_after(answer.headers)
+                "Google's token endpoint limits the rate of requests.", retry_after=parse_retry_after(answer.headers)
             )
         if answer.status_code >= 500:
-            raise Unavailable(f"Google's token endpoint is out of order (status {answer.status_code}).")
+            raise Unavailable(f"Google's token endpoint failed with HTTP status {answer.status_code}.")
         try:
             content = answer.json()
         except ValueError:
             content = None
         if not isinstance(content, dict):
-            raise InvalidResponse(f"{self.url} answered with something that is not a token endpoint's.")
+            raise InvalidResponse(f"The answer of {self.url} is not that of an OAuth token endpoint.")
         if answer.status_code != 200:
             raise translate_refusal(str(content.get("error", "")), str(content.get("error_description", "")))
         return content
@@ -130,16 +137,18 @@ class TokenEndpoint:
     ) -> tuple[str, timedelta]:
         """Return an access token and its lifetime. Raises the errors of `post_form`."""
         answer = self.post_form(form, translate_refusal)
-        token, lifetime = answer.get("access_token"), answer.get("expires_in", _TOKEN_LIFETIME.total_seconds())
+        token = answer.get("access_token")
+        lifetime = answer.get("expires_in", _TOKEN_LIFETIME.total_seconds())  # in seconds
         if not isinstance(token, str) or not token or not isinstance(lifetime, int | float):
-            raise InvalidResponse(f"{self.url} answered without a token.")
+            raise InvalidResponse(f"The answer of {self.url} holds no access token.")
         return token, timedelta(seconds=lifetime)
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return the wait in the Retry-After header; None when there is none, or not in seconds."""
+    """Return the wait in the Retry-After header; None when the header is missing or does not hold seconds."""
     text = headers.get("Retry-After") or headers.get("retry-after") or ""
-    return timedelta(seconds=int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else None
+    is_number_of_seconds = text.isascii() and text.isdigit() and len(text) <= _MAX_RETRY_AFTER_DIGITS
+    return timedelta(seconds=int(text)) if is_number_of_seconds else None
 
 
 # --- a service account with domain-wide delegation ------------------------------------------------------------------
@@ -147,17 +156,17 @@ def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A service account with the contents of its key file."""
+    """The fields of a service account's key file."""
 
     email: str
     client_id: str
     project: str
     key_id: str
-    signer: Any
+    signer: Any  #: a google.auth.crypt.RSASigner that holds the private key
 
     @classmethod
     def from_file(cls, path: Path) -> "ServiceAccount":
-        """Read a key file. Raises AuthRevoked, with what is wrong with the file."""
+        """Return the service account in the key file. Raises AuthRevoked, whose text says what is wrong in the file."""
         from google.auth.crypt import RSASigner
 
         fields = _read_key_file(path)
@@ -186,7 +195,7 @@ class ServiceAccount:
 
 
 def _read_key_file(path: Path) -> dict[str, str]:
-    """Return the fields in `_KEY_FIELDS`. Raises AuthRevoked when one is missing, or the file is something else."""
+    """Return the `_KEY_FIELDS` of the file. Raises AuthRevoked when it lacks one of them or is no key file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -205,12 +214,12 @@ def _read_key_file(path: Path) -> dict[str, str]:
 def _make_key_file_error(path: Path, reason: str) -> AuthRevoked:
     return AuthRevoked(
         f"{path} is not the key file of a service account: {reason}. "
-        "Make one in the Cloud console: IAM & Admin > Service Accounts > Keys > Add key > JSON."
+        "Create one in the Cloud console: IAM & Admin > Service Accounts > Keys > Add key > JSON."
     )
 
 
 class Delegation:
-    """GoogleAccess through a service account, which may act as everybody in the domain within the granted scopes."""
+    """GoogleAccess through a service account, which may act as every user of the domain within the granted scopes."""
 
     def __init__(self, key_file: Path, endpoint: TokenEndpoint, clock: Clock) -> None:
         self._key_file = key_file
@@ -237,19 +246,19 @@ class Delegation:
         )
 
     def _translate_refusal(self, person: Address, scope: str, code: str, description: str) -> ProviderError:
-        account, text = self.account, description.lower()
+        account, lower_description = self.account, description.lower()
         if code in ("unauthorized_client", "access_denied", "invalid_scope"):
             return AuthRevoked(describe_delegation_remedy(account.client_id, scope))
-        if "signature" in text or "not found" in text or code == "invalid_client":
+        if "signature" in lower_description or "not found" in lower_description or code == "invalid_client":
             return AuthRevoked(
-                f"Google does not know the key in {self._key_file} ({account.email}, project {account.project}) "
-                "any more: it was deleted, or has expired. Make a new one: IAM & Admin > Service Accounts > Keys."
+                f"Google no longer accepts the key in {self._key_file} ({account.email}, project {account.project}): "
+                "it was deleted or has expired. Create a new key: IAM & Admin > Service Accounts > Keys."
             )
-        if "timeframe" in text:
-            return AuthRevoked("Google refuses the time in our request: set this machine's clock right (NTP).")
+        if "timeframe" in lower_description:
+            return AuthRevoked("Google refuses the time in our request: correct the clock of this machine (NTP).")
         return AuthRevoked(
-            f"Nobody can act as {person}: the account is suspended, deleted, or not in the domain that granted "
-            f"delegation to {account.client_id} (Google says {code or 'nothing'})."
+            f"Longarc can't act as {person}: the account is suspended, deleted, or not in the domain that granted "
+            f"delegation to {account.client_id} (Google's error code: {code or 'none'})."
         )
 
     def forget_token(self, person: Address, scope: str) -> None:
@@ -263,11 +272,11 @@ class Delegation:
 
 
 def describe_delegation_remedy(client_id: str, *scopes: str) -> str:
-    """Return instructions for the administrator: where to enter the client id and the scopes."""
+    """Return instructions for the administrator that say where to enter the client id and the scopes."""
     return (
         "In admin.google.com open Security > Access and data control > API controls > Manage domain wide delegation, "
         f"choose Add new (or Edit), and paste as Client ID `{client_id}` and among the OAuth scopes "
-        f"`{','.join(scopes)}`. It may take some minutes, in rare cases a day."
+        f"`{','.join(scopes)}`. The change takes effect after some minutes, in rare cases after a day."
     )
 
 
@@ -275,24 +284,27 @@ def describe_delegation_remedy(client_id: str, *scopes: str) -> str:
 
 
 class ConnectedAccounts:
-    """GoogleAccess through the accounts that managers connected with `longarc connect google`."""
+    """GoogleAccess through the accounts that managers connected with `longarc connect google`.
+
+    One token of an account is valid for all ACCOUNT_SCOPES, so tokens are cached without a scope.
+    """
 
     def __init__(
-        self, folder: Path, keys: Iterable[str], client_id: str, secret: str, endpoint: TokenEndpoint, clock: Clock
+        self, token_folder: "TokenFolder", client_id: str, client_secret: str, endpoint: TokenEndpoint, clock: Clock
     ) -> None:
-        self._store = TokenFolder(folder, keys)
+        self._token_folder = token_folder
         self._client_id = client_id
-        self._client_secret = secret
+        self._client_secret = client_secret
         self._endpoint = endpoint
         self._tokens = TokenCache(clock)
 
     def get_token(self, person: Address, scope: str) -> str:
-        return self._tokens.get(person, "", lambda: self._request_token(person))
+        return self._tokens.get(person, _ANY_SCOPE, lambda: self._request_token(person))
 
     def _request_token(self, person: Address) -> tuple[str, timedelta]:
         form = {
             "grant_type": "refresh_token",
-            "refresh_token": self._store.load(person),
+            "refresh_token": self._token_folder.load(person),
             "client_id": self._client_id,
             "client_secret": self._client_secret,
         }
@@ -306,15 +318,15 @@ class ConnectedAccounts:
                 "APIs & Services > Credentials in the Cloud console."
             )
         return AuthRevoked(
-            f"{person} took the grant back, or it has expired (in an app that is still in testing it ends after "
-            f"seven days): run `longarc connect google {person}` again."
+            f"{person} revoked the grant, or the grant has expired (Google ends a grant after seven days while the "
+            f"app is in testing): run `longarc connect google {person}` again."
         )
 
     def forget_token(self, person: Address, scope: str) -> None:
-        self._tokens.drop(person, "")
+        self._tokens.drop(person, _ANY_SCOPE)
 
     def list_connected(self) -> list[Address] | None:
-        return self._store.list_people()
+        return self._token_folder.list_people()
 
     def get_project(self) -> str:
         return self._client_id
@@ -328,37 +340,40 @@ class TokenFolder:
         self._keys = list(keys)
 
     def list_people(self) -> list[Address]:
-        """Return the people who have a token here, sorted."""
+        """Return the people who have a token in this folder, sorted by address."""
         return sorted(unquote(path.name.removesuffix(".sealed")) for path in self._folder.glob("*.sealed"))
 
     def load(self, person: Address) -> str:
-        """Return the person's refresh token. Raises AuthRevoked when it is missing or can't be opened."""
+        """Return the person's refresh token. Raises AuthRevoked when its file is missing or can't be decrypted."""
         path = self._path(person)
         try:
             return Seal(self._keys).open(path.read_bytes())
         except FileNotFoundError:
-            text = f"{person} has not connected a Google account yet: run `longarc connect google {person}`."
-            raise AuthRevoked(text) from None
+            message = f"{person} has not connected a Google account yet: run `longarc connect google {person}`."
+            raise AuthRevoked(message) from None
         except OSError as error:
             raise AuthRevoked(f"{path} can't be read: {error.strerror}.") from error
         except WrongKey as error:
-            text = f"{path} was sealed with another LONGARC_KEY: give that one too, or run"
-            raise AuthRevoked(f"{text} `longarc connect google {person}` again.") from error
+            cause = f"{path} was sealed with another key than those in LONGARC_KEY"
+            remedy = f"add that key to LONGARC_KEY, or run `longarc connect google {person}` again"
+            raise AuthRevoked(f"{cause}: {remedy}.") from error
 
     def prepare_for(self, person: Address) -> None:
-        """Create the folder. Raises Refused when the person's token can't be saved in it. Called before the person is
-        asked for a grant, so that no grant is lost."""
+        """Create the folder. Raises Refused when the person's token can't be saved in it.
+
+        This is called before the person is asked for a grant, so that no grant is lost.
+        """
         try:
             private_files.make_folder(self._folder)
         except OSError as error:
-            raise Refused(f"Nothing can be kept in {self._folder}: {error.strerror}. Fix `token_folder`.") from error
+            raise Refused(f"No token can be stored in {self._folder}: {error.strerror}. Fix `token_folder`.") from error
         if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise Refused(f"Nothing can be kept in {self._folder}: let Longarc write to it, or fix `token_folder`.")
+            raise Refused(f"No token can be stored in {self._folder}: let Longarc write to it, or fix `token_folder`.")
         if self._path(person).is_dir():
-            raise Refused(f"Nothing can be kept in {self._path(person)}: it is a folder. Take it away.")
+            raise Refused(f"No token can be stored in {self._path(person)}: it is a folder. Remove this folder.")
 
     def save(self, person: Address, refresh_token: str) -> Path:
-        """Seal the token, write its file, whole or not at all, and return the file's path. Raises OSError, WrongKey."""
+        """Seal the token, write its file atomically, and return the file's path. Raises OSError and WrongKey."""
         private_files.make_folder(self._folder)
         private_files.write(self._path(person), Seal(self._keys).close(refresh_token))
         return self._path(person)
@@ -368,7 +383,7 @@ class TokenFolder:
         self._path(person).unlink(missing_ok=True)
 
     def reseal(self, person: Address) -> None:
-        """Seal the person's token again, with the first key. Raises AuthRevoked, OSError."""
+        """Seal the person's token again with the first of the keys. Raises AuthRevoked and OSError."""
         self.save(person, self.load(person))
 
     def _path(self, person: Address) -> Path:
@@ -379,23 +394,24 @@ class TokenFolder:
 
 
 def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
-    """Return `Delegation` when the section of the settings names a `service_account`, else `ConnectedAccounts`. Reads
-    no file yet."""
+    """Return a `Delegation` when the section of the settings names a `service_account`, else `ConnectedAccounts`.
+
+    No file is read before the first token is needed.
+    """
     endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), get_timeout(section))
     if section.get("service_account"):
         return Delegation(Path(str(section["service_account"])), endpoint, clock)
     return ConnectedAccounts(
-        Path(str(section.get("token_folder") or "var/google")),
-        section.get("keys") or (),
-        str(section.get("client_id") or ""),
-        str(section.get("password") or ""),
-        endpoint,
-        clock,
+        TokenFolder(Path(str(section.get("token_folder") or "var/google")), section.get("keys") or ()),
+        client_id=str(section.get("client_id") or ""),
+        client_secret=str(section.get("password") or ""),
+        endpoint=endpoint,
+        clock=clock,
     )
 
 
 def get_quota_key(section: Mapping[str, Any]) -> str:
-    """Return the key of the hash in `quotaUser`: the first LONGARC_KEY, so that all processes use the same."""
+    """Return the key with which addresses are hashed for `quotaUser`: the first LONGARC_KEY, as in every process."""
     return next(iter(section.get("keys") or ()), "")
 
 

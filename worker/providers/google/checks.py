@@ -1,5 +1,7 @@
-"""The findings of `longarc check` about Google. Each part is tried by itself, so that a failure names its own cause:
-an API that is switched off, a scope that was not granted, a person without a calendar, or times that can't be read.
+"""Checks for `longarc check` whether Longarc can use a person's Google Calendar and Gmail.
+
+Each requirement is tried by itself, so that its finding names the cause of a failure: an API that is not enabled, a
+scope that was not granted, a person without a calendar, or a calendar that can't be read.
 """
 
 from collections.abc import Callable
@@ -17,73 +19,86 @@ from worker.providers.google.auth import (
     OWNED_EVENTS_SCOPE,
     Delegation,
 )
-from worker.providers.google.client import GoogleApi, NoCalendar
+from worker.providers.google.client import GoogleApi
+from worker.providers.google.error_translation import ApiNotEnabled, NoCalendar
 from worker.providers.google.events import format_instant
 
 _WEEK = timedelta(days=7)
-_SWITCH_ON = (
+_ENABLE_API_REMEDY = (
     "Open console.cloud.google.com/apis/library/{api}.googleapis.com, choose the project {project}, press Enable, "
     "and wait a few minutes."
 )
-_NO_CALENDAR = (
+_NO_CALENDAR_REMEDY = (
     "In admin.google.com open Apps > Google Workspace > Calendar and switch it on for {0}, or give the account a "
-    "license that has it; then {0} opens calendar.google.com once. A report without one has `none` in the people file."
+    "license that includes Calendar; then {0} has to open calendar.google.com once. For a report without a calendar, "
+    "write `none` in the people file."
 )
-_NO_MEET = (
+_NO_MEET_REMEDY = (
     "In admin.google.com open Apps > Google Workspace > Google Meet and switch it on for {0}, or set `video = false` "
     "under [event]. Until then {0}'s conversations are booked without a link."
 )
 
 
 def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: bool) -> list[Finding]:
-    """Try everything that booking for this person needs; with `video`, also a Meet link."""
-    events = api.service.events()
+    """Try everything that is needed to book for this person; with `video` also whether Meet links are offered."""
+    events_resource = api.service.events()
     start, end = format_instant(now), format_instant(now + _WEEK)
-    zone_request = events.list(calendarId="primary", maxResults=1, fields="timeZone")
+    zone_request = events_resource.list(calendarId="primary", maxResults=1, fields="timeZone")
     findings = [_check_scope(api, person, OWNED_EVENTS_SCOPE, "write events as")]
     if findings[0].ok:
         title = f"{person}'s calendar can be reached"
-        findings += _check_call(api, person, OWNED_EVENTS_SCOPE, "calendar-json", title, zone_request)
+        findings += _check_call(
+            api, person, OWNED_EVENTS_SCOPE, library_name="calendar-json", title=title, request=zone_request
+        )
     if not all(finding.ok for finding in findings):
         return findings
     if api.access.list_connected() is None:
         findings.append(_check_scope(api, person, EVENTS_READ_SCOPE, "read the time of"))
         query = {"timeMin": start, "timeMax": end, "singleEvents": True, "maxResults": 1}
-        request, scope = events.list(calendarId="primary", fields="items(start,end)", **query), EVENTS_READ_SCOPE
+        request = events_resource.list(calendarId="primary", fields="items(start,end)", **query)
+        scope = EVENTS_READ_SCOPE
     else:
         body = {"timeMin": start, "timeMax": end, "items": [{"id": person}]}
-        request, scope = api.service.freebusy().query(body=body, fields="calendars"), FREE_BUSY_SCOPE
+        request = api.service.freebusy().query(body=body, fields="calendars")
+        scope = FREE_BUSY_SCOPE
     if findings[-1].ok:
-        title = f"{person} can be asked for free and busy"
-        findings += _check_call(api, person, scope, "calendar-json", title, request)
+        title = f"The free/busy of {person} can be read"
+        findings += _check_call(api, person, scope, library_name="calendar-json", title=title, request=request)
     return [*findings, *(_check_meet(api, person) if video else ())]
 
 
 def _check_meet(api: GoogleApi, person: Address) -> list[Finding]:
-    """Check whether this person's events may have a Meet link. Reading that needs a scope that nothing else needs;
-    without the scope the finding is `ok`, and says that Meet was not looked up."""
+    """Check whether this person's events may have a Meet link.
+
+    Only this check needs CALENDARS_READ_SCOPE. Without this scope the finding is `ok`, and says that the check was not
+    made.
+    """
     request = api.service.calendars().get(calendarId="primary", fields="conferenceProperties")
     try:
         calendar = api.execute(person, CALENDARS_READ_SCOPE, request)
     except ProviderError:
-        unknown = f"Whether Google Meet is offered to {person} is not known"
-        return [Finding(f"{unknown}; with {CALENDARS_READ_SCOPE} granted it is looked up here", True)]
+        title = f"Whether Google Meet is offered to {person} was not checked: grant {CALENDARS_READ_SCOPE} to check it"
+        return [Finding(title, ok=True)]
     offered_types = (calendar.get("conferenceProperties") or {}).get("allowedConferenceSolutionTypes") or ()
     is_offered = "hangoutsMeet" in offered_types
-    return [Finding(f"Google Meet is offered to {person}", is_offered, "" if is_offered else _NO_MEET.format(person))]
+    remedy = "" if is_offered else _NO_MEET_REMEDY.format(person)
+    return [Finding(f"Google Meet is offered to {person}", is_offered, remedy)]
 
 
 def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:
-    """Check whether mail can be sent, without sending any: Gmail is given an empty message, which it refuses as empty
-    only after it has checked everything else."""
+    """Check whether mail can be sent, without sending any.
+
+    An empty message is posted to Gmail, which refuses it as empty only after it has checked everything else. `sender`
+    is the one account that sends mail; when it is empty, all connected accounts are checked.
+    """
     connected = api.access.list_connected()
     senders = [sender] if sender else (connected or [])
     if not senders and connected is not None:
         remedy = "Run `longarc connect google ADDRESS` for each manager."
-        return [Finding("Mail goes out by Gmail", False, remedy)]
+        return [Finding("Mail is sent by Gmail", False, remedy)]
     if not senders:
-        title = "Mail goes out by Gmail as whoever `mail.from` names; set mailers.google.sender, and it is checked here"
-        return [Finding(title, True)]
+        title = "Mail is sent by Gmail as the address in `mail.from`; set mailers.google.sender to have sending checked"
+        return [Finding(title, ok=True)]
     return [finding for account in senders for finding in _check_sending(api, account)]
 
 
@@ -94,7 +109,13 @@ def _check_sending(api: GoogleApi, sender: Address) -> list[Finding]:
     empty_message_request = api.service.users().messages().send(userId="me", body={"raw": ""}, fields="id")
     title = f"{sender} can send mail by Gmail"
     call_findings = _check_call(
-        api, sender, GMAIL_SEND_SCOPE, "gmail", title, empty_message_request, _is_empty_message_refusal
+        api,
+        sender,
+        GMAIL_SEND_SCOPE,
+        library_name="gmail",
+        title=title,
+        request=empty_message_request,
+        is_expected_refusal=_is_empty_message_refusal,
     )
     return [scope_finding, *call_findings]
 
@@ -118,23 +139,31 @@ def _check_call(
     api: GoogleApi,
     person: Address,
     scope: str,
+    *,
     library_name: str,
     title: str,
     request: Any,
     is_expected_refusal: Callable[[ProviderError], bool] = lambda _: False,
 ) -> list[Finding]:
-    """Send the request and return two findings: that the API is enabled, and `title`, which is true also after an
-    expected refusal. `library_name`: the API's name in the Cloud console's library."""
+    """Send the request and return a finding about whether the API is enabled, and one about whether `title` is true.
+
+    `title` is true when the request succeeds, or when Google refuses it as expected. `library_name` is the name of the
+    API in the library of the Cloud console.
+    """
     enabled_title = f"The {'Gmail' if library_name == 'gmail' else 'Calendar'} API is enabled"
     try:
         api.execute(person, scope, request)
     except ProviderError as error:
-        if "switched on in this project" in str(error):
-            return [Finding(enabled_title, False, _SWITCH_ON.format(api=library_name, project=_describe_project(api)))]
+        if isinstance(error, ApiNotEnabled):
+            return [
+                Finding(
+                    enabled_title, False, _ENABLE_API_REMEDY.format(api=library_name, project=_describe_project(api))
+                )
+            ]
         if isinstance(error, NoCalendar):
             return [
                 Finding(enabled_title, True),
-                Finding(f"{person} has a Google Calendar", False, _NO_CALENDAR.format(person)),
+                Finding(f"{person} has a Google Calendar", False, _NO_CALENDAR_REMEDY.format(person)),
             ]
         if not is_expected_refusal(error):
             return [Finding(enabled_title, True), Finding(title, False, str(error))]

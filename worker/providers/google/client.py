@@ -1,19 +1,17 @@
-"""Sends requests to Google's APIs, limits their rate, and turns every failure into a ProviderError.
+"""Sends requests to Google's APIs, limits their rate, and translates every failure into a ProviderError.
 
-google-api-python-client composes and checks the requests, from the API description it contains. Its transport is not
-used: it repeats a request whose connection broke, and a write must not be repeated before somebody has checked
-whether it was done.
+google-api-python-client composes and validates the requests, from the API descriptions that the library contains. The
+library's own transport is not used, because it repeats a request whose connection broke. A write must not be repeated
+before the caller has checked whether the first attempt took effect.
 
-Every request names the person it is made for, as a hash in `quotaUser`: without that, Google counts all requests of a
-service account as one user's. Our own limit is per person, too. Nothing here sleeps: a request above the limit is not
-sent and raises `RateLimited` with the time to wait; the outbox and the next sync try again.
+Every request names the person for whom it is made, as a hash in the query parameter `quotaUser`. Without this
+parameter, Google would count all requests of a service account against the quota of one user. Our own rate limit is per
+person, too. No function here sleeps: a request above the limit is not sent and raises `RateLimited` with the time to
+wait, and the outbox and the next sync try again.
 """
 
-import json
-import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -25,80 +23,30 @@ from urllib.parse import urlsplit
 import httplib2
 import requests
 from googleapiclient.discovery import build
-from googleapiclient.errors import BatchError, HttpError
+from googleapiclient.errors import HttpError
 from googleapiclient.http import BatchHttpRequest, HttpRequest
 
 from worker.clock import Clock
 from worker.domain.model import Address
-from worker.errors import (
-    AuthRevoked,
-    Conflict,
-    Forbidden,
-    InvalidResponse,
-    NotFound,
-    Permanent,
-    ProviderError,
-    RateLimited,
-    Unavailable,
-)
+from worker.errors import ProviderError, RateLimited, Unavailable
 from worker.metrics import count_request, observe_request
-from worker.providers.google.auth import GoogleAccess, build_access, get_quota_key, get_timeout, parse_retry_after
+from worker.providers.google.auth import GoogleAccess, build_access, get_quota_key, get_timeout
+from worker.providers.google.error_translation import translate_error, translate_errors
 
 CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
 GMAIL_ENDPOINT = "https://gmail.googleapis.com/"
 DIRECTORY_ENDPOINT = "https://admin.googleapis.com/"
 BATCH_SIZE = 50  #: requests in one batch
 _MINUTE = timedelta(minutes=1)
-_DAILY_LIMIT_WAIT = timedelta(hours=6)  #: before the next try, when a daily limit is used up
 _WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-#: Google answers these with 204.
-_METHODS_WITHOUT_ANSWER = frozenset({"calendar.events.delete", "calendar.channels.stop"})
-_RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
-_QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
-_API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
-_SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"})
-#: Why Google does not open a channel, each with the error and what to do about it.
-_CHANNEL_REFUSALS: Mapping[str, tuple[type[Permanent], str]] = {
-    "webhookUrlNotHttps": (
-        Forbidden,
-        "Google notifies only https addresses: set `notify_url` under [sync] to one that has a trusted certificate.",
-    ),
-    "webhookUrlUnauthorized": (
-        Forbidden,
-        "Google may not notify the address in `notify_url` under [sync]: verify its domain in Google Search Console.",
-    ),
-    "pushNotSupportedForRequestedResource": (
-        Forbidden,
-        "Google does not tell of changes to this calendar: it can only be read at intervals.",
-    ),
-    "channelIdNotUnique": (Conflict, "a channel of this id was opened before: open another one."),
-}
+#: Google answers these methods with HTTP status 204, without a body.
+_METHODS_WITHOUT_BODY = frozenset({"calendar.events.delete", "calendar.channels.stop"})
+_PROJECT = ""  #: stands for the whole project among those who spend quota units
+_NO_OBJECT = "not a JSON object"
 _QUOTA_USER = "quotaUser"
-#: What the requests to an API are for, in the metrics.
+_QUOTA_USER_BYTES = 20  #: Google allows 40 characters, which are 20 bytes in hexadecimal digits
+#: The label of an API's requests in the metrics, by the API's name. An API that is not listed has its name as label.
 _METRIC_KINDS = {"gmail": "mail", "admin": "directory"}
-_RETRY_AFTER_TEXT = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
-#: The notice to the operator when a person has no Meet; {0} is the address.
-NO_MEET_NOTICE = (
-    "Google offers no Meet link to {0}, so this person's conversations are booked without one. Switch Google Meet on "
-    "for them in admin.google.com (Apps > Google Workspace > Google Meet), or set `video = false` under [event]; "
-    "`longarc check` says for whom else it is off."
-)
-
-
-class ItemGone(NotFound):
-    """The item was deleted."""
-
-
-class SyncTokenExpired(Permanent):
-    """The sync token has expired. Also raised for any other answer 410 whose reason is not `deleted`."""
-
-
-class NoConference(Permanent):
-    """This person's calendar offers no Meet link."""
-
-
-class NoCalendar(Forbidden):
-    """This person has no Google Calendar."""
 
 
 # --- rate limits ----------------------------------------------------------------------------------------------------
@@ -108,44 +56,49 @@ class NoCalendar(Forbidden):
 class RequestQuota:
     """Limits the quota units spent within a minute, for each person and for the whole project.
 
-    It counts the requests of this process only. When several processes share a project and exceed its quota, Google
-    answers 429, which becomes `RateLimited` as well.
+    Google counts the cost of requests in quota units. Only the requests of this process are counted here: when several
+    processes together exceed the quota of a project, Google answers 429, which is raised as `RateLimited`, too.
     """
 
-    per_person: int
-    per_project: int
+    per_person: int  #: units a minute
+    per_project: int  #: units a minute
     clock: Clock
+    #: When units were spent, and how many: by person, and for the whole project under _PROJECT.
     _spent: dict[str, deque[tuple[datetime, int]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def spend(self, person: Address, units: int = 1) -> None:
-        """Count `units` for the person and the project. When that would exceed a limit, counts nothing and raises
-        RateLimited."""
+        """Count `units` for the person and for the project.
+
+        When the units would exceed a limit, nothing is counted, and RateLimited is raised.
+        """
         now = self.clock()
         with self._lock:
-            for counter, limit in ((person, self.per_person), ("", self.per_project)):
-                spent = self._spent.setdefault(counter, deque())
-                while spent and spent[0][0] <= now - _MINUTE:
-                    spent.popleft()
-                if spent and sum(cost for _, cost in spent) + units > limit:
-                    subject = counter or "this project"
-                    wait = spent[0][0] + _MINUTE - now
+            for spender, limit in ((person, self.per_person), (_PROJECT, self.per_project)):
+                spendings = self._spent.setdefault(spender, deque())
+                while spendings and spendings[0][0] <= now - _MINUTE:
+                    spendings.popleft()
+                if spendings and sum(cost for _, cost in spendings) + units > limit:
+                    subject = spender or "this project"
+                    oldest_spent_at, _ = spendings[0]
                     raise RateLimited(
-                        f"{subject}: the limit of requests to Google a minute is reached.", retry_after=wait
+                        f"{subject}: the limit of requests to Google per minute is reached.",
+                        retry_after=oldest_spent_at + _MINUTE - now,
                     )
-            for counter in (person, ""):
-                self._spent[counter].append((now, units))
+            for spender in (person, _PROJECT):
+                self._spent[spender].append((now, units))
 
 
 # --- sending --------------------------------------------------------------------------------------------------------
 
 
 class PersonTransport:
-    """The client library's transport for one person and one scope. Each thread has one connection."""
+    """Sends the client library's requests as one person, within one scope. It replaces httplib2.Http."""
 
     def __init__(self, api: "GoogleApi", person: Address, scope: str) -> None:
         self._api = api
-        self.person, self.scope = person, scope
+        self.person = person
+        self.scope = scope
         self.credentials = PersonCredentials(api.access, person, scope)
 
     def request(
@@ -156,15 +109,18 @@ class PersonTransport:
         headers: Mapping[str, str] | None = None,
         **_: object,
     ) -> tuple[httplib2.Response, bytes]:
-        """Send a request as `httplib2.Http.request` does; once more with a new token when Google refuses the token."""
+        """Send a request and return the answer, as `httplib2.Http.request` does.
+
+        When Google refuses the token, the request is sent a second time with a new token.
+        """
         for attempt in (1, 2):
             token = self._api.access.get_token(self.person, self.scope)
-            authorized = {**(headers or {}), "Authorization": f"Bearer {token}"}
-            answer = self._api.send(method, uri, body, authorized)
+            headers_with_token = {**(headers or {}), "Authorization": f"Bearer {token}"}
+            answer = self._api.send(method, uri, body, headers_with_token)
             if answer.status_code != 401 or attempt == 2:
                 break
             self._api.access.forget_token(self.person, self.scope)
-        make_response: Any = httplib2.Response  # the library has no types
+        make_response: Any = httplib2.Response  # httplib2 has no type annotations
         response: httplib2.Response = make_response({name.lower(): value for name, value in answer.headers.items()})
         response.status, response.reason = answer.status_code, answer.reason
         return response, answer.content
@@ -175,25 +131,25 @@ class PersonTransport:
 
 @dataclass(frozen=True, slots=True)
 class PersonCredentials:
-    """The client library's credentials for one request of a batch: add a token to it, and forget a refused one."""
+    """Adds a token to one request of a batch. The client library calls the methods, and names them."""
 
     access: GoogleAccess
     person: Address
     scope: str
-    access_token: str = "fetched by apply()"  # noqa: S105  # the library only tests whether it is empty
-    access_token_expired: bool = False
+    access_token: str = "fetched by apply()"  # noqa: S105  # the library only tests whether this is empty
+    access_token_expired: bool = False  # the library reads this name
 
     def apply(self, headers: dict[str, str]) -> None:
         """Add the person's token to the headers."""
         headers["Authorization"] = f"Bearer {self.access.get_token(self.person, self.scope)}"
 
     def refresh(self, _transport: object) -> None:
-        """Forget the token, so that `apply` gets a new one."""
+        """Forget the token, which Google refused, so that `apply` requests a new token."""
         self.access.forget_token(self.person, self.scope)
 
 
 class GoogleApi:
-    """Sends requests to one API, each as a person. Raises only ProviderErrors."""
+    """Sends requests to one of Google's APIs, each as a person. Raises only ProviderErrors."""
 
     def __init__(
         self,
@@ -207,16 +163,17 @@ class GoogleApi:
         clock: Clock,
         quota_key: str = "",
     ) -> None:
-        """`quota_key`: the key of the hash of a person's address in `quotaUser`."""
+        """`timeout` is in seconds. `quota_key` is the key with which a person's address is hashed for `quotaUser`."""
         self.access = access
         self._quota_key = quota_key.encode()[: blake2b.MAX_KEY_SIZE]
-        self._name, self._version = name, version
-        self._kind = _METRIC_KINDS.get(name, name)
+        self._name = name
+        self._version = version
+        self._metric_kind = _METRIC_KINDS.get(name, name)
         self._endpoint = endpoint
         self._quota = quota
         self._timeout = timeout
         self._clock = clock
-        self._threads = local()
+        self._thread_state = local()
         self._sessions: list[requests.Session] = []
 
     def close(self) -> None:
@@ -226,48 +183,53 @@ class GoogleApi:
 
     @property
     def service(self) -> Any:
-        """The client library's composer of requests. It is built only once."""
+        """The client library's object that composes requests to this API. It is built only once."""
         return _build_service(self._name, self._version, self._endpoint)
 
     def execute(self, person: Address, scope: str, request: Any, *, units: int = 1, subject: str = "") -> Any:
-        """Send one request as that person and return the answer. `units`: its cost in quota units. `subject`: the
-        beginning of error texts; the person's address when empty."""
+        """Send one request as that person and return the answer.
+
+        `units` is the cost of the request in quota units. Error texts begin with `subject`, or with the person's
+        address when `subject` is empty.
+        """
         self._quota.spend(person, units)
         self._set_quota_user(request, person)
         return self._execute_request(request, PersonTransport(self, person, scope), subject or person)
 
     def _set_quota_user(self, request: Any, person: Address) -> None:
-        """Have Google count the request against that person's quota instead of the service account's."""
-        person_hash = blake2b(
-            person.encode(), key=self._quota_key, digest_size=20
-        ).hexdigest()  # Google allows 40 characters
+        """Add `quotaUser` to the request, so that Google counts the request against that person's quota."""
+        person_hash = blake2b(person.encode(), key=self._quota_key, digest_size=_QUOTA_USER_BYTES).hexdigest()
         request.uri += f"{'&' if '?' in request.uri else '?'}{_QUOTA_USER}={person_hash}"
 
     def _execute_request(self, request: Any, transport: PersonTransport, subject: str) -> Any:
         is_write = request.method in _WRITE_METHODS and "freeBusy" not in request.uri
         with translate_errors(subject, is_write=is_write, endpoint=self._endpoint, clock=self._clock):
             answer = request.execute(http=transport, num_retries=0)
-            is_empty = request.methodId in _METHODS_WITHOUT_ANSWER and not answer
-            if not isinstance(answer, dict) and not is_empty:  # the library returns non-JSON as text
-                raise ValueError("not an object")
+            may_be_empty = request.methodId in _METHODS_WITHOUT_BODY
+            if not isinstance(answer, dict) and not (may_be_empty and not answer):
+                raise ValueError(_NO_OBJECT)  # the library returns a body that is not JSON as text
             return answer
 
     def execute_batch(self, requests: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
-        """Send read requests, each given as person, scope and request, at most 50 in one HTTP request. Returns, in
-        their order, the answer to each, or the error that came instead. A single request is sent without a batch."""
+        """Send read requests, at most 50 in one HTTP request, and return their outcomes in the same order.
+
+        Each request is a tuple of the person, the scope and the request. Its outcome is the answer, or the error that
+        occurred instead. A single request is sent without a batch.
+        """
         outcomes: list[Any | ProviderError] = []
         for first in range(0, len(requests), BATCH_SIZE):
             outcomes += self._execute_chunk(requests[first : first + BATCH_SIZE])
         return outcomes
 
     def _execute_chunk(self, chunk: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
+        """Return the outcomes of at most 50 requests. The client library needs a unique text as the id of each."""
         outcomes: dict[str, Any | ProviderError] = {}
         prepared: list[tuple[str, PersonTransport, Any]] = []
         for number, (person, scope, request) in enumerate(chunk):
             transport = PersonTransport(self, person, scope)
             try:
                 self._quota.spend(person)
-                self.access.get_token(person, scope)  # if this fails inside the batch, all its requests fail
+                self.access.get_token(person, scope)  # here, because a failure inside the batch fails all requests
                 self._set_quota_user(request, person)
                 request.http = transport
                 prepared.append((str(number), transport, request))
@@ -281,27 +243,30 @@ class GoogleApi:
         return [outcomes[str(number)] for number in range(len(chunk))]
 
     def _execute_single(self, request: Any, transport: PersonTransport) -> Any | ProviderError:
+        """Send one request and return the answer or the error."""
         try:
             return self._execute_request(request, transport, transport.person)
         except ProviderError as error:
             return error
 
     def _send_batch(self, prepared: Sequence[tuple[str, PersonTransport, Any]]) -> dict[str, Any | ProviderError]:
+        """Send the requests in one HTTP request and return the outcome of each by its number."""
         outcomes: dict[str, Any | ProviderError] = {}
         people = {number: transport.person for number, transport, _ in prepared}
 
         def store_outcome(number: str, answer: Any, error: Exception | None) -> None:
-            count_request("google", self._kind, error.resp.status if isinstance(error, HttpError) else 200)
+            count_request("google", self._metric_kind, error.resp.status if isinstance(error, HttpError) else 200)
             if error is None and not isinstance(answer, dict):
-                error = ValueError("not an object")
+                error = ValueError(_NO_OBJECT)
             outcomes[number] = answer if error is None else self._translate_read_error(error, people[number])
 
         batch = BatchHttpRequest(callback=store_outcome, batch_uri=self._batch_uri)
         for number, _, request in prepared:
             batch.add(request, request_id=number)
         with translate_errors("a batch", is_write=False, endpoint=self._endpoint, clock=self._clock):
-            batch.execute(http=prepared[0][1])
-        missing_answer = Unavailable("Google left a request of a batch without an answer.")
+            first_transport = prepared[0][1]
+            batch.execute(http=first_transport)
+        missing_answer = Unavailable("Google did not answer one of the requests of a batch.")
         return {number: outcomes.get(number, missing_answer) for number in people}
 
     def _translate_read_error(self, error: Exception, person: Address) -> ProviderError:
@@ -314,12 +279,12 @@ class GoogleApi:
 
     def send(self, method: str, uri: str, body: str | bytes | None, headers: Mapping[str, str]) -> requests.Response:
         """Send one HTTP request over this thread's connection, without retries."""
-        if not hasattr(self._threads, "session"):
-            self._threads.session = requests.Session()
-            self._sessions.append(self._threads.session)
+        if not hasattr(self._thread_state, "session"):
+            self._thread_state.session = requests.Session()
+            self._sessions.append(self._thread_state.session)
         content = body.encode() if isinstance(body, str) else body
-        with observe_request("google", "batch" if uri == self._batch_uri else self._kind) as observation:
-            answer: requests.Response = self._threads.session.request(
+        with observe_request("google", "batch" if uri == self._batch_uri else self._metric_kind) as observation:
+            answer: requests.Response = self._thread_state.session.request(
                 method, uri, data=content, headers=dict(headers), timeout=self._timeout, allow_redirects=False
             )
             observation.status = answer.status_code
@@ -329,7 +294,7 @@ class GoogleApi:
 def build_api(
     name: str, version: str, endpoint: str, section: Mapping[str, Any], quota: RequestQuota, clock: Clock
 ) -> GoogleApi:
-    """Return the API that a section of the settings describes; `endpoint` is its URL where the section names none."""
+    """Return the API that a section of the settings describes. `endpoint` is the default of the API's URL."""
     return GoogleApi(
         name,
         version,
@@ -345,132 +310,12 @@ def build_api(
 @lru_cache(maxsize=16)
 def _build_service(name: str, version: str, endpoint: str) -> Any:
     options = {"api_endpoint": endpoint}
-    # The library wants a transport but sends nothing here: static discovery reads the API description it contains.
+    # The library requires a transport but does not use it: static discovery reads the API description in the library.
     transport = PersonTransport.__new__(PersonTransport)
     return build(name, version, http=transport, client_options=options, static_discovery=True, cache_discovery=False)
 
 
 def require_etag(request: HttpRequest, etag: str) -> HttpRequest:
-    """Return the same request, which Google refuses when the event is no longer at that etag."""
+    """Add a condition to the request: Google refuses it when the event no longer has that etag. Return the request."""
     request.headers["If-Match"] = etag
     return request
-
-
-# --- errors ---------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def translate_errors(subject: str, *, is_write: bool, endpoint: str, clock: Clock) -> Iterator[None]:
-    """Raise every exception of the client library and the HTTP libraries as a ProviderError."""
-    try:
-        yield
-    except ProviderError:
-        raise
-    except Exception as error:
-        raise translate_error(error, subject, is_write=is_write, endpoint=endpoint, clock=clock) from error
-
-
-def translate_error(error: Exception, subject: str, *, is_write: bool, endpoint: str, clock: Clock) -> ProviderError:
-    """Return the exception as a ProviderError whose text begins with `subject`. `is_write`: whether the request may
-    have changed something; then a lost answer is `uncertain`."""
-    if isinstance(error, ProviderError):
-        return error
-    if isinstance(error, HttpError):
-        return _translate_http_error(error, subject, is_write, clock)
-    if isinstance(error, requests.exceptions.RequestException):
-        return _translate_connection_error(error, endpoint, is_write)
-    if isinstance(error, BatchError | ValueError | KeyError | TypeError):
-        if is_write:  # it may have been done, and only the answer was cut off
-            return Unavailable(f"{subject}: Google's answer can't be read.", uncertain=True)
-        return InvalidResponse(f"{subject}: Google answered with something that can't be read.")
-    return InvalidResponse(f"{subject}: Google's answer made no sense ({type(error).__name__}).")
-
-
-def _translate_connection_error(error: Exception, endpoint: str, is_write: bool) -> ProviderError:
-    if isinstance(error, requests.exceptions.SSLError):
-        return Unavailable(f"{endpoint}: no safe connection (TLS): check the certificate.")
-    text = repr(error)
-    if isinstance(error, requests.exceptions.ConnectTimeout) or "NewConnectionError" in text or "refused" in text:
-        return Unavailable(f"Nothing answers at {endpoint}.")
-    return Unavailable(f"{endpoint} did not answer, or the connection broke.", uncertain=is_write)
-
-
-@dataclass(frozen=True, slots=True)
-class GoogleErrorDetails:
-    """Status, reason and message of an error answer from Google; empty where Google gives none."""
-
-    status: int
-    reason: str = ""
-    message: str = ""
-
-    @classmethod
-    def from_http_error(cls, error: HttpError) -> "GoogleErrorDetails":
-        """Read the JSON body of the error answer."""
-        try:
-            body = json.loads(error.content)["error"]
-            first = (body.get("errors") or [{}])[0]
-            reasons = [str(detail.get("reason", "")) for detail in body.get("details", ()) if isinstance(detail, dict)]
-            reason = next(filter(None, reasons), "") or str(first.get("reason", ""))
-            return cls(int(error.resp.status), reason, " ".join(str(body.get("message", "")).split())[:300])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return cls(int(error.resp.status))
-
-
-def _translate_http_error(error: HttpError, subject: str, is_write: bool, clock: Clock) -> ProviderError:
-    details = GoogleErrorDetails.from_http_error(error)
-    wait = parse_retry_after(error.resp) or _parse_retry_text(details.message, clock)
-    if details.status == 429 or details.reason in _RATE_REASONS:
-        return RateLimited(f"{subject}: Google asks to slow down.", retry_after=wait)
-    if details.reason in _QUOTA_REASONS:
-        return RateLimited(
-            f"{subject}: a daily limit of Google's is used up ({details.reason}).",
-            retry_after=wait or _DAILY_LIMIT_WAIT,
-        )
-    if details.status >= 500:
-        return Unavailable(
-            f"{subject}: Google is out of order (status {details.status}).", retry_after=wait, uncertain=is_write
-        )
-    if not details.reason and not details.message:
-        return InvalidResponse(f"{subject}: this is not Google's API that answers (status {details.status}).")
-    if details.reason.removeprefix("push.") in _CHANNEL_REFUSALS:
-        refusal_class, remedy = _CHANNEL_REFUSALS[details.reason.removeprefix("push.")]
-        return refusal_class(f"{subject}: {remedy}")
-    return _translate_status(details, subject)
-
-
-def _translate_status(details: GoogleErrorDetails, subject: str) -> ProviderError:
-    if details.status == 401:
-        return AuthRevoked(f"{subject}: Google does not accept the grant any more.")
-    if details.status == 410:
-        error_class: Callable[[str], ProviderError] = ItemGone if details.reason == "deleted" else SyncTokenExpired
-        return error_class(f"{subject}: Google has nothing under this name any more ({details.reason}).")
-    if details.status == 404:
-        return NotFound(f"{subject}: Google finds nothing, or may not show it.")
-    if details.status in (409, 412):
-        return Conflict(f"{subject}: it was changed by somebody else, or its id is taken ({details.reason}).")
-    if details.status == 400 and "sync token" in details.message.lower():
-        return SyncTokenExpired(f"{subject}: the sync token is not good any more.")
-    if details.status == 400 and details.reason == "failedPrecondition":
-        return Forbidden(f"{subject}: this account has no such service: switch Gmail on for it in the admin console.")
-    if details.status == 400 and "conference type" in details.message.lower():
-        return NoConference(f"{subject}: Google offers no Meet link here.")
-    if details.reason == "notACalendarUser":
-        return NoCalendar(f"{subject}: this account has no Google Calendar.")
-    if details.reason in _API_OFF_REASONS:
-        return Forbidden(f"{subject}: the API is not switched on in this project. {details.message}")
-    if details.reason in _SCOPE_REASONS:
-        return AuthRevoked(f"{subject}: the grant lacks a scope ({details.message})")
-    if details.reason == "forbiddenForServiceAccounts":
-        return Forbidden(f"{subject}: the service account has no domain-wide delegation, so it may not invite anybody.")
-    return Forbidden(f"{subject}: Google refuses this: {details.reason} {details.message}".rstrip())
-
-
-def _parse_retry_text(message: str, clock: Clock) -> timedelta | None:
-    """Return the time until the instant that an error message names; None when it names none."""
-    match = _RETRY_AFTER_TEXT.search(message)
-    if not match:
-        return None
-    try:
-        return max(datetime.fromisoformat(match[1].replace("Z", "+00:00")) - clock(), timedelta())
-    except ValueError:
-        return None

@@ -1,7 +1,8 @@
-"""`longarc connect google`: connects one manager's account, by OAuth's flow for installed programs.
+"""Connects one manager's Google account, for `longarc connect google`, with OAuth's flow for installed programs.
 
-The browser is sent to Google, which redirects it to a port that this process opens on 127.0.0.1 for that one request.
-PKCE and a random state prove that the redirect belongs to this run. Only the refresh token is stored, sealed.
+The manager grants access in a browser. Google then redirects the browser to a port that this process opens on 127.0.0.1
+for that one request. PKCE and a random state prove that the redirect belongs to this run. Of the tokens that Google
+issues, only the refresh token is stored, sealed (encrypted).
 """
 
 import base64
@@ -27,64 +28,75 @@ from worker.providers.google.auth import (
 )
 
 _HOST = "127.0.0.1"
+_MAX_TEXT_LENGTH = 60  #: characters of a text from the browser that an error text repeats
+#: The page that the browser shows after the redirect.
 _DONE_PAGE = b"<!doctype html><title>Longarc</title><p>This window can be closed now; go back to the terminal.</p>"
-_IDENTITY_SCOPES = ("openid", "email")  #: for the id token, which names the account
+_IDENTITY_SCOPES = ("openid", "email")  #: request an id token, which names the account
 
 
 def connect_account(
-    section: Mapping[str, Any], person: Address, show: Callable[[str], None], wait: float = 300
+    section: Mapping[str, Any], person: Address, show_url: Callable[[str], None], wait: float = 300
 ) -> tuple[Address, str]:
-    """Ask for the grant in a browser; return the account and the path of the file that holds its token.
+    """Ask the person for the grant in a browser; return the account and the path of the file that holds its token.
 
-    `show`: called with the URL to open. `wait`: seconds to wait for the browser. When it raises a LongarcError, nothing
-    was written.
+    `show_url` is called with the URL that the person has to open. `wait` is the longest time to wait for the browser,
+    in seconds. When a LongarcError is raised, no token was stored.
     """
     client_id = str(section.get("client_id") or "")
     if not client_id:
         raise Refused(
             "calendars.google.client_id is not set. In the Cloud console open APIs & Services > Credentials > Create "
-            "credentials > OAuth client ID > Desktop app; put its id there, and its secret in "
+            "credentials > OAuth client ID > Desktop app. Write the client's id into this setting, and its secret into "
             "LONGARC_GOOGLE_CLIENT_SECRET."
         )
     if not section.get("keys"):
-        raise Refused("There is no LONGARC_KEY to seal the token with. Make one with `longarc key`.")
+        raise Refused("LONGARC_KEY is not set, so the token can't be sealed. Create a key with `longarc key`.")
     folder = TokenFolder(Path(str(section.get("token_folder") or "var/google")), section["keys"])
     folder.prepare_for(person)
-    verifier = secrets.token_urlsafe(64)
+    code_verifier = secrets.token_urlsafe(64)
     state = secrets.token_urlsafe(32)
     with _CallbackServer() as server:
-        show(_compose_auth_url(section, client_id, person, server.uri, verifier, state))
+        auth_url = _compose_auth_url(
+            section, person, client_id=client_id, redirect_uri=server.uri, code_verifier=code_verifier, state=state
+        )
+        show_url(auth_url)
         code = _read_code(server.wait_for_query(wait), state)
-        answer = _exchange_code(section, client_id, server.uri, verifier, code)
+        answer = _exchange_code(
+            section, client_id=client_id, redirect_uri=server.uri, code_verifier=code_verifier, code=code
+        )
     account = _read_account(answer)
     if account != person:
-        raise Refused(f"The browser gave the account {account}, not {person}. Nothing was kept; choose the other one.")
+        raise Refused(
+            f"Access to the account {account} was granted, not to {person}. Nothing was stored. Run the command again "
+            f"and choose the account {person}."
+        )
     granted_scopes = set(str(answer.get("scope", "")).split())
     missing_scopes = [scope for scope in ACCOUNT_SCOPES if scope not in granted_scopes]
     if missing_scopes:
         raise Refused(
-            f"Not everything was allowed; lacking: {', '.join(missing_scopes)}. Nothing was kept; tick every box."
+            f"The grant lacks these scopes: {', '.join(missing_scopes)}. Nothing was stored. Run the command again and "
+            "tick every box."
         )
     token = answer.get("refresh_token")
     if not isinstance(token, str) or not token:
         raise Refused(
-            "Google gave no lasting grant. Take Longarc out at myaccount.google.com/connections, then try again."
+            "Google issued no refresh token. Remove Longarc at myaccount.google.com/connections, then run the command "
+            "again."
         )
     return account, str(folder.save(account, token))
 
 
 def _compose_auth_url(
-    section: Mapping[str, Any], client_id: str, person: Address, redirect_uri: str, verifier: str, state: str
+    section: Mapping[str, Any], person: Address, *, client_id: str, redirect_uri: str, code_verifier: str, state: str
 ) -> str:
-    """Return the URL at which the person grants access. `verifier`: the PKCE secret, of which only a hash is sent
-    here."""
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    """Return the URL at which the person grants access. `code_verifier` is the PKCE secret; the URL holds its hash."""
+    code_challenge = base64.urlsafe_b64encode(hashlib.sha256(code_verifier.encode()).digest()).decode().rstrip("=")
     query = {
         "client_id": client_id,
         "redirect_uri": redirect_uri,
         "response_type": "code",
         "scope": " ".join([*_IDENTITY_SCOPES, *ACCOUNT_SCOPES]),
-        "code_challenge": challenge,
+        "code_challenge": code_challenge,
         "code_challenge_method": "S256",
         "state": state,
         "access_type": "offline",
@@ -95,26 +107,32 @@ def _compose_auth_url(
 
 
 def _read_code(query: Mapping[str, list[str]], state: str) -> str:
-    """Return the code that Google gave the browser. Raises Forbidden when `state` differs from the one sent, Refused
-    when the person did not grant access."""
+    """Return the authorization code in the query of the redirect.
+
+    Raises Forbidden when the query's state is not `state`, and Refused when the person did not grant access.
+    """
     if not secrets.compare_digest(query.get("state", [""])[0], state):
-        raise Forbidden("What came back from the browser does not belong to this request. Nothing was kept.")
+        raise Forbidden("The browser was redirected by another request than ours. Nothing was stored.")
     if error := query.get("error", [""])[0]:
-        raise Refused(f"The grant was not given ({_sanitize_text(error)}). Nothing was kept.")
+        raise Refused(f"Access was not granted ({_sanitize_text(error)}). Nothing was stored.")
     if not query.get("code"):
-        raise Refused("The browser came back without a code. Nothing was kept.")
+        raise Refused("The browser was redirected without an authorization code. Nothing was stored.")
     return query["code"][0]
 
 
 def _sanitize_text(text: str) -> str:
-    """Return the start of the text without characters that could alter a terminal."""
-    return "".join(character for character in text[:60] if character.isalnum() or character in "_- ")
+    """Return the beginning of the text, without characters that a terminal could take for a command."""
+    beginning = text[:_MAX_TEXT_LENGTH]
+    return "".join(character for character in beginning if character.isalnum() or character in "_- ")
 
 
 def _exchange_code(
-    section: Mapping[str, Any], client_id: str, redirect_uri: str, verifier: str, code: str
+    section: Mapping[str, Any], *, client_id: str, redirect_uri: str, code_verifier: str, code: str
 ) -> dict[str, Any]:
-    """Return the token endpoint's answer to the code: tokens and granted scopes. Raises AuthRevoked."""
+    """Exchange the authorization code for tokens; return the token endpoint's answer, with tokens and granted scopes.
+
+    Raises AuthRevoked when Google refuses the code, and the other errors of `TokenEndpoint.post_form`.
+    """
     endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), get_timeout(section))
     form = {
         "grant_type": "authorization_code",
@@ -122,20 +140,25 @@ def _exchange_code(
         "client_id": client_id,
         "client_secret": str(section.get("password") or ""),
         "redirect_uri": redirect_uri,
-        "code_verifier": verifier,
+        "code_verifier": code_verifier,
     }
 
     def translate_refusal(error: str, _description: str) -> ProviderError:
         if error in ("invalid_client", "unauthorized_client"):
-            return AuthRevoked("Google does not know this OAuth client: check client_id and its secret.")
-        return AuthRevoked(f"Google did not accept the code ({_sanitize_text(error)}). Nothing was kept; try again.")
+            return AuthRevoked("Google does not know this OAuth client: check client_id and the client's secret.")
+        return AuthRevoked(
+            f"Google did not accept the authorization code ({_sanitize_text(error)}). Nothing was stored. Run the "
+            "command again."
+        )
 
     return endpoint.post_form(form, translate_refusal)
 
 
 def _read_account(answer: Mapping[str, Any]) -> Address:
-    """Return the address of the account, from the id token. Its signature need not be verified: the token came directly
-    from Google over TLS. Raises LongarcError."""
+    """Return the address of the account that the id token names. Raises LongarcError when no account is named.
+
+    The signature of the id token need not be verified, because the token came directly from Google over TLS.
+    """
     from google.auth import jwt
 
     decode: Any = jwt.decode  # the library has no types here
@@ -145,7 +168,7 @@ def _read_account(answer: Mapping[str, Any]) -> Address:
         claims = {}
     email = claims.get("email")
     if not isinstance(email, str) or not email:
-        raise LongarcError("Google did not say whose account this is. Nothing was kept.")
+        raise LongarcError("Google's answer does not name the account. Nothing was stored.")
     return email.lower()
 
 
@@ -159,9 +182,9 @@ class _CallbackServer:
         class Handler(BaseHTTPRequestHandler):
             """Stores the query of the request that carries a `state`; answers 404 to any other."""
 
-            timeout = 10  #: seconds that a connection may stay silent
+            timeout = 10  #: seconds after which an idle connection is closed
 
-            def do_GET(self) -> None:  # the library's name
+            def do_GET(self) -> None:  # BaseHTTPRequestHandler requires this name
                 query = parse_qs(urlsplit(self.path).query)
                 is_callback = "state" in query
                 self.send_response(200 if is_callback else 404)
@@ -184,12 +207,12 @@ class _CallbackServer:
         self._server.server_close()
 
     def wait_for_query(self, seconds: float) -> dict[str, list[str]]:
-        """Return the query of the browser's redirect. Raises Unavailable when it does not come in time."""
+        """Return the query of the browser's redirect. Raises Unavailable when none comes within `seconds`."""
         deadline = utcnow() + timedelta(seconds=seconds)
         while self._query is None:
             remaining = (deadline - utcnow()).total_seconds()
             self._server.timeout = remaining
             if remaining <= 0:
-                raise Unavailable("Nobody came back from the browser in time. Nothing was kept.")
+                raise Unavailable("The browser was not redirected in time. Nothing was stored.")
             self._server.handle_request()
         return self._query

@@ -1,4 +1,4 @@
-"""Reads the answers to Google's free/busy query, and marks the parts that are our own events."""
+"""Parses the answers to Google's free/busy query, and marks the busy time in them that our own events take."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -7,45 +7,59 @@ from typing import Any
 from worker.domain.model import Address, Answer, BusyTime, Event, FreeBusy, ShowAs, Span, clip_busy
 
 
-def parse_free_busy(who: Address, answer: Any) -> FreeBusy:
-    """Return one person's busy times; unknown, with the reason, when Google reports an error or sends nothing
-    readable."""
+def parse_free_busy(person: Address, answer: Any) -> FreeBusy:
+    """Return one person's free/busy from that person's part of the answer.
+
+    The free/busy is unknown when Google reports an error or the answer can't be read.
+    """
     if not isinstance(answer, Mapping) or answer.get("errors"):
         reasons = ", ".join(str(error.get("reason")) for error in (answer or {}).get("errors", ())) or "no reason given"
-        return FreeBusy(known=False, reason=f"Google does not show when {who} is busy ({reasons}): not shared with us.")
+        return FreeBusy(known=False, reason=f"Google does not share the free/busy of {person} with us ({reasons}).")
     try:
         spans = [Span(_parse_instant(busy["start"]), _parse_instant(busy["end"])) for busy in answer["busy"]]
         return FreeBusy(tuple(map(BusyTime, spans)))
     except (KeyError, TypeError, ValueError):
-        return FreeBusy(known=False, reason=f"Google's free/busy answer for {who} can't be read.")
+        return FreeBusy(known=False, reason=f"Google's free/busy answer for {person} can't be read.")
 
 
-def mark_our_events(free_busy: FreeBusy, who: Address, ours: Sequence[Event], window: Span) -> FreeBusy:
-    """Return the person's free/busy clipped to `window`, where the time of each of our events that the person did not
-    decline is a busy span of its own, with the event's key."""
+def join_free_busy(first: FreeBusy, second: FreeBusy) -> FreeBusy:
+    """Return one person's free/busy of two windows together. It is unknown when either of the two is."""
+    if not first.known:
+        return first
+    return FreeBusy((*first.busy, *second.busy)) if second.known else second
+
+
+def mark_our_events(free_busy: FreeBusy, person: Address, our_events: Sequence[Event], window: Span) -> FreeBusy:
+    """Return the person's free/busy, clipped to `window`, with our own events as busy spans that carry the event's key.
+
+    `our_events` are events on managers' calendars. The ones that the person has not declined are cut out of the busy
+    spans that Google reports, and added as busy spans of their own.
+    """
     if not free_busy.known:
         return free_busy
-    attended = [event for event in ours if event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED]
-    busy_spans = [busy.span for busy in free_busy.busy]
-    our_busy = [
-        BusyTime(part, ShowAs.BUSY, event.key)
-        for event in attended
-        for span in busy_spans
-        for part in _intersect_spans(event.span, span)
+    attended_events = [
+        event for event in our_events if event.answers.get(person, Answer.DECLINED) is not Answer.DECLINED
     ]
-    our_spans = [event.span for event in attended]
-    other_busy = [BusyTime(part) for span in busy_spans for part in _subtract_spans(span, our_spans)]
-    return FreeBusy(clip_busy([*our_busy, *other_busy], window))
+    busy_spans = [busy.span for busy in free_busy.busy]
+    our_busy_times = [
+        BusyTime(common_span, ShowAs.BUSY, event.key)
+        for event in attended_events
+        for span in busy_spans
+        for common_span in _intersect_spans(event.span, span)
+    ]
+    our_spans = [event.span for event in attended_events]
+    other_busy_times = [BusyTime(part) for span in busy_spans for part in _subtract_spans(span, our_spans)]
+    return FreeBusy(clip_busy([*our_busy_times, *other_busy_times], window))
 
 
 def _intersect_spans(first: Span, second: Span) -> list[Span]:
-    """Return the common part of two spans; an empty list when they have none."""
+    """Return a list of the common part of two spans; an empty list when they don't overlap."""
     return [Span(max(first.start, second.start), min(first.end, second.end))] if first.overlaps(second) else []
 
 
-def _subtract_spans(whole: Span, holes: Iterable[Span]) -> list[Span]:
-    """Return the parts of `whole` outside all the `holes`."""
-    parts = [whole]
+def _subtract_spans(span: Span, holes: Iterable[Span]) -> list[Span]:
+    """Return the parts of `span` that are outside of all `holes`."""
+    parts = [span]
     for hole in holes:
         remaining: list[Span] = []
         for part in parts:

@@ -1,0 +1,173 @@
+"""Reads people's free/busy from Google, in one of two ways.
+
+With a service account, which may act as everybody, each person's events are read as that person, fifty people in a
+request. This way distinguishes out of office from busy, and our event from an event booked over it.
+
+With connected accounts, only the managers' events can be read, and other people's time comes from the free/busy query,
+which returns spans without any details. In these spans our events are recognised by their times on the manager's
+calendar. Another event booked over one of ours is seen only where it extends beyond ours.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from worker.domain.model import Address, BusyTime, Event, FreeBusy, Span, clip_busy
+from worker.errors import ProviderError, Transient
+from worker.providers.google import events as google_events
+from worker.providers.google.auth import EVENTS_READ_SCOPE, FREE_BUSY_SCOPE, OWNED_EVENTS_SCOPE
+from worker.providers.google.client import GoogleApi
+from worker.providers.google.freebusy import join_free_busy, mark_our_events, parse_free_busy
+from worker.providers.google.habits import CalendarZones
+from worker.providers.identities import Identities
+
+PEOPLE_PER_QUERY = 50  #: the most people in one free/busy query
+#: The longest window of one free/busy query.
+_MAX_WINDOW = timedelta(days=60)
+
+
+class FreeBusyReader:
+    """Reads free/busy as each person or as the connected managers. The calendars' zones are remembered in `zones`."""
+
+    def __init__(self, api: GoogleApi, identities: Identities, zones: CalendarZones) -> None:
+        self._api = api
+        self._identities = identities
+        self._zones = zones
+
+    @cached_property
+    def _events_resource(self) -> Any:
+        """The client library's object that composes requests about events. Cached: building it takes some 15 ms."""
+        return self._api.service.events()
+
+    def read(self, people: Sequence[Address], window: Span) -> dict[Address, FreeBusy]:
+        """Return the free/busy of all `people`, read as each person or as the connected managers."""
+        unique_people = list(dict.fromkeys(people))
+        connected = self._api.access.list_connected() if unique_people else []
+        if connected is None:  # a service account, which may act as everybody
+            events, unreadable = self._read_calendars(
+                unique_people, window, scope=EVENTS_READ_SCOPE, fields=google_events.TIME_FIELDS
+            )
+            free_busy = unreadable
+        else:
+            events, unreadable = self._read_calendars(
+                connected, window, scope=OWNED_EVENTS_SCOPE, fields=google_events.EVENT_FIELDS
+            )
+            others = [person for person in unique_people if person not in connected]
+            failure = next((unreadable[person] for person in unique_people if person in unreadable), None)
+            free_busy = unreadable | self._read_others(others, events, failure, window)
+        for person, person_events in events.items():
+            busy_times = [
+                BusyTime(event.span, event.show, event.key) for event in person_events if event.show is not None
+            ]
+            free_busy[person] = FreeBusy(clip_busy(busy_times, window))
+        return {person: free_busy[person] for person in unique_people}
+
+    def _read_others(
+        self, others: Sequence[Address], events: Mapping[Address, list[Event]], failure: FreeBusy | None, window: Span
+    ) -> dict[Address, FreeBusy]:
+        """Return the free/busy of people who are not connected, as the connected managers may see it.
+
+        `events` are the events on each manager's calendar. `failure` is the unknown free/busy of a manager whose
+        calendar could not be read. Then the free/busy of all others is unknown, too, because our own events cannot be
+        recognised without that calendar.
+        """
+        if failure:
+            reason = f"Our own events in this person's calendar can't be recognised: {failure.reason}"
+            return dict.fromkeys(others, FreeBusy(known=False, reason=reason, temporary=True))
+        our_events = [
+            event
+            for manager, manager_events in events.items()
+            for event in manager_events
+            if event.is_ours and event.organizer == manager
+        ]
+        free_busy: dict[Address, FreeBusy] = {}
+        for first in range(0, len(others), PEOPLE_PER_QUERY):
+            chunk = others[first : first + PEOPLE_PER_QUERY]
+            free_busy |= self._read_free_busy(chunk, list(events), our_events, window)
+        return free_busy
+
+    def _read_calendars(
+        self, people: Sequence[Address], window: Span, *, scope: str, fields: str
+    ) -> tuple[dict[Address, list[Event]], dict[Address, FreeBusy]]:
+        """Return the events inside the window on each person's calendar, read as that person.
+
+        Also returns an unknown free/busy, with the reason, of each person whose calendar cannot be read.
+        """
+        events: dict[Address, list[Event]] = {}
+        unreadable: dict[Address, FreeBusy] = {}
+        page_tokens: dict[Address, str | None] = dict.fromkeys(people)  # of each person's next page; None is the first
+        while page_tokens:
+            requests = [
+                (person, scope, self._compose_list_request(window, token, fields))
+                for person, token in page_tokens.items()
+            ]
+            answers = dict(zip(page_tokens, self._api.execute_batch(requests), strict=True))
+            page_tokens = {}
+            for person, answer in answers.items():
+                try:
+                    page_events, next_token = self._parse_page(answer, person)
+                except ProviderError as error:
+                    is_temporary = isinstance(error, Transient)
+                    unreadable[person] = FreeBusy(known=False, reason=str(error), temporary=is_temporary)
+                    continue
+                events.setdefault(person, []).extend(page_events)
+                if next_token:
+                    page_tokens[person] = next_token
+        readable = {person: person_events for person, person_events in events.items() if person not in unreadable}
+        return readable, unreadable
+
+    def _parse_page(self, answer: Any | ProviderError, calendar: Address) -> tuple[list[Event], str | None]:
+        """Return the events in the answer to a list request, and the token of the next page.
+
+        Raises `answer` when it is an error.
+        """
+        if isinstance(answer, ProviderError):
+            raise answer
+        items = google_events.read_items(answer, calendar)
+        zone = self._zones.remember(answer, calendar)
+        events = google_events.parse_events(items, calendar, zone, self._identities)
+        return events, answer.get("nextPageToken")
+
+    def _compose_list_request(self, window: Span, page_token: str | None, fields: str) -> Any:
+        query = {**google_events.compose_bounds(window), "singleEvents": True, "pageToken": page_token}
+        fields = f"nextPageToken,timeZone,items({fields})"
+        return self._events_resource.list(
+            calendarId="primary", maxResults=google_events.PAGE_SIZE, fields=fields, **query
+        )
+
+    def _read_free_busy(
+        self, others: Sequence[Address], managers: Sequence[Address], our_events: Sequence[Event], window: Span
+    ) -> dict[Address, FreeBusy]:
+        """Return the free/busy of at most 50 people.
+
+        The first manager queries all of them. Each further manager queries the people whose free/busy no manager before
+        may see.
+        """
+        hidden_reason = "No connected Google account may see when {} is busy: run `longarc connect google`."
+        free_busy = {person: FreeBusy(known=False, reason=hidden_reason.format(person)) for person in others}
+        unknown = list(others)
+        for manager in managers:
+            for person, answer in self._query_free_busy(manager, unknown, window).items():
+                free_busy[person] = mark_our_events(answer, person, our_events, window)
+            unknown = [person for person in unknown if not free_busy[person].known]
+            if not unknown:
+                break
+        return free_busy
+
+    def _query_free_busy(self, manager: Address, others: Sequence[Address], window: Span) -> dict[Address, FreeBusy]:
+        """Return the free/busy of the others as `manager` may see it. A long window is queried in several parts."""
+        free_busy: dict[Address, FreeBusy] = {}
+        start = window.start
+        while start < window.end:
+            end = min(start + _MAX_WINDOW, window.end)
+            body = {**google_events.compose_bounds(Span(start, end)), "items": [{"id": person} for person in others]}
+            request = self._api.service.freebusy().query(body=body, fields="calendars")
+            answer = self._api.execute(manager, FREE_BUSY_SCOPE, request)
+            calendars = answer.get("calendars") or {}
+            by_person = {self._identities.find_primary(address): entry for address, entry in calendars.items()}
+            for person in others:
+                part = parse_free_busy(person, by_person.get(person))
+                free_busy[person] = join_free_busy(free_busy.get(person, FreeBusy()), part)
+            start = end
+        return free_busy
