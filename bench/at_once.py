@@ -139,7 +139,7 @@ class Company:
         query = select(func.count()).where(tables.outbox.c.progress.in_(in_hands))
         with self.worker.store.database.read() as connection:
             count = connection.execute(query).scalar_one()
-        return not count and not any(self.worker.store.next_due().select_due(utcnow()))
+        return not count and not any(self.worker.store.load_next_due().select_due(utcnow()))
 
     def settle(self) -> None:
         """Wait until it has been quiet for a while."""

@@ -179,7 +179,7 @@ def _live(worker: Worker, google: Google, people: BusyPeople, clock: SteppedCloc
         google.calendars.channels.settle()
         worker.tick()
         google.calendars.channels.settle()
-        coming = [at for at in worker.store.next_due() if at is not None]
+        coming = [at for at in worker.store.load_next_due() if at is not None]
         if people.planned:
             coming.append(people.planned[0][0])
         clock.move_to(max(min(coming, default=end), clock() + timedelta(seconds=1)))

@@ -84,7 +84,7 @@ class Worker:
         self.erasure.run()
         self.channels.refresh()
         for _ in range(MAX_ROUNDS):
-            next_due = self.store.next_due()
+            next_due = self.store.load_next_due()
             due = next_due.select_due(now)
             has_worked = due.channel and self.channels.run(self.holder)
             has_worked = (due.calendar and self.sync.run(self.holder)) or has_worked

@@ -150,7 +150,7 @@ def _run_tick(worker: Worker) -> None:
     worker.pulse.run()
     worker.erasure.run()
     worker.channels.refresh()
-    due = worker.store.next_due().select_due(worker.clock())
+    due = worker.store.load_next_due().select_due(worker.clock())
     for is_due, task in ((due.channel, keep_channels), (due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):
         if is_due:
             task()
@@ -162,7 +162,7 @@ def keep_channels() -> None:
     with record_outages("keep_channels"):
         worker = get_worker()
         worker.channels.keep(worker.holder, stopping.is_set)
-        if worker.store.next_due().select_due(worker.clock()).calendar:
+        if worker.store.load_next_due().select_due(worker.clock()).calendar:
             sync()
 
 
@@ -215,7 +215,7 @@ def _do_what_follows(turn: Turn) -> None:
     with record_outages("what follows"):
         worker, has_worked = get_worker(), True
         while has_worked and not turn.is_over:
-            due = worker.store.next_due().select_due(worker.clock())
+            due = worker.store.load_next_due().select_due(worker.clock())
             has_worked = bool(due.pair) and _plan_pairs(turn) > 0
             has_worked = (bool(due.pair or due.effect) and _perform_effects(turn) > 0) or has_worked
         if turn.is_over and not stopping.is_set():
@@ -224,7 +224,7 @@ def _do_what_follows(turn: Turn) -> None:
 
 def _start_due_task(worker: Worker) -> None:
     """Start the first task that has something to do."""
-    due = worker.store.next_due().select_due(worker.clock())
+    due = worker.store.load_next_due().select_due(worker.clock())
     for is_due, task in ((due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):
         if is_due:
             task()

@@ -220,7 +220,11 @@ class DemoStage:
 
     def _find_next_instant(self, humans: Humans) -> datetime:
         earliest = self.clock() + timedelta(seconds=1)
-        instants: list[datetime | None] = [*self.worker.store.next_due(), humans.next_at(), *self._poll_times.values()]
+        instants: list[datetime | None] = [
+            *self.worker.store.load_next_due(),
+            humans.next_at(),
+            *self._poll_times.values(),
+        ]
         return min(max(instant, earliest) for instant in instants if instant is not None)
 
 

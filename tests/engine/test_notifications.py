@@ -56,7 +56,7 @@ def test_what_comes_within_five_seconds_is_folded_into_one_look_and_the_last_is_
     for _ in range(12):
         hint = office.channels.accept(told)
         assert hint is not None
-        looks.append(hint.look_at)
+        looks.append(hint.poll_at)
         office.clock.advance(SECOND)
     asked_for = [look for look in looks if look]
     assert asked_for == [begin, begin + FOLDING, begin + 2 * FOLDING, begin + 3 * FOLDING]
@@ -71,7 +71,7 @@ def test_a_clock_that_was_ahead_drops_no_notification(office: TellingOffice) -> 
     with office.store.database.write() as connection:
         connection.execute(tables.channel.update().values(hinted_at=office.clock() + HOUR))
     hint = office.channels.accept(Notification(channel.token, NotificationKind.CHANGED))
-    assert hint is not None and hint.look_at == office.clock()
+    assert hint is not None and hint.poll_at == office.clock()
 
 
 def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: TellingOffice) -> None:

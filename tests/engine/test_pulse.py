@@ -69,7 +69,7 @@ def close(office: Office) -> list[tuple[str, int, int]]:
     """Let the month pass, and return what is shown of it."""
     office.clock.move_to(OCTOBER)
     office.worker.pulse.run()
-    (one,) = office.store.pulse.list_shown()
+    (one,) = office.store.pulse.list_shown_rounds()
     return [(cell.name, cell.yes, cell.no) for cell in one.cells]
 
 
@@ -194,7 +194,7 @@ def test_even_what_is_sealed_does_not_join_a_person_and_an_answer(office: Office
     for who in reversed(REPORTS):
         answer(office, who, yes=who in REPORTS[:5])
     with office.store.database.read() as connection:
-        content = office.store.pulse.load_open(connection, ROUND)
+        content = office.store.pulse.load_open_round(connection, ROUND)
         sealed = connection.execute(select(tables.pulse_round.c.sealed)).scalar_one()
     assert content is not None and content.waiting == {}
     opened_text = office.store.pulse._seal.open(sealed)
@@ -274,7 +274,7 @@ def test_no_managers_page_tells_of_it(office: Office) -> None:
 def test_a_running_round_is_shown_to_nobody(office: Office) -> None:
     for who in REPORTS:
         answer(office, who, yes=True)
-        assert office.store.pulse.list_shown() == []
+        assert office.store.pulse.list_shown_rounds() == []
 
 
 def test_too_few_answers_are_not_shown_and_not_kept(office: Office) -> None:
@@ -309,7 +309,7 @@ def test_the_next_round_is_shown_when_it_gives_nobody_away(office: Office) -> No
         office.worker.pulse.answer(who, "2027-03", sees_future=True)
     office.clock.move_to(datetime(2027, 4, 1, 9, tzinfo=UTC))
     office.worker.pulse.run()
-    newest, first = office.store.pulse.list_shown()
+    newest, first = office.store.pulse.list_shown_rounds()
     assert [cell.name for cell in newest.cells] == ["sales"], "the others have one more"
     assert len(first.cells) == 2
 

@@ -254,7 +254,7 @@ def test_an_outage_of_one_calendar_is_waited_for(office: Office, error: Unavaila
     office.decline(session)
     office.calendar.fail = Fails(lambda: error, "changes", times=1)
     office.tick()
-    assert office.store.next_due().calendar == office.clock() + minutes * MINUTE
+    assert office.store.load_next_due().calendar == office.clock() + minutes * MINUTE
     assert deferrals(office) == []
     office.run(minutes * MINUTE)
     assert deferrals(office) == [("declined", SAM)]

@@ -116,7 +116,7 @@ def test_other_mails_of_which_nobody_knows_are_left_to_the_operator(office: Offi
     }
     assert len(office.mails("introduction")) == 2, "none was repeated"
     assert len(office.mails("operator_alert")) == 1
-    assert [m["key"] for m in office.store.outbox.list_troubled()] == [
+    assert [m["key"] for m in office.store.outbox.list_failing_effects()] == [
         m.key for m in office.messages("introduction") if m.progress is EffectProgress.UNCERTAIN
     ]
 

@@ -183,7 +183,7 @@ def test_the_report_picks_one_of_three_times(played: Played) -> None:
 def test_grace_chooses_what_goes_on_to_her_new_manager(played: Played, store: Store) -> None:
     """R-36: two lines, and nothing else; what Mara promised Mara keeps."""
     former = PairId(cast.MARA, cast.GRACE)
-    content = store.handovers.open(former)
+    content = store.handovers.load_content(former)
     assert [line.kind for line in content.lines] == ["review", "question"]
     for name, to in (("new_manager", cast.GRACE), ("open_promises", cast.MARA)):
         (mail,) = played.told(message=name)

@@ -37,7 +37,7 @@ def test_no_connection_is_used_that_the_server_has_closed(
     interrupt(postgres, url)
     with store.database.read() as one, store.database.read() as another:
         kept = {find_server_process(one), find_server_process(another)}
-    assert store.next_due() == NextDue(None, None, None)
+    assert store.load_next_due() == NextDue(None, None, None)
     with store.database.read() as one, store.database.write() as another:
         assert {find_server_process(one), find_server_process(another)} == kept
     store.close()
@@ -80,6 +80,6 @@ def test_a_connection_that_is_lost_within_a_statement_is_told_in_one_error(
             end_own.fetch_value(connection)
         assert describe_database_outage(outage.value)
     assert [record.getMessage() for record in caplog.records] == []
-    assert store.next_due() == NextDue(None, None, None)
+    assert store.load_next_due() == NextDue(None, None, None)
     store.close()
     postgres.give_back(url)

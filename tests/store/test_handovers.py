@@ -23,18 +23,18 @@ def test_two_decisions_at_once_are_both_kept(postgres: Postgres) -> None:
 
     def keep_promise() -> None:
         with manager.database.write() as connection:
-            content = manager.handovers.read_for_change(connection, FORMER)
+            content = manager.handovers.load_content_for_change(connection, FORMER)
             manager.handovers.save(connection, FORMER, replace(content, kept=("p1",)))
 
     with ThreadPoolExecutor(1) as pool:
         with report.database.write() as connection:
-            content = report.handovers.read_for_change(connection, FORMER)
+            content = report.handovers.load_content_for_change(connection, FORMER)
             keeping = pool.submit(keep_promise)
             with pytest.raises(TimeoutError):
                 keeping.result(timeout=1)
             report.handovers.save(connection, FORMER, replace(content, lines=(LINE,)))
         keeping.result(timeout=60)
-    decided = report.handovers.open(FORMER)
+    decided = report.handovers.load_content(FORMER)
     assert (decided.lines, decided.kept) == ((LINE,), ("p1",))
     report.close()
     manager.close()

@@ -132,7 +132,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_its_holder_writes_nothing(store:
         store.plans.commit([late], wakes, "one", UNTIL)
     assert store.outbox.count_by_progress() == {}
     assert store.queries.list_history() == []
-    assert store.next_due().pair == START
+    assert store.load_next_due().pair == START
 
 
 def test_a_lease_that_ran_out_is_lost_even_when_nobody_took_it(store: Store) -> None:
@@ -213,7 +213,7 @@ def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
     plans = [Plan(pair=PAIR, due_at=START + 2 * DAY, used_free_busy=True), Plan(pair=OTHER)]
     store.plans.commit(plans, wakes, "one", START)
     store.plans.release("one")
-    assert store.next_due().pair == START + 2 * DAY
+    assert store.load_next_due().pair == START + 2 * DAY
     assert store.plans.claim(START + 2 * DAY, "two", START + 3 * DAY, 10) == [PAIR]
     assert store.plans.load([PAIR], START).states[0].looked_at == START
 
@@ -226,12 +226,12 @@ def test_every_pair_is_looked_at_once_a_fortnight_however_little_there_is_to_wai
     store.plans.claim(START, "one", UNTIL, 10)
     wakes = store.plans.load([PAIR, OTHER], START).wakes
     store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER, due_at=START + 90 * DAY)], wakes, "one", START)
-    assert store.next_due().pair == FORTNIGHTLY
+    assert store.load_next_due().pair == FORTNIGHTLY
 
 
 def test_a_wake_never_puts_a_pair_off(store: Store) -> None:
     store.plans.wake([PAIR, OTHER], START + DAY)
-    assert store.next_due().pair == START
+    assert store.load_next_due().pair == START
 
 
 # --- the outbox ---
@@ -403,7 +403,7 @@ def test_taking_over_the_same_file_again_wakes_nobody(store: Store) -> None:
     store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
     store.plans.release("one")
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START + MINUTE)
-    assert store.next_due().pair == FORTNIGHTLY
+    assert store.load_next_due().pair == FORTNIGHTLY
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + MINUTE)
     assert store.plans.claim(START + MINUTE, "one", UNTIL, 10) == [PAIR]
 
@@ -457,7 +457,7 @@ def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -
     ):
         store = new_store(url)
         with pytest.raises(DatabaseUnreachable, match=r"^The database \S+ can't be reached: [^\n]+[^.]\.$") as caught:
-            store.next_due()
+            store.load_next_due()
         assert "Hyacinth" not in str(caught.value)
         store.close()
 
@@ -473,7 +473,7 @@ def test_instants_come_back_as_they_were_to_the_second_and_in_utc(store: Store) 
     odd = START.replace(hour=23, minute=59, second=59)
     commit(store, message("mail", start=odd, due_at=odd))
     assert row(store, "mail").start == odd
-    assert store.next_due().effect == odd
+    assert store.load_next_due().effect == odd
 
 
 def test_why_there_is_no_time_is_kept_as_it_was_found() -> None:

@@ -180,7 +180,7 @@ class Life:
         while True:
             self._tell(f"at {self.clock().isoformat()}")
             self.worker.tick()
-            coming = [at for at in self.worker.store.next_due() if at is not None]
+            coming = [at for at in self.worker.store.load_next_due() if at is not None]
             following = max(min(coming, default=end), self.clock() + timedelta(seconds=1))
             if following > end:
                 return

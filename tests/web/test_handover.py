@@ -139,17 +139,17 @@ def test_a_line_can_be_taken_back_and_added_until_the_first_session(changed: Roo
     question, plan = line_id(client, "What would make this"), line_id(client, "Draft one page")
     send(client, "/me", "/me/handover", line=question)
     send(client, "/me", "/me/handover", line=plan)
-    assert [line.text for line in office.store.handovers.open(OLD).lines] == ["Draft one page on direction"]
+    assert [line.text for line in office.store.handovers.load_content(OLD).lines] == ["Draft one page on direction"]
     token = hidden(client.get("/me"), "token")
     assert client.post("/me/handover", data={"token": token, "line": "no-such-line"}).status_code == 303
-    assert office.store.handovers.open(OLD).lines == ()
+    assert office.store.handovers.load_content(OLD).lines == ()
     send(client, "/me", "/me/handover", line=plan)
     office.run_to(next(s for s in changed.sessions(LEE, SAM) if s.booked).span.end)
     late = changed.visitor(SAM, Purpose.ME)
     page = text(late.get("/me"))
     assert "What you passed on to Lee" in page and "What would make this" not in page
     assert send(late, "/me", "/me/handover", line=question).status_code == 409
-    assert [line.text for line in office.store.handovers.open(OLD).lines] == ["Draft one page on direction"]
+    assert [line.text for line in office.store.handovers.load_content(OLD).lines] == ["Draft one page on direction"]
 
 
 def test_who_has_no_new_manager_can_pass_nothing_on(room: Room) -> None:
@@ -279,7 +279,7 @@ def test_a_changed_address_keeps_the_handover(changed: Room) -> None:
     renamed = PairId("lee.haddad@corp.example", SAM)
     incoming = office.store.handovers.find_incoming(renamed)
     assert incoming is not None and incoming.former == OLD
-    assert len(office.store.handovers.open(OLD).lines) == 1
+    assert len(office.store.handovers.load_content(OLD).lines) == 1
 
 
 def test_the_files_of_all_three_hold_what_is_theirs(changed: Room) -> None:

@@ -101,7 +101,7 @@ def test_a_notification_of_google_makes_its_calendar_due_and_wakes_a_worker(
 ) -> None:
     answer = client.post(GOOGLE, headers=headers(channel(office)))
     assert (answer.status_code, answer.data) == (204, b"")
-    assert office.store.next_due().calendar == office.clock()
+    assert office.store.load_next_due().calendar == office.clock()
     assert office.woken == [timedelta(0)]
 
 
@@ -124,9 +124,9 @@ def test_what_comes_again_within_seconds_wakes_nobody(office: TellingOffice, cli
 
 
 def test_the_first_message_of_google_s_makes_nothing_due(office: TellingOffice, client: FlaskClient) -> None:
-    before = office.store.next_due()
+    before = office.store.load_next_due()
     assert client.post(GOOGLE, headers=headers(channel(office), "sync")).status_code == 204
-    assert office.store.next_due() == before and office.woken == []
+    assert office.store.load_next_due() == before and office.woken == []
 
 
 @pytest.mark.parametrize("token", ["abc", "a+b% c", "<script>alert(1)</script>", "Validation: Testing ä"])
@@ -223,7 +223,7 @@ def test_a_queue_that_cannot_be_reached_loses_nothing(office: TellingOffice, cli
 
     office.worker.wake = fail
     assert client.post(GOOGLE, headers=headers(channel(office))).status_code == 204
-    assert office.store.next_due().calendar == office.clock(), "the next tick finds it"
+    assert office.store.load_next_due().calendar == office.clock(), "the next tick finds it"
 
 
 def test_a_flood_of_forged_notifications_keeps_no_page_from_being_served(tmp_path: Any) -> None:

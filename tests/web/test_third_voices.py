@@ -237,7 +237,7 @@ def test_r30_a_refused_mail_is_told_to_the_report_and_not_to_the_operator(room: 
     room.office.mailer.fail = None
     room.office.run(HOUR)
     assert len(room.office.mails("operator_alert")) == alerts
-    assert room.office.store.outbox.list_troubled() == []
+    assert room.office.store.outbox.list_failing_effects() == []
     rows = [row for row in room.everything()["message"] if "third_voice_request" in row]
     assert rows and LEE not in str(rows)
 

@@ -45,7 +45,7 @@ def coverage(quarter: str | None, by: str | None, as_json: bool) -> None:
     now = utcnow()
     with open_worker() as worker:
         result = count_coverage(worker.store, _parse_quarter(quarter), now, by or "")
-        rounds = worker.store.pulse.list_shown()
+        rounds = worker.store.pulse.list_shown_rounds()
     if as_json:
         print_json({**_coverage_to_json(result), "pulse": [_pulse_to_json(one) for one in rounds]})
     else:

@@ -59,7 +59,7 @@ def undo(past: bool, quiet: bool, strangers: bool, yes: bool, as_json: bool) -> 
 
 
 def _show_intent(worker: "Worker", *, past: bool, quiet: bool) -> None:
-    standing = worker.store.undo.list_standing(utcnow(), includes_past=past)
+    standing = worker.store.undo.list_standing_events(utcnow(), includes_past=past)
     calendars = format_count(len({event.calendar for event in standing}), "calendar")
     kind = "event" if past else "future event"
     print_line(f"{format_count(len(standing), kind)} of ours would come off {calendars}. Then everybody is paused.")

@@ -203,7 +203,7 @@ class Actions:
     ) -> None:
         def apply(builder: PlanBuilder) -> Write:
             decide(builder)
-            return lambda connection: self._store.people.save_choice(connection, pair_id, **choices)
+            return lambda connection: self._store.people.save_choices(connection, pair_id, **choices)
 
         self.apply_to_pair(pair_id, apply)
 

@@ -213,7 +213,7 @@ class Channels:
         else:
             wait = channels.find_retry_wait(watched.failures + 1)
             self._store.channels.record_failure(address, lease, str(error), now + wait)
-            if self._store.channels.is_needed(address):
+            if self._store.channels.requires_channel(address):
                 self._alert(watched, error, now)
         if watched.proven_at and not channels.is_trusted(watched, now):
             self._store.calendars.make_due([address], now)
@@ -250,11 +250,11 @@ class Channels:
             return None
         now, kind = self._clock(), notification.kind
         has_changed, is_proof = kind in _NEEDS_LOOK, kind is NotificationKind.CHANGED
-        hint = self._store.channels.accept(
+        hint = self._store.channels.record_notification(
             channel_id, notification.remote_id, now, has_changed=has_changed, is_proof=is_proof
         )
         if hint is not None and kind is NotificationKind.RENEW:
             self._store.channels.renew_now(hint.calendar, now)
         elif hint is not None and kind is NotificationKind.REMOVED:
-            self._store.channels.forget_removed(hint.calendar, now)
+            self._store.channels.forget_closed_channel(hint.calendar, now)
         return hint

@@ -73,7 +73,7 @@ class Erasure:
         """Return what erasing this person's contents would erase. Opens nothing."""
         pairs = self._list_pairs(person)
         ids = [pair.id for pair in pairs]
-        events = self._store.erasure.list_standing(ids, self._clock())
+        events = self._store.erasure.list_standing_events(ids, self._clock())
         return ErasurePreview(
             pairs=tuple(pairs),
             counts=self._store.erasure.count_contents(ids),
@@ -96,7 +96,7 @@ class Erasure:
             self._actions.apply_to_pair(pair_id, self._let_go)
         names = self._store.aliases.list_names(person)
         with self._store.database.write() as connection:
-            questions = self._store.third_voices.erase_for(connection, asked_by=names, asked=names)
+            questions = self._store.third_voices.delete_questions(connection, askers=names, recipients=names)
         log.info("contents were erased for a person", extra={"action": Action.CONTENTS_ERASED})
         return ErasureResult(
             sum(counts.values()), questions, blocks, unreached, is_compacted=self._store.database.compact()
@@ -133,7 +133,7 @@ class Erasure:
         day = f"{now:%Y-%m-%d}"
         if self._store.people.get_stored_value(_DAY_NAME) == day:
             return
-        self._store.erasure.record_ends(now)
+        self._store.erasure.set_missing_end_times(now)
         if months is not None:
             self._erase_ended_pairs(self._store.erasure.list_ended_pairs(find_erasure_limit(months, now.date())))
         self._store.people.set_stored_value(_DAY_NAME, day)
@@ -153,7 +153,7 @@ class Erasure:
         if leavers:
             names = {name for who in leavers for name in self._store.aliases.list_names(who)}
             with self._store.database.write() as connection:
-                self._store.third_voices.erase_for(connection, asked_by=names)
+                self._store.third_voices.delete_questions(connection, askers=names)
         if count:
             log.info("contents of %s ended pairs were erased", count, extra={"action": Action.CONTENTS_ERASED})
 

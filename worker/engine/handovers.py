@@ -64,7 +64,7 @@ class Handovers:
         handover = self._store.handovers.find_incoming(pair_id)
         if handover is None:
             return None
-        content = self._store.handovers.open(handover.former)
+        content = self._store.handovers.load_content(handover.former)
         offered = [*self._list_lines(handover, content), *self._list_note_lines(handover)]
         known = {line.id: line for line in offered}
         lines = known | {line.id: line for line in content.lines if line.id not in known}
@@ -86,7 +86,7 @@ class Handovers:
             lines = tuple(line for line in choice.lines if line.id in line_ids)
 
             def write(connection: Connection) -> None:
-                content = self._store.handovers.read_for_change(connection, former)
+                content = self._store.handovers.load_content_for_change(connection, former)
                 self._store.handovers.save(connection, former, replace(content, lines=lines))
 
             return write
@@ -114,7 +114,7 @@ class Handovers:
         self._actions.apply_to_pair(known.pair, act)
 
     def _write_decision(self, connection: Connection, commitment: Commitment, decision: PromiseDecision) -> None:
-        content = self._store.handovers.read_for_change(connection, commitment.pair)
+        content = self._store.handovers.load_content_for_change(connection, commitment.pair)
         kept = [one for one in content.kept if one != commitment.id]
         offers = content.offers
         if decision is PromiseDecision.KEEP:

@@ -155,7 +155,7 @@ def open_former_pair(store: Store, handover: Handover) -> FormerPair:
         manager=current or store.people.load_all_people()[manager],
         has_manager_left=current is None,
         open_promise_count=len(promises),
-        passed_lines=store.handovers.open(handover.former).lines,
+        passed_lines=store.handovers.load_content(handover.former).lines,
     )
 
 

@@ -28,7 +28,7 @@ def is_personal(effect: Effect) -> bool:
 def load_personal_mails(store: Store, effects: Sequence[Effect], now: datetime) -> dict[str, PersonalMail]:
     """Return what these mails are made of, by key. A mail whose reader has left is not among them."""
     mails = [effect for effect in effects if is_personal(effect)]
-    told = store.outbox.list_mails_told_in([mail.key for mail in mails if mail.name == MailName.OVERFLOW])
+    told = store.outbox.list_folded_mails([mail.key for mail in mails if mail.name == MailName.OVERFLOW])
     found: dict[str, PersonalMail] = {}
     for mail in mails:
         person = store.people.get_person(mail.to)

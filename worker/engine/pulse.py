@@ -89,7 +89,7 @@ class Pulse:
         """Return whether the person may answer in that round. Raises WrongKey."""
         names = self._store.aliases.list_names(person)
         with self._store.database.read() as connection:
-            content = self._store.pulse.load_open(connection, round_name)
+            content = self._store.pulse.load_open_round(connection, round_name)
         if content is None or round_name != f"{self._clock():%Y-%m}":
             return PulseStatus.CLOSED
         tokens = {_make_token(content.salt, name) for name in names}
@@ -103,7 +103,7 @@ class Pulse:
         if round_name != f"{self._clock():%Y-%m}":
             raise Refused("This round is over.")
         with self._store.database.write() as connection:
-            content = self._store.pulse.load_open(connection, round_name, for_change=True)
+            content = self._store.pulse.load_open_round(connection, round_name, for_change=True)
             if content is None:
                 raise Refused("This round is over.")
             waiting = dict(content.waiting)
@@ -115,7 +115,7 @@ class Pulse:
             counted = {**counts, voter.cell: counts.get(voter.cell, 0) + 1}
             changed = replace(content, waiting=waiting, answered={**content.answered, token: voter})
             changed = replace(changed, yes=counted) if sees_future else replace(changed, no=counted)
-            self._store.pulse.save_open(connection, round_name, changed)
+            self._store.pulse.save_open_round(connection, round_name, changed)
 
     # --- opening ---
 
@@ -126,7 +126,7 @@ class Pulse:
         people = self._store.people.load_current_people()
         aliases = self._store.aliases.load().names
         with self._store.database.write() as connection:
-            closed = self._store.pulse.load_closed(connection)
+            closed = self._store.pulse.load_closed_rounds(connection)
             salt = next((one.salt for one in closed if one.salt), "") or secrets.token_hex(32)
             known = _collect_tokens(closed)
             tokens = {
@@ -154,15 +154,15 @@ class Pulse:
 
     def _close_rounds(self, month: str) -> None:
         with self._store.database.write() as connection:
-            for name in self._store.pulse.list_open(connection):
+            for name in self._store.pulse.list_open_rounds(connection):
                 if name < month:
                     self._close_round(connection, name)
 
     def _close_round(self, connection: Connection, name: str) -> None:
-        content = self._store.pulse.load_open(connection, name, for_change=True)
+        content = self._store.pulse.load_open_round(connection, name, for_change=True)
         if content is None:
             return
-        earlier = [one.cells for one in self._store.pulse.load_closed(connection)]
+        earlier = [one.cells for one in self._store.pulse.load_closed_rounds(connection)]
         shown = disclose(_build_cells(content), earlier)
         self._store.pulse.close_round(connection, name, content.salt, shown)
 

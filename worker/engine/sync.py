@@ -149,7 +149,7 @@ class Sync:
             self._store.calendars.postpone(due_calendar, holder, self._find_next_read(due_calendar, watched, read, now))
             return True
         if watched:
-            self._store.channels.repeat_reading(watched)
+            self._store.channels.abandon_reading(watched)
         return False
 
     def _find_next_read(
@@ -159,7 +159,7 @@ class Sync:
         change that was not told by then ends the trust. One that is still being told restores it when it comes."""
         if read.needs_repeat:
             if watched:
-                self._store.channels.repeat_reading(watched)
+                self._store.channels.abandon_reading(watched)
             return now + min(REPEAT_AFTER, self._pace.every)
         if watched and watched.proven_at and read.has_changed and not watched.has_told:
             self._store.channels.distrust(due_calendar.address)
@@ -184,7 +184,7 @@ class Sync:
     ) -> ReadSummary:
         """Read a calendar from the cursor on (None: all of it) unless its changes are known, and store the changes."""
         restoration = self._find_restoration(due_calendar, now)
-        since = restoration.since if restoration else None
+        since = restoration.backup_at if restoration else None
         window = compute_window(now, since)
         snapshot = self._store.calendars.load_snapshot(due_calendar.address, now, since)
         changes = known or provider.changes(due_calendar.address, cursor, window)
@@ -226,7 +226,7 @@ class Sync:
         lost: dict[PairId, list[Event]] = {}
         for event in changes.events:
             pairs = {snapshot.reports[who] for who in event.answers if who in snapshot.reports}
-            if event.key and event.key not in known and event.span.end > restoration.since and len(pairs) == 1:
+            if event.key and event.key not in known and event.span.end > restoration.backup_at and len(pairs) == 1:
                 lost.setdefault(pairs.pop(), []).append(event)
         recovered: list[Session] = []
         for state in self._store.plans.load_readable(sorted(lost), now).states:
@@ -332,7 +332,7 @@ def interpret_changes(
     return CalendarReading(
         placed=placed,
         pairs_to_plan=pairs_to_plan | {pair for _, pair in meetings},
-        pairs_to_look_at=_find_booked_over_pairs(changes, snapshot),
+        pairs_to_refresh=_find_booked_over_pairs(changes, snapshot),
         meetings=meetings,
         dropped_series=dropped_series,
         orphans=[event for event in listed.values() if _is_orphan(event, snapshot, organizer, now)],

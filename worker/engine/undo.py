@@ -102,12 +102,12 @@ class Undo:
         events with our mark of sessions that this database never had.
         """
         rows, past = self._store.undo, state.includes_past
-        total = rows.count_standing(self._clock(), includes_past=past)
+        total = rows.count_standing_events(self._clock(), includes_past=past)
         rows.retry_cancels(self._clock())
         self._perform(state, holder, total, watch, wait)
         if rows.add_cancels(self._clock(), includes_past=past, is_quiet=state.is_quiet):
             self._perform(state, holder, total, watch, wait)
-        standing = rows.list_standing(self._clock(), includes_past=past)
+        standing = rows.list_standing_events(self._clock(), includes_past=past)
         search = self._search_calendars(state, {event.key for event in standing}, watch, removes_strangers)
         result = UndoResult(
             removed=max(total - len(standing), 0),
@@ -129,7 +129,7 @@ class Undo:
     def _perform(self, state: UndoState, holder: str, total: int, watch: Watch, wait: Wait) -> None:
         """Plan the pairs that are due and perform changes of calendars, until nothing is due."""
         while True:
-            left = self._store.undo.count_standing(self._clock(), includes_past=state.includes_past)
+            left = self._store.undo.count_standing_events(self._clock(), includes_past=state.includes_past)
             watch("Taking events off", max(total - left, 0), total)
             worked = self._sweep.run(holder)
             if self._outbox.run(holder, BATCH, calendars_only=True) or worked:

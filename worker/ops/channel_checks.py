@@ -126,14 +126,14 @@ def _is_listening(listen: str) -> bool:
 
 def _has_arrived(service: str, known: OpenChannels) -> bool:
     """Return whether the service has reached us: Microsoft opens a channel only after it has."""
-    return bool(known.heard or (service == "outlook" and known.open))
+    return bool(known.notified or (service == "outlook" and known.open))
 
 
 def _check_service(service: str, known: OpenChannels, troubles: Collection[ChannelCount]) -> Finding:
     """Return what is known of whether the service reaches us, which it alone can show."""
     name = _SERVICE_NAMES[service]
     if _has_arrived(service, known):
-        count = f"{known.heard:,} of its {known.open:,} open channels have told of something"
+        count = f"{known.notified:,} of its {known.open:,} open channels have told of something"
         return Finding(f"{name} reaches the address: {count}", True)
     if troubles and not known.open:
         return Finding(f"{name} opens a channel to the address", False, next(iter(troubles)).problem)

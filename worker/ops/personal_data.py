@@ -217,7 +217,7 @@ def _export_handover(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, 
     handover = worker.store.handovers.find_incoming(pair.id)
     if handover is None:
         return {}
-    content = worker.store.handovers.open(handover.former)
+    content = worker.store.handovers.load_content(handover.former)
     passed = {"passed_on_by_the_report": [_export_line(line) for line in content.lines]}
     suggested = {"suggested_by_the_former_manager": [_export_line(line) for line in content.offers]}
     return passed if manages else {**passed, **suggested}

@@ -57,7 +57,7 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
             {"what": what, "message": name, "count": number, "again": at, "why": why}
             for what, name, number, at, why in statistics.count_retried_effects()
         ],
-        "troubled": [_describe_troubled(effect) for effect in store.outbox.list_troubled()],
+        "troubled": [_describe_troubled(effect) for effect in store.outbox.list_failing_effects()],
         "owed": [
             {
                 **_describe_owed(session),
@@ -87,7 +87,7 @@ def _count_pairs(pairs: Collection[Pair]) -> dict[str, int]:
 def _describe_rollout(store: Store, now: datetime) -> list[str]:
     """Return sentences on how far undoing is, what is paused, and who takes part: the most urgent first."""
     stored, undo = store.participation.load(), store.undo.load()
-    standing_count = store.undo.count_standing(now, includes_past=undo.includes_past) if undo else 0
+    standing_count = store.undo.count_standing_events(now, includes_past=undo.includes_past) if undo else 0
     sentences = (describe_undo(undo, standing_count), describe_pauses(stored.pauses), describe_rollout(stored.rollout))
     return [sentence for sentence in sentences if sentence]
 

@@ -197,7 +197,7 @@ class CalendarReading:
     #: our events that changed or vanished, each with its earlier etag: an event that we wrote meanwhile is not updated
     placed: Sequence[tuple[PlacedEvent, str]]
     pairs_to_plan: Collection[PairId]
-    pairs_to_look_at: Collection[PairId]  #: pairs to plan after reading free/busy again
+    pairs_to_refresh: Collection[PairId]  #: pairs to plan after reading free/busy again
     meetings: Sequence[tuple[Event, PairId]]  #: occurrences of recurring 1:1s, each with its pair
     dropped_series: Collection[str]  #: ids of series and events whose stored 1:1s are deleted
     orphans: Sequence[Event] = ()  #: future events that carry our key, but are not in the database
@@ -292,8 +292,8 @@ class CalendarRows:
             was_suspended = _LIFT_SUSPENSION.execute(connection, address=due_calendar.address) > 0
             if reading.pairs_to_plan:
                 wake_pairs(connection, sorted(reading.pairs_to_plan), now)
-            if reading.pairs_to_look_at:
-                wake_pairs(connection, sorted(reading.pairs_to_look_at), now, reread_free_busy=True)
+            if reading.pairs_to_refresh:
+                wake_pairs(connection, sorted(reading.pairs_to_refresh), now, reread_free_busy=True)
         if was_suspended:
             self._retry_channel(due_calendar.address, now)
 

@@ -55,7 +55,7 @@ class OpenChannels:
 
     total: int
     open: int
-    heard: int  #: open, and a notification came
+    notified: int  #: open, and a notification came
 
 
 @dataclass(frozen=True, slots=True)

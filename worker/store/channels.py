@@ -190,7 +190,7 @@ class Hint:
 
     calendar: Address
     #: when the calendar is to be read; None when nothing changed, or an earlier notification has made it due
-    look_at: datetime | None = None
+    poll_at: datetime | None = None
 
 
 class ChannelRows:
@@ -321,7 +321,7 @@ class ChannelRows:
 
     # --- notifications ---
 
-    def accept(
+    def record_notification(
         self, channel_id: str, remote_id: str, now: datetime, *, has_changed: bool, is_proof: bool
     ) -> Hint | None:
         """Store that a notification came; with `has_changed`, make its calendar due. Returns None when the channel is
@@ -335,15 +335,15 @@ class ChannelRows:
             if row is None or _is_other_channel(row, channel_id, remote_id):
                 return None
             address, hinted_at, looks = row["calendar"], row["hinted_at"], row["looks"]
-            look_at, looks = fold_hint(hinted_at, looks, now) if has_changed else (None, looks)
+            poll_at, looks = fold_hint(hinted_at, looks, now) if has_changed else (None, looks)
             _SAVE_NOTIFICATION.execute(
-                connection, address=address, now=now, new_hinted_at=look_at or hinted_at, new_looks=looks
+                connection, address=address, now=now, new_hinted_at=poll_at or hinted_at, new_looks=looks
             )
             if is_proof:
                 _SAVE_PROOF.execute(connection, address=address, now=now)
-            if look_at is not None:
-                make_calendar_due(connection, [address], look_at)
-            return Hint(address, look_at)
+            if poll_at is not None:
+                make_calendar_due(connection, [address], poll_at)
+            return Hint(address, poll_at)
 
     def begin_reading(self, address: Address) -> WatchedCalendar | None:
         """Return the calendar with its channel as a reading begins, and reset `has_told`. None for a calendar that is
@@ -354,7 +354,7 @@ class ChannelRows:
                 _BEGIN_READING.execute(connection, address=address)
         return watched
 
-    def repeat_reading(self, begun: WatchedCalendar) -> None:
+    def abandon_reading(self, begun: WatchedCalendar) -> None:
         """Set `has_told` as it was when the reading began, as the next one is to find the same changes."""
         if begun.has_told:
             with self._database.write() as connection:
@@ -370,14 +370,14 @@ class ChannelRows:
         with self._database.write() as connection:
             _RENEW_NOW.execute(connection, address=address, now=now)
 
-    def forget_removed(self, address: Address, now: datetime) -> None:
+    def forget_closed_channel(self, address: Address, now: datetime) -> None:
         """Make another channel due to be opened: the service has closed this one."""
         with self._database.write() as connection:
             _FORGET_REMOVED.execute(connection, address=address, now=now)
 
     # --- reading ---
 
-    def is_needed(self, address: Address) -> bool:
+    def requires_channel(self, address: Address) -> bool:
         """Return whether the person organizes sessions: a report's calendar need not have a channel."""
         with self._database.read() as connection:
             return not _IS_REPORT_ONLY.fetch_value(connection, address=address)

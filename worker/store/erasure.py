@@ -73,7 +73,7 @@ class ErasureRows:
             event_rows = connection.execute(query, {"pairs": list(pairs)}).mappings()
             return [rows.read_placed_event(row) for row in event_rows]
 
-    def list_standing(self, pairs: Collection[PairId], now: datetime) -> list[StandingEvent]:
+    def list_standing_events(self, pairs: Collection[PairId], now: datetime) -> list[StandingEvent]:
         """Return the events of sessions of these pairs that still stand and are to come."""
         is_session = event.c.subject.in_(select(session.c.id).where(_is_of_pairs(session)))
         is_standing = and_(is_session, event.c.gone.is_(False), event.c.end > now)
@@ -93,7 +93,7 @@ class ErasureRows:
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(pair.c.id)).scalars())
 
-    def record_ends(self, now: datetime) -> None:
+    def set_missing_end_times(self, now: datetime) -> None:
         """Store now as the end of the pairs that ended before ends were stored."""
         with self._database.write() as connection:
             _RECORD_ENDS.execute(connection, now=now)

@@ -100,15 +100,17 @@ class HandoverRows:
             handovers = [_parse_handover(row) for row in rows]
         return [outgoing for outgoing in handovers if outgoing.former.manager == manager]
 
-    def open(self, former: PairId) -> HandoverContent:
+    def load_content(self, former: PairId) -> HandoverContent:
         """Return the content of the handover from a pair; empty when nothing was decided. Raises WrongKey."""
         with self._database.read() as connection:
             return self._parse(_SEALED.fetch_value(connection, former_pair=former))
 
-    def read_for_change(self, connection: Connection, former: PairId) -> HandoverContent:
-        """Return the same as `open`, within a transaction that will change it. On PostgreSQL the row is locked until
-        the transaction ends: the report and the old manager may decide at the same time, and each leases another
-        pair."""
+    def load_content_for_change(self, connection: Connection, former: PairId) -> HandoverContent:
+        """Return the same as `load_content`, within a transaction that will change the content.
+
+        On PostgreSQL the row is locked until the transaction ends. The leases of pairs are no protection here: the
+        report and the old manager may decide at the same time, and they lease different pairs.
+        """
         return self._parse(_SEALED_FOR_CHANGE.fetch_value(connection, former_pair=former))
 
     def _parse(self, sealed: bytes | None) -> HandoverContent:

@@ -295,14 +295,14 @@ class OutboxRows:
         with self._database.read() as connection:
             return [rows.read_effect(row) for row in connection.execute(query).mappings()]
 
-    def list_refused(self, name: str, subjects: Collection[str]) -> set[str]:
+    def list_subjects_of_dead_mails(self, name: str, subjects: Collection[str]) -> set[str]:
         """Return those of the subjects whose mail of that name was refused for good."""
         is_dead = outbox.c.progress == EffectProgress.DEAD.value
         query = select(outbox.c.subject).where(outbox.c.subject.in_(subjects), outbox.c.name == name, is_dead)
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
-    def list_mails_told_in(self, keys: Sequence[str]) -> dict[str, list[Effect]]:
+    def list_folded_mails(self, keys: Sequence[str]) -> dict[str, list[Effect]]:
         """Return the mails that were folded into each of these overflow mails, in the order of their decision."""
         query = select(*rows.EFFECT_COLUMNS, outbox.c.told_in).where(outbox.c.told_in.in_(keys)).order_by(outbox.c.id)
         folded_mails: dict[str, list[Effect]] = {key: [] for key in keys}
@@ -325,7 +325,7 @@ class OutboxRows:
                 for name, *rest in _MAIL_FAILURES.fetch_tuples(connection, operator_by=operator_by)
             }
 
-    def list_troubled(self) -> list[Mapping[str, Any]]:
+    def list_failing_effects(self) -> list[Mapping[str, Any]]:
         """Return the effects that need the operator's attention: uncertain, dead, or failed three times or more."""
         is_stuck = and_(outbox.c.progress == EffectProgress.WAITING.value, outbox.c.attempts >= 3)
         has_failed = outbox.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])

@@ -225,7 +225,7 @@ class PeopleRows:
                 .values(paused=False, paused_until=None, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
             )
 
-    def save_choice(self, connection: Connection, pair_id: PairId, **choices: str | bool | None) -> None:
+    def save_choices(self, connection: Connection, pair_id: PairId, **choices: str | bool | None) -> None:
         """Store choices of the two people of a pair, within a transaction.
 
         `choices`: `format` (a Format's value), `trust`, `transition_until` (an ISO date, or None for no transition).

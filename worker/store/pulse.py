@@ -55,7 +55,7 @@ class PulseRows:
         self._database = database
         self._seal = seal
 
-    def list_open(self, connection: Connection) -> list[str]:
+    def list_open_rounds(self, connection: Connection) -> list[str]:
         """Return the rounds that are open, oldest first."""
         query = select(pulse_round.c.round).where(pulse_round.c.shown.is_(None)).order_by(pulse_round.c.round)
         return [str(row[0]) for row in connection.execute(query)]
@@ -68,7 +68,7 @@ class PulseRows:
         # sealing the same content twice gives different bytes: equal ones were stored here
         return connection.execute(query).scalar() == sealed
 
-    def load_open(self, connection: Connection, name: str, *, for_change: bool = False) -> OpenRound | None:
+    def load_open_round(self, connection: Connection, name: str, *, for_change: bool = False) -> OpenRound | None:
         """Return an open round; None when there is none of that name, or it has closed. Raises WrongKey.
 
         `for_change` locks the row until the end of the transaction.
@@ -79,7 +79,7 @@ class PulseRows:
         sealed = connection.execute(query).scalar()
         return _parse_round(json.loads(self._seal.open(sealed))) if sealed else None
 
-    def save_open(self, connection: Connection, name: str, content: OpenRound) -> None:
+    def save_open_round(self, connection: Connection, name: str, content: OpenRound) -> None:
         """Replace the content of an open round."""
         values = {"sealed": self._seal_round(content)}
         connection.execute(update(pulse_round).where(pulse_round.c.round == name).values(**values))
@@ -97,10 +97,10 @@ class PulseRows:
         closing = update(pulse_round).where(pulse_round.c.round == name)
         connection.execute(closing.values(sealed=sealed, shown=shown))
 
-    def load_closed(self, connection: Connection) -> list[ClosedRound]:
+    def load_closed_rounds(self, connection: Connection) -> list[ClosedRound]:
         """Return the closed rounds with the people of their cells, oldest first. Raises WrongKey.
 
-        The engine needs the people to open and to close rounds; pages use `list_shown`.
+        The engine needs the people to open and to close rounds; pages use `list_shown_rounds`.
         """
         query = select(pulse_round).where(pulse_round.c.shown.is_not(None)).order_by(pulse_round.c.round)
         closed_rounds = []
@@ -111,7 +111,7 @@ class PulseRows:
             closed_rounds.append(ClosedRound(round=row["round"], cells=cells, salt=fields["salt"]))
         return closed_rounds
 
-    def list_shown(self) -> list[ClosedRound]:
+    def list_shown_rounds(self) -> list[ClosedRound]:
         """Return the closed rounds without the people of their cells, newest first.
 
         For pages: it opens no sealed value, so it needs no key.

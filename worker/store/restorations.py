@@ -35,7 +35,7 @@ _LOAD = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name
 class Restoration:
     """The restoration of a database from a backup."""
 
-    since: datetime  #: when the backup was made
+    backup_at: datetime  #: when the backup was made
     begun_at: datetime  #: when the program started on the restored database
 
     def is_catching_up(self, at: datetime) -> bool:

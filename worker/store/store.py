@@ -91,7 +91,7 @@ class Store:
         self.restorations = Restorations(self.database)
         self.queries = Queries(self.database, self.content)
 
-    def next_due(self) -> NextDue:
+    def load_next_due(self) -> NextDue:
         """Return when the next calendar, pair, effect and channel are due. Reads an index for each in one statement."""
         with self.database.read_once() as connection:
             calendar, pair, effect, *channels = _NEXT_DUE.fetch_tuples(connection)[0]

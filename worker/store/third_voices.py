@@ -75,15 +75,15 @@ class ThirdVoiceRows:
             if not has_row or voice.expires_at <= now:
                 connection.execute(delete(third_voice).where(has_id))
 
-    def erase_for(
-        self, connection: Connection, *, asked_by: Collection[Address] = (), asked: Collection[Address] = ()
+    def delete_questions(
+        self, connection: Connection, *, askers: Collection[Address] = (), recipients: Collection[Address] = ()
     ) -> int:
-        """Delete the questions by reports in `asked_by`, and those to people in `asked`. Returns their number.
+        """Delete the questions by reports in `askers`, and those to people in `recipients`. Returns their number.
 
         Opens every question. Raises WrongKey.
         """
         voices = [self._parse(row) for row in connection.execute(select(third_voice)).mappings().all()]
-        ids = [voice.id for voice in voices if voice.report in asked_by or voice.to in asked]
+        ids = [voice.id for voice in voices if voice.report in askers or voice.to in recipients]
         connection.execute(delete(third_voice).where(third_voice.c.id.in_(ids)))
         return len(ids)
 

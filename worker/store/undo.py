@@ -65,7 +65,7 @@ class UndoRows:
         with self._database.write() as connection:
             self.save(connection, state)
 
-    def list_standing(self, now: datetime, *, includes_past: bool) -> list[StandingEvent]:
+    def list_standing_events(self, now: datetime, *, includes_past: bool) -> list[StandingEvent]:
         """Return the events that still stand, by calendar: those to come, and with `includes_past` all."""
         problem = (
             select(outbox.c.problem)
@@ -79,7 +79,7 @@ class UndoRows:
             event_rows = connection.execute(query.order_by(event.c.calendar, event.c.key)).all()
         return [StandingEvent(key, address, problem or "") for key, address, problem in event_rows]
 
-    def count_standing(self, now: datetime, *, includes_past: bool) -> int:
+    def count_standing_events(self, now: datetime, *, includes_past: bool) -> int:
         """Count the events that still stand."""
         query = select(func.count()).select_from(event).where(_is_standing(now, includes_past=includes_past))
         with self._database.read() as connection:

@@ -135,7 +135,7 @@ def show_front() -> Response:
 
 def check_health() -> Response:
     """Answer a health check. Raises DatabaseUnreachable when the database can't be reached."""
-    current_site().store.next_due()
+    current_site().store.load_next_due()
     return Response("well\n", content_type="text/plain")
 
 

@@ -57,5 +57,5 @@ def _accept(notifications: Sequence[Notification]) -> None:
     hints = [site.worker.channels.accept(notification) for notification in notifications]
     refused_count = sum(hint is None for hint in hints)
     count_notifications(len(hints) - refused_count, refused_count)
-    for delay in sorted({hint.look_at - site.now() for hint in hints if hint and hint.look_at}):
+    for delay in sorted({hint.poll_at - site.now() for hint in hints if hint and hint.poll_at}):
         wake_worker(delay)

@@ -87,7 +87,9 @@ def list_entries(view: MailView, report: Address) -> list[VoiceEntry]:
     """Return the report's questions with their answers, newest first. Raises WrongKey."""
     site = current_site()
     voices = site.worker.third_voices.list_voices(report)
-    refused = site.store.outbox.list_refused(MailName.THIRD_VOICE_REQUEST.value, [voice.id for voice in voices])
+    refused = site.store.outbox.list_subjects_of_dead_mails(
+        MailName.THIRD_VOICE_REQUEST.value, [voice.id for voice in voices]
+    )
     return [_make_entry(view, voice, is_refused=voice.id in refused) for voice in voices]
 
 
