@@ -24,7 +24,7 @@ from tests.doubles.google.hands import GoogleHands
 from tests.doubles.google.server import Asked, Google
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.channels import FOLDING
+from worker.domain.channels import HINT_MERGE_PERIOD
 from worker.domain.model import Address, Person, Span
 from worker.domain.time.worktime import list_spells
 from worker.providers.google import calendar as google_calendar
@@ -165,7 +165,7 @@ def _count_changes(google: Google, organizers: set[Address], clock: SteppedClock
     def note(owner: Address) -> None:
         nonlocal count
         note_change(owner)
-        if owner in organizers and clock() - last.get(owner, START - _DAY) >= FOLDING:
+        if owner in organizers and clock() - last.get(owner, START - _DAY) >= HINT_MERGE_PERIOD:
             last[owner], count = clock(), count + 1
 
     channels.note_change = note  # type: ignore[method-assign]

@@ -177,7 +177,7 @@ class ScriptedHumans:
         both = [persons[address] for address in session.pair.people]
         filled_contract = self._contracts.write(contract, day, both)
         lint_questions = self._stage.worker.contracts.check(session.id, filled_contract).questions
-        questions = [f"{one.what} {one.better}" for one in lint_questions if not one.is_hint]
+        questions = [f"{question.sentence} {question.advice}" for question in lint_questions if not question.is_hint]
         if check_only:
             return {"act": "write_contract", "asked": questions}
         if questions:

@@ -8,18 +8,18 @@ import pytest
 
 from tests.support.watched import DANA, DAY, HOUR, MINUTE, NOW, UNWATCHED, watched
 from worker.domain.channels import (
-    FOLDING,
-    LOOKS_IN_A_ROW,
+    HINT_MERGE_PERIOD,
     MAX_ECHO_DELAY,
+    MAX_RAPID_READS,
     MIN_RENEWAL,
-    STORM_FOLDING,
+    STORM_MERGE_PERIOD,
     ChannelStep,
     choose_step,
     find_next_step_at,
-    find_renewal,
+    find_renewal_time,
     find_retry_wait,
-    fold_hint,
     is_trusted,
+    schedule_hinted_read,
 )
 from worker.domain.model import WatchedCalendar
 
@@ -63,11 +63,11 @@ def test_what_waits_is_due_later_so_that_no_step_is_taken_again_and_again() -> N
 
 @pytest.mark.parametrize("life", [timedelta(0), -DAY, MINUTE])
 def test_a_channel_that_ends_at_once_is_not_opened_again_at_once(life: timedelta) -> None:
-    assert find_renewal("a" * 32, NOW, NOW + life) == NOW + MIN_RENEWAL
+    assert find_renewal_time("a" * 32, NOW, NOW + life) == NOW + MIN_RENEWAL
 
 
 def test_a_channel_is_renewed_near_half_of_its_life_but_not_all_at_once() -> None:
-    renewals = {find_renewal(f"{number:032x}", NOW, NOW + 7 * DAY) - NOW for number in range(50)}
+    renewals = {find_renewal_time(f"{number:032x}", NOW, NOW + 7 * DAY) - NOW for number in range(50)}
     assert len(renewals) > 40
     assert all(3.1 * DAY < at < 3.9 * DAY for at in renewals)
 
@@ -96,7 +96,7 @@ def list_looks(notifications: list[float]) -> list[float]:
     looks: list[float] = []
     hinted_at, count = None, 0
     for second in notifications:
-        look_at, count = fold_hint(hinted_at, count, NOW + timedelta(seconds=second))
+        look_at, count = schedule_hinted_read(hinted_at, count, NOW + timedelta(seconds=second))
         if look_at is not None:
             hinted_at = look_at
             looks.append((look_at - NOW).total_seconds())
@@ -106,15 +106,17 @@ def list_looks(notifications: list[float]) -> list[float]:
 def test_a_storm_of_notifications_asks_for_two_looks_a_minute_and_a_calm_ends_it() -> None:
     storm = [float(second) for second in range(3600)]
     looks = list_looks(storm)
-    assert looks[: LOOKS_IN_A_ROW + 1] == [FOLDING.total_seconds() * number for number in range(LOOKS_IN_A_ROW + 1)]
-    assert {b - a for a, b in pairwise(looks[LOOKS_IN_A_ROW:])} == {STORM_FOLDING.total_seconds()}
+    assert looks[: MAX_RAPID_READS + 1] == [
+        HINT_MERGE_PERIOD.total_seconds() * number for number in range(MAX_RAPID_READS + 1)
+    ]
+    assert {b - a for a, b in pairwise(looks[MAX_RAPID_READS:])} == {STORM_MERGE_PERIOD.total_seconds()}
     assert looks[-1] >= storm[-1], "the last one is not lost"
-    calm = looks[-1] + STORM_FOLDING.total_seconds()
-    assert list_looks([*storm, calm, calm + 1])[-2:] == [calm, calm + FOLDING.total_seconds()]
+    calm = looks[-1] + STORM_MERGE_PERIOD.total_seconds()
+    assert list_looks([*storm, calm, calm + 1])[-2:] == [calm, calm + HINT_MERGE_PERIOD.total_seconds()]
 
 
 @pytest.mark.parametrize("apart", [0.5, 1, 4, 5, 7, 29, 30, 31, 600])
 def test_each_notification_is_followed_by_a_look_in_half_a_minute_at_most(apart: float) -> None:
     told = [apart * number for number in range(200)]
     looks = list_looks(told)
-    assert all(any(one <= look <= one + STORM_FOLDING.total_seconds() for look in looks) for one in map(int, told))
+    assert all(any(one <= look <= one + STORM_MERGE_PERIOD.total_seconds() for look in looks) for one in map(int, told))

@@ -23,13 +23,13 @@ from worker.domain.notes import (
     HANDOVER_PERIOD,
     MAX_NOTE_CHARACTERS,
     NEWS_PERIOD,
+    can_have_notes,
     clean_note_lines,
     find_note_session,
     find_session_to_note,
     list_kept_commitments,
     list_note_lines,
     select_open_notes,
-    takes_notes,
 )
 
 PAIR = PairId(DANA, SAM)
@@ -64,7 +64,7 @@ def note(author: Owner = Owner.MANAGER, days_ago: int = 3, session_id: str = "s1
     ],
 )
 def test_r28_notes_belong_to_parts_of_a_series_and_to_what_ended_unfinished(session: Session, *, taken: bool) -> None:
-    assert takes_notes(session) is taken
+    assert can_have_notes(session) is taken
 
 
 def test_r28_the_note_is_about_the_last_conversation() -> None:

@@ -108,12 +108,12 @@ def test_a_group_is_paused_and_resumed_in_upper_or_lower_case() -> None:
 def test_an_undo_lasts_as_long_as_everybody_is_paused() -> None:
     """To pause or resume a part meanwhile neither ends it nor lets guests hear of a quiet one."""
     undone = StandingPauses(groups=frozenset({"Sales"})).begin_undo(is_quiet=True)
-    assert (undone.everybody, undone.is_quiet, undone.ends_undo) == (True, True, False)
+    assert (undone.everybody, undone.is_quiet, undone.is_undo_over) == (True, True, False)
     for after in (undone.pause(EVERYBODY), undone.pause(OF_DANA), undone.resume(SALES)):
-        assert (after.is_quiet, after.ends_undo) == (True, False)
+        assert (after.is_quiet, after.is_undo_over) == (True, False)
     resumed = undone.resume(EVERYBODY)
     assert resumed == PAUSED[SALES]
-    assert resumed.ends_undo
+    assert resumed.is_undo_over
     assert resumed.pause(EVERYBODY).is_quiet is False
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from worker.domain.sign_in import Identity, Role, SignInFault, SignInPolicy, identify, list_roles
+from worker.domain.sign_in import Identity, Role, SignInFault, SignInPolicy, identify_person, list_roles
 
 ADDRESS = "dana@corp.example"
 ANY = SignInPolicy(issuer="https://issuer.example")
@@ -34,7 +34,7 @@ VERIFIED = {"email": "Dana@Corp.example", "email_verified": True}
 def test_address_counts_when_the_issuer_vouches_for_it(
     policy: SignInPolicy, claims: dict[str, Any], result: Identity | SignInFault
 ) -> None:
-    assert identify(claims, policy) == result
+    assert identify_person(claims, policy) == result
 
 
 def test_lists_of_addresses_hold_for_every_name_of_a_person() -> None:
@@ -59,7 +59,7 @@ def test_lists_of_addresses_hold_for_every_name_of_a_person() -> None:
 def test_claim_gives_the_roles_whose_values_it_has(groups: object, roles: set[Role]) -> None:
     members = {Role.OPERATOR: frozenset({"ops"}), Role.PEOPLE_OPS: frozenset({"hr"})}
     policy = SignInPolicy(issuer="https://issuer.example", role_claim="groups", members=members)
-    identity = identify({**VERIFIED, "groups": groups}, policy)
+    identity = identify_person({**VERIFIED, "groups": groups}, policy)
     assert isinstance(identity, Identity)
     assert "it" not in identity.values  # what gives no role is not kept
     assert list_roles(identity, ["ops"], policy) == roles

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from tests.support.companies import DANA, DAY, HOUR, SAM
 from tests.support.telling import OTHER_KEY, TellingOffice
-from worker.domain.channels import FOLDING
+from worker.domain.channels import HINT_MERGE_PERIOD
 from worker.domain.model import Answer
 from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
@@ -59,7 +59,7 @@ def test_what_comes_within_five_seconds_is_folded_into_one_look_and_the_last_is_
         looks.append(hint.poll_at)
         office.clock.advance(SECOND)
     asked_for = [look for look in looks if look]
-    assert asked_for == [begin, begin + FOLDING, begin + 2 * FOLDING, begin + 3 * FOLDING]
+    assert asked_for == [begin, begin + HINT_MERGE_PERIOD, begin + 2 * HINT_MERGE_PERIOD, begin + 3 * HINT_MERGE_PERIOD]
 
 
 def test_a_clock_that_was_ahead_drops_no_notification(office: TellingOffice) -> None:

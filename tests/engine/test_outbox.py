@@ -282,7 +282,7 @@ def test_a_conflict_has_the_whole_calendar_read_again(office: Office) -> None:
 
     def forgetful(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
         told = real(calendar, cursor, window)
-        return told if told.full else CalendarChanges((), (), told.cursor, full=False)
+        return told if told.is_full else CalendarChanges((), (), told.cursor, is_full=False)
 
     office.calendar.changes = forgetful  # type: ignore[method-assign]
     office.worker.actions.defer_session(session.id)

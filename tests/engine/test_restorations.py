@@ -248,7 +248,7 @@ def test_a_mail_service_that_cannot_tell_gets_no_mail_twice_but_those_that_bear_
     restored = backup.restore()
     restored.run(HOUR)
     repeated = {key.partition(":")[0] for key in list_twice(restored)}
-    assert repeated <= {name for name, kind in KINDS.items() if kind.resend}
+    assert repeated <= {name for name, kind in KINDS.items() if kind.is_repeatable}
     uncertain = {message.key for message in restored.messages() if message.progress is EffectProgress.UNCERTAIN}
     assert uncertain and uncertain <= set(before)
     assert MailName.CONTRACT_REQUEST.value in {key.partition(":")[0] for key in uncertain}

@@ -144,7 +144,7 @@ class Patchy(MemoryCalendar):
         self.waiting: set[Address] = set()
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        later = FreeBusy(known=False, reason="asked too often", temporary=True)
+        later = FreeBusy(is_known=False, reason="asked too often", is_temporary=True)
         return dict(super().free_busy(people, window)) | {who: later for who in people if who in self.waiting}
 
 

@@ -234,7 +234,7 @@ def test_a_full_look_once_a_day_finds_what_the_cursor_never_told(office: Office)
 
     def forgetful(calendar: str, cursor: str | None, window: Span) -> object:
         told = real(calendar, cursor, window)
-        return told if told.full else type(told)((), (), told.cursor, full=False)
+        return told if told.is_full else type(told)((), (), told.cursor, is_full=False)
 
     office.calendar.changes = forgetful  # type: ignore[method-assign, assignment]
     office.calendar.remove(DANA, session.key)

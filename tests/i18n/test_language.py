@@ -27,29 +27,29 @@ def write_catalogue(folder: Path, language: str, *sentences: tuple[str, str]) ->
 
 def test_a_date_says_its_weekday_and_the_year_only_when_asked() -> None:
     english = Languages([]).find_language("en")
-    assert english.day(date(2026, 11, 3), False) == "Tuesday, November 3"
-    assert english.day(date(2027, 1, 5), True) == "Tuesday, January 5, 2027"
+    assert english.format_day(date(2026, 11, 3), with_year=False) == "Tuesday, November 3"
+    assert english.format_day(date(2027, 1, 5), with_year=True) == "Tuesday, January 5, 2027"
 
 
 def test_dates_follow_the_region_of_the_locale() -> None:
     british = Languages([]).find_language("en-GB")
-    assert british.day(date(2026, 11, 3), False) == "Tuesday 3 November"
-    assert british.hour(NOON, "Europe/London") == "12:00"
-    assert Languages([]).find_language("en").hour(NOON, "America/New_York") == "7:00\u00a0AM"
+    assert british.format_day(date(2026, 11, 3), with_year=False) == "Tuesday 3 November"
+    assert british.format_time(NOON, "Europe/London") == "12:00"
+    assert Languages([]).find_language("en").format_time(NOON, "America/New_York") == "7:00\u00a0AM"
 
 
 def test_a_language_with_a_catalogue_has_its_words_and_its_dates(tmp_path: Path) -> None:
     write_catalogue(tmp_path, "fr", ("Why", "Pourquoi"))
     french = Languages([tmp_path]).find_language("fr-CA")
     assert french.gettext("Why") == "Pourquoi"
-    assert french.day(date(2026, 11, 3), False) == "mardi 3 novembre"
+    assert french.format_day(date(2026, 11, 3), with_year=False) == "mardi 3 novembre"
     assert french.tag == "fr-CA"
 
 
 def test_a_language_without_a_catalogue_is_english_throughout(tmp_path: Path) -> None:
     for wish in ("cy", "nonsense!", "x", ""):
         words = Languages([tmp_path]).find_language(wish)
-        assert (words.tag, words.day(date(2026, 11, 3), False)) == ("en", "Tuesday, November 3")
+        assert (words.tag, words.format_day(date(2026, 11, 3), with_year=False)) == ("en", "Tuesday, November 3")
 
 
 def test_an_earlier_folder_wins_sentence_by_sentence(tmp_path: Path) -> None:

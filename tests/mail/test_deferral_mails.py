@@ -14,7 +14,7 @@ from worker.domain.model import (
     SessionKind,
     SessionState,
 )
-from worker.i18n.reasons import CAUSE_TEXTS
+from worker.i18n.domain_texts import CAUSE_TEXTS
 from worker.mail.samples import (
     DANA,
     DEFERRALS,

@@ -14,7 +14,7 @@ from tests.support import ROOT
 from worker.domain.model import MailName
 from worker.domain.planning.preparations import PREPARATIONS
 from worker.mail.context import MailContext, Reader
-from worker.mail.kinds import KINDS, Sealed, list_samples
+from worker.mail.kinds import KINDS, SealedData, list_samples
 from worker.mail.samples import DANA, OPERATOR, PRIYA, SAM
 from worker.mail.templates import PARTS, find_template_folder
 from worker.simulation import run
@@ -117,14 +117,16 @@ def reader(line: dict[str, str]) -> Reader:
 def test_what_shows_content_has_it_opened_and_the_operator_reads_none() -> None:
     for kind in KINDS.values():
         if kind.has_content:
-            assert kind.sealed_data & {Sealed.COMMITMENTS, Sealed.REVISIONS, Sealed.DEFERRAL_REASONS}, kind.name
+            assert kind.sealed_data & {SealedData.COMMITMENTS, SealedData.REVISIONS, SealedData.DEFERRAL_REASONS}, (
+                kind.name
+            )
             assert Reader.OPERATOR not in kind.readers
     assert KINDS["operator_alert"].sealed_data == frozenset()
 
 
 def test_only_the_manager_reads_why_somebody_asked_to_talk() -> None:
     """R-6"""
-    assert {kind.readers for kind in KINDS.values() if Sealed.TRIGGER in kind.sealed_data} == {(Reader.MANAGER,)}
+    assert {kind.readers for kind in KINDS.values() if SealedData.TRIGGER in kind.sealed_data} == {(Reader.MANAGER,)}
 
 
 def test_each_mail_with_content_is_shown_without_it_too() -> None:
@@ -140,4 +142,4 @@ def _holds_content(letter: MailContext) -> bool:
 
 def test_better_twice_than_never_are_the_contract_and_what_the_operator_must_know() -> None:
     """With the Message-ID of the first, so that a mail program shows one."""
-    assert {name for name, kind in KINDS.items() if kind.resend} == {"contract_summary", "operator_alert"}
+    assert {name for name, kind in KINDS.items() if kind.is_repeatable} == {"contract_summary", "operator_alert"}

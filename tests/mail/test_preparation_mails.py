@@ -13,7 +13,7 @@ from worker.domain.model import (
     Topic,
     Trigger,
 )
-from worker.i18n.reasons import TRIGGER_TEXTS
+from worker.i18n.domain_texts import TRIGGER_TEXTS
 from worker.mail.samples import (
     COMMITMENTS,
     DEFERRALS,

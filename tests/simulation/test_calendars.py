@@ -32,7 +32,7 @@ def load(folder: Path, files: Mapping[Address, str]) -> dict[Address, list[tuple
     calendar = MemoryCalendar()
     load_calendars(folder, people(ANN, BO, CY), calendar, WINDOW)
     shown = calendar.free_busy([ANN, BO, CY], WINDOW)
-    return {who: [(busy.span.start.hour, busy.show) for busy in one.busy] for who, one in shown.items()}
+    return {who: [(busy.span.start.hour, busy.show_as) for busy in one.busy] for who, one in shown.items()}
 
 
 @pytest.mark.parametrize(("organizer", "guest", "other"), list(permutations((ANN, BO, CY))))

@@ -278,7 +278,7 @@ def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, seco
     stale = EffectResult(
         effect=message("mail"),
         began_at=START,
-        settlement=Settlement(EffectProgress.DONE, replan=True),
+        settlement=Settlement(EffectProgress.DONE, needs_replanning=True),
         placed=placed,
         history_fields={},
     )

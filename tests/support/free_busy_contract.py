@@ -22,8 +22,8 @@ class FreeBusyContract:
         known, unknown = hands.person(), hands.stranger()
         found = provider.free_busy([known, unknown], WINDOW)
         assert set(found) == {known, unknown}
-        assert found[known].known and found[known].busy == ()
-        assert not found[unknown].known and found[unknown].busy == ()
+        assert found[known].is_known and found[known].busy == ()
+        assert not found[unknown].is_known and found[unknown].busy == ()
         assert found[unknown].reason and "\n" not in found[unknown].reason
 
     def test_nobody_asked_nobody_answered(self, provider: CalendarProvider, hands: Hands) -> None:
@@ -40,7 +40,7 @@ class FreeBusyContract:
         window = Span(at(5, 0), at(6, 0))
         busy = provider.free_busy([person], window)[person].busy
         assert [one.span for one in busy] == [Span(at(5, 0), at(5, 2)), span(5, 14), Span(at(5, 23), at(6, 0))]
-        assert all(one.show is ShowAs.BUSY and one.key is None for one in busy)
+        assert all(one.show_as is ShowAs.BUSY and one.key is None for one in busy)
 
     def test_what_touches_the_window_is_outside(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
@@ -66,8 +66,8 @@ class FreeBusyContract:
         hands.add(person, span(5, 14), show=ShowAs.TENTATIVE)
         hands.add(person, span(6, 14), show=ShowAs.AWAY)
         tentative, away = provider.free_busy([person], WINDOW)[person].busy
-        assert tentative.show is (ShowAs.TENTATIVE if self.reads_tentative else ShowAs.BUSY)
-        assert away.show is (ShowAs.AWAY if self.reads_away else ShowAs.BUSY)
+        assert tentative.show_as is (ShowAs.TENTATIVE if self.reads_tentative else ShowAs.BUSY)
+        assert away.show_as is (ShowAs.AWAY if self.reads_away else ShowAs.BUSY)
 
     @pytest.mark.parametrize(
         ("answer", "expected"),
@@ -84,11 +84,11 @@ class FreeBusyContract:
         """An invitation not answered yet is tentative; a declined one is free."""
         organizer, guest = hands.person(), hands.person()
         hands.invite(organizer, guest, span(5, 14), answer)
-        shows = [busy.show for busy in provider.free_busy([guest], WINDOW)[guest].busy]
+        shows = [busy.show_as for busy in provider.free_busy([guest], WINDOW)[guest].busy]
         if not self.reads_tentative and expected is ShowAs.TENTATIVE:
             expected = ShowAs.BUSY
         assert shows == ([expected] if expected else [])
-        assert [busy.show for busy in provider.free_busy([organizer], WINDOW)[organizer].busy] == [ShowAs.BUSY]
+        assert [busy.show_as for busy in provider.free_busy([organizer], WINDOW)[organizer].busy] == [ShowAs.BUSY]
 
     @pytest.mark.parametrize(
         ("zone", "first", "last"),
@@ -111,7 +111,7 @@ class FreeBusyContract:
         window = Span(expected.start - 3 * DAY, expected.end + 3 * DAY)
         [busy] = provider.free_busy([person], window)[person].busy
         assert busy.span == expected
-        assert busy.show in (ShowAs.BUSY, ShowAs.AWAY)
+        assert busy.show_as in (ShowAs.BUSY, ShowAs.AWAY)
         [event] = provider.changes(person, None, window).events
         assert event.all_day and event.span == expected
 

@@ -87,7 +87,7 @@ class CalendarContract(FreeBusyContract):
     def test_an_event_that_does_not_block_leaves_the_time_free(self, provider: CalendarProvider, hands: Hands) -> None:
         dana = hands.person()
         event = provider.create(dana, draft(dana, blocks_time=False))
-        assert event.show is None
+        assert event.show_as is None
         assert provider.free_busy([dana], WINDOW)[dana].busy == ()
 
     @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati"])
@@ -230,7 +230,7 @@ class CalendarContract(FreeBusyContract):
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.answer(dana, sam, wanted.key, answer)
         changes = provider.changes(dana, cursor, WINDOW)
-        assert not changes.full
+        assert not changes.is_full
         assert [(event.key, event.answers) for event in changes.events] == [(wanted.key, {sam: answer})]
         found = provider.find(dana, wanted.key)
         assert found is not None and found.answers == {sam: answer}
@@ -292,7 +292,7 @@ class CalendarContract(FreeBusyContract):
         hands.add(person, span(6, 14))
         hands.add(person, Span(at(1, 0) - 5 * DAY, at(1, 0) - 4 * DAY))
         changes = provider.changes(person, None, WINDOW)
-        assert changes.full
+        assert changes.is_full
         assert {event.span for event in changes.events} >= {span(5, 14), span(6, 14)}
         assert all(event.span.end > WINDOW.start for event in changes.events)
 
@@ -302,7 +302,7 @@ class CalendarContract(FreeBusyContract):
         cursor = provider.changes(dana, None, WINDOW).cursor
         for _ in range(2):
             changes = provider.changes(dana, cursor, WINDOW)
-            assert (changes.events, changes.gone, changes.full) == ((), (), False)
+            assert (changes.events, changes.gone, changes.is_full) == ((), (), False)
             cursor = changes.cursor
 
     def test_only_what_changed_is_told_once(self, provider: CalendarProvider, hands: Hands) -> None:
@@ -341,7 +341,7 @@ class CalendarContract(FreeBusyContract):
         person = hands.person()
         hands.add(person, span(5, 14))
         changes = provider.changes(person, cursor, WINDOW)
-        assert changes.full and [event.span for event in changes.events] == [span(5, 14)]
+        assert changes.is_full and [event.span for event in changes.events] == [span(5, 14)]
 
     def test_a_dead_cursor_is_a_full_pass(self, provider: CalendarProvider, hands: Hands) -> None:
         """What isn't listed is gone, and the new cursor is alive."""
@@ -353,11 +353,11 @@ class CalendarContract(FreeBusyContract):
         hands.delete(dana, lost.key)
         hands.answer(dana, sam, kept.key, Answer.ACCEPTED)
         changes = provider.changes(dana, hands.kill(dana, cursor), WINDOW)
-        assert changes.full
+        assert changes.is_full
         assert [(event.key, event.answers) for event in changes.events] == [(kept.key, {sam: Answer.ACCEPTED})]
         assert provider.free_busy([sam], WINDOW)[sam].busy != ()
         after = provider.changes(dana, changes.cursor, WINDOW)
-        assert (after.events, after.gone, after.full) == ((), (), False)
+        assert (after.events, after.gone, after.is_full) == ((), (), False)
 
     def test_meetings_of_two_show_who_they_are_with(self, provider: CalendarProvider, hands: Hands) -> None:
         """T-9: a 1:1 is known by who is invited, on both calendars."""

@@ -81,11 +81,11 @@ def at_work(who: Person, instant: datetime) -> bool:
 
 
 def blocked(s: Search, who: Person, slot: Span) -> bool:
-    known = s.free_busy.get(who.email, FreeBusy(known=False))
+    known = s.free_busy.get(who.email, FreeBusy(is_known=False))
     margin = QUARTER_HOUR if s.buffer else timedelta()
     spans = [item.span for item in s.taken_times.get(who.email, ())]
     if who.calendar != "none":
-        if not known.known:
+        if not known.is_known:
             return True
         spans += [item.span for item in known.busy]
     return any(slot.start < span.end + margin and slot.end > span.start - margin for span in spans)
@@ -212,7 +212,9 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
 
     shows = st.sampled_from(list(ShowAs))
     calendars = {
-        who.email: FreeBusy(tuple(BusyTime(part, draw(shows)) for part in some(6)), known=draw(st.integers(0, 9)) < 9)
+        who.email: FreeBusy(
+            tuple(BusyTime(part, draw(shows)) for part in some(6)), is_known=draw(st.integers(0, 9)) < 9
+        )
         for who in (manager, report)
     }
     kinds = st.sampled_from((SessionKind.CAREER, SessionKind.REVIEW, None))

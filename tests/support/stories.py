@@ -186,7 +186,7 @@ class Calendars:
 
     def _free_busy(self, who: Address, window: Span, state: PairState, ours: Sequence[tuple[Span, str]]) -> FreeBusy:
         if who in self.unknown:
-            return FreeBusy(known=False, reason=self.unknown[who])
+            return FreeBusy(is_known=False, reason=self.unknown[who])
         blocks = {c.key for c in state.commitments}
         shared = [BusyTime(span, key=key) for span, key in ours if key not in blocks or who == state.manager.email]
         return FreeBusy(clip_busy((*self.busy.get(who, ()), *shared), window))

@@ -13,7 +13,8 @@ def format_when(room: Room, session: Session) -> str:
     """The day and the hours of a session as the page shows them."""
     language = room.app.extensions["longarc"].choose_language("en")
     day = language.format_short_day(session.span.start.date())
-    return " ".join(f"{day} {language.hours(session.span.start, session.span.end, 'Europe/Berlin')}".split())
+    times = language.format_time_range(session.span.start, session.span.end, "Europe/Berlin")
+    return " ".join(f"{day} {times}".split())
 
 
 def test_it_shows_when_each_pair_meets(room: Room) -> None:

@@ -210,8 +210,8 @@ def _show_questions(questions: "Sequence[LintQuestion]", file: str) -> None:
     print_line(f"{format_count(len(questions), 'question')} before it is sent:", "bold")
     for question in questions:
         owner = "your own commitment" if question.owner == "manager" else "their commitment"
-        print_line(f"  {file}:{question.line}, {owner}: {question.what}", "yellow")
-        print_line(f"      {question.better}")
+        print_line(f"  {file}:{question.line}, {owner}: {question.sentence}", "yellow")
+        print_line(f"      {question.advice}")
 
 
 def _confirm_recording(file: str) -> bool:

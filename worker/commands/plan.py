@@ -146,7 +146,8 @@ def _open_preview_worker() -> "Iterator[Worker]":
                     yield worker
                     return
                 pauses = worker.store.participation.load().pauses
-                resting = [pair.id for pair in worker.store.people.load_all_pairs().values() if pair.rests]
+                pairs = worker.store.people.load_all_pairs().values()
+                resting = [pair.id for pair in pairs if pair.is_paused_by_operator]
     yield from _open_worker_in_memory(settings, pauses, resting)
 
 

@@ -14,7 +14,7 @@ from worker.domain.model import WatchedCalendar
 MAX_ECHO_DELAY = timedelta(minutes=5)
 #: Notifications of a calendar that come within this time are answered by one look; after so many looks in a row, each
 #: soon after the one before, within a longer time: something changes the calendar on and on.
-FOLDING, LOOKS_IN_A_ROW, STORM_FOLDING = timedelta(seconds=5), 12, timedelta(seconds=30)
+HINT_MERGE_PERIOD, MAX_RAPID_READS, STORM_MERGE_PERIOD = timedelta(seconds=5), 12, timedelta(seconds=30)
 #: How long after the first, second and third failure in a row another channel is opened; then once a day.
 RETRY_WAITS = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))
 #: How soon a channel is renewed at the earliest.
@@ -43,7 +43,7 @@ def choose_step(watched: WatchedCalendar, now: datetime) -> ChannelStep:
     """Return what is to be done about the channel now."""
     if not watched.is_open or has_expired(watched, now):
         return ChannelStep.OPEN
-    if is_silent(watched, now) and find_reopening(watched) <= now:
+    if is_silent(watched, now) and find_reopening_time(watched) <= now:
         return ChannelStep.OPEN
     if watched.renew_at is not None and watched.renew_at <= now:
         return ChannelStep.RENEW
@@ -56,10 +56,10 @@ def find_next_step_at(watched: WatchedCalendar) -> datetime:
         raise ValueError(f"{watched.calendar} has no open channel.")
     if watched.awaiting_since is None:
         return watched.renew_at
-    return min(watched.renew_at, max(watched.awaiting_since + MAX_ECHO_DELAY, find_reopening(watched)))
+    return min(watched.renew_at, max(watched.awaiting_since + MAX_ECHO_DELAY, find_reopening_time(watched)))
 
 
-def find_reopening(watched: WatchedCalendar) -> datetime:
+def find_reopening_time(watched: WatchedCalendar) -> datetime:
     """Return from when on a silent channel is opened anew: later after each one that stayed silent. Raises ValueError
     when none is open."""
     if watched.opened_at is None:
@@ -72,10 +72,10 @@ def find_retry_wait(failures: int) -> timedelta:
     return RETRY_WAITS[min(failures, len(RETRY_WAITS)) - 1] if failures else timedelta(0)
 
 
-def find_renewal(channel_id: str, opened_at: datetime, expires_at: datetime) -> datetime:
+def find_renewal_time(channel_id: str, opened_at: datetime, expires_at: datetime) -> datetime:
     """Return when a channel is renewed: at half of its life, give or take a tenth, so that not all are at once; but not
     at once, even when it has ended already by our clock."""
-    half = (expires_at - opened_at) / 2 * (1 + 0.2 * (choose_fraction(channel_id) - 0.5))
+    half = (expires_at - opened_at) / 2 * (1 + 0.2 * (derive_fraction(channel_id) - 0.5))
     return opened_at + max(half, MIN_RENEWAL)
 
 
@@ -96,21 +96,21 @@ def is_trusted(watched: WatchedCalendar | None, now: datetime) -> bool:
     return not has_expired(watched, now) and not is_silent(watched, now)
 
 
-def fold_hint(hinted_at: datetime | None, looks: int, now: datetime) -> tuple[datetime | None, int]:
+def schedule_hinted_read(hinted_at: datetime | None, looks: int, now: datetime) -> tuple[datetime | None, int]:
     """Return when to look at a calendar after a notification, and how many looks in a row that makes. None for when: a
     look is still to come.
 
     `hinted_at` is for when the last look was asked for, `looks` how many in a row there were before it. An instant far
     ahead was stored before the clock was set back.
     """
-    if hinted_at is None or now - hinted_at >= STORM_FOLDING or hinted_at - now > STORM_FOLDING:
+    if hinted_at is None or now - hinted_at >= STORM_MERGE_PERIOD or hinted_at - now > STORM_MERGE_PERIOD:
         return now, 0
     if hinted_at > now:
         return None, looks
-    wait = FOLDING if looks < LOOKS_IN_A_ROW else STORM_FOLDING
+    wait = HINT_MERGE_PERIOD if looks < MAX_RAPID_READS else STORM_MERGE_PERIOD
     return max(now, hinted_at + wait), looks + 1
 
 
-def choose_fraction(text: str) -> float:
+def derive_fraction(text: str) -> float:
     """Return a number from 0 to below 1 that is always the same for a text."""
     return crc32(text.encode()) % _SPREAD_STEPS / _SPREAD_STEPS

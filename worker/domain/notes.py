@@ -27,7 +27,7 @@ HANDOVER_PERIOD = timedelta(days=365)
 NEWS_PERIOD = timedelta(days=60)
 
 
-def takes_notes(session: Session) -> bool:
+def can_have_notes(session: Session) -> bool:
     """Return whether notes belong to the session: it is a part of a series without a contract, or ended unfinished."""
     has_no_contract = session.state is SessionState.HELD and not session.asks_contract
     is_part = session.kind is SessionKind.CAREER and has_no_contract
@@ -38,7 +38,7 @@ def find_note_session(sessions: Iterable[Session], now: datetime) -> Session | N
     """Return the last career session held, when notes belong to it; None otherwise, and when it is too long ago."""
     held = [s for s in sessions if s.kind is SessionKind.CAREER and s.held_at is not None and s.held_at <= now]
     latest = max(held, key=lambda s: s.held_at or now, default=None)
-    if latest is None or latest.held_at is None or not takes_notes(latest):
+    if latest is None or latest.held_at is None or not can_have_notes(latest):
         return None
     return latest if latest.held_at > now - NOTE_PERIOD else None
 

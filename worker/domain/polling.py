@@ -7,7 +7,7 @@ the settings say, and more often while a session or a change is near.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from worker.domain.channels import choose_fraction, is_trusted
+from worker.domain.channels import derive_fraction, is_trusted
 from worker.domain.model import Address, Person, Span, WatchedCalendar
 from worker.domain.time.worktime import list_working_spans
 
@@ -45,7 +45,7 @@ def find_next_read(
     """
     if watched is not None and watched.proven_at and watched.expires_at and is_trusted(watched, now):
         interval = WATCHED_INTERVAL if now - watched.proven_at >= TRIAL else TRIAL_INTERVAL
-        interval *= 0.75 + 0.5 * choose_fraction(f"{address} {now:%Y%m%d%H}")
+        interval *= 0.75 + 0.5 * derive_fraction(f"{address} {now:%Y%m%d%H}")
         at = _find_end_of_working_time(owner, now, interval) if owner else now + interval
         return max(now + pace.every, min(at, watched.expires_at))
     is_session_near = next_session is not None and next_session - now <= NEAR_SESSION

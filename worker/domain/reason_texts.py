@@ -1,7 +1,7 @@
 """The sentence of each reason, in English; a formatter decides the language, the clock and the format of dates.
 
 The history and the operator get `ENGLISH_FORMATTER`, which uses the sentences as they are here; for a mail or a page,
-`worker.i18n.reasons` has a formatter for the reader's language. Words that depend on a count are part of the
+`worker.i18n.domain_texts` has a formatter for the reader's language. Words that depend on a count are part of the
 sentence, so that each language can inflect them.
 """
 
@@ -162,10 +162,10 @@ class ReasonFormatter(Protocol):
     def format_clock(self, minute: int) -> str:
         """Return a time of day, given in minutes after midnight."""
 
-    def format_hour(self, at: datetime, zone: str) -> str:
+    def format_time(self, at: datetime, zone: str) -> str:
         """Return the time of day in that zone."""
 
-    def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
+    def format_span(self, start: datetime, end: datetime, zone: str) -> str:
         """Return a span of time; `zone` is that of the person whom the reason is about."""
 
     def format_detail(self, text: str) -> str:
@@ -190,10 +190,10 @@ class EnglishFormatter:
     def format_clock(self, minute: int) -> str:
         return format_clock(minute)
 
-    def format_hour(self, at: datetime, zone: str) -> str:
+    def format_time(self, at: datetime, zone: str) -> str:
         return f"{at.astimezone(ZoneInfo(zone)):%H:%M}"
 
-    def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
+    def format_span(self, start: datetime, end: datetime, zone: str) -> str:
         local_start, local_end = (at.astimezone(ZoneInfo(zone)) for at in (start, end))
         end_text = f"{local_end:%H:%M}"
         if local_start.date() != local_end.date():
@@ -252,8 +252,8 @@ _VALUE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Any], Any]] = {
 
 def _format_start(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "hour": formatter.format_hour(values["at"], values["zone"]),
-        "other_hour": formatter.format_hour(values["at"], values["other_zone"]),
+        "hour": formatter.format_time(values["at"], values["zone"]),
+        "other_hour": formatter.format_time(values["at"], values["other_zone"]),
     }
 
 
@@ -262,7 +262,7 @@ def _format_blocker(formatter: ReasonFormatter, values: Mapping[str, Any]) -> di
     blocker = formatter.gettext(text, name=values["name"])
     if values["other"]:
         blocker = formatter.gettext(BLOCKER_OF_BOTH, what=blocker, other=values["other"])
-    return {"what": blocker, "when": formatter.format_stretch(values["start"], values["end"], values["zone"])}
+    return {"what": blocker, "when": formatter.format_span(values["start"], values["end"], values["zone"])}
 
 
 #: Texts that are formatted from several values of a reason, by its code.

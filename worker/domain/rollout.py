@@ -52,7 +52,7 @@ class StandingPauses:
     people: frozenset[Address] = frozenset()  #: all pairs of each of them
 
     @property
-    def ends_undo(self) -> bool:
+    def is_undo_over(self) -> bool:
         """Whether an undo is over: it lasts as long as everybody is paused."""
         return not self.everybody
 

@@ -58,7 +58,7 @@ class Identity:
     values: frozenset[str] = frozenset()
 
 
-def identify(claims: Mapping[str, Any], policy: SignInPolicy) -> Identity | SignInFault:
+def identify_person(claims: Mapping[str, Any], policy: SignInPolicy) -> Identity | SignInFault:
     """Return who the claims are about, or why they can't be used."""
     address = claims.get(policy.address_claim)
     if not isinstance(address, str) or address.count("@") != 1:

@@ -186,7 +186,7 @@ class Channels:
             id=channel_id,
             remote_id=opened.remote_id,
             opened_at=now,
-            renew_at=channels.find_renewal(channel_id, now, opened.expires_at),
+            renew_at=channels.find_renewal_time(channel_id, now, opened.expires_at),
             expires_at=opened.expires_at,
         )
 

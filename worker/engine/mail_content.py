@@ -19,7 +19,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import notices
 from worker.mail.compose import RECENT_PERIOD, FormerPair, OpenedContent, list_mention_subjects
-from worker.mail.kinds import KINDS, Sealed
+from worker.mail.kinds import KINDS, SealedData
 from worker.store.content import Content
 from worker.store.store import Store
 
@@ -46,11 +46,11 @@ def open_mail_content(
     mails += [(pair, effect) for effect in effects for pair in pairs_by_mail.get(effect.key, ())]
     pairs = {pair for pair, _ in mails}
     latest_contracts = content.get_latest_contracts(pairs) if pairs else {}
-    commitment_pairs = {pair for pair, _ in _select_mails(mails, Sealed.COMMITMENTS)}
+    commitment_pairs = {pair for pair, _ in _select_mails(mails, SealedData.COMMITMENTS)}
     ended = store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
-    contract_sessions = {mail.subject for _, mail in _select_mails(mails, Sealed.REVISIONS)}
+    contract_sessions = {mail.subject for _, mail in _select_mails(mails, SealedData.REVISIONS)}
     revisions = {session: content.list_revisions(session) for session in contract_sessions}
-    learning_pairs = {pair for pair, _ in _select_mails(mails, Sealed.LEARNING)}
+    learning_pairs = {pair for pair, _ in _select_mails(mails, SealedData.LEARNING)}
     triggers, asked_by_report = _open_triggers(content, mails, states)
     return OpenedContent(
         contracts={pair: recorded.contract for pair, recorded in latest_contracts.items()},
@@ -85,7 +85,7 @@ def reserve_mentions(
     return store.mentions.reserve(mail.key, reader, list_mention_subjects(mail, state, content, now))
 
 
-def _select_mails(mails: Sequence[_Mail], sealed: Sealed) -> list[_Mail]:
+def _select_mails(mails: Sequence[_Mail], sealed: SealedData) -> list[_Mail]:
     """Return the mails that show this part of the content."""
     return [(pair, mail) for pair, mail in mails if mail.name in KINDS and sealed in KINDS[mail.name].sealed_data]
 
@@ -114,11 +114,11 @@ def _open_triggers(
             for pair, mail in _select_mails(mails, part)
             if (session := states[pair].find_session(mail.subject)) is not None and session.adhoc
         }
-        for part in (Sealed.TRIGGER, Sealed.OWN_TRIGGER)
+        for part in (SealedData.TRIGGER, SealedData.OWN_TRIGGER)
     }
     ad_hoc_ids = sorted(set().union(*ids_by_part.values()))
     asked_by_report = {one for one in ad_hoc_ids if content.get_requester(one) is Owner.REPORT}
-    opened_ids = ids_by_part[Sealed.TRIGGER] | (ids_by_part[Sealed.OWN_TRIGGER] & asked_by_report)
+    opened_ids = ids_by_part[SealedData.TRIGGER] | (ids_by_part[SealedData.OWN_TRIGGER] & asked_by_report)
     return {one: trigger for one in sorted(opened_ids) if (trigger := content.get_trigger(one))}, asked_by_report
 
 
@@ -128,7 +128,7 @@ def _open_deferral_reasons(
     """Return what the report said about lost times, for the mails to the manager (R-18)."""
     to_managers = [
         mail.subject
-        for pair, mail in _select_mails(mails, Sealed.DEFERRAL_REASONS)
+        for pair, mail in _select_mails(mails, SealedData.DEFERRAL_REASONS)
         if mail.to == states[pair].manager.email
     ]
     return content.load_deferral_reasons(to_managers) if to_managers else {}
@@ -138,7 +138,9 @@ def _open_handovers(
     store: Store, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
 ) -> dict[PairId, FormerPair]:
     """Return the pair before each of these pairs, where the report's manager has changed (R-36)."""
-    handovers = [states[pair].incoming for pair in sorted({pair for pair, _ in _select_mails(mails, Sealed.HANDOVER)})]
+    handovers = [
+        states[pair].incoming for pair in sorted({pair for pair, _ in _select_mails(mails, SealedData.HANDOVER)})
+    ]
     return {one.pair: open_former_pair(store, one) for one in handovers if one is not None and one.pair is not None}
 
 
@@ -167,12 +169,12 @@ def _open_accesses(content: Content, mails: Sequence[_Mail], now: datetime) -> d
     end = notices.find_access_start(now)
     return {
         mail.key: content.list_accesses([pair], Span(mail.start, max(end, mail.start + notices.ACCESS_MAIL_PERIOD)))
-        for pair, mail in _select_mails(mails, Sealed.ACCESSES)
+        for pair, mail in _select_mails(mails, SealedData.ACCESSES)
         if mail.start
     }
 
 
 def _open_notes(store: Store, mails: Sequence[_Mail]) -> Mapping[PairId, Sequence[SharedNote]]:
     """Return the notes of the pairs whose mails show them, or invite to leave one."""
-    pairs = {pair for pair, _ in _select_mails(mails, Sealed.NOTES)}
+    pairs = {pair for pair, _ in _select_mails(mails, SealedData.NOTES)}
     return store.notes.load_notes(pairs) if pairs else {}

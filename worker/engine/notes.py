@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from worker.clock import Clock
 from worker.domain.model import Owner, Session
-from worker.domain.notes import clean_note_lines, takes_notes
+from worker.domain.notes import can_have_notes, clean_note_lines
 from worker.errors import Refused, UnknownName
 from worker.store.store import Store
 
@@ -43,7 +43,7 @@ class Notes:
 
 def require_note_session(session: Session) -> None:
     """Raises Refused when no notes belong to the session."""
-    if not takes_notes(session):
+    if not can_have_notes(session):
         raise Refused(
             f"No notes belong to session {session.id}. They are for a part of a series that took place, and for a "
             "conversation that ended without a contract."

@@ -233,7 +233,7 @@ class Outbox:
             "problem": attempt.problem,
         }
         log.log(level, "%s %s: %s", *arguments, extra=extra)
-        if settlement.tell_operator and not _is_alert(effect):
+        if settlement.alerts_operator and not _is_alert(effect):
             what = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else effect.kind.value
             words = f"{what} for {effect.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
             key, cause = f"{effect.key}:{settlement.progress.value}", effect.kind.value
@@ -434,7 +434,7 @@ class Outbox:
 
 def _may_resend(effect: Effect) -> bool:
     """Return whether the mail may be sent again when its outcome is unknown."""
-    return effect.name in KINDS and KINDS[effect.name].resend
+    return effect.name in KINDS and KINDS[effect.name].is_repeatable
 
 
 def _is_alert(effect: Effect) -> bool:
@@ -481,12 +481,12 @@ def _was_sent(mailer: Mailer, key: str) -> bool | None:
 def _replan_if_changed(settlement: Settlement, placed: PlacedEvent | None) -> Settlement:
     """Plan again at once when the event was declined on arrival, as out-of-office replies do, or moved by somebody."""
     if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written):
-        return replace(settlement, replan=True)
+        return replace(settlement, needs_replanning=True)
     return settlement
 
 
 def _replan_if_new_time(settlement: Settlement, subject: Session | Commitment | None) -> Settlement:
     """Plan again at once when the calendar has a new time of which the manager has to be notified."""
     if settlement.progress is EffectProgress.DONE and isinstance(subject, Session) and notices.has_new_time(subject):
-        return replace(settlement, replan=True)
+        return replace(settlement, needs_replanning=True)
     return settlement

@@ -127,7 +127,7 @@ class ParticipationUpdate:
         """
 
         def write(connection: Connection) -> None:
-            if pauses.ends_undo:
+            if pauses.is_undo_over:
                 self._store.undo.end(connection)
             also(connection)
 

@@ -220,7 +220,7 @@ class Sweep:
                 windows.update(dict.fromkeys(chunk, window))
                 self._request_free_busy(provider, chunk, window, free_busy, unavailable)
                 count(chunk)
-        missing = {who: FreeBusy(known=False, reason="no calendar service is set up for it") for who in windows}
+        missing = {who: FreeBusy(is_known=False, reason="no calendar service is set up for it") for who in windows}
         return FreeBusySnapshot(windows=windows, free_busy={**missing, **free_busy}, unavailable=frozenset(unavailable))
 
     def _request_free_busy(
@@ -234,15 +234,15 @@ class Sweep:
         """Read free/busy of some people of a provider into `free_busy`; adds those who failed to `unavailable`."""
         try:
             answers = provider.free_busy(emails, window)
-            unavailable.update(who for who, answer in answers.items() if answer.temporary)
-            free_busy.update({who: answer for who, answer in answers.items() if not answer.temporary})
-            for reason in sorted({answer.reason for answer in answers.values() if answer.temporary}):
+            unavailable.update(who for who, answer in answers.items() if answer.is_temporary)
+            free_busy.update({who: answer for who, answer in answers.items() if not answer.is_temporary})
+            for reason in sorted({answer.reason for answer in answers.values() if answer.is_temporary}):
                 log.warning("free/busy failed: %s", reason, extra={"action": Action.FREE_BUSY_FAILED})
         except (Transient, AuthRevoked) as error:
             log.warning("free/busy failed: %s", error, extra={"action": Action.FREE_BUSY_FAILED})
             unavailable.update(emails)
         except Permanent as error:
-            free_busy.update({who: FreeBusy(known=False, reason=str(error)) for who in emails})
+            free_busy.update({who: FreeBusy(is_known=False, reason=str(error)) for who in emails})
 
     # --- safeguards ---
 

@@ -128,7 +128,7 @@ class Sync:
                 return True
             read = None
             if due_calendar.cursor is not None:
-                known = CalendarChanges((), (), due_calendar.cursor, full=False) if is_unchanged else None
+                known = CalendarChanges((), (), due_calendar.cursor, is_full=False) if is_unchanged else None
                 read = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, known)
             if read is None or self._needs_full_read(due_calendar, now):
                 full_read = self._read_and_save(due_calendar, provider, None, holder, now)
@@ -196,9 +196,9 @@ class Sync:
         if restoration:
             reading = self._recover_lost_sessions(reading, changes, snapshot, restoration, now)
         self._alert_unread_events(due_calendar, changes, snapshot, now)
-        size = len(changes.events) if changes.full else None
+        size = len(changes.events) if changes.is_full else None
         new_cursor = cursor if reading.needs_repeat else changes.cursor
-        has_changed = not changes.full and bool(changes.events or changes.gone)
+        has_changed = not changes.is_full and bool(changes.events or changes.gone)
         self._store.calendars.save(
             due_calendar, holder, reading, new_cursor, size=size, now=now, has_changed=has_changed
         )
@@ -318,7 +318,7 @@ def interpret_changes(
         if new != old:
             placed.append((new, old.ref.etag))
             lost_count += new.gone
-    if changes.full and not changes.events and lost_count >= MAX_LOST_EVENTS:
+    if changes.is_full and not changes.events and lost_count >= MAX_LOST_EVENTS:
         raise Refused(
             f"The calendar of {organizer} read empty, where {lost_count} of our events stood. Nothing was changed. "
             "Look whether the calendar was replaced or access was lost; it is read again until then."
@@ -360,7 +360,7 @@ def _update_placed(
             answers=dict(event.answers),
             proposed=dict(event.proposed),
         )
-    is_absent = changes.full and window.start <= old.span.start and old.span.end <= window.end
+    is_absent = changes.is_full and window.start <= old.span.start and old.span.end <= window.end
     return replace(old, gone=True) if is_absent or old.ref.id in vanished else old
 
 
@@ -382,7 +382,7 @@ def _find_booked_over_pairs(changes: CalendarChanges, snapshot: CalendarSnapshot
     others = [
         event.span
         for event in changes.events
-        if event.key not in snapshot.placed and event.show is not None and not event.cancelled
+        if event.key not in snapshot.placed and event.show_as is not None and not event.cancelled
     ]
     return {pair for pair, spans in snapshot.booked_spans.items() if any(a.overlaps(b) for a in spans for b in others)}
 

@@ -79,12 +79,12 @@ class Language:
         self.tag = str(locale).replace("_", "-")
         self.direction = locale.text_direction
         self._catalogue = catalogue
-        # Cached because the same dates are formatted often; the sizes limit the memory of a long-running worker.
-        self.day: Callable[[date, bool], str] = lru_cache(4096)(self._format_day)
-        self.hour: Callable[[datetime, str], str] = lru_cache(4096)(self._format_hour)
-        self.hours: Callable[[datetime, datetime, str], str] = lru_cache(4096)(self._format_hours)
-        self.month: Callable[[date], str] = lru_cache(512)(self._format_month)
-        self.city: Callable[[str], str] = lru_cache(512)(self._get_city_name)
+        # Cached because the same dates are formatted often. The sizes limit the memory of a long-running worker.
+        self._format_day: Callable[[date, bool], str] = lru_cache(4096)(self._compute_day)
+        self._format_time: Callable[[datetime, str], str] = lru_cache(4096)(self._compute_time)
+        self._format_time_range: Callable[[datetime, datetime, str], str] = lru_cache(4096)(self._compute_time_range)
+        self._format_month: Callable[[date], str] = lru_cache(512)(self._compute_month)
+        self._find_city_name: Callable[[str], str] = lru_cache(512)(self._compute_city_name)
 
     def gettext(self, message: str, /, **values: object) -> str:
         """Return the translated message with its `%(name)s` filled in; an empty message stays empty."""
@@ -107,18 +107,38 @@ class Language:
         pattern = str((skeletons.get("MMMMEd") or skeletons["MMMEd"]).pattern)
         return re.sub(r"E+", "EEEE", re.sub(r"(?<!M)MMM(?!M)", "MMMM", pattern))
 
-    def _format_day(self, day: date, with_year: bool) -> str:
+    def format_day(self, day: date, *, with_year: bool) -> str:
+        """Return the date with its weekday: `Tuesday, September 22`, or `Tuesday, September 22, 2026`."""
+        return self._format_day(day, with_year)
+
+    def format_time(self, instant: datetime, zone: str) -> str:
+        """Return the time of day at that instant in the zone: `3:00 PM`."""
+        return self._format_time(instant, zone)
+
+    def format_time_range(self, start: datetime, end: datetime, zone: str) -> str:
+        """Return the times of day at which a span starts and ends in the zone: `3:00 - 4:15 PM`."""
+        return self._format_time_range(start, end, zone)
+
+    def format_month(self, day: date) -> str:
+        """Return the month and the year of the date: `September 2026`."""
+        return self._format_month(day)
+
+    def get_city_name(self, zone: str) -> str:
+        """Return the name of the city that stands for the zone: `New York` for `America/New_York`."""
+        return self._find_city_name(zone)
+
+    def _compute_day(self, day: date, with_year: bool) -> str:
         return _replace_spaces(format_date(day, "full" if with_year else self._date_pattern, locale=self.locale))
 
-    def _format_hour(self, at: datetime, zone: str) -> str:
-        return _replace_spaces(format_time(at, "short", tzinfo=ZoneInfo(zone), locale=self.locale))
+    def _compute_time(self, instant: datetime, zone: str) -> str:
+        return _replace_spaces(format_time(instant, "short", tzinfo=ZoneInfo(zone), locale=self.locale))
 
-    def _format_hours(self, start: datetime, end: datetime, zone: str) -> str:
+    def _compute_time_range(self, start: datetime, end: datetime, zone: str) -> str:
         has_am_pm = "a" in str(self.locale.time_formats["short"].pattern)
         skeleton = "hm" if has_am_pm else "Hm"
         return _replace_spaces(format_interval(start, end, skeleton, tzinfo=ZoneInfo(zone), locale=self.locale))
 
-    def _format_month(self, day: date) -> str:
+    def _compute_month(self, day: date) -> str:
         return _replace_spaces(format_date(day, "MMMM y", locale=self.locale))
 
     def format_dated_day(self, day: date) -> str:
@@ -133,7 +153,7 @@ class Language:
         """Return the abbreviated name of the month: `Nov`."""
         return _replace_spaces(format_date(day, "LLL", locale=self.locale))
 
-    def _get_city_name(self, zone: str) -> str:
+    def _compute_city_name(self, zone: str) -> str:
         return get_timezone_location(ZoneInfo(zone), locale=self.locale, return_city=True)
 
 

@@ -42,8 +42,8 @@ from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, parse_hours
 from worker.links import LinkClaims, Purpose, make_link_signer
 from worker.mail.context import MailContext, ReadableCommitment, remove_content
-from worker.mail.kinds import KINDS, ContractLink, Mention, Sealed
-from worker.mail.news import build_line, find_next_session, list_news
+from worker.mail.kinds import KINDS, ContractLink, Mention, SealedData
+from worker.mail.news import build_news_line, find_next_session, list_news
 from worker.mail.page_links import list_manager_links, list_report_links
 from worker.mail.templates import load_default_templates
 from worker.settings.load import Settings
@@ -227,7 +227,7 @@ class Composer:
 
         The prompt before a talk that the report asked for speaks of the report alone.
         """
-        if mail.name not in KINDS or Sealed.LEARNING not in KINDS[mail.name].sealed_data:
+        if mail.name not in KINDS or SealedData.LEARNING not in KINDS[mail.name].sealed_data:
             return None
         return None if self._choose_trigger(mail, state, content) else content.learnings.get(state.pair.id)
 
@@ -265,7 +265,7 @@ class Composer:
         by_link = self._settings.mail.content == "link" and KINDS[mail.name].has_content
         texts = {} if by_link else content.commitment_texts
         lines = [
-            build_line(person, entry, texts, partial(self._sign_links, person, now=now))
+            build_news_line(person, entry, texts, partial(self._sign_links, person, now=now))
             for entry in list_news(mail, states, replaced_mails, now)
         ]
         return MailContext(
@@ -309,7 +309,7 @@ class Composer:
         if trigger := self._choose_trigger(mail, state, content):
             fields["trigger"] = trigger
             fields["asked_by_report"] = session.id in content.sessions_asked_by_report
-        if Sealed.REVISIONS in KINDS[mail.name].sealed_data:
+        if SealedData.REVISIONS in KINDS[mail.name].sealed_data:
             authors = content.authors.get(session.id, ())
             fields.update(_collect_revision_fields(mail, content.revisions.get(session.id, ()), authors))
         return fields

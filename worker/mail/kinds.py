@@ -26,8 +26,8 @@ class Voice(StrEnum):
     REPORT = "report"  #: in a mail to somebody outside the pair, who answers to the report
 
 
-class Sealed(StrEnum):
-    """Sealed data that a mail needs in addition to the contract in force, which every mail about a pair gets."""
+class SealedData(StrEnum):
+    """SealedData data that a mail needs in addition to the contract in force, which every mail about a pair gets."""
 
     COMMITMENTS = "commitments"  #: the texts of the pair's commitments
     REVISIONS = "revisions"  #: every revision of the session's contract
@@ -67,11 +67,11 @@ class MailKind:
     voice: Voice = Voice.PRODUCT
     has_content: bool = False  #: it shows what people wrote down, or with `content = "link"` links to it
     shows_openings: bool = False  #: it lists open positions, projects and paths of the company (R-29)
-    without_reply_to: bool = False  #: it has no Reply-To header with the other person's address
-    resend: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
+    omits_reply_to: bool = False  #: it has no Reply-To header with the other person's address
+    is_repeatable: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
     is_personal: bool = False  #: it is addressed to a person, not to a pair, and may be about several of their pairs
     begins_thread: bool = False  #: the reader's later mails about the pair are replies to it
-    sealed_data: frozenset[Sealed] = frozenset()  #: to be decrypted for it
+    sealed_data: frozenset[SealedData] = frozenset()  #: to be decrypted for it
     mentions: frozenset[Mention] = frozenset()  #: additions that it includes unless an earlier mail did
     contract_link: ContractLink = ContractLink.IN_FORCE
     calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty without one
@@ -123,7 +123,9 @@ KINDS: Mapping[str, MailKind] = {
             samples=samples.iter_prompts,
             voice=Voice.MANAGER,
             has_content=True,
-            sealed_data=frozenset({Sealed.OWN_TRIGGER, Sealed.LEARNING, Sealed.COMMITMENTS, Sealed.NOTES}),
+            sealed_data=frozenset(
+                {SealedData.OWN_TRIGGER, SealedData.LEARNING, SealedData.COMMITMENTS, SealedData.NOTES}
+            ),
             mentions=frozenset(Mention),
             fields=lambda mail: {"variant": mail.number % PROMPT_VARIANTS},
         ),
@@ -134,8 +136,8 @@ KINDS: Mapping[str, MailKind] = {
             samples=samples.iter_briefs,
             has_content=True,
             shows_openings=True,
-            without_reply_to=True,
-            sealed_data=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER, Sealed.NOTES, Sealed.HANDOVER}),
+            omits_reply_to=True,
+            sealed_data=frozenset({SealedData.COMMITMENTS, SealedData.TRIGGER, SealedData.NOTES, SealedData.HANDOVER}),
             mentions=frozenset(Mention),
         ),
         MailKind(
@@ -143,7 +145,7 @@ KINDS: Mapping[str, MailKind] = {
             readers=_MANAGER,
             holds=mail_validity.holds_until_contract,
             samples=samples.iter_contract_requests,
-            sealed_data=frozenset({Sealed.COMMITMENTS}),
+            sealed_data=frozenset({SealedData.COMMITMENTS}),
             contract_link=ContractLink.OF_SESSION,
         ),
         MailKind(
@@ -161,8 +163,8 @@ KINDS: Mapping[str, MailKind] = {
             samples=samples.iter_contract_summaries,
             voice=Voice.MANAGER,
             has_content=True,
-            resend=True,
-            sealed_data=frozenset({Sealed.REVISIONS}),
+            is_repeatable=True,
+            sealed_data=frozenset({SealedData.REVISIONS}),
             contract_link=ContractLink.OF_SESSION,
         ),
         MailKind(
@@ -177,7 +179,7 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_after_deferral,
             samples=samples.iter_deferral_notices,
             has_content=True,
-            sealed_data=frozenset({Sealed.DEFERRAL_REASONS}),
+            sealed_data=frozenset({SealedData.DEFERRAL_REASONS}),
         ),
         MailKind(
             name=MailName.BOOKED_OVER_WARNING,
@@ -203,7 +205,7 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_while_due,
             samples=samples.iter_due_commitments,
             has_content=True,
-            sealed_data=frozenset({Sealed.COMMITMENTS}),
+            sealed_data=frozenset({SealedData.COMMITMENTS}),
             mentions=frozenset({Mention.KEPT_COMMITMENTS}),
             fields=lambda mail: {"due": mail.start.date() if mail.start else None},
         ),
@@ -213,7 +215,7 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_before_session,
             samples=samples.iter_review_notes,
             has_content=True,
-            sealed_data=frozenset({Sealed.COMMITMENTS}),
+            sealed_data=frozenset({SealedData.COMMITMENTS}),
             mentions=frozenset({Mention.KEPT_COMMITMENTS}),
         ),
         MailKind(
@@ -227,8 +229,8 @@ KINDS: Mapping[str, MailKind] = {
             readers=_REPORT,
             holds=mail_validity.holds_after_handover,
             samples=samples.iter_new_managers,
-            without_reply_to=True,
-            sealed_data=frozenset({Sealed.HANDOVER}),
+            omits_reply_to=True,
+            sealed_data=frozenset({SealedData.HANDOVER}),
         ),
         MailKind(
             name=MailName.OPEN_PROMISES,
@@ -236,28 +238,28 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_with_open_promises,
             samples=samples.iter_open_promises,
             has_content=True,
-            sealed_data=frozenset({Sealed.COMMITMENTS}),
+            sealed_data=frozenset({SealedData.COMMITMENTS}),
         ),
         MailKind(
             name=MailName.PULSE,
             readers=_REPORT,
             holds=mail_validity.holds_during_round,
             samples=samples.iter_pulses,
-            without_reply_to=True,
+            omits_reply_to=True,
         ),
         MailKind(
             name=MailName.FRESH_LINK,
             readers=_BOTH,
             holds=mail_validity.holds_always,
             samples=samples.iter_fresh_links,
-            without_reply_to=True,
+            omits_reply_to=True,
         ),
         MailKind(
             name=MailName.CONTENT_ACCESSED,
             readers=_BOTH,
             holds=mail_validity.holds_always,
             samples=samples.iter_accesses,
-            sealed_data=frozenset({Sealed.ACCESSES}),
+            sealed_data=frozenset({SealedData.ACCESSES}),
         ),
         MailKind(
             name=MailName.THIRD_VOICE_REQUEST,
@@ -271,7 +273,7 @@ KINDS: Mapping[str, MailKind] = {
             readers=_REPORT,
             holds=mail_validity.holds_always,
             samples=samples.iter_unchanged,
-            without_reply_to=True,
+            omits_reply_to=True,
         ),
         MailKind(
             name=MailName.WEEKLY,
@@ -279,16 +281,16 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_always,
             samples=news_samples.iter_weeklies,
             has_content=True,
-            without_reply_to=True,
+            omits_reply_to=True,
             is_personal=True,
-            sealed_data=frozenset({Sealed.COMMITMENTS}),
+            sealed_data=frozenset({SealedData.COMMITMENTS}),
         ),
         MailKind(
             name=MailName.OVERFLOW,
             readers=_BOTH,
             holds=mail_validity.holds_always,
             samples=news_samples.iter_overflows,
-            without_reply_to=True,
+            omits_reply_to=True,
             is_personal=True,
         ),
         MailKind(
@@ -296,8 +298,8 @@ KINDS: Mapping[str, MailKind] = {
             readers=_OPERATOR,
             holds=mail_validity.holds_always,
             samples=samples.iter_alerts,
-            without_reply_to=True,
-            resend=True,  # no other channel tells the operator
+            omits_reply_to=True,
+            is_repeatable=True,  # no other channel tells the operator
         ),
     )
 }

@@ -30,7 +30,7 @@ SignLinks = Callable[[Mapping[str, tuple[Purpose, str]]], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class NewsEntry:
-    """What one line of a mail about several pairs is about; `build_line` adds texts and a link."""
+    """What one line of a mail about several pairs is about; `build_news_line` adds texts and a link."""
 
     kind: str  #: a `NewsKind` in a weekly mail, else a `MailName`; see `NewsLine`
     state: PairState
@@ -63,7 +63,9 @@ def list_news(
     ]
 
 
-def build_line(reader: Person, news: NewsEntry, texts: Mapping[str, WrittenCommitment], sign: SignLinks) -> NewsLine:
+def build_news_line(
+    reader: Person, news: NewsEntry, texts: Mapping[str, WrittenCommitment], sign: SignLinks
+) -> NewsLine:
     """Return the line for that reader. `texts` are those of commitments, by id; empty for a mail without content."""
     state, commitment, session = news.state, news.commitment, news.session
     is_manager = reader.email == state.manager.email

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from worker.domain.model import MailName, SessionKind
 from worker.domain.planning.weekly import NewsKind
-from worker.i18n.reasons import NEWS_TEXTS
+from worker.i18n.domain_texts import NEWS_TEXTS
 from worker.mail.context import MailContext, NewsLine
 from worker.mail.samples import COMMITMENTS, DAY, HELD_SESSION, PAIR, SAM, SESSION, SESSION_WITHOUT_TIME, START
 

@@ -36,8 +36,7 @@ from worker.domain.model import (
 )
 from worker.domain.reason_texts import N_
 from worker.domain.time.blockers import REMEDIES
-from worker.i18n.language import Language, count_days_between, to_single_line
-from worker.i18n.reasons import (
+from worker.i18n.domain_texts import (
     ACCESS_TEXTS,
     CAUSE_TEXTS,
     NEWS_TEXTS,
@@ -49,6 +48,7 @@ from worker.i18n.reasons import (
     translate_reasons,
     translate_sentences,
 )
+from worker.i18n.language import Language, count_days_between, to_single_line
 from worker.mail.context import MailContext, NewsLine
 from worker.mail.contract_changes import ContractChanges
 from worker.mail.lines import Line
@@ -110,23 +110,23 @@ class MailView:
     def day(self, when: date) -> str:
         """Return a date, or the reader's date of an instant, with its weekday; with the year unless it is this year."""
         local_date = self._to_local_date(when) if isinstance(when, datetime) else when
-        return self.language.day(local_date, local_date.year != self.today.year)
+        return self.language.format_day(local_date, with_year=local_date.year != self.today.year)
 
     def hour(self, when: datetime) -> str:
         """Return the time of day of an instant."""
-        return self.language.hour(when, self.context.to.zone)
+        return self.language.format_time(when, self.context.to.zone)
 
     def hours(self, span: Span) -> str:
         """Return the start and end of a span; with the reader's city when the clocks of the pair differ."""
-        hours = self.language.hours(span.start, span.end, self.context.to.zone)
+        hours = self.language.format_time_range(span.start, span.end, self.context.to.zone)
         if not self._do_clocks_differ(span.start):
             return hours
-        city = self.language.city(self.context.to.zone)
+        city = self.language.get_city_name(self.context.to.zone)
         return self.gettext("%(hours)s (%(city)s time)", hours=hours, city=city)
 
     def month(self, first: date) -> str:
         """Return the month and year of a date."""
-        return self.language.month(first)
+        return self.language.format_month(first)
 
     def _do_clocks_differ(self, when: datetime) -> bool:
         """Return whether the manager's and the report's clocks show different times at that instant."""

@@ -350,11 +350,13 @@ def _check_free_busy_batch(
     for report, result in results.items():
         share_remedy = "Share this calendar, or write `none` in the people file."
         advice = (
-            "Run this again in a few minutes; the worker tries again by itself." if result.temporary else share_remedy
+            "Run this again in a few minutes; the worker tries again by itself."
+            if result.is_temporary
+            else share_remedy
         )
-        remedy = "" if result.known else f"{result.reason} {advice}"
-        yield Finding(f"The time of {report} can be read", result.known, remedy.strip())
-        if result.known:
+        remedy = "" if result.is_known else f"{result.reason} {advice}"
+        yield Finding(f"The time of {report} can be read", result.is_known, remedy.strip())
+        if result.is_known:
             yield from getattr(provider, "check_guest", _return_no_findings)(report)
 
 

@@ -138,7 +138,8 @@ class DataView:
             return self._language.gettext(N_("yes")) if value else self._language.gettext(N_("no"))
         if isinstance(value, datetime):
             local = value.astimezone(ZoneInfo(self.person.zone))
-            return f"{self._language.format_dated_day(local.date())}, {self._language.hour(value, self.person.zone)}"
+            time = self._language.format_time(value, self.person.zone)
+            return f"{self._language.format_dated_day(local.date())}, {time}"
         if isinstance(value, date):
             return self._language.format_dated_day(value)
         if isinstance(value, Mapping):

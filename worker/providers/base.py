@@ -7,7 +7,7 @@ changes of the calendar, and takes it to list the next ones.
 **A calendar provider guarantees** (each item has a test in `tests/support/provider_contract.py`):
 
 - Unknown time is never free. `free_busy` returns a result for every requested person: for a person whose calendar
-  can't be read, `FreeBusy(known=False, reason=...)`, with `temporary=True` when a later attempt may succeed. One
+  can't be read, `FreeBusy(is_known=False, reason=...)`, with `is_temporary=True` when a later attempt may succeed. One
   unreadable calendar doesn't prevent the others from being read. One malformed event doesn't hide other events, and
   takes the span that can be read from it.
 - Creating an event twice with one key creates one event and returns it both times, even when several processes do so at
@@ -17,8 +17,8 @@ changes of the calendar, and takes it to list the next ones.
 - Events are returned in their current state, with the changes that people made by hand and with each attendee's answer.
   `update` with another time resets all answers to `needs_action`.
 - The results of `free_busy` and `changes` contain the keys of our own events, so that callers can recognize them.
-- A cursor that the service no longer accepts (a dead cursor) leads to a full list (`CalendarChanges.full`), not to an
-  error.
+- A cursor that the service no longer accepts (a dead cursor) leads to a full list (`CalendarChanges.is_full`), not to
+  an error.
 - Times are aware and in UTC. Opaque all-day events are busy on those days in the owner's zone; transparent, declined
   and cancelled events are free; an unanswered invitation is tentative; a moved occurrence is busy only at its new time.
 - Only events with a key of ours are changed: `update` and `cancel` of any other event raise `Forbidden`.

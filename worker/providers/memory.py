@@ -87,7 +87,7 @@ class _Entry:
         show_as = self._find_show_as(owner)
         if show_as is None or not self.span.minutes:
             return None
-        if self.cached_busy is None or self.cached_busy.show is not show_as:
+        if self.cached_busy is None or self.cached_busy.show_as is not show_as:
             self.cached_busy = BusyTime(self.span, show_as, self.key)
         return self.cached_busy
 
@@ -100,7 +100,7 @@ class _Entry:
             all_day=self.all_day,
             organizer=self._name_person(self.organizer) if self.answers else "",
             answers={self._name_person(guest): answer for guest, answer in self.answers.items()},
-            show=self._find_show_as(owner),
+            show_as=self._find_show_as(owner),
         )
 
     def _name_person(self, person: Address) -> str:
@@ -198,7 +198,7 @@ class MemoryCalendar:
 
     def _read_free_busy(self, person: Address, window: Span) -> FreeBusy:
         if reason := self._get_unreadable_reason(person):
-            return FreeBusy(known=False, reason=reason)
+            return FreeBusy(is_known=False, reason=reason)
         busy_times = []
         for entry in self._get_index(person).iter_overlapping(window):
             busy = entry.as_busy(person)
@@ -216,9 +216,9 @@ class MemoryCalendar:
             own_later_entries = (entry for entry in index.iter_starting_from(window.end) if entry.key)
             entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), own_later_entries)}
             all_events = tuple(entry.as_event(calendar) for entry in entries.values())
-            return CalendarChanges(all_events, (), str(self._tick), full=True)
+            return CalendarChanges(all_events, (), str(self._tick), is_full=True)
         events, gone = self._list_changes_since(calendar, index, since, window)
-        return CalendarChanges(tuple(events), tuple(gone), str(self._tick), full=False)
+        return CalendarChanges(tuple(events), tuple(gone), str(self._tick), is_full=False)
 
     @staticmethod
     def _list_changes_since(

@@ -72,7 +72,7 @@ def _read_file(file: Path, owner: Person, window: Span, export: _Export) -> None
     export.uids.update(uids)
     first = next(iter(uids), file.name)
     result = read_calendar(parsed, EventRef(owner.email, first, ""), ZoneInfo(owner.zone), window)
-    export.events += [event for event in result.events if event.show is not None and not event.cancelled]
+    export.events += [event for event in result.events if event.show_as is not None and not event.cancelled]
     for span, fingerprint in result.unknown:
         if span.overlaps(window):
             ref = EventRef(owner.email, f"{file.name} {fingerprint}", "")
@@ -112,7 +112,7 @@ def _add_meeting(
     calendar.add(
         owner,
         event.span,
-        show=event.show,
+        show=event.show_as,
         all_day=event.all_day,
         series=event.series,
         organizer=organizer,

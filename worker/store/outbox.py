@@ -224,9 +224,9 @@ class OutboxRows:
                 append_history(connection, [(now, effect.kind.value, effect.pair, get_session_id(effect), "", fields)])
             if effect.pair is None:
                 return
-            if has_newer_reading or (settlement.replan and not result.needs_reread):
+            if has_newer_reading or (settlement.needs_replanning and not result.needs_reread):
                 wake_pairs(connection, [effect.pair], now)
-            elif settlement.replan:
+            elif settlement.needs_replanning:
                 wake_pairs(connection, [effect.pair], now + REPLAN_AFTER_READING)
 
     def _save_event(self, connection: Connection, result: EffectResult) -> bool:

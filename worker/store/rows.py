@@ -58,7 +58,7 @@ def _get_columns(kind: type, *converted: str) -> tuple[str, ...]:
 
 
 _PERSON = _get_columns(Person, "hours", "away")
-_PAIR = _get_columns(Pair, "every", "preference", "paused")
+_PAIR = _get_columns(Pair, "every", "preference", "paused", "is_paused_by_operator")
 _SESSION = _get_columns(Session, "offer")
 _DEFERRAL = _get_columns(Deferral, "was")
 _COMMITMENT = _get_columns(Commitment, "block")
@@ -105,6 +105,7 @@ def read_listed_pair(row: Row) -> Pair:
         every=Interval(row["weeks"], row["months"]),
         preference=Preference(weekday=row["weekday"], minute=row["minute"]),
         paused=row["paused"],
+        is_paused_by_operator=row["rests"],
     )
 
 
@@ -130,7 +131,7 @@ def build_pair_row(pair: Pair) -> dict[str, Any]:
         "minute": pair.preference.minute,
         "paused": pair.paused,
     }
-    for name in ("first_seen", "rests", "participation", "erased_at"):
+    for name in ("first_seen", "participation", "erased_at"):
         del row[name]
     return row
 

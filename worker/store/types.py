@@ -134,7 +134,12 @@ class IntendedTimesType(TypeDecorator[Sequence[IntendedTime]]):
         if value is None:
             return None
         return [
-            [time.person.value, time.show.value, convert_to_seconds(time.span.start), convert_to_seconds(time.span.end)]
+            [
+                time.person.value,
+                time.show_as.value,
+                convert_to_seconds(time.span.start),
+                convert_to_seconds(time.span.end),
+            ]
             for time in value
         ]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from flask import request
 
 from worker.domain.model import Owner, Pair, Trigger
+from worker.i18n.domain_texts import TRIGGER_TEXTS
 from worker.i18n.language import Language
-from worker.i18n.reasons import TRIGGER_TEXTS
 from worker.web.contract_form import MAX_DRAFT_CHARACTERS
 from worker.web.site import current_site
 

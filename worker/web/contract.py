@@ -17,7 +17,7 @@ from worker.domain.model import Contract, Effect, EffectKind, MailName, Owner, P
 from worker.domain.planning.contract_mails import find_contract_deadline
 from worker.domain.reason_texts import N_
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused
-from worker.i18n.reasons import translate_question
+from worker.i18n.domain_texts import translate_question
 from worker.mail.compose import OpenedContent
 from worker.store.content import ContractRevision
 from worker.web import contract_form
@@ -229,7 +229,7 @@ def save_draft(session_id: str) -> Response:
 def _describe_saved_draft() -> str:
     """Return the sentence that says when the draft was saved."""
     language, zone = current_site().choose_language(), current_login().person.zone
-    return language.gettext(N_("Draft kept, %(hour)s"), hour=language.hour(current_site().now(), zone))
+    return language.gettext(N_("Draft kept, %(hour)s"), hour=language.format_time(current_site().now(), zone))
 
 
 def _respond_to_button(context: ContractContext, form: ContractForm, version: int, button: str) -> Response:

@@ -22,5 +22,7 @@ def list_erased_contents() -> list[ErasedContents]:
     for pair in site.store.erasure.list_erased_pairs(person.email):
         other_address = next(address for address in pair.id.people if address != person.email)
         if pair.erased_at is not None:
-            erased.append(ErasedContents(people[other_address].name, language.day(pair.erased_at.date(), True)))
+            erased.append(
+                ErasedContents(people[other_address].name, language.format_day(pair.erased_at.date(), with_year=True))
+            )
     return erased

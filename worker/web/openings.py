@@ -58,7 +58,7 @@ def _render_page(rejected: RejectedRow | None = None) -> Response:
         "token": current_login().token,
         "file": site.settings.openings_file.name,
         "kinds": {kind.value: language.gettext(name) for kind, name in KIND_NAMES.items()},
-        "day": language.day,
+        "day": lambda day: language.format_day(day, with_year=True),
         "today": site.now().date(),
         "cells_of": _list_cells,
         "rejected": rejected,

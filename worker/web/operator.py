@@ -54,7 +54,9 @@ def show() -> Response:
         "is_everybody_paused": stored.pauses.everybody,
         "groups": _list_groups(stored.pauses),
         "actions": site.store.operator_actions.list_latest(MAX_ACTIONS),
-        "when": lambda instant: f"{language.day(instant.date(), True)}, {language.hour(instant, 'UTC')}",
+        "when": lambda instant: (
+            f"{language.format_day(instant.date(), with_year=True)}, {language.format_time(instant, 'UTC')}"
+        ),
     }
     return site.render_page("rollout", language, page)
 

@@ -10,8 +10,8 @@ from typing import Any
 from flask import request
 
 from worker.domain.model import Owner, PairState, Session
+from worker.i18n.domain_texts import TRIGGER_TEXTS
 from worker.i18n.language import to_single_line
-from worker.i18n.reasons import TRIGGER_TEXTS
 from worker.mail.view import MailView
 from worker.web.contract_form import MAX_SENT_CHARACTERS
 from worker.web.site import current_site

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from werkzeug.exceptions import Forbidden
 
 from worker.domain.reason_texts import N_
-from worker.domain.sign_in import Role, SignInFault, identify
+from worker.domain.sign_in import Role, SignInFault, identify_person
 from worker.logs import Action
 from worker.openid import IssuerUnfit, IssuerUnreachable, PendingSignIn, SignInRefused
 from worker.web.sign_in import SignedInPerson, current_sign_in
@@ -22,7 +22,7 @@ ROLE_PAGES = {
     Role.PEOPLE_OPS: ("people_ops.show", N_("The page of people-ops")),
 }
 _ROLE_NAMES = {Role.OPERATOR: N_("operator"), Role.PEOPLE_OPS: N_("people-ops")}
-#: What the page says when the issuer's answer doesn't identify a person.
+#: What the page says when the issuer's answer doesn't identify_person a person.
 _FAULT_TEXTS = {
     SignInFault.NO_ADDRESS: N_("Your company’s sign-in gave no mail address."),
     SignInFault.UNVERIFIED: N_("Your company’s sign-in does not say that your mail address was verified."),
@@ -87,7 +87,7 @@ def _identify(pending: PendingSignIn, path: str) -> Response:
     policy = site.settings.sign_in.policy
     needed = {policy.address_claim, policy.role_claim} - {""}
     claims = sign_in.client.finish(request.args.get("code", ""), pending, site.now(), needed)
-    identity = identify(claims, policy)
+    identity = identify_person(claims, policy)
     if isinstance(identity, SignInFault):
         log.warning("A sign-in is of no use: %s.", identity.value, extra={"action": Action.SIGN_IN_REFUSED})
         language = site.choose_language()

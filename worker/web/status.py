@@ -49,7 +49,7 @@ def show() -> Response:
         "coverage": count_coverage(site.store, find_quarter(now.date()), now),
         "pulse_rounds": site.store.pulse.list_shown_rounds(),
         "count_answers": count_answers,
-        "when": lambda at: f"{language.day(at.date(), True)}, {language.hour(at, 'UTC')}",
+        "when": lambda at: f"{language.format_day(at.date(), with_year=True)}, {language.format_time(at, 'UTC')}",
     }
     return site.render_page("status", language, page)
 

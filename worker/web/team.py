@@ -15,8 +15,8 @@ from worker.domain.model import MAX_LEARNING_CHARS, Owner, Pair, PairId, PairSta
 from worker.domain.planning import deferrals, offers
 from worker.domain.reason_texts import N_
 from worker.domain.time.blockers import REMEDIES, order_for_reader
+from worker.i18n.domain_texts import translate_sentences
 from worker.i18n.language import to_single_line
-from worker.i18n.reasons import translate_sentences
 from worker.mail.lines import Line
 from worker.mail.view import MailView
 from worker.store.content import ContractRevision

@@ -22,7 +22,7 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, wall_to_utc
 from worker.errors import CalendarUnread, MovedMeanwhile, NotOffered, Refused, TimeTaken
-from worker.i18n.reasons import translate_sentences
+from worker.i18n.domain_texts import translate_sentences
 from worker.links import Purpose
 from worker.web.contract_form import parse_day, parse_instant, parse_number
 from worker.web.logins import current_login

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from worker.domain.model import Commitment, CommitmentStanding, Owner, Session, SessionKind, SessionState
 from worker.domain.reason_texts import N_
-from worker.i18n.reasons import SESSION_NAMES
+from worker.i18n.domain_texts import SESSION_NAMES
 from worker.mail.view import MailView
 from worker.store.queries import PairYear
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from worker.domain.contract.lint import LintQuestion, is_urgent, lint_contract
 from worker.domain.model import Contract, Owner, WrittenCommitment
-from worker.i18n import reasons
+from worker.i18n import domain_texts
 from worker.i18n.language import Languages
 from worker.mail.templates import find_template_folder
 
@@ -217,15 +217,15 @@ def test_r16_a_good_commitment_is_not_questioned(text: str, owner: Owner) -> Non
 def test_r16_vague_words_and_missing_verbs_are_questioned(text: str, owner: Owner) -> None:
     (found,) = asked(text, owner)
     assert (found.line, found.owner) == (7, owner)
-    assert found.what.startswith(("`", "It names a thing"))
-    assert found.better
+    assert found.sentence.startswith(("`", "It names a thing"))
+    assert found.advice
 
 
 @pytest.mark.parametrize("text", BEYOND)
 def test_r16_an_outcome_that_others_decide_is_questioned(text: str) -> None:
-    (found,) = [one for one in asked(text, Owner.MANAGER) if "others decide" in one.what]
-    assert "I can advocate" in found.better
-    assert "the outcome is not mine" in found.better
+    (found,) = [one for one in asked(text, Owner.MANAGER) if "others decide" in one.sentence]
+    assert "I can advocate" in found.advice
+    assert "the outcome is not mine" in found.advice
 
 
 @pytest.mark.parametrize("text", GOOD_GERMAN)
@@ -255,9 +255,9 @@ def test_r16_german_is_heard_only_where_it_is_spoken() -> None:
 def test_what_is_asked_is_asked_in_the_readers_language() -> None:
     german = Languages([find_template_folder() / "locale"]).find_language("de")
     (found,) = asked("Bald reden", Owner.MANAGER, locale="de")
-    what, better = reasons.translate_question(found, german)
+    what, better = domain_texts.translate_question(found, german)
     assert "„bald“" in what
-    assert what != found.what and better != found.better
+    assert what != found.sentence and better != found.advice
 
 
 def test_r16_a_report_may_hope_for_an_outcome() -> None:
@@ -273,7 +273,7 @@ def test_r16_a_report_may_hope_for_an_outcome() -> None:
     ],
 )
 def test_r16_the_date_is_questioned(due: date | None, says: str) -> None:
-    assert [one.what for one in asked("Introduce Sam to Ana", Owner.REPORT, due)] == [says]
+    assert [one.sentence for one in asked("Introduce Sam to Ana", Owner.REPORT, due)] == [says]
 
 
 @pytest.mark.parametrize("due", [TODAY, date(2028, 1, 15)])
@@ -294,11 +294,11 @@ def test_questions_come_in_the_order_of_the_lines() -> None:
 @settings(max_examples=100)
 @given(st.text(max_size=80), st.none() | st.dates(), st.dates())
 def test_r23_a_question_repeats_nothing_but_our_own_words(text: str, due: date | None, today: date) -> None:
-    known = {one.what for case in BAD_FOR_BOTH + BEYOND for one in asked(case, Owner.MANAGER)}
+    known = {one.sentence for case in BAD_FOR_BOTH + BEYOND for one in asked(case, Owner.MANAGER)}
     promise = WrittenCommitment(text=f"zebra {text} soon", due=due, line=1)
     for one in lint_contract(Contract(manager=(promise,)), today):
-        assert "zebra" not in one.what + one.better
-        assert one.what in known or one.what.startswith(("`", "It"))
+        assert "zebra" not in one.sentence + one.advice
+        assert one.sentence in known or one.sentence.startswith(("`", "It"))
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, True), (7, True), (8, False), (-1, True)])
@@ -323,7 +323,7 @@ def test_r31_a_promise_of_feedback_is_met_with_a_hint(text: str, locale: str, ow
     (question,) = asked(text, owner, locale=locale)
     assert question.code == "feedback" and question.word == ""
     for words in ("what was done", "what it led to", "what to try next"):
-        assert words in question.better
+        assert words in question.advice
 
 
 @pytest.mark.parametrize(

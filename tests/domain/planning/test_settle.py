@@ -22,7 +22,7 @@ def mail(name: str = "brief", attempts: int = 1) -> Effect:
 @pytest.mark.parametrize("message", [event(), mail()])
 def test_what_was_done_is_done(message: Effect) -> None:
     settled = settle_effect(message, Outcome.DONE, NOW)
-    assert (settled.progress, settled.due_at, settled.replan, settled.tell_operator) == (
+    assert (settled.progress, settled.due_at, settled.needs_replanning, settled.alerts_operator) == (
         EffectProgress.DONE,
         None,
         False,
@@ -34,14 +34,18 @@ def test_what_was_done_is_done(message: Effect) -> None:
 def test_what_is_no_longer_true_is_dropped_and_planned_again(message: Effect) -> None:
     """Nothing is lost by dropping: the next plan reads what is really there."""
     settled = settle_effect(message, Outcome.STALE, NOW)
-    assert (settled.progress, settled.replan, settled.tell_operator) == (EffectProgress.DROPPED, True, False)
+    assert (settled.progress, settled.needs_replanning, settled.alerts_operator) == (
+        EffectProgress.DROPPED,
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize("message", [event(), mail(), event(GIVE_UP_AFTER + 1)])
 def test_what_is_refused_for_good_is_told_to_the_operator_and_planned_again(message: Effect) -> None:
     """A permanent failure ends the message and makes its pair due."""
     settled = settle_effect(message, Outcome.PERMANENT, NOW)
-    assert (settled.progress, settled.replan, settled.tell_operator) == (EffectProgress.DEAD, True, True)
+    assert (settled.progress, settled.needs_replanning, settled.alerts_operator) == (EffectProgress.DEAD, True, True)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,7 @@ def test_what_may_work_later_is_tried_later_and_later(outcome: Outcome, attempts
     assert settled.progress is EffectProgress.WAITING
     assert settled.due_at is not None
     assert minutes * MINUTE <= settled.due_at - NOW < minutes * MINUTE + 20 * SECOND
-    assert not settled.replan
+    assert not settled.needs_replanning
 
 
 def test_many_that_fail_together_do_not_come_back_together() -> None:
@@ -75,7 +79,7 @@ def test_a_service_that_asks_for_less_is_not_asked_sooner() -> None:
 
 
 def test_the_operator_hears_once_of_what_fails_again_and_again() -> None:
-    told = [settle_effect(event(n), Outcome.TRANSIENT, NOW).tell_operator for n in range(1, GIVE_UP_AFTER)]
+    told = [settle_effect(event(n), Outcome.TRANSIENT, NOW).alerts_operator for n in range(1, GIVE_UP_AFTER)]
     assert [n for n, each in enumerate(told, start=1) if each] == [TELL_OPERATOR_AFTER]
 
 
@@ -83,7 +87,7 @@ def test_the_operator_hears_once_of_what_fails_again_and_again() -> None:
 def test_after_days_of_trying_it_is_given_up_and_told(message: Effect) -> None:
     """The pair is planned again, so what is owed stays owed (R-8)."""
     settled = settle_effect(message, Outcome.TRANSIENT, NOW)
-    assert (settled.progress, settled.replan, settled.tell_operator) == (EffectProgress.DEAD, True, True)
+    assert (settled.progress, settled.needs_replanning, settled.alerts_operator) == (EffectProgress.DEAD, True, True)
 
 
 def test_it_is_tried_for_at_least_two_days_before_it_is_given_up() -> None:
@@ -96,13 +100,13 @@ def test_some_are_sent_once_more_when_nobody_knows() -> None:
     once = settle_effect(mail(attempts=1), Outcome.UNCERTAIN, NOW, resend=True)
     assert (once.progress, once.due_at) == (EffectProgress.WAITING, NOW)
     twice = settle_effect(mail(attempts=2), Outcome.UNCERTAIN, NOW, resend=True)
-    assert (twice.progress, twice.tell_operator) == (EffectProgress.UNCERTAIN, True)
+    assert (twice.progress, twice.alerts_operator) == (EffectProgress.UNCERTAIN, True)
 
 
 def test_other_mails_of_unknown_fate_are_not_repeated() -> None:
     """Twice the same mail is worse than a human who looks."""
     settled = settle_effect(mail(), Outcome.UNCERTAIN, NOW)
-    assert (settled.progress, settled.tell_operator, settled.due_at) == (EffectProgress.UNCERTAIN, True, None)
+    assert (settled.progress, settled.alerts_operator, settled.due_at) == (EffectProgress.UNCERTAIN, True, None)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

@@ -122,7 +122,7 @@ def test_the_longest_run(free: int) -> None:
 def test_unknown_time_is_never_free() -> None:
     """T-2, whatever else the answer holds."""
     grid = QuarterGrid(span(0, 1440))
-    assert grid.find_busy(person(), FreeBusy(known=False, reason="no grant"), ()) == grid.all
+    assert grid.find_busy(person(), FreeBusy(is_known=False, reason="no grant"), ()) == grid.all
     assert grid.find_busy(person(), get_free_busy({}, person()), ()) == grid.all
     assert grid.find_busy(person(), FreeBusy(), ()) == 0
 
@@ -142,7 +142,7 @@ def test_busy_tentative_and_away_all_block(show: ShowAs) -> None:
 def test_a_calendar_nobody_can_read_is_free_but_for_what_was_decided() -> None:
     grid = QuarterGrid(span(0, 1440))
     unread = person(calendar="none")
-    assert grid.find_busy(unread, FreeBusy(known=False), ()) == 0
+    assert grid.find_busy(unread, FreeBusy(is_known=False), ()) == 0
     assert grid.find_busy(unread, FreeBusy((BusyTime(span(0, 600)),)), ()) == 0
     assert list(iterate_set_bits(grid.find_busy(unread, FreeBusy(), (TakenTime(span(30, 60), "s1"),)))) == [2, 3]
 

@@ -37,7 +37,7 @@ def test_holidays_are_counted() -> None:
 
 
 def test_an_unknown_calendar_is_named_with_its_reason() -> None:
-    s = replace(search(), free_busy={DANA.email: FREE, SAM.email: FreeBusy(known=False, reason="the grant is gone")})
+    s = replace(search(), free_busy={DANA.email: FREE, SAM.email: FreeBusy(is_known=False, reason="the grant is gone")})
     text = none_words(s)
     assert "Sam's calendar is unknown (the grant is gone), and unknown time is never free." in text
     assert "Dana's calendar" not in text

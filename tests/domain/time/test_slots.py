@@ -78,7 +78,7 @@ def test_unknown_is_never_free(s: Search) -> None:
     if s.manager.calendar == "none":
         s = replace(s, manager=replace(s.manager, calendar="caldav"))
     missing = {email: fb for email, fb in s.free_busy.items() if email != s.manager.email}
-    unknown = {**missing, s.manager.email: FreeBusy(known=False)}
+    unknown = {**missing, s.manager.email: FreeBusy(is_known=False)}
     for free_busy in (missing, unknown):
         assert rank_slots(replace(s, free_busy=free_busy), 3) == ()
 
@@ -228,7 +228,7 @@ def test_a_blocks_day_is_the_persons_own() -> None:
 def test_a_block_never_takes_unknown_or_given_time() -> None:
     window = only(8, (9, 0), (10, 0))
     given_away = TakenTime(only(8, (9, 0), (9, 20)), "s1")
-    assert find_solo_time(DANA, window, 30, FreeBusy(known=False), ()) is None
+    assert find_solo_time(DANA, window, 30, FreeBusy(is_known=False), ()) is None
     assert find_solo_time(DANA, window, 30, FREE, (given_away,)) == only(8, (9, 30), (10, 0))
     assert find_solo_time(DANA, only(12, (9, 0), (17, 0)), 30, FREE, ()) is None
-    assert find_solo_time(person(calendar="none"), window, 30, FreeBusy(known=False), ()) == only(8, (9, 0), (9, 30))
+    assert find_solo_time(person(calendar="none"), window, 30, FreeBusy(is_known=False), ()) == only(8, (9, 0), (9, 30))

@@ -80,13 +80,13 @@ def test_a_server_without_sync_tokens_is_compared(
     provider.create(dana, wanted)
     first = provider.changes(dana, None, WINDOW)
     again = provider.changes(dana, first.cursor, WINDOW)
-    assert (again.events, again.gone, again.full) == ((), (), False)
+    assert (again.events, again.gone, again.is_full) == ((), (), False)
     hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
     [event] = provider.changes(dana, again.cursor, WINDOW).events
     assert event.answers == {sam: Answer.ACCEPTED}
     hands.add(dana, span(5, 9))
     after = provider.changes(dana, again.cursor, WINDOW)
-    assert after.full and len(after.events) == 2
+    assert after.is_full and len(after.events) == 2
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------------

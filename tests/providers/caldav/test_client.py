@@ -75,7 +75,7 @@ def test_four_threads_on_one_client_are_never_refused(tmp_path: Path) -> None:
 
         def is_known(number: int) -> bool:
             person = people[number % len(people)]
-            return bool(calendar.free_busy([person], WINDOW)[person].known)
+            return bool(calendar.free_busy([person], WINDOW)[person].is_known)
 
         assert at_once(is_known) == [True] * 60
         calendar.close()

@@ -106,7 +106,7 @@ def test_whatever_is_written_reads_back_as_it_was_meant(wanted: Any) -> None:
     calendar = parser.parse_calendar(text, "here")
     event = read_single_event(calendar, EventRef("dana@example.org", "x.ics", "1"), ZoneInfo("Asia/Tokyo"))
     assert (event.key, event.span, event.all_day) == (wanted.key, wanted.span, wanted.all_day)
-    assert event.show is (ShowAs.BUSY if wanted.blocks_time else None)
+    assert event.show_as is (ShowAs.BUSY if wanted.blocks_time else None)
     assert event.answers == {"sam@example.org": Answer.NEEDS_ACTION}
     assert icalendars.is_written_from(calendar, wanted)
     component = icalendars.find_main_event(calendar)
@@ -133,7 +133,7 @@ def test_other_programs_ways_to_say_it(
     dana = hands.person()
     hands.put_event(dana, ["DTSTART:20270305T140000Z", "DURATION:PT1H", *lines])
     found = provider.free_busy([dana], WINDOW)[dana].busy
-    assert [(busy.span, busy.show) for busy in found] == ([(span(5, 14), expected)] if expected else [])
+    assert [(busy.span, busy.show_as) for busy in found] == ([(span(5, 14), expected)] if expected else [])
 
 
 def test_local_times_are_taken_where_the_owner_lives(provider: CalDavCalendar, hands: CalDavHands) -> None:
@@ -186,7 +186,7 @@ def test_an_odd_line_makes_no_time_free_and_hides_no_other_event(
 ) -> None:
     dana = add_two_and_rewrite(hands, watched, was, becomes)
     shown = provider.free_busy([dana], WINDOW)[dana]
-    assert shown.known and len(shown.busy) == busy
+    assert shown.is_known and len(shown.busy) == busy
     assert any(one.span.overlaps(span(5, 9, 120)) for one in shown.busy)
     assert len(provider.changes(dana, None, WINDOW).events) == busy
 
@@ -209,7 +209,7 @@ def test_time_that_cannot_be_read_is_unknown(
     """T-2: never known and free. The reason says which event by a fingerprint, and what to do."""
     dana = add_two_and_rewrite(hands, watched, was, becomes)
     shown = provider.free_busy([dana], WINDOW)[dana]
-    assert not shown.known
+    assert not shown.is_known
     assert re.search(r"can't be read.*\([0-9a-f, ]+\)\. Open the event", shown.reason)
     if b"calendar-data" not in was:
         assert len(provider.changes(dana, None, WINDOW).events) == events
@@ -235,8 +235,8 @@ def test_an_event_of_ours_that_can_t_be_read_any_more_is_not_gone(
     hands.edit(dana, wanted.key, lambda text: text.replace("END:VEVENT", "X-OTHER:1\r\nEND:VEVENT"))
     watched.rewrite = lambda content: content.replace(was, becomes)
     told = provider.changes(dana, cursor, WINDOW)
-    assert (told.unread, told.gone, told.full) == ((event.ref.id,), (), is_full)
-    assert not provider.free_busy([dana], WINDOW)[dana].known
+    assert (told.unread, told.gone, told.is_full) == ((event.ref.id,), (), is_full)
+    assert not provider.free_busy([dana], WINDOW)[dana].is_known
     watched.clear()
     hands.edit(dana, wanted.key, lambda text: text.replace("X-OTHER:1", "X-OTHER:2"))
     again = provider.changes(dana, told.cursor, WINDOW)

@@ -73,8 +73,8 @@ def test_one_person_out_of_reach_does_not_hide_the_others(
     dana, sam = hands.person(), hands.person()
     watched.before = lambda environ: (status, [], b"") if dana in environ["PATH_INFO"] else None
     found = provider.free_busy([dana, sam], WINDOW)
-    assert not found[dana].known and found[dana].reason
-    assert found[sam].known
+    assert not found[dana].is_known and found[dana].reason
+    assert found[sam].is_known
 
 
 def test_a_server_out_of_order_is_not_a_person_out_of_reach(
@@ -95,7 +95,7 @@ def test_one_person_who_cannot_be_read_now_waits_alone(
     sam, dana, kim = hands.person(), hands.person(), hands.person()
     watched.before = lambda environ: ("500 Oh", [], b"") if dana in environ["PATH_INFO"] else None
     times = provider.free_busy([sam, dana, kim], WINDOW)
-    assert [(times[who].known, times[who].temporary) for who in (sam, dana, kim)] == [
+    assert [(times[who].is_known, times[who].is_temporary) for who in (sam, dana, kim)] == [
         (True, False),
         (False, True),
         (True, False),
@@ -158,7 +158,7 @@ def test_xml_that_is_meant_to_harm_is_read_as_nothing(
     harm = ("207 Multi-Status", [("Content-Type", "text/xml")], content)
     watched.before = lambda environ: harm if dana in environ["PATH_INFO"] else None
     found = provider.free_busy([dana, sam], WINDOW)
-    assert found[sam].known and not found[dana].busy
+    assert found[sam].is_known and not found[dana].busy
     assert "root:" not in found[dana].reason
 
 
@@ -200,7 +200,7 @@ def test_changes_that_never_come_to_an_end_are_a_full_pass(
 
     watched.before = more
     found = provider.changes(dana, cursor, WINDOW)
-    assert found.full and [event.span for event in found.events] == [span(5, 9)]
+    assert found.is_full and [event.span for event in found.events] == [span(5, 9)]
 
 
 def test_no_answer_that_could_not_be_read_is_logged(

@@ -31,7 +31,7 @@ def test_1_6_a_dead_token_is_a_full_pass_at_once(
     cursor = provider.changes(dana, None, WINDOW).cursor
     double.plan.add(LIST, reason, status=410)
     changes = provider.changes(dana, cursor, WINDOW)
-    assert changes.full and [event.span for event in changes.events] == [span(5, 14)]
+    assert changes.is_full and [event.span for event in changes.events] == [span(5, 14)]
 
 
 def test_1_6_a_full_pass_that_is_called_gone_is_not_asked_for_ever(
@@ -81,7 +81,7 @@ def test_1_6_what_vanished_is_known_by_its_absence_in_a_full_pass(
     hands.remove(dana, lost)
     double.calendars.expire(dana)
     changes = provider.changes(dana, cursor, WINDOW)
-    assert changes.full and changes.gone == () and [event.ref.id for event in changes.events] == [kept]
+    assert changes.is_full and changes.gone == () and [event.ref.id for event in changes.events] == [kept]
 
 
 def test_1_8_a_moved_occurrence_is_where_it_was_moved_to_only(provider: GoogleCalendar, hands: GoogleHands) -> None:

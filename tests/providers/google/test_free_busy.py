@@ -33,8 +33,8 @@ def test_each_kind_of_event_counts_as_a_person_would(
 ) -> None:
     dana = hands.person()
     hands.insert(dana, **{**google_times(span(5, 14)), **told})
-    assert [busy.show for busy in provider.free_busy([dana], WINDOW)[dana].busy] == ([shown] if shown else [])
-    assert [event.show for event in provider.changes(dana, None, WINDOW).events] == [shown]
+    assert [busy.show_as for busy in provider.free_busy([dana], WINDOW)[dana].busy] == ([shown] if shown else [])
+    assert [event.show_as for event in provider.changes(dana, None, WINDOW).events] == [shown]
 
 
 def test_nothing_but_times_is_asked_of_a_report(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
@@ -50,7 +50,7 @@ def test_nothing_but_times_is_asked_of_a_report(double: Google, provider: Google
 def test_fifty_people_are_read_in_one_request(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     people = [hands.person() for _ in range(51)]
     found = provider.free_busy(people, WINDOW)
-    assert all(one.known for one in found.values())
+    assert all(one.is_known for one in found.values())
     assert (double.batches, sum(not asked.inside for asked in double.asked)) == (1, 1)
     assert provider.people_per_request == 50
 
@@ -63,7 +63,7 @@ def test_one_who_cannot_be_read_is_no_obstacle_to_the_others(
     double.calendars.suspended.add(suspended)
     double.plan.add(LIST, "notFound", who=people[2])
     found = provider.free_busy(people, WINDOW)
-    assert [found[who].known for who in people] == [True, False, False]
+    assert [found[who].is_known for who in people] == [True, False, False]
     assert "suspended" in found[suspended].reason
 
 
@@ -76,9 +76,13 @@ def test_who_cannot_be_read_just_now_waits_alone(
     hands.add(people[0], span(5, 14))
     double.plan.add(LIST, reason, who=people[2])
     found = provider.free_busy(people, WINDOW)
-    assert [(found[who].known, found[who].temporary) for who in people] == [(True, False), (True, False), (False, True)]
+    assert [(found[who].is_known, found[who].is_temporary) for who in people] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
     assert [busy.span for busy in found[people[0]].busy] == [span(5, 14)]
-    assert provider.free_busy(people, WINDOW)[people[2]].known
+    assert provider.free_busy(people, WINDOW)[people[2]].is_known
 
 
 def test_who_is_unknown_for_good_is_not_waited_for(
@@ -87,7 +91,7 @@ def test_who_is_unknown_for_good_is_not_waited_for(
     double.plan.add(LIST, "forbidden")
     person = hands.person()
     found = provider.free_busy([person], WINDOW)[person]
-    assert not found.known and not found.temporary
+    assert not found.is_known and not found.is_temporary
 
 
 def test_a_token_that_died_inside_a_batch_is_renewed(
@@ -96,7 +100,7 @@ def test_a_token_that_died_inside_a_batch_is_renewed(
     people = [hands.person() for _ in range(3)]
     provider.free_busy(people, WINDOW)
     double.tokens.forget()
-    assert all(one.known for one in provider.free_busy(people, WINDOW).values())
+    assert all(one.is_known for one in provider.free_busy(people, WINDOW).values())
 
 
 # --- one manager's own account (1.10) -------------------------------------------------------------------------------
@@ -112,8 +116,8 @@ def test_1_10_others_are_asked_for_by_free_busy(double: Google, alone: dict[str,
     found = provider.free_busy([dana, sam, kim, "nobody@elsewhere.example"], WINDOW)
     assert [busy.span for busy in found[sam].busy] == [span(5, 14, 120)]
     assert found[dana] == FreeBusy()
-    assert not found[kim].known and "does not share" in found[kim].reason
-    assert not found["nobody@elsewhere.example"].known
+    assert not found[kim].is_known and "does not share" in found[kim].reason
+    assert not found["nobody@elsewhere.example"].is_known
     assert methods(double) == [LIST, QUERY]
 
 
@@ -143,7 +147,7 @@ def test_1_10_fifty_people_and_two_months_at_a_time(double: Google, alone: dict[
     connect(double, alone, dana)
     hands.add(others[0], Span(at(1, 9) + 100 * DAY, at(1, 10) + 100 * DAY))
     found = google.build_calendar(alone).free_busy(others, Span(at(1, 0), at(1, 0) + 130 * DAY))
-    assert all(one.known for one in found.values()) and len(found[others[0]].busy) == 1
+    assert all(one.is_known for one in found.values()) and len(found[others[0]].busy) == 1
     assert [len(call.body["items"]) for call in calls(double, QUERY)] == [50, 50, 50, 1, 1, 1]
 
 
@@ -154,7 +158,7 @@ def test_who_is_hidden_from_one_account_may_be_shown_to_another(
     connect(double, alone, dana)
     connect(double, alone, kim)
     double.plan.add(QUERY, "backendError", who="nobody")
-    assert google.build_calendar(alone).free_busy([sam], WINDOW)[sam].known
+    assert google.build_calendar(alone).free_busy([sam], WINDOW)[sam].is_known
 
 
 def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
@@ -167,5 +171,5 @@ def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
     provider.create(dana, draft(dana, sam))
     double.tokens.revoke(dana)
     found = provider.free_busy([dana, sam], WINDOW)
-    assert not found[dana].known and not found[sam].known
-    assert found[sam].temporary and "can't be recognised" in found[sam].reason
+    assert not found[dana].is_known and not found[sam].is_known
+    assert found[sam].is_temporary and "can't be recognised" in found[sam].reason

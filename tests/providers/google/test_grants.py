@@ -28,7 +28,10 @@ def test_1_14_each_scope_is_asked_for_by_itself(double: Google, provider: Google
     event = provider.create(dana, draft(dana))
     found = provider.free_busy([dana], WINDOW)[dana]
     assert (
-        event.key and not found.known and EVENTS_READ_SCOPE in found.reason and OWNED_EVENTS_SCOPE not in found.reason
+        event.key
+        and not found.is_known
+        and EVENTS_READ_SCOPE in found.reason
+        and OWNED_EVENTS_SCOPE not in found.reason
     )
     assert "Manage domain wide delegation" in found.reason
 

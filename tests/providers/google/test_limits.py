@@ -53,7 +53,7 @@ def test_1_12_a_company_does_not_share_the_quota_of_one_user(
     double.quota.per_user = 20
     people = [hands.person() for _ in range(30)]
     found = provider.free_busy(people, WINDOW)
-    assert all(one.known for one in found.values())
+    assert all(one.is_known for one in found.values())
     assert {len(times) for user, times in double.quota.used.items() if user} == {1}
 
 

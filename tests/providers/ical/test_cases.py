@@ -54,7 +54,7 @@ def test_every_file_has_its_right_value() -> None:
 def test_reader_finds_the_right_time(name: str) -> None:
     zone = ZoneInfo(EXPECTED[name]["owner_zone"])
     reading = read_calendar(parse_calendar(text_of(name), name), EventRef(OWNER, name, ""), zone, JANUARY)
-    taken = [BusyTime(event.span) for event in reading.events if event.show is not None]
+    taken = [BusyTime(event.span) for event in reading.events if event.show_as is not None]
     assert (merged(tuple(taken)), reading.unknown) == (spans_of(name), [])
 
 
@@ -72,7 +72,7 @@ def test_caldav_reads_the_right_time(name: str, server: EmbeddedServers, watched
         except requests.HTTPError:
             place(hands, watched, owner, text)
         shown = provider.free_busy([owner], JANUARY)[owner]
-        assert (shown.known, merged(shown.busy)) == (True, spans_of(name))
+        assert (shown.is_known, merged(shown.busy)) == (True, spans_of(name))
     finally:
         watched.clear()
         hands.close()
@@ -103,7 +103,7 @@ def test_simulation_reads_the_right_time(name: str, tmp_path: Path) -> None:
     calendar = MemoryCalendar()
     load_calendars(tmp_path, {OWNER: person(OWNER, EXPECTED[name]["owner_zone"])}, calendar, JANUARY)
     shown = calendar.free_busy([OWNER], JANUARY)[OWNER]
-    assert (shown.known, merged(shown.busy)) == (True, spans_of(name))
+    assert (shown.is_known, merged(shown.busy)) == (True, spans_of(name))
 
 
 def person(address: Address, zone: str) -> Person:

@@ -66,7 +66,7 @@ def read(calendar: Calendar) -> CalendarContents:
 
 
 def taken(reading: CalendarContents) -> list[tuple[datetime, datetime]]:
-    spans = [event.span for event in reading.events if event.show is not None and event.span.overlaps(WINDOW)]
+    spans = [event.span for event in reading.events if event.show_as is not None and event.span.overlaps(WINDOW)]
     return merge([(max(span.start, WINDOW.start), min(span.end, WINDOW.end)) for span in spans])
 
 

@@ -30,7 +30,7 @@ def read_text(text: str) -> CalendarContents:
 
 def taken(reading: CalendarContents) -> list[str]:
     """The stretches taken, as day and time in UTC."""
-    spans = sorted(event.span for event in reading.events if event.show is not None)
+    spans = sorted(event.span for event in reading.events if event.show_as is not None)
     return [f"{span.start:%d %H:%M}-{span.end:%d %H:%M}" for span in spans]
 
 
@@ -89,7 +89,7 @@ def test_a_single_event_takes_what_it_names(lines: tuple[str, ...], expected: li
 )
 def test_a_series_is_followed_around_an_odd_line(lines: tuple[str, ...], days: list[int]) -> None:
     reading = read(*WEEKLY, *lines)
-    starts = [event.span.start for event in reading.events if event.show is not None]
+    starts = [event.span.start for event in reading.events if event.show_as is not None]
     assert ([start.day for start in sorted(starts)], reading.unknown) == (days, [])
 
 
@@ -211,7 +211,7 @@ def test_who_delegated_an_invitation_does_not_come() -> None:
     sent = 'PARTSTAT=DELEGATED;DELEGATED-TO="mailto:kim@x.example":mailto:sam@x.example'
     came = 'PARTSTAT=ACCEPTED;DELEGATED-FROM="mailto:sam@x.example":mailto:kim@x.example'
     [event] = invited(sent, came)
-    assert event.show is None
+    assert event.show_as is None
     assert event.answers == {OWNER: Answer.DECLINED, "kim@x.example": Answer.ACCEPTED}
 
 
@@ -230,7 +230,7 @@ def test_who_delegated_an_invitation_does_not_come() -> None:
 )
 def test_each_answer_counts_as_a_person_would_count_it(answers: tuple[str, ...], expected: ShowAs | None) -> None:
     [event] = invited(*(f"PARTSTAT={answer}:mailto:{OWNER}" for answer in answers))
-    assert event.show is expected
+    assert event.show_as is expected
 
 
 def test_published_free_busy_times_are_taken() -> None:

@@ -21,7 +21,7 @@ def test_both_forms_of_a_dead_token_begin_a_new_round(
     hands.add(dana, span(5, 14))
     cursor = provider.changes(dana, None, WINDOW).cursor
     changes = provider.changes(dana, hands.kill(dana, cursor), WINDOW)
-    assert changes.full and [one.span for one in changes.events] == [span(5, 14)]
+    assert changes.is_full and [one.span for one in changes.events] == [span(5, 14)]
 
 
 def test_a_service_that_forgets_at_once_is_no_loop(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
@@ -41,8 +41,8 @@ def test_the_window_slides_within_a_round_and_then_a_new_one_begins(
     def later(days: int) -> Span:
         return Span(WINDOW.start + days * DAY, WINDOW.end + days * DAY)
 
-    assert not provider.changes(dana, cursor, later(8)).full
-    assert provider.changes(dana, cursor, later(10)).full
+    assert not provider.changes(dana, cursor, later(8)).is_full
+    assert provider.changes(dana, cursor, later(10)).is_full
 
 
 def test_everything_comes_however_many_pages_it_takes(
@@ -126,5 +126,5 @@ def test_very_many_changes_are_read_as_a_whole(provider: OutlookCalendar, double
         hands.add(dana, Span(at(12, 8) + n * DAY / 24, at(12, 9) + n * DAY / 24))
     double.counts.clear()
     changes = provider.changes(dana, cursor, WINDOW)
-    assert changes.full and len(changes.events) == 31
+    assert changes.is_full and len(changes.events) == 31
     assert sum(double.counts.values()) <= 5

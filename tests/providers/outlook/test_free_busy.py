@@ -33,7 +33,7 @@ def test_free_busy_is_asked_for_twenty_people_and_less_than_62_days_at_a_time(
     found = provider.free_busy(people, window)
     assert double.counts["POST calendar/getSchedule"] == 3 * 3
     assert [one.span for one in found[people[44]].busy] == [late]
-    assert all(free_busy.known for free_busy in found.values())
+    assert all(free_busy.is_known for free_busy in found.values())
 
 
 def test_what_runs_over_the_edge_of_a_request_counts_once(provider: OutlookCalendar, hands: Hands) -> None:
@@ -93,7 +93,7 @@ def test_an_error_for_one_person_is_unknown_for_that_one(
     sam, kim = hands.person(), hands.person()
     double.blind.add(kim)
     found = provider.free_busy([sam, kim], WINDOW)
-    assert found[sam].known and not found[kim].known and "resolve" in found[kim].reason
+    assert found[sam].is_known and not found[kim].is_known and "resolve" in found[kim].reason
 
 
 def test_a_blocked_mailbox_is_asked_through_another(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
@@ -112,8 +112,8 @@ def test_an_organizer_out_of_reach_is_unknown_with_the_remedy(
     provider.create(dana, draft(dana, sam))
     double.blocked.add(dana)
     found = provider.free_busy([dana, sam], WINDOW)
-    assert not found[dana].known and "group" in found[dana].reason
-    assert found[sam].known
+    assert not found[dana].is_known and "group" in found[dana].reason
+    assert found[sam].is_known
 
 
 def test_working_elsewhere_is_free(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
@@ -126,7 +126,7 @@ def test_working_elsewhere_is_free(provider: OutlookCalendar, double: Double, ha
 def test_a_time_that_nobody_understands_is_unknown() -> None:
     item = {"start": {"dateTime": "x"}, "end": {}, "status": "busy"}
     found = graphschedule._join_parts([{"scheduleItems": [item]}], WINDOW)
-    assert not found.known
+    assert not found.is_known
 
 
 def test_only_one_of_two_stretches_is_ours() -> None:
@@ -151,7 +151,7 @@ def test_many_organizers_are_read_in_one_request_each_with_its_own_outcome(doubl
     double.blocked.add(people[3])
     found = provider.free_busy(people, WINDOW)
     assert double.counts["batch"] == 2 and double.counts["GET calendarView"] <= 23
-    assert [who for who in people if not found[who].known] == [people[3]]
+    assert [who for who in people if not found[who].is_known] == [people[3]]
     assert all(len(found[who].busy) == 1 for who in people if who != people[3])
     assert max(double.peak.values()) == 1
 
@@ -162,7 +162,7 @@ def test_one_of_many_that_can_t_be_read_now_waits_alone(double: Double, hands: H
     provider, people = teams(double, hands, 3)
     double.faults.append(Fault("GET", people[1], status, code, headers=(("Retry-After", "40"),)))
     found = provider.free_busy(people, WINDOW)
-    assert [(found[who].known, found[who].temporary, len(found[who].busy)) for who in people] == [
+    assert [(found[who].is_known, found[who].is_temporary, len(found[who].busy)) for who in people] == [
         (True, False, 1), (False, True, 0), (True, False, 1),
     ]  # fmt: skip
     assert people[1] in found[people[1]].reason
@@ -176,7 +176,7 @@ def test_a_guest_of_whoever_can_t_be_read_now_waits_too(double: Double, hands: H
     events = [provider.create(one, draft(one, guest)) for one, guest in ((dana, sam), (kim, lee))]
     double.faults.append(Fault("GET", dana, 503, "ServiceUnavailable"))
     found = provider.free_busy([sam, lee], WINDOW)
-    assert (found[sam].known, found[sam].temporary) == (False, True)
+    assert (found[sam].is_known, found[sam].is_temporary) == (False, True)
     assert [busy.key for busy in found[lee].busy] == [events[1].key]
 
 
@@ -189,14 +189,14 @@ def test_an_answer_about_many_that_is_none_is_one_clear_line(double: Double, han
     except InvalidResponse as error:
         assert "\n" not in str(error)
     else:
-        assert not any(free_busy.known for free_busy in found.values())
+        assert not any(free_busy.is_known for free_busy in found.values())
 
 
 def test_an_old_token_is_renewed_for_many_too(double: Double, hands: Hands) -> None:
     provider, people = teams(double, hands, 2)
     provider.free_busy(people, WINDOW)
     double.login.grants.clear()
-    assert all(one.known for one in provider.free_busy(people, WINDOW).values())
+    assert all(one.is_known for one in provider.free_busy(people, WINDOW).values())
 
 
 def test_an_absence_around_our_event_is_not_taken_for_it(provider: OutlookCalendar, hands: Hands) -> None:
@@ -206,7 +206,7 @@ def test_an_absence_around_our_event_is_not_taken_for_it(provider: OutlookCalend
     provider.create(dana, wanted)
     hands.add(sam, Span(at(9, 0), at(10, 0)), show=ShowAs.AWAY)
     busy = provider.free_busy([dana, sam], wanted.span)[sam].busy
-    assert {(one.show, one.key) for one in busy} == {(ShowAs.AWAY, None), (ShowAs.TENTATIVE, wanted.key)}
+    assert {(one.show_as, one.key) for one in busy} == {(ShowAs.AWAY, None), (ShowAs.TENTATIVE, wanted.key)}
     assert all(one.span == wanted.span for one in busy)
 
 
@@ -216,7 +216,7 @@ def test_an_absence_of_the_very_time_is_not_taken_for_it_either(provider: Outloo
     hands.add(sam, wanted.span, show=ShowAs.AWAY)
     provider.create(dana, wanted)
     busy = provider.free_busy([dana, sam], WINDOW)[sam].busy
-    assert {(one.show, one.key) for one in busy} == {(ShowAs.AWAY, None), (ShowAs.TENTATIVE, wanted.key)}
+    assert {(one.show_as, one.key) for one in busy} == {(ShowAs.AWAY, None), (ShowAs.TENTATIVE, wanted.key)}
 
 
 # --- zones ----------------------------------------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def test_many_are_reached_at_once_by_whatever_name_each_has(double: Double) -> N
     provider = outlook.build_calendar(section(double, organizers=lambda who: {who}, identities=known))
     free_busy = provider.free_busy(people, WINDOW)
     assert [len(free_busy[who].busy) for who in people] == [1, 1, 0, 1]
-    assert not free_busy[people[2]].known and "aliases" in free_busy[people[2]].reason
+    assert not free_busy[people[2]].is_known and "aliases" in free_busy[people[2]].reason
 
 
 # --- what the check finds out about reports ---------------------------------------------------------------------------

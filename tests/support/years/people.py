@@ -55,5 +55,5 @@ def list_away(world: SimulatedWorld, window: Span) -> dict[Address, tuple[Span, 
     away: dict[Address, tuple[Span, ...]] = {}
     for person in world.persons:
         events = world.calendar.changes(person, None, window).events
-        away[person] = tuple(event.span for event in events if event.show is ShowAs.AWAY)
+        away[person] = tuple(event.span for event in events if event.show_as is ShowAs.AWAY)
     return away

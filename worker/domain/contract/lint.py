@@ -50,7 +50,7 @@ HINTS = frozenset({"feedback"})
 
 @dataclass(frozen=True, slots=True)
 class LintQuestion:
-    """A question about one commitment. `worker.i18n.reasons.translate_question` gives it in the reader's language."""
+    """A question about one commitment. `worker.i18n.domain_texts.translate_question` returns its translation."""
 
     line: int
     owner: Owner
@@ -63,12 +63,12 @@ class LintQuestion:
         return self.code in HINTS
 
     @property
-    def what(self) -> str:
+    def sentence(self) -> str:
         """The question, in English."""
         return QUESTION_TEXTS[self.code][0] % {"word": self.word}
 
     @property
-    def better(self) -> str:
+    def advice(self) -> str:
         """The advice that goes with the question, in English."""
         return QUESTION_TEXTS[self.code][1]
 
@@ -110,12 +110,14 @@ def _lint_commitment(
     vague = next((word for language in rules if (word := language.find_vague_word(text))), "")
     if vague:
         yield "vague", vague
-    elif any(language.is_thing(text) for language in rules) and not any(language.has_verb(text) for language in rules):
+    elif any(language.is_thing_only(text) for language in rules) and not any(
+        language.has_verb(text) for language in rules
+    ):
         yield "thing", ""
     yield from ((code, "") for code in _lint_due_date(commitment.due, recorded_on))
-    if owner is Owner.MANAGER and any(language.is_outcome(text) for language in rules):
+    if owner is Owner.MANAGER and any(language.is_promised_outcome(text) for language in rules):
         yield "outcome", ""
-    if not vague and any(language.is_feedback(text) for language in rules):
+    if not vague and any(language.is_promised_feedback(text) for language in rules):
         yield "feedback", ""
 
 

@@ -22,38 +22,38 @@ class BusyTime:
     """A busy span. `key` is the event's key when it is one of our events, else None."""
 
     span: Span
-    show: ShowAs = ShowAs.BUSY
+    show_as: ShowAs = ShowAs.BUSY
     key: str | None = None
 
     def clip(self, window: Span) -> "BusyTime":
         """Return the part inside the window; itself when all of it is."""
         span = self.span.clip(window)
-        return self if span == self.span else BusyTime(span, self.show, self.key)
+        return self if span == self.span else BusyTime(span, self.show_as, self.key)
 
 
 def clip_busy(busy: Iterable[BusyTime], window: Span) -> tuple[BusyTime, ...]:
     """Return the busy spans inside the window, cut to it and sorted by time."""
     clipped = (item.clip(window) for item in busy if item.span.overlaps(window))
-    return tuple(sorted(clipped, key=lambda item: (item.span, item.show, item.key or "")))
+    return tuple(sorted(clipped, key=lambda item: (item.span, item.show_as, item.key or "")))
 
 
 @dataclass(frozen=True)
 class FreeBusy:
-    """One person's busy spans inside a window. When `known` is false, no time counts as free (T-2).
+    """One person's busy spans inside a window. When `is_known` is false, no time counts as free (T-2).
 
     What planning reads of it again and again, for each report of a manager, is computed once.
     """
 
     busy: tuple[BusyTime, ...] = ()
-    known: bool = True
+    is_known: bool = True
     reason: str = ""  #: why the free/busy is not known, as a sentence
-    temporary: bool = False  #: a later request may succeed
+    is_temporary: bool = False  #: a later request may succeed
 
     @cached_property
     def away(self) -> tuple[Span, ...]:
         """The spans of out of office."""
         away = ShowAs.AWAY
-        return tuple(item.span for item in self.busy if item.show is away)
+        return tuple(item.span for item in self.busy if item.show_as is away)
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -70,7 +70,7 @@ class FreeBusy:
     def _touched(self) -> dict[int, QuarterSet]:
         return {}
 
-    def without(self, key: str) -> "FreeBusy":
+    def exclude_event(self, key: str) -> "FreeBusy":
         """Return the same without our own event of that key: it does not stand in its own way."""
         if key not in self.keys:
             return self
@@ -109,7 +109,7 @@ class Event:
     #: Other times that attendees proposed with their answers.
     proposed: Mapping[Address, Span] = field(default_factory=dict)
     cancelled: bool = False
-    show: ShowAs | None = ShowAs.BUSY  #: how its time counts in free/busy; None when it doesn't block time
+    show_as: ShowAs | None = ShowAs.BUSY  #: how its time counts in free/busy; None when it doesn't block time
     is_delivered: bool = True  #: False while a guest's copy that we deliver ourselves is missing or outdated
 
     @property
@@ -157,13 +157,14 @@ class EventDraft:
 class CalendarChanges:
     """The changes of a calendar since the last cursor.
 
-    When one occurrence of a series is listed, all are: known occurrences that aren't listed are gone. `gone` holds ids
-    of events or of series. When `full`, everything inside the window is listed, and what isn't listed is gone. `unread`
-    holds ids of events or series that exist but can't be read: they are not gone, whether they are listed or not.
+    When `events` lists one occurrence of a series, it lists all of them: a known occurrence that is not listed was
+    deleted. When `is_full` is true, `events` lists every event inside the window: a known event that is not listed was
+    deleted.
     """
 
     events: tuple[Event, ...]
-    gone: tuple[str, ...]
+    gone: tuple[str, ...]  #: ids of deleted events and series
     cursor: Cursor
-    full: bool
+    is_full: bool
+    #: Ids of events and series that exist but can't be read. They were not deleted, whether they are listed or not.
     unread: tuple[str, ...] = ()

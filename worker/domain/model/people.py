@@ -161,7 +161,7 @@ class Pair:
     trust: bool = False  #: the hardest questions may appear in the brief
     paused: bool = False
     paused_until: date | None = None  #: on this day a pause ends by itself (T-18)
-    rests: bool = False  #: the operator paused this pair alone; then `paused` is true, too
+    is_paused_by_operator: bool = False  #: the operator paused this pair alone; then `paused` is true, too
     participation: Participation = Participation.YES
     ended: EndReason = EndReason.NO
     erased_at: datetime | None = None  #: when what the two wrote was erased
@@ -178,4 +178,4 @@ class Pair:
     @property
     def is_held_back(self) -> bool:
         """True when the operator or the rollout keeps it from being planned. It was asked for, so T-17 allows it."""
-        return self.rests or self.participation is not Participation.YES
+        return self.is_paused_by_operator or self.participation is not Participation.YES

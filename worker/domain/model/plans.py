@@ -231,8 +231,8 @@ class Settlement:
 
     progress: EffectProgress
     due_at: datetime | None = None  #: when to try again
-    replan: bool = False  #: plan the pair again
-    tell_operator: bool = False  #: send the operator a mail
+    needs_replanning: bool = False  #: plan the pair again
+    alerts_operator: bool = False  #: send the operator a mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

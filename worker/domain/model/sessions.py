@@ -104,7 +104,7 @@ class IntendedTime:
 
     person: Owner  #: whose calendar it stood on
     span: Span
-    show: ShowAs
+    show_as: ShowAs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
     known = builder.get_free_busy([builder.manager], Span(min(builder.now, first.start), last.end))
     if known is None:
         return
-    free_busy = known[builder.manager.email].without(commitment.key)
+    free_busy = known[builder.manager.email].exclude_event(commitment.key)
     for day in (first, last):
         block = _find_time(builder, commitment, day, free_busy)
         if block:

@@ -243,14 +243,14 @@ def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, 
         for busy in free_busy.busy:
             if busy.span.start >= session.span.end:
                 break
-            if busy.key == session.key or busy.show is ShowAs.TENTATIVE or not busy.span.overlaps(session.span):
+            if busy.key == session.key or busy.show_as is ShowAs.TENTATIVE or not busy.span.overlaps(session.span):
                 continue
             if is_intended(builder, session, busy, email):
                 continue
-            if busy.show is ShowAs.AWAY:
+            if busy.show_as is ShowAs.AWAY:
                 return ShowAs.AWAY, email
             if clash[0] is None and not _may_be_ours(builder, session, busy, email):
-                clash = (busy.show, email)
+                clash = (busy.show_as, email)
     return clash
 
 

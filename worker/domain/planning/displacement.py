@@ -43,7 +43,7 @@ def _keep_fixed(known: FreeBusy) -> FreeBusy:
 
 
 def _may_give_way(busy: BusyTime) -> bool:
-    return busy.show is not ShowAs.AWAY and busy.key is None
+    return busy.show_as is not ShowAs.AWAY and busy.key is None
 
 
 def _list_displaced(builder: PlanBuilder, search: Search, span: Span) -> Iterator[Owner]:

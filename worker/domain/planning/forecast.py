@@ -226,5 +226,5 @@ def _make_snapshot(state: PairState, now: datetime) -> FreeBusySnapshot:
     window = Span(now - EVER, now + EVER)
     return FreeBusySnapshot(
         windows=dict.fromkeys(state.addresses, window),
-        free_busy=dict.fromkeys(state.addresses, FreeBusy(known=not is_unplaceable)),
+        free_busy=dict.fromkeys(state.addresses, FreeBusy(is_known=not is_unplaceable)),
     )

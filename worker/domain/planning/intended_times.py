@@ -22,7 +22,7 @@ def _list_times(
     for email, free_busy in known.items():
         for busy in free_busy.busy:
             if busy.key != key and busy.span.overlaps(span):
-                yield IntendedTime(builder.pair.id.get_owner(email), busy.span.clip(span), busy.show)
+                yield IntendedTime(builder.pair.id.get_owner(email), busy.span.clip(span), busy.show_as)
 
 
 def is_intended(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
@@ -38,7 +38,7 @@ def is_intended(builder: PlanBuilder, session: Session, busy: BusyTime, email: A
         sorted(
             time.span
             for time in session.intended
-            if time.person is owner and (busy.show is not ShowAs.AWAY or time.show is ShowAs.AWAY)
+            if time.person is owner and (busy.show_as is not ShowAs.AWAY or time.show_as is ShowAs.AWAY)
         ),
     )
 

@@ -158,7 +158,7 @@ def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Sear
     free_busy = builder.get_free_busy(builder.people, Span(first, window.end))
     if free_busy is None:
         return None
-    known = {who: known.without(session.key) for who, known in free_busy.items()}
+    known = {who: known.exclude_event(session.key) for who, known in free_busy.items()}
     return replace(search, window=window, free_busy=known, preference=Preference())
 
 
@@ -290,7 +290,7 @@ def make_search(
         else Preference()
         if session.urgent
         else builder.pair.preference,
-        free_busy={who: free_busy.without(session.key) for who, free_busy in known.items()},
+        free_busy={who: free_busy.exclude_event(session.key) for who, free_busy in known.items()},
         taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
         avoid=_list_lost_times(builder, session),
         buffer=attempt.buffer,

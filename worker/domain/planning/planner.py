@@ -230,15 +230,15 @@ def settle_effect(
     if outcome is Outcome.DONE:
         return Settlement(EffectProgress.DONE)
     if outcome is Outcome.STALE:
-        return Settlement(EffectProgress.DROPPED, replan=True)
+        return Settlement(EffectProgress.DROPPED, needs_replanning=True)
     if outcome is Outcome.PERMANENT:
-        return Settlement(EffectProgress.DEAD, replan=True, tell_operator=True)
+        return Settlement(EffectProgress.DEAD, needs_replanning=True, alerts_operator=True)
     if outcome is Outcome.UNCERTAIN and effect.kind is EffectKind.MAIL:
         return _settle_uncertain_mail(effect, now, resend)
     if effect.attempts >= GIVE_UP_AFTER:
-        return Settlement(EffectProgress.DEAD, replan=True, tell_operator=True)
+        return Settlement(EffectProgress.DEAD, needs_replanning=True, alerts_operator=True)
     wait = max(_compute_backoff(effect), retry_after or timedelta())
-    return Settlement(EffectProgress.WAITING, due_at=now + wait, tell_operator=effect.attempts == TELL_OPERATOR_AFTER)
+    return Settlement(EffectProgress.WAITING, due_at=now + wait, alerts_operator=effect.attempts == TELL_OPERATOR_AFTER)
 
 
 def _settle_uncertain_mail(effect: Effect, now: datetime, resend: bool) -> Settlement:
@@ -246,7 +246,7 @@ def _settle_uncertain_mail(effect: Effect, now: datetime, resend: bool) -> Settl
     to the operator."""
     if resend and effect.attempts < 2:
         return Settlement(EffectProgress.WAITING, due_at=now)
-    return Settlement(EffectProgress.UNCERTAIN, tell_operator=True)
+    return Settlement(EffectProgress.UNCERTAIN, alerts_operator=True)
 
 
 def _compute_backoff(effect: Effect) -> timedelta:

@@ -175,7 +175,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         else session.minutes,
         target=_find_target(builder, session, window),
         preference=builder.pair.preference if not session.urgent else Preference(),
-        free_busy={who: free_busy.without(session.key) for who, free_busy in seen.items()},
+        free_busy={who: free_busy.exclude_event(session.key) for who, free_busy in seen.items()},
         taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
         avoid=(*lost, session.span) if session.booked else lost,
         career=session.kind is SessionKind.CAREER,

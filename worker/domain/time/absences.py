@@ -41,7 +41,7 @@ def update_absences(
     changes: dict[Address, tuple[Span, ...]] = {}
     for person in (state.manager, state.report):
         window, free_busy = snapshot.windows.get(person.email), snapshot.free_busy.get(person.email)
-        if window is None or free_busy is None or not free_busy.known:
+        if window is None or free_busy is None or not free_busy.is_known:
             continue
         spans = [span.clip(window) for span in free_busy.away]
         for span in person.away:

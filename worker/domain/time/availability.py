@@ -32,7 +32,7 @@ BLOCK_DAYS = 32
 BLOCK_QUARTERS = BLOCK_DAYS * DAY_QUARTERS
 #: The number of quarter-hours that stay free on each side of busy time (T-2).
 BUFFER_QUARTERS = 1
-UNKNOWN_FREE_BUSY = FreeBusy(known=False)
+UNKNOWN_FREE_BUSY = FreeBusy(is_known=False)
 
 
 def count_quarters(minutes: int) -> int:
@@ -88,7 +88,7 @@ class QuarterGrid:
         taken_bits = self.find_touched([item.span for item in taken], pad)
         if not person.has_calendar:
             return taken_bits
-        return taken_bits | self.cut(free_busy.find_touched(pad)) if free_busy.known else self.all
+        return taken_bits | self.cut(free_busy.find_touched(pad)) if free_busy.is_known else self.all
 
     def find_between(self, start: int, end: int) -> int:
         """Return the quarter-hours of the window from index `start` (included) to index `end` (excluded)."""

@@ -134,7 +134,7 @@ def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
 
 def is_unknown(search: Search, person: Person) -> bool:
     """Return whether the person has a calendar and its free/busy could not be read."""
-    return person.has_calendar and not get_free_busy(search.free_busy, person).known
+    return person.has_calendar and not get_free_busy(search.free_busy, person).is_known
 
 
 def _count_days(search: Search, grid: QuarterGrid, bits: int) -> int:
@@ -257,7 +257,7 @@ def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str
     }
     yield from taken_kinds.items()
     if person.has_calendar:
-        show_by_span = {item.span: item.show for item in get_free_busy(search.free_busy, person).busy}
+        show_by_span = {item.span: item.show_as for item in get_free_busy(search.free_busy, person).busy}
         yield from ((span, show.value) for span, show in show_by_span.items() if span not in taken_kinds)
 
 

@@ -107,7 +107,7 @@ class QuarterMailing:
 
     def _make_sample(self, number: int, sample: SampleMail) -> ShownSample:
         title, purpose = MAIL_TEXTS[sample.name]
-        at = f"{self._language.format_short_day(sample.day)}, {self._language.hour(sample.at, sample.to.zone)}"
+        at = f"{self._language.format_short_day(sample.day)}, {self._language.format_time(sample.at, sample.to.zone)}"
         return ShownSample(
             id=number,
             title=self.gettext(title),

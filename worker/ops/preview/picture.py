@@ -145,7 +145,7 @@ class QuarterPicture:
     def _make_line(self, talk: QuarterTalk) -> TalkLine:
         if talk.is_placed:
             day = self._language.format_short_day(talk.day)
-            time = self._language.hours(talk.span.start, talk.span.end, talk.manager.zone)
+            time = self._language.format_time_range(talk.span.start, talk.span.end, talk.manager.zone)
         else:
             day, time = format_week(talk.monday, self._language), self.gettext("expected")
         return TalkLine(day, time, to_single_line(talk.report.name), list(self._list_notes(talk)), _get_shape(talk))
@@ -154,7 +154,8 @@ class QuarterPicture:
         """Yield what is to be said of a session, first of all its time for the report, where the clocks differ."""
         start, zone = talk.span.start, talk.report.zone
         if talk.is_placed and _get_offset(start, talk.manager) != _get_offset(start, talk.report):
-            hours, city = self._language.hours(start, talk.span.end, zone), self._language.city(zone)
+            hours = self._language.format_time_range(start, talk.span.end, zone)
+            city = self._language.get_city_name(zone)
             yield self.gettext("%(hours)s in %(city)s", hours=hours, city=city)
         if talk.kind is SessionKind.REVIEW:
             yield self.gettext("inside their 1:1") if talk.is_inside_1on1 else self.gettext("review")

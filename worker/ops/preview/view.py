@@ -12,8 +12,8 @@ from itertools import groupby
 from worker.domain.reason_texts import NN_
 from worker.domain.rollout import Rollout
 from worker.domain.time.worktime import format_hours, get_local_date
+from worker.i18n.domain_texts import translate_reasons
 from worker.i18n.language import Language, to_single_line
-from worker.i18n.reasons import translate_reasons
 from worker.ops.preview.concerns import ConcernKind, PairConcern
 from worker.ops.preview.letters import SampleMail
 from worker.ops.preview.mailing import QuarterMailing
@@ -156,8 +156,8 @@ class QuarterView:
     def made_at(self) -> str:
         """When the calendars were read."""
         zone = self.preview.zone
-        day = self._language.day(get_local_date(zone, self._made_at), True)
-        return f"{day}, {self._language.hour(self._made_at, zone)} ({self._language.city(zone)})"
+        day = self._language.format_day(get_local_date(zone, self._made_at), with_year=True)
+        return f"{day}, {self._language.format_time(self._made_at, zone)} ({self._language.get_city_name(zone)})"
 
     @property
     def certain(self) -> str:
@@ -211,10 +211,10 @@ class QuarterView:
             "%(name)s (%(hours)s in %(city)s) and %(other)s (%(other_hours)s in %(other_city)s)",
             name=name,
             hours=format_hours(person.hours),
-            city=self._language.city(person.zone),
+            city=self._language.get_city_name(person.zone),
             other=other,
             other_hours=format_hours(report.hours),
-            other_city=self._language.city(report.zone),
+            other_city=self._language.get_city_name(report.zone),
         )
 
     # --- who ---
@@ -223,7 +223,7 @@ class QuarterView:
     def places(self) -> list[tuple[str, int]]:
         """Where people are: the city of each zone, and how many are there."""
         counts = Counter(person.zone for person in self.preview.people)
-        return [(self._language.city(zone), count) for zone, count in counts.most_common()]
+        return [(self._language.get_city_name(zone), count) for zone, count in counts.most_common()]
 
     def _format_long_day(self, day: date) -> str:
-        return self._language.day(day, day.year != self.preview.now.year)
+        return self._language.format_day(day, with_year=day.year != self.preview.now.year)

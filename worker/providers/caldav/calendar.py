@@ -124,7 +124,7 @@ class CalDavCalendar:
                 failures_in_a_row += 1
                 if failures_in_a_row == 2 or len(people) == 1:
                     raise
-                free_busy[person] = FreeBusy(known=False, reason=str(error), temporary=True)
+                free_busy[person] = FreeBusy(is_known=False, reason=str(error), is_temporary=True)
             else:
                 failures_in_a_row = 0
         return free_busy
@@ -135,18 +135,18 @@ class CalDavCalendar:
             resources = collection.query(window.start, window.end)
             contents = [collection.read_resource(resource, window) for resource in resources]
         except Permanent as error:
-            return FreeBusy(known=False, reason=str(error))
+            return FreeBusy(is_known=False, reason=str(error))
         fingerprints = sorted({fingerprint for content in contents for fingerprint in content.list_unread(window)})
         if fingerprints:
             reason = _UNREADABLE_CALENDAR.format(person=person, fingerprints=", ".join(fingerprints))
-            return FreeBusy(known=False, reason=reason)
+            return FreeBusy(is_known=False, reason=reason)
         busy = [
-            BusyTime(event.span.clip(window), event.show, event.key)
+            BusyTime(event.span.clip(window), event.show_as, event.key)
             for content in contents
             for event in content.events
-            if event.show is not None and event.span.overlaps(window)
+            if event.show_as is not None and event.span.overlaps(window)
         ]
-        return FreeBusy(tuple(sorted(busy, key=lambda entry: (entry.span, entry.show, entry.key or ""))))
+        return FreeBusy(tuple(sorted(busy, key=lambda entry: (entry.span, entry.show_as, entry.key or ""))))
 
     def find(self, calendar: Address, key: str) -> Event | None:
         """Return our event with that key and its current answers; None when there is none or it was cancelled."""
@@ -184,7 +184,7 @@ class CalDavCalendar:
             events=tuple(event for occurrences in events.values() for event in occurrences),
             gone=() if changes.full else (*changes.gone, *emptied_names),
             cursor=_format_cursor(changes.mark, tracked_copies),
-            full=changes.full,
+            is_full=changes.full,
             unread=tuple(sorted(unread_names)),
         )
 

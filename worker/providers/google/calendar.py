@@ -142,7 +142,7 @@ class GoogleCalendar(GoogleChannels):
             events += occurrences
             if not occurrences:
                 gone_ids.append(series_id)
-        return CalendarChanges(tuple(events), tuple(gone_ids), google_events.format_cursor(sync_token), full=False)
+        return CalendarChanges(tuple(events), tuple(gone_ids), google_events.format_cursor(sync_token), is_full=False)
 
     def _list_all_events(self, calendar: Address, window: Span) -> CalendarChanges:
         """Return all events inside the window (a full pass), and our own events after it."""
@@ -162,7 +162,7 @@ class GoogleCalendar(GoogleChannels):
             expanded, _, _ = self._list_items(calendar, OWNED_EVENTS_SCOPE, _EVENT_LIST_FIELDS, **query)
             occurrences = [self._parse_event(item, calendar, zone) for item in expanded if item.get("recurringEventId")]
             events += [event for event in occurrences if not event.cancelled and event.span.has_part_in(window)]
-        return CalendarChanges(tuple(events), (), google_events.format_cursor(sync_token), full=True)
+        return CalendarChanges(tuple(events), (), google_events.format_cursor(sync_token), is_full=True)
 
     def _list_items(
         self, calendar: Address, scope: str, fields: str, **query: Any

@@ -154,7 +154,7 @@ def parse_event(item: Item, calendar: Address, zone: ZoneInfo, identities: Ident
             organizer=resolve_person(item.get("organizer") or {}, calendar, identities),
             answers=read_answers(item, calendar, identities),
             cancelled=is_cancelled(item),
-            show=read_show(item),
+            show_as=read_show(item),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidResponse(f"{calendar}: Google sent an event that can't be parsed.") from error

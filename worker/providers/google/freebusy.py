@@ -14,19 +14,19 @@ def parse_free_busy(person: Address, answer: Any) -> FreeBusy:
     """
     if not isinstance(answer, Mapping) or answer.get("errors"):
         reasons = ", ".join(str(error.get("reason")) for error in (answer or {}).get("errors", ())) or "no reason given"
-        return FreeBusy(known=False, reason=f"Google does not share the free/busy of {person} with us ({reasons}).")
+        return FreeBusy(is_known=False, reason=f"Google does not share the free/busy of {person} with us ({reasons}).")
     try:
         spans = [Span(_parse_instant(busy["start"]), _parse_instant(busy["end"])) for busy in answer["busy"]]
         return FreeBusy(tuple(map(BusyTime, spans)))
     except (KeyError, TypeError, ValueError):
-        return FreeBusy(known=False, reason=f"Google's free/busy answer for {person} can't be read.")
+        return FreeBusy(is_known=False, reason=f"Google's free/busy answer for {person} can't be read.")
 
 
 def join_free_busy(first: FreeBusy, second: FreeBusy) -> FreeBusy:
     """Return one person's free/busy of two windows together. It is unknown when either of the two is."""
-    if not first.known:
+    if not first.is_known:
         return first
-    return FreeBusy((*first.busy, *second.busy)) if second.known else second
+    return FreeBusy((*first.busy, *second.busy)) if second.is_known else second
 
 
 def mark_our_events(free_busy: FreeBusy, person: Address, our_events: Sequence[Event], window: Span) -> FreeBusy:
@@ -35,7 +35,7 @@ def mark_our_events(free_busy: FreeBusy, person: Address, our_events: Sequence[E
     `our_events` are events on managers' calendars. The ones that the person has not declined are cut out of the busy
     spans that Google reports, and added as busy spans of their own.
     """
-    if not free_busy.known:
+    if not free_busy.is_known:
         return free_busy
     attended_events = [
         event for event in our_events if event.answers.get(person, Answer.DECLINED) is not Answer.DECLINED

@@ -58,7 +58,7 @@ class FreeBusyReader:
             free_busy = unreadable | self._read_others(others, events, failure, window)
         for person, person_events in events.items():
             busy_times = [
-                BusyTime(event.span, event.show, event.key) for event in person_events if event.show is not None
+                BusyTime(event.span, event.show_as, event.key) for event in person_events if event.show_as is not None
             ]
             free_busy[person] = FreeBusy(clip_busy(busy_times, window))
         return {person: free_busy[person] for person in unique_people}
@@ -74,7 +74,7 @@ class FreeBusyReader:
         """
         if failure:
             reason = f"Our own events in this person's calendar can't be recognised: {failure.reason}"
-            return dict.fromkeys(others, FreeBusy(known=False, reason=reason, temporary=True))
+            return dict.fromkeys(others, FreeBusy(is_known=False, reason=reason, is_temporary=True))
         our_events = [
             event
             for manager, manager_events in events.items()
@@ -109,7 +109,7 @@ class FreeBusyReader:
                     page_events, next_token = self._parse_page(answer, person)
                 except ProviderError as error:
                     is_temporary = isinstance(error, Transient)
-                    unreadable[person] = FreeBusy(known=False, reason=str(error), temporary=is_temporary)
+                    unreadable[person] = FreeBusy(is_known=False, reason=str(error), is_temporary=is_temporary)
                     continue
                 events.setdefault(person, []).extend(page_events)
                 if next_token:
@@ -145,12 +145,12 @@ class FreeBusyReader:
         may see.
         """
         hidden_reason = "No connected Google account may see when {} is busy: run `longarc connect google`."
-        free_busy = {person: FreeBusy(known=False, reason=hidden_reason.format(person)) for person in others}
+        free_busy = {person: FreeBusy(is_known=False, reason=hidden_reason.format(person)) for person in others}
         unknown = list(others)
         for manager in managers:
             for person, answer in self._query_free_busy(manager, unknown, window).items():
                 free_busy[person] = mark_our_events(answer, person, our_events, window)
-            unknown = [person for person in unknown if not free_busy[person].known]
+            unknown = [person for person in unknown if not free_busy[person].is_known]
             if not unknown:
                 break
         return free_busy

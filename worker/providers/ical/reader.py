@@ -149,7 +149,7 @@ class _ContentsReader:
             begin = to_instant(prop.start, self._zone)
             span = Span(begin, max(begin, to_instant(prop.end, self._zone)))
             own_ref = EventRef(ref.calendar, f"{ref.id}#{format_instant(span.start)}", ref.etag)
-            event = Event(ref=own_ref, span=span, show=show)
+            event = Event(ref=own_ref, span=span, show_as=show)
             self.contents.events += filter(self._is_inside, [event])
 
     def note_unknown(self, span: Span, ref: EventRef) -> None:
@@ -231,7 +231,7 @@ class _ContentsReader:
             organizer=icalendars.organizer_of(event),
             answers=icalendars.read_answers(event),
             cancelled=self._is_cancelled or icalendars.is_cancelled(event),
-            show=None if self._is_cancelled else icalendars.show_of(event, ref.calendar),
+            show_as=None if self._is_cancelled else icalendars.show_of(event, ref.calendar),
         )
 
     def _is_inside(self, event: Event) -> bool:

@@ -244,7 +244,7 @@ class OutlookCalendar(channels.ChannelOperations):
             raise Unavailable(f"{calendar}: the service refuses the sync token that it has just given.") from error
         by_id = {entry.event.ref.id: entry for entry in self._iter_window(calendar, window)}
         by_id |= {entry.event.ref.id: entry for entry in self._iter_ours_after(calendar, window.end)}
-        return CalendarChanges(self._add_keys(calendar, by_id.values()), (), cursor, full=True)
+        return CalendarChanges(self._add_keys(calendar, by_id.values()), (), cursor, is_full=True)
 
     def _list_changes_since(
         self, calendar: Address, answer: delta.DeltaChanges, window: Span
@@ -271,7 +271,7 @@ class OutlookCalendar(channels.ChannelOperations):
             occurrences = self._list_occurrences(calendar, master, window)
             entries += occurrences
             gone_ids += [] if occurrences else [master]
-        return CalendarChanges(self._add_keys(calendar, entries), tuple(gone_ids), answer.round.cursor, full=False)
+        return CalendarChanges(self._add_keys(calendar, entries), tuple(gone_ids), answer.round.cursor, is_full=False)
 
     def _look_up(self, calendar: Address, event_id: str) -> _EventWithUid | None:
         """Return the event of that id with its key; None when it is gone."""
@@ -463,14 +463,14 @@ class OutlookCalendar(channels.ChannelOperations):
 def _to_free_busy(view: _CalendarView, ours: Collection[_EventWithUid], window: Span) -> FreeBusy:
     """Return an organizer's busy time inside the window. Our events in it have their key, on copies by the uid."""
     if not isinstance(view, list):
-        return FreeBusy(known=False, reason=str(view), temporary=isinstance(view, Transient))
+        return FreeBusy(is_known=False, reason=str(view), is_temporary=isinstance(view, Transient))
     keys = {entry.uid: entry.event.key for entry in ours}
     busy_times = [
-        BusyTime(entry.event.span.clip(window), entry.event.show, entry.event.key or keys.get(entry.uid))
+        BusyTime(entry.event.span.clip(window), entry.event.show_as, entry.event.key or keys.get(entry.uid))
         for entry in view
-        if entry.event.show is not None and not entry.event.cancelled and entry.event.span.overlaps(window)
+        if entry.event.show_as is not None and not entry.event.cancelled and entry.event.span.overlaps(window)
     ]
-    return FreeBusy(tuple(sorted(busy_times, key=lambda busy: (busy.span, busy.show, busy.key or ""))))
+    return FreeBusy(tuple(sorted(busy_times, key=lambda busy: (busy.span, busy.show_as, busy.key or ""))))
 
 
 def _make_temporary_unknown(
@@ -480,7 +480,7 @@ def _make_temporary_unknown(
     now: without it our events in this person's time can't be recognised. None when all can be read."""
     errors = (views.get(owner) for owner in (who, *sorted(organizers)))
     error = next((error for error in errors if isinstance(error, Transient)), None)
-    return FreeBusy(known=False, reason=str(error), temporary=True) if error else None
+    return FreeBusy(is_known=False, reason=str(error), is_temporary=True) if error else None
 
 
 def _can_be_ours(item: Json) -> bool:

@@ -91,8 +91,8 @@ def _check_free_busy(graph: Graph, person: Address) -> Finding:
     except ProviderError as error:
         return Finding(title, ok=False, remedy=str(error))
     free_busy = answers[person]
-    remedy = "" if free_busy.known else f"{free_busy.reason} {_CONSENT_REMEDY}"
-    return Finding(title, ok=free_busy.known, remedy=remedy)
+    remedy = "" if free_busy.is_known else f"{free_busy.reason} {_CONSENT_REMEDY}"
+    return Finding(title, ok=free_busy.is_known, remedy=remedy)
 
 
 def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) -> Iterator[Finding]:
@@ -115,7 +115,7 @@ def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) ->
     except ProviderError as error:
         yield Finding(title, ok=False, remedy=str(error))
         return
-    unknown = [who for who in reports if not free_busy[who].known]
+    unknown = [who for who in reports if not free_busy[who].is_known]
     if not unknown:
         yield Finding(title, ok=True)
         return

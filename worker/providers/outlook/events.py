@@ -121,7 +121,7 @@ def parse_event(
                 if (proposed := _read_proposed_time(guest))
             },
             cancelled=bool(item.get("isCancelled")),
-            show=_read_show(item, key),
+            show_as=_read_show(item, key),
         )
         return replace(event, ref=replace(event.ref, etag=f"{event.ref.etag}#{_make_digest(event)}"))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -154,7 +154,7 @@ def _make_digest(event: Event) -> str:
     """Return a digest of the fields that people change. Answers count without the guests' aliases, which the service
     changes."""
     fields = (
-        *(f"{event.span.start:%F %T} {event.span.end:%F %T}", event.all_day, event.cancelled, event.show),
+        *(f"{event.span.start:%F %T} {event.span.end:%F %T}", event.all_day, event.cancelled, event.show_as),
         *sorted(answer.value for answer in event.answers.values()),
         *sorted(f"{span.start:%F %T} {span.end:%F %T}" for span in event.proposed.values()),
     )

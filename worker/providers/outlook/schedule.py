@@ -36,7 +36,7 @@ def read_free_busy(
         try:
             free_busy |= _read_chunk(graph, chunk, window, [*mailboxes[:_MAX_TRIES], *chunk[:_MAX_TRIES]])
         except (NotFound, Forbidden) as error:
-            free_busy |= dict.fromkeys(chunk, FreeBusy(known=False, reason=str(error)))
+            free_busy |= dict.fromkeys(chunk, FreeBusy(is_known=False, reason=str(error)))
     return free_busy
 
 
@@ -91,15 +91,15 @@ def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
     numbered_spans: set[tuple[int, BusyTime]] = set()  # a set, because a span in two parts comes twice
     for schedule in schedules:
         if schedule is None:
-            return FreeBusy(known=False, reason="The service said nothing about this person.")
+            return FreeBusy(is_known=False, reason="The service said nothing about this person.")
         if error := schedule.get("error"):
             message = " ".join(str(error.get("message") or error.get("responseCode") or "no reason given").split())
-            return FreeBusy(known=False, reason=f"The service can't tell: {message[:160]}")
+            return FreeBusy(is_known=False, reason=f"The service can't tell: {message[:160]}")
         try:
             numbered_spans |= set(_parse_items(schedule.get("scheduleItems") or (), window))
         except (KeyError, TypeError, ValueError, AttributeError):
-            return FreeBusy(known=False, reason="The service sent a time that can't be read.")
-    sorted_spans = sorted(numbered_spans, key=lambda pair: (pair[1].span, pair[1].show, pair[0]))
+            return FreeBusy(is_known=False, reason="The service sent a time that can't be read.")
+    sorted_spans = sorted(numbered_spans, key=lambda pair: (pair[1].span, pair[1].show_as, pair[0]))
     return FreeBusy(tuple(busy for _, busy in sorted_spans))
 
 
@@ -121,10 +121,10 @@ def mark_our_events(free_busy: FreeBusy, who: Address, events: Iterable[Event], 
     busy = list(free_busy.busy)
     for event in events:
         is_invited = event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED
-        if not event.is_ours or event.show is None or not is_invited:
+        if not event.is_ours or event.show_as is None or not is_invited:
             continue
         matching = [n for n, each in enumerate(busy) if each.span == event.span and each.key is None]
         if matching:
-            index = min(matching, key=lambda n: (busy[n].show is ShowAs.AWAY, n))
+            index = min(matching, key=lambda n: (busy[n].show_as is ShowAs.AWAY, n))
             busy[index] = replace(busy[index], key=event.key)
     return replace(free_busy, busy=clip_busy(busy, window))

@@ -16,16 +16,16 @@ class LintRules(Protocol):
     def find_vague_word(self, sentence: str) -> str:
         """Return the listed word that leaves open what will be done; empty when there is none."""
 
-    def is_thing(self, sentence: str) -> bool:
+    def is_thing_only(self, sentence: str) -> bool:
         """True when it names a thing, but not what somebody does."""
 
     def has_verb(self, sentence: str) -> bool:
         """True when it certainly has a verb."""
 
-    def is_outcome(self, sentence: str) -> bool:
+    def is_promised_outcome(self, sentence: str) -> bool:
         """True when it promises an outcome that others decide, rather than work towards it."""
 
-    def is_feedback(self, sentence: str) -> bool:
+    def is_promised_feedback(self, sentence: str) -> bool:
         """True when it promises to give somebody feedback; not when it promises to ask for some."""
 
 

@@ -122,7 +122,7 @@ def find_vague_word(sentence: str) -> str:
     return match[0] if match else ""
 
 
-def is_thing(sentence: str) -> bool:
+def is_thing_only(sentence: str) -> bool:
     """True when it names a thing, but not what somebody does."""
     _, has_opening, predicate = _split_opening(sentence)
     return not has_opening and not _has_likely_verb(predicate)
@@ -134,7 +134,7 @@ def has_verb(sentence: str) -> bool:
     return has_opening or any(_is_verb(word) for word in _WORD.findall(predicate))
 
 
-def is_outcome(sentence: str) -> bool:
+def is_promised_outcome(sentence: str) -> bool:
     """True when it promises an outcome, rather than work towards it."""
     text, _, predicate = _split_opening(sentence)
     if _GUARANTEE.search(text) or _PROMOTING.search(sentence) or _APPOINTING.match(predicate):
@@ -146,7 +146,7 @@ def is_outcome(sentence: str) -> bool:
     return bool(_OUTCOME.search(predicate) or (_GIVING_VERB.match(predicate) and _GIVEN_OUTCOME.search(predicate)))
 
 
-def is_feedback(sentence: str) -> bool:
+def is_promised_feedback(sentence: str) -> bool:
     """True when it promises to give somebody feedback."""
     return bool(_FEEDBACK.search(_split_opening(sentence)[2]))
 

@@ -127,7 +127,7 @@ def find_vague_word(sentence: str) -> str:
     return "arbeiten" if _WORK_ON.match(predicate) else ""
 
 
-def is_thing(sentence: str) -> bool:
+def is_thing_only(sentence: str) -> bool:
     """True when it names a thing, but not what somebody does."""
     words = _WORD.findall(sentence)
     if not words or words[0].lower() in NON_VERB_STARTS:
@@ -149,7 +149,7 @@ def _is_verb(word: str) -> bool:
     return word.islower() and word not in VERB_LOOKALIKES and bool(_VERB_ENDING.fullmatch(word))
 
 
-def is_outcome(sentence: str) -> bool:
+def is_promised_outcome(sentence: str) -> bool:
     """True when it promises an outcome, rather than work towards it."""
     text, _, _ = _split_opening(sentence)
     if _GUARANTEE.search(text) or _APPOINTING.search(text):
@@ -160,7 +160,7 @@ def is_outcome(sentence: str) -> bool:
     return bool(_OUTCOME.search(text) or (_GIVING_VERB.search(text) and _GIVEN_OUTCOME.search(sentence, 1)))
 
 
-def is_feedback(sentence: str) -> bool:
+def is_promised_feedback(sentence: str) -> bool:
     """True when it promises to give somebody feedback."""
     text = sentence.lower()
     is_asked_for = _ASKING_FOR_FEEDBACK.search(text)

@@ -225,27 +225,29 @@ class _LanguageFormatter:
         self._today = today
 
     def format_date(self, day: date) -> str:
-        return self._language.day(day, day.year != self._today.year)
+        return self._language.format_day(day, with_year=day.year != self._today.year)
 
     def get_weekday_name(self, index: int) -> str:
         return str(self._language.locale.days["format"]["wide"][index])
 
     def format_clock(self, minute: int) -> str:
-        return self._language.hour(datetime.combine(self._today, MIDNIGHT, UTC) + timedelta(minutes=minute), "UTC")
+        return self._language.format_time(
+            datetime.combine(self._today, MIDNIGHT, UTC) + timedelta(minutes=minute), "UTC"
+        )
 
-    def format_hour(self, at: datetime, zone: str) -> str:
-        return self._language.hour(at, zone)
+    def format_time(self, at: datetime, zone: str) -> str:
+        return self._language.format_time(at, zone)
 
-    def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
+    def format_span(self, start: datetime, end: datetime, zone: str) -> str:
         first_day, last_day = (at.astimezone(ZoneInfo(self._zone)).date() for at in (start, end))
         if first_day == last_day:
-            return f"{self.format_date(first_day)}, {self._language.hours(start, end, self._zone)}"
+            return f"{self.format_date(first_day)}, {self._language.format_time_range(start, end, self._zone)}"
         return self.gettext(
             "%(first)s, %(hour)s to %(last)s, %(until)s",
             first=self.format_date(first_day),
-            hour=self.format_hour(start, self._zone),
+            hour=self.format_time(start, self._zone),
             last=self.format_date(last_day),
-            until=self.format_hour(end, self._zone),
+            until=self.format_time(end, self._zone),
         )
 
     def format_detail(self, text: str) -> str:
