@@ -1,7 +1,7 @@
-"""Logging in by a link: a link is exchanged for a cookie that opens the same pages for some hours, and no others.
+"""Logging in by a link: the link in a mail is exchanged for a cookie, which opens the same pages for some hours.
 
-After that the link is in no URL that the browser opens, so it reaches no Referer header and no log. Opening a link
-changes nothing that is stored, because mail scanners open links, too.
+After the exchange, no URL that the browser opens contains the link, so it appears in no Referer header and no log.
+Opening a link changes nothing that is stored, because mail scanners also open links.
 """
 
 from collections.abc import Callable
@@ -19,23 +19,24 @@ from worker.web.sign_in_pages import find_own_path, show_missing_role, show_othe
 from worker.web.site import current_site, redirect_to
 
 COOKIE = "longarc"
-#: A link to the operator's page is printed on a terminal and used at once.
+#: This is short because a link to the operator's page is printed on a terminal and used at once.
 OPERATOR_LINK_LIFETIME = timedelta(hours=1)
 #: The number of invalid links that one network address may try in a minute.
 MAX_GUESSES = 20
-#: The person in a link to the operator's page when the settings name no operator.
+#: What stands for the person in a link to the operator's page when the settings name no operator.
 UNNAMED_OPERATOR = "operator"
+#: The methods of requests that change nothing. Any other request must come from a form of ours.
 _READING_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A person who followed a link or signed in, for as long as the cookie is valid (the setting `pages.visit`)."""
+    """A person who followed a link or signed in. It is valid as long as the cookie (the setting `pages.visit`)."""
 
     person: Person
-    link: LinkClaims
+    claims: LinkClaims  #: which pages the login opens
     token: str  #: sent with every form, as protection against requests from other sites
-    is_signed_in: bool = False  #: with the company's account, for a role, and not by a link
+    is_signed_in: bool = False  #: whether the person signed in with the company's account, and followed no link
 
     @property
     def address(self) -> Address:
@@ -43,7 +44,7 @@ class Login:
 
 
 def current_login() -> Login:
-    """Return the login of this request. Only valid in pages behind `require_login`."""
+    """Return the login of this request. Valid only in pages for which a login or a role is required."""
     login: Login = g.login
     return login
 
@@ -52,7 +53,10 @@ def current_login() -> Login:
 
 
 def open_link(token: str) -> Response:
-    """Exchange a link for a cookie, and redirect to the page that the link opens."""
+    """Set the cookie that the link is exchanged for, and redirect to the page that the link opens.
+
+    For a link that has expired or was revoked, return a page that offers to mail a new one.
+    """
     site, claims = current_site(), _read_link(token)
     if not _is_link_valid(claims):
         if claims.purpose is Purpose.VOICE:
@@ -74,7 +78,7 @@ def open_link(token: str) -> Response:
 
 
 def send_new_link(token: str) -> Response:
-    """Mail a new link to the person the expired one was made for, at most once an hour."""
+    """Mail a new link to the person to whom the expired link belongs, at most once an hour."""
     site, claims = current_site(), _read_link(token)
     pair = _find_pair(claims)
     if _is_link_valid(claims) or pair is None:
@@ -95,7 +99,10 @@ def send_new_link(token: str) -> Response:
 
 
 def _read_link(token: str) -> LinkClaims:
-    """Return the claims of a link. Raises NotFound when it is not a link of ours or its person is gone."""
+    """Return the claims of a link. Raises NotFound when we did not sign the link, or its person is gone.
+
+    Raises TooManyRequests when the network address has tried too many invalid links.
+    """
     site = current_site()
     try:
         claims = _use_primary_address(site.links.read_token(token))
@@ -109,18 +116,19 @@ def _read_link(token: str) -> LinkClaims:
 
 
 def _is_link_valid(claims: LinkClaims) -> bool:
-    """Return whether a link is neither expired nor revoked."""
+    """Return whether a link has neither expired nor been revoked."""
     is_for_operator = claims.purpose is Purpose.STATUS
     lifetime = OPERATOR_LINK_LIFETIME if is_for_operator else current_site().settings.pages.link_lifetime
-    if claims.purpose is Purpose.VOICE:  # the question itself says until when it can be answered
+    if claims.purpose is Purpose.VOICE:  # a third person's link lasts as long as the question can be answered
         lifetime = VOICE_PERIOD
     return _are_claims_valid(claims, lifetime)
 
 
 def _find_pair(claims: LinkClaims) -> Pair | None:
-    """Return the first pair that the link's person can open, as the report or as a manager; None for anybody else.
+    """Return a pair whose pages the link opens; None for operators and third persons, who are in no pair.
 
-    A link to a session's time is for both of its pair.
+    A link to the page about a session's time works for both people of the pair, so for it all pairs of the person are
+    candidates, the session's pair first.
     """
     if claims.purpose in (Purpose.STATUS, Purpose.VOICE):
         return None
@@ -139,11 +147,14 @@ def _find_pair(claims: LinkClaims) -> Pair | None:
     return pairs[0] if pairs else None
 
 
-def leave() -> Response:
-    """Revoke every link and login of this person, this one included; of somebody who signed in, the sign-ins alone."""
+def end_logins() -> Response:
+    """Revoke all links and logins of the person logged in, including this login.
+
+    For somebody who signed in with the company's account, only the sign-ins are revoked.
+    """
     if current_login().is_signed_in:
         return sign_out()
-    site, claims = current_site(), current_login().link
+    site, claims = current_site(), current_login().claims
     site.store.people.revoke_links(claims.person, site.now())
     response = site.render_notice("left", 200)
     response.delete_cookie(COOKIE, path=_make_cookie_path(claims), secure=site.secure, httponly=True, samesite="Lax")
@@ -156,22 +167,23 @@ def _make_home_url(claims: LinkClaims) -> str:
 
 
 def _make_cookie_path(claims: LinkClaims) -> str:
-    """Return the path of the pages that the claims open: the browser sends the cookie nowhere else."""
+    """Return the path below which are the pages that the claims open. The browser sends the cookie to them only."""
     return f"{request.script_root}/{claims.purpose.value}" + (f"/{claims.session_id}" if claims.session_id else "")
 
 
 # --- checking each request ---
 
 
-#: Links that ask for a sign-in when `pages.sign_in` requires it. The anonymous question must not be linked to a sign-in
-#: (R-37), a third person may have no account, and the operator's link is the way in while the issuer is out of order.
+#: The links that also need a sign-in when `pages.sign_in` is `required`. Not among them: the anonymous question, which
+#: must not be connected with a sign-in (R-37), the link of a third person, who may have no account, and the operator's
+#: link, which has to work while the issuer does not.
 _SIGNED_IN_PURPOSES = frozenset({Purpose.CONTRACT, Purpose.TIME, Purpose.ME, Purpose.TEAM})
 
 
 def require_login(pages: Blueprint, purpose: Purpose) -> None:
-    """Require for these pages a login with that purpose, and the login's token in every form.
+    """Require a login with that purpose for these pages, and the login's token in every form.
 
-    Whoever signed in as an operator opens the operator's page without a link.
+    A person who signed in and has the role operator can open the operator's page without a link.
     """
 
     @pages.before_request
@@ -187,7 +199,7 @@ def require_login(pages: Blueprint, purpose: Purpose) -> None:
 
 
 def require_role(pages: Blueprint, role: Role) -> None:
-    """Require for these pages that somebody signed in who has that role, and the person's token in every form."""
+    """Require for these pages a signed-in person who has that role, and the person's token in every form."""
 
     @pages.before_request
     def _check_role() -> Response | None:
@@ -197,9 +209,9 @@ def require_role(pages: Blueprint, role: Role) -> None:
 
 
 def _admit(login: Login, is_own_form: Callable[[], bool]) -> Response | None:
-    """Let a request through as this login's and return None, or return the answer to one over the rate limit.
+    """Admit the request as this login's, and return None. Above the rate limit, return the error page instead.
 
-    Raises Forbidden when it is a form of another site.
+    Raises Forbidden for a form that is not ours. `is_own_form` says whether it is.
     """
     g.login = login
     site = current_site()
@@ -211,6 +223,7 @@ def _admit(login: Login, is_own_form: Callable[[], bool]) -> Response | None:
 
 
 def _admit_role(role: Role) -> Response | None:
+    """Admit the request when the signed-in person has that role, and return None; else return the page to show."""
     site, sign_in = current_site(), current_sign_in()
     signed_in = sign_in.find_person()
     if signed_in is None:
@@ -218,15 +231,15 @@ def _admit_role(role: Role) -> Response | None:
     if role not in signed_in.roles:
         return show_missing_role(signed_in, role)
     person = site.store.people.get_person(signed_in.address)
-    if person is None:  # a role needs no entry in the roster: the browser says which language is read
+    if person is None:  # somebody outside the roster can have a role; the browser then chooses the language
         address, locale = signed_in.address, site.choose_language().tag
         person = replace(site.composer.build_operator(), email=address, name=address, locale=locale)
-    link = LinkClaims(person=person.email, purpose=Purpose.STATUS, issued_at=site.now())
-    return _admit(Login(person, link, signed_in.token, is_signed_in=True), lambda: sign_in.is_own_form(signed_in))
+    claims = LinkClaims(person=person.email, purpose=Purpose.STATUS, issued_at=site.now())
+    return _admit(Login(person, claims, signed_in.token, is_signed_in=True), lambda: sign_in.is_own_form(signed_in))
 
 
 def _check_link_owner(login: Login) -> Response | None:
-    """Return None when the person of the link has signed in; else a redirect to the sign-in, or the page for others."""
+    """Return None when the link's person has signed in, else a redirect to the sign-in, or a page to somebody else."""
     signed_in = current_sign_in().find_person()
     if signed_in is None:
         return _ask_for_sign_in()
@@ -234,14 +247,14 @@ def _check_link_owner(login: Login) -> Response | None:
 
 
 def _ask_for_sign_in() -> Response:
-    """Redirect to the sign-in, which leads back here. A form is answered by a notice: what it sent would be lost."""
+    """Redirect to the sign-in, which then returns here. For a form, return a notice: its content would be lost."""
     if request.method not in _READING_METHODS:
         return current_site().render_notice("signed-out", 403)
     return redirect_to(current_sign_in().make_url(find_own_path()))
 
 
 def _find_login(purpose: Purpose) -> Login | None:
-    """Return the login that the cookie proves; None when it is invalid, expired, revoked or for another page."""
+    """Return the login that the cookie proves; None when the cookie is invalid, expired, revoked or for other pages."""
     site, cookie = current_site(), request.cookies.get(COOKIE, "")
     try:
         claims = _use_primary_address(site.links.read_token(cookie, "visit"))
@@ -257,7 +270,7 @@ def _find_login(purpose: Purpose) -> Login | None:
 
 
 def _are_claims_valid(claims: LinkClaims, lifetime: timedelta) -> bool:
-    """Return whether the claims are younger than `lifetime` and not revoked; clocks may differ by a minute."""
+    """Return whether the claims are younger than `lifetime` and not revoked. Clocks may differ by a minute."""
     site = current_site()
     if not claims.issued_at - timedelta(minutes=1) <= site.now() < claims.issued_at + lifetime:
         return False
@@ -266,16 +279,16 @@ def _are_claims_valid(claims: LinkClaims, lifetime: timedelta) -> bool:
 
 
 def _use_primary_address(claims: LinkClaims) -> LinkClaims:
-    """Return the claims with the person's current address, so that links sent before a change of address still work."""
+    """Return the claims with the person's current address, so that links still work after a change of address."""
     if claims.purpose is Purpose.STATUS:
         return claims
     return replace(claims, person=current_site().store.aliases.find_primary(claims.person))
 
 
 def _find_person(claims: LinkClaims) -> Person | None:
-    """Return the person the link was made for; None when they are no longer in the roster.
+    """Return the person to whom the link belongs; None when that person has left the roster.
 
-    A third person need not be in it, but the question and the report who asks have to be there.
+    A third person need not be in the roster, but the question and the report who asked it must still exist.
     """
     site = current_site()
     if claims.purpose is Purpose.STATUS:
@@ -288,7 +301,7 @@ def _find_person(claims: LinkClaims) -> Person | None:
 
 
 def _is_own_form(login: Login) -> bool:
-    """Return whether a form was sent from one of the pages of this login."""
+    """Return whether the submitted form comes from one of the pages of this login."""
     site = current_site()
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return False

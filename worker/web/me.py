@@ -8,7 +8,7 @@ from worker.domain.model import Format, Owner, Pair, PairState
 from worker.web import ad_hoc, export, handover, notes, third_voices
 from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
 from worker.web.erasures import list_erased_contents
-from worker.web.logins import current_login, leave
+from worker.web.logins import current_login, end_logins
 from worker.web.reasons import list_deferral_reasons
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import build_year_charts, get_chart_start
@@ -27,7 +27,7 @@ def make_blueprint() -> Blueprint:
         ("/format", choose_format, ["POST"]),
         ("/handover", pass_on_lines, ["POST"]),
         ("/data", download_data, ["GET"]),
-        ("/leave", leave, ["POST"]),
+        ("/leave", end_logins, ["POST"]),
     ):
         pages.add_url_rule(rule, view_func=view, methods=methods)
     return pages

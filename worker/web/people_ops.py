@@ -12,7 +12,7 @@ from worker.domain.pulse import count_answers
 from worker.domain.reason_texts import N_
 from worker.domain.sign_in import Role
 from worker.ops.coverage import GROUPINGS, Coverage, Quarter, count_coverage, find_quarter
-from worker.web.logins import current_login, leave, require_role
+from worker.web.logins import current_login, end_logins, require_role
 from worker.web.openings import add_opening_pages
 from worker.web.site import current_site
 
@@ -27,7 +27,7 @@ def make_blueprint() -> Blueprint:
     """Return the page of people-ops."""
     pages = Blueprint("people_ops", __name__)
     pages.add_url_rule("", view_func=show)
-    pages.add_url_rule("/leave", view_func=leave, methods=["POST"])
+    pages.add_url_rule("/leave", view_func=end_logins, methods=["POST"])
     add_opening_pages(pages)
     require_role(pages, Role.PEOPLE_OPS)
     return pages

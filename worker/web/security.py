@@ -1,4 +1,4 @@
-"""Protection of every request: size and rate limits, security headers, error pages, and a log without secrets."""
+"""What protects every request: limits on size and rate, security headers, error pages, and a log without secrets."""
 
 import logging
 import traceback
@@ -16,17 +16,18 @@ from worker.web.site import Site
 
 log = logging.getLogger(__name__)
 
-#: Limits of a form; a contract, the largest form, is far below both.
+#: Limits of a submitted form. A contract is the largest form, and far smaller than both limits.
 MAX_FORM_BYTES = 256 * 1024
 MAX_FORM_FIELDS = 1000
-#: The rate limit of a network address, which a whole office may share, is this multiple of one person's.
+#: The rate limit of a network address is this multiple of a person's, because a whole office may share an address.
 SHARED_ADDRESS_FACTOR = 10
 
+#: The Content-Security-Policy header of pages.
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
     "frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-#: A mail shown inside a page may use its inline styles, and nothing else.
+#: The Content-Security-Policy header of a mail that is shown inside a page: it may use its inline styles only.
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; sandbox"
 HEADERS = {
     "Referrer-Policy": "no-referrer",
@@ -36,12 +37,13 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-#: Beginnings of the URL rules whose requests leave no line in the log: of third voices (R-30) and of the pulse (R-37),
-#: since a line would tell when somebody asked or answered; and of notifications, which are counted and too many.
+#: Requests whose URL rule begins with one of these are not logged. For third voices (R-30) and the pulse (R-37), a line
+#: would reveal when somebody asked or answered. Notifications are too many, and are counted instead.
 UNLOGGED_RULES = ("/voice/", "/me/voice", "/pulse/", f"{NOTIFY_PATH}/")
-#: Beginnings of the paths whose handlers check and limit their requests themselves: a directory that pushes thousands
-#: of people is one network address, and so is a calendar service.
+#: Requests whose path begins with one of these are checked and limited by their handlers. A directory pushes thousands
+#: of people from one network address, and a calendar service sends all its notifications from few.
 SELF_CHECKED_PATHS = ("/scim/", f"{NOTIFY_PATH}/")
+#: The notice that is shown for an HTTP error.
 NOTICE_BY_STATUS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"}
 
 
@@ -56,7 +58,7 @@ def install_security(app: Flask, site: Site) -> None:
 
 
 def _check_request(site: Site) -> Response | None:
-    """Refuse a request with an invalid path or from a network address over its rate limit; return None for others."""
+    """Return the error page for an invalid path, or a network address above its rate limit; None for valid requests."""
     if request.path.startswith(SELF_CHECKED_PATHS):
         return None
     if "\0" in request.path:  # PostgreSQL refuses text with a null character
@@ -67,9 +69,9 @@ def _check_request(site: Site) -> Response | None:
 
 
 def _add_headers(response: Response, site: Site) -> Response:
-    """Add the security headers, and log the request, unless it is one of `UNLOGGED_RULES`.
+    """Add the security headers, and log the request unless its URL rule is one of `UNLOGGED_RULES`.
 
-    A path can hold a link, so only its URL rule is logged.
+    The URL rule is logged and not the path, because a path can contain a link.
     """
     response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
     response.headers.setdefault("Cache-Control", "no-store")
@@ -84,9 +86,9 @@ def _add_headers(response: Response, site: Site) -> Response:
 
 
 def _handle_error(error: Exception, site: Site) -> Response:
-    """Return the page for an error; an empty page when rendering that fails, too.
+    """Return the page for an error, or an empty page when rendering that page fails.
 
-    No error may reach Flask or waitress: they log the path, which can hold a link.
+    No error may reach Flask or waitress, because they log the path, which can contain a link.
     """
     try:
         return _render_error(error, site)
@@ -96,6 +98,7 @@ def _handle_error(error: Exception, site: Site) -> Response:
 
 
 def _render_error(error: Exception, site: Site) -> Response:
+    """Return the page for an error, and log it unless it is an ordinary refusal."""
     if isinstance(error, HTTPException):
         status = error.code or 500
         if status == 429:
@@ -113,7 +116,10 @@ def _render_error(error: Exception, site: Site) -> Response:
 
 
 def log_error(error: Exception) -> None:
-    """Log the type and place of an unexpected error; its text only if it is ours, as others can quote a contract."""
+    """Log the type and place of an unexpected error. Its text is logged only for our own error types.
+
+    The text of any other error could quote a contract. When a template failed, the place is in the template.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     frame = next((frame for frame in reversed(frames) if frame.filename.endswith(".j2")), frames[-1])
     text = str(error) if isinstance(error, LongarcError) else ""

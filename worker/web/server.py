@@ -1,7 +1,7 @@
-"""Serves the pages with waitress in a thread of its own.
+"""Serves the pages with waitress, in a thread of its own.
 
-TLS ends at the proxy in front. Its headers about the client's address count only when the request comes from the
-address in the setting `pages.proxy`.
+A proxy in front of the pages terminates TLS. Its headers about the client's address and scheme are trusted only when
+the request comes from the address in the setting `pages.proxy`.
 """
 
 import logging
@@ -17,17 +17,17 @@ from worker.web.connections import IDLE_TIMEOUT, MAX_CONNECTIONS, Connections
 from worker.web.security import MAX_FORM_BYTES
 
 THREADS = 8
-#: The limit at which waitress stops accepting connections. `Connections` closes idle ones well before it.
+#: At this limit, waitress accepts no more connections. `Connections` closes idle connections long before.
 CONNECTION_LIMIT = 2 * MAX_CONNECTIONS
 
 
 class PageServer(ServerThread):
-    """The pages of a worker, served inside a `with` block. Port 0 in the settings takes any free port."""
+    """Serves the pages of a worker inside a `with` block. Port 0 in the setting `pages.listen` means any free port."""
 
     def __init__(self, worker: Worker) -> None:
         settings = worker.settings
         app = make_app(worker)
-        logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that has to wait
+        logging.getLogger("waitress").setLevel(logging.ERROR)  # waitress warns about each request that has to wait
         listening = open_socket(settings.pages.listen, "The pages", "pages.listen")
         self.port = int(listening.getsockname()[1])
         self.base_url = settings.base_url

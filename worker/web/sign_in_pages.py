@@ -36,7 +36,7 @@ def make_blueprint() -> Blueprint:
     pages.before_request(_check_offered)
     pages.add_url_rule("", "begin", begin)
     pages.add_url_rule("/callback", "finish", finish)
-    pages.add_url_rule("/out", "leave", sign_out, methods=["POST"])
+    pages.add_url_rule("/out", "sign_out", sign_out, methods=["POST"])
     return pages
 
 

@@ -13,7 +13,7 @@ from flask import Blueprint, Response
 from worker.domain.pulse import count_answers
 from worker.ops.coverage import count_coverage, find_quarter
 from worker.ops.status import collect_status
-from worker.web.logins import current_login, leave
+from worker.web.logins import current_login, end_logins
 from worker.web.quarter import QuarterPages
 from worker.web.site import current_site
 
@@ -25,7 +25,7 @@ def make_blueprint() -> Blueprint:
     """Return the operator's page."""
     pages = Blueprint("status", __name__)
     pages.add_url_rule("", view_func=show)
-    pages.add_url_rule("/leave", view_func=leave, methods=["POST"])
+    pages.add_url_rule("/leave", view_func=end_logins, methods=["POST"])
     QuarterPages().add_to(pages)
     return pages
 

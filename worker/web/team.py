@@ -26,7 +26,7 @@ from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.contract_form import parse_day
 from worker.web.erasures import list_erased_contents
 from worker.web.handover import build_passed_lines, decide_promise, list_former_reports
-from worker.web.logins import current_login, leave
+from worker.web.logins import current_login, end_logins
 from worker.web.reasons import TalkRequest, find_talk_request, list_deferral_reasons
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import YearChart, build_year_charts, get_chart_start
@@ -80,7 +80,7 @@ def make_blueprint() -> Blueprint:
     for rule, view, methods in (
         ("", show, ["GET"]),
         ("/data", download_data, ["GET"]),
-        ("/leave", leave, ["POST"]),
+        ("/leave", end_logins, ["POST"]),
         ("/learning", write_learning, ["POST"]),
         ("/promise/<commitment_id>/<decision>", decide_promise, ["POST"]),
         ("/person/<url_id>", show_person, ["GET"]),

@@ -1,6 +1,6 @@
-"""A third voice (R-30): the page on which somebody answers a report's question, and the report's questions.
+"""Third voices (R-30): the page on which a third person answers a report's question, and the report's own list.
 
-The answer reaches the report alone. No page of anybody else shows that there was a question.
+Only the report receives the answer. The pages of other people don't show that there was a question.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from worker.mail.view import MailView
 from worker.web.logins import current_login
 from worker.web.site import current_site, redirect_to
 
-#: For each fault of a form: the field that has it, and the advice that is shown.
+#: By fault of the form: the field that has the fault, and the advice that the page shows.
 _FAULTS: Mapping[VoiceFault, tuple[str, str]] = {
     VoiceFault.ADDRESS: ("address", N_("Write one mail address, as name@example.com.")),
     VoiceFault.OUTSIDE: ("address", N_("This address is not one of your company’s. Ask somebody who works here.")),
@@ -40,12 +40,12 @@ _FAULTS: Mapping[VoiceFault, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class VoiceForm:
-    """The form that asks a third person, as it was typed."""
+    """The form in which a report asks a third person, with the texts as they were typed."""
 
     address: str = ""
     question: str = ""
-    invalid_field: str = ""  #: its name
-    remedy: str = ""  #: what to change in it
+    invalid_field: str = ""  #: the name of the field with a fault
+    remedy: str = ""  #: what to change in that field
     max_characters: int = MAX_VOICE_QUESTION
 
 
@@ -54,24 +54,24 @@ class VoiceEntry:
     """A question as the report's page shows it."""
 
     id: str
-    to: str
+    to: str  #: the name of the third person, or the address of somebody outside the roster
     question: str
-    answer: tuple[str, ...]  #: its paragraphs
+    answer: tuple[str, ...]  #: the paragraphs of the answer
     asked_on: str
-    open_until: str  #: empty once it is answered or closed
-    is_refused: bool  #: the mail could not be delivered
+    open_until: str  #: empty when the question has been answered or is closed
+    is_refused: bool  #: whether the mail to the third person could not be delivered
 
 
 # --- the report's page ---
 
 
 def make_empty_form() -> VoiceForm:
-    """Return the form before anything was typed."""
+    """Return the form with empty fields."""
     return VoiceForm()
 
 
 def ask_question(report: Person) -> VoiceForm | None:
-    """Send the form's question. Returns None, or the form again with its fault."""
+    """Send the question in the submitted form. Returns None, or the form with its fault when it can't be sent."""
     site = current_site()
     address = to_single_line(request.form.get("address", ""))
     question = to_single_line(request.form.get("question", ""))
@@ -84,7 +84,7 @@ def ask_question(report: Person) -> VoiceForm | None:
 
 
 def list_entries(view: MailView, report: Address) -> list[VoiceEntry]:
-    """Return the report's questions with their answers, newest first. Raises WrongKey."""
+    """Return the report's questions with their decrypted answers, newest first. Raises WrongKey."""
     site = current_site()
     voices = site.worker.third_voices.list_voices(report)
     refused = site.store.outbox.list_subjects_of_dead_mails(
@@ -111,7 +111,7 @@ def _make_entry(view: MailView, voice: ThirdVoice, *, is_refused: bool) -> Voice
 
 
 def make_blueprint() -> Blueprint:
-    """Return the page of one question, which its own link opens."""
+    """Return the page of a question. Each question has its own link."""
     pages = Blueprint("voice", __name__)
     pages.add_url_rule("/<session_id>", view_func=show)
     pages.add_url_rule("/<session_id>", view_func=answer, methods=["POST"])
@@ -119,7 +119,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _require_parties(voice_id: str) -> VoiceParties:
-    """Return the question with its two people. Aborts with 404 when it is gone."""
+    """Return the question, the report and the third person. Aborts with 404 when the question was erased."""
     parties = current_site().worker.third_voices.find_parties(voice_id)
     if parties is None:
         abort(404)
@@ -127,9 +127,9 @@ def _require_parties(voice_id: str) -> VoiceParties:
 
 
 def show(session_id: str) -> Response:
-    """Return the page with the question and a field for the answer; after the answer it only says thanks.
+    """Return the page with the question and a field for the answer. Once it is answered, the page only says thanks.
 
-    `session_id` is the id of the question: all links name what they open in this place.
+    `session_id` is the id of the question: in every URL, the last part names what the link opens.
     """
     return _render_page(_require_parties(session_id))
 
@@ -155,7 +155,7 @@ def _render_page(parties: VoiceParties, status: int = 200, text: str = "", *, is
 
 
 def answer(session_id: str) -> Response:
-    """Store the answer. A question is answered once."""
+    """Store the answer. A question can be answered once."""
     parties = _require_parties(session_id)
     text = "\n".join(map(to_single_line, request.form.get("answer", "").splitlines())).strip()
     if not 0 < len(text) <= MAX_VOICE_ANSWER:

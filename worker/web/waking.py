@@ -1,4 +1,4 @@
-"""Has a worker act at once on what a page has just stored, without waiting for the next tick."""
+"""Wakes a worker after a page has stored a change, so that the change takes effect before the next tick."""
 
 from datetime import timedelta
 
@@ -7,8 +7,8 @@ from worker.web.site import current_site
 
 
 def wake_worker(delay: timedelta = timedelta(0)) -> None:
-    """Have a worker look at what is due, after a delay. Without a queue, the next tick does."""
+    """Wake a worker after a delay, so that it handles what is due. Without a queue, the next tick handles it."""
     try:
         current_site().worker.wake(delay)
-    except Exception as error:  # the queue can't be reached: the next tick finds what is due
+    except Exception as error:  # when the queue can't be reached, the next tick finds what is due
         log_error(error)
