@@ -10,7 +10,7 @@ from tests.support.watched import DANA, DAY, HOUR, MINUTE, NOW, UNWATCHED, watch
 from worker.domain.channels import (
     HINT_MERGE_PERIOD,
     MAX_ECHO_DELAY,
-    MAX_RAPID_READS,
+    MAX_RAPID_POLLS,
     MIN_RENEWAL,
     STORM_MERGE_PERIOD,
     ChannelStep,
@@ -19,7 +19,7 @@ from worker.domain.channels import (
     find_renewal_time,
     find_retry_wait,
     is_trusted,
-    schedule_hinted_read,
+    schedule_hinted_poll,
 )
 from worker.domain.model import WatchedCalendar
 
@@ -96,7 +96,7 @@ def list_looks(notifications: list[float]) -> list[float]:
     looks: list[float] = []
     hinted_at, count = None, 0
     for second in notifications:
-        look_at, count = schedule_hinted_read(hinted_at, count, NOW + timedelta(seconds=second))
+        look_at, count = schedule_hinted_poll(hinted_at, count, NOW + timedelta(seconds=second))
         if look_at is not None:
             hinted_at = look_at
             looks.append((look_at - NOW).total_seconds())
@@ -106,10 +106,10 @@ def list_looks(notifications: list[float]) -> list[float]:
 def test_a_storm_of_notifications_asks_for_two_looks_a_minute_and_a_calm_ends_it() -> None:
     storm = [float(second) for second in range(3600)]
     looks = list_looks(storm)
-    assert looks[: MAX_RAPID_READS + 1] == [
-        HINT_MERGE_PERIOD.total_seconds() * number for number in range(MAX_RAPID_READS + 1)
+    assert looks[: MAX_RAPID_POLLS + 1] == [
+        HINT_MERGE_PERIOD.total_seconds() * number for number in range(MAX_RAPID_POLLS + 1)
     ]
-    assert {b - a for a, b in pairwise(looks[MAX_RAPID_READS:])} == {STORM_MERGE_PERIOD.total_seconds()}
+    assert {b - a for a, b in pairwise(looks[MAX_RAPID_POLLS:])} == {STORM_MERGE_PERIOD.total_seconds()}
     assert looks[-1] >= storm[-1], "the last one is not lost"
     calm = looks[-1] + STORM_MERGE_PERIOD.total_seconds()
     assert list_looks([*storm, calm, calm + 1])[-2:] == [calm, calm + HINT_MERGE_PERIOD.total_seconds()]

@@ -13,9 +13,9 @@ from worker.domain.pulse import (
     OTHERS,
     PulseCell,
     assign_cells,
-    disclose,
     find_conflicts,
     is_large_enough,
+    select_shown_cells,
 )
 
 
@@ -30,44 +30,46 @@ def names(cells: Sequence[PulseCell]) -> list[str]:
 
 
 def test_five_answers_of_three_managers_are_the_least() -> None:
-    assert not disclose([cell("a", range(4))], [])
-    assert not disclose([cell("a", range(9), managers=2)], [])
-    assert names(disclose([cell("a", range(5))], [])) == ["a"]
+    assert not select_shown_cells([cell("a", range(4))], [])
+    assert not select_shown_cells([cell("a", range(9), managers=2)], [])
+    assert names(select_shown_cells([cell("a", range(5))], [])) == ["a"]
 
 
 def test_small_groups_are_merged_and_nothing_follows_from_the_whole() -> None:
     """The whole is the sum of what is shown, so that it gives no group away."""
-    shown = disclose([cell("a", range(8)), cell("b", range(10, 13)), cell("c", range(20, 22))], [])
+    shown = select_shown_cells([cell("a", range(8)), cell("b", range(10, 13)), cell("c", range(20, 22))], [])
     assert [(one.name, len(one.people)) for one in shown] == [("a", 8), (OTHERS, 5)]
-    shown = disclose([cell("a", range(8)), cell("b", range(10, 13))], [])
+    shown = select_shown_cells([cell("a", range(8)), cell("b", range(10, 13))], [])
     assert [(one.name, one.yes + one.no) for one in shown] == [(EVERYBODY, 11)]
 
 
 def test_a_round_that_differs_from_an_earlier_one_in_few_people_is_not_shown() -> None:
     """One who joined would be told by subtraction; five of three managers would not."""
-    march = disclose([cell("a", range(12))], [])
-    assert not disclose([cell("a", range(13))], [march])
-    assert not disclose([cell("a", range(1, 13))], [march]), "one left, one joined"
-    assert names(disclose([cell("a", range(18))], [march])) == ["a"]
-    assert names(disclose([cell("a", range(12))], [march])) == ["a"], "the very same people"
+    march = select_shown_cells([cell("a", range(12))], [])
+    assert not select_shown_cells([cell("a", range(13))], [march])
+    assert not select_shown_cells([cell("a", range(1, 13))], [march]), "one left, one joined"
+    assert names(select_shown_cells([cell("a", range(18))], [march])) == ["a"]
+    assert names(select_shown_cells([cell("a", range(12))], [march])) == ["a"], "the very same people"
 
 
 def test_a_renamed_group_is_the_same_people() -> None:
-    march = disclose([cell("a", range(12)), cell("b", range(20, 30))], [])
-    assert names(disclose([cell("c", range(12)), cell("b", range(20, 30))], [march])) == ["b", "c"]
-    assert not disclose([cell("c", range(13))], [march[:1]])
+    march = select_shown_cells([cell("a", range(12)), cell("b", range(20, 30))], [])
+    assert names(select_shown_cells([cell("c", range(12)), cell("b", range(20, 30))], [march])) == ["b", "c"]
+    assert not select_shown_cells([cell("c", range(13))], [march[:1]])
 
 
 def test_one_who_moves_between_groups_has_them_counted_together() -> None:
-    march = disclose([cell("a", range(12)), cell("b", range(20, 30)), cell("c", range(40, 50))], [])
-    shown = disclose([cell("a", range(11)), cell("b", [11, *range(20, 30)]), cell("c", range(40, 50))], [march])
+    march = select_shown_cells([cell("a", range(12)), cell("b", range(20, 30)), cell("c", range(40, 50))], [])
+    shown = select_shown_cells(
+        [cell("a", range(11)), cell("b", [11, *range(20, 30)]), cell("c", range(40, 50))], [march]
+    )
     assert [(one.name, len(one.people)) for one in shown] == [("c", 10), (OTHERS, 22)]
 
 
 def test_movers_that_cancel_out_are_seen_through() -> None:
     """Five move from one group to the other, and one joins: the two together differ in that one."""
-    march = disclose([cell("a", range(20)), cell("b", range(20, 40))], [])
-    shown = disclose([cell("a", range(15)), cell("b", [*range(15, 40), 50])], [march])
+    march = select_shown_cells([cell("a", range(20)), cell("b", range(20, 40))], [])
+    shown = select_shown_cells([cell("a", range(15)), cell("b", [*range(15, 40), 50])], [march])
     assert shown == ()
 
 
@@ -115,7 +117,7 @@ def rounds(first: list[tuple[str, int, bool]], changes: list[dict[int, tuple[str
             )
             for name in sorted(set(place.values()))
         ]
-        shown.append(disclose(cells, shown))
+        shown.append(select_shown_cells(cells, shown))
     return shown
 
 

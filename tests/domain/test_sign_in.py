@@ -61,5 +61,5 @@ def test_claim_gives_the_roles_whose_values_it_has(groups: object, roles: set[Ro
     policy = SignInPolicy(issuer="https://issuer.example", role_claim="groups", members=members)
     identity = identify_person({**VERIFIED, "groups": groups}, policy)
     assert isinstance(identity, Identity)
-    assert "it" not in identity.values  # what gives no role is not kept
+    assert "it" not in identity.role_values  # what gives no role is not kept
     assert list_roles(identity, ["ops"], policy) == roles

@@ -1,1 +1,1 @@
-"""The pure part: what is decided, and when. No I/O, no clock, no settings."""
+"""The rules of the program, as pure functions and values: no I/O, no clock, no settings."""

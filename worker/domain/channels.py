@@ -1,7 +1,8 @@
-"""Channels: when one is opened or renewed, and whether it is trusted.
+"""Decides when a channel is opened or renewed, and whether it is trusted.
 
-A notification is only a hint, and some are lost. So a channel has to show that it works: each change that we write
-ourselves must come back through it, and no reading may find a change that was not told.
+A channel is what a calendar service has opened to notify us of changes on one calendar. A notification is only a hint,
+and some are lost. A channel is therefore trusted only while each change that we write ourselves is notified through it,
+and while no poll of the calendar finds a change for which no notification came.
 """
 
 from datetime import datetime, timedelta
@@ -10,37 +11,43 @@ from zlib import crc32
 
 from worker.domain.model import WatchedCalendar
 
-#: How long the notification of our own write may take.
+#: The notification of our own write may take this long.
 MAX_ECHO_DELAY = timedelta(minutes=5)
-#: Notifications of a calendar that come within this time are answered by one look; after so many looks in a row, each
-#: soon after the one before, within a longer time: something changes the calendar on and on.
-HINT_MERGE_PERIOD, MAX_RAPID_READS, STORM_MERGE_PERIOD = timedelta(seconds=5), 12, timedelta(seconds=30)
-#: How long after the first, second and third failure in a row another channel is opened; then once a day.
+#: All notifications of a calendar within this time are answered by one poll.
+HINT_MERGE_PERIOD = timedelta(seconds=5)
+#: After this many polls in a row, each of them soon after the one before, something changes the calendar continually.
+MAX_RAPID_POLLS = 12
+#: From then on, all notifications within this longer time are answered by one poll.
+STORM_MERGE_PERIOD = timedelta(seconds=30)
+#: How long after the first, second and third failure in a row another channel is opened. The last wait also applies to
+#: all further failures.
 RETRY_WAITS = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))
-#: How soon a channel is renewed at the earliest.
+#: A channel is renewed no earlier than this after it was opened.
 MIN_RENEWAL = timedelta(minutes=10)
-_SPREAD_STEPS = 1000
+_FRACTION_STEPS = 1000
 
 
 class ChannelStep(StrEnum):
-    """What is to be done now about a calendar's channel."""
+    """The next step for a calendar's channel."""
 
-    OPEN = "open"
+    OPEN = "open"  #: open a channel, or another one in place of the open one
     RENEW = "renew"
     WAIT = "wait"
 
 
 class ChannelStanding(StrEnum):
-    """How a calendar's channel stands."""
+    """How reliable a calendar's channel is."""
 
-    TRUSTED = "trusted"  #: changes come through, so the calendar is read seldom
-    UNPROVEN = "unproven"  #: none has come through yet, which shows with the next change
-    SILENT = "silent"  #: it is open, but our own changes do not come back, or did not through the one before
-    FAILING = "failing"  #: none is open: the service refuses it
+    TRUSTED = "trusted"  #: notifications come, so the calendar is polled seldom
+    UNPROVEN = "unproven"  #: no notification has come yet; the next change will show whether the channel works
+    SILENT = (
+        "silent"  #: no notification of our own changes comes through the open channel, or came through the one before
+    )
+    FAILING = "failing"  #: no channel is open, because the service refuses to open one
 
 
 def choose_step(watched: WatchedCalendar, now: datetime) -> ChannelStep:
-    """Return what is to be done about the channel now."""
+    """Return the step that is due now for the calendar's channel."""
     if not watched.is_open or has_expired(watched, now):
         return ChannelStep.OPEN
     if is_silent(watched, now) and find_reopening_time(watched) <= now:
@@ -51,7 +58,7 @@ def choose_step(watched: WatchedCalendar, now: datetime) -> ChannelStep:
 
 
 def find_next_step_at(watched: WatchedCalendar) -> datetime:
-    """Return when the step about an open channel has to be chosen anew. Raises ValueError when none is open."""
+    """Return when `choose_step` has to be called again for an open channel. Raises ValueError when none is open."""
     if watched.renew_at is None:
         raise ValueError(f"{watched.calendar} has no open channel.")
     if watched.awaiting_since is None:
@@ -60,57 +67,65 @@ def find_next_step_at(watched: WatchedCalendar) -> datetime:
 
 
 def find_reopening_time(watched: WatchedCalendar) -> datetime:
-    """Return from when on a silent channel is opened anew: later after each one that stayed silent. Raises ValueError
-    when none is open."""
+    """Return the earliest time at which a silent channel is replaced by another one.
+
+    The wait grows with each channel in a row that stayed silent. Raises ValueError when no channel is open.
+    """
     if watched.opened_at is None:
         raise ValueError(f"{watched.calendar} has no open channel.")
     return watched.opened_at + find_retry_wait(watched.failures)
 
 
 def find_retry_wait(failures: int) -> timedelta:
-    """Return how long another attempt waits after so many failures in a row."""
+    """Return how long to wait before the next attempt, after this many failures in a row."""
     return RETRY_WAITS[min(failures, len(RETRY_WAITS)) - 1] if failures else timedelta(0)
 
 
 def find_renewal_time(channel_id: str, opened_at: datetime, expires_at: datetime) -> datetime:
-    """Return when a channel is renewed: at half of its life, give or take a tenth, so that not all are at once; but not
-    at once, even when it has ended already by our clock."""
-    half = (expires_at - opened_at) / 2 * (1 + 0.2 * (derive_fraction(channel_id) - 0.5))
-    return opened_at + max(half, MIN_RENEWAL)
+    """Return when a channel is renewed: halfway through its life, plus or minus a tenth of that time.
+
+    The variation spreads the renewals of channels that were opened together. When our clock is ahead of the service's,
+    the channel may seem to have expired already; it is renewed after MIN_RENEWAL all the same.
+    """
+    time_to_renewal = (expires_at - opened_at) / 2 * (1 + 0.2 * (derive_fraction(channel_id) - 0.5))
+    return opened_at + max(time_to_renewal, MIN_RENEWAL)
 
 
 def has_expired(watched: WatchedCalendar, now: datetime) -> bool:
-    """Return whether the channel's life is over."""
+    """Return whether the calendar's channel has expired."""
     return watched.expires_at is not None and watched.expires_at <= now
 
 
 def is_silent(watched: WatchedCalendar, now: datetime) -> bool:
-    """Return whether our own write did not come back in time."""
+    """Return whether the notification of our own write is overdue."""
     return watched.awaiting_since is not None and watched.awaiting_since + MAX_ECHO_DELAY <= now
 
 
 def is_trusted(watched: WatchedCalendar | None, now: datetime) -> bool:
-    """Return whether changes of the calendar will be told, so that it need not be read often."""
+    """Return whether notifications of the calendar's changes can be relied on, so that it is polled seldom."""
     if watched is None or not watched.is_open or watched.proven_at is None:
         return False
     return not has_expired(watched, now) and not is_silent(watched, now)
 
 
-def schedule_hinted_read(hinted_at: datetime | None, looks: int, now: datetime) -> tuple[datetime | None, int]:
-    """Return when to look at a calendar after a notification, and how many looks in a row that makes. None for when: a
-    look is still to come.
+def schedule_hinted_poll(hinted_at: datetime | None, rapid_polls: int, now: datetime) -> tuple[datetime | None, int]:
+    """Return when to poll a calendar after a notification, and how many polls in a row preceded that poll.
 
-    `hinted_at` is for when the last look was asked for, `looks` how many in a row there were before it. An instant far
-    ahead was stored before the clock was set back.
+    The time is None when a poll is already scheduled. `hinted_at` is the time of the poll that was scheduled last, and
+    `rapid_polls` is how many polls in a row preceded that one.
     """
-    if hinted_at is None or now - hinted_at >= STORM_MERGE_PERIOD or hinted_at - now > STORM_MERGE_PERIOD:
+    if hinted_at is None:
+        return now, 0
+    is_series_over = now - hinted_at >= STORM_MERGE_PERIOD
+    was_clock_set_back = hinted_at - now > STORM_MERGE_PERIOD  # no poll is ever scheduled that far ahead
+    if is_series_over or was_clock_set_back:
         return now, 0
     if hinted_at > now:
-        return None, looks
-    wait = HINT_MERGE_PERIOD if looks < MAX_RAPID_READS else STORM_MERGE_PERIOD
-    return max(now, hinted_at + wait), looks + 1
+        return None, rapid_polls
+    wait = HINT_MERGE_PERIOD if rapid_polls < MAX_RAPID_POLLS else STORM_MERGE_PERIOD
+    return max(now, hinted_at + wait), rapid_polls + 1
 
 
 def derive_fraction(text: str) -> float:
-    """Return a number from 0 to below 1 that is always the same for a text."""
-    return crc32(text.encode()) % _SPREAD_STEPS / _SPREAD_STEPS
+    """Return a number from 0 to below 1 that depends only on the text."""
+    return crc32(text.encode()) % _FRACTION_STEPS / _FRACTION_STEPS

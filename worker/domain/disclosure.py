@@ -1,7 +1,8 @@
-"""Which groups of pairs may be counted for others to see: none that is small, and none that a subtraction makes small.
+"""Decides which groups of pairs are large enough that figures about them may be shown.
 
-R-22: a group has at least five pairs and at least three managers. Groups of several views (by department, by country)
-overlap: subtracting a group of one view from a group of another must not reveal a smaller group.
+A shown group has at least five pairs and at least three managers (R-22). A view divides all pairs into groups by one
+attribute, such as department or country. Groups of different views overlap: it must not be possible to compute figures
+of a smaller group by subtracting the figures of one shown group from those of another.
 """
 
 from collections import defaultdict
@@ -11,22 +12,23 @@ from worker.domain.model import PairId
 
 MIN_PAIRS = 5
 MIN_MANAGERS = 3
-#: Name of the group into which groups are merged that are too small to be shown.
+#: The name of the group that merges all groups of a view that can't be shown.
 OTHERS = "others"
 
 
 def is_large_enough(pairs: Collection[PairId]) -> bool:
-    """Return whether a group of these pairs may be counted."""
+    """Return whether figures about these pairs may be shown (R-22)."""
     return len(pairs) >= MIN_PAIRS and len({pair.manager for pair in pairs}) >= MIN_MANAGERS
 
 
 def choose_groups(views: Mapping[str, Mapping[PairId, str]]) -> dict[str, dict[str, frozenset[PairId]]]:
-    """Return the groups to show in each view, by name. `views` gives the name of each pair's group, by view.
+    """Return the groups to show in each view, by name. `views` maps each view to the name of each pair's group.
 
-    Earlier views go before later ones. In each, groups that can't be shown are merged into OTHERS, or shown nowhere.
+    Earlier views have precedence: their groups are chosen first. In each view, the groups that can't be shown are
+    merged into OTHERS; when OTHERS can't be shown either, their pairs are left out.
 
-    Pairs that lie in exactly the same shown groups form a cell. Whatever is computed from sums over shown groups is
-    made of sums over cells, so it is enough that each cell is large enough.
+    All pairs that lie in exactly the same shown groups form a cell. Every figure that can be computed from the shown
+    groups by adding and subtracting is a sum over cells. So it is enough to check that each cell is large enough.
     """
     cells: list[frozenset[PairId]] = []
     shown: dict[str, dict[str, frozenset[PairId]]] = {}
@@ -49,17 +51,17 @@ def _show_group(
     shown: dict[str, dict[str, frozenset[PairId]]],
     cells: list[frozenset[PairId]],
 ) -> bool:
-    """Add the group to what is shown unless a cell would be too small. Splits the cells. False when it is refused."""
-    split = _split_cells(cells, frozenset(group))
-    if not group or not all(map(is_large_enough, split)):
+    """Add the group to `shown` and update `cells`. Return False, and change nothing, if a cell would be too small."""
+    new_cells = _split_cells(cells, frozenset(group))
+    if not group or not all(map(is_large_enough, new_cells)):
         return False
     shown[view][name] = frozenset(group) | shown[view].get(name, frozenset())
-    cells[:] = split
+    cells[:] = new_cells
     return True
 
 
 def _split_cells(cells: Iterable[frozenset[PairId]], group: frozenset[PairId]) -> list[frozenset[PairId]]:
-    """Return the cells after this group is shown too."""
+    """Return the cells that result when this group is shown as well."""
     old_cells = list(cells)
     parts = [part for cell in old_cells for part in (cell & group, cell - group)]
     return [part for part in (*parts, group.difference(*old_cells)) if part]

@@ -1,5 +1,9 @@
-"""Notes after a conversation (R-28), which of their lines can go on to a new manager (R-36), and what mails mention
-once (R-28, R-32)."""
+"""Selects notes: the lines that one of the two leaves for both after a conversation without a contract (R-28).
+
+Also selects the lines of notes that a report may pass on to a new manager (R-36), and the mentions of mails. A mention
+is an addition that a reader gets only once: that the other one has kept a commitment (R-32), or an invitation to leave
+a note.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -17,25 +21,29 @@ from worker.domain.model import (
 )
 from worker.domain.time.worktime import get_local_date
 
-#: The most lines of a note, and the most characters of a line.
-MAX_NOTE_LINES, MAX_NOTE_CHARACTERS = 3, 300
-#: How long after a conversation notes about it can be written and changed.
+MAX_NOTE_LINES = 3
+#: The length limit of one line.
+MAX_NOTE_CHARACTERS = 300
+#: Notes about a conversation can be written and changed for this time after it.
 NOTE_PERIOD = timedelta(weeks=26)
-#: Notes about conversations within this time before the end of a pair can go on to the report's new manager.
+#: Notes about conversations within this time before the end of a pair can be passed on to the report's new manager.
 HANDOVER_PERIOD = timedelta(days=365)
-#: How long after a commitment was done a mail may mention it to the other.
+#: For this time after a commitment was done, a mail may mention it to the other person.
 NEWS_PERIOD = timedelta(days=60)
 
 
 def can_have_notes(session: Session) -> bool:
-    """Return whether notes belong to the session: it is a part of a series without a contract, or ended unfinished."""
-    has_no_contract = session.state is SessionState.HELD and not session.asks_contract
-    is_part = session.kind is SessionKind.CAREER and has_no_contract
-    return is_part or session.state is SessionState.UNFINISHED
+    """Return whether the two can leave notes about the session.
+
+    They can after a part of a series that asks for no contract, and after a session whose contract never came.
+    """
+    is_held_without_contract = session.state is SessionState.HELD and not session.asks_contract
+    is_part_of_series = session.kind is SessionKind.CAREER and is_held_without_contract
+    return is_part_of_series or session.state is SessionState.UNFINISHED
 
 
 def find_note_session(sessions: Iterable[Session], now: datetime) -> Session | None:
-    """Return the last career session held, when notes belong to it; None otherwise, and when it is too long ago."""
+    """Return the last career session that was held, if notes about it can be left at `now`; else None."""
     held = [s for s in sessions if s.kind is SessionKind.CAREER and s.held_at is not None and s.held_at <= now]
     latest = max(held, key=lambda s: s.held_at or now, default=None)
     if latest is None or latest.held_at is None or not can_have_notes(latest):
@@ -44,9 +52,9 @@ def find_note_session(sessions: Iterable[Session], now: datetime) -> Session | N
 
 
 def select_open_notes(notes: Iterable[SharedNote], sessions: Iterable[Session]) -> list[SharedNote]:
-    """Return the notes that no contract has taken up yet, oldest first: those after the last session with a contract.
+    """Return the notes about conversations after the last session with a contract, oldest first.
 
-    These stand in the next brief.
+    The next brief shows these notes.
     """
     contracted = [s.held_at for s in sessions if s.state is SessionState.CONTRACTED and s.held_at is not None]
     last_contract = max(contracted, default=None)
@@ -57,12 +65,14 @@ def select_open_notes(notes: Iterable[SharedNote], sessions: Iterable[Session]) 
 
 
 def list_note_lines(notes: Iterable[SharedNote], zone: str, ended_at: datetime) -> list[HandoverLine]:
-    """Return each line of a pair's notes as one that can go on to a new manager, newest conversation first (R-36).
+    """Return the lines of notes that the report may pass on to a new manager, newest conversation first (R-36).
 
-    These are the notes of the last year, whether or not a contract has taken them up. `zone`: where the report is.
+    These are the notes of the last year before the end of the pair at `ended_at`, whether or not a contract followed.
+    `zone` is the report's time zone.
     """
     recent = [note for note in notes if note.held_at > ended_at - HANDOVER_PERIOD]
-    recent.sort(key=lambda note: note.author, reverse=True)  # the report's own first
+    # Both sorts are stable: about the same conversation, the report's own notes come first ("report" > "manager").
+    recent.sort(key=lambda note: note.author, reverse=True)
     recent.sort(key=lambda note: note.held_at, reverse=True)
     kinds = {Owner.REPORT: HandoverLineKind.REPORT_NOTE, Owner.MANAGER: HandoverLineKind.MANAGER_NOTE}
     return [
@@ -73,12 +83,15 @@ def list_note_lines(notes: Iterable[SharedNote], zone: str, ended_at: datetime) 
 
 
 def clean_note_lines(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return the lines that say something, at most MAX_NOTE_LINES of at most MAX_NOTE_CHARACTERS characters each."""
+    """Return the lines that are not blank: at most MAX_NOTE_LINES, each cut to MAX_NOTE_CHARACTERS."""
     return tuple(line[:MAX_NOTE_CHARACTERS].strip() for line in lines if line.strip())[:MAX_NOTE_LINES]
 
 
 def list_kept_commitments(commitments: Iterable[Commitment], reader: Owner, now: datetime) -> list[Commitment]:
-    """Return the commitments of the other person that were done lately, in the order they were done (R-32)."""
+    """Return the commitments that the other person did within NEWS_PERIOD, in the order in which they were done (R-32).
+
+    `reader` is the one of the pair to whom a mail mentions them.
+    """
     done = [
         c
         for c in commitments
@@ -93,7 +106,7 @@ def list_kept_commitments(commitments: Iterable[Commitment], reader: Owner, now:
 def find_session_to_note(
     sessions: Iterable[Session], notes: Collection[SharedNote], reader: Owner, now: datetime
 ) -> Session | None:
-    """Return the session about which a mail invites the reader to leave a note; None when the reader left one."""
+    """Return the session about which a mail can invite the reader to leave a note; None if the reader has left one."""
     session = find_note_session(sessions, now)
     if session is None or any(note.session == session.id and note.author is reader for note in notes):
         return None
@@ -101,5 +114,5 @@ def find_session_to_note(
 
 
 def make_note_mention(session: Session) -> str:
-    """Return the mention by which a reader is invited once to leave a note about the session."""
+    """Return the key of the mention that invites a reader to leave a note about the session."""
     return f"note:{session.id}"

@@ -1,172 +1,200 @@
-"""The pulse (R-37): may a result be shown, so that neither it nor a subtraction of two results tells of a few people?
+"""Decides which results of the pulse may be shown (R-37).
 
-Each report answers one question with yes or no, in rounds. A round shows cells: groups of the people who answered, each
-person in one cell. Everything that can be computed by subtraction from a round is a union of its cells. Between two
-rounds, a subtraction tells only of the people in whom the two unions differ. So that these are always nobody, or
-MIN_ANSWERS people of MIN_MANAGERS managers, `find_conflicts` looks at the bundles of people who moved together from one
-cell (or from outside) to another.
+The pulse is an anonymous question that each report answers with yes or no, in rounds. The results of a round are shown
+by cell. A cell is a group of the people who answered; each of them is in exactly one cell. No shown result, and no
+difference of two shown results, may be about a few people only.
 
-Here people and managers are tokens, and answers exist only as the counts of a cell.
+By adding and subtracting the results of one round, a reader can compute the result of any union of its cells. By
+subtracting the results of two rounds, a reader can compute something about the people who are in one of the two unions
+only. Those people must always be nobody, or at least MIN_ANSWERS people with MIN_MANAGERS managers. `find_conflicts`
+checks that. It looks at bundles: the people who moved together from one cell of the earlier round to one cell of the
+later round, or who were in no cell of one of the two rounds.
+
+In this module, tokens stand for people and managers, and answers exist only as the counts of a cell.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-#: R-37: the fewest answers of a group that is shown, and the fewest managers of those who gave them.
+#: The fewest people in a cell that is shown (R-37).
 MIN_ANSWERS = 5
+#: The fewest managers whom the people in a shown cell have (R-37).
 MIN_MANAGERS = 3
-#: Name of the cell that merges groups.
+#: The name of the cell that merges several groups.
 OTHERS = "others"
-#: Name of the cell that holds everybody.
+#: The name of the cell that contains everybody.
 EVERYBODY = "everybody"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulseCell:
-    """The answers of a group of people."""
+    """The people in a cell, and the counts of their answers."""
 
     name: str
     yes: int
     no: int
-    people: Mapping[str, str]  #: who answered: the token of the manager by the token of the person
+    people: Mapping[str, str]  #: maps the token of each person who answered to the token of that person's manager
 
 
 def is_large_enough(people: Mapping[str, str]) -> bool:
-    """Return whether a group may be shown: enough people, of enough managers (R-37)."""
+    """Return whether a result about these people may be shown (R-37). `people` maps each person to their manager."""
     return len(people) >= MIN_ANSWERS and len(set(people.values())) >= MIN_MANAGERS
 
 
 def assign_cells(groups: Mapping[str, str], managers: Mapping[str, str]) -> dict[str, str]:
-    """Return the cell of each person who is asked, by token: the group when it is large enough, else a merged one.
+    """Return the cell of each person who is asked, before anybody has answered.
 
-    `groups` and `managers` are by the person's token. Small groups are counted together from the beginning, so that
-    not even the sealed counters are about a few people.
+    The cell is the person's group if that group is large enough, else a cell that merges small groups. So not even the
+    sealed counters of answers are ever about a few people. `groups`, `managers` and the result are keyed by the
+    person's token.
     """
-    names = {who: group or OTHERS for who, group in groups.items()}
+    group_names = {person: group or OTHERS for person, group in groups.items()}
     cells = [
-        PulseCell(name=name, yes=0, no=0, people={who: managers[who] for who in names if names[who] == name})
-        for name in sorted(set(names.values()))
+        PulseCell(
+            name=name,
+            yes=0,
+            no=0,
+            people={person: managers[person] for person, group in group_names.items() if group == name},
+        )
+        for name in sorted(set(group_names.values()))
     ]
-    merged = _merge_until(cells, _find_small)
-    return {who: cell.name for cell in merged for who in cell.people} or dict.fromkeys(groups, EVERYBODY)
+    merged = _merge_unfit_cells(cells, _find_small_cells)
+    return {person: cell.name for cell in merged for person in cell.people} or dict.fromkeys(groups, EVERYBODY)
 
 
-def disclose(cells: Iterable[PulseCell], earlier: Iterable[Sequence[PulseCell]]) -> tuple[PulseCell, ...]:
-    """Return the cells of a closed round that may be shown beside all that earlier rounds showed; maybe none.
+def select_shown_cells(
+    cells: Iterable[PulseCell], earlier_rounds: Iterable[Sequence[PulseCell]]
+) -> tuple[PulseCell, ...]:
+    """Return the cells of a closed round that may be shown, given the cells that each earlier round showed.
 
-    Cells that are too small, or that differ from an earlier round in too few people, are merged; when that leaves
-    nothing, they are left out.
+    Cells that are too small, or that differ from an earlier round in too few people, are merged. When no merging
+    helps, the unfit cells are left out instead. The result may be empty.
     """
-    rounds = [tuple(shown) for shown in earlier]
+    shown_rounds = [tuple(shown_cells) for shown_cells in earlier_rounds]
 
-    def find_unfit(left: Sequence[PulseCell]) -> set[str]:
-        return _find_small(left) or set().union(*(find_conflicts(left, shown) for shown in rounds))
+    def find_unfit_cells(candidates: Sequence[PulseCell]) -> set[str]:
+        conflicts = (find_conflicts(candidates, shown_cells) for shown_cells in shown_rounds)
+        return _find_small_cells(candidates) or set().union(*conflicts)
 
-    answered = [cell for cell in cells if cell.people]
-    merged = _merge_until(answered, find_unfit)
-    return tuple(merged or _drop_until(_merge_until(answered, _find_small), find_unfit))
+    answered_cells = [cell for cell in cells if cell.people]
+    merged = _merge_unfit_cells(answered_cells, find_unfit_cells)
+    if merged:
+        return tuple(merged)
+    return tuple(_drop_unfit_cells(_merge_unfit_cells(answered_cells, _find_small_cells), find_unfit_cells))
 
 
 def find_conflicts(cells: Sequence[PulseCell], earlier: Sequence[PulseCell]) -> set[str]:
-    """Return the names of the cells whose subtraction from unions of the earlier cells would tell of a few people.
+    """Return the names of the cells that may not be shown after the cells of one earlier round.
 
-    Nodes are the cells of both rounds, and the outside; a bundle is the people who are in the same two nodes. Two nodes
-    whose bundle is large enough are joined, again and again. A union of cells that separates two joined nodes differs
-    from the other union by at least a whole large bundle. When no bundle is left between what was joined, every two
-    unions differ in nobody or in enough people.
+    For these cells, the difference between a union of `cells` and a union of `earlier` could be about a few people.
+
+    The check is a graph. Its nodes are the cells of both rounds and one node for "in no cell". Its edges are the
+    bundles: the people who are in the same two nodes. Two nodes that are connected by a large enough bundle are joined,
+    until no such bundle remains. When one of two unions contains only one of two joined nodes, the unions differ by at
+    least the whole bundle between these nodes, which is large enough. So every conflict involves a bundle that remains.
     """
-    node = _Nodes(len(cells), len(earlier))
+    graph = _CellGraph(len(cells), len(earlier))
     bundles = _collect_bundles(cells, earlier)
     while True:
-        between: dict[frozenset[int], list[str]] = defaultdict(list)
-        for (new, old), people in bundles.items():
-            ends = frozenset((node.find(node.new(new)), node.find(node.old(old))))
+        remaining: dict[frozenset[int], list[str]] = defaultdict(list)
+        for (new_index, earlier_index), people in bundles.items():
+            ends = frozenset((graph.find_new_node(new_index), graph.find_earlier_node(earlier_index)))
             if len(ends) == 2:
-                between[ends] += people
-        large = [ends for ends, people in between.items() if _is_large_bundle(people, cells, earlier)]
+                remaining[ends] += people
+        large = [ends for ends, people in remaining.items() if _is_large_bundle(people, cells, earlier)]
         if not large:
             break
         for ends in large:
-            node.join(*ends)
-    touched = set().union(*between)
-    return {cell.name for number, cell in enumerate(cells) if node.find(node.new(number)) in touched}
+            graph.join(*ends)
+    conflicting_nodes = set().union(*remaining)
+    return {cell.name for index, cell in enumerate(cells) if graph.find_new_node(index) in conflicting_nodes}
 
 
-class _Nodes:
-    """Cells of two rounds and the outside (number 0), some of them joined."""
+class _CellGraph:
+    """The nodes of `find_conflicts`, as a union-find structure. Node 0 stands for "in no cell"."""
 
-    def __init__(self, new_count: int, old_count: int) -> None:
+    def __init__(self, new_count: int, earlier_count: int) -> None:
         self._new_count = new_count
-        self._parents = list(range(1 + new_count + old_count))
+        self._parents = list(range(1 + new_count + earlier_count))
 
-    def new(self, number: int | None) -> int:
-        return 0 if number is None else 1 + number
+    def find_new_node(self, index: int | None) -> int:
+        """Return the joined node that contains this cell of the new round; None for no cell."""
+        return self._find_root(0 if index is None else 1 + index)
 
-    def old(self, number: int | None) -> int:
-        return 0 if number is None else 1 + self._new_count + number
+    def find_earlier_node(self, index: int | None) -> int:
+        """Return the joined node that contains this cell of the earlier round; None for no cell."""
+        return self._find_root(0 if index is None else 1 + self._new_count + index)
 
-    def find(self, node: int) -> int:
+    def join(self, first: int, second: int) -> None:
+        """Join the two nodes."""
+        self._parents[self._find_root(first)] = self._find_root(second)
+
+    def _find_root(self, node: int) -> int:
         while self._parents[node] != node:
             node = self._parents[node]
         return node
-
-    def join(self, first: int, second: int) -> None:
-        self._parents[self.find(first)] = self.find(second)
 
 
 def _collect_bundles(
     cells: Sequence[PulseCell], earlier: Sequence[PulseCell]
 ) -> dict[tuple[int | None, int | None], list[str]]:
-    """Return the people by their cell in the new round and in the earlier one; None for no cell."""
-    new = {who: number for number, cell in enumerate(cells) for who in cell.people}
-    old = {who: number for number, cell in enumerate(earlier) for who in cell.people}
+    """Return the people by the index of their cell in the new round and in the earlier one; None for no cell."""
+    new_indices = {person: index for index, cell in enumerate(cells) for person in cell.people}
+    earlier_indices = {person: index for index, cell in enumerate(earlier) for person in cell.people}
     bundles: dict[tuple[int | None, int | None], list[str]] = defaultdict(list)
-    for who in sorted({*new, *old}):
-        bundles[new.get(who), old.get(who)].append(who)
+    for person in sorted({*new_indices, *earlier_indices}):
+        bundles[new_indices.get(person), earlier_indices.get(person)].append(person)
     return bundles
 
 
 def _is_large_bundle(people: Collection[str], cells: Sequence[PulseCell], earlier: Sequence[PulseCell]) -> bool:
-    """Return whether the people are enough, of enough managers, both by their present and by their former managers."""
-    new = {who: manager for cell in cells for who, manager in cell.people.items()}
-    old = {who: manager for cell in earlier for who, manager in cell.people.items()}
-    now = {who: new.get(who, old.get(who, "")) for who in people}
-    then = {who: old.get(who, new.get(who, "")) for who in people}
-    return is_large_enough(now) and is_large_enough(then)
+    """Return whether `is_large_enough` holds for these people with their managers of the new and of the earlier round.
+
+    A person who is in one of the rounds only has the same manager in both.
+    """
+    new_managers = {person: manager for cell in cells for person, manager in cell.people.items()}
+    earlier_managers = {person: manager for cell in earlier for person, manager in cell.people.items()}
+    with_new_managers = {person: new_managers.get(person, earlier_managers.get(person, "")) for person in people}
+    with_earlier_managers = {person: earlier_managers.get(person, new_managers.get(person, "")) for person in people}
+    return is_large_enough(with_new_managers) and is_large_enough(with_earlier_managers)
 
 
-def _find_small(cells: Iterable[PulseCell]) -> set[str]:
+#: Returns the names of those of the given cells that may not be shown.
+_FindUnfitCells = Callable[[Sequence[PulseCell]], set[str]]
+
+
+def _find_small_cells(cells: Iterable[PulseCell]) -> set[str]:
     return {cell.name for cell in cells if not is_large_enough(cell.people)}
 
 
-def _merge_until(cells: Sequence[PulseCell], find_unfit: Callable[[Sequence[PulseCell]], set[str]]) -> list[PulseCell]:
-    """Merge cells until none is unfit, and return them by name; none when even everybody together is unfit."""
-    left = list(cells)
-    while left:
-        unfit = find_unfit(left)
-        if not unfit and [cell.name for cell in left] == [OTHERS]:
-            return [replace(left[0], name=EVERYBODY)]
+def _merge_unfit_cells(cells: Sequence[PulseCell], find_unfit_cells: _FindUnfitCells) -> list[PulseCell]:
+    """Merge cells until none is unfit, and return them sorted by name; empty if even everybody together is unfit."""
+    candidates = list(cells)
+    while candidates:
+        unfit = find_unfit_cells(candidates)
+        if not unfit and [cell.name for cell in candidates] == [OTHERS]:
+            return [replace(candidates[0], name=EVERYBODY)]
         if not unfit:
-            return sorted(left, key=lambda cell: (cell.name == OTHERS, cell.name))
-        if len(left) == 1:
+            return sorted(candidates, key=lambda cell: (cell.name == OTHERS, cell.name))
+        if len(candidates) == 1:
             return []
-        chosen = [cell for cell in left if cell.name in unfit | {OTHERS}]
-        rest = [cell for cell in left if cell not in chosen]
-        if len(chosen) == 1:
-            smallest = min(rest, key=lambda cell: (len(cell.people), cell.name))
-            chosen.append(smallest)
-            rest.remove(smallest)
-        left = [*rest, _merge_cells(chosen, OTHERS if rest else EVERYBODY)]
+        to_merge = [cell for cell in candidates if cell.name in unfit | {OTHERS}]
+        to_keep = [cell for cell in candidates if cell not in to_merge]
+        if len(to_merge) == 1:
+            smallest = min(to_keep, key=lambda cell: (len(cell.people), cell.name))
+            to_merge.append(smallest)
+            to_keep.remove(smallest)
+        candidates = [*to_keep, _merge_cells(to_merge, OTHERS if to_keep else EVERYBODY)]
     return []
 
 
-def _drop_until(cells: Sequence[PulseCell], find_unfit: Callable[[Sequence[PulseCell]], set[str]]) -> list[PulseCell]:
-    """Leave out cells until none is unfit."""
-    left = list(cells)
-    while unfit := find_unfit(left) if left else set():
-        left = [cell for cell in left if cell.name not in unfit]
-    return left
+def _drop_unfit_cells(cells: Sequence[PulseCell], find_unfit_cells: _FindUnfitCells) -> list[PulseCell]:
+    """Return the cells that remain when unfit ones are dropped until none is unfit."""
+    remaining = list(cells)
+    while remaining and (unfit := find_unfit_cells(remaining)):
+        remaining = [cell for cell in remaining if cell.name not in unfit]
+    return remaining
 
 
 def _merge_cells(cells: Sequence[PulseCell], name: str) -> PulseCell:
@@ -174,11 +202,11 @@ def _merge_cells(cells: Sequence[PulseCell], name: str) -> PulseCell:
         name=name,
         yes=sum(cell.yes for cell in cells),
         no=sum(cell.no for cell in cells),
-        people={who: manager for cell in cells for who, manager in cell.people.items()},
+        people={person: manager for cell in cells for person, manager in cell.people.items()},
     )
 
 
 def count_answers(cells: Iterable[PulseCell]) -> tuple[int, int]:
-    """Return the yes and no of all these cells together."""
+    """Return how many people in these cells answered yes, and how many answered no."""
     listed = list(cells)
     return sum(cell.yes for cell in listed), sum(cell.no for cell in listed)

@@ -1,8 +1,10 @@
-"""The sentence of each reason, in English; a formatter decides the language, the clock and the format of dates.
+"""Turns reasons into English sentences.
 
-The history and the operator get `ENGLISH_FORMATTER`, which uses the sentences as they are here; for a mail or a page,
-`worker.i18n.domain_texts` has a formatter for the reader's language. Words that depend on a count are part of the
-sentence, so that each language can inflect them.
+A reason explains a decision of planning, such as why a time was chosen or why none exists. It is stored as a code and
+values; `SENTENCES` has the sentence of each code. A formatter decides the language, the clock and the format of dates.
+`ENGLISH_FORMATTER` writes the history and the operator's texts; `worker.i18n.domain_texts` has the formatter for mails
+and pages in the reader's language. Words that depend on a count are part of the sentence, so that each language can
+inflect them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,17 +18,18 @@ from worker.domain.time.worktime import DAY_NAMES, WEEKDAYS, format_clock
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def N_(text: str) -> str:  # noqa: N802 -- the name gettext's tools look for
-    """Mark a text for translation, which happens once the reader is known; return it unchanged."""
+def N_(text: str) -> str:  # noqa: N802 -- gettext's tools look for this name
+    """Return the text unchanged, and mark it for translation. It is translated later, when the reader is known."""
     return text
 
 
 def NN_(singular: str, plural: str) -> tuple[str, str]:  # noqa: N802
-    """Mark a text that depends on a count for translation, as `N_` does."""
+    """Return both forms of a text that depends on a count, and mark them for translation, as `N_` does."""
     return singular, plural
 
 
-#: The sentence of each code. `%(name)s` is a value of the reason after `_VALUE_FORMATTERS` or `_CODE_FORMATTERS`.
+#: The sentence of each code, or its singular and its plural. A placeholder such as `%(name)s` stands for a value of the
+#: reason, formatted by `_VALUE_FORMATTERS` or `_CODE_FORMATTERS`.
 SENTENCES: Mapping[str, str | tuple[str, str]] = {
     # why a slot was chosen
     "target_day": N_("%(day)s is the target day."),
@@ -128,12 +131,12 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "If %(name)s's working hours ended %(count)s hours later, there would be room %(days)s.",
     ),
     "no_change": N_("No single change that was tried makes room."),
-    # stored as text before reasons had codes
+    # old versions stored reasons as text, without a code
     "verbatim": "%(words)s",
 }
 NO_DAYS = N_("on no days")
 ON_DAYS = NN_("on %(count)s day", "on %(count)s days")
-#: The name of each kind of blocker.
+#: The name of each kind of blocker. A blocker is what occupies a time that a session could otherwise have.
 BLOCKER_NAMES = {
     "career": N_("%(name)s's career session"),
     "time": N_("%(name)s's time"),
@@ -160,20 +163,20 @@ class ReasonFormatter(Protocol):
         """Return the name of a day of the week; 0 is Monday."""
 
     def format_clock(self, minute: int) -> str:
-        """Return a time of day, given in minutes after midnight."""
+        """Return the time of day that many minutes after midnight."""
 
-    def format_time(self, at: datetime, zone: str) -> str:
-        """Return the time of day in that zone."""
+    def format_time(self, instant: datetime, zone: str) -> str:
+        """Return the time of day at that instant in the zone."""
 
     def format_span(self, start: datetime, end: datetime, zone: str) -> str:
-        """Return a span of time; `zone` is that of the person whom the reason is about."""
+        """Return the text of a span of time. `zone` is the zone of the person whom the reason is about."""
 
     def format_detail(self, text: str) -> str:
-        """Return a service's error text to be added to a sentence; empty for readers who are not operators."""
+        """Return the text that a service's error adds to a sentence; empty for readers who are not operators."""
 
 
 class EnglishFormatter:
-    """The English sentences of this module, for the history and for operators."""
+    """Formats the English sentences of this module for the history and for operators."""
 
     def gettext(self, message: str, /, **values: object) -> str:
         return message % values
@@ -190,11 +193,11 @@ class EnglishFormatter:
     def format_clock(self, minute: int) -> str:
         return format_clock(minute)
 
-    def format_time(self, at: datetime, zone: str) -> str:
-        return f"{at.astimezone(ZoneInfo(zone)):%H:%M}"
+    def format_time(self, instant: datetime, zone: str) -> str:
+        return f"{instant.astimezone(ZoneInfo(zone)):%H:%M}"
 
     def format_span(self, start: datetime, end: datetime, zone: str) -> str:
-        local_start, local_end = (at.astimezone(ZoneInfo(zone)) for at in (start, end))
+        local_start, local_end = (instant.astimezone(ZoneInfo(zone)) for instant in (start, end))
         end_text = f"{local_end:%H:%M}"
         if local_start.date() != local_end.date():
             end_text = f"{format_short_date(local_end.date())} {end_text}"
@@ -239,7 +242,7 @@ def _format_day_count(formatter: ReasonFormatter, days: int) -> str:
     return formatter.ngettext(*ON_DAYS, days) if days else formatter.gettext(NO_DAYS)
 
 
-#: The formatter of a value, by the value's name; other values stay as they are.
+#: How to format a value, by the value's name. Values with other names are inserted unchanged.
 _VALUE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Any], Any]] = {
     "day": lambda formatter, day: formatter.format_date(day),
     "target": lambda formatter, day: formatter.format_date(day),
@@ -251,6 +254,7 @@ _VALUE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Any], Any]] = {
 
 
 def _format_start(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the start of a session on the clock of each of the two."""
     return {
         "hour": formatter.format_time(values["at"], values["zone"]),
         "other_hour": formatter.format_time(values["at"], values["other_zone"]),
@@ -258,14 +262,16 @@ def _format_start(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict
 
 
 def _format_blocker(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
-    text = BLOCKER_NAMES[values["what"]]  # looked up first: pybabel takes each string in a gettext call for a message
+    """Return the name of a blocker and its span."""
+    # A local, because pybabel extracts every string literal inside a gettext call, so also "what", as a message.
+    text = BLOCKER_NAMES[values["what"]]
     blocker = formatter.gettext(text, name=values["name"])
     if values["other"]:
         blocker = formatter.gettext(BLOCKER_OF_BOTH, what=blocker, other=values["other"])
     return {"what": blocker, "when": formatter.format_span(values["start"], values["end"], values["zone"])}
 
 
-#: Texts that are formatted from several values of a reason, by its code.
+#: How to format the values that are computed from several values of a reason, by the reason's code.
 _CODE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Mapping[str, str]]] = {
     "start": _format_start,
     "start_apart": _format_start,
@@ -274,10 +280,10 @@ _CODE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Ma
 
 
 def format_short_date(day: date) -> str:
-    """Return the date as `Tue 6 Oct`."""
+    """Return the date in the form `Tue 6 Oct`."""
     return f"{DAY_NAMES[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
 
 
 def format_count(number: int, noun: str) -> str:
-    """Return the count with its noun: `no days`, `1 day`, `2 days`."""
+    """Return the number with the noun: `no days`, `1 day`, `2 days`."""
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

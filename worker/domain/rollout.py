@@ -1,7 +1,8 @@
-"""Who takes part: the rollout that the settings describe, and what the operator has paused. Decided here alone.
+"""Decides which pairs take part. No other module does.
 
-A pair takes part when its manager is named in `managers`, its manager or its report in `addresses`, or the group of
-its report in `groups`. A rollout that names nobody in any of the three ways is for everybody.
+Two things decide: the rollout that the settings describe, and the pauses of the operator. The rollout includes a pair
+when its list `managers` names the manager, when `addresses` names the manager or the report, or when `groups` names the
+report's group. A rollout without any of these lists includes every pair.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,30 +12,31 @@ from datetime import date, datetime
 from worker.domain.model import Address, Pair, Participation, Person
 from worker.domain.time.worktime import wall_to_utc
 
-#: The reasons for which the rollout itself leaves a pair out: it does not name the pair, or has not begun.
+#: The reasons for which the rollout excludes a pair: it does not include the pair, or it has not begun.
 OUTSIDE = frozenset({Participation.NOT_CHOSEN, Participation.NOT_BEGUN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """The pairs that take part. None means that a list is not given; an empty list names nobody."""
+    """Which pairs take part, and from which day. A list is None when the settings leave it out; an empty list names
+    nobody."""
 
-    groups: tuple[str, ...] | None = None  #: of reports
+    groups: tuple[str, ...] | None = None  #: groups of reports
     managers: tuple[Address, ...] | None = None
-    addresses: tuple[Address, ...] | None = None  #: of managers and of reports
-    start: date | None = None  #: nobody hears of Longarc before this day, and nothing is booked
+    addresses: tuple[Address, ...] | None = None  #: managers and reports
+    start: date | None = None  #: before this day, nothing is booked and no mail is sent
 
     @property
     def is_for_everybody(self) -> bool:
-        """Whether no list limits it; it may still begin later."""
+        """Whether the rollout has no list, so that it includes every pair. It may still begin on a later day."""
         return self.groups is None and self.managers is None and self.addresses is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseScope:
-    """Whom the operator pauses or resumes: a group, or all pairs of a person; everybody, when neither is named."""
+    """Whom the operator pauses or resumes: a group, all pairs of a person, or everybody if both fields are empty."""
 
-    group: str = ""  #: of reports
+    group: str = ""  #: a group of reports
     person: Address = ""
 
     @property
@@ -44,20 +46,23 @@ class PauseScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingPauses:
-    """What the operator has paused as a whole. Who comes later is paused as well, unlike by the pause of a pair."""
+    """The operator's pauses of everybody, of groups and of people. They also apply to pairs that are added later.
+
+    The pause of a single pair is a field of `Pair`.
+    """
 
     everybody: bool = False
-    is_quiet: bool = False  #: of everybody: guests get no notice that events come off
-    groups: frozenset[str] = frozenset()  #: of reports
-    people: frozenset[Address] = frozenset()  #: all pairs of each of them
+    is_quiet: bool = False  #: while everybody is paused: guests get no notice when events are cancelled
+    groups: frozenset[str] = frozenset()  #: groups of reports
+    people: frozenset[Address] = frozenset()  #: the people whose pairs are all paused
 
     @property
     def is_undo_over(self) -> bool:
-        """Whether an undo is over: it lasts as long as everybody is paused."""
+        """Whether no undo is under way. An undo takes all events off the calendars, and pauses everybody meanwhile."""
         return not self.everybody
 
     def pause(self, scope: PauseScope) -> "StandingPauses":
-        """Return the pauses after these are paused; the same ones when they are already."""
+        """Return the pauses with those of `scope` added; unchanged when `scope` is paused already."""
         if scope.is_everybody:
             return replace(self, everybody=True)
         if scope.person:
@@ -65,7 +70,7 @@ class StandingPauses:
         return self if has_group(scope.group, self.groups) else replace(self, groups=self.groups | {scope.group})
 
     def resume(self, scope: PauseScope) -> "StandingPauses":
-        """Return the pauses after these are resumed; the same ones when they are not paused. Others stay."""
+        """Return the pauses without the one of exactly this scope; unchanged when there is none."""
         if scope.is_everybody:
             return replace(self, everybody=False, is_quiet=False)
         if scope.person:
@@ -73,16 +78,16 @@ class StandingPauses:
         return replace(self, groups=frozenset(name for name in self.groups if not has_group(name, [scope.group])))
 
     def begin_undo(self, *, is_quiet: bool) -> "StandingPauses":
-        """Return the pauses while everything is undone: everybody is paused."""
+        """Return the pauses with everybody paused, as during an undo. `is_quiet`: guests get no notice."""
         return replace(self, everybody=True, is_quiet=is_quiet)
 
 
 def decide_participation(
     pair: Pair, manager: Person, report: Person, rollout: Rollout, pauses: StandingPauses, now: datetime
 ) -> Participation:
-    """Return whether the pair takes part, or else why not. The addresses given are primary addresses.
+    """Return whether the pair takes part, or the reason why not. `rollout` and `pauses` must hold primary addresses.
 
-    Of a pair that has ended, what still stands on a calendar goes when everybody is paused.
+    A pair that has ended can only be paused together with everybody: its remaining events are then cancelled.
     """
     if not pair.ended and not is_chosen(pair, report.group, rollout):
         return Participation.NOT_CHOSEN
@@ -101,7 +106,7 @@ def decide_participation(
 
 
 def resolve_aliases(rollout: Rollout, owners: Mapping[str, Address]) -> Rollout:
-    """Return the rollout with primary addresses in place of aliases. `owners`: the primary address by alias."""
+    """Return the rollout with primary addresses in place of aliases. `owners` maps each alias to a primary address."""
     managers, addresses = (
         None if listed is None else tuple(owners.get(address, address) for address in listed)
         for listed in (rollout.managers, rollout.addresses)
@@ -110,7 +115,7 @@ def resolve_aliases(rollout: Rollout, owners: Mapping[str, Address]) -> Rollout:
 
 
 def is_chosen(pair: Pair, group: str, rollout: Rollout) -> bool:
-    """Return whether the rollout is for this pair, whenever it begins. `group`: that of the report."""
+    """Return whether the rollout includes the pair, now or once it begins. `group` is the report's group."""
     return (
         rollout.is_for_everybody
         or pair.manager in (rollout.managers or ())
@@ -120,17 +125,17 @@ def is_chosen(pair: Pair, group: str, rollout: Rollout) -> bool:
 
 
 def is_paused(pair: Pair) -> bool:
-    """Return whether somebody paused the pair, by itself or with others. A pair outside the rollout is not paused."""
+    """Return whether the pair is paused, alone or with others. A pair outside the rollout does not count as paused."""
     return pair.participation not in OUTSIDE and (pair.paused or pair.participation is not Participation.YES)
 
 
 def has_group(group: str, groups: Collection[str]) -> bool:
-    """Return whether a group is among these, in upper or lower case. No group is the group of nobody."""
-    return bool(group) and group.casefold() in {one.casefold() for one in groups}
+    """Return whether the group is in `groups`, ignoring case. An empty name means no group, and is in none."""
+    return bool(group) and group.casefold() in {name.casefold() for name in groups}
 
 
 def find_beginning(rollout: Rollout, manager: Person, report: Person) -> datetime | None:
-    """Return when the first day of the rollout has begun for both; None when it has no first day."""
+    """Return when the first day of the rollout has begun in both people's zones; None without a first day."""
     if rollout.start is None:
         return None
     return max(wall_to_utc(person.zone, rollout.start, 0) for person in (manager, report))

@@ -1,6 +1,7 @@
-"""Who a company's sign-in says somebody is, and what that person may open. Decided here alone.
+"""Decides which person an OpenID Connect sign-in identifies, and which roles that person has. No other module does.
 
-The claims given have been verified: they are those of an ID token of the company's issuer for this program.
+The issuer is the company's sign-in service. All claims passed in come from a verified ID token that the issuer created
+for this program.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,55 +12,55 @@ from urllib.parse import urlsplit
 
 from worker.domain.model import Address
 
-#: The hosts of Microsoft's issuers. An address that they put in `email` is not verified; the user name of a tenant is.
+#: The hosts of Microsoft's issuers. They do not verify the claim `email`; they do verify `preferred_username`.
 MICROSOFT_HOSTS = frozenset(
     {"login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"}
 )
 GOOGLE_HOST = "accounts.google.com"
-#: Addresses that Google vouches for without a company.
+#: The domain of Google's own addresses, which belong to no company.
 GOOGLE_DOMAIN = "gmail.com"
 
 
 class Role(StrEnum):
-    """What somebody who signed in may open besides pages of their own."""
+    """A role, which allows a person to open more than their own pages."""
 
     OPERATOR = "operator"
     PEOPLE_OPS = "people_ops"
 
 
 class SignInFault(StrEnum):
-    """Why a sign-in that the issuer accepted is of no use here."""
+    """Why the claims of a successful sign-in can't identify a person."""
 
     NO_ADDRESS = "no_address"
-    UNVERIFIED = "unverified"
-    FOREIGN_DOMAIN = "foreign_domain"
+    UNVERIFIED = "unverified"  #: the issuer has not verified the address
+    FOREIGN_DOMAIN = "foreign_domain"  #: the address may not belong to the company
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInPolicy:
-    """Whose sign-in counts, and who has which role."""
+    """Whose sign-in is accepted, and who has which role."""
 
-    issuer: str
-    role_claim: str = ""  #: the claim with a person's roles; empty when `members` are addresses
-    members: Mapping[Role, frozenset[str]] = field(default_factory=dict)  #: addresses, or values of the claim
-    domains: frozenset[str] = frozenset()  #: of addresses; empty for any
+    issuer: str  #: the issuer's URL
+    role_claim: str = ""  #: the name of the claim that lists a person's roles; empty when `members` holds addresses
+    members: Mapping[Role, frozenset[str]] = field(default_factory=dict)  #: addresses, or values of `role_claim`
+    domains: frozenset[str] = frozenset()  #: the accepted domains of addresses; empty when every domain is accepted
 
     @property
     def address_claim(self) -> str:
-        """The claim with an address that the issuer vouches for."""
+        """The name of the claim whose address the issuer has verified."""
         return "preferred_username" if urlsplit(self.issuer).hostname in MICROSOFT_HOSTS else "email"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody who signed in: the address, and those values of the role claim that give a role."""
+    """A person who signed in."""
 
     address: Address
-    values: frozenset[str] = frozenset()
+    role_values: frozenset[str] = frozenset()  #: the values of the role claim that grant a role
 
 
 def identify_person(claims: Mapping[str, Any], policy: SignInPolicy) -> Identity | SignInFault:
-    """Return who the claims are about, or why they can't be used."""
+    """Return the person whom the claims identify, or the reason why they identify nobody."""
     address = claims.get(policy.address_claim)
     if not isinstance(address, str) or address.count("@") != 1:
         return SignInFault.NO_ADDRESS
@@ -71,28 +72,31 @@ def identify_person(claims: Mapping[str, Any], policy: SignInPolicy) -> Identity
         return SignInFault.FOREIGN_DOMAIN
     if urlsplit(policy.issuer).hostname == GOOGLE_HOST and not _is_google_domain(claims.get("hd"), domain, policy):
         return SignInFault.FOREIGN_DOMAIN
-    listed = frozenset[str]().union(*policy.members.values())
-    return Identity(address, _read_values(claims.get(policy.role_claim)) & listed if policy.role_claim else frozenset())
+    if not policy.role_claim:
+        return Identity(address)
+    granting_values = frozenset[str]().union(*policy.members.values())
+    return Identity(address, _read_role_values(claims.get(policy.role_claim)) & granting_values)
 
 
 def _is_google_domain(hosted: object, domain: str, policy: SignInPolicy) -> bool:
-    """Return whether Google vouches for an address of the domain.
+    """Return whether the account's address, which is of `domain`, certainly belongs to the person who signed in.
 
-    `hosted` is the claim `hd`: the Workspace domain of the account. An account without one may have an address at any
-    domain, which was checked once and may belong to somebody else by now.
+    `hosted` is the claim `hd`, the Workspace domain of the account. A private account has no such claim, and may have
+    an address at any domain. Google verified that address once; it may belong to somebody else by now.
     """
     if hosted is None:
         return domain == GOOGLE_DOMAIN
     return isinstance(hosted, str) and (not policy.domains or hosted.casefold() in policy.domains)
 
 
-def _read_values(claim: object) -> frozenset[str]:
+def _read_role_values(claim: object) -> frozenset[str]:
+    """Return the strings in a claim that is one string or a list; empty for a claim of any other type."""
     if isinstance(claim, str):
         return frozenset({claim})
     return frozenset(value for value in claim if isinstance(value, str)) if isinstance(claim, list) else frozenset()
 
 
-def list_roles(identity: Identity, names: Collection[Address], policy: SignInPolicy) -> frozenset[Role]:
-    """Return the roles of a person. `names`: every address of the person, aliases among them."""
-    given = identity.values if policy.role_claim else {identity.address, *names}
-    return frozenset(role for role, members in policy.members.items() if not members.isdisjoint(given))
+def list_roles(identity: Identity, addresses: Collection[Address], policy: SignInPolicy) -> frozenset[Role]:
+    """Return the roles of a person. `addresses` are all addresses of the person, including aliases."""
+    matched = identity.role_values if policy.role_claim else {identity.address, *addresses}
+    return frozenset(role for role, members in policy.members.items() if not members.isdisjoint(matched))

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from worker.clock import Clock
 from worker.domain.model import Address, Effect, EffectKind, MailName, Pair, Person
 from worker.domain.planning.notices import find_next_working_morning
-from worker.domain.pulse import PulseCell, assign_cells, disclose, is_large_enough
+from worker.domain.pulse import PulseCell, assign_cells, is_large_enough, select_shown_cells
 from worker.errors import Refused, WrongKey
 from worker.logs import Action
 from worker.settings.load import Settings
@@ -163,7 +163,7 @@ class Pulse:
         if content is None:
             return
         earlier = [one.cells for one in self._store.pulse.load_closed_rounds(connection)]
-        shown = disclose(_build_cells(content), earlier)
+        shown = select_shown_cells(_build_cells(content), earlier)
         self._store.pulse.close_round(connection, name, content.salt, shown)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, case, delete, exists, func, insert, or_, select, update
 
-from worker.domain.channels import MAX_ECHO_DELAY, schedule_hinted_read
+from worker.domain.channels import MAX_ECHO_DELAY, schedule_hinted_poll
 from worker.domain.model import Address, EndReason, Participation, RetiredChannel, WatchedCalendar
 from worker.store.calendars import make_calendar_due
 from worker.store.database import Database
@@ -335,7 +335,7 @@ class ChannelRows:
             if row is None or _is_other_channel(row, channel_id, remote_id):
                 return None
             address, hinted_at, looks = row["calendar"], row["hinted_at"], row["looks"]
-            poll_at, looks = schedule_hinted_read(hinted_at, looks, now) if has_changed else (None, looks)
+            poll_at, looks = schedule_hinted_poll(hinted_at, looks, now) if has_changed else (None, looks)
             _SAVE_NOTIFICATION.execute(
                 connection, address=address, now=now, new_hinted_at=poll_at or hinted_at, new_looks=looks
             )

@@ -80,7 +80,7 @@ class SignIn:
     def remember(self, identity: Identity, response: Response) -> None:
         """Set the cookie that says who somebody is."""
         site = self._site
-        value = [identity.address, sorted(identity.values), site.now().timestamp()]
+        value = [identity.address, sorted(identity.role_values), site.now().timestamp()]
         self._set_cookie(response, SIGN_IN_COOKIE, site.links.sign_value(value, "signed in"), site.settings.pages.visit)
 
     def forget(self, person: SignedInPerson, response: Response) -> None:
