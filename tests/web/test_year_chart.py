@@ -59,6 +59,7 @@ def test_every_mark_of_its_time_is_on_each_chart(days: int) -> None:
     ):
         shown = [mark.tone for mark in chart.marks]
         assert "ahead" in shown
-        assert ("held" in shown) == (timedelta(days=days) < chart_format.before)
+        assert ("held" in shown) == (timedelta(days=days) < chart_format.time_before)
         assert all(0 <= mark.x <= chart_format.width for mark in chart.marks)
-        assert chart.today >= MIN_TIME_BEFORE / (chart_format.before + chart_format.ahead) * chart_format.width
+        shown_time = chart_format.time_before + chart_format.time_ahead
+        assert chart.today >= MIN_TIME_BEFORE / shown_time * chart_format.width

@@ -62,6 +62,7 @@ def show() -> Response:
 
 
 def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any) -> Response:
+    """Return the page of a report. `values` override the template values that the page always has."""
     site = current_site()
     year = site.store.queries.load_years([pair.id], get_chart_start(site.now()))[pair.id]
     context = site.build_page_context(current_login().person, state)
@@ -148,6 +149,6 @@ def pass_on_lines() -> Response:
 
 
 def download_data() -> Response:
-    """Return a download of everything stored about the report."""
+    """Return everything that is stored about the report, as a download."""
     pairs = current_site().store.people.list_all_pairs_of_report(current_login().address)
     return export.build_export(current_login().person, pairs, manages=False)

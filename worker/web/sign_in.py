@@ -1,7 +1,8 @@
-"""Signing in with the company's accounts: the way to the issuer and back, and the cookie that says who somebody is.
+"""Signing in with a company account at the issuer (OpenID Connect), and the cookies that this needs.
 
-The cookie holds an address and what gives a role, for as long as the setting `pages.visit` says. No token of the issuer
-is kept. The path to open afterwards travels signed, so that no link can send a browser to another site.
+After a sign-in, a cookie holds the person's address and the values of the issuer's role claim that give a role. It is
+valid as long as the setting `pages.visit` says. No token of the issuer is kept. The path to open after the sign-in is
+signed, so that no link can redirect a browser to another site.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,31 +19,35 @@ from worker.openid import OpenIdClient, PendingSignIn
 from worker.ops.sign_in_checks import make_openid_client
 from worker.web.site import Site
 
+#: The cookie of a person who has signed in.
 SIGN_IN_COOKIE = "longarc-signed-in"
+#: The cookie of a browser that was sent to the issuer and has not returned yet.
 PENDING_COOKIE = "longarc-sign-in"
-#: How long somebody may take at the issuer.
+#: How long the person may take at the issuer.
 PENDING_LIFETIME = timedelta(minutes=15)
-#: Signing out voids what was signed in before, under this name and the address; links in mails stay valid.
+#: Signing out revokes earlier sign-ins. The revocation is stored under this prefix and the address, apart from that of
+#: the person's links, so that links in mails stay valid.
 _REVOCATION_PREFIX = "sign-in "
 
 
 @dataclass(frozen=True, slots=True)
 class SignedInPerson:
-    """Somebody who signed in, for as long as the cookie is valid."""
+    """A person who signed in. The sign-in lasts as long as the cookie is valid."""
 
-    address: Address  #: the primary address, if it is one of the roster
+    address: Address  #: the primary address of a person in the roster; for others, the address that the issuer gave
     roles: frozenset[Role]
     token: str  #: sent with every form, as protection against requests from other sites
 
 
 class SignIn:
-    """The sign-in of one site."""
+    """The sign-in of one site: its settings, and its cookies in the request that is being handled."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
 
     @property
     def is_offered(self) -> bool:
+        """Whether the settings name an issuer, so that people can sign in."""
         return bool(self._site.settings.sign_in.issuer)
 
     @property
@@ -54,19 +59,20 @@ class SignIn:
     def client(self) -> OpenIdClient:
         return make_openid_client(self._site.settings)
 
-    # --- the cookie ---
+    # --- the cookie of a person who signed in ---
 
     def find_person(self) -> SignedInPerson | None:
-        """Return who signed in with this browser; None when nobody did, or it is over or revoked."""
+        """Return the person who signed in with this browser; None without a sign-in that is still valid."""
         cookie = request.cookies.get(SIGN_IN_COOKIE, "")
         if not (cookie and self.is_offered):
             return None
         try:
-            address, values, at = self._site.links.read_value(cookie, "signed in")
-            identity, signed_in_at = Identity(address, frozenset(values)), datetime.fromtimestamp(at, UTC)
+            address, role_values, timestamp = self._site.links.read_value(cookie, "signed in")
+            identity, signed_in_at = Identity(address, frozenset(role_values)), datetime.fromtimestamp(timestamp, UTC)
         except (BadLink, ValueError, TypeError):
             return None
         site, now = self._site, self._site.now()
+        # Clocks of several machines may differ by a minute.
         if not signed_in_at - timedelta(minutes=1) <= now < signed_in_at + site.settings.pages.visit:
             return None
         primary, names = site.store.aliases.find_listed_names(identity.address)
@@ -78,36 +84,36 @@ class SignIn:
         return SignedInPerson(primary, roles, site.links.sign_text(cookie, "form"))
 
     def remember(self, identity: Identity, response: Response) -> None:
-        """Set the cookie that says who somebody is."""
+        """Set the cookie of a person who has signed in."""
         site = self._site
         value = [identity.address, sorted(identity.role_values), site.now().timestamp()]
         self._set_cookie(response, SIGN_IN_COOKIE, site.links.sign_value(value, "signed in"), site.settings.pages.visit)
 
     def forget(self, person: SignedInPerson, response: Response) -> None:
-        """Sign a person out, in every browser."""
+        """Sign a person out in every browser."""
         self._site.store.people.revoke_links(f"{_REVOCATION_PREFIX}{person.address}", self._site.now())
         self._set_cookie(response, SIGN_IN_COOKIE, "", timedelta(0))
 
     def is_own_form(self, person: SignedInPerson) -> bool:
-        """Return whether the form of this request was sent from one of our pages."""
+        """Return whether the submitted form comes from one of our pages."""
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             return False
         return compare_digest(person.token.encode(), request.form.get("token", "").encode())
 
-    # --- on the way to the issuer ---
+    # --- the cookie of a sign-in that has begun ---
 
     def keep_pending(self, pending: PendingSignIn, path: str, response: Response) -> None:
-        """Keep in the browser what the issuer's answer is compared with, and where to go then."""
+        """Set the cookie that holds the begun sign-in, which verifies the issuer's answer, and the path to open."""
         value = [asdict(pending), path, self._site.now().timestamp()]
         cookie = self._site.links.sign_value(value, "pending sign-in")
         self._set_cookie(response, PENDING_COOKIE, cookie, PENDING_LIFETIME, url_for("sign_in.begin"))
 
     def read_pending(self) -> tuple[PendingSignIn, str] | None:
-        """Return what was kept; None when this browser did not begin, or too long ago."""
+        """Return the begun sign-in and the path to open; None when this browser began none, or too long ago."""
         try:
             value = self._site.links.read_value(request.cookies.get(PENDING_COOKIE, ""), "pending sign-in")
-            fields, path, at = value
-            begun_at = datetime.fromtimestamp(at, UTC)
+            fields, path, timestamp = value
+            begun_at = datetime.fromtimestamp(timestamp, UTC)
             pending = PendingSignIn(**fields)
         except (BadLink, ValueError, TypeError):
             return None
@@ -115,7 +121,7 @@ class SignIn:
         return (pending, str(path)) if is_recent else None
 
     def drop_pending(self, response: Response) -> None:
-        """Remove what was kept: it is used once."""
+        """Delete the cookie of the begun sign-in, which can be used once."""
         self._set_cookie(response, PENDING_COOKIE, "", timedelta(0), url_for("sign_in.begin"))
 
     def _set_cookie(self, response: Response, name: str, value: str, lifetime: timedelta, path: str = "") -> None:
@@ -130,18 +136,23 @@ class SignIn:
         )
 
     def make_url(self, path: str, *, as_other: bool = False) -> str:
-        """Return the URL that signs somebody in and then opens a path. `as_other`: the issuer asks for an account."""
-        signed = self._site.links.sign_value(path, "return")
-        return url_for("sign_in.begin", to=signed, other="1" if as_other else None)
+        """Return the URL of the sign-in that opens `path` afterwards.
+
+        With `as_other`, the issuer lets the person choose another account.
+        """
+        signed_path = self._site.links.sign_value(path, "return")
+        return url_for("sign_in.begin", to=signed_path, other="1" if as_other else None)
 
     def read_return_path(self) -> str:
-        """Return the path of ours that somebody wants to open; the front page without one. Aborts with 404 when it was
-        not signed by us."""
-        signed = request.args.get("to", "")
-        if not signed:
+        """Return the path to open after the sign-in; without one, the path of the front page.
+
+        Aborts with 404 when we did not sign the path.
+        """
+        signed_path = request.args.get("to", "")
+        if not signed_path:
             return url_for("front")
         try:
-            return str(self._site.links.read_value(signed, "return"))
+            return str(self._site.links.read_value(signed_path, "return"))
         except BadLink:
             abort(404)
 

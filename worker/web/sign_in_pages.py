@@ -1,4 +1,4 @@
-"""The pages of signing in: the way to the issuer and back, signing out, and the pages for sign-ins that fail."""
+"""The pages for signing in at the issuer and signing out, and those that are shown when a sign-in fails."""
 
 import logging
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from worker.web.site import current_site, redirect_to
 
 log = logging.getLogger(__name__)
 
-#: The page of each role: its endpoint and name.
+#: The page that each role opens: its endpoint and its name.
 ROLE_PAGES = {
     Role.OPERATOR: ("status.show", N_("The operator’s page")),
     Role.PEOPLE_OPS: ("people_ops.show", N_("The page of people-ops")),
 }
 _ROLE_NAMES = {Role.OPERATOR: N_("operator"), Role.PEOPLE_OPS: N_("people-ops")}
-#: What the page says when the issuer's answer doesn't identify_person a person.
+#: The text of the page when the issuer's answer does not identify a person.
 _FAULT_TEXTS = {
     SignInFault.NO_ADDRESS: N_("Your company’s sign-in gave no mail address."),
     SignInFault.UNVERIFIED: N_("Your company’s sign-in does not say that your mail address was verified."),
@@ -46,7 +46,7 @@ def _check_offered() -> None:
 
 
 def begin() -> Response:
-    """Send the browser to the issuer. With `other`, the issuer asks which account to take."""
+    """Redirect to the issuer. With the URL parameter `other`, the issuer lets the person choose an account."""
     site, sign_in = current_site(), current_sign_in()
     path = sign_in.read_return_path()
     try:
@@ -59,7 +59,7 @@ def begin() -> Response:
 
 
 def finish() -> Response:
-    """Take the issuer's answer: find out who came, and open the page that was wanted."""
+    """Complete the sign-in with the issuer's answer, and redirect to the page that was requested before it."""
     sign_in = current_sign_in()
     pending_and_path = sign_in.read_pending()
     state = request.args.get("state", "")
@@ -67,7 +67,7 @@ def finish() -> Response:
         return _show_retry("sign-in-over", url_for("front"))
     pending, path = pending_and_path
     try:
-        response = _identify(pending, path)
+        response = _complete_sign_in(pending, path)
     except (IssuerUnreachable, IssuerUnfit) as error:
         response = _show_outage(error)
     except SignInRefused as error:
@@ -77,19 +77,24 @@ def finish() -> Response:
     return response
 
 
-def _identify(pending: PendingSignIn, path: str) -> Response:
-    """Remember who came, and redirect to the page. Raises SignInRefused, IssuerUnreachable, IssuerUnfit."""
+def _complete_sign_in(pending: PendingSignIn, path: str) -> Response:
+    """Identify the person by the issuer's answer, set the cookie, and redirect to the path.
+
+    Raises SignInRefused, IssuerUnreachable and IssuerUnfit.
+    """
     site, sign_in = current_site(), current_sign_in()
     if "error" in request.args:
         raise SignInRefused(f"The issuer says `{request.args['error'][:40]}`.")
     if request.args.get("iss", sign_in.client.issuer) != sign_in.client.issuer:  # RFC 9207: another issuer's answer
         raise SignInRefused("The answer is another issuer's.")
     policy = site.settings.sign_in.policy
-    needed = {policy.address_claim, policy.role_claim} - {""}
-    claims = sign_in.client.finish(request.args.get("code", ""), pending, site.now(), needed)
+    needed_claims = {policy.address_claim, policy.role_claim} - {""}
+    claims = sign_in.client.finish(request.args.get("code", ""), pending, site.now(), needed_claims)
     identity = identify_person(claims, policy)
     if isinstance(identity, SignInFault):
-        log.warning("A sign-in is of no use: %s.", identity.value, extra={"action": Action.SIGN_IN_REFUSED})
+        log.warning(
+            "A sign-in did not identify a person: %s.", identity.value, extra={"action": Action.SIGN_IN_REFUSED}
+        )
         language = site.choose_language()
         return _show_retry("sign-in-unfit", path, language.gettext(_FAULT_TEXTS[identity]))
     response = redirect_to(path)
@@ -98,7 +103,7 @@ def _identify(pending: PendingSignIn, path: str) -> Response:
 
 
 def sign_out() -> Response:
-    """Sign out: in every browser, and of this program only."""
+    """Sign the person out of Longarc in every browser, but not out of the company's account."""
     sign_in = current_sign_in()
     person = sign_in.find_person()
     if person is None:
@@ -110,33 +115,36 @@ def sign_out() -> Response:
     return response
 
 
-# --- pages with a message ---
+# --- pages that consist of a message ---
 
 
 def show_home() -> Response:
-    """Return the front page: links to the pages of the person who signed in, or to the sign-in."""
+    """Return the front page: with links to the pages of the signed-in person's roles, or with a link to sign in."""
     site, person = current_site(), current_sign_in().find_person()
     language = site.choose_language()
     if person is None:
         links = [(url_for("sign_in.begin"), language.gettext(N_("Sign in")))]
         return _show_message("front", 200, links=links)
-    links = [(url_for(ROLE_PAGES[role][0]), language.gettext(ROLE_PAGES[role][1])) for role in sorted(person.roles)]
+    pages = [ROLE_PAGES[role] for role in sorted(person.roles)]
+    links = [(url_for(endpoint), language.gettext(name)) for endpoint, name in pages]
     return _show_message("signed-in", 200, _describe_person(person), links, person.token)
 
 
 def show_missing_role(person: SignedInPerson, role: Role) -> Response:
-    """Return the page for a person without a role: it names the person, the role, and whom to ask for it."""
+    """Return the page for a person who lacks a role. It names the person, the role, and whom to ask for the role."""
     site = current_site()
     language = site.choose_language()
-    name = language.gettext(_ROLE_NAMES[role])
-    missing = language.gettext(N_("This page is for the role “%(role)s”, which this address does not have."), role=name)
+    role_name = language.gettext(_ROLE_NAMES[role])
+    missing = language.gettext(
+        N_("This page is for the role “%(role)s”, which this address does not have."), role=role_name
+    )
     whom_to_ask = language.gettext(N_("If it should, ask %(who)s."), who=site.settings.operator)
     details = [*_describe_person(person), missing, *([whom_to_ask] if site.settings.operator else [])]
     return _show_message("role-missing", 403, details, [_offer_other_account()], person.token)
 
 
 def show_other_person(person: SignedInPerson) -> Response:
-    """Return the page for somebody who followed the link of another person. It does not say whose."""
+    """Return the page for a signed-in person who followed another person's link. It does not name that other person."""
     return _show_message("other-person", 403, _describe_person(person), [_offer_other_account()], person.token)
 
 
@@ -150,11 +158,12 @@ def _offer_other_account() -> tuple[str, str]:
 
 
 def find_own_path() -> str:
-    """Return the path of the requested page, built from its route: not the text that the browser sent."""
+    """Return the path of the requested page. It is built from the route, and not the text that the browser sent."""
     return url_for(request.endpoint, **(request.view_args or {})) if request.endpoint else url_for("front")
 
 
 def _show_retry(name: str, path: str, detail: str = "") -> Response:
+    """Return one of NOTICES for a sign-in that failed, with a link to sign in again and then open `path`."""
     sign_in, language = current_sign_in(), current_site().choose_language()
     links = [(sign_in.make_url(path, as_other=True), language.gettext(N_("Sign in again")))]
     return _show_message(name, 403, [detail] if detail else [], links)
@@ -172,7 +181,11 @@ def _show_message(
     links: Sequence[tuple[str, str]] = (),
     token: str = "",
 ) -> Response:
-    """Return a page with one of NOTICES, more sentences, links, and with a `token` a button that signs out."""
+    """Return the page with one of NOTICES.
+
+    `details` are sentences below the notice, and `links` pairs of a URL and a text. With a `token`, which is the form
+    token of the signed-in person, the page has a button to sign out.
+    """
     site = current_site()
     values = {**site.describe_notice(name), "details": details, "links": links, "token": token}
     return site.render_page("sign_in", site.choose_language(), values, status)

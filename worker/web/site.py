@@ -1,4 +1,4 @@
-"""The objects that every page needs: the worker, the link signer, the reader's language and the page templates."""
+"""The site: the objects that every page needs, such as the worker, the link signer, languages and page templates."""
 
 import hashlib
 import logging
@@ -30,6 +30,7 @@ from worker.web.rate_limit import RateLimiter
 
 log = logging.getLogger(__name__)
 
+#: The media type of each asset, which is a file beside the page templates.
 ASSET_TYPES = {
     "pages.css": "text/css",
     "quarter.css": "text/css",
@@ -39,7 +40,7 @@ ASSET_TYPES = {
 
 
 class Site:
-    """The pages of one worker."""
+    """The objects that the pages of one worker share."""
 
     def __init__(self, worker: Worker) -> None:
         settings = worker.settings
@@ -73,7 +74,7 @@ class Site:
     # --- language ---
 
     def choose_language(self, locale: str = "") -> Language:
-        """Return the language of that locale; without one, the language of the person logged in or of the browser."""
+        """Return the language of the locale; without a locale, that of the person logged in or of the browser."""
         locale = locale or self._choose_locale()
         if locale not in self._loaded_languages:
             self._loaded_languages[locale] = self._load_language(locale)
@@ -82,15 +83,15 @@ class Site:
     def _load_language(self, locale: str) -> Language:
         try:
             return self._languages.find_language(locale)
-        except Exception as error:  # the company's own catalogue may be wrong in any way
-            text = "The catalogue for %s can't be read (%s): see `longarc check`."
-            log.error(text, locale, type(error).__name__, extra={"action": Action.CATALOGUE_UNREAD})
+        except Exception as error:  # a catalogue of the company's own may have any fault
+            message = "The catalogue for %s can't be read (%s): see `longarc check`."
+            log.error(message, locale, type(error).__name__, extra={"action": Action.CATALOGUE_UNREAD})
             return load_default_templates().languages.find_language(locale)
 
     def _choose_locale(self) -> str:
-        """Return the locale of the person logged in; else the first language of the browser that has a catalogue.
+        """Return the locale of the person logged in, or else the browser's first language that has a catalogue.
 
-        Others are ignored, because each language that is loaded stays in memory.
+        Languages without a catalogue are ignored, because every language that is loaded stays in memory.
         """
         if "login" in g:
             return str(g.login.person.locale)
@@ -99,14 +100,17 @@ class Site:
         return next((tag for tag in accepted if tag in available), self.settings.locale)
 
     def build_view(self, context: MailContext) -> MailView:
-        """Return the context in its reader's language. Pages use the same view as mails."""
+        """Return the view of a context in its reader's language. Pages and mails use the same kind of view."""
         return MailView(context, self.choose_language(context.to.locale))
 
     def build_page_context(self, to: Person, state: PairState, session: Session | None = None) -> MailContext:
-        """Return what a page about a pair can show to `to`. Opens the sealed contract in force and the commitments."""
+        """Return the values that a page about a pair shows to the reader `to`, and about `session` if there is one.
+
+        The contract in force and the texts of the commitments are decrypted.
+        """
         latest = self.store.content.get_latest_contracts([state.pair.id]).get(state.pair.id)
         commitments = self.store.queries.list_commitments(state.pair.id)
-        promises = self.store.content.get_written_commitments([commitment.id for commitment in commitments])
+        written = self.store.content.get_written_commitments([commitment.id for commitment in commitments])
         return MailContext(
             name="page",
             key="",
@@ -120,7 +124,7 @@ class Site:
             contract=latest.contract if latest else None,
             revision=latest.revision if latest else 1,
             commitments=tuple(
-                ReadableCommitment(commitment=c, promise=promises[c.id]) for c in commitments if c.id in promises
+                ReadableCommitment(commitment=c, promise=written[c.id]) for c in commitments if c.id in written
             ),
             openings=self.composer.choose_openings(state.report, self.now()),
             deferrals=tuple(d for d in state.deferrals if session and d.session == session.id),
@@ -135,13 +139,13 @@ class Site:
         return self.store.plans.load([pair.id], self.now()).states[0]
 
     def load_former_state(self, handover: Handover) -> PairState:
-        """Return the stored state of a pair that has ended."""
+        """Return the stored state of the handover's former pair."""
         return self.store.plans.load([handover.former], self.now()).states[0]
 
     # --- rendering ---
 
     def render_page(self, name: str, language: Language, values: Mapping[str, Any], status: int = 200) -> Response:
-        """Return the page of that name. `values` override the values that every page has."""
+        """Return the page of the template `name`. `values` override the values that every page has."""
         if language.tag not in self._environments:
             environment = make_page_environment(language)
             environment.globals.update(url=url_for, asset=self.make_asset_url)
@@ -154,17 +158,17 @@ class Site:
         )
 
     def render_notice(self, name: str, status: int, detail: str = "", renewal: str = "") -> Response:
-        """Return a page with one of NOTICES. `detail` is an error's text, `renewal` the URL that sends a new link."""
+        """Return the page with one of NOTICES. `detail`: another sentence. `renewal`: the URL that mails a new link."""
         values = {**self.describe_notice(name), "detail": detail, "renewal": renewal}
         return self.render_page("notice", self.choose_language(), values, status)
 
     def describe_notice(self, name: str) -> dict[str, str]:
-        """Return the title and the text of one of NOTICES, translated."""
+        """Return the translated title and text of one of NOTICES."""
         language, (title, text) = self.choose_language(), NOTICES[name]
         return {"title": language.gettext(title), "text": language.gettext(text)}
 
     def render_too_many(self) -> Response:
-        """Return the answer to a request over the rate limit."""
+        """Return the response to a request above the rate limit."""
         response = self.render_notice("too_many", 429)
         response.headers["Retry-After"] = "60"
         return response
@@ -172,18 +176,18 @@ class Site:
     # --- style and script ---
 
     def make_asset_url(self, name: str) -> str:
-        """Return the URL of an asset. It changes with the content, so browsers can keep the file forever."""
+        """Return the URL of an asset. The URL changes with the content, so browsers can cache the file forever."""
         return url_for("asset", name=name, v=self.assets[name][1])
 
     @cached_property
     def assets(self) -> Mapping[str, tuple[bytes, str]]:
-        """The content of each asset and the start of its digest."""
+        """By name of an asset: its content, and the first digits of the content's digest."""
         contents = {name: Path(self._folder, name).read_bytes() for name in ASSET_TYPES}
         return {name: (content, hashlib.sha256(content).hexdigest()[:12]) for name, content in contents.items()}
 
 
 def redirect_to(url: str) -> Response:
-    """Send the browser to that URL with a GET (303), after a form or a link was handled."""
+    """Return a redirect (303) after a form or a link was handled. The browser opens the URL with GET."""
     return Response(status=303, headers={"Location": url})
 
 

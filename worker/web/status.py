@@ -1,7 +1,7 @@
-"""The operator's page: whether Longarc works, and coverage by group, but no pair, conversation or contract.
+"""The operator's page: the health of the system and coverage by group, but no pair, session or contract.
 
 It shows counts, the machines of the workers, the addresses of calendars that can't be read, and the alerts that were
-mailed to the operator. The page about the next quarter, below it, says who meets whom and when.
+mailed to the operator. Below it is the page about the next quarter, which shows who meets whom and when.
 """
 
 from collections import Counter
@@ -17,12 +17,12 @@ from worker.web.logins import current_login, end_logins
 from worker.web.quarter import QuarterPages
 from worker.web.site import current_site
 
-#: Alerts of this time are shown.
+#: Alerts of this period before now are shown.
 ALERT_PERIOD = timedelta(days=14)
 
 
 def make_blueprint() -> Blueprint:
-    """Return the operator's page."""
+    """Return the operator's page, and the page about the next quarter below it."""
     pages = Blueprint("status", __name__)
     pages.add_url_rule("", view_func=show)
     pages.add_url_rule("/leave", view_func=end_logins, methods=["POST"])
@@ -31,7 +31,7 @@ def make_blueprint() -> Blueprint:
 
 
 def show() -> Response:
-    """Return the health of the system, and the coverage of the current quarter."""
+    """Return the page with the health of the system and the coverage of the current quarter."""
     site, now = current_site(), current_site().now()
     health = collect_status(site.store, now)
     language = site.choose_language()
@@ -40,8 +40,8 @@ def show() -> Response:
         "token": current_login().token,
         "is_signed_in": current_login().is_signed_in,
         "health": health,
-        "living": [worker for worker in health["workers"] if worker["lives"]],
-        "silent": [worker for worker in health["workers"] if not worker["lives"]],
+        "live_workers": [worker for worker in health["workers"] if worker["lives"]],
+        "silent_workers": [worker for worker in health["workers"] if not worker["lives"]],
         "troubled": _count_troubled(health["troubled"]),
         "owed": len(health["owed"]),
         "unplaceable": len(health["unplaceable"]),
@@ -49,12 +49,17 @@ def show() -> Response:
         "coverage": count_coverage(site.store, find_quarter(now.date()), now),
         "pulse_rounds": site.store.pulse.list_shown_rounds(),
         "count_answers": count_answers,
-        "when": lambda at: f"{language.format_day(at.date(), with_year=True)}, {language.format_time(at, 'UTC')}",
+        "when": lambda instant: (
+            f"{language.format_day(instant.date(), with_year=True)}, {language.format_time(instant, 'UTC')}"
+        ),
     }
     return site.render_page("status", language, page)
 
 
 def _count_troubled(troubled: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
-    """Return the failing messages as (progress, name, count). Their recipients are only shown by the status command."""
-    counts = Counter((message["progress"], message["name"] or message["what"]) for message in troubled)
-    return [(progress, what, count) for (progress, what), count in sorted(counts.items())]
+    """Return the effects in trouble, counted by progress and name, as tuples of progress, name and count.
+
+    Recipients are left out; `longarc status` shows them.
+    """
+    counts = Counter((effect["progress"], effect["name"] or effect["what"]) for effect in troubled)
+    return [(progress, name, count) for (progress, name), count in sorted(counts.items())]

@@ -1,6 +1,7 @@
-"""The manager's pages: first the commitments that the manager owes, then each report with a chart of the year.
+"""The manager's pages: the team page with all reports, and a page about each report.
 
-Reports are sorted by name. Nothing ranks or compares them (R-24).
+The team page begins with the manager's own commitments. Then it shows each report, by name, with a chart of the year.
+Nothing on these pages ranks or compares people (R-24).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,44 +35,51 @@ from worker.web.year_chart import YearChart, build_year_charts, get_chart_start
 
 @dataclass(frozen=True, slots=True)
 class PersonCard:
-    """The data that the pages show of one report, as of `now`. Templates read its fields."""
+    """What the pages show about one report, as of `now`. Templates read its fields."""
 
-    url_id: str  #: `make_url_id`
+    url_id: str  #: the pair's id in URLs (`make_url_id`)
     pair: Pair
-    view: MailView  #: the pair's page context in the manager's language
+    view: MailView  #: the values about the pair in the manager's language
     charts: Sequence[YearChart]
     now: datetime
-    sessions: Sequence[Session]  #: of the year
+    sessions: Sequence[Session]  #: those of the year that the charts show
     owed_by_me: Sequence[CommitmentLine]  #: the manager's open commitments to this report
-    deferral_count: int  #: of the next career conversation in its cycle
+    deferral_count: int  #: how often sessions of the current cycle were deferred
     contract: ContractRevision | None  #: the contract in force
-    talk_request: TalkRequest | None = None  #: for a conversation that is not over yet (R-6)
-    newly_kept: Sequence[Line] = ()  #: commitments that the report has done and no mail has told the manager (R-32)
+    talk_request: TalkRequest | None = None  #: an ad hoc session that has not ended (R-6)
+    newly_kept: Sequence[Line] = ()  #: the report's commitments that were kept and that no mail mentions yet (R-32)
 
     @property
     def coming(self) -> Sequence[Session]:
-        """The booked conversations that have not ended."""
+        """The booked sessions that have not ended."""
         return [s for s in self.sessions if _is_coming(s, self.now)]
 
     @property
     def next_talk(self) -> Session | None:
-        """The next booked career conversation."""
+        """The next booked career session."""
         return _find_next_career_session(self.sessions, self.now)
 
     @property
     def owed(self) -> Sequence[Session]:
-        """The conversations that still need a time."""
+        """The sessions that are due and have no time yet."""
         return [s for s in self.sessions if s.owed]
 
     @property
     def talk_without_contract(self) -> Session | None:
-        """The first conversation whose contract is still to be written; None when there is none.
+        """The first session whose contract is still to be written; None when there is none.
 
-        The contract of an unfinished session is no longer needed once a later session has one (R-17).
+        The contract of an unfinished session is no longer needed when a later session has a contract (R-17).
         """
-        latest = max((s.span.end for s in self.sessions if s.state is SessionState.CONTRACTED), default=None)
-        missing = (s for s in self.sessions if _lacks_contract(s, self.now))
-        return next((s for s in missing if s.state is SessionState.HELD or not latest or s.span.end > latest), None)
+        last_contracted_end = max(
+            (s.span.end for s in self.sessions if s.state is SessionState.CONTRACTED), default=None
+        )
+        for session in self.sessions:
+            if not _lacks_contract(session, self.now):
+                continue
+            is_superseded = last_contracted_end is not None and session.span.end <= last_contracted_end
+            if session.state is SessionState.HELD or not is_superseded:
+                return session
+        return None
 
 
 def make_blueprint() -> Blueprint:
@@ -95,7 +103,7 @@ def make_blueprint() -> Blueprint:
 
 
 def make_url_id(pair_id: PairId) -> str:
-    """Return the id of a pair in URLs: a digest, so that a URL names nobody."""
+    """Return the pair's id in URLs. It is a digest, so that no URL contains an address."""
     return sha256(str(pair_id).encode()).hexdigest()[:16]
 
 
@@ -104,7 +112,7 @@ def _list_pairs() -> list[Pair]:
 
 
 def _find_pair(url_id: str) -> Pair:
-    """Return the manager's pair with that id (`make_url_id`). Aborts with 404 when there is none."""
+    """Return the manager's pair with that id in URLs. Aborts with 404 when there is none."""
     pair = next((candidate for candidate in _list_pairs() if make_url_id(candidate.id) == url_id), None)
     if pair is None:
         abort(404)
@@ -112,6 +120,7 @@ def _find_pair(url_id: str) -> Pair:
 
 
 def _build_cards(pairs: Sequence[Pair]) -> list[PersonCard]:
+    """Return the cards of these pairs' reports, by the report's name."""
     site = current_site()
     ids = [pair.id for pair in pairs]
     states = site.store.plans.load(ids, site.now()).states
@@ -165,7 +174,7 @@ def _find_next_career_session(sessions: Sequence[Session], now: datetime) -> Ses
 
 
 def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetime) -> int:
-    """Return the number of deferrals in the cycle of the next career session, booked or still owed."""
+    """Return how often sessions were deferred in the cycle of the next career session, which is booked or owed."""
     owed_sessions = (s for s in sessions if s.kind is SessionKind.CAREER and s.owed)
     session = _find_next_career_session(sessions, now) or next(owed_sessions, None)
     if session is None:
@@ -175,15 +184,15 @@ def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetim
 
 @dataclass(frozen=True, slots=True)
 class ToDo:
-    """Something for the manager to do now."""
+    """An action that waits for the manager."""
 
-    what: str  #: a sentence
-    url: str  #: the page on which it is done
-    note: str = ""  #: more about it
+    what: str  #: a sentence that says what to do
+    url: str  #: the page on which the manager does it
+    note: str = ""  #: further sentences; may be empty
 
 
 def _list_to_do(cards: Sequence[PersonCard]) -> Iterator[ToDo]:
-    """Yield what waits for the manager: contracts to write, times to choose, conversations without a time."""
+    """Yield what waits for the manager: contracts to write, times to choose, and sessions without a time."""
     for card in cards:
         view, name = card.view, _get_first_name(card)
         gettext = view.gettext
@@ -204,32 +213,34 @@ def _list_to_do(cards: Sequence[PersonCard]) -> Iterator[ToDo]:
                 yield ToDo(what, url_for(".time.show", session_id=session.id), note)
             elif session.owed and session.unplaceable and session.kind is SessionKind.CAREER:
                 what = gettext(N_("Find a time with %(name)s"), name=name)
-                remedies = [one for one in session.unplaceable if one.code in REMEDIES]
-                ordered = order_for_reader(tuple(remedies), current_login().person.name)[:1]
+                remedies = tuple(reason for reason in session.unplaceable if reason.code in REMEDIES)
+                first_remedy = order_for_reader(remedies, current_login().person.name)[:1]
                 zone = current_login().person.zone
-                note = " ".join(translate_sentences(ordered, view.language, zone, view.today))
+                note = " ".join(translate_sentences(first_remedy, view.language, zone, view.today))
                 yield ToDo(what, url_for(".time.show", session_id=session.id), note)
 
 
 def show() -> Response:
-    """Return the page with every report, and the commitments owed to them by date."""
+    """Return the team page: the manager's open commitments by due date, and every report."""
     return _render_team()
 
 
 def _render_team(status: int = 200, **values: Any) -> Response:
+    """Return the team page. `values` override the template values that the page always has."""
     site = current_site()
     cards = _build_cards(_list_pairs())
     language = site.choose_language()
-    owed = sorted(((line, card) for card in cards for line in card.owed_by_me), key=lambda entry: entry[0].due)
+    owed_by_me = sorted(((line, card) for card in cards for line in card.owed_by_me), key=lambda entry: entry[0].due)
+    # By pair: the manager's sentence, until a mail to that report has contained it.
     learnings = site.store.learnings.load_waiting([card.pair.id for card in cards])
     page = {
         "to": current_login().person,
         "token": current_login().token,
         "cards": cards,
-        "owed_by_me": owed,
+        "owed_by_me": owed_by_me,
         "former_reports": list_former_reports(),
         "to_do": list(_list_to_do(cards)),
-        "learning": max((one.written_at, one.text) for one in learnings.values())[1] if learnings else "",
+        "learning": max((entry.written_at, entry.text) for entry in learnings.values())[1] if learnings else "",
         "next_readers": [_get_first_name(card) for card in cards if card.pair.id in learnings],
         "learning_limit": MAX_LEARNING_CHARS,
         "rejected_learning": "",
@@ -244,6 +255,7 @@ def show_person(url_id: str) -> Response:
 
 
 def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
+    """Return the page about one report. `values` override the template values that the page always has."""
     site = current_site()
     (card,) = _build_cards([pair])
     view, login, state = card.view, current_login(), site.load_state(pair)
@@ -273,9 +285,9 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
 
 
 def write_learning() -> Response:
-    """Keep the manager's sentence about their own learning for the next reflection prompt to each report (R-35).
+    """Store the manager's sentence about their own learning for the next reflection prompt to each report (R-35).
 
-    An empty sentence withdraws the one before.
+    An empty sentence withdraws the stored sentence.
     """
     site = current_site()
     text = to_single_line(request.form.get("learning", ""))
@@ -286,13 +298,13 @@ def write_learning() -> Response:
 
 
 def leave_note(url_id: str, session_id: str) -> Response:
-    """Leave a note for both about a conversation, or remove it (R-28)."""
-    said = notes.leave_note(_find_pair(url_id), session_id, Owner.MANAGER)
-    return redirect_to(url_for(".show_person", url_id=url_id, said=said, _anchor="notes"))
+    """Store the manager's note about a conversation, for both to read, or delete it (R-28)."""
+    confirmation = notes.leave_note(_find_pair(url_id), session_id, Owner.MANAGER)
+    return redirect_to(url_for(".show_person", url_id=url_id, said=confirmation, _anchor="notes"))
 
 
 def request_talk(url_id: str) -> Response:
-    """Request a conversation soon (R-6)."""
+    """Request an ad hoc session (R-6)."""
     pair = _find_pair(url_id)
     confirmation = ad_hoc.request_conversation(pair, Owner.MANAGER)
     if not confirmation:
@@ -301,14 +313,14 @@ def request_talk(url_id: str) -> Response:
 
 
 def set_trust(url_id: str) -> Response:
-    """Set whether the brief has the hardest questions (R-12)."""
+    """Store whether the manager's briefs contain the hardest questions, which need trust between the two (R-12)."""
     pair = _find_pair(url_id)
     current_site().worker.actions.set_trust(pair.id, has_trust=request.form.get("trust") == "yes")
     return redirect_to(url_for(".show_person", url_id=url_id, said="trust"))
 
 
 def set_transition(url_id: str) -> Response:
-    """Make sessions more frequent until a day, or as usual again when the form has no day (R-5)."""
+    """Make sessions more frequent until the day in the form; without a day, return to the usual rhythm (R-5)."""
     pair = _find_pair(url_id)
     until_text = request.form.get("until", "").strip()
     until = parse_day(until_text)
@@ -319,7 +331,7 @@ def set_transition(url_id: str) -> Response:
 
 
 def record_outcome(url_id: str, session_id: str, outcome: str) -> Response:
-    """Record that a conversation took place (`met`), or that it did not (`not-met`)."""
+    """Record that a session took place (`met`), or that it did not (`not-met`)."""
     pair, actions = _find_pair(url_id), current_site().worker.actions
     session = current_site().store.queries.get_session(session_id)
     if session is None or session.pair != pair.id or outcome not in ("met", "not-met"):
@@ -332,5 +344,5 @@ def record_outcome(url_id: str, session_id: str, outcome: str) -> Response:
 
 
 def download_data() -> Response:
-    """Return a download of everything stored about the manager and the manager's pairs."""
+    """Return everything that is stored about the manager and the manager's pairs, as a download."""
     return export.build_export(current_login().person, _list_pairs(), manages=True)

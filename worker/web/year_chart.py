@@ -1,6 +1,7 @@
-"""A pair's year as a chart: sessions held and to come, deferrals, and commitments with their status.
+"""The chart of a pair's year: sessions held and to come, deferrals, and commitments with their status.
 
-Computes positions and texts; the template draws them. The chart has no score, so that nobody is compared by it (R-24).
+This module computes the positions and texts that the template draws. The chart shows no score, so that nobody can be
+compared by it (R-24).
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,14 +20,16 @@ HEIGHT = 92
 SESSION_ROW = 30
 #: The y coordinate of each person's commitments.
 COMMITMENT_ROWS = {Owner.MANAGER: 62, Owner.REPORT: 80}
-#: The chart begins at most this long before now, and at least `MIN_TIME_BEFORE`.
+#: The chart begins at most this long before now.
 TIME_BEFORE = timedelta(days=270)
+#: The chart begins at least this long before now.
+MIN_TIME_BEFORE = timedelta(days=60)
 #: The chart of a new pair begins this long before its first mark.
 TIME_BEFORE_FIRST = timedelta(days=20)
-MIN_TIME_BEFORE = timedelta(days=60)
-#: No month is labelled in the last pixels, where its name would be cut off.
+#: The width of a month's name, in pixels. A month that begins nearer to the right edge gets no name.
 _LABEL_WIDTH = 24
 
+#: The text of each tone of a mark. `put-off` is the tone of deferrals.
 _TONE_TEXTS = {
     "held": N_("held"),
     "ahead": N_("to come"),
@@ -37,21 +40,21 @@ _TONE_TEXTS = {
     "late": N_("open, past its day"),
     "gone": N_("changed or let go"),
 }
-#: For a time that was put off, when the reader may not know why.
+#: The text of a deferral whose cause the reader may not know.
 _PUT_OFF_WITHOUT_CAUSE = N_("put off")
 
 
 @dataclass(frozen=True, slots=True)
 class ChartFormat:
-    """One of the two sizes of the chart: its width in pixels, and the period that it shows."""
+    """One of the two sizes of the chart."""
 
-    name: str  #: the CSS class of its drawing
-    width: int
-    before: timedelta  #: the period before now, at most
-    ahead: timedelta  #: the period after now
+    name: str  #: the CSS class of the drawing
+    width: int  #: in pixels
+    time_before: timedelta  #: the longest period before now that the chart shows
+    time_ahead: timedelta  #: the period after now that the chart shows
 
 
-#: One for screens wide enough, and one for phones, which shows less time so that everything can be read.
+#: The size for wide screens, and that for phones, which shows a shorter period so that the marks stay apart.
 FORMATS = (
     ChartFormat("wide", 720, TIME_BEFORE, timedelta(days=110)),
     ChartFormat("narrow", 340, timedelta(days=100), timedelta(days=100)),
@@ -64,9 +67,9 @@ class ChartMark:
 
     x: float
     y: int
-    kind: str  #: the CSS class of its shape: `talk`, `short`, `lost` or `promise`
-    tone: str  #: the CSS class of its colour: a key of _TONE_TEXTS
-    title: str
+    kind: str  #: the CSS class of the shape: `talk`, `short`, `lost` or `promise`
+    tone: str  #: the CSS class of the colour, a key of _TONE_TEXTS
+    title: str  #: the text that a browser shows for the mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,34 +86,33 @@ class YearChart:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Where an instant is on a chart."""
+    """The horizontal scale of a chart, from instants to x coordinates."""
 
     start: datetime  #: the left edge
     end: datetime  #: the right edge
     width: int
 
-    def compute_x(self, when: datetime) -> float:
+    def compute_x(self, instant: datetime) -> float:
         """Return the x coordinate of an instant."""
-        return round((when - self.start) / (self.end - self.start) * self.width, 1)
+        return round((instant - self.start) / (self.end - self.start) * self.width, 1)
 
 
 def get_chart_start(now: datetime) -> datetime:
-    """Return the earliest time at the left edge of a chart."""
+    """Return the earliest instant that any chart shows."""
     return now - TIME_BEFORE
 
 
 def build_year_charts(year: PairYear, view: MailView) -> list[YearChart]:
-    """Return the charts of a pair's year, one for each format; `view` has the reader, the language and the zone."""
+    """Return one chart of a pair's year for each format. `view` gives the reader, the language and the time zone."""
     return [_build_chart(year, view, chart_format) for chart_format in FORMATS]
 
 
 def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> YearChart:
     now = view.context.now
-    year = replace(
-        year, deferrals=[one for one in year.deferrals if one.is_counted]
-    )  # a move by hand does not count (T-11)
-    start = now - max(min(chart_format.before, _measure_history(year, now)), MIN_TIME_BEFORE)
-    scale = _Scale(start, now + chart_format.ahead, chart_format.width)
+    # A session that somebody moved by hand does not count as deferred (T-11).
+    year = replace(year, deferrals=[deferral for deferral in year.deferrals if deferral.is_counted])
+    start = now - max(min(chart_format.time_before, _measure_history(year, now)), MIN_TIME_BEFORE)
+    scale = _Scale(start, now + chart_format.time_ahead, chart_format.width)
     marks = [
         *_mark_sessions(year.sessions, view, scale),
         *_mark_deferrals(year, view, scale),
@@ -126,7 +128,7 @@ def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> Y
 
 
 def _measure_history(year: PairYear, now: datetime) -> timedelta:
-    """Return how long before now the chart has to begin to show the first mark. Negative when all marks lie ahead."""
+    """Return how long before now the chart must begin to show the first mark; negative when all marks lie ahead."""
     instants = [session.start for session in year.sessions if session.start and _choose_session_tone(session)]
     instants += [deferral.was.start for deferral in year.deferrals if deferral.was]
     instants += [_get_noon(commitment.due) for commitment in year.commitments]
@@ -159,8 +161,9 @@ def _choose_session_tone(session: Session) -> str:
     """Return the tone of a session's mark; empty when the chart leaves the session out."""
     if session.booked:
         return "ahead"
-    held = session.state in (SessionState.HELD, SessionState.CONTRACTED)
-    return "held" if held else "unfinished" if session.state is SessionState.UNFINISHED else ""
+    if session.state in (SessionState.HELD, SessionState.CONTRACTED):
+        return "held"
+    return "unfinished" if session.state is SessionState.UNFINISHED else ""
 
 
 def _mark_deferrals(year: PairYear, view: MailView, scale: _Scale) -> Iterator[ChartMark]:
@@ -198,15 +201,16 @@ def _choose_commitment_tone(commitment: Commitment, today: date) -> str:
 
 def _describe_year(year: PairYear, view: MailView) -> str:
     """Return a description of the chart in a sentence or two."""
-    conversations = [item for item in year.sessions if item.kind is SessionKind.CAREER]
-    held = sum(_choose_session_tone(item) in ("held", "unfinished") for item in conversations)
-    lost = len(year.deferrals)
-    kept = sum(item.standing is CommitmentStanding.DONE for item in year.commitments)
-    due = sum(item.is_open for item in year.commitments)
+    conversations = [session for session in year.sessions if session.kind is SessionKind.CAREER]
+    held_count = sum(_choose_session_tone(session) in ("held", "unfinished") for session in conversations)
+    deferral_count = len(year.deferrals)
+    kept_count = sum(commitment.standing is CommitmentStanding.DONE for commitment in year.commitments)
+    open_count = sum(commitment.is_open for commitment in year.commitments)
+    deferred = view.ngettext("%(count)s time put off.", "%(count)s times put off.", deferral_count)
     parts = [
-        view.ngettext("%(count)s conversation held.", "%(count)s conversations held.", held),
-        view.ngettext("%(count)s time put off.", "%(count)s times put off.", lost) if lost else "",
-        view.ngettext("%(count)s commitment kept,", "%(count)s commitments kept,", kept),
-        view.ngettext("%(count)s open.", "%(count)s open.", due),
+        view.ngettext("%(count)s conversation held.", "%(count)s conversations held.", held_count),
+        deferred if deferral_count else "",
+        view.ngettext("%(count)s commitment kept,", "%(count)s commitments kept,", kept_count),
+        view.ngettext("%(count)s open.", "%(count)s open.", open_count),
     ]
     return " ".join(part for part in parts if part)
