@@ -15,7 +15,7 @@ from tests.support.drafts import letter
 from worker.domain.model import Span
 from worker.embedded import EmbeddedServers
 from worker.errors import Unavailable
-from worker.metrics import REGISTRY
+from worker.process_metrics import REGISTRY
 from worker.providers import base
 from worker.providers.google import calendar as google
 from worker.providers.google.auth import EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE

@@ -19,7 +19,7 @@ WORKER = ROOT / "worker"
 LAYERS = (
     {"errors"},
     {"domain"},
-    {"clock", "i18n", "links", "logs", "metrics", "openid", "private_files", "seal", "server_thread"},
+    {"clock", "i18n", "links", "logs", "openid", "private_files", "process_metrics", "seal", "server_thread"},
     {"mail", "providers", "roster", "settings", "store"},
     {"embedded", "engine"},
     {"app"},

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from tests.support.companies import DANA, MINUTE, SAM, new_store
 from tests.support.telling import TellingOffice, telling_settings
 from worker.domain.model import Answer
-from worker.metrics import REGISTRY
+from worker.process_metrics import REGISTRY
 from worker.providers.base import Channel
 from worker.store import tables
 from worker.web.app import make_app

@@ -54,7 +54,7 @@ from worker.mail.compose import Composer, OpenedContent
 from worker.mail.context import MailContext, Reader
 from worker.mail.kinds import KINDS
 from worker.mail.render import MailRenderer
-from worker.metrics import count_effect
+from worker.process_metrics import count_effect
 from worker.providers.base import CalendarProvider, Mailer, can_send_as
 from worker.providers.identities import Identities
 from worker.store.database import describe_database_outage

@@ -33,7 +33,7 @@ from worker.domain.time.absences import update_absences
 from worker.domain.time.blockers import never_work_together
 from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, describe_unexpected_error
 from worker.logs import Action
-from worker.metrics import count_plan
+from worker.process_metrics import count_plan
 from worker.providers.base import CalendarProvider
 from worker.store.store import Store
 

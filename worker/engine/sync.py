@@ -32,7 +32,7 @@ from worker.engine.identities import learn_from_reading, resolve_changes
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient, describe_unexpected_error
 from worker.logs import Action
-from worker.metrics import DONE, FAILED, READ_CALENDAR, count_work
+from worker.process_metrics import DONE, FAILED, READ_CALENDAR, count_work
 from worker.providers.base import CalendarProvider
 from worker.providers.identities import Identities
 from worker.store.calendars import CalendarReading, CalendarSnapshot, DueCalendar

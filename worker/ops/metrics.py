@@ -23,8 +23,8 @@ from worker.domain.channels import ChannelStanding
 from worker.domain.model import EffectKind, EffectProgress
 from worker.errors import describe_error
 from worker.logs import Action
-from worker.metrics import PLAN_PAIR, READ_CALENDAR, REGISTRY
 from worker.ops.status import ALIVE_WITHIN
+from worker.process_metrics import PLAN_PAIR, READ_CALENDAR, REGISTRY
 from worker.server_thread import ServerThread, open_free_socket
 from worker.settings.parsers import list_listen_addresses
 from worker.store.database import Database, describe_database_outage

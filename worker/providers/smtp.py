@@ -14,7 +14,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from worker.errors import AuthRevoked, Forbidden, Permanent, ProviderError, RateLimited, Transient, Unavailable
-from worker.metrics import NO_ANSWER, observe_request
+from worker.process_metrics import NO_ANSWER, observe_request
 from worker.providers.base import Finding
 from worker.providers.message_bytes import to_bytes
 

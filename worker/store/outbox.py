@@ -25,7 +25,7 @@ from worker.domain.model import (
     Settlement,
 )
 from worker.logs import Action
-from worker.metrics import count_alert
+from worker.process_metrics import count_alert
 from worker.seal import Seal
 from worker.store import rows, tables
 from worker.store.alerts import MAIL_NAME, get_session_id, raise_alert

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from flask import Blueprint, Response, request
 
-from worker.metrics import count_notifications
+from worker.process_metrics import count_notifications
 from worker.providers.base import Notification
 from worker.providers.google.notifications import read_notification
 from worker.providers.outlook.notifications import read_notifications

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from worker.engine.channels import NOTIFY_PATH
 from worker.errors import LeaseLost, LongarcError, Problems, Refused, UnknownName
 from worker.logs import Action
-from worker.metrics import count_page
+from worker.process_metrics import count_page
 from worker.store.database import DatabaseUnreachable
 from worker.web.site import Site
 

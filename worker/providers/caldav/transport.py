@@ -27,7 +27,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from worker import __version__
 from worker.errors import InvalidResponse, Unavailable
-from worker.metrics import observe_request
+from worker.process_metrics import observe_request
 
 #: The most bytes of an answer, after decompression.
 LARGEST_ANSWER = 32 * 1024 * 1024

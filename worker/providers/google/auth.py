@@ -24,7 +24,7 @@ from worker import private_files
 from worker.clock import Clock
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Refused, Unavailable, WrongKey
-from worker.metrics import observe_request
+from worker.process_metrics import observe_request
 from worker.seal import Seal
 
 _SCOPE_PREFIX = "https://www.googleapis.com/auth/"

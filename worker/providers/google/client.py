@@ -29,7 +29,7 @@ from googleapiclient.http import BatchHttpRequest, HttpRequest
 from worker.clock import Clock
 from worker.domain.model import Address
 from worker.errors import ProviderError, RateLimited, Unavailable
-from worker.metrics import count_request, observe_request
+from worker.process_metrics import count_request, observe_request
 from worker.providers.google.auth import GoogleAccess, build_access, get_quota_key, get_timeout
 from worker.providers.google.error_translation import translate_error, translate_errors
 

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Unavailable
 from worker.logs import Action
-from worker.metrics import NO_ANSWER, count_request, observe_request
+from worker.process_metrics import NO_ANSWER, count_request, observe_request
 from worker.providers.identities import Identities, InMemoryIdentities
 from worker.providers.limiter import Limiter
 from worker.providers.outlook.refusals import UnknownUser, parse_problem, translate_refusal
