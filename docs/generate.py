@@ -69,7 +69,7 @@ def write_log() -> str:
         "| `message` | a sentence for people, which may change |",
         "| `action` | the event: one of those below. Lines that a library wrote have none |",
         *(f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()),
-        "| `traceback` | for an error that nobody foresaw |",
+        "| `traceback` | of an unexpected error |",
         "\nA line has the fields that apply to it. Values of `action` are an interface: the changelog says when one",
         "changes.\n",
         "| `action` | level | meaning |\n|---|---|---|",

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo, reset_tzpath
 
 __version__ = "0.1.0"
 
-# Time zones follow the pinned package `tzdata`, never a machine's own files, which may be years older. Whatever starts
-# this program (the command, a Huey consumer, the tests, a process of a pool) imports this first.
+# Time zones come from the pinned package `tzdata`: the files of the machine may be years older. Every process imports
+# this module first, whether it is a command, a Huey consumer, a test run or a child process.
 reset_tzpath(to=())
 ZoneInfo.clear_cache()

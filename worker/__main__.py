@@ -1,4 +1,4 @@
-"""`python -m worker`: the command `longarc` where it is not installed as one."""
+"""Runs the command `longarc` as `python -m worker`, where no script of that name is installed."""
 
 from worker.cli import main
 

@@ -1,4 +1,4 @@
-"""Creates the objects of the program and connects them: `build` returns them as a `Worker`."""
+"""Composition root: `build` creates the program's objects from the settings, and connects them in a `Worker`."""
 
 import logging
 import os
@@ -38,13 +38,13 @@ from worker.store.store import NextDue, Store
 
 log = logging.getLogger(__name__)
 
-#: How many rounds a tick may take before it is given up: something becomes due again and again.
+#: After so many rounds a tick is given up. It only takes that many when something becomes due again and again.
 MAX_ROUNDS = 1000
 
 
 @dataclass(slots=True)
 class Worker:
-    """The parts of the program, connected to each other."""
+    """The connected objects of the program. Each part does one kind of work, such as `sync` or `sweep`."""
 
     settings: Settings
     clock: Clock
@@ -67,16 +67,16 @@ class Worker:
     undo: Undo
     erasure: Erasure
     channels: Channels
-    holder: str  #: names this process in leases
-    #: Has a worker read the calendars and plan the pairs that are due, after a delay. A process without a queue leaves
-    #: it to the next tick.
+    holder: str  #: identifies this process as the holder of leases
+    #: Makes some worker process run the sync after a delay. It does nothing in a process without a queue: the next tick
+    #: of a worker process runs the sync.
     wake: Callable[[timedelta], None] = lambda delay: None
 
     def tick(self) -> NextDue:
-        """Do in this process what Huey's tasks do: open channels, read calendars, plan pairs, perform effects, until
-        nothing is due.
+        """Do the work of all Huey tasks in this process, until nothing is due: open channels, read calendars, plan
+        pairs, and perform effects.
 
-        Returns when the next channel, calendar, pair and effect are due.
+        Returns the times at which the next channel, calendar, pair and effect will be due.
         """
         now = self.clock()
         self.participation.run()
@@ -92,13 +92,14 @@ class Worker:
             has_worked = (due.effect and self.outbox.run(self.holder)) or has_worked
             if not has_worked:
                 return next_due
-        log.error("a tick did not come to an end", extra={"action": Action.TICK_ENDLESS})
+        log.error("a tick was given up after %d rounds", MAX_ROUNDS, extra={"action": Action.TICK_ENDLESS})
         return next_due
 
     def import_people(self, *, force: bool = False, anew: bool = False) -> bool:
-        """Import the roster if it changed; with `anew`, read a directory now. True when anything changed.
+        """Import the roster if it changed. Returns whether anything changed.
 
-        Raises Problems, PeopleImportRefused, and what reading a directory raises.
+        `force` reads the roster now, and accepts whatever it changes; `anew` reads a directory now. Raises the errors
+        of `PeopleImport.run`, such as Problems and PeopleImportRefused.
         """
         return self.people_import.run(force=force, anew=anew)
 
@@ -115,9 +116,10 @@ def build(
     holder: str | None = None,
     mail_renderer: MailRenderer | None = None,
 ) -> Worker:
-    """Create the objects of the program. Connects to nothing: the database and services are reached when first used.
+    """Create the objects of the program. They connect to the database and to services when these are first used.
 
-    `store` and `mail_renderer` are made from the settings when they are not given.
+    `store` and `mail_renderer` are created from the settings unless they are given. `holder` identifies this process in
+    leases; a unique name is made unless it is given.
     """
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -157,6 +159,7 @@ def build(
 
 
 def _build_receiving_address(settings: Settings) -> ReceivingAddress | None:
+    """Return where calendar services send notifications; None when the settings give no address or no key."""
     signer = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])
     return ReceivingAddress(settings.sync.notify_url, signer) if signer and settings.sync.notify_url else None
 

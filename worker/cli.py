@@ -26,7 +26,7 @@ from worker.commands.simulate import simulate
 from worker.commands.status import sessions, status, why
 from worker.commands.undo import undo
 
-#: The commands by the headings of `longarc --help`.
+#: The commands in the order of `longarc --help`, by the heading under which it lists them.
 CHAPTERS: dict[str, list[click.Command]] = {
     "Set it up": [init, example, simulate],
     "Run it": [run, serve, check, plan, status, retry, backup, restore],

@@ -1,21 +1,21 @@
-"""Reads the machine's clock, which no other module does.
+"""The only module that reads the machine's clock.
 
-Functions elsewhere take `now`, and classes take a `Clock`. So tests, simulations and the demo set the time without
-patching anything.
+Other functions take the current time as `now`, and classes take a `Clock`. So tests, simulations and the demo can set
+the time without patching anything.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-#: Years outside this range are rejected: zone rules are unknown there, and arithmetic can leave the range of dates.
+#: Years outside this range are rejected: their time zone rules are unknown, and date arithmetic may overflow.
 SUPPORTED_YEARS = range(2000, 2100)
 
-#: Returns the current instant, aware, in UTC.
+#: Returns the current instant as an aware `datetime` in UTC.
 Clock = Callable[[], datetime]
 
 
 def utcnow() -> datetime:
-    """Return the current instant in UTC, in whole seconds, as the database stores it."""
+    """Return the current instant in UTC, in whole seconds, which is the precision of the database."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -29,7 +29,7 @@ class SteppedClock:
         return self._now
 
     def move_to(self, instant: datetime) -> None:
-        """Move the clock to `instant`. Does nothing when that is in the past."""
+        """Move the clock to `instant`. Does nothing when the clock is past `instant` already."""
         self._now = max(self._now, instant.astimezone(UTC))
 
     def advance(self, step: timedelta) -> None:

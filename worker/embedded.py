@@ -1,6 +1,6 @@
-"""Embedded servers for the demo, tests and trials without an account: CalDAV and SMTP, on this machine only.
+"""Embedded CalDAV and SMTP servers on the loopback interface, for the demo, tests and trials without an account.
 
-Radicale serves the calendars and stores them as files; aiosmtpd accepts mail, which is written into a Maildir for each
+Radicale serves the calendars, and stores them as files. aiosmtpd accepts mail, which is stored in a Maildir for each
 recipient.
 """
 
@@ -29,11 +29,12 @@ WsgiApp = Callable[..., Any]
 
 
 class EmbeddedServers:
-    """A context manager that runs both servers. Port 0 stands for any free port.
+    """A context manager that runs a CalDAV server and an SMTP server.
 
-    `zones` are the time zones of calendars, by address. With `username` and `password`, the CalDAV server requires this
-    login, which can read and write all calendars; without them, every program on this machine can. `wrap_caldav`
-    replaces the CalDAV application, to watch its requests or make them fail.
+    `people` are the owners of the calendars, and `zones` the time zones of the calendars by owner. Port 0 stands for
+    any free port. With `username` and `password`, the CalDAV server requires this login, which can read and write all
+    calendars; without them, every program on this machine can. `wrap_caldav` wraps the WSGI application of the CalDAV
+    server, so that tests can observe requests or make them fail.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class EmbeddedServers:
         self._stack = ExitStack()
         self._storage: Any = None
         self.mail_folder = folder / "mail"
-        self.caldav_url = ""  #: contains `{email}`, as in the settings
+        self.caldav_url = ""  #: contains the placeholder `{email}`, as the setting `calendars.caldav.url` does
         self.smtp_host = _HOST
         self.smtp_port = 0
 
@@ -76,10 +77,11 @@ class EmbeddedServers:
         self._stack.close()
 
     def add_person(self, person: Address, zone: str = "") -> None:
-        """Create a person's calendar, unless it exists."""
+        """Create the calendar of a person in this time zone, unless it exists already."""
         with self._storage.acquire_lock("w"):
             for path, properties in ((f"/{person}/", {}), (f"/{person}/calendar/", _build_calendar_properties(zone))):
-                if not any(True for _ in self._storage.discover(path)):
+                is_missing = next(iter(self._storage.discover(path)), None) is None
+                if is_missing:
                     self._storage.create_collection(path, props=properties)
 
     # --- calendars ----------------------------------------------------------------------------------------------------
@@ -93,10 +95,10 @@ class EmbeddedServers:
         for person in self._people:
             self.add_person(person, self._zones.get(person, ""))
         served_application = self._wrap_caldav(application) if self._wrap_caldav else application
-        listening = _listen(self._requested_caldav_port, "calendars.caldav.url")
-        created = server.create_server(served_application, sockets=[listening], threads=8)
-        stack.enter_context(ServerThread(created, "longarc-caldav"))
-        port = listening.getsockname()[1]
+        bound_socket = _bind_socket(self._requested_caldav_port, "calendars.caldav.url")
+        caldav_server = server.create_server(served_application, sockets=[bound_socket], threads=8)
+        stack.enter_context(ServerThread(caldav_server, "longarc-caldav"))
+        port = bound_socket.getsockname()[1]
         self.caldav_url = f"http://{_HOST}:{port}/{{email}}/calendar/"
 
     def _build_configuration(self) -> dict[str, dict[str, str]]:
@@ -124,10 +126,10 @@ class EmbeddedServers:
 
     def _start_mail(self, controller: ModuleType, stack: ExitStack) -> None:
         private_files.make_folder(self.mail_folder)
-        server_socket = _listen(self._requested_smtp_port, "mailers.smtp.port")
+        server_socket = _bind_socket(self._requested_smtp_port, "mailers.smtp.port")
 
         class Server(controller.Controller):  # type: ignore[misc, name-defined]
-            """Serves on a socket that is bound already, whose port is known even when port 0 was requested."""
+            """Serves on the socket that is bound already. Its port is known even when port 0 was requested."""
 
             def _create_server(self) -> Any:
                 return self.loop.create_server(self._factory_invoker, sock=server_socket)
@@ -175,9 +177,9 @@ def _build_calendar_properties(zone: str) -> dict[str, str]:
     return properties
 
 
-def _listen(port: int, setting: str) -> socket.socket:
-    """Return a socket bound to that port. Raises LongarcError, which names the setting of the port."""
-    # With the protocol given, asyncio sets TCP_NODELAY on connections: small responses are not delayed.
+def _bind_socket(port: int, setting: str) -> socket.socket:
+    """Return a socket bound to this port of the loopback interface. Raises LongarcError, which names the setting."""
+    # asyncio sets TCP_NODELAY, so that small responses are not delayed, only when the protocol is given explicitly.
     bound_socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -190,6 +192,7 @@ def _listen(port: int, setting: str) -> socket.socket:
 
 
 def _import_optional(name: str) -> ModuleType:
+    """Return a module of the extra `embedded`. Raises LongarcError when the extra is not installed."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

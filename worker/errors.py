@@ -1,4 +1,7 @@
-"""The exceptions of Longarc, and texts about errors. The docstring of an exception is its default message."""
+"""The exceptions of Longarc, and descriptions of errors for messages and logs.
+
+The first line of an exception's docstring is its default message.
+"""
 
 import traceback
 from collections.abc import Sequence
@@ -6,11 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-#: The drivers of databases.
+#: The top-level modules of the database drivers.
 _DRIVERS = {"sqlite3", "psycopg"}
-#: Names of drivers' errors whose first line never contains a value of a row.
+#: Names of the drivers' exception classes whose first line never contains a value from a row.
 _PRINTABLE_ERRORS = {"OperationalError", "InternalError", "InsufficientPrivilege"}
-#: SQLite's error for a damaged file. Other errors are subclasses of it, so it is compared by its exact name.
+#: SQLite's exception class for a damaged file. The driver's other errors inherit from it, so exact names are compared.
 _DAMAGED_FILE_ERROR = "DatabaseError"
 
 
@@ -23,7 +26,7 @@ class LongarcError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault in a file or setting: where it is, what is wrong, and what to write instead."""
+    """A fault in a file or in a setting: where it is, what is wrong, and how to fix it."""
 
     where: str
     what: str
@@ -34,26 +37,26 @@ class Problem:
 
 
 class Problems(LongarcError):
-    """What was given can't be used."""
+    """A file or a setting can't be used. `problems` holds each fault, and the message has one line for each."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in problems))
 
     def __reduce__(self) -> tuple[type["Problems"], tuple[tuple[Problem, ...]]]:
-        return Problems, (self.problems,)  # for pickling: workers of the simulation raise them in other processes
+        return Problems, (self.problems,)  # makes it picklable: the simulation raises it in child processes
 
 
 class UnknownName(LongarcError):
-    """No person, pair, session or commitment of that name is known."""
+    """There is no person, pair, session or commitment with that name."""
 
 
 class Refused(LongarcError):
-    """A guard stopped this before anything was written."""
+    """The operation is not allowed now. Nothing was changed."""
 
 
 class NoContractSession(Refused):
-    """This session is not one that ends with a contract."""
+    """This session does not end with a contract."""
 
 
 class NotHeldYet(Refused):
@@ -61,29 +64,29 @@ class NotHeldYet(Refused):
 
 
 class Overtaken(Refused):
-    """Another revision of this contract was recorded meanwhile."""
+    """Another revision of this contract was recorded in the meantime."""
 
 
 class NotOffered(Refused):
-    """This time is not held for the session any more."""
+    """This time is no longer reserved for the session."""
 
 
 class MovedMeanwhile(Refused):
-    """The session has another time than the page showed, or can't be moved any more."""
+    """The session was moved after the page was opened, or can no longer be moved."""
 
 
 class TimeTaken(Refused):
-    """A calendar of the two is not free then."""
+    """One of the two people is not free at this time."""
 
 
 class CalendarUnread(Refused):
-    """A calendar of the two can't be read just now, so nobody knows whether they are free."""
+    """The calendar of one of the two people can't be read now, so it is not known whether both are free."""
 
 
 class PeopleImportRefused(Refused):
-    """The people file would end many pairs at once: a person has to say whether that is right (T-17).
+    """This import would end many pairs at once, so an operator has to confirm it (T-17).
 
-    `digest` names the content of the file.
+    `digest` identifies the content that was to be imported.
     """
 
     def __init__(self, message: str, digest: str) -> None:
@@ -92,26 +95,27 @@ class PeopleImportRefused(Refused):
 
 
 class IncompleteReading(LongarcError):
-    """The directory was not read to its end, so nothing was changed."""
+    """The directory could not be read completely, so nothing was changed."""
 
 
 class LeaseLost(LongarcError):
-    """Somebody else holds the lease now; nothing was written."""
+    """Another process holds the lease now, so nothing was written."""
 
 
 class WrongKey(LongarcError):
-    """The sealed content can't be opened with the keys given."""
+    """The sealed content can't be opened with the configured keys."""
 
 
 class ProviderError(LongarcError):
-    """A calendar or mail service did not do what was asked."""
+    """A calendar or mail service did not perform a request."""
 
 
 class Transient(ProviderError):
-    """The service may do it later.
+    """The request failed, and may succeed when it is repeated later.
 
-    `retry_after` is how long the service asked us to wait, if it said so. `uncertain` is true when the effect may
-    have happened all the same (a time-out after the request was sent): look before repeating.
+    `retry_after` is how long the service asked us to wait; None when it did not say. `uncertain` is true when the
+    service may have performed the request all the same, as after a time-out. The caller then has to find out before it
+    repeats the request.
     """
 
     def __init__(
@@ -127,65 +131,69 @@ class RateLimited(Transient):
 
 
 class Unavailable(Transient):
-    """The service can't be reached or is out of order for now."""
+    """The service can't be reached, or is out of order at the moment."""
 
 
 class Permanent(ProviderError):
-    """The service will not do it, however often it is asked."""
+    """The request fails however often it is repeated."""
 
 
 class AuthRevoked(Permanent):
-    """The grant to act for this person is gone; a human has to give it again."""
+    """The grant to act for this person was revoked, and somebody has to give it again."""
 
 
 class Forbidden(Permanent):
-    """The service does not allow this."""
+    """The service does not permit this request."""
 
 
 class NotFound(Permanent):
-    """What was asked for does not exist, or can't be seen with this grant."""
+    """The requested object does not exist, or is not visible with this grant."""
 
 
 class Conflict(Permanent):
-    """Somebody changed it since it was last read."""
+    """The object was changed since it was last read."""
 
 
 class InvalidResponse(Permanent):
-    """The service answered something that can't be understood."""
+    """The service gave a response that can't be understood."""
 
 
 def describe_unexpected_error(error: Exception) -> str:
-    """Return the type of an error and where it was raised, without its text, which may contain content."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+    """Return the type of an error, and where it was raised. Its text is left out, as it may contain content."""
+    raising_frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(raising_frame.filename).name}:{raising_frame.lineno}"
 
 
 def describe_error(error: Exception) -> str:
-    """Return a text about an error that contains no content: an unexpected error is described by its type only."""
+    """Return a message about an error for the operator. It contains no content: an unexpected error is only named."""
     if isinstance(error, LongarcError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-    driver = getattr(error, "orig", None) or error
-    kinds = {kind.__name__ for kind in type(driver).__mro__}
-    if type(driver).__module__.partition(".")[0] in _DRIVERS and (
-        kinds & _PRINTABLE_ERRORS or type(driver).__name__ == _DAMAGED_FILE_ERROR
-    ):
-        return f"the database can't be used: {get_first_line(driver)}"
-    return (
-        f"an error that nobody foresaw ({type(error).__name__}). Run it again with --debug to see where it comes from."
-    )
+    driver_error = getattr(error, "orig", None) or error  # SQLAlchemy wraps the driver's error
+    if _is_printable_driver_error(driver_error):
+        return f"the database can't be used: {get_first_line(driver_error)}"
+    return f"an unexpected error ({type(error).__name__}). Run it again with --debug to see where it comes from."
+
+
+def _is_printable_driver_error(error: Exception) -> bool:
+    """Return whether this is an error of a database driver whose first line contains no value from a row."""
+    error_class = type(error)
+    if error_class.__module__.partition(".")[0] not in _DRIVERS:
+        return False
+    class_names = {base_class.__name__ for base_class in error_class.__mro__}
+    return bool(class_names & _PRINTABLE_ERRORS) or error_class.__name__ == _DAMAGED_FILE_ERROR
 
 
 def build_extra_remedy(extra: str) -> str:
-    """Return what to do where the packages of an extra are not installed. Longarc is on no package index."""
+    """Return the remedy for a missing package of this extra. Longarc itself is not on a package index."""
     return (
-        f"Install Longarc once more, with the extra `{extra}`: pip install 'path/to/checkout[{extra}]', or the path of "
+        f"Install Longarc again with the extra `{extra}`: pip install 'path/to/checkout[{extra}]', or with the path of "
         "the wheel in place of the checkout."
     )
 
 
 def get_first_line(error: Exception) -> str:
-    """Return the first line of an error's text. In further lines databases repeat values of rows."""
+    """Return the first line of an error's text, with a full stop. Further lines of database errors hold row values."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") + "." if lines else f"{type(error).__name__}."

@@ -1,7 +1,8 @@
-"""Signed links to pages. A link is for one person and one purpose; it expires, and the person can revoke it.
+"""Signed links to pages, and other signed tokens. A link is for one person and one purpose.
 
-Links are not stored. A link is signed, not sealed: whoever has it can read the address and the ids in it. What it may
-show is decided when it is opened. The signing keys are derived from the keys that seal content.
+Links are not stored. A link is signed but not encrypted: everybody who has it can read the address and the ids in it.
+The pages check at each request whether the link has expired, whether the person has revoked it, and what it may show.
+The signing keys are derived from the keys that seal content.
 """
 
 import hashlib
@@ -17,72 +18,76 @@ from itsdangerous import BadData, URLSafeSerializer
 from worker.domain.model import Address
 from worker.errors import LongarcError
 
-#: Longer tokens are not ours. In characters.
+#: The length of the longest link token that is accepted, in characters.
 MAX_TOKEN_LENGTH = 1000
-#: Longer signed values are not ours either; browsers keep cookies up to about this size. In characters.
+#: The length of the longest signed value that is accepted, in characters. Browsers store cookies of about this size.
 MAX_VALUE_LENGTH = 4000
 
 
 class Purpose(StrEnum):
-    """Which pages a link opens. The value is also the first part of their path."""
+    """The pages that a link opens. The value is also the first part of their path."""
 
-    CONTRACT = "contract"  #: the contract of one session, for the manager
-    TIME = "time"  #: another time for one session, for both
+    CONTRACT = "contract"  #: the manager's page for recording the contract of one session
+    TIME = "time"  #: the page on which either of the two asks for another time of one session
     ME = "me"  #: a report's own page
     TEAM = "team"  #: a manager's page
-    PULSE = "pulse"  #: one anonymous question, for a report; the session id is the round
+    PULSE = "pulse"  #: the page on which a report answers the anonymous question of one round
     STATUS = "status"  #: the operator's page
-    VOICE = "voice"  #: a report's question, for the third person who is asked
+    VOICE = "voice"  #: the page on which a third person answers a report's question
 
 
 class BadLink(LongarcError):
-    """This is not a link that we gave out, or somebody has changed it."""
+    """This link was not made by Longarc, or it was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkClaims:
-    """The content of a link or of a visit's cookie."""
+    """The signed data in a link, or in the cookie of a visit that began with a link."""
 
     person: Address
     purpose: Purpose
-    session_id: str = ""  #: for `voice`: the id of the question; empty for pages that are about neither
+    #: the session for CONTRACT and TIME, the name of the round for PULSE, the id of the question for VOICE; else empty
+    session_id: str = ""
     issued_at: datetime
 
 
 class LinkSigner:
-    """Signs and verifies links, and texts in forms."""
+    """Signs and verifies links, other tokens, and texts in forms."""
 
     def __init__(self, base_url: str, keys: Sequence[str]) -> None:
-        """`keys` are the keys that seal content. The first signs; signatures of all are valid."""
+        """`keys` are the keys that seal content. The first key signs; signatures by any of the keys are valid."""
         self.base_url = base_url
         self._keys = [hmac.digest(key.encode(), b"longarc links", hashlib.sha256) for key in keys]
 
     def build_url(self, claims: LinkClaims) -> str:
-        """Return the link for a mail."""
+        """Return the URL of a link with these claims, for a mail."""
         return f"{self.base_url}/in/{self.sign_claims(claims)}"
 
     def sign_claims(self, claims: LinkClaims, kind: str = "link") -> str:
-        """Return the signed token. A token of one kind is not valid as another kind."""
+        """Return a signed token that holds the claims. A token of one kind is not valid as another kind."""
         fields = [claims.person, claims.purpose.value, claims.session_id, int(claims.issued_at.timestamp())]
         return self._make_serializer(kind).dumps(fields)
 
     def read_token(self, token: str, kind: str = "link") -> LinkClaims:
-        """Return the claims of a token. Raises BadLink. Does not check whether it has expired or was revoked."""
+        """Return the claims of a token. Raises BadLink unless its signature is valid.
+
+        The caller checks whether the token has expired or was revoked.
+        """
         if len(token) > MAX_TOKEN_LENGTH:
             raise BadLink
         try:
-            person, purpose, session_id, issued = self._make_serializer(kind).loads(token)
-            issued_at = datetime.fromtimestamp(issued, UTC)
+            person, purpose, session_id, issued_seconds = self._make_serializer(kind).loads(token)
+            issued_at = datetime.fromtimestamp(issued_seconds, UTC)
             return LinkClaims(person=person, purpose=Purpose(purpose), session_id=session_id, issued_at=issued_at)
         except (BadData, ValueError, TypeError) as error:
             raise BadLink from error
 
     def sign_value(self, value: object, kind: str) -> str:
-        """Return a signed token that holds a value of JSON. A token of one kind is not valid as another kind."""
+        """Return a signed token that holds a JSON value. A token of one kind is not valid as another kind."""
         return str(self._make_serializer(kind).dumps(value))
 
     def read_value(self, token: str, kind: str) -> Any:
-        """Return the value of a token. Raises BadLink when we have not signed it. Does not check its age."""
+        """Return the value in a token, whatever its age. Raises BadLink unless its signature is valid."""
         if len(token) > MAX_VALUE_LENGTH:
             raise BadLink
         try:
@@ -91,22 +96,28 @@ class LinkSigner:
             raise BadLink from error
 
     def sign_text(self, text: str, kind: str) -> str:
-        """Return the signature of a text. A form that carries it can only come from one of our pages."""
-        return hmac.new(self._keys[0], f"{kind}|{text}".encode(), hashlib.sha256).hexdigest()[:43]
+        """Return the signature of a text. A form with a valid signature comes from one of our own pages."""
+        return _compute_signature(self._keys[0], text, kind)
 
     def is_signed_text(self, text: str, kind: str, signature: str) -> bool:
         """Return whether the signature of the text is valid."""
-        valid = [hmac.new(key, f"{kind}|{text}".encode(), hashlib.sha256).hexdigest()[:43] for key in self._keys]
-        return any(hmac.compare_digest(candidate.encode(), signature.encode()) for candidate in valid)
+        valid_signatures = [_compute_signature(key, text, kind) for key in self._keys]
+        return any(hmac.compare_digest(valid.encode(), signature.encode()) for valid in valid_signatures)
 
     def _make_serializer(self, kind: str) -> URLSafeSerializer:
-        # it signs with the last key of its list
+        # the serializer signs with the last key of its list, and verifies with each of them
         return URLSafeSerializer(list(reversed(self._keys)), salt=f"longarc {kind}", signer_kwargs=_SIGNER_OPTIONS)
 
 
 _SIGNER_OPTIONS = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+#: The length of the signature of a text, in hexadecimal digits.
+_SIGNATURE_LENGTH = 43
+
+
+def _compute_signature(key: bytes, text: str, kind: str) -> str:
+    return hmac.new(key, f"{kind}|{text}".encode(), hashlib.sha256).hexdigest()[:_SIGNATURE_LENGTH]
 
 
 def make_link_signer(base_url: str, keys: Sequence[str]) -> LinkSigner | None:
-    """Return None when there is no base URL or no key: mails have no links then."""
+    """Return the signer of links; None without a base URL or a key, in which case mails contain no links."""
     return LinkSigner(base_url, keys) if base_url and keys else None

@@ -1,6 +1,7 @@
-"""Signing in with the company's accounts: a client of OpenID Connect (authorization code, PKCE, Authlib).
+"""An OpenID Connect client for signing in with the company's accounts (authorization code flow with PKCE, by Authlib).
 
-It asks the issuer who somebody is and keeps nothing of the answer: no token outlives the call that fetched it.
+The issuer is the company's sign-in service, such as Google or Microsoft. The client returns verified claims about a
+person. It stores no token: each token is dropped at the end of the call that fetched it.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,14 +25,16 @@ from worker.errors import LongarcError
 
 SCOPE = "openid email profile"
 TIMEOUT_SECONDS = 10
-#: What the issuer says of itself, and its keys, are read again when they are older than this.
-MAX_AGE = timedelta(hours=1)
-#: How far the clocks of the issuer and of this machine may be apart.
+#: The issuer's metadata and keys are read again when they are older than this.
+MAX_METADATA_AGE = timedelta(hours=1)
+#: How far apart the clocks of the issuer and of this machine may be.
 CLOCK_LEEWAY = timedelta(minutes=2)
-#: Signatures that only the issuer can make. Neither `none` nor one that is made with our own secret.
+#: The accepted signature algorithms. They are asymmetric, so that only the issuer can sign: `none` is left out, and so
+#: are the HMAC algorithms, whose key is our own client secret.
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"})
+#: Hosts for which `http` is accepted in place of `https`.
 _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
-_REQUIRED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+_REQUIRED_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class IssuerUnreachable(LongarcError):
@@ -39,16 +42,16 @@ class IssuerUnreachable(LongarcError):
 
 
 class IssuerUnfit(LongarcError):
-    """What the issuer says of itself can't be used."""
+    """The metadata or the keys of the issuer can't be used."""
 
 
 class SignInRefused(LongarcError):
-    """The issuer's answer does not prove who somebody is."""
+    """The issuer's response does not prove the identity of the person."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingSignIn:
-    """What the browser keeps while somebody is at the issuer: each value is random and used once."""
+    """The values that the browser stores until the issuer sends it back. Each is random and used once."""
 
     state: str
     nonce: str
@@ -57,7 +60,7 @@ class PendingSignIn:
 
 @dataclass(frozen=True, slots=True)
 class _Metadata:
-    """What the issuer says of itself, and its keys."""
+    """The discovery document of the issuer, and its signing keys."""
 
     values: Mapping[str, Any]
     keys: KeySet
@@ -65,7 +68,7 @@ class _Metadata:
 
 
 class OpenIdClient:
-    """Asks one issuer who somebody is. Can be used by several threads."""
+    """Signs people in with one issuer. Thread-safe."""
 
     def __init__(self, issuer: str, client_id: str, secret: str, redirect_uri: str, ca_file: str | None = None) -> None:
         self.issuer = issuer
@@ -77,12 +80,12 @@ class OpenIdClient:
         self._metadata: _Metadata | None = None
 
     def begin(self, now: datetime, *, choose_account: bool = False) -> tuple[str, PendingSignIn]:
-        """Return the issuer's address to send the browser to, and what to remember until it comes back.
+        """Return the issuer's URL to redirect the browser to, and the values to store until the browser comes back.
 
-        Raises IssuerUnreachable, IssuerUnfit.
+        `choose_account` makes the issuer ask which account to use. Raises IssuerUnreachable, IssuerUnfit.
         """
         metadata = self._load_metadata(now)
-        pending = PendingSignIn(token_urlsafe(32), token_urlsafe(32), token_urlsafe(48))
+        pending = PendingSignIn(state=token_urlsafe(32), nonce=token_urlsafe(32), code_verifier=token_urlsafe(48))
         options = {"nonce": pending.nonce, **({"prompt": "select_account"} if choose_account else {})}
         with self._open_session(metadata) as session:
             url, _ = session.create_authorization_url(
@@ -93,10 +96,12 @@ class OpenIdClient:
             )
         return str(url), pending
 
-    def finish(self, code: str, pending: PendingSignIn, now: datetime, needed: Collection[str]) -> Mapping[str, Any]:
-        """Exchange the code that the browser brought, and return the verified claims about the person.
+    def finish(
+        self, code: str, pending: PendingSignIn, now: datetime, needed_claims: Collection[str]
+    ) -> Mapping[str, Any]:
+        """Exchange the authorization code that the browser brought, and return the verified claims about the person.
 
-        When one of the claims `needed` is not in the ID token, the issuer is asked for more.
+        When the ID token lacks one of `needed_claims`, the claims of the issuer's userinfo endpoint are added.
 
         Raises SignInRefused, IssuerUnreachable, IssuerUnfit.
         """
@@ -115,21 +120,24 @@ class OpenIdClient:
             except (requests.RequestException, ValueError) as error:
                 raise IssuerUnreachable(f"The issuer gave no token: {type(error).__name__}.") from None
             claims = self._read_id_token(token, pending.nonce, metadata, now)
-            if claims.keys() >= set(needed):
+            if claims.keys() >= set(needed_claims):
                 return claims
             return {**self._read_user_info(session, metadata, claims), **claims}
 
     def read_metadata(self, now: datetime) -> Mapping[str, Any]:
-        """Return what the issuer says of itself. Raises IssuerUnreachable, IssuerUnfit."""
+        """Return the issuer's discovery document. Raises IssuerUnreachable, IssuerUnfit."""
         return self._load_metadata(now).values
 
     def read_clock_difference(self, now: datetime) -> timedelta | None:
-        """Return by how much the issuer's clock is ahead of ours; None when it does not say what time it is."""
+        """Return how far the issuer's clock is ahead of ours; None when its response has no usable `Date` header.
+
+        Raises IssuerUnreachable.
+        """
         from email.utils import parsedate_to_datetime
 
-        answer = self._get(self._discovery_url)
+        response = self._get(self._discovery_url)
         try:
-            return parsedate_to_datetime(answer.headers["Date"]) - now
+            return parsedate_to_datetime(response.headers["Date"]) - now
         except (KeyError, ValueError, TypeError):
             return None
 
@@ -138,18 +146,19 @@ class OpenIdClient:
     def _read_id_token(
         self, token: Mapping[str, Any], nonce: str, metadata: _Metadata, now: datetime
     ) -> Mapping[str, Any]:
-        """Return the claims of the ID token in the issuer's answer. Raises SignInRefused unless all of it is right."""
-        encoded = token.get("id_token")
-        if not isinstance(encoded, str):
+        """Return the claims of the ID token in a token response. Raises SignInRefused unless the ID token is valid."""
+        encoded_id_token = token.get("id_token")
+        if not isinstance(encoded_id_token, str):
             raise SignInRefused("The issuer gave no ID token.")
         expected = {"iss": self.issuer, "aud": self._client_id}
-        offered = metadata.values.get("id_token_signing_alg_values_supported") or ["RS256"]
-        registry = JWSRegistry(algorithms=sorted(ALGORITHMS.intersection(offered)), strict_check_header=False)
+        issuer_algorithms = metadata.values.get("id_token_signing_alg_values_supported") or ["RS256"]
+        registry = JWSRegistry(algorithms=sorted(ALGORITHMS.intersection(issuer_algorithms)), strict_check_header=False)
         try:
             try:
-                decoded = jwt.decode(encoded, metadata.keys, registry=registry)
+                decoded = jwt.decode(encoded_id_token, metadata.keys, registry=registry)
             except (InvalidKeyIdError, BadSignatureError):  # the issuer may have new keys
-                decoded = jwt.decode(encoded, self._load_metadata(now, anew=True).keys, registry=registry)
+                new_keys = self._load_metadata(now, anew=True).keys
+                decoded = jwt.decode(encoded_id_token, new_keys, registry=registry)
             claims = CodeIDToken(
                 decoded.claims,
                 decoded.header,
@@ -165,52 +174,56 @@ class OpenIdClient:
     def _read_user_info(
         self, session: OAuth2Session, metadata: _Metadata, claims: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Return what the issuer says of the person besides; some leave the address out of the ID token."""
+        """Return the claims of the userinfo endpoint; some issuers leave the mail address out of the ID token.
+
+        Returns no claims when the issuer has no such endpoint, or when they are about another person than `claims`.
+        """
         endpoint = metadata.values.get("userinfo_endpoint")
         if not endpoint:
             return {}
         try:
-            answer = session.get(endpoint, allow_redirects=False)
-            info = answer.json() if answer.status_code == 200 else {}
+            response = session.get(endpoint, allow_redirects=False)
+            user_info = response.json() if response.status_code == 200 else {}
         except (requests.RequestException, ValueError, OAuthError) as error:
             raise IssuerUnreachable(f"The issuer did not say who that is: {type(error).__name__}.") from None
-        return info if isinstance(info, dict) and info.get("sub") == claims["sub"] else {}
+        is_same_person = isinstance(user_info, dict) and user_info.get("sub") == claims["sub"]
+        return user_info if is_same_person else {}
 
-    # --- the issuer ---
+    # --- the issuer's metadata ---
 
     @property
     def _discovery_url(self) -> str:
         return f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
 
     def _load_metadata(self, now: datetime, *, anew: bool = False) -> _Metadata:
-        """Return what the issuer says of itself, and its keys; read again after an hour, or `anew`."""
+        """Return the metadata and keys of the issuer. They are cached for MAX_METADATA_AGE, unless `anew`."""
         with self._lock:
-            known = self._metadata
-            if known is None or anew or not timedelta(0) <= now - known.read_at < MAX_AGE:
+            metadata = self._metadata
+            if metadata is None or anew or not timedelta(0) <= now - metadata.read_at < MAX_METADATA_AGE:
                 values = self._get_json(self._discovery_url)
                 self._check_metadata(values)
                 try:
                     keys = KeySet.import_key_set(self._get_json(values["jwks_uri"]))  # type: ignore[arg-type]
                 except (JoseError, ValueError, TypeError, KeyError) as error:
                     raise IssuerUnfit(f"The issuer's keys can't be read: {type(error).__name__}.") from None
-                known = self._metadata = _Metadata(values, keys, now)
-            return known
+                metadata = self._metadata = _Metadata(values, keys, now)
+            return metadata
 
     def _check_metadata(self, values: Mapping[str, Any]) -> None:
-        """Raises IssuerUnfit when these are another issuer's, or their addresses are not reached by HTTPS."""
+        """Raise IssuerUnfit when the metadata is another issuer's, or an endpoint in it is not an HTTPS URL."""
         if values.get("issuer") != self.issuer:
-            named = str(values.get("issuer"))[:200]
-            raise IssuerUnfit(f"The issuer calls itself `{named}`: write exactly that as `sign_in.issuer`.")
-        for name in _REQUIRED:
+            actual_issuer = str(values.get("issuer"))[:200]
+            raise IssuerUnfit(f"The issuer calls itself `{actual_issuer}`: write exactly that as `sign_in.issuer`.")
+        for name in _REQUIRED_ENDPOINTS:
             if not _is_secure(values.get(name)):
                 raise IssuerUnfit(f"The issuer names no usable `{name}`.")
         if (endpoint := values.get("userinfo_endpoint")) and not _is_secure(endpoint):
             raise IssuerUnfit("The issuer names no usable `userinfo_endpoint`.")
 
     def _get_json(self, url: str) -> dict[str, Any]:
-        answer = self._get(url)
+        response = self._get(url)
         try:
-            values = answer.json()
+            values = response.json()
         except ValueError:
             values = None
         if not isinstance(values, dict):
@@ -219,15 +232,15 @@ class OpenIdClient:
 
     def _get(self, url: str) -> requests.Response:
         try:
-            answer = requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, verify=self._ca_file or True)
+            response = requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, verify=self._ca_file or True)
         except requests.RequestException as error:
             raise IssuerUnreachable(f"{url} can't be reached: {type(error).__name__}.") from None
-        if answer.status_code != 200:
-            raise IssuerUnreachable(f"{url} answers {answer.status_code}.")
-        return answer
+        if response.status_code != 200:
+            raise IssuerUnreachable(f"{url} answers {response.status_code}.")
+        return response
 
     def _open_session(self, metadata: _Metadata) -> OAuth2Session:
-        offered = metadata.values.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        auth_methods = metadata.values.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         session = OAuth2Session(
             self._client_id,
             self._secret,
@@ -235,7 +248,7 @@ class OpenIdClient:
             redirect_uri=self.redirect_uri,
             code_challenge_method="S256",
             token_endpoint_auth_method=(
-                "client_secret_basic" if "client_secret_basic" in offered else "client_secret_post"
+                "client_secret_basic" if "client_secret_basic" in auth_methods else "client_secret_post"
             ),
             default_timeout=TIMEOUT_SECONDS,
         )
@@ -244,6 +257,7 @@ class OpenIdClient:
 
 
 def _is_secure(url: object) -> bool:
+    """Return whether this is an HTTPS URL, or an HTTP URL of this machine."""
     if not isinstance(url, str):
         return False
     parts = urlsplit(url)

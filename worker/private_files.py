@@ -1,7 +1,7 @@
-"""Files that nobody but their owner may read (0600), in folders of the same kind (0700), whatever the umask.
+"""Creates files and folders that only their owner can use (modes 0600 and 0700), whatever the umask is.
 
-Whatever this program writes goes through here. What libraries write by themselves (the calendar server's files) is
-covered by the umask that a command runs with.
+This program writes all its files with these functions. `restrict_to_owner` covers the files that libraries write
+themselves, such as those of the embedded calendar server.
 """
 
 import os
@@ -16,30 +16,32 @@ FILE_MODE, FOLDER_MODE = 0o600, 0o700
 
 @contextmanager
 def restrict_to_owner() -> Iterator[None]:
-    """Whatever is made meanwhile, by libraries too, is for its owner alone."""
-    before = os.umask(0o077)
+    """Make every file and folder that is created in the block usable by its owner alone, by setting the umask."""
+    previous_umask = os.umask(0o077)
     try:
         yield
     finally:
-        os.umask(before)
+        os.umask(previous_umask)
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and those above it that are missing. Those that are there stay as they are. Raises OSError."""
+    """Create a folder and its missing parents. Folders that exist keep their modes. Raises OSError."""
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(FOLDER_MODE, exist_ok=True)  # another process may make it at the same time
-    folder.mkdir(FOLDER_MODE, exist_ok=True)  # raises where a file is in its place
+        missing.mkdir(FOLDER_MODE, exist_ok=True)  # another process may create it at the same time
+    folder.mkdir(FOLDER_MODE, exist_ok=True)  # raises FileExistsError when the path is a file
 
 
 def create(file: Path) -> None:
-    """Make an empty file unless there is one. SQLite gives its journals the mode of the file that it opens. Raises
-    OSError."""
+    """Create an empty file unless it exists. Raises OSError.
+
+    A database of SQLite is created in this way before SQLite opens it: its journals get the mode of the database file.
+    """
     with suppress(FileExistsError):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
 
 
 def write_new(file: Path, content: bytes) -> None:
-    """Write a file that isn't there yet; it is on the disk then. Raises FileExistsError, OSError."""
+    """Write a new file, and flush it to the disk. Raises FileExistsError when it exists, and OSError."""
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as opened:
         opened.write(content)
         opened.flush()
@@ -48,8 +50,10 @@ def write_new(file: Path, content: bytes) -> None:
 
 @contextmanager
 def write_whole(file: Path) -> Iterator[IO[bytes]]:
-    """Yield an open file whose content takes the place of `file` at the end of the block, on the disk by then. An error
-    in the block leaves `file` as it was. Raises OSError."""
+    """Yield an open draft file that replaces `file` at the end of the block, after it was flushed to the disk.
+
+    An error in the block leaves `file` unchanged. Raises OSError.
+    """
     draft = file.with_name(f".{uuid4().hex}.part")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as opened:
@@ -62,6 +66,6 @@ def write_whole(file: Path) -> Iterator[IO[bytes]]:
 
 
 def write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all, in place of the one there. Raises OSError."""
+    """Write a file atomically, in place of an existing one. Raises OSError."""
     with write_whole(file) as opened:
         opened.write(content)

@@ -1,7 +1,7 @@
-"""Sealing: encrypts content, which is stored in no other form.
+"""Seals content: encrypts it, so that the database holds it in no other form.
 
-Uses Fernet with any number of keys: the first seals, all of them open, so that a key can be replaced while Longarc
-runs.
+A seal uses Fernet with one or more keys. The first key encrypts, and every key decrypts, so that a key can be replaced
+while Longarc runs.
 """
 
 import hashlib
@@ -12,11 +12,11 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from worker.errors import WrongKey
 
-#: Texts are padded before sealing to this length in bytes, or to 2, 4, 8… times as much.
+#: Padded texts have this length in bytes, or 2, 4, 8… times this length.
 PADDING_STEP = 1024
-#: What to do when content was sealed with a key that is missing now.
+#: The remedy when content was sealed with a key that is missing now.
 OTHER_KEY_REMEDY = "Add the key it was sealed with to LONGARC_KEY, behind the present one and a comma."
-_WRONG_KEY_TEXT = f"Something sealed can't be opened with the keys given. {OTHER_KEY_REMEDY}"
+_WRONG_KEY_TEXT = f"Sealed content can't be opened with the keys given. {OTHER_KEY_REMEDY}"
 _NO_KEY_TEXT = "This needs the key that seals what people say: set LONGARC_KEY, or LONGARC_KEY_FILE."
 
 
@@ -26,10 +26,10 @@ def generate_key() -> str:
 
 
 class Seal:
-    """Seals and opens text."""
+    """Seals text, and opens sealed text."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """`keys` are Fernet keys as text; the first is the key that seals."""
+        """`keys` are Fernet keys as text; the first one seals. Raises WrongKey when a key is malformed."""
         self._keys = [key.encode() for key in keys]
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
@@ -40,29 +40,31 @@ class Seal:
             ) from error
 
     def close(self, text: str) -> bytes:
-        """Return the sealed text."""
+        """Return the text, sealed with the first key."""
         return self._fernet.encrypt(text.encode())
 
     def open(self, sealed: bytes) -> str:
-        """Return the text that was sealed. Raises WrongKey when none of the keys fits."""
+        """Return the text of a sealed value. Raises WrongKey when none of the keys fits."""
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
             raise WrongKey(_WRONG_KEY_TEXT) from None
 
     def list_tags(self, text: str) -> list[str]:
-        """Return a keyed digest of the text for each key, that of the first key first.
+        """Return a keyed digest of the text for each key, in the order of the keys.
 
-        A column of tags can be searched for a text that nobody without a key can read from it.
+        The database stores such a tag in place of a text that it has to find again. Without a key nobody can learn the
+        text from its tag.
         """
         return [hmac.new(key, f"longarc tag|{text}".encode(), hashlib.sha256).hexdigest()[:32] for key in self._keys]
 
     def close_padded(self, text: str) -> bytes:
-        """Seal text that may end in spaces, such as JSON, padded so that its length tells little."""
-        return self.close(text + " " * (_compute_padded_length(len(text.encode())) - len(text.encode())))
+        """Return the text sealed with spaces after it, which hide its length. Meant for JSON, which ignores them."""
+        length = len(text.encode())
+        return self.close(text + " " * (_compute_padded_length(length) - length))
 
     def reseal(self, sealed: bytes) -> bytes:
-        """Return the content sealed with the first key. Raises WrongKey when none of the keys fits."""
+        """Return a sealed value sealed anew with the first key. Raises WrongKey when none of the keys fits."""
         try:
             return self._fernet.rotate(sealed)
         except InvalidToken:
@@ -70,7 +72,7 @@ class Seal:
 
 
 class NoSeal(Seal):
-    """Stands in for a seal when no key is set. Raises WrongKey when anything has to be sealed or opened."""
+    """A seal for when no key is set: every attempt to seal or open raises WrongKey."""
 
     def __init__(self) -> None:
         super().__init__([generate_key()])

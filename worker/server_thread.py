@@ -1,4 +1,7 @@
-"""Runs a waitress server in a thread of its own: for the pages, the metrics and the embedded calendars."""
+"""Runs a waitress server in a thread of its own, and opens its listening socket.
+
+The pages, the metrics and the embedded calendar server use it.
+"""
 
 import errno
 import os
@@ -15,10 +18,11 @@ class PortTaken(LongarcError):
     """Another process listens on the port, usually another Longarc worker."""
 
 
-def open_socket(address: str, what: str, setting: str) -> socket.socket:
-    """Return a listening socket on `host:port`. Raises PortTaken, or LongarcError when it can't be opened otherwise.
+def open_socket(address: str, service: str, setting: str) -> socket.socket:
+    """Return a socket that listens on the address `host:port`.
 
-    `what` is served there, as the error says, and `setting` names the address.
+    Raises PortTaken when another process listens there, and LongarcError for any other failure. The message names the
+    `service` to be served, such as "The pages", and the `setting` of the address.
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
@@ -27,31 +31,33 @@ def open_socket(address: str, what: str, setting: str) -> socket.socket:
         return socket.create_server((host, int(port)), family=family, backlog=1024)
     except OSError as error:
         cause = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        text = f"{what} can't be served at {address}: {cause}. See {setting}."
-        raise (PortTaken if error.errno == errno.EADDRINUSE else LongarcError)(text) from error
+        text = f"{service} can't be served at {address}: {cause}. See {setting}."
+        error_class = PortTaken if error.errno == errno.EADDRINUSE else LongarcError
+        raise error_class(text) from error
 
 
-def open_free_socket(addresses: Sequence[str], what: str, setting: str) -> socket.socket:
-    """Return a listening socket on the first of these addresses that nobody listens on.
+def open_free_socket(addresses: Sequence[str], service: str, setting: str) -> socket.socket:
+    """Return a socket that listens on the first of these addresses that no process listens on.
 
-    Raises as `open_socket` does; PortTaken when all are taken.
+    Raises PortTaken when all of them are taken, and otherwise the errors of `open_socket`.
     """
     for address in addresses[:-1]:
         with suppress(PortTaken):
-            return open_socket(address, what, setting)
-    return open_socket(addresses[-1], what, setting)
+            return open_socket(address, service, setting)
+    return open_socket(addresses[-1], service, setting)
 
 
 class ServerThread:
-    """A waitress server that serves inside a `with` block.
+    """A context manager that runs a waitress server in a thread.
 
-    `watch` is called after each turn of the loop, and at least each second while connections are open.
+    `watch` is called after each iteration of the server's event loop, and at least once a second while connections are
+    open.
     """
 
     def __init__(self, server: Any, name: str, watch: Callable[[], None] | None = None) -> None:
         self._server = server
         self._watch = watch
-        self._stop = Event()
+        self._is_stopping = Event()
         self._thread = Thread(target=self._run, name=name)
 
     def __enter__(self) -> Self:
@@ -59,18 +65,18 @@ class ServerThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
+        self._is_stopping.set()
         self._server.trigger.pull_trigger()
         self._thread.join()
         self._server.task_dispatcher.shutdown()
-        for channel in list(self._server._map.values()):  # the trigger, too: not before it was pulled
+        for channel in list(self._server._map.values()):  # includes the trigger, which is closed after its last use
             with suppress(OSError):
                 channel.close()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            # `poll`, because `select` can't watch file numbers above 1,023.
-            timeout = 1 if self._watch and self._server.active_channels else 30
+        while not self._is_stopping.is_set():
+            timeout = 1 if self._watch and self._server.active_channels else 30  # seconds
+            # with `poll`, since `select` can't watch file descriptors above 1,023
             self._server.asyncore.loop(timeout=timeout, map=self._server._map, count=1, use_poll=True)
             if self._watch:
                 self._watch()

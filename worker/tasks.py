@@ -1,7 +1,8 @@
 """The Huey queue and its tasks. Importing this module creates the queue from the settings.
 
-Tasks have no arguments: each reads from the database what is due. So a task that is lost, repeated or late does no
-harm.
+Each minute `tick` starts the tasks that have something to do: `keep_channels`, `sync`, which reads calendars, `sweep`,
+which plans pairs, and `deliver`, which performs effects. Tasks have no arguments, since each one reads from the
+database what is due. So a task that is lost, repeated or late does no harm.
 
 The environment variable `LONGARC_CONFIG` names the settings file; `longarc run` sets it for its own process.
 """
@@ -29,16 +30,21 @@ from worker.store.database import LOCK_TIMEOUT_SECONDS, DatabaseUnreachable, des
 from worker.store.store import Store
 
 QUEUE_NAME = "longarc"
-#: How many effects a worker takes on before others may take theirs.
+#: How many effects a worker claims at once. The others that are due stay free for other workers.
 EFFECTS_AT_ONCE = 10
-#: Set when this process has to stop: tasks finish what they have begun, and begin nothing more.
+#: How long a task begins new work, before it lets the tasks behind it in the queue run.
+TASK_BUDGET, CHANNELS_BUDGET = timedelta(seconds=10), timedelta(seconds=30)
+#: Set when this process has to stop. Tasks then finish their work in progress, and begin no more work.
 stopping = Event()
 #: The outages that this process has noticed.
 outages = Outages()
 
 
 def make_huey(settings: settings_file.Settings) -> Huey:
-    """Create the queue: in Redis when `queue` is a Redis URL; else in PostgreSQL, or in a file beside SQLite's."""
+    """Create the queue: in Redis if the setting `queue` is a Redis URL, or else with the database of the settings.
+
+    That is in the same PostgreSQL database, or in a second SQLite file beside the database file.
+    """
     if settings.queue.startswith(("redis://", "rediss://")):
         return RedisHuey(QUEUE_NAME, url=settings.queue, results=False)
     url = make_url(settings.database)
@@ -53,9 +59,9 @@ def make_huey(settings: settings_file.Settings) -> Huey:
 
 
 def create_queue_tables(queue: Huey, store: Store) -> None:
-    """Create the queue's own tables in PostgreSQL, in one process at a time. Elsewhere Huey needs no help.
+    """Create the tables of a queue in PostgreSQL, in one process at a time. Does nothing for other queues.
 
-    Huey's statements fail when several processes run them at once on an empty database.
+    Huey's own statements fail when several processes run them at once on an empty database.
     """
     if isinstance(queue.storage, PostgresStorage):
         with store.database.lock_schema():
@@ -74,7 +80,10 @@ _worker_overrides: list[Worker] = []
 
 
 def get_worker() -> Worker:
-    """Return this process's worker. Builds it at the first call, unless `run_tasks_immediately` set one."""
+    """Return the worker of `run_tasks_immediately` in its block, or else that of this process.
+
+    The worker of this process is built at the first call.
+    """
     return _worker_overrides[-1] if _worker_overrides else _build_worker()
 
 
@@ -88,7 +97,7 @@ def _build_worker() -> Worker:
 
 
 def start_sync(delay: timedelta) -> None:
-    """Have a worker read the calendars and plan the pairs that are due, after a delay."""
+    """Put the task `sync` into the queue, to be run by any worker process after a delay."""
     if delay > timedelta(0):
         sync.schedule(delay=delay)
     else:
@@ -97,7 +106,7 @@ def start_sync(delay: timedelta) -> None:
 
 @contextmanager
 def run_tasks_immediately(worker: Worker) -> Iterator[None]:
-    """Run tasks in this thread as soon as they are called, with this worker. The demo does so, with a stepped clock."""
+    """Make tasks run in this thread as soon as they are called, with this worker. The demo sets the clock."""
     was_immediate = huey.immediate
     huey.immediate = True
     _worker_overrides.append(worker)
@@ -109,9 +118,12 @@ def run_tasks_immediately(worker: Worker) -> Iterator[None]:
 
 
 @contextmanager
-def record_outages(name: str) -> Iterator[None]:
-    """Record a failure of the task as an outage, so that Huey does not log each one. The next tick tries again."""
-    task = f"The task {name}"
+def record_outages(task_name: str) -> Iterator[None]:
+    """Record an expected error of the block as an outage of the database or of this task. The next tick tries again.
+
+    Huey would log each such error with its traceback. Unexpected errors are raised.
+    """
+    task = f"The task {task_name}"
     outages.record_recovery(QUEUE, utcnow())
     try:
         yield
@@ -129,7 +141,7 @@ def record_outages(name: str) -> Iterator[None]:
 
 @huey.periodic_task(crontab())
 def tick() -> None:
-    """Import the roster if it changed, and start the tasks that have something to do. Runs each minute."""
+    """Import the roster if it changed, and start the tasks that have something to do. Huey runs this each minute."""
     with record_outages("tick"):
         _run_tick(get_worker())
 
@@ -139,7 +151,7 @@ def _run_tick(worker: Worker) -> None:
     outages.update_services(worker.store.calendars.load_failures(), mail_failures, worker.clock())
     try:
         worker.import_people()
-    except PeopleImportRefused as refusal:  # one alert for each content of the file
+    except PeopleImportRefused as refusal:  # the operator gets one alert for each content of the roster
         worker.store.outbox.alert(f"people:{refusal.digest}", str(refusal), worker.clock(), worker.settings.operator)
     except DatabaseUnreachable:
         raise
@@ -160,70 +172,72 @@ def _run_tick(worker: Worker) -> None:
 def keep_channels() -> None:
     """Open, renew and close the channels that are due, then start the sync of calendars that may have changed."""
     with record_outages("keep_channels"):
-        worker = get_worker()
-        worker.channels.keep(worker.holder, stopping.is_set)
+        worker, budget = get_worker(), TimeBudget(CHANNELS_BUDGET)
+        worker.channels.run_until(worker.holder, budget.is_spent)
         if worker.store.load_next_due().select_due(worker.clock()).calendar:
             sync()
 
 
 @huey.task()
 def sync() -> None:
-    """Read the calendars that are due, then do what follows."""
-    turn = Turn()
-    _work("sync", turn, lambda worker: worker.sync.run(worker.holder))
-    _do_what_follows(turn)
+    """Read the calendars that are due, then plan pairs and perform effects."""
+    budget = TimeBudget(TASK_BUDGET)
+    _run_repeatedly("sync", budget, lambda worker: worker.sync.run(worker.holder))
+    _plan_and_deliver(budget)
 
 
 @huey.task()
 def sweep() -> None:
-    """Plan the pairs that are due, then do what follows."""
-    turn = Turn()
-    _plan_pairs(turn)
-    _do_what_follows(turn)
+    """Plan the pairs that are due, then perform effects and plan again."""
+    budget = TimeBudget(TASK_BUDGET)
+    _plan_pairs(budget)
+    _plan_and_deliver(budget)
 
 
 @huey.task()
 def deliver() -> None:
-    """Perform the effects that are due, then do what follows."""
-    turn = Turn()
-    _perform_effects(turn)
-    _do_what_follows(turn)
+    """Perform the effects that are due, then plan pairs and perform their effects."""
+    budget = TimeBudget(TASK_BUDGET)
+    _perform_effects(budget)
+    _plan_and_deliver(budget)
 
 
-class Turn:
-    """The time that a task has, until others that wait for this worker have theirs: a change that was just told must
-    not wait until a whole company is booked."""
+class TimeBudget:
+    """The time during which a task begins new work. Afterwards the tasks behind it in the queue get their time.
 
-    LENGTH = timedelta(seconds=10)
+    Without a budget, the sync of a calendar that has just changed would wait until all conversations of a large company
+    are booked.
+    """
 
-    def __init__(self) -> None:
-        self._end = monotonic() + self.LENGTH.total_seconds()
+    def __init__(self, length: timedelta) -> None:
+        self._end = monotonic() + length.total_seconds()
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more is to be begun."""
+    def is_spent(self) -> bool:
+        """Return whether the task must begin no more work, also because the process is stopping."""
         return stopping.is_set() or monotonic() >= self._end
 
 
-def _do_what_follows(turn: Turn) -> None:
-    """Plan pairs and perform effects until none are due, or all are in other hands. What is left when the turn is over
-    waits in the queue.
+def _plan_and_deliver(budget: TimeBudget) -> None:
+    """Plan pairs and perform effects until none are due, or other workers have claimed all of them.
 
-    It is done here and now: tasks that start each other wait in the queue each time, and are far more than there is
-    work for, as each sees what the others are about to do.
+    When the budget is spent earlier, a new task continues with the work that is still due.
+
+    This loop does the work in the current task. If tasks started each other instead, each would wait in the queue, and
+    far more tasks would be started than needed, since each task sees work that others are about to do.
     """
-    with record_outages("what follows"):
+    with record_outages("plan_and_deliver"):
         worker, has_worked = get_worker(), True
-        while has_worked and not turn.is_over:
+        while has_worked and not budget.is_spent():
             due = worker.store.load_next_due().select_due(worker.clock())
-            has_worked = bool(due.pair) and _plan_pairs(turn) > 0
-            has_worked = (bool(due.pair or due.effect) and _perform_effects(turn) > 0) or has_worked
-        if turn.is_over and not stopping.is_set():
+            has_planned = bool(due.pair) and _plan_pairs(budget) > 0
+            has_delivered = bool(due.pair or due.effect) and _perform_effects(budget) > 0
+            has_worked = has_planned or has_delivered
+        if budget.is_spent() and not stopping.is_set():
             _start_due_task(worker)
 
 
 def _start_due_task(worker: Worker) -> None:
-    """Start the first task that has something to do."""
+    """Start one task: the first of `sync`, `sweep` and `deliver` that has something to do."""
     due = worker.store.load_next_due().select_due(worker.clock())
     for is_due, task in ((due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):
         if is_due:
@@ -231,33 +245,39 @@ def _start_due_task(worker: Worker) -> None:
             return
 
 
-def _plan_pairs(turn: Turn) -> int:
-    """Plan the pairs that are due. Returns how many there were."""
-    return _work("sweep", turn, lambda worker: worker.sweep.run(worker.holder))
+def _plan_pairs(budget: TimeBudget) -> int:
+    """Plan the pairs that are due. Returns how many were planned."""
+    return _run_repeatedly("sweep", budget, lambda worker: worker.sweep.run(worker.holder))
 
 
-def _perform_effects(turn: Turn) -> int:
-    """Perform the effects that are due; other workers help when there are many. Returns how many there were."""
-    are_called = huey.immediate
+def _perform_effects(budget: TimeBudget) -> int:
+    """Perform the effects that are due, and return how many were performed.
+
+    When there are more than a few, one more `deliver` task is started, so that another worker takes its share.
+    """
+    has_called_another_worker = huey.immediate  # tasks that run immediately in this thread are no help
 
     def perform(worker: Worker) -> int:
-        nonlocal are_called
+        nonlocal has_called_another_worker
         count = worker.outbox.run(worker.holder, EFFECTS_AT_ONCE)
-        if count == EFFECTS_AT_ONCE and not are_called:
+        if count == EFFECTS_AT_ONCE and not has_called_another_worker:
             deliver()
-            are_called = True
+            has_called_another_worker = True
         return count
 
-    return _work("deliver", turn, perform)
+    return _run_repeatedly("deliver", budget, perform)
 
 
-def _work(name: str, turn: Turn, run: Callable[[Worker], int]) -> int:
-    """Run it at least once, and until there is nothing to do for it, or the turn is over. Returns how much was done."""
-    done = 0
-    with record_outages(name):
+def _run_repeatedly(task_name: str, budget: TimeBudget, run_once: Callable[[Worker], int]) -> int:
+    """Call `run_once` until it returns 0 or the budget is spent, and at least once. Returns the sum of its results.
+
+    `run_once` processes one batch, and returns how many items it processed.
+    """
+    total = 0
+    with record_outages(task_name):
         worker = get_worker()
-        while not stopping.is_set() and (count := run(worker)):
-            done += count
-            if turn.is_over:
+        while not stopping.is_set() and (count := run_once(worker)):
+            total += count
+            if budget.is_spent():
                 break
-    return done
+    return total

@@ -192,7 +192,7 @@ def test_a_revision_recorded_while_this_one_was_confirmed_is_no_loss(
     monkeypatch.setattr(contracts, "_confirm_recording", confirm)
     other = desk.write("other.md", Path(file).read_text().replace("What next?", "And then?"))
     said = desk.refused(*RECORD, session, other)
-    assert "Another revision of this contract was recorded meanwhile." in said
+    assert "Another revision of this contract was recorded in the meantime." in said
     assert f"longarc contract show {session}" in said
 
 

@@ -1,8 +1,8 @@
 """A process of its own, since the tasks belong to the settings that they were imported with.
 
-`LONGARC_CONFIG=FILE python -m tests.support.task_child SECONDS`: books a conversation, has it declined, and runs a
-task, each with a turn of so many seconds. Prints which tasks ran, how often the conversation was deferred, whether it
-stands elsewhere on the calendar, and to whom mails went out.
+`LONGARC_CONFIG=FILE python -m tests.support.task_child SECONDS`: books a conversation, has it declined, and runs
+`sync`, where each task has a time budget of so many seconds. Prints which tasks ran, how often the conversation was
+deferred, whether it was moved on the calendar, and to whom mails went out.
 """
 
 import json
@@ -15,9 +15,9 @@ from worker import tasks
 from worker.domain.model import Answer
 
 
-def run(turn: timedelta) -> dict[str, Any]:
-    """Do it. Returns what is printed."""
-    tasks.Turn.LENGTH = turn
+def run(budget: timedelta) -> dict[str, Any]:
+    """Run the task, and return what is printed."""
+    tasks.TASK_BUDGET = budget
     office, ran = Office(), list[str]()
     office.tick()
     office.clock.advance(MINUTE)

@@ -38,8 +38,6 @@ LEASE = timedelta(minutes=10)
 BATCH = 5
 #: How many may be leased at once, by all processes: the other workers read, plan and write meanwhile.
 MAX_LEASED = 2 * BATCH
-#: For how long one task takes steps. Where all channels are opened, the next tick goes on.
-TURN = timedelta(seconds=30)
 #: After so many attempts a channel is no longer closed: it expires.
 MAX_CLOSING_ATTEMPTS = 5
 RETRY_AFTER_FAILURE = timedelta(minutes=5)
@@ -117,10 +115,9 @@ class Channels:
 
     # --- steps ---
 
-    def keep(self, holder: str, is_stopping: Callable[[], bool]) -> None:
-        """Take the steps that are due, for one turn at most: other tasks wait for this worker."""
-        end = self._clock() + TURN
-        while not is_stopping() and self.run(holder) and self._clock() < end:
+    def run_until(self, holder: str, must_stop: Callable[[], bool]) -> None:
+        """Take steps until none is due, or until `must_stop` returns True."""
+        while not must_stop() and self.run(holder):
             pass
 
     def run(self, holder: str, limit: int = BATCH) -> int:

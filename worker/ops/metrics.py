@@ -176,7 +176,7 @@ class MetricsServer(ServerThread):
     def __init__(self, worker: Worker, count_tasks: CountTasks | None = None) -> None:
         """`count_tasks` returns the length of the queue. Raises PortTaken, LongarcError."""
         addresses = list_listen_addresses(worker.settings.metrics.listen)
-        listening = open_free_socket(addresses, what="Metrics", setting="metrics.listen")
+        listening = open_free_socket(addresses, service="Metrics", setting="metrics.listen")
         self.port = int(listening.getsockname()[1])
         create: Any = create_server  # waitress has no types
         app = make_wsgi_app(build_registry(worker, count_tasks))

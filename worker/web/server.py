@@ -28,7 +28,7 @@ class PageServer(ServerThread):
         settings = worker.settings
         app = make_app(worker)
         logging.getLogger("waitress").setLevel(logging.ERROR)  # waitress warns about each request that has to wait
-        listening = open_socket(settings.pages.listen, "The pages", "pages.listen")
+        listening = open_socket(settings.pages.listen, service="The pages", setting="pages.listen")
         self.port = int(listening.getsockname()[1])
         self.base_url = settings.base_url
         create: Any = create_server  # waitress has no types
