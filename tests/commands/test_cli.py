@@ -254,7 +254,7 @@ def test_why_tells_the_story_in_order(desk: Desk) -> None:
     states = [one["state"] for one in story if one["what"] == "session"]
     assert states == ["booked", "held", "unfinished"]
     told = desk.told("why", held.id)
-    assert told.index("on the calendar") < told.index("mail to the manager: brief") < told.index("taken as held")
+    assert told.index("on the calendar") < told.index("mail to the manager: brief") < told.index("counts as held")
     assert "Europe/Berlin" in told
 
 
@@ -392,7 +392,11 @@ def test_defer_takes_one_of_the_times_held(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("at", "why"),
-    [("2020-01-06 10:00", "past"), ("2030-03-31 02:30", "clocks"), ("2099-01-05 10:00", "is too far ahead. Give one")],
+    [
+        ("2020-01-06 10:00", "past"),
+        ("2030-03-31 02:30", "clocks"),
+        ("2099-01-05 10:00", "is too far ahead. Give a time"),
+    ],
 )
 def test_defer_refuses_what_cannot_be(desk: Desk, at: str, why: str) -> None:
     session = desk.booked()

@@ -72,7 +72,7 @@ def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_ur
 
 def make_booked_session() -> Session:
     window = SessionWindow(START, START, START)
-    owed = make_session(PairId(DANA, KIM), SessionKind.CAREER, Topic.ALL, 1, 75, window, START)
+    owed = make_session(PairId(DANA, KIM), SessionKind.CAREER, Topic.ALL, cycle=1, minutes=75, window=window, now=START)
     return replace(owed, state=SessionState.BOOKED, start=START, end=START + 75 * MINUTE)
 
 

@@ -46,7 +46,7 @@ from worker.domain.model import (
     Settlement,
     Span,
 )
-from worker.domain.planning.plan_builder import find_last_look
+from worker.domain.planning.plan_builder import floor_to_shared_grid
 from worker.errors import LeaseLost
 from worker.store import rows, tables
 from worker.store.database import DatabaseUnreachable
@@ -219,7 +219,7 @@ def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
 
 
 #: The daily look at calendars that is a fortnight later, or the last before it.
-FORTNIGHTLY = find_last_look(START + 14 * DAY, DAY)
+FORTNIGHTLY = floor_to_shared_grid(START + 14 * DAY, DAY)
 
 
 def test_every_pair_is_looked_at_once_a_fortnight_however_little_there_is_to_wait_for(store: Store) -> None:

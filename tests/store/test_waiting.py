@@ -49,7 +49,7 @@ def hold(
 
 
 def make(pair_id: PairId, at: datetime, kind: SessionKind = SessionKind.CAREER) -> Session:
-    owed = make_session(pair_id, kind, Topic.ALL, 1, 60, SessionWindow(at, at, at), at)
+    owed = make_session(pair_id, kind, Topic.ALL, cycle=1, minutes=60, window=SessionWindow(at, at, at), now=at)
     return replace(owed, state=SessionState.BOOKED, start=at, end=at + 60 * MINUTE)
 
 

@@ -54,7 +54,7 @@ from worker.domain.model import (
     Span,
     Trigger,
 )
-from worker.domain.planning.placement import has_same_cause
+from worker.domain.planning.unplaceable import has_same_cause
 from worker.domain.time.worktime import find_holiday, get_local_date, list_working_spans
 from worker.errors import LongarcError
 from worker.seal import Seal

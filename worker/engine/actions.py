@@ -71,7 +71,7 @@ class Actions:
         repeated: list[str] = []
 
         def apply(builder: PlanBuilder, session: Session) -> None:
-            if actions.is_missed(builder, session):
+            if actions.is_recorded_not_held(builder, session):
                 repeated.append(session.id)
             else:
                 actions.record_not_held(builder, session)

@@ -37,7 +37,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import contract_mails, deferrals, offers, questions
 from worker.domain.planning.cadence import choose_interval
-from worker.domain.planning.placement import has_same_cause
+from worker.domain.planning.unplaceable import has_same_cause
 from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, parse_hours
 from worker.links import LinkClaims, Purpose, make_link_signer

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from worker.domain.model import Address, Effect, EffectProgress, Person
-from worker.domain.planning.quiet_hours import MailDay, divide_mails, make_overflow
+from worker.domain.planning.quiet_hours import MailDay, divide_mails, make_overflow_mail
 from worker.domain.time.worktime import get_local_date
 from worker.seal import NoSeal, Seal
 from worker.store import rows
@@ -118,7 +118,7 @@ def _write_day(database: Database, connection: Connection, reader: Person, day: 
     if day.waiting:
         _POSTPONE.execute_many(connection, [{"mail_key": mail.key, "until": until} for mail, until in day.waiting])
     if day.folded and day.overflow_at is not None:
-        overflow = make_overflow(reader, day.overflow_at, now)
+        overflow = make_overflow_mail(reader, due_at=day.overflow_at, now=now)
         database.insert_new(connection, outbox, [rows.build_effect_row(overflow)], ["key"])
         folds = [{"mail_key": mail.key, "overflow_key": overflow.key} for mail in day.folded]
         _FOLD_INTO_OVERFLOW.execute_many(connection, folds)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
 from worker.domain.model import Address, PairId, Plan, Session, SessionKind, TakenTime
-from worker.domain.planning.plan_builder import DAILY, find_last_look
+from worker.domain.planning.plan_builder import DAILY, floor_to_shared_grid
 from worker.errors import LeaseLost, WrongKey
 from worker.store import rows
 from worker.store.content import Content
@@ -220,7 +220,9 @@ def _save_calendar_changes(connection: Connection, plans: Sequence[Plan]) -> Non
 def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[PairId, int], now: datetime) -> None:
     """Store when each pair is due next, unless somebody has woken it since it was loaded."""
     versions = {plan.pair: {"pair_id": plan.pair, "loaded_wakes": wakes[plan.pair]} for plan in plans}
-    latest = find_last_look(now + MAX_PLAN_INTERVAL, DAILY)  # the same for many pairs, whose free/busy is read together
+    latest = floor_to_shared_grid(
+        now + MAX_PLAN_INTERVAL, DAILY
+    )  # the same for many pairs, whose free/busy is read together
     looks = [{**versions[plan.pair], "now": now} for plan in plans if plan.used_free_busy]
     due_times = [{**versions[plan.pair], "next_due_at": min(plan.due_at or latest, latest)} for plan in plans]
     held_cycles = {plan.pair: [s.cycle for s in plan.sessions if s.held_at and _is_regular(s)] for plan in plans}

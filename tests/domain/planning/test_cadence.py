@@ -242,7 +242,9 @@ def test_a_session_s_id_follows_from_what_it_is() -> None:
     def made(
         report: str = "b", kind: SessionKind = SessionKind.CAREER, topic: Topic = Topic.ALL, later: int = 0
     ) -> str:
-        return cadence.make_session(PairId("a", report), kind, topic, 1, 60, window, NOW + later * DAY).id
+        return cadence.make_session(
+            PairId("a", report), kind, topic, cycle=1, minutes=60, window=window, now=NOW + later * DAY
+        ).id
 
     others = [made("c"), made(kind=SessionKind.REVIEW), made(topic=Topic.GAP), made(later=1)]
     assert made() == made()
@@ -287,7 +289,7 @@ def test_a_later_part_is_never_overdue() -> None:
     window = SessionWindow(NOW - 7 * DAY, NOW - DAY, NOW + DAY)
     for topic in Topic:
         session = replace(session_of(), topic=topic)
-        assert is_overdue(session, window.target, NOW) is (topic in (Topic.NOW, Topic.ALL))
+        assert is_overdue(session, target=window.target, now=NOW) is (topic in (Topic.NOW, Topic.ALL))
     now, direction, gap = _next_cycle(_held(date(2026, 1, 5)), format=Format.SERIES)
     assert (now.in_turn, direction.in_turn, gap.in_turn) == (True, False, False)
     assert (now.target, direction.target.date(), gap.target.date()) == (

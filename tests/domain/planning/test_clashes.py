@@ -10,7 +10,7 @@ from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, beginning, pe
 from tests.support.stories import Story, booked, causes, nothing
 from worker.domain.model import BusyTime, DeferralCause, Person, Policy, SessionKind, ShowAs, Span
 from worker.domain.planning import actions
-from worker.domain.planning.deferrals import list_look_times
+from worker.domain.planning.deferrals import list_calendar_checks
 from worker.domain.planning.planner import plan
 
 TWO = (DANA, SAM)
@@ -39,7 +39,7 @@ def test_booked_over_is_warned_of_and_defers_a_day_later(who: Person) -> None:
     at, was = story.now, story.next
     assert [(m.to, m.start) for m in story.mails("booked_over_warning")] == [(DANA.email, was.start)]
     assert was.warned_at == at
-    assert f"booked over the session in {who.email}'s calendar" in story.told[-1].reason
+    assert f"event in {who.email}'s calendar clashes with the session" in story.told[-1].reason
     story.until(at + DAY - MINUTE)
     assert story.next.span == was.span
     story.until(at + DAY)
@@ -296,7 +296,7 @@ def test_a_session_is_looked_at_more_often_as_it_comes_near() -> None:
     """T-10: the last look is more than four hours before, so that something may still follow from it."""
     for kind in SessionKind:
         session = session_of(utc(2026, 10, 20, 8), kind=kind)
-        instants = list_look_times(session)
+        instants = list_calendar_checks(session)
         assert list(instants) == sorted(instants)
         gaps = [b - a for a, b in pairwise(instants)]
         assert gaps == sorted(gaps, reverse=True)

@@ -369,7 +369,9 @@ def test_busy_time_of_ours_does_not_stand_in_its_own_way() -> None:
         BusyTime(Span(NOW, was.start)),
         BusyTime(Span(was.end + 3 * HOUR, NOW + 90 * DAY)),
     ]
-    story.say(lambda builder: deferrals.defer(builder, builder.sessions[story.next.id], DeferralCause.BOOKED_OVER))
+    story.say(
+        lambda builder: deferrals.defer_session(builder, builder.sessions[story.next.id], DeferralCause.BOOKED_OVER)
+    )
     assert story.next.span.start == was.end
 
 

@@ -91,25 +91,25 @@ def _mail(name: str, key: str) -> Effect:
 def test_what_changes_the_next_day_reaches_anybody_at_any_hour(hours: int) -> None:
     """T-16: a session that loses tomorrow's time is told at night; one of next week in the morning."""
     night = utc(2026, 9, 7, 21)
-    soon = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, None, night + hours * HOUR)
+    soon = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, lost_start=night + hours * HOUR)
     assert (soon.due_at, soon.counts) == (night, False)
-    later = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, night + 7 * DAY)
+    later = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, session_start=night + 7 * DAY)
     assert (later.due_at, later.counts) == (utc(2026, 9, 8, 7), True)
 
 
 def test_a_brief_leaves_at_night_only_when_no_hour_is_left() -> None:
     """T-6, T-16: before a session at the start of tomorrow."""
     night = utc(2026, 9, 7, 21)
-    assert choose_mail_time(MailName.BRIEF, DANA, night, utc(2026, 9, 8, 7)).due_at == night
-    assert choose_mail_time(MailName.BRIEF, DANA, night, utc(2026, 9, 8, 9)).due_at == utc(2026, 9, 8, 7)
+    assert choose_mail_time(MailName.BRIEF, DANA, night, session_start=utc(2026, 9, 8, 7)).due_at == night
+    assert choose_mail_time(MailName.BRIEF, DANA, night, session_start=utc(2026, 9, 8, 9)).due_at == utc(2026, 9, 8, 7)
 
 
 def test_a_mail_that_would_come_too_late_leaves_the_day_before() -> None:
     """T-12, T-16: decided on a Saturday, about a session at the start of Monday; no hour of work is left."""
     saturday, monday = utc(2026, 9, 12, 5), utc(2026, 9, 14, 7)
-    told = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, monday)
+    told = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, session_start=monday)
     assert (told.due_at, told.counts) == (monday - DAY, False)
-    later = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, monday + HOUR)
+    later = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, session_start=monday + HOUR)
     assert (later.due_at, later.counts) == (monday, True)
 
 

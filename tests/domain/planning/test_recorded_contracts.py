@@ -120,8 +120,8 @@ def test_a_contract_may_be_recorded_while_the_two_still_talk() -> None:
     [
         (session_of(NOW + DAY), "has not taken place yet"),
         (session_of(None), "has not taken place yet"),
-        (of_state(SessionState.HELD, kind=SessionKind.REVIEW), "not one that ends with a contract"),
-        (of_state(SessionState.CANCELLED), "not one that ends with a contract"),
+        (of_state(SessionState.HELD, kind=SessionKind.REVIEW), "of a kind that has no contract"),
+        (of_state(SessionState.CANCELLED), "is cancelled"),
     ],
 )
 def test_what_has_no_contract(session: Session, words: str) -> None:

@@ -168,7 +168,7 @@ def test_nothing_tells_why_it_was_asked_for(trigger: Trigger) -> None:
 def test_only_one_is_asked_for_at_a_time() -> None:
     """T-14: a second asking finds the first."""
     story = soon()
-    with pytest.raises(Refused, match="asked for already"):
+    with pytest.raises(Refused, match="requested already"):
         story.say(lambda p: actions.request_talk(p, Trigger.MOTIVATION))
     story.until(NOW + 7 * DAY)
     story.say(lambda p: actions.request_talk(p, Trigger.MOTIVATION))
@@ -179,7 +179,7 @@ def test_only_one_check_in_is_asked_for_at_a_time() -> None:
     """R-7."""
     story = booked()
     story.say(actions.request_check_in)
-    with pytest.raises(Refused, match="asked for already"):
+    with pytest.raises(Refused, match="requested already"):
         story.say(actions.request_check_in)
     assert len(story.of_kind(SessionKind.CHECKIN)) == 1
 

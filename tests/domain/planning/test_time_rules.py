@@ -23,7 +23,7 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.planning import actions, preparations
-from worker.domain.planning.placement import has_same_cause
+from worker.domain.planning.unplaceable import has_same_cause
 from worker.domain.time.mail_hours import find_day_start, is_mail_time
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 

@@ -28,7 +28,7 @@ from worker.domain.planning.turns import (
     Turn,
     find_first_notice,
     find_turn,
-    is_beginning,
+    has_recent_start,
     list_turns,
     make_first_window,
 )
@@ -160,7 +160,7 @@ def test_a_pair_alone_or_unlisted_has_the_first_turn() -> None:
 )
 def test_which_start_matters(start: date | None, seen: date, today: date, expected: bool) -> None:
     """T-3a: one ahead, or less than five weeks before the pair was first seen."""
-    assert is_beginning(pair_of(start=start, first_seen=seen), today) is expected
+    assert has_recent_start(pair_of(start=start, first_seen=seen), today) is expected
 
 
 def test_a_pair_that_begins_meets_two_to_five_weeks_after_its_start_whatever_its_turn() -> None:

@@ -1,1 +1,1 @@
-"""Decides what happens to a pair next, and when. Pure."""
+"""Decides what happens next for a pair, and when. Pure functions, without I/O."""

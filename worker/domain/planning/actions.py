@@ -1,7 +1,9 @@
-"""The actions of people, as changes to a plan: it took place or not, another time, a talk soon, the contract.
+"""The actions of people, as changes to a plan.
 
-Each function changes the `PlanBuilder` that it is given; the caller commits `builder.build()` like any other plan, and
-has the pair planned again. Raises `Refused` with a sentence when the rules don't allow what was asked for.
+People report whether a session took place, ask for another time or for a session soon, choose a format, and record a
+contract or the end of a commitment. Each function changes the given `PlanBuilder`. The caller writes `builder.build()`
+like any other plan, and has the pair planned again. An action that the rules do not allow raises `Refused` with a
+sentence for the person.
 """
 
 from collections.abc import Sequence
@@ -41,14 +43,18 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
 from worker.errors import NoContractSession, NotHeldYet, NotOffered, Refused
 
-#: A session that begins within this keeps its format when the pair chooses another: its prompt may have gone out.
+#: A session that begins within this keeps its format when the pair chooses another one, since its prompt may have been
+#: sent.
 NEAR_PERIOD = timedelta(days=7)
-#: How far ahead a person may put a session.
+#: The longest time from now to a time that a person may choose.
 MAX_AHEAD = timedelta(days=370)
 
 
-def is_missed(builder: PlanBuilder, session: Session) -> bool:
-    """True when it is recorded already that it did not take place, and it has had no other time since."""
+def is_recorded_not_held(builder: PlanBuilder, session: Session) -> bool:
+    """Return whether it is recorded already that the session did not take place.
+
+    That no longer holds once a later time of the session has begun.
+    """
     if session.start is not None and session.start <= builder.now:
         return False
     last = deferrals.find_last_deferral(builder, session)
@@ -56,79 +62,82 @@ def is_missed(builder: PlanBuilder, session: Session) -> bool:
 
 
 def record_not_held(builder: PlanBuilder, session: Session) -> None:
-    """Record that the session did not take place: it is owed again, soon (T-10)."""
+    """Record that the session did not take place, which defers the session (T-10)."""
     if session.start is None or session.start > builder.now:
         raise Refused(f"Session {session.id} has not begun yet. Use `longarc defer` to ask for another time.")
     if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it took place.")
-    deferrals.defer(builder, session, DeferralCause.NOT_HELD)
+    deferrals.defer_session(builder, session, DeferralCause.NOT_HELD)
     invitations.add_invitations(builder)
 
 
 def record_held(builder: PlanBuilder, session: Session, end: datetime | None = None) -> None:
-    """Record that the session took place. `end`: when it ended, unless at its booked time."""
+    """Record that the session took place. It ended at `end`, or at its booked end when `end` is None."""
     if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it is known that it took place.")
     if end and end < builder.now - MAX_RECORDING_DELAY:
-        raise Refused(f"Session {session.id} can't have ended that long ago. Look at the year of --at again.")
+        raise Refused(f"Session {session.id} can't have ended that long ago. Check the year of --at.")
     end = end or session.end
     if end is None or end > builder.now:
         raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
     if session.booked and session.span.end > builder.now:
         session_events.take_off_calendar(builder, session)
-    known = builder.sessions.get(session.id, session)  # the plan has no sessions of long ago
-    done = contract_mails.mark_held(builder, known, end, start=end - timedelta(minutes=session.minutes), end=end)
-    builder.record_session_decision(done, "Somebody said that it took place.")
+    current = builder.sessions.get(session.id, session)  # the builder lacks sessions that were closed long ago
+    start = end - timedelta(minutes=session.minutes)
+    held = contract_mails.mark_held(builder, current, held_at=end, start=start, end=end)
+    builder.record_session_decision(held, "Somebody said that it took place.")
     invitations.add_invitations(builder)
 
 
 def request_time(builder: PlanBuilder, session: Session, requested_time: Span | None, by: Address = "") -> None:
-    """Give the session another time: the requested one, or one that the next plan finds when None is requested.
+    """Give the session another time: the requested one or, when that is None, one that the next plan finds.
 
-    Choosing a time that is offered is no deferral (T-12). `by` is who asks, where that is known.
+    A choice among offered times is no deferral (T-12). `by` is the address of the person who asks; empty when unknown.
     """
     if session.is_closed or session.state is SessionState.HELD:
         raise Refused(f"Session {session.id} is over; there is nothing to move.")
     is_offered = requested_time is not None and requested_time in offers.list_open_times(session, builder.now)
     if session.booked and session.span == requested_time:
-        if is_offered:  # otherwise the button was pressed twice
+        if is_offered:  # otherwise a person pressed the button twice, and nothing changes
             offers.end_offer(builder, session, "A person chose the time that it has.")
             builder.update_session(builder.sessions[session.id], by_hand=True)
         return
     if session.booked and not is_offered:
-        deferrals.defer(builder, session, DeferralCause.ASKED, by)
+        deferrals.defer_session(builder, session, DeferralCause.ASKED, by=by)
     if requested_time is not None:
-        book_requested_time(builder, builder.sessions[session.id], requested_time, by)
+        book_requested_time(builder, builder.sessions[session.id], requested_time, by=by)
 
 
-def choose_offered_time(builder: PlanBuilder, session: Session, requested_time: Span) -> None:
-    """Give the session one of the times that are offered for it (T-12). Raises NotOffered when it no longer is one.
+def choose_offered_time(builder: PlanBuilder, session: Session, chosen_time: Span) -> None:
+    """Give the session one of the times that are offered for it (T-12).
 
-    Choosing the time that the session has already changes nothing: the button was pressed twice.
+    A session that has the chosen time already keeps it, since a person may have pressed the button twice. Raises
+    NotOffered when the time is no longer offered.
     """
-    has_that_time = session.booked and session.span == requested_time
-    if not has_that_time and requested_time not in offers.list_open_times(session, builder.now):
-        raise NotOffered(f"That time is not held for session {session.id} any more.")
-    request_time(builder, session, requested_time)
+    has_that_time = session.booked and session.span == chosen_time
+    if not has_that_time and chosen_time not in offers.list_open_times(session, builder.now):
+        raise NotOffered(f"That time is no longer reserved for session {session.id}.")
+    request_time(builder, session, chosen_time)
 
 
 def find_deferral_to_explain(builder: PlanBuilder, session: Session) -> Deferral:
-    """Return the last time that was lost, or that the report gave up by hand: the report may say why (R-18). The caller
-    stores the explanation sealed.
+    """Return the deferral, or the report's own move by hand, for which the report may give an explanation (R-18).
 
-    Raises Refused when the session has lost no time, when the manager moved it, or when it is over.
+    It is the last loss of the session's time. The caller stores the explanation sealed. Raises Refused when the session
+    has lost no time, when the manager moved it last, or when it is over.
     """
-    last = deferrals.find_last_loss(builder, session)
-    is_of_manager = last is not None and not last.is_counted and last.who != builder.report.email
-    if last is None or is_of_manager or not (session.owed or session.booked):
-        raise Refused(f"Session {session.id} has lost no time that there would be something to say about.")
-    return last
+    last_loss = deferrals.find_last_loss(builder, session)
+    is_by_manager = last_loss is not None and not last_loss.is_counted and last_loss.who != builder.report.email
+    if last_loss is None or is_by_manager or not (session.owed or session.booked):
+        raise Refused(f"Session {session.id} has not lost its time, so there is nothing to explain.")
+    return last_loss
 
 
 def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
-    """Move the session to one rhythm later, which is one answer to the question of T-11. It is no deferral.
+    """Make the session owed one rhythm later, which is one of the answers to a question (T-11). It is no deferral.
 
-    Raises Refused when no question was asked, or the time to answer it is over.
+    A question is asked in place of a third automatic move (see `questions`). Raises Refused when no question was asked,
+    or when it can no longer be answered.
     """
     offer = session.offer
     if offer is None or offer.purpose is not OfferPurpose.QUESTION or not questions.may_leave(session):
@@ -139,12 +148,9 @@ def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
         raise Refused(f"Session {session.id} can't be left until the next quarter: the time to answer is over.")
     day = get_local_date(builder.manager.zone, session.start or session.target)
     window = cadence.make_window(day, cadence.choose_interval(builder.pair, day, builder.policy))
-    left = builder.update_session(
-        session,
+    owed = builder.update_session(
+        cadence.set_window(session, window),
         state=SessionState.OWED,
-        earliest=window.earliest,
-        target=window.target,
-        latest=window.latest,
         start=None,
         end=None,
         by_hand=False,
@@ -152,33 +158,39 @@ def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
         warned_at=None,
         offer=None,
     )
-    builder.record_session_decision(left, "The two leave it until the next quarter.", cause="left")
+    builder.record_session_decision(owed, "The two leave it until the next quarter.", cause="left")
 
 
-def _refuse_without_calendar(builder: PlanBuilder) -> None:
+def _require_manager_calendar(builder: PlanBuilder) -> None:
+    """Raise Refused when the manager has no calendar on which an event could be created."""
     if not builder.manager.has_calendar:
-        remedy = "Name one in the people file: an event needs it to stand on."
+        remedy = "Name a calendar in the people file: the event of a session is created there."
         raise Refused(f"{builder.manager.email} has no calendar. {remedy}")
 
 
-def book_requested_time(
-    builder: PlanBuilder, session: Session, requested_time: Span, by: Address = "", cause: str = ""
-) -> Session:
-    """Return the session at the time that a person chose, which its event shows. `by`: who, where that is known;
-    `cause`: for the history.
-
-    Raises Refused when the time lies in the past or too far ahead, or is too short (T-1).
-    """
-    _refuse_without_calendar(builder)
+def _require_bookable_time(builder: PlanBuilder, session: Session, requested_time: Span) -> None:
+    """Raise Refused when the time lies in the past or too far ahead, or is too short (T-1)."""
     if requested_time.start <= builder.now:
-        raise Refused("The new time lies in the past. Give one that is still to come.")
+        raise Refused("The new time is in the past. Give a time in the future.")
     if requested_time.start > builder.now + MAX_AHEAD:
-        raise Refused(f"The new time is too far ahead. Give one before {builder.now + MAX_AHEAD:%Y-%m-%d}.")
+        raise Refused(f"The new time is too far ahead. Give a time before {builder.now + MAX_AHEAD:%Y-%m-%d}.")
     if requested_time.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
         raise Refused(
             f"{requested_time.minutes} minutes are too few for this conversation. "
             f"Give at least {builder.policy.min_by_hand}."
         )
+
+
+def book_requested_time(
+    builder: PlanBuilder, session: Session, requested_time: Span, *, by: Address = "", cause: str = ""
+) -> Session:
+    """Book the session at a time that a person chose, and write its event. Return the booked session.
+
+    `by` is the address of the person, or empty when unknown. `cause` goes into the history. Raises Refused when the
+    rules do not allow the time.
+    """
+    _require_manager_calendar(builder)
+    _require_bookable_time(builder, session, requested_time)
     placed = builder.state.placed_events.get(session.key)
     new = builder.update_session(
         session,
@@ -202,20 +214,23 @@ def book_requested_time(
 
 
 def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = False) -> Session:
-    """Add an ad hoc session (R-6). The caller stores sealed why; the plan knows only how soon it has to be.
+    """Add an ad hoc session (R-6). The caller stores the trigger sealed; the plan contains only the urgency.
 
-    `at_once` makes it as urgent as one for somebody who may leave, so that urgency alone does not reveal the trigger.
+    Any session can be made urgent with `at_once`, so that urgency alone does not reveal the trigger `leaving`.
     """
-    at_once = at_once or trigger is Trigger.LEAVING
-    days = placement.URGENT_DAYS if at_once else placement.ADHOC_DAYS
-    session = _make_soon_session(builder, SessionKind.CAREER, builder.pair.minutes, days)
-    session = builder.update_session(session, adhoc=True, urgent=at_once)
+    is_urgent = at_once or trigger is Trigger.LEAVING
+    days = placement.URGENT_DAYS if is_urgent else placement.ADHOC_DAYS
+    session = _make_soon_session(builder, SessionKind.CAREER, minutes=builder.pair.minutes, days=days)
+    session = builder.update_session(session, adhoc=True, urgent=is_urgent)
     builder.record_session_decision(session, "A person asked to talk soon.")
     return session
 
 
 def choose_format(builder: PlanBuilder, wanted: Format) -> None:
-    """Plan the coming cycle anew in the other format (R-4), unless a part of it is over or near."""
+    """Cancel the coming cycles when the wanted format is new, so that they are planned again in it (R-4).
+
+    A cycle of which a session is over, near or deferred keeps its format.
+    """
     if wanted is builder.pair.format:
         return
     for cycle in _list_coming_cycles(builder):
@@ -223,7 +238,7 @@ def choose_format(builder: PlanBuilder, wanted: Format) -> None:
 
 
 def _list_coming_cycles(builder: PlanBuilder) -> list[list[Session]]:
-    """The sessions of each cycle of which no session is over, near or deferred."""
+    """Return the sessions of each cycle of which no session is over, near or deferred."""
     cycles: dict[int, list[Session]] = {}
     for session in cadence.select_regular_sessions(list(builder.sessions.values())):
         cycles.setdefault(session.cycle, []).append(session)
@@ -231,6 +246,7 @@ def _list_coming_cycles(builder: PlanBuilder) -> list[list[Session]]:
 
 
 def _can_be_replanned(builder: PlanBuilder, session: Session) -> bool:
+    """Return whether the session is owed without a deferral, or booked by Longarc and not near."""
     if session.owed:
         return not session.count
     return session.booked and session.span.start > builder.now + NEAR_PERIOD and not session.by_hand
@@ -245,46 +261,53 @@ def _cancel_for_replanning(builder: PlanBuilder, sessions: Sequence[Session], wh
 def request_check_in(builder: PlanBuilder) -> Session:
     """Add an informal check-in (R-7)."""
     session = builder.update_session(
-        _make_soon_session(builder, SessionKind.CHECKIN, builder.policy.checkin_minutes, placement.ADHOC_DAYS)
+        _make_soon_session(
+            builder, SessionKind.CHECKIN, minutes=builder.policy.checkin_minutes, days=placement.ADHOC_DAYS
+        )
     )
     builder.record_session_decision(session, "A person asked for a check-in.")
     return session
 
 
-def _make_soon_session(builder: PlanBuilder, kind: SessionKind, minutes: int, days: int) -> Session:
+def _make_soon_session(builder: PlanBuilder, kind: SessionKind, *, minutes: int, days: int) -> Session:
+    """Return a new session that belongs in the next `days` weekdays. Raises Refused when there is one already."""
     if not builder.pair.is_active:
         raise Refused("This pair is paused, has ended, or does not take part in the rollout. Resume it first.")
-    _refuse_without_calendar(builder)
-    if any((s.adhoc or kind is SessionKind.CHECKIN) and (s.owed or s.booked) for s in builder.list_sessions(kind)):
-        raise Refused("A conversation soon has been asked for already; it is owed or on the calendar.")
+    _require_manager_calendar(builder)
+    requested = [s for s in builder.list_sessions(kind) if s.adhoc or kind is SessionKind.CHECKIN]
+    if any(s.owed or s.booked for s in requested):
+        raise Refused("Such a conversation was requested already, and is owed or on the calendar.")
     window = cadence.SessionWindow(builder.now, builder.now, builder.find_weekday_end(days, builder.now))
     cycle = max((s.cycle for s in builder.sessions.values()), default=1)
-    return cadence.make_session(builder.pair.id, kind, Topic.ALL, cycle, minutes, window, builder.now, "soon")
+    return cadence.make_session(
+        builder.pair.id, kind, Topic.ALL, cycle=cycle, minutes=minutes, window=window, now=builder.now, origin="soon"
+    )
 
 
 def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[DatedCommitment], revision: int) -> None:
-    """Record a contract: its commitments begin, change or end, and both get the summary (R-14, R-15, R-18).
+    """Record a revision of the session's contract, and add the mails with its summary (R-14, R-15).
 
-    Raises NoContractSession, and NotHeldYet before the session has begun.
+    The commitments in `dated` are added or changed, and those that are no longer listed end (R-18). Raises
+    NoContractSession for a session without contracts, and NotHeldYet before the session has begun.
     """
     if session.kind is not SessionKind.CAREER or session.state is SessionState.CANCELLED:
-        raise NoContractSession(f"Session {session.id} is not one that ends with a contract.")
+        raise NoContractSession(f"Session {session.id} is cancelled, or of a kind that has no contract.")
     if session.held_at is None and (session.start is None or session.start > builder.now):
         raise NotHeldYet(f"Session {session.id} has not taken place yet.")
     if session.held_at is None:
         session = builder.update_session(session, held_at=session.end)
-    was = session.state
-    if was is not SessionState.CONTRACTED:
+    is_first_revision = session.state is not SessionState.CONTRACTED
+    if is_first_revision:
         reviews.end_reviews(builder, "Another contract takes the place of the one it looks at.")
         session = builder.update_session(session, contracted_at=builder.now)
     recorded = builder.update_session(
         session, state=SessionState.CONTRACTED, unplaceable=None, offer=None, warned_at=None
     )
     _update_commitments(builder, session, dated)
-    late = builder.now > contract_mails.find_contract_deadline(builder.manager, recorded)
-    if was is not SessionState.CONTRACTED:
-        reason = "The contract was recorded" + (", after its deadline." if late else ", before its deadline.")
-        builder.record_session_decision(recorded, reason, late=late or None)
+    is_late = builder.now > contract_mails.find_contract_deadline(builder.manager, recorded)
+    if is_first_revision:
+        reason = "The contract was recorded" + (", after its deadline." if is_late else ", before its deadline.")
+        builder.record_session_decision(recorded, reason, late=is_late or None)
     else:
         builder.record_decision(
             "contract", f"Revision {revision} of the contract was recorded.", session.id, revision=revision
@@ -294,20 +317,20 @@ def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[Date
 
 
 def _update_commitments(builder: PlanBuilder, session: Session, dated: Sequence[DatedCommitment]) -> None:
-    """Add the new commitments, give known ones their new date, and close as changed those that are no longer listed."""
-    listed = {one.id for one in dated}
-    for old in [
-        c for c in builder.commitments.values() if c.session == session.id and c.is_open and c.id not in listed
-    ]:
-        close_commitment(builder, old, CommitmentStanding.CHANGED)
-    for one in dated:
-        known = builder.commitments.get(one.id)
-        if known is None:
-            builder.update_commitment(_make_commitment(builder, session, one))
-        elif known.due != one.due:
-            builder.update_commitment(known, due=one.due, block=None, all_day=False, by_hand=False, dismissed=False)
-        elif one.reworded:
-            commitment_blocks.update_block_text(builder, known)
+    """Add new commitments, update the existing ones, and close as changed those that are no longer listed."""
+    listed_ids = {item.id for item in dated}
+    open_commitments = [c for c in builder.commitments.values() if c.session == session.id and c.is_open]
+    for commitment in open_commitments:
+        if commitment.id not in listed_ids:
+            close_commitment(builder, commitment, CommitmentStanding.CHANGED)
+    for item in dated:
+        existing = builder.commitments.get(item.id)
+        if existing is None:
+            builder.update_commitment(_make_commitment(builder, session, item))
+        elif existing.due != item.due:
+            builder.update_commitment(existing, due=item.due, block=None, all_day=False, by_hand=False, dismissed=False)
+        elif item.reworded:
+            commitment_blocks.update_block_text(builder, existing)
 
 
 def _make_commitment(builder: PlanBuilder, session: Session, dated: DatedCommitment) -> Commitment:
@@ -322,18 +345,21 @@ def _make_commitment(builder: PlanBuilder, session: Session, dated: DatedCommitm
 
 
 def close_commitment(builder: PlanBuilder, commitment: Commitment, standing: CommitmentStanding) -> None:
-    """Close a commitment as done, changed or let go (R-18). The next sweep takes the manager's block off (T-8)."""
+    """Close a commitment as done, changed or let go (R-18).
+
+    The next sweep cancels the commitment's block on the manager's calendar (T-8).
+    """
     if not commitment.is_open:
         raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
     builder.update_commitment(commitment, standing=standing, closed_at=builder.now)
-    words = {
+    ending = {
         CommitmentStanding.DONE: "done",
         CommitmentStanding.CHANGED: "changed",
         CommitmentStanding.LET_GO: "let go",
     }[standing]
     builder.record_decision(
         "commitment",
-        f"A commitment of the {commitment.owner.value} ended as {words}.",
+        f"A commitment of the {commitment.owner.value} ended as {ending}.",
         commitment.session,
         due=commitment.due,
     )

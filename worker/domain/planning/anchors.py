@@ -1,4 +1,8 @@
-"""The windows of sessions to come: they follow from what was held, and from what is booked before (T-3, T-11, T-13)."""
+"""Keeps the windows of future sessions up to date.
+
+The window of a session, the days in which it belongs, follows from the session before it: from the day on which that
+session was held or is booked (T-3, T-11, T-13). That day is the anchor.
+"""
 
 from worker.domain.model import Session, SessionState
 from worker.domain.planning import cadence, series, turns
@@ -7,7 +11,7 @@ from worker.domain.time.worktime import wall_to_utc
 
 
 def reanchor_sessions(builder: PlanBuilder) -> None:
-    """Give every session to come its present window, and take its time from each that now lies outside."""
+    """Give every future regular session its current window, and make each one owed whose time is now outside."""
     for session in cadence.select_regular_sessions(list(builder.sessions.values())):
         if cadence.is_later_part(session):
             if session.booked or session.owed:
@@ -19,42 +23,37 @@ def reanchor_sessions(builder: PlanBuilder) -> None:
         if builder.has_pending_change(session.id):
             builder.wake_at(builder.now + RECHECK_SOON)
             continue
-        moved = builder.update_session(session, earliest=window.earliest, target=window.target, latest=window.latest)
-        if moved.booked and not moved.by_hand and _is_outside(moved, window, builder):
-            owed = builder.update_session(moved, state=SessionState.OWED, start=None, end=None, offer=None)
+        updated = builder.update_session(cadence.set_window(session, window))
+        if updated.booked and not updated.by_hand and _is_outside(updated, window, builder):
+            owed = builder.update_session(updated, state=SessionState.OWED, start=None, end=None, offer=None)
             builder.record_session_decision(
                 owed, "The rhythm counts from another day now; it gets a time in its new window."
             )
 
 
 def refresh_window(builder: PlanBuilder, session: Session) -> Session:
-    """Return an owed session with its present window: the session before it may just have got a time.
+    """Return the owed session with its current window, since the session before it may just have got a time.
 
-    One whose target has passed without a time takes the pair's turn (T-3a).
+    A session whose target has passed gets the window of the pair's turn instead (T-3a).
     """
-    takes_turn = _may_move(session) and not session.in_turn and _has_missed_target(builder, session)
+    takes_turn = _may_change_window(session) and not session.in_turn and _has_missed_target(builder, session)
     window = find_first_window(builder) if takes_turn else _find_new_window(builder, session)
     if window is None:
         return session
-    return builder.update_session(
-        session,
-        earliest=window.earliest,
-        target=window.target,
-        latest=window.latest,
-        in_turn=session.in_turn or takes_turn,
-    )
+    return builder.update_session(cadence.set_window(session, window), in_turn=session.in_turn or takes_turn)
 
 
 def find_first_window(builder: PlanBuilder) -> cadence.SessionWindow:
-    """Return the window of a session that follows no other: by the pair's turn, or after its start (T-3a)."""
+    """Return the window of a session that follows no other one, by the pair's turn or its start (T-3a)."""
     turn = turns.find_turn(builder.pair, builder.state.waiting, builder.now, builder.policy)
     return turns.make_first_window(builder.pair, turn, builder.manager.zone, builder.now, builder.policy)
 
 
-def _may_move(session: Session) -> bool:
-    """Return whether the session's window follows from other sessions: it is to come, and was not deferred.
+def _may_change_window(session: Session) -> bool:
+    """Return whether the window of the session follows from other sessions.
 
-    The window of a later part of a series always does.
+    That holds for a regular session that is owed or booked and has never been deferred. It also holds for a deferred
+    later part of a series.
     """
     if not cadence.is_regular(session) or not (session.booked or session.owed):
         return False
@@ -62,12 +61,12 @@ def _may_move(session: Session) -> bool:
 
 
 def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow | None:
-    """Return the session's present window; None when that is the one it has.
+    """Return the window that the session should have now; None when the session has that window already.
 
-    A session with a turn (T-3a) gets another window only after an ad hoc conversation, or when the pair's start is
-    later by now.
+    A session with a turn (`in_turn`) gets another window only because of an ad hoc session, or because the pair's start
+    was moved to a later day (T-3a).
     """
-    if not _may_move(session):
+    if not _may_change_window(session):
         return None
     sessions = list(builder.sessions.values())
     window: cadence.SessionWindow | None
@@ -79,30 +78,34 @@ def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionW
 
 
 def _make_way_for_adhoc(builder: PlanBuilder, session: Session) -> cadence.SessionWindow | None:
-    """Return the window of a session that is booked less than three weeks after an ad hoc conversation (T-14).
+    """Return a later window for a session that is booked less than three weeks after an ad hoc session (T-14).
 
-    It begins three weeks after that conversation, and moves the session by three weeks at most. None for others.
+    The window begins three weeks after the ad hoc session, so that the session moves by three weeks at most. Return
+    None for a session that need not move.
     """
-    if not _may_move(session) or not session.booked or session.by_hand:
+    if not _may_change_window(session) or not session.booked or session.by_hand:
         return None
     start = session.span.start
-    adhoc = cadence.list_adhoc_ends(list(builder.sessions.values()))
-    ends = [end for end in adhoc if end <= start < end + cadence.CLEAR_OF_ADHOC]
-    if not ends:
+    adhoc_ends = cadence.list_adhoc_ends(list(builder.sessions.values()))
+    near_ends = [end for end in adhoc_ends if end <= start < end + cadence.CLEAR_OF_ADHOC]
+    if not near_ends:
         return None
     latest = max(session.latest, start + cadence.CLEAR_OF_ADHOC)
-    return cadence.SessionWindow(max(ends) + cadence.CLEAR_OF_ADHOC, session.target, latest)
+    return cadence.SessionWindow(max(near_ends) + cadence.CLEAR_OF_ADHOC, session.target, latest)
 
 
 def _follows_owed_session(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether a session of an earlier cycle is owed. Where this one belongs follows from the time that it gets;
-    to count from its old target until then would move this one twice."""
-    earlier = (s for s in builder.sessions.values() if s.owed and cadence.is_regular(s))
-    return any(s.cycle < session.cycle for s in earlier)
+    """Return whether a session of an earlier cycle is owed.
+
+    The window of the given session then waits for the time of the earlier one. To compute it from the target of the
+    earlier session already would move the given session twice.
+    """
+    owed = (s for s in builder.sessions.values() if s.owed and cadence.is_regular(s))
+    return any(s.cycle < session.cycle for s in owed)
 
 
 def _keep_turn_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
-    """Return the window that a session with a turn has; a new one when it begins before the pair's start (T-3a)."""
+    """Return the window of a session with a turn; a new window when the old one begins before the pair's start."""
     start = builder.pair.start
     if start is not None and session.earliest < wall_to_utc(builder.manager.zone, start, 0):
         return find_first_window(builder)
@@ -110,10 +113,11 @@ def _keep_turn_window(builder: PlanBuilder, session: Session) -> cadence.Session
 
 
 def _has_missed_target(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether the session is owed, and its target has passed."""
-    return session.owed and cadence.is_overdue(session, session.target, builder.now)
+    """Return whether the session is owed and overdue: its target has passed."""
+    return session.owed and cadence.is_overdue(session, target=session.target, now=builder.now)
 
 
 def _is_outside(session: Session, window: cadence.SessionWindow, builder: PlanBuilder) -> bool:
+    """Return whether the session starts outside the window. A session within its last four hours stays in any case."""
     start = session.span.start
     return start - builder.now > LAST_HOURS and not window.earliest <= start <= window.latest

@@ -1,6 +1,7 @@
-"""When the next session, the next review and the next part of a series is due (T-3, T-9, T-13, T-14, R-5).
+"""Computes when the next session, the next review and the next part of a series are due (T-3, T-9, T-13, R-5).
 
-A window is where a session belongs: it may be placed from `earliest` on, best at `target`, and not after `latest`.
+The window of a session is the days in which it belongs: from `earliest` to `latest`, best at `target`. A cycle is one
+round of the pair's rhythm: either one career session with all topics, or a series of three sessions, its parts.
 """
 
 import calendar
@@ -24,21 +25,23 @@ from worker.domain.model import (
 )
 from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
 
-#: How far a window reaches before and after its target at most (T-3).
+#: The longest time that a window reaches before and after its target (T-3).
 WINDOW_BEFORE, WINDOW_AFTER = timedelta(days=14), timedelta(days=21)
-#: A regular session comes no sooner than this after an ad hoc one (T-14).
+#: The least time between an ad hoc session and the regular session after it (T-14).
 CLEAR_OF_ADHOC = timedelta(weeks=3)
 #: The topics of the parts of a series, in order.
 SERIES_TOPICS = (Topic.NOW, Topic.DIRECTION, Topic.GAP)
 #: A pair with a shorter rhythm has one session with three phases in place of a series (T-13).
 MIN_SERIES_RHYTHM = timedelta(weeks=8)
-#: How many reviews a contract has at most, however long the next session is away.
+#: The weekdays between a part of a series and the next part: at least, at most (T-13).
+MIN_PART_DISTANCE, MAX_PART_DISTANCE = 5, 10
+#: The most reviews that one contract has, even when the next session is more than a year away.
 MAX_REVIEWS = 11
 
 
 @dataclass(frozen=True, slots=True)
 class SessionWindow:
-    """The time in which a session belongs: from `earliest` to `latest`, best at `target`."""
+    """The days in which a session belongs: from `earliest` to `latest`, best at `target`."""
 
     earliest: datetime
     target: datetime
@@ -46,50 +49,54 @@ class SessionWindow:
 
 
 def add_interval(day: date, every: Interval) -> date:
-    """Return the day one interval after `day`; for the 31st of a month that has none, its last day."""
+    """Return the day one interval after `day`. In a month that lacks the day's number, return the last day."""
     if every.weeks:
         return day + timedelta(weeks=every.weeks)
-    month = day.year * 12 + day.month - 1 + every.months
-    year, index = divmod(month, 12)
-    return date(year, index + 1, min(day.day, calendar.monthrange(year, index + 1)[1]))
+    year, month_index = divmod(day.year * 12 + day.month - 1 + every.months, 12)
+    month = month_index + 1
+    days_in_month = calendar.monthrange(year, month)[1]
+    return date(year, month, min(day.day, days_in_month))
 
 
 def choose_interval(pair: Pair, anchor: date, policy: Policy) -> Interval:
-    """Return the pair's rhythm from that day on: the tighter one while the report is in transition (R-5)."""
+    """Return the interval from `anchor` to the next session: a shorter one while the report is in transition (R-5)."""
     if pair.transition_until and add_interval(anchor, policy.transition_every) <= pair.transition_until:
         return policy.transition_every
     return pair.every
 
 
 def compute_rhythm(pair: Pair, day: date, policy: Policy) -> timedelta:
-    """Return how long the pair's rhythm is, counted from that day."""
+    """Return the length of the pair's rhythm, counted from `day`. Months differ in length, so that the day matters."""
     return add_interval(day, choose_interval(pair, day, policy)) - day
 
 
 def to_noon_utc(day: date) -> datetime:
-    """Return noon in UTC on that day, which is the same date in nearly every time zone."""
+    """Return noon in UTC on that day, an instant that lies on the same date in nearly every time zone."""
     return datetime.combine(day, time(12), UTC)
 
 
 def compute_margins(rhythm: timedelta) -> tuple[timedelta, timedelta]:
-    """Return how far a window reaches before and after its target: two and three weeks, or less by the rhythm (T-3)."""
+    """Return the time that a window reaches before and after its target (T-3).
+
+    These are two weeks before and three weeks after, or a quarter and a third of a shorter rhythm.
+    """
     return min(WINDOW_BEFORE, rhythm / 4), min(WINDOW_AFTER, rhythm / 3)
 
 
 def make_window(anchor: date, every: Interval) -> SessionWindow:
-    """Return the window around the day one interval after the anchor (T-3)."""
+    """Return the window whose target is one interval after the anchor (T-3)."""
     target = add_interval(anchor, every)
     before, after = compute_margins(target - anchor)
     return SessionWindow(to_noon_utc(target) - before, to_noon_utc(target), to_noon_utc(target) + after)
 
 
 def select_regular_sessions(sessions: Sequence[Session]) -> list[Session]:
-    """Return the career sessions of the rhythm, in order, without ad hoc ones."""
+    """Return the regular sessions (see `is_regular`), ordered by cycle and part."""
     return sorted(filter(is_regular, sessions), key=_get_position)
 
 
 def is_regular(session: Session) -> bool:
-    """Return whether it is a career session of the rhythm: neither ad hoc nor cancelled."""
+    """Return whether the session is a career session of the rhythm: neither ad hoc nor cancelled."""
     return session.kind is SessionKind.CAREER and not session.adhoc and session.state is not SessionState.CANCELLED
 
 
@@ -97,89 +104,96 @@ _PART_NUMBERS = {topic: number for number, topic in enumerate(SERIES_TOPICS)}
 
 
 def _get_position(session: Session) -> tuple[int, int]:
-    """Return where the session stands in the rhythm: its cycle, and which part of a series it is."""
+    """Return the position of the session in the rhythm: its cycle, and the number of its part in the series."""
     return session.cycle, _PART_NUMBERS.get(session.topic, 0)
 
 
 def find_window(
     session: Session, sessions: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy
 ) -> SessionWindow | None:
-    """Return the window of a regular session, by the sessions before it and those held; None when there are none."""
-    parts = list_parts_before(session, sessions)
-    if parts:
-        return make_part_window(parts, people)
-    before = [s for s in select_regular_sessions(sessions) if _get_position(s) < _get_position(session)]
-    instants = [s.held_at or s.end or s.target for s in before]
-    instants += [s.held_at for s in sessions if is_regular(s) and s.held_at and s.id != session.id]
-    if not instants:
+    """Return the window of a regular session; None when no other session gives one.
+
+    A later part of a series follows the part before it. Any other session comes one interval after its anchor, which is
+    the latest of two kinds of sessions: those before it in the rhythm, and those that were held.
+    """
+    earlier_parts = list_earlier_parts(session, sessions)
+    if earlier_parts:
+        return make_part_window(earlier_parts, people)
+    earlier = [s for s in select_regular_sessions(sessions) if _get_position(s) < _get_position(session)]
+    anchor_candidates = [s.held_at or s.end or s.target for s in earlier]
+    anchor_candidates += [s.held_at for s in sessions if is_regular(s) and s.held_at and s.id != session.id]
+    if not anchor_candidates:
         return None
-    anchor = max(instants).date()
+    anchor = max(anchor_candidates).date()
     window = make_window(anchor, choose_interval(pair, anchor, policy))
     return keep_clear_of_adhoc(window, sessions)
 
 
 def is_later_part(session: Session) -> bool:
-    """Return whether it is the second or third part of a series (T-13)."""
+    """Return whether the session is the second or third part of a series (T-13)."""
     return session.topic in SERIES_TOPICS[1:]
 
 
 def list_adhoc_ends(sessions: Sequence[Session]) -> list[datetime]:
-    """Return when the held ad hoc conversations ended, and when the booked ones end."""
+    """Return the ends of the ad hoc career sessions that are booked or were held."""
     adhoc = [s for s in sessions if s.kind is SessionKind.CAREER and s.adhoc and (s.booked or s.held_at)]
     return [end for s in adhoc if (end := s.held_at or s.end)]
 
 
 def keep_clear_of_adhoc(window: SessionWindow, sessions: Sequence[Session]) -> SessionWindow:
-    """Return the window, moved to three weeks after an ad hoc conversation that lies less than that before its target.
+    """Return the window, moved when an ad hoc session lies less than three weeks before its target (T-14).
 
-    That moves it by three weeks at most (T-14).
+    The new target is three weeks after that ad hoc session, so that the window moves by three weeks at most.
     """
-    ends = [end for end in list_adhoc_ends(sessions) if end <= window.target < end + CLEAR_OF_ADHOC]
-    if not ends:
+    near_ends = [end for end in list_adhoc_ends(sessions) if end <= window.target < end + CLEAR_OF_ADHOC]
+    if not near_ends:
         return window
-    target = max(ends) + CLEAR_OF_ADHOC
+    target = max(near_ends) + CLEAR_OF_ADHOC
     return SessionWindow(max(window.earliest, target), target, window.latest + (target - window.target))
 
 
 def list_lower_bounds(
     session: Session, sessions: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy
 ) -> Iterator[datetime]:
-    """Yield the instants before which a regular session may not lie (T-10, T-13).
+    """Yield the instants before which a regular session may not begin (T-10, T-13).
 
-    They are half a rhythm after the last session held in an earlier cycle, five working days after the part of its
-    series before it, and the pair's start.
+    A session begins at the earliest half a rhythm after the last session held in an earlier cycle, five weekdays after
+    the previous part of its series, and on the day on which the pair starts.
     """
-    earlier = [s.held_at for s in select_regular_sessions(sessions) if s.cycle < session.cycle and s.held_at]
-    if earlier:
-        yield max(earlier) + compute_rhythm(pair, max(earlier).date(), policy) / 2
-    parts = list_parts_before(session, sessions)
-    if parts:
-        yield make_part_window(parts, people).earliest
+    held_earlier = [s.held_at for s in select_regular_sessions(sessions) if s.cycle < session.cycle and s.held_at]
+    if held_earlier:
+        last_held = max(held_earlier)
+        yield last_held + compute_rhythm(pair, last_held.date(), policy) / 2
+    earlier_parts = list_earlier_parts(session, sessions)
+    if earlier_parts:
+        yield make_part_window(earlier_parts, people).earliest
     if pair.start is not None:
         yield wall_to_utc(people[0].zone, pair.start, 0)
 
 
-def list_parts_before(session: Session, sessions: Sequence[Session]) -> list[Session]:
-    """Return the parts of its series that come before it, in order; none for a session that is no later part (T-13)."""
+def list_earlier_parts(session: Session, sessions: Sequence[Session]) -> list[Session]:
+    """Return the parts that come before the session in its series, in order; none when it is no later part (T-13)."""
     if not is_later_part(session):
         return []
-    same = [s for s in select_regular_sessions(sessions) if s.cycle == session.cycle]
-    return [s for s in same if _get_position(s) < _get_position(session)]
+    series = [s for s in select_regular_sessions(sessions) if s.cycle == session.cycle]
+    return [s for s in series if _get_position(s) < _get_position(session)]
 
 
-def find_end(parts: Sequence[Session]) -> datetime:
-    """Return when the last of these parts ends or ended; a part without a time counts with its target."""
+def find_end_of_parts(parts: Sequence[Session]) -> datetime:
+    """Return the end of the last of these parts. For a part without a time, its target is used."""
     return max(part.held_at or part.end or part.target for part in parts)
 
 
-def make_part_window(before: Sequence[Session], people: Sequence[Person]) -> SessionWindow:
-    """Return the window of the next part of a series: five to ten working days after the parts before it (T-13)."""
-    day = get_local_date(people[0].zone, find_end(before))
-    earliest = add_weekdays(day, 5)
-    latest = add_weekdays(day, 10)
+def make_part_window(earlier_parts: Sequence[Session], people: Sequence[Person]) -> SessionWindow:
+    """Return the window of the next part of a series: five to ten weekdays after the earlier parts (T-13).
+
+    Days are those of the manager's zone. The target is noon of the first day.
+    """
     zone = people[0].zone
-    start, stop = wall_to_utc(zone, earliest, 0), wall_to_utc(zone, latest + timedelta(days=1), 0)
-    return SessionWindow(start, start + timedelta(hours=12), stop)
+    day = get_local_date(zone, find_end_of_parts(earlier_parts))
+    earliest = wall_to_utc(zone, add_weekdays(day, MIN_PART_DISTANCE), 0)
+    latest = wall_to_utc(zone, add_weekdays(day, MAX_PART_DISTANCE) + timedelta(days=1), 0)
+    return SessionWindow(earliest, earliest + timedelta(hours=12), latest)
 
 
 def make_next_cycle(
@@ -188,43 +202,53 @@ def make_next_cycle(
     people: Sequence[Person],
     policy: Policy,
     now: datetime,
-    first_window: Callable[[], SessionWindow],
+    make_first_window: Callable[[], SessionWindow],
 ) -> list[Session]:
-    """Return the owed sessions of the next cycle, each with its window: one, or the three of a series (R-4).
+    """Return the owed sessions of the next cycle with their windows: one session, or the three of a series (R-4).
 
-    `first_window` gives the window of a session that follows no other, or whose rhythm is over (T-3a).
+    `make_first_window` returns the window of a session that follows no other, or whose target has passed (T-3a).
     """
     cycle = max((s.cycle for s in sessions), default=0) + 1
     topics = SERIES_TOPICS if is_series(pair, now.date(), policy) else (Topic.ALL,)
-    new: list[Session] = []
+    new_sessions: list[Session] = []
     for topic in topics:
-        blank = make_session(pair.id, SessionKind.CAREER, topic, cycle, pair.minutes, SessionWindow(now, now, now), now)
-        window = find_window(blank, [*sessions, *new], pair, people, policy)
-        in_turn = window is None or is_overdue(blank, window.target, now)
-        window = first_window() if window is None or in_turn else window
-        session = make_session(pair.id, SessionKind.CAREER, topic, cycle, pair.minutes, window, now)
-        new.append(replace(session, in_turn=in_turn))
-    return new
+        session = make_session(
+            pair.id,
+            SessionKind.CAREER,
+            topic,
+            cycle=cycle,
+            minutes=pair.minutes,
+            window=SessionWindow(now, now, now),  # replaced below
+            now=now,
+        )
+        window = find_window(session, [*sessions, *new_sessions], pair, people, policy)
+        in_turn = window is None or is_overdue(session, target=window.target, now=now)
+        window = make_first_window() if window is None or in_turn else window
+        new_sessions.append(replace(set_window(session, window), in_turn=in_turn))
+    return new_sessions
 
 
 def is_series(pair: Pair, day: date, policy: Policy) -> bool:
-    """Return whether the pair meets in series: it has that format, and its rhythm is long enough (T-13)."""
+    """Return whether the pair meets in series: the pair has that format, and its rhythm is long enough (T-13)."""
     return pair.format is Format.SERIES and compute_rhythm(pair, day, policy) >= MIN_SERIES_RHYTHM
 
 
-def is_overdue(session: Session, target: datetime, now: datetime) -> bool:
-    """Return whether the target has passed; never for a later part, which follows from the part before (T-13)."""
+def is_overdue(session: Session, *, target: datetime, now: datetime) -> bool:
+    """Return whether the target of the session has passed.
+
+    A later part of a series is never overdue, because its window follows from the part before it (T-13).
+    """
     return target < now and not is_later_part(session)
 
 
 def list_review_days(recorded_at: datetime, until: datetime) -> list[datetime]:
-    """Return the targets of a contract's reviews: each month after it was recorded, up to `until` (T-9)."""
+    """Return the targets of a contract's reviews: one in each month after it was recorded, up to `until` (T-9)."""
     months = range(1, MAX_REVIEWS + 1)
     days = (to_noon_utc(add_interval(recorded_at.date(), Interval(months=month))) for month in months)
     return list(takewhile(lambda day: day <= until, days))
 
 
-def move_window(session: Session, window: SessionWindow) -> Session:
+def set_window(session: Session, window: SessionWindow) -> Session:
     """Return the session with that window."""
     return replace(session, earliest=window.earliest, target=window.target, latest=window.latest)
 
@@ -233,15 +257,17 @@ def make_session(
     pair: PairId,
     kind: SessionKind,
     topic: Topic,
+    *,
     cycle: int,
     minutes: int,
     window: SessionWindow,
     now: datetime,
     origin: str = "",
 ) -> Session:
-    """Return a new owed session. Planning the same state again gives the same id, which follows from the arguments.
+    """Return a new owed session. The same arguments give the same id, so that a plan can be computed again.
 
-    `origin` tells apart sessions that are alike in the others: the contract and month of a review, or a request.
+    `origin` distinguishes sessions whose other arguments are equal: it names the contract and month of a review, or
+    marks a session that somebody requested.
     """
     seed = "|".join((str(pair), kind, topic, str(cycle), origin, now.isoformat()))
     return Session(

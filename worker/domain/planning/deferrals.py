@@ -1,4 +1,9 @@
-"""What calendars tell about booked sessions, and what follows from it (R-8, R-9, R-10; T-1, T-10, T-11, T-12)."""
+"""Compares booked sessions with the calendars, and defers a session whose time is lost (R-8, R-9, R-10).
+
+A deferral means that a session lost its time and is owed a new one (T-10). Reasons are, for example, that somebody
+declined or deleted the event, or that another event clashes with it. A move by hand inside the rules is accepted and is
+no deferral (T-11).
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -21,20 +26,28 @@ from worker.domain.model import (
     Span,
 )
 from worker.domain.planning.intended_times import is_intended, read_intended_times
-from worker.domain.planning.plan_builder import DAILY, HALF_DAILY, LAST_HOURS, RECHECK_SOON, PlanBuilder, find_last_look
+from worker.domain.planning.plan_builder import (
+    DAILY,
+    HALF_DAILY,
+    LAST_HOURS,
+    RECHECK_SOON,
+    PlanBuilder,
+    floor_to_shared_grid,
+)
 from worker.domain.planning.questions import stays_after_question
 from worker.domain.planning.reviews import is_inside_1on1, release_review
 from worker.domain.time.mail_hours import find_next_mail_time
 from worker.domain.time.worktime import DAY, find_holiday, get_local_date, list_spells
 
-#: A session that begins within this is deferred at once when something is booked over it, without a warning (T-10).
+#: A session that begins within this is deferred without a warning when another event clashes with it (T-10).
 SOON_HOURS = timedelta(hours=48)
-#: How long after a warning a session moves that something is booked over (T-10).
+#: The time from the warning about a clash until the session is deferred because of it (T-10).
 WARNING_PERIOD = timedelta(hours=24)
-#: For a session that begins within this, calendars are read from now on, not only at its time: the mails before it
-#: depend on absences (T-16).
+#: When a session begins within this, free/busy is read from now until its end, not only at its time, because the mails
+#: before the session depend on absences (T-16).
 AWAY_PERIOD = timedelta(days=8)
 
+#: The words for each cause in the history.
 CAUSE_NAMES = {
     DeferralCause.DECLINED: "declined",
     DeferralCause.DELETED: "taken off the calendar",
@@ -49,16 +62,19 @@ CAUSE_NAMES = {
 
 
 def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()) -> None:
-    """Compare each booked session with its event, and defer, accept or warn; those sessions aside."""
+    """Compare each booked session with its event; defer the session, accept its new time, or warn of a clash.
+
+    `except_for` holds the ids of sessions to skip.
+    """
     booked = [s for s in builder.sessions.values() if s.booked and s.id not in except_for]
     with_event = [s for s in booked if not is_inside_1on1(builder, s)]
     for session in [_read_chosen_time(builder, s) for s in with_event]:
         placed = builder.state.placed_events.get(session.key)
-        if builder.has_pending_change(session.id):  # what we see may be older than what we decided
-            if is_look_due(builder, session) or (placed is not None and _has_change(placed)):
+        if builder.has_pending_change(session.id):  # the event as last seen may be older than the decided change
+            if is_calendar_check_due(builder, session) or (placed is not None and _has_change(placed)):
                 builder.wake_at(builder.now + RECHECK_SOON)
         elif placed is None:
-            _owe_again(builder, session)
+            _owe_without_deferral(builder, session)
         elif builder.now < session.span.end or placed.gone:
             _compare_event(builder, session, placed)
         elif placed.span != placed.written:
@@ -66,20 +82,22 @@ def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()
 
 
 def _read_chosen_time(builder: PlanBuilder, session: Session) -> Session:
-    """T-11: the session with what stands at the time that a person chose for it, if nobody has looked yet."""
+    """Return the session with the busy times that a person accepted by choosing its time (T-11).
+
+    They are read from free/busy unless that has been done already.
+    """
     if not session.by_hand or session.intended is not None or session.warned_at or session.span.start <= builder.now:
         return session
     return builder.update_session(session, intended=read_intended_times(builder, session.key, session.span))
 
 
 def _has_change(placed: PlacedEvent) -> bool:
-    """Whether a calendar tells something of an event that has to be answered."""
+    """Return whether people deleted, moved or declined the event."""
     return placed.gone or placed.span != placed.written or Answer.DECLINED in placed.answers.values()
 
 
-def _owe_again(builder: PlanBuilder, session: Session) -> None:
-    """Have the session owed again, without a deferral: its event was never created, since the effect was dropped as too
-    old or refused."""
+def _owe_without_deferral(builder: PlanBuilder, session: Session) -> None:
+    """Make the session owed, because its event was never created: the effect was refused, or dropped as too old."""
     state = SessionState.DEFERRED if session.count else SessionState.OWED
     builder.update_session(
         session, state=state, start=None, end=None, generation=session.generation + 1, by_hand=False, offer=None
@@ -87,17 +105,19 @@ def _owe_again(builder: PlanBuilder, session: Session) -> None:
 
 
 def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> None:
+    """Defer a session that was deleted or declined, handle a move, and then check for a holiday and for clashes."""
     if placed.gone:
-        defer(builder, session, DeferralCause.DELETED)
+        defer_session(builder, session, DeferralCause.DELETED)
         return
     if placed.span == placed.written != session.span:
         _retry_write(builder, session)
         return
-    declined = [who for who, answer in placed.answers.items() if answer is Answer.DECLINED]
-    if declined:
-        builder.accept_move(placed)  # so that this answer is never counted twice, should the event refuse to move
-        declined_time = replace(session, start=placed.span.start, end=placed.span.end)  # moved there by hand, perhaps
-        defer(builder, declined_time, DeferralCause.DECLINED, declined[0])
+    decliners = [address for address, answer in placed.answers.items() if answer is Answer.DECLINED]
+    if decliners:
+        builder.accept_move(placed)  # so that this answer is not counted again if the event can't be moved
+        # The lost time is the one on the calendar, to which a person may have moved the event.
+        declined_session = replace(session, start=placed.span.start, end=placed.span.end)
+        defer_session(builder, declined_session, DeferralCause.DECLINED, by=decliners[0])
         return
     if placed.span != placed.written:
         session = _handle_move(builder, session, placed)
@@ -108,29 +128,35 @@ def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) 
 
 
 def is_lost_time(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> bool:
-    """Whether the time on the calendar is one it was deferred from, with the cause still there: nobody keeps it."""
+    """Return whether the event's present time can't be kept: it breaks a rule, or is declined, or the session was
+    deferred from this time for a cause that lasts."""
     too_short = session.kind is SessionKind.CAREER and placed.span.minutes < builder.policy.min_by_hand
     if too_short or placed.span.start > session.latest or Answer.DECLINED in placed.answers.values():
         return True
     lasting_causes = (DeferralCause.BOOKED_OVER, DeferralCause.OUT_OF_OFFICE, DeferralCause.HOLIDAY)
-    return any(one.was == placed.span for one in builder.list_deferrals(session.id) if one.cause in lasting_causes)
+    deferrals = [deferral for deferral in builder.list_deferrals(session.id) if deferral.cause in lasting_causes]
+    return any(deferral.was == placed.span for deferral in deferrals)
 
 
 def _retry_write(builder: PlanBuilder, session: Session) -> None:
-    """Write the event again: our last change never reached the calendar, so its answers are for an older time."""
+    """Write the event again, because our last change never reached the calendar. Its answers are for an older time."""
     if not builder.wait_for_retry(session.id):
         changed = builder.update_session(session, sequence=session.sequence + 1)
         builder.write_event(changed.id, changed.key, changed.sequence)
 
 
 def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> Session:
-    """T-11: a hand move inside the rules is respected; outside them the session is owed."""
+    """Accept the time to which a person moved the event, or defer the session when that time breaks a rule (T-11).
+
+    Return the session as it is then. A career session may be shorter than planned, but not below the minimum, and a
+    session may not be moved past its window.
+    """
     span = placed.span
     builder.accept_move(placed)
     if span.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
-        return defer(builder, session, DeferralCause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
+        return defer_session(builder, session, DeferralCause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
     if span.start > max(session.latest, session.span.start):
-        return defer(builder, session, DeferralCause.MOVED_OUT, detail="the new time is past the window")
+        return defer_session(builder, session, DeferralCause.MOVED_OUT, detail="the new time is past the window")
     moved = builder.update_session(
         session,
         start=span.start,
@@ -140,87 +166,98 @@ def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
         warned_at=None,
         offer=None,
     )
-    builder.record_session_decision(moved, "Moved by hand inside the rules; respected.", cause="moved")
+    builder.record_session_decision(moved, "A person moved it inside the rules; the new time is kept.", cause="moved")
     if session.kind is SessionKind.CAREER and span.minutes < builder.policy.min_minutes:
         builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=span.start)
     return moved
 
 
 def _defer_for_holiday(builder: PlanBuilder, session: Session) -> None:
+    """Defer a session on a public holiday of either person, unless a person chose its time."""
     if session.by_hand:
         return
     for person in builder.people:
         day = get_local_date(person.zone, session.span.start)
         if find_holiday(person.country, day) and not _is_in_night_shift(person, day, session.span):
-            defer(builder, session, DeferralCause.HOLIDAY)
+            defer_session(builder, session, DeferralCause.HOLIDAY)
             return
 
 
 def _is_in_night_shift(person: Person, day: date, span: Span) -> bool:
-    """A night shift belongs to the day it starts on, and may run on into a holiday."""
+    """Return whether the span lies in a spell of the day before: a night shift may run into a holiday."""
     return any(spell.start <= span.start and span.end <= spell.end for spell in list_spells(person, day - DAY))
 
 
-# --- what is booked over it ---
+# --- clashes with other events ---
 
 
 def _check_clash(builder: PlanBuilder, session: Session) -> None:
-    """T-10: what stands over the session now. Only when a look is due; in between nothing is asked."""
-    left = session.span.start - builder.now
-    if left <= LAST_HOURS:
+    """Look for an event that clashes with the session, and defer the session or warn of the clash (T-10).
+
+    Free/busy is read only when a calendar check is due. A session that begins within hours is left alone.
+    """
+    if session.span.start - builder.now <= LAST_HOURS:
         return
-    if not is_look_due(builder, session):
-        builder.wake_at(find_next_look(builder, session))
+    if not is_calendar_check_due(builder, session):
+        builder.wake_at(find_next_calendar_check(builder, session))
         return
     clash = _find_clash(builder, session)
     if clash is None:
         return
-    show, whose = clash
+    show, owner = clash
     if show is None:
         _clear_clash(builder, session)
     elif show is ShowAs.AWAY:
-        defer(builder, session, DeferralCause.OUT_OF_OFFICE, whose)
+        defer_session(builder, session, DeferralCause.OUT_OF_OFFICE, by=owner)
     elif stays_after_question(builder, session):
-        builder.wake_at(find_next_look(builder, session))
-    elif (
-        session.kind is SessionKind.REVIEW
-        or (session.warned_at is None and not _may_wait(builder, session))
-        or _has_waited(builder, session)
-    ):
-        defer(builder, session, DeferralCause.BOOKED_OVER, whose)
+        builder.wake_at(find_next_calendar_check(builder, session))
+    elif _must_move_now(builder, session):
+        defer_session(builder, session, DeferralCause.BOOKED_OVER, by=owner)
     elif session.warned_at is None:
-        _warn_of_clash(builder, session, whose)
+        _warn_of_clash(builder, session, owner)
     else:
         builder.wake_at(session.warned_at + WARNING_PERIOD)
 
 
-def _may_wait(builder: PlanBuilder, session: Session) -> bool:
-    """Whether 48 hours are left once a warning reaches the manager, in working hours (T-10, T-16). The day that it
-    names is then kept."""
+def _must_move_now(builder: PlanBuilder, session: Session) -> bool:
+    """Return whether a session with a clash is deferred now, rather than after a warning.
+
+    A review is never warned about. Any other session is deferred when its warning is a day old, or when it begins too
+    soon for a warning.
+    """
+    if session.kind is SessionKind.REVIEW:
+        return True
+    if session.warned_at is not None:
+        return builder.now >= session.warned_at + WARNING_PERIOD
+    return not _has_time_for_warning(builder, session)
+
+
+def _has_time_for_warning(builder: PlanBuilder, session: Session) -> bool:
+    """Return whether a warning would reach the manager at least 48 hours before the session (T-10, T-16)."""
     reaches_at = find_next_mail_time(builder.manager, builder.now) or builder.now
     return session.span.start - reaches_at >= SOON_HOURS
 
 
-def _has_waited(builder: PlanBuilder, session: Session) -> bool:
-    return session.warned_at is not None and builder.now >= session.warned_at + WARNING_PERIOD
-
-
 def _clear_clash(builder: PlanBuilder, session: Session) -> None:
+    """Withdraw the warning about a clash, if there was one, because the clashing event is gone."""
     if session.warned_at is not None:
         session = builder.update_session(session, warned_at=None)
         builder.record_decision(
             "warning", "The time is free again; the session stays.", session.id, cause=DeferralCause.BOOKED_OVER.value
         )
-    builder.wake_at(find_next_look(builder, session))
+    builder.wake_at(find_next_calendar_check(builder, session))
 
 
-def _warn_of_clash(builder: PlanBuilder, session: Session, whose: Address) -> None:
-    """The day after which the session moves begins when the warning reaches the manager (T-10, T-16)."""
+def _warn_of_clash(builder: PlanBuilder, session: Session, owner: Address) -> None:
+    """Warn the manager that an event in the calendar of `owner` clashes with the session.
+
+    The session is deferred one day after the warning reaches the manager (T-10, T-16).
+    """
     warning = builder.add_mail(MailName.BOOKED_OVER_WARNING, session.id, builder.manager.email, start=session.start)
     builder.update_session(session, warned_at=warning.due_at)
     builder.record_decision(
         "warning",
-        f"Something was booked over the session in {whose}'s calendar. Unless it goes, the session moves in a day.",
+        f"An event in {owner}'s calendar clashes with the session. Unless the event goes, the session moves in a day.",
         session.id,
         cause=DeferralCause.BOOKED_OVER.value,
     )
@@ -228,18 +265,18 @@ def _warn_of_clash(builder: PlanBuilder, session: Session, whose: Address) -> No
 
 
 def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address] | None:
-    """Return what the two calendars hold over the session, and whose, or `(None, "")` for nothing.
+    """Return how the clashing event counts and whose calendar holds it, or `(None, "")` when nothing clashes.
 
-    None while the calendars have not been read.
+    Out of office takes precedence over other events. Return None while the calendars have not been read.
     """
     window = session.span
     if window.start - builder.now <= AWAY_PERIOD:
         window = Span(min(builder.now, window.start), window.end)
-    known = builder.get_free_busy(builder.people, window, for_booking=False)
-    if known is None:
+    free_busy_by_address = builder.get_free_busy(builder.people, window, for_booking=False)
+    if free_busy_by_address is None:
         return None
     clash: tuple[ShowAs | None, Address] = (None, "")
-    for email, free_busy in known.items():
+    for email, free_busy in free_busy_by_address.items():
         for busy in free_busy.busy:
             if busy.span.start >= session.span.end:
                 break
@@ -255,57 +292,76 @@ def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, 
 
 
 def _may_be_ours(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
-    """A report's service that is not the manager's can't tell our event from another one, so what covers all of it is
-    taken for it."""
-    elsewhere = email == builder.report.email and builder.report.calendar != builder.manager.calendar
-    covers = busy.span.start <= session.span.start and session.span.end <= busy.span.end
-    return elsewhere and busy.key is None and covers
+    """Return whether a busy span of the report may be the session's own event.
+
+    When the two people use different calendar services, the report's service does not mark our event as ours. A busy
+    span that covers the whole session is then taken for our event.
+    """
+    has_other_service = email == builder.report.email and builder.report.calendar != builder.manager.calendar
+    covers_session = busy.span.start <= session.span.start and session.span.end <= busy.span.end
+    return has_other_service and busy.key is None and covers_session
 
 
-#: How many days before its start the calendars of a session's two people are read.
-LOOK_DAYS = {SessionKind.CAREER: (28, 14, 7, 4, 3, 2, 1), SessionKind.REVIEW: (3, 1), SessionKind.CHECKIN: (1,)}
+# --- calendar checks: the instants at which free/busy is read for a booked session ---
+
+#: The days before its start on which both calendars are checked for clashes with a session.
+CALENDAR_CHECK_DAYS = {
+    SessionKind.CAREER: (28, 14, 7, 4, 3, 2, 1),
+    SessionKind.REVIEW: (3, 1),
+    SessionKind.CHECKIN: (1,),
+}
 
 
-def list_look_times(session: Session) -> tuple[datetime, ...]:
-    """The instants at which a booked session's calendars are looked at, whether or not anything was heard of them."""
-    return _compute_look_times(session.kind, session.span.start)
+def list_calendar_checks(session: Session) -> tuple[datetime, ...]:
+    """Return the instants at which both calendars are checked for clashes with a booked session, in order.
+
+    These checks take place even when no notification of a change has arrived.
+    """
+    return _compute_calendar_checks(session.kind, session.span.start)
 
 
 @lru_cache(maxsize=1 << 14)
-def _compute_look_times(kind: SessionKind, start: datetime) -> tuple[datetime, ...]:
-    days = [find_last_look(start - timedelta(days=n), DAILY) for n in LOOK_DAYS[kind]]
-    return tuple(sorted({*days, find_last_look(start - LAST_HOURS, HALF_DAILY)}))
+def _compute_calendar_checks(kind: SessionKind, start: datetime) -> tuple[datetime, ...]:
+    days = [floor_to_shared_grid(start - timedelta(days=n), DAILY) for n in CALENDAR_CHECK_DAYS[kind]]
+    return tuple(sorted({*days, floor_to_shared_grid(start - LAST_HOURS, HALF_DAILY)}))
 
 
-def is_look_due(builder: PlanBuilder, session: Session) -> bool:
-    """True when this session's calendars have to be read now."""
-    looked = builder.state.looked_at
-    if looked is None:
+def is_calendar_check_due(builder: PlanBuilder, session: Session) -> bool:
+    """Return whether an instant for a calendar check has passed since the free/busy was last read."""
+    last_read_at = builder.state.looked_at
+    if last_read_at is None:
         return True
-    warned = (session.warned_at + WARNING_PERIOD,) if session.warned_at else ()
-    return any(looked < instant <= builder.now for instant in list_look_times(session) + warned)
+    return any(last_read_at < instant <= builder.now for instant in _list_all_checks(session))
 
 
-def find_next_look(builder: PlanBuilder, session: Session) -> datetime:
-    """When this session's calendars are looked at next; its start when they are no more."""
-    warned = (session.warned_at + WARNING_PERIOD,) if session.warned_at else ()
-    return min(
-        (instant for instant in list_look_times(session) + warned if instant > builder.now), default=session.span.start
-    )
+def find_next_calendar_check(builder: PlanBuilder, session: Session) -> datetime:
+    """Return the instant of the session's next calendar check; its start when no check is left."""
+    return min((instant for instant in _list_all_checks(session) if instant > builder.now), default=session.span.start)
+
+
+def _list_all_checks(session: Session) -> tuple[datetime, ...]:
+    """Return the regular calendar checks of the session, and the check at the end of the period after a warning."""
+    after_warning = (session.warned_at + WARNING_PERIOD,) if session.warned_at else ()
+    return list_calendar_checks(session) + after_warning
 
 
 # --- deferring ---
 
 
-def defer(builder: PlanBuilder, session: Session, cause: DeferralCause, who: Address = "", detail: str = "") -> Session:
-    """The session lost its time and is owed again, soon (T-10). The count and the cause are kept, but for a review,
-    which only moves (T-9)."""
+def defer_session(
+    builder: PlanBuilder, session: Session, cause: DeferralCause, *, by: Address = "", detail: str = ""
+) -> Session:
+    """Defer the session: take its time away and make it owed a new one soon (T-10). Return the deferred session.
+
+    The deferral is counted and kept with its cause. `by` is the person who caused it, and `detail` is added to the
+    cause in the history. A review is not deferred: it only moves to another time (T-9).
+    """
     if session.kind is SessionKind.REVIEW:
         return _move_review(builder, session, cause)
     number = session.count + 1
-    gone = cause is DeferralCause.DELETED or session.state is not SessionState.BOOKED
+    is_gone = _is_event_gone(session, cause)
     builder.add_deferral(
-        Deferral(session=session.id, number=number, at=builder.now, cause=cause, who=who, was=session.span)
+        Deferral(session=session.id, number=number, at=builder.now, cause=cause, who=by, was=session.span)
     )
     owed = builder.update_session(
         session,
@@ -314,37 +370,45 @@ def defer(builder: PlanBuilder, session: Session, cause: DeferralCause, who: Add
         end=None,
         count=number,
         deferred_at=builder.now,
-        generation=session.generation + gone,
+        generation=session.generation + is_gone,
         by_hand=False,
         warned_at=None,
         held_at=None,
         offer=None,
     )
-    by = f" by {who}" if who else ""
-    words = CAUSE_NAMES[cause] + (f" ({detail})" if detail else "")
-    reason = f"Deferred{by}: {words}. Deferral number {number}; it is owed."
-    builder.record_session_decision(owed, reason, cause=cause.value, who=who)
+    actor = f" by {by}" if by else ""
+    cause_text = CAUSE_NAMES[cause] + (f" ({detail})" if detail else "")
+    reason = f"Deferred{actor}: {cause_text}. Deferral number {number}; it is owed."
+    builder.record_session_decision(owed, reason, cause=cause.value, who=by)
     return owed
 
 
+def _is_event_gone(session: Session, cause: DeferralCause) -> bool:
+    """Return whether the session's event is no longer on the calendar, so that the next event needs a new key."""
+    return cause is DeferralCause.DELETED or session.state is not SessionState.BOOKED
+
+
 def _move_review(builder: PlanBuilder, review: Session, cause: DeferralCause) -> Session:
-    is_gone = cause is DeferralCause.DELETED or review.state is not SessionState.BOOKED
-    return release_review(builder, review, f"It moves: {CAUSE_NAMES[cause]}.", is_gone=is_gone)
+    reason = f"It moves: {CAUSE_NAMES[cause]}."
+    return release_review(builder, review, reason, is_gone=_is_event_gone(review, cause))
 
 
 def find_last_deferral(builder: PlanBuilder, session: Session) -> Deferral | None:
-    """Return the last deferral of the session; None when it has none."""
+    """Return the last deferral of the session, not counting moves by hand; None when the session has none."""
     return max(builder.list_deferrals(session.id), key=lambda deferral: deferral.number, default=None)
 
 
 def find_last_loss(builder: PlanBuilder, session: Session) -> Deferral | None:
-    """Return the last deferral of the session or its last move by hand, whichever is later; None when it has none."""
-    lost = builder.list_lost_times(session.id)
-    return lost[-1] if lost else None
+    """Return the session's last deferral or last move by hand, whichever is later; None when it has neither."""
+    losses = builder.list_time_losses(session.id)
+    return losses[-1] if losses else None
 
 
 def count_deferrals_in_cycle(sessions: Iterable[Session], session: Session) -> int:
-    """T-12: deferrals of this cycle's career sessions; a review or check-in counts alone. `sessions`: of the pair."""
+    """Return how often the career sessions of this session's cycle were deferred (T-12).
+
+    For a review or a check-in, only its own deferrals count. `sessions` are all sessions of the pair.
+    """
     if session.kind is not SessionKind.CAREER:
         return session.count
     return sum(

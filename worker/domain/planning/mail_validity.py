@@ -92,15 +92,21 @@ def holds_before_session(effect: Effect, state: PairState, now: datetime) -> boo
     if session is None or not session.booked or session.span.start <= now:
         return False
     reader = state.manager if effect.to == state.manager.email else state.report
-    return effect.start is None or not has_moved_far(effect.name, reader, effect.start, session.span.start)
+    if effect.start is None:
+        return True
+    return not has_moved_far(effect.name, reader, old_start=effect.start, new_start=session.span.start)
 
 
-def has_moved_far(name: str, reader: Person, was: datetime, start: datetime) -> bool:
-    """True when a session moved so far since a mail prepared it that it gets another (T-5, T-6, T-9)."""
+def has_moved_far(name: str, reader: Person, *, old_start: datetime, new_start: datetime) -> bool:
+    """Return whether a session moved so far that the mail with that name is sent again (T-5, T-6, T-9).
+
+    `old_start` is the start of the session that the earlier mail was about.
+    """
     if name == MailName.BRIEF:
-        first, last = (get_local_date(reader.zone, at) for at in (was, start))
-        return count_mail_days(reader, first, last) > BRIEF_MOVED_DAYS
-    return abs(start - was) > (NOTE_MOVED_FAR if name == MailName.REVIEW_NOTE else MOVED_FAR)
+        old_day, new_day = (get_local_date(reader.zone, start) for start in (old_start, new_start))
+        return count_mail_days(reader, old_day, new_day) > BRIEF_MOVED_DAYS
+    limit = NOTE_MOVED_FAR if name == MailName.REVIEW_NOTE else MOVED_FAR
+    return abs(new_start - old_start) > limit
 
 
 def holds_until_contract(effect: Effect, state: PairState, now: datetime) -> bool:

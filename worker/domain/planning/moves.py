@@ -1,4 +1,7 @@
-"""Moving a session by hand from a page (R-38): whether it can move, and the move, which is no deferral (T-11)."""
+"""Moves of a session by hand on a web page (R-38): whether the session can be moved, and the move itself.
+
+A move inside the session's window is no deferral (T-11). A move past the window counts as one.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,22 +15,22 @@ from worker.domain.planning.proposals import check_time, is_past_window
 from worker.domain.planning.reviews import is_inside_1on1
 from worker.errors import CalendarUnread, MovedMeanwhile, TimeTaken
 
-#: A session that begins sooner stays: the other one may be on the way before the calendar tells of the move.
+#: A session that begins sooner than this can't be moved, since the other person may be on the way already.
 MOVE_NOTICE = timedelta(hours=1)
 
 
 class Obstacle(StrEnum):
-    """Why a session can't be moved by hand."""
+    """The reason why a session can't be moved by hand."""
 
     CANCELLED = "cancelled"
     OVER = "over"
     UNDER_WAY = "under_way"
     TOO_NEAR = "too_near"
-    IN_1ON1 = "in_1on1"  #: it takes place inside another meeting of the two, and moves with that
+    IN_1ON1 = "in_1on1"  #: the session takes place inside a recurring meeting of the two, and moves with that meeting
 
 
 def find_obstacle(builder: PlanBuilder, session: Session) -> Obstacle | None:
-    """Return why the session can't be moved by hand now; None when it can. One without a time can get one."""
+    """Return why the session can't be moved by hand now; None when it can be moved. An owed session can get a time."""
     if session.state is SessionState.CANCELLED:
         return Obstacle.CANCELLED
     if is_inside_1on1(builder, session):
@@ -42,9 +45,10 @@ def find_obstacle(builder: PlanBuilder, session: Session) -> Obstacle | None:
 
 
 def make_time_version(session: Session) -> str:
-    """Return a text that changes whenever the session gets another time or loses the one it has.
+    """Return a text that changes whenever the session gets another time or loses its time.
 
-    A form sends along the one that its page was made with, so that a press on an old page moves nothing.
+    A form on a page contains the version from when the page was made, so that a press on an outdated page has no
+    effect.
     """
     start = int(session.start.timestamp()) if session.booked and session.start else 0
     return f"{session.sequence}.{session.generation}.{start}"
@@ -52,21 +56,24 @@ def make_time_version(session: Session) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A time that one of the two pressed on a page."""
+    """A press of a button on a page, by which a person chose a time for a session."""
 
     span: Span
     by: Address
-    version: str  #: `make_time_version` of the session that the page showed
-    is_checked: bool = True  #: both calendars have to be free; else the person knows what stands there
+    version: str  #: `make_time_version` of the session when the page was made
+    is_checked: bool = (
+        True  #: both calendars have to be free; False when the person accepts the clashes that were shown
+    )
 
 
 def move_session(builder: PlanBuilder, session: Session, press: Press, calendars: PlanBuilder) -> None:
-    """Give the session the time that was pressed, at once and without a deferral (T-11).
+    """Book the session at the pressed time. This is no deferral unless the time is past the window (T-11).
 
-    `calendars` is a builder of the same state with the free/busy and the taken times of this moment; nothing is decided
-    in it. A session that has that time already stays as it is: it was pressed twice, or by both.
+    `calendars` is a builder of the same state that has the current free/busy and taken times. It is only read. A
+    session that has the pressed time already is left unchanged, since both people may have pressed the button.
 
-    Raises MovedMeanwhile, TimeTaken and CalendarUnread, and Refused for a time that nobody can choose.
+    Raises MovedMeanwhile when the session has changed since the page was made, TimeTaken when the time is no longer
+    free, CalendarUnread when a calendar can't be read, and Refused when the rules do not allow the time.
     """
     if session.booked and session.span == press.span:
         return
@@ -76,16 +83,17 @@ def move_session(builder: PlanBuilder, session: Session, press: Press, calendars
         _require_free(calendars, session, press.span)
     cause = ""
     if is_past_window(session, press.span):
-        deferrals.defer(builder, session, DeferralCause.ASKED, press.by)
+        deferrals.defer_session(builder, session, DeferralCause.ASKED, by=press.by)
     elif session.booked:
         cause = DeferralCause.MOVED.value
         _record_move(builder, session, press.by)
-    moved = actions.book_requested_time(builder, builder.sessions[session.id], press.span, press.by, cause)
-    # what stands there now is intended, and no conflict
+    moved = actions.book_requested_time(builder, builder.sessions[session.id], press.span, by=press.by, cause=cause)
+    # The person saw the busy times around the new time, so that these are intended and do not clash with the session.
     builder.update_session(moved, intended=read_intended_times(calendars, moved.key, press.span))
 
 
 def _require_free(calendars: PlanBuilder, session: Session, span: Span) -> None:
+    """Raise TimeTaken or CalendarUnread unless both calendars are known to be free in the span."""
     checked = check_time(calendars, session, span)
     if checked.is_taken:
         raise TimeTaken("That time has been taken meanwhile.")
@@ -94,12 +102,15 @@ def _require_free(calendars: PlanBuilder, session: Session, span: Span) -> None:
 
 
 def _record_move(builder: PlanBuilder, session: Session, by: Address) -> None:
-    """Keep who moved it and from where, so that the report can say why (R-18). The session's count stays."""
-    moves = [one for one in builder.list_lost_times(session.id) if not one.is_counted]
+    """Record who moved the session and which time it had, so that the report can explain the move (R-18).
+
+    The move is kept as a deferral with a negative number, which does not count.
+    """
+    earlier_moves = [loss for loss in builder.list_time_losses(session.id) if not loss.is_counted]
     builder.add_deferral(
         Deferral(
             session=session.id,
-            number=-len(moves) - 1,
+            number=-len(earlier_moves) - 1,
             at=builder.now,
             cause=DeferralCause.MOVED,
             who=by,

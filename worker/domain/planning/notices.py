@@ -24,7 +24,7 @@ from worker.domain.planning.deferrals import (
     count_deferrals_in_cycle,
     find_last_deferral,
     find_last_loss,
-    find_next_look,
+    find_next_calendar_check,
 )
 from worker.domain.planning.mail_validity import make_due_instant
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -74,7 +74,7 @@ def _add_introduction(builder: PlanBuilder) -> None:
 def _add_mails_before(builder: PlanBuilder, session: Session) -> None:
     builder.wake_at(session.span.end)
     if not is_inside_1on1(builder, session):
-        builder.wake_at(find_next_look(builder, session))
+        builder.wake_at(find_next_calendar_check(builder, session))
         _add_deferral_notice(builder, session)
     add_preparation_mails(builder, session)
 

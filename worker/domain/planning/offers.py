@@ -1,7 +1,8 @@
-"""Times that both people of a pair may choose from: what is offered, and until when (T-11, T-12, T-14).
+"""Offers: times that are reserved for both people of a pair to choose from (T-11, T-12, T-14).
 
-An offer is kept with its session, and its times are taken for every pair of the two until it ends: one of them was
-chosen, the session got another time or none, or nobody chose. Choosing is `actions.request_time`, and no deferral.
+An offer is part of its session. Its times count as taken for every pair of either person until the offer ends. It ends
+when a time is chosen, when the session gets another time or loses its time, and when nobody has chosen in time. A
+choice is made with `actions.request_time`, and is no deferral.
 """
 
 from collections.abc import Sequence
@@ -22,32 +23,34 @@ from worker.domain.planning.deferrals import count_deferrals_in_cycle
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
 
-#: How many times are offered.
+#: The number of times in an offer.
 OFFER_COUNT = 3
-#: How many working days they are reserved for: those after the day of the offer.
+#: The weekdays after the day of the offer for which the times are reserved, by the purpose of the offer.
 OFFER_DAYS = {OfferPurpose.DEFERRAL: 3, OfferPurpose.QUESTION: 2, OfferPurpose.SOON: 3}
-#: The deferral of a cycle from which on the manager is asked to choose (T-12).
+#: From this number of deferrals in a cycle on, the manager is asked to choose a time (T-12).
 MANAGER_CHOOSES_FROM = 3
-#: When an offer ends on its last day, in minutes after the manager's midnight: in time for an answer that day.
+#: The time at which an offer ends on its last day, in minutes after midnight in the manager's zone: 18:00.
 END_OF_OFFER = 18 * 60
-#: How far ahead an offered time has to be: whoever reads of it has to be able to get there.
+#: The least time between now and an offered time that can still be chosen, so that both people can attend.
 MIN_NOTICE = timedelta(hours=4)
 
 
-def is_due(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether the session gets its next time with others to choose from: it is a deferred career session, and
-    nobody was told of a new time yet (T-12)."""
-    told = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
+def needs_choice(builder: PlanBuilder, session: Session) -> bool:
+    """Return whether the session gets its next time together with other times to choose from (T-12).
+
+    That holds for a deferred career session as long as no mail has told people of a new time.
+    """
+    notices = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
     return (
         session.kind is SessionKind.CAREER
         and session.state is SessionState.DEFERRED
         and session.count > 0
-        and not any(mail.number == session.count for mail in told)
+        and not any(mail.number == session.count for mail in notices)
     )
 
 
 def warn_of_repeated_deferral(builder: PlanBuilder, session: Session) -> None:
-    """Record that the manager is asked to choose, from the third deferral of a cycle on (R-10, T-12)."""
+    """Record that the manager is asked to choose a time, from the third deferral of a cycle on (R-10, T-12)."""
     count = count_deferrals_in_cycle(builder.sessions.values(), session)
     if count >= MANAGER_CHOOSES_FROM:
         builder.record_decision(
@@ -62,12 +65,14 @@ def add_offer(
     purpose: OfferPurpose,
     displaces: Sequence[tuple[Owner, ...]] = (),
 ) -> Session:
-    """Offer these times to the two, and reserve them. A session that has a time has the first of them.
+    """Offer these times to the pair and reserve them. Return the session with the offer.
 
-    Nothing is offered when there is nothing to choose between: a single time, unless the session would have none
-    without it (T-14). `displaces`: for each time, whose hour it takes.
+    A session that has a time must have the first of them. A single time is offered only when the session has no time
+    of its own (purpose `soon`); otherwise there would be nothing to choose. `displaces` names, for each time, the
+    people whose events it displaces (T-14).
     """
-    if len(times) < (1 if purpose is OfferPurpose.SOON else 2):
+    min_count = 1 if purpose is OfferPurpose.SOON else 2
+    if len(times) < min_count:
         return session
     until = min(find_offer_end(builder.manager, builder.now, purpose), find_last_choice(times, purpose))
     offered = builder.update_session(session, offer=Offer(tuple(times), until, purpose, tuple(displaces)))
@@ -84,7 +89,10 @@ def add_offer(
 
 
 def end_offer(builder: PlanBuilder, session: Session, reason: str) -> Session:
-    """Release the times that are reserved for the session; it keeps the one it has."""
+    """Release the times that are reserved for the session, which keeps its own time. Return the session.
+
+    `reason` goes into the history.
+    """
     if session.offer is None:
         return session
     builder.record_decision("offer", reason, session.id, state="ended")
@@ -97,24 +105,27 @@ def _format_times(times: Sequence[Span]) -> str:
 
 
 def find_offer_end(manager: Person, now: datetime, purpose: OfferPurpose) -> datetime:
-    """Return when an offer made now ends: at 18:00 in the manager's zone, after the weekdays of `OFFER_DAYS`."""
+    """Return when an offer made now ends: at 18:00 in the manager's zone on the last day of `OFFER_DAYS`."""
     return wall_to_utc(manager.zone, add_weekdays(get_local_date(manager.zone, now), OFFER_DAYS[purpose]), END_OF_OFFER)
 
 
 def find_last_choice(times: Sequence[Span], purpose: OfferPurpose) -> datetime:
-    """Return the last instant at which choosing makes sense: four hours before the time that the session has or, where
-    it has none, before the last of the times."""
+    """Return the last instant at which the pair can choose.
+
+    This is four hours before the session's own time, which is the first of the times. A session without a time of its
+    own (purpose `soon`) leaves until four hours before the last of the times.
+    """
     starts = [time.start for time in times]
     return (max(starts) if purpose is OfferPurpose.SOON else starts[0]) - MIN_NOTICE
 
 
 def is_offer_open(session: Session, now: datetime) -> bool:
-    """Return whether the two may still choose among the offered times."""
+    """Return whether an offered time of the session may still be chosen."""
     return bool(list_open_times(session, now))
 
 
 def list_open_times(session: Session, now: datetime) -> tuple[Span, ...]:
-    """Return the offered times that may still be chosen, in order; none once the offer is over."""
+    """Return the offered times that may still be chosen, in order; none when the offer has ended."""
     offer = session.offer
     if offer is None or now >= offer.until or session.is_closed:
         return ()
@@ -122,7 +133,7 @@ def list_open_times(session: Session, now: datetime) -> tuple[Span, ...]:
 
 
 def release_ended_offers(builder: PlanBuilder) -> None:
-    """Release the times of every offer that nobody answered in time; a session keeps its own time (T-11, T-12)."""
+    """Release the times of every offer in which nobody chose in time. Each session keeps its own time (T-11, T-12)."""
     for session in [s for s in builder.sessions.values() if s.offer]:
         if session.offer and list_open_times(session, builder.now):
             builder.wake_at(session.offer.until)

@@ -1,4 +1,9 @@
-"""Finding a time for what is owed, and saying why when there is none (T-1, T-2, T-3, T-4, T-10, T-12, T-14)."""
+"""Finds a time for each owed session, or records and reports why no time exists (R-8, T-4).
+
+A search tries several attempts, each with a length and a window, in the order of what the two people want. The first
+attempt that finds a time slot wins. A session without any is unplaceable: both people are told, and the search is
+repeated each day.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +14,9 @@ from worker.domain.model import (
     Address,
     DeferralCause,
     FreeBusy,
-    MailName,
     OfferPurpose,
-    Person,
     Preference,
     Reason,
-    Reasons,
     Session,
     SessionKind,
     SessionState,
@@ -22,67 +24,74 @@ from worker.domain.model import (
 )
 from worker.domain.planning import anchors, cadence, displacement, offers, series
 from worker.domain.planning.deferrals import find_last_deferral
-from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
+from worker.domain.planning.plan_builder import DAILY, PlanBuilder, floor_to_shared_grid
 from worker.domain.planning.questions import is_question
-from worker.domain.planning.reviews import drop_review, is_waiting_for_1on1, list_lost_times, refresh_review_window
+from worker.domain.planning.reviews import (
+    drop_review,
+    is_waiting_for_1on1,
+    list_previous_event_times,
+    refresh_review_window,
+)
 from worker.domain.planning.session_events import show_on_calendar, take_off_calendar
-from worker.domain.planning.weekly import has_weekly
+from worker.domain.planning.unplaceable import is_retry_due, mark_unplaceable
 from worker.domain.time.absences import find_free_busy_start
-from worker.domain.time.blockers import explain_no_slot, has_same_blockers
+from worker.domain.time.blockers import SHORTEN_STEP_MINUTES, explain_no_slot
 from worker.domain.time.search import Search, find_possible_starts
 from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
-#: A regular session is not put closer than this many working days: people need to see it coming.
+#: The fewest weekdays from today to a new time of a regular session, so that people have notice.
 LEAD_DAYS = 2
-#: When nothing fits in its window, the window is extended by this, again after every length was tried…
+#: When no length fits in the window, the end of the window is extended by this, repeatedly (T-4).
 WIDENING = timedelta(weeks=3)
-#: … up to one rhythm past its end, and at least by this (T-4).
+#: A window is extended by at most one rhythm, but by at least this where the rhythm is shorter (T-4).
 MIN_OPENING = timedelta(weeks=13)
-#: A time for a deferred session is sought from this many working days before the time it lost (T-10)…
+#: The window of a deferred session begins this many weekdays before the time that it lost (T-10).
 DAYS_BEFORE_LOST = 5
-#: … to the first of these numbers of working days after it, or after today where that is later; then to the second.
+#: The window of a deferred session ends this many weekdays after the lost time or today, whichever is later. The second
+#: number is tried when nothing fits with the first (T-10).
 DAYS_AFTER_LOST = (10, 20)
-#: Not even an urgent one is put closer than this: once its event is on the calendar, four hours remain to think (T-5).
+#: The least time from now to a new time of an ad hoc session. Once its event is on the calendar, four hours remain in
+#: which the report can read the prompt (T-5).
 LEAD_HOURS = timedelta(hours=4, minutes=15)
-#: An ad hoc session takes place within this many working days; times that displace something lie within them (T-14).
+#: An ad hoc session takes place within this many weekdays, even at a time that displaces other events (T-14).
 ADHOC_DAYS = 5
-#: The same for an urgent one, as when somebody signalled that they may leave.
+#: An urgent ad hoc session, such as one for a person who may leave, takes place within this many weekdays (T-14).
 URGENT_DAYS = 2
-#: How often people are told that there is still no time (T-4).
-TOLD_AGAIN_AFTER = timedelta(weeks=4)
 
-#: What the history says of an ad hoc conversation. More would reveal how soon it has to be, and so why.
-_TIME_FOUND, _NO_TIME = "A time was found for it.", "No time for it exists just now."
+#: The reason in the history of an ad hoc session. More detail would show how urgent the session is, and thus why it was
+#: requested (R-6).
+_TIME_FOUND = "A time was found for it."
 
 
 @dataclass(frozen=True, slots=True)
 class SearchAttempt:
-    """One combination to search for a time with."""
+    """One combination of length, window and buffer with which a time is searched."""
 
     minutes: int
     window: Span
-    buffer: bool = True  #: the quarter hours before and after have to be free
+    buffer: bool = True  #: the quarter-hours before and after the session have to be free
 
 
-#: Attempts for which calendars are read together. Near windows come first: most sessions need no later one.
+#: The attempts of one stage need the same free/busy. Stages with near windows come first, since most sessions find a
+#: time there and need no further free/busy.
 SearchStage = tuple[SearchAttempt, ...]
 
 
 def place_owed_sessions(builder: PlanBuilder) -> None:
-    """Give every owed session a time, the most urgent first, so that it gets the best choice."""
+    """Search a time for every owed session, the most urgent first, so that the urgent ones have the most choice."""
     owed = [s for s in builder.sessions.values() if s.owed]
     for session in sorted(owed, key=_get_urgency):
         if builder.wait_for_retry(session.id):
             continue
         if series.is_waiting(builder, session):
-            continue  # it is placed once the part before it has a time
+            continue  # an earlier part of the series needs a time first
         if is_waiting_for_1on1(builder, session):
-            continue  # it has no event of its own, and wakes by itself
+            continue  # the review gets the time of a 1:1 in `reviews`, and no event of its own
         if session.unplaceable and offers.is_offer_open(session, builder.now):
-            continue  # the two are asked whose hour it may take (T-14)
-        if session.unplaceable and not _is_retry_due(builder, session):
-            builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
+            continue  # the two are choosing among times that displace other events (T-14)
+        if session.unplaceable and not is_retry_due(builder, session):
+            builder.wake_at(floor_to_shared_grid(builder.now, DAILY) + DAILY)
         elif session.kind is SessionKind.REVIEW:
             if refresh_review_window(builder, session):
                 _place_session(builder, builder.sessions[session.id])
@@ -91,21 +100,24 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
 
 
 def _get_urgency(session: Session) -> tuple[bool, bool, bool, datetime, str]:
-    """Reviews come last: they keep away from every career session (T-9)."""
+    """Return a sort key, most urgent first. Reviews come last, since their windows depend on career sessions (T-9)."""
     is_review = session.kind is SessionKind.REVIEW
     return is_review, not session.urgent, not session.adhoc, session.deferred_at or session.earliest, session.id
 
 
 def _place_session(builder: PlanBuilder, session: Session) -> None:
-    explained: Search | None = None  # the window itself: what stands in the way there is what people can change
-    window_end: datetime | None = None
+    """Book the best time slot for the session or, when none exists, explain why."""
+    # The search of the first stage, in the session's own window: its blockers are those that people can best change.
+    explained: Search | None = None
+    window_end: datetime | None = None  # where the session's window ended before it was extended
     for stage in _list_stages(builder, session):
         attempts = [attempt for attempt in stage if attempt.window.minutes >= attempt.minutes]
         if not attempts:
-            window_end = window_end or session.latest  # its window is over, or as good as over
+            window_end = window_end or session.latest  # less of the window is left than the session needs
             continue
-        first = find_free_busy_start(builder.now, min(a.window.start for a in attempts))
-        free_busy = builder.get_free_busy(builder.people, Span(first, max(a.window.end for a in attempts)))
+        start = find_free_busy_start(builder.now, min(attempt.window.start for attempt in attempts))
+        end = max(attempt.window.end for attempt in attempts)
+        free_busy = builder.get_free_busy(builder.people, Span(start, end))
         if free_busy is None:
             return
         search, slots = _search_stage(builder, session, free_busy, attempts)
@@ -120,52 +132,59 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
         drop_review(builder, session, why, reasons=reasons)
         return
     if session.unplaceable is None and session.adhoc and explained:
-        soon = _search_soon(builder, session, explained)
-        if soon is not None:
-            _mark_unplaceable(builder, session, reasons)
-            displacement.offer_displacing_times(builder, builder.sessions[session.id], soon)
+        displacing_search = _make_displacing_search(builder, session, explained)
+        if displacing_search is not None:
+            mark_unplaceable(builder, session, reasons)
+            displacement.offer_displacing_times(builder, builder.sessions[session.id], displacing_search)
         return
-    _mark_unplaceable(builder, session, reasons)
+    mark_unplaceable(builder, session, reasons)
 
 
 def _search_stage(
     builder: PlanBuilder, session: Session, free_busy: Mapping[Address, FreeBusy], attempts: Sequence[SearchAttempt]
 ) -> tuple[Search, tuple[Slot, ...]]:
-    """Return the first attempt that finds a time, and what it finds; the last one and nothing when none does.
+    """Return the search of the first attempt that finds a slot, with its best slots.
 
-    The last attempt asks for least: where it has no room, none has.
+    When no attempt finds one, return the last search without slots. The last attempt has the widest window and the
+    shortest length, so that nothing fits in any attempt when nothing fits in the last.
     """
-    wanted = offers.OFFER_COUNT if offers.is_due(builder, session) else 1
+    slot_count = offers.OFFER_COUNT if offers.needs_choice(builder, session) else 1
     search = make_search(builder, session, free_busy, attempts[0])
-    if slots := rank_slots(search, limit=wanted):
+    if slots := rank_slots(search, limit=slot_count):
         return search, slots
-    widest = make_search(builder, session, free_busy, attempts[-1])
-    for attempt in attempts[1:] if find_possible_starts(widest)[1] else ():
+    last_search = make_search(builder, session, free_busy, attempts[-1])
+    for attempt in attempts[1:] if find_possible_starts(last_search)[1] else ():
         search = make_search(builder, session, free_busy, attempt)
-        if slots := rank_slots(search, limit=wanted):
+        if slots := rank_slots(search, limit=slot_count):
             return search, slots
-    return widest, ()
+    return last_search, ()
 
 
-def _search_soon(builder: PlanBuilder, session: Session, search: Search) -> Search | None:
-    """The search for times that displace something (T-14), at least five working days long; None when calendars have
-    to be read first.
+def _make_displacing_search(builder: PlanBuilder, session: Session, search: Search) -> Search | None:
+    """Return the search for times of an ad hoc session that displace other events (T-14).
 
-    It is the same however soon the conversation has to be: what is offered must not tell why it was asked for (R-6).
+    Return None while the calendars have not been read. The window is at least five weekdays long, also for an urgent
+    session, so that the offered times do not show how urgent the session is (R-6).
     """
     window = Span(search.window.start, max(search.window.end, builder.find_weekday_end(ADHOC_DAYS, builder.now)))
-    first = find_free_busy_start(builder.now, window.start)
-    free_busy = builder.get_free_busy(builder.people, Span(first, window.end))
-    if free_busy is None:
+    start = find_free_busy_start(builder.now, window.start)
+    free_busy_by_address = builder.get_free_busy(builder.people, Span(start, window.end))
+    if free_busy_by_address is None:
         return None
-    known = {who: known.exclude_event(session.key) for who, known in free_busy.items()}
-    return replace(search, window=window, free_busy=known, preference=Preference())
+    without_own_event = _remove_own_event(free_busy_by_address, session)
+    return replace(search, window=window, free_busy=without_own_event, preference=Preference())
 
 
-# --- where to look ---
+def _remove_own_event(free_busy_by_address: Mapping[Address, FreeBusy], session: Session) -> dict[Address, FreeBusy]:
+    """Return the free/busy without the session's own event, which must not block the session's new time."""
+    return {address: free_busy.exclude_event(session.key) for address, free_busy in free_busy_by_address.items()}
+
+
+# --- the attempts of a search ---
 
 
 def _list_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage]:
+    """Yield the stages of the search for the session's time, by its kind and state."""
     if session.urgent:
         yield tuple(_list_urgent_attempts(builder, session))
     elif session.adhoc or session.kind is SessionKind.CHECKIN:
@@ -179,54 +198,64 @@ def _list_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage
 
 
 def _list_lengths(builder: PlanBuilder, session: Session) -> Iterator[int]:
-    """T-1: the wanted length, then 15 minutes less at a time, down to the shortest allowed."""
-    floor = builder.policy.min_minutes if session.kind is SessionKind.CAREER else session.minutes
-    minutes = max(session.minutes, floor)
-    while minutes >= floor:
+    """Yield the wanted length, then lengths 15 minutes shorter at a time, down to the shortest allowed (T-1)."""
+    shortest = builder.policy.min_minutes if session.kind is SessionKind.CAREER else session.minutes
+    minutes = max(session.minutes, shortest)
+    while minutes >= shortest:
         yield minutes
-        minutes -= 15
+        minutes -= SHORTEN_STEP_MINUTES
 
 
 def _list_regular_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage]:
-    """T-3, then T-4: the window at every length; then the window opened step by step, each at every length."""
+    """Yield the session's window at every length (T-3), then the extended window (T-4)."""
     earliest = _find_first_day(builder, session)
     yield tuple(_list_attempts(builder, session, earliest, [session.latest]))
-    yield _open_window(builder, session, earliest, session.latest)
+    yield _extend_window(builder, session, earliest, session.latest)
 
 
 def _find_first_day(builder: PlanBuilder, session: Session) -> datetime:
+    """Return the start of the session's window, but at least two weekdays from today."""
     return max(session.earliest, builder.find_weekday_start(LEAD_DAYS, builder.now))
 
 
 def _list_deferred_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage]:
-    """T-10: near the time that was lost, and never long before it; then as T-4 opens any window."""
-    lost = find_lost_start(builder, session) or builder.now
+    """Yield windows near the time that the session lost, never long before it (T-10), then the extended window (T-4).
+
+    The full length is tried in the near and in the far window before shorter lengths.
+    """
+    lost_start = find_lost_start(builder, session) or builder.now
     earliest = max(
         builder.find_weekday_start(LEAD_DAYS, builder.now),
-        builder.find_weekday_start(-DAYS_BEFORE_LOST, lost),
+        builder.find_weekday_start(-DAYS_BEFORE_LOST, lost_start),
         *_list_lower_bounds(builder, session),
     )
-    near, far = (builder.find_weekday_end(days, max(builder.now, lost)) for days in DAYS_AFTER_LOST)
-    first = [SearchAttempt(session.minutes, Span(earliest, end)) for end in (near, far) if end > earliest]
-    shorter = list(_list_attempts(builder, session, earliest, [far]))[1:]
-    yield (*first, *shorter)
-    yield _open_window(builder, session, earliest, far)
+    near_end, far_end = (builder.find_weekday_end(days, max(builder.now, lost_start)) for days in DAYS_AFTER_LOST)
+    full_length = [SearchAttempt(session.minutes, Span(earliest, end)) for end in (near_end, far_end) if end > earliest]
+    shorter = list(_list_attempts(builder, session, earliest, [far_end]))[1:]
+    yield (*full_length, *shorter)
+    yield _extend_window(builder, session, earliest, far_end)
 
 
 def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datetime]:
-    """What a deferred session of the rhythm may not come before: half a rhythm after the last conversation of an
-    earlier cycle, the part of its series before it, and the pair's start (T-10, T-13)."""
+    """Yield the instants before which a deferred regular session may not begin; none for other sessions.
+
+    See `cadence.list_lower_bounds` (T-10, T-13).
+    """
     if not cadence.is_regular(session):
         return
     sessions = list(builder.sessions.values())
     yield from cadence.list_lower_bounds(session, sessions, builder.pair, builder.people, builder.policy)
 
 
-def _open_window(builder: PlanBuilder, session: Session, earliest: datetime, latest: datetime) -> SearchStage:
-    """T-4: up to one rhythm past its end, nearest first, at every length before the next width."""
+def _extend_window(builder: PlanBuilder, session: Session, earliest: datetime, latest: datetime) -> SearchStage:
+    """Return attempts with ever later window ends, up to one rhythm after `latest` (T-4).
+
+    Every length is tried with one end before the next end is tried.
+    """
     rhythm = cadence.compute_rhythm(builder.pair, get_local_date(builder.manager.zone, session.target), builder.policy)
-    end, limit = max(earliest, latest), max(earliest, latest) + max(rhythm, MIN_OPENING)
-    ends = []
+    end = max(earliest, latest)
+    limit = end + max(rhythm, MIN_OPENING)
+    ends: list[datetime] = []
     while end < limit:
         end = min(end + WIDENING, limit)
         ends.append(end)
@@ -236,6 +265,7 @@ def _open_window(builder: PlanBuilder, session: Session, earliest: datetime, lat
 def _list_attempts(
     builder: PlanBuilder, session: Session, earliest: datetime, ends: Sequence[datetime]
 ) -> Iterator[SearchAttempt]:
+    """Yield an attempt for each window end and each length, in that order."""
     for end in ends:
         if end > earliest:
             for minutes in _list_lengths(builder, session):
@@ -243,7 +273,10 @@ def _list_attempts(
 
 
 def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
-    """Return the start that a session lost last, or when it was recorded as not held (T-10); None when it lost none."""
+    """Return the start that the session lost last; None when it has lost none.
+
+    For a session that did not take place, return when that was recorded (T-10).
+    """
     last = find_last_deferral(builder, session)
     if last is None:
         return None
@@ -251,7 +284,7 @@ def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
 
 
 def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
-    """T-14: within five working days of the request; within ten once people were told that nothing fits in five."""
+    """Yield attempts within five weekdays of the request and, once the session is unplaceable, within ten (T-14)."""
     earliest = max(builder.now + LEAD_HOURS, session.earliest)
     for end in _list_window_ends(builder, session, earliest, 2 * ADHOC_DAYS):
         for minutes in _list_lengths(builder, session):
@@ -259,14 +292,21 @@ def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[Sea
 
 
 def _list_window_ends(builder: PlanBuilder, session: Session, earliest: datetime, more_days: int) -> list[datetime]:
-    """The end of the window; once people were told that nothing fits in it, also the end of `more_days` from now."""
-    ends = [max(session.latest, earliest)]
-    return [*ends, max(builder.find_weekday_end(more_days, builder.now), earliest)] if session.unplaceable else ends
+    """Return the end of the session's window and, if the session is unplaceable, also a later end.
+
+    The later end is `more_days` weekdays from now. By then people know that nothing fits in the window itself.
+    """
+    window_end = max(session.latest, earliest)
+    if not session.unplaceable:
+        return [window_end]
+    return [window_end, max(builder.find_weekday_end(more_days, builder.now), earliest)]
 
 
 def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
-    """T-14: within two working days, or five once people were told that nothing fits in two; length and buffers yield
-    before the date does."""
+    """Yield attempts within two weekdays and, once the session is unplaceable, within five (T-14).
+
+    Shorter lengths and the omission of buffers are tried before a later end.
+    """
     earliest = max(builder.now + LEAD_HOURS, session.earliest)
     for end in _list_window_ends(builder, session, earliest, ADHOC_DAYS):
         for buffer in (True, False):
@@ -275,9 +315,9 @@ def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[Se
 
 
 def make_search(
-    builder: PlanBuilder, session: Session, known: Mapping[Address, FreeBusy], attempt: SearchAttempt
+    builder: PlanBuilder, session: Session, free_busy: Mapping[Address, FreeBusy], attempt: SearchAttempt
 ) -> Search:
-    """Return the criteria for the session's time: near the requested time, if there is one, else near its target."""
+    """Return the criteria for the session's time: near the requested time if there is one, else near its target."""
     requested_time = builder.requested_times.get(session.id)
     return Search(
         manager=builder.manager,
@@ -285,14 +325,10 @@ def make_search(
         window=attempt.window,
         minutes=attempt.minutes,
         target=requested_time.start if requested_time else _find_target(builder, session, attempt.window),
-        preference=_make_preference(requested_time, builder.report.zone)
-        if requested_time
-        else Preference()
-        if session.urgent
-        else builder.pair.preference,
-        free_busy={who: free_busy.exclude_event(session.key) for who, free_busy in known.items()},
-        taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
-        avoid=_list_lost_times(builder, session),
+        preference=_choose_preference(builder, session, requested_time),
+        free_busy=_remove_own_event(free_busy, session),
+        taken_times={a: builder.list_taken_times(a, exclude=session.id) for a in builder.addresses},
+        avoid=_list_times_to_avoid(builder, session),
         buffer=attempt.buffer,
         career=session.kind is SessionKind.CAREER,
         in_turn=session.in_turn,
@@ -300,32 +336,47 @@ def make_search(
     )
 
 
-def _list_lost_times(builder: PlanBuilder, session: Session) -> tuple[Span, ...]:
-    """The times it lost, which are not offered again. Of a session that can wait it is the whole day, unless that day
-    lost no more than an hour to something else: who can't come at ten seldom can at eleven."""
+def _list_times_to_avoid(builder: PlanBuilder, session: Session) -> tuple[Span, ...]:
+    """Return the times that the session has lost and must not get again.
+
+    A regular session avoids the whole day of a lost time, because a person who can't come at ten can seldom come at
+    eleven. Only the lost time itself is avoided when another event clashed with it, or when the session is ad hoc.
+    """
     if session.kind is SessionKind.REVIEW:
-        return list_lost_times(builder, session)
-    return tuple(
-        deferral.was
-        if session.adhoc or deferral.cause is DeferralCause.BOOKED_OVER
-        else Span(builder.find_weekday_start(0, deferral.was.start), builder.find_weekday_end(0, deferral.was.start))
-        for deferral in builder.list_deferrals(session.id)
-        if deferral.was
-    )
+        return list_previous_event_times(builder, session)
+    times: list[Span] = []
+    for deferral in builder.list_deferrals(session.id):
+        if deferral.was is None:
+            continue
+        if session.adhoc or deferral.cause is DeferralCause.BOOKED_OVER:
+            times.append(deferral.was)
+        else:
+            lost_start = deferral.was.start
+            times.append(Span(builder.find_weekday_start(0, lost_start), builder.find_weekday_end(0, lost_start)))
+    return tuple(times)
 
 
 def _find_target(builder: PlanBuilder, session: Session, window: Span) -> datetime:
-    """The instant to be near to: soon for what was asked for, the lost start for what was deferred, else its target."""
+    """Return the instant near which the session should take place.
+
+    A session that somebody asked for takes place as soon as possible, and a deferred session near the start that it
+    lost. Any other session takes place near its target.
+    """
     if session.adhoc or session.kind is SessionKind.CHECKIN:
         return window.start
-    lost = find_lost_start(builder, session) if session.state is SessionState.DEFERRED else None
-    return max(lost, window.start) if lost else session.target
+    lost_start = find_lost_start(builder, session) if session.state is SessionState.DEFERRED else None
+    return max(lost_start, window.start) if lost_start else session.target
 
 
-def _make_preference(requested_time: Span, zone: str) -> Preference:
-    """That day of the week and that time of the day."""
-    local = requested_time.start.astimezone(ZoneInfo(zone))
-    return Preference(weekday=local.weekday(), minute=60 * local.hour + local.minute)
+def _choose_preference(builder: PlanBuilder, session: Session, requested_time: Span | None) -> Preference:
+    """Return the weekday and the hour of the requested time if there is one, else the preference of the pair.
+
+    An urgent session has no preference.
+    """
+    if requested_time is None:
+        return Preference() if session.urgent else builder.pair.preference
+    local_start = requested_time.start.astimezone(ZoneInfo(builder.report.zone))
+    return Preference(weekday=local_start.weekday(), minute=60 * local_start.hour + local_start.minute)
 
 
 # --- the result of the search ---
@@ -334,8 +385,10 @@ def _make_preference(requested_time: Span, zone: str) -> Preference:
 def _book_slot(
     builder: PlanBuilder, session: Session, slots: tuple[Slot, ...], search: Search, window_end: datetime | None
 ) -> None:
-    """Give the session the best slot. `window_end`: where its window ended before it was opened; None when it was
-    not."""
+    """Book the first of the slots, which is the best, and offer the others where the session needs a choice.
+
+    `window_end` is the end of the session's window before it was extended; None when it was not extended.
+    """
     slot = slots[0]
     placed = builder.state.placed_events.get(session.key)
     new = builder.update_session(
@@ -355,14 +408,14 @@ def _book_slot(
         _TIME_FOUND if session.adhoc else (*slot.reasons, *_explain_compromise(session, slot, window_end)),
         key=new.key,
     )
-    if offers.is_due(builder, session):
+    if offers.needs_choice(builder, session):
         purpose = OfferPurpose.QUESTION if is_question(builder, new) else OfferPurpose.DEFERRAL
-        offers.add_offer(builder, new, [one.span for one in slots], purpose)
+        offers.add_offer(builder, new, [slot.span for slot in slots], purpose)
         offers.warn_of_repeated_deferral(builder, new)
 
 
 def _explain_compromise(session: Session, slot: Slot, window_end: datetime | None) -> Iterator[Reason]:
-    """Yield what the two did not get: the wanted length (T-1), a day in the window (T-4)."""
+    """Yield a reason for a length below the wanted one (T-1), and for a day after the window (T-4)."""
     if slot.span.minutes < session.minutes:
         yield Reason("shorter", {"minutes": slot.span.minutes, "needed": session.minutes})
     if window_end is not None and slot.span.start > window_end:
@@ -370,7 +423,7 @@ def _explain_compromise(session: Session, slot: Slot, window_end: datetime | Non
 
 
 def cancel_session(builder: PlanBuilder, session: Session, why: str) -> None:
-    """End a session that is not to take place: its event goes, and the history says why."""
+    """Cancel a session and its event. `why` goes into the history."""
     take_off_calendar(builder, session)
     cancelled = builder.update_session(
         builder.sessions[session.id],
@@ -381,57 +434,3 @@ def cancel_session(builder: PlanBuilder, session: Session, why: str) -> None:
         unplaceable=None,
     )
     builder.record_session_decision(cancelled, why)
-
-
-def _mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> None:
-    """T-4, T-10: nothing fits. Both are told why, at once and again every four weeks; it is tried again each day."""
-    builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
-    is_news = session.unplaceable is None
-    unplaced = builder.update_session(session, unplaceable=why)
-    if is_news:
-        reason = _NO_TIME if session.adhoc else why
-        builder.record_decision("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
-    if not _was_told_lately(builder, unplaced):
-        for person in _list_people_to_tell(builder, unplaced):
-            builder.add_mail(MailName.UNPLACEABLE, session.id, person.email, number=session.count)
-    if is_news:
-        take_off_calendar(builder, unplaced)
-
-
-def _list_people_to_tell(builder: PlanBuilder, session: Session) -> tuple[Person, ...]:
-    """Both; of an ad hoc one the manager alone, since how soon it has to be could reveal why it was asked for (R-6).
-
-    A manager who was told once reads it again in the weekly mail, and gets no second mail.
-    """
-    if not cadence.is_regular(session):
-        return (builder.manager,)
-    told = [m for m in builder.list_mails(MailName.UNPLACEABLE, session.id) if m.number == session.count]
-    is_repeated = has_weekly(builder.state) and any(m.to == builder.manager.email for m in told)
-    return (builder.report,) if is_repeated else builder.people
-
-
-def _was_told_lately(builder: PlanBuilder, session: Session) -> bool:
-    """Whether a mail of the last four weeks says so, about this session or, for the same cause, about another one of
-    the two: three parts of a series take one mail. What somebody asked for has a mail of its own."""
-    alike = [session, *(other for other in builder.sessions.values() if has_same_cause(session, other))]
-    return any(
-        effect.number == other.count and builder.now - effect.snapshot_at < TOLD_AGAIN_AFTER
-        for other in alike
-        for effect in builder.list_mails(MailName.UNPLACEABLE, other.id)
-    )
-
-
-def has_same_cause(one: Session, other: Session) -> bool:
-    """Whether two conversations of a pair have no time for the same reason, so that one mail speaks for both."""
-    if one.id == other.id or one.adhoc or other.adhoc or SessionKind.CHECKIN in (one.kind, other.kind):
-        return False
-    return other.owed and bool(
-        one.unplaceable and other.unplaceable and has_same_blockers(one.unplaceable, other.unplaceable)
-    )
-
-
-def _is_retry_due(builder: PlanBuilder, session: Session) -> bool:
-    if not any(s.id == session.id and s.unplaceable for s in builder.state.sessions):
-        return False  # this very plan found no time
-    looked = builder.state.looked_at
-    return looked is None or looked < find_last_look(builder.now, DAILY)

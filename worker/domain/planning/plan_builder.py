@@ -1,7 +1,8 @@
-"""The working copy of a pair while it is planned: what is read from it, what is changed, what is sent, when to wake.
+"""The plan builder: a working copy of a pair's state that collects the changes of one plan.
 
-The rules (`placement`, `deferrals`, `reviews`, `notices`, …) are functions over it, and `planner.plan` calls them in
-order. A builder serves one call of `plan`, or one action.
+The rules of planning (in `placement`, `deferrals`, `reviews`, `notices`, …) are functions that take a builder, and
+`planner.plan` calls them in order. They read the state from the builder, change sessions and commitments, and add
+effects (events to write and mails to send). One builder is used for one call of `plan`, or for one action of a person.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,22 +36,30 @@ from worker.domain.model import (
 )
 from worker.domain.planning.quiet_hours import choose_mail_time, make_personal_mail
 from worker.domain.reason_texts import format_reasons
-from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
+from worker.domain.time.worktime import DAY, add_weekdays, get_local_date, wall_to_utc
 
-#: When a pair is planned again while an effect of it is under way…
+#: The time until a pair is planned again while one of its effects is still being carried out.
 RECHECK_SOON = timedelta(minutes=1)
-#: … and when a calendar can't be read just now.
+#: The time until a pair is planned again when a calendar can't be read at the moment.
 RECHECK_LATER = timedelta(minutes=5)
-#: Inside this time before its start a session stays where it is, unless somebody declines or deletes it (T-10).
+#: A session that begins within this keeps its time, unless somebody declines or deletes it (T-10).
 LAST_HOURS = timedelta(hours=4)
+#: Steps of the grid of `floor_to_shared_grid`.
 DAILY, HALF_DAILY = timedelta(days=1), timedelta(hours=12)
-WEEKLY = timedelta(weeks=1)
+#: The time of a session that was held within this still counts as taken, for the limits per day and week (T-2, T-3a).
+RECENTLY_HELD = timedelta(weeks=1)
+#: The wait after a calendar first refused a change. It grows fourfold with each refusal, up to the longest wait.
+FIRST_RETRY_WAIT, RETRY_WAIT_FACTOR, LONGEST_RETRY_WAIT = timedelta(minutes=5), 4, timedelta(days=1)
 
 T = TypeVar("T", Session, Commitment)
 
 
 class PlanBuilder:
-    """One pair, as it would be if the plan made so far were carried out."""
+    """The state of one pair as it would be if the plan that has been built so far were carried out.
+
+    `sessions` and `commitments` map ids to the planned values. `effects` holds the effects of the state and those that
+    the plan adds.
+    """
 
     def __init__(self, now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, policy: Policy) -> None:
         self.now = now
@@ -63,10 +72,11 @@ class PlanBuilder:
         self.sessions: dict[str, Session] = {s.id: s for s in state.sessions}
         self.commitments: dict[str, Commitment] = {c.id: c for c in state.commitments}
         self.effects: list[Effect] = list(state.effects)
-        #: Whose events are about to change.
-        self._changing = {one.subject for one in state.effects if one.is_live and one.kind is not EffectKind.MAIL}
+        #: Ids of the sessions and commitments with an unfinished change of their event.
+        self._changing = {e.subject for e in state.effects if e.is_live and e.kind is not EffectKind.MAIL}
         self.used_free_busy = False
-        self.requested_times: dict[str, Span] = {}  #: by session: the time that somebody would rather have had
+        #: By session id: a time that a guest proposed and that does not fit. The session is placed near to it.
+        self.requested_times: dict[str, Span] = {}
         self._accepted_moves: dict[str, Span] = {}
         self._deferrals: list[Deferral] = []
         self._decisions: list[Decision] = []
@@ -84,119 +94,129 @@ class PlanBuilder:
         return self.state.addresses
 
     def find_weekday_start(self, weekdays: int, instant: datetime) -> datetime:
-        """Return when the manager's day begins that lies so many weekdays (Monday to Friday) from that instant."""
+        """Return the start of the day that is `weekdays` weekdays (Monday to Friday) from `instant`, in the manager's
+        zone. A negative number counts backward."""
         return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant), 0)
 
     def find_weekday_end(self, weekdays: int, instant: datetime) -> datetime:
-        """Return when that day ends."""
-        return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant) + DAILY, 0)
+        """Return the end of the day that is `weekdays` weekdays from `instant`, in the manager's zone."""
+        return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant) + DAY, 0)
 
     def _find_weekday(self, weekdays: int, instant: datetime) -> date:
         return add_weekdays(get_local_date(self.manager.zone, instant), weekdays)
 
     def list_sessions(self, *kinds: SessionKind) -> list[Session]:
-        """Return the sessions of these kinds: those of the state first, then the new ones."""
+        """Return the sessions of these kinds: those of the state first, then those that the plan adds."""
         return [s for s in self.sessions.values() if s.kind in kinds]
 
     def find_event(self, key: str) -> PlacedEvent | None:
-        """Return the event of that key as last seen; None when it is gone."""
+        """Return the event with that key as last seen on the calendar; None when there is none or it is gone."""
         placed = self.state.placed_events.get(key)
         return placed if placed is not None and not placed.gone else None
 
     def has_pending_change(self, subject: str) -> bool:
-        """True while a change of that subject's event is decided and not yet settled."""
+        """Return whether a change to the event of that session or commitment is decided but not finished yet."""
         return subject in self._changing
 
     def is_on_calendar(self, key: str) -> bool:
-        """True when the event of that key is on the calendar, or an effect to create or update it is pending."""
+        """Return whether the event with that key is on the calendar, or an effect to write the event is pending."""
         return self.find_event(key) is not None or any(
-            one.event == key and one.is_live and one.kind in (EffectKind.CREATE, EffectKind.UPDATE)
-            for one in self.effects
+            effect.event == key and effect.is_live and effect.kind in (EffectKind.CREATE, EffectKind.UPDATE)
+            for effect in self.effects
         )
 
     def list_deferrals(self, session_id: str) -> list[Deferral]:
-        """Return the deferrals of the session, those of this plan included, and its moves by hand not."""
-        return [one for one in self.list_lost_times(session_id) if one.is_counted]
+        """Return the deferrals of the session, oldest first, without moves by hand. Those of this plan are included."""
+        return [loss for loss in self.list_time_losses(session_id) if loss.is_counted]
 
-    def list_lost_times(self, session_id: str) -> list[Deferral]:
-        """Return the deferrals and the moves by hand of the session, oldest first, those of this plan included."""
-        lost = [one for one in (*self.state.deferrals, *self._deferrals) if one.session == session_id]
-        return sorted(lost, key=lambda one: one.position)
+    def list_time_losses(self, session_id: str) -> list[Deferral]:
+        """Return the deferrals and the moves by hand of the session, oldest first. Those of this plan are included."""
+        losses = [loss for loss in (*self.state.deferrals, *self._deferrals) if loss.session == session_id]
+        return sorted(losses, key=lambda loss: loss.position)
 
     def list_mails(self, name: MailName, subject: str) -> list[Effect]:
-        """Return the mails of that name about that subject that went out or still may."""
+        """Return the mails with that name about that subject which were sent or may still be sent.
+
+        `subject` is the id of the session, commitment or pair that the mail is about.
+        """
         return [
-            one
-            for one in self.effects
-            if one.name == name and one.subject == subject and one.progress is not EffectProgress.DROPPED
+            effect
+            for effect in self.effects
+            if effect.name == name and effect.subject == subject and effect.progress is not EffectProgress.DROPPED
         ]
 
     def list_prompts(self) -> list[Effect]:
-        """Return the prompts that the report got or is about to get, those of sessions that are over included."""
-        return [one for one in self.effects if one.name == MailName.REFLECTION_PROMPT and one.to == self.report.email]
+        """Return the reflection prompts that the report got or is about to get, also those of past sessions."""
+        return [e for e in self.effects if e.name == MailName.REFLECTION_PROMPT and e.to == self.report.email]
 
     def find_retry_time(self, subject: str) -> datetime | None:
-        """Return from when on a change that a calendar refused is tried again; None when none was refused.
+        """Return the instant from which a change that a calendar refused may be tried again; None if none was refused.
 
-        That is 5 minutes after the first refusal, then 20, then 80, … up to a day.
+        The wait is 5 minutes after the first refusal, then 20, then 80, … up to a day.
         """
         refused_at = [
-            one.snapshot_at
-            for one in self.effects
-            if one.subject == subject and one.progress is EffectProgress.DEAD and one.kind is not EffectKind.MAIL
+            effect.snapshot_at
+            for effect in self.effects
+            if effect.subject == subject
+            and effect.progress is EffectProgress.DEAD
+            and effect.kind is not EffectKind.MAIL
         ]
         if not refused_at:
             return None
-        wait = timedelta(minutes=5 * pow(4, min(len(refused_at) - 1, 5)))
-        return max(refused_at) + min(wait, timedelta(days=1))
+        growth = min(len(refused_at) - 1, 5)  # the wait is a day from here on, and larger powers could overflow
+        factor: int = RETRY_WAIT_FACTOR**growth
+        return max(refused_at) + min(FIRST_RETRY_WAIT * factor, LONGEST_RETRY_WAIT)
 
     def wait_for_retry(self, subject: str) -> bool:
-        """Return whether it is too early to try a refused change of that subject again; if so, wake when it is time."""
+        """Return whether a refused change of that subject must wait; if so, have the pair planned again in time."""
         retry_at = self.find_retry_time(subject)
         if retry_at is None or self.now >= retry_at:
             return False
         self.wake_at(retry_at)
         return True
 
-    def list_taken_times(self, person: Address, exclude: str = "") -> tuple[TakenTime, ...]:
-        """Return a person's time that sessions and commitments take, except for the one with the id `exclude`.
+    def list_taken_times(self, address: Address, exclude: str = "") -> tuple[TakenTime, ...]:
+        """Return the times of a person that sessions and commitments take, without those of the id `exclude`.
 
-        What was held within the last week is part of it, since it counts for its day and its week (T-2, T-3a).
+        Sessions that were held within the last week are included, because they count for the limits per day and per
+        week (T-2, T-3a). So are times that are offered.
         """
-        known, ours = self.state.taken_times or {}, self.pair.id
-        others = [t for t in known.get(person, ()) if t.pair != ours]
+        taken_times_by_address = self.state.taken_times or {}
+        # Those of this pair are taken from the plan, which is newer than the state.
+        taken_times = [item for item in taken_times_by_address.get(address, ()) if item.pair != self.pair.id]
         for session in self.sessions.values():
             if session.id == exclude:
                 continue
-            counts = session.booked or (session.held_at and self.now - session.held_at < WEEKLY)
-            spans = (session.span, *session.options) if counts else session.options
-            others += [TakenTime(span, session.id, session.kind, in_turn=session.in_turn) for span in spans]
-        if person == self.manager.email:
-            others += [
+            has_time = session.booked or (session.held_at and self.now - session.held_at < RECENTLY_HELD)
+            spans = (session.span, *session.options) if has_time else session.options
+            taken_times += [TakenTime(span, session.id, session.kind, in_turn=session.in_turn) for span in spans]
+        if address == self.manager.email:
+            taken_times += [
                 TakenTime(c.block, c.id)
                 for c in self.commitments.values()
                 if c.block and c.is_open and not c.all_day and c.id != exclude
             ]
-        return tuple(others)
+        return tuple(taken_times)
 
     @property
     def has_request(self) -> bool:
-        """True once free/busy is needed that was not read: the plan then consists of that request alone."""
+        """Return whether free/busy that was not read is needed. The plan is then only the request for it."""
         return self._needs is not None
 
     def get_free_busy(
         self, people: Sequence[Person], window: Span, *, for_booking: bool = True
     ) -> Mapping[Address, FreeBusy] | None:
-        """Return the free/busy of these people in that window; None while it is not known.
+        """Return the free/busy of these people in that window by address; None while it is not available.
 
-        What was not read is requested; what can't be read just now is read again later. `for_booking`: the time may be
-        given away, so the time that other pairs have taken has to be known as well.
+        Free/busy that was not read yet is requested. When a calendar can't be read at the moment, the pair is planned
+        again some minutes later. With `for_booking`, a session may be booked at a free time, so that the taken times of
+        other pairs are needed as well.
         """
         readable = tuple(p.email for p in people if p.has_calendar)
         if self.snapshot is None or (for_booking and self.state.taken_times is None):
             self._request_free_busy(readable, window, for_booking=for_booking)
             return None
-        known: dict[Address, FreeBusy] = {p.email: FreeBusy() for p in people if not p.has_calendar}
+        free_busy: dict[Address, FreeBusy] = {p.email: FreeBusy() for p in people if not p.has_calendar}
         for email in readable:
             if email in self.snapshot.unavailable:
                 self.wake_at(self.now + RECHECK_LATER)
@@ -204,49 +224,53 @@ class PlanBuilder:
             if email not in self.snapshot.windows or not _covers(self.snapshot.windows[email], window):
                 self._request_free_busy(readable, window, for_booking=for_booking)
                 return None
-            known[email] = self.snapshot.free_busy[email]
+            free_busy[email] = self.snapshot.free_busy[email]
         self.used_free_busy = True
-        return known
+        return free_busy
 
     def _request_free_busy(self, people: tuple[Address, ...], window: Span, *, for_booking: bool) -> None:
+        """Request this free/busy, together with all that was requested before."""
         if self._needs is not None:
-            old = self._needs
-            people = tuple(dict.fromkeys(old.people + people))
-            window = Span(min(old.window.start, window.start), max(old.window.end, window.end))
-            for_booking = for_booking or old.includes_taken
-        self._needs = FreeBusyRequest(people, window, for_booking)
+            earlier = self._needs
+            people = tuple(dict.fromkeys(earlier.people + people))
+            window = Span(min(earlier.window.start, window.start), max(earlier.window.end, window.end))
+            for_booking = for_booking or earlier.includes_taken
+        self._needs = FreeBusyRequest(people, window, includes_taken=for_booking)
 
     # --- changing ---
 
     def update_session(self, session: Session, **fields: Any) -> Session:
-        """Keep the session with these fields changed, and return it."""
+        """Put the session with these fields changed into the plan, and return the changed session."""
         new = replace(session, **fields)
         self.sessions[new.id] = new
         return new
 
     def update_commitment(self, commitment: Commitment, **fields: Any) -> Commitment:
-        """Keep the commitment with these fields changed, and return it."""
+        """Put the commitment with these fields changed into the plan, and return the changed commitment."""
         new = replace(commitment, **fields)
         self.commitments[new.id] = new
         return new
 
     def accept_move(self, placed: PlacedEvent) -> None:
-        """Accept the time that a person gave one of our events."""
+        """Accept the time to which a person moved the event, so that it no longer counts as a new move."""
         self._accepted_moves[placed.key] = placed.span
 
     def add_deferral(self, deferral: Deferral) -> None:
         self._deferrals.append(deferral)
 
-    def record_decision(self, what: str, reason: str | Reasons, session: str = "", **fields: object) -> None:
-        """Put a line into the history. No content of a conversation may be in it."""
-        known = {name: value for name, value in fields.items() if value not in (None, "")}
+    def record_decision(self, category: str, reason: str | Reasons, session: str = "", **fields: object) -> None:
+        """Add a line to the history, without any content of a conversation. Fields that are None or empty are omitted.
+
+        `category` becomes `Decision.what`, and `session` is the id of the session that was decided about.
+        """
+        filled_fields = {name: value for name, value in fields.items() if value not in (None, "")}
         text = reason if isinstance(reason, str) else format_reasons(reason)
         self._decisions.append(
-            Decision(at=self.now, what=what, pair=self.pair.id, reason=text, session=session, fields=known)
+            Decision(at=self.now, what=category, pair=self.pair.id, reason=text, session=session, fields=filled_fields)
         )
 
     def record_session_decision(self, session: Session, reason: str | Reasons, **fields: object) -> None:
-        """Put the present state of a session into the history."""
+        """Add the current state of a session to the history, with the reason for it."""
         self.record_decision(
             "session",
             reason,
@@ -271,18 +295,20 @@ class PlanBuilder:
         due_at: datetime | None = None,
         event: str = "",
     ) -> Effect:
-        """Decide to send a mail, inside the reader's working hours unless it may leave at any hour (T-16).
+        """Add the effect that sends a mail, due in the reader's mail hours unless it may leave at any hour (T-16).
 
-        The key names what the mail is about, because not all old mails are in the state. It ends with how often the
-        same mail was decided, so that one can follow another that was dropped.
+        `subject` is the id of the session, commitment or pair that the mail is about. The key of the effect contains
+        everything that distinguishes one mail from another, because the state does not contain all old mails. It ends
+        with a counter, so that a mail can be decided again after an earlier effect for it was dropped.
         """
-        about = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
-        count = sum(one.key.startswith(about) for one in self.effects) + 1
+        key_prefix = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
+        count = sum(effect.key.startswith(key_prefix) for effect in self.effects) + 1
         reader = self.manager if to == self.manager.email else self.report
-        begins, lost = self._find_times(subject, start)
-        time = choose_mail_time(name, reader, max(due_at or self.now, self.now), begins, lost)
+        session_start, lost_start = self._find_session_times(subject, start)
+        wanted_at = max(due_at or self.now, self.now)
+        time = choose_mail_time(name, reader, wanted_at, session_start=session_start, lost_start=lost_start)
         mail = Effect(
-            key=f"{about}{count}",
+            key=f"{key_prefix}{count}",
             kind=EffectKind.MAIL,
             pair=self.pair.id,
             subject=subject,
@@ -299,32 +325,39 @@ class PlanBuilder:
         return mail
 
     def add_personal_mail(self, name: MailName, about: str) -> None:
-        """Decide a mail to the manager about several pairs, unless it is decided already: see `make_personal_mail`."""
+        """Add a mail to the manager about several pairs, unless it is decided already: see `make_personal_mail`."""
         due_at = choose_mail_time(name, self.manager, self.now).due_at
-        mail = make_personal_mail(name, self.manager, about, self.now, due_at)
-        # the key of one that was decided before the manager's address changed has the old address
-        if not any(one.name == name and one.to == mail.to and one.key.endswith(f":{about}") for one in self.effects):
+        mail = make_personal_mail(name, self.manager, about, now=self.now, due_at=due_at)
+        # Keys are not compared as a whole: one from before a change of the manager's address contains the old address.
+        if not any(e.name == name and e.to == mail.to and e.key.endswith(f":{about}") for e in self.effects):
             self.effects.append(mail)
 
-    def _find_times(self, subject: str, start: datetime | None) -> tuple[datetime | None, datetime | None]:
-        """When the session that a mail is about begins, and when it was to begin until now (T-16). A mail that is about
-        none waits for its reader's hours: the start that it carries is a day, or an instant of the past."""
+    def _find_session_times(self, subject: str, start: datetime | None) -> tuple[datetime | None, datetime | None]:
+        """Return the start of the session that a mail is about, and the start that this session lost last.
+
+        Both are None for a mail that is not about a session. The `start` of such a mail is a due date or an instant of
+        the past, and does not matter for the time at which the mail leaves (T-16).
+        """
         session = self.sessions.get(subject)
         if session is None:
             return None, None
-        lost = [one.was.start for one in self.list_lost_times(subject) if one.was]
-        return start or session.start, lost[-1] if lost else None
+        lost_starts = [loss.was.start for loss in self.list_time_losses(subject) if loss.was]
+        return start or session.start, lost_starts[-1] if lost_starts else None
 
     def write_event(self, subject: str, event: str, sequence: int) -> None:
-        """Decide to create an event on the manager's calendar, or to update it when it is there or about to be."""
+        """Add the effect that creates the event with the key `event` on the manager's calendar.
+
+        When the event is on the calendar already, or about to be, the effect updates it. `subject` is the id of the
+        session or commitment.
+        """
         kind = EffectKind.UPDATE if self.is_on_calendar(event) else EffectKind.CREATE
         self._add_event_effect(kind, subject, event, f"{kind.value}:{event}:{sequence}")
 
     def cancel_event(self, subject: str, event: str) -> None:
-        """Decide to cancel an event on the manager's calendar."""
+        """Add the effect that cancels the event with the key `event` on the manager's calendar."""
         kind = EffectKind.CANCEL
-        count = sum(one.event == event and one.kind is kind for one in self.effects) + 1
-        suffix = f":{count}" if count > 1 else ""  # the calendar refused to cancel it before
+        count = sum(effect.event == event and effect.kind is kind for effect in self.effects) + 1
+        suffix = f":{count}" if count > 1 else ""  # an earlier cancel was refused by the calendar
         self._add_event_effect(kind, subject, event, f"{kind.value}:{event}{suffix}")
 
     def _add_event_effect(self, kind: EffectKind, subject: str, event: str, key: str) -> None:
@@ -346,28 +379,28 @@ class PlanBuilder:
         )
 
     def wake_at(self, instant: datetime) -> None:
-        """Have this pair planned again at that instant, or earlier."""
+        """Have this pair planned again at `instant`, or earlier if another rule asks for that."""
         if self._wake is None or instant < self._wake:
             self._wake = max(instant, self.now)
 
     # --- the result ---
 
     def make_state(self) -> PairState:
-        """Return the state of the pair with the sessions and commitments as planned so far."""
+        """Return the state of the pair with the sessions and commitments as they are planned so far."""
         return replace(self.state, sessions=tuple(self.sessions.values()), commitments=tuple(self.commitments.values()))
 
     def build(self) -> Plan:
-        """Return the plan with everything that changed; only the request when free/busy is needed."""
+        """Return the plan with everything that changed, or with only the request when free/busy is missing."""
         if self._needs is not None:
             return Plan(pair=self.pair.id, needs=self._needs)
-        known_keys = {one.key for one in self.state.effects}
+        known_keys = {effect.key for effect in self.state.effects}
         return Plan(
             pair=self.pair.id,
             due_at=self._wake,
             sessions=_select_changed(self.sessions.values(), {s.id: s for s in self.state.sessions}),
             deferrals=tuple(self._deferrals),
             commitments=_select_changed(self.commitments.values(), {c.id: c for c in self.state.commitments}),
-            effects=tuple(one for one in self.effects if one.key not in known_keys),
+            effects=tuple(effect for effect in self.effects if effect.key not in known_keys),
             decisions=tuple(self._decisions),
             accepted_moves=self._accepted_moves,
             used_free_busy=self.used_free_busy,
@@ -375,17 +408,18 @@ class PlanBuilder:
 
 
 def _select_changed(after: Iterable[T], before: Mapping[str, T]) -> tuple[T, ...]:
-    return tuple(one for one in after if before.get(one.id) != one)
+    """Return the items that are new or differ from the item with the same id in `before`."""
+    return tuple(item for item in after if before.get(item.id) != item)
 
 
 def _covers(outer: Span, inner: Span) -> bool:
     return outer.start <= inner.start and inner.end <= outer.end
 
 
-def find_last_look(now: datetime, step: timedelta) -> datetime:
-    """Return the last instant at or before `now` on a grid of that step, which has 05:00 UTC on it.
+def floor_to_shared_grid(instant: datetime, step: timedelta) -> datetime:
+    """Return the last grid point at or before `instant`, on a grid with that step and a point at 05:00 UTC.
 
-    All pairs share the grid, so that the calendars of many people are read in one request.
+    All pairs have their calendars read at grid points, so that one request can read the calendars of many people.
     """
-    base = datetime(2024, 1, 1, 5, tzinfo=UTC)
-    return base + (now - base) // step * step
+    origin = datetime(2024, 1, 1, 5, tzinfo=UTC)
+    return origin + (instant - origin) // step * step

@@ -1,7 +1,8 @@
-"""`plan` decides what to do about one pair now; `settle_effect` decides what becomes of an effect after an attempt.
+"""The entry point of planning: `plan` plans one pair, and `settle_effect` decides what follows an attempt of an effect.
 
-Both are pure. `plan` returns everything that is to be written, given the state and the free/busy that was read. When
-it lacks free/busy, it returns only the request for it. The same state planned again gives an empty plan.
+Both are pure functions. `plan` gets the state of the pair and the free/busy that was read, and returns everything that
+is to be written to the database. When free/busy is missing, it returns only a request for it. Once a plan has been
+written, planning the pair again at the same instant changes nothing.
 """
 
 from datetime import datetime, timedelta
@@ -40,15 +41,15 @@ from worker.domain.planning.plan_builder import DAILY, PlanBuilder
 
 
 def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, policy: Policy) -> Plan:
-    """Return what to write about this pair at `now`, and when to plan it again."""
+    """Return the plan for the pair at `now`: the changes to write, and when to plan the pair again."""
     builder = PlanBuilder(now, state, snapshot, policy)
     retry_refused_cancellations(builder)
     offers.release_ended_offers(builder)
     if not builder.pair.is_active:
-        mark_past_sessions_held(builder)  # those that took place before the pair was withdrawn
+        mark_past_sessions_held(builder)  # before the pair was withdrawn, sessions may have taken place
         withdraw_pair(builder)
         return builder.build()
-    if not builder.manager.has_calendar:  # nothing can be booked until the people file names one
+    if not builder.manager.has_calendar:  # nothing can be booked until the people file names a calendar
         mark_past_sessions_held(builder)
         builder.wake_at(builder.now + DAILY)
         return builder.build()
@@ -68,7 +69,11 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
 
 
 def mark_past_sessions_held(builder: PlanBuilder) -> None:
-    """A session whose end has passed was held, unless somebody says otherwise (T-7)."""
+    """Mark each booked session whose end has passed as held, unless its event is still at another time (T-7).
+
+    A calendar may have refused the new time of a session, so that its event still shows an older time. If people have
+    lost that older time, the session is deferred. If it is still to come, the session gets the older time back.
+    """
     for session in [s for s in builder.sessions.values() if s.booked]:
         end, placed = session.span.end, builder.find_event(session.key)
         if builder.now < end:
@@ -78,61 +83,64 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
                 session, state=SessionState.DEFERRED, start=None, end=None, by_hand=False, offer=None
             )
             builder.record_decision(
-                "warning", "The calendar never took the new time, so it gets another one.", session.id
+                "warning", "The calendar never accepted the new time, so the session gets another one.", session.id
             )
         elif placed and placed.span.end > builder.now:
-            kept = builder.update_session(
+            restored = builder.update_session(
                 session, start=placed.span.start, end=placed.span.end, by_hand=True, intended=None
             )
             builder.record_session_decision(
-                kept, "The calendar never took the new time; people see the old one, and it stands."
+                restored, "The calendar never accepted the new time, so the session keeps the old one that people see."
             )
             builder.wake_at(builder.now)
         elif placed or reviews.is_inside_1on1(builder, session):
             held = contract_mails.mark_held(builder, session, end)
-            builder.record_session_decision(held, "Its end has passed; taken as held unless somebody says otherwise.")
+            builder.record_session_decision(
+                held, "Its end has passed, so it counts as held unless somebody says otherwise."
+            )
 
 
 # --- the sessions that a pair needs ---
 
-#: How often windows and times are computed at most: a session that gets a time may move the windows of those after it.
+#: The most rounds in which windows and times are computed. A session that gets a time may change later windows.
 MAX_ROUNDS = 4
 
 
 def arrange_sessions(builder: PlanBuilder) -> None:
-    """Give the pair the sessions that it needs, each with its present window and, where one fits, a time."""
+    """Give the pair the sessions that it needs, each with its current window and, if possible, a time."""
     for _ in range(MAX_ROUNDS):
-        before = dict(builder.sessions)
+        sessions_before = dict(builder.sessions)
         anchors.reanchor_sessions(builder)
         ensure_sessions(builder)
         placement.place_owed_sessions(builder)
-        if builder.sessions == before:
+        if builder.sessions == sessions_before:
             return
 
 
 def ensure_sessions(builder: PlanBuilder) -> None:
-    """Add the sessions that the pair needs and lacks: the next career sessions (T-4, T-15) and the reviews (T-9)."""
-    everything = list(builder.sessions.values())
+    """Add the sessions that the pair lacks: the next career sessions (T-4, T-15) and the reviews (T-9)."""
+    sessions = list(builder.sessions.values())
     first_notice = turns.find_first_notice(builder.pair, builder.manager.zone)
-    if first_notice is not None and builder.now < first_notice and not everything:
-        builder.wake_at(first_notice)  # nobody of the pair hears of us before (T-3a)
+    if first_notice is not None and builder.now < first_notice and not sessions:
+        builder.wake_at(first_notice)  # before that, the pair gets no invitation and no mail (T-3a)
         return
-    while len([s for s in cadence.select_regular_sessions(everything) if s.owed or s.booked]) < builder.policy.ahead:
+    while len([s for s in cadence.select_regular_sessions(sessions) if s.owed or s.booked]) < builder.policy.ahead:
         cycle = cadence.make_next_cycle(
-            everything,
+            sessions,
             builder.pair,
             builder.people,
             builder.policy,
             builder.now,
-            lambda: anchors.find_first_window(builder),
+            make_first_window=lambda: anchors.find_first_window(builder),
         )
-        everything += [builder.update_session(session) for session in cycle]
+        sessions += [builder.update_session(session) for session in cycle]
     reviews.ensure_reviews(builder)
     reviews.place_reviews_in_1on1s(builder)
 
 
-# --- a pair that ended, is paused, or takes no part ---
+# --- a pair that has ended, is paused, or does not take part ---
 
+#: The reason in the history, by the participation of the pair.
 _WHY_NOT_PLANNED = {
     Participation.YES: "The pair is paused.",
     Participation.NOT_CHOSEN: "The pair does not take part in the rollout.",
@@ -145,9 +153,10 @@ _WHY_NOT_PLANNED = {
 
 
 def withdraw_pair(builder: PlanBuilder) -> None:
-    """Take everything of a pair that ended, is paused or takes no part off the calendar. The history stays.
+    """Cancel all sessions and blocks of a pair that has ended, is paused, or does not take part.
 
-    R-36: when only the manager changes, the blocks of the old manager's promises stay until these have ended.
+    The history stays. When the report has another manager, the blocks of the old manager's promises stay until the
+    promises have ended (R-36).
     """
     why = "The pair has ended." if builder.pair.ended else _WHY_NOT_PLANNED[builder.pair.participation]
     for session in [s for s in builder.sessions.values() if s.booked or s.owed]:
@@ -165,6 +174,7 @@ def withdraw_pair(builder: PlanBuilder) -> None:
 
 
 def _withdraw_blocks(builder: PlanBuilder) -> None:
+    """Cancel the blocks of all commitments on the manager's calendar."""
     for commitment in [c for c in builder.commitments.values() if c.block]:
         if builder.is_on_calendar(commitment.key):
             builder.cancel_event(commitment.id, commitment.key)
@@ -172,30 +182,38 @@ def _withdraw_blocks(builder: PlanBuilder) -> None:
 
 
 def _add_end_mails(builder: PlanBuilder) -> None:
+    """Add the mails which say that the pair has ended, once for each time that it ends.
+
+    The number of the last cycle tells one end of the pair from another, since a pair that has ended may resume.
+    """
     cycle = max((s.cycle for s in builder.sessions.values()), default=0)
     handovers.add_open_promises_mail(builder, cycle)
     for person in handovers.list_end_recipients(builder):
-        told = [
-            m
+        end_mails = [
+            mail
             for name in (MailName.PAIR_ENDED, MailName.OPEN_PROMISES)
-            for m in builder.list_mails(name, str(builder.pair.id))
+            for mail in builder.list_mails(name, str(builder.pair.id))
         ]
-        if not any(m.to == person.email and m.number == cycle for m in told):
+        if not any(mail.to == person.email and mail.number == cycle for mail in end_mails):
             due_at = notices.find_next_working_morning(person, builder.now)
             builder.add_mail(MailName.PAIR_ENDED, str(builder.pair.id), person.email, number=cycle, due_at=due_at)
 
 
 def retry_refused_cancellations(builder: PlanBuilder) -> None:
-    """Cancel once more the events that a calendar refused to cancel, less and less often: people still see them."""
-    if not any(one.kind is EffectKind.CANCEL and one.progress is EffectProgress.DEAD for one in builder.effects):
+    """Cancel again the events that a calendar refused to cancel, because people still see them.
+
+    The wait between two attempts grows (see `PlanBuilder.find_retry_time`).
+    """
+    if not any(
+        effect.kind is EffectKind.CANCEL and effect.progress is EffectProgress.DEAD for effect in builder.effects
+    ):
         return
-    wanted = {s.key for s in builder.sessions.values() if not s.is_closed} | {
-        c.key for c in builder.commitments.values() if c.block
-    }
+    wanted_keys = {s.key for s in builder.sessions.values() if not s.is_closed}
+    wanted_keys |= {c.key for c in builder.commitments.values() if c.block}
     for key, placed in builder.state.placed_events.items():
-        if key in wanted or placed.gone or placed.span.end <= builder.now:
+        if key in wanted_keys or placed.gone or placed.span.end <= builder.now:
             continue
-        cancels = [one for one in builder.effects if one.event == key and one.kind is EffectKind.CANCEL]
+        cancels = [effect for effect in builder.effects if effect.event == key and effect.kind is EffectKind.CANCEL]
         if not cancels or cancels[-1].progress is not EffectProgress.DEAD:
             continue
         if not builder.wait_for_retry(cancels[-1].subject):
@@ -204,17 +222,21 @@ def retry_refused_cancellations(builder: PlanBuilder) -> None:
 
 # --- effects ---
 
-#: The wait after the first failed attempt; it doubles with each further one, up to the longest.
+#: The wait after the first failed attempt. It doubles with each further failure, up to the longest wait.
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
-#: An event that was decided from an older state than this is not created: its pair is planned again.
+#: An event is not created when it was decided from a state older than this. Its pair is planned again instead.
 MAX_SNAPSHOT_AGE = timedelta(minutes=5)
-#: The number of failed attempts after which the operator is told, and the one after which the effect is given up.
-TELL_OPERATOR_AFTER, GIVE_UP_AFTER = 6, 60
+#: The number of failed attempts after which the operator is told.
+TELL_OPERATOR_AFTER = 6
+#: The number of failed attempts after which the effect is given up.
+GIVE_UP_AFTER = 60
+#: The retries of different effects are spread over this many seconds.
+SPREAD_SECONDS = 20
 
 
 def is_fresh(effect: Effect, now: datetime) -> bool:
-    """Return whether the effect may be carried out by the state it was decided from; only a create can be too old."""
+    """Return whether the state from which the effect was decided is recent enough. Only a create can be too old."""
     return effect.kind is not EffectKind.CREATE or now - effect.snapshot_at <= MAX_SNAPSHOT_AGE
 
 
@@ -226,7 +248,11 @@ def settle_effect(
     *,
     resend: bool = False,
 ) -> Settlement:
-    """Return what becomes of an effect after an attempt. `resend`: a mail may go twice when its outcome is unknown."""
+    """Return what follows for an effect after an attempt with that outcome.
+
+    `retry_after` is the least wait that the service asked for. `resend` allows a mail whose outcome is unknown to be
+    sent a second time.
+    """
     if outcome is Outcome.DONE:
         return Settlement(EffectProgress.DONE)
     if outcome is Outcome.STALE:
@@ -242,14 +268,20 @@ def settle_effect(
 
 
 def _settle_uncertain_mail(effect: Effect, now: datetime, resend: bool) -> Settlement:
-    """Settle a mail of which nobody knows whether it went out: send it once more with the same Message-ID, or leave it
-    to the operator."""
+    """Return what follows for a mail that may or may not have been sent.
+
+    It is sent once more with the same Message-ID if `resend` allows that; otherwise the operator is told.
+    """
     if resend and effect.attempts < 2:
         return Settlement(EffectProgress.WAITING, due_at=now)
     return Settlement(EffectProgress.UNCERTAIN, alerts_operator=True)
 
 
 def _compute_backoff(effect: Effect) -> timedelta:
-    """Return 1, 2, 4, … minutes up to an hour, plus some seconds so that many effects are not tried at one moment."""
-    wait = min(FIRST_WAIT * (1 << min(max(effect.attempts - 1, 0), 10)), LONGEST_WAIT)
-    return wait + timedelta(seconds=sum(effect.key.encode()) % 20)
+    """Return the wait after the last attempt: 1, 2, 4, … minutes up to an hour, plus some seconds.
+
+    The seconds follow from the effect's key, so that the retries of many effects are spread out.
+    """
+    doublings = min(max(effect.attempts - 1, 0), 10)  # the wait is longest from there on
+    wait = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+    return wait + timedelta(seconds=sum(effect.key.encode()) % SPREAD_SECONDS)

@@ -1,4 +1,7 @@
-"""Mails before a session: the report's prompt, the manager's brief, the note before a review (T-5, T-6, T-9)."""
+"""Adds the mails that prepare a session.
+
+These are the report's reflection prompt (T-5), the manager's brief (T-6), and the note before a review (T-9).
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,48 +19,50 @@ from worker.domain.planning.weekly import has_weekly
 from worker.domain.time.mail_hours import list_day_starts_before
 from worker.domain.time.worktime import get_local_date
 
-#: The calendar days before the session between which the prompt leaves, where the report has a working day (T-5).
+#: The prompt is sent between these numbers of calendar days before the session, if the report works then (T-5).
 PROMPT_FIRST_DAY, PROMPT_LAST_DAY = 7, 2
-#: How many calendar days before the session the working day of the brief lies at most (T-6).
+#: The brief is sent at most this many calendar days before the session (T-6).
 BRIEF_DAYS = 3
-#: How many days before a session its mails leave at the earliest.
+#: The mails before a session are sent at most this many calendar days before it.
 MAX_EARLY_DAYS = 14
-#: A mail that has to be out by an instant is due this long before it, since a sweep may come some minutes late.
+#: A mail is due this long before the instant by which it must have left, since a sweep may come some minutes late.
 SWEEP_SLACK = timedelta(minutes=15)
-PROMPT_MIN_LEAD, BRIEF_MIN_LEAD, NOTE_MIN_LEAD = (
-    MIN_PREPARATION[name] for name in (MailName.REFLECTION_PROMPT, MailName.BRIEF, MailName.REVIEW_NOTE)
-)
-#: How many wordings the prompt has. A pair never gets the same one twice in a row.
+#: The least time between each mail and the start of the session.
+PROMPT_MIN_LEAD = MIN_PREPARATION[MailName.REFLECTION_PROMPT]
+BRIEF_MIN_LEAD = MIN_PREPARATION[MailName.BRIEF]
+NOTE_MIN_LEAD = MIN_PREPARATION[MailName.REVIEW_NOTE]
+#: The number of wordings of the prompt. A report never gets the same wording twice in a row.
 PROMPT_VARIANTS = 3
 
 
 @lru_cache(maxsize=1 << 14)
 def find_prompt_time(report: Person, start: datetime) -> datetime | None:
-    """Return when the prompt is due: at the start of a working day of the report's; None when there is none (T-5).
+    """Return when the prompt of a session that begins at `start` is due; None when no working day suits (T-5).
 
-    It is the last such day at least two and at most seven calendar days before; else the last start of a working day
-    that leaves four hours.
+    The prompt is due at the start of the report's last working day that is two to seven calendar days before the
+    session. When there is no such day, it is due at the last start of a working day that leaves at least four hours.
     """
-    late: datetime | None = None
-    for days, day_start in _list_starts(report, start):
+    last_possible: datetime | None = None
+    for days, day_start in _list_day_starts(report, start):
         if PROMPT_LAST_DAY <= days <= PROMPT_FIRST_DAY:
             return day_start
-        if late is None and day_start + PROMPT_MIN_LEAD <= start:
-            late = day_start
+        if last_possible is None and day_start + PROMPT_MIN_LEAD <= start:
+            last_possible = day_start
         if days > PROMPT_FIRST_DAY:
             break
-    return late
+    return last_possible
 
 
 @lru_cache(maxsize=1 << 14)
 def find_brief_time(manager: Person, start: datetime) -> datetime | None:
-    """Return when the brief is due: at the start of the manager's last working day before the session's (T-6).
+    """Return when the brief of a session that begins at `start` is due; None when there is no working day (T-6).
 
-    When that is more than three calendar days before, it is due that morning; but where that leaves less than an hour,
-    on the working day before all the same. None when there is no working day.
+    The brief is due at the start of the manager's last working day before the day of the session. If that is more than
+    three calendar days earlier, the brief is due in the morning of the session's day instead, provided that this leaves
+    at least an hour.
     """
     same_morning: datetime | None = None
-    for days, day_start in _list_starts(manager, start):
+    for days, day_start in _list_day_starts(manager, start):
         if days == 0:
             same_morning = day_start if day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start else None
         else:
@@ -67,18 +72,21 @@ def find_brief_time(manager: Person, start: datetime) -> datetime | None:
 
 @lru_cache(maxsize=1 << 14)
 def find_note_time(manager: Person, start: datetime) -> datetime | None:
-    """Return when the note is due: at the start of the day itself; of the working day before when that is too late."""
-    for _, day_start in _list_starts(manager, start):
+    """Return when the note before a review that begins at `start` is due; None when there is no working day (T-9).
+
+    The note is due when the manager's working day begins, or on the working day before if that is too late.
+    """
+    for _, day_start in _list_day_starts(manager, start):
         if day_start + NOTE_MIN_LEAD + SWEEP_SLACK <= start:
             return day_start
     return None
 
 
-def _list_starts(person: Person, start: datetime) -> Iterator[tuple[int, datetime]]:
-    """Yield the starts of the working days up to the session, the last first, each after its distance in days.
+def _list_day_starts(person: Person, start: datetime) -> Iterator[tuple[int, datetime]]:
+    """Yield, for each working day from the day of the session backwards, its distance in days and its start.
 
-    Somebody who is out of office all the time until then gets the mail as if they worked: weeks earlier it would be
-    forgotten.
+    When the person is out of office all the time before the session, absences are ignored. A mail before the absence
+    would be forgotten by the time of the session.
     """
     day = get_local_date(person.zone, start)
     if any(day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start for _, day_start in _list_early_starts(person, day)):
@@ -88,17 +96,19 @@ def _list_starts(person: Person, start: datetime) -> Iterator[tuple[int, datetim
 
 
 def _list_early_starts(person: Person, day: date) -> Iterator[tuple[int, datetime]]:
-    return takewhile(lambda one: one[0] <= MAX_EARLY_DAYS, list_day_starts_before(person, day))
+    """Yield the day starts of `list_day_starts_before` that are at most `MAX_EARLY_DAYS` before `day`."""
+    return takewhile(lambda day_start: day_start[0] <= MAX_EARLY_DAYS, list_day_starts_before(person, day))
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """A mail before a session: once for each, and again only when the session moves far after it went out."""
+    """A kind of mail that prepares sessions. It is sent once for a session, and again if the session moves far."""
 
     name: MailName
-    kind: SessionKind  #: of the sessions that it prepares
+    kind: SessionKind  #: the kind of sessions that the mail prepares
     reader: Owner
-    find_due: Callable[[Person, datetime], datetime | None]  #: when it is due, for that reader and that start
+    #: Returns when the mail is due, given its reader and the start of the session.
+    find_due: Callable[[Person, datetime], datetime | None]
 
 
 PREPARATIONS = (
@@ -109,51 +119,54 @@ PREPARATIONS = (
 
 
 def add_preparation_mails(builder: PlanBuilder, session: Session) -> None:
-    """Decide what this booked session's two people get before it, and wake for what is due later."""
+    """Add the mails that are due before a booked session, and have the pair planned again when the next one is due."""
     for preparation in PREPARATIONS:
         if preparation.kind is session.kind and not _is_in_weekly(builder, session):
-            _prepare(builder, session, preparation)
+            _add_preparation(builder, session, preparation)
 
 
 def _is_in_weekly(builder: PlanBuilder, session: Session) -> bool:
-    """True for a review with an event of its own whose manager finds it in the weekly mail."""
+    """Return whether the weekly mail of the manager replaces the note: for a review with an event of its own."""
     return session.kind is SessionKind.REVIEW and has_weekly(builder.state) and not is_inside_1on1(builder, session)
 
 
-def _prepare(builder: PlanBuilder, session: Session, mail: Preparation) -> None:
-    start = session.span.start
-    reader = mail.reader.select(builder.manager, builder.report)
-    earlier = builder.list_mails(mail.name, session.id)
-    if any(one.start and not has_moved_far(mail.name, reader, one.start, start) for one in earlier):
+def _add_preparation(builder: PlanBuilder, session: Session, preparation: Preparation) -> None:
+    """Add the mail if it is due and was not sent for about the same time of the session."""
+    name, start = preparation.name, session.span.start
+    reader = preparation.reader.select(builder.manager, builder.report)
+    earlier_mails = builder.list_mails(name, session.id)
+    if any(m.start and not has_moved_far(name, reader, old_start=m.start, new_start=start) for m in earlier_mails):
         return
-    due = mail.find_due(reader, start) or builder.now
-    if builder.now < due:
-        builder.wake_at(due)
+    due_at = preparation.find_due(reader, start) or builder.now
+    if builder.now < due_at:
+        builder.wake_at(due_at)
         return
-    leaves_at = find_preparing_time(mail.name, reader, builder.now, start)
-    if leaves_at is None and mail.name is not MailName.REFLECTION_PROMPT:
-        leaves_at = max(builder.now, start - NEAR_FUTURE)  # better at any hour than not at all
-    if leaves_at is None or start - leaves_at < MIN_PREPARATION[mail.name]:
+    leaves_at = find_preparing_time(name, reader, wanted_at=builder.now, session_start=start)
+    if leaves_at is None and name is not MailName.REFLECTION_PROMPT:
+        # No mail hours are left. A brief or a note is more useful at any hour than not at all.
+        leaves_at = max(builder.now, start - NEAR_FUTURE)
+    if leaves_at is None or start - leaves_at < MIN_PREPARATION[name]:
         return
     if builder.find_event(session.key) is None and not is_inside_1on1(builder, session):
-        builder.wake_at(builder.now + RECHECK_SOON)  # it is not on the calendar yet
+        builder.wake_at(builder.now + RECHECK_SOON)  # the event is not on the calendar yet
     elif leaves_at > builder.now:
         builder.wake_at(leaves_at)
     else:
-        number = _choose_variant(builder) if mail.name is MailName.REFLECTION_PROMPT else 0
-        builder.add_mail(mail.name, session.id, reader.email, start=start, number=number)
+        number = _choose_variant(builder) if name is MailName.REFLECTION_PROMPT else 0
+        builder.add_mail(name, session.id, reader.email, start=start, number=number)
 
 
 def _choose_variant(builder: PlanBuilder) -> int:
-    """Return the wording of the report's next prompt: the one after that of the last, whoever was the manager (T-5).
+    """Return the number of the wording for the report's next prompt: the one after the last wording (T-5).
 
-    Of several that were decided at once none is the last, and all are avoided. The first wording differs from report
-    to report: those of one manager compare what they got.
+    Prompts from a former manager count as well. When several prompts were decided at the same instant, all their
+    wordings are avoided. The first wording depends on the report's address, because the reports of one manager may
+    compare their prompts.
     """
     prompts = builder.list_prompts()
     if not prompts:
         return crc32(builder.report.email.encode()) % PROMPT_VARIANTS
-    decided_at = max(mail.snapshot_at for mail in prompts)
-    last = {mail.number for mail in prompts if mail.snapshot_at == decided_at}
-    following = [(number + 1) % PROMPT_VARIANTS for number in sorted(last)]
-    return next((number for number in following if number not in last), following[0])
+    last_decided_at = max(mail.snapshot_at for mail in prompts)
+    last_variants = {mail.number for mail in prompts if mail.snapshot_at == last_decided_at}
+    following = [(variant + 1) % PROMPT_VARIANTS for variant in sorted(last_variants)]
+    return next((variant for variant in following if variant not in last_variants), following[0])

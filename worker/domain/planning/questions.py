@@ -1,8 +1,9 @@
-"""When a session stops moving by itself: after two automatic moves within seven days the third is a question (T-11).
+"""Asks the two people a question instead of moving a session automatically a third time within seven days (T-11).
 
-An automatic move is a new time that we give a session that lost its own, whatever the cause, unless somebody asked for
-another time. Placing a series anew and making way for an ad hoc conversation are no deferrals, and so none of them.
-The question offers three times; the first of them stands on the calendar meanwhile, and stays when nobody answers.
+An automatic move is a new time that Longarc gives a deferred session, unless somebody asked for another time. A new
+time for a part of a series, or because of an ad hoc session, is not counted, since these are no deferrals.
+
+The question offers three times. The first of them is on the calendar meanwhile, and stays there when nobody answers.
 """
 
 from collections.abc import Iterator
@@ -12,14 +13,13 @@ from worker.domain.model import Deferral, DeferralCause, Session, SessionKind
 from worker.domain.planning import cadence
 from worker.domain.planning.plan_builder import PlanBuilder
 
-#: After this many automatic moves…
+#: The number of automatic moves within `MOVES_PERIOD` after which the next move becomes a question.
 MAX_MOVES = 2
-#: … within this time, the next one is a question.
 MOVES_PERIOD = timedelta(days=7)
 
 
 def is_question(builder: PlanBuilder, session: Session) -> bool:
-    """Whether the last time that the session lost was one too many: what it gets now is a question to the two."""
+    """Return whether the session's last deferral exceeds the automatic moves, so that its next times are a question."""
     if session.kind is not SessionKind.CAREER or session.deferred_at is None:
         return False
     moves = list(_list_automatic_moves(builder, session, session.deferred_at))
@@ -27,17 +27,23 @@ def is_question(builder: PlanBuilder, session: Session) -> bool:
 
 
 def stays_after_question(builder: PlanBuilder, session: Session) -> bool:
-    """Whether its time is the first of those that a question offered, and nobody has chosen another one: it stays, and
-    what is booked over it does not move it any more."""
+    """Return whether the session keeps its time even when another event clashes with it.
+
+    That holds when a question offered this time as the first, and nobody has chosen another time.
+    """
     return not session.by_hand and is_question(builder, session)
 
 
 def may_leave(session: Session) -> bool:
-    """Whether a question about it may be answered by leaving it until the next quarter: it is one of the rhythm."""
+    """Return whether people may answer a question by leaving the session until the next quarter.
+
+    Only a regular session may be left, because the rhythm brings the next one.
+    """
     return cadence.is_regular(session)
 
 
 def _list_automatic_moves(builder: PlanBuilder, session: Session, until: datetime) -> Iterator[Deferral]:
+    """Yield the deferrals of the session that led to an automatic move in the seven days up to `until`."""
     for deferral in builder.list_deferrals(session.id):
         is_recent = until - MOVES_PERIOD < deferral.at <= until
         if is_recent and deferral.cause is not DeferralCause.ASKED:

@@ -1,8 +1,10 @@
-"""When a mail may reach its reader, and which of a day's mails leave (T-16). Pure: planning and the outbox ask it.
+"""Decides when a mail may reach its reader, and which mails of a day leave (T-16). Pure functions.
 
-Planning gives each mail a due time inside its reader's hours. When the mail is about to leave, the outbox asks once
-more, with all mails of that reader's day: what is outside the reader's hours by then waits, and what is more than
-three a day is told in one mail the next morning.
+Planning gives each mail a due time inside its reader's mail hours. When mails are about to leave, the outbox calls
+`divide_mails` with all mails of one reader that are due. A mail that is outside the reader's hours by then waits. Only
+three mails a day are sent; further mails are folded into one mail on the next morning, the overflow mail.
+
+Some mails are not counted: they leave whenever they are due, and do not add to the three of a day.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +15,12 @@ from worker.domain.model import Effect, EffectKind, MailName, Person
 from worker.domain.time.mail_hours import find_following_day_start, find_next_mail_time
 from worker.domain.time.worktime import get_local_date
 
-#: How many counted mails reach a person on one day at most, across all pairs.
+#: The most counted mails that reach a person on one day, across all pairs.
 MAX_MAILS_A_DAY = 3
-#: A change that takes effect within this time may be told at any hour.
+#: A mail about a change that takes effect within this may leave at any hour.
 NEAR_FUTURE = timedelta(hours=24)
 
-#: Mails that leave at any hour and are not counted: they belong to a moment, or somebody waits for them.
+#: Mails that leave at any hour and are not counted, because they belong to a moment or somebody waits for them.
 ANY_HOUR = frozenset(
     {
         MailName.INVITATION,
@@ -29,10 +31,10 @@ ANY_HOUR = frozenset(
         MailName.OPERATOR_ALERT,
     }
 )
-#: Mails that planning puts into the reader's hours itself (T-7). They are not counted.
+#: Mails for which planning itself chooses a time inside the reader's hours (T-7). They are not counted.
 REMINDERS = frozenset({MailName.CONTRACT_REMINDER})
-#: Counted mails that are never folded into the mail of the next morning: a line could not stand for them, or they are
-#: needed on that very day.
+#: Counted mails that are never folded into the overflow mail, because one line can't replace them or because the
+#: reader needs them on the same day.
 NEVER_FOLDED = frozenset(
     {
         MailName.REFLECTION_PROMPT,
@@ -47,7 +49,7 @@ NEVER_FOLDED = frozenset(
         MailName.OVERFLOW,
     }
 )
-#: The mails that prepare a session, each with the time before its start that the mail has to leave at least.
+#: The mails that prepare a session, each with the least time that the reader has between the mail and the session.
 MIN_PREPARATION = {
     MailName.REFLECTION_PROMPT: timedelta(hours=4),
     MailName.BRIEF: timedelta(hours=1),
@@ -56,76 +58,85 @@ MIN_PREPARATION = {
 
 
 def is_uncounted(name: str) -> bool:
-    """True for a mail that leaves whenever it is due, and does not count."""
+    """Return whether a mail with that name leaves whenever it is due and is not counted."""
     return name in ANY_HOUR or name in REMINDERS
 
 
 def is_about_near_future(now: datetime, instants: Iterable[datetime | None]) -> bool:
-    """True when one of these instants, at which something changes, lies in the next 24 hours."""
+    """Return whether one of the instants lies in the next 24 hours."""
     return any(instant is not None and now <= instant <= now + NEAR_FUTURE for instant in instants)
 
 
 @dataclass(frozen=True, slots=True)
 class MailTime:
-    """When a mail leaves, and whether it counts as one of its reader's day."""
+    """The instant at which a mail leaves, and whether the mail is one of the three counted mails of a day."""
 
     due_at: datetime
     counts: bool
 
 
 def choose_mail_time(
-    name: str, reader: Person, wanted_at: datetime, begins: datetime | None = None, lost: datetime | None = None
+    name: str,
+    reader: Person,
+    wanted_at: datetime,
+    *,
+    session_start: datetime | None = None,
+    lost_start: datetime | None = None,
 ) -> MailTime:
-    """Return when a mail that is wanted at that instant leaves: then, or at the next start of the reader's hours.
+    """Return when a mail leaves that is wanted at `wanted_at`: at that instant, or when the reader's hours next begin.
 
-    `begins` is when the session that it is about begins, and `lost` when that session was to begin until now. A mail
-    about a change of the next 24 hours leaves at once. One for which no hour is left before the session leaves at any
-    hour, 24 hours before it at the earliest.
+    For a mail about a session, `session_start` is the start of the session, and `lost_start` the start that it had
+    before it was moved. A mail about a change of the next 24 hours leaves at once. When the reader has no mail hours
+    left before the session, the mail leaves at any hour, but at most 24 hours before the session.
     """
     if is_uncounted(name):
         return MailTime(wanted_at, counts=False)
-    is_ahead = begins is not None and begins > wanted_at
-    if begins is not None and name in MIN_PREPARATION:
-        due_at = find_preparing_time(name, reader, wanted_at, begins)
-    elif name not in NEVER_FOLDED and is_about_near_future(wanted_at, (begins, lost)):
+    is_before_session = session_start is not None and session_start > wanted_at
+    if session_start is not None and name in MIN_PREPARATION:
+        due_at = find_preparing_time(name, reader, wanted_at=wanted_at, session_start=session_start)
+    elif name not in NEVER_FOLDED and is_about_near_future(wanted_at, (session_start, lost_start)):
         return MailTime(wanted_at, counts=False)
     else:
-        due_at = find_next_mail_time(reader, wanted_at, begins if is_ahead and name not in NEVER_FOLDED else None)
-    if due_at is None and begins is not None and is_ahead and name != MailName.REFLECTION_PROMPT:
-        return MailTime(max(wanted_at, begins - NEAR_FUTURE), counts=False)
+        limit = session_start if is_before_session and name not in NEVER_FOLDED else None
+        due_at = find_next_mail_time(reader, wanted_at, limit)
+    if due_at is None and session_start is not None and is_before_session and name != MailName.REFLECTION_PROMPT:
+        return MailTime(max(wanted_at, session_start - NEAR_FUTURE), counts=False)
     return MailTime(due_at or find_next_mail_time(reader, wanted_at) or wanted_at, counts=True)
 
 
-def find_preparing_time(name: str, reader: Person, wanted_at: datetime, start: datetime) -> datetime | None:
-    """Return the first instant of the reader's hours from `wanted_at` on that leaves enough time before the session.
+def find_preparing_time(name: str, reader: Person, *, wanted_at: datetime, session_start: datetime) -> datetime | None:
+    """Return the first instant of the reader's mail hours, from `wanted_at` on, for a mail that prepares a session.
 
-    None when there is none. The time is that of `MIN_PREPARATION`.
+    Return None when that instant leaves less than the time of `MIN_PREPARATION` before the session.
     """
-    found = find_next_mail_time(reader, wanted_at, start)
-    return found if found is not None and start - found >= MIN_PREPARATION[MailName(name)] else None
+    mail_time = find_next_mail_time(reader, wanted_at, session_start)
+    if mail_time is None or session_start - mail_time < MIN_PREPARATION[MailName(name)]:
+        return None
+    return mail_time
 
 
 @dataclass(frozen=True, slots=True)
 class MailDay:
-    """What becomes of the counted mails of one reader that are due now."""
+    """The counted mails of one reader that are due now, divided by what happens to them."""
 
-    leaving: tuple[Effect, ...] = ()
-    folded: tuple[Effect, ...] = ()  #: told in one mail the next morning
-    overflow_at: datetime | None = None  #: when that mail is due; None when nothing is folded
-    waiting: tuple[tuple[Effect, datetime], ...] = ()  #: each with the start of the reader's next working hours
+    leaving: tuple[Effect, ...] = ()  #: sent now
+    folded: tuple[Effect, ...] = ()  #: folded into the overflow mail of the next morning
+    overflow_at: datetime | None = None  #: when the overflow mail is due; None when no mail is folded
+    waiting: tuple[tuple[Effect, datetime], ...] = ()  #: each mail with the instant at which it may leave
 
 
 def divide_mails(reader: Person, due: Sequence[Effect], sent_count: int, now: datetime) -> MailDay:
-    """Decide which of a reader's counted mails leave now (T-16).
+    """Decide which of the counted mails of a reader that are due leave now (T-16).
 
-    `sent_count` says how many counted mails left on the reader's day so far. Those in `NEVER_FOLDED` leave in any
-    case, and before the others; a mail that was tried before is not folded, since it may have arrived.
+    `sent_count` is the number of counted mails that the reader has got today. Mails in `NEVER_FOLDED` always leave, and
+    before the others. A mail that was attempted before is not folded, since it may have arrived.
     """
     leaving: list[Effect] = []
     folded: list[Effect] = []
     waiting: list[tuple[Effect, datetime]] = []
-    for mail in sorted(due, key=lambda one: (one.name not in NEVER_FOLDED, one.due_at, one.key)):
-        time = choose_mail_time(mail.name, reader, now, mail.start if mail.name in MIN_PREPARATION else None)
+    for mail in sorted(due, key=lambda mail: (mail.name not in NEVER_FOLDED, mail.due_at, mail.key)):
+        session_start = mail.start if mail.name in MIN_PREPARATION else None
+        time = choose_mail_time(mail.name, reader, now, session_start=session_start)
         if time.due_at > now:
             waiting.append((mail, time.due_at))
         elif mail.name in NEVER_FOLDED or mail.attempts or sent_count + len(leaving) < MAX_MAILS_A_DAY:
@@ -137,14 +148,17 @@ def divide_mails(reader: Person, due: Sequence[Effect], sent_count: int, now: da
 
 
 def find_overflow_time(reader: Person, now: datetime) -> datetime:
-    """Return the start of the reader's next working day, on which the rest of today is told."""
+    """Return when the overflow mail of today is due: at the start of the reader's next working day."""
     start = find_following_day_start(reader, get_local_date(reader.zone, now))
     return start or now + timedelta(days=1)
 
 
-def make_personal_mail(name: MailName, reader: Person, about: str, now: datetime, due_at: datetime) -> Effect:
-    """Return a mail about several pairs of its reader, which belongs to none of them. `about` tells one of that name
-    from another: the same one decided twice, by different pairs or processes, goes out once."""
+def make_personal_mail(name: MailName, reader: Person, about: str, *, now: datetime, due_at: datetime) -> Effect:
+    """Return a mail about several pairs of its reader, which belongs to no single pair.
+
+    `about` distinguishes mails with the same name. When several pairs or processes decide a mail with the same name
+    and `about`, it is sent once, because the keys are equal.
+    """
     return Effect(
         key=f"{name}:{reader.email}:{about}",
         kind=EffectKind.MAIL,
@@ -158,7 +172,7 @@ def make_personal_mail(name: MailName, reader: Person, about: str, now: datetime
     )
 
 
-def make_overflow(reader: Person, due_at: datetime, now: datetime) -> Effect:
-    """Return the mail that tells the rest of the reader's day; there is one a day."""
+def make_overflow_mail(reader: Person, *, due_at: datetime, now: datetime) -> Effect:
+    """Return the overflow mail of the reader's day, which lists the folded mails. There is one a day."""
     day = get_local_date(reader.zone, now)
-    return make_personal_mail(MailName.OVERFLOW, reader, f"{day}", now, due_at)
+    return make_personal_mail(MailName.OVERFLOW, reader, f"{day}", now=now, due_at=due_at)

@@ -1,9 +1,11 @@
-"""What becomes of another time that a guest proposes with an answer: it is taken when it fits the rules, and answered
-by moving the event; otherwise the session is deferred, and placed near that time (R-8, R-9; T-2, T-11).
+"""Answers a requested time: another time for a session that a guest proposed in the calendar.
+
+When the requested time fits the rules, the session and its event are moved to it (R-9, T-11). Otherwise the session is
+deferred, and gets a time near the requested one (R-8).
 """
 
 from worker.domain.model import Address, DeferralCause, PlacedEvent, Session, SessionKind, Span
-from worker.domain.planning.deferrals import defer
+from worker.domain.planning.deferrals import defer_session
 from worker.domain.planning.placement import SearchAttempt, make_search
 from worker.domain.planning.plan_builder import LAST_HOURS, PlanBuilder
 from worker.domain.planning.session_events import show_on_calendar
@@ -14,53 +16,57 @@ MAX_CAREER_MINUTES = 90
 
 
 def answer_requested_times(builder: PlanBuilder) -> set[str]:
-    """Answer each time that a guest proposes. Returns the ids of the sessions that wait until calendars can be read."""
+    """Answer each time that a guest proposed. Return the ids of sessions whose answer waits for free/busy."""
     waiting: set[str] = set()
     for session in [s for s in builder.sessions.values() if s.booked and not builder.has_pending_change(s.id)]:
         placed = builder.find_event(session.key)
         if placed is None or not placed.proposed or not placed.span == placed.written == session.span:
             continue
-        who, requested_time = min(placed.proposed.items(), key=lambda one: (one[1], one[0]))
+        address, requested_time = min(placed.proposed.items(), key=lambda item: (item[1], item[0]))
         if requested_time == session.span:
             continue
         fits = _is_acceptable(builder, session, requested_time)
         if fits is None:
             waiting.add(session.id)
         elif fits:
-            _accept_time(builder, session, placed, who, requested_time)
+            _accept_time(builder, session, placed, requested_time, proposed_by=address)
         else:
             builder.requested_times[session.id] = requested_time
             builder.accept_move(placed)
-            defer(builder, session, DeferralCause.DECLINED, who, detail="the time proposed instead does not fit")
+            detail = "the time proposed instead does not fit"
+            defer_session(builder, session, DeferralCause.DECLINED, by=address, detail=detail)
     return waiting
 
 
 def _is_acceptable(builder: PlanBuilder, session: Session, requested_time: Span) -> bool | None:
-    """Whether it is a time that we might have given, buffers aside; None while calendars can't be read."""
-    career = session.kind is SessionKind.CAREER
-    right_length = (
-        builder.policy.min_minutes <= requested_time.minutes <= MAX_CAREER_MINUTES
-        if career
-        else requested_time.minutes == session.minutes
-    )
-    if (
-        not right_length
-        or requested_time.start - builder.now <= LAST_HOURS
-        or requested_time.start > max(session.latest, session.span.start)
-    ):
+    """Return whether the requested time fits all rules except for buffers; None while the calendars are not read.
+
+    It has to be of the right length, neither within the next hours nor past the window, and free for both people.
+    """
+    is_too_soon = requested_time.start - builder.now <= LAST_HOURS
+    is_past_window = requested_time.start > max(session.latest, session.span.start)
+    if is_too_soon or is_past_window or not _has_right_length(builder, session, requested_time):
         return False
-    known = builder.get_free_busy(builder.people, requested_time)
-    if known is None:
+    free_busy = builder.get_free_busy(builder.people, requested_time)
+    if free_busy is None:
         return None
-    slots = rank_slots(
-        make_search(builder, session, known, SearchAttempt(requested_time.minutes, requested_time, buffer=False))
-    )
+    # The window of the search is the requested time itself, so that no other slot can be found.
+    attempt = SearchAttempt(requested_time.minutes, requested_time, buffer=False)
+    slots = rank_slots(make_search(builder, session, free_busy, attempt))
     return bool(slots) and slots[0].span == requested_time
 
 
+def _has_right_length(builder: PlanBuilder, session: Session, requested_time: Span) -> bool:
+    """Return whether the length is allowed for a career session, or is the session's own length for other kinds."""
+    if session.kind is SessionKind.CAREER:
+        return builder.policy.min_minutes <= requested_time.minutes <= MAX_CAREER_MINUTES
+    return requested_time.minutes == session.minutes
+
+
 def _accept_time(
-    builder: PlanBuilder, session: Session, placed: PlacedEvent, who: Address, requested_time: Span
+    builder: PlanBuilder, session: Session, placed: PlacedEvent, requested_time: Span, *, proposed_by: Address
 ) -> None:
+    """Move the session and its event to the requested time."""
     builder.accept_move(placed)
     moved = builder.update_session(
         session,
@@ -73,4 +79,5 @@ def _accept_time(
         offer=None,
     )
     show_on_calendar(builder, moved)
-    builder.record_session_decision(moved, f"{who} proposed this time, and it fits.", cause="proposed", who=who)
+    reason = f"{proposed_by} proposed this time, and it fits."
+    builder.record_session_decision(moved, reason, cause="proposed", who=proposed_by)

@@ -1,7 +1,9 @@
-"""The monthly review of a contract: as an event of its own, or inside the 1:1 the two have anyway (R-7, T-9).
+"""Plans the monthly reviews of a contract (R-7, T-9).
 
-A review lives near its day and far from every career session. Where it can't, it is dropped, and the next brief takes
-the contract up. One that loses its time moves by a calendar update alone: it is no deferral, and no mail tells of it.
+A review is a short session. It has an event of its own, or takes place inside a 1:1, a recurring meeting of the two
+people. A review lies near its target and far from every career session. When that is impossible, the review is dropped,
+and the brief of the next career session reminds the manager of the contract. A review that loses its time moves by a
+calendar update alone: nothing counts as a deferral, and no mail is sent.
 """
 
 from collections.abc import Iterator
@@ -14,14 +16,16 @@ from worker.domain.planning.plan_builder import LAST_HOURS, RECHECK_SOON, PlanBu
 from worker.domain.planning.session_events import take_off_calendar
 from worker.domain.time.worktime import get_local_date
 
-#: How many working days a review may lie from its target at most, and from a career session at least (T-9).
-MAX_DAYS_FROM_TARGET = MIN_DAYS_FROM_CAREER = 10
-#: A review is not added when another one has a target nearer to its own than this.
-SAME_REVIEW = timedelta(days=15)
+#: The most weekdays between a review and its target (T-9).
+MAX_DAYS_FROM_TARGET = 10
+#: The fewest weekdays between a review and a career session (T-9).
+MIN_DAYS_FROM_CAREER = 10
+#: A review is not added when the target of an existing review is nearer to its target than this.
+MIN_TARGET_DISTANCE = timedelta(days=15)
 
 
 def ensure_reviews(builder: PlanBuilder) -> None:
-    """Add the reviews that the last contract needs, and drop those without a reason or a window."""
+    """Add the reviews of the last contract, and drop reviews that have no contract, no room or are not wanted."""
     contract_session = find_reviewed_session(builder)
     for review in _list_open_reviews(builder):
         if contract_session is None:
@@ -36,13 +40,13 @@ def ensure_reviews(builder: PlanBuilder) -> None:
 
 
 def find_reviewed_session(builder: PlanBuilder) -> Session | None:
-    """Return the session, ad hoc or not, whose contract was recorded last; None without a contract."""
-    recorded = [s for s in builder.list_sessions(SessionKind.CAREER) if s.state is SessionState.CONTRACTED]
-    return max((s for s in recorded if s.contracted_at), key=lambda s: (s.contracted_at, s.id), default=None)
+    """Return the career session, regular or ad hoc, whose contract was recorded last; None without a contract."""
+    contracted = [s for s in builder.list_sessions(SessionKind.CAREER) if s.state is SessionState.CONTRACTED]
+    return max((s for s in contracted if s.contracted_at), key=lambda s: (s.contracted_at, s.id), default=None)
 
 
 def end_reviews(builder: PlanBuilder, why: str) -> None:
-    """Cancel every review to come: another contract takes the place of the one they look at."""
+    """Cancel every future review, because a new contract replaces the reviewed one. `why` goes into the history."""
     for review in _list_open_reviews(builder):
         drop_review(builder, review, why)
 
@@ -55,55 +59,62 @@ def _list_open_reviews(builder: PlanBuilder) -> list[Session]:
 def _list_due_reviews(builder: PlanBuilder, contract_session: Session, recorded_at: datetime) -> Iterator[Session]:
     """Yield the reviews that the contract still needs, each with its window."""
     until = _find_last_review_day(builder, contract_session, recorded_at)
-    known = [s for s in builder.list_sessions(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
+    existing = [s for s in builder.list_sessions(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
     for month, target in enumerate(cadence.list_review_days(recorded_at, until), 1):
-        if any(abs(s.target - target) < SAME_REVIEW for s in known):
+        if any(abs(s.target - target) < MIN_TARGET_DISTANCE for s in existing):
             continue
         review = _make_review(builder, contract_session, recorded_at, month, target)
         window = find_review_window(builder, review)
         if review.id not in builder.sessions and window is not None:
-            yield cadence.move_window(review, window)
+            yield cadence.set_window(review, window)
 
 
 def _make_review(
     builder: PlanBuilder, contract_session: Session, recorded_at: datetime, month: int, target: datetime
 ) -> Session:
-    """Return the review of that month after the contract, counted from 1.
+    """Return the review of the contract's `month`-th month, counted from 1.
 
-    The same contract has the same reviews: the id follows from the session, the month, and how often the review of that
-    month was cancelled before, because the pair was paused or a career session came near.
+    The id of the review follows from the session, the month, and the number of times that the review of this month was
+    cancelled before, because the pair was paused or a career session came near. Planning again gives the same id.
     """
     window = cadence.SessionWindow(target, target, target)
     minutes = builder.policy.review_minutes
     for cancel_count in range(len(builder.sessions) + 1):
         origin = f"{contract_session.id}.{month}.{cancel_count}"
         review = cadence.make_session(
-            builder.pair.id, SessionKind.REVIEW, Topic.ALL, contract_session.cycle, minutes, window, recorded_at, origin
+            builder.pair.id,
+            SessionKind.REVIEW,
+            Topic.ALL,
+            cycle=contract_session.cycle,
+            minutes=minutes,
+            window=window,
+            now=recorded_at,
+            origin=origin,
         )
-        known = builder.sessions.get(review.id)
-        if known is None or known.state is not SessionState.CANCELLED or known.unplaceable:
+        existing = builder.sessions.get(review.id)
+        if existing is None or existing.state is not SessionState.CANCELLED or existing.unplaceable:
             break
     return review
 
 
 def _find_last_review_day(builder: PlanBuilder, contract_session: Session, recorded_at: datetime) -> datetime:
-    """Return the end of the last day for a review: ten working days before the next session of the rhythm.
+    """Return the end of the last day for a review, which is ten weekdays before the next regular session.
 
-    That session is at its time or, while it has none, at its target; before there is one, it is one rhythm later.
+    A next session without a time counts with its target. When there is no next session yet, it is assumed one rhythm
+    after the contract was recorded.
     """
-    zone = builder.manager.zone
     regular = cadence.select_regular_sessions(list(builder.sessions.values()))
-    times = [s.start or s.target for s in regular if (s.start or s.owed) and s.id != contract_session.id]
-    starts = [start for start in times if start > recorded_at]
-    day = get_local_date(zone, recorded_at)
-    following = min(starts, default=recorded_at + cadence.compute_rhythm(builder.pair, day, builder.policy))
-    return builder.find_weekday_end(-MIN_DAYS_FROM_CAREER, following)
+    starts = [s.start or s.target for s in regular if (s.start or s.owed) and s.id != contract_session.id]
+    later_starts = [start for start in starts if start > recorded_at]
+    day = get_local_date(builder.manager.zone, recorded_at)
+    assumed_start = recorded_at + cadence.compute_rhythm(builder.pair, day, builder.policy)
+    return builder.find_weekday_end(-MIN_DAYS_FROM_CAREER, min(later_starts, default=assumed_start))
 
 
 def find_review_window(builder: PlanBuilder, review: Session) -> cadence.SessionWindow | None:
-    """Return where a review may be: within ten working days of its target, and ten from every career session (T-9).
+    """Return the window of a review: within ten weekdays of its target, and ten from every career session (T-9).
 
-    None when that leaves no time from now on.
+    Return None when the rest of that window, from now on, is shorter than the review.
     """
     earliest, latest = (
         builder.find_weekday_start(-MAX_DAYS_FROM_TARGET, review.target),
@@ -124,26 +135,27 @@ def find_review_window(builder: PlanBuilder, review: Session) -> cadence.Session
 
 
 def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
-    """Give a review its present window, which follows from the career sessions.
+    """Give a review its current window, which follows from the career sessions around it.
 
-    It is owed again when its time lies outside, and dropped when it has no window. A time that a person chose stays,
-    and so does one that no career session to come is near to (T-19).
+    The review becomes owed when its time lies outside the window, and is dropped when it has no window. A booked review
+    stays as it is when a person chose its time, when it begins within hours, or when no booked career session is near
+    (T-19).
     """
-    if review.booked and (
-        review.by_hand or review.span.start - builder.now <= LAST_HOURS or not _is_near_booked_session(builder, review)
-    ):
-        return
+    if review.booked:
+        is_imminent = review.span.start - builder.now <= LAST_HOURS
+        if review.by_hand or is_imminent or not _is_near_booked_session(builder, review):
+            return
     if builder.has_pending_change(review.id):
         builder.wake_at(builder.now + RECHECK_SOON)
         return
     window = refresh_review_window(builder, review)
-    moved = builder.sessions[review.id]
-    if window and moved.booked and not window.earliest <= moved.span.start <= window.latest:
-        release_review(builder, moved, "A career session comes too near to this review; it gets another time.")
+    updated = builder.sessions[review.id]
+    if window and updated.booked and not window.earliest <= updated.span.start <= window.latest:
+        release_review(builder, updated, "A career session comes too near to this review; it gets another time.")
 
 
 def _is_near_booked_session(builder: PlanBuilder, review: Session) -> bool:
-    """Return whether a career session to come lies less than ten working days from a booked review."""
+    """Return whether a booked career session lies less than ten weekdays from the booked review."""
     start = review.span.start
     first = builder.find_weekday_start(-MIN_DAYS_FROM_CAREER, start)
     last = builder.find_weekday_end(MIN_DAYS_FROM_CAREER, start)
@@ -152,17 +164,20 @@ def _is_near_booked_session(builder: PlanBuilder, review: Session) -> bool:
 
 
 def refresh_review_window(builder: PlanBuilder, review: Session) -> cadence.SessionWindow | None:
-    """Give a review its present window, and return it. Drop the review and return None when it has none."""
+    """Give a review its current window, and return the window. Drop the review and return None if it has none."""
     window = find_review_window(builder, review)
     if window is None:
         drop_review(builder, review, "There is no room for this review; the next brief takes the contract up.")
         return None
-    builder.update_session(cadence.move_window(review, window))
+    builder.update_session(cadence.set_window(review, window))
     return window
 
 
 def release_review(builder: PlanBuilder, review: Session, why: str, *, is_gone: bool = False) -> Session:
-    """Have a review that lost its time owed, without a deferral: its event moves, and no mail tells of it."""
+    """Make a review that lost its time owed, without a deferral. `why` goes into the history.
+
+    With `is_gone`, the event is no longer on the calendar, so that the next event gets a new key.
+    """
     owed = builder.update_session(
         review,
         state=SessionState.OWED,
@@ -177,15 +192,18 @@ def release_review(builder: PlanBuilder, review: Session, why: str, *, is_gone: 
     return owed
 
 
-def list_lost_times(builder: PlanBuilder, review: Session) -> tuple[Span, ...]:
-    """Return the times that the events of an owed review have or had: it does not get them again."""
+def list_previous_event_times(builder: PlanBuilder, review: Session) -> tuple[Span, ...]:
+    """Return the times of the present and the previous event of an owed review, which it does not get again."""
     keys = (review.key, replace(review, generation=review.generation - 1).key)
     events = [builder.state.placed_events[key] for key in keys if key in builder.state.placed_events]
     return tuple(event.span for event in events)
 
 
 def drop_review(builder: PlanBuilder, review: Session, why: str, *, reasons: Reasons | None = None) -> None:
-    """Cancel a review and its event; nobody is told. `reasons`: why no time exists, for one that is not added again."""
+    """Cancel a review and its event without telling anybody. `why` goes into the history.
+
+    `reasons` says why no time exists for the review. A review that is dropped with reasons is not added again.
+    """
     take_off_calendar(builder, review)
     dropped = builder.update_session(
         builder.sessions[review.id], state=SessionState.CANCELLED, start=None, end=None, unplaceable=reasons
@@ -197,38 +215,37 @@ def drop_review(builder: PlanBuilder, review: Session, why: str, *, reasons: Rea
 
 
 def is_inside_1on1(builder: PlanBuilder, session: Session) -> bool:
-    """True for a review that takes place inside a meeting the two have anyway: it never had an event."""
+    """Return whether the session is a review inside a 1:1: the pair has that mode, and no event was ever written."""
     return session.kind is SessionKind.REVIEW and builder.pair.review is ReviewMode.IN_1ON1 and session.sequence == 0
 
 
 def is_waiting_for_1on1(builder: PlanBuilder, session: Session) -> bool:
-    """True for a review that may still find its 1:1: it never gets an event of its own."""
+    """Return whether the session is an owed review inside a 1:1, which never gets an event of its own."""
     return is_inside_1on1(builder, session) and session.owed
 
 
 def place_reviews_in_1on1s(builder: PlanBuilder) -> None:
-    """Give each review that has no event the time of a 1:1."""
-    for review in [
-        s for s in builder.list_sessions(SessionKind.REVIEW) if is_inside_1on1(builder, s) and (s.owed or s.booked)
-    ]:
-        _place_review_in_1on1(builder, review)
+    """Give each open review that takes place inside a 1:1 the time of a suitable 1:1."""
+    for review in builder.list_sessions(SessionKind.REVIEW):
+        if is_inside_1on1(builder, review) and (review.owed or review.booked):
+            _place_review_in_1on1(builder, review)
 
 
 def _place_review_in_1on1(builder: PlanBuilder, review: Session) -> None:
-    """Give a review the time of the next 1:1 from its target on; where there is none in time, of the last before it."""
-    near = [
-        m.span
-        for m in builder.state.meetings
-        if review.earliest <= m.span.start <= review.latest and m.span.end > builder.now
+    """Give a review the time of the first 1:1 from its target on or, if its window has none, of the last one before."""
+    candidates = [
+        meeting.span
+        for meeting in builder.state.meetings
+        if review.earliest <= meeting.span.start <= review.latest and meeting.span.end > builder.now
     ]
-    day = builder.find_weekday_start(0, review.target)
-    best = min(near, key=lambda span: (span.start < day, abs(span.start - day), span), default=None)
+    target_day = builder.find_weekday_start(0, review.target)
+    best = min(candidates, key=lambda span: (span.start < target_day, abs(span.start - target_day), span), default=None)
     if best is not None:
         if not (review.booked and review.span == best):
-            taken = builder.update_session(review, state=SessionState.BOOKED, start=best.start, end=best.end)
-            builder.record_session_decision(taken, "Takes place inside the 1:1 of that day; no event of its own.")
+            booked = builder.update_session(review, state=SessionState.BOOKED, start=best.start, end=best.end)
+            builder.record_session_decision(booked, "Takes place inside the 1:1 of that day; no event of its own.")
     elif review.booked and review.span.end > builder.now:
         builder.update_session(review, state=SessionState.OWED, start=None, end=None)
         builder.wake_at(review.latest)
     elif review.owed:
-        builder.wake_at(review.latest)  # the 1:1s may not stand that far ahead yet
+        builder.wake_at(review.latest)  # the calendar may not show the 1:1s of that time yet

@@ -1,7 +1,7 @@
-"""The parts of a series stay in order, whatever changes one of them (T-13).
+"""Keeps the three parts of a series of sessions in order when the time of one part changes (T-13).
 
-A part comes five to ten working days after the part before it. When that one gets another time, by us, by hand or for
-want of a time, the parts that follow get new times; that is no deferral of theirs.
+A part takes place five to ten weekdays after the part before it. When a part gets another time or loses its time, for
+whatever reason, the later parts get new times. The later parts are not deferred by that: no deferral is counted.
 """
 
 from worker.domain.model import Session, SessionState
@@ -11,52 +11,56 @@ from worker.domain.planning.session_events import take_off_calendar
 
 
 def is_waiting(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether a part before it is owed, so that this part can't have a time either."""
-    return any(part.owed for part in cadence.list_parts_before(session, list(builder.sessions.values())))
+    """Return whether an earlier part of the session's series is owed, so that the session can't have a time yet."""
+    return any(part.owed for part in cadence.list_earlier_parts(session, list(builder.sessions.values())))
 
 
 def keep_in_order(builder: PlanBuilder, session: Session) -> None:
-    """Give a later part its present window, and take its time away when it no longer follows the part before it."""
-    before = cadence.list_parts_before(session, list(builder.sessions.values()))
-    if not before:
+    """Give a later part its current window, and make the part owed when it no longer follows the part before it."""
+    earlier_parts = cadence.list_earlier_parts(session, list(builder.sessions.values()))
+    if not earlier_parts:
         return
-    if any(part.owed for part in before):
-        without_time = [part for part in before if part.owed and part.unplaceable]
-        if without_time and session.booked:
+    if any(part.owed for part in earlier_parts):
+        unplaceable_parts = [part for part in earlier_parts if part.owed and part.unplaceable]
+        if unplaceable_parts and session.booked:
             _release_time(builder, session, "The part of the series before it has no time.", is_shown=False)
         return
-    window = cadence.make_part_window(before, builder.people)
+    window = cadence.make_part_window(earlier_parts, builder.people)
     if window.target != session.target:
-        follows = _may_keep_time(session, before, window)
-        if session.booked and not follows and builder.has_pending_change(session.id):
+        keeps_time = _may_keep_time(session, earlier_parts, window)
+        if session.booked and not keeps_time and builder.has_pending_change(session.id):
             builder.wake_at(builder.now + RECHECK_SOON)
             return
         latest = window.latest if not session.count else max(window.latest, session.latest)
         session = builder.update_session(session, earliest=window.earliest, target=window.target, latest=latest)
     elif session.booked and session.by_hand:
-        follows = session.span.start >= cadence.find_end(before)
+        keeps_time = session.span.start >= cadence.find_end_of_parts(earlier_parts)
     else:
         return
-    if session.booked and not follows:
+    if session.booked and not keeps_time:
         _release_time(builder, session, "The part of the series before it has another time; this one comes after it.")
 
 
-def _may_keep_time(session: Session, before: list[Session], window: cadence.SessionWindow) -> bool:
-    """Return whether a booked part may keep its time, because it lies in its window.
+def _may_keep_time(session: Session, earlier_parts: list[Session], window: cadence.SessionWindow) -> bool:
+    """Return whether the part may keep the time that it has, because this time lies in the window.
 
-    One that was deferred may lie later, and one that a person put there only has to come after the part before it.
+    A deferred part may also lie after its window. A part whose time a person chose only has to come after the earlier
+    parts.
     """
     if not session.booked:
         return True
     start = session.span.start
     if session.by_hand:
-        return start >= cadence.find_end(before)
-    return window.earliest <= start and (session.count > 0 or start <= window.latest)
+        return start >= cadence.find_end_of_parts(earlier_parts)
+    is_deferred = session.count > 0
+    return window.earliest <= start and (is_deferred or start <= window.latest)
 
 
 def _release_time(builder: PlanBuilder, session: Session, why: str, *, is_shown: bool = True) -> None:
-    """Take a part's time away without a deferral, unless it begins within hours. `is_shown`: its event stays on the
-    calendar until it moves to the new time."""
+    """Make a booked part owed without a deferral, unless it begins within the next four hours.
+
+    With `is_shown`, its event stays on the calendar until the part has a new time; otherwise the event is cancelled.
+    """
     if session.span.start - builder.now <= LAST_HOURS:
         return
     if builder.has_pending_change(session.id):

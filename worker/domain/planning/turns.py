@@ -1,7 +1,8 @@
-"""When a manager's pairs meet that have never met, or are overdue together: one after the other (T-3a).
+"""Spreads the first sessions of a manager's pairs that have never met, or whose sessions are overdue (T-3a).
 
-All of them at once would fill a manager's weeks on the day the company begins. Each such pair has a turn; the first
-comes two weeks from now, the others up to two weeks apart, so that the last has met within one rhythm.
+If all these pairs met at once, they would fill the manager's first weeks with Longarc. Therefore each pair gets a turn,
+its place in the order of the waiting pairs. The first pair meets two weeks from now, and the others follow at most two
+weeks apart, so that the last pair has met within one rhythm.
 """
 
 from collections.abc import Iterable
@@ -12,16 +13,18 @@ from worker.domain.model import Interval, Pair, PairId, Policy, WaitingPair
 from worker.domain.planning import cadence
 from worker.domain.time.worktime import get_local_date, wall_to_utc
 
-#: How long from now the first of them meets, and how far apart two that follow each other meet at most.
+#: The time from now until the first turn, and the longest time between two turns.
 STEP = timedelta(weeks=2)
-#: A pair that began less than this before it was first seen meets after its start; an older start is a hire date.
+#: A pair that started less than this before it was first seen meets after its start. An older start is ignored, because
+#: HR exports often hold the hire date there.
 RECENT_START = timedelta(weeks=5)
-#: How long after its start a beginning pair meets: the ends of its window.
-AFTER_START = (timedelta(weeks=2), timedelta(weeks=5))
-#: How long before its start a pair hears of us at the earliest.
-HEARD_BEFORE_START = timedelta(days=7)
-#: The longest spread, unless the settings say otherwise.
+#: The window of the first session of such a pair, counted from its start.
+WINDOW_AFTER_START = (timedelta(weeks=2), timedelta(weeks=5))
+#: The two people of a pair get their first invitation or mail at most this long before the pair's start.
+NOTICE_BEFORE_START = timedelta(days=7)
+#: The longest time over which turns are spread, when the setting `first_spread` is empty.
 LONGEST_SPREAD = Interval(weeks=13)
+#: Stands for the last conversation of a report who has had none.
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -29,63 +32,71 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class Turn:
     """The place of a pair among the pairs of its manager that wait for a session."""
 
-    number: int = 0  #: 0 for the first
-    count: int = 1  #: of all of them
+    number: int = 0  #: counts from 0
+    count: int = 1  #: the number of all waiting pairs
 
 
-def is_beginning(pair: Pair, today: date) -> bool:
-    """Return whether the pair's start matters: it lies less than five weeks before today, and before `first_seen`."""
+def has_recent_start(pair: Pair, today: date) -> bool:
+    """Return whether the pair's start is in the future, or less than five weeks before both today and `first_seen`."""
     return pair.start is not None and pair.start > max(pair.first_seen, today) - RECENT_START
 
 
 def find_first_notice(pair: Pair, zone: str) -> datetime | None:
-    """Return from when on the two may hear of us; None when there is no limit."""
-    return None if pair.start is None else wall_to_utc(zone, pair.start - HEARD_BEFORE_START, 0)
+    """Return the earliest instant for the pair's first invitation or mail; None when there is no limit."""
+    return None if pair.start is None else wall_to_utc(zone, pair.start - NOTICE_BEFORE_START, 0)
 
 
 def find_turn(pair: Pair, waiting: Iterable[WaitingPair], now: datetime, policy: Policy) -> Turn:
-    """Return the pair's turn among those of its manager that have never met or are overdue, as of now.
+    """Return the turn of the pair among the waiting pairs of its manager.
 
-    In transition first, then who has waited longest since a career conversation with anybody, then by address.
+    Pairs whose report is in transition come first, then the reports whose last career conversation with any manager is
+    longest ago. Ties are decided by address.
     """
     today = now.date()
-    listed = [one for one in waiting if one.pair.id == pair.id or _is_waiting(one, today, policy)]
-    order = sorted(listed, key=lambda one: _get_order(one, today))
-    number = next((n for n, one in enumerate(order) if one.pair.id == pair.id), 0)
-    return Turn(number, max(len(order), 1))
+    candidates = [item for item in waiting if item.pair.id == pair.id or _is_waiting(item, today, policy)]
+    ordered = sorted(candidates, key=lambda item: _get_order(item, today))
+    number = next((index for index, item in enumerate(ordered) if item.pair.id == pair.id), 0)
+    return Turn(number, max(len(ordered), 1))
 
 
 def list_turns(waiting: Iterable[WaitingPair], now: datetime, policy: Policy) -> dict[PairId, Turn]:
-    """Return the turns of all pairs of a manager that have never met or are overdue, as of now; see `find_turn`."""
+    """Return the turns of all waiting pairs of a manager, in the order that `find_turn` describes."""
     today = now.date()
-    order = sorted((one for one in waiting if _is_waiting(one, today, policy)), key=lambda one: _get_order(one, today))
-    return {one.pair.id: Turn(number, len(order)) for number, one in enumerate(order)}
+    candidates = [item for item in waiting if _is_waiting(item, today, policy)]
+    ordered = sorted(candidates, key=lambda item: _get_order(item, today))
+    return {item.pair.id: Turn(number, len(ordered)) for number, item in enumerate(ordered)}
 
 
-def _is_waiting(waiting: WaitingPair, today: date, policy: Policy) -> bool:
-    if is_beginning(waiting.pair, today):
+def _is_waiting(item: WaitingPair, today: date, policy: Policy) -> bool:
+    """Return whether the pair has never met or is overdue, and has no recent start that gives its window instead."""
+    if has_recent_start(item.pair, today):
         return False
-    if waiting.held_at is None:
+    if item.held_at is None:
         return True
-    day = waiting.held_at.date()
-    return cadence.add_interval(day, cadence.choose_interval(waiting.pair, day, policy)) < today
+    day = item.held_at.date()
+    return cadence.add_interval(day, cadence.choose_interval(item.pair, day, policy)) < today
 
 
-def _get_order(waiting: WaitingPair, today: date) -> tuple[bool, datetime, str]:
-    until = waiting.pair.transition_until
-    return not (until is not None and until >= today), waiting.talked_at or LONG_AGO, waiting.pair.report
+def _get_order(item: WaitingPair, today: date) -> tuple[bool, datetime, str]:
+    """Return the sort key of a waiting pair: see `find_turn`."""
+    until = item.pair.transition_until
+    is_in_transition = until is not None and until >= today
+    return not is_in_transition, item.talked_at or LONG_AGO, item.pair.report
 
 
 def make_first_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: Policy) -> cadence.SessionWindow:
-    """Return the window of a session that follows no other: after the start of a pair that begins, else by its turn."""
+    """Return the window of a session that follows no other one.
+
+    The window of a pair with a recent start is two to five weeks after that start. The window of any other pair follows
+    from its turn.
+    """
     today = get_local_date(zone, now)
-    if pair.start is not None and is_beginning(pair, today):
-        earliest, latest = (wall_to_utc(zone, pair.start + after, 0) for after in AFTER_START)
+    if pair.start is not None and has_recent_start(pair, today):
+        earliest, latest = (wall_to_utc(zone, pair.start + distance, 0) for distance in WINDOW_AFTER_START)
         return cadence.SessionWindow(earliest, earliest + (latest - earliest) / 3, latest)
     rhythm = cadence.compute_rhythm(pair, today, policy)
-    longest = policy.first_spread or LONGEST_SPREAD
-    spread = cadence.add_interval(today, longest) - today
-    spread = spread if policy.first_spread else min(rhythm, spread)
+    longest_spread = cadence.add_interval(today, policy.first_spread or LONGEST_SPREAD) - today
+    spread = longest_spread if policy.first_spread else min(rhythm, longest_spread)
     step = min(STEP, max(spread - STEP, timedelta()) / turn.count)
     target = cadence.to_noon_utc(today + timedelta(days=(STEP + turn.number * step).days))
     before, after = cadence.compute_margins(rhythm)
