@@ -42,7 +42,7 @@ def test_text_that_no_enumeration_has_is_named(office: Office) -> None:
     office.tick()
     with office.store.database.write() as connection:
         connection.exec_driver_sql("UPDATE session SET topic = 'weather'")
-    with office.store.database.read() as connection, pytest.raises(ValueError, match="'weather' is none of Topic's"):
+    with office.store.database.read() as connection, pytest.raises(ValueError, match="'weather' is not a value of Topic"):
         connection.execute(select(tables.session.c.topic)).scalars().all()
 
 

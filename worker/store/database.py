@@ -1,4 +1,7 @@
-"""Connects to the database, begins transactions, and migrates the schema."""
+"""Connects to the database, begins transactions, and migrates the schema.
+
+The database is SQLite or PostgreSQL. SQLite allows one writing transaction at a time.
+"""
 
 import json
 import select
@@ -25,25 +28,18 @@ if TYPE_CHECKING:
 
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
-
-
-#: SQLite's name for a temporary database: deleted with its connection, and on disk only when it outgrows the cache.
+#: SQLite's name for a temporary database. It is deleted when its connection closes, and written to disk only when it
+#: outgrows the cache.
 SCRATCH_FILE = "file:"
-
-
 SCRATCH_URL = f"sqlite:///{SCRATCH_FILE}?uri=true"
-
-
-#: How long a transaction waits for another one that writes, in seconds.
+#: How long a SQLite transaction waits for another one that writes.
 LOCK_TIMEOUT_SECONDS = 30
-
-#: Proxies before PostgreSQL drop connections that idle for longer, without closing them.
+#: A connection to PostgreSQL that is older than this is replaced. Proxies in front of the server may drop a connection
+#: that was idle for longer, without closing it.
 MAX_CONNECTION_AGE = timedelta(minutes=5)
-
-
-#: How long compacting waits for another transaction, in milliseconds.
+#: How long the compaction of a SQLite file waits for another transaction.
 COMPACTION_LOCK_TIMEOUT_MS = 500
-#: The number of the PostgreSQL lock for changes of the schema; no other lock of Longarc has it.
+#: The number of the PostgreSQL advisory lock for changes of the schema. No other lock of Longarc has this number.
 _SCHEMA_LOCK = 7251890
 
 
@@ -51,7 +47,7 @@ class DatabaseUnreachable(LongarcError):
     """The database can't be reached."""
 
 
-#: Names of the drivers' errors for a database that is down, is shutting down, or can't be written.
+#: The names of the drivers' errors that mean: the database is down, is shutting down, or can't be written.
 _OUTAGE_ERRORS = {"OperationalError", "InterfaceError"}
 
 
@@ -59,83 +55,88 @@ def describe_database_outage(error: BaseException) -> str:
     """Return the driver's reason why the database can't be used; empty when the error has another cause."""
     if isinstance(error, DatabaseUnreachable):
         return get_first_line(error)
-    driver = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    kinds = {kind.__name__ for kind in type(driver).__mro__}
-    is_outage = type(driver).__module__.partition(".")[0] in ("psycopg", "sqlite3") and kinds & _OUTAGE_ERRORS
+    driver_error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    class_names = {error_class.__name__ for error_class in type(driver_error).__mro__}
+    is_of_driver = type(driver_error).__module__.partition(".")[0] in ("psycopg", "sqlite3")
+    is_outage = is_of_driver and not class_names.isdisjoint(_OUTAGE_ERRORS)
     is_connection_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return get_first_line(Exception(str(driver))) if is_outage or is_connection_lost else ""
+    return get_first_line(Exception(str(driver_error))) if is_outage or is_connection_lost else ""
 
 
-@cache  # one for each table and set of columns that the program writes
+@cache  # the program writes few tables, each with few sets of columns
 def _prepare_insert(
     is_sqlite: bool, table: Table, columns: tuple[str, ...], unique: tuple[str, ...]
 ) -> PreparedStatement:
-    """Return the statement that inserts rows with these columns. Without `unique` it updates a row whose primary key
-    exists; with it, it keeps a row that has the same values in these columns."""
-    insert = _insert_into_sqlite(table) if is_sqlite else _insert_into_postgresql(table)
+    """Return the statement that inserts a row with these columns.
+
+    When `unique` is empty and a row with the same primary key exists, that row is updated. When `unique` names columns
+    and a row with the same values in them exists, that row is left unchanged.
+    """
+    insert = _build_sqlite_insert(table) if is_sqlite else _build_postgresql_insert(table)
     if unique:
         return PreparedStatement(insert.on_conflict_do_nothing(index_elements=list(unique)), columns)
-    key = [column.name for column in table.primary_key]
-    changes = {name: insert.excluded[name] for name in columns if name not in key}
-    return PreparedStatement(insert.on_conflict_do_update(index_elements=key, set_=changes), columns)
+    primary_key = [column.name for column in table.primary_key]
+    changes = {name: insert.excluded[name] for name in columns if name not in primary_key}
+    return PreparedStatement(insert.on_conflict_do_update(index_elements=primary_key, set_=changes), columns)
 
 
-def _insert_into_sqlite(table: Table) -> "sqlite.Insert":
+def _build_sqlite_insert(table: Table) -> "sqlite.Insert":
     from sqlalchemy.dialects import sqlite
 
     return sqlite.insert(table)
 
 
-def _insert_into_postgresql(table: Table) -> "postgresql.Insert":
-    from sqlalchemy.dialects import postgresql  # with its drivers, which take a while to import
+def _build_postgresql_insert(table: Table) -> "postgresql.Insert":
+    from sqlalchemy.dialects import postgresql  # imports drivers, which take a while to load
 
     return postgresql.insert(table)
 
 
 class Database:
-    """An engine, and transactions that read or write."""
+    """Begins transactions that read or write. `engine` is the SQLAlchemy engine."""
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _create_engine(url, self.is_sqlite)
-        # shares the pool of connections with the engine
-        self._reader = (
+        # these two share the connection pool of `engine`
+        self._snapshot_engine = (
             self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
-        self._statement_reader = (
+        self._autocommit_engine = (
             self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
-        # a database in memory has a single connection, which stays open
+        # a temporary database has a single connection, which stays open
         self._single_connection = self.engine.connect() if isinstance(self.engine.pool, StaticPool) else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Begin a transaction that only reads. It sees the database as of one moment."""
-        with self._connect(self._reader) as connection, connection.begin():
+        """Begin a transaction that only reads. All its statements see the database as of the same moment."""
+        with self._connect(self._snapshot_engine) as connection, connection.begin():
             if self.is_sqlite:
                 _begin(connection, "BEGIN")
             yield connection
 
     @contextmanager
     def read_once(self) -> Iterator[Connection]:
-        """Connect for a single statement that only reads.
+        """Connect for a single statement that only reads, without a transaction.
 
-        It sees the database as of one moment without a transaction: PostgreSQL is asked once instead of three times.
+        This saves two of three requests to PostgreSQL: those that begin and end the transaction.
         """
-        with self._connect(self._statement_reader) as connection:
+        with self._connect(self._autocommit_engine) as connection:
             try:
                 yield connection
             except Exception as error:
                 if not self.is_sqlite and describe_database_outage(error):
-                    connection.invalidate()  # the pool would fail to reset it, and log that
+                    connection.invalidate()  # otherwise the pool tries to reset the connection and logs the failure
                 raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Begin a transaction that writes. It is committed at the end, or rolled back when an error is raised."""
         with self._connect(self.engine) as connection, connection.begin():
-            if self.is_sqlite:  # takes the lock at once: two that read first and write later would block each other
+            if self.is_sqlite:
+                # locks the database at once: two transactions that read first and write later would block each other
                 _begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
@@ -149,13 +150,16 @@ class Database:
             raise DatabaseUnreachable(f"The database {mask_password(self.url)} can't be reached: {reason}") from error
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert the rows; where the primary key exists already, update the columns. All rows have the same columns."""
+        """Insert the rows, which all have the same columns. A row whose primary key exists is updated instead."""
         self._insert(connection, table, rows)
 
     def insert_new(
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Sequence[str]
     ) -> None:
-        """Insert the rows whose values of the unique columns don't exist yet; leave existing rows unchanged."""
+        """Insert the rows, which all have the same columns.
+
+        A row whose values in the `unique` columns exist already is skipped, and the existing row is left unchanged.
+        """
         self._insert(connection, table, rows, unique)
 
     def _insert(
@@ -169,15 +173,17 @@ class Database:
     def lock_schema(self) -> Iterator[Connection]:
         """Begin a transaction in which no other process of Longarc creates or changes tables."""
         with self.write() as connection:
-            if not self.is_sqlite:  # IF NOT EXISTS fails in PostgreSQL when two processes create a table at once
+            if (
+                not self.is_sqlite
+            ):  # in PostgreSQL, CREATE TABLE IF NOT EXISTS fails when two processes execute it at once
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
             yield connection
 
     def migrate(self, seal: Seal | None = None) -> None:
-        """Bring the schema up to date. Safe to call from many processes at once.
+        """Bring the schema up to date. Several processes may call this at once.
 
-        Migrations that seal values which an older version stored unsealed use `seal`, and raise WrongKey without one.
-        Afterwards SQLite rewrites its file, so that no free page contains the unsealed values.
+        Some migrations seal values that an older version stored unsealed. They use `seal`, and raise WrongKey when it
+        has no key. Afterwards a SQLite file is rewritten, so that no free page contains the unsealed values.
         """
         with self.lock_schema() as connection:
             needs_vacuum = self.upgrade(connection, seal)
@@ -185,7 +191,10 @@ class Database:
             self.compact()
 
     def upgrade(self, connection: Connection, seal: Seal | None, version: str = "head") -> bool:
-        """Bring the schema to that version, within the transaction of `lock_schema`. True when values were sealed."""
+        """Bring the schema to this version, within the transaction of `lock_schema`.
+
+        Return whether a migration sealed values, so that the file of the database should be rewritten.
+        """
         from alembic import command
 
         config = make_alembic_config()
@@ -194,11 +203,11 @@ class Database:
         return bool(config.attributes.get("vacuum"))
 
     def compact(self) -> bool:
-        """Rewrite a SQLite file and empty its journal, so that neither holds anything that was deleted.
+        """Rewrite the file of a SQLite database and empty its journal, so that neither contains deleted rows.
 
-        Returns False when another connection is in use: deleted rows are overwritten in the file all the same
-        (`secure_delete`), and the journal is emptied when it is copied into the file the next time. PostgreSQL gives
-        the space of deleted rows back, and overwrites it when it is used again.
+        Return False when another connection prevents that. Even then, deleted rows are overwritten in the file
+        (`secure_delete`), and the journal is emptied at its next checkpoint. PostgreSQL marks the space of deleted rows
+        as free, and overwrites it when it is used again.
         """
         with self._connect(self.engine) as connection:
             dbapi_connection: Any = connection.connection.dbapi_connection
@@ -225,17 +234,17 @@ class Database:
 
 
 def make_alembic_config() -> "Config":
-    """Return the configuration of Alembic: where the migrations are."""
+    """Return a configuration of Alembic that names the folder of the migrations."""
     from alembic.config import Config
 
     config = Config()
-    location = str(MIGRATIONS).replace("%", "%%")  # Alembic interpolates names that follow a single %
+    location = str(MIGRATIONS).replace("%", "%%")  # Alembic takes a single % for the start of an interpolation
     config.set_main_option("script_location", location)
     return config
 
 
 def list_migrations() -> list[str]:
-    """Return the versions of the schema, oldest first: the file name of a migration begins with its version."""
+    """Return the versions of the schema, oldest first, from the file names of the migrations."""
     return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
@@ -244,16 +253,16 @@ def _create_engine(url: str, is_sqlite: bool) -> Engine:
         server_url = make_url(url).set(drivername="postgresql+psycopg")
         recycle = round(MAX_CONNECTION_AGE.total_seconds())
         engine = create_engine(server_url, pool_recycle=recycle, hide_parameters=True)
-        event.listen(engine, "checkout", _refuse_closed)
+        event.listen(engine, "checkout", _require_open_connection)
         return engine
     is_temporary = make_url(url).database in (None, "", ":memory:", SCRATCH_FILE)
     if not is_temporary:
         _make_folder(Path(str(make_url(url).database)))
     engine = create_engine(
         url,
-        hide_parameters=True,  # errors never contain content
+        hide_parameters=True,  # keeps content out of error texts
         connect_args={"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False},
-        paramstyle="named",  # as `PreparedStatement` passes values
+        paramstyle="named",  # `PreparedStatement` passes parameters by name
         json_deserializer=_parse_json,
         pool_reset_on_return=None,  # `read` and `write` always commit or roll back
         **({"poolclass": StaticPool} if is_temporary else {}),
@@ -264,21 +273,23 @@ def _create_engine(url: str, is_sqlite: bool) -> Engine:
     return engine
 
 
-def _refuse_closed(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-    """Raise InvalidatePoolError when the server has closed a connection of the pool, which then makes a new one.
+def _require_open_connection(connection: Any, pool_entry: ConnectionPoolEntry, _: object) -> None:
+    """Raise InvalidatePoolError when the server has closed a connection that the pool is about to hand out.
 
-    `pool_pre_ping` would send the server a request before each transaction.
+    The pool then makes a new connection. SQLAlchemy's option `pool_pre_ping` does the same, but sends the server a
+    request before each transaction.
     """
-    is_reused = "used" in record.info  # SQLAlchemy empties `info` with each new connection
-    record.info["used"] = True
+    is_reused = "used" in pool_entry.info  # SQLAlchemy empties `info` when it makes a new connection
+    pool_entry.info["used"] = True
     if is_reused and not _is_open(connection):
         raise InvalidatePoolError
 
 
 def _is_open(connection: Any) -> bool:
-    """Return whether the server has left this idle connection open: the socket of a closed one is ready to be read."""
+    """Return whether the server has left this idle connection open."""
     if connection.closed:
         return False
+    # the socket of a connection that the server has closed is ready to be read
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return not poll.poll(0)
@@ -293,22 +304,24 @@ def _make_folder(file: Path) -> None:
 
 
 def _create_file(dialect: object, record: object, arguments: Sequence[Any], keywords: object) -> None:
-    """Create the file for its owner only: SQLite would obey the umask. Leaves errors to SQLite, which reports them."""
-    with suppress(OSError):
+    """Create the file of the database so that only its owner may read it. SQLite itself would obey the umask."""
+    with suppress(OSError):  # SQLite meets the same error, and reports it
         private_files.create(Path(arguments[0]))
 
 
 def _parse_json(text: str) -> Any:
-    """Return the value of a JSON text. Empty values, which are the most frequent, skip the parser."""
-    return {} if text == "{}" else [] if text == "[]" else json.loads(text)
+    """Return the value of a JSON text. Empty values are the most frequent, so they skip the parser."""
+    if text == "{}":
+        return {}
+    return [] if text == "[]" else json.loads(text)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # `read` and `write` begin transactions themselves
     cursor = connection.cursor()
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        with suppress(DriverError):  # the mode is stored in the file: another process may be setting it now
-            if cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":  # a temporary database has no WAL
+        with suppress(DriverError):  # the mode is stored in the file, so another process may be setting it just now
+            if cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":  # a temporary database can't use WAL
                 cursor.execute("PRAGMA journal_mode=MEMORY")
     for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")

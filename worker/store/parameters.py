@@ -1,7 +1,7 @@
 """Conditions and bound parameters of prepared statements.
 
-Statements are built once, because building one takes longer than executing it. So a list is one parameter, and the
-statement does not depend on its length.
+A statement is built only once, because building takes longer than executing. Therefore a list of values is passed as
+one parameter: SQLAlchemy's `in_` would need another statement for each length of the list.
 """
 
 import json
@@ -18,43 +18,44 @@ from worker.store.types import Instant
 
 
 def bind_instant(name: str) -> Any:
-    """Return a parameter for an instant, an aware datetime."""
+    """Return a parameter that takes an aware datetime."""
     return bindparam(name, type_=Instant())
 
 
 def in_literals(column: Column[Any], values: Iterable[str]) -> ColumnElement[bool]:
-    """Return the condition that the column has one of these values, which are part of the statement."""
+    """Return the condition that the column has one of these values. They become a fixed part of the statement."""
     return column.in_([literal(value) for value in values])
 
 
 class _ListParameter(TypeDecorator[Sequence[Any]]):
-    """A list as one parameter: as JSON for SQLite, as an array for PostgreSQL."""
+    """The type of a parameter that is a list: JSON text for SQLite, an array for PostgreSQL."""
 
     impl = String
     cache_ok = True
 
-    def __init__(self, item: TypeEngine[Any]) -> None:
+    def __init__(self, item_type: TypeEngine[Any]) -> None:
         super().__init__()
-        self.item = item
+        self.item_type = item_type
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(self.item))
+        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(self.item_type))
 
     def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
         items = list(value or ())
         if dialect.name != "sqlite":
-            return items  # ARRAY converts its items itself
-        convert = self.item.dialect_impl(dialect).bind_processor(dialect)
+            return items  # the type ARRAY converts the items
+        convert = self.item_type.dialect_impl(dialect).bind_processor(dialect)
         return json.dumps([convert(item) for item in items] if convert else items)
 
 
 class _InBoundList(FunctionElement[Any]):
-    """The condition that a column's value is in a list that is one parameter.
+    """The condition that a column's value is in a list that is passed as one parameter.
 
-    It has no type: SQLAlchemy would compare a boolean with 1 on SQLite, which then uses no index.
+    The condition has no SQL type. With the type Boolean, SQLAlchemy would append `= 1` on SQLite, which then would not
+    use an index.
     """
 
-    inherit_cache = True  # the column and the parameter are the whole cache key
+    inherit_cache = True  # SQLAlchemy caches the compiled text by the column and the parameter
 
 
 @compiles(_InBoundList, "sqlite")

@@ -1,4 +1,4 @@
-"""`Store` gives the rest of the program access to the database."""
+"""Defines `Store`, through which the rest of the program reads and writes the database."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,7 +12,10 @@ from worker.store.statements import PreparedStatement
 
 
 class NextDue(NamedTuple):
-    """When the next calendar, pair, effect and channel are due; None when there is none."""
+    """The earliest time at which a calendar, a pair, an effect and a channel are due.
+
+    A time may be past. It is None when no row of that kind will ever become due.
+    """
 
     calendar: datetime | None
     pair: datetime | None
@@ -20,8 +23,8 @@ class NextDue(NamedTuple):
     channel: datetime | None = None
 
     def select_due(self, now: datetime) -> "NextDue":
-        """Return the same with None in place of what is not due yet."""
-        return NextDue(*(at if at is not None and at <= now else None for at in self))
+        """Return a copy in which every time after `now` is replaced by None."""
+        return NextDue(*(due_at if due_at is not None and due_at <= now else None for due_at in self))
 
 
 def _select_earliest(column: Any) -> Any:
@@ -40,9 +43,10 @@ _NEXT_DUE = PreparedStatement(
 
 
 class Store:
-    """The database, with one object for each group of tables or queries."""
+    """The database, with one attribute for each group of tables or queries."""
 
     def __init__(self, url: str, seal: Seal) -> None:
+        # imported only now: these modules take a while to load, and some commands never open the database
         from worker.store.aliases import AliasRows
         from worker.store.attendee_copies import AttendeeCopyRows
         from worker.store.calendars import CalendarRows
@@ -92,13 +96,17 @@ class Store:
         self.queries = Queries(self.database, self.content)
 
     def load_next_due(self) -> NextDue:
-        """Return when the next calendar, pair, effect and channel are due. Reads an index for each in one statement."""
+        """Return when the next calendar, pair, effect and channel are due, as one statement finds it in the indexes."""
         with self.database.read_once() as connection:
-            calendar, pair, effect, *channels = _NEXT_DUE.fetch_tuples(connection)[0]
-        return NextDue(calendar, pair, effect, min((at for at in channels if at is not None), default=None))
+            calendar, pair, effect, *channel_times = _NEXT_DUE.fetch_tuples(connection)[0]
+        channel = min((due_at for due_at in channel_times if due_at is not None), default=None)
+        return NextDue(calendar, pair, effect, channel)
 
     def migrate(self) -> None:
-        """Bring the schema up to date, and seal content that an older version stored unsealed. Raises WrongKey."""
+        """Bring the schema up to date, and seal content that an older version stored unsealed.
+
+        Raises WrongKey when content has to be sealed and no key is set.
+        """
         self.database.migrate(self._seal)
 
     def create_tables(self) -> None:

@@ -1,7 +1,14 @@
-"""The schema of the database, the same for SQLite and PostgreSQL. Migrations create it: see `worker/store/migrations`.
+"""Defines the tables of the database, the same for SQLite and PostgreSQL.
 
-Instants are whole seconds since 1970 in UTC: exact, ordered, and the same in both databases. Spans inside JSON are
-pairs of such seconds. Columns named `sealed` and `sealed_plan` hold ciphertext only.
+The migrations in `worker/store/migrations` create these tables in a real database; a test compares the two.
+
+- Columns of the type `Instant` hold whole seconds since 1970 in UTC. A span of time inside JSON is a pair of such
+  seconds.
+- Columns whose names begin with `sealed` hold ciphertext only.
+- A process that works on a row leases it: `holder` names the process, and is null for a row that is not leased. The
+  lease ends at `held_until`. In a table without that column it ends at `due_at`, so that a row whose holder has died
+  becomes due again.
+- A column without a comment means the same as the field of that name in `worker.domain.model`.
 """
 
 from sqlalchemy import (
@@ -47,7 +54,7 @@ metadata = MetaData(
     }
 )
 
-#: A key that the database numbers itself. SQLite does so only for the type INTEGER.
+#: The type of a primary key that the database numbers by itself. SQLite does that for the type INTEGER alone.
 SerialInteger = BigInteger().with_variant(Integer, "sqlite")
 
 person = Table(
@@ -57,28 +64,27 @@ person = Table(
     Column("name", String, nullable=False),
     Column("zone", String, nullable=False),
     Column("country", String, nullable=False),
-    Column("hours", String, nullable=False),
+    Column("hours", String, nullable=False),  # working hours, as `format_hours` writes them
     Column("locale", String, nullable=False),
-    Column("calendar", String, nullable=False),
-    Column("mail", String, nullable=False),
+    Column("calendar", String, nullable=False),  # name of the calendar service
+    Column("mail", String, nullable=False),  # name of the mail service
     Column("group", String, nullable=False, server_default=""),
-    Column("left_at", Instant),
-    # the process that has leased this person for planning: a person is in one sweep at a time
-    Column("holder", String, index=True),
+    Column("left_at", Instant),  # when the roster stopped naming the person; null while the roster names the person
+    Column("holder", String, index=True),  # the lease of a sweep: only one sweep plans pairs of a person at a time
     Column("held_until", Instant),
-    # the grant was revoked: no request is sent for this person's calendar until then
+    # null, or until when no request is sent for this person's calendar, because the service refused access to it
     Column("suspended_until", Instant, index=True),
-    Column("habits_at", Instant),  # when the calendar was first asked for time zone and working hours
+    Column("habits_at", Instant),  # when the calendar service was first asked for the person's habits
     Column("away", SpansType, nullable=False, server_default="[]"),  # out of office, as last read from the calendar
 )
 
-#: The other names of people: aliases, the id in the company's directory, and those that calendar services use.
+#: The aliases of people: other addresses, ids in the company's directory, and names that calendar services use.
 person_alias = Table(
     "person_form",
     metadata,
-    Column("form", String, primary_key=True),  # normalized; names one person
+    Column("form", String, primary_key=True),  # the alias, normalized; each alias names one person
     Column("person", String, ForeignKey("person.email"), nullable=False, index=True),
-    Column("source", String, nullable=False),
+    Column("source", String, nullable=False),  # an `AliasSource`
 )
 
 pair = Table(
@@ -89,27 +95,28 @@ pair = Table(
     Column("report", String, ForeignKey("person.email"), nullable=False, index=True),
     Column("first_seen", Date, nullable=False),
     Column("start", Date),
-    Column("weeks", Integer, nullable=False),
+    Column("weeks", Integer, nullable=False),  # the rhythm, as a number of weeks or of months; the other one is 0
     Column("months", Integer, nullable=False),
     Column("minutes", Integer, nullable=False),
     Column("format", EnumType(Format), nullable=False),
     Column("review", EnumType(ReviewMode), nullable=False),
     Column("transition_until", Date),
-    Column("weekday", Integer),
+    Column("weekday", Integer),  # the preferred weekday and minute of the day; null without a preference
     Column("minute", Integer),
     Column("trust", Boolean, nullable=False),
-    Column("paused", Boolean, nullable=False),
-    Column("paused_until", Date, index=True),  # on this day the pause ends by itself
-    Column("rests", Boolean, nullable=False, default=False),  # paused by `longarc pause`
+    Column("paused", Boolean, nullable=False),  # whether the roster pauses the pair
+    Column("paused_until", Date, index=True),  # on this day the roster's pause ends by itself
+    Column("rests", Boolean, nullable=False, default=False),  # whether `longarc pause` has paused the pair
     Column("participation", EnumType(Participation), nullable=False, server_default=""),
-    Column("chosen", JSON(none_as_null=True)),  # choices of the two on their pages; they override the roster
-    Column("ended", EnumType(EndReason), nullable=False),
+    Column("chosen", JSON(none_as_null=True)),  # settings that the two chose on their pages; they override the roster
+    Column("ended", EnumType(EndReason), nullable=False),  # why the pair has ended; empty while it has not
     Column("ended_at", Instant, index=True),
-    Column("erased_at", Instant),  # when what the two wrote was erased
+    Column("erased_at", Instant),  # when the content of the pair was erased
     Column("cycle", Integer, nullable=False, default=0),  # the newest cycle of which a session was held
-    Column("looked_at", Instant),  # when planning last read free/busy
-    Column("due_at", Instant, index=True),
-    Column("wakes", Integer, nullable=False, default=0),  # grows when somebody wakes the pair
+    Column("looked_at", Instant),  # when planning last read free/busy; null when it has to read free/busy again
+    Column("due_at", Instant, index=True),  # when the pair is planned next
+    # how often the pair was woken, which means made due; a plan that was made before the latest wake leaves it due
+    Column("wakes", Integer, nullable=False, default=0),
 )
 
 session = Table(
@@ -122,7 +129,7 @@ session = Table(
     Column("cycle", Integer, nullable=False),
     Column("adhoc", Boolean, nullable=False),
     Column("state", EnumType(SessionState), nullable=False),
-    Column("closed", Boolean, nullable=False),
+    Column("closed", Boolean, nullable=False),  # `Session.is_closed`
     Column("minutes", Integer, nullable=False),
     Column("earliest", Instant, nullable=False),
     Column("target", Instant, nullable=False),
@@ -133,21 +140,23 @@ session = Table(
     Column("sequence", Integer, nullable=False),
     Column("in_turn", Boolean, nullable=False, server_default=false()),
     Column("by_hand", Boolean, nullable=False),
-    # the events at that time when a person chose it, which are no conflicts; null until they were read
+    # the events that were at the session's time when a person chose this time; they are no conflicts. Null until the
+    # calendars were read
     Column("intended", IntendedTimesType),
     Column("urgent", Boolean, nullable=False),  # false for an ad hoc session, whose urgency is in `sealed_plan`
-    Column("count", Integer, nullable=False),
+    Column("count", Integer, nullable=False),  # how often the session was deferred
     Column("deferred_at", Instant),
     Column("warned_at", Instant),
     Column("held_at", Instant),
-    Column("noted_at", Instant),  # when it was recorded that it was held, if after its end
-    Column("contracted_at", Instant),  # of the first revision of its contract
-    Column("unplaceable", ReasonsType),
-    Column("options", SpansType, nullable=False),  # the times of the offer
+    Column("noted_at", Instant),  # when `held_at` was recorded; null when that was at the end of the session
+    Column("contracted_at", Instant),  # when the first revision of the session's contract was recorded
+    Column("unplaceable", ReasonsType),  # why no time for the session exists
+    Column("options", SpansType, nullable=False),  # the times of the offer; empty without an offer
     Column("offered_until", Instant),  # the end of the offer
     Column("offered_for", EnumType(OfferPurpose)),
-    Column("displaces", JSON(none_as_null=True)),  # for each time of the offer: of whom it displaces an event
-    Column("sealed", LargeBinary),  # why an ad hoc conversation was asked for
+    # for each time of the offer, which of the two has an event at that time
+    Column("displaces", JSON(none_as_null=True)),
+    Column("sealed", LargeBinary),  # who asked for an ad hoc session, and why
     Column("sealed_plan", LargeBinary),  # how soon an ad hoc session has to be, and why no time for it exists
     Index("ix_session_pair_closed", "pair", "closed", "cycle"),
 )
@@ -159,10 +168,10 @@ deferral = Table(
     Column("number", Integer, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("cause", EnumType(DeferralCause), nullable=False),
-    Column("who", String, nullable=False),
-    Column("was_start", Instant),
+    Column("who", String, nullable=False),  # the address of the person who caused the deferral; empty for nobody
+    Column("was_start", Instant),  # the time that the session lost
     Column("was_end", Instant),
-    Column("explained_at", Instant),  # when the report gave the reason
+    Column("explained_at", Instant),  # when the report gave a reason
     Column("sealed", LargeBinary),  # the report's reason
 )
 
@@ -173,26 +182,27 @@ contract = Table(
     Column("revision", Integer, primary_key=True),
     Column("pair", PairIdType, nullable=False, index=True),
     Column("recorded_at", Instant, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # the contract
 )
 
-#: A contract that is being written: the fields of its form as they were last saved, complete or not.
+#: Contracts while they are being written: the fields of the form as they were last saved, complete or not.
 contract_draft = Table(
     "sketch",
     metadata,
     Column("session", String, ForeignKey("session.id"), primary_key=True),
     Column("version", Integer, nullable=False),  # grows with each save
     Column("saved_at", Instant, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # the fields of the form
 )
 
-#: A manager's sentence about their own learning, for the next prompt to the report. Deleted when that was sent.
+#: Sentences of managers about their own learning. Each is shown to the report in the next reflection prompt of the
+#: pair, and deleted when that mail was sent.
 learning = Table(
     "learning",
     metadata,
     Column("pair", PairIdType, ForeignKey("pair.id"), primary_key=True),
     Column("written_at", Instant, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # the sentence
 )
 
 commitment = Table(
@@ -205,7 +215,7 @@ commitment = Table(
     Column("due", Date, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Column("standing", EnumType(CommitmentStanding), nullable=False),
-    Column("closed_at", Instant),
+    Column("closed_at", Instant),  # when the commitment ended
     Column("block_start", Instant),
     Column("block_end", Instant),
     Column("all_day", Boolean, nullable=False),
@@ -213,56 +223,60 @@ commitment = Table(
     Column("dismissed", Boolean, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("sealed", LargeBinary),  # its text, and why it ended
+    Column("sealed", LargeBinary),  # the text of the commitment, and why it ended
     Index("ix_commitment_pair_standing", "pair", "standing"),
 )
 
+#: Our events, as they were last written to a calendar or read from it.
 event = Table(
     "event",
     metadata,
     Column("key", String, primary_key=True),
-    Column("subject", String, nullable=False, index=True),
+    Column("subject", String, nullable=False, index=True),  # id of the session or commitment
     Column("pair", PairIdType, nullable=False),
-    Column("calendar", String, nullable=False),
-    Column("provider_id", String, nullable=False),
+    Column("calendar", String, nullable=False),  # the organizer's address
+    Column("provider_id", String, nullable=False),  # the id that the calendar service gave the event
     Column("etag", String, nullable=False),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
-    Column("written_start", Instant, nullable=False),
+    Column("written_start", Instant, nullable=False),  # differs from `start` while a move by a person is not planned
     Column("written_end", Instant, nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("gone", Boolean, nullable=False),
-    Column("answers", JSON, nullable=False),
-    Column("proposed", JSON, nullable=False, server_default="{}"),  # other times that guests proposed
+    Column("gone", Boolean, nullable=False),  # whether the event is off the calendar
+    Column("answers", JSON, nullable=False),  # the guests' answers, by address
+    Column("proposed", JSON, nullable=False, server_default="{}"),  # other times that guests proposed, by address
     Index("ix_event_calendar_end", "calendar", "end"),
     Index("ix_event_pair_end", "pair", "end"),
 )
 
+#: The outbox. Each row is an effect: a change of an event, or a mail.
 outbox = Table(
     "message",
     metadata,
     Column("id", SerialInteger, primary_key=True, autoincrement=True),
     Column("key", String, nullable=False),
-    Column("what", EnumType(EffectKind), nullable=False),
-    Column("name", String, nullable=False),
+    Column("what", EnumType(EffectKind), nullable=False),  # the kind of effect
+    Column("name", String, nullable=False),  # for a mail, its `MailName`
     Column("pair", PairIdType, nullable=False),
     Column("subject", String, nullable=False, index=True),
     Column("calendar", String, nullable=False),
-    Column("event", String, nullable=False),
-    Column("to", String, nullable=False),  # a keyed digest of reader and day where the row must not name the reader
+    Column("event", String, nullable=False),  # key of the event
+    # for a mail, the reader's address; where the row must not name the reader, a keyed digest of the address and day
+    Column("to", String, nullable=False),
     Column("number", Integer, nullable=False),
     Column("start", Instant),
     Column("progress", EnumType(EffectProgress), nullable=False),
-    Column("due_at", Instant),  # while it is leased, the end of the lease; null when it is settled for good
+    Column("due_at", Instant),  # while the effect is leased, the end of the lease; null when the progress is final
     Column("snapshot_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("holder", String),
     Column("problem", String),  # why the last attempt failed, without content
-    Column("fields", JSON, nullable=False),  # of an alert: its text, which is never content
-    Column("quiet", Boolean, nullable=False, server_default=false()),  # of a cancel: without notice to guests
-    Column("counts", Boolean, nullable=False, server_default=false()),  # whether it is one of three mails a day
-    Column("day", Date),  # the reader's day on which a mail that counts leaves or left
-    Column("told_in", String, index=True),  # the key of the overflow mail that tells it in a line instead
+    Column("fields", JSON, nullable=False),  # for an alert, its text, which is never content
+    Column("quiet", Boolean, nullable=False, server_default=false()),  # for a cancel, whether guests get no notice
+    Column("counts", Boolean, nullable=False, server_default=false()),  # whether the mail counts for the daily limit
+    Column("day", Date),  # the day, in the reader's zone, on which a mail that counts was or will be sent
+    # the key of the overflow mail that has a line about this mail, which is itself not sent
+    Column("told_in", String, index=True),
     UniqueConstraint("key"),
     Index("ix_message_to_name", "to", "name"),
     Index("ix_message_to_day", "to", "day"),
@@ -270,28 +284,29 @@ outbox = Table(
     Index("ix_message_calendar_due_at", "calendar", "due_at"),
 )
 
+#: The append-only list of decisions and effects, without content.
 history = Table(
     "history",
     metadata,
     Column("id", SerialInteger, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
-    Column("what", String, nullable=False),
+    Column("what", String, nullable=False),  # the kind of line
     Column("pair", PairIdType, nullable=False, index=True),
     Column("session", String, nullable=False, index=True),
     Column("reason", String, nullable=False),
     Column("fields", JSON, nullable=False),
 )
 
-#: Commands that showed or changed content on behalf of one of the two.
+#: Each use of a command with which an operator shows or changes content on behalf of one of the two.
 access = Table(
     "access",
     metadata,
     Column("id", SerialInteger, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
     Column("pair", PairIdType, nullable=False),
-    Column("what", String, nullable=False),
+    Column("what", String, nullable=False),  # the command: a `ContentAccess`
     Column("on_behalf_of", String, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),  # the reason given
+    Column("sealed", LargeBinary, nullable=False),  # the operator's reason
     Index("ix_access_pair_at", "pair", "at"),
 )
 
@@ -306,7 +321,7 @@ note = Table(
     Column("sealed", LargeBinary, nullable=False),  # up to three lines
 )
 
-#: A report's question to a third person, and the answer (R-30). No unsealed column says who asked whom.
+#: Questions of reports to a third person, with the answers (R-30). No unsealed column says who asked whom.
 third_voice = Table(
     "third_voice",
     metadata,
@@ -315,89 +330,92 @@ third_voice = Table(
     Column("asked_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("answered_at", Instant),
-    Column("sealed", LargeBinary, nullable=False),  # who asks whom, and what
+    Column("sealed", LargeBinary, nullable=False),  # the addresses of the report and of the third person; the question
     Column("sealed_answer", LargeBinary),
 )
 
-#: Mentions, and the outbox keys of their mails. The subject is the id of a commitment that the other one kept, or for
-#: the invitation to leave a note, `note:` and the id of the session.
+#: Mentions: what a mail says only once to its reader. Each row reserves a mention for one mail.
 mention = Table(
     "mention",
     metadata,
+    # the id of a commitment that the other person kept; for the invitation to leave a note, `note:` and a session's id
     Column("subject", String, primary_key=True),
     Column("reader", EnumType(Owner), primary_key=True),
-    Column("message", String, nullable=False, index=True),
+    Column("message", String, nullable=False, index=True),  # the mail's key in the outbox
 )
 
-#: Handovers from pairs that ended while the report stays: to which new pair, and what its manager receives.
+#: Handovers: when a report gets another manager, the new manager receives what the report passes on (R-36).
 handover = Table(
     "handover",
     metadata,
     Column("former", PairIdType, primary_key=True),  # the pair that ended
     Column("pair", PairIdType, nullable=False, index=True),  # the new pair; empty until there is a new manager
     Column("ended_at", Instant, nullable=False),
-    Column("sealed", LargeBinary),  # what the report passes on, and what the old manager decided
+    Column("sealed", LargeBinary),  # what the report passes on, and what the former manager decided
 )
 
-#: The rounds of one anonymous question to the reports (R-37). An open round has no row for a person or an answer.
+#: Rounds of the pulse, an anonymous question to all reports (R-37). An open round has no row for a person or an answer.
 pulse_round = Table(
     "pulse_round",
     metadata,
-    Column("round", String, primary_key=True),  # its month, as 2026-09
-    Column("sealed", LargeBinary),  # open round: who may answer, who has, and counts; closed: the people of its cells
+    Column("round", String, primary_key=True),  # the month of the round, as 2026-09
+    # while the round is open: who may answer, who has answered, and the counts; afterwards: the people of each cell
+    Column("sealed", LargeBinary),
     Column("shown", JSON(none_as_null=True)),  # the cells that are shown; null while the round is open
 )
 
+#: The calendars of organizers.
 calendar = Table(
     "calendar",
     metadata,
     Column("address", String, primary_key=True),
-    Column("cursor", String),
-    Column("due_at", Instant, index=True),
-    Column("full_at", Instant),
+    Column("cursor", String),  # where the next reading of changes begins; null before the first full reading
+    Column("due_at", Instant, index=True),  # when the calendar is read next; null when it is not read any more
+    Column("full_at", Instant),  # when the calendar was last read in full
     Column("changed_at", Instant),  # when a reading last found a change
     Column("size", Integer, nullable=False, default=0),  # number of events at the last full reading
-    Column("failing_since", Instant),  # since when every attempt to read it has failed
-    Column("failures", Integer, nullable=False, default=0, server_default="0"),  # number of these attempts
+    Column("failing_since", Instant),  # since when every attempt to read the calendar has failed
+    Column("failures", Integer, nullable=False, default=0, server_default="0"),  # number of failed attempts in a row
     Column("problem", String),  # why the last attempt failed, without content
     Column("holder", String),
     Column("held_until", Instant),
 )
 
+#: Occurrences of the recurring 1:1s that were found on organizers' calendars.
 meeting = Table(
     "meeting",
     metadata,
-    Column("calendar", String, primary_key=True),
-    Column("id", String, primary_key=True),
+    Column("calendar", String, primary_key=True),  # the organizer's address
+    Column("id", String, primary_key=True),  # the event's id at the calendar service
     Column("series", String, nullable=False),
     Column("pair", PairIdType, nullable=False, index=True),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
 )
 
-#: Heartbeats: each working process stores its own every few seconds.
+#: Heartbeats: each worker process stores every few seconds that it is alive.
 worker = Table(
     "worker",
     metadata,
-    Column("holder", String, primary_key=True),
+    Column("holder", String, primary_key=True),  # the name with which the process leases rows
     Column("host", String, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started_at", Instant, nullable=False),
-    Column("seen_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),  # the time of the last heartbeat
     Column("version", String, nullable=False),
 )
 
-#: Records of copies of events in guests' calendars. A record is stored before its copy is written.
+#: Copies of events that Longarc writes into guests' calendars. A row is stored before its copy is written.
 attendee_copy = Table(
     "attendee_copy",
     metadata,
-    Column("calendar", String, primary_key=True),  # the organizer's
-    Column("id", String, primary_key=True),  # of the event there, and of its copy
+    Column("calendar", String, primary_key=True),  # the organizer's address
+    Column("id", String, primary_key=True),  # the id of the event and of its copy
     Column("guest", String, primary_key=True),
     Column("placed", Boolean, nullable=False),  # whether the copy was written
 )
 
-#: Links and browser sessions that this person (`*`: anybody) got until then are void.
+#: Until when the links and browser sessions are void that a person, or with `*` anybody, has received.
 revocation = Table(
     "revocation",
     metadata,
@@ -411,7 +429,7 @@ pushed_person = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("user_name", String, nullable=False),
-    Column("user_name_key", String, nullable=False, unique=True),  # as it is compared
+    Column("user_name_key", String, nullable=False, unique=True),  # the user name in the form for comparison
     Column("external_id", String, nullable=False, index=True),
     Column("attributes", JSON, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -419,11 +437,13 @@ pushed_person = Table(
     Column("revision", Integer, nullable=False),
 )
 
-#: Name of the stored value with the services on which calendars have channels, and its value after people changed.
-CHANNELS_NAME, UNKNOWN_CHANNELS = "channels", "?"
-#: Name of the stored value that changes with the address of notifications and with the key that signs their tokens.
+#: The name of the stored value that lists the calendar services for which the table `channel` is up to date.
+CHANNELS_NAME = "channels"
+#: The value of `CHANNELS_NAME` after people or pairs changed: the table `channel` has to be brought up to date.
+UNKNOWN_CHANNELS = "?"
+#: The name of the stored value that changes with the address of notifications and with the key that signs their tokens.
 CHANNEL_ADDRESS_NAME = "channel address"
-#: Stored values of this installation, such as the digest of the roster, or when the operator was last told something.
+#: Single values of this installation, by name, such as the digest of the roster.
 stored_value = Table(
     "fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False)
 )
@@ -434,26 +454,29 @@ channel = Table(
     metadata,
     Column("calendar", String, primary_key=True),
     Column("service", String, nullable=False),
-    Column("id", String, nullable=False, server_default="", index=True),  # of the open channel; empty before the first
-    Column("remote_id", String, nullable=False, server_default=""),
-    Column("next_id", String, nullable=False, server_default="", index=True),  # stored before the service is asked
+    Column("id", String, nullable=False, server_default="", index=True),  # our id; empty before a channel was opened
+    Column("remote_id", String, nullable=False, server_default=""),  # the calendar service's id of the channel
+    # the id of the channel that is being opened, stored before the request is sent
+    Column("next_id", String, nullable=False, server_default="", index=True),
     Column("opened_at", Instant),
     Column("renew_at", Instant),
     Column("expires_at", Instant),
     Column("proven_at", Instant),
-    Column("notified_at", Instant),
-    Column("has_told", Boolean, nullable=False, server_default=false()),  # of a change since the last reading began
-    Column("hinted_at", Instant),  # for when a notification last made the calendar due
-    Column("looks", Integer, nullable=False, server_default="0"),  # for how many earlier times in a row it did so
+    Column("notified_at", Instant),  # when the last notification came
+    # whether a notification of a change came since the last reading of the calendar began
+    Column("has_told", Boolean, nullable=False, server_default=false()),
+    Column("hinted_at", Instant),  # the time for which a notification last made the calendar due
+    # how many times in a row, each soon after the one before, notifications had made the calendar due earlier
+    Column("looks", Integer, nullable=False, server_default="0"),
     Column("awaiting_since", Instant),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("problem", String, nullable=False, server_default=""),
-    # while it is leased, the end of the lease
+    # when the next step is due: to open, renew or replace the channel; while the row is leased, the end of the lease
     Column("due_at", Instant, nullable=False, index=True),
     Column("holder", String),
 )
 
-#: Channels that are to be closed.
+#: Channels that are to be closed at their calendar service.
 retired_channel = Table(
     "retired_channel",
     metadata,

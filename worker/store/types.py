@@ -1,7 +1,7 @@
-"""Column types: each converts a value to what the database stores, and back.
+"""Column types: each converts a value of the domain to what the database stores, and back.
 
-Types of which a sweep reads many values define `bind_processor` and `result_processor` themselves. They are faster than
-those that SQLAlchemy derives from `process_bind_param` and `process_result_value`.
+The types of which a sweep reads many values override `bind_processor` and `result_processor`. These are faster than the
+processors that SQLAlchemy derives from `process_bind_param` and `process_result_value`.
 """
 
 import json
@@ -16,12 +16,12 @@ from sqlalchemy.types import TypeDecorator
 
 from worker.domain.model import IntendedTime, Owner, PairId, Reason, Reasons, ReasonValue, ShowAs, Span
 
-E = TypeVar("E", bound=StrEnum)
-V = TypeVar("V")
+EnumT = TypeVar("EnumT", bound=StrEnum)
+ValueT = TypeVar("ValueT")
 
 
 class PairIdType(TypeDecorator[PairId]):
-    """The id of a pair, stored as its text; None, for what concerns no pair, is stored as an empty text."""
+    """The id of a pair, stored as text. None, in a row that concerns no pair, is stored as an empty text."""
 
     impl = String
     cache_ok = True
@@ -37,7 +37,7 @@ def _format_pair_id(value: PairId | None) -> str:
     return "" if value is None else str(value)
 
 
-@lru_cache(maxsize=16384)  # rows repeat the same values
+@lru_cache(maxsize=16384)  # many rows have the same pair
 def _parse_pair_id(text: str | None) -> PairId | None:
     return PairId.parse(text) if text else None
 
@@ -59,44 +59,44 @@ def _convert_to_seconds(value: datetime | None) -> int | None:
     return None if value is None else int(value.timestamp())
 
 
-@lru_cache(maxsize=16384)  # rows repeat the same values
+@lru_cache(maxsize=16384)  # many rows have the same instant
 def _convert_to_instant(value: int | None) -> datetime | None:
     return None if value is None else datetime.fromtimestamp(value, UTC)
 
 
-class EnumType(TypeDecorator[E]):
-    """A member of a string enumeration, stored as its value. Raises ValueError for a text that is no member's value."""
+class EnumType(TypeDecorator[EnumT]):
+    """A member of a string enumeration, stored as its value. Raises ValueError for a text that is not a value of it."""
 
     impl = String
     cache_ok = True
 
-    def __init__(self, members: type[E]) -> None:
+    def __init__(self, enumeration: type[EnumT]) -> None:
         super().__init__()
-        self.members = members
+        self.enumeration = enumeration
 
     def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
-        """Return a converter of members, or of their values, which are equal to them."""
-        texts: dict[str | None, str | None] = {member.value: str(member.value) for member in self.members}
+        """Return a converter that accepts members and their values, since a member equals its value."""
+        texts: dict[str | None, str | None] = {member.value: str(member.value) for member in self.enumeration}
         return self._make_lookup({None: None, **texts})
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], E | None]:
-        members: dict[str | None, E | None] = {str(member.value): member for member in self.members}
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], EnumT | None]:
+        members: dict[str | None, EnumT | None] = {str(member.value): member for member in self.enumeration}
         return self._make_lookup({None: None, **members})
 
-    def _make_lookup(self, table: dict[str | None, V]) -> Callable[[str | None], V]:
-        """Return a function that looks values up in a table, which is much faster than calling the enumeration."""
+    def _make_lookup(self, mapping: dict[str | None, ValueT]) -> Callable[[str | None], ValueT]:
+        """Return a function that looks values up in a mapping, which is much faster than calling the enumeration."""
 
-        def look_up(value: str | None) -> V:
+        def look_up(value: str | None) -> ValueT:
             try:
-                return table[value]
+                return mapping[value]
             except KeyError:
-                raise ValueError(f"{value!r} is none of {self.members.__name__}'s values.") from None
+                raise ValueError(f"{value!r} is not a value of {self.enumeration.__name__}.") from None
 
         return look_up
 
 
 class ReasonsType(TypeDecorator[Reasons]):
-    """Reasons, stored as JSON text; None when there are none."""
+    """Reasons, stored as JSON text. No reasons are stored as NULL, and read as None."""
 
     impl = String
     cache_ok = True
@@ -109,7 +109,7 @@ class ReasonsType(TypeDecorator[Reasons]):
 
 
 class SpansType(TypeDecorator[Sequence[Span]]):
-    """Spans in order, stored as a JSON list of pairs of seconds since 1970. Read as a tuple."""
+    """A sequence of spans, stored as a JSON list of pairs of seconds since 1970, and read as a tuple."""
 
     impl = JSON
     cache_ok = True
@@ -122,9 +122,10 @@ class SpansType(TypeDecorator[Sequence[Span]]):
 
 
 class IntendedTimesType(TypeDecorator[Sequence[IntendedTime]]):
-    """Intended times in order, stored as a JSON list of lists: whose, how they show, and two seconds since 1970.
+    """A sequence of intended times, stored as a JSON list and read as a tuple.
 
-    Read as a tuple; None, for times that nobody has read yet, stays None.
+    Each item of the list is a list: the owner of the calendar, how the time is shown in free/busy, and the start and
+    the end in seconds since 1970. None is stored as NULL: it means that the calendars were not read yet.
     """
 
     impl = JSON(none_as_null=True)
@@ -156,38 +157,45 @@ class IntendedTimesType(TypeDecorator[Sequence[IntendedTime]]):
 
 
 def convert_to_seconds(value: datetime) -> int:
-    """Return an instant as it is stored inside JSON: seconds since 1970."""
+    """Return an instant in the form that JSON columns use: seconds since 1970."""
     return int(value.timestamp())
 
 
 def convert_to_instant(seconds: int) -> datetime:
-    """Return the instant of a number of seconds since 1970, in UTC."""
+    """Return the instant, in UTC, that is this number of seconds after the start of 1970."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def format_reasons(reasons: Reasons) -> str:
-    """Return reasons as JSON: code and values, a day as `{"day": …}` and an instant as `{"at": …}`."""
+    """Return reasons as JSON text: for each reason its code and its values.
+
+    Among the values, a day becomes `{"day": …}` and an instant becomes `{"at": …}`.
+    """
     return json.dumps(
-        [[reason.code, {name: _encode(value) for name, value in reason.values.items()}] for reason in reasons]
+        [
+            [reason.code, {name: _encode_reason_value(value) for name, value in reason.values.items()}]
+            for reason in reasons
+        ]
     )
 
 
 def parse_reasons(text: str) -> Reasons:
-    """Return the reasons in a text that `format_reasons` returned, or that is a plain sentence of an older version."""
+    """Return the reasons in a text that `format_reasons` wrote. An older version stored a plain sentence instead."""
     if not text.startswith("["):
         return (Reason("verbatim", {"words": text}),)
     return tuple(
-        Reason(code, {name: _decode(value) for name, value in values.items()}) for code, values in json.loads(text)
+        Reason(code, {name: _decode_reason_value(value) for name, value in values.items()})
+        for code, values in json.loads(text)
     )
 
 
-def _encode(value: ReasonValue) -> Any:
+def _encode_reason_value(value: ReasonValue) -> Any:
     if isinstance(value, datetime):
         return {"at": convert_to_seconds(value)}
     return {"day": value.isoformat()} if isinstance(value, date) else value
 
 
-def _decode(value: Any) -> ReasonValue:
+def _decode_reason_value(value: Any) -> ReasonValue:
     if not isinstance(value, dict):
         return cast(ReasonValue, value)
     return convert_to_instant(value["at"]) if "at" in value else date.fromisoformat(value["day"])
