@@ -42,7 +42,8 @@ def test_text_that_no_enumeration_has_is_named(office: Office) -> None:
     office.tick()
     with office.store.database.write() as connection:
         connection.exec_driver_sql("UPDATE session SET topic = 'weather'")
-    with office.store.database.read() as connection, pytest.raises(ValueError, match="'weather' is not a value of Topic"):
+    problem = "'weather' is not a value of Topic"
+    with office.store.database.read() as connection, pytest.raises(ValueError, match=problem):
         connection.execute(select(tables.session.c.topic)).scalars().all()
 
 

@@ -1,4 +1,4 @@
-"""Queries of commands, pages and reports: sessions, commitments and history."""
+"""Reads sessions, commitments and history for commands, pages and reports."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select
 
-from worker.domain.model import Commitment, CommitmentStanding, Deferral, PairId, Session
+from worker.domain.model import Address, Commitment, CommitmentStanding, Deferral, PairId, Session
 from worker.errors import WrongKey
 from worker.store import rows
 from worker.store.content import Content
@@ -32,7 +32,7 @@ _ENDED_COMMITMENTS = PreparedStatement(
 
 @dataclass(slots=True)
 class PairYear:
-    """The sessions, deferrals and commitments of a pair since a day, usually a year ago."""
+    """The sessions, deferrals and commitments of a pair in a period that ends now, usually a year."""
 
     sessions: list[Session] = field(default_factory=list)
     deferrals: list[Deferral] = field(default_factory=list)
@@ -40,7 +40,7 @@ class PairYear:
 
 
 class Queries:
-    """Reads sessions, commitments and history of all pairs, past ones included."""
+    """Reads sessions, commitments and history of all pairs, also of those that have ended."""
 
     def __init__(self, database: Database, content: Content) -> None:
         self._database = database
@@ -53,7 +53,10 @@ class Queries:
         return pair_id
 
     def get_session(self, session_id: str) -> Session | None:
-        """Return a session, however old. Of an ad hoc session that no key opens, returns what is not sealed."""
+        """Return a session, however old it is; None when there is no such session.
+
+        When no key opens the sealed fields of an ad hoc session, they have placeholders as values.
+        """
         with self._database.read_once() as connection:
             row = _SESSION.fetch_first(connection, session_id=session_id)
         if row is None:
@@ -64,7 +67,7 @@ class Queries:
             return rows.read_session(row)
 
     def list_sessions(self, pair_id: PairId | None = None) -> list[Session]:
-        """Return every session of a pair, or of all pairs, in order of time."""
+        """Return every session of a pair, or of all pairs, in order of start; without one, in order of target."""
         query = select(session).order_by(func.coalesce(session.c.start, session.c.target), session.c.id)
         if pair_id:
             query = query.where(session.c.pair == pair_id)
@@ -72,18 +75,24 @@ class Queries:
             return [rows.read_session(row) for row in connection.execute(query).mappings()]
 
     def load_years(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, "PairYear"]:
-        """Return sessions, deferrals and commitments of these pairs since then, in order of time."""
+        """Return the sessions, deferrals and commitments of these pairs from `since` until now, each in order of time.
+
+        Sessions that are not closed and commitments that are open are included, however old they are.
+        """
         ids = list(pairs)
         years = {pair_id: PairYear() for pair_id in ids}
-        moment = func.coalesce(session.c.start, session.c.target)
-        sessions = select(session).where(session.c.pair.in_(ids), or_(session.c.closed.is_(False), moment >= since))
+        start_or_target = func.coalesce(session.c.start, session.c.target)
+        is_recent_session = or_(session.c.closed.is_(False), start_or_target >= since)
+        sessions = select(session).where(session.c.pair.in_(ids), is_recent_session)
         deferrals = (
             select(deferral, session.c.pair).join(session).where(session.c.pair.in_(ids), deferral.c.at >= since)
         )
-        is_recent = or_(commitment.c.due >= since.date(), commitment.c.standing == CommitmentStanding.OPEN.value)
-        commitments = select(commitment).where(commitment.c.pair.in_(ids), is_recent)
+        is_recent_commitment = or_(
+            commitment.c.due >= since.date(), commitment.c.standing == CommitmentStanding.OPEN.value
+        )
+        commitments = select(commitment).where(commitment.c.pair.in_(ids), is_recent_commitment)
         with self._database.read() as connection:
-            for row in connection.execute(sessions.order_by(moment, session.c.id)).mappings():
+            for row in connection.execute(sessions.order_by(start_or_target, session.c.id)).mappings():
                 years[row["pair"]].sessions.append(rows.read_session(row))
             for row in connection.execute(deferrals.order_by(deferral.c.at)).mappings():
                 years[row["pair"]].deferrals.append(rows.read_deferral(row))
@@ -91,15 +100,15 @@ class Queries:
                 years[row["pair"]].commitments.append(rows.read_commitment(row))
         return years
 
-    def list_mails_to(self, person: str, pairs: Collection[PairId]) -> list[Mapping[str, Any]]:
-        """Return the history lines of mails to this person, oldest first."""
+    def list_mails_to(self, reader: Address, pairs: Collection[PairId]) -> list[Mapping[str, Any]]:
+        """Return the history lines of the mails that this reader got about these pairs, oldest first."""
         query = _HISTORY.where(history.c.what == "mail", history.c.pair.in_(list(pairs)))
         with self._database.read() as connection:
             lines = [dict(row) for row in connection.execute(query).mappings()]
-        return [line for line in lines if line["fields"].get("to") == person]
+        return [line for line in lines if line["fields"].get("to") == reader]
 
     def get_commitment(self, commitment_id: str) -> Commitment | None:
-        """Return a commitment; None when there is none of that id."""
+        """Return a commitment; None when no commitment has this id."""
         with self._database.read_once() as connection:
             row = _COMMITMENT.fetch_first(connection, commitment_id=commitment_id)
         return rows.read_commitment(row) if row else None
@@ -113,20 +122,20 @@ class Queries:
             ]
 
     def list_commitments(self, pair_id: PairId | None = None) -> list[Commitment]:
-        """Return every commitment of a pair, or of all pairs, by due date."""
+        """Return every commitment of a pair, or of all pairs, in order of due date."""
         query = select(commitment).order_by(commitment.c.due, commitment.c.id)
         if pair_id:
             query = query.where(commitment.c.pair == pair_id)
         with self._database.read() as connection:
             return [rows.read_commitment(row) for row in connection.execute(query).mappings()]
 
-    def list_history_after(self, number: int) -> list[dict[str, Any]]:
-        """Return the history lines after the line with that number, oldest first."""
+    def list_history_after(self, line_id: int) -> list[dict[str, Any]]:
+        """Return the history lines whose id is greater than `line_id`, oldest first."""
         with self._database.read_once() as connection:
-            return _HISTORY_AFTER.fetch_rows(connection, after=number)
+            return _HISTORY_AFTER.fetch_rows(connection, after=line_id)
 
     def list_history(self, *, session_id: str = "", pair_id: PairId | None = None) -> list[Mapping[str, Any]]:
-        """Return the history lines of a session, of a pair, or all, oldest first."""
+        """Return the history lines of a session, or of a pair, or all lines, oldest first."""
         query = _HISTORY
         if session_id:
             query = query.where(history.c.session == session_id)
@@ -136,7 +145,7 @@ class Queries:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def list_ended_commitments(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, list[Commitment]]:
-        """Return the commitments of these pairs that ended since then, by pair."""
+        """Return the commitments of these pairs that ended at `since` or later, by pair."""
         commitments: dict[PairId, list[Commitment]] = defaultdict(list)
         with self._database.read_once() as connection:
             for row in _ENDED_COMMITMENTS.fetch_rows(connection, pairs=list(pairs), since=since):

@@ -1,4 +1,8 @@
-"""Converts rows to domain objects and back. Most columns have the name of a field; their types convert the values."""
+"""Converts rows of the database to domain objects, and domain objects to rows.
+
+Most columns have the name of a field of the domain object, and the column's type converts the value. The functions here
+convert the other fields.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -30,47 +34,50 @@ from worker.store import tables
 from worker.store.statements import Row
 from worker.store.types import convert_to_instant, convert_to_seconds, format_reasons, parse_reasons
 
-_m = tables.outbox.c
-#: The columns that `read_effect` reads. Only the outbox reads the others.
-EFFECT_COLUMNS = (
-    _m.key,
-    _m.what,
-    _m.name,
-    _m.pair,
-    _m.subject,
-    _m.calendar,
-    _m.event,
-    _m.to,
-    _m.number,
-    _m.start,
-    _m.progress,
-    _m.due_at,
-    _m.snapshot_at,
-    _m.attempts,
-    _m.quiet,
-    _m.counts,
+#: The columns that `read_effect` reads. The other columns of the outbox are for its own queries.
+EFFECT_COLUMNS = tuple(
+    tables.outbox.c[name]
+    for name in (
+        "key",
+        "what",
+        "name",
+        "pair",
+        "subject",
+        "calendar",
+        "event",
+        "to",
+        "number",
+        "start",
+        "progress",
+        "due_at",
+        "snapshot_at",
+        "attempts",
+        "quiet",
+        "counts",
+    )
 )
 
 
-def _get_columns(kind: type, *converted: str) -> tuple[str, ...]:
-    """Return the fields that have a column of the same name: all but those in `converted`."""
-    return tuple(field.name for field in fields(kind) if field.name not in converted)
+def _list_field_names(model: type, *, without: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields, except for those in `without`, which need a conversion here."""
+    return tuple(field.name for field in fields(model) if field.name not in without)
 
 
-_PERSON = _get_columns(Person, "hours", "away")
-_PAIR = _get_columns(Pair, "every", "preference", "paused", "is_paused_by_operator")
-_SESSION = _get_columns(Session, "offer")
-_DEFERRAL = _get_columns(Deferral, "was")
-_COMMITMENT = _get_columns(Commitment, "block")
-_EFFECT = _get_columns(Effect, "kind", "due_at")
+# for each model, the fields that have a column of the same name
+_PERSON_FIELDS = _list_field_names(Person, without=["hours", "away"])
+_PAIR_FIELDS = _list_field_names(Pair, without=["every", "preference", "paused", "is_paused_by_operator"])
+_SESSION_FIELDS = _list_field_names(Session, without=["offer"])
+_DEFERRAL_FIELDS = _list_field_names(Deferral, without=["was"])
+_COMMITMENT_FIELDS = _list_field_names(Commitment, without=["block"])
+_EFFECT_FIELDS = _list_field_names(Effect, without=["kind", "due_at"])
 
 
 def _read_columns(row: Row, names: Sequence[str]) -> dict[str, Any]:
     return {name: row[name] for name in names}
 
 
-def _read_fields(value: object, names: Sequence[str]) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in names}
+def _read_fields(instance: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(instance, name) for name in names}
 
 
 def _make_span(start: datetime | None, end: datetime | None) -> Span | None:
@@ -81,17 +88,21 @@ _parse_hours = lru_cache(1024)(parse_hours)  # most people have the same hours
 
 
 def read_person(row: Row) -> Person:
-    """Return the person of a row of `person`."""
-    return Person(**_read_columns(row, _PERSON), hours=_parse_hours(row["hours"]), away=tuple(row["away"]))
+    """Return the person that a row of the table `person` describes."""
+    return Person(**_read_columns(row, _PERSON_FIELDS), hours=_parse_hours(row["hours"]), away=tuple(row["away"]))
 
 
 def build_person_row(person: Person) -> dict[str, Any]:
     """Return the columns of a person that come from the roster."""
-    return {**_read_fields(person, _PERSON), "hours": format_hours(person.hours)}
+    return {**_read_fields(person, _PERSON_FIELDS), "hours": format_hours(person.hours)}
 
 
 def read_pair(row: Row) -> Pair:
-    """Return the pair of a row of `pair`, with the choices of the two and a pause by the operator."""
+    """Return the pair that a row of the table `pair` describes.
+
+    The settings that the two people chose on their pages replace those of the roster. The pair is paused when either
+    the roster or the operator pauses it.
+    """
     pair = read_listed_pair(row)
     if row["rests"]:
         pair = replace(pair, paused=True)
@@ -99,9 +110,9 @@ def read_pair(row: Row) -> Pair:
 
 
 def read_listed_pair(row: Row) -> Pair:
-    """Return the pair as the roster has it, without the choices of the two and without a pause by the operator."""
+    """Return the pair with the settings of the roster alone: without people's choices and pauses by the operator."""
     return Pair(
-        **_read_columns(row, _PAIR),
+        **_read_columns(row, _PAIR_FIELDS),
         every=Interval(row["weeks"], row["months"]),
         preference=Preference(weekday=row["weekday"], minute=row["minute"]),
         paused=row["paused"],
@@ -110,39 +121,41 @@ def read_listed_pair(row: Row) -> Pair:
 
 
 def _apply_choices(listed: Pair, choices: Mapping[str, Any]) -> Pair:
-    """Return the pair with the choices of the two, which have precedence over the roster."""
-    until = choices.get("transition_until", listed.transition_until)
+    """Return the pair with the settings that its two people chose, which have precedence over the roster."""
+    transition_until = choices.get("transition_until", listed.transition_until)
+    if isinstance(transition_until, str):
+        transition_until = date.fromisoformat(transition_until)
     return replace(
         listed,
         format=Format(choices.get("format", listed.format)),
         trust=choices.get("trust", listed.trust),
-        transition_until=date.fromisoformat(until) if isinstance(until, str) else until,
+        transition_until=transition_until,
     )
 
 
 def build_pair_row(pair: Pair) -> dict[str, Any]:
-    """Return the columns of a pair that come from the roster: all but its participation and what happened to it."""
+    """Return the columns of a pair that come from the roster."""
     row = {
         "id": pair.id,
-        **_read_fields(pair, _PAIR),
+        **_read_fields(pair, _PAIR_FIELDS),
         "weeks": pair.every.weeks,
         "months": pair.every.months,
         "weekday": pair.preference.weekday,
         "minute": pair.preference.minute,
         "paused": pair.paused,
     }
-    for name in ("first_seen", "participation", "erased_at"):
+    for name in ("first_seen", "participation", "erased_at"):  # these do not come from the roster
         del row[name]
     return row
 
 
 def read_session(row: Row, open_plan: Callable[[bytes], Mapping[str, Any]] | None = None) -> Session:
-    """Return the session of a row of `session`.
+    """Return the session that a row of the table `session` describes.
 
-    Some fields of an ad hoc session are in `sealed_plan`, which `open_plan` opens. Without it they have the values of
-    the unsealed columns, which are placeholders.
+    Some fields of an ad hoc session are sealed in the column `sealed_plan`. `open_plan` opens that column. Without
+    `open_plan`, these fields have placeholders as values.
     """
-    session = Session(**_read_columns(row, _SESSION), offer=_read_offer(row))
+    session = Session(**_read_columns(row, _SESSION_FIELDS), offer=_read_offer(row))
     sealed = row["sealed_plan"]
     return apply_sealed_plan(session, open_plan(sealed)) if sealed and open_plan else session
 
@@ -160,14 +173,14 @@ def _read_offer(row: Row) -> Offer | None:
     )
 
 
-#: The placeholder in the column `latest` of an ad hoc session is this long after `earliest`.
+#: In the row of an ad hoc session, the column `latest` has a placeholder: the value of `earliest` plus this time.
 AD_HOC_WINDOW = timedelta(days=7)
 #: The placeholder in the column `unplaceable` of an ad hoc session for which no time exists.
 PLACEHOLDER_REASONS = (Reason("verbatim", {"words": "No time for it exists just now."}),)
 
 
 def dump_sealed_plan(session: Session) -> dict[str, Any]:
-    """Return the fields of an ad hoc session that are stored sealed: they hint at why it was asked for."""
+    """Return the fields of an ad hoc session that are stored sealed, because they hint at why it was requested."""
     return {
         "urgent": session.urgent,
         "latest": convert_to_seconds(session.latest),
@@ -176,7 +189,7 @@ def dump_sealed_plan(session: Session) -> dict[str, Any]:
 
 
 def apply_sealed_plan(session: Session, plan: Mapping[str, Any]) -> Session:
-    """Return the session with the fields that `dump_sealed_plan` returned."""
+    """Return the session with the fields in `plan`, which `dump_sealed_plan` made; unchanged when `plan` is empty."""
     if not plan:
         return session
     reasons = parse_reasons(plan["unplaceable"]) if plan["unplaceable"] else None
@@ -184,9 +197,12 @@ def apply_sealed_plan(session: Session, plan: Mapping[str, Any]) -> Session:
 
 
 def build_session_row(session: Session, sealed_plan: bytes | None = None) -> dict[str, Any]:
-    """Return the columns of a session; for an ad hoc session, placeholders replace the fields that are sealed."""
+    """Return the columns of a session.
+
+    For an ad hoc session, placeholders stand in the columns of the fields that `sealed_plan` contains.
+    """
     row = {
-        **_read_fields(session, _SESSION),
+        **_read_fields(session, _SESSION_FIELDS),
         **_build_offer_columns(session.offer),
         "closed": session.is_closed,
         "sealed_plan": sealed_plan,
@@ -199,57 +215,59 @@ def build_session_row(session: Session, sealed_plan: bytes | None = None) -> dic
 
 
 def _build_offer_columns(offer: Offer | None) -> dict[str, Any]:
-    displaces = [[who.value for who in people] for people in offer.displaces] if offer else []
+    if offer is None:
+        return {"options": (), "offered_until": None, "offered_for": None, "displaces": None}
+    displaces = [[owner.value for owner in owners] for owners in offer.displaces]
     return {
-        "options": offer.times if offer else (),
-        "offered_until": offer.until if offer else None,
-        "offered_for": offer.purpose if offer else None,
+        "options": offer.times,
+        "offered_until": offer.until,
+        "offered_for": offer.purpose,
         "displaces": displaces or None,
     }
 
 
 def read_deferral(row: Row) -> Deferral:
-    """Return the deferral of a row of `deferral`."""
-    return Deferral(**_read_columns(row, _DEFERRAL), was=_make_span(row["was_start"], row["was_end"]))
+    """Return the deferral that a row of the table `deferral` describes."""
+    return Deferral(**_read_columns(row, _DEFERRAL_FIELDS), was=_make_span(row["was_start"], row["was_end"]))
 
 
 def build_deferral_row(deferral: Deferral) -> dict[str, Any]:
     """Return the columns of a deferral."""
     lost_time = deferral.was
     return {
-        **_read_fields(deferral, _DEFERRAL),
+        **_read_fields(deferral, _DEFERRAL_FIELDS),
         "was_start": lost_time.start if lost_time else None,
         "was_end": lost_time.end if lost_time else None,
     }
 
 
 def read_commitment(row: Row) -> Commitment:
-    """Return the commitment of a row of `commitment`, without its sealed text."""
-    return Commitment(**_read_columns(row, _COMMITMENT), block=_make_span(row["block_start"], row["block_end"]))
+    """Return the commitment that a row of the table `commitment` describes, without its sealed text."""
+    return Commitment(**_read_columns(row, _COMMITMENT_FIELDS), block=_make_span(row["block_start"], row["block_end"]))
 
 
 def build_commitment_row(commitment: Commitment) -> dict[str, Any]:
     """Return the columns of a commitment, without its sealed text."""
     block = commitment.block
     return {
-        **_read_fields(commitment, _COMMITMENT),
+        **_read_fields(commitment, _COMMITMENT_FIELDS),
         "block_start": block.start if block else None,
         "block_end": block.end if block else None,
     }
 
 
 def read_effect(row: Row) -> Effect:
-    """Return the effect of a row of `message`."""
-    return Effect(**_read_columns(row, _EFFECT), kind=row["what"], due_at=row["due_at"] or row["snapshot_at"])
+    """Return the effect that a row of the outbox describes."""
+    return Effect(**_read_columns(row, _EFFECT_FIELDS), kind=row["what"], due_at=row["due_at"] or row["snapshot_at"])
 
 
 def build_effect_row(effect: Effect) -> dict[str, Any]:
-    """Return the columns of an effect in the table `message`."""
-    return {**_read_fields(effect, _EFFECT), "what": effect.kind, "due_at": effect.due_at, "fields": {}}
+    """Return the columns of an effect in the outbox."""
+    return {**_read_fields(effect, _EFFECT_FIELDS), "what": effect.kind, "due_at": effect.due_at, "fields": {}}
 
 
 def read_placed_event(row: Row) -> PlacedEvent:
-    """Return the event of ours of a row of `event`."""
+    """Return the event of ours that a row of the table `event` describes."""
     return PlacedEvent(
         key=row["key"],
         ref=EventRef(row["calendar"], row["provider_id"], row["etag"]),
@@ -257,14 +275,14 @@ def read_placed_event(row: Row) -> PlacedEvent:
         written=Span(row["written_start"], row["written_end"]),
         sequence=row["sequence"],
         gone=row["gone"],
-        answers={who: Answer(answer) for who, answer in row["answers"].items()},
+        answers={address: Answer(answer) for address, answer in row["answers"].items()},
         proposed={
-            who: Span(convert_to_instant(start), convert_to_instant(end))
-            for who, (start, end) in row["proposed"].items()
+            address: Span(convert_to_instant(start), convert_to_instant(end))
+            for address, (start, end) in row["proposed"].items()
         },
     )
 
 
 def dump_spans(spans: Mapping[str, Span]) -> dict[str, list[int]]:
-    """Return spans as they are stored in JSON: pairs of seconds since 1970, by name."""
+    """Return a mapping of spans in the form that JSON columns use: each span is a pair of seconds since 1970."""
     return {name: [convert_to_seconds(span.start), convert_to_seconds(span.end)] for name, span in spans.items()}
