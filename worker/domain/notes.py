@@ -1,8 +1,8 @@
 """Selects notes: the lines that one of the two leaves for both after a conversation without a contract (R-28).
 
-Also selects the lines of notes that a report may pass on to a new manager (R-36), and the mentions of mails. A mention
-is an addition that a reader gets only once: that the other one has kept a commitment (R-32), or an invitation to leave
-a note.
+The module also selects the lines of notes that a report may pass on to a new manager (R-36), and the mentions of mails.
+A mention is an addition that a reader gets only once: that the other one has kept a commitment (R-32), or an invitation
+to leave a note.
 """
 
 from collections.abc import Collection, Iterable, Sequence

@@ -1,8 +1,8 @@
-"""The domain model: frozen values and enums that the whole program shares.
+"""The domain model: immutable values and enums that the whole program shares.
 
-Every datetime is aware and in UTC; a rule about the wall clock is computed in a person's zone, with a UTC result. Only
+Every datetime is aware and in UTC. Rules about local time are computed in a person's zone and return UTC. Only
 `Contract`, its parts, `Learning`, `SharedNote.lines`, `ThirdVoice`, `Trigger` and `AccessRecord.reason` hold what
-people said or wrote: they are stored sealed.
+people said or wrote. They are stored sealed, that is, encrypted.
 """
 
 from worker.domain.model.calendars import (

@@ -1,4 +1,4 @@
-"""Events, free/busy and changes of calendars, and the events that we want them to have."""
+"""What providers read from calendars (events, free/busy, changes) and the event drafts that they write."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,68 +10,68 @@ from worker.domain.model.time import Address, Cursor, Span
 
 
 class ShowAs(StrEnum):
-    """How a busy span of a calendar counts. `away` is out of office, which outweighs everything else at that time."""
+    """How an event appears in its owner's free/busy."""
 
     BUSY = "busy"
     TENTATIVE = "tentative"
-    AWAY = "away"
+    AWAY = "away"  #: out of office; it has precedence over other events at the same time
 
 
 @dataclass(frozen=True, slots=True)
 class BusyTime:
-    """A busy span. `key` is the event's key when it is one of our events, else None."""
+    """A busy span of a person."""
 
     span: Span
     show_as: ShowAs = ShowAs.BUSY
-    key: str | None = None
+    key: str | None = None  #: the key of the event if it is ours; None for other events
 
     def clip(self, window: Span) -> "BusyTime":
-        """Return the part inside the window; itself when all of it is."""
+        """Return the part of the busy span inside the window. Raises ValueError when the two don't touch."""
         span = self.span.clip(window)
         return self if span == self.span else BusyTime(span, self.show_as, self.key)
 
 
 def clip_busy(busy: Iterable[BusyTime], window: Span) -> tuple[BusyTime, ...]:
-    """Return the busy spans inside the window, cut to it and sorted by time."""
+    """Return the parts of the busy spans that lie inside the window, sorted by time."""
     clipped = (item.clip(window) for item in busy if item.span.overlaps(window))
     return tuple(sorted(clipped, key=lambda item: (item.span, item.show_as, item.key or "")))
 
 
 @dataclass(frozen=True)
 class FreeBusy:
-    """One person's busy spans inside a window. When `is_known` is false, no time counts as free (T-2).
+    """One person's busy spans inside a window.
 
-    What planning reads of it again and again, for each report of a manager, is computed once.
+    Derived values are cached, because planning reads them once for each report of a manager.
     """
 
     busy: tuple[BusyTime, ...] = ()
-    is_known: bool = True
-    reason: str = ""  #: why the free/busy is not known, as a sentence
-    is_temporary: bool = False  #: a later request may succeed
+    is_known: bool = True  #: if False, no time counts as free (T-2)
+    reason: str = ""  #: a sentence that says why the free/busy is not known
+    is_temporary: bool = False  #: the free/busy is not known now, but a later request may succeed
 
     @cached_property
     def away(self) -> tuple[Span, ...]:
-        """The spans of out of office."""
-        away = ShowAs.AWAY
-        return tuple(item.span for item in self.busy if item.show_as is away)
+        """The spans in which the person is out of office."""
+        return tuple(item.span for item in self.busy if item.show_as is ShowAs.AWAY)
 
     @cached_property
     def keys(self) -> frozenset[str]:
         """The keys of our own events among the busy spans."""
         return frozenset(item.key for item in self.busy if item.key is not None)
 
-    def find_touched(self, pad: int = 0) -> QuarterSet:
-        """Return the quarter-hours that the busy spans touch, and `pad` more on each side."""
-        if pad not in self._touched:
-            self._touched[pad] = find_touched_quarters([item.span for item in self.busy], pad)
-        return self._touched[pad]
+    def find_touched(self, padding: int = 0) -> QuarterSet:
+        """Return the quarter-hours that the busy spans touch, and `padding` quarter-hours more on each side of each."""
+        if padding not in self._touched_by_padding:
+            self._touched_by_padding[padding] = find_touched_quarters([item.span for item in self.busy], padding)
+        return self._touched_by_padding[padding]
 
     @cached_property
-    def _touched(self) -> dict[int, QuarterSet]:
+    def _touched_by_padding(self) -> dict[int, QuarterSet]:
+        """The cached results of `find_touched`."""
         return {}
 
     def exclude_event(self, key: str) -> "FreeBusy":
-        """Return the same without our own event of that key: it does not stand in its own way."""
+        """Return the free/busy without our own event of that key, because an event does not conflict with itself."""
         if key not in self.keys:
             return self
         return replace(self, busy=tuple(item for item in self.busy if item.key != key))
@@ -88,29 +88,29 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventRef:
-    """The place of an event: its calendar, its id there, and the version that we read last."""
+    """Identifies one version of an event."""
 
     calendar: Address
-    id: str
-    etag: str
+    id: str  #: the event's id on that calendar
+    etag: str  #: the version that we read last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event, or one occurrence of a series, as a calendar has it. Its title and text are never read."""
+    """One event, or one occurrence of a recurring event, as read from a calendar. Its title and text are never read."""
 
     ref: EventRef
     span: Span
-    key: str | None = None  #: the event's key when it is one of ours
-    series: str | None = None  #: id of the series that it is an occurrence of
+    key: str | None = None  #: the key of the event if it is ours; None for other events
+    series: str | None = None  #: the id of the recurring event of which this is an occurrence; None for a single event
     all_day: bool = False
     organizer: Address = ""
-    answers: Mapping[Address, Answer] = field(default_factory=dict)  #: of every attendee except the organizer
-    #: Other times that attendees proposed with their answers.
+    answers: Mapping[Address, Answer] = field(default_factory=dict)  #: by attendee, without the organizer
+    #: The other times that attendees proposed with their answers, by attendee.
     proposed: Mapping[Address, Span] = field(default_factory=dict)
     cancelled: bool = False
-    show_as: ShowAs | None = ShowAs.BUSY  #: how its time counts in free/busy; None when it doesn't block time
-    is_delivered: bool = True  #: False while a guest's copy that we deliver ourselves is missing or outdated
+    show_as: ShowAs | None = ShowAs.BUSY  #: None when the event doesn't block time
+    is_delivered: bool = True  #: False while a guest's copy that we write ourselves is missing or outdated
 
     @property
     def is_ours(self) -> bool:
@@ -120,16 +120,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CopyRecord:
-    """A record of a guest's copy of an event, which may be in the guest's calendar."""
+    """A record of the copy of a CalDAV event that Longarc writes to a guest's calendar."""
 
-    name: str  #: the resource name that the event and its copy share
+    name: str  #: the resource name, which is the same for the event and its copy
     guest: Address
-    is_placed: bool  #: it was seen or written there; else nothing tells whether it is there
+    is_placed: bool  #: whether the copy was written to the guest's calendar or read there; if False, it may be missing
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A person named on an event: the organizer or an attendee."""
+    """The name and address of an event's organizer or attendee."""
 
     email: Address
     name: str
@@ -137,7 +137,7 @@ class Guest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:
-    """An event as we want it to be. Always private; attendees may not change it."""
+    """The desired content of an event. The event is always private, and attendees may not change it."""
 
     key: str
     subject: str
@@ -146,16 +146,16 @@ class EventDraft:
     zone: str  #: the organizer's zone, for calendar programs that show it
     organizer: Guest
     guests: tuple[Guest, ...] = ()
-    all_day: bool = False  #: then `span` runs from local midnight to local midnight in `zone`
-    blocks_time: bool = True  #: when false, the event is shown but its time stays free
+    all_day: bool = False  #: if true, `span` runs from local midnight to local midnight in `zone`
+    blocks_time: bool = True  #: if False, the event is visible, but its time stays free
     reminders: tuple[int, ...] = (15,)  #: minutes before the start
-    video: bool = False
-    sequence: int = 0
+    video: bool = False  #: whether the event gets a link to a video conference
+    sequence: int = 0  #: the version, as in SEQUENCE of iCalendar
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarChanges:
-    """The changes of a calendar since the last cursor.
+    """The changes of a calendar since a cursor was returned.
 
     When `events` lists one occurrence of a series, it lists all of them: a known occurrence that is not listed was
     deleted. When `is_full` is true, `events` lists every event inside the window: a known event that is not listed was

@@ -1,4 +1,7 @@
-"""Contracts, their commitments, and the status of each commitment."""
+"""Contracts: what the two agreed on in a conversation. A contract contains commitments, which have a status.
+
+`Contract` and `WrittenCommitment` hold the words. `Commitment` holds the dates and the status, without words.
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,47 +22,47 @@ class CommitmentStanding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenCommitment:
-    """The text of a commitment: what, by when, and optionally who supports it and what success looks like (R-26)."""
+    """A commitment as it is written in a contract (R-26)."""
 
     text: str
     due: date | None
-    support: str = ""
-    success: str = ""
-    line: int = 0  #: its line in the file, from 1; 0 when it didn't come from a file
+    support: str = ""  #: optional: who supports it
+    success: str = ""  #: optional: what success looks like
+    line: int = 0  #: the line in the contract file, from 1; 0 when the contract didn't come from a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewPoint:
-    """Something that the two will review, and in which month."""
+    """A point of a contract that the two will review in a certain month."""
 
     month: date  #: the first day of the month
     text: str
-    line: int = 0  #: its line in the file, from 1; 0 when it didn't come from a file
+    line: int = 0  #: the line in the contract file, from 1; 0 when the contract didn't come from a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """The four parts of a contract (R-14), and progress worth naming (R-24). Stored only sealed."""
+    """A contract: four parts (R-14), and progress worth naming (R-24). It is stored only sealed."""
 
-    report: tuple[WrittenCommitment, ...] = ()
-    manager: tuple[WrittenCommitment, ...] = ()
+    report: tuple[WrittenCommitment, ...] = ()  #: the report's commitments
+    manager: tuple[WrittenCommitment, ...] = ()  #: the manager's commitments
     reviews: tuple[ReviewPoint, ...] = ()
-    question: str = ""
+    question: str = ""  #: the open question
     progress: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatedCommitment:
-    """A dated commitment of a new revision, without its text. `id` is that of the commitment it continues, or new."""
+    """A commitment of a new revision, without its text."""
 
-    id: str
+    id: str  #: the id of the commitment of the previous revision that this one continues, or a new id
     owner: Owner
     due: date
-    reworded: bool = False  #: it continues a commitment with a changed text
+    reworded: bool = False  #: whether the text of the continued commitment has changed
 
 
 class ContentAccess(StrEnum):
-    """The commands that show or write what people say to each other; the values are their names."""
+    """The commands that show or write content, that is, what the two say to each other. The values are their names."""
 
     SHOW_CONTRACT = "contract show"
     RECORD_CONTRACT = "contract record"
@@ -76,22 +79,22 @@ class ContentAccess(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRecord:
-    """One use of a command of `ContentAccess`. Both people get a mail about it."""
+    """One use of a command that shows or writes content. Both people of the pair get a mail about it."""
 
     pair: PairId
     at: datetime
     access: ContentAccess
-    on_behalf_of: Address  #: the one of the two who asked for it
-    reason: str  #: stored sealed
+    on_behalf_of: Address  #: the one of the two who asked the operator to use the command
+    reason: str  #: why the command was used; stored sealed
 
 
-#: A longer text than this is no single sentence.
+#: The length limit of `Learning.text`, which is meant to be one sentence.
 MAX_LEARNING_CHARS = 280
 
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """What a manager says about their own learning: it waits for the next prompt of a pair's report (R-35)."""
+    """A sentence of a manager about their own learning. The next reflection prompt shows it to the report (R-35)."""
 
     text: str  #: stored sealed
     written_at: datetime
@@ -103,22 +106,22 @@ class Commitment:
 
     id: str
     pair: PairId
-    session: str  #: the session whose contract it came from
+    session: str  #: the id of the session whose contract contains it
     owner: Owner
     due: date
     recorded_at: datetime
     standing: CommitmentStanding = CommitmentStanding.OPEN
     closed_at: datetime | None = None
-    block: Span | None = None  #: its time on the manager's calendar (T-8)
-    all_day: bool = False  #: the block is an all-day event
-    by_hand: bool = False  #: the manager chose the time of the block
-    dismissed: bool = False  #: the manager removed it from the calendar
-    generation: int = 1  #: grows when the event has to be created again
-    sequence: int = 0  #: grows with each change of the event that we decide
+    block: Span | None = None  #: the time on the manager's calendar for doing it (T-8)
+    all_day: bool = False  #: whether the block is an all-day event
+    by_hand: bool = False  #: whether the manager chose the time of the block
+    dismissed: bool = False  #: whether the manager removed the block from the calendar
+    generation: int = 1  #: increases when the block's event has to be created again
+    sequence: int = 0  #: increases with each change of the block's event that we decide
 
     @property
     def key(self) -> str:
-        """The key of this commitment's event: no other event has it, on any calendar."""
+        """The key of the block's event, which is unique among all events."""
         return f"{self.id}.{self.generation}"
 
     @property
@@ -127,9 +130,9 @@ class Commitment:
 
     @property
     def is_open_promise(self) -> bool:
-        """True when it is the manager's, and open."""
+        """Whether this is an open commitment of the manager."""
         return self.is_open and self.owner is Owner.MANAGER
 
     def was_open_at(self, instant: datetime) -> bool:
-        """Return whether it was open at that instant, or ended then."""
+        """Return whether the commitment was open until that instant, or longer."""
         return self.closed_at is None or self.closed_at >= instant

@@ -1,4 +1,4 @@
-"""A handover: the manager of a report changes, and the report chooses what goes on to the new one (R-36)."""
+"""Handovers: the manager of a report changes, and the report chooses what to pass on to the new manager (R-36)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,65 +9,69 @@ from hashlib import sha256
 from worker.domain.model.contracts import Contract, WrittenCommitment
 from worker.domain.model.people import PairId
 
-#: A pair that begins later than this after the end of the former pair does not take its place.
+#: A pair that begins later than this after the end of the report's former pair gets no handover from that pair.
 MAX_HANDOVER_GAP = timedelta(days=180)
 
 
 class HandoverLineKind(StrEnum):
-    """The origin of a line: a part of the old contract, a note for both, or a suggestion of the old manager."""
+    """The origin of a line: a part of the old contract, a note, or a suggestion of the old manager."""
 
     REPORT = "report"  #: a commitment of the report
     MANAGER = "manager"  #: a commitment of the old manager
-    REVIEW = "review"
-    QUESTION = "question"
-    REPORT_NOTE = "report_note"  #: a line of a note for both, by the report (R-28)
-    MANAGER_NOTE = "manager_note"  #: the same, by the old manager
-    OFFER = "offer"  #: an open commitment that the old manager suggests to hand to the new one
+    REVIEW = "review"  #: a point to review
+    QUESTION = "question"  #: the open question
+    REPORT_NOTE = "report_note"  #: a line of a note by the report (R-28)
+    MANAGER_NOTE = "manager_note"  #: a line of a note by the old manager (R-28)
+    OFFER = "offer"  #: an open commitment of the old manager that the new manager could take over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandoverLine:
-    """A line that can go on to the new manager. Stored only sealed."""
+    """A line that the report can pass on to the new manager. It is stored only sealed."""
 
     kind: HandoverLineKind
     text: str
-    due: date | None = None  #: of a review the first day of its month, of a note the day of the conversation
+    #: The due date of a commitment, the first day of a review's month, or the day of the conversation of a note.
+    due: date | None = None
 
     @property
     def id(self) -> str:
-        """A digest for forms, the same as long as the line is."""
+        """A hash of the line, which identifies the line in forms."""
         return sha256(f"{self.kind}|{self.text}|{self.due}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handover:
-    """The end of a pair whose report stays, and the pair that takes its place, without content."""
+    """The end of a pair whose report stays, and the pair that succeeds it, without content."""
 
-    former: PairId
-    pair: PairId | None  #: None while the report has no new manager
-    ended_at: datetime
+    former: PairId  #: the pair that has ended
+    pair: PairId | None  #: the report's pair with the new manager; None while there is no new manager
+    ended_at: datetime  #: when the former pair ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandoverContent:
-    """What was decided about a handover. Stored only sealed."""
+    """The decisions of the report and the old manager about a handover. It is stored only sealed."""
 
-    lines: tuple[HandoverLine, ...] = ()  #: what the report passed on to the new manager
-    offers: tuple[HandoverLine, ...] = ()  #: what the old manager suggests to hand on; the report decides
-    kept: tuple[str, ...] = ()  #: ids of the commitments that the old manager still keeps
+    lines: tuple[HandoverLine, ...] = ()  #: the lines that the report has passed on to the new manager
+    offers: tuple[HandoverLine, ...] = ()  #: the lines that the old manager suggests to pass on; the report decides
+    kept: tuple[str, ...] = ()  #: ids of the commitments that the old manager will still do
 
 
 def list_handover_lines(contract: Contract | None, offers: Iterable[HandoverLine] = ()) -> list[HandoverLine]:
-    """Return the lines of a contract that can go on, after the offers; an offer stands in place of its commitment."""
+    """Return the lines that the report can pass on: the offers of the old manager, then the lines of the contract.
+
+    A commitment of the old manager that is among the offers is not repeated.
+    """
     offers = list(offers)
     if contract is None:
         return offers
     offered_texts = {line.text for line in offers}
-    lines = [_make_line(HandoverLineKind.REPORT, promise) for promise in contract.report]
+    lines = [_make_line(HandoverLineKind.REPORT, commitment) for commitment in contract.report]
     lines += [
-        _make_line(HandoverLineKind.MANAGER, promise)
-        for promise in contract.manager
-        if promise.text not in offered_texts
+        _make_line(HandoverLineKind.MANAGER, commitment)
+        for commitment in contract.manager
+        if commitment.text not in offered_texts
     ]
     lines += [
         HandoverLine(kind=HandoverLineKind.REVIEW, text=review.text, due=review.month) for review in contract.reviews
@@ -76,5 +80,5 @@ def list_handover_lines(contract: Contract | None, offers: Iterable[HandoverLine
     return list({line.id: line for line in (*offers, *lines)}.values())
 
 
-def _make_line(kind: HandoverLineKind, promise: WrittenCommitment) -> HandoverLine:
-    return HandoverLine(kind=kind, text=promise.text, due=promise.due)
+def _make_line(kind: HandoverLineKind, commitment: WrittenCommitment) -> HandoverLine:
+    return HandoverLine(kind=kind, text=commitment.text, due=commitment.due)

@@ -1,10 +1,10 @@
-"""The names of the mails. Their other properties are in one table, in `worker/mail/kinds.py`."""
+"""The names of the mails. The table in `worker/mail/kinds.py` has their other properties."""
 
 from enum import StrEnum
 
 
 class MailName(StrEnum):
-    """The name of a mail: that of its folder of templates. The outbox, the history and the ledger store it."""
+    """The name of a mail, which is also the name of its template folder. The outbox, history and ledger store it."""
 
     INTRODUCTION = "introduction"
     INVITATION = "invitation"
@@ -34,9 +34,9 @@ class MailName(StrEnum):
     OVERFLOW = "overflow"
 
 
-#: Mails that a pair gets once: planning reads their effects, however old they are. Those of other mails it reads for
-#: some weeks only.
+#: Mails that a pair gets once. Planning reads their effects however old they are, but those of other mails for some
+#: weeks only.
 ONCE_PER_PAIR_MAILS = (MailName.INTRODUCTION, MailName.PAIR_ENDED, MailName.NEW_MANAGER, MailName.OPEN_PROMISES)
-#: Mails of which neither the history, nor the ledger, the log or the operator learns anything (R-30). Their rows in the
-#: outbox name nobody.
+#: Mails that appear neither in the history nor in the ledger, the log or anything that the operator sees (R-30). Their
+#: rows in the outbox name nobody.
 UNRECORDED_MAILS = (MailName.THIRD_VOICE_REQUEST, MailName.THIRD_VOICE_ANSWERED)

@@ -1,4 +1,4 @@
-"""Notes that the two of a pair leave for both after a conversation (R-28)."""
+"""Notes that one of the two leaves for both after a conversation (R-28)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,10 +8,10 @@ from worker.domain.model.people import Owner, PairId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedNote:
-    """What one of the two left for both after a conversation: one line, or up to three. Stored only sealed."""
+    """A note that one of the two left for both after a conversation. It is stored only sealed."""
 
     pair: PairId
-    session: str
+    session: str  #: the session's id
     author: Owner
     held_at: datetime  #: the end of the conversation
-    lines: tuple[str, ...]
+    lines: tuple[str, ...]  #: at most `MAX_NOTE_LINES`

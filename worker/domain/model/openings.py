@@ -1,4 +1,4 @@
-"""Openings, projects and role paths that people-ops list, for a conversation about what comes next (R-29)."""
+"""Openings: positions, projects and role paths that people-ops list, so that the two can talk about them (R-29)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from enum import StrEnum
 
 from worker.domain.model.time import Address
 
-#: How many openings a brief and a page show at most.
+#: A brief or a page shows at most this many openings.
 MAX_OPENINGS_SHOWN = 5
 
 
 class OpeningKind(StrEnum):
     """What an opening offers."""
 
-    OPENING = "opening"  #: a position to be filled
-    PROJECT = "project"  #: a piece of work for some time
+    OPENING = "opening"  #: an open position
+    PROJECT = "project"  #: a temporary piece of work
     PATH = "path"  #: a way from one role to another
 
 
@@ -26,20 +26,22 @@ class Opening:
     title: str
     kind: OpeningKind
     until: date  #: the last day on which it is shown
-    group: str = ""  #: the department or team that has it; empty for the whole company
-    link: str = ""  #: URL of a page about it
-    contact: Address = ""  #: whom somebody who is interested writes to
+    group: str = ""  #: the department or team that offers it; empty for the whole company
+    link: str = ""  #: the URL of a page about it
+    contact: Address = ""  #: the person to write to
     note: str = ""
-    line: int = 0  #: in the file
+    line: int = 0  #: the line in the openings file
 
 
 def select_openings(openings: Iterable[Opening], group: str, today: date) -> tuple[Opening, ...]:
     """Return up to MAX_OPENINGS_SHOWN current openings for a person of that group.
 
-    Those of the group and of the whole company come first, then others; within each, the one that ends soonest. No
-    person is matched with an opening.
+    Openings of the person's group and of the whole company come before those of other groups. Within both parts, the
+    opening that ends soonest comes first. Nothing else about the person matters.
     """
     own_groups = {"", group.casefold()}
     current = (opening for opening in openings if opening.until >= today)
-    in_order = sorted(current, key=lambda one: (one.group.casefold() not in own_groups, one.until, one.line))
+    in_order = sorted(
+        current, key=lambda opening: (opening.group.casefold() not in own_groups, opening.until, opening.line)
+    )
     return tuple(in_order[:MAX_OPENINGS_SHOWN])

@@ -1,4 +1,4 @@
-"""People and pairs, and the wishes of a pair for its sessions."""
+"""People, pairs (a manager and one report), and the wishes of a pair for its sessions, such as weekday and length."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,63 +9,62 @@ from worker.domain.model.time import Address, Interval, Span, WorkingHours
 
 T = TypeVar("T")
 
-#: In place of a provider's name: the person has no calendar that we can read. Working hours count as free, and answers
-#: come by mail.
+#: The value of `Person.calendar` for a person without a calendar that we can read. That person's working hours count as
+#: free, and answers to invitations come by mail.
 NO_CALENDAR = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A person, as the roster describes them."""
+    """A person of the roster."""
 
-    email: Address
+    email: Address  #: the primary address
     name: str
-    zone: str  #: IANA name
-    country: str  #: ISO 3166-1, with a subdivision when there is one: `DE`, `DE-BY`
+    zone: str  #: the IANA name of the time zone
+    country: str  #: the ISO 3166-1 code, or the ISO 3166-2 code of a subdivision: `DE`, `DE-BY`
     hours: WorkingHours
     locale: str = "en"
-    calendar: str = "caldav"  #: provider's name, or `none`
-    mail: str = "smtp"  #: mailer's name
-    group: str = ""  #: department or team, as HR names it; empty when nobody tells it
-    away: tuple[Span, ...] = ()  #: out of office, as far as the calendar told when it was last read (T-16)
+    calendar: str = "caldav"  #: the name of the calendar provider, or NO_CALENDAR
+    mail: str = "smtp"  #: the name of the mail provider
+    group: str = ""  #: the department or team, as HR calls it; empty if unknown
+    away: tuple[Span, ...] = ()  #: the spans out of office, as of the last time the calendar was read (T-16)
 
     @property
     def has_calendar(self) -> bool:
-        """True when the person has a calendar that we can read and write."""
+        """Whether the person has a calendar that we can read and write."""
         return self.calendar != NO_CALENDAR
 
 
 class AliasSource(StrEnum):
     """Where an alias comes from."""
 
-    PEOPLE_FILE = "people_file"  #: an alias that the people file or a directory lists
-    DIRECTORY = "directory"  #: the person's id in a directory
-    LEARNED = "learned"  #: how a calendar service named an attendee of one of our events
+    PEOPLE_FILE = "people_file"  #: the people file or a directory lists the alias
+    DIRECTORY = "directory"  #: the alias is the person's id in a directory
+    LEARNED = "learned"  #: a calendar service used the alias for an attendee of one of our events
 
 
 @dataclass(frozen=True, slots=True)
 class PersonAlias:
-    """Another name of a person: an address, the id in a directory, or an X.500 name; in lower case, without blanks
-    around it."""
+    """Another identifier of a person: another address, the id in a directory, or an X.500 name."""
 
-    alias: str
-    person: Address  #: the primary address
+    alias: str  #: in lower case, without surrounding blanks
+    person: Address  #: the person's primary address
     source: AliasSource
 
 
 class Format(StrEnum):
-    """R-4: one session with three phases, or a series of three sessions."""
+    """The format of a pair's career conversation (R-4)."""
 
-    COMBINED = "combined"
-    SERIES = "series"
+    COMBINED = "combined"  #: one session with three phases
+    SERIES = "series"  #: a series of three sessions
 
 
 class ReviewMode(StrEnum):
-    """R-7: the monthly review as an event of its own, inside the existing 1:1, or not at all."""
+    """How a pair reviews its contract each month (R-7)."""
 
-    ALONE = "alone"
-    IN_1ON1 = "in_1on1"
-    NONE = "none"
+    ALONE = "alone"  #: in an event of its own
+    IN_1ON1 = "in_1on1"  #: inside the existing recurring meeting of the two
+    NONE = "none"  #: not at all
 
 
 class EndReason(StrEnum):
@@ -79,44 +78,44 @@ class EndReason(StrEnum):
 
     @property
     def begins_handover(self) -> bool:
-        """True when the report stays, and may take along what the two agreed (R-36)."""
+        """Whether the report stays, and may pass on what the two agreed to a new manager (R-36)."""
         return self in (EndReason.CHANGED, EndReason.MANAGER_LEFT)
 
 
 class Participation(StrEnum):
-    """Whether a pair takes part, or the reason why not (`worker.domain.rollout` decides it)."""
+    """Whether a pair takes part, or the reason why not. `worker.domain.rollout` decides it."""
 
     YES = ""
-    NOT_CHOSEN = "not_chosen"  #: the rollout is not for this pair
+    NOT_CHOSEN = "not_chosen"  #: the rollout does not include this pair
     NOT_BEGUN = "not_begun"  #: the rollout begins on a later day
     EVERYBODY_PAUSED = "everybody_paused"  #: the operator paused all pairs
-    WITHDRAWN_QUIETLY = "withdrawn_quietly"  #: everybody is paused, and guests get no notice that events come off
-    GROUP_PAUSED = "group_paused"  #: the group of the report is paused
-    PERSON_PAUSED = "person_paused"  #: one of the two is paused, with all their pairs
+    WITHDRAWN_QUIETLY = "withdrawn_quietly"  #: the same, and guests get no notice when events are cancelled
+    GROUP_PAUSED = "group_paused"  #: the operator paused the report's group
+    PERSON_PAUSED = "person_paused"  #: the operator paused all pairs of the manager or of the report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """The weekday and time at which a pair prefers to meet, in the report's zone; None where it has no preference."""
+    """The weekday and time at which a pair prefers to meet, in the report's zone. None means no preference."""
 
     weekday: int | None = None  #: 0 is Monday
-    minute: int | None = None  #: after local midnight
+    minute: int | None = None  #: minutes after local midnight
 
 
 class Owner(StrEnum):
-    """One of the two of a pair: whose a commitment, a note or a request is."""
+    """The one of a pair to whom a commitment, a note or a request belongs."""
 
     MANAGER = "manager"
     REPORT = "report"
 
     def select(self, of_manager: T, of_report: T) -> T:
-        """Return that of the two values which is of this one."""
+        """Return `of_manager` for the manager, and `of_report` for the report."""
         return of_manager if self is Owner.MANAGER else of_report
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PairId:
-    """The id of a pair: the addresses of the two. As text it is `manager>report`."""
+    """The id of a pair, which consists of the addresses of the two. Its text form is `manager>report`."""
 
     SEPARATOR: ClassVar[str] = ">"
 
@@ -125,7 +124,7 @@ class PairId:
 
     @classmethod
     def parse(cls, text: str) -> "PairId":
-        """Return the pair that a text names. Raises ValueError when the text is not `manager>report`."""
+        """Return the id from its text form. Raises ValueError when the text is not `manager>report`."""
         manager, _, report = text.partition(cls.SEPARATOR)
         if not manager or not report or cls.SEPARATOR in report:
             raise ValueError(f"{text!r} is not manager{cls.SEPARATOR}report")
@@ -133,11 +132,11 @@ class PairId:
 
     @property
     def people(self) -> tuple[Address, Address]:
-        """The manager and the report."""
+        """The addresses of the manager and of the report."""
         return self.manager, self.report
 
     def get_owner(self, address: Address) -> Owner:
-        """Return which of the two has that address; the report, when it is not the manager's."""
+        """Return which of the two has the address: the manager if it is the manager's address, else the report."""
         return Owner.MANAGER if address == self.manager else Owner.REPORT
 
     def __str__(self) -> str:
@@ -150,21 +149,21 @@ class Pair:
 
     manager: Address
     report: Address
-    first_seen: date  #: the day on which the roster first named the pair
-    start: date | None = None  #: the first session is not before this day
-    every: Interval = Interval(weeks=13)  #: between career sessions
-    minutes: int = 75  #: length of a career session
+    first_seen: date  #: the day on which the roster first contained the pair
+    start: date | None = None  #: the first session does not take place before this day
+    every: Interval = Interval(weeks=13)  #: the rhythm: the interval between career sessions
+    minutes: int = 75  #: the length of a career session
     format: Format = Format.COMBINED
     review: ReviewMode = ReviewMode.ALONE
-    transition_until: date | None = None  #: until this day, sessions are more frequent
+    transition_until: date | None = None  #: until this day, career sessions are more frequent
     preference: Preference = Preference()
-    trust: bool = False  #: the hardest questions may appear in the brief
+    trust: bool = False  #: whether the brief may contain the hardest questions
     paused: bool = False
-    paused_until: date | None = None  #: on this day a pause ends by itself (T-18)
-    is_paused_by_operator: bool = False  #: the operator paused this pair alone; then `paused` is true, too
+    paused_until: date | None = None  #: the day on which the pause ends automatically (T-18)
+    is_paused_by_operator: bool = False  #: whether the operator paused this pair alone; then `paused` is true as well
     participation: Participation = Participation.YES
     ended: EndReason = EndReason.NO
-    erased_at: datetime | None = None  #: when what the two wrote was erased
+    erased_at: datetime | None = None  #: when the content of the pair was erased
 
     @property
     def id(self) -> PairId:
@@ -172,10 +171,10 @@ class Pair:
 
     @property
     def is_active(self) -> bool:
-        """True when the pair takes part, and is neither paused nor ended."""
+        """Whether the pair takes part and is neither paused nor ended."""
         return not (self.paused or self.participation or self.ended)
 
     @property
     def is_held_back(self) -> bool:
-        """True when the operator or the rollout keeps it from being planned. It was asked for, so T-17 allows it."""
+        """Whether the operator or the rollout excludes the pair from planning. T-17 allows it, as it is intended."""
         return self.is_paused_by_operator or self.participation is not Participation.YES

@@ -1,4 +1,7 @@
-"""The input of planning, its decisions, and the effects that carry them out."""
+"""The input of planning (`PairState`), its result (`Plan`), and effects.
+
+A plan consists of decisions and of effects. An effect is a row of the outbox: an event to write or a mail to send.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +17,7 @@ from worker.domain.model.time import Address, Interval, Span
 
 
 class EffectKind(StrEnum):
-    """The call that an effect makes: a change to a calendar, or a mail."""
+    """What an effect does: it writes an event or sends a mail."""
 
     CREATE = "event.create"
     UPDATE = "event.update"
@@ -23,68 +26,63 @@ class EffectKind(StrEnum):
 
 
 class EffectProgress(StrEnum):
-    """The progress of an effect.
+    """The progress of an effect. The last four values are final."""
 
-    `waiting`: due at `due_at`. `claimed`: a process holds its lease and has not begun. `sending`: the call may have
-    been made. Final: `done`, `dropped` (no longer needed, nothing was sent), `uncertain` (unknown whether the
-    call succeeded) and `dead` (refused permanently).
-    """
-
-    WAITING = "waiting"
-    CLAIMED = "claimed"
-    SENDING = "sending"
+    WAITING = "waiting"  #: the effect will be tried at `due_at`
+    CLAIMED = "claimed"  #: a process holds the lease and has not called the service yet
+    SENDING = "sending"  #: a process may have called the service
     DONE = "done"
-    DROPPED = "dropped"
-    UNCERTAIN = "uncertain"
-    DEAD = "dead"
+    DROPPED = "dropped"  #: the effect was no longer needed, and the service was not called
+    UNCERTAIN = "uncertain"  #: it is unknown whether the call succeeded
+    DEAD = "dead"  #: the service refused the effect permanently
 
 
+#: The values that are not final.
 LIVE_PROGRESS = frozenset({EffectProgress.WAITING, EffectProgress.CLAIMED, EffectProgress.SENDING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """A row of the outbox, unique by `key`: a change to a calendar or a mail, without content of a contract."""
+    """A row of the outbox: an event to write or a mail to send. It never holds the content of a conversation."""
 
-    key: str
+    key: str  #: unique among all effects
     kind: EffectKind
     pair: PairId | None  #: None for mails to the operator
-    subject: str  #: id of the session, commitment or pair; effects of one subject are carried out in order
+    #: The id of the session, commitment or pair that the effect is about. Effects of one subject are done in order.
+    subject: str
     due_at: datetime
-    snapshot_at: datetime  #: when planning read the state from which it decided this effect
-    calendar: Address = ""  #: for events: whose calendar
-    event: str = ""  #: for events, and for mails about one: the event's key
+    snapshot_at: datetime  #: when the state was read from which planning decided this effect
+    calendar: Address = ""  #: for events: the owner of the calendar
+    event: str = ""  #: for events, and for mails about an event: the event's key
     name: str = ""  #: for mails: a `MailName`
     to: Address = ""  #: for mails: the recipient
-    number: int = 0  #: for mails: tells mails of one name and subject apart; its meaning depends on the name
-    #: The session's start, or a due date at midnight UTC; for an update, the event's start when it was decided.
+    number: int = 0  #: for mails: distinguishes mails of one name and subject; its meaning depends on the name
+    #: The start of the session, or the due date of a commitment at midnight UTC. For an update of an event, the start
+    #: that the event had when the update was decided.
     start: datetime | None = None
-    quiet: bool = False  #: for a cancel: guests get no notice, where the service can do without
-    counts: bool = False  #: for mails: it waits for the reader's hours, and counts as one of a day's mails (T-16)
+    quiet: bool = False  #: for a cancellation: guests get no notice, if the service supports that
+    counts: bool = False  #: for mails: waits for the reader's working hours, and counts towards the daily limit (T-16)
     progress: EffectProgress = EffectProgress.WAITING
     attempts: int = 0
 
     @property
     def is_live(self) -> bool:
-        """True while the effect has no final progress."""
+        """Whether the effect's progress is not final."""
         return self.progress in LIVE_PROGRESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedEvent:
-    """One of our events as it was last seen on its calendar.
-
-    `written` is the time that we last wrote or accepted; when `span` differs from it, a person moved the event.
-    """
+    """One of our events, as last read from its calendar."""
 
     key: str
     ref: EventRef
     span: Span
-    written: Span
-    sequence: int = 0  #: of the session or commitment, as last written
-    gone: bool = False
-    answers: Mapping[Address, Answer] = field(default_factory=dict)
-    proposed: Mapping[Address, Span] = field(default_factory=dict)  #: the other time that an attendee proposed
+    written: Span  #: the time that we last wrote or accepted; if it differs from `span`, a person moved the event
+    sequence: int = 0  #: the sequence of the session or commitment when the event was last written
+    gone: bool = False  #: whether the event no longer exists on the calendar
+    answers: Mapping[Address, Answer] = field(default_factory=dict)  #: by attendee
+    proposed: Mapping[Address, Span] = field(default_factory=dict)  #: the other time that an attendee proposed, if any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,155 +95,150 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class TakenTime:
-    """Time of a person that another decision uses and that may not be on the calendar yet. It counts as busy."""
+    """Time of a person that an earlier decision uses. It counts as busy, even if no calendar shows it yet."""
 
     span: Span
-    session: str  #: id of the session or commitment it belongs to
+    session: str  #: the id of the session or commitment that uses the time
     kind: SessionKind | None = None  #: None for commitments
     pair: PairId | None = None
-    in_turn: bool = False  #: the same field of its session
+    in_turn: bool = False  #: the field `in_turn` of the session
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingPair:
-    """A pair of a manager, and how long it has waited for a conversation."""
+    """A pair of a manager, and since when it has waited for a conversation."""
 
     pair: Pair
-    held_at: datetime | None = None  #: the end of its last regular conversation; None before the first
-    talked_at: datetime | None = None  #: the end of the report's last career conversation, with any manager
+    held_at: datetime | None = None  #: the end of the pair's last regular career session; None before the first
+    talked_at: datetime | None = None  #: the end of the report's last career session with any manager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairState:
-    """Everything that planning a pair needs, read in one transaction."""
+    """The state of a pair that planning needs, read in one transaction."""
 
     pair: Pair
     manager: Person
     report: Person
-    sessions: tuple[Session, ...] = ()  #: those not closed, and the last closed ones of each kind
+    sessions: tuple[Session, ...] = ()  #: all sessions that are not closed, and the last closed ones of each kind
     deferrals: tuple[Deferral, ...] = ()
     commitments: tuple[Commitment, ...] = ()
-    #: About the pair and what is not closed; also mails to the manager about several pairs, and the last prompts.
+    #: The effects about the pair and about its open sessions and commitments. Also the manager's mails about several
+    #: pairs, and the last reflection prompts.
     effects: tuple[Effect, ...] = ()
     placed_events: Mapping[str, PlacedEvent] = field(default_factory=dict)  #: by event key
     meetings: tuple[Meeting, ...] = ()
-    #: The manager's active pairs, this one included; read while the pair has no regular conversation on the calendar.
+    #: The manager's active pairs, including this one. Read only while this pair has no regular career session booked.
     waiting: tuple[WaitingPair, ...] = ()
-    #: Of every pair, from now on, by person; None when not read, and then nothing can be placed.
+    #: The future taken times by person, for all pairs of that person. None when they were not read: then no session can
+    #: be placed.
     taken_times: Mapping[Address, tuple[TakenTime, ...]] | None = None
     looked_at: datetime | None = None  #: when planning last used the free/busy of the two
-    incoming: Handover | None = None  #: from the report's former manager to this one
-    outgoing: Handover | None = None  #: of a pair that has ended: to the report's new manager
-    report_count: int = 1  #: active pairs of the manager's, this one included
+    incoming: Handover | None = None  #: the handover from the report's former manager to this one
+    outgoing: Handover | None = None  #: for a pair that has ended: the handover to the report's new manager
+    report_count: int = 1  #: the number of the manager's active pairs, including this one
 
     @property
     def addresses(self) -> tuple[Address, Address]:
-        """The manager's and the report's."""
+        """The addresses of the manager and of the report."""
         return self.manager.email, self.report.email
 
     def get_person(self, address: Address) -> Person:
-        """Return the one of the two who has that address; the manager, when it is neither's."""
+        """Return the report if the address is the report's, else the manager."""
         return self.report if address == self.report.email else self.manager
 
     def find_session(self, session_id: str) -> Session | None:
-        """Return the session with that id; None when there is none, or it was not read."""
+        """Return the session with that id; None when `sessions` does not contain it."""
         return next((session for session in self.sessions if session.id == session_id), None)
 
 
 @dataclass(frozen=True, slots=True)
 class FreeBusyRequest:
-    """A request for free/busy that planning lacks, of these people in this window.
-
-    With `includes_taken`, planning also needs the time that other pairs have taken of these people.
-    """
+    """A request of planning for the free/busy of these people in this window."""
 
     people: tuple[Address, ...]
     window: Span
-    includes_taken: bool = False
+    includes_taken: bool = False  #: whether planning also needs `PairState.taken_times`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreeBusySnapshot:
-    """Each person's free/busy, inside that person's window, as it was read for planning.
+    """The free/busy of several people, as read for planning."""
 
-    The free/busy of people in `unavailable` could not be read this time: planning tries again later and sends no mail
-    about it.
-    """
-
-    windows: Mapping[Address, Span]
+    windows: Mapping[Address, Span]  #: the window that was read of each person
     free_busy: Mapping[Address, FreeBusy]
+    #: The people whose free/busy could not be read this time. Planning tries again later, and sends no mail about it.
     unavailable: frozenset[Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A line of the append-only history: what was decided and why, without content."""
+    """A line of the append-only history: a decision and its reason, without content of conversations."""
 
     at: datetime
-    what: str  #: `session`, `unplaceable`, `commitment`, `warning`
+    what: str  #: what the decision is about: `session`, `unplaceable`, `commitment` or `warning`
     pair: PairId
     reason: str
-    session: str = ""
-    fields: Mapping[str, object] = field(default_factory=dict)
+    session: str = ""  #: the session's id
+    fields: Mapping[str, object] = field(default_factory=dict)  #: details of the decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The result of planning a pair, written as a whole or not at all.
-
-    When `needs` is set, nothing is decided: the caller reads that free/busy and plans the pair again.
-    """
+    """The result of planning a pair. It is stored as a whole or not at all."""
 
     pair: PairId
-    due_at: datetime | None = None  #: when to plan this pair again; None when nothing is pending
+    due_at: datetime | None = None  #: when to plan the pair again; None when nothing is pending
     sessions: tuple[Session, ...] = ()
     deferrals: tuple[Deferral, ...] = ()
     commitments: tuple[Commitment, ...] = ()
     effects: tuple[Effect, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    accepted_moves: Mapping[str, Span] = field(default_factory=dict)  #: times that people moved events to, by event key
+    accepted_moves: Mapping[str, Span] = field(default_factory=dict)  #: new times of events that people moved, by key
+    #: The free/busy that is missing. If set, nothing was decided: the caller reads it and plans the pair again.
     needs: FreeBusyRequest | None = None
-    used_free_busy: bool = False  #: planning used free/busy
-    problem: str = ""  #: why nothing could be planned, without content
-    away: Mapping[Address, tuple[Span, ...]] = field(default_factory=dict)  #: out of office, of whom it changed
+    used_free_busy: bool = False  #: whether planning used free/busy
+    problem: str = ""  #: why nothing could be planned, without content of conversations
+    away: Mapping[Address, tuple[Span, ...]] = field(default_factory=dict)  #: new values of `Person.away`
 
     @property
     def is_empty(self) -> bool:
-        """True when the plan changes nothing except `due_at`."""
+        """Whether the plan changes nothing except `due_at`."""
         return not (self.sessions or self.deferrals or self.commitments or self.effects or self.decisions)
 
 
 class Outcome(StrEnum):
-    """The outcome of carrying out an effect."""
+    """The outcome of one attempt at an effect."""
 
     DONE = "done"
-    STALE = "stale"  #: no longer needed; nothing was done
-    TRANSIENT = "transient"  #: failed, and may succeed later
-    UNCERTAIN = "uncertain"  #: unknown whether the call succeeded
-    PERMANENT = "permanent"  #: failed, and will fail again
+    STALE = "stale"  #: the effect was no longer needed, and nothing was done
+    TRANSIENT = "transient"  #: the attempt failed, and a later one may succeed
+    UNCERTAIN = "uncertain"  #: it is unknown whether the call succeeded
+    PERMANENT = "permanent"  #: the attempt failed, and every later one would fail
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The state of an effect after an attempt, and what follows from it."""
+    """The state of an effect after an attempt, and what follows from the attempt."""
 
     progress: EffectProgress
     due_at: datetime | None = None  #: when to try again
-    needs_replanning: bool = False  #: plan the pair again
-    alerts_operator: bool = False  #: send the operator a mail
+    needs_replanning: bool = False  #: whether the pair has to be planned again
+    alerts_operator: bool = False  #: whether the operator gets a mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The company's settings for planning. The defaults are those of the rules (T-n)."""
+    """The company's settings for planning. The defaults are the values of the rules (T-n)."""
 
-    min_minutes: int = 60  #: shortest career session that planning places
-    min_by_hand: int = 45  #: shortest career session, in minutes, that a person may choose
-    review_minutes: int = 25
-    checkin_minutes: int = 15
-    commitment_minutes: int = 30
-    ahead: int = 1  #: how many regular career sessions are owed or booked at a time
-    transition_every: Interval = Interval(weeks=6)
-    first_spread: Interval | None = None  #: within this a manager's pairs first meet; None: a rhythm, at most 13 weeks
-    max_cancels: int = 20  #: more event cancellations than this in one sweep are refused
-    silent: frozenset[str] = frozenset()  #: providers whose calendars send no invitation to attendees of other services
+    min_minutes: int = 60  #: the length of the shortest career session that planning places
+    min_by_hand: int = 45  #: the length, in minutes, of the shortest career session that a person may choose
+    review_minutes: int = 25  #: the length of a review
+    checkin_minutes: int = 15  #: the length of a check-in
+    commitment_minutes: int = 30  #: the length of a commitment's block
+    ahead: int = 1  #: how many regular career sessions of a pair are owed or booked at the same time
+    transition_every: Interval = Interval(weeks=6)  #: the rhythm during a transition
+    #: All pairs of a manager have their first session within this time. None means one rhythm, at most 13 weeks.
+    first_spread: Interval | None = None
+    max_cancels: int = 20  #: a sweep that would cancel more events than this is refused
+    silent: frozenset[str] = frozenset()  #: providers that send no invitations to attendees of other services

@@ -1,4 +1,7 @@
-"""What a directory pushed about people, and when."""
+"""The people that a directory has pushed by SCIM, and the times of the pushes.
+
+A push is one request by which a directory reports a change of one person.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,42 +9,42 @@ from datetime import datetime, timedelta
 from typing import Any
 from unicodedata import normalize
 
-#: Pushes with shorter pauses between them belong to one wave.
+#: Consecutive pushes with less than this time between them form one wave, and are applied together.
 WAVE_PAUSE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushedPerson:
-    """One person as a directory pushed it: the attributes that the roster needs, named as in SCIM."""
+    """A person as a directory pushed them."""
 
-    id: str  #: ours; it stays for life and is never given again
-    user_name: str  #: unique, without regard to case
-    external_id: str = ""  #: the directory's
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    id: str  #: our id of the person, which never changes and is never reused
+    user_name: str  #: unique, ignoring case
+    external_id: str = ""  #: the directory's id of the person
+    attributes: Mapping[str, Any] = field(default_factory=dict)  #: what the roster needs, with the names of SCIM
     created_at: datetime
     changed_at: datetime
-    revision: int = 1  #: rises by one with each change
+    revision: int = 1  #: increases by one with each change
 
     @property
     def user_name_key(self) -> str:
-        """The user name as it is compared."""
+        """The user name in the form in which user names are compared."""
         return fold_user_name(self.user_name)
 
 
 def fold_user_name(user_name: str) -> str:
-    """Return a user name as it is compared: without regard to case, or to how an accent is encoded."""
+    """Return the user name in a form for comparisons that ignore case and the Unicode encoding of accents."""
     return normalize("NFC", normalize("NFC", user_name).lower())
 
 
 @dataclass(frozen=True, slots=True)
 class PushLog:
-    """When a directory pushed changes. A push that changes nothing isn't counted."""
+    """The number and times of a directory's pushes. Pushes that change nothing are not included."""
 
     count: int
-    wave_began_at: datetime  #: the first push after a pause
-    last_at: datetime
+    wave_began_at: datetime  #: the time of the first push of the last wave
+    last_at: datetime  #: the time of the last push
 
     def add_push(self, now: datetime) -> "PushLog":
-        """Return the log with one more push."""
-        began_at = now if now - self.last_at >= WAVE_PAUSE else self.wave_began_at
-        return PushLog(self.count + 1, began_at, max(now, self.last_at))
+        """Return the log with one more push at `now`."""
+        wave_began_at = now if now - self.last_at >= WAVE_PAUSE else self.wave_began_at
+        return PushLog(self.count + 1, wave_began_at, max(now, self.last_at))

@@ -1,4 +1,7 @@
-"""Quarter-hours by their index, which counts from 1970 in UTC, and sets of them."""
+"""Sets of quarter-hours, which make searches for a free time fast.
+
+A quarter-hour is identified by its index: the number of quarter-hours from 1970-01-01 00:00 UTC to its start.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +11,7 @@ from worker.domain.model.time import QUARTER_HOUR, Span
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_QUARTERS = 96
-#: The resolution of datetime: an instant this much past a boundary is in the next quarter-hour.
+#: The resolution of `datetime`.
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -29,36 +32,38 @@ def get_quarter_start(index: int) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class QuarterSet:
-    """A set of quarter-hours: bit 0 of `bits` is the one with the index `first`."""
+    """A set of quarter-hours, stored as the bits of a number."""
 
-    first: int
+    first: int  #: the index of the quarter-hour that bit 0 stands for
     bits: int
 
     def cut(self, first: int, size: int) -> int:
-        """Return the `size` quarter-hours from the index `first` on; bit 0 is that one."""
+        """Return the bits of the `size` quarter-hours from the index `first` on. Bit 0 stands for that index."""
         offset = first - self.first
         shifted = self.bits >> offset if offset >= 0 else self.bits << -offset
         return shifted & ((1 << size) - 1)
 
 
-def find_touched_quarters(spans: Iterable[Span], pad: int = 0) -> QuarterSet:
-    """Return the quarter-hours that any of the spans touches, and `pad` more on each side."""
-    return _paint_spans(spans, get_quarter_start(pad), get_quarter_start(-pad) + MICROSECOND)
+def find_touched_quarters(spans: Iterable[Span], padding: int = 0) -> QuarterSet:
+    """Return the quarter-hours that any of the spans touches, and `padding` quarter-hours more on each side of each."""
+    # A span that ends exactly on a boundary does not touch the quarter-hour that starts there: hence the microsecond.
+    return _collect_quarters(spans, get_quarter_start(padding), get_quarter_start(-padding) + MICROSECOND)
 
 
 def find_filled_quarters(spans: Iterable[Span]) -> QuarterSet:
-    """Return the quarter-hours that lie wholly inside one of the spans."""
-    return _paint_spans(spans, get_quarter_start(-1) + MICROSECOND, get_quarter_start(1))
+    """Return the quarter-hours that lie entirely inside one of the spans."""
+    return _collect_quarters(spans, get_quarter_start(-1) + MICROSECOND, get_quarter_start(1))
 
 
-def _paint_spans(spans: Iterable[Span], origin: datetime, end_origin: datetime) -> QuarterSet:
+def _collect_quarters(spans: Iterable[Span], origin: datetime, end_origin: datetime) -> QuarterSet:
     """Return the quarter-hours of all spans.
 
-    The index of a span's first one is the number of whole quarter-hours from `origin` to the span's start; that of its
-    last one, from `end_origin` to the span's end.
+    For each span, the first index is the number of whole quarter-hours from `origin` to the span's start, and the last
+    index is the number of whole quarter-hours from `end_origin` to the span's end.
     """
-    # Writing digits and parsing them once as a binary number is linear; shifting a wide integer per span is not.
-    # Of a search with full calendars this loop is most of the cost, hence plain arithmetic without calls.
+    # Writing digits and parsing them once as a binary number takes linear time; shifting a large integer for each span
+    # does not. With full calendars, this loop takes most of the time of a search: hence arithmetic without calls.
+    # 96 is the number of quarter-hours of a day, and 900 the number of seconds of a quarter-hour.
     spans = list(spans)
     if not spans:
         return QuarterSet(0, 0)

@@ -1,4 +1,4 @@
-"""Reasons as values: stored without a language, and put into sentences for each reader."""
+"""Reasons of decisions, stored as codes and values. `worker.domain.reason_texts` turns them into sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ ReasonValue = str | int | date | datetime
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason: the code of its sentence in `worker.domain.reason_texts`, and the values that the sentence shows."""
+    """One reason of a decision."""
 
-    code: str
-    values: Mapping[str, ReasonValue] = field(default_factory=dict, hash=False)
+    code: str  #: a key of `worker.domain.reason_texts.SENTENCES`
+    values: Mapping[str, ReasonValue] = field(default_factory=dict, hash=False)  #: the values that the sentence shows
 
 
-#: Reasons in the order in which a reader sees them.
+#: Several reasons, in the order in which they are shown.
 Reasons = tuple[Reason, ...]

@@ -1,4 +1,8 @@
-"""Sessions, their status, and the deferrals by which they lost their time."""
+"""Sessions (planned conversations of a pair), their status, and their deferrals.
+
+A deferral is the loss of a session's time. Company templates use the fields of these classes: their names are an
+interface.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +15,11 @@ from worker.domain.model.time import Address, Span
 
 
 class SessionKind(StrEnum):
-    """A career session, the monthly review of a contract (R-7), or a check-in."""
+    """The kind of a session."""
 
-    CAREER = "career"
-    REVIEW = "review"
-    CHECKIN = "checkin"
+    CAREER = "career"  #: a career conversation
+    REVIEW = "review"  #: the monthly review of a contract (R-7)
+    CHECKIN = "checkin"  #: a short check-in
 
 
 class Topic(StrEnum):
@@ -28,39 +32,33 @@ class Topic(StrEnum):
 
 
 class SessionState(StrEnum):
-    """The status of a session.
+    """The status of a session."""
 
-    `owed`: due, without a time. `deferred`: owed again after it lost its time. `booked`: has a time, and its event is
-    on the calendar or about to be. `held`: it took place; assumed once its end has passed.
-    `contracted`: held, with a contract. `unfinished`: held, and no contract came in time. `cancelled`: no longer owed;
-    the history has the reason.
-    """
-
-    OWED = "owed"
-    DEFERRED = "deferred"
-    BOOKED = "booked"
-    HELD = "held"
-    CONTRACTED = "contracted"
-    UNFINISHED = "unfinished"
-    CANCELLED = "cancelled"
+    OWED = "owed"  #: the session is due and has no time yet
+    DEFERRED = "deferred"  #: the session lost its time, and is due a new one
+    BOOKED = "booked"  #: the session has a time, and its event is on the calendar or in the outbox
+    HELD = "held"  #: the session took place; assumed as soon as its end has passed
+    CONTRACTED = "contracted"  #: the session took place, and its contract is recorded
+    UNFINISHED = "unfinished"  #: the session took place, and its contract did not come in time
+    CANCELLED = "cancelled"  #: the session is no longer due; the history has the reason
 
 
 class DeferralCause(StrEnum):
     """The reason why a session lost its time (T-10)."""
 
-    DECLINED = "declined"
-    DELETED = "deleted"
-    MOVED_OUT = "moved_out"
-    BOOKED_OVER = "booked_over"
+    DECLINED = "declined"  #: somebody declined the invitation
+    DELETED = "deleted"  #: somebody deleted the event
+    MOVED_OUT = "moved_out"  #: somebody moved the event to a time that is too short or outside the window
+    BOOKED_OVER = "booked_over"  #: something else was booked over the session
     OUT_OF_OFFICE = "out_of_office"
     HOLIDAY = "holiday"
-    NOT_HELD = "not_held"
-    ASKED = "asked"
-    MOVED = "moved"  #: by hand, inside the rules: it does not count (T-11)
+    NOT_HELD = "not_held"  #: somebody said that the session did not take place
+    ASKED = "asked"  #: somebody asked for another time
+    MOVED = "moved"  #: somebody moved the session to a valid time; it does not count as a deferral (T-11)
 
 
 class Trigger(StrEnum):
-    """The reason why one of the two requests an ad hoc session (R-6). Stored sealed."""
+    """The reason why one of the two requests an ad hoc session (R-6). It is stored sealed."""
 
     LEAVING = "leaving"
     DOUBT = "doubt"
@@ -71,134 +69,133 @@ class Trigger(StrEnum):
 
 
 class OfferPurpose(StrEnum):
-    """The reason why a pair is offered times to choose from.
+    """The reason why a pair is offered times to choose from."""
 
-    `deferral`: the session lost its time, and has a new one (T-12). `question`: it would have moved for the third time
-    within seven days (T-11). `soon`: an ad hoc session fits nowhere; each of these times displaces something (T-14).
-    """
-
-    DEFERRAL = "deferral"
-    QUESTION = "question"
-    SOON = "soon"
+    DEFERRAL = "deferral"  #: the session lost its time and has a new one (T-12)
+    QUESTION = "question"  #: the session would have been moved for the third time within seven days (T-11)
+    SOON = "soon"  #: there is no free time for an ad hoc session; each offered time displaces something else (T-14)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Times that both people of a pair may choose from. They are reserved for the pair until `until` (T-12)."""
+    """Times that are reserved for a pair, of which the two may choose one (T-12)."""
 
-    times: tuple[Span, ...]  #: in order; where the session has a time, it is the first
-    until: datetime
+    times: tuple[Span, ...]  #: if the session has a time, that is the first of them
+    until: datetime  #: when the reservation ends
     purpose: OfferPurpose = OfferPurpose.DEFERRAL
-    #: For each time, whose hour it takes (T-14). Empty when both are free at all of them.
+    #: For each time, the people whose calendar has something else at that time (T-14). Empty when both are always free.
     displaces: tuple[tuple[Owner, ...], ...] = ()
 
     def list_displaced(self, time: Span) -> tuple[Owner, ...]:
-        """Return whose hour that time takes; nobody's for a time that is not offered."""
+        """Return the people whose calendar has something else at that time; empty for a time that is not offered."""
         displaced = dict(zip(self.times, self.displaces, strict=False))
         return displaced.get(time, ())
 
 
 @dataclass(frozen=True, slots=True)
 class IntendedTime:
-    """Time that was busy already when a person put a session over it, so that it is no conflict (T-11)."""
+    """Busy time over which a person deliberately moved a session. It does not count as a conflict (T-11)."""
 
-    person: Owner  #: whose calendar it stood on
+    person: Owner  #: the one of the two whose calendar has the busy time
     span: Span
     show_as: ShowAs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A planned conversation of a pair. It keeps its id however often it moves."""
+    """A planned conversation of a pair. A session keeps its id when it moves."""
 
     id: str
     pair: PairId
     kind: SessionKind
     topic: Topic = Topic.ALL
-    cycle: int
-    adhoc: bool = False
+    cycle: int  #: the number of the pair's cycle to which the session belongs
+    adhoc: bool = False  #: whether one of the two asked for the session
     state: SessionState = SessionState.OWED
-    minutes: int  #: wanted length
-    earliest: datetime  #: start of the window in which it should take place
-    target: datetime  #: the best time for it
-    latest: datetime  #: end of that window
-    start: datetime | None = None
+    minutes: int  #: the desired length
+    earliest: datetime  #: the start of the window in which the session should take place
+    target: datetime  #: the best time in the window
+    latest: datetime  #: the end of the window
+    start: datetime | None = None  #: None while the session has no time
     end: datetime | None = None
-    generation: int = 1  #: grows when the event has to be created again
-    sequence: int = 0  #: grows with each change of the event that we decide
-    in_turn: bool = False  #: it follows no other, so the pair's turn or its start gave the window (T-3a)
-    by_hand: bool = False  #: a person chose its present time (R-9, T-11)
-    #: What stood at that time when a person chose it; None until the calendars were read.
+    generation: int = 1  #: increases when the event has to be created again
+    sequence: int = 0  #: increases with each change of the event that we decide
+    #: Whether no earlier session determines the window. It then depends on the pair's turn or its start (T-3a).
+    in_turn: bool = False
+    by_hand: bool = False  #: whether a person chose the present time (R-9, T-11)
+    #: The busy time at the moment when a person chose the present time; None until the calendars have been read.
     intended: tuple[IntendedTime, ...] | None = None
-    urgent: bool = False  #: buffers and preferences are given up before the date is (T-14)
-    count: int = 0  #: how often it was deferred
+    urgent: bool = False  #: whether meeting soon has precedence over buffers and preferences (T-14)
+    count: int = 0  #: the number of deferrals
     deferred_at: datetime | None = None
-    warned_at: datetime | None = None  #: when the pair got a warning that its present time clashes with something
-    held_at: datetime | None = None  #: its end, once it has taken place
-    noted_at: datetime | None = None  #: when `held_at` was recorded, if after its end (T-7)
-    contracted_at: datetime | None = None  #: when its contract was recorded first (T-9)
-    unplaceable: Reasons | None = None  #: why no time exists, once the pair got a mail about it
+    warned_at: datetime | None = None  #: when the pair was warned that the present time conflicts with something
+    held_at: datetime | None = None  #: the end, once the session has taken place
+    noted_at: datetime | None = None  #: when `held_at` was set, if not right at the end of the session (T-7)
+    contracted_at: datetime | None = None  #: when the first revision of the contract was recorded (T-9)
+    unplaceable: Reasons | None = None  #: why no time exists, once the pair has got a mail about that
     offer: Offer | None = None  #: the times that the two may choose from (T-11, T-12, T-14)
 
     @property
     def owed(self) -> bool:
-        """True when it is due and has no time."""
+        """Whether the session is due and has no time."""
         return self.state in (SessionState.OWED, SessionState.DEFERRED)
 
     @property
     def booked(self) -> bool:
-        """True when it has a time and has not taken place yet."""
+        """Whether the session has a time and has not taken place yet."""
         return self.state is SessionState.BOOKED
 
     @property
     def asks_contract(self) -> bool:
-        """True when a contract is due after it: a combined session, or the last of a series (T-13)."""
+        """Whether a contract is due after the session: a combined session, or the last one of a series (T-13)."""
         return self.kind is SessionKind.CAREER and self.topic in (Topic.ALL, Topic.GAP)
 
     @property
     def is_closed(self) -> bool:
-        """True when nothing is left to do for it."""
+        """Whether nothing remains to be done for the session."""
         if self.state is SessionState.HELD:
             return not self.asks_contract
         return self.state in (SessionState.CONTRACTED, SessionState.UNFINISHED, SessionState.CANCELLED)
 
     @property
     def span(self) -> Span:
-        """Its time. Raises ValueError when it has none."""
+        """The time of the session. Raises ValueError when it has none."""
         if self.start is None or self.end is None:
             raise ValueError(f"session {self.id} has no time")
         return Span(self.start, self.end)
 
     @property
     def options(self) -> tuple[Span, ...]:
-        """The times that are reserved for the two to choose from; none when nothing is offered."""
+        """The times that are reserved for the two to choose from; empty without an offer."""
         return self.offer.times if self.offer else ()
 
     @property
     def key(self) -> str:
-        """The key of this session's event: no other event has it, on any calendar."""
+        """The key of the session's event, which is unique among all events."""
         return f"{self.id}.{self.generation}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferral:
-    """The loss of a session's time: when, why and by whom (R-8). A move by hand on a page is kept as one, too, so that
-    the report can say why (R-18); it does not count (T-11)."""
+    """The loss of a session's time (R-8), or a move by hand on a page.
 
-    session: str
-    number: int  #: 1 for the first of this session that counts; -1 for its first move by hand
+    A move by hand does not count as a deferral (T-11). It is stored as one so that the report can explain it (R-18).
+    """
+
+    session: str  #: the session's id
+    number: int  #: deferrals of a session count 1, 2, ..., and moves by hand -1, -2, ...
     at: datetime
     cause: DeferralCause
-    who: Address = ""  #: the person who caused it; empty when nobody acted
+    who: Address = ""  #: the person who caused it; empty when nobody did
     was: Span | None = None  #: the lost time
-    explained_at: datetime | None = None  #: when the report said why; the words are stored sealed (R-18)
+    explained_at: datetime | None = None  #: when the report gave a reason, which is stored sealed (R-18)
 
     @property
     def is_counted(self) -> bool:
-        """True for a deferral; False for a move by hand, which is none (T-11)."""
+        """Whether this counts as a deferral, and is not a move by hand (T-11)."""
         return self.cause is not DeferralCause.MOVED
 
     @property
     def position(self) -> tuple[datetime, int]:
-        """Its place in the order of time; two of one second are told apart by their numbers."""
+        """The sort key for the order of time. Deferrals within the same second are ordered by number."""
         return self.at, abs(self.number)

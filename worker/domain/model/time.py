@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 #: An e-mail address in lower case. It names a person and that person's calendar.
 Address = str
-#: An opaque text of a provider. A request with it returns the changes since it was given out.
+#: An opaque text that a provider returns together with the changes of a calendar. A later request with it returns the
+#: changes since then.
 Cursor = str
 
 QUARTER_HOUR = timedelta(minutes=15)
@@ -14,7 +15,7 @@ QUARTER_HOUR = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """The time from `start` up to, not including, `end`; both are aware and in UTC."""
+    """The time from `start` (inclusive) to `end` (exclusive). Both are aware and in UTC."""
 
     start: datetime
     end: datetime
@@ -27,24 +28,24 @@ class Span:
 
     @property
     def minutes(self) -> int:
-        """Length in whole minutes."""
+        """The length in whole minutes."""
         return int((self.end - self.start) // timedelta(minutes=1))
 
     def overlaps(self, other: "Span") -> bool:
-        """True when the two have time in common; spans that only touch don't."""
+        """Return whether the two spans have time in common. Spans that only touch don't."""
         return self.start < other.end and other.start < self.end
 
     def has_part_in(self, window: "Span") -> bool:
-        """True when a part of the span is inside the window; of an empty span, when its start is."""
+        """Return whether a part of the span is inside the window; for an empty span, whether its start is."""
         return self.overlaps(window) or window.start <= self.start < window.end
 
     def clip(self, window: "Span") -> "Span":
-        """Return the part of the span inside the window. Raises ValueError when the two don't touch."""
+        """Return the part of the span inside the window. Raises ValueError when the two neither overlap nor touch."""
         return Span(max(self.start, window.start), min(self.end, window.end))
 
 
 def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Return the same time in order, with spans that overlap or touch as one."""
+    """Return the spans sorted by start. Spans that overlap or touch are merged into one."""
     merged: list[Span] = []
     for span in sorted(spans):
         if merged and span.start <= merged[-1].end:
@@ -54,21 +55,21 @@ def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(merged)
 
 
-#: The spells of one weekday, each a stretch of work without a break: start and end in minutes after local midnight, end
-#: excluded. An end above 1440 is on the next morning.
+#: The spells of one weekday. A spell is a period of work without a break: its start (inclusive) and end (exclusive) in
+#: minutes after local midnight. An end above 1440, the minutes of a day, is on the next day.
 Spells = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkingHours:
-    """The spells of a week, Monday first; always seven entries."""
+    """The spells of each day of a week, Monday first."""
 
     week: tuple[Spells, Spells, Spells, Spells, Spells, Spells, Spells]
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A number of weeks or of months between sessions; one of the two is zero."""
+    """The time between two sessions, in weeks or in months. One of the two fields is zero."""
 
     weeks: int = 0
     months: int = 0

@@ -1,4 +1,4 @@
-"""A third voice: one question that a report asks somebody else (R-30)."""
+"""Third voices: somebody whom a report asks one question. The answer reaches the report alone (R-30)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,21 +6,23 @@ from enum import StrEnum
 
 from worker.domain.model.time import Address
 
-#: How long a question can be answered after it was asked.
+#: A question can be answered for this time after it was asked.
 VOICE_PERIOD = timedelta(days=30)
-#: How many unanswered questions a report may have at most.
+#: The most unanswered questions that a report may have.
 MAX_OPEN_VOICES = 3
-#: The longest question and the longest answer, in characters.
-MAX_VOICE_QUESTION, MAX_VOICE_ANSWER = 600, 4000
+#: The length limit of a question, in characters.
+MAX_VOICE_QUESTION = 600
+#: The length limit of an answer, in characters.
+MAX_VOICE_ANSWER = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThirdVoice:
-    """A report's question to a third person, and the answer, which reaches the report alone. Stored only sealed."""
+    """A report's question to a third person, and the answer. It is stored only sealed."""
 
     id: str
     report: Address
-    to: Address  #: the third person; empty once the report has withdrawn the question
+    to: Address  #: the third person; empty when the report has withdrawn the question
     question: str
     answer: str = ""
     asked_at: datetime
@@ -32,15 +34,15 @@ class ThirdVoice:
         return not self.to
 
     def is_open(self, now: datetime) -> bool:
-        """Return whether it can be answered at `now`."""
+        """Return whether the question can be answered at `now`."""
         return self.answered_at is None and not self.is_withdrawn and now < self.expires_at
 
 
 class VoiceFault(StrEnum):
-    """Why a question can't be asked."""
+    """The reason why a question can't be asked."""
 
-    ADDRESS = "address"  #: it is no address
-    OUTSIDE = "outside"  #: the address is none of the company's
-    NOT_THEM = "not_them"  #: the report, a manager of theirs, or the operator
-    QUESTION = "question"  #: it is empty or too long
-    MANY = "many"  #: too many are open
+    ADDRESS = "address"  #: the third person's address is not a valid address
+    OUTSIDE = "outside"  #: the address does not belong to the company
+    NOT_THEM = "not_them"  #: the address belongs to the report, to a manager of the report or to the operator
+    QUESTION = "question"  #: the question is empty or too long
+    MANY = "many"  #: the report already has MAX_OPEN_VOICES unanswered questions
