@@ -55,7 +55,7 @@ def test_what_is_left_is_named_and_the_command_fails(desk: Desk) -> None:
     assert "Something is left. Fix what is named above, and run `longarc undo` again." in result.stderr
     for sentence in (QUIET_CANCELS["caldav"], QUIET_INVITATIONS):
         assert sentence in result.stdout
-    assert "2 events still stand. `longarc undo` goes on with it." in desk.told("status")
+    assert "2 events still stand. `longarc undo` continues it." in desk.told("status")
 
 
 def test_each_service_that_takes_events_has_its_truth_about_quiet_cancels() -> None:

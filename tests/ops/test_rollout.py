@@ -17,10 +17,10 @@ COMPANY = Roster(PERSONS, pairs(pair(DANA, SAM), pair(DANA, KIM)), {}, ALIASES)
     ("rollout", "what", "remedy"),
     [
         (Rollout(groups=("Slaes",)), "rollout.groups: no report is in the group `Slaes`", "Did you mean `Sales`?"),
-        (Rollout(groups=("Board",)), "no report is in the group `Board`", "write it as the people file has it"),
+        (Rollout(groups=("Board",)), "no report is in the group `Board`", "write it as the people file does"),
         (Rollout(managers=(SAM,)), f"rollout.managers: nobody with the address {SAM} is the manager", ""),
         (Rollout(addresses=("dan@corp.example",)), "nobody with the address dan@corp.example", f"mean `{DANA}`?"),
-        (Rollout(groups=()), "0 of 2 pairs take part", "take the section `[rollout]` out"),
+        (Rollout(groups=()), "0 of 2 pairs take part", "remove the section `[rollout]`"),
     ],
 )
 def test_what_the_rollout_names_and_nobody_has_is_found(rollout: Rollout, what: str, remedy: str) -> None:

@@ -50,9 +50,9 @@ def find(findings: dict[str, Finding], start: str) -> Finding:
 
 def test_before_the_first_push_check_says_what_to_do(tmp_path: Path) -> None:
     findings = check(tmp_path, token="")
-    assert "openssl rand -hex 32" in find(findings, "A token admits directories").remedy
-    assert "HTTPS alone" in find(findings, "Directories push people to http://127.0.0.1:9/scim/v2").remedy
-    unreachable = find(findings, "http://127.0.0.1:9/scim/v2 gives no answer from here (ConnectionError)")
+    assert "openssl rand -hex 32" in find(findings, "A token is set").remedy
+    assert "only to HTTPS" in find(findings, "Directories push people to http://127.0.0.1:9/scim/v2").remedy
+    unreachable = find(findings, "http://127.0.0.1:9/scim/v2 does not respond to this machine (ConnectionError)")
     assert unreachable.ok and "longarc run" in unreachable.remedy
     assert not find(findings, "A directory has pushed people by SCIM").ok
     assert not (tmp_path / "longarc.db").exists(), "checking makes no database"
@@ -68,7 +68,7 @@ def test_check_counts_who_was_pushed(tmp_path: Path) -> None:
     findings = check(tmp_path, token=f"{TOKEN},{OTHER_TOKEN}")
     assert find(findings, "SCIM lists 2 people: 1 with a manager, 1 without").ok
     assert find(findings, "SCIM names 2 people in 1 pairs").ok
-    assert "Take the old one away" in find(findings, "2 tokens admit directories").remedy
+    assert "Remove the old token" in find(findings, "2 tokens are set").remedy
 
 
 def test_check_reaches_the_pages_and_is_refused_without_a_token(tmp_path: Path) -> None:
@@ -77,7 +77,10 @@ def test_check_reaches_the_pages_and_is_refused_without_a_token(tmp_path: Path) 
         settings = load_settings(write(tmp_path, f"http://127.0.0.1:{serving.port}"), {"LONGARC_KEY": KEY})
         findings = [finding.what for finding in check_scim(settings)]
     company.close()
-    assert f"http://127.0.0.1:{serving.port}/scim/v2 answers from here, and refuses whoever has no token" in findings
+    assert (
+        f"http://127.0.0.1:{serving.port}/scim/v2 responds to this machine, and refuses requests without a token"
+        in findings
+    )
 
 
 @pytest.mark.parametrize("tokens", ["tiny", f"{TOKEN} {'x' * 31}"])

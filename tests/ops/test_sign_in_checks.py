@@ -32,7 +32,7 @@ def test_issuer_that_others_wrote_is_found_well(issuer: str) -> None:
     assert all(finding.ok and not finding.remedy for finding in findings)
     words = " ".join(finding.what for finding in findings)
     assert f"word for word: {BASE}/sign-in/callback" in words
-    assert "2 addresses open the operator's page (sign_in.operators)" in words
+    assert "2 addresses can open the operator's page (sign_in.operators)" in words
 
 
 def test_what_is_wrong_with_an_issuer_is_named(issuer: str) -> None:
@@ -42,7 +42,7 @@ def test_what_is_wrong_with_an_issuer_is_named(issuer: str) -> None:
     assert "can't be reached" in find_wrong(check("http://localhost:1"))
     assert "calls itself `" in find_wrong(check(f"{issuer}/"))
     assert "by NTP" in find_wrong(check(issuer, ahead=timedelta(minutes=5)))
-    assert "Name them as `sign_in.people_ops`" in find_wrong(check(issuer, people_ops=[]))
+    assert "add them to `sign_in.people_ops`" in find_wrong(check(issuer, people_ops=[]))
     with forging_issuer() as forger:
         forger.metadata = {"jwks_uri": None}
         assert "names no usable `jwks_uri`" in find_wrong(check(forger.url))

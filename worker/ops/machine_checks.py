@@ -1,4 +1,4 @@
-"""Checks of the machine: the time zone database, the user, and who else can read the files of Longarc."""
+"""Checks of the machine: the time zone database, the user, and the permissions of files with secrets or content."""
 
 import os
 import re
@@ -14,15 +14,15 @@ from worker.providers.base import Finding
 from worker.settings.environment import KEY_VARIABLE, SCIM_TOKEN_VARIABLE
 from worker.settings.load import OVERRIDE_VARIABLES, PASSWORD_VARIABLES, Settings
 
-#: Month and day of a release: its version names only the year.
+#: The month and day that are taken for a release's date, because its version contains only the year.
 _ASSUMED_RELEASE_DAY = (7, 1)
 _OTHERS_PERMISSIONS = stat.S_IRWXG | stat.S_IRWXO
 _IANA_VERSION = re.compile(r"(\d{4})[a-z]+")
 
 
 def check_time_zones(today: date, version: str) -> Finding:
-    """Report the release of the time zone database, with a warning when it is older than a year."""
-    what = f"Time zones follow release {version} of their database"
+    """Return a finding on the release of the time zone database: a warning when it is more than a year old."""
+    what = f"Time zones are those of release {version} of the time zone database"
     match = _IANA_VERSION.fullmatch(version)
     if match and today < date(int(match[1]) + 1, *_ASSUMED_RELEASE_DAY):
         return Finding(what, True)
@@ -31,26 +31,25 @@ def check_time_zones(today: date, version: str) -> Finding:
 
 
 def get_zone_release() -> str:
-    """Return the release of the package `tzdata`, which `worker` uses instead of the files of the machine."""
+    """Return the release of the package `tzdata`, which Longarc uses instead of the time zones of the machine."""
     import tzdata
 
     return str(tzdata.IANA_VERSION)
 
 
 def check_user(effective_id: int) -> Iterator[Finding]:
-    """Warn when the program runs as root, who can read every file."""
+    """Yield a warning when the program runs as root, which can read every file."""
     if effective_id == 0:
         remedy = "Run it as a user of its own, as `longarc example service` does."
         yield Finding("Longarc runs as root", True, remedy)
 
 
 def check_file_permissions(settings: Settings, env: Mapping[str, str]) -> Iterator[Finding]:
-    """Warn of files with secrets or content that anybody but their owner may read or write."""
-    private = sorted({*_list_secret_files(settings, env), *_list_database_files(settings)})
-    if readable := [shlex.quote(str(file)) for file in private if _is_readable_by_others(file)]:
-        yield Finding(
-            f"Others than their owner can read {', '.join(readable)}", True, f"chmod go= {' '.join(readable)}"
-        )
+    """Yield a warning about files with secrets or content that other users than their owner can access."""
+    private_files = sorted({*_list_secret_files(settings, env), *_list_database_files(settings)})
+    if exposed := [shlex.quote(str(file)) for file in private_files if _is_accessible_by_others(file)]:
+        what = f"Other users than the owner can read {', '.join(exposed)}"
+        yield Finding(what, True, f"chmod go= {' '.join(exposed)}")
 
 
 def _list_secret_files(settings: Settings, env: Mapping[str, str]) -> Iterator[Path]:
@@ -69,7 +68,7 @@ def _list_secret_files(settings: Settings, env: Mapping[str, str]) -> Iterator[P
 
 
 def _list_database_files(settings: Settings) -> Iterator[Path]:
-    """The SQLite file, its journals, and the queue beside it."""
+    """Yield the SQLite file, the queue beside it, and the journals of both; nothing for another database."""
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
         file = Path(str(url.database))
@@ -77,11 +76,11 @@ def _list_database_files(settings: Settings) -> Iterator[Path]:
             yield from (path.with_name(f"{path.name}{suffix}") for suffix in ("", "-wal", "-shm", "-journal"))
 
 
-def _is_readable_by_others(file: Path) -> bool:
-    """Whether others may read the file; False when it is missing, which other checks report.
+def _is_accessible_by_others(file: Path) -> bool:
+    """Return whether other users may access the file; False for a missing file, which other checks report.
 
-    And False on a file system that can't be written: there a container engine or systemd has put the file, for this
-    program alone.
+    It is also False on a read-only file system, where a container engine or systemd has put the file for this program
+    only.
     """
     try:
         mode = file.stat().st_mode

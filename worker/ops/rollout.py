@@ -1,6 +1,9 @@
-"""The rollout: checks that everybody it names exists, and sentences that describe it and what is paused."""
+"""Checks that all names in the rollout exist, and sentences that describe the rollout, pauses and an undo.
 
-from collections.abc import Collection, Iterator
+The rollout says which pairs take part, and from which day. An undo takes every event of ours off every calendar.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
 
 from worker.domain.model import Address
 from worker.domain.rollout import Rollout, StandingPauses, has_group, is_chosen, resolve_aliases
@@ -9,9 +12,12 @@ from worker.roster.model import Roster
 from worker.settings.parsers import find_nearest
 from worker.store.undo import UndoState
 
+#: The most names of one kind in a sentence; further names are counted.
+_MAX_NAMES = 5
+
 
 def select_chosen_pairs(rollout: Rollout, people: Roster) -> Roster:
-    """Return the people with the pairs alone that the rollout is for, whenever it begins."""
+    """Return the roster with only those pairs that the rollout includes, whenever it begins."""
     rollout = _use_primary_addresses(rollout, people)
     chosen = {
         pair_id: pair
@@ -26,7 +32,7 @@ def _use_primary_addresses(rollout: Rollout, people: Roster) -> Rollout:
 
 
 def check_rollout(rollout: Rollout, people: Roster) -> Iterator[Finding]:
-    """Yield what is named and does not exist, with the nearest name, and how many pairs take part."""
+    """Yield a finding on each name that does not exist, with the most similar name, and on how many pairs take part."""
     from_day = f", from {rollout.start} on" if rollout.start else ""
     if rollout.is_for_everybody:
         yield Finding(f"Everybody takes part{from_day}", True)
@@ -34,62 +40,70 @@ def check_rollout(rollout: Rollout, people: Roster) -> Iterator[Finding]:
     rollout = _use_primary_addresses(rollout, people)
     yield from _check_groups(rollout.groups or (), people)
     managers = {pair.manager for pair in people.pairs.values()}
-    yield from _check_addresses("managers", rollout.managers or (), managers, "is the manager of a pair")
-    paired = managers | {pair.report for pair in people.pairs.values()}
-    yield from _check_addresses("addresses", rollout.addresses or (), paired, "is in a pair")
+    yield from _check_addresses("managers", rollout.managers or (), managers, condition="is the manager of a pair")
+    everybody = managers | {pair.report for pair in people.pairs.values()}
+    yield from _check_addresses("addresses", rollout.addresses or (), everybody, condition="is in a pair")
     count, total = len(select_chosen_pairs(rollout, people).pairs), len(people.pairs)
-    remedy = "" if count else "Name a group, a manager or an address, or take the section `[rollout]` out."
+    remedy = "" if count else "Name a group, a manager or an address, or remove the section `[rollout]`."
     yield Finding(f"{count:,} of {total:,} pairs take part (rollout){from_day}", bool(count), remedy)
 
 
 def _check_groups(groups: Collection[str], people: Roster) -> Iterator[Finding]:
-    known = {group for pair in people.pairs.values() if (group := people.persons[pair.report].group)}
+    existing = {group for pair in people.pairs.values() if (group := people.persons[pair.report].group)}
     for group in groups:
-        if not has_group(group, known):
-            yield Finding(
-                f"settings: rollout.groups: no report is in the group `{group}`", False, _advise(group, known)
-            )
+        if not has_group(group, existing):
+            what = f"settings: rollout.groups: no report is in the group `{group}`"
+            yield Finding(what, False, _suggest_name(group, existing))
 
 
 def _check_addresses(
-    key: str, addresses: Collection[Address], known: Collection[Address], what: str
+    key: str, addresses: Collection[Address], existing: Collection[Address], *, condition: str
 ) -> Iterator[Finding]:
     for address in addresses:
-        if address not in known:
-            finding = f"settings: rollout.{key}: nobody with the address {address} {what}"
-            yield Finding(finding, False, _advise(address, known))
+        if address not in existing:
+            what = f"settings: rollout.{key}: nobody with the address {address} {condition}"
+            yield Finding(what, False, _suggest_name(address, existing))
 
 
-def _advise(name: str, known: Collection[str]) -> str:
-    nearest = find_nearest(name, known)
-    return f"Did you mean `{nearest}`?" if nearest else "Take it out, or write it as the people file has it."
+def _suggest_name(name: str, existing: Collection[str]) -> str:
+    """Return the advice for a name that does not exist: the most similar name, if there is one."""
+    nearest = find_nearest(name, existing)
+    return f"Did you mean `{nearest}`?" if nearest else "Remove it, or write it as the people file does."
 
 
 def describe_rollout(rollout: Rollout | None) -> str:
-    """Return a sentence on the rollout in force."""
+    """Return a sentence on the rollout in force. It names at most `_MAX_NAMES` of each kind."""
     if rollout is None or (rollout.is_for_everybody and rollout.start is None):
         return "The rollout is for everybody."
     parts = [
-        f"{name} {', '.join(listed[:5])}{f' and {len(listed) - 5:,} more' if len(listed) > 5 else ''}"
-        for name in ("groups", "managers", "addresses")
-        if (listed := getattr(rollout, name))
+        f"{kind} {_join_names(names)}"
+        for kind in ("groups", "managers", "addresses")
+        if (names := getattr(rollout, kind))
     ]
-    whom = "for everybody" if rollout.is_for_everybody else f"for {'; '.join(parts) or 'nobody'}"
-    return f"The rollout is {whom}{f', from {rollout.start} on' if rollout.start else ''}."
+    whom = "everybody" if rollout.is_for_everybody else "; ".join(parts) or "nobody"
+    from_day = f", from {rollout.start} on" if rollout.start else ""
+    return f"The rollout is for {whom}{from_day}."
+
+
+def _join_names(names: Sequence[str]) -> str:
+    """Return the first names, separated by commas, and how many more there are."""
+    hidden_count = len(names) - _MAX_NAMES
+    more = f" and {hidden_count:,} more" if hidden_count > 0 else ""
+    return ", ".join(names[:_MAX_NAMES]) + more
 
 
 def describe_undo(state: UndoState | None, standing_count: int) -> str:
-    """Return a sentence on how far undoing is; empty when it was not asked for. `standing_count`: events to come."""
+    """Return a sentence on the progress of the undo; empty without an undo. `standing_count`: events left to remove."""
     if state is None:
         return ""
     if state.finished_at is not None:
-        return f"Undone at {state.finished_at:%Y-%m-%d %H:%M} UTC: nothing of ours is on a calendar to come."
-    left = "1 event still stands" if standing_count == 1 else f"{standing_count:,} events still stand"
-    return f"Undoing since {state.begun_at:%Y-%m-%d %H:%M} UTC: {left}. `longarc undo` goes on with it."
+        return f"Undone at {state.finished_at:%Y-%m-%d %H:%M} UTC: no coming event of ours is on a calendar."
+    remaining = "1 event still stands" if standing_count == 1 else f"{standing_count:,} events still stand"
+    return f"Undoing since {state.begun_at:%Y-%m-%d %H:%M} UTC: {remaining}. `longarc undo` continues it."
 
 
 def describe_pauses(pauses: StandingPauses) -> str:
-    """Return a sentence on the standing pauses, with the command that ends them; empty when there are none."""
+    """Return a sentence on the pauses in force, with the command that ends them; empty when there are none."""
     if pauses.everybody:
         return "Everybody is paused. `longarc resume --everybody` ends that."
     names = [f"the group {group}" for group in sorted(pauses.groups)] + sorted(pauses.people)

@@ -1,4 +1,4 @@
-"""Checks of the way by which directories push people: the token, the pages, and whether they can be reached."""
+"""Checks of the SCIM server, to which directories push people: its library, its tokens, and its public address."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,20 +17,20 @@ from worker.store.statistics import Statistics
 from worker.store.store import Store
 
 _TIMEOUT_SECONDS = 10
-#: The status of an answer to whoever has no token.
-_REFUSED = 401
+#: The HTTP status of the response to a request without a valid token.
+_UNAUTHORIZED = 401
 
 
 def check_scim(settings: Settings) -> Iterator[Finding]:
-    """Yield what a directory needs to push people here."""
+    """Yield findings on what a directory needs to push people to Longarc."""
     has_library = find_spec("scim2_server") is not None
     yield Finding("The library for SCIM is installed", has_library, "" if has_library else build_extra_remedy("scim"))
     yield _check_tokens(settings)
     address = f"{settings.base_url.rstrip('/')}/scim/v2"
     is_secure = urlsplit(settings.base_url).scheme == "https"
-    remedy = "" if is_secure else "Entra and Okta push to HTTPS alone: put a proxy with TLS before the pages."
+    remedy = "" if is_secure else "Entra and Okta push only to HTTPS. Put a proxy with TLS in front of the pages."
     yield Finding(f"Directories push people to {address}", is_secure, remedy)
-    yield _check_answer(address)
+    yield _check_response(address)
 
 
 def _check_tokens(settings: Settings) -> Finding:
@@ -40,36 +40,45 @@ def _check_tokens(settings: Settings) -> Finding:
             f"Make one of at least {MIN_SCIM_TOKEN_CHARS} characters with `openssl rand -hex 32`, and give it as "
             f"{SCIM_TOKEN_VARIABLE} or {SCIM_TOKEN_VARIABLE}_FILE."
         )
-        return Finding("A token admits directories", False, remedy)
+        return Finding("A token is set, with which directories can push people", False, remedy)
     if count == 1:
-        return Finding("A token admits directories", True)
-    remedy = "Take the old one away when the directory has the new one."
-    return Finding(f"{count} tokens admit directories", True, remedy)
+        return Finding("A token is set, with which directories can push people", True)
+    remedy = "Remove the old token when the directory uses the new one."
+    return Finding(f"{count} tokens are set, with which directories can push people", True, remedy)
 
 
-def _check_answer(address: str) -> Finding:
-    """Ask for what needs a token, without one. Nothing is wrong while the pages aren't served yet: it is a warning."""
+def _check_response(address: str) -> Finding:
+    """Send a request without a token, which must be refused.
+
+    Problems are only warnings, because the pages may not be served yet.
+    """
     import requests
 
-    what = f"{address} answers from here, and refuses whoever has no token"
     try:
-        answer = requests.get(f"{address}/ServiceProviderConfig", timeout=_TIMEOUT_SECONDS, allow_redirects=False)
+        response = requests.get(f"{address}/ServiceProviderConfig", timeout=_TIMEOUT_SECONDS, allow_redirects=False)
     except requests.RequestException as error:
-        remedy = "Start `longarc run`, and look at the name, the certificate and the proxy. It may still do elsewhere."
-        return Finding(f"{address} gives no answer from here ({type(error).__name__})", True, remedy)
-    if answer.status_code == _REFUSED:
-        return Finding(what, True)
-    remedy = "Have the proxy pass everything below /scim/ on to the pages, with the header `Authorization`."
-    return Finding(f"{address} answers {answer.status_code} to a request without a token, not {_REFUSED}", True, remedy)
+        remedy = (
+            "Start `longarc run`, and check the name, the certificate and the proxy. "
+            "The address may still be reachable from elsewhere."
+        )
+        return Finding(f"{address} does not respond to this machine ({type(error).__name__})", True, remedy)
+    if response.status_code == _UNAUTHORIZED:
+        return Finding(f"{address} responds to this machine, and refuses requests without a token", True)
+    remedy = "Let the proxy pass everything below /scim/ on to the pages, with the header `Authorization`."
+    what = f"{address} answers {response.status_code} to a request without a token, and not {_UNAUTHORIZED}"
+    return Finding(what, True, remedy)
 
 
 @contextmanager
 def open_current_store(settings: Settings) -> Iterator[Store | None]:
-    """Open the database without its key; None while there is none, or one of another version."""
+    """Open the database without its key, so that nothing sealed can be read.
+
+    Yields None when there is no database yet, or when its schema is of another version than this program.
+    """
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         yield None
         return
-    with closing(Store(settings.database, Seal([generate_key()]))) as store:  # nothing sealed is opened
+    with closing(Store(settings.database, Seal([generate_key()]))) as store:
         version, program_version = Statistics(store.database).get_schema_versions()
         yield store if version == program_version else None

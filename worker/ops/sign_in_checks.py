@@ -1,4 +1,7 @@
-"""The check of the company's sign-in: what the issuer says of itself, its clock, and the address to register there."""
+"""Checks of the company's sign-in: the issuer's metadata and clock, and the redirect address to register there.
+
+The issuer is the company's OpenID Connect server.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -9,13 +12,14 @@ from worker.providers.base import Finding
 from worker.settings.load import Settings
 from worker.settings.sign_in_section import make_redirect_uri
 
-#: A clock that differs by more is near what makes every sign-in fail.
+#: Above this difference between the two clocks, sign-ins are about to fail.
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=1)
+#: The page that each role opens, by the key of the role in the section `[sign_in]`.
 _ROLE_TEXTS = {"operators": "the operator's page", "people_ops": "the page of people-ops"}
 
 
 def make_openid_client(settings: Settings) -> OpenIdClient:
-    """Return the client of the issuer in the settings, which name one."""
+    """Return the client for the issuer in the settings, which must name one."""
     section, secret = settings.sign_in, settings.passwords["sign_in"].get_secret_value()
     ca_file = str(section.ca_file) if section.ca_file else None
     return OpenIdClient(section.issuer, section.client_id, secret, make_redirect_uri(settings.base_url), ca_file)
@@ -43,10 +47,10 @@ def check_sign_in(settings: Settings, now: datetime) -> Iterator[Finding]:
     for key, page in _ROLE_TEXTS.items():
         count = len(getattr(section, key))
         kind = f"values of the claim `{section.role_claim}`" if section.role_claim else "addresses"
-        remedy = "" if count else f"Name them as `sign_in.{key}`, if anybody should."
-        yield Finding(f"{count} {kind} open {page} (sign_in.{key})", True, remedy)
+        remedy = "" if count else f"If somebody should open it, add them to `sign_in.{key}`."
+        yield Finding(f"{count} {kind} can open {page} (sign_in.{key})", True, remedy)
     if settings.pages.sign_in == "required":
-        yield Finding("Links to pages of managers and reports ask for a sign-in, too (pages.sign_in)", True)
+        yield Finding("Links to the pages of managers and reports also require a sign-in (pages.sign_in)", True)
 
 
 def _check_clock(difference: timedelta | None) -> Iterator[Finding]:
@@ -54,7 +58,7 @@ def _check_clock(difference: timedelta | None) -> Iterator[Finding]:
         return
     seconds = round(difference.total_seconds())
     is_close = abs(difference) <= MAX_CLOCK_DIFFERENCE
-    remedy = "" if is_close else "Let this machine set its clock by NTP: a sign-in fails when clocks differ much."
+    remedy = "" if is_close else "Synchronize this machine's clock by NTP: sign-ins fail when clocks differ much."
     yield Finding(
         f"The clock of the issuer and that of this machine differ by {abs(seconds)} seconds", is_close, remedy
     )

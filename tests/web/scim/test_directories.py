@@ -53,7 +53,7 @@ def test_groups_are_none_and_can_not_be_pushed(directory: Directory) -> None:
     assert (listed.status_code, directory.body(listed)["totalResults"]) == (200, 0)
     assert directory.send("GET", "/Groups/7").status_code == 404
     refused = directory.send("POST", "/Groups", {"displayName": "Staff"})
-    assert refused.status_code == 501 and "provision users alone" in refused.text
+    assert refused.status_code == 501 and "Provision users only" in refused.text
 
 
 @pytest.mark.parametrize(

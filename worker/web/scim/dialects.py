@@ -1,8 +1,9 @@
-"""Turns what directories send into the form of the standard.
+"""Converts requests of directories that depart from the SCIM standard to the standard's form.
 
-Microsoft Entra names a manager by a bare id or a list of one, wraps texts into `[{"value": …}]`, and sends a value with
-a `remove`, for which the standard has a path alone. Okta sends numbers in place of texts. Operations in capitals,
-`"False"` for false and paths with a filter that matches nothing are left to `scim2_models`, which knows them.
+Microsoft Entra gives a manager as a bare id or as a list with one id, wraps texts as `[{"value": …}]`, and sends a
+value with a `remove` operation, where the standard has only a path. Okta sends numbers in place of texts. Other
+departures are left to `scim2_models`, which accepts them: operations in capital letters, `"False"` for false, and paths
+with a filter that matches nothing.
 """
 
 import json
@@ -13,20 +14,21 @@ from scim2_models import InvalidSyntaxException, InvalidValueException
 
 from worker.web.scim.schema import EnterpriseUser
 
-#: How deeply JSON may be nested; a person needs five levels.
+#: The deepest nesting of JSON in a request. A person needs five levels.
 MAX_DEPTH = 12
 #: The longest text, in characters.
 MAX_TEXT = 2000
-#: The longest list.
+#: The most values in a list.
 MAX_ITEMS = 200
 
 _ENTERPRISE = str(EnterpriseUser.__schema__).casefold()
 _MANAGER_PATHS = {f"{_ENTERPRISE}:manager", "manager"}
+#: The attributes whose value is a list.
 _LISTS = {"emails", "addresses"}
 
 
 def parse_body(body: bytes) -> Any:
-    """Return the JSON value of a body. Raises InvalidSyntaxException and InvalidValueException."""
+    """Return the JSON value of a request's body. Raises InvalidSyntaxException and InvalidValueException."""
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
@@ -35,19 +37,19 @@ def parse_body(body: bytes) -> Any:
     return payload
 
 
-def _check_bounds(value: Any, depth: int) -> None:
-    """Raise InvalidValueException for a value nested too deeply, or with a list or text that can't be stored."""
-    if depth < 0:
+def _check_bounds(value: Any, max_depth: int) -> None:
+    """Raise InvalidValueException for a value that is nested too deeply, or has a list or text that can't be stored."""
+    if max_depth < 0:
         raise InvalidValueException(detail=f"The body is nested more than {MAX_DEPTH} levels deep.")
     if isinstance(value, Mapping):
         for name, item in value.items():
             _check_text(name)
-            _check_bounds(item, depth - 1)
+            _check_bounds(item, max_depth - 1)
     elif isinstance(value, list):
         if len(value) > MAX_ITEMS:
             raise InvalidValueException(detail=f"A list has more than {MAX_ITEMS} values.")
         for item in value:
-            _check_bounds(item, depth - 1)
+            _check_bounds(item, max_depth - 1)
     elif isinstance(value, str):
         _check_text(value)
 
@@ -68,14 +70,14 @@ def is_storable(text: str) -> bool:
 
 
 def adapt_user(values: Any) -> Any:
-    """Return a person, or a part of one, in the form of the standard."""
+    """Return a person, or some attributes of a person, in the form of the standard."""
     if not isinstance(values, Mapping):
         return values
     return {name: _adapt_value(name.casefold(), value) for name, value in values.items()}
 
 
 def _adapt_value(path: str, value: Any) -> Any:
-    """Return the value of an attribute. `path`: in small letters."""
+    """Return the value of an attribute in the form of the standard. `path` is in lower case."""
     if path == _ENTERPRISE:
         return adapt_user(value)
     if path in _MANAGER_PATHS:
@@ -88,7 +90,7 @@ def _adapt_value(path: str, value: Any) -> Any:
 
 
 def _adapt_manager(value: Any) -> dict[str, str] | None:
-    """Return a manager as an object with `value`; None when the person has none."""
+    """Return a manager as an object with the key `value`; None for a person without a manager."""
     if isinstance(value, list):
         if len(value) > 1:
             raise InvalidValueException(detail="A person has one manager.")
@@ -115,6 +117,7 @@ def adapt_patch(payload: Any) -> Any:
 
 
 def _adapt_operation(operation: Any) -> Any:
+    """Return one operation of a PATCH in the form of the standard."""
     if not isinstance(operation, Mapping):
         return operation
     fields = {name.casefold(): value for name, value in operation.items()}

@@ -1,7 +1,7 @@
-"""What a directory can push about a person, and what the server says about itself.
+"""The SCIM schema of a person that directories push, and the server's description of itself.
 
-These are the attributes of SCIM that the roster needs, and no others. A directory may send more, such as titles and
-phone numbers: they are accepted and dropped.
+The schema has only the attributes that the roster needs. Other attributes that a directory sends, such as titles and
+phone numbers, are accepted and dropped.
 """
 
 from functools import cache
@@ -29,12 +29,12 @@ from scim2_models import (
     Uniqueness,
 )
 
-#: How many people a page of a list has at most.
+#: The most people on a page of a list response.
 MAX_PAGE = 200
 
 
 class UserNameParts(ComplexAttribute):
-    """The name of a person."""
+    """The parts of a person's name."""
 
     formatted: str | None = None
     family_name: str | None = None
@@ -42,7 +42,7 @@ class UserNameParts(ComplexAttribute):
 
 
 class UserEmail(ComplexAttribute):
-    """A mail address. `home` is a private one, at which nobody is invited."""
+    """A mail address. One of type `home` is private, so nobody is invited at it."""
 
     value: str | None = None
     type: str | None = None
@@ -50,7 +50,7 @@ class UserEmail(ComplexAttribute):
 
 
 class UserAddress(ComplexAttribute):
-    """The country of an address; nothing else of it is kept."""
+    """A postal address, of which only the country is kept."""
 
     country: str | None = None
     type: str | None = None
@@ -75,13 +75,13 @@ class User(Resource[AnyExtension]):
 
 
 class UserManager(ComplexAttribute):
-    """A manager. `value`: the id that this server gave the person; it may be pushed before that person is."""
+    """A manager. `value` is the id that this server gave to that person. It may arrive before the person does."""
 
     value: Annotated[str | None, CaseExact.true] = None
 
 
 class EnterpriseUser(Extension):
-    """The part of a person that the standard's extension for companies adds."""
+    """The attributes of a person in the standard's extension for companies."""
 
     __schema__ = URN("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
 
@@ -93,7 +93,7 @@ class EnterpriseUser(Extension):
 #: A person with the extension for companies.
 PushedUser = User[EnterpriseUser]
 
-#: Accepts where Entra and Okta depart from the standard, and ignores unknown attributes (RFC 7643, section 3.3).
+#: Accepts requests in which Entra and Okta depart from the standard, and ignores unknown attributes (RFC 7643, 3.3).
 _POLICY = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
     remove_value_as_filter=ScimPolicy.RemoveValue.apply,
@@ -103,7 +103,7 @@ _POLICY = ScimPolicy(
 
 @cache
 def get_provider() -> ScimProvider:
-    """Return the description of the server."""
+    """Return the server's schema, configuration and policy."""
     return ScimProvider(
         models=[User, EnterpriseUser],
         resource_types=[ResourceType.from_resource(PushedUser)],

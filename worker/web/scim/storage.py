@@ -1,4 +1,4 @@
-"""Where the SCIM server finds and keeps people: the rows of the store, in one transaction for each request."""
+"""The storage of the SCIM server: pushed people in the store, read and written in one transaction for each request."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,13 +23,14 @@ from worker.domain.model import PushedPerson
 from worker.store.pushed_people import PushedPeople, PushedRows, UserNameTaken
 from worker.web.scim.schema import EnterpriseUser, PushedUser, User
 
+#: The fields of a SCIM resource that are stored in columns of their own, or not stored.
 _OWN_FIELDS = ("schemas", "id", "externalId", "userName", "meta")
 
 
 class PushedUsers(ScimStorage):
-    """The pushed people, for one request at `now`. They are read and written inside `operation`."""
+    """The pushed people, for one request at `now`. They can be read and written only inside `operation`."""
 
-    _rows: PushedRows  #: of the transaction of this request
+    _rows: PushedRows  #: the rows in the transaction of this request
 
     def __init__(self, people: PushedPeople, now: datetime, *, is_writing: bool) -> None:
         self._people = people
@@ -38,7 +39,7 @@ class PushedUsers(ScimStorage):
 
     @contextmanager
     def operation(self) -> Iterator[None]:
-        """Enclose the request in a transaction. Its errors roll everything back."""
+        """Run the request in a transaction, which is rolled back when an error is raised."""
         with self._people.write() if self._is_writing else self._people.read() as rows:
             self._rows = rows
             yield
@@ -96,16 +97,20 @@ class PushedUsers(ScimStorage):
         return person
 
     def _get_person_of_version(self, person_id: str, expected_version: str | None) -> PushedPerson:
-        """Return the person. Raises PreconditionFailedException when the stored version is another one."""
+        """Return the person. Raises PreconditionFailedException when `expected_version` is not the stored version."""
         person = self._get_person(person_id)
         if expected_version not in (None, _format_version(person)):
             raise PreconditionFailedException
         return person
 
     def _find_candidates(self, node: Any) -> list[PushedPerson]:
-        """Return the people whom the filter can match: those of an index when it asks for one person, as directories do
-        before each push; otherwise everybody."""
-        for term in node.terms if isinstance(node, LogicalExpr) and node.op is LogicalOperator.and_ else (node,):
+        """Return the people whom a filter can match: those found by an index, or otherwise everybody.
+
+        An index is used when the filter asks for one id, user name or external id, as directories do before each push.
+        `node` is the root of the filter's syntax tree.
+        """
+        is_conjunction = isinstance(node, LogicalExpr) and node.op is LogicalOperator.and_
+        for term in node.terms if is_conjunction else (node,):
             if not isinstance(term, Comparison) or term.op is not CompareOperator.eq or not isinstance(term.value, str):
                 continue
             name = str(term.attr_path).rpartition(":")[2].casefold()
@@ -121,7 +126,7 @@ class PushedUsers(ScimStorage):
 
 @contextmanager
 def _translate_taken_names() -> Iterator[None]:
-    """Raise UniquenessException in the place of UserNameTaken. The transaction can't go on after it."""
+    """Raise UniquenessException in place of UserNameTaken. The transaction can't continue after either."""
     try:
         yield
     except UserNameTaken:
@@ -146,7 +151,7 @@ def build_user(person: PushedPerson) -> Resource[Any]:
 
 
 def _dump_user(user: Resource[Any]) -> dict[str, Any]:
-    """Return the stored fields of a person, by name in PushedPerson. Raises InvalidValueException."""
+    """Return the fields of PushedPerson that a SCIM resource sets. Raises InvalidValueException."""
     values = user.model_dump()
     user_name = str(values.get("userName") or "").strip()
     if not user_name:
