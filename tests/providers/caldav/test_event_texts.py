@@ -17,10 +17,10 @@ from tests.support.drafts import WINDOW, at, days, draft, span
 from worker.domain.model import Address, Answer, EventRef, Guest, ShowAs, Span
 from worker.embedded import EmbeddedServers
 from worker.providers.caldav.calendar import CalDavCalendar
-from worker.providers.ical import events as icalendars
+from worker.providers.ical import events as ical_events
 from worker.providers.ical import parser
 from worker.providers.ical.reader import read_calendar, read_single_event
-from worker.providers.ical.zones import zone_of
+from worker.providers.ical.zones import find_owner_zone
 
 pytestmark = pytest.mark.usefixtures("undisturbed")
 
@@ -101,15 +101,15 @@ def drafts(draw: st.DrawFn) -> Any:
 @given(drafts())
 def test_whatever_is_written_reads_back_as_it_was_meant(wanted: Any) -> None:
     """Through the text of RFC 5545 and back, in every zone and on both sides of a change of the clocks."""
-    text = icalendars.to_text(icalendars.compose_calendar(wanted, at(1, 0), we_schedule=True))
+    text = ical_events.to_text(ical_events.compose_calendar(wanted, at(1, 0), is_client_scheduled=True))
     assert all(len(line) <= 75 for line in text.encode().split(b"\r\n"))
     calendar = parser.parse_calendar(text, "here")
     event = read_single_event(calendar, EventRef("dana@example.org", "x.ics", "1"), ZoneInfo("Asia/Tokyo"))
     assert (event.key, event.span, event.all_day) == (wanted.key, wanted.span, wanted.all_day)
     assert event.show_as is (ShowAs.BUSY if wanted.blocks_time else None)
     assert event.answers == {"sam@example.org": Answer.NEEDS_ACTION}
-    assert icalendars.is_written_from(calendar, wanted)
-    component = icalendars.find_main_event(calendar)
+    assert ical_events.is_written_from(calendar, wanted)
+    component = ical_events.find_main_event(calendar)
     assert component is not None and not component.errors
     assert str(component["SUMMARY"]) == wanted.subject
 
@@ -253,7 +253,7 @@ def test_what_did_not_change_is_parsed_once(provider: CalDavCalendar, hands: Cal
     (first,), (second,) = collection.multiget({event.ref.id}), collection.multiget({event.ref.id})
     assert first.calendar is second.calendar
     own = collection.get(event.ref.id)
-    icalendars.mark_cancelled(own.calendar, at(8, 12))
+    ical_events.mark_cancelled(own.calendar, at(8, 12))
     assert collection.read_single(own).cancelled
     (third,) = collection.multiget({event.ref.id})
     assert not collection.read_single(third).cancelled
@@ -261,7 +261,7 @@ def test_what_did_not_change_is_parsed_once(provider: CalDavCalendar, hands: Cal
     hands.edit(dana, event.key, lambda text: text.replace("SUMMARY:", "SUMMARY:Our "))
     (fourth,) = collection.multiget({event.ref.id})
     assert fourth.calendar is not first.calendar
-    assert icalendars.to_text(fourth.calendar) != icalendars.to_text(first.calendar)
+    assert ical_events.to_text(fourth.calendar) != ical_events.to_text(first.calendar)
 
 
 def test_a_whole_calendar_is_read_by_uid() -> None:
@@ -283,7 +283,7 @@ END:VEVENT
 END:VCALENDAR
 """
     calendar = parser.parse_calendar(text, "file")
-    zone = zone_of(calendar)
+    zone = find_owner_zone(calendar)
     assert zone is not None
     found = read_calendar(calendar, EventRef("dana@example.org", "file", ""), zone, WINDOW).events
     assert [(event.ref.id.partition("#")[0], event.series, event.span) for event in found] == [

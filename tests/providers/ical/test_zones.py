@@ -12,7 +12,7 @@ from icalendar import Calendar
 from worker.domain.model import EventRef, Span
 from worker.providers.ical.parser import parse_calendar
 from worker.providers.ical.reader import read_calendar
-from worker.providers.ical.zones import find_zone_by_name, zone_of
+from worker.providers.ical.zones import find_owner_zone, find_zone_by_name
 
 WINDOW = Span(datetime(2027, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC))
 NAME = "Customized Time Zone"
@@ -117,17 +117,17 @@ def test_the_owners_zone_is_the_one_named_or_used_most(head: list[str], expected
     body = "\r\n".join(events)
     names = ("Europe/Paris", "America/New_York", "Europe/Paris")
     content = "\r\n".join(body.format(number, name) for number, name in enumerate(names))
-    zone = zone_of(parse_calendar("\r\n".join(["BEGIN:VCALENDAR", *head, content, "END:VCALENDAR"]), "file"))
+    zone = find_owner_zone(parse_calendar("\r\n".join(["BEGIN:VCALENDAR", *head, content, "END:VCALENDAR"]), "file"))
     assert zone == ZoneInfo(expected)
 
 
 def test_a_zone_of_ones_own_is_kept_for_floating_times() -> None:
-    zone = zone_of(parse_calendar("\r\n".join(["BEGIN:VCALENDAR", *rules("+0430"), "END:VCALENDAR"]), "file"))
+    zone = find_owner_zone(parse_calendar("\r\n".join(["BEGIN:VCALENDAR", *rules("+0430"), "END:VCALENDAR"]), "file"))
     assert zone is not None
     assert datetime(2027, 1, 1, tzinfo=zone).utcoffset() == timedelta(hours=4, minutes=30)
 
 
 def test_no_name_is_no_zone() -> None:
-    assert zone_of(parse_calendar("BEGIN:VCALENDAR\r\nEND:VCALENDAR", "file")) is None
+    assert find_owner_zone(parse_calendar("BEGIN:VCALENDAR\r\nEND:VCALENDAR", "file")) is None
     assert find_zone_by_name("") is None
     assert find_zone_by_name("../../etc/passwd") is None

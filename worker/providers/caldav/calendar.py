@@ -1,11 +1,12 @@
 """The calendar provider for CalDAV servers (RFC 4791). All calendars are shared with one log-in.
 
-An event of ours is a resource named by its UID, which is derived from its key. So `If-None-Match` makes creating it
-twice harmless, and `If-Match` guards every change. A deleted event leaves no trace: the server can't tell a cancelled
-key from one never used, so keys must not be reused (they contain a generation number that grows).
+Each of our events is stored as a resource whose name is derived from the event's key. So `If-None-Match` prevents that
+an event is created twice, and `If-Match` that a change overwrites another change. A deleted event leaves no trace on
+the server, which can't tell the key of a cancelled event from a key that was never used. So keys must not be reused;
+they contain a generation number that grows.
 
-The setting `attendee_copies` is for servers that don't deliver invitations themselves (RFC 6638), such as Radicale:
-`worker.providers.caldav.attendee_copies` then does it.
+With the setting `attendee_copies`, for servers that don't deliver invitations (RFC 6638) such as Radicale, we put a
+copy of each event into the guests' calendars ourselves: `worker.providers.caldav.attendee_copies`.
 """
 
 import json
@@ -24,10 +25,11 @@ from worker.providers.caldav.client import DavClient
 from worker.providers.caldav.collection import CalendarCollection, Resource
 from worker.providers.caldav.comparison import CalendarState, StateComparison
 from worker.providers.caldav.copy_records import CopyRecords, InMemoryCopyRecords
-from worker.providers.ical import events as icalendars
+from worker.providers.ical import events as ical_events
 from worker.providers.identities import Identities, InMemoryIdentities
 
 _TIMEOUT_SECONDS = 20.0
+_FAILURES_OF_OUTAGE = 2  #: so many temporary failures in a row count as an outage of the server
 _UNREADABLE_CALENDAR = (
     "The calendar of {person} holds an event whose times can't be read ({fingerprints}). "
     "Open the event in a calendar program and save it again, or delete it."
@@ -35,33 +37,34 @@ _UNREADABLE_CALENDAR = (
 
 
 def build_calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
-    """Return the provider as its section of the settings describes it.
+    """Return the provider that a section of the settings describes. Raises NotFound for an invalid `url`.
 
-    `url`: the URL of a person's calendar, with `{email}` or `{user}` (the part before the @) in it. `username`,
-    `password`: the log-in. `attendee_copies`: the server delivers no invitations, so we place copies. `local`: the
-    people with a calendar on this server (everybody is tried when it is missing). `zones`: the zone by address, for
-    calendars that name none. `timeout`: seconds. `copies`: the CopyRecords. `guests`: returns the people whom an
-    organizer may have invited. `identities`: maps aliases to people. Raises NotFound for an invalid `url`.
+    `url`: the URL of a person's calendar, with `{email}` or `{user}` (the part before the @) as a placeholder.
+    `username`, `password`: the log-in. `attendee_copies`: whether we place copies in guests' calendars, because the
+    server delivers no invitations. `local`: the people with a calendar on this server; without it, every guest is
+    tried. `zones`: IANA names by address, for calendars that name no time zone. `timeout`: seconds. `copies`: the
+    CopyRecords. `guests`: a function that returns the people whom an organizer may have invited. `identities`: the
+    Identities.
     """
     url = str(section["url"])
     try:
         url.format(email="", user="")
     except (LookupError, ValueError) as error:
-        raise NotFound(f"caldav.url is {url!r}; only {{email}} and {{user}} may stand in braces.") from error
+        raise NotFound(f"caldav.url is {url!r}; only {{email}} and {{user}} may be in braces.") from error
     dav = DavClient(
         section.get("username"),
         section.get("password"),
         float(section.get("timeout") or _TIMEOUT_SECONDS),
     )
-    local = section.get("local")
+    local_people = section.get("local")
     return CalDavCalendar(
         dav,
         url,
         attendee_copies=bool(section.get("attendee_copies", False)),
-        local=None if local is None else frozenset(local),
+        local_people=None if local_people is None else frozenset(local_people),
         zones=dict(section.get("zones") or {}),
         records=section.get("copies"),
-        guests=section.get("guests"),
+        list_guests=section.get("guests"),
         identities=section.get("identities"),
     )
 
@@ -75,13 +78,15 @@ class CalDavCalendar:
         url: str,
         *,
         attendee_copies: bool = False,
-        local: frozenset[Address] | None = None,
+        local_people: frozenset[Address] | None = None,
         zones: Mapping[Address, str] | None = None,
         records: CopyRecords | None = None,
-        guests: Callable[[Address], Iterable[Address]] | None = None,
+        list_guests: Callable[[Address], Iterable[Address]] | None = None,
         identities: Identities | None = None,
         clock: Clock = utcnow,
     ) -> None:
+        """The arguments are those of `build_calendar`; `local_people`, `records` and `list_guests` are called `local`,
+        `copies` and `guests` there."""
         self._dav = dav
         self._url = url
         self._zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}
@@ -89,19 +94,17 @@ class CalDavCalendar:
         self._collections: dict[Address, CalendarCollection] = {}
         self._comparison = StateComparison(dav, clock)
         self._identities = identities or InMemoryIdentities()
-        guests = guests or (lambda _: ())
-        self._copies = (
-            GuestCopies(self.get_collection, local, records or InMemoryCopyRecords(), guests)
-            if attendee_copies
-            else None
-        )
+        self._copies: GuestCopies | None = None
+        if attendee_copies:
+            list_guests = list_guests or (lambda _: ())
+            self._copies = GuestCopies(self.get_collection, local_people, records or InMemoryCopyRecords(), list_guests)
 
     def close(self) -> None:
         """Close the connections to the server."""
         self._dav.close()
 
     def get_collection(self, person: Address) -> CalendarCollection:
-        """Return that person's calendar, at the URL that the settings give for them."""
+        """Return the person's calendar, which is at the URL that follows from `caldav.url` and their address."""
         if person not in self._collections:
             url = self._url.format(email=quote(person, safe="@"), user=quote(person.partition("@")[0]))
             self._collections[person] = CalendarCollection(
@@ -112,9 +115,9 @@ class CalDavCalendar:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        """Return each person's free/busy: temporarily unknown for a person whose calendar can't be read just now. Two
-        such people in a row are an outage: raises Transient, instead of waiting for a time-out for each of the
-        others."""
+        """Return each person's free/busy; it is temporarily unknown for a person whose calendar can't be read just now.
+        Raises Transient when that is so for two people in a row: the server is probably down, and we don't wait for a
+        time-out for each of the others."""
         free_busy: dict[Address, FreeBusy] = {}
         failures_in_a_row = 0
         for person in people:
@@ -122,7 +125,7 @@ class CalDavCalendar:
                 free_busy[person] = self._read_free_busy(person, window)
             except Transient as error:
                 failures_in_a_row += 1
-                if failures_in_a_row == 2 or len(people) == 1:
+                if failures_in_a_row == _FAILURES_OF_OUTAGE or len(people) == 1:
                     raise
                 free_busy[person] = FreeBusy(is_known=False, reason=str(error), is_temporary=True)
             else:
@@ -140,26 +143,27 @@ class CalDavCalendar:
         if fingerprints:
             reason = _UNREADABLE_CALENDAR.format(person=person, fingerprints=", ".join(fingerprints))
             return FreeBusy(is_known=False, reason=reason)
-        busy = [
+        busy_times = [
             BusyTime(event.span.clip(window), event.show_as, event.key)
             for content in contents
             for event in content.events
             if event.show_as is not None and event.span.overlaps(window)
         ]
-        return FreeBusy(tuple(sorted(busy, key=lambda entry: (entry.span, entry.show_as, entry.key or ""))))
+        return FreeBusy(tuple(sorted(busy_times, key=lambda busy: (busy.span, busy.show_as, busy.key or ""))))
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        """Return our event with that key and its current answers; None when there is none or it was cancelled."""
+        """Return our event with that key and its current answers; None when no such event exists or it was
+        cancelled."""
         collection = self.get_collection(calendar)
         try:
-            resource = collection.get(icalendars.make_resource_name(key))
+            resource = collection.get(ical_events.make_resource_name(key))
         except NotFound:
             return None
         event = self._read_own_event(collection, resource)
         return None if event.cancelled or event.key != key else event
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """Return what changed since `cursor`. If we place copies, first bring those in guests' calendars up to date."""
+        """Return the events that changed since `cursor`. When we place copies, first update the guests' calendars."""
         collection = self.get_collection(calendar)
         mark, tracked_copies = _parse_cursor(cursor)
         changes = collection.list_changes(mark, window.start)
@@ -189,22 +193,23 @@ class CalDavCalendar:
         )
 
     def find_unchanged(self, cursors: Mapping[Address, Cursor]) -> Set[Address]:
-        """Return the calendars that have not changed since these cursors, nor have the calendars with their copies.
-        Costs one request for each folder that holds several of them; a calendar alone in its folder is left out."""
+        """Return the calendars that have not changed since their cursors, and whose copies in other calendars have not
+        changed either. Costs one request for each folder that contains several of them; a calendar that is alone in its
+        folder is left out."""
         parsed_cursors = {calendar: _parse_cursor(cursor) for calendar, cursor in cursors.items()}
         states: dict[Address, set[CalendarState]] = {}
         for calendar, (mark, tracked_copies) in parsed_cursors.items():
             states[calendar] = {(self.get_collection(calendar).url, mark)}
             if self._copies:
-                guests = tracked_copies.items()
-                states[calendar] |= {(self.get_collection(guest).url, guest_mark) for guest, (guest_mark, _) in guests}
+                guest_marks = {guest: guest_mark for guest, (guest_mark, _) in tracked_copies.items()}
+                states[calendar] |= {(self.get_collection(guest).url, mark) for guest, mark in guest_marks.items()}
         unchanged = self._comparison.select_current(states)
         if self._copies is None:
             return unchanged
         return {calendar for calendar in unchanged if self._copies.is_settled(calendar, parsed_cursors[calendar][1])}
 
     def _read_own_event(self, collection: CalendarCollection, resource: Resource) -> Event:
-        """Return our event in `resource`, with the answers from its copies."""
+        """Return our event in `resource`. When we place copies, the answers are those in the copies."""
         event = collection.read_single(resource)
         if self._copies and event.answers:
             return self._copies.collect_answers(collection, [resource]).get(resource.name, event)
@@ -213,10 +218,11 @@ class CalDavCalendar:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        """Create the event, or return the one that an earlier attempt created. Raises Conflict when it is cancelled."""
+        """Create the event, or return the event that an earlier attempt created. Raises Conflict when that is
+        cancelled."""
         collection = self.get_collection(calendar)
-        name = icalendars.make_resource_name(draft.key)
-        new_calendar = icalendars.compose_calendar(draft, self._now(), we_schedule=self._copies is not None)
+        name = ical_events.make_resource_name(draft.key)
+        new_calendar = ical_events.compose_calendar(draft, self._now(), is_client_scheduled=self._copies is not None)
         try:
             resource, is_new = collection.put(name, new_calendar, etag=None), True
         except Conflict:
@@ -228,19 +234,22 @@ class CalDavCalendar:
         return self._deliver_copies(collection, resource, ask_again=is_new)
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        """Rewrite the event from the draft. Raises Conflict for a stale etag, unless it was written already."""
+        """Rewrite the event from the draft. Raises Conflict for a stale etag, unless the event was last written from
+        the same draft."""
         collection, resource = self._get_own_resource(ref)
         if resource.etag != ref.etag:
-            if not icalendars.is_written_from(resource.calendar, draft):
+            if not ical_events.is_written_from(resource.calendar, draft):
                 raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
             # An earlier attempt wrote this update, but may not have delivered all copies.
             return self._deliver_copies(collection, resource, ask_again=False)
-        is_moved = icalendars.amend_event(resource.calendar, draft, self._now(), we_schedule=self._copies is not None)
+        is_moved = ical_events.amend_event(
+            resource.calendar, draft, self._now(), is_client_scheduled=self._copies is not None
+        )
         resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
         return self._deliver_copies(collection, resource, ask_again=is_moved)
 
     def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
-        """Remove the copies of the event, then the event, if they still exist. Raises Conflict for a stale etag."""
+        """Remove the event's copies and then the event, if they still exist. Raises Conflict for a stale etag."""
         try:
             collection, resource = self._get_own_resource(ref)
         except NotFound:  # deleted by hand; its copies may still be there
@@ -251,25 +260,25 @@ class CalDavCalendar:
         if ref.etag and resource.etag != ref.etag and not is_cancelled:
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
         if self._copies:
-            if icalendars.read_answers(icalendars.find_main_event(resource.calendar)) and not is_cancelled:
-                # If this process dies before all copies are removed, the event reads as cancelled.
-                icalendars.mark_cancelled(resource.calendar, self._now())
+            if ical_events.read_answers(ical_events.find_main_event(resource.calendar)) and not is_cancelled:
+                # If this process dies before all copies are removed, the event is found as a cancelled one.
+                ical_events.mark_cancelled(resource.calendar, self._now())
                 resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
             self._copies.withdraw_copies(collection, resource.name, resource)
         collection.delete(resource.name, resource.etag)
 
     def _get_own_resource(self, ref: EventRef) -> tuple[CalendarCollection, Resource]:
-        """Return the calendar and the resource of our event at `ref`. Raises NotFound, and Forbidden when it isn't
-        ours."""
+        """Return the calendar and the resource of our event at `ref`. Raises NotFound for a deleted event, Forbidden
+        for an event that isn't ours."""
         collection = self.get_collection(ref.calendar)
         resource = collection.get(_get_stored_name(ref))
-        if not icalendars.can_change(resource.calendar):
+        if not ical_events.is_own_original(resource.calendar):
             raise Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
         return collection, resource
 
     def _deliver_copies(self, collection: CalendarCollection, resource: Resource, *, ask_again: bool) -> Event:
-        """Deliver the copies of the event that was written, and return the event. `ask_again`: all guests are invited
-        for the first time or once more, so that there are no answers to read."""
+        """Deliver the copies of the event that was written, and return the event. `ask_again`: the event is new or was
+        moved, so that all guests are asked and there are no answers to read."""
         if self._copies:
             self._copies.deliver_copies(collection, resource, ask_again=ask_again)
         return collection.read_single(resource) if ask_again else self._read_own_event(collection, resource)
@@ -280,10 +289,10 @@ class CalDavCalendar:
     # --- checks -------------------------------------------------------------------------------------------------------
 
     def check(self, person: Address) -> list[Finding]:
-        """Whether the server answers, has a calendar for this person, and lets us write to it."""
+        """Check whether the server answers, has a calendar for this person, and lets us write to the calendar."""
         title = f"The calendar server answers for {person}"
         try:
-            is_calendar, writable = self.get_collection(person).describe()
+            is_calendar, is_writable = self.get_collection(person).probe()
         except ProviderError as error:
             return [Finding(title, ok=False, remedy=str(error))]
         findings = [
@@ -291,36 +300,38 @@ class CalDavCalendar:
             Finding(
                 f"{person} has a calendar there",
                 is_calendar,
-                "" if is_calendar else "The address leads elsewhere; check the path in caldav.url.",
+                "" if is_calendar else "Something else is at this URL; check the path in caldav.url.",
             ),
         ]
-        return [*findings, _check_write_access(person, writable)]
+        return [*findings, _check_write_access(person, is_writable)]
 
     def check_guest(self, person: Address) -> list[Finding]:
-        """Whether this person can be invited: needs the right to write to their calendar when we place copies."""
+        """Check whether this person can be invited. When we place copies, we must be able to write to their
+        calendar."""
         if not self._copies:
             return []
         try:
-            _, writable = self.get_collection(person).describe()
+            _, is_writable = self.get_collection(person).probe()
         except ProviderError as error:
             return [Finding(f"{person} can be invited", ok=False, remedy=str(error))]
-        return [_check_write_access(person, writable)]
+        return [_check_write_access(person, is_writable)]
 
 
-def _check_write_access(person: Address, writable: bool | None) -> Finding:
-    if writable is None:
+def _check_write_access(person: Address, is_writable: bool | None) -> Finding:
+    """Return the finding about our right to write to the calendar; `is_writable` is None when it is not known."""
+    if is_writable is None:
         return Finding(f"The server does not say who may write to {person}'s calendar", ok=True)
-    remedy = "" if writable else f"Share {person}'s calendar with caldav.username, with the right to write."
-    return Finding(f"Longarc may write to {person}'s calendar", writable, remedy)
+    remedy = "" if is_writable else f"Share {person}'s calendar with caldav.username, with the right to write."
+    return Finding(f"Longarc may write to {person}'s calendar", is_writable, remedy)
 
 
 def _get_stored_name(ref: EventRef) -> str:
-    """Return the resource name of an event, or of the series it belongs to."""
+    """Return the resource name of an event; of an occurrence, the resource name of its series."""
     return ref.id.partition("#")[0]
 
 
 def _parse_cursor(cursor: Cursor | None) -> tuple[str, TrackedCopies]:
-    """Return the collection's mark and the tracked copies; both empty for a cursor that can't be read."""
+    """Return the mark of the calendar and the tracked copies; both are empty for a cursor that can't be read."""
     try:
         fields = json.loads(cursor or "{}")
         tracked_copies = {guest: (str(mark), list(names)) for guest, (mark, names) in fields["copies"].items()}

@@ -1,6 +1,6 @@
-"""A WebDAV client: sends requests, parses the answers, and turns every failure into a ProviderError.
+"""A WebDAV client: sends requests, parses the answers, and translates every failure to a ProviderError.
 
-XML with document types or entities, or nested deeper than calendar answers are, is refused.
+For safety, XML with document types or entities, or with more than `_MAX_XML_DEPTH` levels, is refused.
 """
 
 import re
@@ -30,7 +30,7 @@ from worker.errors import (
 )
 from worker.providers.caldav.transport import WRITE_METHODS, Reply, Transport
 
-#: XML namespaces: WebDAV, CalDAV, and the extensions of calendarserver.org.
+#: Prefixes of element names in ElementTree's notation: WebDAV, CalDAV, and the extensions of calendarserver.org.
 D = "{DAV:}"
 C = "{urn:ietf:params:xml:ns:caldav}"
 CS = "{http://calendarserver.org/ns/}"
@@ -41,33 +41,34 @@ _URL_ERRORS = (
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
 )
-#: Parts of the texts of errors that happen before a request is sent.
-_UNSENT_SIGNS = (
+#: An error whose text contains one of these happened before the request was sent.
+_UNSENT_MARKERS = (
     "NewConnectionError",
     "NameResolutionError",
     "ConnectTimeout",
     "Connection refused",
     "Failed to resolve",
 )
-#: The longest pause, in seconds, even if a server asks for more.
+#: The longest pause that we make when a server asks us to wait.
 _MAX_PAUSE_SECONDS = 24 * 60 * 60.0
-_MAX_XML_DEPTH = 64  #: levels of nested elements
+_MAX_XML_DEPTH = 64  #: levels of nested elements; answers of calendar servers have far fewer
+_TRUNCATED = 507  #: the status of an entry that says that the server left out further entries (RFC 6578, 3.6)
 #: The scheme and host at the start of an absolute href.
 _HREF_ORIGIN = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 
 
 class SyncTokenInvalid(InvalidResponse):
-    """The server does not accept this sync token any more."""
+    """The server no longer accepts this sync token."""
 
 
 @dataclass(frozen=True, slots=True)
 class DavEntry:
-    """One resource in a multistatus answer."""
+    """One resource in a multistatus answer (RFC 4918)."""
 
-    name: str  #: inside the collection; empty for the collection itself
+    name: str  #: the unquoted name inside the requested collection; empty for the collection itself
     status: int
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    is_direct: bool = True  #: whether it is directly in the collection that was asked for
+    properties: Mapping[str, Any] = field(default_factory=dict)  #: XML elements by element name
+    is_direct: bool = True  #: whether the resource is directly in the requested collection, not in a nested one
 
     def get_text(self, tag: str) -> str:
         """Return the text of a property; empty when the answer has none."""
@@ -77,30 +78,30 @@ class DavEntry:
 
 @dataclass(frozen=True, slots=True)
 class Multistatus:
-    """A parsed 207 answer."""
+    """A parsed multistatus answer (status 207)."""
 
     entries: tuple[DavEntry, ...]
-    token: str = ""  #: the new sync token
-    truncated: bool = False  #: whether the server has more entries
+    token: str = ""  #: the new sync token; empty when the answer has none
+    is_truncated: bool = False  #: whether the server has more entries, for which it has to be asked again
 
 
 def make_element(tag: str, content: str = "", **attributes: str) -> str:
-    """Return an XML element for a request's body; `tag` has the prefix D, C or CS, `content` is XML."""
+    """Return an XML element for a request's body. `tag`: with the prefix D, C or CS. `content`: XML, not escaped."""
     attribute_text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
     return f"<{tag}{attribute_text}>{content}</{tag}>" if content else f"<{tag}{attribute_text}/>"
 
 
 def make_document(tag: str, content: str) -> str:
-    """Return the XML document for a request's body."""
+    """Return the XML document of a request's body. `tag`: of the root element. `content`: the XML inside."""
     return f'<?xml version="1.0" encoding="utf-8"?><{tag} {_NAMESPACES}>{content}</{tag}>'
 
 
 class DavClient:
-    """A thread-safe WebDAV client with one log-in. Raises only ProviderErrors, whose texts are one line and say what to
-    do."""
+    """A thread-safe WebDAV client with one log-in. Raises only ProviderErrors; their messages are one line, and say
+    what the operator can do."""
 
     def __init__(self, username: str | None, password: str | None, timeout: float) -> None:
-        """`timeout`: seconds to wait for the next bytes of an answer."""
+        """`timeout`: how many seconds to wait for the next bytes of an answer."""
         self._transport = Transport(username, password, timeout)
 
     def close(self) -> None:
@@ -116,23 +117,28 @@ class DavClient:
             raise InvalidResponse(f"{url} answered with something that is not text.") from None
 
     def put(self, url: str, text: str, *, etag: str | None) -> str:
-        """Store a resource: a new one when `etag` is None, else in place of that version. Returns the new etag, empty
-        when the server does not send it. Raises Conflict."""
+        """Store a resource, and return its new etag; empty when the server does not send it.
+
+        With `etag` None, the resource must be new; otherwise `etag` is the version to replace. Raises Conflict when the
+        resource exists, or has another version.
+        """
         precondition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         reply = self._send("PUT", url, text, {"Content-Type": "text/calendar; charset=utf-8", **precondition})
         return str(reply.headers.get("ETag", ""))
 
     def delete(self, url: str, etag: str) -> None:
-        """Remove a resource if it is still at `etag`. Raises NotFound, Conflict."""
+        """Delete a resource. Raises NotFound, and Conflict when its version is not `etag`; an empty `etag` matches any
+        version."""
         self._send("DELETE", url, "", {"If-Match": etag} if etag else {})
 
     def propfind(self, url: str, properties: Sequence[str], depth: int) -> Multistatus:
-        """Return the named properties of a collection; with `depth` 1 also those of everything in it."""
+        """Return the named properties of a collection; with `depth` 1 also those of each resource in it. `properties`:
+        element names with a prefix, such as `D:getetag`."""
         body = make_document("D:propfind", make_element("D:prop", "".join(make_element(name) for name in properties)))
         return _parse_multistatus(self._send("PROPFIND", url, body, {**_XML_HEADERS, "Depth": str(depth)}))
 
     def report(self, url: str, body: str, depth: int) -> Multistatus:
-        """Return the answer to a REPORT. Raises SyncTokenInvalid."""
+        """Return the answer to a REPORT request. Raises SyncTokenInvalid."""
         return _parse_multistatus(self._send("REPORT", url, body, {**_XML_HEADERS, "Depth": str(depth)}))
 
     def _send(self, method: str, url: str, body: str = "", headers: Mapping[str, str] | None = None) -> Reply:
@@ -140,7 +146,7 @@ class DavClient:
             reply = self._transport.send_request(method, url, body.encode(), dict(headers or {}))
         except ProviderError:
             raise
-        except Exception as error:  # requests, urllib3 and the standard library each have their own errors
+        except Exception as error:  # requests, urllib3 and the standard library raise errors without a common type
             raise translate_error(error, method, url, self._transport.timeout) from error
         if reply.status >= 300:
             raise translate_refusal(reply, method, url)
@@ -151,7 +157,7 @@ class DavClient:
 
 
 class _ShallowTree(TreeBuilder):
-    """Builds an XML tree. Raises ParseError for one that is nested too deep."""
+    """Builds an XML tree. Raises ParseError for a tree that is nested too deep."""
 
     _depth = 0
 
@@ -167,7 +173,7 @@ class _ShallowTree(TreeBuilder):
 
 
 def read_xml(content: bytes, url: str) -> Element:
-    """Return the root of the XML tree. Raises InvalidResponse; `url` names the source in the message."""
+    """Return the root of the XML tree in `content`. Raises InvalidResponse, with `url` in the message."""
     make_parser: Any = DefusedXMLParser  # Any: the library has no types
     parser = make_parser(target=_ShallowTree(), forbid_dtd=True)
     try:
@@ -185,13 +191,14 @@ def _parse_multistatus(reply: Reply) -> Multistatus:
     collection_path = unquote(reply.url.split("://", 1)[-1].partition("/")[2]).strip("/")
     entries = [_parse_entry(response, collection_path) for response in root.findall(f"{D}response")]
     return Multistatus(
-        entries=tuple(entry for entry in entries if entry.status != 507),
+        entries=tuple(entry for entry in entries if entry.status != _TRUNCATED),
         token=root.findtext(f"{D}sync-token") or "",
-        truncated=any(entry.status == 507 for entry in entries),
+        is_truncated=any(entry.status == _TRUNCATED for entry in entries),
     )
 
 
 def _parse_entry(response: Any, collection_path: str) -> DavEntry:
+    """Return the entry in a `response` element. `collection_path`: the unquoted path of the requested collection."""
     href = (response.findtext(f"{D}href") or "").strip()
     folder, _, last_part = _HREF_ORIGIN.sub("", href).strip("/").rpartition("/")
     parent, name = unquote(folder), unquote(last_part)
@@ -199,7 +206,7 @@ def _parse_entry(response: Any, collection_path: str) -> DavEntry:
     for part in response.findall(f"{D}propstat"):
         if _parse_status(part.findtext(f"{D}status")) < 300:
             properties |= {child.tag: child for child in part.iterfind(f"{D}prop/*")}
-    # A proxy may add folders to the path of the collection, or take some away.
+    # A proxy may add folders at the beginning of the collection's path, or remove some.
     is_direct = not parent or _is_path_end(parent, collection_path) or _is_path_end(collection_path, parent)
     if parent != collection_path and _is_path_end(f"{parent}/{name}".strip("/"), collection_path):
         name = ""
@@ -207,12 +214,12 @@ def _parse_entry(response: Any, collection_path: str) -> DavEntry:
 
 
 def _is_path_end(path: str, end: str) -> bool:
-    """Return whether the last parts of `path` are those of `end`; both without slashes at their ends."""
+    """Return whether `path` ends with the parts of `end`. Both have no slashes at their ends."""
     return path == end or (bool(end) and path.endswith(f"/{end}"))
 
 
 def _parse_status(status: str | None) -> int:
-    """Return the code in a status line such as `HTTP/1.1 404 Not Found`; 200 when it has none."""
+    """Return the code in a status line such as `HTTP/1.1 404 Not Found`; 200 when there is no such code."""
     parts = (status or "").split()
     return int(parts[1]) if len(parts) > 1 and re.fullmatch("[0-9]{3}", parts[1]) else 200
 
@@ -228,30 +235,32 @@ def make_resource_url(collection: str, name: str) -> str:
 def translate_error(error: Exception, method: str, url: str, timeout: float) -> ProviderError:
     """Return the ProviderError for an exception of the HTTP libraries."""
     if isinstance(error, requests.exceptions.RequestException | HTTPError | OSError):
-        return _translate_connection_error(error, url, timeout, method in WRITE_METHODS)
+        return _translate_connection_error(error, url, timeout, is_write=method in WRITE_METHODS)
     return InvalidResponse(f"{url} answered with something unreadable ({type(error).__name__}).")
 
 
-def _translate_connection_error(error: Exception, url: str, timeout: float, uncertain: bool) -> ProviderError:
+def _translate_connection_error(error: Exception, url: str, timeout: float, *, is_write: bool) -> ProviderError:
+    """Return the ProviderError for a request without an answer. A write may have been done all the same, and is
+    `uncertain`, unless the request was certainly not sent."""
     if isinstance(error, requests.exceptions.SSLError):
         return Unavailable(f"{url}: no safe connection (TLS): check the certificate and the port.")
     if isinstance(error, _URL_ERRORS):
         return NotFound(f"{url} is not an address; check caldav.url.")
     description = f"{type(error).__name__} {error!r} {error}"
-    if any(sign in description for sign in _UNSENT_SIGNS):
+    if any(marker in description for marker in _UNSENT_MARKERS):
         return Unavailable(f"Nothing answers at {url}; check caldav.url and that the server runs.")
     if isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):
-        return Unavailable(f"{url} did not answer within {timeout:g} seconds.", uncertain=uncertain)
-    return Unavailable(f"The connection to {url} broke.", uncertain=uncertain)
+        return Unavailable(f"{url} did not answer within {timeout:g} seconds.", uncertain=is_write)
+    return Unavailable(f"The connection to {url} broke.", uncertain=is_write)
 
 
 def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
-    """Return the ProviderError for an answer with a status other than success."""
+    """Return the ProviderError for an answer whose status is not a success."""
     status, body = reply.status, reply.content.decode(errors="replace")
     if status == 429 or (status == 503 and "Retry-After" in reply.headers):
         return RateLimited("The calendar server asks to slow down.", retry_after=_parse_retry_after(reply.headers))
     if "valid-sync-token" in body or (status in (400, 410) and method == "REPORT"):
-        return SyncTokenInvalid(f"{url} can't tell what changed since the last reading.")
+        return SyncTokenInvalid(f"{url} can't list the changes since the last read.")
     if status == 401:
         return _translate_login_refusal(reply, url)
     if status == 403:
@@ -268,15 +277,16 @@ def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
 
 
 def _translate_login_refusal(reply: Reply, url: str) -> AuthRevoked:
+    """Return the error for an answer with status 401."""
     schemes = {challenge.split(maxsplit=1)[0].lower() for challenge in reply.challenges if challenge.strip()}
     if schemes and not schemes & {"basic", "digest"}:
-        return AuthRevoked(f"{url} offers no way to log in that we know (basic, digest).")
+        return AuthRevoked(f"{url} does not support Basic or Digest authentication, which Longarc needs.")
     return AuthRevoked(f"{url}: log-in refused; check caldav.username and its password.")
 
 
 def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return how long the server asks us to wait: a number of seconds, or a date by the server's clock. None when it
-    can't be read."""
+    """Return how long the server asks us to wait, from its Retry-After header: a number of seconds, or a date by the
+    server's clock. Returns None when the header is missing or can't be read."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return timedelta(seconds=min(float(text), _MAX_PAUSE_SECONDS))

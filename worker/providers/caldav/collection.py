@@ -1,8 +1,8 @@
 """One person's calendar on a CalDAV server: its resources, their changes, and the owner's time zone.
 
-A mark stands for the state of a calendar at one time. It holds a sync token (RFC 6578) if the server has them, else the
-calendar's ctag, else a hash of all etags; its prefix says which. Reading changes since a mark is one request when there
-are none.
+A mark is a text that stands for one state of a calendar. It consists of a kind and a value: `sync:` and a sync token
+(RFC 6578) when the server has them, else `ctag:` and the calendar's ctag, else `etags:` and a hash of all etags. When
+nothing has changed since a mark, finding that out costs one request.
 """
 
 import logging
@@ -32,30 +32,31 @@ from worker.providers.caldav.client import (
     make_element,
     make_resource_url,
 )
-from worker.providers.ical import events as icalendars
+from worker.providers.ical import events as ical_events
 from worker.providers.ical import parser
 from worker.providers.ical.reader import CalendarContents, read_calendar, read_single_event
 from worker.providers.ical.times import has_local_times
 from worker.providers.ical.values import as_list, format_instant
-from worker.providers.ical.zones import zone_of
+from worker.providers.ical.zones import find_owner_zone
 from worker.providers.identities import Identities, InMemoryIdentities, normalize
 
 log = logging.getLogger(__name__)
 
 #: The properties of a collection from which `list_marks` makes marks.
 MARK_PROPERTIES = ("D:sync-token", "CS:getctag")
-_CHUNK_SIZE = 100  #: resources in one multiget request
-_MAX_SYNC_PAGES = 1000  #: requests for one list of changes
-_MAX_PARSED = 1000  #: parsed calendar objects that are kept
-_MAX_KEPT_SIZE = 20_000  #: characters of a calendar object whose parsed form is kept
+_WRITE_RIGHTS = frozenset({f"{D}all", f"{D}write", f"{D}write-content"})
+_CHUNK_SIZE = 100  #: how many resources one multiget request asks for
+_MAX_SYNC_PAGES = 1000  #: how many requests one list of changes may take
+_MAX_CACHED = 1000  #: how many parsed calendar objects are cached
+_MAX_CACHED_CHARS = 20_000  #: a calendar object with a longer text is not cached
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A stored calendar object, its name in the collection, and its etag.
+    """A stored calendar object (an iCalendar file), its name in the collection, and its etag.
 
-    Only the calendar object of a resource that `CalendarCollection.get` or `put` returned may be changed: others are
-    shared.
+    The `calendar` of a resource that `CalendarCollection.get` or `put` returned may be modified. All others are shared
+    with a cache, and must not be modified.
     """
 
     name: str
@@ -65,22 +66,22 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class CollectionChanges:
-    """The changes since a mark; when `full`, all resources instead."""
+    """The changes of a calendar since a mark; when `full`, all its resources instead."""
 
-    changed: tuple[Resource, ...]
-    names: frozenset[str]  #: of all changed resources, also those not in `changed` because only names were read
-    gone: tuple[str, ...]  #: names of deleted resources
-    mark: str  #: of the state after these changes
+    changed: tuple[Resource, ...]  #: empty when only names were read
+    names: frozenset[str]  #: the names of all changed resources
+    gone: tuple[str, ...]  #: the names of deleted resources
+    mark: str  #: the mark of the state after these changes
     full: bool
 
 
 class CalendarCollection:
-    """A person's calendar: a CalDAV collection of resources. Raises only ProviderErrors."""
+    """Reads and writes a person's calendar, which is a CalDAV collection of resources. Raises only ProviderErrors."""
 
     def __init__(
         self, dav: DavClient, owner: Address, url: str, zone: tzinfo | None, identities: Identities | None = None
     ) -> None:
-        """`zone`: the owner's zone, for a calendar that names none. `identities`: maps aliases to people."""
+        """`zone`: the owner's time zone, for a calendar that names none. `identities`: maps aliases to people."""
         self._dav = dav
         self._identities = identities or InMemoryIdentities()
         self.owner = owner
@@ -97,61 +98,64 @@ class CalendarCollection:
         return Resource(name, etag, self._use_primary_addresses(parser.parse_calendar(text, url)))
 
     def put(self, name: str, calendar: Calendar, *, etag: str | None) -> Resource:
-        """Store a resource: a new one when `etag` is None, else in place of that version. Raises Conflict."""
-        new_etag = self._dav.put(make_resource_url(self.url, name), icalendars.to_text(calendar), etag=etag)
+        """Store a resource: a new one when `etag` is None, else in place of that version. Raises Conflict when the
+        resource exists, or has another version."""
+        new_etag = self._dav.put(make_resource_url(self.url, name), ical_events.to_text(calendar), etag=etag)
         return Resource(name, new_etag, calendar) if new_etag else self.get(name)
 
     def delete(self, name: str, etag: str) -> None:
-        """Delete the resource if it is still at `etag`. Raises Conflict, NotFound."""
+        """Delete the resource of that name. Raises NotFound, and Conflict when its version is not `etag`."""
         self._dav.delete(make_resource_url(self.url, name), etag)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
     def read_resource(self, resource: Resource, window: Span | None) -> CalendarContents:
-        """Return the resource's contents as this calendar's owner sees them. Raises InvalidResponse for a series
-        without a window."""
+        """Return the contents of the resource as the calendar's owner sees them: the events inside `window`, or without
+        a window a single event wherever it is. Raises InvalidResponse for a series without a window."""
         return read_calendar(resource.calendar, self._make_ref(resource), self._choose_zone(resource), window)
 
     def read_single(self, resource: Resource) -> Event:
-        """Return the one event in the resource. Raises InvalidResponse when it holds anything else."""
+        """Return the one event in the resource. Raises InvalidResponse when the resource has other contents."""
         return read_single_event(resource.calendar, self._make_ref(resource), self._choose_zone(resource))
 
     def read_events(self, resource: Resource, window: Span) -> tuple[tuple[Event, ...], bool]:
-        """Return the resource's events, and whether all could be read: a series inside the window, a single event
-        wherever it lies. A series may have no occurrence inside the window; a single event that is missing could not be
-        read."""
-        is_series = icalendars.is_recurring(resource.calendar)
+        """Return the events in the resource, and whether all of them could be read. Of a series, the occurrences inside
+        `window` are returned; a single event wherever it is."""
+        is_series = ical_events.is_recurring(resource.calendar)
         contents = self.read_resource(resource, window if is_series else None)
-        return tuple(contents.events), not contents.unknown and (is_series or bool(contents.events))
+        # A series may have no occurrence inside the window. But a single event is always there if it can be read.
+        is_complete = not contents.unknown and (is_series or bool(contents.events))
+        return tuple(contents.events), is_complete
 
     def _make_ref(self, resource: Resource) -> EventRef:
         return EventRef(self.owner, resource.name, resource.etag)
 
     def _choose_zone(self, resource: Resource) -> tzinfo:
-        """Return the owner's zone if the resource has local times, else UTC: asking for the zone may cost a request."""
+        """Return the owner's time zone if the resource has local times, else UTC, because reading the owner's time zone
+        may cost a request."""
         needs_zone = any(map(has_local_times, resource.calendar.walk("VEVENT")))
-        return self.zone if needs_zone else icalendars.UTC_ZONE
+        return self.zone if needs_zone else ical_events.UTC_ZONE
 
     @property
     def zone(self) -> tzinfo:
-        """The owner's zone: the one that the calendar names, else the one in the settings, else UTC."""
+        """The owner's time zone: that of the calendar, else that of the settings, else UTC. Read once per process."""
         if self._zone is None:
             self._read_zone(self._dav.propfind(self.url, ["C:calendar-timezone"], depth=0))
-        return self._zone or icalendars.UTC_ZONE
+        return self._zone or ical_events.UTC_ZONE
 
     def _read_zone(self, answer: Multistatus) -> None:
-        """Take the owner's zone from an answer with the calendar-timezone property."""
+        """Set the owner's time zone from an answer with the property calendar-timezone."""
         text = next((entry.get_text(f"{C}calendar-timezone") for entry in answer.entries), "")
         calendar_zone = None
         with suppress(InvalidResponse):
-            calendar_zone = zone_of(parser.parse_calendar(text, self.url)) if text.strip() else None
-        self._zone = calendar_zone or self._configured_zone or icalendars.UTC_ZONE
+            calendar_zone = find_owner_zone(parser.parse_calendar(text, self.url)) if text.strip() else None
+        self._zone = calendar_zone or self._configured_zone or ical_events.UTC_ZONE
 
     # --- many resources -----------------------------------------------------------------------------------------------
 
     def query(self, start: datetime, end: datetime | None) -> list[Resource]:
-        """Return all resources with an event between `start` and `end`, at least in part. A resource whose content the
-        server does not send is included as an unreadable one."""
+        """Return all resources with an event that is at least in part between `start` and `end`; without `end`, after
+        `start`. A resource whose content the server does not send is included as an unreadable one."""
         bounds = {"start": format_instant(start)} | ({"end": format_instant(end)} if end else {})
         events = make_element("C:comp-filter", make_element("C:time-range", **bounds), name="VEVENT")
         content = _compose_properties(with_contents=True) + make_element(
@@ -161,7 +165,7 @@ class CalendarCollection:
         return [self._parse_resource(entry) for entry in answer.entries if entry.name and entry.status != 404]
 
     def multiget(self, names: Collection[str]) -> list[Resource]:
-        """Return those of the named resources that exist."""
+        """Return the existing resources among the named ones."""
         resources = []
         for hrefs in self._iter_hrefs(names):
             body = make_document("C:calendar-multiget", _compose_properties(with_contents=True) + hrefs)
@@ -169,7 +173,7 @@ class CalendarCollection:
         return resources
 
     def list_missing(self, names: Collection[str]) -> set[str]:
-        """Return those of the named resources that the server reports as missing."""
+        """Return the names of resources that the server reports as missing, among the given names."""
         missing: set[str] = set()
         for hrefs in self._iter_hrefs(names):
             body = make_document("C:calendar-multiget", _compose_properties(with_contents=False) + hrefs)
@@ -178,7 +182,7 @@ class CalendarCollection:
         return missing & set(names)
 
     def _iter_hrefs(self, names: Collection[str]) -> Iterator[str]:
-        """Yield the href elements of these resources, one string for each request."""
+        """Yield the href elements of these resources, as one text for each request."""
         sorted_names = sorted(names)
         path = self.url.split("://", 1)[-1].partition("/")[2]
         for first in range(0, len(sorted_names), _CHUNK_SIZE):
@@ -186,9 +190,11 @@ class CalendarCollection:
             yield "".join(make_element("D:href", make_resource_url(f"/{path}", name)) for name in chunk)
 
     def list_changes(self, mark: str, start: datetime, *, with_contents: bool = True) -> CollectionChanges:
-        """Return what changed since `mark`; everything that ends after `start` when the mark is empty or dead, or can't
-        tell which resources changed. Without contents only the names of changed resources, and none for a full
-        answer."""
+        """Return the changes since `mark`, or full changes: all resources that end after `start`. The changes are full
+        when the mark is empty or no longer accepted, and for a changed calendar whose mark is not a sync token.
+
+        Without contents, only the names of changed resources are read; full changes then have not even these.
+        """
         kind, _, value = mark.partition(":")
         if kind == "sync":
             try:
@@ -201,7 +207,7 @@ class CalendarCollection:
         return self._list_everything(current_mark, start, with_contents=with_contents)
 
     def read_mark(self) -> str:
-        """Return a mark of the current state."""
+        """Return the mark of the calendar's current state."""
         answer = self._dav.propfind(self.url, [*MARK_PROPERTIES, "C:calendar-timezone"], depth=0)
         self._read_zone(answer)
         for entry in answer.entries:
@@ -212,7 +218,7 @@ class CalendarCollection:
         return f"etags:{sha256(repr(versions).encode()).hexdigest()}"
 
     def _list_everything(self, mark: str, start: datetime, *, with_contents: bool) -> CollectionChanges:
-        # `mark` is older than these resources: a change in between is reported twice rather than never.
+        # `mark` was read before these resources, so that a change in between is reported twice rather than never.
         resources = tuple(self.query(start, None)) if with_contents else ()
         return CollectionChanges(resources, frozenset(resource.name for resource in resources), (), mark, full=True)
 
@@ -226,7 +232,7 @@ class CalendarCollection:
             )
             answer = self._dav.report(self.url, body, depth=0)
             entries |= {entry.name: entry for entry in answer.entries if entry.name}
-            has_more = answer.truncated and answer.token != token
+            has_more = answer.is_truncated and answer.token != token
             token = answer.token or token
             if not has_more:
                 break
@@ -235,7 +241,7 @@ class CalendarCollection:
         changed_entries = [entry for entry in entries.values() if entry.status != 404]
         resources = self._parse_resources(changed_entries) if with_contents else []
         unread_names = {entry.name for entry in changed_entries} - {resource.name for resource in resources}
-        if with_contents and unread_names:  # some servers send only the names
+        if with_contents and unread_names:  # some servers send only names, even when asked for contents
             resources += self.multiget(unread_names)
         gone = tuple(entry.name for entry in entries.values() if entry.status == 404)
         return CollectionChanges(
@@ -247,18 +253,20 @@ class CalendarCollection:
         return [self._parse_resource(entry) for entry in entries if entry.get_text(f"{C}calendar-data")]
 
     def _parse_resource(self, entry: DavEntry) -> Resource:
-        text, where = entry.get_text(f"{C}calendar-data"), f"{self.owner}: {entry.name}"
+        """Return the resource. A content that can't be read becomes a calendar with the note that it can't be read."""
+        text, source = entry.get_text(f"{C}calendar-data"), f"{self.owner}: {entry.name}"
+        parse = _parse_cached if len(text) <= _MAX_CACHED_CHARS else parser.parse_calendar
         try:
-            calendar = _parse_shared(text, where) if len(text) <= _MAX_KEPT_SIZE else parser.parse_calendar(text, where)
-            if self._has_aliases(calendar):
-                calendar = self._use_primary_addresses(parser.parse_calendar(text, where))
+            calendar = parse(text, source)
+            if self._has_aliases(calendar):  # don't modify the cached calendar
+                calendar = self._use_primary_addresses(parser.parse_calendar(text, source))
         except InvalidResponse as error:
             log.warning("%s", error, extra={"action": Action.EVENT_UNREADABLE})
             calendar = parser.make_lost_calendar()
         return Resource(entry.name, entry.get_text(f"{D}getetag"), calendar)
 
     def _has_aliases(self, calendar: Calendar) -> bool:
-        """Return whether an organizer or attendee has another address than the primary one."""
+        """Return whether the address of an organizer or attendee is an alias."""
         return any(
             self._replace_address(value) is not value
             for event in calendar.walk("VEVENT")
@@ -267,7 +275,7 @@ class CalendarCollection:
         )
 
     def _use_primary_addresses(self, calendar: Calendar) -> Calendar:
-        """Replace the addresses of organizers and attendees with primary ones, in place."""
+        """Replace aliases of organizers and attendees with primary addresses, in place. Returns the calendar."""
         for event in calendar.walk("VEVENT"):
             for name in ("ORGANIZER", "ATTENDEE"):
                 if name in event:
@@ -276,7 +284,8 @@ class CalendarCollection:
         return calendar
 
     def _replace_address(self, value: Any) -> Any:
-        """Return the organizer or attendee with the person's primary address; unchanged when it is that, or unknown."""
+        """Return the organizer or attendee with the person's primary address. Returns `value` itself when it has the
+        primary address already, or an unknown one."""
         parameters = getattr(value, "params", {})
         for alias in (str(value), str(parameters.get("EMAIL", ""))):
             primary = self._identities.find_primary(alias)
@@ -288,39 +297,40 @@ class CalendarCollection:
 
     # --- checks -------------------------------------------------------------------------------------------------------
 
-    def describe(self) -> tuple[bool, bool | None]:
-        """Whether this is a calendar, and whether we may write to it (None when the server doesn't say)."""
+    def probe(self) -> tuple[bool, bool | None]:
+        """Return whether a calendar is at this URL, and whether we may write to it (None when the server doesn't
+        say)."""
         properties = ["D:resourcetype", "D:current-user-privilege-set"]
         for entry in self._dav.propfind(self.url, properties, depth=0).entries:
             kind = entry.properties.get(f"{D}resourcetype")
             rights = entry.properties.get(f"{D}current-user-privilege-set")
-            granted_rights = {part.tag for part in rights.iter()} if rights is not None else set()
-            writable = (
-                bool(granted_rights & {f"{D}all", f"{D}write", f"{D}write-content"}) if rights is not None else None
-            )
-            return kind is not None and kind.find(f"{C}calendar") is not None, writable
+            is_writable: bool | None = None
+            if rights is not None:
+                is_writable = any(part.tag in _WRITE_RIGHTS for part in rights.iter())
+            return kind is not None and kind.find(f"{C}calendar") is not None, is_writable
         return False, None
 
 
-@lru_cache(_MAX_PARSED)
-def _parse_shared(text: str, where: str) -> Calendar:
-    """Return the calendar object in `text`, which is read again and again and seldom changes. Nobody may change it."""
-    return parser.parse_calendar(text, where)
+@lru_cache(_MAX_CACHED)
+def _parse_cached(text: str, source: str) -> Calendar:
+    """Return the calendar object in `text`. It is shared, and must not be modified. A cache pays off because the same
+    texts are read again and again."""
+    return parser.parse_calendar(text, source)
 
 
 def list_marks(entry: DavEntry) -> list[str]:
-    """Return the marks of a collection's current state that the answer gives, the best first."""
+    """Return the marks of a collection's current state that the answer contains, the best first."""
     texts = (("sync", entry.get_text(f"{D}sync-token")), ("ctag", entry.get_text(f"{CS}getctag")))
     return [f"{kind}:{text}" for kind, text in texts if text]
 
 
 def _compose_properties(*, with_contents: bool) -> str:
-    """Return the properties to ask for: the etag, and `with_contents` the event properties that we use. Servers that
-    can't leave out the others send whole events."""
+    """Return the XML that lists the properties to read: the etag, and with contents the event properties that we use.
+    Servers that can't select properties of events send whole events."""
     if not with_contents:
         return make_element("D:prop", make_element("D:getetag"))
     event = make_element(
-        "C:comp", "".join(make_element("C:prop", name=name) for name in icalendars.READ_PROPERTIES), name="VEVENT"
+        "C:comp", "".join(make_element("C:prop", name=name) for name in ical_events.READ_PROPERTIES), name="VEVENT"
     )
     calendar = make_element(
         "C:comp",

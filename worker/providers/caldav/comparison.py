@@ -1,14 +1,14 @@
 """Finds out with one request which of the calendars in a folder have changed.
 
-A folder is the collection in which calendars lie, such as `https://host/calendars/` for
-`https://host/calendars/{user}/`. It is listed (PROPFIND with Depth 1) with the sync token and the ctag of each calendar
-in it, which are compared with the marks in cursors. Marks are compared as text: a token that is written in another way
-counts as a change.
+A folder is the collection that contains the calendars, such as `https://host/calendars/` for the calendar
+`https://host/calendars/{user}/`. Its list (PROPFIND with Depth 1) has the sync token and the ctag of each calendar,
+which are compared with the marks in cursors; a mark stands for one state of a calendar. Marks are compared as text, so
+that a server that writes one token in two ways only causes calendars to be read once too often.
 
-A list costs the server time for each entry: on Radicale about a third of a request. So a folder is listed only when
+For the server, each entry of a list is work: on Radicale about a third of a request. So a folder is listed only when
 enough of its calendars are compared: at least two, and at least one for every `ENTRIES_PER_CALENDAR` entries of the
-last list. When a list is useless (the server refuses it, gives no tokens, or doesn't list our calendars), the folder is
-not listed again for a day, and its calendars are read one by one.
+last list. When a list is useless (the server refuses the request, sends no tokens, or doesn't list our calendars), the
+folder is not listed again for a day, and its calendars are read one by one.
 """
 
 import logging
@@ -29,51 +29,55 @@ log = logging.getLogger(__name__)
 #: The URL of a calendar and the mark of one state of it.
 CalendarState = tuple[str, str]
 
-#: The most entries that a list may have for each calendar that is compared.
+#: How many entries a list may have at most for each calendar that is compared.
 ENTRIES_PER_CALENDAR = 5
-#: For how long a folder is not listed: after a useless list, and after a temporary fault of its server. The length of a
-#: useful list is remembered for `PAUSE`.
-PAUSE, PAUSE_AFTER_FAULT = timedelta(days=1), timedelta(minutes=10)
-#: The kinds of marks that a list contains. The third kind of mark is a hash of all etags.
+#: How long a folder is not listed after a useless list. The length of a useful list is remembered for the same time.
+PAUSE = timedelta(days=1)
+#: How long a folder is not listed after a temporary fault of its server.
+PAUSE_AFTER_FAULT = timedelta(minutes=10)
+#: The kinds of marks that a list contains. It does not contain the third kind, a hash of all etags.
 _LISTED_KINDS = frozenset({"sync", "ctag"})
 
 
 class StateComparison:
-    """Compares states of calendars with the current ones. Several threads may use it at once."""
+    """Compares known states of calendars with the current ones. Several threads may use one instance at once."""
 
     def __init__(self, dav: DavClient, clock: Clock) -> None:
         self._dav = dav
         self._clock = clock
-        #: By folder: how many of its calendars have to be compared for a list, at least, and until when that holds.
+        #: By folder: how many of its calendars must be compared for the folder to be listed, and until when that holds.
         self._min_counts: dict[str, tuple[float, datetime]] = {}
 
     def select_current(self, states: Mapping[Address, Set[CalendarState]]) -> set[Address]:
-        """Return the people whose states are all certainly current. A state that can't be compared counts as not
-        current; no error is raised."""
-        comparable = {who: of_person for who, of_person in states.items() if all(map(_is_comparable, of_person))}
-        # People with a calendar in a folder that is not listed are left out; another folder may then have too few.
+        """Return the people whose states are all certainly current. `states`: the known states of the calendars that
+        matter for each person. A state that can't be compared counts as not current; no error is raised."""
+        comparable = {person: known for person, known in states.items() if all(map(_is_comparable, known))}
+        # People with a calendar in a folder that is not listed drop out. Without them, another folder may have too few.
         folders = self._choose_folders(comparable.values())
-        comparable = {who: of_person for who, of_person in comparable.items() if _list_folders(of_person) <= folders}
-        all_states = {state for of_person in comparable.values() for state in of_person}
-        current: set[CalendarState] = set()
+        comparable = {person: known for person, known in comparable.items() if _list_folders(known) <= folders}
+        all_states = {state for known in comparable.values() for state in known}
+        current_states: set[CalendarState] = set()
         for folder in sorted(self._choose_folders(comparable.values())):
-            current |= self._list_current(folder, {state for state in all_states if split_url(state[0])[0] == folder})
-        return {who for who, of_person in comparable.items() if of_person <= current}
+            states_in_folder = {(url, mark) for url, mark in all_states if split_url(url)[0] == folder}
+            current_states |= self._select_current_in(folder, states_in_folder)
+        return {person for person, known in comparable.items() if known <= current_states}
 
     def _choose_folders(self, groups: Iterable[Set[CalendarState]]) -> set[str]:
-        """Return the folders that hold enough of these calendars to be listed."""
-        urls: dict[str, set[str]] = {}
+        """Return the folders that contain enough of these calendars to be listed."""
+        urls_by_folder: dict[str, set[str]] = {}
         for url in {url for states in groups for url, _ in states}:
-            urls.setdefault(split_url(url)[0], set()).add(url)
-        return {folder for folder, calendars in urls.items() if len(calendars) >= self._get_min_count(folder)}
+            urls_by_folder.setdefault(split_url(url)[0], set()).add(url)
+        return {folder for folder, urls in urls_by_folder.items() if len(urls) >= self._get_min_count(folder)}
 
     def _get_min_count(self, folder: str) -> float:
+        """Return how many calendars of the folder must be compared for the folder to be listed; infinite in a pause."""
         now = self._clock()
         count, until = self._min_counts.get(folder, (0, now))
         return max(2, count if now < until else 0)
 
-    def _list_current(self, folder: str, states: Set[CalendarState]) -> set[CalendarState]:
-        """Return those of the states in this folder that are current. Pauses the folder when its list is useless."""
+    def _select_current_in(self, folder: str, states: Set[CalendarState]) -> set[CalendarState]:
+        """List the folder, and return the current ones of these states, which are all of calendars in this folder.
+        Pauses the folder when its list is useless."""
         try:
             answer = self._dav.propfind(folder, MARK_PROPERTIES, depth=1)
         except Transient:
@@ -82,13 +86,13 @@ class StateComparison:
         except ProviderError:
             self._pause(folder, PAUSE, "can't be listed")
             return set()
-        marks = _collect_marks(answer)
-        listed = {(url, mark): marks.get(split_url(url)[1], set()) for url, mark in states}
-        if any(_get_kind(mark) == _get_kind(other) for (_, mark), others in listed.items() for other in others):
+        marks_by_name = _collect_marks(answer)
+        listed_marks = {(url, mark): marks_by_name.get(split_url(url)[1], set()) for url, mark in states}
+        if any(_get_kind(mark) in map(_get_kind, marks) for (_, mark), marks in listed_marks.items()):
             self._min_counts[folder] = len(answer.entries) / ENTRIES_PER_CALENDAR, self._clock() + PAUSE
         else:
             self._pause(folder, PAUSE, "does not list the states of our calendars")
-        return {state for state, others in listed.items() if state[1] in others}
+        return {(url, mark) for (url, mark), marks in listed_marks.items() if mark in marks}
 
     def _pause(self, folder: str, duration: timedelta, reason: str) -> None:
         self._min_counts[folder] = inf, self._clock() + duration
@@ -96,8 +100,8 @@ class StateComparison:
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Return the URL of the folder of a calendar, and the calendar's name in it, not quoted. Both are empty when there
-    is no such folder: the calendar is the root of its host, or its URL has a query."""
+    """Return the URL of a calendar's folder, and the calendar's unquoted name in the folder. Both are empty for a
+    calendar without a folder: one at the root of its host, or one whose URL has a query or a fragment."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -109,18 +113,19 @@ def split_url(url: str) -> tuple[str, str]:
 
 
 def _is_comparable(state: CalendarState) -> bool:
-    """Return whether a list of the calendar's folder can tell if this state is the current one."""
+    """Return whether a list of the calendar's folder can show that this state is the current one."""
     url, mark = state
     return _get_kind(mark) in _LISTED_KINDS and bool(split_url(url)[0])
 
 
 def _list_folders(states: Iterable[CalendarState]) -> set[str]:
+    """Return the URLs of the folders of these calendars."""
     return {split_url(url)[0] for url, _ in states}
 
 
 def _collect_marks(answer: Multistatus) -> dict[str, set[str]]:
-    """Return the marks of each calendar directly in the folder, by name. When a name is listed twice, only the marks
-    that both entries have count."""
+    """Return the marks of each calendar directly in the listed folder, by the calendar's name. A name that is listed
+    twice has only the marks that both entries have."""
     marks: dict[str, set[str]] = {}
     for entry in answer.entries:
         if entry.name and entry.is_direct:
@@ -130,4 +135,5 @@ def _collect_marks(answer: Multistatus) -> dict[str, set[str]]:
 
 
 def _get_kind(mark: str) -> str:
+    """Return the kind of a mark: `sync`, `ctag` or `etags`."""
     return mark.partition(":")[0]

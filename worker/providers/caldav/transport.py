@@ -1,10 +1,11 @@
-"""HTTP for WebDAV, with a log-in, and limits on the size, duration and redirects of answers.
+"""Sends the HTTP requests of WebDAV, with a log-in, and limits the size, the duration and the redirects of answers.
 
 - Basic authentication is sent with the first request, so that threads that share a transport don't wait for a
-  negotiation. A server that asks for Digest gets Digest from then on; each thread has its own nonce.
-- After a 401 the request is sent once more on a new connection, before the 401 counts.
-- An answer may pause for `timeout` seconds, and take `DEADLINE_FACTOR` times that in all. It may have
-  `LARGEST_ANSWER` bytes, also after decompression.
+  negotiation. When a server asks for Digest authentication, all later requests use Digest; each thread has its own
+  nonce.
+- After an answer with status 401, the request is repeated once on a new connection.
+- The next bytes of an answer may take `timeout` seconds, and the whole answer `DEADLINE_FACTOR` times as long. An
+  answer may have `MAX_ANSWER_BYTES`, after decompression.
 - Redirects within one host are followed; redirects to another host, or from https to http, are refused.
 """
 
@@ -29,15 +30,15 @@ from worker import __version__
 from worker.errors import InvalidResponse, Unavailable
 from worker.process_metrics import observe_request
 
-#: The most bytes of an answer, after decompression.
-LARGEST_ANSWER = 32 * 1024 * 1024
-#: The longest time for a whole answer, as a multiple of the time-out between two reads.
+#: How many bytes an answer may have, after decompression.
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+#: How long a whole answer may take, as a multiple of the time-out between two reads.
 DEADLINE_FACTOR = 3
-#: The methods that change something: when such a request fails without an answer, its outcome is unknown.
+#: The methods that change something. When such a request fails without an answer, it may have been done all the same.
 WRITE_METHODS = frozenset({"PUT", "DELETE"})
-_MAX_CONNECTIONS = 8  #: to one host, for all threads together
-_MAX_REDIRECTS = 5  #: for one request
-_CHUNK_SIZE = 64 * 1024  #: bytes read at once
+_MAX_CONNECTIONS = 8  #: concurrent connections to one host, of all threads together
+_MAX_REDIRECTS = 5  #: redirects that one request follows
+_CHUNK_SIZE = 64 * 1024  #: bytes that are read at once
 _REDIRECT_STATUSES = frozenset({301, 302, 307, 308})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -48,9 +49,9 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    content: bytes
+    content: bytes  #: decompressed
     url: str  #: the URL that answered, after redirects
-    challenges: tuple[str, ...] = ()  #: its WWW-Authenticate headers
+    challenges: tuple[str, ...] = ()  #: the values of its WWW-Authenticate headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,13 @@ class _Request:
 
 
 class Transport:
-    """Sends requests with one log-in; several threads may use it at once.
-
-    The session keeps no state between requests (no cookies), and the adapter's connection pool is thread-safe.
-    """
+    """Sends requests with one log-in. Several threads may use one instance at once: the session keeps no state between
+    requests (no cookies), and the connection pool is thread-safe."""
 
     def __init__(
-        self, username: str | None, password: str | None, timeout: float, max_bytes: int = LARGEST_ANSWER
+        self, username: str | None, password: str | None, timeout: float, max_bytes: int = MAX_ANSWER_BYTES
     ) -> None:
-        """`timeout`: seconds between two reads. `max_bytes`: of an answer."""
+        """`timeout`: the longest time between two reads, in seconds. `max_bytes`: the size limit of an answer."""
         self.timeout = timeout
         self._max_bytes = max_bytes
         self._login = _Login(username, password or "") if username else None
@@ -81,10 +80,10 @@ class Transport:
         self._session.close()
 
     def send_request(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Return the answer to a request, whatever its status.
+        """Return the answer to a request; an answer with an error status too.
 
-        Raises Unavailable when it takes too long, InvalidResponse when it is too large or redirects to another host,
-        and the errors of `requests` and `urllib3`.
+        Raises Unavailable when the answer takes too long, InvalidResponse when it is too large or redirects to another
+        host, and the errors of `requests` and `urllib3`.
         """
         request = _Request(method, url, body, headers)
         seconds = DEADLINE_FACTOR * self.timeout
@@ -103,12 +102,14 @@ class Transport:
         return reply
 
     def _send_with_login(self, session: requests.Session, request: _Request) -> Reply:
+        """Return the answer to a request, which is repeated when the server asks for Digest authentication."""
         reply = self._follow_redirects(session, request)
-        if reply.status == 401 and self._login and self._login.take_challenge(reply):
+        if reply.status == 401 and self._login and self._login.accept_challenge(reply):
             reply = self._follow_redirects(session, request)
         return reply
 
     def _follow_redirects(self, session: requests.Session, request: _Request) -> Reply:
+        """Return the answer to a request after all redirects."""
         url = request.url
         for _ in range(_MAX_REDIRECTS + 1):
             with observe_request("caldav", "calendar") as observation:
@@ -117,9 +118,10 @@ class Transport:
             if reply.status not in _REDIRECT_STATUSES:
                 return reply
             url = resolve_redirect(url, reply.headers.get("Location", ""))
-        raise InvalidResponse(f"{request.url} redirects without end; check caldav.url.")
+        raise InvalidResponse(f"{request.url} redirects too often; check caldav.url.")
 
     def _send_once(self, session: requests.Session, request: _Request, url: str) -> Reply:
+        """Send the request to `url`, without following a redirect, and return the answer."""
         response = session.request(
             request.method,
             url,
@@ -136,7 +138,8 @@ class Transport:
             return Reply(response.status_code, response.headers, content, url, challenges)
 
     def _read_body(self, response: requests.Response, request: _Request) -> bytes:
-        """Return the decompressed body. Raises InvalidResponse, or for a write Unavailable with `uncertain`."""
+        """Return the decompressed body. When the body can't be used, raises InvalidResponse, or for a write Unavailable
+        with `uncertain`, because the write may have been done."""
         try:
             return b"".join(self._iter_chunks(response, request.url))
         except InvalidResponse as error:
@@ -145,16 +148,17 @@ class Transport:
             raise
 
     def _iter_chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
+        """Yield the decompressed pieces of the body. Raises InvalidResponse for a body that is too large or broken."""
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
-            raise InvalidResponse(f"{url} answered in an encoding that was not asked for.")
+            raise InvalidResponse(f"{url} answered in an encoding that we did not ask for.")
         gunzip = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
         bytes_left = self._max_bytes
         for chunk in response.raw.stream(_CHUNK_SIZE, decode_content=False):
             try:
                 piece = gunzip.decompress(chunk, bytes_left + 1) if gunzip else chunk
             except zlib.error as error:
-                raise InvalidResponse(f"{url} answered with a broken compression.") from error
+                raise InvalidResponse(f"{url} answered with broken compressed data.") from error
             bytes_left -= len(piece)
             if bytes_left < 0:
                 raise InvalidResponse(f"{url} answered with more than {self._max_bytes:,} bytes.")
@@ -162,6 +166,7 @@ class Transport:
 
 
 def _new_session() -> requests.Session:
+    """Return a session that accepts no cookies, and whose connections obey the deadline of their thread."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     for scheme in _DEFAULT_PORTS:
@@ -170,13 +175,13 @@ def _new_session() -> requests.Session:
 
 
 def _make_timeout_error(request: _Request, seconds: float) -> Unavailable:
-    message = f"{request.url} did not come to the end of its answer within {seconds:g} seconds."
+    message = f"{request.url} did not complete its answer within {seconds:g} seconds."
     return Unavailable(message, uncertain=request.method in WRITE_METHODS)
 
 
 def resolve_redirect(url: str, location: str) -> str:
-    """Return the URL that a redirect leads to. Raises InvalidResponse when it is on another host, or leads from https
-    to http."""
+    """Return the target URL of a redirect from `url`. Raises InvalidResponse when the target is on another host, or the
+    redirect leads from https to http."""
     try:
         target = urljoin(url, location)
         old, new = urlsplit(url), urlsplit(target)
@@ -187,8 +192,8 @@ def resolve_redirect(url: str, location: str) -> str:
     if not location or not (is_same_origin or is_upgrade):
         printable = "".join(char for char in location[:200] if char.isprintable())
         raise InvalidResponse(
-            f"{url} redirects to {printable!r}, another host or one without TLS. The log-in is not sent there; "
-            "if that is where the calendars are, write it as caldav.url."
+            f"{url} redirects to {printable!r}, which is another host or not encrypted. The log-in is not sent there. "
+            "If the calendars are there, write that address as caldav.url."
         )
     return target
 
@@ -201,14 +206,14 @@ def _get_origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 class _Anonymous(AuthBase):
-    """No log-in; without this, requests would take one from a .netrc file."""
+    """Sends no log-in. Without this class, `requests` would use a log-in from a .netrc file."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
 
 
 class _Login(AuthBase):
-    """Basic from the first request on; Digest once a server has asked for it."""
+    """Sends Basic authentication, and once a server has asked for it, Digest authentication."""
 
     def __init__(self, username: str, password: str) -> None:
         self._basic = HTTPBasicAuth(username.encode(), password.encode())
@@ -219,8 +224,9 @@ class _Login(AuthBase):
         scheme: AuthBase = self._digest if self._uses_digest.is_set() else self._basic
         return scheme(request)
 
-    def take_challenge(self, reply: Reply) -> bool:
-        """Switch to Digest if the server asks for it. Return whether it does: then the request must be sent again."""
+    def accept_challenge(self, reply: Reply) -> bool:
+        """Switch to Digest authentication if the server asks for it. Return whether it does, so that the request has to
+        be sent again."""
         for challenge in reply.challenges:
             scheme, _, parameters = challenge.strip().partition(" ")
             if scheme.lower() == "digest":
@@ -231,13 +237,13 @@ class _Login(AuthBase):
 
 
 class _Digest(HTTPDigestAuth):
-    """Digest authentication with a challenge that is set from outside. Nonces and counts are kept by thread."""
+    """Digest authentication with a challenge that the caller sets. The base class keeps nonces and counts by thread."""
 
     _thread_local: Any
 
     def set_challenge(self, parameters: str) -> None:
-        """Answer this challenge from now on, in this thread."""
-        parse: Any = parse_dict_header  # Any: requests leaves it untyped, like build_digest_header below
+        """Use this challenge for all further requests of this thread."""
+        parse: Any = parse_dict_header  # Any: requests has no types for this function and for build_digest_header
         self.init_per_thread_state()
         self._thread_local.chal = parse(parameters)
         self._thread_local.last_nonce, self._thread_local.nonce_count = "", 0
@@ -254,17 +260,18 @@ class _Digest(HTTPDigestAuth):
 
 
 class _Deadline:
-    """Shuts a connection down after a time. A time-out between reads doesn't end an answer that trickles in."""
+    """Shuts a connection down after a time, because the time-out between two reads doesn't end an answer that arrives
+    slowly but steadily."""
 
     def __init__(self) -> None:
         self.is_over = False
         self._lock = threading.Lock()
         self._socket: Any = None
 
-    def watch(self, connection: Any) -> None:
-        """Shut this socket down at the deadline; at once when the deadline is over."""
+    def watch(self, connection_socket: Any) -> None:
+        """Shut this socket down at the deadline, or at once when the deadline is over."""
         with self._lock:
-            self._socket = connection
+            self._socket = connection_socket
             if self.is_over:
                 self._shut_down()
 
@@ -274,18 +281,21 @@ class _Deadline:
             self._socket = None
 
     def end(self) -> None:
-        """Note that the time is over, and shut the watched socket down."""
+        """Record that the deadline is over, and shut the watched socket down."""
         with self._lock:
             self.is_over = True
             self._shut_down()
 
     def _shut_down(self) -> None:
         if self._socket is not None:
-            with suppress(OSError):  # the plain socket's method: another thread may be reading from the TLS socket
+            # The method of the plain socket is used, because another thread may be reading from the TLS socket.
+            with suppress(OSError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class _ThreadDeadline(threading.local):
+    """The deadline of the request that this thread is sending; None when it is not sending any."""
+
     deadline: _Deadline | None = None
 
 
@@ -294,7 +304,7 @@ _thread_deadline = _ThreadDeadline()
 
 @contextmanager
 def _limit_time(seconds: float) -> Iterator[_Deadline]:
-    """Shut down this thread's connections after `seconds`, until the block ends."""
+    """Inside the `with` block, shut down the connection of this thread when `seconds` are over."""
     deadline = _Deadline()
     timer = threading.Timer(seconds, deadline.end)
     timer.daemon = True
@@ -309,7 +319,7 @@ def _limit_time(seconds: float) -> Iterator[_Deadline]:
 
 
 class _WatchedConnection(HTTPConnection):
-    """Tells the thread's deadline which socket to shut down."""
+    """A connection that registers its socket with the deadline of its thread."""
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         send: Any = super().request

@@ -1,8 +1,11 @@
-"""Parses text into calendar objects (RFC 5545), leniently: a broken line does not hide the rest.
+"""Parses text to calendar objects (RFC 5545), leniently: a broken line does not prevent reading the others.
 
-A property that can't be parsed stays in place as `vBroken`, so that readers know it was there. A lost event is noted in
-the `errors` of the calendar, an event that is cut off in its own `errors`. Local times get the zone that the text
-defines for their TZID (`worker.providers.ical.zones`); the process-wide zone cache of icalendar is not used.
+A property that can't be parsed is kept as `vBroken`, so that readers know that it exists. An event that can't be read
+at all adds LOST to the `errors` of the calendar object; an event that is cut off at the end of the text has CUT_OFF in
+its own `errors`. Local times get the time zone that the text defines for their TZID (`worker.providers.ical.zones`).
+The process-wide cache of time zones in icalendar is not used, because two texts may define one TZID differently.
+
+The code calls a date, a local time or an aware time a moment.
 """
 
 import re
@@ -19,33 +22,36 @@ from icalendar.prop import TypesFactory, vBroken, vDDDLists, vDDDTypes, vRecur, 
 
 from worker.errors import InvalidResponse
 from worker.providers.ical.values import UNREADABLE, as_list
-from worker.providers.ical.zones import CalendarZones, tzid_of
+from worker.providers.ical.zones import CalendarZones, read_tzid
 
-_MAX_ITEMS = 10_000  #: values in one RDATE or EXDATE line
-LOST = "LOST"  #: in the `errors` of a calendar: it held an event that can't be read
-CUT_OFF = "CUT-OFF"  #: in the `errors` of an event: the text ends inside it
+_MAX_ITEMS = 10_000  #: how many values one RDATE or EXDATE line may have
+LOST = "LOST"  #: in the `errors` of a calendar object: the text has an event that can't be read
+CUT_OFF = "CUT-OFF"  #: in the `errors` of an event: the text ends before the event does
 
-_make_line: Any = Contentline  # Any: icalendar leaves these two untyped
+_make_line: Any = Contentline  # Any: icalendar has no types for these two
 _read_value: Any = vDDDTypes.from_ical
 
 _MOMENT_NAMES = ("DTSTART", "DTEND", "RECURRENCE-ID")
 _LIST_NAMES = ("RDATE", "EXDATE")
 _ALL_TIME_NAMES = (*_MOMENT_NAMES, *_LIST_NAMES, "DURATION", "RRULE")
-#: Properties that only an event has: when an alarm contains one, the alarm was never closed.
+#: Properties that only an event has. When one of them is inside an alarm, the END line of the alarm is missing.
 _EVENT_ONLY_NAMES = frozenset({*_MOMENT_NAMES, *_LIST_NAMES, "RRULE", "STATUS", "TRANSP"})
-#: Components that belong directly into a calendar, never into each other.
+#: Components that are directly in a calendar object, never inside each other.
 _TOP_COMPONENTS = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VAVAILABILITY"})
 
+#: The name of a property with times, at the beginning of a line.
 _TIME_NAME_PATTERN = re.compile(rf"\W*({'|'.join(_ALL_TIME_NAMES)})\b", re.IGNORECASE)
 _REMAINDER_PATTERN = re.compile(r"[0-9A-Za-z,;=/+-]+")  #: a continuation line that lost its leading blank
+#: A date, with or without a time of day and a UTC offset.
 _MOMENT_PATTERN = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ](\d\d):?(\d\d):?(\d\d)?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE
 )
+#: A moment at the end of a line.
 _LAST_MOMENT_PATTERN = re.compile(rf"(?:^|[:=\s])({_MOMENT_PATTERN.pattern})\W*$", re.IGNORECASE)
 
 
 def decode_text(content: bytes) -> str:
-    """Return the text of a file: UTF-16 by its byte order mark, else UTF-8, else Windows-1252."""
+    """Return the text of a file: UTF-16 if it has that byte order mark, else UTF-8, else Windows-1252."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace")
     try:
@@ -54,16 +60,17 @@ def decode_text(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
-def parse_calendar(text: str, where: str) -> Calendar:
-    """Return the calendar object in `text`, with everything that can be read; several objects are merged into one.
+def parse_calendar(text: str, source: str) -> Calendar:
+    """Return the calendar object in `text`, with everything that can be read. Several objects are merged into one.
 
-    Raises InvalidResponse when there is none. `where`: the source of the text, for the message.
+    Raises InvalidResponse when the text has no calendar object. `source`: the source of the text, for that message.
     """
     lines = [_make_line(line) for line in _iter_content_lines(text)]
     parser = _LenientParser(lines, ComponentFactory(), TypesFactory.instance())
     calendars = [component for component in parser.parse() if isinstance(component, Calendar)]
-    if not any(calendar.subcomponents or not calendar.errors for calendar in calendars):
-        raise InvalidResponse(f"{where} is not a readable calendar object.")
+    has_readable_calendar = any(calendar.subcomponents or not calendar.errors for calendar in calendars)
+    if not has_readable_calendar:
+        raise InvalidResponse(f"{source} is not a readable calendar object.")
     for calendar in calendars:
         _attach_zones(calendar)
     merged_calendar = calendars[0]
@@ -74,7 +81,7 @@ def parse_calendar(text: str, where: str) -> Calendar:
 
 
 def make_lost_calendar() -> Calendar:
-    """Return a calendar that stands for an unreadable object: it holds nothing but the note that something is lost."""
+    """Return a calendar object in place of an unreadable one: it is empty, and LOST is in its `errors`."""
     calendar = Calendar()
     calendar.errors.append((LOST, "not a calendar object"))
     return calendar
@@ -84,8 +91,8 @@ def make_lost_calendar() -> Calendar:
 
 
 def _iter_content_lines(text: str) -> Iterator[str]:
-    """Yield the content lines (RFC 5545, 3.1). Those of properties with times are joined with a continuation line even
-    if that lacks its leading blank."""
+    """Yield the content lines (RFC 5545, 3.1), in which continuation lines are joined. For properties with times, even
+    a continuation line without its leading blank is joined."""
     current = ""
     for line in _unfold_lines(text):
         if _REMAINDER_PATTERN.fullmatch(line) and _TIME_NAME_PATTERN.match(current):
@@ -99,7 +106,7 @@ def _iter_content_lines(text: str) -> Iterator[str]:
 
 
 def _unfold_lines(text: str) -> Iterator[str]:
-    """Yield the lines, with continuation lines (RFC 5545, 3.1) joined; any line ending is accepted."""
+    """Yield the lines, with correct continuation lines joined. Lines may end in CRLF, LF or CR."""
     pieces: list[str] = []
     for line in re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff").replace("\0", "")):
         if not line:
@@ -112,8 +119,9 @@ def _unfold_lines(text: str) -> Iterator[str]:
     yield "".join(pieces)
 
 
-def _mend_line(line: str) -> tuple[str, Parameters, str] | None:
-    """Return the name, parameters and value of an ungrammatical line with times; None for other lines."""
+def _repair_line(line: str) -> tuple[str, Parameters, str] | None:
+    """Return the name, the parameters (none) and the value of a property with times whose line is not grammatical; None
+    for a line of another property."""
     match = _TIME_NAME_PATTERN.match(line)
     if match is None:
         return None
@@ -126,23 +134,23 @@ def _mend_line(line: str) -> tuple[str, Parameters, str] | None:
 
 
 class _LenientParser(ComponentIcalParser):
-    """A parser that skips what it can't read, and closes components that are never ended."""
+    """A parser that skips lines that it can't read, and closes components without an END line."""
 
     def parse_content_lines(self) -> None:
         for line in self._content_lines_iterator:
-            self._take_line(line)
+            self._parse_line(line)
         for component in self._stack:
             component.errors.append((CUT_OFF, "the text ends here"))
         self._close_components(len(self._stack))
 
     def prepare_components(self) -> None:
-        """Do nothing: `parse_calendar` attaches the zones to the parsed calendar."""
+        """Do nothing, because `parse_calendar` attaches time zones to the parsed calendar object."""
 
-    def _take_line(self, line: Contentline) -> None:
+    def _parse_line(self, line: Contentline) -> None:
         try:
             name, params, value = line.parts()
         except UNREADABLE:
-            parts = _mend_line(line)
+            parts = _repair_line(line)
             if parts is None:
                 return
             name, params, value = parts
@@ -155,6 +163,7 @@ class _LenientParser(ComponentIcalParser):
             self._add_property(name, params, value, line)
 
     def _begin_component(self, name: str) -> None:
+        """Open a component, after closing open components in which it can't be."""
         if name == "VCALENDAR":
             self._close_components(len(self._stack))
         elif not self._stack:
@@ -164,14 +173,15 @@ class _LenientParser(ComponentIcalParser):
         self.handle_begin_component(name)
 
     def _end_component(self, name: str) -> None:
+        """Close the innermost open component of that name, and all components inside it."""
         names = [component.name for component in self._stack]
         if name in names:
             self._close_components(len(names) - _find_last(names, name))
         elif name == "VEVENT" and self._stack:
-            self._stack[0].errors.append((LOST, "the end of an event without its beginning"))
+            self._stack[0].errors.append((LOST, "an event has an END line, but no BEGIN line"))
 
     def _close_components(self, count: int) -> None:
-        """Close the `count` innermost open components."""
+        """Close the innermost open components, as many as `count`."""
         for _ in range(count):
             component = self._stack.pop()
             if self._stack:
@@ -185,7 +195,7 @@ class _LenientParser(ComponentIcalParser):
                 self._close_components(1)
         component: Any = self.component
         if name == "DTSTART" and component.name == "VCALENDAR":
-            component.errors.append((LOST, "the start of an event outside of any"))
+            component.errors.append((LOST, "an event has no BEGIN line"))
         try:
             if name in _ALL_TIME_NAMES and component.name != "VALARM":
                 for prop in _parse_time_properties(name, params, value, line):
@@ -209,6 +219,7 @@ def _find_last(names: list[Any], name: str) -> int:
 
 
 def _make_broken(name: str, params: Parameters, value: str) -> vBroken:
+    """Return the placeholder for a property that can't be parsed."""
     return vBroken.from_parse_error(value, params, name, "time", ValueError("can't be read"))
 
 
@@ -216,7 +227,8 @@ def _make_broken(name: str, params: Parameters, value: str) -> vBroken:
 
 
 def _parse_time_properties(name: str, params: Parameters, value: str, line: str) -> Iterator[Any]:
-    """Yield the properties that a line with times gives: parsed ones or `vBroken`; none for an empty list."""
+    """Yield the properties that a line with times contains, parsed or as `vBroken`. A line with an empty list contains
+    none; a list of which some values can't be parsed gives two properties."""
     prop: Any = None
     if name in _MOMENT_NAMES:
         prop = _parse_moment_property(params, value, line)
@@ -235,9 +247,13 @@ def _parse_time_properties(name: str, params: Parameters, value: str, line: str)
 
 
 def _parse_moment_property(params: Parameters, value: str, line: str) -> vDDDTypes | None:
-    """DTSTART, DTEND or RECURRENCE-ID; None when it can't be read. Corrects the TZID in `params` if it was split."""
+    """Return the value of a DTSTART, DTEND or RECURRENCE-ID; None when it can't be read.
+
+    An unquoted TZID with a colon makes the parser split the line in the wrong place. Then the moment is read from the
+    end of the line, and the TZID in `params` is corrected.
+    """
     moment = read_moment(value)
-    if moment is None:  # an unquoted zone name with a colon in it splits the line in the wrong place
+    if moment is None:
         match = _LAST_MOMENT_PATTERN.search(line)
         moment = read_moment(match[1]) if match else None
         if moment is not None and match is not None:
@@ -247,26 +263,28 @@ def _parse_moment_property(params: Parameters, value: str, line: str) -> vDDDTyp
 
 
 def _parse_list_properties(name: str, params: Parameters, value: str) -> Iterator[Any]:
+    """Yield an RDATE or EXDATE with the values that can be read, and a `vBroken` with the others."""
     items = [item for item in (part.strip() for part in value.split(",")) if item]
     if len(items) > _MAX_ITEMS:
         yield _make_broken(name, params, "too many values")
         return
     moments = [(item, _read_item(item)) for item in items]
-    readable = [moment for _, moment in moments if moment is not None]
-    if readable:
-        prop: Any = vDDDLists([vDDDTypes(moment) for moment in readable])
+    readable_moments = [moment for _, moment in moments if moment is not None]
+    if readable_moments:
+        prop: Any = vDDDLists([vDDDTypes(moment) for moment in readable_moments])
         prop.params = params
         yield prop
-    if len(readable) < len(items):
+    if len(readable_moments) < len(items):
         yield _make_broken(name, params, ",".join(item for item, moment in moments if moment is None))
 
 
 def _read_item(text: str) -> Any:
-    """Return a date or time; for a period, its start and its end or length as a pair; None when it can't be read."""
+    """Return the moment in `text`; for a period, a pair of its start and its end or length; None when it can't be
+    read."""
     start_text, slash, end_text = text.partition("/")
     start_moment = read_moment(start_text)
-    if not slash or start_moment is None:
-        return start_moment if not slash else None
+    if not slash:
+        return start_moment
     if isinstance(start_moment, datetime):
         with suppress(*UNREADABLE):
             end_moment = read_moment(end_text) or _read_value(end_text)
@@ -276,7 +294,7 @@ def _read_item(text: str) -> Any:
 
 
 def _parse_rule_property(text: str) -> vRecur | None:
-    """Return the rule; None when it can't be read or has a part twice."""
+    """Return the recurrence rule in `text`; None when it can't be read or has a part twice."""
     parts = [part.strip() for part in text.strip().removeprefix("RRULE:").split(";") if part.strip()]
     if not parts or any(part.count("=") != 1 for part in parts):
         return None
@@ -290,24 +308,31 @@ def _parse_rule_property(text: str) -> vRecur | None:
 
 
 def read_moment(text: str) -> date | datetime | None:
-    """Return a date, a local time, or an aware time, in iCalendar or ISO 8601 form; None for anything else. 24:00 is
-    the following midnight, a leap second the second before it."""
+    """Return the date, local time or aware time (in UTC) at the beginning of `text`, in the format of iCalendar or ISO
+    8601; None for any other text. 24:00 is read as the following midnight, a leap second as the second before."""
     match = _MOMENT_PATTERN.match(text.strip().strip('"'))
-    if match is None or text.strip()[match.end() :][:1].isdigit():
+    if match is None:
+        return None
+    remainder = text.strip()[match.end() :]
+    if remainder[:1].isdigit():
         return None
     try:
         day = date(int(match[1]), int(match[2]), int(match[3]))
         if match[4] is None:
-            return None if text.strip()[match.end() :].strip() else day
+            return None if remainder.strip() else day
         hour, minute, second = int(match[4]), int(match[5]), min(int(match[6] or 0), 59)
         midnight = datetime.combine(day, time())
-        moment = midnight + timedelta(days=1) if (hour, minute, second) == (24, 0, 0) else None
-        return _apply_offset(moment or midnight.replace(hour=hour, minute=minute, second=second), match[7])
+        if (hour, minute, second) == (24, 0, 0):
+            moment = midnight + timedelta(days=1)
+        else:
+            moment = midnight.replace(hour=hour, minute=minute, second=second)
+        return _apply_offset(moment, match[7])
     except (ValueError, OverflowError):
         return None
 
 
 def _apply_offset(moment: datetime, suffix: str | None) -> datetime:
+    """Return the local time `moment` with its UTC offset `suffix` as an aware time; unchanged without an offset."""
     if not suffix:
         return moment
     if suffix.upper() == "Z":
@@ -319,20 +344,21 @@ def _apply_offset(moment: datetime, suffix: str | None) -> datetime:
 
 
 def _attach_zones(calendar: Calendar) -> None:
-    """Give every local time with a TZID the zone that the calendar object defines for it."""
+    """Give every local time with a TZID the time zone that the calendar object defines for this TZID."""
     zones = CalendarZones(calendar)
     for component in calendar.walk():
         if component.name not in ("VEVENT", "VFREEBUSY"):
             continue
         for name in (*_MOMENT_NAMES, *_LIST_NAMES):
             for prop in as_list(component.get(name, [])):
-                zone = zones.find_zone(tzid_of(prop)) if tzid_of(prop) else None
+                zone = zones.find_zone(read_tzid(prop)) if read_tzid(prop) else None
                 if zone is not None and not isinstance(prop, vBroken):
                     for value in getattr(prop, "dts", [prop]):
                         value.dt = _place_in_zone(value.dt, zone)
 
 
 def _place_in_zone(value: Any, zone: tzinfo) -> Any:
+    """Return a local time, or the local times of a period, with that time zone; any other value unchanged."""
     if isinstance(value, tuple):
         return tuple(_place_in_zone(part, zone) for part in value)
     if isinstance(value, datetime) and value.tzinfo is None:

@@ -1,17 +1,18 @@
-"""Reads the events of a parsed calendar object as the calendar's owner sees them: their times, and what blocks time.
+"""Reads the events of a parsed calendar object as the calendar's owner sees them: when they are, and which block time.
 
-`parser` turns text into components, `times` reads when an event takes place, `recurrence` expands series. Where the
-standard leaves a choice, this module does the following:
+`parser` parses text to calendar objects, `times` reads the times of one event, `recurrence` expands series. A calendar
+object is the content of one iCalendar file. Where the standard leaves a choice, this module does the following:
 
-- An all-day or floating time is in the zone of the calendar's owner, also a local time in an unknown zone. An all-day
-  event of ours is in the zone it was written with.
-- A time before 1900 or after 2200, which some programs write for "always", counts as that bound.
-- Events with one UID are versions of one event: the highest SEQUENCE counts; versions with the same SEQUENCE all count.
-  Events without a UID are independent of each other.
-- METHOD:CANCEL cancels everything in the object. Busy periods of a VFREEBUSY count as events that are not ours.
-- Unread time is never free. An event that takes time but has no readable times makes the range in which it may lie
-  unknown. A series that can't be expanded makes the range from its first start to its end unknown, and its first
-  occurrence and its changed ones count. Both are logged with a fingerprint of the event, and the rest is still read.
+- Dates, floating times and local times in an unknown time zone are in the time zone of the calendar's owner. All-day
+  events of ours are in the time zone with which they were written.
+- A time before 1900 or after 2200, which some programs write for "always", is replaced by that bound.
+- Events with one UID are versions of one event: only the highest SEQUENCE counts, but all versions that have it. Events
+  without a UID are independent of each other.
+- METHOD:CANCEL cancels all events in the object. Busy periods of a VFREEBUSY count as events that are not ours.
+- Time that can't be read is never free. When an event blocks time but its times can't be read, the range in which it
+  may be is unknown. When a series can't be expanded, the range from its first start to its end is unknown; its first
+  occurrence and its changed occurrences are returned. Both are logged with a fingerprint of the event, and the other
+  events are read all the same.
 """
 
 import logging
@@ -27,7 +28,7 @@ from icalendar.prop import vBroken, vDDDTypes
 from worker.domain.model import Event, EventRef, ShowAs, Span
 from worker.errors import InvalidResponse
 from worker.logs import Action
-from worker.providers.ical import events as icalendars
+from worker.providers.ical import events as ical_events
 from worker.providers.ical import recurrence
 from worker.providers.ical.parser import CUT_OFF, LOST
 from worker.providers.ical.recurrence import TimedEvent
@@ -37,28 +38,28 @@ from worker.providers.ical.values import UNREADABLE, as_list, format_instant
 log = logging.getLogger(__name__)
 
 _ALL_TIME = Span(FIRST, LAST)
-_FREE_BUSY_TYPES = {"FREE": None, "BUSY-TENTATIVE": ShowAs.TENTATIVE, "BUSY-UNAVAILABLE": ShowAs.AWAY}
+#: How a period of a VFREEBUSY counts in free/busy, by its FBTYPE; every other type counts as busy.
+_SHOW_AS_BY_FREE_BUSY_TYPE = {"FREE": None, "BUSY-TENTATIVE": ShowAs.TENTATIVE, "BUSY-UNAVAILABLE": ShowAs.AWAY}
 
 
 @dataclass(slots=True)
 class CalendarContents:
-    """What was read from a calendar object: its events, and the spans that are unknown because an event can't be read,
-    each with that event's fingerprint."""
+    """The events that were read from a calendar object, and the spans that are unknown because of unreadable events."""
 
     events: list[Event] = field(default_factory=list)
-    unknown: list[tuple[Span, str]] = field(default_factory=list)
+    unknown: list[tuple[Span, str]] = field(default_factory=list)  #: each span with the fingerprint of its event
 
     def list_unread(self, window: Span) -> list[str]:
-        """Return the fingerprints of the unreadable events that may take time in the window."""
+        """Return the fingerprints of the unreadable events that may block time in the window."""
         return sorted({fingerprint for span, fingerprint in self.unknown if span.overlaps(window)})
 
 
 def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span | None) -> CalendarContents:
-    """Return the contents of the object, as the owner of `ref.calendar`, who lives in `zone`, sees them.
+    """Return the contents of the calendar object as the owner of `ref.calendar`, whose time zone is `zone`, sees them.
 
-    Of a series, the contents have the occurrences inside `window`, each with its own id; a single event only if it is
-    inside `window`, or wherever it lies when `window` is None. Events get the id of `ref`, or their UIDs when the
-    object has several. Raises InvalidResponse for a series without a window.
+    The contents are the single events and the occurrences of series inside `window`. With `window` None, single events
+    are returned wherever they are, and InvalidResponse is raised for a series. Events get the id of `ref`, or their UID
+    when the object has several UIDs; each occurrence gets an id of its own.
     """
     reader = _ContentsReader(zone, window, is_cancelled=str(calendar.get("METHOD", "")).strip().upper() == "CANCEL")
     for own_ref, events in _group_by_uid(calendar, ref):
@@ -71,23 +72,24 @@ def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span 
 
 
 def read_single_event(calendar: Calendar, ref: EventRef, zone: tzinfo) -> Event:
-    """Return the one event that the object holds. Raises InvalidResponse when it holds none, several, or a series, or
-    when its times can't be read."""
+    """Return the one event in the calendar object. Raises InvalidResponse when the object contains no event, several
+    events or a series, or when the event's times can't be read."""
     contents = read_calendar(calendar, ref, zone, None)
     if contents.unknown:
         raise InvalidResponse(f"{ref.calendar}: the event {fingerprint_ref(ref)} has times that can't be read.")
     if len(contents.events) != 1:
-        raise InvalidResponse(f"{ref.calendar}: {ref.id} holds {len(contents.events)} events instead of one.")
+        raise InvalidResponse(f"{ref.calendar}: {ref.id} contains {len(contents.events)} events instead of one.")
     return contents.events[0]
 
 
 def fingerprint_ref(ref: EventRef) -> str:
-    """Return a short hash of the event's id: identifies it in logs without any text that a person wrote."""
+    """Return a short hash of the event's id, which identifies the event in logs without any text that a person
+    wrote."""
     return sha256(ref.id.encode()).hexdigest()[:12]
 
 
 def _group_by_uid(calendar: Calendar, ref: EventRef) -> list[tuple[EventRef, list[Any]]]:
-    """Return the VEVENTs of each UID, with the ref that their event gets."""
+    """Return the VEVENTs of each UID, together with the ref that the event with this UID gets."""
     groups: dict[str, list[Any]] = {}
     for number, event in enumerate(calendar.walk("VEVENT")):
         if not event and not event.errors:
@@ -100,7 +102,7 @@ def _group_by_uid(calendar: Calendar, ref: EventRef) -> list[tuple[EventRef, lis
 
 
 class _ContentsReader:
-    """Reads the events of one object, one UID at a time."""
+    """Reads the events of one calendar object into `contents`, one UID at a time."""
 
     def __init__(self, zone: tzinfo, window: Span | None, *, is_cancelled: bool) -> None:
         self.contents = CalendarContents()
@@ -109,28 +111,31 @@ class _ContentsReader:
         self._is_cancelled = is_cancelled
 
     def read_group(self, events: list[Any], ref: EventRef) -> None:
-        """Read the versions and the changed occurrences of one event. Raises InvalidResponse for a series when there
-        is no window."""
+        """Read the versions and the changed occurrences of one event, which have one UID. Raises InvalidResponse for a
+        series when there is no window."""
         window = self._window
         if window is None and any(recurrence.is_series(event) or "RECURRENCE-ID" in event for event in events):
             raise InvalidResponse(
-                f"{ref.calendar}: the event {fingerprint_ref(ref)} is a series, which has no single time."
+                f"{ref.calendar}: the event {fingerprint_ref(ref)} is a series instead of a single event."
             )
         masters = [event for event in events if "RECURRENCE-ID" not in event]
-        latest_sequence = max(map(recurrence.sequence_of, masters), default=0)
+        latest_sequence = max(map(recurrence.read_sequence, masters), default=0)
         versions = self._read_times_of(
-            (event for event in masters if recurrence.sequence_of(event) == latest_sequence), ref
+            (event for event in masters if recurrence.read_sequence(event) == latest_sequence), ref
         )
         changes = self._read_times_of((event for event in events if "RECURRENCE-ID" in event), ref)
-        changed_occurrences, rivals = recurrence.group_changes(change for change in changes if _has_original(change))
-        lone_changes = [*rivals, *(change for change in changes if not _has_original(change))]
+        changed_occurrences, rivals = recurrence.group_changes(
+            change for change in changes if _has_original_start(change)
+        )
+        # Changed occurrences that can't be assigned to a series are read like single events.
+        lone_changes = [*rivals, *(change for change in changes if not _has_original_start(change))]
         if not versions:
             lone_changes += changed_occurrences
         results: list[Event] = []
         for version in versions:
             if recurrence.is_series(version.event) or changed_occurrences:
                 results += self._expand_series(version, changed_occurrences, window or _ALL_TIME, ref)
-                changed_occurrences = []  # of several versions, only the first gets the changed occurrences
+                changed_occurrences = []  # only the first version gets the changed occurrences
             else:
                 results.append(self._make_event(version.event, version.times.span, version.times.is_all_day, ref))
         for change in lone_changes:
@@ -140,8 +145,8 @@ class _ContentsReader:
     def read_free_busy(self, component: Any, ref: EventRef) -> None:
         """Read the periods of a VFREEBUSY that are not free."""
         for prop in as_list(component.get("FREEBUSY", [])):
-            show = _FREE_BUSY_TYPES.get(str(prop.params.get("FBTYPE", "BUSY")).upper(), ShowAs.BUSY)
-            if show is None or self._is_cancelled:
+            show_as = _SHOW_AS_BY_FREE_BUSY_TYPE.get(str(prop.params.get("FBTYPE", "BUSY")).upper(), ShowAs.BUSY)
+            if show_as is None or self._is_cancelled:
                 continue
             if isinstance(prop, vBroken):
                 self.note_unknown(_ALL_TIME, ref)
@@ -149,11 +154,11 @@ class _ContentsReader:
             begin = to_instant(prop.start, self._zone)
             span = Span(begin, max(begin, to_instant(prop.end, self._zone)))
             own_ref = EventRef(ref.calendar, f"{ref.id}#{format_instant(span.start)}", ref.etag)
-            event = Event(ref=own_ref, span=span, show_as=show)
+            event = Event(ref=own_ref, span=span, show_as=show_as)
             self.contents.events += filter(self._is_inside, [event])
 
     def note_unknown(self, span: Span, ref: EventRef) -> None:
-        """Note that `span` is unknown because of the event at `ref`."""
+        """Log and record that `span` is unknown because of the event at `ref`."""
         fingerprint = fingerprint_ref(ref)
         log.warning(
             "%s: the event %s has times that can't be read",
@@ -164,13 +169,14 @@ class _ContentsReader:
         self.contents.unknown.append((span, fingerprint))
 
     def _read_times_of(self, events: Iterable[Any], ref: EventRef) -> list[TimedEvent]:
-        """Return the events with their times, without those that have no readable start."""
+        """Return the events with their times. Events without a readable start are left out."""
         return [timed for event in events if (timed := self._read_timed_event(event, ref)) is not None]
 
     def _read_timed_event(self, event: Any, ref: EventRef) -> TimedEvent | None:
-        """Return the event with its times; None without a readable start. What can't be read is noted as unknown."""
+        """Return the event with its times; None when it has no readable start. The range in which an unreadable part of
+        the event may be is recorded as unknown."""
         try:
-            timed = TimedEvent(event, read_times(event, icalendars.own_zone_of(event) or self._zone))
+            timed = TimedEvent(event, read_times(event, ical_events.read_draft_zone(event) or self._zone))
         except NoStart as error:
             if self._is_blocking(event, ref):
                 self.note_unknown(error.span, ref)
@@ -182,8 +188,8 @@ class _ContentsReader:
     def _expand_series(
         self, master: TimedEvent, changed_occurrences: list[TimedEvent], window: Span, ref: EventRef
     ) -> list[Event]:
-        """Return the occurrences inside the window; of a series that can't be expanded, the first and the changed
-        ones."""
+        """Return the occurrences inside the window. Of a series that can't be expanded, return the first and the
+        changed occurrences, and record the rest as unknown."""
         try:
             occurrences = recurrence.expand_series(master, changed_occurrences, window)
         except UNREADABLE:
@@ -194,50 +200,53 @@ class _ContentsReader:
                 self._make_event(timed.event, timed.times.span, timed.times.is_all_day, ref, timed.times.span.start)
                 for timed in (master, *changed_occurrences)
             ]
-        return [self._make_event(item.event, item.span, item.is_all_day, ref, item.original) for item in occurrences]
+        return [
+            self._make_event(item.event, item.span, item.is_all_day, ref, item.original_start) for item in occurrences
+        ]
 
     def _read_lone_change(self, change: TimedEvent, ref: EventRef) -> Event:
-        """Return a changed occurrence whose series is not in the object, or that can't be assigned to it."""
+        """Return a changed occurrence whose series is not in the calendar object, or that can't be assigned to it."""
         identifier = change.event["RECURRENCE-ID"]
         if "RANGE" in getattr(identifier, "params", {}) and self._is_blocking(change.event, ref):
             self.note_unknown(Span(change.times.span.end, LAST), ref)
-        original: date | datetime = change.times.span.start
-        if _has_original(change):
-            original = (
-                identifier.dt if not isinstance(identifier.dt, datetime) else to_instant(identifier.dt, self._zone)
-            )
-        return self._make_event(change.event, change.times.span, change.times.is_all_day, ref, original)
+        original_start: date | datetime = change.times.span.start
+        if _has_original_start(change):
+            is_date = not isinstance(identifier.dt, datetime)
+            original_start = identifier.dt if is_date else to_instant(identifier.dt, self._zone)
+        return self._make_event(change.event, change.times.span, change.times.is_all_day, ref, original_start)
 
     def _is_blocking(self, event: Any, ref: EventRef) -> bool:
-        """True when the event blocks the owner's time."""
-        return not self._is_cancelled and icalendars.show_of(event, ref.calendar) is not None
+        """Return whether the event blocks time of the owner of `ref.calendar`."""
+        return not self._is_cancelled and ical_events.find_show_as(event, ref.calendar) is not None
 
     def _make_event(
-        self, event: Any, span: Span, is_all_day: bool, ref: EventRef, original: date | datetime | None = None
+        self, event: Any, span: Span, is_all_day: bool, ref: EventRef, original_start: date | datetime | None = None
     ) -> Event:
-        """Return the event as the owner sees it; an occurrence of the series at `ref` when there is an `original`
-        start."""
+        """Return the event as the owner sees it. With an `original_start`, it is an occurrence of the series at `ref`;
+        the original start identifies the occurrence, even when it was moved."""
         series_id = None
-        if original is not None:
+        if original_start is not None:
             series_id = ref.id
-            name = format_instant(original) if isinstance(original, datetime) else f"{original:%Y%m%d}"
-            ref = EventRef(ref.calendar, f"{series_id}#{name}", ref.etag)
+            suffix = f"{original_start:%Y%m%d}"
+            if isinstance(original_start, datetime):
+                suffix = format_instant(original_start)
+            ref = EventRef(ref.calendar, f"{series_id}#{suffix}", ref.etag)
         return Event(
             ref=ref,
             span=span,
-            key=icalendars.key_of(event),
+            key=ical_events.read_key(event),
             series=series_id,
             all_day=is_all_day,
-            organizer=icalendars.organizer_of(event),
-            answers=icalendars.read_answers(event),
-            cancelled=self._is_cancelled or icalendars.is_cancelled(event),
-            show_as=None if self._is_cancelled else icalendars.show_of(event, ref.calendar),
+            organizer=ical_events.read_organizer(event),
+            answers=ical_events.read_answers(event),
+            cancelled=self._is_cancelled or ical_events.is_cancelled(event),
+            show_as=None if self._is_cancelled else ical_events.find_show_as(event, ref.calendar),
         )
 
     def _is_inside(self, event: Event) -> bool:
         return self._window is None or event.span.has_part_in(self._window)
 
 
-def _has_original(change: TimedEvent) -> bool:
-    """True when a changed occurrence has a readable RECURRENCE-ID."""
+def _has_original_start(change: TimedEvent) -> bool:
+    """Return whether a changed occurrence has a readable RECURRENCE-ID, the start that it had before the change."""
     return isinstance(change.event["RECURRENCE-ID"], vDDDTypes)

@@ -1,20 +1,20 @@
-"""Expands recurring events (RRULE, RDATE, EXDATE) into their occurrences inside a window.
+"""Expands recurring events (RRULE, RDATE, EXDATE) to their occurrences inside a window.
 
 Anybody who can write to a calendar can write a rule that repeats every second, never matches, or began in the year 1.
-So the cost of a series is estimated from its rule before it is expanded, and a series is refused when:
+So the cost of a series is estimated from its rules before the series is expanded, and a series is refused when:
 
-- it happens more often than 24 times a day, unless its COUNT is 1000 or less;
-- it takes more than 200,000 steps from its start to the end of the window (22 years of every hour);
+- it has more than 24 occurrences a day, unless its COUNT is 1000 or less;
+- it has more than 200,000 occurrences from its start to the end of the window (22 years of hourly occurrences);
 - one of its occurrences lasts more than a year, or was moved by more than a year;
 - it adds or excludes more than 10,000 single times;
-- it names days or positions that don't exist, like the 30th of February, or more than 400 values in one part;
-- a part of its rule can't be read, or is not in RFC 5545.
+- it has days or positions that don't exist, such as the 30th of February, or more than 400 values in one part;
+- a part of its rules can't be read, or is not in RFC 5545.
 
-This bounds the result: 24 occurrences for each day of the window and of the year before it, plus 10,000.
+These limits bound the result: 24 occurrences for each day of the window and of the year before it, plus 10,000.
 
-A series is computed in wall time, in the zone of its first start (all-day series in dates), and converted to UTC at
-the end. UNTIL may be an instant, a local time, or a date, which includes that whole day; a rule with both COUNT and
-UNTIL ends at the later of the two.
+The library recurring_ical_events does the expansion. A series is expanded in wall time, that is, local time in the time
+zone of its first start (an all-day series: in dates), and converted to UTC at the end. UNTIL may be an instant, a local
+time, or a date, which includes that whole day; a rule with both COUNT and UNTIL ends at the later of the two.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,19 +32,20 @@ from worker.domain.model import Span
 from worker.providers.ical.times import DAY, LAST, EventTimes, to_instant
 from worker.providers.ical.values import as_list
 
-_MAX_PER_DAY = 24  #: occurrences a day, unless COUNT is small
-_SMALL_COUNT = 1000  #: a series with a COUNT up to this may happen as often as it likes
-_MAX_STEPS = 200_000  #: occurrences from the start of a series to the end of the window
-_MAX_LENGTH = timedelta(days=366)  #: of an occurrence, and by how much one may be moved
-_MAX_DATES = 10_000  #: single times in RDATE and EXDATE together
-_MAX_VALUES = 400  #: values in one part of a rule
-_MAX_POSITIONS = 10  #: values in BYSETPOS
+_MAX_PER_DAY = 24  #: how many occurrences a day a series may have, unless its COUNT is small
+_SMALL_COUNT = 1000  #: with a COUNT up to this, a series may have any number of occurrences a day
+_MAX_STEPS = 200_000  #: how many occurrences a series may have from its start to the end of the window
+_MAX_LENGTH = timedelta(days=366)  #: how long an occurrence may last, and by how much it may be moved
+_MAX_SINGLE_TIMES = 10_000  #: how many values RDATE and EXDATE may have together
+_MAX_VALUES = 400  #: how many values a part of a rule may have
+_MAX_POSITIONS = 10  #: how many values BYSETPOS may have
+#: How often a day a rule with this FREQ matches at most, without further parts.
 _TIMES_PER_DAY = {"HOURLY": 24, "MINUTELY": 24 * 60, "SECONDLY": 24 * 60 * 60}
 _TIME_PARTS = ("BYHOUR", "BYMINUTE", "BYSECOND")
-#: The parts whose values multiply the occurrences, by FREQ; for a FREQ not listed, all of _TIME_PARTS.
+#: The parts whose values multiply the occurrences, by FREQ. For every other FREQ, these are all of _TIME_PARTS.
 _FINER_PARTS = {"HOURLY": ("BYMINUTE", "BYSECOND"), "MINUTELY": ("BYSECOND",), "SECONDLY": ()}
 _MONTH_LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  #: days of each month in a leap year
-#: The shortest step of each FREQ, in seconds; YEARLY is _YEAR_SECONDS.
+#: The shortest step of each FREQ, in seconds; for YEARLY it is _YEAR_SECONDS.
 _STEP_SECONDS = {
     "SECONDLY": 1,
     "MINUTELY": 60,
@@ -54,15 +55,18 @@ _STEP_SECONDS = {
     "MONTHLY": 28 * 86400,
 }
 _YEAR_SECONDS = 365 * 86400
-_MAX_STEP_SECONDS = 8000 * _YEAR_SECONDS  #: a longer step leads past the year 9999: such a rule adds nothing
+_MAX_STEP_SECONDS = 8000 * _YEAR_SECONDS  #: a longer step leads past the year 9999, so that it adds no occurrence
 _BY_PARTS = ("MONTH", "MONTHDAY", "YEARDAY", "WEEKNO", "DAY", "SETPOS", "HOUR", "MINUTE", "SECOND")
 _KNOWN_PARTS = frozenset({"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", *(f"BY{name}" for name in _BY_PARTS)})
-_DEFAULT_PARTS = {"RSCALE": "GREGORIAN", "SKIP": "OMIT"}  #: RFC 7529 parts, accepted with their default value only
-_MARGIN = timedelta(hours=26)  #: how far a local day can lie from the UTC day of the same date
-#: A property of each component that is passed to the library: -1 for the series, else the index of a changed
-#: occurrence.
+#: The parts of RFC 7529. We accept only their default values.
+_DEFAULT_PARTS = {"RSCALE": "GREGORIAN", "SKIP": "OMIT"}
+_MARGIN = timedelta(hours=26)  #: how far a day in local time can be from the day in UTC with the same date
+#: A property that we give to each component that is passed to the library: _SERIES_INDEX for the series, else the index
+#: of a changed occurrence. The library keeps the property in the occurrences that it returns.
 _INDEX_PROPERTY = "X-LONGARC-INDEX"
+_SERIES_INDEX = -1
 
+#: The values of each part of a recurrence rule, such as FREQ or BYDAY.
 RuleParts = dict[str, list[Any]]
 WallTime = date | datetime  #: a date, or a naive time in the zone of a series
 
@@ -79,22 +83,23 @@ class TimedEvent:
 class Occurrence:
     """One occurrence of a series."""
 
-    event: Any  #: the VEVENT that describes it: the series' own, or that of a changed occurrence
+    event: Any  #: the VEVENT that describes the occurrence: that of the series, or that of a changed occurrence
     span: Span
     is_all_day: bool
-    original: date | datetime  #: the start that the rule gives it, before any change: a date, or an instant in UTC
+    original_start: date | datetime  #: the start by the rule, before any change: a date, or an instant in UTC
 
 
 def is_series(event: Any) -> bool:
-    """True when a VEVENT may happen more than once."""
+    """Return whether a VEVENT may have more than one occurrence."""
     return "RRULE" in event or "RDATE" in event
 
 
 def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent], window: Span) -> list[Occurrence]:
-    """Return the occurrences of a series around the window, with the `changed_occurrences` ones as they are now.
+    """Return the occurrences of a series in the window, and some before and after it.
 
-    `master` is the VEVENT that holds the rule. Raises ValueError for a series that is refused, and the errors in
-    `values.UNREADABLE` for rules that the libraries can't process.
+    `master`: the VEVENT with the rules. `changed_occurrences`: the VEVENTs that replace single occurrences. Raises
+    ValueError for a series that is refused, and the errors in `values.UNREADABLE` for rules that the libraries can't
+    process.
     """
     clock = _SeriesClock(master.times)
     excluded_moments = map(clock.to_wall, _iter_moments(master.event, "EXDATE"))
@@ -109,6 +114,7 @@ def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent],
     calendar.add_component(_compose_series(master, clock, window, periods))
     for index, change in enumerate(changed_occurrences):
         calendar.add_component(_compose_change(change, clock, index))
+    # The library compares wall times with the window, so it gets a window with margins.
     lead = max(timed.times.lead for timed in (master, *changed_occurrences))
     begin, end = clock.to_wall(window.start - _MARGIN), clock.to_wall(window.end + 2 * _MARGIN + lead)
     components = recurring_ical_events.of(calendar, components=["VEVENT"]).between(begin, end)
@@ -116,12 +122,13 @@ def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent],
 
 
 def find_series_end(event: Any) -> datetime:
-    """Return a time by which a series has certainly ended, from its UNTIL; LAST when its rules don't tell."""
+    """Return a time by which a series has certainly ended, from the UNTIL of its rules; LAST when that is not known."""
     ends = []
     for rule in as_list(event.get("RRULE", [])):
         values = as_list(rule.get("UNTIL", [])) if _is_rule(rule) else []
-        untils = [value for value in values if isinstance(value, date)]
-        ends.append(to_instant(max(map(_to_day, untils)), UTC) + 2 * DAY if untils and "COUNT" not in rule else LAST)
+        until_days = [_to_day(value) for value in values if isinstance(value, date)]
+        is_end_known = until_days and "COUNT" not in rule
+        ends.append(to_instant(max(until_days), UTC) + 2 * DAY if is_end_known else LAST)
     return max(ends, default=LAST)
 
 
@@ -129,7 +136,8 @@ def find_series_end(event: Any) -> datetime:
 
 
 class _SeriesClock:
-    """Converts to the wall time in which a series is computed."""
+    """Converts dates and times to the wall time in which a series is expanded. A moment is a date, a local time or an
+    aware time."""
 
     def __init__(self, times: EventTimes) -> None:
         self._zone = times.zone
@@ -137,8 +145,8 @@ class _SeriesClock:
         self._is_all_day = times.is_all_day
 
     def to_wall(self, moment: date | datetime) -> WallTime:
-        """Return the wall time at that moment: a date for an all-day series, else a naive local time. A date stays a
-        date."""
+        """Return the wall time of a moment: a date for an all-day series or when the moment is a date, else a naive
+        local time."""
         if not isinstance(moment, datetime):
             return moment
         if self._is_all_day:
@@ -146,22 +154,22 @@ class _SeriesClock:
         return moment.astimezone(self._zone).replace(tzinfo=None) if moment.tzinfo else moment
 
     def to_start(self, moment: date | datetime) -> WallTime:
-        """Return the wall time of the occurrence that `moment` names: a date gets the time of day of the series'
-        start."""
+        """Return the start, in wall time, of the occurrence that `moment` refers to. A date refers to the occurrence on
+        that date, at the time of day at which the series starts."""
         wall = self.to_wall(moment)
         if self._is_all_day or isinstance(wall, datetime) or not isinstance(self._start, datetime):
             return wall
         return datetime.combine(wall, self._start.time())
 
     def to_until(self, moment: date | datetime) -> WallTime:
-        """Return the last wall time that an UNTIL of `moment` includes."""
+        """Return the last wall time at which an occurrence may start when `moment` is the UNTIL of the rule."""
         if self._is_all_day:
             return max(_to_day(moment), _to_day(self.to_wall(moment)))
         return self.to_wall(moment) if isinstance(moment, datetime) else datetime.combine(moment, time(23, 59, 59))
 
     def _to_date(self, moment: datetime) -> date:
-        """Return the date in the zone of the series. Midnight in UTC stands for its own date: some programs write dates
-        so."""
+        """Return the date of `moment` in the time zone of the series. Midnight in UTC keeps its date, because some
+        programs write dates that way."""
         if moment.tzinfo is None or (moment.utcoffset() == timedelta() and moment.time() == time()):
             return moment.date()
         return moment.astimezone(self._zone).date()
@@ -171,22 +179,23 @@ class _SeriesClock:
 
 
 def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, periods: dict[WallTime, Span]) -> VEvent:
-    """Return the series as the library expects it, in wall time. Raises ValueError for a series that is refused."""
+    """Return the series in wall time, as the library expects it. `periods`: the RDATE values that are periods. Raises
+    ValueError for a series that is refused."""
     event, times = master.event, master.times
     added_starts = [clock.to_start(moment) for moment in _iter_moments(event, "RDATE")]
     excluded_moments = [clock.to_wall(moment) for moment in _iter_moments(event, "EXDATE")]
-    if len(added_starts) + len(periods) + len(excluded_moments) > _MAX_DATES:
+    if len(added_starts) + len(periods) + len(excluded_moments) > _MAX_SINGLE_TIMES:
         raise ValueError("too many single times")
     if any(isinstance(line, vBroken) for line in as_list(event.get("RDATE", []))):
         raise ValueError("a single time that can't be read")
-    length = max([times.span.end - times.span.start, *(span.end - span.start for span in periods.values())])
-    component = _compose_component(times.start, length, -1, event)
+    max_length = max([times.span.end - times.span.start, *(span.end - span.start for span in periods.values())])
+    component = _compose_component(event, times.start, max_length, index=_SERIES_INDEX)
     rules = [rule for line in as_list(event.get("RRULE", [])) for rule in _iter_rules(line, clock)]
-    if rules and length > _MAX_LENGTH:
+    if rules and max_length > _MAX_LENGTH:
         raise ValueError("longer than a year")
     for rule in rules:
         _check_frequency(rule, (window.end.date() - _to_day(times.start)).days)
-        _check_possible(rule)
+        _check_values(rule)
     component["RRULE"] = [vRecur(rule) for rule in rules]
     component["RDATE"] = [vDDDLists([*added_starts, *periods])]
     component["EXDATE"] = [vDDDLists(excluded_moments)]
@@ -194,27 +203,28 @@ def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, perio
 
 
 def _compose_change(change: TimedEvent, clock: _SeriesClock, index: int) -> VEvent:
-    """Return a changed occurrence as the library expects it; with RANGE=THISANDFUTURE it changes all later ones too."""
+    """Return a changed occurrence as the library expects it. With RANGE=THISANDFUTURE, the change applies to all later
+    occurrences too. Raises ValueError for a change that is refused."""
     identifier = change.event["RECURRENCE-ID"]
-    original = clock.to_start(identifier.dt)
+    original_start = clock.to_start(identifier.dt)
     start = clock.to_wall(change.times.span.start + change.times.lead)
     span = change.times.span
-    moved_by = abs(_to_day(start) - _to_day(original))
+    moved_by = abs(_to_day(start) - _to_day(original_start))
     if "RRULE" not in change.event and max(moved_by, span.end - span.start) > _MAX_LENGTH:
         raise ValueError("longer, or moved by more, than a year")
-    component = _compose_component(start, span.end - span.start, index, change.event)
-    component["RECURRENCE-ID"] = vDDDTypes(original)
+    component = _compose_component(change.event, start, span.end - span.start, index=index)
+    component["RECURRENCE-ID"] = vDDDTypes(original_start)
     if str(identifier.params.get("RANGE", "")).upper() == "THISANDFUTURE":
         component["RECURRENCE-ID"].params["RANGE"] = "THISANDFUTURE"
     return component
 
 
-def _compose_component(start: WallTime, length: timedelta, index: int, event: Any) -> VEvent:
-    """Return a VEVENT with the start of `event`, and an end that is at least as late: the library only selects by
-    it."""
+def _compose_component(event: Any, start: WallTime, length: timedelta, *, index: int) -> VEvent:
+    """Return the VEVENT that stands for `event` in the library. Its end is at least as late as that of `event`; the
+    library uses the end only to select the occurrences inside the window."""
     component = VEvent()
     component["UID"] = "series"
-    component["SEQUENCE"] = vInt(sequence_of(event))
+    component["SEQUENCE"] = vInt(read_sequence(event))
     component["DTSTART"] = vDDDTypes(start)
     days = timedelta(days=length.days + 1)
     component["DTEND"] = vDDDTypes(start + (length + timedelta(hours=2) if isinstance(start, datetime) else days))
@@ -222,31 +232,34 @@ def _compose_component(start: WallTime, length: timedelta, index: int, event: An
     return component
 
 
-def sequence_of(event: Any) -> int:
-    """Return the SEQUENCE of a VEVENT; 0 when it has none that can be read."""
+def read_sequence(event: Any) -> int:
+    """Return the SEQUENCE of a VEVENT; 0 when it is missing or can't be read."""
     numbers = [int(value) for value in as_list(event.get("SEQUENCE", [])) if isinstance(value, int)]
     return max(numbers, default=0)
 
 
 def _iter_moments(event: Any, name: str) -> Iterator[Any]:
-    """Return the readable dates and times of RDATE or EXDATE, without periods."""
+    """Return the readable values of RDATE or EXDATE that are dates or times."""
     return (value for value in _iter_values(event, name) if not isinstance(value, tuple))
 
 
 def _iter_values(event: Any, name: str) -> Iterator[Any]:
-    """Return the readable values of RDATE or EXDATE: dates, times, and for periods pairs of a start and an end or
-    length."""
+    """Return the readable values of RDATE or EXDATE: dates, times, and periods, which are pairs of a start and an end
+    or a length."""
     lines = (line for line in as_list(event.get(name, [])) if isinstance(line, vDDDLists))
     return (value.dt for line in lines for value in line.dts)
 
 
 def _read_periods(master: TimedEvent, clock: _SeriesClock) -> dict[WallTime, Span]:
-    """Return the RDATE values that are periods, by their start."""
+    """Return the spans of the RDATE values that are periods, by their start."""
     periods = {}
-    for start, end in (value for value in _iter_values(master.event, "RDATE") if isinstance(value, tuple)):
+    for start, end_or_length in (value for value in _iter_values(master.event, "RDATE") if isinstance(value, tuple)):
         begin = to_instant(start, master.times.zone)
-        last = begin + end if isinstance(end, timedelta) else to_instant(end, master.times.zone)
-        periods[clock.to_wall(start)] = Span(min(begin, last), max(begin, last))
+        if isinstance(end_or_length, timedelta):
+            end = begin + end_or_length
+        else:
+            end = to_instant(end_or_length, master.times.zone)
+        periods[clock.to_wall(start)] = Span(min(begin, end), max(begin, end))
     return periods
 
 
@@ -260,24 +273,26 @@ def _read_occurrence(
     clock: _SeriesClock,
     periods: dict[WallTime, Span],
 ) -> Occurrence:
+    """Return the occurrence that a component in the library's result stands for."""
     index, start = int(component[_INDEX_PROPERTY]), component["DTSTART"].dt
-    source = master if index < 0 else changed_occurrences[index]
-    original = start
-    if index < 0:
-        span = periods.get(start) or source.times.span_from(start)
+    source = master if index == _SERIES_INDEX else changed_occurrences[index]
+    original_start = start
+    if index == _SERIES_INDEX:
+        span = periods.get(start) or source.times.compute_span(start)
     elif start == clock.to_wall(source.times.span.start + source.times.lead):
-        span, original = source.times.span, component["RECURRENCE-ID"].dt
+        span, original_start = source.times.span, component["RECURRENCE-ID"].dt
     else:  # a later occurrence, changed by RANGE=THISANDFUTURE
-        span = _shift_times(source.times, start, master.times)
+        span = _apply_change(source.times, start, master.times)
     if not master.times.is_all_day:
-        original = to_instant(original, master.times.zone)
-    return Occurrence(source.event, span, source.times.is_all_day, original)
+        original_start = to_instant(original_start, master.times.zone)
+    return Occurrence(source.event, span, source.times.is_all_day, original_start)
 
 
-def _shift_times(times: EventTimes, start: WallTime, series_times: EventTimes) -> Span:
-    """Return the span of a changed occurrence when it is applied to a later `start` of its series."""
+def _apply_change(times: EventTimes, start: WallTime, series_times: EventTimes) -> Span:
+    """Return the span of a later occurrence, which starts at `start`, when the changed occurrence with these `times` is
+    applied to it."""
     if times.is_all_day == series_times.is_all_day and times.zone is series_times.zone:
-        return times.span_from(start)
+        return times.compute_span(start)
     begin = to_instant(start, series_times.zone)
     return Span(begin - times.lead, begin - times.lead + (times.span.end - times.span.start))
 
@@ -290,17 +305,18 @@ def _is_rule(value: Any) -> bool:
 
 
 def _iter_rules(line: Any, clock: _SeriesClock) -> Iterator[RuleParts]:
-    """Yield the rules of an RRULE line: none when its step is too long, two when it has both COUNT and UNTIL. Raises
-    ValueError for parts that can't be read or are unknown."""
+    """Yield the parts of the rule in an RRULE line. A rule with too long a step gives nothing; a rule with both COUNT
+    and UNTIL gives two rules, one with each. Raises ValueError for parts that can't be read or are unknown."""
     if not _is_rule(line):
         raise ValueError("a rule that can't be read")
     parts = {name.upper(): as_list(value) for name, value in line.items()}
     for name, value in _DEFAULT_PARTS.items():
         if name in parts and _to_text(parts.pop(name)[0]) != value:
-            raise ValueError("a part of a rule that we don't know")
-    if parts.keys() - _KNOWN_PARTS or _frequency_of(parts) not in (*_STEP_SECONDS, "YEARLY"):
-        raise ValueError("a part of a rule that we don't know")
-    if int(parts.get("INTERVAL", [1])[0]) * _STEP_SECONDS.get(_frequency_of(parts), _YEAR_SECONDS) > _MAX_STEP_SECONDS:
+            raise ValueError("an unknown part of a rule")
+    if parts.keys() - _KNOWN_PARTS or _read_frequency(parts) not in (*_STEP_SECONDS, "YEARLY"):
+        raise ValueError("an unknown part of a rule")
+    interval = int(parts.get("INTERVAL", [1])[0])
+    if interval * _STEP_SECONDS.get(_read_frequency(parts), _YEAR_SECONDS) > _MAX_STEP_SECONDS:
         return
     if "UNTIL" in parts:
         parts["UNTIL"] = [max(map(clock.to_until, parts["UNTIL"]))]
@@ -311,6 +327,7 @@ def _iter_rules(line: Any, clock: _SeriesClock) -> Iterator[RuleParts]:
 
 
 def _to_text(value: Any) -> str:
+    """Return a value of a rule, which may be an enum member, as text in upper case."""
     return str(getattr(value, "value", value)).upper()
 
 
@@ -319,47 +336,57 @@ def _to_day(value: date | datetime) -> date:
 
 
 def _check_frequency(parts: RuleParts, days: int) -> None:
-    """Raise ValueError for a rule with too many occurrences a day, or too many in the `days` from its start to the end
-    of the window."""
-    frequency, interval = _frequency_of(parts), int(parts.get("INTERVAL", [1])[0])
+    """Raise ValueError for a rule with too many occurrences a day or in all. `days`: from the start of the series to
+    the end of the window."""
+    frequency, interval = _read_frequency(parts), int(parts.get("INTERVAL", [1])[0])
     if interval < 1 or int(parts.get("COUNT", [1])[0]) < 1:
         raise ValueError("an interval or a count below 1")
-    times = prod(len(parts.get(name, [0])) for name in _FINER_PARTS.get(frequency, _TIME_PARTS))
-    per_day = _TIMES_PER_DAY[frequency] * times / interval if frequency in _TIMES_PER_DAY else times
+    per_day: float = prod(len(parts.get(name, [0])) for name in _FINER_PARTS.get(frequency, _TIME_PARTS))
+    if frequency in _TIMES_PER_DAY:
+        per_day = _TIMES_PER_DAY[frequency] * per_day / interval
     if per_day <= _MAX_PER_DAY and days * per_day <= _MAX_STEPS:
         return
-    is_filtered = frequency in _TIMES_PER_DAY and any(name.startswith("BY") for name in parts)
-    if is_filtered or int(parts.get("COUNT", [_SMALL_COUNT + 1])[0]) > _SMALL_COUNT:
+    # With a small COUNT, a series ends soon. But a rule with a filter may try many times for each occurrence.
+    has_small_count = "COUNT" in parts and int(parts["COUNT"][0]) <= _SMALL_COUNT
+    has_filter = frequency in _TIMES_PER_DAY and any(name.startswith("BY") for name in parts)
+    if has_filter or not has_small_count:
         raise ValueError("too many occurrences")
 
 
-def _check_possible(parts: RuleParts) -> None:
-    """Raise ValueError for a rule that names days or positions that don't exist: the search would never end."""
-    frequency = _frequency_of(parts)
+def _check_values(parts: RuleParts) -> None:
+    """Raise ValueError for a rule with too many values, or with days or positions that don't exist, for which the
+    library would search without end."""
+    frequency = _read_frequency(parts)
     if any(len(values) > _MAX_VALUES for values in parts.values()) or len(parts.get("BYSETPOS", [])) > _MAX_POSITIONS:
         raise ValueError("too many values in a part of a rule")
     if frequency != "YEARLY" and ("BYWEEKNO" in parts or "BYYEARDAY" in parts):
         raise ValueError("days or weeks of the year in a rule that is not yearly")
-    lengths = [length for month, length in enumerate(_MONTH_LENGTHS, 1) if month in parts.get("BYMONTH", [month])]
-    if min((abs(int(day)) for day in parts.get("BYMONTHDAY", [1])), default=1) > max(lengths, default=0):
+    month_lengths = [length for month, length in enumerate(_MONTH_LENGTHS, 1) if month in parts.get("BYMONTH", [month])]
+    smallest_day = min((abs(int(day)) for day in parts.get("BYMONTHDAY", [1])), default=1)
+    if smallest_day > max(month_lengths, default=0):
         raise ValueError("days that don't exist")
-    max_days = {"YEARLY": 366, "MONTHLY": 31, "WEEKLY": len(parts.get("BYDAY", [0])), "DAILY": 1}.get(frequency, 0)
-    times = prod(len(parts.get(name, [0])) for name in _TIME_PARTS)
-    if any(abs(int(position)) > max_days * times for position in parts.get("BYSETPOS", [])):
+    days_per_period = {"YEARLY": 366, "MONTHLY": 31, "WEEKLY": len(parts.get("BYDAY", [0])), "DAILY": 1}
+    times_per_day = prod(len(parts.get(name, [0])) for name in _TIME_PARTS)
+    max_position = days_per_period.get(frequency, 0) * times_per_day
+    if any(abs(int(position)) > max_position for position in parts.get("BYSETPOS", [])):
         raise ValueError("positions that don't exist")
 
 
-def _frequency_of(parts: RuleParts) -> str:
+def _read_frequency(parts: RuleParts) -> str:
     return str(parts.get("FREQ", [""])[0]).upper()
 
 
 def group_changes(changes: Iterable[TimedEvent]) -> tuple[list[TimedEvent], list[TimedEvent]]:
-    """Return the newest change of each occurrence; and the rivals, further changes of an occurrence with the same
-    SEQUENCE as its newest."""
-    newest: dict[datetime, list[TimedEvent]] = {}
+    """Return the newest change of each occurrence, and the rivals: further changes of an occurrence that have the same
+    SEQUENCE as its newest change. Older changes are left out."""
+    newest_changes: dict[datetime, list[TimedEvent]] = {}
     for change in changes:
-        original = to_instant(change.event["RECURRENCE-ID"].dt, UTC)
-        rivals = [*newest.get(original, []), change]
-        latest = max(sequence_of(rival.event) for rival in rivals)
-        newest[original] = [rival for rival in rivals if sequence_of(rival.event) == latest]
-    return [rivals[0] for rivals in newest.values()], [rival for rivals in newest.values() for rival in rivals[1:]]
+        original_start = to_instant(change.event["RECURRENCE-ID"].dt, UTC)
+        candidates = [*newest_changes.get(original_start, []), change]
+        latest_sequence = max(read_sequence(candidate.event) for candidate in candidates)
+        newest_changes[original_start] = [
+            candidate for candidate in candidates if read_sequence(candidate.event) == latest_sequence
+        ]
+    first_changes = [same_start[0] for same_start in newest_changes.values()]
+    rivals = [rival for same_start in newest_changes.values() for rival in same_start[1:]]
+    return first_changes, rivals

@@ -1,17 +1,20 @@
-"""Reads when a VEVENT takes place, also from contradictory or incomplete properties.
+"""Reads the start and end of a VEVENT, even when its properties are contradictory or incomplete.
 
-Where an event contradicts itself, the interpretation that takes more time counts:
+Of several interpretations, the one that takes the most time counts:
 
-- several starts: from the first to the last; several ends: the last; both DTEND and DURATION: the later end;
-- a readable start with an unreadable end: until the following midnight;
-- an end before its start: when the two are less than a day apart, the whole day from the end on (the author may have
-  meant the next day, or swapped the two), otherwise from the end to the start; for all-day events both days;
-- a negative duration: that long before the start and after it;
-- an all-day event that ends on the day it starts takes that day;
-- a timed event whose end is a date ends at the beginning of that date; when the date is not after the start, at its
-  end.
+- An event with several starts takes the time from the first to the last of them. Of several ends, and of DTEND and
+  DURATION, the latest end counts.
+- An event with a readable start and an unreadable end lasts until the following midnight.
+- An event that ends before it starts (the author may have meant the next day, or swapped the two) takes the whole day
+  from the end on when the two are less than a day apart, otherwise the time from the end to the start. As an all-day
+  event, it takes both days and the days between them.
+- An event with a negative duration takes that time before its start and after it.
+- An all-day event that ends on the day on which it starts takes that day.
+- A timed event whose end is a date ends at the beginning of that date; when the date is not after the start, at the
+  end of that date.
 
-Days and weeks of a DURATION are days of wall time, its hours are exact hours (RFC 5545, 3.3.6).
+Wall time is local time in the time zone of the event. Days and weeks of a DURATION are added in wall time, hours in
+elapsed time (RFC 5545, 3.3.6).
 """
 
 import re
@@ -25,17 +28,18 @@ from icalendar.prop import vBroken
 from worker.domain.model import Span
 from worker.providers.ical.values import as_list
 
-#: The bounds of all times that are read.
+#: The bounds of all times that are read; a time outside of them is replaced by the bound.
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-_MAX_DURATION_DAYS = 400_000  #: more days than there are from FIRST to LAST
+_MAX_DURATION_DAYS = 400_000  #: a longer duration counts as this one, which is longer than from FIRST to LAST
+_MAX_DURATION_NUMBER = 10**10  #: a larger number in a DURATION counts as this one, to avoid overflows
 _DURATION_PATTERN = re.compile(
     r"\s*([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?\s*", re.IGNORECASE
 )
 
 
 class NoStart(ValueError):
-    """An event has no readable start. `span`: the range in which the event may lie."""
+    """The event has no readable start. `span`: the range in which the event may be."""
 
     def __init__(self, span: Span) -> None:
         super().__init__("no readable start")
@@ -44,21 +48,23 @@ class NoStart(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class EventEnding:
-    """How to compute an end from a start: add `wall` in wall time, then `exact` in elapsed time."""
+    """How to compute the end of an event from its start: add `wall_time`, then go to midnight if `is_at_midnight`, then
+    add `elapsed_time`."""
 
-    wall: timedelta = timedelta()
-    exact: timedelta = timedelta()
-    to_midnight: bool = False  #: go on to the next midnight of wall time before `exact` is added
+    wall_time: timedelta = timedelta()
+    elapsed_time: timedelta = timedelta()
+    is_at_midnight: bool = False  #: whether to go to the following midnight in wall time
 
 
 @dataclass(frozen=True, slots=True)
 class EventTimes:
-    """The times of an event, in a form that can be applied to another start."""
+    """The times of an event, in a form from which the span can also be computed for another start, such as that of
+    another occurrence."""
 
     start: date | datetime  #: a date, or a naive wall time in `zone`
     zone: tzinfo
-    endings: tuple[EventEnding, ...]  #: the latest end they give counts
-    lead: timedelta = timedelta()  #: how long before `start` the event already takes time
+    endings: tuple[EventEnding, ...]  #: the ending that gives the latest end counts
+    lead: timedelta = timedelta()  #: how long before `start` the event begins to take time
 
     @property
     def is_all_day(self) -> bool:
@@ -66,12 +72,12 @@ class EventTimes:
 
     @property
     def span(self) -> Span:
-        """The time the event takes, in UTC."""
-        return self.span_from(self.start)
+        """The time that the event takes, in UTC."""
+        return self.compute_span(self.start)
 
-    def span_from(self, start: date | datetime) -> Span:
-        """Return the time the event takes, in UTC, if it starts at `start`, a date or a wall time like the event's
-        own."""
+    def compute_span(self, start: date | datetime) -> Span:
+        """Return the time, in UTC, that the event takes when it starts at `start`, which is a date or a wall time as
+        `self.start` is."""
         begin = to_instant(start, self.zone)
         end = max(_compute_end(start, ending, self.zone) for ending in self.endings)
         begin = max(FIRST, begin - self.lead)
@@ -79,30 +85,31 @@ class EventTimes:
 
 
 def read_times(event: Any, zone: tzinfo) -> EventTimes:
-    """Return the times of a VEVENT; dates and local times without a zone are in `zone`. Raises NoStart."""
+    """Return the times of a VEVENT. Its dates and its local times without a time zone are in `zone`. Raises NoStart."""
     starts = _list_moments(event, "DTSTART") or _list_moments(event, "RECURRENCE-ID")
     ends = _list_moments(event, "DTEND")
     if not starts:
-        until = max((to_instant(end, zone) for end in ends), default=LAST)
-        raise NoStart(Span(FIRST, LAST if "RRULE" in event or "RDATE" in event else until))
+        last_end = max((to_instant(end, zone) for end in ends), default=LAST)
+        raise NoStart(Span(FIRST, LAST if "RRULE" in event or "RDATE" in event else last_end))
     start = min(starts, key=lambda moment: to_instant(moment, zone))
     if any(isinstance(end, datetime) for end in ends) and not isinstance(start, datetime):
         start = datetime.combine(start, time())  # a date that ends at a time of day is not all-day
     own_zone = (start.tzinfo if isinstance(start, datetime) else None) or zone
-    wall = start.replace(tzinfo=None) if isinstance(start, datetime) else start
+    wall_start = start.replace(tzinfo=None) if isinstance(start, datetime) else start
     lead = timedelta()
     endings = []
-    for ending_lead, ending in _iter_endings(event, wall, own_zone, zone, ends):
+    for ending_lead, ending in _iter_endings(event, wall_start, ends, own_zone=own_zone, zone=zone):
         lead = max(lead, ending_lead)
         endings.append(ending)
-    if len(starts) > 1:  # the event may be at each of them
+    if len(starts) > 1:  # the event may start at each of them
         spread = max(to_instant(moment, zone) for moment in starts) - to_instant(start, zone)
-        endings += [replace(ending, exact=ending.exact + spread) for ending in endings]
-    return EventTimes(wall, own_zone, tuple(endings), lead)
+        endings += [replace(ending, elapsed_time=ending.elapsed_time + spread) for ending in endings]
+    return EventTimes(wall_start, own_zone, tuple(endings), lead)
 
 
 def to_instant(value: date | datetime, zone: tzinfo) -> datetime:
-    """Return the instant in UTC, bounded by FIRST and LAST; dates and local times without a zone are in `zone`."""
+    """Return the instant in UTC, bounded by FIRST and LAST. A date, which stands for its beginning, and a local time
+    without a time zone are in `zone`."""
     if not FIRST.year <= value.year < LAST.year:
         return FIRST if value.year < FIRST.year else LAST
     if not isinstance(value, datetime):
@@ -111,36 +118,38 @@ def to_instant(value: date | datetime, zone: tzinfo) -> datetime:
 
 
 def has_local_times(event: Any) -> bool:
-    """True when a VEVENT has dates or local times, so that its span depends on the owner's zone."""
+    """Return whether a VEVENT has dates or local times, so that its span depends on the owner's time zone."""
     moments = _list_moments(event, "DTSTART") + _list_moments(event, "DTEND") + _list_moments(event, "RECURRENCE-ID")
     return not moments or any(not isinstance(moment, datetime) or moment.tzinfo is None for moment in moments)
 
 
 def _list_moments(event: Any, name: str) -> list[Any]:
+    """Return the readable values of a property with dates or times."""
     return [prop.dt for prop in as_list(event.get(name, [])) if not isinstance(prop, vBroken)]
 
 
 def _compute_end(start: date | datetime, ending: EventEnding, zone: tzinfo) -> datetime:
+    """Return the end of an event that starts at `start`, a date or a wall time in `zone`."""
     try:
-        wall = start + ending.wall
-        if ending.to_midnight and isinstance(wall, datetime):
-            wall = wall.date() + DAY
-        return min(LAST, to_instant(wall, zone) + ending.exact)
+        wall_end = start + ending.wall_time
+        if ending.is_at_midnight and isinstance(wall_end, datetime):
+            wall_end = wall_end.date() + DAY
+        return min(LAST, to_instant(wall_end, zone) + ending.elapsed_time)
     except OverflowError:  # past the year 9999
         return LAST
 
 
 def _iter_endings(
-    event: Any, start: date | datetime, own_zone: tzinfo, zone: tzinfo, ends: list[date | datetime]
+    event: Any, start: date | datetime, ends: list[date | datetime], *, own_zone: tzinfo, zone: tzinfo
 ) -> Iterator[tuple[timedelta, EventEnding]]:
-    """Yield a lead and an ending for each end and duration of the event; defaults when it has none that can be read.
+    """Yield a lead and an ending for each end and duration of the event; default ones when none can be read.
 
-    `own_zone`: the zone of the start; `zone`: that of ends without their own.
+    `own_zone`: the time zone of the start. `zone`: the time zone of ends that have none.
     """
     has_end = False
     for end in ends:
         has_end = True
-        yield from _interpret_end(start, end, own_zone, zone)
+        yield from _interpret_end(start, end, own_zone=own_zone, zone=zone)
     for text in as_list(event.get("DURATION", [])):
         lead_and_ending = _parse_duration(str(text))
         if lead_and_ending is not None:
@@ -149,19 +158,20 @@ def _iter_endings(
     if has_end:
         return
     if not isinstance(start, datetime):
-        yield timedelta(), EventEnding(wall=DAY)
+        yield timedelta(), EventEnding(wall_time=DAY)
     else:
-        yield timedelta(), EventEnding(to_midnight=any(name in event for name in ("DTEND", "DURATION")))
+        has_unreadable_end = "DTEND" in event or "DURATION" in event
+        yield timedelta(), EventEnding(is_at_midnight=has_unreadable_end)
 
 
 def _interpret_end(
-    start: date | datetime, end: date | datetime, own_zone: tzinfo, zone: tzinfo
+    start: date | datetime, end: date | datetime, *, own_zone: tzinfo, zone: tzinfo
 ) -> Iterator[tuple[timedelta, EventEnding]]:
-    """Yield the lead and endings that an end means. Two endings when start and end share a zone: elapsed time and wall
-    time differ across a change of clocks, and the later end counts."""
+    """Yield pairs of a lead and an ending that an end means. There are two pairs when start and end have the same time
+    zone, because elapsed time and wall time differ across a change of clocks; the later end counts."""
     if not isinstance(start, datetime):
         days = (end.date() if isinstance(end, datetime) else end) - start
-        yield max(timedelta(), -days), EventEnding(wall=max(days, DAY))
+        yield max(timedelta(), -days), EventEnding(wall_time=max(days, DAY))
         return
     begin = to_instant(start, own_zone)
     if not isinstance(end, datetime):
@@ -170,18 +180,18 @@ def _interpret_end(
         yield from _interpret_length(to_instant(end, zone) - begin)
         return
     yield from _interpret_length(to_instant(end, zone) - begin)
-    wall = end.replace(tzinfo=None) - start
-    if (end.tzinfo or zone) is own_zone and wall > timedelta():
-        yield timedelta(), EventEnding(wall=wall)
+    wall_time = end.replace(tzinfo=None) - start
+    if (end.tzinfo or zone) is own_zone and wall_time > timedelta():
+        yield timedelta(), EventEnding(wall_time=wall_time)
 
 
 def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, EventEnding]]:
-    """Yield the lead and the ending of a timed event of that length, which is negative when it ends before it
+    """Yield the lead and the ending of a timed event with that length, which is negative when the event ends before it
     starts."""
     if length >= timedelta():
-        yield timedelta(), EventEnding(exact=length)
+        yield timedelta(), EventEnding(elapsed_time=length)
     else:
-        yield -length, EventEnding(exact=max(timedelta(), DAY + length))
+        yield -length, EventEnding(elapsed_time=max(timedelta(), DAY + length))
 
 
 def _parse_duration(text: str) -> tuple[timedelta, EventEnding] | None:
@@ -189,7 +199,8 @@ def _parse_duration(text: str) -> tuple[timedelta, EventEnding] | None:
     match = _DURATION_PATTERN.fullmatch(text)
     if match is None or not any(match.groups()[1:]):
         return None
-    weeks, days, hours, minutes, seconds = (min(int(part or 0), 10**10) for part in match.groups()[1:])
-    wall = timedelta(days=min(weeks * 7 + days, _MAX_DURATION_DAYS))
-    exact = timedelta(seconds=min(hours * 3600 + minutes * 60 + seconds, _MAX_DURATION_DAYS * 86400))
-    return (wall + exact if match[1] == "-" else timedelta()), EventEnding(wall, exact)
+    weeks, days, hours, minutes, seconds = (min(int(part or 0), _MAX_DURATION_NUMBER) for part in match.groups()[1:])
+    wall_time = timedelta(days=min(weeks * 7 + days, _MAX_DURATION_DAYS))
+    elapsed_time = timedelta(seconds=min(hours * 3600 + minutes * 60 + seconds, _MAX_DURATION_DAYS * 86400))
+    lead = wall_time + elapsed_time if match[1] == "-" else timedelta()
+    return lead, EventEnding(wall_time, elapsed_time)
