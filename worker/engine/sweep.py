@@ -316,7 +316,7 @@ class _TakenTimeIndex:
 
     def load(self, people: Iterable[Address]) -> None:
         """Load the taken time of these people from the database, unless it is loaded."""
-        new = sorted(set(people) - self._stored.keys())
+        new = sorted({who for who in people if who not in self._stored})
         if new:
             self._stored |= dict.fromkeys(new, ()) | self._store.plans.load_taken_time(new, self._now)
 

@@ -59,6 +59,23 @@ def test_busy_time_is_rounded_outward(window: Span, busy: list[Span], pad: int) 
     assert list(iterate_set_bits(grid.find_touched(busy, pad))) == touched
 
 
+long_spans = st.builds(
+    lambda start, length: span(start * 7, (start + length) * 7), st.integers(-9000, 9000), st.integers(1, 9000)
+)
+
+
+@given(st.integers(-40_000, 40_000), st.integers(0, 90_000), st.lists(long_spans, max_size=6), st.integers(0, 2))
+@settings(max_examples=150, deadline=None)
+def test_busy_time_of_a_calendar_is_found_wherever_the_window_begins(
+    start: int, length: int, busy: list[Span], pad: int
+) -> None:
+    """Free/busy is kept in blocks of 32 days: windows of several of them, and busy spans that reach over their ends."""
+    grid, free_busy = QuarterGrid(span(start, start + length)), FreeBusy(tuple(map(BusyTime, busy)))
+    expected = grid.find_touched(busy, pad)
+    assert grid.find_busy(person(), free_busy, (), pad) == expected
+    assert grid.find_busy(person(), free_busy, (), pad) == expected, "now from the cache"
+
+
 @given(windows, st.lists(spans, max_size=6))
 @settings(max_examples=100, deadline=None)
 def test_working_time_is_rounded_inward(window: Span, work: list[Span]) -> None:

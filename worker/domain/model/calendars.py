@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
-from worker.domain.model.quarters import QuarterSet, find_touched_quarters
+from worker.domain.model.quarters import BLOCK_QUARTERS, find_touched_quarters, get_block_span, join_blocks
 from worker.domain.model.time import Address, Cursor, Span
 
 
@@ -59,15 +59,29 @@ class FreeBusy:
         """The keys of our own events among the busy spans."""
         return frozenset(item.key for item in self.busy if item.key is not None)
 
-    def find_touched(self, padding: int = 0) -> QuarterSet:
-        """Return the quarter-hours that the busy spans touch, and `padding` quarter-hours more on each side of each."""
-        if padding not in self._touched_by_padding:
-            self._touched_by_padding[padding] = find_touched_quarters([item.span for item in self.busy], padding)
-        return self._touched_by_padding[padding]
+    def find_touched(self, first: int, size: int, padding: int = 0) -> int:
+        """Return which of the `size` quarter-hours from the index `first` on the busy spans touch.
+
+        Each of these quarter-hours is extended by `padding` more on both sides. Bit 0 stands for the index `first`.
+        """
+        touched = join_blocks(first - padding, size + 2 * padding, self._get_touched_bits)
+        extended = touched
+        for step in range(1, 2 * padding + 1):
+            extended |= touched >> step
+        return extended & ((1 << size) - 1)
+
+    def _get_touched_bits(self, block: int) -> int:
+        if block not in self._touched_by_block:
+            window = get_block_span(block)
+            start, end = window.start, window.end  # locals, since calendars are long
+            spans = [span for item in self.busy if (span := item.span).start < end and span.end > start]
+            touched = find_touched_quarters(spans).cut(block * BLOCK_QUARTERS, BLOCK_QUARTERS)
+            self._touched_by_block[block] = touched
+        return self._touched_by_block[block]
 
     @cached_property
-    def _touched_by_padding(self) -> dict[int, QuarterSet]:
-        """The cached results of `find_touched`."""
+    def _touched_by_block(self) -> dict[int, int]:
+        """The quarter-hours that the busy spans touch, by block, for the blocks that were asked for."""
         return {}
 
     def exclude_event(self, key: str) -> "FreeBusy":

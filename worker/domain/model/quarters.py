@@ -3,7 +3,7 @@
 A quarter-hour is identified by its index: the number of quarter-hours from 1970-01-01 00:00 UTC to its start.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +11,9 @@ from worker.domain.model.time import QUARTER_HOUR, Span
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_QUARTERS = 96
+#: Working time and busy time are computed and cached in blocks of this many days, which do not depend on the window.
+BLOCK_DAYS = 32
+BLOCK_QUARTERS = BLOCK_DAYS * DAY_QUARTERS
 #: The resolution of `datetime`.
 MICROSECOND = timedelta(microseconds=1)
 
@@ -44,6 +47,23 @@ class QuarterSet:
         return shifted & ((1 << size) - 1)
 
 
+def get_block_span(block: int) -> Span:
+    """Return the span of a block, which is `BLOCK_QUARTERS` long; block 0 starts in 1970."""
+    return Span(get_quarter_start(block * BLOCK_QUARTERS), get_quarter_start((block + 1) * BLOCK_QUARTERS))
+
+
+def join_blocks(first: int, size: int, get_bits: Callable[[int], int]) -> int:
+    """Return the bits of the `size` quarter-hours from the index `first` on, where `get_bits` returns those of a block.
+
+    Bit 0 stands for the index `first`, and in the bits of a block for the block's first quarter-hour.
+    """
+    bits = 0
+    for block in range(first // BLOCK_QUARTERS, (first + size) // BLOCK_QUARTERS + 1):
+        offset = block * BLOCK_QUARTERS - first
+        bits |= get_bits(block) << offset if offset >= 0 else get_bits(block) >> -offset
+    return bits & ((1 << size) - 1)
+
+
 def find_touched_quarters(spans: Iterable[Span], padding: int = 0) -> QuarterSet:
     """Return the quarter-hours that any of the spans touches, and `padding` quarter-hours more on each side of each."""
     # A span that ends exactly on a boundary does not touch the quarter-hour that starts there: hence the microsecond.
@@ -67,8 +87,8 @@ def _collect_quarters(spans: Iterable[Span], origin: datetime, end_origin: datet
     spans = list(spans)
     if not spans:
         return QuarterSet(0, 0)
-    starts = [offset.days * 96 + offset.seconds // 900 for offset in [span.start - origin for span in spans]]
-    ends = [offset.days * 96 + offset.seconds // 900 + 1 for offset in [span.end - end_origin for span in spans]]
+    starts = [(offset := span.start - origin).days * 96 + offset.seconds // 900 for span in spans]
+    ends = [(offset := span.end - end_origin).days * 96 + offset.seconds // 900 + 1 for span in spans]
     first = min(starts)
     digits = bytearray(b"0") * max(max(ends) - first, 1)
     for start, end in zip(starts, ends, strict=True):

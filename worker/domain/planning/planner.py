@@ -59,6 +59,8 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
     mark_past_sessions_held(builder)
     arrange_sessions(builder)
     commitment_blocks.update_blocks(builder)
+    if builder.has_request:
+        return builder.build()
     invitations.add_invitations(builder)
     notices.add_due_mails(builder)
     handovers.add_new_manager_mail(builder)
@@ -109,9 +111,9 @@ MAX_ROUNDS = 4
 def arrange_sessions(builder: PlanBuilder) -> None:
     """Give the pair the sessions that it needs, each with its current window and, if possible, a time."""
     for _ in range(MAX_ROUNDS):
-        sessions_before = dict(builder.sessions)
         anchors.reanchor_sessions(builder)
         ensure_sessions(builder)
+        sessions_before = dict(builder.sessions)
         placement.place_owed_sessions(builder)
         if builder.sessions == sessions_before:
             return

@@ -15,21 +15,20 @@ from functools import lru_cache
 
 from worker.domain.model import Address, FreeBusy, Person, Span, TakenTime, WorkingHours
 from worker.domain.model.quarters import (
-    DAY_QUARTERS,
+    BLOCK_DAYS,
     EPOCH,
     QuarterSet,
     ceil_quarter,
     find_filled_quarters,
     find_touched_quarters,
     floor_quarter,
+    get_block_span,
     get_quarter_start,
+    join_blocks,
 )
 from worker.domain.time.worktime import compute_spells, wall_to_utc
 
 EPOCH_DAY = EPOCH.date()
-#: Working time is computed and cached in blocks of this many days, which do not depend on the window.
-BLOCK_DAYS = 32
-BLOCK_QUARTERS = BLOCK_DAYS * DAY_QUARTERS
 #: The number of quarter-hours that stay free on each side of busy time (T-2).
 BUFFER_QUARTERS = 1
 UNKNOWN_FREE_BUSY = FreeBusy(is_known=False)
@@ -72,12 +71,8 @@ class QuarterGrid:
 
     def find_working(self, person: Person) -> int:
         """Return the quarter-hours in which the person works."""
-        bits = 0
-        for block in range(self.first // BLOCK_QUARTERS, (self.first + self.size) // BLOCK_QUARTERS + 1):
-            block_bits = _compute_work_block(person.hours, person.zone, person.country, block)
-            offset = block * BLOCK_QUARTERS - self.first
-            bits |= block_bits << offset if offset >= 0 else block_bits >> -offset
-        return bits & self.all
+        hours, zone, country = person.hours, person.zone, person.country
+        return join_blocks(self.first, self.size, lambda block: _compute_work_block(hours, zone, country, block))
 
     def find_busy(self, person: Person, free_busy: FreeBusy, taken: Iterable[TakenTime], pad: int = 0) -> int:
         """Return the quarter-hours in which the person is busy, inside and outside working hours.
@@ -88,7 +83,7 @@ class QuarterGrid:
         taken_bits = self.find_touched([item.span for item in taken], pad)
         if not person.has_calendar:
             return taken_bits
-        return taken_bits | self.cut(free_busy.find_touched(pad)) if free_busy.is_known else self.all
+        return taken_bits | free_busy.find_touched(self.first, self.size, pad) if free_busy.is_known else self.all
 
     def find_between(self, start: int, end: int) -> int:
         """Return the quarter-hours of the window from index `start` (included) to index `end` (excluded)."""
@@ -103,8 +98,8 @@ def get_free_busy(free_busy: Mapping[Address, FreeBusy], person: Person) -> Free
 
 @lru_cache(maxsize=8192)
 def _compute_work_block(hours: WorkingHours, zone: str, country: str, block: int) -> int:
-    """Return the working quarter-hours of a block of `BLOCK_DAYS` days; bit 0 is the block's first quarter-hour."""
-    grid = QuarterGrid(Span(get_quarter_start(block * BLOCK_QUARTERS), get_quarter_start((block + 1) * BLOCK_QUARTERS)))
+    """Return the working quarter-hours of a block; bit 0 is the block's first quarter-hour."""
+    grid = QuarterGrid(get_block_span(block))
     first_day = EPOCH_DAY + timedelta(days=block * BLOCK_DAYS)
     # Zones reach from -12 to +14 hours, and a spell may run on into the next day.
     days = (first_day + timedelta(days=step) for step in range(-2, BLOCK_DAYS + 2))
