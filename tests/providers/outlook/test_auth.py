@@ -353,7 +353,7 @@ def test_rotation_takes_the_grant_along_and_says_when_it_could_not(
     assert auth.AccountTokens({**own, "account_file": str(file), "seal": Seal([new])}).get_token(fresh=True)
     fresh.env["LONGARC_KEY"] = f"{generate_key()},{KEY}"
     said = fresh.refused("rotate")
-    assert f"The grant in {file} was sealed with another key" in said and "not needed" not in said
+    assert f"The tokens in {file} were sealed with another key" in said and "not needed" not in said
 
 
 def test_the_command_says_what_is_missing(own: dict[str, Any], double: Double, tmp_path: Path) -> None:

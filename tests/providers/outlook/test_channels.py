@@ -218,7 +218,7 @@ FAILED = "Operation: Create; Exception: [Status Code: {}; Reason: x]"
             "ValidationError",
             "Must respond with 200 OK.",
             Permanent,
-            "longarc.example be reached from the internet",
+            "Make longarc.example reachable from the internet",
         ),
         (400, "InvalidRequest", "Subscription validation request timed out.", Permanent, "`sync.notify_url`"),
         (400, "ExtensionError", "Subscription expiration can only be 10080 minutes in the future.", Permanent, "clock"),
@@ -234,7 +234,7 @@ FAILED = "Operation: Create; Exception: [Status Code: {}; Reason: x]"
         (404, "ExtensionError", FAILED.format("NotFound"), NotFound, "Exchange Online"),
         (400, "ExtensionError", FAILED.format("Conflict"), Conflict, "already"),
         (400, "InvalidRequest", "Something else.", Permanent, "Something else."),
-        (503, "UnknownError", "", Unavailable, "out of order"),
+        (503, "UnknownError", "", Unavailable, "failed with HTTP status 503"),
     ],
 )
 def test_a_refusal_says_what_to_do(
@@ -281,7 +281,7 @@ def test_a_pause_that_was_asked_for_is_kept(double: Double, hands: Hands, listen
     provider = outlook.build_calendar(section(double, limiter=Limiter(clock)))
     dana = hands.person()
     double.faults.append(Fault("POST", "subscriptions$", 429, headers=(("Retry-After", "120"),)))
-    assert "slow down" in refusal(provider, dana, RateLimited)
+    assert "limits the rate" in refusal(provider, dana, RateLimited)
     for _ in range(2):
         with pytest.raises(RateLimited):
             provider.open_channel(channel_of(dana, PATH))
@@ -307,7 +307,7 @@ def test_an_answer_that_cannot_be_understood_is_no_channel(
     provider: OutlookCalendar, double: Double, hands: Hands, body: bytes
 ) -> None:
     double.faults.append(Fault("POST", "subscriptions$", 201, body=body))
-    assert "without its id or its end" in refusal(provider, hands.person(), InvalidResponse)
+    assert "lacks the id or the expiration" in refusal(provider, hands.person(), InvalidResponse)
 
 
 # --- prolonging and closing -------------------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""Microsoft 365: calendars and mail through Microsoft Graph."""
+"""The calendar service and the mail service of Microsoft 365, through Microsoft Graph."""

@@ -1,4 +1,7 @@
-"""The findings of `longarc check` about Microsoft 365. Each part is tried; nothing is changed."""
+"""Checks for `longarc check` whether Longarc can use a person's calendar and mailbox in Microsoft 365.
+
+Each requirement is tried by itself. Nothing is changed and no mail is sent.
+"""
 
 import base64
 import json
@@ -14,28 +17,29 @@ from worker.providers.outlook import events, schedule
 from worker.providers.outlook.client import Graph
 from worker.providers.outlook.refusals import UnknownUser
 
-_STEPS = "docs/how-to/microsoft.md"  #: where the steps are that an administrator takes
+_GUIDE = "docs/how-to/microsoft.md"  #: the steps that an administrator has to take
 _CONSENT_REMEDY = (
-    f"Have an administrator consent to it in Entra, or assign it with RBAC for Applications (see {_STEPS})."
+    f"Have an administrator consent to it in Entra, or assign it with RBAC for Applications (see {_GUIDE})."
 )
-_SCOPE_REMEDY = f'Give the app the role "Application Calendars.Read" for the reports as well (see {_STEPS}).'
-#: The most reports that are named in a finding, and whose own mailboxes are tried.
+_SCOPE_REMEDY = f'Give the app the role "Application Calendars.Read" for the reports as well (see {_GUIDE}).'
+#: The most reports that a finding names and whose own mailboxes are tried.
 _MAX_REPORTS_NAMED = 3
-#: Permissions that an app must not have for every mailbox.
+#: The permissions that an app should not have for every mailbox of a tenant.
 _WIDE_PERMISSIONS = ("Calendars.ReadWrite", "Mail.Send", "Mail.ReadWrite", "MailboxSettings.Read")
 
 
 def check_calendar(graph: Graph, person: Address, *, teams: bool, reports: Sequence[Address] = ()) -> list[Finding]:
-    """Try everything that booking for `person`, the organizer, needs, and read the reports' free/busy through that
-    person's mailbox. `teams`: whether events get a Teams link."""
-    return list(_iter_calendar_findings(graph, person, teams, reports))
+    """Try everything that is needed to book for `person`, a manager, and for the reports; return the findings.
+
+    The free/busy of the reports is read through the manager's mailbox. `teams` says whether events get a Teams link.
+    """
+    return list(_iter_calendar_findings(graph, person, teams=teams, reports=reports))
 
 
 def _iter_calendar_findings(
-    graph: Graph, person: Address, teams: bool, reports: Sequence[Address]
+    graph: Graph, person: Address, *, teams: bool, reports: Sequence[Address]
 ) -> Iterator[Finding]:
-    # `own_account`: Longarc is signed in as this user, and not as an app
-    title = "Microsoft 365 lets Longarc in" + (f" as {graph.own_account}" if graph.own_account else " as an app")
+    title = f"Longarc can sign in to Microsoft 365 as {graph.own_account or 'an app'}"
     try:
         permissions = read_permissions(graph.get_token())
     except ProviderError as error:
@@ -66,16 +70,17 @@ def _iter_calendar_findings(
         f"{person}'s time zone and working hours can be read (MailboxSettings.Read)",
         lambda: graph.get(person, "mailboxSettings"),
     )
-    yield _check_attempt(  # our events are told apart by their key, which is in an extended property
-        f"Our events on {person}'s calendar can be told apart",
+    yield _check_attempt(  # our events are recognised by their key, which is in an extended property
+        f"Our events on {person}'s calendar can be recognised",
         lambda: graph.get(person, "events", select="id", expand=events.EXPAND_KEY, top=1),
     )
     yield _check_free_busy(graph, person)
     yield from _check_reports(graph, person, reports[: schedule.PEOPLE_PER_REQUEST])
-    yield from _check_reach(graph, permissions)
+    yield from _check_wide_permissions(graph, permissions)
 
 
 def _check_attempt(title: str, attempt: Callable[[], object]) -> Finding:
+    """Return a finding that is `ok` when `attempt` raises no ProviderError."""
     try:
         attempt()
     except ProviderError as error:
@@ -84,7 +89,7 @@ def _check_attempt(title: str, attempt: Callable[[], object]) -> Finding:
 
 
 def _check_free_busy(graph: Graph, person: Address) -> Finding:
-    title = f"Free and busy can be asked for through {person}'s mailbox"
+    title = f"Free/busy can be read through {person}'s mailbox"
     now = utcnow()
     try:
         answers = schedule.read_free_busy(graph, [person], Span(now, now + timedelta(days=1)), mailboxes=[person])
@@ -96,17 +101,18 @@ def _check_free_busy(graph: Graph, person: Address) -> Finding:
 
 
 def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) -> Iterator[Finding]:
-    """Check whether the reports' free/busy can be read through the mailbox of their manager.
+    """Check whether the free/busy of the reports can be read through the mailbox of `person`, their manager.
 
-    Whether RBAC for Applications allows it for people outside the app's scope differs between tenants, so it is tried.
+    Tenants differ in whether RBAC for Applications allows this for people outside the app's scope, so it is tried.
     """
     if not reports:
         return
     named_reports = reports[:_MAX_REPORTS_NAMED]
     unnamed_count = len(reports) - len(named_reports)
     unreachable = [] if graph.own_account else _list_unreachable(graph, named_reports)
-    title = f"{person}'s mailbox tells when {', '.join(named_reports)}"
-    title += f" and {unnamed_count} more reports are free" if unnamed_count else " can be met"
+    title = f"The free/busy of {', '.join(named_reports)}"
+    title += f" and {unnamed_count} more reports" if unnamed_count else ""
+    title += f" can be read through {person}'s mailbox"
     if unreachable:
         title += f" ({', '.join(unreachable)} outside the app's scope)"
     now = utcnow()
@@ -115,47 +121,49 @@ def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) ->
     except ProviderError as error:
         yield Finding(title, ok=False, remedy=str(error))
         return
-    unknown = [who for who in reports if not free_busy[who].is_known]
+    unknown = [report for report in reports if not free_busy[report].is_known]
     if not unknown:
         yield Finding(title, ok=True)
         return
     reason = free_busy[unknown[0]].reason
-    yield Finding(title, ok=False, remedy=f"Nothing is told of {', '.join(unknown)}. {reason} {_SCOPE_REMEDY}")
+    yield Finding(title, ok=False, remedy=f"The free/busy of {', '.join(unknown)} is unknown. {reason} {_SCOPE_REMEDY}")
 
 
 def _list_unreachable(graph: Graph, people: Sequence[Address]) -> list[Address]:
     """Return the people whose own mailbox the app may not read."""
-    return [who for who in people if not _check_attempt("", partial(graph.get, who, "calendar", select="id")).ok]
+    return [
+        person for person in people if not _check_attempt("", partial(graph.get, person, "calendar", select="id")).ok
+    ]
 
 
-def _check_reach(graph: Graph, permissions: list[str]) -> Iterator[Finding]:
-    """Yield a finding when the app has permissions in Entra that reach every mailbox unless a policy limits them.
+def _check_wide_permissions(graph: Graph, permissions: list[str]) -> Iterator[Finding]:
+    """Yield a finding when the app has permissions in Entra that include every mailbox, unless a policy limits them.
 
-    Longarc can't see whether a policy does, so the finding reports no fault, and tells the operator to prove it.
+    Longarc can't see whether there is such a policy. So the finding is `ok`, and asks the operator to verify the limit.
     """
     wide_permissions = ", ".join(name for name in _WIDE_PERMISSIONS if name in permissions)
     if not graph.own_account and wide_permissions:
         yield Finding(
-            f"The app holds {wide_permissions} in Entra: {_STEPS} says how to prove that it reaches only who it should",
+            f"The app has {wide_permissions} in Entra: {_GUIDE} says how to verify for whom they are valid",
             ok=True,
         )
 
 
 def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool) -> list[Finding]:
-    """Try everything that sending mail needs, without sending.
+    """Try everything that sending mail needs, without sending; return the findings.
 
-    `mode`: how reliably a mail goes out once, as the text of `mail.describe_mode`. `exactly_once` needs Mail.ReadWrite,
-    too: each mail is looked up among drafts and sent messages before it is sent.
+    `mode` is the text of `mail.describe_mode`. With `exactly_once`, Mail.ReadWrite is needed as well, because each mail
+    is looked up among drafts and sent messages before it is sent.
     """
-    title = f"Mail goes out by Microsoft 365 from {mailbox or 'the sender'}, {mode}"
+    title = f"Mail is sent by Microsoft 365 from {mailbox or 'the sender'}, {mode}"
     try:
         permissions = read_permissions(graph.get_token())
     except ProviderError as error:
         return [Finding(title, ok=False, remedy=str(error))]
     needed_permissions = ["Mail.Send", *(["Mail.ReadWrite"] if exactly_once else [])]
     missing_permissions = [name for name in needed_permissions if name not in permissions]
-    # an account's token lists all that is granted, an app's not what RBAC grants: an app without Mail.Send in its token
-    # is taken to have its permissions by RBAC
+    # The token of an account lists all its permissions. The token of an app does not list those that RBAC grants. So an
+    # app without Mail.Send in its token is assumed to have its permissions by RBAC.
     is_list_complete = bool(graph.own_account) or "Mail.Send" in permissions
     if missing_permissions and is_list_complete:
         remedy = f"{' and '.join(missing_permissions)} is not granted. {_CONSENT_REMEDY}"
@@ -166,8 +174,10 @@ def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool)
 
 
 def read_permissions(token: str) -> list[str]:
-    """Return the permissions in a token: an app's roles, or an account's scopes; an empty list when it can't be
-    read."""
+    """Return the permissions in an access token: the roles of an app, or the scopes of an account.
+
+    The list is empty when the token can't be parsed.
+    """
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -1,8 +1,8 @@
-"""Sends requests to Microsoft Graph, each with a token, its headers, and a slot of the limiter.
+"""Sends requests to Microsoft Graph and translates failures into ProviderErrors.
 
-Every request returns JSON or raises a ProviderError. Only a request that was refused for an expired token is repeated
-here: it was not performed. A write whose answer got lost raises an error with `uncertain`; the caller looks up whether
-it was performed.
+Each request is sent with an access token, and in one of the slots by which the `Limiter` limits the requests to a
+mailbox. Only a request that Graph refused because its token has expired is repeated here, since it had no effect. When
+the answer to a write is lost, the error is `uncertain`, and the caller looks up whether the write took effect.
 """
 
 import logging
@@ -27,33 +27,35 @@ from worker.providers.outlook.refusals import UnknownUser, parse_problem, transl
 
 log = logging.getLogger(__name__)
 
-#: Asks for dates in UTC, and for ids that stay when an item moves to another folder.
+#: Requests times in UTC, and ids that stay the same when an item is moved to another folder.
 PREFER_HEADER = 'outlook.timezone="UTC", IdType="ImmutableId"'
-#: The pause when the service asks for one without saying how long.
+#: How long requests to a mailbox pause after an answer 429 that has no Retry-After.
 DEFAULT_PAUSE = timedelta(seconds=30)
 HTTP_ACCEPTED = 202
-#: Requests in one batch. Each goes to a different mailbox, so that no mailbox gets too many at a time.
+#: Requests in one batch. Each is for a different mailbox, so that no mailbox gets too many requests at a time.
 BATCH_SIZE = 20
-#: How Entra writes the id of a user.
+_MAX_RETRY_AFTER_SECONDS = 86_400
+_MAX_CONNECTIONS = 32
+#: The format of a user's id in Entra.
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 #: Characters of a query value that stay unescaped.
 _UNESCAPED = "$(),'="
 
 Json = dict[str, Any]
-#: Makes the error of a permanent refusal from its status, code (in lower case) and message, and the person.
-Translate = Callable[[int, str, str, Address], ProviderError]
-#: What a request is for, by its path; else it is for a calendar.
+#: A function that returns the error for a permanent refusal. Takes the HTTP status, the code (in lower case) and the
+#: message of the refusal, and the subject of the request, with which the error's text begins.
+RefusalTranslator = Callable[[int, str, str, Address], ProviderError]
+#: Finds in a request's path the label of the request in the metrics. Other requests have the label `calendar`.
 _METRIC_KINDS = re.compile(
     r"/(?:(?P<batch>\$batch$)|(?P<token>oauth2/|\.well-known/)|(?P<mail>sendMail|messages|mailFolders)|(?P<directory>users(?:/delta)?$))"
 )
-_MANY_MAILBOXES = "many mailboxes"  #: the subject of an error of a whole batch
-
-#: Error codes for a delta token that can no longer be used.
+_MANY_MAILBOXES = "many mailboxes"  #: the subject of an error that concerns a whole batch
+#: Error codes for a delta token that has expired.
 _EXPIRED_TOKEN_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired"})
 
 
 class DeltaTokenExpired(ProviderError):
-    """The delta token has expired: a new round has to begin."""
+    """The delta token has expired, so a new delta round has to begin."""
 
 
 class TooSlow(Unavailable):
@@ -61,25 +63,33 @@ class TooSlow(Unavailable):
 
 
 class DuplicateTransaction(ProviderError):
-    """The transaction id was used already. `existing`: the event's id where the service reports it, else empty."""
+    """The transaction id was used already.
 
-    def __init__(self, existing: str) -> None:
+    `existing_id` is the id of the event that has the transaction id; empty when the service does not report it.
+    """
+
+    def __init__(self, existing_id: str) -> None:
         super().__init__()
-        self.existing = existing
+        self.existing_id = existing_id
 
 
 class GraphTokens(Protocol):
-    """Gives tokens for Graph."""
+    """Gets access tokens for Graph."""
 
     own_account: Address  #: the person whose own account the tokens are for; empty for an app
 
     def get_token(self, *, fresh: bool = False) -> str:
-        """Return a valid token; with `fresh`, a new one instead of the cached one. Raises AuthRevoked, Unavailable."""
+        """Return a valid access token; with `fresh`, a new one instead of the cached one.
+
+        Raises AuthRevoked and Unavailable.
+        """
 
 
 class HttpSession(requests.Session):
-    """A session with a default time-out in seconds. `ca_file` is used in place of the certificates that the environment
-    names."""
+    """An HTTP session that counts requests in the metrics. MSAL uses it, too.
+
+    `timeout` is in seconds. `ca_file` names the certificates to trust instead of those that the environment names.
+    """
 
     def __init__(self, timeout: float, ca_file: str = "") -> None:
         super().__init__()
@@ -98,7 +108,12 @@ class HttpSession(requests.Session):
 
 
 class Graph:
-    """Sends requests to people's mailboxes, at `users/{name}` or, for a person's own account, at `me`."""
+    """Sends requests to people's mailboxes, as an app or as a person's own account.
+
+    The service does not know everybody by their address. So a mailbox's path contains one of the person's names: `me`
+    for the own account, or else the person's id or sign-in name. Error texts begin with a subject: the person, or what
+    else a request is about.
+    """
 
     def __init__(
         self,
@@ -111,13 +126,13 @@ class Graph:
         identities: Identities | None = None,
     ) -> None:
         self.identities: Identities = identities or InMemoryIdentities()
-        self._names: dict[Address, str] = {}  #: the id or sign-in name by which each person was reached last
+        self._names: dict[Address, str] = {}  #: the name in the last successful request to each person's mailbox
         self._endpoint = endpoint.rstrip("/")
         self._tokens = tokens
         self._limiter = limiter
         self._timeout = timeout
         self._session = HttpSession(timeout, ca_file)
-        self._session.mount(self._endpoint, HTTPAdapter(pool_maxsize=32))
+        self._session.mount(self._endpoint, HTTPAdapter(pool_maxsize=_MAX_CONNECTIONS))
 
     @property
     def own_account(self) -> Address:
@@ -129,172 +144,188 @@ class Graph:
         self._session.close()
 
     def get_token(self) -> str:
-        """Return a token whose permissions can be read."""
+        """Return an access token, from which the permissions can be read."""
         return self._tokens.get_token()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def get(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Json:
-        """GET `path` of the person's mailbox. A keyword gives the query parameter `$keyword`, unless it has
-        capitals."""
-        return self._read_json(self._request_mailbox("GET", who, path, query, prefer=prefer), who)
+    def get(self, person: Address, path: str, *, prefer: str = "", **query: object) -> Json:
+        """GET `path` of the person's mailbox and return the answer.
 
-    def iter_all(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Iterator[Json]:
-        """Yield every entry of a list, of all pages."""
-        yield from self.iter_rest(who, self.get(who, path, prefer=prefer, **query), prefer=prefer)
+        A keyword in lower case becomes the query parameter `$keyword`. A keyword with capitals is used as it is.
+        `prefer` is added to the Prefer header.
+        """
+        return self._read_json(self._request_mailbox("GET", person, path, query, prefer=prefer), person)
 
-    def iter_rest(self, who: Address, page: Json, *, prefer: str = "") -> Iterator[Json]:
-        """Yield every entry of that page and of those after it."""
+    def iter_all(self, person: Address, path: str, *, prefer: str = "", **query: object) -> Iterator[Json]:
+        """Yield every entry of the list at `path` of the person's mailbox, from all pages."""
+        yield from self.iter_from_page(person, self.get(person, path, prefer=prefer, **query), prefer=prefer)
+
+    def iter_from_page(self, subject: str, page: Json, *, prefer: str = "") -> Iterator[Json]:
+        """Yield every entry of the page and of the pages after it."""
         while True:
-            yield from _read_values(page, who)
-            if not (link := page.get("@odata.nextLink")):
+            yield from _read_values(page, subject)
+            if not (next_link := page.get("@odata.nextLink")):
                 return
-            page = self.follow_link(who, str(link), prefer=prefer)
+            page = self.follow_link(subject, str(next_link), prefer=prefer)
 
-    def follow_link(self, who: Address, link: str, *, prefer: str = "") -> Json:
-        """GET the page at a link that the service sent. Raises InvalidResponse when it leads to another host."""
+    def follow_link(self, subject: str, link: str, *, prefer: str = "") -> Json:
+        """GET the page at a link that the service sent. Raises InvalidResponse when the link leads to another host."""
         if urlsplit(link)[:2] != urlsplit(self._endpoint)[:2]:
-            raise InvalidResponse(f"{who}: the service sent a link that leads elsewhere.")
-        return self._read_json(self._send("GET", who, link, prefer=prefer), who)
+            raise InvalidResponse(f"{subject}: the service sent a link to another host.")
+        return self._read_json(self._send("GET", subject, link, prefer=prefer), subject)
 
     def get_resource(self, subject: str, path: str, **query: object) -> Json:
-        """GET `path` of the service itself, outside of any mailbox. `subject`: the beginning of error texts."""
+        """GET `path` of the service itself, outside of any mailbox, and return the answer."""
         return self._read_json(self._send("GET", subject, f"{self._endpoint}/{path}{_make_query(query)}"), subject)
 
-    def post(self, who: Address, path: str, body: Json, *, prefer: str = "", is_write: bool = True) -> Json:
-        """POST to the person's mailbox and return the answer, {} when it is empty. `is_write`: whether the request
-        changes something."""
-        answer = self._request_mailbox("POST", who, path, json=body, prefer=prefer, is_write=is_write)
-        return self._read_created(answer, who, is_write=is_write)
+    def post(self, person: Address, path: str, body: Json, *, prefer: str = "", is_write: bool = True) -> Json:
+        """POST to the person's mailbox and return the answer; {} when it is empty.
 
-    def post_mime(self, who: Address, path: str, content: bytes) -> Json:
-        """POST a MIME message, encoded in base64."""
-        answer = self._request_mailbox("POST", who, path, data=content, content_type="text/plain", is_write=True)
-        return self._read_created(answer, who, is_write=True)
+        `is_write` says whether the request changes something.
+        """
+        answer = self._request_mailbox("POST", person, path, json=body, prefer=prefer, is_write=is_write)
+        return self._read_created(answer, person, is_write=is_write)
 
-    def _read_created(self, answer: requests.Response, who: Address, *, is_write: bool) -> Json:
-        """Return the item created; {} when the request was only accepted, whatever the answer contains."""
+    def post_mime(self, person: Address, path: str, content: bytes) -> Json:
+        """POST a MIME message, which is encoded in base64, and return the answer; {} when it is empty."""
+        answer = self._request_mailbox("POST", person, path, data=content, content_type="text/plain", is_write=True)
+        return self._read_created(answer, person, is_write=True)
+
+    def _read_created(self, answer: requests.Response, person: Address, *, is_write: bool) -> Json:
+        """Return the created item in the answer; {} when the answer is empty or has status 202 (accepted)."""
         if answer.status_code == HTTP_ACCEPTED or not answer.content:
             return {}
-        return self._read_json(answer, who, is_write=is_write)
+        return self._read_json(answer, person, is_write=is_write)
 
-    def patch(self, who: Address, path: str, body: Json, *, etag: str = "") -> Json:
-        """PATCH the item and return it as changed. Raises Conflict when it is no longer at `etag`."""
-        answer = self._request_mailbox("PATCH", who, path, json=body, etag=etag, is_write=True)
-        return self._read_json(answer, who, is_write=True)
+    def patch(self, person: Address, path: str, body: Json, *, etag: str = "") -> Json:
+        """PATCH the item and return the changed item. Raises Conflict when the item no longer has the etag."""
+        answer = self._request_mailbox("PATCH", person, path, json=body, etag=etag, is_write=True)
+        return self._read_json(answer, person, is_write=True)
 
-    def delete(self, who: Address, path: str, *, etag: str = "") -> None:
-        """DELETE the item. Raises NotFound, and Conflict when it is no longer at `etag`."""
-        self._request_mailbox("DELETE", who, path, etag=etag, is_write=True)
+    def delete(self, person: Address, path: str, *, etag: str = "") -> None:
+        """DELETE the item. Raises NotFound, and Conflict when the item no longer has the etag."""
+        self._request_mailbox("DELETE", person, path, etag=etag, is_write=True)
 
     def change_resource(
-        self, method: str, who: Address, path: str, body: Json | None = None, *, translate: Translate
+        self, method: str, person: Address, path: str, body: Json | None = None, *, translate: RefusalTranslator
     ) -> Json:
-        """Write to the service itself, outside of any mailbox, in a slot of the person's mailbox; return the answer, {}
-        when it is empty. `translate`: makes the error of a permanent refusal."""
+        """Write to `path` of the service itself, outside of any mailbox, and return the answer; {} when it is empty.
+
+        The request takes a slot of the person's mailbox. `translate` returns the error for a permanent refusal.
+        """
         content: Json = {} if body is None else {"json": body}
         url = f"{self._endpoint}/{path}"
-        answer = self._send(method, who, url, is_write=True, translate=translate, **content)
-        return self._read_created(answer, who, is_write=True)
+        answer = self._send(method, person, url, is_write=True, translate=translate, **content)
+        return self._read_created(answer, person, is_write=True)
 
     def get_each(self, people: Sequence[Address], path: str, **query: object) -> dict[Address, Json | ProviderError]:
-        """GET the same path of each person's mailbox, twenty in one request; return the answer or the error by
-        person."""
+        """GET the same path of each person's mailbox, in batches of twenty; return the answer or the error of each."""
         outcomes: dict[Address, Json | ProviderError] = {}
         for first in range(0, len(people), BATCH_SIZE):
             chunk = people[first : first + BATCH_SIZE]
             with ExitStack() as slots:
-                for who in sorted(chunk):  # always in one order: two threads that need the same slots must not deadlock
-                    slots.enter_context(self._limiter.hold_slot(who))
+                for person in sorted(chunk):  # in a fixed order, so that threads with the same people can't deadlock
+                    slots.enter_context(self._limiter.hold_slot(person))
                 outcomes |= self._send_batch(chunk, path, query)
-        for who in [who for who, outcome in outcomes.items() if isinstance(outcome, UnknownUser)]:
-            try:  # _request_mailbox tries the person's other names
-                outcomes[who] = self._read_json(self._request_mailbox("GET", who, path, query), who)
+        for person in [person for person, outcome in outcomes.items() if isinstance(outcome, UnknownUser)]:
+            try:  # a batch tries one name of each person, and _request_mailbox tries all
+                outcomes[person] = self._read_json(self._request_mailbox("GET", person, path, query), person)
             except ProviderError as error:
-                outcomes[who] = error
+                outcomes[person] = error
         return outcomes
 
     def _send_batch(
         self, people: Sequence[Address], path: str, query: Mapping[str, object], *, fresh: bool = False
     ) -> dict[Address, Json | ProviderError]:
+        """Send one batch, and once more with a fresh token when the service refuses the token."""
         common_fields = {"method": "GET", "headers": {"Prefer": PREFER_HEADER}}
-        items = [
-            {"id": who, "url": self._make_path(self.list_names(who)[0], path, query), **common_fields} for who in people
+        requests_in_batch = [
+            {"id": person, "url": self._make_path(self.list_names(person)[0], path, query), **common_fields}
+            for person in people
         ]
-        token = f"Bearer {self._tokens.get_token(fresh=fresh)}"
-        headers = {"Authorization": token, "Accept": "application/json", "client-request-id": str(uuid.uuid4())}
-        answer = self._call("POST", f"{self._endpoint}/$batch", headers, {"json": {"requests": items}}, is_write=False)
+        headers = {
+            "Authorization": f"Bearer {self._tokens.get_token(fresh=fresh)}",
+            "Accept": "application/json",
+            "client-request-id": str(uuid.uuid4()),
+        }
+        content = {"json": {"requests": requests_in_batch}}
+        answer = self._call("POST", f"{self._endpoint}/$batch", headers, content, is_write=False)
         if answer.status_code >= 300 and (fresh or answer.status_code != 401):
             self._raise_refusal(
                 answer.status_code, answer.headers, _parse_body(answer), _MANY_MAILBOXES, is_write=False
             )
         page = {"value": self._read_json(answer, _MANY_MAILBOXES).get("responses", [])}
         responses = {str(response.get("id")): response for response in _read_values(page, _MANY_MAILBOXES)}
-        outcomes = {who: self._read_outcome(responses.get(who) or {}, who) for who in people}
-        is_refused = answer.status_code == 401 or any(isinstance(outcome, AuthRevoked) for outcome in outcomes.values())
-        return self._send_batch(people, path, query, fresh=True) if is_refused and not fresh else outcomes
+        outcomes = {person: self._read_outcome(responses.get(person) or {}, person) for person in people}
+        is_token_refused = answer.status_code == 401 or any(
+            isinstance(outcome, AuthRevoked) for outcome in outcomes.values()
+        )
+        return self._send_batch(people, path, query, fresh=True) if is_token_refused and not fresh else outcomes
 
-    def _read_outcome(self, response: Json, who: Address) -> Json | ProviderError:
-        """Return the answer to one request of a batch, or the error it means."""
+    def _read_outcome(self, response: Json, person: Address) -> Json | ProviderError:
+        """Return the answer to one request of a batch, or the error for it."""
         status, body = response.get("status"), response.get("body")
         count_request("outlook", "calendar", status if isinstance(status, int) else NO_ANSWER)
         try:
             if not isinstance(status, int):
-                raise InvalidResponse(f"{who}: the service left a request of a batch unanswered.")
+                raise InvalidResponse(f"{person}: the service did not answer one of the requests of a batch.")
             if status >= 300:
-                self._raise_refusal(status, response.get("headers") or {}, body, who, is_write=False)
+                self._raise_refusal(status, response.get("headers") or {}, body, person, is_write=False)
             if not isinstance(body, dict):
-                raise InvalidResponse(f"{who}: the service answered something else than an object.")
+                raise InvalidResponse(f"{person}: the service's answer is not a JSON object.")
         except ProviderError as error:
             return error
         return body
 
     def _request_mailbox(
-        self, method: str, who: Address, path: str, query: Mapping[str, object] | None = None, **options: Any
+        self, method: str, person: Address, path: str, query: Mapping[str, object] | None = None, **options: Any
     ) -> requests.Response:
-        """Return the answer to a request to the person's mailbox, sent by the first of their names that the service
-        knows.
+        """Return the answer to a request to the person's mailbox, by the first of their names that the service knows.
 
-        The service finds people by their id or sign-in name, which is not everybody's address. `options`: see `_send`.
+        `options` are those of `_send`.
         """
-        *others, last = self.list_names(who)
-        for name in others:
+        *first_names, last_name = self.list_names(person)
+        for name in first_names:
             try:
-                return self._request_as(who, name, method, path, query, **options)
+                return self._request_by_name(name, person, method, path, query, **options)
             except UnknownUser:
                 continue
-        return self._request_as(who, last, method, path, query, **options)
+        return self._request_by_name(last_name, person, method, path, query, **options)
 
-    def _request_as(
+    def _request_by_name(
         self,
-        who: Address,
         name: str,
+        person: Address,
         method: str,
         path: str,
         query: Mapping[str, object] | None,
         **options: Any,
     ) -> requests.Response:
         url = self._endpoint + self._make_path(name, path, query or {})
-        answer = self._send(method, who, url, **options)
-        self._names[who] = name
+        answer = self._send(method, person, url, **options)
+        self._names[person] = name
         return answer
 
-    def list_names(self, who: Address) -> list[str]:
-        """Return the names to try for this person (see `find_name`), the most reliable first; never empty."""
-        if self._tokens.own_account and self.own_account == who:
+    def list_names(self, person: Address) -> list[str]:
+        """Return the names to try for this person, the most reliable first. There is always at least one."""
+        if self._tokens.own_account and self.own_account == person:
             return ["me"]
-        directory_id = self.identities.find_directory_id(who) or ""
-        object_id = directory_id if _OBJECT_ID.fullmatch(directory_id) else ""  # not the number of an HR system
-        reliable = [self._names.get(who) or "", object_id, who]
-        others = sorted(alias for alias in self.identities.list_aliases(who) if _is_address(alias))
-        return [name for name in dict.fromkeys([*reliable, *others]) if name]
+        directory_id = self.identities.find_directory_id(person) or ""
+        object_id = directory_id if _OBJECT_ID.fullmatch(directory_id) else ""  # it may be an HR system's id instead
+        reliable_names = [self._names.get(person) or "", object_id, person]
+        other_names = sorted(alias for alias in self.identities.list_aliases(person) if _is_address(alias))
+        return [name for name in dict.fromkeys([*reliable_names, *other_names]) if name]
 
-    def find_name(self, who: Address) -> str:
-        """Return the name by which the service knows the person: `me`, or their id or sign-in name. Asks the service as
-        long as no request to their mailbox has succeeded. Raises what such a request raises."""
-        if who not in self._names:
-            self.get(who, "calendar", select="id")
-        return self._names[who]
+    def find_name(self, person: Address) -> str:
+        """Return the name by which the service knows the person.
+
+        Before the first successful request to the person's mailbox, a request is sent to try the names. Raises the
+        errors of this request.
+        """
+        if person not in self._names:
+            self.get(person, "calendar", select="id")
+        return self._names[person]
 
     def _make_path(self, name: str, path: str, query: Mapping[str, object]) -> str:
         mailbox = "me" if name == "me" else f"users/{quote(name, safe='@')}"
@@ -303,35 +334,40 @@ class Graph:
     def _send(
         self,
         method: str,
-        who: Address,
+        subject: str,
         url: str,
         *,
         prefer: str = "",
         etag: str = "",
         is_write: bool = False,
         content_type: str = "",
-        translate: Translate = translate_refusal,
+        translate: RefusalTranslator = translate_refusal,
         **content: Any,
     ) -> requests.Response:
-        """Send a request, and once more with a new token when the service refuses the first. `prefer`: added to the
-        Prefer header. `is_write`: whether the request changes something, so that a lost answer is `uncertain`.
-        `content`: the body, as `json` or `data` of `requests`."""
+        """Send a request, and once more with a fresh token when the service refuses the token.
+
+        The request takes one of the subject's slots. `prefer` is added to the Prefer header. `is_write` says whether
+        the request changes something; then an error is `uncertain` when the answer was lost. `content` holds the body,
+        as the argument `json` or `data` of `requests`.
+        """
         headers = {"Prefer": f"{PREFER_HEADER}, {prefer}" if prefer else PREFER_HEADER, "Accept": "application/json"}
-        headers |= {"If-Match": etag} if etag else {}
-        headers |= {"Content-Type": content_type} if content_type else {}
+        if etag:
+            headers["If-Match"] = etag
+        if content_type:
+            headers["Content-Type"] = content_type
         for fresh in (False, True):
             headers |= {
                 "Authorization": f"Bearer {self._tokens.get_token(fresh=fresh)}",
                 "client-request-id": str(uuid.uuid4()),
             }
-            with self._limiter.hold_slot(who):
+            with self._limiter.hold_slot(subject):
                 answer = self._call(method, url, headers, content, is_write=is_write)
             if answer.status_code != 401:
                 break
         if answer.status_code >= 300:
             problem = _parse_body(answer)
             self._raise_refusal(
-                answer.status_code, answer.headers, problem, who, is_write=is_write, translate=translate
+                answer.status_code, answer.headers, problem, subject, is_write=is_write, translate=translate
             )
         return answer
 
@@ -344,32 +380,33 @@ class Graph:
         *,
         is_write: bool,
     ) -> requests.Response:
+        """Send one HTTP request and return the answer. Raises Unavailable when there is no answer."""
         host = urlsplit(self._endpoint).netloc
         try:
             return self._session.request(method, url, headers=headers, allow_redirects=False, **content)
         except requests.exceptions.SSLError as error:
-            raise Unavailable(f"{host}: no safe connection (TLS); check the certificates to trust.") from error
+            raise Unavailable(f"{host}: TLS failed. Check the certificates that this machine trusts.") from error
         except requests.exceptions.ConnectTimeout as error:
             raise Unavailable(f"{host} can't be reached.") from error
         except requests.exceptions.Timeout as error:
             raise TooSlow(f"{host} did not answer within {self._timeout:g} seconds.", uncertain=is_write) from error
         except requests.exceptions.ConnectionError as error:
-            text = f"{host} can't be reached, or broke off; check outlook.endpoint."
-            raise Unavailable(text, uncertain=is_write and not _is_unsent(error)) from error
+            message = f"{host} can't be reached, or the connection broke. Check outlook.endpoint."
+            raise Unavailable(message, uncertain=is_write and not _is_unsent(error)) from error
         except requests.exceptions.RequestException as error:
-            raise Unavailable(f"{host} broke off in the middle of its answer.", uncertain=is_write) from error
+            raise Unavailable(f"The connection to {host} broke during its answer.", uncertain=is_write) from error
 
     # --- answers ---------------------------------------------------------------------------------------------------
 
-    def _read_json(self, answer: requests.Response, who: Address, *, is_write: bool = False) -> Json:
+    def _read_json(self, answer: requests.Response, subject: str, *, is_write: bool = False) -> Json:
         try:
             content = answer.json()
         except ValueError as error:
-            if is_write:  # it was performed, so the caller has to look up the result
-                raise Unavailable(f"{who}: the answer was cut off.", uncertain=True) from error
-            raise InvalidResponse(f"{who}: the service answered something that is not JSON.") from error
+            if is_write:  # the write took effect, so the caller has to look up its result
+                raise Unavailable(f"{subject}: the service's answer is incomplete.", uncertain=True) from error
+            raise InvalidResponse(f"{subject}: the service's answer is not JSON.") from error
         if not isinstance(content, dict):
-            raise InvalidResponse(f"{who}: the service answered something else than an object.")
+            raise InvalidResponse(f"{subject}: the service's answer is not a JSON object.")
         return content
 
     def _raise_refusal(
@@ -377,19 +414,19 @@ class Graph:
         status: int,
         headers: Mapping[str, str],
         body: object,
-        who: Address,
+        subject: str,
         *,
         is_write: bool,
-        translate: Translate = translate_refusal,
+        translate: RefusalTranslator = translate_refusal,
     ) -> NoReturn:
-        """Log an error answer and raise the ProviderError it means. Pauses the mailbox after a 429."""
+        """Log an error answer and raise the ProviderError for it. An answer 429 also pauses requests to the mailbox."""
         code, message, error = parse_problem(body)
         log.info(
             "%s %s, request-id %s",
             status,
             code or "without a code",
             headers.get("request-id", "none"),
-            extra={"action": Action.GRAPH_REFUSED, "calendar": who},
+            extra={"action": Action.GRAPH_REFUSED, "calendar": subject},
         )
         if code == "errorduplicatetransactionid":
             raise DuplicateTransaction(str(error.get("@event.existingEventId") or ""))
@@ -397,29 +434,31 @@ class Graph:
             raise DeltaTokenExpired
         if status == 429:
             wait = _parse_retry_after(headers) or DEFAULT_PAUSE
-            self._limiter.pause(who, wait)
-            raise RateLimited(f"{who}: the service asked to slow down.", retry_after=wait)
+            self._limiter.pause(subject, wait)
+            raise RateLimited(f"{subject}: the service limits the rate of requests.", retry_after=wait)
         if status >= 500 or status == 408:
-            text = f"{who}: the service is out of order for now ({status}{f', {message}' if message else ''})."
+            details = f"{status}, {message}" if message else f"{status}"
+            text = f"{subject}: the service failed with HTTP status {details}."
             error_class = TooSlow if status == 504 else Unavailable
             raise error_class(text, retry_after=_parse_retry_after(headers), uncertain=is_write)
-        raise translate(status, code, message, who)
+        raise translate(status, code, message, subject)
 
 
 def _make_query(query: Mapping[str, object]) -> str:
     """Return the query string, with its question mark; empty without parameters."""
-    fields = {key if key != key.lower() else f"${key}": str(value) for key, value in query.items()}
-    pairs = (f"{quote(key, safe='$')}={quote(value, safe=_UNESCAPED)}" for key, value in fields.items())
-    return f"?{'&'.join(pairs)}" if fields else ""
+    parameters = {key if key != key.lower() else f"${key}": str(value) for key, value in query.items()}
+    pairs = (f"{quote(key, safe='$')}={quote(value, safe=_UNESCAPED)}" for key, value in parameters.items())
+    return f"?{'&'.join(pairs)}" if parameters else ""
 
 
 def _choose_metric_kind(url: str) -> str:
-    """Return what a request is for, in the metrics."""
+    """Return the label in the metrics of a request to this URL."""
     match = _METRIC_KINDS.search(urlsplit(url).path)
     return match.lastgroup if match and match.lastgroup else "calendar"
 
 
 def _is_address(alias: str) -> bool:
+    """Whether the alias can be part of a path: an e-mail address rather than an X500 string or a bare name."""
     return "@" in alias and not set("/ ") & set(alias)
 
 
@@ -432,7 +471,7 @@ def _parse_body(answer: requests.Response) -> object:
 
 def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*", str(headers.get("Retry-After", "")))
-    return timedelta(seconds=min(float(match[1]), 86400)) if match else None
+    return timedelta(seconds=min(float(match[1]), _MAX_RETRY_AFTER_SECONDS)) if match else None
 
 
 def _is_unsent(error: Exception) -> bool:
@@ -440,8 +479,8 @@ def _is_unsent(error: Exception) -> bool:
     return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
 
 
-def _read_values(page: Json, who: Address) -> list[Json]:
+def _read_values(page: Json, subject: str) -> list[Json]:
     entries = page.get("value")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise InvalidResponse(f"{who}: the service answered a list without entries.")
+        raise InvalidResponse(f"{subject}: the service's answer is not a list of entries.")
     return entries

@@ -1,8 +1,8 @@
-"""Changes on a calendar since the last sync, by rounds of `calendarView/delta`.
+"""Reads the changes on a calendar since the last sync, by delta rounds of `calendarView/delta`.
 
-A round is a sequence of requests in which each returns the changes since the one before. Its window is fixed when it
-begins, with a margin after the end of the sync's window: so later syncs, whose windows end later, can go on with it for
-some days before a new round has to begin.
+A delta round is a sequence of requests, each of which returns the changes since the request before. The window of a
+round is fixed when the round begins. It ends some days after the window of the first sync, so that later syncs, whose
+windows end later, can continue the round for some days.
 """
 
 import json
@@ -14,20 +14,20 @@ from worker.errors import InvalidResponse
 from worker.providers.outlook.client import Graph, Json
 from worker.providers.outlook.events import compose_bounds
 
-#: How far the window of a round reaches beyond the sync's: longer than the time between two full passes.
+#: How long after the window of its first sync the window of a round ends. Longer than the time between two full passes.
 WINDOW_MARGIN = timedelta(days=9)
 _PREFER = "odata.maxpagesize=500"
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaRound:
-    """A round: its window, and the link to the changes since its last answer."""
+    """A delta round: its window, and the link at which the next request gets the changes since the last answer."""
 
     window: Span
     link: str
 
     def covers(self, window: Span) -> bool:
-        """Whether the window lies inside the round's."""
+        """Whether `window` lies inside the window of the round."""
         return self.window.start <= window.start and window.end <= self.window.end
 
     @property
@@ -39,16 +39,15 @@ class DeltaRound:
 
 @dataclass(frozen=True, slots=True)
 class DeltaChanges:
-    """An answer in a round: the latest version of each changed entry, the ids of removed ones, and the round for the
-    next request."""
+    """The changes in one answer of a delta round."""
 
-    items: tuple[Json, ...]
-    removed: frozenset[str]
-    round: DeltaRound
+    items: tuple[Json, ...]  #: the changed events in Graph's JSON, each in its latest_items version
+    removed: frozenset[str]  #: the ids of events that are gone or outside of the round's window now
+    round: DeltaRound  #: the round, for the next request
 
 
 def parse_cursor(cursor: Cursor | None) -> DeltaRound | None:
-    """Return the round in the cursor; None when there is no cursor, or it can't be read."""
+    """Return the delta round in the cursor; None when there is no cursor or it can't be parsed."""
     try:
         content = json.loads(cursor or "")
         window = Span(datetime.fromisoformat(content["from"]), datetime.fromisoformat(content["to"]))
@@ -58,32 +57,39 @@ def parse_cursor(cursor: Cursor | None) -> DeltaRound | None:
 
 
 def begin_round(graph: Graph, calendar: Address, window: Span) -> DeltaRound:
-    """Begin a new round. Its entries are discarded: for occurrences they hold little more than the id."""
+    """Begin a new delta round and return it.
+
+    The events in its first answer are discarded, because of an occurrence they hold little more than the id.
+    """
     round_window = Span(window.start, window.end + WINDOW_MARGIN)
     page = graph.get(calendar, "calendarView/delta", prefer=_PREFER, **compose_bounds(round_window))
     return _read_pages(graph, calendar, page, round_window).round
 
 
 def follow_round(graph: Graph, calendar: Address, delta_round: DeltaRound) -> DeltaChanges:
-    """Return the changes since the round's last answer. Raises DeltaTokenExpired when a new round has to begin,
-    InvalidResponse."""
-    return _read_pages(
-        graph, calendar, graph.follow_link(calendar, delta_round.link, prefer=_PREFER), delta_round.window
-    )
+    """Return the changes since the last answer of the round.
+
+    Raises DeltaTokenExpired when a new round has to begin, and InvalidResponse.
+    """
+    page = graph.follow_link(calendar, delta_round.link, prefer=_PREFER)
+    return _read_pages(graph, calendar, page, delta_round.window)
 
 
 def _read_pages(graph: Graph, calendar: Address, page: Json, window: Span) -> DeltaChanges:
-    """Read all pages of an answer. An entry may come several times; the last one counts."""
-    latest: dict[str, Json] = {}
+    """Return the changes in all pages of an answer, of which `page` is the first.
+
+    An event may be listed several times. Its last version counts.
+    """
+    latest_items: dict[str, Json] = {}
     while True:
         for item in page.get("value") or ():
-            latest.pop(str(item["id"]), None)
-            latest[str(item["id"])] = item
-        if link := page.get("@odata.nextLink"):
-            page = graph.follow_link(calendar, str(link), prefer=_PREFER)
-        elif link := page.get("@odata.deltaLink"):
-            removed = frozenset(event_id for event_id, item in latest.items() if "@removed" in item)
-            items = tuple(item for event_id, item in latest.items() if event_id not in removed)
-            return DeltaChanges(items, removed, DeltaRound(window, str(link)))
+            latest_items.pop(str(item["id"]), None)
+            latest_items[str(item["id"])] = item
+        if next_link := page.get("@odata.nextLink"):
+            page = graph.follow_link(calendar, str(next_link), prefer=_PREFER)
+        elif delta_link := page.get("@odata.deltaLink"):
+            removed = frozenset(event_id for event_id, item in latest_items.items() if "@removed" in item)
+            items = tuple(item for event_id, item in latest_items.items() if event_id not in removed)
+            return DeltaChanges(items, removed, DeltaRound(window, str(delta_link)))
         else:
-            raise InvalidResponse(f"{calendar}: the service sent a list of changes without a link to the next one.")
+            raise InvalidResponse(f"{calendar}: the service sent changes without a link to the next changes.")

@@ -1,7 +1,8 @@
-"""Mail through Microsoft Graph, in MIME so that every header survives.
+"""Sends mail through Microsoft Graph, in MIME format so that every header is preserved.
 
-With `Mail.Send` alone a message can't be looked up after it was handed over: `was_sent` always returns None. With
-`Mail.ReadWrite` as well, a message is sent as a draft that carries our key, so it can be looked up: exactly once.
+With the permission `Mail.Send` alone, a message can't be looked up after it was sent, and `was_sent` always returns
+None. With `Mail.ReadWrite` as well, a message is first stored as a draft that carries our key. It can be looked up by
+this key before it is sent again, so it is sent exactly once.
 """
 
 import base64
@@ -16,38 +17,41 @@ from worker.providers.message_bytes import to_bytes
 from worker.providers.outlook import checks, events
 from worker.providers.outlook.client import Graph, Json
 
-#: The largest message that Graph accepts in one request, in bytes of base64.
+#: The size of the largest message that Graph accepts in one request, in bytes of base64.
 MAX_MESSAGE_SIZE = 4_000_000
+_MAX_CAUSE_LENGTH = 200  #: characters of the cause of an encoding error in an error text
 
 
 def describe_mode(*, exactly_once: bool) -> str:
-    """Return how reliably a mail goes out once, as text for the operator."""
+    """Return a text for the operator that says whether each mail is sent exactly once or at most once."""
     if exactly_once:
         return "exactly once, by drafts (Mail.ReadWrite)"
-    return "at most once (Mail.Send alone): a mail whose outcome is unknown is shown to the operator"
+    return "at most once (Mail.Send alone): a mail whose outcome is unknown is reported to the operator"
 
 
 class GraphMailer:
-    """A Mailer that sends from one mailbox."""
+    """A Mailer on Microsoft Graph."""
 
     def __init__(
         self, graph: Graph, mailbox: Address = "", *, exactly_once: bool = False, as_author: bool = False
     ) -> None:
-        """`mailbox`: where mail is sent from and looked up; a connected account always uses its own. `as_author`: send
-        a mail with another address in From from that person's mailbox."""
+        """`mailbox` is the mailbox from which mail is sent. A connected account always sends from its own mailbox.
+
+        With `as_author`, mail whose From names another address is sent from that address's mailbox.
+        """
         self._as_author = as_author
         self._graph = graph
         self._mailbox = graph.own_account or mailbox
         self._service = mailbox
         self.exactly_once = exactly_once
         self._lock = Lock()
-        self._senders: dict[str, Address] = {}  #: the mailbox that each key's message was sent from
-        self._unconfirmed: set[str] = set()  #: the keys of messages that may have been sent, but were not found yet
+        self._senders: dict[str, Address] = {}  #: by key: the mailbox from which the message is sent
+        self._unconfirmed: set[str] = set()  #: the keys of messages that may have been sent, but were not found so far
 
     def send(self, message: EmailMessage, key: str) -> None:
-        """Hand the message over. With `exactly_once`, does nothing when the message of that key was sent already."""
+        """Send the message. With `exactly_once`, does nothing when the message with that key was sent already."""
         author, content = _encode_message(message)
-        sender = self._sender_of(author)
+        sender = self._choose_sender(author)
         if not self.exactly_once:
             self._graph.post_mime(sender, "sendMail", content)
             return
@@ -59,33 +63,42 @@ class GraphMailer:
         draft_id = str(existing["id"]) if existing else self._create_draft(sender, content, key)
         try:
             self._graph.post(sender, f"messages/{quote(draft_id, safe='')}/send", {})
-        except NotFound as error:  # the draft existed a moment ago, so it is being sent
+        except NotFound as error:  # the draft existed a moment ago, so the service is sending it
             self._mark_unconfirmed(key)
-            raise Unavailable(f"{sender}: the message left, but is not seen yet.", uncertain=True) from error
+            raise Unavailable(
+                f"{sender}: the message is not found among the sent messages yet.", uncertain=True
+            ) from error
         except Unavailable:
             self._mark_unconfirmed(key)
             raise
 
-    def _sender_of(self, author: Address) -> Address:
-        """Return the mailbox that sends a message of this author: a connected account's own; the author's own with
-        `as_author`, unless the author is the service's address; else the configured mailbox."""
+    def _choose_sender(self, author: Address) -> Address:
+        """Return the mailbox from which to send a message with this author in From.
+
+        A connected account sends from its own mailbox. With `as_author`, other people's messages are sent from the
+        author's mailbox. Every other message is sent from the configured mailbox, if there is one.
+        """
         if self._graph.own_account or author == self._service:
             return self._mailbox or author
         return author if self._as_author else self._mailbox or author
 
     def can_send_as(self, address: Address) -> bool:
-        """Whether mail can be sent from that mailbox: with `as_author` any, with a connected account only its own."""
+        """Whether mail can be sent from that mailbox: from every mailbox with `as_author`, and from its own with a
+        connected account."""
         return address == self._graph.own_account if self._graph.own_account else self._as_author
 
     def describe_sent_copies(self) -> str:
-        """Return where Microsoft 365 keeps a copy of each mail."""
+        """Return a text that says where Microsoft 365 keeps a copy of each mail."""
         return "Microsoft 365 keeps a copy of each mail in Sent Items of the mailbox it is sent from"
 
     def _create_draft(self, sender: Address, content: bytes, key: str) -> str:
-        """Create a draft, add our key, and return its id. A draft left without the key by a crash is never sent."""
+        """Create a draft, add our key to it, and return its id.
+
+        A crash between the two requests leaves a draft without a key, which is never sent.
+        """
         draft_id = str(self._graph.post_mime(sender, "messages", content)["id"])
-        tag: Json = {"singleValueExtendedProperties": events.make_key_property(key)}
-        self._graph.patch(sender, f"messages/{quote(draft_id, safe='')}", tag)
+        patch: Json = {"singleValueExtendedProperties": events.make_key_property(key)}
+        self._graph.patch(sender, f"messages/{quote(draft_id, safe='')}", patch)
         return draft_id
 
     def _mark_unconfirmed(self, key: str) -> None:
@@ -93,12 +106,12 @@ class GraphMailer:
             self._unconfirmed.add(key)
 
     def was_sent(self, key: str) -> bool | None:
-        """Whether the message of that key went out; None without `exactly_once`, and when that is not known."""
+        """Whether the message with that key was sent; None when this is not known, as without `exactly_once`."""
         if not self.exactly_once:
             return None
         with self._lock:
             sender = self._senders.get(key, "" if self._as_author else self._mailbox)
-        if not sender:  # another process sent it, from an unknown mailbox
+        if not sender:  # another process may have sent the message, from a mailbox that is not known here
             return None
         message = self._find_message(sender, key)
         with self._lock:
@@ -108,29 +121,33 @@ class GraphMailer:
             return None if key in self._unconfirmed else False
 
     def _find_message(self, sender: Address, key: str) -> Json | None:
-        """Return the message of that key: a sent one, else a draft, else None."""
+        """Return the message with that key: the sent message if there is one, or else the draft, or else None."""
         messages = self._graph.iter_all(
             sender, "messages", filter=events.filter_by_key(key), select="id,isDraft", expand=events.EXPAND_KEY, top=50
         )
-        matching = [message for message in messages if events.key_of(message) == key]
+        matching = [message for message in messages if events.read_key(message) == key]
         return min(matching, key=lambda message: bool(message.get("isDraft")), default=None)
 
     def check(self) -> list[Finding]:
-        """Try everything that sending needs, without sending; the findings say whether mail goes out exactly once."""
+        """Try everything that sending needs, without sending; return the findings."""
         return checks.check_mail(
-            self._graph, self._mailbox, describe_mode(exactly_once=self.exactly_once), exactly_once=self.exactly_once
+            self._graph,
+            self._mailbox,
+            mode=describe_mode(exactly_once=self.exactly_once),
+            exactly_once=self.exactly_once,
         )
 
 
 def _encode_message(message: EmailMessage) -> tuple[Address, bytes]:
-    """Return the address in From, and the message in base64. Raises Permanent when it can't be sent."""
+    """Return the address in From, and the message in base64. Raises Permanent when the message can't be sent."""
     try:
         sender = str(message["From"].addresses[0].addr_spec).casefold()
         if not any(header.addresses for name in ("To", "Cc", "Bcc") for header in message.get_all(name, [])):
-            raise ValueError("it needs a recipient")
+            raise ValueError("it has no recipient")
         content = base64.b64encode(to_bytes(message))
     except (ValueError, IndexError, AttributeError, TypeError) as error:
-        raise Permanent(f"The message can't be sent as it is: {' '.join(str(error).split())[:200]}") from error
+        cause = " ".join(str(error).split())[:_MAX_CAUSE_LENGTH]
+        raise Permanent(f"The message can't be sent as it is: {cause}") from error
     if len(content) > MAX_MESSAGE_SIZE:
-        raise Permanent("The message is larger than what may be sent at once.")
+        raise Permanent("The message is larger than Microsoft Graph accepts in one request.")
     return sender, content

@@ -1,4 +1,4 @@
-"""Reads the time zone and working hours of a mailbox's owner."""
+"""Reads people's habits from Microsoft 365: the time zone and the working hours in their mailbox settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,49 +11,52 @@ from worker.providers import windows_zones
 from worker.providers.base import Habits
 from worker.providers.outlook.client import Graph
 
+_TIME_LENGTH = len("HH:MM")
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class MailboxSettings:
-    """Reads people's time zones and working hours. `zones`: zones from the settings, used in place of the mailbox's."""
+    """Reads people's habits. A zone in `zones`, which are from the settings, is used in place of the mailbox's zone."""
 
     def __init__(self, graph: Graph, zones: Mapping[Address, str]) -> None:
         self._graph = graph
-        self._zones = {who: ZoneInfo(name) for who, name in zones.items()}
+        self._zones = {person: ZoneInfo(name) for person, name in zones.items()}
 
-    def get_zone(self, who: Address) -> ZoneInfo:
-        """Return the person's zone: from the settings, else from the mailbox, else UTC. Each mailbox is asked once."""
-        if who not in self._zones:
+    def get_zone(self, person: Address) -> ZoneInfo:
+        """Return the person's zone from the settings, or else from the mailbox, or else UTC. It is requested once."""
+        if person not in self._zones:
             try:
-                name = self.habits(who).zone
-            except Permanent:  # the next request to this mailbox fails too, and reports why
+                name = self.habits(person).zone
+            except Permanent:  # the next request to this mailbox will fail, too, and its error is reported
                 name = None
-            self._zones[who] = ZoneInfo(name or "UTC")
-        return self._zones[who]
+            self._zones[person] = ZoneInfo(name or "UTC")
+        return self._zones[person]
 
-    def habits(self, who: Address) -> Habits:
+    def habits(self, person: Address) -> Habits:
         """Return the zone and working hours in the mailbox's settings. Raises ProviderErrors."""
-        return parse_habits(self._graph.get(who, "mailboxSettings"))
+        return parse_habits(self._graph.get(person, "mailboxSettings"))
 
 
 def parse_habits(settings: Mapping[str, Any]) -> Habits:
-    """Return the zone and working hours in a `mailboxSettings` answer; None for what is missing or unreadable."""
-    working = settings.get("workingHours") or {}
-    working_zone = working.get("timeZone") or {}
+    """Return the zone and the working hours in a `mailboxSettings` answer. Each is None if missing or unreadable."""
+    working_hours = settings.get("workingHours") or {}
+    working_zone = working_hours.get("timeZone") or {}
     zone = (
         windows_zones.find_iana_name(str(settings.get("timeZone") or ""))
         or windows_zones.find_iana_name(str(working_zone.get("name") or ""))
         or windows_zones.find_zone_by_bias(working_zone)
     )
-    return Habits(zone, _parse_working_hours(working))
+    return Habits(zone, _parse_working_hours(working_hours))
 
 
-def _parse_working_hours(working: Mapping[str, Any]) -> WorkingHours | None:
-    days = [_DAYS.index(day) for name in working.get("daysOfWeek") or () if (day := str(name).casefold()) in _DAYS]
-    start, end = (str(working.get(name) or "")[:5] for name in ("startTime", "endTime"))
+def _parse_working_hours(working_hours: Mapping[str, Any]) -> WorkingHours | None:
+    """Return the working hours in Graph's `workingHours`, which has one start and one end for all days."""
+    names = [str(name).casefold() for name in working_hours.get("daysOfWeek") or ()]
+    days = sorted({_DAYS.index(name) for name in names if name in _DAYS})
+    start, end = (str(working_hours.get(name) or "")[:_TIME_LENGTH] for name in ("startTime", "endTime"))
     if not days or not start or not end:
         return None
     try:
-        return parse_hours("; ".join(f"{_DAYS[day][:3].title()} {start}-{end}" for day in sorted(set(days))))
+        return parse_hours("; ".join(f"{_DAYS[day][:3].title()} {start}-{end}" for day in days))
     except ValueError:
         return None

@@ -1,12 +1,14 @@
-"""Reads free/busy by `getSchedule`: twenty people in a request, in equal parts of the window of less than 62 days.
+"""Reads people's free/busy by Graph's `getSchedule`, through the mailbox of an organizer.
 
-Only times and their status are read: the answer may also hold the titles of people who share them. A person whose
-free/busy can't be read comes back as unknown, with the reason.
+One request returns the free/busy of at most twenty people, for a window of less than 62 days. So a longer window is
+split into equal parts. Of the answer only times and their status are used: it may also hold titles of events. When a
+person's free/busy can't be read, it is unknown, with the reason.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from math import ceil
 
 from worker.domain.model import Address, Answer, BusyTime, Event, FreeBusy, ShowAs, Span, clip_busy
 from worker.errors import Forbidden, InvalidResponse, NotFound, ProviderError
@@ -14,22 +16,27 @@ from worker.providers.outlook import events as graph_events
 from worker.providers.outlook.client import Graph, Json
 
 PEOPLE_PER_REQUEST = 20
-#: The longest part in one request: the service allows less than 62 days.
-LONGEST_PART = timedelta(days=61)
-#: The shortest part: the service refuses one that is shorter than its `availabilityViewInterval`, at least 5 minutes.
-SHORTEST_PART = timedelta(minutes=5)
+#: The longest part of a window that is requested. The service allows less than 62 days.
+_LONGEST_PART = timedelta(days=61)
+#: The shortest part of a window that is requested. The service refuses a part that is shorter than the
+#: `availabilityViewInterval` of the request, which has to be at least 5 minutes.
+_SHORTEST_PART = timedelta(minutes=5)
 #: The longest `availabilityViewInterval` that the service allows, in minutes.
 _MAX_INTERVAL = 1440
 _SECOND = timedelta(seconds=1)
-#: How many mailboxes of organizers, and then of the people themselves, are tried until one answers.
+#: The most mailboxes of organizers that are tried, and the most mailboxes of the people themselves after these.
 _MAX_TRIES = 3
+_MAX_MESSAGE_LENGTH = 160  #: characters of Graph's error message that a reason repeats
 
 
 def read_free_busy(
     graph: Graph, people: Sequence[Address], window: Span, mailboxes: Sequence[Address]
 ) -> Mapping[Address, FreeBusy]:
-    """Return everybody's busy spans that overlap the window, not clipped. They are requested through the first of
-    `mailboxes` that allows it, else through a mailbox of the people themselves."""
+    """Return the free/busy of all `people`: the busy spans that overlap the window, not clipped to it.
+
+    The free/busy is requested through the first of `mailboxes` that allows it, or else through a mailbox of one of the
+    people themselves.
+    """
     free_busy: dict[Address, FreeBusy] = {}
     for first in range(0, len(people), PEOPLE_PER_REQUEST):
         chunk = people[first : first + PEOPLE_PER_REQUEST]
@@ -43,6 +50,10 @@ def read_free_busy(
 def _read_chunk(
     graph: Graph, people: Sequence[Address], window: Span, mailboxes: Sequence[Address]
 ) -> dict[Address, FreeBusy]:
+    """Return the free/busy of at most PEOPLE_PER_REQUEST people, through the first mailbox that allows it.
+
+    Raises NotFound or Forbidden when no mailbox does.
+    """
     last_error: ProviderError | None = None
     for mailbox in mailboxes:
         try:
@@ -50,64 +61,75 @@ def _read_chunk(
         except (NotFound, Forbidden) as error:
             last_error = error
             continue
-        return {who: _join_parts([answer.get(who) for answer in answers], window) for who in people}
-    raise last_error or NotFound("There is no mailbox through which to ask for free/busy.")
+        return {person: _join_parts([answer.get(person) for answer in answers], window) for person in people}
+    raise last_error or NotFound("There is no mailbox through which free/busy can be requested.")
 
 
 def split_window(window: Span) -> Iterator[Span]:
-    """Yield the window in equal parts of at most `LONGEST_PART`, from whole second to whole second. A window shorter
-    than `SHORTEST_PART` is widened."""
+    """Yield equal parts of the window, each at most `_LONGEST_PART` long, from whole second to whole second.
+
+    A window shorter than `_SHORTEST_PART` is extended to this length.
+    """
     start = window.start.replace(microsecond=0)
-    seconds = max(-((start - window.end) // _SECOND), SHORTEST_PART // _SECOND)
-    count = -(-seconds // (LONGEST_PART // _SECOND))
-    boundaries = [start + timedelta(seconds=seconds * n // count) for n in range(count + 1)]
+    seconds = max(ceil((window.end - start) / _SECOND), _SHORTEST_PART // _SECOND)
+    count = ceil(seconds / (_LONGEST_PART // _SECOND))
+    boundaries = [start + timedelta(seconds=seconds * index // count) for index in range(count + 1)]
     yield from map(Span, boundaries, boundaries[1:])
 
 
 def choose_interval(part: Span) -> int:
-    """Return the `availabilityViewInterval` for a part, in minutes: never longer than the part."""
+    """Return the `availabilityViewInterval` for a part of a window, in minutes. It is never longer than the part."""
     return min(part.minutes, _MAX_INTERVAL)
 
 
 def _request_schedule(graph: Graph, mailbox: Address, people: Sequence[Address], part: Span) -> Mapping[Address, Json]:
-    """Return the schedule of each person that the answer names, requested through `mailbox`."""
+    """Return Graph's schedule of each person that the answer names, requested through `mailbox`."""
     body = {
         "schedules": list(people),
         "startTime": graph_events.format_utc(part.start),
         "endTime": graph_events.format_utc(part.end),
-        # The service wants an interval; the `availabilityView` that depends on it is not read.
+        # The service requires an interval. Only the answer's `availabilityView` depends on it, which is not used.
         "availabilityViewInterval": choose_interval(part),
     }
     schedules = graph.post(mailbox, "calendar/getSchedule", body, is_write=False).get("value")
     if not isinstance(schedules, list):
-        raise InvalidResponse(f"{mailbox}: the service answered free/busy without any.")
-    primary = graph.identities.find_primary
-    return {primary(str(each.get("scheduleId") or "")): each for each in schedules if isinstance(each, dict)}
+        raise InvalidResponse(f"{mailbox}: the service's answer holds no free/busy.")
+    return {
+        graph.identities.find_primary(str(schedule.get("scheduleId") or "")): schedule
+        for schedule in schedules
+        if isinstance(schedule, dict)
+    }
 
 
 def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
-    """Return one person's free/busy from the schedules of all parts; unknown when one of them is missing or
-    unreadable."""
-    numbered_spans: set[tuple[int, BusyTime]] = set()  # a set, because a span in two parts comes twice
+    """Return one person's free/busy from the schedules of all parts of the window.
+
+    The free/busy is unknown when one of the schedules is missing or can't be parsed.
+    """
+    numbered_spans: set[tuple[int, BusyTime]] = set()  # a set, because a span that reaches into two parts is in both
     for schedule in schedules:
         if schedule is None:
-            return FreeBusy(is_known=False, reason="The service said nothing about this person.")
+            return FreeBusy(is_known=False, reason="The service's answer leaves this person out.")
         if error := schedule.get("error"):
             message = " ".join(str(error.get("message") or error.get("responseCode") or "no reason given").split())
-            return FreeBusy(is_known=False, reason=f"The service can't tell: {message[:160]}")
+            reason = f"The service refuses this person's free/busy: {message[:_MAX_MESSAGE_LENGTH]}"
+            return FreeBusy(is_known=False, reason=reason)
         try:
             numbered_spans |= set(_parse_items(schedule.get("scheduleItems") or (), window))
         except (KeyError, TypeError, ValueError, AttributeError):
-            return FreeBusy(is_known=False, reason="The service sent a time that can't be read.")
+            return FreeBusy(is_known=False, reason="The service sent a time that can't be parsed.")
     sorted_spans = sorted(numbered_spans, key=lambda pair: (pair[1].span, pair[1].show_as, pair[0]))
     return FreeBusy(tuple(busy for _, busy in sorted_spans))
 
 
 def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, BusyTime]]:
-    """Yield the busy spans that overlap the window. Those with the same span and status get different numbers."""
+    """Yield the busy spans that overlap the window, each with a number.
+
+    The numbers distinguish several events with the same span and the same status.
+    """
     counts: dict[tuple[Span, str], int] = {}
     for item in items:
-        span, status = graph_events.span_of(item), str(item.get("status") or "")
+        span, status = graph_events.parse_span(item), str(item.get("status") or "")
         show = graph_events.read_status(status)
         if show is None or not span.overlaps(window):
             continue
@@ -115,16 +137,19 @@ def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, Bus
         yield number, BusyTime(span, show)
 
 
-def mark_our_events(free_busy: FreeBusy, who: Address, events: Iterable[Event], window: Span) -> FreeBusy:
-    """Return the person's free/busy clipped to `window`, with the key of each of our events that the person did not
-    decline on a busy span of exactly the event's time: on one that is not out of office, if there are several."""
-    busy = list(free_busy.busy)
+def mark_our_events(free_busy: FreeBusy, person: Address, events: Iterable[Event], window: Span) -> FreeBusy:
+    """Return the person's free/busy, clipped to `window`, with the keys of our events.
+
+    The key of each of our events that the person has not declined is added to a busy span with exactly the event's
+    time. When several busy spans have this time, one that is not out of office is preferred.
+    """
+    busy_times = list(free_busy.busy)
     for event in events:
-        is_invited = event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED
+        is_invited = event.answers.get(person, Answer.DECLINED) is not Answer.DECLINED
         if not event.is_ours or event.show_as is None or not is_invited:
             continue
-        matching = [n for n, each in enumerate(busy) if each.span == event.span and each.key is None]
+        matching = [index for index, busy in enumerate(busy_times) if busy.span == event.span and busy.key is None]
         if matching:
-            index = min(matching, key=lambda n: (busy[n].show_as is ShowAs.AWAY, n))
-            busy[index] = replace(busy[index], key=event.key)
-    return replace(free_busy, busy=clip_busy(busy, window))
+            best_index = min(matching, key=lambda index: (busy_times[index].show_as is ShowAs.AWAY, index))
+            busy_times[best_index] = replace(busy_times[best_index], key=event.key)
+    return replace(free_busy, busy=clip_busy(busy_times, window))
