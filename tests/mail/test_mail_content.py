@@ -111,7 +111,7 @@ def test_links_without_pages_are_refused_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "held"),
-    [("full", "Mails hold what people need to read of"), ("link", "Mails hold links, and nothing of")],
+    [("full", "Mails contain what people need to read of"), ("link", "Mails contain only links to")],
 )
 def test_check_says_what_is_in_force(tmp_path: Path, content: str, held: str) -> None:
     people = f"email,name,manager,time_zone,country,calendar,mail\n{DANA},Dana,,UTC,DE,memory,memory\n"

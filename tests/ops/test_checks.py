@@ -175,7 +175,7 @@ def test_r29_openings_that_are_over_are_named_and_problems_are_told(tmp_path: Pa
     assert [one.ok for one in found] == [True, True]
     assert found[0].what == "openings.csv lists 2 openings, 1 of them current"
     assert found[1].what == "openings.csv:line 3, until: `Old` ended on 2020-01-31; nobody sees it"
-    assert found[1].remedy == "Take the line out, or give it a later day."
+    assert found[1].remedy == "Remove the line, or give it a later day."
     file.write_text("title,kind,until\nLead it,job,2099-12-31\n")
     assert the_only(wrong(config)).startswith("openings.csv:line 2, kind: `job` is not one of")
     named = lay_out(tmp_path, IN_MEMORY)
@@ -208,7 +208,7 @@ def test_pages_without_tls_are_found(tmp_path: Path) -> None:
     toml = config.read_text()
     for base_url, well in (("https://a.example", True), ("http://127.0.0.1:8030", True), ("http://a.example", False)):
         config.write_text(f'base_url = "{base_url}"\n{toml}')
-        assert any(f"Mails lead to pages at {base_url}" in one for one in wrong(config)) == (not well), base_url
+        assert any(f"Mails link to pages at {base_url}" in one for one in wrong(config)) == (not well), base_url
 
 
 def test_a_service_that_nobody_set_up_is_told_once(tmp_path: Path) -> None:

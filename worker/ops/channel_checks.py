@@ -1,4 +1,7 @@
-"""Checks of the way by which calendar services tell of changes: the public address, and what has come through it."""
+"""Checks of notifications: whether the public address leads to the pages, and whether calendar services reach it.
+
+A service sends a notification through a channel, which it has opened for one calendar, when that calendar changes.
+"""
 
 import secrets
 import socket
@@ -18,64 +21,69 @@ from worker.store.channel_standings import ChannelCount, OpenChannels, count_cha
 if TYPE_CHECKING:
     from requests import Response
 
+#: The timeout of a request to the public address, and of a connection to the pages on this machine.
 _TIMEOUT_SECONDS = 10
 _LOCAL_TIMEOUT_SECONDS = 2
-#: As much of an answer is read; ours is shorter.
-_MAX_ANSWER_BYTES = 4096
+#: At most this much of a response is read. The response of the pages is shorter.
+_MAX_RESPONSE_BYTES = 4096
 _OK = 200
 _SERVICE_NAMES = {"google": "Google", "outlook": "Microsoft 365"}
 
 
 @dataclass(frozen=True, slots=True)
 class AddressProblem:
-    """Why a request to the public address did not come through to us."""
+    """Why a request to the public address did not reach the pages."""
 
-    what: str
+    what: str  #: the end of a sentence that begins with the address
     remedy: str
-    is_silent: bool = False  #: there was no answer at all
-    is_certain: bool = False  #: it is so whether the pages run or not
+    is_silent: bool = False  #: whether there was no response at all
+    is_certain: bool = False  #: whether this is a problem even when the pages are not running
 
 
 def check_notifications(settings: Settings, people: Roster, now: datetime, ca_file: str = "") -> Iterator[Finding]:
-    """Yield findings on the public address, and on each service that is to tell of changes there. Without an address,
-    where it would help, a finding says so. `ca_file` is for `try_address`."""
+    """Yield findings on the public address, and on each calendar service that is to send notifications to it.
+
+    Without a public address, yield advice to set one when it would help. `ca_file`: see `try_address`.
+    """
     services = {people.persons[address].calendar for pair in people.pairs.values() for address in pair.id.people}
     services &= CALENDARS_WITH_CHANNELS
     if not settings.sync.notify_url:
         if services and urlsplit(settings.base_url).scheme == "https":
-            what = "Changes on calendars are seen when calendars are read next, not within seconds"
+            what = "Changes on calendars are noticed when calendars are polled, and not within seconds"
             yield Finding(
                 what, True, "Set `sync.notify_url`: docs/how-to/notifications.md says what has to be reachable."
             )
         return
     with open_current_store(settings) as store:
-        known = count_open_channels(store.database, now) if store else {}
-        counts = count_channels(store.database, now) if store else ()
-    has_arrived = any(_has_arrived(service, one) for service, one in known.items())
-    yield _check_address(settings, ca_file, has_arrived=has_arrived)
+        open_channels = count_open_channels(store.database, now) if store else {}
+        channel_counts = count_channels(store.database, now) if store else ()
+    is_reached = any(_has_reached_us(service, channels) for service, channels in open_channels.items())
+    yield _check_address(settings, ca_file, is_reached=is_reached)
     for service in sorted(services):
-        troubles = [one for one in counts if one.service == service and one.problem]
-        yield _check_service(service, known.get(service, OpenChannels(0, 0, 0)), troubles)
+        failing = [count for count in channel_counts if count.service == service and count.problem]
+        yield _check_service(service, open_channels.get(service, OpenChannels(0, 0, 0)), failing)
 
 
-def _check_address(settings: Settings, ca_file: str, *, has_arrived: bool) -> Finding:
+def _check_address(settings: Settings, ca_file: str, *, is_reached: bool) -> Finding:
+    """Return a finding on the public address. `is_reached`: whether some calendar service has reached it."""
     address = f"{settings.sync.notify_url}{NOTIFY_PATH}"
     problem = try_address(settings.sync.notify_url, ca_file)
     if problem is None:
         return Finding(f"{address} leads to the pages from here (sync.notify_url)", True)
-    runs = _is_listening(settings.pages.listen)  # until they do, nothing is wrong yet
-    if not runs and not problem.is_certain:
-        what = f"Whether {address} leads to the pages can't be told: none listen at {settings.pages.listen}"
+    are_pages_running = _is_listening(settings.pages.listen)
+    if not are_pages_running and not problem.is_certain:
+        what = f"Whether {address} leads to the pages is unknown: the pages are not running at {settings.pages.listen}"
         return Finding(what, True, "Start `longarc run` first, then run this again.")
-    if problem.is_silent and has_arrived:  # many networks don't reach their own public address
+    if problem.is_silent and is_reached:  # in many networks, machines can't reach their own public address
         return Finding(f"{address} can't be reached from here, but services reach it", True)
-    return Finding(f"{address} {problem.what}", not runs, problem.remedy)
+    # While the pages are not running, a problem is only a warning.
+    return Finding(f"{address} {problem.what}", not are_pages_running, problem.remedy)
 
 
 def try_address(notify_url: str, ca_file: str = "") -> AddressProblem | None:
-    """Ask the public address as Microsoft does before it tells of changes. Returns None when the answer is ours.
+    """Send the validation request that Microsoft sends before it opens a channel. Returns None when the pages answer.
 
-    `ca_file`: the certificates to trust in place of those that services trust, too.
+    `ca_file`: a file of certificates to trust, in place of the public authorities that services trust.
     """
     import requests
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -87,35 +95,38 @@ def try_address(notify_url: str, ca_file: str = "") -> AddressProblem | None:
             params={"validationToken": token},
             timeout=_TIMEOUT_SECONDS,
             allow_redirects=False,
-            verify=ca_file or DEFAULT_CA_BUNDLE_PATH,  # not those that only this machine trusts
+            verify=ca_file or DEFAULT_CA_BUNDLE_PATH,  # certificates that only this machine trusts don't count
             stream=True,
-        ) as answer:
-            return _judge_answer(answer, next(answer.iter_content(_MAX_ANSWER_BYTES), b""), token.encode())
+        ) as response:
+            body = next(response.iter_content(_MAX_RESPONSE_BYTES), b"")
+            return _find_response_problem(response, body, token.encode())
     except requests.exceptions.SSLError:
         remedy = (
-            "Give it a certificate of a public authority for this name, with the whole chain, that has not expired."
+            "Install a certificate for this name from a public authority that has not expired, with the whole chain."
         )
-        return AddressProblem("has a certificate that is not valid", remedy, is_certain=True)
+        return AddressProblem("has an invalid certificate", remedy, is_certain=True)
     except requests.RequestException as error:
         remedy = "Fix the name, the port or the firewall. Try it from outside if this machine can't reach itself."
-        return AddressProblem(f"gives no answer ({type(error).__name__})", remedy, is_silent=True)
+        return AddressProblem(f"does not respond ({type(error).__name__})", remedy, is_silent=True)
 
 
-def _judge_answer(answer: "Response", body: bytes, token: bytes) -> AddressProblem | None:
-    if answer.is_redirect:
-        target = urlsplit(answer.headers["Location"]).hostname or "another path"
-        remedy = f"Have the proxy pass POST {NOTIFY_PATH}/ on to `pages.listen`: services follow no redirect."
+def _find_response_problem(response: "Response", body: bytes, token: bytes) -> AddressProblem | None:
+    """Return why the response is not that of the pages; None when it is."""
+    if response.is_redirect:
+        target = urlsplit(response.headers["Location"]).hostname or "another path"
+        remedy = f"Let the proxy pass POST {NOTIFY_PATH}/ on to `pages.listen`: services follow no redirect."
         return AddressProblem(f"redirects to {target}", remedy, is_certain=True)
-    if answer.status_code != _OK:
-        remedy = f"Have the proxy pass POST {NOTIFY_PATH}/ on without a log-in, and start `longarc run` anew."
-        return AddressProblem(f"answers {answer.status_code}", remedy)
-    if body != token or not answer.headers.get("Content-Type", "").startswith("text/plain"):
-        remedy = f"Have the proxy pass POST {NOTIFY_PATH}/ on as it is, and put no page of its own before it."
-        return AddressProblem("answers with another text than ours", remedy)
+    if response.status_code != _OK:
+        remedy = f"Let the proxy pass POST {NOTIFY_PATH}/ on without a login, and restart `longarc run`."
+        return AddressProblem(f"answers {response.status_code}", remedy)
+    if body != token or not response.headers.get("Content-Type", "").startswith("text/plain"):
+        remedy = f"Let the proxy pass POST {NOTIFY_PATH}/ on unchanged, without a page of its own in front."
+        return AddressProblem("answers with another text than the pages would", remedy)
     return None
 
 
 def _is_listening(listen: str) -> bool:
+    """Return whether something accepts connections at that address."""
     host, _, port = listen.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _LOCAL_TIMEOUT_SECONDS).close()
@@ -124,20 +135,26 @@ def _is_listening(listen: str) -> bool:
     return True
 
 
-def _has_arrived(service: str, known: OpenChannels) -> bool:
-    """Return whether the service has reached us: Microsoft opens a channel only after it has."""
-    return bool(known.notified or (service == "outlook" and known.open))
+def _has_reached_us(service: str, channels: OpenChannels) -> bool:
+    """Return whether the service has reached the public address. Microsoft opens a channel only after it has."""
+    return bool(channels.notified or (service == "outlook" and channels.open))
 
 
-def _check_service(service: str, known: OpenChannels, troubles: Collection[ChannelCount]) -> Finding:
-    """Return what is known of whether the service reaches us, which it alone can show."""
+def _check_service(service: str, channels: OpenChannels, failing: Collection[ChannelCount]) -> Finding:
+    """Return a finding on whether the service reaches the public address, which only its own requests can prove.
+
+    `failing`: the service's channels that have a problem.
+    """
     name = _SERVICE_NAMES[service]
-    if _has_arrived(service, known):
-        count = f"{known.notified:,} of its {known.open:,} open channels have told of something"
+    if _has_reached_us(service, channels):
+        count = f"notifications came through {channels.notified:,} of its {channels.open:,} open channels"
         return Finding(f"{name} reaches the address: {count}", True)
-    if troubles and not known.open:
-        return Finding(f"{name} opens a channel to the address", False, next(iter(troubles)).problem)
-    if known.open:
-        what = f"Nothing shows yet that {name} reaches the address: {known.open:,} channels are open, none has told"
+    if failing and not channels.open:
+        return Finding(f"{name} can open a channel to the address", False, next(iter(failing)).problem)
+    if channels.open:
+        what = (
+            f"It is not proven yet that {name} reaches the address: {channels.open:,} channels are open, and no "
+            "notification has come"
+        )
         return Finding(what, True, "Change an event on one of these calendars, and run this again after five minutes.")
-    return Finding(f"Whether {name} reaches the address shows once `longarc run` has opened channels", True)
+    return Finding(f"Whether {name} reaches the address is known once `longarc run` has opened channels", True)

@@ -1,6 +1,6 @@
 """The checks of `longarc check`: each one tries something that Longarc needs, and changes nothing.
 
-The checks go on after a failure, except where the rest depends on what failed.
+A failed check does not stop the run, except for checks that depend on it. Each result is a Finding.
 """
 
 import os
@@ -35,25 +35,26 @@ from worker.store.store import Store
 if TYPE_CHECKING:
     from worker.providers.base import CalendarProvider
 
-#: At most this many people of each calendar service have their free/busy read.
+#: The most reports of each calendar service whose free/busy is read.
 MAX_REPORTS_CHECKED = 200
-#: How far ahead free/busy is read.
+#: Free/busy is read from now until this far ahead.
 FREE_BUSY_PERIOD = timedelta(days=14)
 QUEUE_TIMEOUT_SECONDS = 10
-#: How many faults of a directory are shown; the others are counted.
+#: The most faults of a directory that are shown; further faults are counted.
 MAX_FAULTS_SHOWN = 5
+#: The most addresses in a finding; further addresses are counted.
+_MAX_NAMES = 5
 
 
 def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[Finding]:
-    """Run all checks and yield their findings, in the order of the run."""
+    """Run all checks, and yield each finding as soon as it is known."""
     try:
         settings = load_settings(config, env)
     except Problems as problems:
         yield from map(_make_finding, problems.problems)
         return
-    yield Finding(
-        "The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True
-    )
+    source = f": {config}" if config else "; there is no file, so the defaults are used"
+    yield Finding(f"The settings can be read{source}", True)
     for retired in list_retired_settings(config):
         yield Finding(f"{retired.where}: {retired.what}", True, retired.remedy)
     yield from machine_checks.check_user(os.geteuid())
@@ -65,14 +66,14 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     rollout = settings.rollout.build_rollout()
     if people.pairs:
         yield from _run_part("The rollout can be used", check_rollout(rollout, people))
-    people = select_chosen_pairs(rollout, people)  # only calendars that are used are tried
+    people = select_chosen_pairs(rollout, people)  # only the calendars of pairs that take part are tried
     yield from _run_part("The openings file can be read", _check_openings(settings, now.date()))
     yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
     yield from _check_pages(settings)
-    yield from _run_part("Services can tell of changes", check_notifications(settings, people, now))
+    yield from _run_part("Calendar services can send notifications", check_notifications(settings, people, now))
     yield from _run_part("People can sign in", check_sign_in(settings, now))
     yield _describe_retention(settings)
-    # the same dict at each call: Services compares it by identity, and builds all calendar services anew for another
+    # Services compares this dict by identity, and rebuilds all calendar services when it gets another one.
     everybody = dict(people.persons)
     identities = build_identities(everybody, people.aliases)
     services = Services(settings, lambda: everybody, load_pairs=people.pairs.values, identities=identities)
@@ -82,7 +83,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
 
 
 def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
-    """Yield the findings of a part. An error in it becomes a finding, so that the other parts still run."""
+    """Yield the findings of one part of the run. An error becomes a finding, so that other parts still run."""
     try:
         yield from part
     except Problems as problems:
@@ -92,7 +93,7 @@ def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, Roster]:
-    """Yield findings on the roster, and return it; nobody when it can't be read."""
+    """Yield findings on the roster, and return the roster; an empty one when it can't be read."""
     if not settings.roster.is_pushed:
         return (yield from _check_roster(RosterReader(settings), now))
     yield from scim_checks.check_scim(settings)
@@ -121,38 +122,41 @@ def _check_roster(reader: RosterReader, now: datetime) -> Generator[Finding, Non
 
 
 def _check_openings(settings: Settings, today: date) -> Iterator[Finding]:
-    """Check the openings file, where there is one, and name the openings that are over (R-29)."""
+    """Check the openings file if there is one, and yield a warning for each opening that has ended (R-29)."""
     file = settings.openings_file
     if not file.exists() and settings.openings is None:
         return
     openings = load_openings_file(file)
-    past = [opening for opening in openings if opening.until < today]
-    yield Finding(f"{file.name} lists {len(openings):,} openings, {len(openings) - len(past):,} of them current", True)
-    for opening in past:
+    ended = [opening for opening in openings if opening.until < today]
+    yield Finding(f"{file.name} lists {len(openings):,} openings, {len(openings) - len(ended):,} of them current", True)
+    for opening in ended:
         what = f"{file.name}:line {opening.line}, until: `{opening.title}` ended on {opening.until}; nobody sees it"
-        yield Finding(what, True, "Take the line out, or give it a later day.")
+        yield Finding(what, True, "Remove the line, or give it a later day.")
 
 
 def _describe_retention(settings: Settings) -> Finding:
-    """Say when contents are erased: it can't be taken back, and must surprise nobody."""
+    """Return a finding that says when contents are erased, because an erasure can't be undone."""
     months = settings.retention.contents_after
     if months is None:
-        return Finding("What pairs wrote is kept until somebody erases it (retention.contents_after)", True)
-    return Finding(f"What a pair wrote is erased {months} months after it ended (retention.contents_after)", True)
+        return Finding("What a pair wrote is kept until somebody erases it (retention.contents_after)", True)
+    return Finding(
+        f"What a pair wrote is erased {months} months after the pair has ended (retention.contents_after)", True
+    )
 
 
 def _check_pages(settings: Settings) -> Iterator[Finding]:
-    """Check that the links in mails, which open private content, use HTTPS, except on this machine."""
+    """Check that links in mails, which open private content, use HTTPS. On this machine itself, HTTP is allowed."""
     if not settings.base_url:
         yield Finding("There are no pages: base_url is not set, so mails name commands", True)
         return
     parts = urlsplit(settings.base_url)
-    safe = parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")
-    remedy = "" if safe else "Put a proxy with TLS before them, and begin base_url with https://."
-    yield Finding(f"Mails lead to pages at {settings.base_url}", safe, remedy)
+    is_safe = parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")
+    remedy = "" if is_safe else "Put a proxy with TLS in front of the pages, and begin base_url with https://."
+    yield Finding(f"Mails link to pages at {settings.base_url}", is_safe, remedy)
 
 
 def _make_finding(problem: Problem) -> Finding:
+    """Return the finding of a check that has failed with that problem."""
     return Finding(f"{problem.where}: {problem.what}", False, problem.remedy)
 
 
@@ -168,7 +172,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
     yield key_finding
     refuse_unwritable(settings.database)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        yield Finding(f"There is no database {url.database} yet; the first `longarc run` makes it", True)
+        yield Finding(f"There is no database {url.database} yet; the first `longarc run` creates it", True)
         return
     store = Store(
         settings.database,
@@ -177,9 +181,9 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
     try:
         version, program_version = Statistics(store.database).get_schema_versions()
         if version is None:
-            yield Finding(f"The database {database} is empty; the first `longarc run` fills it", True)
+            yield Finding(f"The database {database} is empty; the first `longarc run` creates its tables", True)
         elif version != program_version:
-            remedy = "Start `longarc run` once: it brings an older database up to date."
+            remedy = "Start `longarc run` once: it upgrades an older database."
             yield Finding(
                 f"The database {database} is at version {version}, this program at {program_version}", False, remedy
             )
@@ -187,7 +191,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
             remedy = "Restore the whole database from the last backup."
             yield Finding(f"The database {database} lacks {', '.join(missing)}", False, remedy)
         else:
-            yield Finding(f"The database {database} is there and up to date", True)
+            yield Finding(f"The database {database} can be read and is up to date", True)
             if key_finding.ok:
                 yield _check_sealed_content(store, settings)
             yield from _check_managers_without_calendar(store)
@@ -198,19 +202,25 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_managers_without_calendar(store: Store) -> Iterator[Finding]:
-    """Report managers whose calendar is `none`, which people files of earlier versions could contain."""
+    """Report managers whose calendar is `none`, which the people files of earlier versions allowed."""
     people = store.people.load_current_people()
     managers = {pair.manager for pair in store.people.load_all_pairs().values() if pair.is_active}
     without_calendar = sorted(manager for manager in managers if manager in people and not people[manager].has_calendar)
     if without_calendar:
-        more = f" and {len(without_calendar) - 5:,} more" if len(without_calendar) > 5 else ""
-        remedy = "Name their calendar in the people file: an event needs a calendar, and `none` is for reports."
-        what = f"Nothing can be booked for {', '.join(without_calendar[:5])}{more}: a manager without a calendar"
+        remedy = "Name their calendar in the people file. Only reports can be without one (`none`)."
+        what = f"Nothing can be booked for {_join_addresses(without_calendar)}: a manager without a calendar"
         yield Finding(what, False, remedy)
 
 
+def _join_addresses(addresses: Sequence[Address]) -> str:
+    """Return the first addresses, separated by commas, and how many more there are."""
+    hidden_count = len(addresses) - _MAX_NAMES
+    more = f" and {hidden_count:,} more" if hidden_count > 0 else ""
+    return ", ".join(addresses[:_MAX_NAMES]) + more
+
+
 def refuse_unwritable(database: str) -> None:
-    """Raises LongarcError when a SQLite file can't be written, or its folder, which gets the journal."""
+    """Raise LongarcError when a SQLite file can't be written, or its folder, in which SQLite creates a journal."""
     from sqlalchemy import make_url
 
     url = make_url(database)
@@ -219,7 +229,8 @@ def refuse_unwritable(database: str) -> None:
     file = Path(str(url.database))
     folder = next(path for path in file.absolute().parents if path.exists())
     for path in (folder, file) if file.exists() else (folder,):
-        if not os.access(path, os.W_OK) or path.is_dir() != (path == folder):
+        is_right_type = path.is_dir() == (path == folder)
+        if not os.access(path, os.W_OK) or not is_right_type:
             remedy = f"Let Longarc write to {path}, or name another file as `database` in the settings."
             raise LongarcError(f"The database {file} can't be written. {remedy}")
 
@@ -227,7 +238,8 @@ def refuse_unwritable(database: str) -> None:
 def _check_key(settings: Settings) -> Finding:
     what = "There is a key to seal what people say to each other"
     if not settings.keys:
-        return Finding(what, False, "Make one with `longarc key`, and give it as LONGARC_KEY or LONGARC_KEY_FILE.")
+        remedy = "Generate one with `longarc key`, and set it as LONGARC_KEY or LONGARC_KEY_FILE."
+        return Finding(what, False, remedy)
     try:
         Seal([key.get_secret_value() for key in settings.keys])
     except WrongKey as error:
@@ -245,7 +257,7 @@ def _check_sealed_content(store: Store, settings: Settings) -> Finding:
 
 
 def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = None) -> int:
-    """Open all sealed pieces, or `limit` of each kind, and return how many there were. Raises WrongKey."""
+    """Decrypt all sealed pieces of content, or at most `limit` of each kind, and return how many. Raises WrongKey."""
     seal = Seal([key.get_secret_value() for key in settings.keys])
     count = 0
     for kind, pieces in Statistics(store.database).load_sealed_values(limit).items():
@@ -268,7 +280,7 @@ def _check_queue(settings: Settings) -> Iterator[Finding]:
 
 
 def reach_queue(url: str) -> None:
-    """Raises LongarcError when no Redis answers there."""
+    """Raise LongarcError when no Redis server answers at that URL."""
     try:
         from redis import Redis
 
@@ -278,7 +290,7 @@ def reach_queue(url: str) -> None:
             queue.ping()
     except ImportError:
         raise LongarcError("A queue on Redis needs the package redis: `pip install redis`.") from None
-    except Exception as error:  # no server there, or an address that redis can't parse
+    except Exception as error:  # there is no server, or the client can't parse the URL
         remedy = "Start it, or fix `queue` in the settings (LONGARC_QUEUE_URL)."
         raise LongarcError(f"The queue can't be used: {get_first_line(error)} {remedy}") from error
 
@@ -293,7 +305,7 @@ def _check_templates(settings: Settings, persons: Collection[Person]) -> Iterato
 
 
 def _check_languages(renderer: MailRenderer, persons: Collection[Person]) -> Iterator[Finding]:
-    """Report the locales without a catalogue, whose readers get English mails."""
+    """Report locales that have no catalogue of translations, so that their readers get English mails."""
     reader_counts = Counter(person.locale for person in persons)
     for locale in sorted(locale for locale in reader_counts if not renderer.has_language(locale)):
         readers = "1 person reads" if reader_counts[locale] == 1 else f"{reader_counts[locale]:,} people read"
@@ -314,16 +326,17 @@ def _check_calendars(services: Services, people: Roster) -> Iterator[Finding]:
 
 
 def _check_free_busy(services: Services, people: Roster, now: datetime) -> Iterator[Finding]:
-    """Read the free/busy of the reports of each service in the batches of a sweep, and name the reports left out."""
+    """Read the free/busy of each service's reports, in the same batches as planning does. Name the reports left out."""
     reports = sorted({pair.report for pair in people.pairs.values()})
     try:
         by_service = services.group_by_service(reports)
     except LongarcError:
-        return  # _check_calendars has reported it
+        return  # _check_calendars has reported the error
     for provider, addresses in by_service.values():
         size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
-        for first in range(0, min(len(addresses), MAX_REPORTS_CHECKED), size):
-            yield from _check_free_busy_batch(provider, addresses[first : min(first + size, MAX_REPORTS_CHECKED)], now)
+        checked = addresses[:MAX_REPORTS_CHECKED]
+        for first in range(0, len(checked), size):
+            yield from _check_free_busy_batch(provider, checked[first : first + size], now)
         yield from _name_skipped_reports(addresses[MAX_REPORTS_CHECKED:])
     without_calendar = [report for report in reports if people.persons[report].calendar == NO_CALENDAR]
     if without_calendar:
@@ -334,9 +347,8 @@ def _check_free_busy(services: Services, people: Roster, now: datetime) -> Itera
 
 def _name_skipped_reports(reports: Sequence[Address]) -> Iterator[Finding]:
     if reports:
-        names = ", ".join(reports[:5]) + (f" and {len(reports) - 5:,} more" if len(reports) > 5 else "")
-        remedy = "`longarc status` shows whose calendar can't be read once the program runs."
-        yield Finding(f"Not tried: the calendars of {names}", True, remedy)
+        remedy = "When the program runs, `longarc status` shows whose calendar can't be read."
+        yield Finding(f"Not tried: the calendars of {_join_addresses(reports)}", True, remedy)
 
 
 def _check_free_busy_batch(
@@ -361,7 +373,7 @@ def _check_free_busy_batch(
 
 
 def _return_no_findings(_: Address) -> Sequence[Finding]:
-    """Return no findings: providers without `check_guest` deliver invitations themselves, so a guest needs no check."""
+    """Return no findings. A provider without `check_guest` delivers invitations itself, so guests need no check."""
     return ()
 
 
@@ -379,21 +391,22 @@ def _check_mail(services: Services, settings: Settings, persons: Collection[Pers
     if settings.operator:
         yield Finding(f"{settings.operator} is told when something needs a person", True)
     else:
-        yield Finding("Nobody is told when something needs a person: `operator` is not set, so only the log is", True)
+        what = "Nobody is told when something needs a person, because `operator` is not set: it is only logged"
+        yield Finding(what, True)
 
 
 def _check_mail_content(
     usable_mailers: Mapping[str, Mailer], settings: Settings, persons: Collection[Person]
 ) -> Iterator[Finding]:
-    """Report what mails contain, whose mailbox sends them, and where copies stay."""
-    content = "links, and nothing" if settings.mail.content == "link" else "what people need to read"
-    yield Finding(f"Mails hold {content} of contracts, promises and reasons (mail.content)", True)
+    """Report what mails contain, from whose mailbox they are sent, and where copies stay."""
+    content = "only links to" if settings.mail.content == "link" else "what people need to read of"
+    yield Finding(f"Mails contain {content} contracts, commitments and reasons (mail.content)", True)
     for name, mailer in sorted(usable_mailers.items()):
         if copies := describe_sent_copies(mailer):
             yield Finding(copies, True)
         senders = [person.email for person in persons if person.mail == name]
-        unable = [sender for sender in senders if not can_send_as(mailer, sender)]
-        if settings.mail.send_as == "manager" and unable:
-            what = f"Mails by {name} leave from a manager's own mailbox (mail.send_as), {unable[0]}'s among them"
+        unusable = [sender for sender in senders if not can_send_as(mailer, sender)]
+        if settings.mail.send_as == "manager" and unusable:
+            what = f"{name} can send mails from every manager's own mailbox (mail.send_as), such as {unusable[0]}'s"
             remedy = 'Use Gmail with delegation or Microsoft 365 as an app, or write `send_as = "service"`.'
             yield Finding(what, False, remedy)

@@ -1,7 +1,7 @@
 """Coverage of a quarter by groups of pairs (R-22): conversations held, deferrals, contracts and commitments kept.
 
-Nothing is counted for a single person. A group has at least five pairs and three managers. Smaller groups, and those
-that the counts of another grouping would reveal by subtraction, are merged into "others", or counted nowhere.
+No counts of a single person are shown. A group has at least five pairs and three managers. Smaller groups, and groups
+that the counts of another grouping would reveal by subtraction, are merged into "others" or left out.
 """
 
 from collections import defaultdict
@@ -16,14 +16,14 @@ from worker.errors import Refused
 from worker.store.statistics import Statistics
 from worker.store.store import Store
 
-#: A contract recorded within this time after the end of its session counts as in time.
+#: A contract is in time when it is recorded within this time after the end of its session.
 DEADLINE = timedelta(hours=48)
-#: Name of the group of the pairs whose report has no group in the people file.
+#: The name of the group of pairs whose report has no group in the people file.
 NO_GROUP = "no group"
-#: Name of the total of the groups shown.
+#: The name of the total of all groups shown.
 ALL = "all of these"
-#: The property of the report that defines the groups, by the name of the grouping. Where two groupings would reveal a
-#: small group by subtraction, the earlier one is shown.
+#: By name of a grouping: the function that returns a report's group. When two groupings together would reveal a small
+#: group by subtraction, the groups of the earlier grouping are shown.
 GROUPINGS: Mapping[str, Callable[[Person], str]] = {
     "group": lambda person: person.group or NO_GROUP,
     "country": lambda person: person.country.partition("-")[0],
@@ -65,18 +65,18 @@ def find_quarter(day: date) -> Quarter:
 
 @dataclass(slots=True)
 class CoverageGroup:
-    """Counts of a group of pairs. Each pair is in exactly one of `held`, `ahead`, `later` and `missing`."""
+    """The counts of a group of pairs. Each pair is counted in exactly one of `held`, `ahead`, `later` and `missing`."""
 
     name: str
     pairs: int = 0
-    held: int = 0  #: held a regular conversation in this quarter; a series is held when its last part is
-    ahead: int = 0  #: not held yet, but booked in this quarter
-    later: int = 0  #: due in a later quarter
-    missing: int = 0  #: due, and neither held nor booked in this quarter
+    held: int = 0  #: pairs that held a regular conversation in this quarter; of a series, its last part
+    ahead: int = 0  #: pairs that have held none yet, and have one booked in this quarter
+    later: int = 0  #: pairs whose next conversation is due in a later quarter
+    missing: int = 0  #: pairs whose conversation is due, and neither held nor booked in this quarter
     deferrals: int = 0
-    days_late: list[int] = field(default_factory=list)  #: for each conversation held: days after its target
-    contracts: list[bool] = field(default_factory=list)  #: for each contract due: recorded within 48 hours?
-    #: for each commitment due, by owner: kept?
+    days_late: list[int] = field(default_factory=list)  #: for each conversation held, the days after its target
+    contracts: list[bool] = field(default_factory=list)  #: for each contract due, whether it was recorded in time
+    #: By owner: for each commitment due, whether it was kept.
     promises: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})
 
     def add(self, other: "CoverageGroup") -> None:
@@ -90,23 +90,23 @@ class CoverageGroup:
 
     @property
     def median_days_late(self) -> float | None:
-        """The median of the days late; None when nothing was held."""
+        """The median of `days_late`; None when no conversation was held."""
         return float(median(self.days_late)) if self.days_late else None
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The groups of a quarter, their total, and how many pairs are in groups too small to show."""
+    """The coverage of a quarter by one grouping."""
 
     quarter: Quarter
-    by: str  #: a key of GROUPINGS
+    by: str  #: the grouping, a key of GROUPINGS
     groups: tuple[CoverageGroup, ...]
-    total: CoverageGroup | None
-    hidden: int
+    total: CoverageGroup | None  #: None when there are not at least two groups
+    hidden: int  #: the number of pairs in groups that are too small to show
 
 
 def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "") -> Coverage:
-    """Count a quarter. `by` is a key of GROUPINGS; by default, the group where the roster names any, else country.
+    """Return the coverage of a quarter. `by` is a key of GROUPINGS; by default `group`, or `country` without groups.
 
     Raises Refused when the people file names no groups and `by` is `group`.
     """
@@ -123,7 +123,7 @@ def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "") 
     }
     if set(views["group"].values()) <= {NO_GROUP}:
         if by == "group":
-            raise Refused("The people file names no groups. Fill its column `group`, or count by country.")
+            raise Refused("The people file names no groups. Fill in its column `group`, or count by country.")
         del views["group"]
     return fold_groups(_count_pairs(statistics, quarter, now, pairs), views, by or next(iter(views)), quarter)
 
@@ -134,7 +134,11 @@ def fold_groups(
     by: str,
     quarter: Quarter,
 ) -> Coverage:
-    """Merge the counts of pairs into the groups of one view that may be shown. `views` has every view there is."""
+    """Add up the counts of pairs to the counts of those groups of the grouping `by` that may be shown.
+
+    `views` holds, by grouping, the group of each pair. All groupings are needed, because the groups of one must not
+    reveal a small group of another.
+    """
     shown_groups = []
     for name, members in choose_groups(views)[by].items():
         group = CoverageGroup(name)
@@ -154,6 +158,7 @@ def fold_groups(
 def _count_pairs(
     statistics: Statistics, quarter: Quarter, now: datetime, pairs: Collection[PairId]
 ) -> dict[PairId, CoverageGroup]:
+    """Return the counts of each pair, as a group of one pair."""
     sessions: dict[PairId, list[Session]] = defaultdict(list)
     for session in statistics.list_career_sessions(quarter.start, quarter.end):
         sessions[session.pair].append(session)
@@ -179,27 +184,29 @@ def _count_sessions(
     now: datetime,
     recorded_at: Mapping[str, datetime],
 ) -> None:
-    # The parts of a series before its last one are no conversation of their own (T-13)
+    """Add the counts of a pair's sessions to `group`. `recorded_at`: by session, when its contract was recorded."""
+    # Only the last part of a series asks for a contract, and counts as a conversation (T-13).
     held = [s for s in sessions if s.asks_contract and s.held_at and quarter.start <= s.held_at < quarter.end]
     for session in held:
-        ended = session.held_at or now
+        ended_at = session.held_at or now
         if not session.adhoc:
-            group.days_late.append(max((ended.date() - session.target.date()).days, 0))
-        if session.id in recorded_at or now > ended + DEADLINE:
-            group.contracts.append(session.id in recorded_at and recorded_at[session.id] <= ended + DEADLINE)
-    regular = [s for s in held if not s.adhoc]
+            group.days_late.append(max((ended_at.date() - session.target.date()).days, 0))
+        is_recorded, deadline = session.id in recorded_at, ended_at + DEADLINE
+        if is_recorded or now > deadline:
+            group.contracts.append(is_recorded and recorded_at[session.id] <= deadline)
+    regular_held = [s for s in held if not s.adhoc]
     open_sessions = [s for s in sessions if (s.booked or s.owed) and not s.adhoc]
-    setattr(group, _classify_pair(regular, open_sessions, quarter), 1)
+    setattr(group, _classify_pair(regular_held, open_sessions, quarter), 1)
 
 
 def _classify_pair(held: Sequence[Session], open_sessions: Sequence[Session], quarter: Quarter) -> str:
-    """Return the field of CoverageGroup that counts the pair: held, ahead, later or missing.
+    """Return the name of the field of CoverageGroup that counts the pair: held, ahead, later or missing.
 
-    `held`, `open_sessions`: the regular conversations only. An ad hoc talk does not take the place of one (T-14).
+    `held` and `open_sessions` contain regular sessions only, because an ad hoc session does not replace one (T-14).
     """
     if held:
         return "held"
     if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_sessions):
         return "ahead"
-    due = [s for s in open_sessions if s.target < quarter.end]
-    return "missing" if due or not open_sessions else "later"
+    is_due = any(s.target < quarter.end for s in open_sessions)
+    return "missing" if is_due or not open_sessions else "later"
