@@ -160,7 +160,7 @@ def test_reminders_are_inside_working_hours_and_before_the_deadline(
     """T-7: for anybody, for any end; the last at least two hours before the deadline."""
     dana = person("Dana", *where, hours=hours)
     end = utc(2026, 1, 1) + quarter * 15 * MINUTE
-    found = list_reminder_times(dana, end, end + 48 * HOUR)
+    found = list_reminder_times(dana, asked_at=end, deadline=end + 48 * HOUR)
     assert len(found) <= 2
     assert list(found) == sorted(set(found))
     for at in found:
@@ -183,7 +183,7 @@ def test_each_of_the_two_days_that_follow_has_a_reminder_where_it_leaves_time() 
         end = utc(2026, 9, 7, 7) + days * DAY + quarter * 15 * MINUTE
         latest = end + 46 * HOUR - SWEEP_SLACK
         following = [get_local_date(DANA.zone, end) + n * DAY for n in (1, 2)]
-        times = list_reminder_times(DANA, end, end + 48 * HOUR)
+        times = list_reminder_times(DANA, asked_at=end, deadline=end + 48 * HOUR)
         mornings = [find_day_start(DANA, day) for day in following]
         is_late_enough = [morning is not None and morning <= latest for morning in mornings]
         assert [get_local_date(DANA.zone, at) for at in times] == [
@@ -238,7 +238,7 @@ def test_a_request_that_could_not_leave_is_not_followed_by_a_reminder_at_once() 
     story = held()
     waiting = story.mails("contract_request")[0]
     story.state = replace(story.state, effects=(replace(waiting, progress=EffectProgress.WAITING),))
-    first, second = list_reminder_times(DANA, story.now, story.now + 48 * HOUR)
+    first, second = list_reminder_times(DANA, asked_at=story.now, deadline=story.now + 48 * HOUR)
     story.now = first
     later = story.plan()
     assert not [m for m in later.effects if m.name == "contract_reminder"]

@@ -1,4 +1,9 @@
-"""The manager's commitments on the manager's own calendar (T-8, R-19)."""
+"""Keeps blocks for the manager's commitments on the manager's own calendar (R-19, T-8).
+
+A block is an event that reserves time for one commitment, on the last working day before the commitment is due if
+possible. When no free time is left, the block is an all-day event, a note for the day. The manager may move or delete a
+block.
+"""
 
 from datetime import date, timedelta
 
@@ -9,29 +14,31 @@ from worker.domain.time.worktime import add_working_days, get_local_date, wall_t
 
 
 def update_blocks(builder: PlanBuilder) -> None:
-    """Bring the manager's calendar in line with the manager's commitments, and place the blocks that are missing."""
+    """Update the blocks of the manager's commitments on the calendar, and place the blocks that are missing."""
     for commitment_id in follow_blocks(builder):
         _place_if_missing(builder, builder.commitments[commitment_id])
 
 
 def follow_blocks(builder: PlanBuilder) -> list[str]:
-    """Take over what became of the blocks on the calendar, and take off those whose commitments have ended.
+    """Accept the manager's changes to blocks on the calendar, and cancel the blocks of commitments that have ended.
 
-    Places none. Returns the ids of the manager's commitments whose changes have all reached the calendar.
+    No block is placed. Return the ids of the manager's commitments without a pending change of their block.
     """
-    mine = [c for c in builder.commitments.values() if c.owner is Owner.MANAGER]
-    settled = [c.id for c in mine if not builder.has_pending_change(c.id)]
-    if any(not c.is_open and c.block for c in mine if c.id not in settled):
-        builder.wake_at(builder.now + RECHECK_SOON)  # it ended while its block was being made
-    for commitment_id in settled:
+    promises = [c for c in builder.commitments.values() if c.owner is Owner.MANAGER]
+    settled_ids = [c.id for c in promises if not builder.has_pending_change(c.id)]
+    if any(not c.is_open and c.block for c in promises if c.id not in settled_ids):
+        builder.wake_at(builder.now + RECHECK_SOON)  # the commitment ended while its block was being written
+    for commitment_id in settled_ids:
         _follow_calendar(builder, builder.commitments[commitment_id])
-    return settled
+    return settled_ids
 
 
 def _follow_calendar(builder: PlanBuilder, commitment: Commitment) -> None:
-    """Take over what became of the block on the calendar; take it off when the commitment has ended."""
+    """Accept a change to the block on the calendar, or cancel the block when the commitment has ended."""
     placed = builder.state.placed_events.get(commitment.key)
-    if placed is None and commitment.block:  # its effect was dropped as too old, or refused
+    if (
+        placed is None and commitment.block
+    ):  # the event was never created: its effect was dropped as too old, or refused
         builder.update_commitment(commitment, block=None, generation=commitment.generation + 1)
     if not commitment.is_open:
         _remove_block(builder, commitment)
@@ -42,6 +49,7 @@ def _follow_calendar(builder: PlanBuilder, commitment: Commitment) -> None:
 
 
 def _place_if_missing(builder: PlanBuilder, commitment: Commitment) -> None:
+    """Place a block for an open commitment that has none, unless the manager deleted the block."""
     if not commitment.is_open or commitment.block or commitment.dismissed:
         return
     if not builder.wait_for_retry(commitment.id):
@@ -49,36 +57,45 @@ def _place_if_missing(builder: PlanBuilder, commitment: Commitment) -> None:
 
 
 def _compare_block(builder: PlanBuilder, commitment: Commitment, placed: PlacedEvent) -> None:
-    """Accept a move by the manager, which leaves the due date as it is; write again what the calendar never took."""
+    """Accept a move of the block by the manager, or write a change again that never reached the calendar.
+
+    A move of the block does not change the due date of the commitment.
+    """
     if placed.span != placed.written:
         builder.accept_move(placed)
         builder.update_commitment(commitment, block=placed.span, by_hand=True)
-        builder.record_decision("commitment", "The manager moved it on the calendar; respected.", commitment.session)
+        reason = "The manager moved it on the calendar; the new time is kept."
+        builder.record_decision("commitment", reason, commitment.session)
     elif commitment.block and commitment.block != placed.span and not _is_all_day_note(commitment, placed):
         _retry_write(builder, commitment, commitment.block)
 
 
 def _is_all_day_note(commitment: Commitment, placed: PlacedEvent) -> bool:
-    """Whether it is our note for a whole day, which a service puts where that day is in the calendar's own zone."""
+    """Return whether the event is an unchanged all-day event.
+
+    Its span may differ from the written one, because a calendar service returns the day in the calendar's own zone.
+    """
     return commitment.all_day and placed.sequence == commitment.sequence
 
 
 def _retry_write(builder: PlanBuilder, commitment: Commitment, block: Span) -> None:
-    """Write a block again whose change never reached the calendar, unless it is too early after a refusal."""
+    """Write the block again, because the last change never reached the calendar, unless a refusal requires a wait."""
     if not builder.wait_for_retry(commitment.id):
         _write_block(builder, commitment, block, all_day=commitment.all_day)
 
 
 def _dismiss_block(builder: PlanBuilder, commitment: Commitment) -> None:
+    """Accept that the manager deleted the block, so that no new block is placed."""
     builder.update_commitment(commitment, block=None, dismissed=True)
     builder.record_decision(
         "commitment",
-        "The manager took it off the calendar; respected. It stays open until it is done.",
+        "The manager took it off the calendar, and no other block is placed. It stays open until it is done.",
         commitment.session,
     )
 
 
 def _remove_block(builder: PlanBuilder, commitment: Commitment) -> None:
+    """Cancel the block, because the commitment has ended."""
     if commitment.block is None:
         return
     if builder.find_event(commitment.key):
@@ -87,12 +104,16 @@ def _remove_block(builder: PlanBuilder, commitment: Commitment) -> None:
 
 
 def update_block_text(builder: PlanBuilder, commitment: Commitment) -> None:
-    """Write the new words of a commitment into its block, which stays at its time."""
+    """Write the new text of a commitment into its block, which keeps its time."""
     if commitment.block is not None:
         _write_block(builder, commitment, commitment.block, all_day=commitment.all_day)
 
 
 def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
+    """Place the block at a free time of a candidate day or, when there is none, as an all-day event (T-8).
+
+    For a commitment whose due date has passed, the all-day event is placed today.
+    """
     first, last = (make_day_span(builder.manager, day) for day in list_candidate_days(builder.manager, commitment.due))
     if last.end <= builder.now:
         _write_block(
@@ -102,10 +123,10 @@ def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
             all_day=True,
         )
         return
-    known = builder.get_free_busy([builder.manager], Span(min(builder.now, first.start), last.end))
-    if known is None:
+    free_busy_by_address = builder.get_free_busy([builder.manager], Span(min(builder.now, first.start), last.end))
+    if free_busy_by_address is None:
         return
-    free_busy = known[builder.manager.email].exclude_event(commitment.key)
+    free_busy = free_busy_by_address[builder.manager.email].exclude_event(commitment.key)
     for day in (first, last):
         block = _find_time(builder, commitment, day, free_busy)
         if block:
@@ -115,22 +136,24 @@ def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
 
 
 def _find_time(builder: PlanBuilder, commitment: Commitment, day: Span, free_busy: FreeBusy) -> Span | None:
+    """Return a free time for the block in the rest of that day; None when there is none."""
     window = Span(max(day.start, builder.now), max(day.end, builder.now))
     taken = builder.list_taken_times(builder.manager.email, exclude=commitment.id)
     return find_solo_time(builder.manager, window, builder.policy.commitment_minutes, free_busy, taken)
 
 
 def list_candidate_days(manager: Person, due: date) -> tuple[date, date]:
-    """Return the days on which a block is tried: the last working day before it is due, and the day it is due."""
+    """Return the candidate days for a block: the last working day before the due date, then the due date."""
     return add_working_days(manager, due, -1), due
 
 
 def make_day_span(person: Person, day: date) -> Span:
-    """Return that whole day in the person's zone."""
+    """Return the span of the whole day in the person's zone."""
     return Span(wall_to_utc(person.zone, day, 0), wall_to_utc(person.zone, day + timedelta(days=1), 0))
 
 
 def _write_block(builder: PlanBuilder, commitment: Commitment, block: Span, *, all_day: bool) -> None:
+    """Give the commitment this block, and write the block's event."""
     placed = builder.state.placed_events.get(commitment.key)
     new = builder.update_commitment(
         commitment,

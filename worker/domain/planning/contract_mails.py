@@ -1,4 +1,8 @@
-"""Mails after a session: the request for its contract, its reminders, and when it ends unfinished (T-7, R-15, R-17)."""
+"""Adds the mails after a session: the request for its contract, and reminders (T-7, R-15).
+
+A contract is what the two people agreed on in the session. Without one, the session ends unfinished some days after
+the deadline (R-17).
+"""
 
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -11,25 +15,29 @@ from worker.domain.planning.weekly import find_weekly_time, has_weekly
 from worker.domain.time.mail_hours import find_following_day_start, find_next_mail_time, list_last_mail_times
 from worker.domain.time.worktime import DAY, add_working_days, get_local_date, wall_to_utc
 
-#: How long after a session its contract is due (R-15).
+#: The time from the end of a session until its contract is due (R-15).
 CONTRACT_HOURS = timedelta(hours=48)
-#: The least time between two mails that ask for one contract, up to the deadline.
+#: The least time between two mails that ask for the same contract, up to the deadline.
 REMINDER_GAP = timedelta(hours=4)
-#: The least time between the last of them and the deadline.
+#: The least time between the last of these mails and the deadline.
 REMIND_BEFORE = timedelta(hours=2)
-#: The least time between the request and the first of two reminders, so that a night lies between.
+#: The least time between the request and the first of two reminders, so that there is a night between them.
 FIRST_REMINDER_AFTER = timedelta(hours=12)
-#: How much of the working day a reminder leaves for writing the contract.
+#: The working time that is left on the day of a reminder to write the contract.
 WRITING_TIME = timedelta(hours=1)
-#: How many reminders a contract has before and after its deadline at most. Their numbers are 1, 2 and 3, 4, 5.
+#: The most reminders before the deadline, with the numbers 1 and 2, and after it, with the numbers 3, 4 and 5.
 MAX_EARLY_MAILS, MAX_LATE_MAILS = 2, 3
 
 
 def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **fields: datetime) -> Session:
-    """Record that the session ended at `held_at`, and when that was recorded if it was later (T-7)."""
+    """Mark the session as held, with its end at `held_at` and with changes to other fields. Return the session.
+
+    When this is recorded later than the end, `noted_at` gets the present instant, because the contract is then due
+    later as well (T-7).
+    """
     noted_at = builder.now if builder.now > held_at + SWEEP_SLACK else None
     if session.held_at == held_at:
-        noted_at = session.noted_at  # it was recorded before
+        noted_at = session.noted_at  # the same end was recorded before
     return builder.update_session(
         session,
         state=SessionState.HELD,
@@ -43,108 +51,133 @@ def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **field
 
 
 def find_contract_deadline(manager: Person, session: Session) -> datetime:
-    """Return when the contract is due (T-7, R-15).
+    """Return when the contract of a held session is due (T-7, R-15).
 
-    That is 48 hours after the end, or one working day after the session was recorded as held, whichever is later.
+    The contract is due 48 hours after the session's end, or one working day after the session was recorded as held,
+    whichever is later. Raises ValueError when the session has no end.
     """
     end = session.held_at or session.end
     if end is None:
         raise ValueError(f"session {session.id} has not been held")
     if session.noted_at is None:
         return end + CONTRACT_HOURS
-    local = session.noted_at.astimezone(ZoneInfo(manager.zone))
-    day = add_working_days(manager, local.date(), 1)
-    return max(end + CONTRACT_HOURS, wall_to_utc(manager.zone, day, 60 * local.hour + local.minute))
+    noted_at = session.noted_at.astimezone(ZoneInfo(manager.zone))
+    next_working_day = add_working_days(manager, noted_at.date(), 1)
+    same_time = wall_to_utc(manager.zone, next_working_day, 60 * noted_at.hour + noted_at.minute)
+    return max(end + CONTRACT_HOURS, same_time)
 
 
 @lru_cache(maxsize=1 << 12)
-def list_reminder_times(manager: Person, asked_at: datetime, by: datetime) -> tuple[datetime, ...]:
-    """Return when the reminders before the deadline `by` are due: up to two, on different working days (T-7).
+def list_reminder_times(manager: Person, *, asked_at: datetime, deadline: datetime) -> tuple[datetime, ...]:
+    """Return the instants of the reminders before the deadline: up to two, on different working days (T-7).
 
-    Each is as late in the manager's working hours of its day as leaves an hour to write. They are four hours apart and
-    four after the request, the first not on its day, the last at least two hours before the deadline. Where there is
-    too little working time, as after a late session on a Friday, there are fewer.
+    Each reminder is sent as late in the manager's mail hours as leaves an hour to write the contract. All mails are at
+    least four hours apart, and the first of two reminders is at least twelve hours after the request. The last reminder
+    is at least two hours before the deadline. When too few working hours are left, as after a late session on a Friday,
+    there are fewer reminders.
     """
-    last_times = list_last_mail_times(manager, asked_at + REMINDER_GAP, by - REMIND_BEFORE - SWEEP_SLACK, WRITING_TIME)
-    second, *earlier = last_times or (None,)
-    if second is None:
+    latest = deadline - REMIND_BEFORE - SWEEP_SLACK
+    last_times_of_days = list_last_mail_times(manager, asked_at + REMINDER_GAP, latest, time_to_act=WRITING_TIME)
+    if not last_times_of_days:
         return ()
-    firsts = (at for at in earlier if asked_at + FIRST_REMINDER_AFTER <= at <= second - REMINDER_GAP)
-    first = next(firsts, None)
+    second, *earlier_times = last_times_of_days
+    earliest_first, latest_first = asked_at + FIRST_REMINDER_AFTER, second - REMINDER_GAP
+    first = next((instant for instant in earlier_times if earliest_first <= instant <= latest_first), None)
     return (first, second) if first else (second,)
 
 
 @lru_cache(maxsize=1 << 12)
-def list_late_reminder_times(manager: Person, by: datetime) -> tuple[datetime, ...]:
-    """Return the starts of the three working days after the deadline, each for one mail, and of the fourth, when the
-    session becomes unfinished (T-7)."""
-    day = get_local_date(manager.zone, by)
-    starts = (find_following_day_start(manager, day, n + 1) for n in range(MAX_LATE_MAILS + 1))
-    return tuple(start or by + (n + 1) * DAY for n, start in enumerate(starts))
+def list_late_reminder_times(manager: Person, deadline: datetime) -> tuple[datetime, ...]:
+    """Return the starts of the four working days after the deadline (T-7).
+
+    A reminder is sent on each of the first three, and the session becomes unfinished on the fourth.
+    """
+    day = get_local_date(manager.zone, deadline)
+    starts = (find_following_day_start(manager, day, count) for count in range(1, MAX_LATE_MAILS + 2))
+    return tuple(start or deadline + count * DAY for count, start in enumerate(starts, start=1))
 
 
 def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
-    """Decide the request for a held session's contract and its reminders; without a contract it ends unfinished."""
-    held = session.held_at
-    if held is None:
+    """Add the request for a held session's contract and the reminders that are due.
+
+    A session whose contract has not come by the fourth working day after the deadline is marked as unfinished.
+    """
+    held_at = session.held_at
+    if held_at is None:
         return
-    if not _has_mail(builder, MailName.CONTRACT_REQUEST, session, 0):
-        builder.add_mail(MailName.CONTRACT_REQUEST, session.id, builder.manager.email, start=held)
-    by = find_contract_deadline(builder.manager, session)
-    before = list_reminder_times(builder.manager, max(held, session.noted_at or held), by)
-    after = list_late_reminder_times(builder.manager, by)
-    instants = [
-        *enumerate(before, start=1 + MAX_EARLY_MAILS - len(before)),
-        *enumerate(after[:-1], start=1 + MAX_EARLY_MAILS),
-    ]
-    for n, (number, instant) in enumerate(instants):
+    if not _has_mail(builder, MailName.CONTRACT_REQUEST, session, number=0):
+        builder.add_mail(MailName.CONTRACT_REQUEST, session.id, builder.manager.email, start=held_at)
+    deadline = find_contract_deadline(builder.manager, session)
+    reminders, unfinished_at = _list_reminders(builder.manager, session, held_at, deadline)
+    next_instants = [*(instant for _, instant in reminders[1:]), unfinished_at]
+    for (number, instant), next_instant in zip(reminders, next_instants, strict=True):
         is_late = number > MAX_EARLY_MAILS
         if builder.now < instant:
             builder.wake_at(instant)
             return
-        following = instants[n + 1][1] if n + 1 < len(instants) else after[-1]
-        if builder.now >= following or _has_mail(builder, MailName.CONTRACT_REMINDER, session, number):
+        if builder.now >= next_instant or _has_mail(builder, MailName.CONTRACT_REMINDER, session, number=number):
             continue
         if is_late and _is_in_weekly(builder, instant):
             continue
-        leaves_at = builder.now if is_late else _find_reminder_time(builder, session, instant, by)
+        leaves_at = builder.now if is_late else _find_reminder_time(builder, session, instant, deadline)
         if leaves_at is None:
             continue
         if builder.now < leaves_at:
             builder.wake_at(leaves_at)
             return
-        builder.add_mail(MailName.CONTRACT_REMINDER, session.id, builder.manager.email, start=held, number=number)
-    if builder.now >= after[-1]:
+        builder.add_mail(MailName.CONTRACT_REMINDER, session.id, builder.manager.email, start=held_at, number=number)
+    if builder.now >= unfinished_at:
         _mark_unfinished(builder, session)
     else:
-        builder.wake_at(after[-1])
+        builder.wake_at(unfinished_at)
+
+
+def _list_reminders(
+    manager: Person, session: Session, held_at: datetime, deadline: datetime
+) -> tuple[list[tuple[int, datetime]], datetime]:
+    """Return each reminder's number and instant, in order, and the instant at which the session becomes unfinished.
+
+    The last reminder before the deadline always has the number `MAX_EARLY_MAILS`.
+    """
+    asked_at = max(held_at, session.noted_at or held_at)
+    early = list_reminder_times(manager, asked_at=asked_at, deadline=deadline)
+    *late, unfinished_at = list_late_reminder_times(manager, deadline)
+    first_number = 1 + MAX_EARLY_MAILS - len(early)
+    return list(enumerate([*early, *late], start=first_number)), unfinished_at
 
 
 def _is_in_weekly(builder: PlanBuilder, instant: datetime) -> bool:
-    """True when the manager's weekly mail of that morning names the contract that is late: one mail is enough."""
+    """Return whether the manager's weekly mail is due at that instant: it names the late contract, too."""
     day = get_local_date(builder.manager.zone, instant)
     return has_weekly(builder.state) and find_weekly_time(builder.manager, day) == instant
 
 
-def _find_reminder_time(builder: PlanBuilder, session: Session, instant: datetime, by: datetime) -> datetime | None:
-    """When a reminder that was due at that instant may leave, from now on; None when the deadline is too near.
+def _find_reminder_time(
+    builder: PlanBuilder, session: Session, instant: datetime, deadline: datetime
+) -> datetime | None:
+    """Return when a reminder that was due at `instant` may leave, from now on; None when the deadline is too near.
 
-    It keeps its distance from the last mail that asked for this contract, and from one that has not gone out yet.
+    The reminder keeps the minimum distance from the last mail that asked for this contract. A mail that has not been
+    sent yet counts as sent now.
     """
-    asked = [
-        m
+    mails = [
+        mail
         for name in (MailName.CONTRACT_REQUEST, MailName.CONTRACT_REMINDER)
-        for m in builder.list_mails(name, session.id)
+        for mail in builder.list_mails(name, session.id)
+        if mail.start == session.held_at
     ]
-    before = max(builder.now if m.is_live else m.snapshot_at for m in asked if m.start == session.held_at)
-    earliest = max(builder.now, before + REMINDER_GAP)
-    if builder.now <= earliest <= instant + SWEEP_SLACK:
+    last_asked_at = max(builder.now if mail.is_live else mail.snapshot_at for mail in mails)
+    earliest = max(builder.now, last_asked_at + REMINDER_GAP)
+    if earliest <= instant + SWEEP_SLACK:
         return earliest
-    return find_next_mail_time(builder.manager, earliest, by - REMIND_BEFORE)
+    return find_next_mail_time(builder.manager, earliest, deadline - REMIND_BEFORE)
 
 
 def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:
-    """End the session as unfinished: history, `status` and the next brief say so, and the report is told once (T-7)."""
+    """Mark the session as unfinished, and tell the report once (T-7).
+
+    The history, the command `status` and the next brief show that the session is unfinished.
+    """
     new = builder.update_session(session, state=SessionState.UNFINISHED)
     builder.record_session_decision(new, "No contract was recorded; the conversation is unfinished.")
     if not builder.list_mails(MailName.UNFINISHED, session.id):
@@ -152,6 +185,9 @@ def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:
     builder.wake_at(builder.now)
 
 
-def _has_mail(builder: PlanBuilder, name: MailName, session: Session, number: int) -> bool:
-    """Return whether that mail was decided since the session was recorded as held at its present time."""
+def _has_mail(builder: PlanBuilder, name: MailName, session: Session, *, number: int) -> bool:
+    """Return whether the mail with that number was decided for the session as it was held last.
+
+    A session that was recorded as not held, and took place later, is asked for its contract again.
+    """
     return any(m.number == number and m.start == session.held_at for m in builder.list_mails(name, session.id))

@@ -1,4 +1,7 @@
-"""Handovers: mails when the manager of a report changes, and what becomes of promises still open (R-36, T-18)."""
+"""Handovers: mails when a report gets another manager, and the end of the former manager's open promises (R-36, T-18).
+
+The report may choose which lines of the old contracts the new manager gets to see.
+"""
 
 from datetime import datetime
 
@@ -17,14 +20,17 @@ from worker.domain.planning.plan_builder import PlanBuilder
 
 
 def is_open_for_lines(state: PairState, now: datetime) -> bool:
-    """Whether the report may still choose what goes on: until the first session with the new manager (R-36)."""
-    talks = [s for s in state.sessions if s.kind is SessionKind.CAREER]
-    has_begun = any(s.held_at is not None or (s.booked and s.span.start <= now) for s in talks)
+    """Return whether the report may still choose the lines that the new manager gets to see (R-36).
+
+    That is possible until the first career session with the new manager begins.
+    """
+    career_sessions = [s for s in state.sessions if s.kind is SessionKind.CAREER]
+    has_begun = any(s.held_at is not None or (s.booked and s.span.start <= now) for s in career_sessions)
     return state.incoming is not None and state.pair.is_active and not has_begun
 
 
 def add_new_manager_mail(builder: PlanBuilder) -> None:
-    """R-36: the report is told once that there is a new manager, on a working morning, not before the next day."""
+    """Add the mail that tells the report of the new manager, once, on the report's next working morning (R-36)."""
     incoming = builder.state.incoming
     if incoming is None or not is_open_for_lines(builder.state, builder.now):
         return
@@ -36,11 +42,15 @@ def add_new_manager_mail(builder: PlanBuilder) -> None:
 
 
 def list_end_recipients(builder: PlanBuilder) -> tuple[Person, ...]:
-    """Return who is told that the pair has ended. R-36: one mail each, so nobody who gets another about the change."""
+    """Return the people who get the mail that the pair has ended.
+
+    Each person gets only one mail about the change (R-36). A report with a new manager, and a manager with open
+    promises, get other mails.
+    """
     manager, report = builder.people
     outgoing = builder.state.outgoing
-    has_successor = outgoing is not None and outgoing.pair is not None
-    to_report = () if has_successor else (report,)
+    has_new_manager = outgoing is not None and outgoing.pair is not None
+    to_report = () if has_new_manager else (report,)
     to_manager = () if list_open_promises(builder.commitments.values()) else (manager,)
     return {
         EndReason.NO: (),
@@ -52,23 +62,30 @@ def list_end_recipients(builder: PlanBuilder) -> tuple[Person, ...]:
 
 
 def add_open_promises_mail(builder: PlanBuilder, number: int) -> None:
-    """R-36: the old manager is asked once what becomes of each promise that is still open. `number`: of this ending."""
+    """Add the mail that asks the former manager what happens to each open promise, once for each end of a pair (R-36).
+
+    `number` identifies this end of the pair.
+    """
     if builder.pair.ended is not EndReason.CHANGED or not list_open_promises(builder.commitments.values()):
         return
     subject = str(builder.pair.id)
-    told = [
-        m
+    end_mails = [
+        mail
         for name in (MailName.OPEN_PROMISES, MailName.PAIR_ENDED)
-        for m in builder.list_mails(name, subject)
-        if m.to == builder.manager.email and m.number == number
+        for mail in builder.list_mails(name, subject)
+        if mail.to == builder.manager.email and mail.number == number
     ]
-    if not told:
+    if not end_mails:
         due_at = find_next_working_morning(builder.manager, builder.now)
         builder.add_mail(MailName.OPEN_PROMISES, subject, builder.manager.email, number=number, due_at=due_at)
 
 
 def end_promises_of_leaver(builder: PlanBuilder) -> None:
-    """T-18: open promises of a manager who left are ended, once the report is told: a slip of the file ends none."""
+    """Let go of the open promises of a manager who has left, from the report's next working morning on (T-18).
+
+    The report is told at that time as well. The wait makes sure that a short-lived mistake in the roster ends no
+    promises.
+    """
     outgoing = builder.state.outgoing
     if outgoing is None or builder.pair.ended is not EndReason.MANAGER_LEFT:
         return

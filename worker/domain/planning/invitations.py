@@ -1,8 +1,8 @@
-"""Invitations by mail, for a report whom the manager's calendar service does not invite (RFC 5546 by way of RFC 6047).
+"""Adds invitations by mail, for a report whom the manager's calendar service does not invite.
 
-Some calendar services send no invitations, so a report whose calendar is elsewhere would not hear of a time. That
-report gets a mail with a calendar part whenever a session gets, changes or loses its time, and answers it in any
-calendar program.
+Some calendar services send no invitations to attendees of other services (`Policy.silent`). A report with a calendar
+elsewhere then gets a mail with a calendar part (RFC 5546, RFC 6047) whenever a session gets, changes or loses its time.
+The report can answer this invitation in any calendar program.
 """
 
 from datetime import datetime
@@ -15,8 +15,9 @@ INVITATION, WITHDRAWAL = MailName.INVITATION, MailName.INVITATION_WITHDRAWN
 
 
 def add_invitations(builder: PlanBuilder) -> None:
-    """Decide a mail for each session whose time differs from what the last mail told the report."""
-    if not (builder.manager.calendar in builder.policy.silent and builder.report.calendar != builder.manager.calendar):
+    """Add a mail for each session whose time differs from the time in the last mail to the report."""
+    is_same_service = builder.report.calendar == builder.manager.calendar
+    if is_same_service or builder.manager.calendar not in builder.policy.silent:
         return
     for session in list(builder.sessions.values()):
         last_mail = _find_last_mail(builder, session)
@@ -28,14 +29,16 @@ def add_invitations(builder: PlanBuilder) -> None:
 
 
 def _invite_to(builder: PlanBuilder, session: Session, last_mail: Effect | None) -> None:
-    if (
-        last_mail
-        and last_mail.name == INVITATION
-        and (last_mail.event, last_mail.start) == (session.key, session.span.start)
-    ):
-        return
+    """Add an invitation to a booked session, unless the last mail invited to the same event at the same time.
+
+    An invitation to an event that has been replaced is withdrawn first.
+    """
+    if last_mail and last_mail.name == INVITATION:
+        is_same_event = last_mail.event == session.key
+        if is_same_event and last_mail.start == session.span.start:
+            return
     if builder.find_event(session.key) is None or builder.has_pending_change(session.id):
-        builder.wake_at(builder.now + RECHECK_SOON)  # it is not on the calendar yet
+        builder.wake_at(builder.now + RECHECK_SOON)  # the event is not on the calendar yet
         return
     if last_mail and last_mail.event != session.key:
         _withdraw_invitation(builder, session, last_mail)
@@ -43,24 +46,34 @@ def _invite_to(builder: PlanBuilder, session: Session, last_mail: Effect | None)
 
 
 def _withdraw_invitation(builder: PlanBuilder, session: Session, last_mail: Effect) -> None:
+    """Add a withdrawal when the last mail was an invitation to a time that is still to come."""
     if last_mail.name == INVITATION and last_mail.start is not None and last_mail.start > builder.now:
         _add_mail(builder, WITHDRAWAL, session, last_mail.event, last_mail)
 
 
 def _add_mail(builder: PlanBuilder, name: MailName, session: Session, event: str, last_mail: Effect | None) -> None:
-    """Decide the mail. Its number is the SEQUENCE of the event in the report's calendar: it grows with each mail."""
-    start = session.span.start if name == INVITATION else last_mail and last_mail.start
+    """Add an invitation or a withdrawal.
+
+    The number of the mail becomes the SEQUENCE of the event in the report's calendar, so that it grows with each mail.
+    """
+    if name == INVITATION:
+        start: datetime | None = session.span.start
+    else:
+        start = last_mail.start if last_mail else None
     number = 0 if last_mail is None else last_mail.number + 1
-    builder.add_mail(name, session.id, builder.report.email, start=start or None, number=number, event=event)
+    builder.add_mail(name, session.id, builder.report.email, start=start, number=number, event=event)
 
 
 def _find_last_mail(builder: PlanBuilder, session: Session) -> Effect | None:
-    """Return the last mail that told the report of the session's time; None when there was none."""
+    """Return the last invitation or withdrawal for the session; None when there was none."""
     mails = [mail for name in (INVITATION, WITHDRAWAL) for mail in builder.list_mails(name, session.id)]
     return max(mails, key=lambda mail: mail.number, default=None)
 
 
 def is_current(mail: Effect, state: PairState, now: datetime) -> bool:
-    """Return whether the session still has the time that the invitation tells; a later time has a mail of its own."""
+    """Return whether the session is still booked at the time in the invitation.
+
+    If it has another time by now, another invitation follows.
+    """
     session = state.find_session(mail.subject)
     return session is not None and session.booked and (session.key, session.start) == (mail.event, mail.start)

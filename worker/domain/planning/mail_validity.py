@@ -1,6 +1,7 @@
-"""Decides whether a mail is still true when it is about to leave: one function for each condition.
+"""Decides whether a mail is still valid when it is about to be sent.
 
-The table of mails names one of the functions for each mail. A mail that is no longer true is dropped.
+There is one function for each condition, and the table of mails (`worker.mail.kinds`) names the function for each mail.
+A mail that is no longer valid is dropped: for example, the brief of a session that was cancelled.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,74 +21,85 @@ from worker.domain.model import (
 from worker.domain.time.mail_hours import count_mail_days
 from worker.domain.time.worktime import get_local_date
 
-#: A session that moved by more than this after its prompt went out gets another (T-5).
+#: The prompt is sent again when the session moves by more than this after the first prompt (T-5).
 MOVED_FAR = timedelta(days=14)
-#: The same for the brief, in working days of the manager (T-6).
+#: The brief is sent again when the session moves by more than this number of the manager's working days (T-6).
 BRIEF_MOVED_DAYS = 3
-#: The same for the note before a review, which is for one day.
+#: The note before a review is sent again when the review moves by more than this, since the note is for one day.
 NOTE_MOVED_FAR = timedelta(hours=12)
 
-#: Returns whether a mail is still true, given the mail, the pair as it is now, and the present instant.
+#: A function that returns whether a mail is still valid, given the mail, the pair's current state, and the present
+#: instant.
 Holds = Callable[[Effect, PairState, datetime], bool]
 
 
 def holds_always(effect: Effect, state: PairState, now: datetime) -> bool:
-    """True: what it says stays true, whatever becomes of the pair."""
+    """Return True, for a mail that stays valid whatever happens to the pair."""
     return True
 
 
 def holds_while_active(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While the pair goes on."""
+    """Return whether the pair is active."""
     return state.pair.is_active
 
 
 def holds_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
-    """Unless the two have become a pair again, everybody is paused, or the report is told of a new manager (R-36)."""
-    is_told_otherwise = (
-        effect.to == state.report.email and state.outgoing is not None and state.outgoing.pair is not None
-    )
-    is_withheld = state.pair.participation is not Participation.YES  # everybody is paused
-    return state.pair.ended is not EndReason.NO and not (is_told_otherwise or is_withheld)
+    """Return whether the pair has ended and the reader learns of that from this mail (R-36).
+
+    A report with a new manager gets another mail. Nothing is sent when the pair does not take part at the moment, for
+    example while everybody is paused.
+    """
+    has_new_manager = state.outgoing is not None and state.outgoing.pair is not None
+    gets_other_mail = effect.to == state.report.email and has_new_manager
+    is_withheld = state.pair.participation is not Participation.YES
+    return state.pair.ended is not EndReason.NO and not (gets_other_mail or is_withheld)
 
 
 def holds_after_handover(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While the report has that new manager (R-36)."""
+    """Return whether the report still has the new manager that the mail is about (R-36)."""
     return state.pair.is_active and state.incoming is not None and state.incoming.ended_at == effect.start
 
 
 def holds_during_round(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While the pair goes on, in the month of the round (R-37)."""
+    """Return whether the pair is active and the month of the survey round is not over (R-37).
+
+    The number of the mail is the year and the month of the round, such as 202609.
+    """
     return state.pair.is_active and effect.number == int(f"{now:%Y%m}")
 
 
 def holds_with_open_promises(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While the report has another manager, and a commitment of the old one is open (R-36)."""
+    """Return whether the report has another manager, and a promise of the former manager is open (R-36)."""
     return state.pair.ended is EndReason.CHANGED and bool(list_open_promises(state.commitments))
 
 
 def list_open_promises(commitments: Iterable[Commitment]) -> list[Commitment]:
-    """Return the manager's open commitments."""
+    """Return the open promises, which are the manager's open commitments."""
     return [c for c in commitments if c.is_open_promise]
 
 
 def holds_while_due(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While a commitment of the reader's that is due on the mail's day is open (R-18, R-20)."""
+    """Return whether the reader has an open commitment that is due on the day the mail is about (R-18, R-20)."""
     return state.pair.is_active and any(_is_due_for(c, effect) for c in state.commitments)
 
 
 def _is_due_for(commitment: Commitment, effect: Effect) -> bool:
+    """Return whether the commitment is open, due on the mail's day, and owned by the reader of the mail."""
     pair = commitment.pair
     owner = commitment.owner.select(pair.manager, pair.report)
     return commitment.is_open and make_due_instant(commitment.due) == effect.start and effect.to == owner
 
 
 def _find_session(effect: Effect, state: PairState) -> Session | None:
-    """Return the session that the mail is about; None when the pair is not active."""
+    """Return the session that the mail is about; None when the session or the active pair no longer exists."""
     return state.find_session(effect.subject) if state.pair.is_active else None
 
 
 def holds_before_session(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While the session is to come and has not moved far: the time is read anew when the mail is written (T-5, T-6)."""
+    """Return whether the session is still to come and has not moved far (T-5, T-6).
+
+    After a small move the mail stays valid, because its text is made from the session's current time.
+    """
     session = _find_session(effect, state)
     if session is None or not session.booked or session.span.start <= now:
         return False
@@ -110,43 +122,50 @@ def has_moved_far(name: str, reader: Person, *, old_start: datetime, new_start: 
 
 
 def holds_until_contract(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While that holding of the session has no contract (T-7)."""
+    """Return whether the session is held, still without a contract, and with the end that the mail is about (T-7)."""
     session = _find_session(effect, state)
     return session is not None and session.state is SessionState.HELD and session.held_at == effect.start
 
 
 def holds_unfinished(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While that session has no contract, whose time for one is over (T-7)."""
+    """Return whether the session is unfinished: no contract was recorded in time (T-7)."""
     session = _find_session(effect, state)
     return session is not None and session.state is SessionState.UNFINISHED
 
 
 def holds_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While no time exists for the session."""
+    """Return whether the session is unplaceable: it is owed, and no time exists for it."""
     session = _find_session(effect, state)
     return session is not None and session.owed and session.unplaceable is not None
 
 
 def holds_after_deferral(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While the session is to come, was not deferred once more since, and nobody chose its time: a person who chose one
-    knows it, and the calendar tells the other. What the report says about it the manager hears in any case (R-18)."""
+    """Return whether the notice of a deferral is still valid.
+
+    The session has to be in the future, and not deferred again since. The notice is not needed when a person has chosen
+    the session's time, since that person knows the time and the calendar shows it to the other. A notice to the manager
+    that contains an explanation by the report is sent in any case (R-18).
+    """
     session = _find_session(effect, state)
-    if session is None or not session.booked or (session.by_hand and not _tells_reason(effect, state)):
+    if session is None or not session.booked or session.span.start <= now:
         return False
-    if effect.number < 0:  # what the report says about a move by hand, which is true while it is the last one
-        last = max((d for d in state.deferrals if d.session == session.id), key=lambda d: d.position, default=None)
-        return last is not None and last.number == effect.number and session.span.start > now
-    return session.count == effect.number and session.span.start > now
+    if session.by_hand and not _has_explanation(effect, state):
+        return False
+    if effect.number < 0:  # about a move by hand: valid while no later loss of the session's time follows
+        losses = [deferral for deferral in state.deferrals if deferral.session == session.id]
+        last_loss = max(losses, key=lambda deferral: deferral.position, default=None)
+        return last_loss is not None and last_loss.number == effect.number
+    return session.count == effect.number
 
 
-def _tells_reason(effect: Effect, state: PairState) -> bool:
-    """True for a mail to the manager about a deferral that the report has said something about."""
+def _has_explanation(effect: Effect, state: PairState) -> bool:
+    """Return whether the mail is to the manager, about a deferral or move that the report has explained."""
     explained = [d for d in state.deferrals if d.session == effect.subject and d.explained_at is not None]
     return effect.to == state.manager.email and any(d.number == effect.number for d in explained)
 
 
 def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While something is booked over the session at that time."""
+    """Return whether the warning still applies: an event clashes with the session at the time that the mail names."""
     session = _find_session(effect, state)
     if session is None:
         return False
@@ -154,11 +173,11 @@ def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
 
 
 def holds_at_that_time(effect: Effect, state: PairState, now: datetime) -> bool:
-    """While the session is to come at the very time that the mail is about."""
+    """Return whether the session is in the future and still at the time that the mail is about."""
     session = _find_session(effect, state)
     return session is not None and session.booked and session.start == effect.start and session.span.start > now
 
 
 def make_due_instant(day: date) -> datetime:
-    """Return the start of a mail about a due date: midnight UTC of that day."""
+    """Return the value of `Effect.start` for a mail about a due date: midnight UTC of that day."""
     return datetime.combine(day, time(), UTC)

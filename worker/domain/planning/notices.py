@@ -1,6 +1,7 @@
-"""Decides which mails are due: the introduction, the news of a deferral, and commitments that fall due.
+"""Adds all mails of a pair that are due.
 
-The mails before and after a session have modules of their own, `preparations` and `contract_mails`.
+This module decides the introduction, the notice of a deferral, and the mail about a commitment that is due. Mails
+before and after a session are decided in `preparations` and `contract_mails`, and the weekly mail in `weekly`.
 """
 
 from collections.abc import Sequence
@@ -34,13 +35,13 @@ from worker.domain.planning.weekly import add_weekly_mail, has_weekly
 from worker.domain.time.mail_hours import find_following_day_start, list_day_starts_before
 from worker.domain.time.worktime import DAY, get_local_date, wall_to_utc
 
-#: The accesses to a pair's content within such a period are reported in one mail.
+#: The operator's accesses to a pair's content within one period of this length are reported in one mail.
 ACCESS_MAIL_PERIOD = timedelta(minutes=15)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def add_due_mails(builder: PlanBuilder) -> None:
-    """Decide every mail that is due, and wake for the next one."""
+    """Add every mail that is due, and have the pair planned again when the next one is due."""
     _add_introduction(builder)
     for session in list(builder.sessions.values()):
         if session.booked and session.span.start > builder.now:
@@ -53,25 +54,25 @@ def add_due_mails(builder: PlanBuilder) -> None:
 
 
 def _add_introduction(builder: PlanBuilder) -> None:
-    """R-23: both are told once what this is and who can read what, when the first session stands.
+    """Add the introduction when the first session is booked: what Longarc is, and who can read what (R-23).
 
-    The manager is told once for all reports: one mail names those with whom a first talk stands when it leaves. A
-    report whose conversations go on with a new manager knows it from before.
+    Each report gets it once, except for a report with a former manager in Longarc, who knows it already. The manager
+    gets one mail for all reports, which names the reports with a first session when it is sent.
     """
     if not any(s.booked or s.held_at for s in builder.list_sessions(SessionKind.CAREER)):
         return
-    report = builder.report.email
-    is_known = builder.state.incoming is not None  # another mail tells of the new manager (R-36)
-    if not is_known and not any(
-        m.to == report for m in builder.list_mails(MailName.INTRODUCTION, str(builder.pair.id))
-    ):
-        builder.add_mail(MailName.INTRODUCTION, str(builder.pair.id), report)
-    earlier = [m for m in builder.effects if m.name == MailName.INTRODUCTION and m.to == builder.manager.email]
-    if all(m.progress is EffectProgress.DROPPED for m in earlier):
-        builder.add_personal_mail(MailName.INTRODUCTION, f"{len(earlier) + 1}")
+    report, subject = builder.report.email, str(builder.pair.id)
+    has_former_manager = builder.state.incoming is not None  # then another mail announces the new manager (R-36)
+    introductions = builder.list_mails(MailName.INTRODUCTION, subject)
+    if not has_former_manager and not any(mail.to == report for mail in introductions):
+        builder.add_mail(MailName.INTRODUCTION, subject, report)
+    to_manager = [m for m in builder.effects if m.name == MailName.INTRODUCTION and m.to == builder.manager.email]
+    if all(mail.progress is EffectProgress.DROPPED for mail in to_manager):
+        builder.add_personal_mail(MailName.INTRODUCTION, f"{len(to_manager) + 1}")
 
 
 def _add_mails_before(builder: PlanBuilder, session: Session) -> None:
+    """Add the mails that are due before a booked session."""
     builder.wake_at(session.span.end)
     if not is_inside_1on1(builder, session):
         builder.wake_at(find_next_calendar_check(builder, session))
@@ -80,17 +81,20 @@ def _add_mails_before(builder: PlanBuilder, session: Session) -> None:
 
 
 def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
-    """R-8, R-10, R-38: both hear of the time we gave a session that lost its own, once it stands on the calendar, and
-    of the others that are held for the two (T-12). A manager who knows why it moved is told by the calendar, but hears
-    in any case what the report says about it (R-18)."""
-    told = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
-    has_reason = _has_untold_reason(builder, session, told)
+    """Add the notice of a deferral once the event is on the calendar at the new time (R-8, R-10, R-38).
+
+    The notice tells both people the new time and the other times that are offered (T-12). A manager who expects the
+    move sees the new time on the calendar, and gets no notice. The manager always gets a notice about an explanation
+    that the report has written (R-18).
+    """
+    notices = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
+    has_explanation = _has_new_explanation(builder, session, notices)
     readers, number = list[Person](), session.count
-    if has_new_time(session) and all(m.number != session.count for m in told):
-        is_expected = is_expected_by_manager(builder, session) and not has_reason
-        readers = [builder.report] if is_expected else [*builder.people]
-    elif has_reason and (last := find_last_loss(builder, session)) is not None:
-        readers, number = [builder.manager], last.number
+    if has_new_time(session) and all(notice.number != session.count for notice in notices):
+        skips_manager = is_expected_by_manager(builder, session) and not has_explanation
+        readers = [builder.report] if skips_manager else [*builder.people]
+    elif has_explanation and (last_loss := find_last_loss(builder, session)) is not None:
+        readers, number = [builder.manager], last_loss.number
     placed = builder.find_event(session.key)
     if placed is not None and placed.span == session.span and not builder.has_pending_change(session.id):
         for person in readers:
@@ -98,68 +102,77 @@ def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
 
 
 def is_expected_by_manager(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether the manager knows that the session had to move, and why.
+    """Return whether the manager knows that the session had to move, and why (T-10).
 
-    That is so at the first deferral of a cycle, when the manager is out of office then, or was warned (T-10).
+    That holds for the first deferral of a cycle when the manager was out of office at the lost time, or was warned that
+    another event clashes with the session.
     """
-    last = find_last_deferral(builder, session)
-    if last is None or last.was is None or count_deferrals_in_cycle(builder.sessions.values(), session) > 1:
+    deferral = find_last_deferral(builder, session)
+    if deferral is None or deferral.was is None:
         return False
-    if last.cause is DeferralCause.OUT_OF_OFFICE:
-        return last.who == builder.manager.email
+    if count_deferrals_in_cycle(builder.sessions.values(), session) > 1:
+        return False
+    if deferral.cause is DeferralCause.OUT_OF_OFFICE:
+        return deferral.who == builder.manager.email
     warnings = builder.list_mails(MailName.BOOKED_OVER_WARNING, session.id)
-    return last.cause is DeferralCause.BOOKED_OVER and any(mail.start == last.was.start for mail in warnings)
+    return deferral.cause is DeferralCause.BOOKED_OVER and any(w.start == deferral.was.start for w in warnings)
 
 
-def _has_untold_reason(builder: PlanBuilder, session: Session, told: Sequence[Effect]) -> bool:
-    """Return whether the report explained the last deferral, or its own last move by hand, after the manager was told.
+def _has_new_explanation(builder: PlanBuilder, session: Session, notices: Sequence[Effect]) -> bool:
+    """Return whether the report has explained the last loss of the session's time since the manager got a notice of it.
 
-    A mail that still waits will contain the explanation.
+    A notice that still waits needs no second one, since it will contain the explanation.
     """
-    last = find_last_loss(builder, session)
-    if last is None or last.explained_at is None:
+    last_loss = find_last_loss(builder, session)
+    if last_loss is None or last_loss.explained_at is None:
         return False
-    to_manager = [m for m in told if m.to == builder.manager.email and m.number == last.number]
-    return all(m.progress is not EffectProgress.WAITING and m.snapshot_at < last.explained_at for m in to_manager)
+    explained_at = last_loss.explained_at
+    to_manager = [n for n in notices if n.to == builder.manager.email and n.number == last_loss.number]
+    return all(n.progress is not EffectProgress.WAITING and n.snapshot_at < explained_at for n in to_manager)
 
 
 def has_new_time(session: Session) -> bool:
-    """Return whether it is a career session that we gave a new time after a deferral.
+    """Return whether Longarc gave the session, a career session, a new time after a deferral.
 
-    A person who chose a time knows it; a review's or a check-in's new time is on the calendar alone (T-9, T-12).
+    A time that a person chose needs no notice. The new time of a review or a check-in is only shown on the calendar
+    (T-9, T-12).
     """
     return session.kind is SessionKind.CAREER and session.booked and session.count > 0 and not session.by_hand
 
 
 def find_access_start(instant: datetime) -> datetime:
-    """Return when the period of `ACCESS_MAIL_PERIOD` began in which that instant lies."""
+    """Return the start of the period of `ACCESS_MAIL_PERIOD` that contains the instant."""
     return instant - (instant - EPOCH) % ACCESS_MAIL_PERIOD
 
 
 def find_next_working_morning(person: Person, now: datetime) -> datetime:
-    """Return the start of the person's next working day (T-17)."""
+    """Return the start of the person's next working day after today (T-17)."""
     return find_following_day_start(person, get_local_date(person.zone, now)) or now + DAY
 
 
 @lru_cache(maxsize=1 << 14)
 def find_due_mail_time(owner: Person, due: date) -> datetime:
-    """Return when the mail about a due commitment leaves: at the start of the owner's last working day up to its due
-    date."""
+    """Return when the mail about a commitment that is due on `due` leaves.
+
+    It leaves at the start of the owner's last working day that is not after the due date.
+    """
     starts = (start for _, start in list_day_starts_before(owner, due))
     return next(starts, wall_to_utc(owner.zone, due, 0))
 
 
 def _add_due_mail(builder: PlanBuilder, commitment: Commitment) -> None:
+    """Add the mail about an open commitment that is due. One mail covers all commitments of a person on one day.
+
+    The commitments of a manager who gets weekly mails are named there instead.
+    """
     if not commitment.is_open or (commitment.owner is Owner.MANAGER and has_weekly(builder.state)):
         return
-    owner = commitment.owner.select(builder.manager, builder.report)
-    at, start = find_due_mail_time(owner, commitment.due), make_due_instant(commitment.due)
-    if any(
-        m.to == owner.email and m.start == start
-        for m in builder.list_mails(MailName.COMMITMENT_DUE, str(builder.pair.id))
-    ):
+    owner, subject = commitment.owner.select(builder.manager, builder.report), str(builder.pair.id)
+    mail_time, start = find_due_mail_time(owner, commitment.due), make_due_instant(commitment.due)
+    mails = builder.list_mails(MailName.COMMITMENT_DUE, subject)
+    if any(mail.to == owner.email and mail.start == start for mail in mails):
         return
-    if builder.now < at:
-        builder.wake_at(at)
-    elif builder.now < at + timedelta(days=1) and commitment.recorded_at < at:
-        builder.add_mail(MailName.COMMITMENT_DUE, str(builder.pair.id), owner.email, start=start)
+    if builder.now < mail_time:
+        builder.wake_at(mail_time)
+    elif builder.now < mail_time + DAY and commitment.recorded_at < mail_time:
+        builder.add_mail(MailName.COMMITMENT_DUE, subject, owner.email, start=start)

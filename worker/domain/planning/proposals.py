@@ -1,14 +1,24 @@
-"""Times to choose from when a person moves a conversation by hand: the best ones with their reasons, and what speaks
-against a time that the person picks.
+"""Proposes times to a person who moves a session by hand on a web page, and checks a time that the person picks.
 
-A picked time may break the rules (buffers, working hours, one a day): the page says so, and the person decides.
+Proposals are the times that fit best, with reasons. A picked time may break rules, such as buffers, working hours or
+one career session a day. The page then shows the objections, and the person decides.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
+from worker.domain.model import (
+    QUARTER_HOUR,
+    Address,
+    FreeBusyRequest,
+    Preference,
+    Reason,
+    Reasons,
+    Session,
+    SessionKind,
+    Span,
+)
 from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.absences import find_free_busy_start
@@ -19,64 +29,70 @@ from worker.domain.time.search import Search, find_shared_work, list_career_days
 from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
-#: The best times are sought within this many weekdays from now, then within that many.
+#: The best times are searched within the first number of weekdays from now, and then within the second.
 NEAR_DAYS, FAR_DAYS = 15, 40
 PROPOSAL_COUNT = 3
-#: A session's own window is used only while at least a week of it is left. Minutes.
+#: Times are proposed from the session's own window only while at least a week of the window is left.
 WEEK_MINUTES = 7 * 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """The times that fit best, or why there are none."""
+    """The times that fit best, or the reasons why there are none."""
 
     times: tuple["ProposedTime", ...]
     why_none: Reasons = ()
-    unread: tuple[str, ...] = ()  #: the names of those whose calendar can't be read just now; nothing is proposed then
+    unread: tuple[str, ...] = ()  #: names of people whose calendar can't be read now, for which reason `times` is empty
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedTime:
-    """One of the times that fit best, and why."""
+    """One of the times that fit best, with the reasons."""
 
     span: Span
-    reasons: Reasons  #: for both of the two: of this conversation alone
-    details: Reasons  #: for the manager: every criterion, of the manager's weeks too
+    reasons: Reasons  #: shown to both people; they concern only this session
+    details: Reasons  #: shown to the manager; one for each criterion, including the manager's other sessions
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedTime:
-    """A time that somebody picked, and what speaks against it."""
+    """A time that a person picked, and the objections to it."""
 
     span: Span
     against: Reasons = ()
-    is_taken: bool = False  #: a calendar of the two is not free then
-    is_unread: bool = False  #: a calendar of the two can't be read just now
+    is_taken: bool = False  #: one of the two people is busy then
+    is_unread: bool = False  #: one of the two calendars can't be read now
 
 
 def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
-    """Return the request for the free/busy that proposals need: of the weeks they come from, and of the picked time."""
-    end = max(far.end for far in (*_make_windows(builder, session), *((pick,) if pick else ()))) + timedelta(days=1)
-    start = find_free_busy_start(builder.now, min(window.start for window in _make_windows(builder, session)))
-    start = min(start, pick.start) if pick else start
-    return FreeBusyRequest(tuple(person.email for person in builder.people if person.has_calendar), Span(start, end))
+    """Return the request for the free/busy that proposals need, and that checking the picked time needs, if any."""
+    windows = _make_windows(builder, session)
+    start = find_free_busy_start(builder.now, min(window.start for window in windows))
+    end = max(window.end for window in windows)
+    if pick:
+        start, end = min(start, pick.start), max(end, pick.end)
+    people = tuple(person.email for person in builder.people if person.has_calendar)
+    return FreeBusyRequest(people, Span(start, end + timedelta(days=1)))
 
 
 def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
-    """Return the three best times, those inside the session's window first: a move past it counts (T-10, T-11).
+    """Return the three best times, each on another day.
 
-    The builder's snapshot has what `make_free_busy_request` asks for.
+    Times inside the session's window come first, because a move past the window counts as a deferral (T-10, T-11). The
+    builder's snapshot must contain the free/busy that `make_free_busy_request` asks for.
     """
     searches = [_make_search(builder, session, window) for window in _make_windows(builder, session)]
     unread = tuple(person.name for person in builder.people if is_unknown(searches[-1], person))
     if unread:
         return Proposals((), unread=unread)
     slots: list[Slot] = []
-    inside = _find_own_window(builder, session)
-    for search in ([_make_search(builder, session, inside)] if inside else []) + searches:
-        days = {get_local_date(builder.manager.zone, slot.span.start) for slot in slots}
-        further = rank_slots(search, limit=PROPOSAL_COUNT + len(days))
-        slots += [one for one in further if get_local_date(builder.manager.zone, one.span.start) not in days]
+    own_window = _find_own_window(builder, session)
+    first_searches = [_make_search(builder, session, own_window)] if own_window else []
+    zone = builder.manager.zone
+    for search in first_searches + searches:
+        days = {get_local_date(zone, slot.span.start) for slot in slots}
+        ranked = rank_slots(search, limit=PROPOSAL_COUNT + len(days))
+        slots += [slot for slot in ranked if get_local_date(zone, slot.span.start) not in days]
         if len(slots) >= PROPOSAL_COUNT:
             break
     times = tuple(_explain_time(builder, session, slot) for slot in slots[:PROPOSAL_COUNT])
@@ -84,35 +100,38 @@ def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
 
 
 def is_past_window(session: Session, span: Span) -> bool:
-    """Return whether a move to that time counts as a deferral: it lands past the session's window (T-10, T-11)."""
+    """Return whether the span is past the session's window, so that a move there counts as a deferral (T-10, T-11)."""
     return session.booked and span.start > max(session.latest, session.span.start)
 
 
 def _find_own_window(builder: PlanBuilder, session: Session) -> Span | None:
-    """Return the part of the nearest window in which a move counts as nothing; None when that is all of it or none."""
-    near = _make_windows(builder, session)[0]
-    end = max(session.latest, session.span.start) if session.booked else near.end
-    return Span(near.start, end) if near.start < end < near.end else None
+    """Return the part of the first window of proposals in which a move is no deferral.
+
+    Return None when that is the whole window or no part of it.
+    """
+    first_window = _make_windows(builder, session)[0]
+    end = max(session.latest, session.span.start) if session.booked else first_window.end
+    return Span(first_window.start, end) if first_window.start < end < first_window.end else None
 
 
-#: The reasons that are about this conversation, and so for both of the two. The others tell of the manager's weeks.
+#: Codes of the reasons that concern only this session, so that both people may see them. Other reasons reveal something
+#: of the manager's other sessions.
 _SHARED_REASONS = ("preferred_weekday", "preferred_hour", "start_apart", "buffer", "unreadable")
 
 
 def _explain_time(builder: PlanBuilder, session: Session, slot: Slot) -> ProposedTime:
-    """Return the time with its reasons: how far it is from the time that it has and from the day aimed for, whether it
-    is the pair's usual hour, and what is free around it."""
+    """Return the slot as a proposed time, with the reasons for both people and the details for the manager."""
     reasons = list(_explain_move(builder, session, slot.span))
     if not session.count and not session.adhoc and session.kind is SessionKind.CAREER:
         reasons.append(_explain_nearness(builder, session, slot.span))
-    reasons += [one for one in slot.reasons if one.code in _SHARED_REASONS]
+    reasons += [reason for reason in slot.reasons if reason.code in _SHARED_REASONS]
     if is_past_window(session, slot.span):
         reasons.append(Reason("counts"))
     return ProposedTime(slot.span, tuple(reasons), slot.reasons)
 
 
 def _explain_nearness(builder: PlanBuilder, session: Session, span: Span) -> Reason:
-    """Return how far it is from the day that the rhythm asks for."""
+    """Return the reason that names the distance in days from the session's target, the day that the rhythm asks for."""
     target, day = (get_local_date(builder.manager.zone, start) for start in (session.target, span.start))
     if day == target:
         return Reason("rhythm_day")
@@ -120,71 +139,84 @@ def _explain_nearness(builder: PlanBuilder, session: Session, span: Span) -> Rea
 
 
 def _explain_move(builder: PlanBuilder, session: Session, span: Span) -> Iterator[Reason]:
+    """Yield the reason that names the distance in days from the time that a booked session has now."""
     if not session.booked:
         return
-    was, day = (get_local_date(builder.manager.zone, one.start) for one in (session.span, span))
-    if day == was:
+    old_day, new_day = (get_local_date(builder.manager.zone, start) for start in (session.span.start, span.start))
+    if new_day == old_day:
         yield Reason("same_day")
     else:
-        yield Reason("later" if day > was else "earlier", {"count": abs((day - was).days)})
+        yield Reason("later" if new_day > old_day else "earlier", {"count": abs((new_day - old_day).days)})
 
 
 def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTime:
-    """Return what speaks against a time that somebody picked. The snapshot is as for `propose_times`."""
+    """Return the objections to a time that a person picked.
+
+    The builder's snapshot must contain the free/busy that `make_free_busy_request` asks for.
+    """
     search = _make_search(builder, session, pick)
-    busy = [person.name for person in search.people if _is_busy(search, pick, person.email)]
-    against = [Reason("busy_then", {"name": name}) for name in busy]
-    unknown = [person.name for person in search.people if is_unknown(search, person)]
-    against += [Reason("unread_now", {"name": name}) for name in unknown]
+    busy_names = [person.name for person in search.people if _is_busy(search, pick, person.email)]
+    against = [Reason("busy_then", {"name": name}) for name in busy_names]
+    unread_names = [person.name for person in search.people if is_unknown(search, person)]
+    against += [Reason("unread_now", {"name": name}) for name in unread_names]
     against += _list_objections(search, pick)
     if session.kind is SessionKind.CAREER and pick.minutes < builder.policy.min_minutes:
         against.append(Reason("short_for_it", {"minutes": builder.policy.min_minutes}))
     if is_past_window(session, pick):
         against.append(Reason("counts"))
     reasons = (*against, *explain_missing_calendars(search))
-    return CheckedTime(pick, reasons, is_taken=bool(busy), is_unread=bool(unknown))
+    return CheckedTime(pick, reasons, is_taken=bool(busy_names), is_unread=bool(unread_names))
 
 
 def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
+    """Yield a reason for each rule that the picked time breaks: working hours, one career session a day, buffers."""
     grid = QuarterGrid(pick)
     for person in search.people:
         if grid.find_working(person) != grid.all:
             yield Reason("outside_hours", {"name": person.name})
     if search.career and get_local_date(search.manager.zone, pick.start) in list_career_days(search):
         yield Reason("another_that_day", {"name": search.manager.name})
-    around = Span(pick.start - BUFFER_QUARTERS * QUARTER_HOUR, pick.end + BUFFER_QUARTERS * QUARTER_HOUR)
-    if find_shared_work(search, grid) == grid.all and any(_is_busy(search, around, one.email) for one in search.people):
+    buffer = BUFFER_QUARTERS * QUARTER_HOUR
+    with_buffers = Span(pick.start - buffer, pick.end + buffer)
+    is_working_time = find_shared_work(search, grid) == grid.all
+    if is_working_time and any(_is_busy(search, with_buffers, person.email) for person in search.people):
         yield Reason("no_buffer", {"minutes": BUFFER_QUARTERS * 15})
 
 
-def _is_busy(search: Search, span: Span, who: str) -> bool:
-    taken = [item.span for item in search.taken_times.get(who, ())]
-    seen = search.free_busy.get(who)
-    return any(span.overlaps(one) for one in (*taken, *((item.span for item in seen.busy) if seen else ())))
+def _is_busy(search: Search, span: Span, email: Address) -> bool:
+    """Return whether the person has a taken time or a busy time that overlaps the span."""
+    free_busy = search.free_busy.get(email)
+    spans = [item.span for item in search.taken_times.get(email, ())]
+    spans += [item.span for item in free_busy.busy] if free_busy else []
+    return any(span.overlaps(other) for other in spans)
 
 
 def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search:
-    seen = builder.snapshot.free_busy if builder.snapshot else {}
-    lost = tuple(deferral.was for deferral in builder.list_deferrals(session.id) if deferral.was)
+    """Return the criteria for the session's time in that window, which must differ from the times it had before."""
+    free_busy_by_address = builder.snapshot.free_busy if builder.snapshot else {}
+    lost_times = tuple(deferral.was for deferral in builder.list_deferrals(session.id) if deferral.was)
+    is_career = session.kind is SessionKind.CAREER
     return Search(
         manager=builder.manager,
         report=builder.report,
         window=window,
-        minutes=max(session.minutes, builder.policy.min_minutes)
-        if session.kind is SessionKind.CAREER
-        else session.minutes,
+        minutes=max(session.minutes, builder.policy.min_minutes) if is_career else session.minutes,
         target=_find_target(builder, session, window),
         preference=builder.pair.preference if not session.urgent else Preference(),
-        free_busy={who: free_busy.exclude_event(session.key) for who, free_busy in seen.items()},
-        taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
-        avoid=(*lost, session.span) if session.booked else lost,
-        career=session.kind is SessionKind.CAREER,
+        free_busy={a: free_busy.exclude_event(session.key) for a, free_busy in free_busy_by_address.items()},
+        taken_times={a: builder.list_taken_times(a, exclude=session.id) for a in builder.addresses},
+        avoid=(*lost_times, session.span) if session.booked else lost_times,
+        career=is_career,
         in_turn=session.in_turn,
     )
 
 
 def _find_target(builder: PlanBuilder, session: Session, window: Span) -> datetime:
-    """Return the instant to be near to: its target, the time of a session deferred far ahead, else soon."""
+    """Return the instant near which times are proposed.
+
+    This is the time of a session that was deferred far ahead, else the session's target if it lies in the window, else
+    the start of the window.
+    """
     if _is_deferred_far_ahead(builder, session):
         return max(session.span.start, window.start)
     is_inside = window.start <= session.target <= window.end
@@ -192,25 +224,26 @@ def _find_target(builder: PlanBuilder, session: Session, window: Span) -> dateti
 
 
 def _is_deferred_far_ahead(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether the session was deferred to a time past the near weeks."""
+    """Return whether the session was deferred to a time more than `NEAR_DAYS` weekdays from now."""
     far = builder.find_weekday_end(NEAR_DAYS, builder.now)
     return session.booked and session.count > 0 and session.span.start > far
 
 
 def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
-    """Return the windows in which times are sought first and second.
+    """Return the windows in which times are searched first and second; the second one contains the first.
 
-    They are its own window while that is to come, else near its time when it was deferred far ahead (T-10), else soon.
+    A session that was deferred far ahead gets times near its present time (T-10). Any other session gets times from its
+    own window if it is booked without a deferral and enough of the window is left, and otherwise times soon.
     """
     soon = builder.find_weekday_start(LEAD_DAYS, builder.now)
     if _is_deferred_far_ahead(builder, session):
-        near = builder.find_weekday_start(-DAYS_BEFORE_LOST, session.span.start)
-        ends = (builder.find_weekday_end(days, session.span.start) for days in (NEAR_DAYS, FAR_DAYS))
-        first, further = (Span(max(soon, near), end) for end in ends)
-        return first, further
-    own = Span(max(soon, session.earliest), session.latest) if session.latest > max(soon, session.earliest) else None
-    if own and session.booked and not session.count and own.minutes >= WEEK_MINUTES:
-        return own, Span(soon, max(own.end, builder.find_weekday_end(FAR_DAYS, builder.now)))
-    return Span(soon, builder.find_weekday_end(NEAR_DAYS, builder.now)), Span(
-        soon, builder.find_weekday_end(FAR_DAYS, builder.now)
-    )
+        start = max(soon, builder.find_weekday_start(-DAYS_BEFORE_LOST, session.span.start))
+        near_end, far_end = (builder.find_weekday_end(days, session.span.start) for days in (NEAR_DAYS, FAR_DAYS))
+        return Span(start, near_end), Span(start, far_end)
+    near_end, far_end = (builder.find_weekday_end(days, builder.now) for days in (NEAR_DAYS, FAR_DAYS))
+    own_start = max(soon, session.earliest)
+    if session.booked and not session.count and session.latest > own_start:
+        own_window = Span(own_start, session.latest)
+        if own_window.minutes >= WEEK_MINUTES:
+            return own_window, Span(soon, max(own_window.end, far_end))
+    return Span(soon, near_end), Span(soon, far_end)

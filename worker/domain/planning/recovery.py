@@ -1,7 +1,8 @@
-"""Sessions that stand on a calendar and not in the database, after the database was restored from a backup. Pure.
+"""Recovers sessions from calendar events after the database was restored from a backup. Pure functions.
 
-Their events carry the key, which names the session and its generation, and the two people. What else a session was
-(how often it was deferred, why an ad hoc one was asked for) is not on the calendar, and stays lost.
+A session that was booked after the backup is missing in the database, but its event is on the calendar. The event has
+the two people and a key, which contains the id and the generation of the session. Other details, such as the number of
+deferrals and the trigger of an ad hoc session, are not on the calendar and can't be recovered.
 """
 
 from collections.abc import Sequence
@@ -11,28 +12,31 @@ from datetime import timedelta
 from worker.domain.model import Event, PairState, Policy, Session, SessionKind, SessionState, Topic
 from worker.domain.planning import cadence
 
-#: The first letter of a session's id tells its kind. Check-ins begin like career sessions, and are shorter than any.
+#: The kind of a session by the first letter of its id. Check-ins share the letter of career sessions, but are shorter
+#: than any career session.
 _KINDS = {kind[0]: kind for kind in (SessionKind.REVIEW, SessionKind.CAREER)}
-#: A conversation that begins this long after the last of the rhythm is the next of the rhythm; otherwise it is ad hoc.
+#: A session that begins at least this long after the last regular session is taken for the next regular session, and
+#: otherwise for an ad hoc session.
 _MIN_DISTANCE = timedelta(weeks=4)
 
 
 def recover_sessions(state: PairState, events: Sequence[Event], policy: Policy) -> list[Session]:
-    """Return the sessions that these events of the pair show and the state lacks, booked at the time of their event.
+    """Return the sessions that the state lacks and for which the pair has an event, booked at the event's time.
 
-    A known session whose event was created again gets the generation and the time of the newer event.
+    A session that the state contains is returned, too, when the event is newer than the state: it gets the generation
+    and the time of the event.
     """
     sessions = {session.id: session for session in state.sessions}
     recovered: dict[str, Session] = {}
-    for event in sorted(events, key=lambda one: (one.span, one.key)):
-        subject, _, generation = (event.key or "").rpartition(".")
-        if event.cancelled or event.all_day or subject[:1] not in _KINDS or not generation.isdecimal():
+    for event in sorted(events, key=lambda event: (event.span, event.key)):
+        session_id, _, generation = (event.key or "").rpartition(".")
+        if event.cancelled or event.all_day or session_id[:1] not in _KINDS or not generation.isdecimal():
             continue
-        known = sessions.get(subject)
-        if known is not None and not _is_newer(int(generation), known):
+        existing = sessions.get(session_id)
+        if existing is not None and not _is_newer(int(generation), existing):
             continue
-        session = known or _make_session(state, list(sessions.values()), subject, event, policy)
-        sessions[subject] = recovered[subject] = replace(
+        session = existing or _make_session(state, list(sessions.values()), session_id, event, policy)
+        sessions[session_id] = recovered[session_id] = replace(
             session,
             state=SessionState.BOOKED,
             start=event.span.start,
@@ -46,24 +50,27 @@ def recover_sessions(state: PairState, events: Sequence[Event], policy: Policy) 
     return list(recovered.values())
 
 
-def _is_newer(generation: int, known: Session) -> bool:
-    """Whether an event of that generation was created after the session was as we know it."""
-    if known.is_closed or known.held_at:
+def _is_newer(generation: int, existing: Session) -> bool:
+    """Return whether an event of that generation was created after the existing session was last stored."""
+    if existing.is_closed or existing.held_at:
         return False
-    return generation > known.generation or (generation == known.generation and known.owed)
+    return generation > existing.generation or (generation == existing.generation and existing.owed)
 
 
-def _make_session(state: PairState, sessions: Sequence[Session], subject: str, event: Event, policy: Policy) -> Session:
+def _make_session(
+    state: PairState, sessions: Sequence[Session], session_id: str, event: Event, policy: Policy
+) -> Session:
+    """Return a session for the event, with the kind, cycle and topic that fit best to the other sessions."""
     start, minutes = event.span.start, event.span.minutes
-    kind = _KINDS[subject[0]]
+    kind = _KINDS[session_id[0]]
     if kind is SessionKind.CAREER and minutes <= policy.checkin_minutes:
         kind = SessionKind.CHECKIN
-    newest = max((session.cycle for session in sessions), default=1)
+    newest_cycle = max((session.cycle for session in sessions), default=1)
     session = Session(
-        id=subject,
+        id=session_id,
         pair=state.pair.id,
         kind=kind,
-        cycle=newest,
+        cycle=newest_cycle,
         minutes=minutes,
         earliest=start,
         target=start,
@@ -74,16 +81,20 @@ def _make_session(state: PairState, sessions: Sequence[Session], subject: str, e
     regular = cadence.select_regular_sessions(sessions)
     if cadence.is_series(state.pair, start.date(), policy):
         return _place_in_series(session, regular)
-    if any(one.end is None or start < one.end + _MIN_DISTANCE for one in regular if not one.held_at):
+    if any(s.end is None or start < s.end + _MIN_DISTANCE for s in regular if not s.held_at):
         return replace(session, adhoc=True)
-    return replace(session, cycle=max((one.cycle for one in regular), default=newest - 1) + 1)
+    return replace(session, cycle=max((s.cycle for s in regular), default=newest_cycle - 1) + 1)
 
 
 def _place_in_series(session: Session, regular: Sequence[Session]) -> Session:
-    """Return the session as the next part of the newest series, or as the first of another one (T-13)."""
-    newest = max((one.cycle for one in regular), default=0)
-    topics = {one.topic for one in regular if one.cycle == newest}
-    left = [topic for topic in cadence.SERIES_TOPICS if topic not in topics] if Topic.ALL not in topics else []
-    if newest and left:
-        return replace(session, cycle=newest, topic=left[0])
-    return replace(session, cycle=newest + 1, topic=cadence.SERIES_TOPICS[0])
+    """Return the session as the next part of the newest series or, if that is complete, as the first part of another.
+
+    A newest cycle with a single combined session (topic `all`) is complete (T-13).
+    """
+    newest_cycle = max((s.cycle for s in regular), default=0)
+    topics = {s.topic for s in regular if s.cycle == newest_cycle}
+    is_combined = Topic.ALL in topics
+    missing_topics = [topic for topic in cadence.SERIES_TOPICS if topic not in topics and not is_combined]
+    if newest_cycle and missing_topics:
+        return replace(session, cycle=newest_cycle, topic=missing_topics[0])
+    return replace(session, cycle=newest_cycle + 1, topic=cadence.SERIES_TOPICS[0])

@@ -1,7 +1,8 @@
-"""The weekly mail of a manager with several reports: the talks of the week and what waits, in place of single mails.
+"""The weekly mail of a manager with several reports, which replaces single mails about sessions and promises.
 
-Each pair of the manager that has something to tell decides this mail. All of them decide the same one, since its key
-holds only the manager and the week. What it says is gathered from all pairs when it leaves.
+It lists the sessions of the week and the things that wait for the manager. Each pair with news adds the mail to its
+plan. All pairs add the same mail, because its key contains only the manager and the week. The news are collected from
+all pairs when the mail is sent.
 """
 
 from collections.abc import Iterable
@@ -25,28 +26,28 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import get_local_date
 
-#: A manager with fewer reports gets the single mails instead.
+#: A manager with fewer reports gets single mails instead.
 MIN_REPORTS = 3
-#: The mail also names the open promises that were due at most this long before its week.
+#: The mail also names open promises that were due at most this long before its week.
 PAST_DUE = timedelta(days=7)
 WEEK = timedelta(days=7)
-#: How late a weekly mail may leave.
+#: The longest time after its due time at which a weekly mail may be decided.
 MAX_DELAY = timedelta(hours=4)
 
 
 class NewsKind(StrEnum):
-    """What one line of a weekly mail tells, in the order of the mail."""
+    """The kind of news in one line of a weekly mail, in the order of the mail."""
 
     TALK = "talk"  #: a session of this week
-    PROMISE = "promise"  #: something the manager promised, due this week or just past
-    CONTRACT = "contract"  #: a contract (what the two agreed on) that was not written down yet
+    PROMISE = "promise"  #: an open promise of the manager that is due this week or was due last week
+    CONTRACT = "contract"  #: a contract (the agreement of the two people) that is not recorded yet
     CHOICE = "choice"  #: times that are reserved for the two to choose from
     UNTIMED = "untimed"  #: an owed session (due, without a time) for which no time exists
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One line of a weekly mail."""
+    """One line of a weekly mail: news about a session or a commitment of the pair in `state`."""
 
     kind: NewsKind
     state: PairState
@@ -55,24 +56,27 @@ class News:
 
 
 def has_weekly(state: PairState) -> bool:
-    """True when the manager of the pair has enough reports for a weekly mail."""
+    """Return whether the manager of the pair has enough reports to get a weekly mail."""
     return state.report_count >= MIN_REPORTS
 
 
 def find_weekly_time(manager: Person, day: date) -> datetime | None:
-    """Return the start of the manager's first working day of the week of that day; None when the week has none."""
+    """Return when the weekly mail of the week that contains `day` is due; None when the manager does not work then.
+
+    It is due at the start of the manager's first working day of the week.
+    """
     monday = find_monday(day)
-    starts = (find_day_start(manager, monday + timedelta(days=n)) for n in range(7))
+    starts = (find_day_start(manager, monday + timedelta(days=weekday)) for weekday in range(7))
     return next((start for start in starts if start is not None), None)
 
 
 def find_monday(day: date) -> date:
-    """Return the Monday of that day's week."""
+    """Return the Monday of the week that contains `day`."""
     return day - timedelta(days=day.weekday())
 
 
 def list_news(state: PairState, now: datetime) -> list[News]:
-    """Return what one pair has to tell its manager in the week of `now`, in the order of the mail."""
+    """Return the news of one pair in the week of `now`, in the order of the mail."""
     monday = find_monday(get_local_date(state.manager.zone, now))
     sunday = monday + timedelta(days=6)
     news = [News(NewsKind.TALK, state, session=s) for s in state.sessions if _is_this_week(s, state, now, sunday)]
@@ -81,7 +85,6 @@ def list_news(state: PairState, now: datetime) -> list[News]:
         for c in state.commitments
         if c.is_open_promise and monday - PAST_DUE <= c.due <= sunday
     ]
-    # `asks_contract`: a contract is due after a session of this kind
     uncontracted = (s for s in state.sessions if s.state is SessionState.HELD and s.asks_contract)
     news += [News(NewsKind.CONTRACT, state, session=s) for s in uncontracted]
     for session in state.sessions:
@@ -93,64 +96,66 @@ def list_news(state: PairState, now: datetime) -> list[News]:
 
 
 def _is_this_week(session: Session, state: PairState, now: datetime, sunday: date) -> bool:
+    """Return whether the session is booked and begins between now and the end of the week."""
     start = session.span.start if session.booked else None
     return start is not None and start >= now and get_local_date(state.manager.zone, start) <= sunday
 
 
 def list_all_news(states: Iterable[PairState], now: datetime) -> list[News]:
-    """Return what all pairs of a manager have to tell, in the order of the mail; empty when none is worth sending."""
-    news = [one for state in states if state.pair.is_active for one in list_news(state, now)]
-    order = list(NewsKind)
-    news.sort(key=_get_sort_key)
-    news.sort(key=lambda one: order.index(one.kind))
+    """Return the news of all pairs of a manager, in the order of the mail; empty when they are not worth a mail."""
+    news = [item for state in states if state.pair.is_active for item in list_news(state, now)]
+    kinds = list(NewsKind)
+    news.sort(key=lambda item: (kinds.index(item.kind), *_get_sort_key(item)))
     return news if _is_worth_a_mail(news) else []
 
 
 def _is_worth_a_mail(news: Iterable[News]) -> bool:
-    """Return whether a line asks for something that no other mail asks for, or the week has more than one review.
+    """Return whether the news ask for something that no other mail asks for, or contain more than one review.
 
-    These alone are not worth a mail: a career session, since a brief is sent before it; a single review, since it is on
-    the calendar; and times that are offered beside a booked one, since another mail has named them.
+    The following news alone are not worth a mail. A brief is sent before a career session. A single review is on the
+    calendar. Times that are offered in addition to a booked time were named in another mail.
     """
-    reviews = sum(
-        one.kind is NewsKind.TALK and one.session is not None and one.session.kind is SessionKind.REVIEW for one in news
+    review_count = sum(
+        item.kind is NewsKind.TALK and item.session is not None and item.session.kind is SessionKind.REVIEW
+        for item in news
     )
-    return reviews > 1 or any(one.kind is not NewsKind.TALK and not _is_optional_choice(one) for one in news)
+    return review_count > 1 or any(item.kind is not NewsKind.TALK and not _is_optional_choice(item) for item in news)
 
 
-def _is_optional_choice(one: News) -> bool:
-    """Return whether the line is about times that are offered beside a booked one, with no need to choose (T-12).
+def _is_optional_choice(item: News) -> bool:
+    """Return whether the news is about times offered in addition to a booked time, so that nobody has to choose.
 
-    From MANAGER_CHOOSES_FROM deferrals in a cycle on, the manager has to choose.
+    From `MANAGER_CHOOSES_FROM` deferrals in a cycle on, the manager has to choose (T-12).
     """
-    session = one.session
-    if one.kind is not NewsKind.CHOICE or session is None or session.offer is None:
+    session = item.session
+    if item.kind is not NewsKind.CHOICE or session is None or session.offer is None:
         return False
-    deferral_count = count_deferrals_in_cycle(one.state.sessions, session)
+    deferral_count = count_deferrals_in_cycle(item.state.sessions, session)
     return session.offer.purpose is OfferPurpose.DEFERRAL and deferral_count < MANAGER_CHOOSES_FROM
 
 
-def _get_sort_key(one: News) -> tuple[str, str]:
-    if one.commitment is not None:
-        return f"{one.commitment.due}", one.commitment.id
-    start = one.session.start if one.session else None
-    return f"{start:%Y-%m-%dT%H:%M}" if start else "", one.session.id if one.session else ""
+def _get_sort_key(item: News) -> tuple[str, str]:
+    """Return the due date or the start as text, and the id, by which news of one kind are sorted."""
+    if item.commitment is not None:
+        return f"{item.commitment.due}", item.commitment.id
+    start = item.session.start if item.session else None
+    return f"{start:%Y-%m-%dT%H:%M}" if start else "", item.session.id if item.session else ""
 
 
 def add_weekly_mail(builder: PlanBuilder) -> None:
-    """Decide the manager's mail of this week when it is due and this pair has something to tell.
+    """Add the manager's weekly mail when it is due and this pair has news for it.
 
-    Also wake the pair when the next such mail is due, this week's or the next week's.
+    Also have the pair planned again when the next weekly mail with news of this pair is due, in this week or the next.
     """
     if not has_weekly(builder.state):
         return
-    state = builder.make_state()  # with what this plan changes; `builder.state` is without it
+    state = builder.make_state()  # contains the changes of this plan, which `builder.state` lacks
     today = get_local_date(builder.manager.zone, builder.now)
-    at = find_weekly_time(builder.manager, today)
-    if at is not None and at <= builder.now < at + MAX_DELAY and list_news(state, builder.now):
-        # one mail to the manager about all pairs: another pair may have decided it already
+    due_at = find_weekly_time(builder.manager, today)
+    if due_at is not None and due_at <= builder.now < due_at + MAX_DELAY and list_news(state, builder.now):
+        # The mail is about all pairs of the manager, and another pair may have added it already.
         builder.add_personal_mail(MailName.WEEKLY, f"{find_monday(today)}")
-    for instant in (at, find_weekly_time(builder.manager, today + WEEK)):
+    for instant in (due_at, find_weekly_time(builder.manager, today + WEEK)):
         if instant is not None and builder.now < instant and list_news(state, instant):
             builder.wake_at(instant)
             return
