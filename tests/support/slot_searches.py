@@ -82,7 +82,7 @@ def at_work(who: Person, instant: datetime) -> bool:
 
 def blocked(s: Search, who: Person, slot: Span) -> bool:
     known = s.free_busy.get(who.email, FreeBusy(is_known=False))
-    margin = QUARTER_HOUR if s.buffer else timedelta()
+    margin = QUARTER_HOUR if s.has_buffer else timedelta()
     spans = [item.span for item in s.taken_times.get(who.email, ())]
     if who.calendar != "none":
         if not known.is_known:
@@ -113,7 +113,7 @@ def oracle(s: Search) -> list[datetime]:
             continue
         if any(blocked(s, who, slot) for who in (s.manager, s.report)) or any(slot.overlaps(a) for a in s.avoid):
             continue
-        if not (s.career and local_day(s.manager, start) in careers):
+        if not (s.is_career and local_day(s.manager, start) in careers):
             hits.append(start)
     return hits
 
@@ -235,8 +235,8 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
         free_busy=calendars,
         taken_times=taken,
         avoid=tuple(some(1)),
-        buffer=draw(st.booleans()),
-        career=draw(st.booleans()),
+        has_buffer=draw(st.booleans()),
+        is_career=draw(st.booleans()),
     )
 
 

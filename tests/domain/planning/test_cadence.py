@@ -98,7 +98,7 @@ TURN = SessionWindow(NOW, NOW + 2 * WEEK, NOW + 5 * WEEK)
 
 
 def _next_cycle(*sessions: Session, **fields: Any) -> list[Session]:
-    return make_next_cycle(sessions, pair_of(**fields), TWO, Policy(), NOW, lambda: TURN)
+    return make_next_cycle(sessions, pair_of(**fields), DANA.zone, Policy(), NOW, lambda: TURN)
 
 
 def _get_window(session: Session) -> SessionWindow:
@@ -169,7 +169,7 @@ def test_what_was_held_out_of_turn_counts() -> None:
     """T-3, T-15: with two ahead, the later may be held first."""
     out_of_turn = _held(date(2026, 9, 1), id="c3", cycle=3)
     second = session_of(utc(2026, 12, 28, 8), id="c2", cycle=2)
-    window = find_window(second, [_held(date(2026, 7, 1)), second, out_of_turn], pair_of(), TWO, Policy())
+    window = find_window(second, [_held(date(2026, 7, 1)), second, out_of_turn], pair_of(), DANA.zone, Policy())
     assert window is not None
     assert window.target.date() == date(2026, 12, 1)
 
@@ -202,7 +202,7 @@ def test_t13_the_parts_of_a_series_count_days_from_monday_to_friday() -> None:
     """Five to ten, whatever the week of the two is, and whether or not there are holidays."""
     now = session_of(utc(2026, 12, 21, 9), topic=Topic.NOW, state=SessionState.HELD, held_at=utc(2026, 12, 21, 10))
     direction = replace(session_of(), topic=Topic.DIRECTION, cycle=1)
-    window = find_window(direction, [now], pair_of(format=Format.SERIES), TWO, Policy())
+    window = find_window(direction, [now], pair_of(format=Format.SERIES), DANA.zone, Policy())
     assert window is not None
     assert get_local_date(DANA.zone, window.earliest) == date(2026, 12, 28)
     assert get_local_date(DANA.zone, window.latest - HOUR) == date(2027, 1, 4)

@@ -96,7 +96,7 @@ def test_there_is_always_an_answer_and_what_it_offers_works(s: Search) -> None:
     text = none_words(s)
     assert text.startswith("There is room") == bool(oracle(s))
     if "Without the free 15 minutes" in text:
-        assert oracle(replace(s, buffer=False))
+        assert oracle(replace(s, has_buffer=False))
     for minutes in (60, 75):
         if f"With {minutes} minutes there is room" in text:
             assert oracle(replace(s, minutes=minutes))

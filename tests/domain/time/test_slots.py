@@ -89,7 +89,7 @@ def test_unknown_is_never_free(s: Search) -> None:
 def test_fifteen_minutes_stay_free_on_each_side() -> None:
     s = search(window=only(8, (9, 0), (17, 0)), busy=[only(8, (9, 0), (10, 0)), only(8, (11, 45), (17, 0))])
     assert found(s) == [utc(2027, 6, 8, 8, 15)]
-    assert len(found(replace(s, buffer=False))) == 3
+    assert len(found(replace(s, has_buffer=False))) == 3
 
 
 def test_the_buffer_counts_against_busy_time_not_against_working_hours() -> None:
@@ -105,14 +105,14 @@ def test_one_career_session_a_day_for_the_manager() -> None:
     other = TakenTime(only(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
     s = replace(search(window=only(8, (9, 0), (17, 0))), taken_times={DANA.email: (other,)})
     assert found(s) == []
-    assert found(replace(s, career=False))
+    assert found(replace(s, is_career=False))
     assert found(replace(s, taken_times={DANA.email: (replace(other, kind=SessionKind.REVIEW),)}))
     assert found(replace(s, taken_times={SAM.email: (other,)}))
 
 
 def test_a_review_of_25_minutes_takes_two_quarters() -> None:
     """T-9: its end may lie inside a quarter, and the next thing doesn't begin in that quarter."""
-    s = replace(search(window=only(8, (9, 0), (10, 0)), minutes=25), buffer=False)
+    s = replace(search(window=only(8, (9, 0), (10, 0)), minutes=25), has_buffer=False)
     assert [at.minute for at in found(s)] == [0, 15, 30]
     assert rank_slots(s)[0].span == only(8, (9, 0), (9, 25))
 

@@ -192,7 +192,7 @@ def book_requested_time(
     _require_manager_calendar(builder)
     _require_bookable_time(builder, session, requested_time)
     placed = builder.state.placed_events.get(session.key)
-    new = builder.update_session(
+    booked = builder.update_session(
         session,
         state=SessionState.BOOKED,
         start=requested_time.start,
@@ -206,11 +206,11 @@ def book_requested_time(
         warned_at=None,
         offer=None,
     )
-    session_events.show_on_calendar(builder, new)
-    builder.record_session_decision(new, "A person chose this time.", cause=cause, who=by)
+    session_events.show_on_calendar(builder, booked)
+    builder.record_session_decision(booked, "A person chose this time.", cause=cause, who=by)
     if session.kind is SessionKind.CAREER and requested_time.minutes < builder.policy.min_minutes:
         builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=requested_time.start)
-    return new
+    return booked
 
 
 def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = False) -> Session:

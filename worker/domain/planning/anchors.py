@@ -73,7 +73,7 @@ def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionW
     if session.in_turn:
         window = cadence.keep_clear_of_adhoc(_keep_turn_window(builder, session), sessions)
     else:
-        window = cadence.find_window(session, sessions, builder.pair, builder.people, builder.policy)
+        window = cadence.find_window(session, sessions, builder.pair, builder.manager.zone, builder.policy)
     return window if window is not None and window.target != session.target else None
 
 

@@ -16,7 +16,6 @@ from worker.domain.model import (
     Interval,
     Pair,
     PairId,
-    Person,
     Policy,
     Session,
     SessionKind,
@@ -109,16 +108,16 @@ def _get_position(session: Session) -> tuple[int, int]:
 
 
 def find_window(
-    session: Session, sessions: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy
+    session: Session, sessions: Sequence[Session], pair: Pair, zone: str, policy: Policy
 ) -> SessionWindow | None:
-    """Return the window of a regular session; None when no other session gives one.
+    """Return the window of a regular session; None when the pair has no session from which it could be counted.
 
-    A later part of a series follows the part before it. Any other session comes one interval after its anchor, which is
-    the latest of two kinds of sessions: those before it in the rhythm, and those that were held.
+    A later part of a series follows the part before it. Any other session comes one interval after its anchor: the
+    latest end among the regular sessions that were held or come before it in the rhythm. `zone` is the manager's zone.
     """
     earlier_parts = list_earlier_parts(session, sessions)
     if earlier_parts:
-        return make_part_window(earlier_parts, people)
+        return make_part_window(earlier_parts, zone)
     earlier = [s for s in select_regular_sessions(sessions) if _get_position(s) < _get_position(session)]
     anchor_candidates = [s.held_at or s.end or s.target for s in earlier]
     anchor_candidates += [s.held_at for s in sessions if is_regular(s) and s.held_at and s.id != session.id]
@@ -153,12 +152,12 @@ def keep_clear_of_adhoc(window: SessionWindow, sessions: Sequence[Session]) -> S
 
 
 def list_lower_bounds(
-    session: Session, sessions: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy
+    session: Session, sessions: Sequence[Session], pair: Pair, zone: str, policy: Policy
 ) -> Iterator[datetime]:
     """Yield the instants before which a regular session may not begin (T-10, T-13).
 
     A session begins at the earliest half a rhythm after the last session held in an earlier cycle, five weekdays after
-    the previous part of its series, and on the day on which the pair starts.
+    the previous part of its series, and on the day on which the pair starts. `zone` is the manager's zone.
     """
     held_earlier = [s.held_at for s in select_regular_sessions(sessions) if s.cycle < session.cycle and s.held_at]
     if held_earlier:
@@ -166,9 +165,9 @@ def list_lower_bounds(
         yield last_held + compute_rhythm(pair, last_held.date(), policy) / 2
     earlier_parts = list_earlier_parts(session, sessions)
     if earlier_parts:
-        yield make_part_window(earlier_parts, people).earliest
+        yield make_part_window(earlier_parts, zone).earliest
     if pair.start is not None:
-        yield wall_to_utc(people[0].zone, pair.start, 0)
+        yield wall_to_utc(zone, pair.start, 0)
 
 
 def list_earlier_parts(session: Session, sessions: Sequence[Session]) -> list[Session]:
@@ -184,12 +183,11 @@ def find_end_of_parts(parts: Sequence[Session]) -> datetime:
     return max(part.held_at or part.end or part.target for part in parts)
 
 
-def make_part_window(earlier_parts: Sequence[Session], people: Sequence[Person]) -> SessionWindow:
+def make_part_window(earlier_parts: Sequence[Session], zone: str) -> SessionWindow:
     """Return the window of the next part of a series: five to ten weekdays after the earlier parts (T-13).
 
-    Days are those of the manager's zone. The target is noon of the first day.
+    Days are counted in the manager's `zone`. The target is noon of the first day.
     """
-    zone = people[0].zone
     day = get_local_date(zone, find_end_of_parts(earlier_parts))
     earliest = wall_to_utc(zone, add_weekdays(day, MIN_PART_DISTANCE), 0)
     latest = wall_to_utc(zone, add_weekdays(day, MAX_PART_DISTANCE) + timedelta(days=1), 0)
@@ -199,14 +197,15 @@ def make_part_window(earlier_parts: Sequence[Session], people: Sequence[Person])
 def make_next_cycle(
     sessions: Sequence[Session],
     pair: Pair,
-    people: Sequence[Person],
+    zone: str,
     policy: Policy,
     now: datetime,
     make_first_window: Callable[[], SessionWindow],
 ) -> list[Session]:
     """Return the owed sessions of the next cycle with their windows: one session, or the three of a series (R-4).
 
-    `make_first_window` returns the window of a session that follows no other, or whose target has passed (T-3a).
+    `zone` is the manager's zone. `make_first_window` returns the window of a session that follows no other one, or
+    whose target has passed (T-3a).
     """
     cycle = max((s.cycle for s in sessions), default=0) + 1
     topics = SERIES_TOPICS if is_series(pair, now.date(), policy) else (Topic.ALL,)
@@ -221,7 +220,7 @@ def make_next_cycle(
             window=SessionWindow(now, now, now),  # replaced below
             now=now,
         )
-        window = find_window(session, [*sessions, *new_sessions], pair, people, policy)
+        window = find_window(session, [*sessions, *new_sessions], pair, zone, policy)
         in_turn = window is None or is_overdue(session, target=window.target, now=now)
         window = make_first_window() if window is None or in_turn else window
         new_sessions.append(replace(set_window(session, window), in_turn=in_turn))

@@ -15,11 +15,11 @@ from worker.domain.time.worktime import add_working_days, get_local_date, wall_t
 
 def update_blocks(builder: PlanBuilder) -> None:
     """Update the blocks of the manager's commitments on the calendar, and place the blocks that are missing."""
-    for commitment_id in follow_blocks(builder):
+    for commitment_id in accept_block_changes(builder):
         _place_if_missing(builder, builder.commitments[commitment_id])
 
 
-def follow_blocks(builder: PlanBuilder) -> list[str]:
+def accept_block_changes(builder: PlanBuilder) -> list[str]:
     """Accept the manager's changes to blocks on the calendar, and cancel the blocks of commitments that have ended.
 
     No block is placed. Return the ids of the manager's commitments without a pending change of their block.
@@ -29,11 +29,11 @@ def follow_blocks(builder: PlanBuilder) -> list[str]:
     if any(not c.is_open and c.block for c in promises if c.id not in settled_ids):
         builder.wake_at(builder.now + RECHECK_SOON)  # the commitment ended while its block was being written
     for commitment_id in settled_ids:
-        _follow_calendar(builder, builder.commitments[commitment_id])
+        _accept_block_change(builder, builder.commitments[commitment_id])
     return settled_ids
 
 
-def _follow_calendar(builder: PlanBuilder, commitment: Commitment) -> None:
+def _accept_block_change(builder: PlanBuilder, commitment: Commitment) -> None:
     """Accept a change to the block on the calendar, or cancel the block when the commitment has ended."""
     placed = builder.state.placed_events.get(commitment.key)
     if (
@@ -114,25 +114,23 @@ def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
 
     For a commitment whose due date has passed, the all-day event is placed today.
     """
-    first, last = (make_day_span(builder.manager, day) for day in list_candidate_days(builder.manager, commitment.due))
-    if last.end <= builder.now:
-        _write_block(
-            builder,
-            commitment,
-            make_day_span(builder.manager, max(commitment.due, get_local_date(builder.manager.zone, builder.now))),
-            all_day=True,
-        )
+    manager = builder.manager
+    day_before, due_day = (make_day_span(manager, day) for day in list_candidate_days(manager, commitment.due))
+    if due_day.end <= builder.now:
+        today = get_local_date(manager.zone, builder.now)
+        _write_block(builder, commitment, make_day_span(manager, today), all_day=True)
         return
-    free_busy_by_address = builder.get_free_busy([builder.manager], Span(min(builder.now, first.start), last.end))
+    window = Span(min(builder.now, day_before.start), due_day.end)
+    free_busy_by_address = builder.get_free_busy([manager], window)
     if free_busy_by_address is None:
         return
-    free_busy = free_busy_by_address[builder.manager.email].exclude_event(commitment.key)
-    for day in (first, last):
+    free_busy = free_busy_by_address[manager.email].exclude_event(commitment.key)
+    for day in (day_before, due_day):
         block = _find_time(builder, commitment, day, free_busy)
         if block:
             _write_block(builder, commitment, block, all_day=False)
             return
-    _write_block(builder, commitment, make_day_span(builder.manager, commitment.due), all_day=True)
+    _write_block(builder, commitment, due_day, all_day=True)
 
 
 def _find_time(builder: PlanBuilder, commitment: Commitment, day: Span, free_busy: FreeBusy) -> Span | None:
@@ -155,15 +153,15 @@ def make_day_span(person: Person, day: date) -> Span:
 def _write_block(builder: PlanBuilder, commitment: Commitment, block: Span, *, all_day: bool) -> None:
     """Give the commitment this block, and write the block's event."""
     placed = builder.state.placed_events.get(commitment.key)
-    new = builder.update_commitment(
+    updated = builder.update_commitment(
         commitment,
         block=block,
         all_day=all_day,
         sequence=commitment.sequence + 1,
         generation=commitment.generation + (placed is not None and placed.gone),
     )
-    builder.write_event(new.id, new.key, new.sequence)
+    builder.write_event(updated.id, updated.key, updated.sequence)
     where = "as a note for the day" if all_day else "as a block"
     builder.record_decision(
-        "commitment", f"On the manager's calendar {where}.", new.session, start=block.start, due=new.due
+        "commitment", f"On the manager's calendar {where}.", updated.session, start=block.start, due=updated.due
     )

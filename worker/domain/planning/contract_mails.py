@@ -178,8 +178,8 @@ def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:
 
     The history, the command `status` and the next brief show that the session is unfinished.
     """
-    new = builder.update_session(session, state=SessionState.UNFINISHED)
-    builder.record_session_decision(new, "No contract was recorded; the conversation is unfinished.")
+    unfinished = builder.update_session(session, state=SessionState.UNFINISHED)
+    builder.record_session_decision(unfinished, "No contract was recorded; the conversation is unfinished.")
     if not builder.list_mails(MailName.UNFINISHED, session.id):
         builder.add_mail(MailName.UNFINISHED, session.id, builder.report.email, start=session.held_at)
     builder.wake_at(builder.now)

@@ -77,8 +77,13 @@ def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()
             _owe_without_deferral(builder, session)
         elif builder.now < session.span.end or placed.gone:
             _compare_event(builder, session, placed)
-        elif placed.span != placed.written:
+        elif _is_moved_by_hand(placed):
             _handle_move(builder, session, placed)
+
+
+def _is_moved_by_hand(placed: PlacedEvent) -> bool:
+    """Return whether a person moved the event: its time is not the time that Longarc wrote or accepted last."""
+    return placed.span != placed.written
 
 
 def _read_chosen_time(builder: PlanBuilder, session: Session) -> Session:
@@ -93,7 +98,7 @@ def _read_chosen_time(builder: PlanBuilder, session: Session) -> Session:
 
 def _has_change(placed: PlacedEvent) -> bool:
     """Return whether people deleted, moved or declined the event."""
-    return placed.gone or placed.span != placed.written or Answer.DECLINED in placed.answers.values()
+    return placed.gone or _is_moved_by_hand(placed) or Answer.DECLINED in placed.answers.values()
 
 
 def _owe_without_deferral(builder: PlanBuilder, session: Session) -> None:
@@ -109,7 +114,7 @@ def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) 
     if placed.gone:
         defer_session(builder, session, DeferralCause.DELETED)
         return
-    if placed.span == placed.written != session.span:
+    if not _is_moved_by_hand(placed) and placed.written != session.span:
         _retry_write(builder, session)
         return
     decliners = [address for address, answer in placed.answers.items() if answer is Answer.DECLINED]
@@ -119,7 +124,7 @@ def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) 
         declined_session = replace(session, start=placed.span.start, end=placed.span.end)
         defer_session(builder, declined_session, DeferralCause.DECLINED, by=decliners[0])
         return
-    if placed.span != placed.written:
+    if _is_moved_by_hand(placed):
         session = _handle_move(builder, session, placed)
     if session.booked and session.span.start - builder.now > LAST_HOURS:
         _defer_for_holiday(builder, session)
@@ -128,10 +133,12 @@ def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) 
 
 
 def is_lost_time(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> bool:
-    """Return whether the event's present time can't be kept: it breaks a rule, or is declined, or the session was
-    deferred from this time for a cause that lasts."""
-    too_short = session.kind is SessionKind.CAREER and placed.span.minutes < builder.policy.min_by_hand
-    if too_short or placed.span.start > session.latest or Answer.DECLINED in placed.answers.values():
+    """Return whether the session can't have the time at which its event is now.
+
+    That time breaks a rule, or was declined, or the session was deferred from that time for a cause that lasts.
+    """
+    is_too_short = session.kind is SessionKind.CAREER and placed.span.minutes < builder.policy.min_by_hand
+    if is_too_short or placed.span.start > session.latest or Answer.DECLINED in placed.answers.values():
         return True
     lasting_causes = (DeferralCause.BOOKED_OVER, DeferralCause.OUT_OF_OFFICE, DeferralCause.HOLIDAY)
     deferrals = [deferral for deferral in builder.list_deferrals(session.id) if deferral.cause in lasting_causes]
@@ -204,10 +211,10 @@ def _check_clash(builder: PlanBuilder, session: Session) -> None:
     clash = _find_clash(builder, session)
     if clash is None:
         return
-    show, owner = clash
-    if show is None:
+    show_as, owner = clash
+    if show_as is None:
         _clear_clash(builder, session)
-    elif show is ShowAs.AWAY:
+    elif show_as is ShowAs.AWAY:
         defer_session(builder, session, DeferralCause.OUT_OF_OFFICE, by=owner)
     elif stays_after_question(builder, session):
         builder.wake_at(find_next_calendar_check(builder, session))

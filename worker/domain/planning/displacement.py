@@ -39,7 +39,7 @@ def _ignore_events_of(builder: PlanBuilder, search: Search, owners: tuple[Owner,
         email: _remove_displaceable(free_busy) if email in emails else free_busy
         for email, free_busy in search.free_busy.items()
     }
-    return replace(search, free_busy=remaining, buffer=False)
+    return replace(search, free_busy=remaining, has_buffer=False)
 
 
 def _remove_displaceable(free_busy: FreeBusy) -> FreeBusy:

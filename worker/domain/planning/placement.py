@@ -1,8 +1,8 @@
 """Finds a time for each owed session, or records and reports why no time exists (R-8, T-4).
 
-A search tries several attempts, each with a length and a window, in the order of what the two people want. The first
-attempt that finds a time slot wins. A session without any is unplaceable: both people are told, and the search is
-repeated each day.
+A search makes several attempts, each with a length and a window, and begins with what the two people want most. The
+first attempt that finds a time slot wins. A session for which no attempt finds one is unplaceable: both people are
+told, and the search is repeated each day.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,11 +66,11 @@ _TIME_FOUND = "A time was found for it."
 
 @dataclass(frozen=True, slots=True)
 class SearchAttempt:
-    """One combination of length, window and buffer with which a time is searched."""
+    """A combination of length, window and buffer for one attempt to find a time."""
 
     minutes: int
     window: Span
-    buffer: bool = True  #: the quarter-hours before and after the session have to be free
+    has_buffer: bool = True  #: the quarter-hours before and after the session have to be free
 
 
 #: The attempts of one stage need the same free/busy. Stages with near windows come first, since most sessions find a
@@ -79,7 +79,7 @@ SearchStage = tuple[SearchAttempt, ...]
 
 
 def place_owed_sessions(builder: PlanBuilder) -> None:
-    """Search a time for every owed session, the most urgent first, so that the urgent ones have the most choice."""
+    """Search for a time for every owed session, the most urgent first, so that urgent sessions have the most choice."""
     owed = [s for s in builder.sessions.values() if s.owed]
     for session in sorted(owed, key=_get_urgency):
         if builder.wait_for_retry(session.id):
@@ -107,8 +107,9 @@ def _get_urgency(session: Session) -> tuple[bool, bool, bool, datetime, str]:
 
 def _place_session(builder: PlanBuilder, session: Session) -> None:
     """Book the best time slot for the session or, when none exists, explain why."""
-    # The search of the first stage, in the session's own window: its blockers are those that people can best change.
-    explained: Search | None = None
+    # The search of the first stage, in the session's own window. If no time exists, its blockers are explained, since
+    # people can change these best.
+    first_search: Search | None = None
     window_end: datetime | None = None  # where the session's window ended before it was extended
     for stage in _list_stages(builder, session):
         attempts = [attempt for attempt in stage if attempt.window.minutes >= attempt.minutes]
@@ -117,22 +118,22 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
             continue
         start = find_free_busy_start(builder.now, min(attempt.window.start for attempt in attempts))
         end = max(attempt.window.end for attempt in attempts)
-        free_busy = builder.get_free_busy(builder.people, Span(start, end))
-        if free_busy is None:
+        free_busy_by_address = builder.get_free_busy(builder.people, Span(start, end))
+        if free_busy_by_address is None:
             return
-        search, slots = _search_stage(builder, session, free_busy, attempts)
+        search, slots = _search_stage(builder, session, free_busy_by_address, attempts)
         if slots:
             _book_slot(builder, session, slots, search, window_end)
             return
-        explained = explained or search
+        first_search = first_search or search
         window_end = window_end or attempts[-1].window.end
-    reasons = explain_no_slot(explained) if explained else (Reason("window_over"),)
+    reasons = explain_no_slot(first_search) if first_search else (Reason("window_over"),)
     if session.kind is SessionKind.REVIEW:
         why = "No time for this review exists; the next brief takes the contract up."
         drop_review(builder, session, why, reasons=reasons)
         return
-    if session.unplaceable is None and session.adhoc and explained:
-        displacing_search = _make_displacing_search(builder, session, explained)
+    if session.unplaceable is None and session.adhoc and first_search:
+        displacing_search = _make_displacing_search(builder, session, first_search)
         if displacing_search is not None:
             mark_unplaceable(builder, session, reasons)
             displacement.offer_displacing_times(builder, builder.sessions[session.id], displacing_search)
@@ -141,7 +142,10 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
 
 
 def _search_stage(
-    builder: PlanBuilder, session: Session, free_busy: Mapping[Address, FreeBusy], attempts: Sequence[SearchAttempt]
+    builder: PlanBuilder,
+    session: Session,
+    free_busy_by_address: Mapping[Address, FreeBusy],
+    attempts: Sequence[SearchAttempt],
 ) -> tuple[Search, tuple[Slot, ...]]:
     """Return the search of the first attempt that finds a slot, with its best slots.
 
@@ -149,12 +153,12 @@ def _search_stage(
     shortest length, so that nothing fits in any attempt when nothing fits in the last.
     """
     slot_count = offers.OFFER_COUNT if offers.needs_choice(builder, session) else 1
-    search = make_search(builder, session, free_busy, attempts[0])
+    search = make_search(builder, session, free_busy_by_address, attempts[0])
     if slots := rank_slots(search, limit=slot_count):
         return search, slots
-    last_search = make_search(builder, session, free_busy, attempts[-1])
+    last_search = make_search(builder, session, free_busy_by_address, attempts[-1])
     for attempt in attempts[1:] if find_possible_starts(last_search)[1] else ():
-        search = make_search(builder, session, free_busy, attempt)
+        search = make_search(builder, session, free_busy_by_address, attempt)
         if slots := rank_slots(search, limit=slot_count):
             return search, slots
     return last_search, ()
@@ -190,7 +194,7 @@ def _list_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage
     elif session.adhoc or session.kind is SessionKind.CHECKIN:
         yield tuple(_list_adhoc_attempts(builder, session))
     elif session.kind is SessionKind.REVIEW:
-        yield tuple(_list_attempts(builder, session, _find_first_day(builder, session), [session.latest]))
+        yield tuple(_list_attempts(builder, session, _find_earliest_start(builder, session), [session.latest]))
     elif session.state is SessionState.DEFERRED:
         yield from _list_deferred_stages(builder, session)
     else:
@@ -208,12 +212,12 @@ def _list_lengths(builder: PlanBuilder, session: Session) -> Iterator[int]:
 
 def _list_regular_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage]:
     """Yield the session's window at every length (T-3), then the extended window (T-4)."""
-    earliest = _find_first_day(builder, session)
+    earliest = _find_earliest_start(builder, session)
     yield tuple(_list_attempts(builder, session, earliest, [session.latest]))
-    yield _extend_window(builder, session, earliest, session.latest)
+    yield _extend_window(builder, session, earliest=earliest, latest=session.latest)
 
 
-def _find_first_day(builder: PlanBuilder, session: Session) -> datetime:
+def _find_earliest_start(builder: PlanBuilder, session: Session) -> datetime:
     """Return the start of the session's window, but at least two weekdays from today."""
     return max(session.earliest, builder.find_weekday_start(LEAD_DAYS, builder.now))
 
@@ -233,7 +237,7 @@ def _list_deferred_stages(builder: PlanBuilder, session: Session) -> Iterator[Se
     full_length = [SearchAttempt(session.minutes, Span(earliest, end)) for end in (near_end, far_end) if end > earliest]
     shorter = list(_list_attempts(builder, session, earliest, [far_end]))[1:]
     yield (*full_length, *shorter)
-    yield _extend_window(builder, session, earliest, far_end)
+    yield _extend_window(builder, session, earliest=earliest, latest=far_end)
 
 
 def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datetime]:
@@ -244,11 +248,11 @@ def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datet
     if not cadence.is_regular(session):
         return
     sessions = list(builder.sessions.values())
-    yield from cadence.list_lower_bounds(session, sessions, builder.pair, builder.people, builder.policy)
+    yield from cadence.list_lower_bounds(session, sessions, builder.pair, builder.manager.zone, builder.policy)
 
 
-def _extend_window(builder: PlanBuilder, session: Session, earliest: datetime, latest: datetime) -> SearchStage:
-    """Return attempts with ever later window ends, up to one rhythm after `latest` (T-4).
+def _extend_window(builder: PlanBuilder, session: Session, *, earliest: datetime, latest: datetime) -> SearchStage:
+    """Return attempts with later and later window ends, up to one rhythm after `latest` (T-4).
 
     Every length is tried with one end before the next end is tried.
     """
@@ -280,7 +284,9 @@ def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
     last = find_last_deferral(builder, session)
     if last is None:
         return None
-    return last.at if last.was is None or last.cause is DeferralCause.NOT_HELD else last.was.start
+    if last.was is None or last.cause is DeferralCause.NOT_HELD:
+        return last.at
+    return last.was.start
 
 
 def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
@@ -309,15 +315,18 @@ def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[Se
     """
     earliest = max(builder.now + LEAD_HOURS, session.earliest)
     for end in _list_window_ends(builder, session, earliest, ADHOC_DAYS):
-        for buffer in (True, False):
+        for has_buffer in (True, False):
             for minutes in _list_lengths(builder, session):
-                yield SearchAttempt(minutes, Span(earliest, end), buffer)
+                yield SearchAttempt(minutes, Span(earliest, end), has_buffer)
 
 
 def make_search(
-    builder: PlanBuilder, session: Session, free_busy: Mapping[Address, FreeBusy], attempt: SearchAttempt
+    builder: PlanBuilder, session: Session, free_busy_by_address: Mapping[Address, FreeBusy], attempt: SearchAttempt
 ) -> Search:
-    """Return the criteria for the session's time: near the requested time if there is one, else near its target."""
+    """Return the criteria for one attempt to find the session's time.
+
+    The time should be near the requested time, which a guest proposed, if there is one, and else near the target.
+    """
     requested_time = builder.requested_times.get(session.id)
     return Search(
         manager=builder.manager,
@@ -326,11 +335,11 @@ def make_search(
         minutes=attempt.minutes,
         target=requested_time.start if requested_time else _find_target(builder, session, attempt.window),
         preference=_choose_preference(builder, session, requested_time),
-        free_busy=_remove_own_event(free_busy, session),
-        taken_times={a: builder.list_taken_times(a, exclude=session.id) for a in builder.addresses},
+        free_busy=_remove_own_event(free_busy_by_address, session),
+        taken_times={address: builder.list_taken_times(address, exclude=session.id) for address in builder.addresses},
         avoid=_list_times_to_avoid(builder, session),
-        buffer=attempt.buffer,
-        career=session.kind is SessionKind.CAREER,
+        has_buffer=attempt.has_buffer,
+        is_career=session.kind is SessionKind.CAREER,
         in_turn=session.in_turn,
         may_follow_absence=session.urgent,
     )
@@ -391,7 +400,7 @@ def _book_slot(
     """
     slot = slots[0]
     placed = builder.state.placed_events.get(session.key)
-    new = builder.update_session(
+    booked = builder.update_session(
         session,
         state=SessionState.BOOKED,
         start=slot.span.start,
@@ -402,16 +411,13 @@ def _book_slot(
         unplaceable=None,
         offer=None,
     )
-    show_on_calendar(builder, new)
-    builder.record_session_decision(
-        new,
-        _TIME_FOUND if session.adhoc else (*slot.reasons, *_explain_compromise(session, slot, window_end)),
-        key=new.key,
-    )
+    show_on_calendar(builder, booked)
+    reasons = (*slot.reasons, *_explain_compromise(session, slot, window_end))
+    builder.record_session_decision(booked, _TIME_FOUND if session.adhoc else reasons, key=booked.key)
     if offers.needs_choice(builder, session):
-        purpose = OfferPurpose.QUESTION if is_question(builder, new) else OfferPurpose.DEFERRAL
-        offers.add_offer(builder, new, [slot.span for slot in slots], purpose)
-        offers.warn_of_repeated_deferral(builder, new)
+        purpose = OfferPurpose.QUESTION if is_question(builder, booked) else OfferPurpose.DEFERRAL
+        offers.add_offer(builder, booked, [offered.span for offered in slots], purpose)
+        offers.warn_of_repeated_deferral(builder, booked)
 
 
 def _explain_compromise(session: Session, slot: Slot, window_end: datetime | None) -> Iterator[Reason]:

@@ -130,7 +130,7 @@ def ensure_sessions(builder: PlanBuilder) -> None:
         cycle = cadence.make_next_cycle(
             sessions,
             builder.pair,
-            builder.people,
+            builder.manager.zone,
             builder.policy,
             builder.now,
             make_first_window=lambda: anchors.find_first_window(builder),
@@ -168,7 +168,7 @@ def withdraw_pair(builder: PlanBuilder) -> None:
     handovers.end_promises_of_leaver(builder)
     is_held_back = builder.pair.participation is not Participation.YES
     if builder.pair.ended is EndReason.CHANGED and not is_held_back:
-        commitment_blocks.follow_blocks(builder)
+        commitment_blocks.accept_block_changes(builder)
     else:
         _withdraw_blocks(builder)
     if not is_held_back:

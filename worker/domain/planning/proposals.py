@@ -29,7 +29,7 @@ from worker.domain.time.search import Search, find_shared_work, list_career_days
 from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
-#: The best times are searched within the first number of weekdays from now, and then within the second.
+#: The best times are searched for within the first number of weekdays from now, and then within the second.
 NEAR_DAYS, FAR_DAYS = 15, 40
 PROPOSAL_COUNT = 3
 #: Times are proposed from the session's own window only while at least a week of the window is left.
@@ -174,7 +174,7 @@ def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
     for person in search.people:
         if grid.find_working(person) != grid.all:
             yield Reason("outside_hours", {"name": person.name})
-    if search.career and get_local_date(search.manager.zone, pick.start) in list_career_days(search):
+    if search.is_career and get_local_date(search.manager.zone, pick.start) in list_career_days(search):
         yield Reason("another_that_day", {"name": search.manager.name})
     buffer = BUFFER_QUARTERS * QUARTER_HOUR
     with_buffers = Span(pick.start - buffer, pick.end + buffer)
@@ -206,7 +206,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         free_busy={a: free_busy.exclude_event(session.key) for a, free_busy in free_busy_by_address.items()},
         taken_times={a: builder.list_taken_times(a, exclude=session.id) for a in builder.addresses},
         avoid=(*lost_times, session.span) if session.booked else lost_times,
-        career=is_career,
+        is_career=is_career,
         in_turn=session.in_turn,
     )
 
@@ -230,7 +230,7 @@ def _is_deferred_far_ahead(builder: PlanBuilder, session: Session) -> bool:
 
 
 def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
-    """Return the windows in which times are searched first and second; the second one contains the first.
+    """Return the windows for the first and the second search. The second window contains the first.
 
     A session that was deferred far ahead gets times near its present time (T-10). Any other session gets times from its
     own window if it is booked without a deferral and enough of the window is left, and otherwise times soon.

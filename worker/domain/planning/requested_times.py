@@ -51,7 +51,7 @@ def _is_acceptable(builder: PlanBuilder, session: Session, requested_time: Span)
     if free_busy is None:
         return None
     # The window of the search is the requested time itself, so that no other slot can be found.
-    attempt = SearchAttempt(requested_time.minutes, requested_time, buffer=False)
+    attempt = SearchAttempt(requested_time.minutes, requested_time, has_buffer=False)
     slots = rank_slots(make_search(builder, session, free_busy, attempt))
     return bool(slots) and slots[0].span == requested_time
 

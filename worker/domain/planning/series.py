@@ -25,7 +25,7 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
         if unplaceable_parts and session.booked:
             _release_time(builder, session, "The part of the series before it has no time.", is_shown=False)
         return
-    window = cadence.make_part_window(earlier_parts, builder.people)
+    window = cadence.make_part_window(earlier_parts, builder.manager.zone)
     if window.target != session.target:
         keeps_time = _may_keep_time(session, earlier_parts, window)
         if session.booked and not keeps_time and builder.has_pending_change(session.id):

@@ -1,7 +1,7 @@
 """The weekly mail of a manager with several reports, which replaces single mails about sessions and promises.
 
 It lists the sessions of the week and the things that wait for the manager. Each pair with news adds the mail to its
-plan. All pairs add the same mail, because its key contains only the manager and the week. The news are collected from
+plan. All pairs add the same mail, because its key contains only the manager and the week. The news is collected from
 all pairs when the mail is sent.
 """
 
@@ -102,7 +102,7 @@ def _is_this_week(session: Session, state: PairState, now: datetime, sunday: dat
 
 
 def list_all_news(states: Iterable[PairState], now: datetime) -> list[News]:
-    """Return the news of all pairs of a manager, in the order of the mail; empty when they are not worth a mail."""
+    """Return the news of all pairs of a manager, in the order of the mail; empty when it is not worth a mail."""
     news = [item for state in states if state.pair.is_active for item in list_news(state, now)]
     kinds = list(NewsKind)
     news.sort(key=lambda item: (kinds.index(item.kind), *_get_sort_key(item)))
@@ -110,9 +110,9 @@ def list_all_news(states: Iterable[PairState], now: datetime) -> list[News]:
 
 
 def _is_worth_a_mail(news: Iterable[News]) -> bool:
-    """Return whether the news ask for something that no other mail asks for, or contain more than one review.
+    """Return whether the news asks for something that no other mail asks for, or contains more than one review.
 
-    The following news alone are not worth a mail. A brief is sent before a career session. A single review is on the
+    The following news alone is not worth a mail. A brief is sent before a career session. A single review is on the
     calendar. Times that are offered in addition to a booked time were named in another mail.
     """
     review_count = sum(

@@ -206,14 +206,14 @@ def _suggest_changes(search: Search, grid: QuarterGrid) -> Reasons:
 
 def _try_shorter(search: Search) -> Reason | None:
     """Return the first shorter length for which a slot exists, with the buffer or else without it; None if none."""
-    for buffer in (True, False) if search.buffer else (False,):
+    for has_buffer in (True, False) if search.has_buffer else (False,):
         for minutes in range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP_MINUTES):
-            grid, start_bits = find_possible_starts(replace(search, minutes=minutes, buffer=buffer))
+            grid, start_bits = find_possible_starts(replace(search, minutes=minutes, has_buffer=has_buffer))
             if start_bits:
                 days = {"days": _count_days(search, grid, start_bits)}
                 if minutes == search.minutes:
                     return Reason("tighter_has_room", days)
-                code = "shorter_has_room" if buffer == search.buffer else "both_have_room"
+                code = "shorter_has_room" if has_buffer == search.has_buffer else "both_have_room"
                 return Reason(code, {**days, "minutes": minutes})
     return None
 
@@ -235,7 +235,7 @@ def _list_blockers(search: Search, grid: QuarterGrid) -> list[_Blocker]:
     blockers: dict[Span, _Blocker] = {}
     for person in search.people:
         for span, kind in _list_busy_spans(search, person):
-            fills_day = search.career and kind == CAREER_BLOCKER and person is search.manager
+            fills_day = search.is_career and kind == CAREER_BLOCKER and person is search.manager
             day_bits = find_day_bits(grid, person.zone, get_local_date(person.zone, span.start)) if fills_day else 0
             if span in blockers:
                 day_bits |= blockers[span].day_bits

@@ -26,7 +26,7 @@ def explain_slot(search: Search, span: Span, day: date) -> Iterator[Reason]:
     yield _explain_start(search, span.start)
     yield _explain_contract(search.manager, day)
     yield _explain_week(search, day)
-    if search.buffer:
+    if search.has_buffer:
         yield Reason("buffer", {"minutes": BUFFER_QUARTERS * 15})
     yield from explain_missing_calendars(search)
 

@@ -40,10 +40,10 @@ class Search:
     free_busy: Mapping[Address, FreeBusy]
     taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: these times count as busy
     avoid: tuple[Span, ...] = ()  #: times that the session has lost and does not get again
-    buffer: bool = True  #: keep 15 minutes free on each side of busy time
+    has_buffer: bool = True  #: keep 15 minutes free on each side of busy time
     in_turn: bool = False  #: the session follows no other one, and a manager has at most two such in a week (T-3a)
     may_follow_absence: bool = False  #: the session may lie on the first days after a long absence (T-14, T-16)
-    career: bool = True  #: the manager has at most one career session a day, and this is one
+    is_career: bool = True  #: the session is a career session, of which the manager has at most one a day
 
     @property
     def people(self) -> tuple[Person, Person]:
@@ -72,7 +72,7 @@ def find_shared_work(search: Search, grid: QuarterGrid) -> int:
 
 def get_padding(search: Search) -> int:
     """Return the number of quarter-hours that stay free on each side of busy time."""
-    return BUFFER_QUARTERS if search.buffer else 0
+    return BUFFER_QUARTERS if search.has_buffer else 0
 
 
 def list_taken_times(search: Search, person: Person) -> Sequence[TakenTime]:
@@ -99,7 +99,7 @@ def find_full_days(search: Search, grid: QuarterGrid) -> int:
     For a first session (`in_turn`), also return the quarter-hours of weeks that already have the maximum number of
     first sessions (T-3a).
     """
-    days = set(list_career_days(search)) if search.career else set[date]()
+    days = set(list_career_days(search)) if search.is_career else set[date]()
     if search.in_turn:
         days.update(_list_days_of_full_weeks(search))
     bits = 0
