@@ -1,4 +1,8 @@
-"""Texts for the domain's enums and reasons, translated into the reader's language."""
+"""Texts for values of the domain (enums and reasons), and their translation into the reader's language.
+
+`N_` marks a text for translation; the text is translated when a mail or page is rendered. Several tables have one text
+for the person whom the value is about and one for the other person of the pair.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,8 +26,8 @@ from worker.i18n.language import Language
 
 MIDNIGHT = time()
 
-#: Why a session lost its time, without blame (R-10): as it reads for the person who caused it, for the other
-#: person, and when nobody is named.
+#: Why a session lost its time, without blame (R-10): the text for the person who caused it, the text for the other
+#: person, and the text that names nobody.
 CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
     DeferralCause.DECLINED: (
         N_("you declined"),
@@ -65,8 +69,8 @@ CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
 }
 
 
-#: Where a line that is from the time with a former manager comes from: as the report reads it, and the new manager
-#: (R-36).
+#: The origin of a line that was passed on from the report's former pair (R-36): the text for the report, and the text
+#: for the new manager.
 ORIGIN_TEXTS: Mapping[HandoverLineKind, tuple[str, str]] = {
     HandoverLineKind.REPORT: (N_("your own plan, by %(day)s"), N_("%(report)s’s own plan, by %(day)s")),
     HandoverLineKind.MANAGER: (N_("promised by %(former)s, by %(day)s"), N_("promised by %(former)s, by %(day)s")),
@@ -85,7 +89,7 @@ ORIGIN_TEXTS: Mapping[HandoverLineKind, tuple[str, str]] = {
 }
 
 
-#: One line of a mail about several pairs, when its session has a time, and when it has none.
+#: The lines of mails about several pairs: the text if the session has a time, and the text if it has none.
 NEWS_TEXTS: Mapping[str, tuple[str, str]] = {
     MailName.INTRODUCTION: (N_("%(name)s: %(when)s"), N_("%(talk)s with %(name)s")),
     NewsKind.TALK: (N_("%(when)s: %(talk)s with %(name)s"), N_("%(talk)s with %(name)s")),
@@ -130,7 +134,7 @@ NEWS_TEXTS: Mapping[str, tuple[str, str]] = {
         N_("Your career conversations with %(name)s have come to an end"),
     ),
 }
-#: The line for any other mail.
+#: The texts for mails that `NEWS_TEXTS` does not list.
 OTHER_NEWS_TEXTS = (
     N_("There is news about your %(talk)s with %(name)s: %(when)s"),
     N_("There is news about your career conversations with %(name)s"),
@@ -143,14 +147,14 @@ SESSION_NAMES: Mapping[SessionKind, str] = {
     SessionKind.CHECKIN: N_("check-in"),
 }
 
-#: What can be had, as a list of openings calls it (R-29).
+#: The names of the kinds in a list of openings (R-29).
 OPENING_KINDS: Mapping[OpeningKind, str] = {
     OpeningKind.OPENING: N_("Opening"),
     OpeningKind.PROJECT: N_("Project"),
     OpeningKind.PATH: N_("Role path"),
 }
 
-#: The reasons for an ad hoc session (R-6), as the form offers them. A person chooses one; none is inferred (R-24).
+#: The reasons for an ad hoc session in the form (R-6). The program never guesses the reason (R-24).
 TRIGGER_TEXTS: Mapping[Trigger, str] = {
     Trigger.LEAVING: N_("another employer, or a thought of leaving"),
     Trigger.DOUBT: N_("a doubt whether this is the right place"),
@@ -161,7 +165,8 @@ TRIGGER_TEXTS: Mapping[Trigger, str] = {
 }
 
 
-#: The use of a command on a pair's contract, as it reads for the person it was used for and for the other person.
+#: The use of a command that shows or writes content: the text for the person on whose behalf it was used, and the text
+#: for the other person.
 ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
     ContentAccess.SHOW_CONTRACT: (N_("The contract was shown, for you."), N_("The contract was shown, for %(who)s.")),
     ContentAccess.RECORD_CONTRACT: (
@@ -205,17 +210,20 @@ ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
 
 
 def translate_reasons(reasons: Reasons, language: Language, zone: str, today: date) -> str:
-    """Return the reasons as one text in that language, with times in `zone`. Dates outside this year have the year."""
+    """Return the reasons as one text in that language, with times in `zone`.
+
+    Dates include the year unless it is that of `today`.
+    """
     return reason_texts.format_reasons(reasons, _LanguageFormatter(language, zone, today))
 
 
 def translate_sentences(reasons: Reasons, language: Language, zone: str, today: date) -> Iterator[str]:
-    """Return the reasons as separate sentences; otherwise as `translate_reasons`."""
+    """Return the reasons as separate sentences. The arguments are those of `translate_reasons`."""
     return reason_texts.format_sentences(reasons, _LanguageFormatter(language, zone, today))
 
 
 class _LanguageFormatter:
-    """Formats the values in reasons in the reader's language and zone."""
+    """The `ReasonFormatter` for a reader's language and zone."""
 
     def __init__(self, language: Language, zone: str, today: date) -> None:
         self.gettext = language.gettext
@@ -235,11 +243,11 @@ class _LanguageFormatter:
             datetime.combine(self._today, MIDNIGHT, UTC) + timedelta(minutes=minute), "UTC"
         )
 
-    def format_time(self, at: datetime, zone: str) -> str:
-        return self._language.format_time(at, zone)
+    def format_time(self, instant: datetime, zone: str) -> str:
+        return self._language.format_time(instant, zone)
 
     def format_span(self, start: datetime, end: datetime, zone: str) -> str:
-        first_day, last_day = (at.astimezone(ZoneInfo(self._zone)).date() for at in (start, end))
+        first_day, last_day = (instant.astimezone(ZoneInfo(self._zone)).date() for instant in (start, end))
         if first_day == last_day:
             return f"{self.format_date(first_day)}, {self._language.format_time_range(start, end, self._zone)}"
         return self.gettext(
@@ -251,10 +259,10 @@ class _LanguageFormatter:
         )
 
     def format_detail(self, text: str) -> str:
-        return ""  # a provider's error text is for the operator, who finds it in the history
+        return ""  # a service's error text is for the operator, who finds it in the history
 
 
 def translate_question(question: LintQuestion, language: Language) -> tuple[str, str]:
-    """Return the question about a commitment (R-16), and an example of a better wording, in that language."""
-    text, better = QUESTION_TEXTS[question.code]
-    return language.gettext(text, word=question.word), language.gettext(better)
+    """Return the question about a commitment (R-16) and the advice that goes with it, in that language."""
+    sentence, advice = QUESTION_TEXTS[question.code]
+    return language.gettext(sentence, word=question.word), language.gettext(advice)

@@ -1,8 +1,8 @@
-"""Translated texts and dates of a language, and the cleaning and wrapping of plain text.
+"""Translates texts and formats dates for a language, and cleans and wraps plain text.
 
-English texts are in the source code. Other languages are gettext catalogues (`locale/<tag>/LC_MESSAGES/longarc.po`),
-read when first needed; nobody has to compile them. Dates use the language of the texts: a reader whose language has no
-catalogue gets both in English.
+English texts are in the source code. Every other language has a gettext catalogue, which is read from
+`locale/<tag>/LC_MESSAGES/longarc.po` when it is first needed and need not be compiled. Dates are in the language of the
+texts: a reader whose language has no catalogue gets both in English.
 """
 
 import re
@@ -22,13 +22,14 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 GETTEXT_DOMAIN = "longarc"
+#: The width of plain-text mails, in characters.
 LINE_WIDTH = 74
 ENGLISH = Locale("en")
 
-#: Typographic spaces in Babel's dates, replaced by a no-break space, which every mail program can show.
+#: Replacements for typographic spaces in Babel's dates, which not every mail program can show.
 _SPACES = {0x202F: "\u00a0", 0x2009: " "}
-#: Invisible characters that can reverse the text around them or hide a word from a search. The joiners of emoji and the
-#: marks that right-to-left languages need are not among them.
+#: Invisible characters that can reverse the text around them, or hide a word from a search. The joiners in emoji and
+#: the marks that right-to-left languages need are not included.
 _INVISIBLE = dict.fromkeys((0x200B, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 133), *range(134, 160)))
 _BULLET = re.compile(r" *(?:- )?")
@@ -36,7 +37,7 @@ _EXTRA_BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def strip_invisible(text: str) -> str:
-    """Return the text without invisible characters, and with combining marks composed (NFC)."""
+    """Return the text in the Unicode form NFC, without invisible characters."""
     return text if text.isascii() else normalize("NFC", text.translate(_INVISIBLE))
 
 
@@ -52,7 +53,10 @@ def to_single_line(text: str) -> str:
 
 
 def wrap_text(text: str, width: int = LINE_WIDTH) -> str:
-    """Return plain text with long lines wrapped (list items indented), no two blank lines, and one final line break."""
+    """Return the text with long lines wrapped, at most one blank line in a row, and one line break at the end.
+
+    The continuation lines of a list item are indented.
+    """
     lines = (line if len(line) <= width else _wrap_line(line, width) for line in map(str.rstrip, text.splitlines()))
     return _EXTRA_BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n").replace("\u00a0", " ") + "\n"
 
@@ -72,7 +76,7 @@ def _wrap_line(line: str, width: int) -> str:
 
 
 class Language:
-    """One language: translations, and how it writes dates and times."""
+    """One language: its translations and its formats of dates and times."""
 
     def __init__(self, locale: Locale, catalogue: NullTranslations) -> None:
         self.locale = locale
@@ -87,17 +91,17 @@ class Language:
         self._find_city_name: Callable[[str], str] = lru_cache(512)(self._compute_city_name)
 
     def gettext(self, message: str, /, **values: object) -> str:
-        """Return the translated message with its `%(name)s` filled in; an empty message stays empty."""
-        # A catalogue's entry for the empty message is its header.
+        """Return the translated message with its placeholders filled in; an empty message stays empty."""
+        # A catalogue contains its header as the translation of the empty message.
         text = self._catalogue.gettext(message) if message else ""
         return text % values if values else text
 
     def ngettext(self, singular: str, plural: str, count: int, /, **values: object) -> str:
-        """Return the translated message in the plural form for `count`; `%(count)s` is filled in, too."""
+        """Return the translated message in the plural form for `count`, with all placeholders filled in."""
         return self.select_plural(singular, plural, count) % {"count": count, **values}
 
     def select_plural(self, singular: str, plural: str, count: int) -> str:
-        """Return the translated plural form for `count`, without filling anything in."""
+        """Return the translated plural form for `count`, with its placeholders."""
         return self._catalogue.ngettext(singular, plural, count)
 
     @cached_property
@@ -142,7 +146,7 @@ class Language:
         return _replace_spaces(format_date(day, "MMMM y", locale=self.locale))
 
     def format_dated_day(self, day: date) -> str:
-        """Return the date with the year, as a table shows it: `Sep 22, 2026`."""
+        """Return the date in a short form with the year: `Sep 22, 2026`."""
         return _replace_spaces(format_date(day, "medium", locale=self.locale))
 
     def format_short_day(self, day: date, *, has_weekday: bool = True) -> str:
@@ -162,7 +166,7 @@ def _replace_spaces(text: str) -> str:
 
 
 class Languages:
-    """The languages with a catalogue in one of the folders; each message comes from the first folder that has it."""
+    """The languages that have a catalogue in one of the folders. The first folder that has a message determines it."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
@@ -176,13 +180,13 @@ class Languages:
         return ["en", *sorted(tags - {"en"})]
 
     def find_language(self, locale: str) -> Language:
-        """Return the best match for a locale: for `de-AT`, Austrian German, else German, else English."""
+        """Return the language that fits the locale best. For `de-AT`: Austrian German, else German, else English."""
         if locale not in self._loaded:
             self._loaded[locale] = self._find_nearest(locale)
         return self._loaded[locale]
 
     def has_language(self, locale: str) -> bool:
-        """Return whether texts exist in the language of that locale: English, or one with a catalogue."""
+        """Return whether texts exist in the language of the locale: it is English, or has a catalogue."""
         return self.find_language(locale).locale.language == re.split("[-_]", locale)[0].lower()
 
     def _find_nearest(self, locale: str) -> Language:
@@ -204,13 +208,13 @@ class Languages:
 
 
 def read_catalogue(path: Path) -> Catalog:
-    """Return a catalogue with all its entries, fuzzy ones included. Raises PoFileError."""
+    """Return the catalogue with all its entries, including fuzzy ones. Raises PoFileError."""
     with path.open("rb") as source:
         return read_po(source, locale=path.parts[-3], abort_invalid=True)
 
 
 def load_translations(path: Path) -> GNUTranslations:
-    """Return the translations of a catalogue, without those marked fuzzy. Raises PoFileError."""
+    """Return the translations of the catalogue, without those marked as fuzzy. Raises PoFileError."""
     compiled = BytesIO()
     write_mo(compiled, read_catalogue(path))
     compiled.seek(0)
@@ -218,5 +222,5 @@ def load_translations(path: Path) -> GNUTranslations:
 
 
 def count_days_between(earlier: date, later: date) -> int:
-    """Return the days from one date to another; negative when `later` is in fact the earlier one."""
+    """Return the number of days from `earlier` to `later`. It is negative when `later` is before `earlier`."""
     return (later - earlier) // timedelta(days=1)

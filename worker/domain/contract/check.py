@@ -1,7 +1,8 @@
-"""The check of a contract before it is recorded: faults that forbid recording it, and questions about its commitments.
+"""Checks a contract before it is recorded, for the page and for the command.
 
-The page and the command share it. A fault names a kind and a place, never the text written there (R-23); the page and
-the command have their own sentence for each kind.
+The check finds faults, which prevent the contract from being recorded, and questions about its commitments, which do
+not. A fault has a kind and a place, but never contains text of the contract (R-23). The page and the command have their
+own sentence for each kind.
 """
 
 from collections import Counter
@@ -16,15 +17,15 @@ from worker.domain.model import Contract, Person
 from worker.domain.time.worktime import get_local_date, is_working_day
 from worker.errors import Refused
 
-#: A date longer ago than this is taken for a typing error.
+#: A date longer ago than this is treated as a typing error.
 MAX_RECORDING_DELAY = timedelta(days=366)
-#: A date further ahead than this is taken for a typing error.
+#: A date further ahead than this is treated as a typing error.
 MAX_TIME_AHEAD = timedelta(days=5 * 366)
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedDays:
-    """The days that a contract may name, both ends included. A review's month counts as its first day."""
+    """The days that may be dates of a contract, from `first` to `last` inclusive. A month counts as its first day."""
 
     first: date
     last: date
@@ -37,29 +38,30 @@ class AllowedDays:
 
 
 def compute_allowed_days(today: date, earlier_days: Iterable[date] = ()) -> AllowedDays:
-    """Return the days that a contract recorded today may name; the first of them begins a month.
+    """Return the days that may be dates of a contract recorded today.
 
-    `earlier_days` are those that the previous revision names: they stay allowed however long ago they are.
+    The first of them is the first day of a month. `earlier_days` are the dates of the previous revision, which stay
+    allowed however long ago they are.
     """
     return AllowedDays(min((today - MAX_RECORDING_DELAY, *earlier_days)).replace(day=1), today + MAX_TIME_AHEAD)
 
 
 def iterate_days(contract: Contract) -> Iterator[date]:
-    """Yield every day that a contract names; for a review, the first day of its month."""
+    """Yield every date of a contract. A review yields the first day of its month."""
     yield from (commitment.due for commitment in (*contract.report, *contract.manager) if commitment.due)
     yield from (review.month for review in contract.reviews)
 
 
 class FaultKind(StrEnum):
-    """Faults of a contract whose file or form could be read."""
+    """The kind of a fault in a contract whose file or form could be read."""
 
-    UNDATED = "undated"  #: a commitment names no day
+    UNDATED = "undated"  #: a commitment has no date
     FAR = "far"  #: a day or a month is too long ago or too far ahead
     LONG = "long"  #: a text is longer than the limit
     MANY = "many"  #: a part has more lines than the limit
 
 
-#: The text of the error, for callers that have no sentence of their own.
+#: The text of `UnfitContract` for each kind, for callers without sentences of their own.
 _SENTENCES = {
     FaultKind.UNDATED: "A commitment has no date.",
     FaultKind.FAR: "A date is too long ago or too far ahead.",
@@ -70,29 +72,29 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractFault:
-    """A fault of a contract, and its place."""
+    """A fault of a contract, and its place. An entry is one commitment, review point or other item of a part."""
 
     kind: FaultKind
     part: ContractPart
-    index: int = 0  #: of the entry in that part, from 0
+    index: int = 0  #: the index of the entry in the part, from 0
     field: str = ""  #: `text`, `due`, `support`, `success` or `month`; empty for a fault of the whole part
-    line: int = 0  #: line of the entry in the file; 0 when it has none
+    line: int = 0  #: the entry's line in the contract file; 0 when the contract didn't come from a file
 
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
     """The limits of a contract's size."""
 
-    entries: int  #: in each part, at most
-    characters: int  #: in each text of an entry, at most
+    entries: int  #: the most entries of a part
+    characters: int  #: the most characters of each text of an entry
 
     def is_exceeded_by(self, text: str) -> bool:
-        """True when the text is too long for an entry."""
+        """Return whether the text is too long for an entry."""
         return len(text) > self.characters
 
 
 class UnfitContract(Refused):
-    """A contract can't be recorded as it is: `faults` lists why, `days` are the days it may name."""
+    """A contract can't be recorded because of its `faults`. `days` are the days that may be its dates."""
 
     def __init__(self, faults: Sequence[ContractFault], days: AllowedDays) -> None:
         self.faults, self.days = tuple(faults), days
@@ -101,12 +103,12 @@ class UnfitContract(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractCheck:
-    """The result of a check: faults keep the contract from being recorded, questions (R-16) do not."""
+    """The result of checking a contract."""
 
-    faults: tuple[ContractFault, ...]
-    questions: tuple[LintQuestion, ...]
+    faults: tuple[ContractFault, ...]  #: they prevent the contract from being recorded
+    questions: tuple[LintQuestion, ...]  #: they don't prevent the contract from being recorded (R-16)
     days: AllowedDays
-    newest_revision: int  #: its number at the time of the check; 0 when there is none
+    newest_revision: int  #: the number of the newest revision at the time of the check; 0 when there is none
 
 
 def check_contract(
@@ -117,14 +119,14 @@ def check_contract(
     revisions: Sequence[Contract],
     limits: TextLimits | None = None,
 ) -> ContractCheck:
-    """Find the faults of a contract and the questions about its commitments.
+    """Return the faults of a contract and the questions about its commitments.
 
-    `revisions` are those recorded so far, oldest first: days that the newest names stay allowed. A commitment without
-    a date gets no questions, because it is a fault already.
+    `revisions` are the recorded revisions, oldest first: the dates of the newest one stay allowed. A commitment without
+    a date gets no questions, because the missing date is a fault.
     """
     recorded_on = get_local_date(manager.zone, now)
     days = compute_allowed_days_after(revisions, recorded_on)
-    dated = replace(
+    dated_commitments_only = replace(
         contract,
         report=tuple(commitment for commitment in contract.report if commitment.due),
         manager=tuple(commitment for commitment in contract.manager if commitment.due),
@@ -132,7 +134,7 @@ def check_contract(
     return ContractCheck(
         faults=find_faults(contract, days, limits),
         questions=lint_contract(
-            dated,
+            dated_commitments_only,
             recorded_on,
             manager.locale,
             lambda owner, day: not is_working_day(owner.select(manager, report), day),
@@ -143,12 +145,15 @@ def check_contract(
 
 
 def compute_allowed_days_after(revisions: Sequence[Contract], today: date) -> AllowedDays:
-    """Return the days that the next revision may name when recorded today; `revisions` are sorted, oldest first."""
+    """Return the days that may be dates of the next revision if it is recorded today.
+
+    `revisions` are the recorded revisions, oldest first.
+    """
     return compute_allowed_days(today, iterate_days(revisions[-1]) if revisions else ())
 
 
 def find_faults(contract: Contract, days: AllowedDays, limits: TextLimits | None = None) -> tuple[ContractFault, ...]:
-    """Return all faults of a contract, entry by entry."""
+    """Return all faults of a contract, in the order of its entries."""
     faults: list[ContractFault] = []
     entry_counts: Counter[ContractPart] = Counter()
     for entry in _iterate_entries(contract):
@@ -174,13 +179,13 @@ def find_faults(contract: Contract, days: AllowedDays, limits: TextLimits | None
 
 @dataclass(frozen=True, slots=True)
 class _ContractEntry:
-    """An entry of any part of a contract, as the check needs it."""
+    """An entry of any part of a contract, in a uniform shape for `find_faults`."""
 
     part: ContractPart
     line: int
-    texts: Mapping[str, str]  #: by field name
-    day_field: str = ""  #: name of the field that holds `day`; empty when entries of that part have no date
-    day: date | None = None
+    texts: Mapping[str, str]  #: the entry's texts by field name
+    day_field: str = ""  #: the name of the entry's field that holds the date; empty when entries of the part have none
+    day: date | None = None  #: the date
 
 
 def _iterate_entries(contract: Contract) -> Iterator[_ContractEntry]:

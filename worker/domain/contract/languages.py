@@ -1,7 +1,8 @@
-"""The headings, keywords and blank file of a contract in each language it may be written in.
+"""The headings and keywords of a contract file, and the blank file to fill in, in each language.
 
-The parser recognises all languages at once, so a file need not name its language; the writer uses one. To add a
-language, add a `ContractLanguage` to `CONTRACT_LANGUAGES`, and word lists to `worker.domain.contract.lint_rules`.
+The parser recognises the words of all languages, so a file does not state its language. The writer uses the words of
+one language. To add a language, add a `ContractLanguage` to `CONTRACT_LANGUAGES`, and word lists to
+`worker.domain.contract.lint_rules`.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from enum import StrEnum
 
 
 class ContractPart(StrEnum):
-    """The parts of a contract file, by their English headings, in the order of the file."""
+    """The parts of a contract file, in the order of the file. The values are the English headings."""
 
     REPORT = "Their commitments"
     MANAGER = "Manager's commitments"
@@ -23,25 +24,25 @@ class ContractPart(StrEnum):
 class ContractLanguage:
     """The texts of a contract file in one language."""
 
-    code: str  #: ISO 639-1
-    title: str
-    revision: str  #: added to the title of a revision
+    code: str  #: the ISO 639-1 code
+    title: str  #: the title of a contract, for `str.format`
+    revision: str  #: what is appended to the title of a revision, for `str.format`
     # headings
     report: str
     manager: str
     reviews: str
     question: str
     progress: str
-    other_headings: Mapping[str, ContractPart] = field(default_factory=dict)  #: that the parser accepts, too
+    other_headings: Mapping[str, ContractPart] = field(default_factory=dict)  #: further accepted headings
     # keywords
-    by: str
-    none: str
+    by: str  #: precedes the due date of a commitment
+    none: str  #: says that the two agreed on nothing in a part
     support: str
     success: str
-    months: str  #: names of the months, January first, in lower case, separated by blanks
-    placeholder: str  #: stands for a text in an example
+    months: str  #: the names of the months, January first, in lower case, separated by blanks
+    placeholder: str  #: the word that represents a text in an example
     question_example: str
-    blank_file: str  #: the file to fill in, with placeholders for `str.format`
+    blank_file: str  #: the file to fill in, for `str.format`
 
     @property
     def headings(self) -> Mapping[ContractPart, str]:
@@ -179,5 +180,5 @@ CONTRACT_LANGUAGES: Mapping[str, ContractLanguage] = {language.code: language fo
 
 
 def find_contract_language(locale: str) -> ContractLanguage:
-    """Return the contract language for a locale such as `de-AT`; English when there is none for it."""
+    """Return the contract language of a locale such as `de-AT`; English for a locale of any other language."""
     return CONTRACT_LANGUAGES.get(locale.replace("_", "-").partition("-")[0].lower(), ENGLISH)

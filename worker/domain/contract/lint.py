@@ -1,7 +1,8 @@
-"""The questions about a commitment before it is recorded: is it specific, dated, soon, and the owner's to keep (R-16)?
-A promise of feedback gets a hint on what makes it useful (R-31).
+"""Finds questions about the commitments of a contract before the contract is recorded (R-16).
 
-A question names a line and, for some, a word of our own lists; never the text of the commitment (R-23).
+A commitment should be specific, have a date in the near future, and depend on its owner alone. A commitment to give
+feedback gets a hint on what makes feedback useful (R-31). A question may quote a word of our own word lists, but never
+the text of the commitment (R-23).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from worker.domain.contract.lint_rules import LintRules, select_lint_rules
 from worker.domain.model import Contract, Owner, WrittenCommitment
 from worker.domain.reason_texts import N_
 
-#: R-21: a commitment due within this time is urgent.
+#: A commitment that is due within this time is urgent (R-21).
 URGENT_PERIOD = timedelta(days=7)
 
 #: The question of each code, and the advice that goes with it.
@@ -44,7 +45,7 @@ QUESTION_TEXTS: Mapping[str, tuple[str, str]] = {
         N_("Say what was done, what it led to, and what to try next; while both of you still remember it."),
     ),
 }
-#: Codes of what is a hint rather than a question.
+#: The codes of hints. All other codes are questions.
 HINTS = frozenset({"feedback"})
 
 
@@ -52,14 +53,14 @@ HINTS = frozenset({"feedback"})
 class LintQuestion:
     """A question about one commitment. `worker.i18n.domain_texts.translate_question` returns its translation."""
 
-    line: int
+    line: int  #: the commitment's line in the contract file
     owner: Owner
     code: str  #: a key of `QUESTION_TEXTS`
-    word: str = ""  #: the vague word, as our word lists have it; empty for other questions
+    word: str = ""  #: for the code `vague`: the vague word, as our word lists have it
 
     @property
     def is_hint(self) -> bool:
-        """True when it only helps to keep the commitment well, and nothing about it is in question (R-31)."""
+        """Whether this is a hint on how to do the commitment well, and not a question about it (R-31)."""
         return self.code in HINTS
 
     @property
@@ -79,10 +80,10 @@ def lint_contract(
     locale: str = "en",
     is_day_off: Callable[[Owner, date], bool] = lambda owner, day: False,
 ) -> tuple[LintQuestion, ...]:
-    """Return the questions of R-16 and the hints of R-31 about a contract, in the order of the lines.
+    """Return the questions and hints about the commitments of a contract, in the order of the lines (R-16, R-31).
 
-    `recorded_on` is the day in the manager's zone, `locale` the manager's: contracts are written in that language or
-    in English. `is_day_off` tells whether one of the two does not work on a day.
+    `recorded_on` is the day in the manager's zone. `locale` is the manager's: the contract is expected to be written in
+    that language or in English. `is_day_off` returns whether the given one of the two does not work on the given day.
     """
     rules = select_lint_rules(locale)
     questions = [
@@ -98,14 +99,14 @@ def lint_contract(
 
 
 def is_urgent(due: date, recorded_on: date) -> bool:
-    """Return whether the commitment is due within seven days of being recorded, or overdue already (R-21)."""
+    """Return whether a commitment is due within URGENT_PERIOD after it is recorded, or overdue already (R-21)."""
     return due - recorded_on <= URGENT_PERIOD
 
 
 def _lint_commitment(
     commitment: WrittenCommitment, owner: Owner, recorded_on: date, rules: Sequence[LintRules]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the code of each question about the commitment, with the vague word it quotes or an empty text."""
+    """Yield the code of each question about the commitment, and the vague word that it quotes, or an empty text."""
     text = " ".join(commitment.text.replace("\u2019", "'").split()).rstrip(".!")
     vague = next((word for language in rules if (word := language.find_vague_word(text))), "")
     if vague:

@@ -1,7 +1,8 @@
-"""Parses a contract file: a short Markdown file with four parts (R-14) and an optional fifth (R-24).
+"""Parses a contract file: a short Markdown file with four parts (R-14) and an optional fifth one (R-24).
 
-The parser tolerates what editors and word processors do to a text, and reports everything else at once, by line. A
-problem never repeats the text of a contract, because problems end up in terminals and logs (R-23).
+The parser tolerates the changes that editors and word processors make to a text. It collects all other problems, with
+their lines, in one run. A problem never contains text of the contract, because problems are shown in terminals and
+logs (R-23).
 """
 
 import re
@@ -25,16 +26,16 @@ MAX_LINE_CHARACTERS = 2000
 
 REQUIRED_PARTS = (ContractPart.REPORT, ContractPart.MANAGER, ContractPart.REVIEWS, ContractPart.QUESTION)
 
-#: Called with a line number, what is wrong, and what to write instead.
+#: Adds a problem, given its line number, what is wrong, and the remedy.
 _AddProblem = Callable[[int, str, str], None]
 
 _DASH = "[-\u2010\u2011\u2013]"
 _DATE = rf"(\d{{4}}){_DASH}(\d{{1,2}}){_DASH}(\d{{1,2}})"
-#: A date in the German order: 15.2.2027.
+#: A date in the German format: 15.2.2027.
 _GERMAN_DATE = r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})"
 _HEADING = re.compile(r"(#{1,6})(\s*)(.*?)[\s#:]*")
 _ITEM = re.compile(r"[-*+•](?:\s+(.*))?")
-#: The keywords of all languages that open a detail under a commitment, with the field that each fills.
+#: The keywords that begin a detail of a commitment, in all languages, and the field of `WrittenCommitment` for each.
 _DETAIL_NAMES = {
     word.casefold(): name
     for language in CONTRACT_LANGUAGES.values()
@@ -43,11 +44,11 @@ _DETAIL_NAMES = {
 _DETAIL = re.compile(rf"(?:[-*+•]\s+)?({'|'.join(_DETAIL_NAMES)})\s*:\s*(.*)", re.IGNORECASE)
 _DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_GERMAN_DATE}))\)?[.!]?", re.IGNORECASE)
 _MONTH = re.compile(rf"(\d{{4}}){_DASH}(\d{{1,2}}) ?:(?: (.*))?")
-#: The start of a comment, with the backslashes that make it plain text.
+#: The start of a comment, with the backslashes that turn it into plain text.
 COMMENT_START = re.compile(r"\\*<!--")
 _COMMENT_PIECES = re.compile(r"((?<!\\)<!--|-->|\n)")
 HORIZONTAL_RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
-#: A line that says that the two agreed on nothing in a part.
+#: A line which says that the two agreed on nothing in a part.
 NONE_LINE = re.compile(
     rf"(?:[-*+•]\s+)?(?:{'|'.join(language.none for language in CONTRACT_LANGUAGES.values())}|keine)\.?", re.IGNORECASE
 )
@@ -55,27 +56,31 @@ NONE_LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Line:
+    """A line of the file, without its indentation."""
+
     number: int
     text: str
-    indent: int  #: columns
+    indent: int  #: the width of the indentation in columns
 
 
 @dataclass(slots=True)
 class _Section:
+    """A heading of the file and the lines below it."""
+
     heading_line: int
-    language: ContractLanguage  #: the language of its heading
+    language: ContractLanguage  #: the language of the heading
     lines: list[_Line] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Item:
-    """A list item with the details under it. A wrapped line continues the text or detail above it."""
+    """A list item with the details below it. A wrapped line continues the text or detail above it."""
 
     line: int
     indent: int
     language: ContractLanguage
-    fields: dict[str, str]
-    last_field: str = "text"  #: the field that a wrapped line continues
+    fields: dict[str, str]  #: the text and the details, by field name
+    last_field: str = "text"  #: the name of the field that a wrapped line continues
 
     def continue_text(self, text: str) -> None:
         """Add a wrapped line to the last field."""
@@ -87,7 +92,7 @@ class _Item:
 
 
 def parse_contract(text: str, file: str) -> Contract:
-    """Return the contract in the text. Raises Problems with everything that is wrong; `file` only names it in them."""
+    """Return the contract in the text. Raises Problems with all problems of the text, which contain the name `file`."""
     contract, problems = try_parse_contract(text, file)
     if problems:
         raise Problems(problems)
@@ -95,7 +100,7 @@ def parse_contract(text: str, file: str) -> Contract:
 
 
 def try_parse_contract(text: str, file: str) -> tuple[Contract, list[Problem]]:
-    """Return as much of the contract as can be read, and a problem for each other line, by line number."""
+    """Return the parts of the contract that can be read, and a problem for each other line, sorted by line number."""
     problems: list[Problem] = []
 
     def add_problem(line: int, what: str, remedy: str) -> None:
@@ -120,12 +125,12 @@ def try_parse_contract(text: str, file: str) -> tuple[Contract, list[Problem]]:
 
 
 def get_problem_line(problem: Problem) -> int:
-    """Return the line of the file that a problem names."""
+    """Return the line number of a problem."""
     return int(problem.where.rpartition(":")[2])
 
 
 def _split_lines(text: str, add_problem: _AddProblem) -> list[str]:
-    """Return the lines of the text. Adds one problem for too long lines, and one for control characters."""
+    """Return the lines of the text. Add one problem for lines that are too long, and one for control characters."""
     lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
     while len(lines) > 1 and not lines[-1].strip():
         lines.pop()
@@ -154,7 +159,7 @@ def _split_lines(text: str, add_problem: _AddProblem) -> list[str]:
 def _add_first_problem(
     lines: Sequence[str], is_wrong: Callable[[str], bool], add_problem: _AddProblem, what: str, remedy: str
 ) -> None:
-    """Add one problem at the first wrong line; its text counts the others."""
+    """Add one problem at the first wrong line. Its text contains the number of the other wrong lines."""
     numbers = [number for number, line in enumerate(lines, 1) if is_wrong(line)]
     if numbers:
         more = f", and so do {len(numbers) - 1} more" if len(numbers) > 1 else ""
@@ -169,7 +174,7 @@ def _has_control_character(line: str) -> bool:
 
 
 def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[ContractPart, _Section]:
-    """Return the lines under each heading, without comments and rules. Adds every problem with headings."""
+    """Return the lines below each heading, without comments and horizontal rules. Add all problems with headings."""
     sections: dict[ContractPart, _Section] = {}
     misspelled: set[ContractPart] = set()
     current: list[_Line] | None = None
@@ -199,7 +204,7 @@ def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[Cont
 
 
 def _detect_language(lines: Iterable[str]) -> ContractLanguage:
-    """Return the language of the first heading that belongs to one; English when there is none."""
+    """Return the language of the first heading that is known; English when no heading is."""
     names = (_normalize_heading(match[3]) for line in lines if (match := _HEADING.fullmatch(line.strip())))
     return next((_PARTS_BY_HEADING[name][1] for name in names if name in _PARTS_BY_HEADING), ENGLISH)
 
@@ -212,9 +217,10 @@ def _open_section(
     add_problem: _AddProblem,
     misspelled: set[ContractPart],
 ) -> list[_Line]:
-    """Return the list for the lines under this heading: a section's or, for an unknown heading, one that is ignored.
+    """Return the list to which the lines below this heading are appended.
 
-    A part whose heading seems to be misspelled is added to `misspelled`.
+    It is the list of the part's section; below an unknown heading, it is a list that is then discarded. If the unknown
+    heading looks like a misspelled one, its part is added to `misspelled`.
     """
     if part is None:
         remedy = "Use only the headings " + ", ".join(f"`## {heading}`" for heading in language.headings.values()) + "."
@@ -233,7 +239,7 @@ def _open_section(
 
 
 def _iterate_content_lines(lines: Sequence[str], add_problem: _AddProblem) -> Iterator[_Line]:
-    """Yield the lines with content: no blank lines, no rules, no `<!-- comments -->`."""
+    """Yield the lines with content: no blank lines, no horizontal rules, no `<!-- comments -->`."""
     for number, raw in _strip_comments(lines, add_problem).items():
         text = " ".join(raw.split())
         if text and not HORIZONTAL_RULE.fullmatch(text):
@@ -242,13 +248,14 @@ def _iterate_content_lines(lines: Sequence[str], add_problem: _AddProblem) -> It
 
 
 def _strip_comments(lines: Sequence[str], add_problem: _AddProblem) -> Mapping[int, str]:
-    """Return the lines by number, without the text between `<!--` and `-->`: comments are for the manager alone (R-23).
+    """Return the lines by number, without comments, which are for the manager alone (R-23).
 
-    Text after a comment of several lines joins the line on which the comment opened, if text stands before it there.
+    Text after a comment of several lines is appended to the line on which the comment begins, if that line has text
+    before the comment.
     """
     stripped: dict[int, str] = {}
-    number = target = 1  # the current line, and the line to which its text is added
-    comment_start = 0  # the line on which the open comment began; 0 outside comments
+    number = target = 1  # the current line, and the line to which its text is appended
+    comment_start = 0  # the line on which the current comment began; 0 outside comments
     for piece in _COMMENT_PIECES.split("\n".join(lines)):
         if piece == "\n":
             number += 1
@@ -267,11 +274,11 @@ def _strip_comments(lines: Sequence[str], add_problem: _AddProblem) -> Mapping[i
 
 
 def _normalize_heading(text: str) -> str:
-    """Return the heading in lower case, with letters, digits and blanks only."""
+    """Return the heading in lower case, with only its letters, digits and blanks."""
     return "".join(character for character in text.casefold() if character.isalnum() or character == " ").strip()
 
 
-#: The part that each normalized heading opens, and the language of the heading.
+#: The part and the language of each heading, by the normalized heading.
 _PARTS_BY_HEADING: Mapping[str, tuple[ContractPart, ContractLanguage]] = {
     _normalize_heading(name): (part, language)
     for language in CONTRACT_LANGUAGES.values()
@@ -280,7 +287,7 @@ _PARTS_BY_HEADING: Mapping[str, tuple[ContractPart, ContractLanguage]] = {
 
 
 def _parse_heading(text: str) -> tuple[ContractPart | None, int] | None:
-    """Return the part that a heading opens, None if unknown, and its level; None when the line is not a heading."""
+    """Return the part of a heading (None if the heading is unknown) and its level; None if the line is no heading."""
     match = _HEADING.fullmatch(text)
     if match is None:
         return None
@@ -293,12 +300,12 @@ def _parse_heading(text: str) -> tuple[ContractPart | None, int] | None:
 
 
 def _parse_items(part: ContractPart, sections: dict[ContractPart, _Section], add_problem: _AddProblem) -> list[_Item]:
-    """Return the list items of a part. An empty list must say `- none`, except in the optional part."""
+    """Return the list items of a part."""
     section = sections.get(part)
     if section is None or _is_empty_section(section, part, add_problem):
         return []
     items: list[_Item] = []
-    after_refused_line = False  # wrapped lines below a refused one are not refused again
+    after_refused_line = False  # wrapped lines below a refused line add no further problem
     for line in section.lines:
         item = items[-1] if items else None
         if item is not None and not after_refused_line and _attach_line(part, item, line, add_problem):
@@ -317,7 +324,10 @@ def _parse_items(part: ContractPart, sections: dict[ContractPart, _Section], add
 
 
 def _is_empty_section(section: _Section, part: ContractPart, add_problem: _AddProblem) -> bool:
-    """True when the part has no lines or says `- none`. Adds a problem for no lines, and for `none` beside others."""
+    """Return whether the part has no lines or says `- none`.
+
+    Add a problem if the part has no lines (unless it is optional), and if it says `- none` and also has other lines.
+    """
     language, name = section.language, section.language.headings[part]
     if not section.lines:
         if part is not ContractPart.PROGRESS:
@@ -334,7 +344,7 @@ def _is_empty_section(section: _Section, part: ContractPart, add_problem: _AddPr
 
 
 def _attach_line(part: ContractPart, item: _Item, line: _Line, add_problem: _AddProblem) -> bool:
-    """Add the line to `item` as its support, its success or a wrapped line; return False when it is none of these."""
+    """Add the line to `item`, as its support, its success or a wrapped line. Return False if the line is neither."""
     has_marker = bool(_ITEM.fullmatch(line.text))
     is_deeper = line.indent > item.indent
     detail = (
@@ -357,7 +367,7 @@ def _attach_line(part: ContractPart, item: _Item, line: _Line, add_problem: _Add
 
 
 def _is_filled(item: _Item, add_problem: _AddProblem) -> bool:
-    """True when the item has a text; adds a problem when it has none."""
+    """Return whether the item has a text. Add a problem if it has none."""
     if not item.text:
         remedy = f"Fill the line, or delete it; an empty part says `- {item.language.none}`."
         add_problem(item.line, "Nothing is written here.", remedy)
@@ -402,7 +412,7 @@ def _parse_commitment(item: _Item, add_problem: _AddProblem) -> WrittenCommitmen
 
 
 def _explain_missing_date(item: _Item) -> tuple[str, str]:
-    """Return the problem and the remedy for a commitment that ends without a date, or with one in another format."""
+    """Return what is wrong with a commitment that does not end with a valid date, and the remedy."""
     dates = set(_guess_dates(item.fields["text"]))
     by = item.language.by
     if len(dates) == 1:
@@ -412,7 +422,7 @@ def _explain_missing_date(item: _Item) -> tuple[str, str]:
 
 
 def _guess_dates(text: str) -> Iterator[date]:
-    """Yield every date that the last three words of a text may mean, in any order of year, month and day."""
+    """Yield every date that the last three words of a text can mean, in any order of year, month and day."""
     words = re.findall(r"[^\W_]+", text.casefold())[-3:]
     numbers = [_parse_number(word) for word in words]
     if len(words) < 3 or not all(numbers):
@@ -426,11 +436,13 @@ def _guess_dates(text: str) -> Iterator[date]:
         orders = [(third, second, first)]
     else:
         orders = [(third, second, first), (third, first, second)]
-    yield from (day for year, *rest in orders if year >= 1000 and (day := _make_date(year, *rest)))
+    yield from (
+        guessed for year, month, day in orders if year >= 1000 and (guessed := _make_date(year, month, day)) is not None
+    )
 
 
 def _parse_number(word: str) -> int:
-    """Return the number in `1st`, `01` or `january`; 0 when there is none."""
+    """Return the number that a word such as `1st`, `01` or `january` means; 0 when it means none."""
     match = re.fullmatch(r"(\d{1,4})(?:st|nd|rd|th)?", word)
     if match or len(word) < 3:
         return int(match[1]) if match else 0
@@ -474,7 +486,7 @@ def _parse_question(sections: dict[ContractPart, _Section], add_problem: _AddPro
 
 
 def _make_date(year: str | int, month: str | int, day: str | int) -> date | None:
-    """Return the date, or None when there is no such day."""
+    """Return the date, or None when the calendar has no such day."""
     try:
         return date(int(year), int(month), int(day))
     except ValueError:
@@ -482,5 +494,5 @@ def _make_date(year: str | int, month: str | int, day: str | int) -> date | None
 
 
 def _unescape(text: str) -> str:
-    """Return the text without the backslash that `render_contract` puts in front of special text."""
+    """Return the text without the backslash that `render_contract` adds in front of text with a special meaning."""
     return text.removeprefix("\\")

@@ -1,4 +1,4 @@
-"""Writes a contract as a Markdown file from which `markdown.parse_contract` reads the same contract back (R-14)."""
+"""Writes a contract as a Markdown file, from which `markdown.parse_contract` returns the same contract (R-14)."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,13 +10,13 @@ from worker.domain.model import Contract, WrittenCommitment
 
 
 def _escape(text: str) -> str:
-    """Return the text, with a backslash in front when it would otherwise be read as a heading, a rule or `none`."""
+    """Return the text. If it would be parsed as a heading, a horizontal rule or `none`, begin it with a backslash."""
     special = text.startswith(("\\", "#")) or NONE_LINE.fullmatch(text) or HORIZONTAL_RULE.fullmatch(text)
     return f"\\{text}" if special else text
 
 
 def render_contract(contract: Contract, title: str = "", locale: str = "en") -> str:
-    """Return the contract as a file in the locale's language. Parsing it gives the contract without line numbers."""
+    """Return the contract as a file in the locale's language."""
     language = find_contract_language(locale)
     parts = {
         ContractPart.REPORT: _format_list(
@@ -36,7 +36,7 @@ def render_contract(contract: Contract, title: str = "", locale: str = "en") -> 
     text = (
         "\n\n".join([*title_lines, *(f"## {language.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
     )
-    return COMMENT_START.sub(r"\\\g<0>", text)  # so that text is not read as a comment
+    return COMMENT_START.sub(r"\\\g<0>", text)  # prevents text from being parsed as a comment
 
 
 def _format_commitment(commitment: WrittenCommitment, language: ContractLanguage) -> Iterator[str]:
@@ -48,7 +48,7 @@ def _format_commitment(commitment: WrittenCommitment, language: ContractLanguage
 
 
 def render_title(manager_name: str, report_name: str, day: date, revision: int, locale: str = "en") -> str:
-    """Return the title of a contract that is shown: both names, the day and the revision."""
+    """Return the title of a contract: both names, the day and the number of the revision."""
     language = find_contract_language(locale)
     title = language.title.format(manager=manager_name, report=report_name, day=day)
     return title + language.revision.format(number=revision)
@@ -62,10 +62,14 @@ def _join_lines(text: str) -> str:
     return " ".join(text.split())
 
 
+#: The date in the examples of the blank file is this many days ahead.
+_EXAMPLE_DAYS = 28
+
+
 def render_blank(manager_name: str, report_name: str, today: date, locale: str = "en") -> str:
-    """Return the file to fill in. Parsing it unfilled gives a problem for each line that is still to be written."""
+    """Return the file to fill in. Parsing it unchanged finds a problem for each line that has to be filled in."""
     manager, report = (re.sub("<!--|-->", "", _join_lines(name)) for name in (manager_name, report_name))
-    example_day = date.fromordinal(min(today.toordinal() + 28, date.max.toordinal()))
+    example_day = date.fromordinal(min(today.toordinal() + _EXAMPLE_DAYS, date.max.toordinal()))
     dates = {
         "day": today,
         "soon": example_day,

@@ -1,7 +1,8 @@
-"""Compares two revisions of a contract, and finds which commitments of the old one the new one continues (R-18).
+"""Compares two revisions of a contract, and finds the commitments of the old one that the new one continues (R-18).
 
-A commitment that continues keeps its id, so that its block on the calendar is moved instead of being created again.
-In names, `written` is a `WrittenCommitment`, the text in one revision; a `commitment` is the stored `Commitment`.
+A commitment that is continued keeps its id, so that its block on the calendar is moved and not created again. In names
+of this module, `written` is a `WrittenCommitment` (the words in one revision), and `commitment` is a stored
+`Commitment` (dates and status).
 """
 
 import re
@@ -23,7 +24,7 @@ from worker.domain.model import (
 
 T = TypeVar("T")  # an entry of one part of a contract
 
-#: A text that has at least this share of words in common with an old one is that one, reworded.
+#: A commitment whose text shares at least this part of its words with an old commitment is the old one, reworded.
 _REWORDED_SHARE = 0.6
 
 
@@ -41,7 +42,7 @@ class PartDiff(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractDiff:
-    """What a new revision of a contract changes, part by part. Never logged, like the contract itself (R-23)."""
+    """The changes from one revision of a contract to another, by part. It is never logged, like the contract (R-23)."""
 
     report: PartDiff[WrittenCommitment]
     manager: PartDiff[WrittenCommitment]
@@ -55,20 +56,20 @@ class ContractDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentChange:
-    """A change that one of the two requested: one commitment reworded, given another date or let go, and why."""
+    """A change of one commitment that one of the two made: another text, another date, or letting it go."""
 
-    id: str
-    written: WrittenCommitment | None  #: as it reads from now on; None when it is let go
-    reason: str = ""
-    by: Owner | None = None  #: who changed it, where that is known
+    id: str  #: the commitment's id
+    written: WrittenCommitment | None  #: the new text and date; None when the commitment is let go
+    reason: str = ""  #: why it was changed, in the person's own words
+    by: Owner | None = None  #: who changed it; None if unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextRevision:
-    """The commitments after a new revision, and those let go. Each comes with its text."""
+    """The commitments that result from a new revision, each with its text."""
 
-    commitments: tuple[tuple[DatedCommitment, WrittenCommitment], ...]  #: those that are new, continue or change
-    let_go: tuple[tuple[Commitment, WrittenCommitment], ...]
+    commitments: tuple[tuple[DatedCommitment, WrittenCommitment], ...]  #: new, continued and changed commitments
+    let_go: tuple[tuple[Commitment, WrittenCommitment], ...]  #: the commitments that are let go
 
 
 def plan_revision(
@@ -78,10 +79,11 @@ def plan_revision(
     recorded: Sequence[tuple[Commitment, WrittenCommitment]],
     change: CommitmentChange | None = None,
 ) -> NextRevision:
-    """Return the commitments once the contract is revision `number`, given those recorded for its session (R-18).
+    """Return the commitments that result when `contract` becomes revision `number` of the session's contract (R-18).
 
-    A commitment that continues keeps its id; one that is done may stay in the contract, and stays done. Raises
-    ValueError when a commitment of the contract has no date: `check_contract` reports those.
+    `recorded` are the commitments recorded so far for the session. A commitment that is continued keeps its id. A
+    commitment that is done may remain in the contract, and stays done. Raises ValueError when a commitment of the
+    contract has no date; `check_contract` reports such commitments.
     """
     let_go_id = change.id if change and change.written is None else ""
     still_open = [(c, written) for c, written in recorded if c.is_open and c.id != let_go_id]
@@ -103,10 +105,10 @@ def _identify_commitments(
     contract: Contract,
     change: CommitmentChange | None,
 ) -> Iterator[tuple[DatedCommitment, WrittenCommitment]]:
-    """Yield each commitment of the contract, with the id of the one it continues or a new id."""
+    """Yield each commitment of the contract, with the id of the commitment that it continues, or a new id."""
     for owner, written_commitments in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
         old_texts = {c.id: written.text for c, written in still_open if c.owner is owner}
-        # With the change applied, the changed commitment matches its new text exactly.
+        # The change is applied to the old commitment, so that it matches its new text exactly.
         old = [(c.id, _apply_change(c.id, written, change)) for c, written in still_open if c.owner is owner]
         for position, (written, old_id) in enumerate(
             zip(written_commitments, match_commitments(old, written_commitments), strict=True)
@@ -119,6 +121,7 @@ def _identify_commitments(
 
 
 def _apply_change(commitment_id: str, written: WrittenCommitment, change: CommitmentChange | None) -> WrittenCommitment:
+    """Return the new text if the change is of this commitment, else `written`."""
     return change.written if change and change.written and change.id == commitment_id else written
 
 
@@ -140,7 +143,7 @@ def replace_commitment(
 
 
 def compare_contracts(old: Contract, new: Contract) -> ContractDiff:
-    """Return what `new` adds to, changes in and removes from `old`."""
+    """Return the changes from `old` to `new`."""
     return ContractDiff(
         report=_compare_commitments(old.report, new.report),
         manager=_compare_commitments(old.manager, new.manager),
@@ -153,10 +156,10 @@ def compare_contracts(old: Contract, new: Contract) -> ContractDiff:
 def match_commitments(
     old: Sequence[tuple[str, WrittenCommitment]], new: Sequence[WrittenCommitment]
 ) -> list[str | None]:
-    """Return, for each new commitment, the id of the old one that it continues; None for one that is new.
+    """Return, for each commitment of `new`, the id of the commitment of `old` that it continues; None for a new one.
 
-    Commitments match by the same text, with any date; else by mostly the same words; else by the same position in
-    the list with the same date. No id is used twice.
+    A commitment continues one with the same text and any date, else one with mostly the same words, else one with the
+    same position in the list and the same date. No id is returned twice.
     """
     old_keys = [(written.text, str(written.due)) for _, written in old]
     new_keys = [(written.text, str(written.due)) for written in new]
@@ -176,7 +179,7 @@ def _compare_questions(old: str, new: str) -> PartDiff[str]:
 
 
 def _compare_items(old: Sequence[T], new: Sequence[T], keys: Sequence[tuple[str, str]]) -> PartDiff[T]:
-    """Return the changes from `old` to `new`; `keys` are the (text, date) of each of `old`, then of each of `new`."""
+    """Return the changes from `old` to `new`. `keys` holds the (text, date) of each item of `old`, then of `new`."""
     old_indices = _match_items(keys[: len(old)], keys[len(old) :])
     continued = {index for index in old_indices if index is not None}
     return PartDiff(
@@ -191,7 +194,7 @@ def _compare_items(old: Sequence[T], new: Sequence[T], keys: Sequence[tuple[str,
 
 
 def _get_content(item: object) -> object:
-    """Return everything in an item except its line number."""
+    """Return the fields of an item other than its line number, for comparing."""
     if isinstance(item, WrittenCommitment):
         return item.text, item.due, item.support, item.success
     return (item.text, item.month) if isinstance(item, ReviewPoint) else item
@@ -200,21 +203,25 @@ def _get_content(item: object) -> object:
 def _match_items(old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]]) -> list[int | None]:
     """Return, for each (text, date) of `new`, the index in `old` of the item that it continues; None for a new item.
 
-    The most similar pairs are matched first; ties go to the same text, then the same date, then the nearest position.
+    The most similar pairs are matched first. Among equally similar pairs, those with the same text come first, then
+    those with the same date, then those with the nearest positions.
     """
     old_words = [_count_words(text) for text, _ in old]
     new_words = [_count_words(text) for text, _ in new]
     candidates: list[tuple[float, bool, bool, int, int, int]] = []
-    for i, (old_text, old_date) in enumerate(old):
-        for j, (new_text, new_date) in enumerate(new):
-            similarity = _measure_similarity(old_words[i], new_words[j])
-            if similarity < _REWORDED_SHARE and (i != j or old_date != new_date or not new_date):
+    for old_index, (old_text, old_date) in enumerate(old):
+        for new_index, (new_text, new_date) in enumerate(new):
+            similarity = _measure_similarity(old_words[old_index], new_words[new_index])
+            distance = abs(old_index - new_index)
+            has_same_place_and_date = distance == 0 and old_date == new_date and bool(new_date)
+            if similarity < _REWORDED_SHARE and not has_same_place_and_date:
                 continue
-            candidates.append((-similarity, new_text != old_text, old_date != new_date, abs(i - j), j, i))
+            # in the order of preference when sorted
+            candidates.append((-similarity, new_text != old_text, old_date != new_date, distance, new_index, old_index))
     old_indices: list[int | None] = [None] * len(new)
-    for *_, j, i in sorted(candidates):
-        if old_indices[j] is None and i not in old_indices:
-            old_indices[j] = i
+    for *_, new_index, old_index in sorted(candidates):
+        if old_indices[new_index] is None and old_index not in old_indices:
+            old_indices[new_index] = old_index
     return old_indices
 
 
@@ -223,6 +230,6 @@ def _count_words(text: str) -> Counter[str]:
 
 
 def _measure_similarity(words: Counter[str], other_words: Counter[str]) -> float:
-    """Return the share of their words that two texts have in common, from 0 to 1."""
+    """Return which part of their words two texts have in common, from 0 to 1."""
     size = words.total() + other_words.total()
     return 2 * (words & other_words).total() / size if size else 1.0

@@ -4,7 +4,7 @@ import re
 
 from worker.domain.contract.lint_rules.word_lists import compile_any_of, split_words
 
-#: Vague at any place in a commitment. Longer ones first, so that the whole phrase is the one named.
+#: Words that are vague anywhere in a commitment.
 VAGUE = split_words(
     "as soon as possible|as soon as i can|as soon as we can|as much as possible|in the near future|in due course",
     "at some point|at some stage|from time to time|now and then|going forward|when possible|where possible",
@@ -15,7 +15,7 @@ VAGUE = split_words(
     "ideally|i guess|explore options|explore possibilities|explore ways",
 )
 
-#: Vague as the first words of a commitment, harmless further on.
+#: Words that are vague only at the beginning of a commitment.
 VAGUE_AT_START = split_words(
     "try|explore|consider|work on|aim|hope|attempt|strive|endeavour|endeavor|investigate|help with|keep learning",
     "keep growing|keep improving|be a better|i'd like to|i would like to|i want to",
@@ -28,14 +28,14 @@ OUTCOMES = split_words(
     "headcount|head count|more pay|higher pay|higher grade|pay grade",
 )
 
-#: When one of these follows, an outcome is only the topic of a document, a meeting or a rule: "salary review".
+#: When one of these words follows an outcome, the outcome is only a topic of work, as in "salary review".
 OUTCOME_TOPICS = split_words(
     "case|packet|pack|path|criteria|committee|panel|round|conversation|talk|document|doc|dossier|timeline|review",
     "framework|ladder|guide|guidelines|guideline|rules|rubric|band|bands|range|ranges|template|board|discussion",
     "expectations|policy|form|feedback",
 )
 
-#: Outcomes only after one of `GIVING_VERBS`; elsewhere, as in "the role of", harmless.
+#: Words that mean an outcome only after one of `GIVING_VERBS`, and not in phrases such as "the role of".
 GIVEN_OUTCOMES = split_words(
     "role|title|position|job title|job level|seniority",
 )
@@ -44,7 +44,7 @@ GIVING_VERBS = split_words(
     "assign|change|upgrade|move|fix",
 )
 
-#: Verbs for work towards an outcome that others decide, which anybody may promise.
+#: Verbs for work towards an outcome that others decide. Such work depends on its owner alone, so it can be promised.
 EFFORT_VERBS = split_words(
     "advocate|argue|ask|write|prepare|draft|present|propose|nominate|recommend|discuss|talk|explain|find out",
     "clarify|describe|share|submit|put forward|put together|review|check|collect|gather|introduce|tell|meet",
@@ -55,19 +55,19 @@ EFFORT_VERBS = split_words(
     "state|lay out|look up|report back|take",
 )
 
-#: A commitment that begins with one of these has no verb.
+#: A commitment that begins with one of these words has no verb.
 NON_VERB_STARTS = split_words(
     "more|less|fewer|greater|better|improved|ongoing|continued|additional|extra|regular|increased|stronger",
     "clearer|closer",
 )
 
-#: A commitment that begins with one of these is a thing, unless a verb comes later.
+#: A commitment that begins with one of these words names only a thing, unless a verb follows.
 THING_STARTS = split_words(
     "a|an|the|my|our|his|her|their|your|some|new|good|weekly|monthly|quarterly",
 )
 _THING_ENDING = re.compile(r"\w{3,}(?:tion|sion|ment|ness|ship|ance|ence|ility|ivity)s?")
 
-#: Common verbs of work: enough to recognise most sentences, not a dictionary.
+#: Common verbs. They are enough to recognise most sentences.
 VERBS = frozenset(
     split_words(
         "accept|add|advise|advocate|agree|analyse|announce|answer|apply|appoint|argue|arrange|ask|assign|attend",
@@ -86,15 +86,16 @@ VERBS = frozenset(
     )
 )
 
-#: Giving feedback, as the first thing promised or after an "and".
+#: A promise to give feedback, at the beginning or after "and".
 _FEEDBACK = re.compile(
     r"(?:^|\band )(?:give|gives|offer|share|provide|write|send|deliver|pass on|tell|bring)\b[^.;:]*?"
     r"\bfeedback\b(?! (?:form|forms|process|round|rounds|survey|surveys|tool|tools|training|culture|template)\b)"
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
-#: Who will act, at the start: "I will", "Dana will".
+#: An opening: the words at the beginning that say who will act, such as "I will" or "Dana will".
 _OPENING = re.compile(r"(?:(?:i|we|you|he|she|they)(?:'ll| will| am going to)|[\w.-]+(?: [\w.-]+)? will) ")
-#: Promoting a person, not promoting work: a name or a pronoun at the end, or a person "to" something.
+#: A promise to promote a person, and not to promote work: "promote" with a name or pronoun at the end, or with "to" or
+#: "into" a position.
 _PROMOTING = re.compile(
     r"\b(?i:promote) (?:him$|her$|them$|you$|[A-Z][\w.-]*$|[\w.-]+(?: [\w.-]+)? (?:to|into) "
     r"(?!(?:an? |the )?(?:wider |whole )?(?:group|team|audience|channel|guild|forum|public)\b))"
@@ -103,7 +104,7 @@ _APPOINTING = re.compile(
     r"make (?:\w+ ){1,2}(?:an? )?(?:senior|staff|principal|manager|director|(?:team|tech) lead)(?!\w)"
 )
 _GUARANTEE = re.compile(r"(?<!\w)(?:guarantee|guarantees|guaranteed|i promise|whatever it takes|no matter what)(?!\w)")
-#: Raising something with somebody is bringing it up.
+#: Raising something "with" or "to" somebody means mentioning it, and not increasing it.
 _RAISED_WITH = re.compile(r"raise .* (?:with|to|at|in) ")
 
 
@@ -116,26 +117,26 @@ _EFFORT_VERB = compile_any_of(EFFORT_VERBS)
 
 
 def find_vague_word(sentence: str) -> str:
-    """Return the listed word that leaves open what will be done; empty when there is none."""
+    """Return the listed word or phrase that leaves open what will be done; empty if there is none."""
     text, _, predicate = _split_opening(sentence)
     match = _VAGUE_AT_START.match(predicate) or _VAGUE.search(text)
     return match[0] if match else ""
 
 
 def is_thing_only(sentence: str) -> bool:
-    """True when it names a thing, but not what somebody does."""
+    """Return whether the sentence names a thing, but no action."""
     _, has_opening, predicate = _split_opening(sentence)
     return not has_opening and not _has_likely_verb(predicate)
 
 
 def has_verb(sentence: str) -> bool:
-    """True when it certainly has a verb."""
+    """Return whether the sentence certainly has an English verb."""
     _, has_opening, predicate = _split_opening(sentence)
     return has_opening or any(_is_verb(word) for word in _WORD.findall(predicate))
 
 
 def is_promised_outcome(sentence: str) -> bool:
-    """True when it promises an outcome, rather than work towards it."""
+    """Return whether the sentence promises an outcome that others decide, and not just work towards it."""
     text, _, predicate = _split_opening(sentence)
     if _GUARANTEE.search(text) or _PROMOTING.search(sentence) or _APPOINTING.match(predicate):
         return True
@@ -147,29 +148,27 @@ def is_promised_outcome(sentence: str) -> bool:
 
 
 def is_promised_feedback(sentence: str) -> bool:
-    """True when it promises to give somebody feedback."""
+    """Return whether the sentence promises to give feedback."""
     return bool(_FEEDBACK.search(_split_opening(sentence)[2]))
 
 
 def _split_opening(sentence: str) -> tuple[str, bool, str]:
-    """Return the sentence in lower case, whether it opens with who will act, and the rest after such an opening."""
+    """Return the sentence in lower case, whether it has an opening (see `_OPENING`), and the text after it."""
     text = sentence.casefold()
     opening = _OPENING.match(text)
     return text, opening is not None, text[opening.end() :] if opening else text
 
 
 def _has_likely_verb(predicate: str) -> bool:
-    """True unless the phrase clearly has no verb; in doubt it has one."""
+    """Return False if the phrase clearly has no verb; True in case of doubt."""
     words = _WORD.findall(predicate)
     if not words or words[0] in NON_VERB_STARTS:
         return False
     if any(_is_verb(word) for word in words):
         return True
-    return (  # a text that is not ASCII may be in another language
-        (len(words) > 2 or not predicate.isascii())
-        and words[0] not in THING_STARTS
-        and not _THING_ENDING.fullmatch(words[0])
-    )
+    is_long_enough = len(words) > 2 or not predicate.isascii()  # a text that is not ASCII may be in another language
+    begins_like_thing = words[0] in THING_STARTS or _THING_ENDING.fullmatch(words[0])
+    return is_long_enough and not begins_like_thing
 
 
 def _is_verb(word: str) -> bool:

@@ -1,13 +1,14 @@
 """The rules for German: vague words, things without a verb, and outcomes that others decide.
 
-Nouns have capitals and verbs stand second or last: the rules heed capitals, and look for a verb at any place.
+In German, nouns begin with a capital letter, and the verb is often the last word. So the rules distinguish capitals,
+and look for a verb anywhere.
 """
 
 import re
 
 from worker.domain.contract.lint_rules.word_lists import compile_any_of, split_words
 
-#: Vague at any place.
+#: Words that are vague anywhere in a commitment.
 VAGUE = split_words(
     "so bald wie möglich|sobald wie möglich|so schnell wie möglich|baldmöglichst|möglichst bald|möglichst schnell",
     "bald|demnächst|zeitnah|in nächster zeit|in absehbarer zeit|in naher zukunft|bei gelegenheit|gelegentlich",
@@ -22,7 +23,7 @@ VAGUE = split_words(
     "versuche,|versuche zu|versuche es|zu versuchen|versuchen,|werde versuchen|probiere mal|näher kennenlernen",
 )
 
-#: Vague as the first words of a commitment, harmless further on.
+#: Words that are vague only at the beginning of a commitment.
 VAGUE_AT_START = split_words(
     "hoffe|hoffen|überlege|plane irgendwann|bemühe mich|mich bemühen|sich bemühen|arbeite an|arbeite daran|arbeitet an",
     "weiter an mir arbeiten|an mir arbeiten|an sich arbeiten|mehr auf|besser werden|sichtbarer werden|versuchen",
@@ -30,21 +31,21 @@ VAGUE_AT_START = split_words(
 )
 _WORK_ON = re.compile(r"an .* arbeiten$")
 
-#: Outcomes that others decide. Compounds such as Gehaltsband or Beförderungsrunde are different words.
+#: Outcomes that others decide. Compounds such as Gehaltsband (salary band) are other words, and no outcomes.
 OUTCOMES = split_words(
     "beförderung|beförderungen|befördert|befördere|befördern|gehaltserhöhung|gehaltserhöhungen|gehaltssprung|gehalt",
     "gehälter|lohnerhöhung|bonus|boni|prämie|prämien|aktienoptionen|höhergruppierung|höhergruppiert|planstelle",
     "planstellen|mehr geld",
 )
 
-#: Outcomes only in a sentence with one of `GIVING_VERBS`.
+#: Words that mean an outcome only in a sentence with one of `GIVING_VERBS`.
 GIVEN_OUTCOMES = split_words("Rolle|Stelle|Position|Titel|Teamleitung|Leitungsrolle|Leitungsstelle")
 GIVING_VERBS = split_words(
     "bekommt|bekommst|kriegt|kriegst|erhält|erhältst|besorge|besorgen|verschaffe|verschaffen|sichere|sichern",
     "gebe|geben|übertrage|übertragen|schaffe|schaffen|zusichern|sichere zu|sorge dafür|stelle sicher|biete|anbieten",
 )
 
-#: What anybody may promise to do about an outcome that others decide.
+#: Verbs for work towards an outcome that others decide. Such work depends on its owner alone, so it can be promised.
 EFFORT_VERBS = split_words(
     "spreche|sprechen|ansprechen|besprechen|bespreche|rede|reden|einsetzen|setze mich|frage|fragen|nachfragen|erfragen",
     "klären|kläre|abklären|vorschlagen|schlage|empfehlen|empfehle|vorbereiten|bereite|schreiben|schreibe|begründen",
@@ -56,6 +57,7 @@ EFFORT_VERBS = split_words(
     "diskutieren|diskutiere|mitteilen|teile mit|weitergeben|durchgehen|gehe|beschreiben|beschreibe|lesen|lese",
 )
 
+#: An opening: the words at the beginning that say who will act, such as "ich werde" or "Dana wird".
 _OPENING = re.compile(r"(?:(?:ich|wir|du|er|sie)(?: werden?)? |[\w.-]+(?: [\w.-]+)? wird )")
 _GUARANTEE = compile_any_of(
     split_words(
@@ -81,7 +83,7 @@ _GIVING_FEEDBACK = compile_any_of(
         "weitergeben|übermittle|übermitteln|übermittelt",
     )
 )
-#: Who asks for feedback, or has others give it, gives none.
+#: Verbs of asking for feedback. A sentence with one of them does not promise to give feedback.
 _ASKING_FOR_FEEDBACK = compile_any_of(
     split_words(
         "bitte|bitten|bittet|frage|fragen|fragt|einholen|hole|holen|holt|erfragen|erfrage|erbitte|erbitten",
@@ -89,14 +91,14 @@ _ASKING_FOR_FEEDBACK = compile_any_of(
     )
 )
 
-#: No commitment that says who does what begins with one of these.
+#: A commitment that begins with one of these words has no verb.
 NON_VERB_STARTS = frozenset(
     split_words(
         "mehr|weniger|bessere|besseres|besserer|stärkere|stärkeres|größere|größeres|klarere|weitere|zusätzliche",
         "kontinuierliche|regelmäßige|verbesserte",
     )
 )
-#: A commitment that begins with one of these is a thing, unless it has a verb.
+#: A commitment that begins with one of these words names only a thing, unless it has a verb.
 THING_STARTS = frozenset(
     split_words(
         "ein|eine|einen|der|die|das|den|mein|meine|meinen|dein|deine|deinen|ihr|ihre|ihren|sein|seine|seinen|unser",
@@ -104,7 +106,7 @@ THING_STARTS = frozenset(
     )
 )
 _THING_ENDING = re.compile(r"\w{3,}(?:ung|heit|keit|schaft|tion|ment|nahme|ing)(?:en|s)?")
-#: Words in lower case that end as verbs do.
+#: Words that end like verbs, but are none.
 VERB_LOOKALIKES = frozenset(
     split_words(
         "den|einen|meinen|deinen|seinen|ihren|unseren|keinen|jeden|diesen|neuen|ersten|zweiten|dritten|nächsten|letzten",
@@ -119,7 +121,7 @@ _VERB_ENDING = re.compile(r"\w{2,}(?:en|ern|eln|e|t|st)")
 
 
 def find_vague_word(sentence: str) -> str:
-    """Return the listed word that leaves open what will be done; empty when there is none."""
+    """Return the listed word or phrase that leaves open what will be done; empty if there is none."""
     text, _, predicate = _split_opening(sentence)
     match = _VAGUE_AT_START.match(predicate) or _VAGUE.search(text) or _VAGUE_AT_START.match(text)
     if match:
@@ -128,21 +130,26 @@ def find_vague_word(sentence: str) -> str:
 
 
 def is_thing_only(sentence: str) -> bool:
-    """True when it names a thing, but not what somebody does."""
+    """Return whether the sentence names a thing, but no action."""
     words = _WORD.findall(sentence)
     if not words or words[0].lower() in NON_VERB_STARTS:
         return True
     first = words[0].lower()
-    return not has_verb(sentence) and (len(words) < 3 or first in THING_STARTS or bool(_THING_ENDING.fullmatch(first)))
+    begins_like_thing = first in THING_STARTS or bool(_THING_ENDING.fullmatch(first))
+    return not has_verb(sentence) and (len(words) < 3 or begins_like_thing)
 
 
 def has_verb(sentence: str) -> bool:
-    """True when it certainly has a verb. The first word always has a capital; a single word is no sentence."""
+    """Return whether the sentence certainly has a German verb.
+
+    The first word may be a verb although it has a capital letter, unless it is the only word or begins a thing.
+    """
     _, has_opening, _ = _split_opening(sentence)
     first, *others = _WORD.findall(sentence) or [""]
     first = first.lower()
-    no_verb = not others or first in NON_VERB_STARTS or first in THING_STARTS or _THING_ENDING.fullmatch(first)
-    return has_opening or any(_is_verb(word) for word in (others if no_verb else [first, *others]))
+    begins_like_thing = first in NON_VERB_STARTS or first in THING_STARTS or _THING_ENDING.fullmatch(first)
+    candidates = others if not others or begins_like_thing else [first, *others]
+    return has_opening or any(_is_verb(word) for word in candidates)
 
 
 def _is_verb(word: str) -> bool:
@@ -150,25 +157,26 @@ def _is_verb(word: str) -> bool:
 
 
 def is_promised_outcome(sentence: str) -> bool:
-    """True when it promises an outcome, rather than work towards it."""
+    """Return whether the sentence promises an outcome that others decide, and not just work towards it."""
     text, _, _ = _split_opening(sentence)
     if _GUARANTEE.search(text) or _APPOINTING.search(text):
         return True
     if _EFFORT_VERB.search(text):
         return False
-    # the first letter, a capital in any case, is left out: these nouns are told apart by theirs
+    # `_GIVEN_OUTCOME` holds nouns with their capital letter. The search skips the first letter of the sentence, because
+    # that letter is a capital for any kind of word.
     return bool(_OUTCOME.search(text) or (_GIVING_VERB.search(text) and _GIVEN_OUTCOME.search(sentence, 1)))
 
 
 def is_promised_feedback(sentence: str) -> bool:
-    """True when it promises to give somebody feedback."""
+    """Return whether the sentence promises to give feedback."""
     text = sentence.lower()
     is_asked_for = _ASKING_FOR_FEEDBACK.search(text)
     return not is_asked_for and bool(_FEEDBACK.search(text) and _GIVING_FEEDBACK.search(text))
 
 
 def _split_opening(sentence: str) -> tuple[str, bool, str]:
-    """Return the sentence in lower case, whether it opens with who will act, and the rest after such an opening."""
+    """Return the sentence in lower case, whether it has an opening (see `_OPENING`), and the text after it."""
     text = sentence.lower()
     opening = _OPENING.match(text)
     return text, opening is not None, text[opening.end() :] if opening else text

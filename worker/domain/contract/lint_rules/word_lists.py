@@ -1,18 +1,18 @@
-"""Word lists: written many to a line, matched as whole words."""
+"""Helpers for word lists, which are written with many words on a line and matched as whole words."""
 
 import re
 from collections.abc import Sequence
 
 
 def split_words(*lines: str) -> tuple[str, ...]:
-    """Return the words of some lines, separated by `|`."""
+    """Return the words of these lines. Words are separated by `|`; a word may be a phrase."""
     return tuple("|".join(lines).split("|"))
 
 
 def compile_any_of(words: Sequence[str], suffix: str = "") -> re.Pattern[str]:
-    """Return a pattern for any of the words as a whole, then the pattern `suffix`. Hyphens are part of a word.
+    """Return a pattern that matches any of the words as a whole word, followed by the pattern `suffix`.
 
-    Of two words that match at one place, the longer one is found.
+    Hyphens count as part of a word. When two words match at the same place, the longer one is found.
     """
     either = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
     return re.compile(rf"(?<![\w-])(?:{either})(?![\w-]){suffix}")
