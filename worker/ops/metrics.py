@@ -1,8 +1,7 @@
-"""`/metrics` for Prometheus: what this process has done, and what the database holds just now.
+"""The endpoint `/metrics` for Prometheus: counters of this process, and gauges that are read from the database.
 
-Each process reports the same numbers of the database, so a query must not add them up over the instances:
-`max by (work) (longarc_due)`.
-Nothing here names a person: labels are kinds, states, services and statuses.
+Every process reports the same gauges of the database, so a query must not add them up over instances, but take for
+example `max by (work) (longarc_due)`. No metric names a person: labels are kinds, states, services and statuses.
 """
 
 import logging
@@ -32,7 +31,7 @@ from worker.store.measurements import Counts, DueWork, Measurements, read_measur
 
 log = logging.getLogger(__name__)
 
-#: Returns how many tasks are in the queue.
+#: A function that returns the number of tasks in the queue.
 CountTasks = Callable[[], int]
 
 
@@ -45,7 +44,7 @@ class DatabaseCollector(Collector):
         self._count_tasks = count_tasks
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: otherwise the registry would call `collect`, and so read the database, to learn the names."""
+        """Return nothing, so that the registry does not call `collect` at registration, which reads the database."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -53,8 +52,8 @@ class DatabaseCollector(Collector):
         now = self._clock()
         try:
             measurements = read_measurements(self._database, now, live_since=now - ALIVE_WITHIN)
-            tasks = self._count_tasks() if self._count_tasks else None
-        except Exception as error:  # a scrape must not fail: then the metrics of this process would be missing, too
+            task_count = self._count_tasks() if self._count_tasks else None
+        except Exception as error:  # a scrape must not fail, or the metrics of this process would also be missing
             log.warning("%s", _describe_failure(error), extra={"action": Action.METRICS_UNREAD})
             yield _make_gauge("longarc_database_up", "Whether the database can be read.", 0)
             return
@@ -62,8 +61,8 @@ class DatabaseCollector(Collector):
         yield from _build_work_metrics(measurements, now)
         yield from _build_state_metrics(measurements)
         yield from _build_channel_metrics(measurements, now)
-        if tasks is not None:
-            yield _make_gauge("longarc_queue_tasks", "Tasks in the queue that wakes the workers.", tasks)
+        if task_count is not None:
+            yield _make_gauge("longarc_queue_tasks", "Tasks in the queue that wakes the workers.", task_count)
 
 
 def _describe_failure(error: Exception) -> str:
@@ -71,17 +70,18 @@ def _describe_failure(error: Exception) -> str:
 
 
 def _build_work_metrics(measurements: Measurements, now: datetime) -> Iterator[Metric]:
-    work = {
+    """Yield the metrics of due work: calendars to read, pairs to plan, and effects."""
+    work_by_kind = {
         READ_CALENDAR: measurements.calendars_due,
         PLAN_PAIR: measurements.pairs_due,
         **measurements.effects_due,
     }
-    due: Counts = {(kind,): one.count for kind, one in work.items()}
+    due: Counts = {(kind,): work.count for kind, work in work_by_kind.items()}
     yield _make_gauges("longarc_due", "Work that is due now, by kind.", ["work"], due)
     help_text = "For how long the first of the due work has been due, by kind."
     age = GaugeMetricFamily("longarc_due_age_seconds", help_text, labels=["work"])
-    for kind, one in work.items():
-        age.add_metric([kind], _measure_age(one, now))
+    for kind, work in work_by_kind.items():
+        age.add_metric([kind], _measure_age(work, now))
     yield age
     help_text = "Mails and changes of calendars by kind and progress."
     effects: Counts = {(kind.value, progress.value): 0 for kind in EffectKind for progress in EffectProgress}
@@ -89,12 +89,14 @@ def _build_work_metrics(measurements: Measurements, now: datetime) -> Iterator[M
 
 
 def _measure_age(work: DueWork, now: datetime) -> float:
+    """Return for how many seconds the first of the work has been due."""
     return max((now - work.since).total_seconds(), 0) if work.since else 0
 
 
 def _build_state_metrics(measurements: Measurements) -> Iterator[Metric]:
+    """Yield the metrics of people, pairs, sessions, calendars and workers."""
     yield _make_gauge("longarc_people", "People in the roster.", measurements.people)
-    # "outside": the rollout does not include the pair, or not yet
+    # A pair is "outside" when the rollout does not include it, or does not include it yet.
     all_states = [(state,) for state in ("active", "paused", "outside", "ended")]
     states: Counts = {state: measurements.pairs.get(state, 0) for state in all_states}
     yield _make_gauges("longarc_pairs", "Pairs by state.", ["state"], states)
@@ -143,7 +145,7 @@ def _make_gauges(name: str, help_text: str, labels: list[str], counts: Counts) -
 
 
 class BuildCollector(Collector):
-    """Tells which version runs here, and on what."""
+    """Collects the version of this program, of Python, and the kind of the database."""
 
     def __init__(self, database: Database) -> None:
         self._labels = {
@@ -158,9 +160,9 @@ class BuildCollector(Collector):
 
 
 def build_registry(worker: Worker, count_tasks: CountTasks | None = None) -> CollectorRegistry:
-    """Return the registry of all that this process tells. `count_tasks` returns the length of the queue."""
+    """Return a registry with all metrics that this process reports. `count_tasks` returns the length of the queue."""
     registry = CollectorRegistry()
-    registry.register(REGISTRY)  # a registry can collect from another: this one has the counters of the process
+    registry.register(REGISTRY)  # the counters of this process; a registry can be a collector of another
     registry.register(BuildCollector(worker.store.database))
     registry.register(DatabaseCollector(worker.store.database, worker.clock, count_tasks))
     ProcessCollector(registry=registry)
@@ -170,11 +172,11 @@ def build_registry(worker: Worker, count_tasks: CountTasks | None = None) -> Col
 class MetricsServer(ServerThread):
     """Serves the metrics of a worker inside a `with` block, at every path.
 
-    It listens on the first address of the setting `metrics.listen` that is free; port 0 there stands for any free port.
+    It listens at the first free address of the setting `metrics.listen`. Port 0 in that setting means any free port.
     """
 
     def __init__(self, worker: Worker, count_tasks: CountTasks | None = None) -> None:
-        """`count_tasks` returns the length of the queue. Raises PortTaken, LongarcError."""
+        """`count_tasks` returns the length of the queue. Raises PortTaken and LongarcError."""
         addresses = list_listen_addresses(worker.settings.metrics.listen)
         listening = open_free_socket(addresses, service="Metrics", setting="metrics.listen")
         self.port = int(listening.getsockname()[1])

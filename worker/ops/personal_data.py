@@ -1,9 +1,9 @@
 """Everything that is stored about a person, as plain values: for the download on their page, and for `longarc export`.
 
-The reason for an ad hoc session is for the manager alone (R-6): only the manager's file has it. A question to a third
-person and its answer are for the report alone (R-30), and so is whether the report has answered the anonymous question
-(R-37): a file that an operator makes has neither. A former manager's file from the page has the promises to former
-reports that are still open, and nothing else of those pairs (R-36).
+Some of it is for one person only. The reason for an ad hoc session is only in the manager's file (R-6). Questions to
+third persons with their answers (R-30), and whether the report has answered the anonymous question (R-37), are only in
+the file that the report downloads, and never in one that an operator makes. The file that a former manager downloads
+has the open promises to former reports, and nothing else of those pairs (R-36).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -29,30 +29,34 @@ from worker.domain.time.worktime import format_hours
 from worker.engine.pulse import PulseStatus
 from worker.store.content import ContractRevision
 
-#: A time before everything that is stored.
+#: An instant before everything that is stored.
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 _READ_BY = (
     "The contract, the commitments and the notes are shown to the two of the pair alone; whoever runs the server could "
     "open them, and the commands for that tell both. The rest: the two, and whoever runs Longarc."
 )
-#: What a file of `longarc export` has not, and where it is.
+#: What the file of `longarc export` does not contain, and where it can be found.
 LEFT_OUT = (
     "Questions to third persons and their answers: nobody but the person learns of them. Their page gives them.",
     "Answers to the anonymous question: they were added to counts, and can't be found again.",
     "Why somebody else asked to talk, and what kept somebody else: it is theirs.",
 )
+#: Added to `LEFT_OUT` in a file without content.
 WITHOUT_CONTENT = "What the two of each pair wrote to each other was left out of this file."
 
 
 def encode_value(value: object) -> object:
-    """Return a value as JSON holds it: instants in UTC."""
+    """Return the text for a value of a type that JSON does not have. Instants are in UTC."""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%SZ}"
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def collect_for_page(worker: Worker, person: Person, pairs: Iterable[Pair], *, manages: bool) -> dict[str, Any]:
-    """Return what the download on a page holds: about the person and their pairs. `manages`: as their manager."""
+    """Return the content of the download on a page: the data about the person and these pairs.
+
+    `manages`: whether the person is the manager of the pairs, and not the report.
+    """
     return {
         "written_at": worker.clock(),
         "about": {**_export_person(person), **_export_pushed(worker, person)},
@@ -65,9 +69,12 @@ def collect_for_page(worker: Worker, person: Person, pairs: Iterable[Pair], *, m
 
 
 def collect_for_operator(worker: Worker, person: Person, *, has_content: bool) -> dict[str, Any]:
-    """Return everything about a person in all pairs, ended ones included, for a file that an operator makes."""
+    """Return the content of a file that an operator makes: the data about the person and all pairs, also ended ones.
+
+    `has_content`: whether the file contains what the pairs wrote.
+    """
     pairs = [pair for pair in worker.store.people.load_all_pairs().values() if person.email in pair.id.people]
-    sides = {
+    pairs_by_role = {
         "as_report": [pair for pair in pairs if pair.report == person.email],
         "as_manager": [pair for pair in pairs if pair.manager == person.email],
     }
@@ -81,11 +88,11 @@ def collect_for_operator(worker: Worker, person: Person, *, has_content: bool) -
         "read_by": _READ_BY,
         "left_out": [*LEFT_OUT, *([] if has_content else [WITHOUT_CONTENT])],
         **{
-            side: [
-                _export_pair(worker, person, pair, manages=side == "as_manager", has_content=has_content)
-                for pair in sorted(listed, key=lambda pair: pair.id)
+            role: [
+                _export_pair(worker, person, pair, manages=role == "as_manager", has_content=has_content)
+                for pair in sorted(pairs_of_role, key=lambda pair: pair.id)
             ]
-            for side, listed in sides.items()
+            for role, pairs_of_role in pairs_by_role.items()
         },
         "events": _export_events(worker, person.email),
         "mails": [
@@ -97,7 +104,7 @@ def collect_for_operator(worker: Worker, person: Person, *, has_content: bool) -
 
 
 def _export_events(worker: Worker, email: Address) -> list[dict[str, Any]]:
-    """Return the events of ours on the calendars of the person's pairs, as they were last seen."""
+    """Return our events on the calendars of the person's pairs, as they were when last read."""
     return [
         {"calendar": event.ref.calendar, "start": event.span.start, "end": event.span.end, "gone": event.gone}
         for event in worker.store.calendars.list_events_of(email)
@@ -105,24 +112,30 @@ def _export_events(worker: Worker, email: Address) -> list[dict[str, Any]]:
 
 
 def _export_accesses(worker: Worker, pairs: Collection[Pair], *, has_content: bool) -> list[dict[str, Any]]:
-    """Return when an operator opened or changed what the pairs wrote, for whom and why."""
+    """Return each time at which an operator opened or changed what the pairs wrote: when, for whom and why."""
     if not has_content:
         return []
-    period = Span(_EPOCH, worker.clock() + timedelta(seconds=1))  # that of this very export included
+    period = Span(_EPOCH, worker.clock() + timedelta(seconds=1))  # it includes the access by this export
     return [
-        {"at": one.at, "pair": one.pair, "what": one.access, "for": one.on_behalf_of, "why": one.reason}
-        for one in worker.store.content.list_accesses([pair.id for pair in pairs], period)
+        {
+            "at": access.at,
+            "pair": access.pair,
+            "what": access.access,
+            "for": access.on_behalf_of,
+            "why": access.reason,
+        }
+        for access in worker.store.content.list_accesses([pair.id for pair in pairs], period)
     ]
 
 
 def _export_pulse(worker: Worker, person: Person) -> dict[str, Any]:
-    """Return whether the person has answered in this month's round (R-37); the answer cannot be found again."""
+    """Return whether the person has answered this month's anonymous question (R-37). The answer itself is not kept."""
     name = f"{worker.clock():%Y-%m}"
     status = worker.pulse.get_status(person.email, name)
     if status not in (PulseStatus.OPEN, PulseStatus.ANSWERED):
         return {}
-    kept = "An answer is added to a count, and not kept with your name."
-    return {"pulse": {"round": name, "answered": status is PulseStatus.ANSWERED, "answer": kept}}
+    explanation = "An answer is added to a count, and not kept with your name."
+    return {"pulse": {"round": name, "answered": status is PulseStatus.ANSWERED, "answer": explanation}}
 
 
 def _export_person(person: Person) -> dict[str, Any]:
@@ -130,11 +143,16 @@ def _export_person(person: Person) -> dict[str, Any]:
 
 
 def _export_pushed(worker: Worker, person: Person) -> dict[str, Any]:
-    """Return what a directory pushed about the person, in the words of SCIM; nothing when none did."""
+    """Return what directories pushed about the person by SCIM, with its attribute names; empty without a push."""
     names = worker.store.aliases.list_names(person.email)
     pushed = [
-        {"userName": one.user_name, "externalId": one.external_id, **one.attributes, "written_at": one.changed_at}
-        for one in worker.store.pushed_people.list_people_of(names)
+        {
+            "userName": pushed_person.user_name,
+            "externalId": pushed_person.external_id,
+            **pushed_person.attributes,
+            "written_at": pushed_person.changed_at,
+        }
+        for pushed_person in worker.store.pushed_people.list_people_of(names)
     ]
     return {"told_by_the_directory": pushed} if pushed else {}
 
@@ -145,7 +163,7 @@ def _export_pair(
     sessions = worker.store.queries.list_sessions(pair.id)
     commitments = worker.store.queries.list_commitments(pair.id)
     history = worker.store.queries.load_years([pair.id], _EPOCH)[pair.id]
-    said = worker.store.content.load_deferral_reasons([session.id for session in sessions]) if has_content else {}
+    reasons = worker.store.content.load_deferral_reasons([session.id for session in sessions]) if has_content else {}
     promises = worker.store.content.get_written_commitments([c.id for c in commitments]) if has_content else {}
     return {
         "manager": pair.manager,
@@ -156,12 +174,12 @@ def _export_pair(
         "rhythm": str(pair.every),
         "sessions": [_export_session(worker, session, shows_trigger=manages and has_content) for session in sessions],
         "times_lost": [
-            _export_deferral(deferral, person, said.get(deferral.session, {}), manages=manages)
+            _export_deferral(deferral, person, reasons.get(deferral.session, {}), manages=manages)
             for deferral in history.deferrals
         ],
         **(_export_contracts(worker, sessions) if has_content else {}),
         "commitments": [_export_commitment(commitment, promises) for commitment in commitments],
-        **(_export_words(worker, pair, manages=manages) if has_content else {}),
+        **(_export_other_content(worker, pair, manages=manages) if has_content else {}),
         "mails": [
             {"at": line["at"], "mail": line["fields"].get("message")}
             for line in worker.store.queries.list_mails_to(person.email, [pair.id])
@@ -171,11 +189,12 @@ def _export_pair(
 
 def _export_contracts(worker: Worker, sessions: Iterable[Session]) -> dict[str, Any]:
     content = worker.store.content
-    return {"contracts": [_export_contract(one) for session in sessions for one in content.list_revisions(session.id)]}
+    revisions = [revision for session in sessions for revision in content.list_revisions(session.id)]
+    return {"contracts": [_export_contract(revision) for revision in revisions]}
 
 
-def _export_words(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, Any]:
-    """Return what else the two wrote: the manager's own sentence, notes for both, and what was passed on."""
+def _export_other_content(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, Any]:
+    """Return what the two wrote besides contracts: the manager's own learning, notes, and lines that were passed on."""
     return {
         **_export_learning(worker, pair, manages=manages),
         "notes": [_export_note(note) for note in worker.store.notes.list_notes(pair.id)],
@@ -183,44 +202,50 @@ def _export_words(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, Any
     }
 
 
-def _export_deferral(deferral: Deferral, person: Person, said: Mapping[int, str], *, manages: bool) -> dict[str, Any]:
-    """Return a lost time. What kept the other one is left out; a manager sees what is no absence (R-38).
+def _export_deferral(
+    deferral: Deferral, person: Person, reasons: Mapping[int, str], *, manages: bool
+) -> dict[str, Any]:
+    """Return a deferral. Its cause is left out when the other person caused it (R-38).
 
-    `said` is what the report said about times of that session, by number (R-18).
+    A manager also sees what the report caused, except for an absence. `reasons` contains, by number of the deferral,
+    what the report wrote about deferrals of that session (R-18).
     """
-    is_known = deferral.who in ("", person.email) or (manages and deferral.cause is not DeferralCause.OUT_OF_OFFICE)
-    why = {"cause": deferral.cause.value, "who": deferral.who} if is_known else {}
-    words = {"said_by_the_report": said[deferral.number]} if deferral.number in said else {}
-    return {"session": deferral.session, "at": deferral.at, **why, **words}
+    is_own = deferral.who in ("", person.email)
+    is_visible_to_manager = manages and deferral.cause is not DeferralCause.OUT_OF_OFFICE
+    cause = {"cause": deferral.cause.value, "who": deferral.who} if is_own or is_visible_to_manager else {}
+    words = {"said_by_the_report": reasons[deferral.number]} if deferral.number in reasons else {}
+    return {"session": deferral.session, "at": deferral.at, **cause, **words}
 
 
 def _export_learning(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, Any]:
-    """Return the manager's sentence that waits for the report's next prompt, for the manager alone (R-35)."""
+    """Return the manager's sentence for the report's next reflection prompt. Only the manager's file has it (R-35)."""
     waiting = worker.store.learnings.load_waiting([pair.id]).get(pair.id) if manages else None
     return {"own_learning": {"text": waiting.text, "written_at": waiting.written_at}} if waiting else {}
 
 
 def _export_old_promises(worker: Worker, manager: Person) -> dict[str, Any]:
-    """Return what the manager promised to former reports and has not ended (R-36)."""
-    found = []
+    """Return the manager's promises to former reports that are still open (R-36)."""
+    exported = []
     for handover in worker.store.handovers.list_from_manager(manager.email):
         commitments = worker.store.queries.list_commitments(handover.former)
         commitments = [c for c in commitments if c.is_open_promise]
         promises = worker.store.content.get_written_commitments([commitment.id for commitment in commitments])
-        found += [{"report": c.pair.report, **_export_commitment(c, promises)} for c in commitments]
-    return {"open_promises_to_former_reports": found} if found else {}
+        exported += [{"report": c.pair.report, **_export_commitment(c, promises)} for c in commitments]
+    return {"open_promises_to_former_reports": exported} if exported else {}
 
 
 def _export_handover(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, Any]:
-    """Return what the report passed on to this pair's manager (R-36), and for the report alone what the former manager
-    suggested; the former manager's file has none of it."""
+    """Return the lines that the report passed on to this pair's manager (R-36).
+
+    The report's file also has the lines that the former manager suggested. The former manager's file has neither.
+    """
     handover = worker.store.handovers.find_incoming(pair.id)
     if handover is None:
         return {}
     content = worker.store.handovers.load_content(handover.former)
-    passed = {"passed_on_by_the_report": [_export_line(line) for line in content.lines]}
+    passed_on = {"passed_on_by_the_report": [_export_line(line) for line in content.lines]}
     suggested = {"suggested_by_the_former_manager": [_export_line(line) for line in content.offers]}
-    return passed if manages else {**passed, **suggested}
+    return passed_on if manages else {**passed_on, **suggested}
 
 
 def _export_line(line: HandoverLine) -> dict[str, Any]:
@@ -244,15 +269,15 @@ def _export_session(worker: Worker, session: Session, *, shows_trigger: bool) ->
 
 def _export_contract(revision: ContractRevision) -> dict[str, Any]:
     fields = asdict(revision.contract)
-    for promise in (*fields["report"], *fields["manager"], *fields["reviews"]):
-        promise.pop("line")
-    changed = {"changed_by": revision.by, "reason": revision.reason} if revision.by else {}
-    numbered = {"session": revision.session, "revision": revision.revision, "recorded_at": revision.recorded_at}
-    return {**numbered, **changed, **fields}
+    for entry in (*fields["report"], *fields["manager"], *fields["reviews"]):
+        entry.pop("line")  # the line in the form or file from which the contract was recorded
+    change = {"changed_by": revision.by, "reason": revision.reason} if revision.by else {}
+    heading = {"session": revision.session, "revision": revision.revision, "recorded_at": revision.recorded_at}
+    return {**heading, **change, **fields}
 
 
 def _export_voices(worker: Worker, report: Person) -> list[dict[str, Any]]:
-    """Return the questions that a report asked third persons; nobody but the report has them in a file."""
+    """Return the questions that a report asked third persons. Only the report's own file has them."""
     return [
         {"asked_at": voice.asked_at, "to": voice.to, "question": voice.question, "answer": voice.answer or None}
         for voice in worker.third_voices.list_voices(report.email)

@@ -1,4 +1,4 @@
-"""The page about a person's data as one file, which loads nothing else and needs no script."""
+"""The HTML page with a person's data, which `longarc export` writes as one file that needs no other file or script."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from worker.domain.reason_texts import N_
 from worker.i18n.language import Language
 from worker.mail.templates import make_page_environment
 
-#: Keys of the whole that the page shows under headings of their own.
+#: The headings of those keys at the top level of the data that the page shows as sections.
 SECTIONS = {
     "as_report": N_("With your managers"),
     "as_manager": N_("With your reports"),
@@ -19,7 +19,7 @@ SECTIONS = {
     "mails": N_("Mails to you"),
     "accesses": N_("When somebody else opened what you wrote"),
 }
-#: What the keys and the fixed values of the data are called on the page. Others stand as they are.
+#: The labels of keys and of fixed values of the data. Keys and values without a label are shown as they are.
 LABELS: Mapping[str, str] = {
     "about": N_("about"),
     "also_known_as": N_("other addresses and names"),
@@ -107,14 +107,14 @@ LABELS: Mapping[str, str] = {
 }
 
 
-#: Keys of ids, by which a program joins the parts of data.json.
+#: The keys of ids. The page leaves them out; they connect the parts of the JSON file for programs.
 _ID_KEYS = ("session", "commitment")
-#: Names of mails, causes and the like.
+#: Matches fixed values of several words, such as the names of mails and of causes.
 _NAME = re.compile(r"[a-z]+(_[a-z]+)+")
 
 
 class DataView:
-    """A person's data in a language. The template calls the public methods."""
+    """A person's data in one language, for the template, which calls the public methods."""
 
     def __init__(self, data: Mapping[str, Any], person: Person, language: Language, *, has_content: bool) -> None:
         self.data = data
@@ -123,7 +123,7 @@ class DataView:
         self._language = language
 
     def label(self, key: str) -> str:
-        """Return what a key is called."""
+        """Return the label of a key."""
         return self._language.gettext(LABELS[key]) if key in LABELS else key.replace("_", " ")
 
     def heading(self, section: str) -> str:
@@ -131,7 +131,7 @@ class DataView:
         return self._language.gettext(SECTIONS[section])
 
     def show(self, value: object) -> str:
-        """Return a single value as text, or several in one line."""
+        """Return a value as text; the values in a list or mapping are joined on one line."""
         if value is None or value in ("", [], ()):
             return "–"
         if isinstance(value, bool):
@@ -143,9 +143,9 @@ class DataView:
         if isinstance(value, date):
             return self._language.format_dated_day(value)
         if isinstance(value, Mapping):
-            return "; ".join(f"{self.label(key)}: {self.show(one)}" for key, one in value.items())
+            return "; ".join(f"{self.label(key)}: {self.show(item)}" for key, item in value.items())
         if isinstance(value, list | tuple):
-            return " · ".join(self.show(one) for one in value)
+            return " · ".join(self.show(item) for item in value)
         return str(value) if isinstance(value, PairId) else self._show_text(str(value))
 
     def _show_text(self, text: str) -> str:
@@ -154,23 +154,23 @@ class DataView:
         return text.replace("_", " ") if _NAME.fullmatch(text) else text
 
     def is_table(self, value: object) -> bool:
-        """Return whether the value is a list of flat rows."""
-        return _is_rows(value) and not any(isinstance(one, list | tuple) for row in value for one in row.values())
+        """Return whether the value is a list of rows without lists in them, which is shown as a table."""
+        return _is_rows(value) and not any(isinstance(item, list | tuple) for row in value for item in row.values())
 
     def is_cards(self, value: object) -> bool:
-        """Return whether the value is a list of rows with lists in them."""
+        """Return whether the value is a list of rows with lists in them, which are shown as cards."""
         return _is_rows(value) and not self.is_table(value)
 
     def list_columns(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Return the keys of all rows, in the order of their first appearance; ids tell a reader nothing."""
+        """Return the keys of all rows without those of ids, in the order of their first appearance."""
         return list(dict.fromkeys(key for row in rows for key in row if key not in _ID_KEYS))
 
 
 def _is_rows(value: object) -> TypeGuard[Sequence[Mapping[str, Any]]]:
-    return isinstance(value, list | tuple) and bool(value) and all(isinstance(one, Mapping) for one in value)
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
 def render_data_page(data: Mapping[str, Any], person: Person, language: Language, *, has_content: bool) -> str:
-    """Return the page as HTML, with its style in it. `has_content`: whether the data have what the pairs wrote."""
+    """Return the page as HTML that includes its style. `has_content`: whether the data contain what pairs wrote."""
     template = make_page_environment(language).get_template("data_file.html.j2")
     return template.render(view=DataView(data, person, language, has_content=has_content))

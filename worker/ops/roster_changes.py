@@ -1,4 +1,4 @@
-"""What importing a roster would do: who joins, leaves or has another manager, and what follows from it."""
+"""A preview of an import of the roster: who joins, leaves or gets another manager, and which events are cancelled."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -25,21 +25,21 @@ from worker.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """A pair that begins."""
+    """A new pair of a report."""
 
     manager: Address
-    first_session: date | None  #: about when the two would meet for the first time; None while they don't
-    is_paused: bool = False  #: why they don't; otherwise the rollout is not for them
+    first_session: date | None  #: the approximate day of the first session; None when the pair does not take part
+    is_paused: bool = False  #: whether the pair is paused. Otherwise a pair without a day is outside the rollout
 
 
 @dataclass(frozen=True, slots=True)
 class Joiner:
-    """A person who is new, or returns."""
+    """A person who is new in the roster, or returns to it."""
 
     email: Address
     name: str
     is_returning: bool
-    beginning: Beginning | None  #: with whom, when the person has a manager
+    beginning: Beginning | None  #: the pair with the person's manager; None without a manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +48,36 @@ class Leaver:
 
     email: Address
     name: str
-    report_count: int  #: pairs as a manager that end
-    event_count: int  #: events that are cancelled
+    report_count: int  #: the number of pairs that end in which the person is the manager
+    event_count: int  #: the number of events that are cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class ManagerChange:
-    """A report who stays, and whose manager is another, or nobody, or somebody for the first time."""
+    """A person who stays, and who gets another manager, a first manager, or no manager any more."""
 
     email: Address
     name: str
-    former: Address | None
-    event_count: int  #: events with the former manager that are cancelled
-    beginning: Beginning | None
+    former: Address | None  #: the manager before; None without one
+    event_count: int  #: the number of events with the former manager that are cancelled
+    beginning: Beginning | None  #: the pair with the new manager; None without one
 
     @property
     def has_handover(self) -> bool:
-        """Whether the report chooses what goes on to the new manager (R-36)."""
+        """Whether there is a handover, in which the report chooses what the new manager will read (R-36)."""
         return self.former is not None and self.beginning is not None
 
 
 @dataclass(frozen=True, slots=True)
 class RosterChanges:
-    """What importing a roster would do."""
+    """What an import of the roster would change."""
 
     joiners: Sequence[Joiner]
     leavers: Sequence[Leaver]
     manager_changes: Sequence[ManagerChange]
-    renames: Mapping[Address, Address]  #: the new address by the old one
+    renames: Mapping[Address, Address]  #: the new address by the old address
     setting_changes: Sequence[SettingChange]
-    event_count: int  #: events that are cancelled in all
+    event_count: int  #: the number of all events that are cancelled
 
     @property
     def is_empty(self) -> bool:
@@ -93,12 +93,12 @@ def find_changes(
     policy: Policy,
     now: datetime,
 ) -> RosterChanges:
-    """Return what importing the roster would do. `preview` is what the store says of it."""
+    """Return what an import of the roster would change. `preview`: the changes of stored rows that the store found."""
     beginnings = _find_beginnings(preview, roster, store, find_participation, policy, now)
     stored_people = store.people.load_all_people()
     former_pairs = {preview.renames.get(pair_id.report, pair_id.report): pair_id for pair_id in preview.ended_pairs}
-    joined = set(preview.added_people)
-    staying = sorted((beginnings.keys() | former_pairs.keys()) & roster.persons.keys() - joined)
+    reports_with_changes = (beginnings.keys() | former_pairs.keys()) & roster.persons.keys()
+    staying_reports = sorted(reports_with_changes - set(preview.added_people))
     return RosterChanges(
         joiners=[
             Joiner(email, roster.persons[email].name, email in preview.returning_people, beginnings.get(email))
@@ -107,7 +107,7 @@ def find_changes(
         leavers=_list_leavers(preview, stored_people),
         manager_changes=[
             _make_manager_change(roster.persons[email], former_pairs.get(email), beginnings.get(email), preview)
-            for email in staying
+            for email in staying_reports
         ],
         renames=preview.renames,
         setting_changes=preview.setting_changes,
@@ -116,19 +116,23 @@ def find_changes(
 
 
 def _make_manager_change(
-    report: Person, former: PairId | None, beginning: Beginning | None, preview: ImportPreview
+    report: Person, former_pair: PairId | None, beginning: Beginning | None, preview: ImportPreview
 ) -> ManagerChange:
-    event_count = preview.booked_counts.get(former, 0) if former else 0
-    return ManagerChange(report.email, report.name, former.manager if former else None, event_count, beginning)
+    former_manager = former_pair.manager if former_pair else None
+    event_count = preview.booked_counts.get(former_pair, 0) if former_pair else 0
+    return ManagerChange(report.email, report.name, former_manager, event_count, beginning)
 
 
 def _list_leavers(preview: ImportPreview, stored_people: Mapping[Address, Person]) -> list[Leaver]:
-    reports, events = Counter[Address](), Counter[Address]()
+    report_counts, event_counts = Counter[Address](), Counter[Address]()
     for pair_id in preview.ended_pairs:
-        reports[pair_id.manager] += 1
+        report_counts[pair_id.manager] += 1
         for email in pair_id.people:
-            events[email] += preview.booked_counts.get(pair_id, 0)
-    return [Leaver(email, stored_people[email].name, reports[email], events[email]) for email in preview.removed_people]
+            event_counts[email] += preview.booked_counts.get(pair_id, 0)
+    return [
+        Leaver(email, stored_people[email].name, report_counts[email], event_counts[email])
+        for email in preview.removed_people
+    ]
 
 
 def _find_beginnings(
@@ -139,19 +143,26 @@ def _find_beginnings(
     policy: Policy,
     now: datetime,
 ) -> dict[Address, Beginning]:
-    """Return the pairs that begin, by report, each with the day about which the two would first meet (T-3a)."""
+    """Return the new pairs by report, each with the approximate day of its first session.
+
+    The pairs of a manager that have never met begin one after the other, so that day depends on the pair's turn (T-3a).
+    """
     new_pairs: dict[Address, list[Pair]] = defaultdict(list)
     for pair_id in preview.added_pairs:
         new_pairs[pair_id.manager].append(roster.pairs[pair_id])
     waiting_pairs = store.people.load_waiting_pairs(new_pairs)
     beginnings: dict[Address, Beginning] = {}
     for manager, pairs in new_pairs.items():
-        planned = {pair.id: pair for pair in pairs if pair.is_active and find_participation(pair) is Participation.YES}
-        stored = [one for one in waiting_pairs.get(manager, ()) if one.pair.is_active and one.pair.id in roster.pairs]
-        turns = list_turns([*stored, *map(WaitingPair, planned.values())], now, policy)
+        starting = {pair.id: pair for pair in pairs if pair.is_active and find_participation(pair) is Participation.YES}
+        still_waiting = [
+            waiting
+            for waiting in waiting_pairs.get(manager, ())
+            if waiting.pair.is_active and waiting.pair.id in roster.pairs
+        ]
+        turns = list_turns([*still_waiting, *map(WaitingPair, starting.values())], now, policy)
         for pair in pairs:
             day = None
-            if pair.id in planned:
+            if pair.id in starting:
                 turn = turns.get(pair.id, Turn())
                 day = make_first_window(pair, turn, roster.persons[manager].zone, now, policy).target.date()
             beginnings[pair.report] = Beginning(manager, day, pair.paused)
@@ -159,12 +170,13 @@ def _find_beginnings(
 
 
 def describe_value(value: object) -> str:
-    """Return a value of a setting as the people file would have it; `-` for none."""
+    """Return the value of a pair's or person's setting as the people file writes it; `-` for an empty value."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, WorkingHours):
         return format_hours(value)
     if isinstance(value, Preference):
-        day = [] if value.weekday is None else [DAY_NAMES[value.weekday]]
-        return " ".join([*day, *([] if value.minute is None else [format_clock(value.minute)])]) or "-"
+        weekday = "" if value.weekday is None else DAY_NAMES[value.weekday]
+        time_of_day = "" if value.minute is None else format_clock(value.minute)
+        return f"{weekday} {time_of_day}".strip() or "-"
     return str(value) if value not in (None, "") else "-"

@@ -1,4 +1,4 @@
-"""The state of the service, as `longarc status` and the operator's page show it. Opens nothing sealed."""
+"""The state of the service, which `longarc status` and the operator's page show. Nothing sealed is decrypted for it."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -20,12 +20,12 @@ from worker.store.store import Store
 BEHIND_AFTER = timedelta(minutes=15)
 #: A worker counts as live when its last heartbeat is at most this old.
 ALIVE_WITHIN = timedelta(minutes=2)
-#: A person is needed when at least this share of a service's channels is silent; a single one is opened anew by itself.
+#: The operator is needed when at least this share of a service's channels is silent. Fewer are reopened automatically.
 SILENT_SHARE = 0.2
 
 
 def collect_status(store: Store, now: datetime) -> dict[str, Any]:
-    """Return counts, addresses and ids: calendars read, effects waiting, sessions owed, and what needs a person."""
+    """Return the state as counts, addresses and ids: of calendars, effects, owed sessions, and what needs a person."""
     statistics = Statistics(store.database)
     pairs = list(store.people.load_all_pairs().values())
     people = store.people.load_all_people()
@@ -45,17 +45,17 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
         "channels": _describe_channels(count_channels(store.database, now)),
         "unreachable": [_describe_unreachable(calendar, people) for calendar in calendars if calendar["failing_since"]],
         "suspended": [
-            {"person": who, "until": until} for who, until in sorted(store.people.load_suspensions().items())
+            {"person": address, "until": until} for address, until in sorted(store.people.load_suspensions().items())
         ],
         "sessions": statistics.count_sessions_by_state(),
         "outbox": store.outbox.count_by_progress(),
         "due": [
-            {"what": what, "message": name, "count": number, "since": since}
-            for what, name, number, since in statistics.count_due_effects(now)
+            {"what": kind, "message": name, "count": count, "since": since}
+            for kind, name, count, since in statistics.count_due_effects(now)
         ],
         "tried_again": [
-            {"what": what, "message": name, "count": number, "again": at, "why": why}
-            for what, name, number, at, why in statistics.count_retried_effects()
+            {"what": kind, "message": name, "count": count, "again": next_attempt_at, "why": problem}
+            for kind, name, count, next_attempt_at, problem in statistics.count_retried_effects()
         ],
         "troubled": [_describe_troubled(effect) for effect in store.outbox.list_failing_effects()],
         "owed": [
@@ -85,40 +85,43 @@ def _count_pairs(pairs: Collection[Pair]) -> dict[str, int]:
 
 
 def _describe_rollout(store: Store, now: datetime) -> list[str]:
-    """Return sentences on how far undoing is, what is paused, and who takes part: the most urgent first."""
+    """Return sentences on the progress of an undo, on pauses, and on the rollout, in this order."""
     stored, undo = store.participation.load(), store.undo.load()
     standing_count = store.undo.count_standing_events(now, includes_past=undo.includes_past) if undo else 0
     sentences = (describe_undo(undo, standing_count), describe_pauses(stored.pauses), describe_rollout(stored.rollout))
     return [sentence for sentence in sentences if sentence]
 
 
-def _describe_calendars(health: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+def _describe_calendars(calendars: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+    overdue_since = now - BEHIND_AFTER
     return {
-        "read": sum(calendar["full_at"] is not None for calendar in health),
-        "never_read": sorted(calendar["address"] for calendar in health if calendar["full_at"] is None),
+        "read": sum(calendar["full_at"] is not None for calendar in calendars),
+        "never_read": sorted(calendar["address"] for calendar in calendars if calendar["full_at"] is None),
         "behind": sorted(
-            calendar["address"] for calendar in health if calendar["due_at"] and calendar["due_at"] < now - BEHIND_AFTER
+            calendar["address"] for calendar in calendars if calendar["due_at"] and calendar["due_at"] < overdue_since
         ),
-        "unreachable": sorted(calendar["address"] for calendar in health if calendar["failing_since"]),
+        "unreachable": sorted(calendar["address"] for calendar in calendars if calendar["failing_since"]),
     }
 
 
 def _describe_channels(counts: Sequence[ChannelCount]) -> dict[str, Any]:
-    """Return how many channels stand how, and the troubles that need a person, each with one calendar it concerns."""
-    totals = {standing: sum(one.count for one in counts if one.standing is standing) for standing in ChannelStanding}
-    by_service = Counter[str]()
-    for one in counts:
-        by_service[one.service] += one.count
+    """Return the number of channels by standing, and the problems that need a person, each with one calendar."""
+    totals, totals_by_service = Counter[ChannelStanding](), Counter[str]()
+    for channels in counts:
+        totals[channels.standing] += channels.count
+        totals_by_service[channels.service] += channels.count
 
-    def needs_person(one: ChannelCount) -> bool:
-        if one.standing is ChannelStanding.SILENT:
-            return one.count >= SILENT_SHARE * by_service[one.service]
-        return one.standing is ChannelStanding.FAILING
+    def needs_person(channels: ChannelCount) -> bool:
+        if channels.standing is ChannelStanding.SILENT:
+            return channels.count >= SILENT_SHARE * totals_by_service[channels.service]
+        return channels.standing is ChannelStanding.FAILING
 
     return {
-        **{standing.value: total for standing, total in totals.items()},
-        "total": sum(totals.values()),
-        "troubles": [{**asdict(one), "standing": one.standing.value} for one in counts if needs_person(one)],
+        **{standing.value: totals[standing] for standing in ChannelStanding},
+        "total": totals.total(),
+        "troubles": [
+            {**asdict(channels), "standing": channels.standing.value} for channels in counts if needs_person(channels)
+        ],
     }
 
 
@@ -140,8 +143,8 @@ def _describe_unreachable(calendar: Mapping[str, Any], people: Mapping[Address, 
 
 def _explain_wait(session: Session, unreadable: Collection[Address]) -> str:
     """Return why a session without a time has to wait; empty when the next sweep may find a time."""
-    people = [address for address in session.pair.people if address in unreadable]
-    return f"the calendar of {people[0]} can't be read" if people else ""
+    unreadable_people = [address for address in session.pair.people if address in unreadable]
+    return f"the calendar of {unreadable_people[0]} can't be read" if unreadable_people else ""
 
 
 def _describe_troubled(effect: Mapping[str, Any]) -> dict[str, Any]:
