@@ -260,7 +260,7 @@ def test_why_tells_the_story_in_order(desk: Desk) -> None:
 
 def test_status_tells_what_waits_and_what_needs_a_person(desk: Desk) -> None:
     assert "Start `longarc run`." in desk.told("status")
-    assert "Nothing needs a person, once a worker runs." in desk.told("status", "--all")
+    assert "Start a worker with `longarc run`. Nothing else needs a person." in desk.told("status", "--all")
     store = desk.store()
     with store.database.write() as connection:
         first = select(tables.outbox.c.key).where(tables.outbox.c.name == "brief").limit(1).scalar_subquery()
@@ -428,9 +428,9 @@ def test_retry_lifts_a_suspension(desk: Desk) -> None:
     for person in (DANA, KIM):
         store.people.suspend(person, utcnow() + HOUR)
     assert "longarc retry --all" in " ".join(desk.told("status").split())
-    assert "access was not suspended" not in desk.told("retry", DANA)
+    assert "it was not suspended" not in desk.told("retry", DANA)
     assert set(store.people.load_suspensions()) == {KIM}
-    assert "access was not suspended" in desk.told("retry", DANA)
+    assert "it was not suspended" in desk.told("retry", DANA)
     desk.told("retry", "--all")
     assert not store.people.load_suspensions()
     store.close()

@@ -38,7 +38,7 @@ def test_r14_a_contract_is_recorded_shown_and_sealed(desk: Desk) -> None:
     told = desk.told(*RECORD, session, contract_file(desk), given="y\n")
     assert "Recorded: 2 commitments" in told
     assert "The summary leaves for both within five minutes" in told
-    assert "The time for it ends " in told
+    assert "The contract is due by " in told
     assert desk.session(session).state is SessionState.CONTRACTED
     shown = desk.told(*SHOW, session)
     assert f"- Introduce Sam to {SECRET} by " in shown
@@ -48,7 +48,7 @@ def test_r14_a_contract_is_recorded_shown_and_sealed(desk: Desk) -> None:
 
 def test_r15_a_late_contract_is_said_to_be_late(desk: Desk) -> None:
     late = next(one for one in desk.sessions() if one.state is SessionState.UNFINISHED)
-    assert "The time for it ended " in desk.told(*RECORD, late.id, contract_file(desk), "--yes")
+    assert "The contract was due by " in desk.told(*RECORD, late.id, contract_file(desk), "--yes")
 
 
 def test_r16_promises_are_questioned_by_line_and_recorded_only_when_confirmed(desk: Desk) -> None:
@@ -132,7 +132,7 @@ def test_r18_a_shown_contract_is_the_next_revision_to_be(desk: Desk) -> None:
     assert "as revision 2" in desk.told(*RECORD, session, file, "--yes")
     assert "And then?" in desk.told(*SHOW, session)
     assert "What next?" in desk.told(*SHOW, session, "--revision", "1")
-    assert "none of number 3" in desk.refused(*SHOW, session, "--revision", "3")
+    assert "but no revision 3" in desk.refused(*SHOW, session, "--revision", "3")
     assert len(desk.json("commitment", "list")) == 2  # the same two go on
 
 
@@ -141,9 +141,9 @@ def test_r18_what_says_the_same_is_said_and_is_no_new_revision(desk: Desk) -> No
     desk.told(*RECORD, session, file, "--yes")
     one, before = desk.json(*LIST_WORDS, "--pair", SAM)[0], desk.rows()
     assert "recorded already" in desk.told(*RECORD, session, file, "--yes")
-    assert "says this already" in desk.told(*CHANGE, one["commitment"], "--due", one["due"])
+    assert "has this text and this due date already" in desk.told(*CHANGE, one["commitment"], "--due", one["due"])
     same = ("--text", f" {one['text']}\n", "--due", one["due"])
-    assert "says this already" in desk.told(*CHANGE, one["commitment"], *same)
+    assert "has this text and this due date already" in desk.told(*CHANGE, one["commitment"], *same)
     after = desk.rows()
     assert all(after[name] == before[name] for name in ("contract", "commitment", "message", "access"))
 
@@ -164,9 +164,8 @@ def test_r18_a_commitment_stays_itself_whatever_it_becomes_and_why_is_kept_seale
 def test_what_has_not_taken_place_is_refused_with_the_command_that_helps(desk: Desk) -> None:
     coming, before = desk.booked(), desk.rows()
     said = desk.refused(*RECORD, coming.id, contract_file(desk), "--yes")
-    assert said == (
-        f"longarc: Session {coming.id} has not taken place yet. If it did, record that first: longarc held {coming.id}"
-    )
+    remedy = f"If it took place, record that first: longarc held {coming.id}"
+    assert said == f"longarc: Session {coming.id} has not taken place yet. {remedy}"
     assert "has no contract. Record one: longarc contract record" in desk.refused(*SHOW, coming.id)
     assert desk.rows()["contract"] == before["contract"]
 
@@ -218,7 +217,7 @@ def test_commitments_are_followed(desk: Desk) -> None:
     desk.told(*DONE, mine["commitment"])
     assert "ended already, as done" in desk.refused(*DONE, mine["commitment"])
     assert {one["standing"] for one in desk.json("commitment", "list", "--all")} == {"done", "let_go"}
-    assert desk.told("commitment", "list").strip() == "There are none."
+    assert desk.told("commitment", "list").strip() == "There are no commitments."
 
 
 def test_what_a_commitment_becomes_is_one_clean_line(desk: Desk) -> None:
@@ -260,7 +259,7 @@ def test_a_date_far_away_is_told_and_changes_nothing(desk: Desk) -> None:
     one, before = desk.json("commitment", "list")[0]["commitment"], desk.rows()
     for due in ("2016-12-01", "2062-12-01"):
         said = desk.refused(*CHANGE, one, "--due", due)
-        assert f"{due} is too long ago or too far ahead. Give one from" in said
+        assert f"{due} is too long ago or too far ahead. Give a day from" in said
     assert "the years 2000 to 2099" in desk.refused(*CHANGE, one, "--due", "0001-01-01", code=2)
     assert desk.rows() == before
 

@@ -70,7 +70,7 @@ def test_without_content_no_word_is_in_it_and_nobody_is_told(agreed: Desk, tmp_p
     before = agreed.rows()
     agreed.env["LONGARC_KEY"] = ""
     told = agreed.told("export", SAM, "--out", str(tmp_path / "out"), "--without-content")
-    assert "What was written was left out." in told
+    assert "What people wrote was left out." in told
     text = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir())
     assert SECRET not in text
     assert read(tmp_path / "out")["as_report"][0]["commitments"], "that there are some is no content"

@@ -50,8 +50,8 @@ def test_what_goes_is_said_with_who_loses_it_as_well(agreed: Desk) -> None:
 def test_who_is_in_the_roster_is_taken_out_of_it_first(agreed: Desk) -> None:
     said = agreed.refused("forget", SAM, "--confirm", SAM)
     assert said == (
-        f"longarc: {SAM} is still in the roster, and would come back with its next reading. Take the person out of it "
-        "first, or erase only what was written: --contents."
+        f"longarc: {SAM} is still in the roster, and would come back when it is read next. Take the person out of "
+        "the roster first, or erase only what was written: --contents."
     )
     leave(agreed)
     told = agreed.told("forget", SAM, "--confirm", SAM)

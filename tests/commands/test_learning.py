@@ -11,20 +11,20 @@ def test_r35_a_sentence_is_written_for_each_report_and_everybody_is_told(desk: D
     before = desk.rows()
     told = desk.told("learning", DANA, *REASON, given=f"I {SECRET} before I ask.\n")
     after = desk.rows()
-    assert "It goes into the next prompt of" in told and SECRET not in told
+    assert "The sentence goes into the next prompt of" in told and SECRET not in told
     assert PairId(DANA, SAM) in {row.pair for row in after["learning"]}
     new = [row for row in after["access"] if row not in before["access"]]
     assert {(row.what, row.on_behalf_of) for row in new} == {("learning", DANA)}
     assert {row.pair for row in new} == {row.pair for row in after["learning"]}
     assert SECRET not in str(after)
-    assert "Withdrawn." in desk.told("learning", DANA, *REASON, given=" \n")
+    assert "The sentence was withdrawn." in desk.told("learning", DANA, *REASON, given=" \n")
     assert desk.rows()["learning"] == []
 
 
 def test_r35_nothing_is_written_without_a_reason_a_manager_and_one_sentence(desk: Desk) -> None:
     before = desk.rows()
     assert "Say why" in desk.refused("learning", DANA, SECRET, code=2)
-    assert "manages nobody" in desk.refused("learning", SAM, SECRET, *REASON)
+    assert "has no reports" in desk.refused("learning", SAM, SECRET, *REASON)
     said = desk.refused("learning", DANA, *REASON, given=f"{SECRET} " * 60)
     assert "longer than 280 characters" in said and SECRET not in said
     assert desk.rows() == before

@@ -18,7 +18,7 @@ def note_file(desk: Desk, *lines: str) -> str:
 def test_r28_a_note_is_added_and_shown_and_both_are_told(desk: Desk) -> None:
     session, before = unfinished(desk), desk.rows()
     file = note_file(desk, f"Begin with {SECRET}", "", "then the rest")
-    assert "The note stands in the next brief" in desk.told(*ADD, session, file, *BEHALF)
+    assert "The note will be in the next brief" in desk.told(*ADD, session, file, *BEHALF)
     shown = desk.told(*SHOW, SAM, "--on-behalf-of", SAM, "--reason", WHY)
     assert f"session {session}, by the manager:" in shown
     assert f"- Begin with {SECRET}\n- then the rest" in shown
@@ -27,8 +27,8 @@ def test_r28_a_note_is_added_and_shown_and_both_are_told(desk: Desk) -> None:
     assert [(row.what, row.on_behalf_of) for row in rows] == [("note add", DANA), ("note show", SAM)]
     assert {row.to for row in after["message"] if row.name == "content_accessed"} == {DANA, SAM}
     assert SECRET not in str(after)
-    assert "There is no note" in desk.told(*ADD, session, note_file(desk), *BEHALF)
-    assert "There are none" in desk.told(*SHOW, PAIR, *BEHALF)
+    assert "This person has no note there now." in desk.told(*ADD, session, note_file(desk), *BEHALF)
+    assert "There are no notes." in desk.told(*SHOW, PAIR, *BEHALF)
 
 
 def test_nothing_is_shown_or_left_without_saying_for_whom_and_why(desk: Desk) -> None:

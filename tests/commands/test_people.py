@@ -38,7 +38,10 @@ def test_each_change_is_shown_with_what_it_does(desk: Desk) -> None:
         "2 events would be cancelled. Nothing was changed.",
     ):
         assert part in told
-    assert "2 of 2 pairs would end, more than a tenth. It takes `longarc people --accept`." in shown.stderr
+    assert (
+        "2 of 2 pairs would end, more than a tenth. To apply it all the same: `longarc people --accept`."
+        in shown.stderr
+    )
     assert max(map(len, shown.stdout.splitlines())) <= 80
     assert desk.rows() == before
 

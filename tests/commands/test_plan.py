@@ -37,7 +37,7 @@ def test_plan_ends_with_what_needs_somebody(fresh: Desk) -> None:
     told = fresh.told("plan")
     assert "One has no time." in " ".join(told.split())
     assert re.search(r"\n  no time  Kim\n           .*share no working hours", told, re.DOTALL)
-    ending = told.partition("What needs somebody\n")[2]
+    ending = told.partition("What needs a person\n")[2]
     assert ending.startswith("  Never at work at the same time\n    Dana (Mon-Fri 09:00-17:00 in Berlin) and Kim")
     assert "Correct hours and time zones in the people file" in ending
 
@@ -112,10 +112,10 @@ def test_the_page_tells_nothing_of_what_stands_on_a_calendar(fresh: Desk) -> Non
 
 def test_the_page_takes_the_place_of_no_other_file(fresh: Desk) -> None:
     before = (fresh.folder / "longarc.toml").read_bytes()
-    assert "is no page of `longarc plan`" in fresh.refused("plan", "--html", str(fresh.folder / "longarc.toml"))
+    assert "is not a page of `longarc plan`" in fresh.refused("plan", "--html", str(fresh.folder / "longarc.toml"))
     assert (fresh.folder / "longarc.toml").read_bytes() == before
     assert "There is no folder" in fresh.refused("plan", "--html", str(fresh.folder / "missing" / "plan.html"))
-    assert "Take one of them" in fresh.refused("plan", "--json", "--html", "plan.html", code=2)
+    assert "Give one of them" in fresh.refused("plan", "--json", "--html", "plan.html", code=2)
 
 
 # --- before and after ---

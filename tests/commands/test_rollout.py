@@ -37,7 +37,7 @@ HERE = Participation.YES
 
 def test_everybody_takes_part_unless_the_settings_say_otherwise(desk: Desk) -> None:
     told = desk.told("rollout")
-    for wanted in ("take part", "2", "The rollout is for everybody.", "The settings change nothing of this."):
+    for wanted in ("take part", "2", "The rollout is for everybody.", "The settings have the same rollout."):
         assert wanted in told
 
 
@@ -62,7 +62,7 @@ def test_a_change_that_takes_many_out_ends_with_a_remedy(desk: Desk) -> None:
     grouped(desk, '[rollout]\ngroups = ["Slaes"]\n')
     result = desk.run("rollout")
     assert result.exit_code == 1
-    assert "2 of 2 pairs would leave the rollout. It takes `longarc rollout --accept`." in result.stderr
+    assert "2 of 2 pairs would leave the rollout. To do it all the same: `longarc rollout --accept`." in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_many_are_paused_when_the_operator_says_yes(
 def test_more_events_than_the_settings_allow_at_once_are_named(desk: Desk) -> None:
     grouped(desk, "[rules]\nmax_cancels = 1\n")
     told = desk.told("pause", "--everybody", "--yes")
-    assert "more than the 1 of rules.max_cancels. It is done because you ask for it." in told
+    assert "more than the 1 of rules.max_cancels, which does not apply to this command." in told
 
 
 def test_whom_to_pause_is_named_once_and_known(desk: Desk) -> None:
@@ -114,6 +114,6 @@ def test_a_pair_that_something_else_holds_back_is_not_resumed_alone(desk: Desk) 
     desk.told("pause", "--group", "Sales", "--yes")
     said = desk.refused("resume", SAM)
     assert said == (
-        f"longarc: {PAIR} does not go on yet: the group of the report is paused. `longarc resume --group NAME` ends "
+        f"longarc: {PAIR} still takes no part: the group of the report is paused. `longarc resume --group NAME` ends "
         "that."
     )

@@ -121,7 +121,7 @@ def stop_in_the_middle(folder: Path, number: int) -> str:
         assert f"{folder / 'mail' / 'sam.okafor@example.com'}" in one.said
         one.until("event.create .*: done")  # the first of many
         assert one.stop(number) == 0
-    assert "everything in flight was finished" in one.said
+    assert "everything in progress was finished" in one.said
     assert "Traceback" not in one.said
     assert in_hand(folder) == []
     assert (folder / "key").stat().st_mode & 0o777 == 0o600

@@ -60,7 +60,7 @@ def troubled(progress: str, name: str = "brief", to: str = DANA) -> dict[str, An
 
 def test_where_all_is_well_it_says_so_and_since_when_it_runs() -> None:
     assert shown().splitlines() == [
-        "Longarc 1.0 runs since Mon 7 Sep 2026 07:00 UTC: 1 worker on one.",
+        "Longarc 1.0 has run since Mon 7 Sep 2026 07:00 UTC: 1 worker on one.",
         "3 people, 2 active pairs.",
         "Sessions: 2 booked.",
         "Calendars: 1 read. Mail: smtp.",
@@ -96,14 +96,14 @@ def test_what_waits_is_said_with_its_time() -> None:
     text = shown(outbox={"waiting": 5, "done": 4}, due=[due], owed=[owed])
     assert "3 mails and changes that are not due yet" in text
     assert "due since Mon 7 Sep 2026 07:00 UTC: 2 brief" in text
-    assert "1 session without a time yet, looked for at Tue 8 Sep 2026 07:00 UTC" in text
+    assert "1 session without a time yet, next search at Tue 8 Sep 2026 07:00 UTC" in text
     assert "Nothing needs a person." in text
 
 
 @pytest.mark.parametrize(
     ("fields", "what", "remedy"),
     [
-        ({"workers": []}, "No worker is at work", "Start `longarc run`."),
+        ({"workers": []}, "No worker runs", "Start `longarc run`."),
         ({"suspended": [{"person": DANA, "until": START}]}, f"{DANA}: no access", f"`longarc retry {DANA}`"),
         (
             {"suspended": [{"person": who, "until": START} for who in (DANA, KIM)]},
@@ -111,7 +111,7 @@ def test_what_waits_is_said_with_its_time() -> None:
             "`longarc retry --all`",
         ),
         ({"unreachable": [unreachable(DANA)]}, "not read since", "`longarc check`"),
-        ({"troubled": [troubled("uncertain")]}, f"1 uncertain: brief to {DANA}: The line broke.", "ask a reader"),
+        ({"troubled": [troubled("uncertain")]}, f"1 uncertain: brief to {DANA}: The line broke.", "ask a recipient"),
         ({"troubled": [troubled("dead")]}, "1 dead: brief", "Fix the cause."),
         ({"channels": channels(untold("failing", 2, "It said no."), failing=2)}, "There is no channel", CHANNEL_REMEDY),
         (
@@ -183,8 +183,8 @@ def test_health_is_about_the_workers_of_this_machine(desk: Desk) -> None:
         store.close()
 
     beat("elsewhere", timedelta())
-    assert desk.refused("status", "--health") == f"No worker of {gethostname()} is at work."
+    assert desk.refused("status", "--health") == f"No worker runs on {gethostname()}."
     beat(gethostname(), HOUR)
     desk.refused("status", "--health")
     beat(gethostname(), timedelta())
-    assert desk.told("status", "--health").strip() == f"A worker of {gethostname()} is at work."
+    assert desk.told("status", "--health").strip() == f"A worker runs on {gethostname()}."

@@ -32,9 +32,9 @@ def test_events_come_off_and_everybody_is_paused(desk: Desk, past: tuple[str, ..
     """The calendar in memory has lost them with the process before, which is as if they were gone already."""
     before = count_standing(desk)
     told = desk.told("undo", *past, given="y\n")
-    assert "of ours would come off 1 calendar. Then everybody is paused." in told
-    assert "Everybody is paused. `longarc resume --everybody` begins again." in told
-    assert "taken off." in told
+    assert "of Longarc would be removed from 1 calendar. Then everybody is paused." in told
+    assert "Everybody is paused. `longarc resume --everybody` ends that." in told
+    assert "removed." in told
     assert count_standing(desk) == (0 if past else before - 2)
     status = desk.told("status")
     assert "Everybody is paused." in status
@@ -51,8 +51,8 @@ def test_what_is_left_is_named_and_the_command_fails(desk: Desk) -> None:
     desk.told("people", "--apply")
     result = desk.run("undo", "--yes", "--quiet")
     assert result.exit_code == 1
-    assert f"{DANA}: 2 events still stand: Nothing answers at http://127.0.0.1:9/" in result.stdout
-    assert "Something is left. Fix what is named above, and run `longarc undo` again." in result.stderr
+    assert f"{DANA}: 2 events are still there: Nothing answers at http://127.0.0.1:9/" in result.stdout
+    assert "Some events are left. Fix what is named above, and run `longarc undo` again." in result.stderr
     for sentence in (QUIET_CANCELS["caldav"], QUIET_INVITATIONS):
         assert sentence in result.stdout
     assert "2 events still stand. `longarc undo` continues it." in desk.told("status")

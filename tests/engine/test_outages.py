@@ -166,10 +166,10 @@ def test_status_says_who_lives_and_who_died(desk: Desk) -> None:
     beat(desk, "one", now)
     beat(desk, "two", now - 10 * MINUTE)
     told = desk.told("status")
-    assert told.startswith("Longarc 1.0 runs since ")
+    assert told.startswith("Longarc 1.0 has run since ")
     assert "1 worker on one.corp.example." in told
-    assert "two.corp.example (4711) was not heard of since" in told
-    assert "1 at work: one.corp.example (4711, 1.0)" in desk.told("status", "--all")
+    assert "two.corp.example (4711): no heartbeat since" in told
+    assert "1 running: one.corp.example (4711, 1.0)" in desk.told("status", "--all")
     workers = json.loads(desk.told("status", "--json"))["workers"]
     assert {one["holder"]: one["lives"] for one in workers} == {"one": True, "two": False}
     beat(desk, "three", now + 2 * DAY)

@@ -392,17 +392,17 @@ def test_json_lists_every_finding(used: Path) -> None:
 def test_the_folder_for_trying_it_is_furnished_once(tmp_path: Path) -> None:
     house = EmbeddedFolder(tmp_path / 'it\'s "here" %20', first_ports=(0, 0, 0))
     house.write_missing_files()
-    assert house.key.stat().st_mode & 0o777 == 0o600
+    assert house.key_file.stat().st_mode & 0o777 == 0o600
     env: dict[str, str] = {}
     house.set_environment(env)
-    settings = load_settings(house.config, env)
+    settings = load_settings(house.settings_file, env)
     with house.start_servers(settings, read_people(settings, START).persons.values()):
-        assert [one.what for one in run_checks(house.config, env, utcnow()) if not one.ok] == []
-    house.key.write_text(KEY)
-    house.config.write_text(house.config.read_text() + "# mine\n")
+        assert [one.what for one in run_checks(house.settings_file, env, utcnow()) if not one.ok] == []
+    house.key_file.write_text(KEY)
+    house.settings_file.write_text(house.settings_file.read_text() + "# mine\n")
     house.write_missing_files()
-    assert house.key.read_text() == KEY
-    assert house.config.read_text().endswith("# mine\n")
+    assert house.key_file.read_text() == KEY
+    assert house.settings_file.read_text().endswith("# mine\n")
 
 
 def test_the_address_at_which_services_tell_of_changes_is_tried(tmp_path: Path) -> None:

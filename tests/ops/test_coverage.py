@@ -292,7 +292,7 @@ def test_r22_nothing_that_is_shown_is_about_one_person(store: Store, tmp_path: P
         assert not any(
             name.partition("@")[0].title() in everything.split() for name in store.people.load_current_people()
         )
-    assert "3 pairs are in groups too small to show, and counted nowhere." in table
+    assert "3 pairs are in groups that are too small to show, and not counted above." in table
     assert told["pairs_not_shown"] == 3
     (group,) = told["groups"]
     assert (group["name"], group["pairs"], group["held"]) == ("DE", 6, 6)

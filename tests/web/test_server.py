@@ -186,8 +186,8 @@ def test_the_operators_link_is_fresh_and_holds_no_secret(desk: Desk) -> None:
 
 def test_links_are_revoked_by_command(desk: Desk) -> None:
     with_pages(desk)
-    assert "open nothing any more" in desk.told("revoke", SAM.upper())
-    assert "anybody" in desk.told("revoke", "--everybody")
+    assert f"The links sent to {SAM} until now are void." in desk.told("revoke", SAM.upper())
+    assert "everybody" in desk.told("revoke", "--everybody")
     assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]
     assert "Nobody in the roster" in desk.refused("revoke", "nobody@corp.example")
     desk.refused("revoke", code=2)

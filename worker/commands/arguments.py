@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from worker.domain.model import Address, Pair, PairId, Person, Session
     from worker.store.store import Store
 
-#: PAIR on the command line: one word (`manager>report`, or the report) or two (`manager report`).
+#: PAIR on the command line is one word (`manager>report`, or the report alone) or two words (`manager report`).
 pair_argument = click.argument("pair_words", nargs=-1, required=True, metavar="PAIR")
 session_argument = click.argument("session_id", metavar="SESSION")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for another program.")
 
-#: A larger text file is refused: it can only be a mistake.
+#: A larger text file is refused, since it can only have been named by mistake.
 MAX_TEXT_BYTES = 1_000_000
 #: How long to wait for the first byte of a named pipe.
 PIPE_TIMEOUT_SECONDS = 5
@@ -100,19 +100,24 @@ def _read_stdin() -> bytes:
 
 
 def _read_file(file: str) -> bytes:
-    """Read at most MAX_TEXT_BYTES + 1 bytes. A named pipe is opened without blocking and refused when nobody writes."""
+    """Read at most MAX_TEXT_BYTES + 1 bytes, so that a larger file can be told from one of the allowed size.
+
+    A named pipe is opened without blocking. Raises LongarcError when no program writes to it in PIPE_TIMEOUT_SECONDS.
+    """
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
-        if (
-            stat.S_ISFIFO(os.fstat(opened.fileno()).st_mode)
-            and not select.select([opened], [], [], PIPE_TIMEOUT_SECONDS)[0]
-        ):
+        is_pipe = stat.S_ISFIFO(os.fstat(opened.fileno()).st_mode)
+        if is_pipe and not select.select([opened], [], [], PIPE_TIMEOUT_SECONDS)[0]:
             raise LongarcError(f"{file} is a pipe that nobody writes to. Give a file, or `-` for standard input.")
         os.set_blocking(opened.fileno(), True)
         return opened.read(MAX_TEXT_BYTES + 1)
 
 
 at_option = click.option(
-    "--at", type=WallTime(), metavar="TIME", help='As "2027-03-02 10:00", in the time zone of the manager.'
+    "--at",
+    "local_time",
+    type=WallTime(),
+    metavar="TIME",
+    help='As "2027-03-02 10:00", in the time zone of the manager.',
 )
 
 
@@ -138,21 +143,25 @@ def find_pair(store: "Store", pair_words: str | Sequence[str]) -> "Pair":
 
 
 def _require_pair(pair_id: "PairId", pairs: "Mapping[PairId, Pair]") -> "Pair":
+    """Return the pair with this id. Raises UnknownName, which suggests the most similar id."""
     from worker.settings.parsers import find_nearest
 
     if pair_id not in pairs:
-        suggestion = find_nearest(str(pair_id), [str(known_id) for known_id in pairs], 0.8)
+        suggestion = find_nearest(str(pair_id), [str(known_id) for known_id in pairs], cutoff=_MIN_SIMILARITY)
         raise UnknownName(
             f"There is no pair {pair_id}. " + (f"Did you mean {suggestion}?" if suggestion else _SESSIONS_HINT)
         )
     return pairs[pair_id]
 
 
-_SESSIONS_HINT = "`longarc sessions` shows whose sessions there are."
+#: How similar a name has to be to be suggested, from 0 to 1.
+_MIN_SIMILARITY = 0.8
+_SESSIONS_HINT = "`longarc sessions` lists the sessions of all pairs."
 _PEOPLE_HINT = "`longarc people` shows where people come from, and what would change."
 
 
 def _explain_no_single_pair(address: str, pairs: "Sequence[Pair]") -> str:
+    """Return why the address of one person does not name one of these pairs, and what to write instead."""
     managed = [pair for pair in pairs if pair.manager == address]
     if managed:
         reports = ", ".join(sorted(pair.report for pair in managed)[:5])
@@ -166,7 +175,7 @@ def _explain_no_single_pair(address: str, pairs: "Sequence[Pair]") -> str:
 def _explain_unknown_person(address: str, addresses: "Collection[Address]", hint: str) -> str:
     from worker.settings.parsers import find_nearest
 
-    suggestion = find_nearest(address, addresses, 0.8)
+    suggestion = find_nearest(address, addresses, cutoff=_MIN_SIMILARITY)
     return f"Nobody in the roster is {address}. " + (f"Did you mean {suggestion}?" if suggestion else hint)
 
 
@@ -198,12 +207,13 @@ def find_manager(store: "Store", pair_id: "PairId") -> "Person":
     return store.people.load_all_people()[pair_id.manager]
 
 
-def resolve_local_time(at: datetime, zone: str) -> datetime:
+def resolve_local_time(local_time: datetime, zone: str) -> datetime:
     """Return the instant at which clocks in the zone show that time. Raises Refused when daylight saving skips it."""
     from worker.commands.context import to_local_time
     from worker.domain.time.worktime import wall_to_utc
 
-    instant = wall_to_utc(zone, at.date(), at.hour * 60 + at.minute)
-    if to_local_time(instant, zone).replace(tzinfo=None) != at:
-        raise Refused(f"The clocks of {zone} skip {at:%H:%M} on {at:%Y-%m-%d}. Give a time that exists.")
+    instant = wall_to_utc(zone, local_time.date(), local_time.hour * 60 + local_time.minute)
+    if to_local_time(instant, zone).replace(tzinfo=None) != local_time:
+        day = f"{local_time:%Y-%m-%d}"
+        raise Refused(f"The clocks of {zone} skip {local_time:%H:%M} on {day}. Give a time that exists.")
     return instant

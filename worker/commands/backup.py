@@ -1,4 +1,7 @@
-"""`longarc backup` and `longarc restore`: the whole database in one file, for SQLite and PostgreSQL alike."""
+"""`longarc backup` and `longarc restore`: write the whole database to one file, and fill an empty database from it.
+
+A backup of SQLite can be restored to PostgreSQL, and the other way round.
+"""
 
 import sys
 from contextlib import closing
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from worker.store.backup_file import BackupHeader
     from worker.store.database import Database
 
-#: FILE for standard output.
+#: What is given as FILE to write to standard output.
 STANDARD_OUTPUT = "-"
 KEY_REMINDER = "The key is not in it; without the key, what people wrote can't be opened. Keep the two apart."
 
@@ -29,45 +32,44 @@ KEY_REMINDER = "The key is not in it; without the key, what people wrote can't b
 def backup(file: Path, force: bool) -> None:
     """Write the whole database to FILE, or to standard output with - as FILE.
 
-    It shows one moment, and workers go on meanwhile. FILE is written whole or not at all, and only its owner can read
-    it. What people wrote is sealed in it; the key is not in it.
+    The backup shows the database at one moment. Workers may run while it is written. FILE is written whole or not at
+    all, and only its owner can read it. What people wrote is sealed in FILE, and the key is not in FILE.
     """
     if str(file) == STANDARD_OUTPUT:
         if sys.stdout.isatty():
-            raise click.UsageError("A backup is no text for a terminal: send it to a file or another program.")
+            raise click.UsageError("A backup is not text for a terminal: send it to a file or another program.")
         with open_worker() as worker:
-            header = _write(worker.store.database, sys.stdout.buffer)
-        click.echo(f"{_describe(header)}. {KEY_REMINDER}", err=True)
+            header = _write_with_progress(worker.store.database, sys.stdout.buffer)
+        click.echo(f"{_describe_backup(header)}. {KEY_REMINDER}", err=True)
         return
     if file.exists() and not force:
         raise LongarcError(f"{file} exists already. Name another file, or replace it with --force.")
     with open_worker() as worker, private_files.write_whole(file) as out:
-        header = _write(worker.store.database, out)
-    print_line(f"{file} was written: {_describe(header)}.", "green")
+        header = _write_with_progress(worker.store.database, out)
+    print_line(f"{file} was written: {_describe_backup(header)}.", "green")
     print_line(KEY_REMINDER, "dim")
 
 
-def _write(database: "Database", out: IO[bytes]) -> "BackupHeader":
+def _write_with_progress(database: "Database", out: IO[bytes]) -> "BackupHeader":
     from worker.store.backup import count_rows, write_backup
 
-    total = count_rows(database)
-    with show_progress("Written", total) as show:
-        return write_backup(database, out, utcnow(), show)
+    with show_progress("Written", total=count_rows(database)) as report_progress:
+        return write_backup(database, out, utcnow(), report_progress)
 
 
-def _describe(header: "BackupHeader") -> str:
+def _describe_backup(header: "BackupHeader") -> str:
     rows = format_count(header.row_count, "row")
     return f"{rows} at schema {header.schema}, as of {header.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @click.command("restore", cls=Command, short_help="Fill an empty database from a backup.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--moved", is_flag=True, help="No worker has run since the backup: the database only moves.")
+@click.option("--moved", is_flag=True, help="The database is only moved: no worker has run since the backup.")
 def restore(file: Path, moved: bool) -> None:
-    """Fill the empty database of the settings from FILE, which `longarc backup` wrote, of either kind of database.
+    """Fill the empty database of the settings from FILE, which `longarc backup` wrote from SQLite or PostgreSQL.
 
-    The file is read twice: first to see that it is whole, and that the key opens all that is sealed in it. Then all is
-    restored, or nothing. The workers find out by themselves what has happened since the backup was made.
+    FILE is read twice. The first reading checks that it is whole, and that the key opens everything that is sealed in
+    it. Then everything is restored, or nothing. The workers find out by themselves what has changed since the backup.
     """
     from worker.ops.checks import refuse_unwritable
     from worker.seal import Seal
@@ -82,8 +84,11 @@ def restore(file: Path, moved: bool) -> None:
         seal = Seal([key.get_secret_value() for key in settings.keys])
         with store.database.read() as connection:
             require_empty(store.database, connection)
-        with show_progress("Checked, then restored", 2 * header.row_count) as show:
-            pieces = restore_backup(store.database, source, seal, utcnow(), show, is_moved=moved)
-    opened = f"The key opens all that is sealed in it ({pieces:,} pieces)." if pieces else "Nothing in it is sealed."
-    print_line(f"Restored: {_describe(header)}. {opened}", "green")
+        with show_progress("Checked, then restored", total=2 * header.row_count) as report_progress:
+            piece_count = restore_backup(store.database, source, seal, utcnow(), report_progress, is_moved=moved)
+    if piece_count:
+        sealed_text = f"The key opens all that is sealed in it ({piece_count:,} pieces)."
+    else:
+        sealed_text = "Nothing in it is sealed."
+    print_line(f"Restored: {_describe_backup(header)}. {sealed_text}", "green")
     print_line("`longarc check` tries everything; then `longarc run` goes on.")

@@ -1,4 +1,4 @@
-"""What every command has: `--config` and `--debug` before or after its name, and errors as clear lines.
+"""Base classes of all commands: they add `--config` and `--debug`, and print errors as clear lines.
 
 A LongarcError is shown with its text. Of any other error only the type is shown, since its text may repeat content
 of a conversation; `--debug` shows the whole traceback.
@@ -91,7 +91,7 @@ CommandGroup.group_class = CommandGroup
 
 
 class MainGroup(CommandGroup):
-    """The command `longarc`: turns errors into exit codes, and lists its commands by chapter."""
+    """The command `longarc`. It turns errors into exit codes, and lists its commands by chapter in its help."""
 
     def __init__(self, *args: Any, chapters: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -150,7 +150,7 @@ class MainGroup(CommandGroup):
 
 
 def refuse_invalid_text(args: Sequence[str]) -> None:
-    """Raises UsageError for an argument that is not valid text: no file and no mail could hold it."""
+    """Raises UsageError for an argument that is not valid text, since no file and no mail could contain it."""
     for number, argument in enumerate(args, 1):
         if any("\ud800" <= char <= "\udfff" for char in argument):
             raise click.UsageError(f"Argument {number} is not UTF-8 text. Write it again.")
@@ -174,7 +174,7 @@ def run_for_exit_code(run: Callable[[], Any]) -> int:
 
 
 def convert_errors(options: GlobalOptions, work: Callable[[], Any]) -> Any:
-    """Run `work`; any error becomes CommandFailed: lines on standard error and exit code 1."""
+    """Call `work` and return its result. Any error is raised as CommandFailed, which prints it to standard error."""
     try:
         return work()
     except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
@@ -188,5 +188,5 @@ def convert_errors(options: GlobalOptions, work: Callable[[], Any]) -> Any:
 
 
 def describe_failure(error: Exception) -> str:
-    """Return the text of an error as it is written to standard error."""
+    """Return the text of an error, as it is printed to standard error."""
     return str(error) if isinstance(error, Problems) else f"longarc: {describe_error(error)}"

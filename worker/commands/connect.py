@@ -1,4 +1,4 @@
-"""`longarc connect`: a manager lets Longarc use their own account."""
+"""`longarc connect`: lets a manager grant Longarc access to their own account."""
 
 import os
 import sys
@@ -42,7 +42,7 @@ def google(address: str, browser: bool, wait: int) -> None:
 def connect_google_account(
     settings: "Settings", person: "Address", *, opens_browser: bool, wait: float
 ) -> "tuple[Address, str]":
-    """Have a person grant access in a browser. Returns the account, and the file with the grant. Raises LongarcError.
+    """Let a person grant access in a browser. Return the account, and the file with the grant. Raises LongarcError.
 
     `wait`: how long to wait for the browser, in seconds.
     """
@@ -55,7 +55,7 @@ def connect_google_account(
         else:
             port = urlsplit(parse_qs(urlsplit(url).query)["redirect_uri"][0]).port
             click.echo(
-                "The browser's answer comes to this machine. From a browser on another one, first run there:\n\n"
+                "The browser has to reach this machine. If the browser runs on another machine, first run there:\n\n"
                 f"ssh -L {port}:127.0.0.1:{port} THIS-MACHINE\n"
             )
 
@@ -63,7 +63,7 @@ def connect_google_account(
 
 
 def _has_browser() -> bool:
-    """Whether a browser can open here: not in a terminal on a server, where trying prints what it lacks."""
+    """Return whether a browser can be opened here. On a server, trying to open one prints error messages."""
     return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
@@ -79,21 +79,23 @@ def outlook(browser: bool) -> None:
 
 
 def connect_outlook_account(settings: "Settings", *, opens_browser: bool = False) -> "tuple[Address, str]":
-    """Have the account of the settings sign in, by a code unless a browser is opened. Returns the account, and the file
-    with the grant. Raises LongarcError."""
+    """Let the account of the settings sign in, with a code unless `opens_browser`.
+
+    Return the account, and the file with the grant. Raises LongarcError.
+    """
     from worker.errors import Refused
     from worker.providers.outlook.auth import AccountTokens
     from worker.seal import Seal
 
     if not settings.calendars.outlook.account:
         raise Refused("The settings name no account. Write `account` under [calendars.outlook] first.")
-    # the mailer's section contains that of the calendar; `exactly_once` in it needs more permissions
+    # The section of the mail service contains that of the calendar, and its `exactly_once` needs more permissions.
     section = settings.get_mailer_section("outlook")
     if settings.keys:
         section["seal"] = Seal([key.get_secret_value() for key in settings.keys])
-    account = AccountTokens(section)
+    tokens = AccountTokens(section)
     if opens_browser:
-        account.sign_in_by_browser()
+        tokens.sign_in_by_browser()
     else:
-        account.sign_in_by_device(click.echo)
-    return account.own_account, str(section["account_file"])
+        tokens.sign_in_by_device(click.echo)
+    return tokens.own_account, str(section["account_file"])

@@ -1,4 +1,4 @@
-"""`longarc contract` and `longarc commitment`: record and open contracts, follow commitments.
+"""`longarc contract` and `longarc commitment`: record and open contracts, list and change commitments.
 
 Content is printed only by `contract show` and `commitment list --words`, and only to standard output: errors name lines
 and never quote them. Each command that shows or changes content requires `--on-behalf-of` and `--reason`, writes a line
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     from worker.store.store import Store
 
 
-_BEHALF_HELP = "The address of the one of the two who asked for this. Both are told by mail."
+_BEHALF_HELP = "The address of the person who asked for this, one of the two. Both are told by mail."
 _REASON_HELP = "Why you do this. Kept sealed, and told to both by mail."
 behalf_option = click.option("--on-behalf-of", "person", metavar="PERSON", help=_BEHALF_HELP)
 reason_option = click.option("--reason", type=TextLine(), metavar="TEXT", default="", help=_REASON_HELP)
 
 
-#: What each command does with content, by the value of ContentAccess.
+#: What each command does with content, by the value of ContentAccess, as the beginning of an error text.
 _ACCESS_DESCRIPTIONS = {
     "contract show": "This shows what two people agreed on.",
     "contract record": "This records a contract for two people.",
@@ -84,7 +84,7 @@ _FAULT_TEXTS = {
 def require_on_behalf(
     store: "Store", pair_id: "PairId", access: "ContentAccess", person: str | None, reason: str
 ) -> "OnBehalf":
-    """Return on whose behalf content is opened or changed, and why.
+    """Return for which person of the pair content is opened or changed, and why.
 
     Raises UsageError when the person or the reason is missing, UnknownName when the person is neither of the two.
     """
@@ -92,14 +92,17 @@ def require_on_behalf(
 
     if not person or not reason.strip():
         raise click.UsageError(
-            f"{_ACCESS_DESCRIPTIONS[access]} Say for which of them, and why: "
+            f"{_ACCESS_DESCRIPTIONS[access]} Say on behalf of which of them, and why: "
             '--on-behalf-of PERSON --reason "...". Both are told by mail.'
         )
     return OnBehalf(access, find_one_of_pair(store, pair_id, person), reason.strip())
 
 
 def find_one_of_pair(store: "Store", pair_id: "PairId", person: str) -> "Address":
-    """Return the primary address of one of the two; aliases are accepted. Raises UnknownName for anybody else."""
+    """Return the primary address of one of the two people of the pair; aliases are accepted.
+
+    Raises UnknownName for anybody else.
+    """
     address = find_primary_address(store, person)
     if address not in pair_id.people:
         raise UnknownName(f"{address} is neither of the two. Give {' or '.join(pair_id.people)} to --on-behalf-of.")
@@ -108,7 +111,7 @@ def find_one_of_pair(store: "Store", pair_id: "PairId", person: str) -> "Address
 
 @click.group("contract", cls=CommandGroup, short_help="Record what the two agreed on: template, record, show.")
 def contract() -> None:
-    """Record what the two agreed on, and open it again."""
+    """Record what the two people of a pair agreed on, and open it again."""
 
 
 @contract.command("template", short_help="Print a contract file to fill in.")
@@ -131,10 +134,10 @@ def template(session_id: str | None, language: str | None) -> None:
         return
     with open_worker() as worker:
         session = find_session(worker.store, session_id)
-        manager, report = _load_names(worker, session)
-        manager_person = find_manager(worker.store, session.pair)
-        today = to_local_time(utcnow(), manager_person.zone).date()
-        click.echo(render_blank(manager, report, today, language or manager_person.locale), nl=False)
+        manager_name, report_name = _load_names(worker, session)
+        manager = find_manager(worker.store, session.pair)
+        today = to_local_time(utcnow(), manager.zone).date()
+        click.echo(render_blank(manager_name, report_name, today, language or manager.locale), nl=False)
 
 
 @contract.command("record", short_help="Record a filled contract; both get it by mail.")
@@ -156,14 +159,14 @@ def record(session_id: str, file: str, yes: bool, person: str | None, reason: st
         session = find_session(worker.store, session_id)
         on_behalf = require_on_behalf(worker.store, session.pair, ContentAccess.RECORD_CONTRACT, person, reason)
         filled_contract, problems = try_parse_contract(read_text_file(file), get_display_name(file))
-        checked = worker.contracts.check(session_id, filled_contract)
-        _refuse_problems(problems, checked, get_display_name(file))
-        _show_questions(checked.questions, get_display_name(file))
+        contract_check = worker.contracts.check(session_id, filled_contract)
+        _refuse_problems(problems, contract_check, get_display_name(file))
+        _show_questions(contract_check.questions, get_display_name(file))
         if not (yes or _confirm_recording(file)):
             raise CommandFailed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
         with _translate_refusals(session_id):
             result = worker.contracts.record(
-                session_id, filled_contract, after=checked.newest_revision, on_behalf=on_behalf
+                session_id, filled_contract, after=contract_check.newest_revision, on_behalf=on_behalf
             )
         recorded_session, manager = find_session(worker.store, session_id), find_manager(worker.store, session.pair)
     if not result.is_new:
@@ -178,36 +181,37 @@ def record(session_id: str, file: str, yes: bool, person: str | None, reason: st
     )
 
 
-def _refuse_problems(problems: Sequence[Problem], checked: "ContractCheck", file: str) -> None:
+def _refuse_problems(problems: Sequence[Problem], contract_check: "ContractCheck", file: str) -> None:
     """Raises Problems with every problem of the file and every fault of the contract, in the order of the lines."""
     from worker.domain.contract.markdown import get_problem_line
 
-    all_problems = [*problems, *(_make_problem(fault, checked, file) for fault in checked.faults)]
+    all_problems = [*problems, *(_make_problem(fault, contract_check, file) for fault in contract_check.faults)]
     if all_problems:
         raise Problems(sorted(all_problems, key=get_problem_line))
 
 
-def _make_problem(fault: "ContractFault", checked: "ContractCheck", file: str) -> Problem:
+def _make_problem(fault: "ContractFault", contract_check: "ContractCheck", file: str) -> Problem:
+    """Return the problem report about one fault, with its line in the file."""
     what, remedy = _FAULT_TEXTS[fault.kind.value]
-    return Problem(f"{file}:{fault.line}", what, remedy.format(days=checked.days))
+    return Problem(f"{file}:{fault.line}", what, remedy.format(days=contract_check.days))
 
 
 @contextmanager
 def _translate_refusals(session_id: str) -> Iterator[None]:
-    """Add to each refusal of a contract the command that resolves it."""
+    """Add to the errors of recording a contract the command that helps."""
     try:
         yield
     except NotHeldYet as error:
-        raise NotHeldYet(f"{error} If it did, record that first: longarc held {session_id}") from None
+        raise NotHeldYet(f"{error} If it took place, record that first: longarc held {session_id}") from None
     except Overtaken as error:
         raise Overtaken(f"{error} Read it first: longarc contract show {session_id}") from None
 
 
 def _show_questions(questions: "Sequence[LintQuestion]", file: str) -> None:
-    """Print each question about a vague commitment, with its line and an example of a better wording (R-16)."""
+    """Print each question about the wording of a commitment, with its line and an example of a better one (R-16)."""
     if not questions:
         return
-    print_line(f"{format_count(len(questions), 'question')} before it is sent:", "bold")
+    print_line(f"{format_count(len(questions), 'question')} before the contract is sent:", "bold")
     for question in questions:
         owner = "your own commitment" if question.owner == "manager" else "their commitment"
         print_line(f"  {file}:{question.line}, {owner}: {question.sentence}", "yellow")
@@ -215,22 +219,26 @@ def _show_questions(questions: "Sequence[LintQuestion]", file: str) -> None:
 
 
 def _confirm_recording(file: str) -> bool:
-    """Ask whether to record the contract. False without asking when the file was read from standard input."""
+    """Ask whether to record the contract, and return the answer.
+
+    Return False without asking when the file was read from standard input, from which no answer can come.
+    """
     return file != "-" and confirm("Record it as it is?")
 
 
 def _describe_deadline(session: "Session", manager: "Person") -> str:
-    """Return a sentence on when the contract is or was due (R-15); empty when the session has not been held."""
+    """Return a sentence that says when the contract is or was due (R-15); empty for a session not held yet."""
     from worker.domain.planning.contract_mails import find_contract_deadline
 
     if session.held_at is None:
         return ""
     deadline = find_contract_deadline(manager, session)
-    return f"The time for it {'ends' if utcnow() <= deadline else 'ended'} {format_time(deadline, manager.zone)}."
+    verb = "is" if utcnow() <= deadline else "was"
+    return f"The contract {verb} due by {format_time(deadline, manager.zone)}."
 
 
 def _load_names(worker: "Worker", session: "Session") -> tuple[str, str]:
-    """Return the names of the manager and the report."""
+    """Return the names of the manager and the report of this session."""
     people = worker.store.people.load_all_people()
     return people[session.pair.manager].name, people[session.pair.report].name
 
@@ -240,7 +248,7 @@ def _load_names(worker: "Worker", session: "Session") -> tuple[str, str]:
 @click.option("--revision", type=click.IntRange(min=1), metavar="N", help="Revision N. Default: the newest.")
 @behalf_option
 @reason_option
-def show_(session_id: str, revision: int | None, person: str | None, reason: str) -> None:
+def show_contract(session_id: str, revision: int | None, person: str | None, reason: str) -> None:
     """Open the contract of SESSION and print it.
 
     Only the two people of the pair may read it, and both are told by mail. The output is a contract file: you can
@@ -257,18 +265,18 @@ def show_(session_id: str, revision: int | None, person: str | None, reason: str
             raise UnknownName(
                 f"Session {session_id} has no contract. Record one: longarc contract record {session_id} FILE"
             )
-        number = revision or len(revisions)
+        number = revision or len(revisions)  # revisions are numbered from 1
         if number > len(revisions):
             raise UnknownName(
-                f"Session {session_id} has {format_count(len(revisions), 'revision')}, none of number {number}."
+                f"Session {session_id} has {format_count(len(revisions), 'revision')}, but no revision {number}."
             )
-        chosen = revisions[number - 1]
-        manager, report = _load_names(worker, session)
-        manager_person = find_manager(worker.store, session.pair)
-        day = to_local_time(chosen.recorded_at, manager_person.zone).date()
+        chosen_revision = revisions[number - 1]
+        manager_name, report_name = _load_names(worker, session)
+        manager = find_manager(worker.store, session.pair)
+        day = to_local_time(chosen_revision.recorded_at, manager.zone).date()
         worker.contracts.record_access(session.pair, on_behalf)
-    head = render_title(manager, report, day, number, manager_person.locale)
-    click.echo(render_contract(chosen.contract, head, manager_person.locale), nl=False)
+    title = render_title(manager_name, report_name, day, number, manager.locale)
+    click.echo(render_contract(chosen_revision.contract, title, manager.locale), nl=False)
 
 
 # --- commitments ---
@@ -282,47 +290,52 @@ def commitment() -> None:
 @commitment.command("list", short_help="List commitments by due date.")
 @click.option("--pair", metavar="PAIR", help="Of this pair: `manager>report`, or the report alone.")
 @click.option("--all", "include_closed", is_flag=True, help="Include closed commitments.")
-@click.option("--words", is_flag=True, help="Open and print their text too. Needs --pair.")
+@click.option("--words", "with_texts", is_flag=True, help="Open and print their text too. Needs --pair.")
 @behalf_option
 @reason_option
 @json_option
-def list_(pair: str | None, include_closed: bool, words: bool, as_json: bool, person: str | None, reason: str) -> None:
+def list_commitments(
+    pair: str | None, include_closed: bool, with_texts: bool, as_json: bool, person: str | None, reason: str
+) -> None:
     """List commitments by due date, with owner and status. With --words, both people are told by mail."""
     from worker.domain.model import ContentAccess
 
-    if words and not pair:
+    if with_texts and not pair:
         raise click.UsageError("--words opens the content of a pair. Name the pair with --pair.")
-    with open_worker(needs_encryption_key=words) as worker:
+    with open_worker(needs_encryption_key=with_texts) as worker:
         pair_id = find_pair(worker.store, pair).id if pair else None
         commitments = [c for c in worker.store.queries.list_commitments(pair_id) if include_closed or c.is_open]
         texts: Mapping[str, WrittenCommitment] = {}
-        if words and pair_id is not None:
+        if with_texts and pair_id is not None:
             on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.LIST_COMMITMENTS, person, reason)
             worker.contracts.record_access(pair_id, on_behalf)
             texts = worker.store.content.get_written_commitments([c.id for c in commitments])
     if as_json:
         print_json([_commitment_to_json(commitment, texts.get(commitment.id)) for commitment in commitments])
     else:
-        _show_commitments(commitments, texts, words=words)
+        _show_commitments(commitments, texts, with_texts=with_texts)
 
 
 def _show_commitments(
-    commitments: "Sequence[Commitment]", texts: "Mapping[str, WrittenCommitment]", *, words: bool
+    commitments: "Sequence[Commitment]", texts: "Mapping[str, WrittenCommitment]", *, with_texts: bool
 ) -> None:
+    """Print a table of the commitments. `texts`: by the id of the commitment; empty unless they were opened."""
     if not commitments:
-        print_line("There are none.")
+        print_line("There are no commitments.")
         return
     today = utcnow().date()
-    table = make_table("", [("Commitment", "id"), "Due", "Pair", "Whose", "Status", *(["What"] if words else [])])
+    table = make_table("", [("Commitment", "id"), "Due", "Pair", "Owner", "Status", *(["What"] if with_texts else [])])
     for commitment in commitments:
-        cells = [
+        cells: list[object] = [
             commitment.id,
             format_day(commitment.due),
             commitment.pair,
             commitment.owner.value,
             _describe_status(commitment, today),
         ]
-        add_row(table, *cells, *([texts[commitment.id].text if commitment.id in texts else ""] if words else []))
+        if with_texts:
+            cells.append(texts[commitment.id].text if commitment.id in texts else "")
+        add_row(table, *cells)
     print_table(table)
 
 
@@ -354,7 +367,7 @@ _id_argument = click.argument("commitment_id", metavar="ID")
 @behalf_option
 @reason_option
 def mark_done(commitment_id: str, person: str | None, reason: str) -> None:
-    """Record that a commitment was kept. Its event is taken off the calendar."""
+    """Record that a commitment was kept. Its event is then removed from the manager's calendar."""
     from worker.domain.model import ContentAccess
 
     with open_worker(needs_encryption_key=True) as worker:
@@ -376,9 +389,9 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
     from worker.domain.model import ContentAccess
 
     if text is None and due is None:
-        raise click.UsageError("Say what changes: --text, --due or both.")
+        raise click.UsageError("Give the new --text, the new --due day, or both.")
     if text == "":
-        raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
+        raise click.UsageError("--text is empty. Write what is promised now, or leave --text out.")
     with open_worker(needs_encryption_key=True) as worker:
         pair_id = worker.contracts.get_pair_of_commitment(commitment_id)
         on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.CHANGE_COMMITMENT, person, reason)
@@ -387,11 +400,13 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
                 commitment_id, text=text or "", due=due, reason=on_behalf.reason, on_behalf=on_behalf
             )
         except UnfitContract as error:
-            raise Refused(f"{due} is too long ago or too far ahead. Give one {error.days}.") from None
+            raise Refused(f"{due} is too long ago or too far ahead. Give a day {error.days}.") from None
     if is_new:
         print_line(f"{commitment_id} is changed; both get the new revision by mail.")
     else:
-        print_line(f"{commitment_id} says this already. Nothing was changed, and nobody gets a mail.")
+        print_line(
+            f"{commitment_id} has this text and this due date already. Nothing was changed, and nobody gets a mail."
+        )
 
 
 @commitment.command("let-go", short_help="Release a commitment that no longer matters.")

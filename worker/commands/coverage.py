@@ -1,4 +1,7 @@
-"""`longarc coverage`: counts of a quarter, in groups of five pairs and three managers or more."""
+"""`longarc coverage`: counts the conversations of a quarter, in groups of at least five pairs and three managers.
+
+The pulse is a question with which reports are asked, anonymously, whether they see a future in the company.
+"""
 
 import re
 from collections.abc import Sequence
@@ -34,10 +37,11 @@ COLUMNS: tuple[str | tuple[str, str], ...] = (
 def coverage(quarter: str | None, by: str | None, as_json: bool) -> None:
     """Count the conversations, deferrals, contracts and kept commitments of a quarter.
 
-    A group has five pairs and three managers or more. Smaller groups are counted together, or not at all; so are those
-    that two groupings together would reveal. Nothing is shown about a single person, and no content is read.
+    A group has at least five pairs and three managers. Smaller groups are counted together, or not at all. So are
+    groups whose numbers could be worked out by comparing two groupings. Nothing is shown about a single person, and no
+    content is read.
 
-    Below stand the closed rounds of the question whether people can see a future here, for groups of at least five
+    Below are the closed rounds of the question whether people can see a future here, for groups of at least five
     answers of at least three managers.
     """
     from worker.ops.coverage import count_coverage
@@ -47,13 +51,14 @@ def coverage(quarter: str | None, by: str | None, as_json: bool) -> None:
         result = count_coverage(worker.store, _parse_quarter(quarter), now, by or "")
         rounds = worker.store.pulse.list_shown_rounds()
     if as_json:
-        print_json({**_coverage_to_json(result), "pulse": [_pulse_to_json(one) for one in rounds]})
+        print_json({**_coverage_to_json(result), "pulse": [_round_to_json(closed_round) for closed_round in rounds]})
     else:
         _show_coverage(result)
         _show_pulse(rounds)
 
 
 def _parse_quarter(text: str | None) -> "Quarter":
+    """Return the quarter that the text names, or the current one without a text. Raises BadParameter."""
     from worker.ops.coverage import Quarter, find_quarter
 
     if text is None:
@@ -75,42 +80,44 @@ def _show_coverage(result: "Coverage") -> None:
         print_table(table)
     if result.hidden:
         pairs = format_count(result.hidden, "pair is", "pairs are")
-        print_line(f"{pairs} in groups too small to show, and counted nowhere.", "dim")
+        print_line(f"{pairs} in groups that are too small to show, and not counted above.", "dim")
     elif not result.groups:
         print_line("There are no pairs in this quarter.")
 
 
 def _show_pulse(rounds: Sequence["ClosedRound"]) -> None:
-    """Print the closed rounds of the pulse (R-37), newest first."""
+    """Print the answers of each closed round of the pulse (R-37), the newest round first."""
     from worker.domain.pulse import count_answers
 
     if not rounds:
         return
     table = make_table("Can you see a future here?", ("Round", "Group", ("Yes", "right"), ("No", "right")))
-    for one in rounds:
-        for cell in one.cells:
-            add_row(table, one.round, cell.name, cell.yes, cell.no)
-        if len(one.cells) > 1:
-            add_row(table, one.round, "all of these", *count_answers(one.cells), style="bold")
-        if not one.cells:
-            add_row(table, one.round, "not shown", "", "", style="dim")
+    for closed_round in rounds:
+        for cell in closed_round.cells:
+            add_row(table, closed_round.round, cell.name, cell.yes, cell.no)
+        if len(closed_round.cells) > 1:
+            add_row(table, closed_round.round, "all of these", *count_answers(closed_round.cells), style="bold")
+        if not closed_round.cells:
+            add_row(table, closed_round.round, "not shown", "", "", style="dim")
     print_table(table)
     print_line("Not shown: too few answers, or too few people joined or left since a round that was shown.", "dim")
 
 
 def _make_cells(group: "CoverageGroup") -> Sequence[object]:
+    """Return the cells of a row of the table, in the order of COLUMNS."""
     from worker.domain.model import Owner
 
     numbers = (group.pairs, group.held, group.ahead, group.later, group.missing, group.deferrals)
-    late = "" if group.median_days_late is None else f"{group.median_days_late:g}"
+    days_late = "" if group.median_days_late is None else f"{group.median_days_late:g}"
     shares = [
         _format_share(outcomes)
         for outcomes in (group.contracts, group.promises[Owner.MANAGER], group.promises[Owner.REPORT])
     ]
-    return (group.name, *numbers, late, *shares)
+    return (group.name, *numbers, days_late, *shares)
 
 
 def _format_share(outcomes: Sequence[bool]) -> str:
+    """Return how many of the outcomes are good, as `3 of 4`; empty when there are none."""
     return f"{sum(outcomes)} of {len(outcomes)}" if outcomes else ""
 
 
@@ -119,9 +126,9 @@ def _coverage_to_json(result: "Coverage") -> dict[str, Any]:
     return {"quarter": str(result.quarter), "by": result.by, "groups": groups, "pairs_not_shown": result.hidden}
 
 
-def _pulse_to_json(one: "ClosedRound") -> dict[str, Any]:
-    groups = [{"name": cell.name, "yes": cell.yes, "no": cell.no} for cell in one.cells]
-    return {"round": one.round, "groups": groups}
+def _round_to_json(closed_round: "ClosedRound") -> dict[str, Any]:
+    groups = [{"name": cell.name, "yes": cell.yes, "no": cell.no} for cell in closed_round.cells]
+    return {"round": closed_round.round, "groups": groups}
 
 
 def _group_to_json(group: "CoverageGroup") -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The folder of `longarc run --embedded`: settings, people file, key and database for the built-in servers.
 
-Settings, people file and key are written once and never overwritten. The ports stay the same, so that a subscribed
-calendar program keeps working.
+Settings, people file and key are written once and never overwritten. The ports are kept in the settings, so that a
+calendar program that has subscribed keeps working.
 """
 
 import json
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = "longarc.toml"
 PEOPLE_FILE = "people.csv"
 KEY_FILE = "key"
-#: The first port that is tried for calendars, for mail and for pages.
+#: The first port that is tried for each of calendars, mail and pages.
 FIRST_PORTS = (5232, 2525, 8030)
 #: How many ports are tried, counted from the first.
 MAX_PORTS_TRIED = 50
@@ -71,24 +71,24 @@ class EmbeddedFolder:
     _reserved_ports: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
 
     @property
-    def config(self) -> Path:
+    def settings_file(self) -> Path:
         return self.folder / CONFIG_FILE
 
     @property
-    def key(self) -> Path:
+    def key_file(self) -> Path:
         return self.folder / KEY_FILE
 
     def write_missing_files(self) -> None:
         """Write the files that are missing: settings with free ports, a key, an example people file."""
         private_files.make_folder(self.folder)
-        if not self.key.exists():
+        if not self.key_file.exists():
             from worker.seal import generate_key
 
-            private_files.write_new(self.key, f"{generate_key()}\n".encode("ascii"))
+            private_files.write_new(self.key_file, f"{generate_key()}\n".encode("ascii"))
         if not (self.folder / PEOPLE_FILE).exists():
             private_files.write(self.folder / PEOPLE_FILE, read_example(EXAMPLE_FILES["people"]))
-        if not self.config.exists():
-            private_files.write(self.config, self._render_settings().encode("utf-8"))
+        if not self.settings_file.exists():
+            private_files.write(self.settings_file, self._render_settings().encode("utf-8"))
 
     def _render_settings(self) -> str:
         from sqlalchemy import URL
@@ -96,17 +96,18 @@ class EmbeddedFolder:
         database = URL.create("sqlite", database=str(self.folder / "longarc.db"))
         caldav, smtp, pages = (self._reserve_port(port) for port in self.first_ports)
         return _SETTINGS_TEXT.format(
-            config=self.config,
-            key=self.key,
+            config=self.settings_file,
+            key=self.key_file,
             database=json.dumps(database.render_as_string(), ensure_ascii=False),
             caldav=caldav,
             smtp=smtp,
             pages=pages,
         )
 
-    def _reserve_port(self, first: int) -> int:
-        """Reserve and return the first free port from `first` on. Raises LongarcError when none of them is free."""
-        for port in range(first, first + MAX_PORTS_TRIED) if first else [0]:
+    def _reserve_port(self, first_port: int) -> int:
+        """Reserve and return the first free port from `first_port` on. Raises LongarcError when none is free."""
+        ports = range(first_port, first_port + MAX_PORTS_TRIED) if first_port else [0]
+        for port in ports:
             candidate = socket.socket()
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -117,39 +118,40 @@ class EmbeddedFolder:
                 continue
             self._reserved_ports.callback(candidate.close)
             return int(candidate.getsockname()[1])
-        raise LongarcError(
-            f"No port from {first} to {first + MAX_PORTS_TRIED - 1} is free. Write one into the settings."
-        )
+        last_port = first_port + MAX_PORTS_TRIED - 1
+        raise LongarcError(f"No port from {first_port} to {last_port} is free. Write a free port into the settings.")
 
     def release_ports(self) -> None:
         """Release the reserved ports, so that the servers can listen there."""
         self._reserved_ports.close()
 
     def set_environment(self, env: MutableMapping[str, str]) -> None:
-        """Point LONGARC_CONFIG and LONGARC_KEY_FILE to this folder. A key that is set already stays."""
-        env["LONGARC_CONFIG"] = str(self.config)
+        """Set LONGARC_CONFIG and LONGARC_KEY_FILE to the files of this folder, unless the environment has a key."""
+        env["LONGARC_CONFIG"] = str(self.settings_file)
         if not (env.get("LONGARC_KEY") or env.get("LONGARC_KEY_FILE")):
-            env["LONGARC_KEY_FILE"] = str(self.key)
+            env["LONGARC_KEY_FILE"] = str(self.key_file)
 
     def read_ports(self, settings: "Settings") -> tuple[int, int]:
         """Return the ports of calendars and mail in the settings. Raises LongarcError when one is missing."""
-        calendars, mail = urlsplit(settings.calendars.caldav.url).port, settings.mailers.smtp.port
-        if not (calendars and mail):
+        calendar_port, mail_port = urlsplit(settings.calendars.caldav.url).port, settings.mailers.smtp.port
+        if not (calendar_port and mail_port):
             missing = "names no port for the calendars (calendars.caldav.url) or for mail (mailers.smtp.port)."
-            raise LongarcError(f"{self.config} {missing} Write both, or delete the file: it is then written anew.")
-        return calendars, mail
+            raise LongarcError(
+                f"{self.settings_file} {missing} Write both, or delete the file: it is then written anew."
+            )
+        return calendar_port, mail_port
 
     @contextmanager
     def start_servers(self, settings: "Settings", people: "Collection[Person]") -> "Iterator[EmbeddedServers]":
         """Run the calendar and mail servers at the ports in the settings."""
         from worker.embedded import EmbeddedServers
 
-        calendars, mail = self.read_ports(settings)
-        for logger in ("mail.log", "waitress"):  # they log each connection
+        calendar_port, mail_port = self.read_ports(settings)
+        for logger in ("mail.log", "waitress"):  # the servers log each connection at level INFO
             logging.getLogger(logger).setLevel(logging.WARNING)
         zones = {person.email: person.zone for person in people}
         self.release_ports()
-        with EmbeddedServers(self.folder, list(zones), calendars, mail, zones=zones) as servers:
+        with EmbeddedServers(self.folder, list(zones), calendar_port, mail_port, zones=zones) as servers:
             yield servers
 
 
@@ -157,5 +159,6 @@ def list_addresses(servers: "EmbeddedServers", people: "Collection[Address]") ->
     """Yield for each person: the address, the URL of the calendar, and the path of the mailbox."""
     from worker.embedded import get_mailbox_path
 
-    for email in people:
-        yield email, servers.caldav_url.replace("{email}", email), str(get_mailbox_path(servers.mail_folder, email))
+    for address in people:
+        calendar_url = servers.caldav_url.replace("{email}", address)
+        yield address, calendar_url, str(get_mailbox_path(servers.mail_folder, address))

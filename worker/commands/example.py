@@ -27,8 +27,8 @@ EXAMPLE_FILES = {
 def example(name: str, file: Path | None, force: bool) -> None:
     """Write an example to FILE, or to standard output without FILE.
 
-    `settings` lists every key with its default and meaning, `people` is a people file,
-    `openings` a list of openings, `service` a systemd unit, `alerts` rules for Prometheus, `dashboard` one for Grafana.
+    `settings` lists every setting with its default and meaning, `people` is a people file, `openings` a list of
+    openings, `service` a systemd unit, `alerts` alerting rules for Prometheus, `dashboard` a dashboard for Grafana.
     """
     content = read_example(EXAMPLE_FILES[name])
     if file is None:
@@ -42,10 +42,13 @@ def example(name: str, file: Path | None, force: bool) -> None:
 
 
 def read_example(name: str) -> bytes:
-    """Return an example file, from the installed package or from a checkout. Raises LongarcError when it is missing."""
+    """Return the content of an example file, from the installed package or from a checkout.
+
+    Raises LongarcError when the file is missing.
+    """
     package = Path(__file__).resolve().parents[1]
-    places = (package / "_config" / name, package.parent / "config" / name)
-    file = next((place for place in places if place.is_file()), None)
+    possible_files = (package / "_config" / name, package.parent / "config" / name)
+    file = next((path for path in possible_files if path.is_file()), None)
     if file is None:
         raise LongarcError(f"{name} is missing from this installation.")
     return file.read_bytes()

@@ -1,4 +1,7 @@
-"""`longarc export`: everything that is stored about a person, as a folder or archive with JSON and a page to read."""
+"""`longarc export`: writes everything that is stored about a person into a folder or an archive.
+
+It holds the data as JSON, and as a page to read.
+"""
 
 import json
 import re
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from worker.app import Worker
     from worker.domain.model import Address, PairId
 
-#: The files of an export.
+#: The names of the two files of an export.
 JSON_NAME, PAGE_NAME = "data.json", "index.html"
 
 
@@ -34,72 +37,79 @@ JSON_NAME, PAGE_NAME = "data.json", "index.html"
     metavar="PATH",
     help="A new folder, or a new archive whose name ends in .zip. Default: an archive in this folder.",
 )
-@click.option("--without-content", is_flag=True, help="Leave out what was written. Then nobody is told.")
-@click.option("--reason", type=TextLine(), metavar="TEXT", default="", help="Why. Told to both people of each pair.")
+@click.option("--without-content", is_flag=True, help="Leave out what people wrote. Then nobody is told.")
+@click.option(
+    "--reason", type=TextLine(), metavar="TEXT", default="", help="Why you do this. Both people of each pair are told."
+)
 def export(address: str, out: Path | None, without_content: bool, reason: str) -> None:
     """Write everything that is stored about PERSON: data.json for a program, and index.html to read, in their language.
 
-    Contracts, commitments and notes belong to two people. Where such a pair has any, both are told by mail that they
-    were put into a file for PERSON, and why; so --reason is required unless you leave them out. Questions to third
-    persons are never in the file: PERSON has them on their page.
+    Contracts, commitments and notes belong to two people. When a pair of PERSON has any, both people are told by mail
+    that they were put into a file for PERSON, and why. So --reason is required, unless you leave them out. Questions to
+    third persons are never in the file, since PERSON has them on their own page.
     """
     with open_worker(needs_encryption_key=not without_content) as worker:
         person = find_person(worker.store, worker.store.people.load_all_people(), address)
-        target = out or Path(f"longarc-{_make_name(person)}-{utcnow():%Y-%m-%d}.zip")
-        _refuse_existing(target)
-        told = [] if without_content else _tell_pairs(worker, person, reason)
-        files = _build_files(worker, person, has_content=not without_content)
+        target = out or Path(f"longarc-{_make_file_name(person)}-{utcnow():%Y-%m-%d}.zip")
+        _refuse_unusable_target(target)
+        told_pairs = [] if without_content else _tell_pairs(worker, person, reason)
+        files = _build_files(worker, address=person, has_content=not without_content)
     _write_files(target, files)
     print_line(f"{target} holds what is stored about {person}: {', '.join(files)}.", "green")
-    if told:
-        print_line(f"Both people of {format_count(len(told), 'pair')} are told by mail that what they wrote is in it.")
+    if told_pairs:
+        count = format_count(len(told_pairs), "pair")
+        print_line(f"Both people of {count} are told by mail that what they wrote is in it.")
     elif without_content:
-        print_line("What was written was left out.")
+        print_line("What people wrote was left out.")
 
 
-def _make_name(person: "Address") -> str:
+def _make_file_name(person: "Address") -> str:
+    """Return the part of the address before the @, without characters that a file name can't have."""
     return re.sub(r"[^a-z0-9.-]", "-", person.partition("@")[0])
 
 
-def _refuse_existing(target: Path) -> None:
-    """Raises LongarcError when there is something in the place of the export already."""
+def _refuse_unusable_target(target: Path) -> None:
+    """Raises LongarcError when the file or folder of the export exists already, or has no folder to be made in."""
     if target.exists():
-        raise LongarcError(f"{target} exists already. Name another place with --out.")
+        raise LongarcError(f"{target} exists already. Name another file or folder with --out.")
     if not target.absolute().parent.is_dir():
         raise LongarcError(f"There is no folder {target.parent} to write {target.name} into.")
 
 
 def _tell_pairs(worker: "Worker", person: "Address", reason: str) -> "list[PairId]":
-    """Have both people of each pair with contents told, before anything is opened. Returns these pairs.
+    """Record an access to the content of each pair that has any, and return these pairs. Both people are told by mail.
 
-    Raises UsageError when there are such pairs, and no reason is given.
+    This is done before anything is opened. Raises UsageError when there are such pairs and no reason is given.
     """
     from worker.domain.model import ContentAccess
 
     pairs = [pair.id for pair in worker.erasure.preview(person).pairs]
-    opened = [pair_id for pair_id in pairs if worker.store.erasure.count_contents([pair_id])]
-    if opened and not reason.strip():
+    pairs_with_content = [pair_id for pair_id in pairs if worker.store.erasure.count_contents([pair_id])]
+    if pairs_with_content and not reason.strip():
         raise click.UsageError(
             'This puts what two people wrote into a file. Say why: --reason "...". Both are told by mail. Or leave it '
             "out: --without-content."
         )
-    accesses = [(one, require_on_behalf(worker.store, one, ContentAccess.EXPORT, person, reason)) for one in opened]
-    for pair_id, on_behalf in accesses:
+    accesses = {
+        pair_id: require_on_behalf(worker.store, pair_id, ContentAccess.EXPORT, person, reason)
+        for pair_id in pairs_with_content
+    }
+    for pair_id, on_behalf in accesses.items():
         worker.contracts.record_access(pair_id, on_behalf)
-    return opened
+    return pairs_with_content
 
 
-def _build_files(worker: "Worker", person: "Address", *, has_content: bool) -> dict[str, bytes]:
+def _build_files(worker: "Worker", *, address: "Address", has_content: bool) -> dict[str, bytes]:
     """Return the content of each file, by name."""
     from worker.mail.templates import load_default_templates
     from worker.ops.personal_data import collect_for_operator, encode_value
     from worker.ops.personal_data_page import render_data_page
 
-    one = worker.store.people.load_all_people()[person]
-    data: dict[str, Any] = collect_for_operator(worker, one, has_content=has_content)
-    language = load_default_templates().languages.find_language(one.locale)
+    person = worker.store.people.load_all_people()[address]
+    data: dict[str, Any] = collect_for_operator(worker, person, has_content=has_content)
+    language = load_default_templates().languages.find_language(person.locale)
     text = json.dumps(data, indent=2, ensure_ascii=False, default=encode_value)
-    page = render_data_page(data, one, language, has_content=has_content)
+    page = render_data_page(data, person, language, has_content=has_content)
     return {JSON_NAME: f"{text}\n".encode(), PAGE_NAME: page.encode()}
 
 
@@ -116,7 +126,7 @@ def _write_files(target: Path, files: dict[str, bytes]) -> None:
     with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
         for name, content in files.items():
             entry = ZipInfo(name, _get_zip_time(utcnow()))
-            entry.external_attr = private_files.FILE_MODE << 16
+            entry.external_attr = private_files.FILE_MODE << 16  # the upper 16 bits are the mode of a Unix file
             archive.writestr(entry, content, ZIP_DEFLATED)
     private_files.write_new(target, buffer.getvalue())
 

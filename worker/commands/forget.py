@@ -1,4 +1,4 @@
-"""`longarc forget`: erases what a person and others wrote to each other, and takes who has left out of the database."""
+"""`longarc forget`: erases what was written in the pairs of a person, and removes a former person from the database."""
 
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from worker.engine.erasure import ErasurePreview, ErasureResult
     from worker.settings.load import Settings
 
-#: One and several of what is erased, by the table that holds it.
-_NAMES = {
+#: How many other people are named.
+MAX_SHOWN = 10
+#: What each kind of erased content is called, in the singular and the plural, by the name of its table.
+_CONTENT_NAMES = {
     "contract": ("revision of a contract", "revisions of contracts"),
     "sketch": ("draft", "drafts"),
     "commitment": ("commitment's words", "commitments' words"),
@@ -29,36 +31,43 @@ _NAMES = {
     "access": ("reason for an access", "reasons for accesses"),
     "handover": ("handover", "handovers"),
 }
-#: What this program has no hand on.
-_ELSEWHERE = (
+#: What is out of the reach of this command.
+_LIMITS_TEXT = (
     "This can't be taken back. It does not reach backups, logs, the roster, mailboxes, past conversations on "
     "calendars, or what others wrote about the person in their own pairs."
 )
 
 
-@click.command("forget", cls=Command, short_help="Erase a person's contents, and forget who has left.")
+@click.command("forget", cls=Command, short_help="Erase a person's contents, and forget a person who has left.")
 @click.argument("address", metavar="PERSON")
-@click.option("--contents", is_flag=True, help="Erase the contents only. The person and their pairs stay.")
-@click.option("--leave-events", is_flag=True, help="Go on although events of theirs can't be taken off calendars.")
-@click.option("--confirm", metavar="ADDRESS", help="The address again, instead of being asked for it.")
-def forget(address: str, contents: bool, leave_events: bool, confirm: str | None) -> None:
-    """Erase what was written in all pairs of PERSON, for both of each, and take PERSON out of the database.
+@click.option(
+    "--contents", "contents_only", is_flag=True, help="Erase the contents only. The person and their pairs stay."
+)
+@click.option(
+    "--leave-events", is_flag=True, help="Go on even if some of their events can't be removed from calendars."
+)
+@click.option(
+    "--confirm", "confirmed_address", metavar="ADDRESS", help="The address again, instead of being asked for it."
+)
+def forget(address: str, contents_only: bool, leave_events: bool, confirmed_address: str | None) -> None:
+    """Erase what was written in all pairs of PERSON, for both people, and remove PERSON from the database.
 
     Contracts, the words of commitments, notes, reasons, drafts, and questions to third persons are erased. A pseudonym
-    takes the place of the name and the address in every row; who met when stays. PERSON has to be out of the roster.
-    Of somebody who stays, --contents erases the contents only; open commitments are let go.
+    replaces the name and the address in every row. The dates of conversations stay. PERSON must not be in the roster.
+
+    For somebody who stays in the roster, --contents erases the contents only. Their open commitments are let go.
     """
     with open_worker(needs_encryption_key=True) as worker:
         person = find_person(worker.store, worker.store.people.load_all_people(), address)
         preview = worker.erasure.preview(person)
-        if preview.is_listed and not contents:
+        if preview.is_listed and not contents_only:
             raise Refused(
-                f"{person} is still in the roster, and would come back with its next reading. Take the person out of "
-                "it first, or erase only what was written: --contents."
+                f"{person} is still in the roster, and would come back when it is read next. Take the person out of "
+                "the roster first, or erase only what was written: --contents."
             )
-        _show_preview(person, preview, contents=contents)
-        _require_address(worker.store.aliases.list_names(person), confirm)
-        if contents:
+        _show_preview(person, preview, contents_only=contents_only)
+        _require_address(worker.store.aliases.list_names(person), confirmed_address)
+        if contents_only:
             result = worker.erasure.erase_contents(person)
         else:
             names = worker.store.aliases.list_names(person)
@@ -67,38 +76,46 @@ def forget(address: str, contents: bool, leave_events: bool, confirm: str | None
     _show_result(result)
 
 
-def _show_preview(person: "Address", preview: "ErasurePreview", *, contents: bool) -> None:
-    names = [format_count(count, *_NAMES.get(table, (table, table))) for table, count in sorted(preview.counts.items())]
-    print_line(f"In {format_count(len(preview.pairs), 'pair')} of {person}: {', '.join(names) or 'nothing written'}.")
-    print_line("Questions to third persons, by the person or to the person, go as well.")
+def _show_preview(person: "Address", preview: "ErasurePreview", *, contents_only: bool) -> None:
+    """Print what would be erased, and for whom."""
+    counts = [
+        format_count(count, *_CONTENT_NAMES.get(table, (table, table)))
+        for table, count in sorted(preview.counts.items())
+    ]
+    print_line(f"In {format_count(len(preview.pairs), 'pair')} of {person}: {', '.join(counts) or 'nothing written'}.")
+    print_line("Questions to third persons, by the person or to the person, are erased as well.")
     if preview.others:
-        more = f" and {len(preview.others) - 10:,} more" if len(preview.others) > 10 else ""
+        hidden_count = len(preview.others) - MAX_SHOWN
+        more = f" and {hidden_count:,} more" if hidden_count > 0 else ""
         print_line(
-            f"What was written belongs to two: it is erased for {', '.join(preview.others[:10])}{more} as well. "
-            "`longarc export`, or the page of each, keeps a copy.",
+            f"What was written belongs to two people: it is erased for {', '.join(preview.others[:MAX_SHOWN])}{more} "
+            "as well. `longarc export`, or the page of each of them, makes a copy.",
             "yellow",
         )
-    if not contents:
-        print_line("A pseudonym takes the place of the name and the address in every row.")
-    print_line(_ELSEWHERE)
+    if not contents_only:
+        print_line("A pseudonym replaces the name and the address in every row.")
+    print_line(_LIMITS_TEXT)
 
 
-def _require_address(names: "Collection[str]", confirm: str | None) -> None:
-    """Raises CommandFailed unless the operator gives the person's address once more."""
+def _require_address(names: "Collection[str]", confirmed_address: str | None) -> None:
+    """Raises CommandFailed unless the operator gives the person's address once more.
+
+    `names`: all addresses of the person. `confirmed_address`: the address of `--confirm`; None asks for it.
+    """
     from worker.providers.identities import normalize
 
-    if confirm is None:
+    if confirmed_address is None:
         try:
-            confirm = str(click.prompt("Type the address again to erase", default="", show_default=False))
+            confirmed_address = str(click.prompt("Type the address again to erase", default="", show_default=False))
         except click.Abort:
-            confirm = ""
+            confirmed_address = ""
             click.echo(err=True)
-    if normalize(confirm) not in names:
+    if normalize(confirmed_address) not in names:
         raise CommandFailed("That is not the address. Nothing was erased.")
 
 
 def _delete_grants(settings: "Settings", names: "Collection[str]") -> None:
-    """Delete the grants by which the person connected an account of their own."""
+    """Delete the stored grants of the Google accounts that the person connected, under any of these addresses."""
     from worker.providers.google.auth import TokenFolder
 
     keys = [key.get_secret_value() for key in settings.keys]
@@ -112,14 +129,16 @@ def _show_result(result: "ErasureResult") -> None:
     questions = format_count(result.questions, "question to a third person", "questions to third persons")
     print_line(f"{pieces} erased, and {questions}.", "green")
     if result.blocks:
-        print_line(f"{format_count(result.blocks, 'private event')} with the words of a commitment came off.")
-    for calendar, why in result.unreached.items():
-        print_line(f"{calendar}: private events with words of commitments still stand: {why}", "red")
+        verb = "was" if result.blocks == 1 else "were"
+        count = format_count(result.blocks, "private event")
+        print_line(f"{count} with the words of a commitment {verb} removed from calendars.")
+    for calendar, reason in result.unreached.items():
+        print_line(f"{calendar}: private events with words of commitments are still there: {reason}", "red")
     if result.pseudonym:
         print_line(f"In the database the person is {result.pseudonym.name} ({result.pseudonym.email}) from now on.")
     if not result.is_compacted:
         print_line(
-            "The database file is in use, so it could not be rewritten; what was deleted in it is overwritten with "
+            "The database file is in use, so it could not be rewritten. What was deleted in it was overwritten with "
             "zeros. Its journal (-wal) is emptied when the workers stop.",
             "yellow",
         )

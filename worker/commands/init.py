@@ -56,16 +56,18 @@ _HEADINGS = {
     metavar="FILE",
     help="Take the answers from a TOML file instead of asking; secrets come from the environment.",
 )
-@click.option("--questions", "way", metavar="WAY", help="Print an answers file for a way, to be filled, and stop.")
+@click.option(
+    "--questions", "way", metavar="WAY", help="Print an answers file for a way, to be filled in, and do nothing else."
+)
 @click.option("--mail/--no-mail", "sends_mail", default=True, help="Send a test mail to you.")
 @click.option("--browser/--no-browser", default=True, help="Open the browser for a sign-in, or only print its address.")
 def init(folder: Path, answers_file: Path | None, way: str | None, sends_mail: bool, browser: bool) -> None:
     """Set up an installation in FOLDER (the current one, if none is named).
 
     It asks how calendars and mail are reached, who works here and who begins, tries each answer at once, and shows the
-    plan: on the terminal, and as a page for others to look at. Nobody is written to but you, and nothing is booked.
+    plan: on the terminal, and as a page for others to read. Nobody gets a mail but you, and nothing is booked.
 
-    Stopped at any question, it goes on from there when it is started again. `?` explains a question.
+    If you stop it at any question, it continues there when it is started again. `?` explains a question.
     """
     if way is not None:
         _print_questions(way)
@@ -127,27 +129,28 @@ class _Setup:
     # --- answers ---
 
     def _load_answers(self, answers_file: Path | None) -> None:
-        """Load the answers of the file, or those of an earlier run, and the key of the environment. Raises Problems."""
+        """Load the answers of the file or of an earlier run, and the key of the environment. Raises Problems."""
         from worker.settings.environment import KEY_VARIABLE
         from worker.setup.answers import answer_all, read_answers, read_secret
         from worker.setup.files import ANSWERS_FILE
 
         saved_file = self.folder / ANSWERS_FILE
         if answers_file is not None:
-            given = read_answers(answers_file)
-            self.answers, self.secrets = answer_all(given, os.environ, self.folder)
-            self.more_settings = given.more_settings
+            loaded = read_answers(answers_file)
+            self.answers, self.secrets = answer_all(loaded, os.environ, self.folder)
+            self.more_settings = loaded.more_settings
         else:
             self.answers = {"folder": str(self.folder)}
             if saved_file.exists():
-                given = read_answers(saved_file)
-                self.answers |= given.values
-                self.more_settings = given.more_settings
-                print_line(f"Going on with the answers in {saved_file}.", "dim")
+                loaded = read_answers(saved_file)
+                self.answers |= loaded.values
+                self.more_settings = loaded.more_settings
+                print_line(f"Continuing with the answers in {saved_file}.", "dim")
         if key := read_secret(KEY_VARIABLE, os.environ):
             self.secrets[KEY_VARIABLE] = key
 
     def _ask_way(self) -> None:
+        """Ask the first question, about the way, after a short introduction."""
         from worker.setup.questions import QUESTIONS
         from worker.setup.ways import DESCRIPTIONS
 
@@ -186,8 +189,8 @@ class _Setup:
         """Ask the questions without an answer, up to the end of that part. Each answer can call for more questions."""
 
         def find_missing() -> "Question | None":
-            unanswered = (one for one in self._list_questions(last_part) if not self._is_answered(one))
-            return next(unanswered, None)
+            questions = self._list_questions(last_part)
+            return next((question for question in questions if not self._is_answered(question)), None)
 
         while question := find_missing():
             self._ask(question)
@@ -219,7 +222,8 @@ class _Setup:
         from worker.setup.questions import Part, list_questions
 
         parts = list(Part)[: list(Part).index(last_part) + 1]
-        return [one for one in list_questions(self.answers) if one.part in parts and one.name != "way"]
+        questions = list_questions(self.answers)
+        return [question for question in questions if question.part in parts and question.name != "way"]
 
     def _is_answered(self, question: "Question") -> bool:
         return question.name in self.answers or self._is_stored(question)
@@ -257,7 +261,10 @@ class _Setup:
         save_answers(self.folder / ANSWERS_FILE, self.answers, self.more_settings)
 
     def _delete_unneeded_secrets(self, former_questions: "list[Question]") -> None:
-        """Delete the secrets of questions that a changed answer no longer calls for: a service would still use them."""
+        """Delete the secrets that a changed answer no longer calls for. Otherwise a service would still use them.
+
+        `former_questions`: those that the answers called for before the change.
+        """
         from worker.setup.files import delete_secret
         from worker.setup.questions import list_questions
 
@@ -287,13 +294,17 @@ class _Setup:
     # --- checks ---
 
     def _check_parts(self, parts: "set[Part]") -> bool:
-        """Check the answers of these parts, in the order of the parts, and print what was found. Return whether all
-        checks passed; after a part with a failed check, later parts are not checked."""
+        """Check the answers of these parts, print what was found, and return whether all checks passed.
+
+        After a part with a failed check, the following parts are not checked.
+        """
         from worker.setup.questions import Part
         from worker.setup.remedies import reword_finding, reword_remedy
 
         checks = {Part.SERVICES: self._check_services, Part.PEOPLE: self._check_people, Part.PILOT: self._check_all}
-        for part in (one for one in Part if one in parts):
+        for part in Part:
+            if part not in parts:
+                continue
             questions = self._list_questions(part) if self.is_asking else []
             try:
                 findings = list(checks[part]())
@@ -305,6 +316,7 @@ class _Setup:
         return True
 
     def _check_services(self) -> "Iterable[Finding]":
+        """Try calendar and mail, after the sign-in of a single account, and send a test mail when both work."""
         from worker.setup.checks import check_connections
         from worker.setup.ways import Way
 
@@ -364,6 +376,7 @@ class _Setup:
         return list_roster_findings(reading)
 
     def _check_all(self) -> "Iterable[Finding]":
+        """Do what `longarc check` does."""
         from worker.commands.context import find_settings_path
         from worker.ops.checks import run_checks
 
@@ -373,6 +386,7 @@ class _Setup:
     # --- the end ---
 
     def _finish(self) -> None:
+        """Show the plan, write it as a page, write the service unit, and say how to continue."""
         from getpass import getuser
 
         from worker.commands.plan import show_plan_and_write_page
@@ -395,7 +409,7 @@ class _Setup:
 
 
 def _try_embedded(folder: Path) -> None:
-    """Make a folder for the built-in servers, and show the plan of the example company on them."""
+    """Write the files for the built-in servers, start the servers, and show the plan of the example company."""
     from worker.commands.context import load_settings
     from worker.commands.embedded import EmbeddedFolder
     from worker.commands.plan import show_plan_and_write_page
@@ -403,7 +417,7 @@ def _try_embedded(folder: Path) -> None:
 
     embedded = EmbeddedFolder(folder)
     embedded.write_missing_files()
-    get_global_options().config = str(embedded.config)
+    get_global_options().config = str(embedded.settings_file)
     settings = load_settings()
     page = folder / PREVIEW_FILE
     with embedded.start_servers(settings, read_people(settings, utcnow()).persons.values()):

@@ -1,4 +1,8 @@
-"""`longarc learning`: write what a manager learned, for the next prompt of each report (R-35)."""
+"""`longarc learning`: stores a learning for the reports of a manager.
+
+A learning is one sentence in which a manager says what they are learning themselves. The next mail that asks a report
+to prepare, the prompt, quotes it (R-35).
+"""
 
 import click
 
@@ -16,10 +20,11 @@ from worker.errors import Refused
 @click.argument("text", type=TextLine(), default="-")
 @reason_option
 def learning(manager: str, text: str, reason: str) -> None:
-    """Write one sentence of MANAGER about their own learning, from TEXT or standard input; an empty one withdraws it.
+    """Write one sentence of MANAGER about their own learning, from TEXT or standard input; an empty text withdraws it.
 
-    It goes into the next prompt of each report once, in the manager's name. So write only what the manager gave you.
-    Managers with pages write it there. The manager and each report are told by mail that a command wrote it.
+    The sentence goes into the next prompt of each report once, in the manager's name. So write only what the manager
+    gave you. Managers who have pages write it there. The manager and each report are told by mail that a command wrote
+    it.
     """
     from worker.domain.model import MAX_LEARNING_CHARS, ContentAccess
     from worker.engine.contracts import OnBehalf
@@ -32,14 +37,14 @@ def learning(manager: str, text: str, reason: str) -> None:
         address = find_person(worker.store, worker.store.people.load_current_people(), manager)
         pairs = [pair.id for pair in worker.store.people.list_pairs_of_manager(address)]
         if not pairs:
-            raise Refused(f"{address} manages nobody just now.")
+            raise Refused(f"{address} has no reports at present.")
         on_behalf = OnBehalf(ContentAccess.WRITE_LEARNING, address, reason.strip())
-        writes = [worker.contracts.plan_access(pair_id, on_behalf) for pair_id in pairs]
+        access_writers = [worker.contracts.plan_access(pair_id, on_behalf) for pair_id in pairs]
         with worker.store.database.write() as connection:
             worker.store.learnings.save(connection, pairs, text, utcnow())
-            for write in writes:
-                write(connection)
+            for write_access in access_writers:
+                write_access(connection)
     if text:
-        print_line(f"It goes into the next prompt of {format_count(len(pairs), 'report')}, once.", "green")
+        print_line(f"The sentence goes into the next prompt of {format_count(len(pairs), 'report')}, once.", "green")
     else:
-        print_line("Withdrawn.")
+        print_line("The sentence was withdrawn.")

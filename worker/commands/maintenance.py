@@ -1,4 +1,4 @@
-"""Commands of the operator: `check`, `retry`, `key`, `rotate`."""
+"""`longarc check`, `retry`, `key` and `rotate`: find what is wrong with an installation, and change its key."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from worker.providers.base import Finding
     from worker.settings.load import Settings
 
-#: Findings without a problem that are printed; the rest are only counted.
+#: How many passed checks are printed; further ones are only counted.
 MAX_SHOWN = 40
 
 
@@ -35,31 +35,28 @@ def check(as_json: bool) -> None:
 
     logging.disable(logging.ERROR)  # a finding reports the same error, with a remedy
     try:
-        findings, well_count = list["Finding"](), 0
+        findings, passed_count = list["Finding"](), 0
         for finding in run_checks(find_settings_path(), os.environ, utcnow()):
             findings.append(finding)
-            is_well = finding.ok and not finding.remedy
-            well_count += is_well
-            if not as_json and not (is_well and well_count > MAX_SHOWN):
+            has_passed = finding.ok and not finding.remedy
+            passed_count += has_passed
+            is_hidden = has_passed and passed_count > MAX_SHOWN
+            if not as_json and not is_hidden:
                 print_finding(finding)
     finally:
         logging.disable(logging.NOTSET)
-    failed = sum(not finding.ok for finding in findings)
-    warnings = sum(finding.ok and bool(finding.remedy) for finding in findings)
-    hidden = well_count - MAX_SHOWN
+    failed_count = sum(not finding.ok for finding in findings)
+    warning_count = sum(finding.ok and bool(finding.remedy) for finding in findings)
+    hidden_count = passed_count - MAX_SHOWN
     if as_json:
         print_json([{"what": finding.what, "ok": finding.ok, "remedy": finding.remedy} for finding in findings])
-    elif hidden > 0:
-        print_line(f"  … and {hidden:,} more are well", "dim")
-    if failed:
-        raise CommandFailed(
-            f"{format_count(failed, 'thing')} of {len(findings):,} {'is' if failed == 1 else 'are'} not well."
-        )
+    elif hidden_count > 0:
+        print_line(f"  … and {hidden_count:,} more passed", "dim")
+    if failed_count:
+        raise CommandFailed(f"{failed_count:,} of {format_count(len(findings), 'check')} failed.")
     if not as_json:
-        print_line(
-            f"All {len(findings):,} are well" + (f", with {format_count(warnings, 'warning')}." if warnings else "."),
-            "green",
-        )
+        warnings = f", with {format_count(warning_count, 'warning')}" if warning_count else ""
+        print_line(f"All {format_count(len(findings), 'check')} passed{warnings}.", "green")
 
 
 @click.command("retry", cls=Command, short_help="Try a suspended calendar again at once.")
@@ -71,16 +68,16 @@ def retry(addresses: Sequence[str], all_suspended: bool) -> None:
     A calendar is suspended for an hour when its log-in is refused or its grant revoked.
     """
     if all_suspended == bool(addresses):
-        raise click.UsageError("Name a person, or use --all.")
+        raise click.UsageError("Give the address of a person, or --all.")
     with open_worker() as worker:
         people = worker.store.people.load_all_people()
         persons = [find_person(worker.store, people, address) for address in addresses]
         for person in persons or sorted(worker.store.people.load_suspensions()):
             was_suspended = worker.store.calendars.lift_suspension(person, utcnow())
-            note = "" if was_suspended else " (access was not suspended)"
-            print_line(f"{person} is tried again within a minute, while `longarc run` is running{note}.")
+            note = "" if was_suspended else " (it was not suspended)"
+            print_line(f"The calendar of {person} is tried within a minute, while `longarc run` is running{note}.")
         if all_suspended and not worker.store.people.load_suspensions():
-            print_line("Nobody is suspended any more.", "dim")
+            print_line("No calendar is suspended any more.", "dim")
 
 
 @click.command("key", cls=Command, short_help="Print a new key for LONGARC_KEY.")
@@ -99,7 +96,7 @@ def rotate() -> None:
     everywhere. Run this command. Then remove the old key.
     """
     with open_worker(needs_encryption_key=True) as worker:
-        pieces, failures = worker.store.content.reseal_all(), list[str]()
+        piece_count, failures = worker.store.content.reseal_all(), list[str]()
         worker.store.third_voices.renew_tags()
         for renew in _list_grant_renewals(worker.settings):
             try:
@@ -107,12 +104,12 @@ def rotate() -> None:
             except (LongarcError, OSError) as error:
                 failures.append(describe_failure(error))
             else:
-                pieces += 1
-    sealed = f"{format_count(pieces, 'piece')} sealed anew."
+                piece_count += 1
+    sealed_text = f"{format_count(piece_count, 'piece')} sealed anew."
     if failures:
         remedy = "Fix that and run this again; the keys after the first may be needed until then."
-        raise CommandFailed("\n".join([*failures, f"{sealed} {remedy}"]))
-    print_line(f"{sealed} The keys after the first are not needed any more.", "green")
+        raise CommandFailed("\n".join([*failures, f"{sealed_text} {remedy}"]))
+    print_line(f"{sealed_text} The keys after the first are not needed any more.", "green")
 
 
 def _list_grant_renewals(settings: "Settings") -> Iterator[Callable[[], None]]:
@@ -122,8 +119,8 @@ def _list_grant_renewals(settings: "Settings") -> Iterator[Callable[[], None]]:
         if folder.is_dir():
             from worker.providers.google.auth import TokenFolder
 
-            tokens = TokenFolder(folder, keys)
-            yield from (partial(tokens.reseal, person) for person in tokens.list_people())
+            token_folder = TokenFolder(folder, keys)
+            yield from (partial(token_folder.reseal, person) for person in token_folder.list_people())
     file = settings.calendars.outlook.account_file
     if file.exists():
         from worker.providers.outlook.auth import TokenCacheFile

@@ -1,4 +1,4 @@
-"""`longarc completion` and `longarc man`: what a shell and `man` need to know of the commands, made from their help."""
+"""`longarc completion` and `longarc man`: print a completion script and a manual page, made from the commands' help."""
 
 import re
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from worker import __version__
 from worker.commands.base import Command
 
 SHELLS = ("bash", "zsh", "fish")
-#: The variable by which the script asks for completions.
+#: The environment variable with which the completion script asks the program for completions.
 _COMPLETE_VARIABLE = "_LONGARC_COMPLETE"
-#: Every command has these; the page says so once.
+#: Options of every command, which the manual page describes only once.
 _COMMON_OPTIONS = {"config", "debug", "help"}
 
 
@@ -63,7 +63,7 @@ def write_manual(main: click.Command) -> Iterator[str]:
     yield from (".SH FILES", ".TP", r".B longarc.toml", _escape("The settings; `longarc example settings` writes one."))
 
 
-#: What the environment tells every command.
+#: The environment variables of every command, with their meaning.
 _VARIABLES = (
     ("LONGARC_CONFIG", "The settings file, where --config names none."),
     ("LONGARC_KEY, LONGARC_KEY_FILE", "The key that seals what people write, or the file that holds it."),
@@ -75,7 +75,7 @@ _VARIABLES = (
 
 
 def _list_commands(parent: click.Context) -> Iterator[click.Context]:
-    """Yield each command below this one that is not a group itself."""
+    """Yield the context of each command below the parent's that is not a group itself."""
     group = cast(click.Group, parent.command)
     for name in group.list_commands(parent):
         command = group.get_command(parent, name)
@@ -89,6 +89,7 @@ def _list_commands(parent: click.Context) -> Iterator[click.Context]:
 
 
 def _write_command(context: click.Context) -> Iterator[str]:
+    """Yield the lines about one command in roff: its usage, its help and its own options."""
     command = context.command
     usage = " ".join(command.collect_usage_pieces(context))
     yield rf".SS {_escape(f'{context.command_path} {usage}')}"
@@ -100,7 +101,7 @@ def _write_command(context: click.Context) -> Iterator[str]:
 
 
 def _write_help(text: str) -> Iterator[str]:
-    """Yield paragraphs; one that begins with \\b keeps its lines, as in click's help."""
+    """Yield the lines of a help text in roff. A paragraph that begins with \\b keeps its line breaks, as click does."""
     for number, paragraph in enumerate(re.split(r"\n\s*\n", text.strip())):
         lines = [line.strip() for line in paragraph.splitlines()]
         if number:
@@ -112,7 +113,7 @@ def _write_help(text: str) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    """Return text as roff shows it unchanged: with plain hyphens, and no line that begins with a control character."""
+    """Escape a text, so that roff shows it unchanged: with plain hyphens, and no control character at its beginning."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga")
     return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
 

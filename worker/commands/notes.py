@@ -1,4 +1,4 @@
-"""`longarc note`: leave a note for both after a conversation, and open the notes of a pair (R-28).
+"""`longarc note`: leaves a note for both people after a conversation, and opens the notes of a pair (R-28).
 
 Each command requires `--on-behalf-of` and `--reason`, writes a line to the history, and tells both people by mail.
 """
@@ -35,8 +35,8 @@ def note() -> None:
 def add(session_id: str, file: str, person: str | None, reason: str) -> None:
     """Leave up to three lines about SESSION for both, from FILE (`-` for standard input), in the name of one of them.
 
-    The lines take the place of those that this person left before; an empty file deletes them. They stand in the next
-    brief and on both people's pages.
+    The lines replace those that this person left before; an empty file deletes them. They are shown in the next brief
+    and on both people's pages.
     """
     from worker.domain.model import ContentAccess
     from worker.engine.notes import require_note_session
@@ -46,14 +46,15 @@ def add(session_id: str, file: str, person: str | None, reason: str) -> None:
         on_behalf = require_on_behalf(worker.store, session.pair, ContentAccess.LEAVE_NOTE, person, reason)
         lines = [line.strip() for line in read_text_file(file).splitlines() if line.strip()]
         require_note_session(session)
-        _refuse_long(lines, get_display_name(file))
+        _refuse_long_note(lines, get_display_name(file))
         author = session.pair.get_owner(on_behalf.person)
         worker.notes.leave(session_id, author, lines, worker.contracts.plan_access(session.pair, on_behalf))
-    print_line("The note stands in the next brief and on both pages." if lines else "There is no note of theirs now.")
+    result = "The note will be in the next brief and on both pages." if lines else "This person has no note there now."
+    print_line(result)
 
 
-def _refuse_long(lines: Sequence[str], file: str) -> None:
-    """Raises Problems when there are too many lines, or one is too long."""
+def _refuse_long_note(lines: Sequence[str], file: str) -> None:
+    """Raises Problems when there are too many lines, or a line is too long."""
     from worker.domain.notes import MAX_NOTE_CHARACTERS, MAX_NOTE_LINES
 
     problems = [
@@ -82,9 +83,9 @@ def show(pair_words: Sequence[str], person: str | None, reason: str) -> None:
         zone = worker.store.people.load_all_people()[pair.manager].zone
         worker.contracts.record_access(pair.id, on_behalf)
     if not notes:
-        print_line("There are none.")
-    for one in notes:
-        day = format_day(to_local_time(one.held_at, zone).date())
-        click.echo(f"{day}, session {one.session}, by the {one.author.value}:")
-        for line in one.lines:
+        print_line("There are no notes.")
+    for stored_note in notes:
+        day = format_day(to_local_time(stored_note.held_at, zone).date())
+        click.echo(f"{day}, session {stored_note.session}, by the {stored_note.author.value}:")
+        for line in stored_note.lines:
             click.echo(f"- {line}")

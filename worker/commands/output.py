@@ -1,4 +1,4 @@
-"""Standard output and standard error that are closed, full, or a pipe without a reader.
+"""Handles a standard output or standard error that is closed, full, or a pipe without a reader.
 
 Python flushes its buffers when the interpreter ends; a failure there prints part of a traceback and ends with exit code
 120. So each command flushes them itself and reports the error.
@@ -32,12 +32,12 @@ def refuse_closed_stdout() -> None:
 def flush_streams(code: int, print_error: Callable[[str], None]) -> int:
     """Flush both streams and return the exit code: 1 instead of 0 when standard output can't be written.
 
-    A pipe whose reader has left is not reported, all other errors are.
+    A pipe whose reader has closed it is not reported; all other errors are.
     """
     error = _flush(sys.stdout)
     if error and not code:
         if not isinstance(error, BrokenPipeError):
-            with suppress(OSError):  # standard error is full too: the exit code has to do
+            with suppress(OSError):  # standard error is full too, so only the exit code can report the error
                 print_error(f"longarc: {describe_error(error)}")
         code = 1
     _flush(sys.stderr)
@@ -45,7 +45,7 @@ def flush_streams(code: int, print_error: Callable[[str], None]) -> int:
 
 
 def _flush(stream: TextIO | None) -> OSError | None:
-    """Flush the stream. Return None, or the error after which the buffer was dropped."""
+    """Flush the stream. Return the error if that failed and the buffer was dropped, else None."""
     try:
         if stream is not None:
             stream.flush()

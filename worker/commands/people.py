@@ -1,4 +1,4 @@
-"""`longarc people`: shows what the roster would change, and changes it."""
+"""`longarc people`: reads the roster, shows what it would change in the database, and applies it with `--apply`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,35 +20,36 @@ if TYPE_CHECKING:
     from worker.settings.load import Settings
     from worker.store.import_preview import SettingChange
 
-#: How many changes of each kind are listed; the rest are counted.
+#: How many changes of each kind are listed; further ones are only counted.
 MAX_SHOWN = 10
-#: Longest line, in characters.
+#: The longest line of output, in characters, even on a wider terminal.
 MAX_WIDTH = 100
 
 
 @click.command("people", cls=Command, short_help="Show what the roster would change; --apply changes it.")
-@click.option("--apply", "should_apply", is_flag=True, help="Apply it now. `longarc run` does so by itself.")
-@click.option("--accept", is_flag=True, help="Apply it even if many pairs end or many events are cancelled.")
+@click.option("--apply", "should_apply", is_flag=True, help="Apply the changes now. `longarc run` does so by itself.")
+@click.option("--accept", is_flag=True, help="Apply the changes even if many pairs end or many events are cancelled.")
 @click.option("--force", is_flag=True, help="With --apply: the same as --accept.")
 @json_option
 def people(should_apply: bool, accept: bool, force: bool, as_json: bool) -> None:
     """Show what the people file or the directory would change; with --apply, change it.
 
-    What would end more than a tenth of the pairs, or take away more than a tenth of the people, is applied only with
-    --accept.
+    A change that would end more than a tenth of the pairs, or remove more than a tenth of the people, is applied only
+    with --accept.
     """
     if force and not should_apply:
-        raise click.UsageError("--force goes with --apply.")
+        raise click.UsageError("--force can only be given with --apply.")
     settings = load_settings()
     set_up_quiet_logging(settings)
     if should_apply or accept:
         _apply(settings, force=force or accept)
     else:
         with _open_preview_worker(settings) as worker:
-            _preview(settings, worker, as_json)
+            _preview(settings, worker, as_json=as_json)
 
 
 def _apply(settings: "Settings", *, force: bool) -> None:
+    """Read the roster and apply it, and print whether that changed anything. Creates the database if there is none."""
     from worker.app import build
     from worker.engine.roster_reader import read_people
     from worker.store.statistics import Statistics
@@ -59,16 +60,16 @@ def _apply(settings: "Settings", *, force: bool) -> None:
     with closing(worker):
         Statistics(worker.store.database).get_schema_versions()  # raises a clear error when the database can't be used
         worker.store.migrate()
-        changed = worker.import_people(force=force, anew=True)
+        has_changed = worker.import_people(force=force, anew=True)
         people_count = len(worker.store.people.load_current_people())
         pair_count = sum(not pair.ended for pair in worker.store.people.load_all_pairs().values())
     counts = f"{format_count(people_count, 'person', 'people')} in {format_count(pair_count, 'pair')}"
-    print_line(f"{counts}: {'applied' if changed else 'nothing has changed since it was last read'}.", "green")
+    print_line(f"{counts}: {'applied' if has_changed else 'nothing has changed since it was last read'}.", "green")
 
 
 @contextmanager
 def _open_preview_worker(settings: "Settings") -> "Iterator[Worker]":
-    """Open the worker on its database; before there is one, on a database in memory, in which nobody is yet."""
+    """Open the worker on its database, or on an empty database in memory when there is no database yet."""
     from worker.app import build
     from worker.store.statistics import Statistics
 
@@ -85,7 +86,8 @@ def _open_preview_worker(settings: "Settings") -> "Iterator[Worker]":
         yield worker
 
 
-def _preview(settings: "Settings", worker: "Worker", as_json: bool) -> None:
+def _preview(settings: "Settings", worker: "Worker", *, as_json: bool) -> None:
+    """Print what the roster would change. Raises Refused when only `--accept` would apply that change."""
     from worker.engine.habits import fill_from_stored
     from worker.engine.people_import import find_objection
     from worker.engine.roster_reader import RosterReader
@@ -103,24 +105,24 @@ def _preview(settings: "Settings", worker: "Worker", as_json: bool) -> None:
     else:
         _show_changes(reader.name, reading, changes, has_objection=bool(objection))
     if objection:
-        raise Refused(f"{objection} It takes `longarc people --accept`.")
+        raise Refused(f"{objection} To apply it all the same: `longarc people --accept`.")
 
 
-# --- for people ---
+# --- output as text ---
 
 
-def _show_changes(name: str, reading: "RosterReading", changes: "RosterChanges", *, has_objection: bool) -> None:
+def _show_changes(source_name: str, reading: "RosterReading", changes: "RosterChanges", *, has_objection: bool) -> None:
+    """Print who joins, leaves or changes, the roster faults, and how many events would be cancelled."""
     people_count = format_count(len(reading.roster.persons), "person", "people")
-    print_line(f"{name}: {people_count} in {format_count(len(reading.roster.pairs), 'pair')}.", "bold")
-    _show_list("joins", "join", [_describe_joiner(one) for one in changes.joiners])
-    _show_list("leaves", "leave", [_describe_leaver(one) for one in changes.leavers])
-    _show_list(
-        "has another manager", "have another manager", [_describe_manager(one) for one in changes.manager_changes]
-    )
+    print_line(f"{source_name}: {people_count} in {format_count(len(reading.roster.pairs), 'pair')}.", "bold")
+    _show_list("joins", "join", [_describe_joiner(joiner) for joiner in changes.joiners])
+    _show_list("leaves", "leave", [_describe_leaver(leaver) for leaver in changes.leavers])
+    manager_changes = [_describe_manager_change(change) for change in changes.manager_changes]
+    _show_list("has another manager", "have another manager", manager_changes)
     renames = [(old, f"is {new} from now on, and keeps everything") for old, new in sorted(changes.renames.items())]
     _show_list("has another address", "have another address", renames)
-    settings = _describe_settings(changes.setting_changes)
-    _show_list("has other settings", "have other settings", settings)
+    setting_changes = _describe_setting_changes(changes.setting_changes)
+    _show_list("has other settings", "have other settings", setting_changes)
     if changes.is_empty:
         print_line("Nobody joins or leaves, and the pairs stay as they are.")
     if reading.faults:
@@ -129,12 +131,15 @@ def _show_changes(name: str, reading: "RosterReading", changes: "RosterChanges",
         print_line(f"{faults} in the directory. The pairs concerned stay as they were.", "yellow")
         _show_entries([(str(fault), "") for fault in reading.faults])
     print_line()
-    way = "" if has_objection else "; --apply does it"
-    print_line(f"{format_count(changes.event_count, 'event')} would be cancelled. Nothing was changed{way}.")
+    hint = "" if has_objection else "; --apply does it"
+    print_line(f"{format_count(changes.event_count, 'event')} would be cancelled. Nothing was changed{hint}.")
 
 
 def _show_list(singular: str, plural: str, entries: Sequence[tuple[str, str]]) -> None:
-    """Print a heading and the entries, each with what follows from it; nothing when there are none."""
+    """Print a heading with the number of people, and an entry for each; nothing when there are no entries.
+
+    An entry names a person, and says what changes for that person.
+    """
     if entries:
         print_line()
         print_line(format_count(len(entries), f"person {singular}", f"people {plural}"), "bold")
@@ -142,22 +147,24 @@ def _show_list(singular: str, plural: str, entries: Sequence[tuple[str, str]]) -
 
 
 def _show_entries(entries: Sequence[tuple[str, str]]) -> None:
+    """Print each entry: its first text, and below it the second one, indented."""
     from textwrap import wrap
 
     width = min(make_console().width, MAX_WIDTH)
-    for head, tail in entries[:MAX_SHOWN]:
-        for line in wrap(head, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False):
+    for person, details in entries[:MAX_SHOWN]:
+        for line in wrap(person, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False):
             print_line(line)
-        for line in wrap(tail, width, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False):
+        for line in wrap(details, width, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False):
             print_line(line, "dim")
     if len(entries) > MAX_SHOWN:
         print_line(f"  and {len(entries) - MAX_SHOWN:,} more; `longarc people --json` lists all", "dim")
 
 
 def _describe_joiner(joiner: "Joiner") -> tuple[str, str]:
-    start = "is back; " if joiner.is_returning else ""
-    tail = _describe_beginning(joiner.beginning) if joiner.beginning else "without a manager"
-    return f"{joiner.name} <{joiner.email}>", f"{start}{tail}"
+    """Return the entry of a person who joins: the name and address, and what begins."""
+    prefix = "is back; " if joiner.is_returning else ""
+    details = _describe_beginning(joiner.beginning) if joiner.beginning else "without a manager"
+    return f"{joiner.name} <{joiner.email}>", f"{prefix}{details}"
 
 
 def _describe_beginning(beginning: "Beginning") -> str:
@@ -165,6 +172,7 @@ def _describe_beginning(beginning: "Beginning") -> str:
 
 
 def _describe_first_session(beginning: "Beginning") -> str:
+    """Return when a new pair first meets, or why it does not."""
     day = beginning.first_session
     if day:
         return f"first session around {day.day} {day:%B %Y}"
@@ -176,7 +184,7 @@ def _describe_leaver(leaver: "Leaver") -> tuple[str, str]:
     return f"{leaver.name} <{leaver.email}>", f"{_describe_cancelled(leaver.event_count)}{pairs}"
 
 
-def _describe_manager(change: "ManagerChange") -> tuple[str, str]:
+def _describe_manager_change(change: "ManagerChange") -> tuple[str, str]:
     former = f"{change.former} ({_describe_cancelled(change.event_count)})" if change.former else "nobody"
     beginning = change.beginning
     new = f"{beginning.manager} ({_describe_first_session(beginning)})" if beginning else "nobody"
@@ -188,8 +196,8 @@ def _describe_cancelled(count: int) -> str:
     return f"{format_count(count, 'event')} cancelled" if count else "nothing to cancel"
 
 
-def _describe_settings(changes: "Sequence[SettingChange]") -> list[tuple[str, str]]:
-    """Return the changes of each person together."""
+def _describe_setting_changes(changes: "Sequence[SettingChange]") -> list[tuple[str, str]]:
+    """Return an entry for each person, with all of that person's changes."""
     from worker.ops.roster_changes import describe_value
 
     by_person: dict[str, list[str]] = {}
@@ -199,46 +207,58 @@ def _describe_settings(changes: "Sequence[SettingChange]") -> list[tuple[str, st
     return [(person, "; ".join(texts)) for person, texts in sorted(by_person.items())]
 
 
-# --- for programs ---
+# --- output as JSON ---
 
 
-def _encode_changes(name: str, reading: "RosterReading", changes: "RosterChanges", objection: str) -> dict[str, Any]:
+def _encode_changes(
+    source_name: str, reading: "RosterReading", changes: "RosterChanges", objection: str
+) -> dict[str, Any]:
     from worker.ops.roster_changes import describe_value
 
     return {
-        "source": name,
+        "source": source_name,
         "people": len(reading.roster.persons),
         "pairs": len(reading.roster.pairs),
         "joiners": [
-            {"email": one.email, "name": one.name, "returns": one.is_returning, **_encode_beginning(one.beginning)}
-            for one in changes.joiners
+            {
+                "email": joiner.email,
+                "name": joiner.name,
+                "returns": joiner.is_returning,
+                **_encode_beginning(joiner.beginning),
+            }
+            for joiner in changes.joiners
         ],
         "leavers": [
-            {"email": one.email, "name": one.name, "reports": one.report_count, "events_cancelled": one.event_count}
-            for one in changes.leavers
+            {
+                "email": leaver.email,
+                "name": leaver.name,
+                "reports": leaver.report_count,
+                "events_cancelled": leaver.event_count,
+            }
+            for leaver in changes.leavers
         ],
         "manager_changes": [
             {
-                "email": one.email,
-                "name": one.name,
-                "former_manager": one.former,
-                **_encode_beginning(one.beginning),
-                "events_cancelled": one.event_count,
-                "handover": one.has_handover,
+                "email": change.email,
+                "name": change.name,
+                "former_manager": change.former,
+                **_encode_beginning(change.beginning),
+                "events_cancelled": change.event_count,
+                "handover": change.has_handover,
             }
-            for one in changes.manager_changes
+            for change in changes.manager_changes
         ],
         "renames": [{"from": old, "to": new} for old, new in sorted(changes.renames.items())],
         "settings": [
             {
-                "email": one.person,
-                "column": one.column,
-                "before": describe_value(one.before),
-                "after": describe_value(one.after),
+                "email": change.person,
+                "column": change.column,
+                "before": describe_value(change.before),
+                "after": describe_value(change.after),
             }
-            for one in changes.setting_changes
+            for change in changes.setting_changes
         ],
-        "faults": [{"where": one.where, "what": one.what, "remedy": one.remedy} for one in reading.faults],
+        "faults": [{"where": fault.where, "what": fault.what, "remedy": fault.remedy} for fault in reading.faults],
         "fault_count": reading.fault_count,
         "events_cancelled": changes.event_count,
         "objection": objection or None,

@@ -1,4 +1,4 @@
-"""`longarc plan`: shows what the next sweep would decide, and why. Writes nothing and sends nothing."""
+"""`longarc plan`: shows what the next sweep would decide for each pair, and why. Writes nothing and sends nothing."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.ops.preview.quarter import QuarterPreview
     from worker.settings.load import Settings
 
-#: Only a file that begins like this is replaced by `--html`.
+#: `--html` replaces an existing file only if it begins with these bytes.
 PAGE_BEGINNING = b"<!doctype html>\n<!-- longarc plan -->"
 
 
@@ -36,25 +36,25 @@ PAGE_BEGINNING = b"<!doctype html>\n<!-- longarc plan -->"
     "page",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write a page about the next quarter, to be shown before anything is switched on.",
+    help="Write a page about the next quarter, to be shown around before Longarc runs.",
 )
 @json_option
 def plan(why: bool, page: Path | None, as_json: bool) -> None:
-    """Show what would be booked, moved and mailed now: a summary, then by manager, and last what needs somebody.
+    """Show what would be booked, moved and mailed now: a summary, the changes of each manager, and what needs a person.
 
-    Calendars are read; nothing is written or sent. Before the first `longarc run` the people are read from the people
-    file, and a rollout that begins later is shown as of its first day.
+    Calendars are read; nothing is written or sent. Before the first `longarc run`, people are read from the roster, and
+    a rollout that begins later is shown as of its first day.
 
     The page of --html is one file that loads nothing else. It shows when each pair meets in the next quarter, who gets
     which mail in the first four weeks, each mail with the names of your people, and what stands in the way.
     """
     if page is not None and as_json:
-        raise click.UsageError("--json and --html are two outputs. Take one of them.")
+        raise click.UsageError("--json and --html exclude each other. Give one of them.")
     if page is not None:
         _refuse_unsuitable_file(page)
     with _open_preview_worker() as worker, _collect_warnings() as warnings:
         if as_json:
-            plans = [one.plan for one in _preview(worker) if one.plan.decisions or one.plan.effects]
+            plans = [planned.plan for planned in _preview(worker) if planned.plan.decisions or planned.plan.effects]
             print_json([_plan_to_json(pair_plan) for pair_plan in plans])
         elif page is not None:
             _write_page(worker, _build_quarter(worker, _preview(worker)), page)
@@ -65,23 +65,24 @@ def plan(why: bool, page: Path | None, as_json: bool) -> None:
 
 
 def _preview(worker: "Worker") -> "Iterator[PlannedPair]":
-    """Yield all pairs with their plans; a progress bar shows how many calendars were read and pairs planned."""
+    """Yield all pairs with their plans, while a progress bar counts the calendars read and the pairs planned."""
     pairs = worker.store.people.load_all_pairs()
-    people = {who for pair in pairs for who in pair.people}
+    people = {address for pair_id in pairs for address in pair_id.people}
     with show_progress("Reading calendars, planning", len(pairs) + len(people)) as advance:
         yield from worker.sweep.preview(advance)
 
 
-def _build_quarter(worker: "Worker", planned: "Iterator[PlannedPair]") -> "QuarterPreview":
+def _build_quarter(worker: "Worker", planned_pairs: "Iterator[PlannedPair]") -> "QuarterPreview":
+    """Return the preview of the next quarter, made from the plans of all pairs."""
     from worker.ops.preview.quarter import MAIL_PERIOD, build_quarter
 
     now = worker.clock()
     more_mails = worker.pulse.list_coming_mails(now + MAIL_PERIOD)
-    return build_quarter(planned, now, worker.settings.policy, more_mails)
+    return build_quarter(planned_pairs, now, worker.settings.policy, more_mails)
 
 
 def show_plan_and_write_page(page: Path) -> None:
-    """Do what `longarc plan` and `longarc plan --html` do, but read the calendars only once."""
+    """Print the plan and write the page of `--html`, but read the calendars only once."""
     with _open_preview_worker() as worker, _collect_warnings() as warnings:
         _write_page(worker, _show_plans(worker, has_reasons=False), page)
     for warning in warnings:
@@ -89,6 +90,7 @@ def show_plan_and_write_page(page: Path) -> None:
 
 
 def _show_plans(worker: "Worker", *, has_reasons: bool) -> "QuarterPreview":
+    """Print the plans of all pairs, and return the preview of the quarter that was made from them."""
     from worker.commands.plan_output import PlanOutput
 
     output = PlanOutput(has_reasons=has_reasons)
@@ -101,13 +103,13 @@ def _show_plans(worker: "Worker", *, has_reasons: bool) -> "QuarterPreview":
 
 
 def _refuse_unsuitable_file(file: Path) -> None:
-    """Raises LongarcError when the page can't be written to this file, before calendars are read for minutes."""
+    """Raises LongarcError when the page can't be written to this file. Reading the calendars first can take minutes."""
     if not file.parent.is_dir():
         raise LongarcError(f"There is no folder {file.parent}. Make it, or name another file.")
     if file.exists():
         with file.open("rb") as opened:
             if opened.read(len(PAGE_BEGINNING)) != PAGE_BEGINNING:
-                raise LongarcError(f"{file} exists and is no page of `longarc plan`. Name another file.")
+                raise LongarcError(f"{file} exists and is not a page of `longarc plan`. Name another file.")
 
 
 def _write_page(worker: "Worker", quarter: "QuarterPreview", file: Path) -> None:
@@ -127,15 +129,18 @@ def _write_page(worker: "Worker", quarter: "QuarterPreview", file: Path) -> None
 
 @contextmanager
 def _open_preview_worker() -> "Iterator[Worker]":
-    """Open the worker on its database; as long as nothing was planned and there is none, or it waits for the first day
-    of the rollout, on a database in memory with the people of the roster, as of that day."""
+    """Open the worker on its database, or on a database in memory when that would show nothing yet.
+
+    A database shows nothing when it is absent or empty, and when nothing was planned because the rollout begins on a
+    later day. The database in memory has the people of the roster, as of the first day of the rollout.
+    """
     from worker.domain.rollout import StandingPauses
     from worker.store.statistics import Statistics
 
     settings = context.load_settings()
     context.set_up_quiet_logging(settings)
     pauses = StandingPauses()
-    resting: list[PairId] = []
+    paused_pairs: list[PairId] = []
     if not context.is_database_absent(settings.database):
         store = context.open_store(settings, needs_encryption_key=False)
         is_empty = Statistics(store.database).get_schema_versions()[0] is None
@@ -147,14 +152,17 @@ def _open_preview_worker() -> "Iterator[Worker]":
                     return
                 pauses = worker.store.participation.load().pauses
                 pairs = worker.store.people.load_all_pairs().values()
-                resting = [pair.id for pair in pairs if pair.is_paused_by_operator]
-    yield from _open_worker_in_memory(settings, pauses, resting)
+                paused_pairs = [pair.id for pair in pairs if pair.is_paused_by_operator]
+    yield from _open_worker_in_memory(settings, pauses, paused_pairs)
 
 
 def _open_worker_in_memory(
-    settings: "Settings", pauses: "StandingPauses", resting: "Sequence[PairId]"
+    settings: "Settings", pauses: "StandingPauses", paused_pairs: "Sequence[PairId]"
 ) -> "Iterator[Worker]":
-    """Yield a worker with the people of the roster as of the first day of the rollout, and with these pauses."""
+    """Yield a worker with the people of the roster, as of the first day of the rollout.
+
+    Both kinds of pauses are copied to it: those of people, groups or everybody, and those of single pairs.
+    """
     from worker.app import build
 
     settings = settings.model_copy(update={"database": "sqlite://"})
@@ -163,7 +171,7 @@ def _open_worker_in_memory(
     try:
         worker.store.create_tables()
         worker.import_people()
-        for pair_id in resting:
+        for pair_id in paused_pairs:
             worker.store.people.set_paused(pair_id, is_paused=True, now=clock())
         clock.move_to(_find_beginning(worker) or clock())
         worker.participation.run()
@@ -174,16 +182,16 @@ def _open_worker_in_memory(
 
 
 def _waits_for_first_day(worker: "Worker") -> bool:
-    """Whether nothing was ever planned, and the rollout begins on a later day."""
+    """Return whether nothing was ever planned, and the rollout begins on a later day."""
     from worker.store.statistics import Statistics
 
     beginning = _find_beginning(worker)
-    is_ahead = beginning is not None and worker.clock() < beginning
-    return is_ahead and not Statistics(worker.store.database).count_sessions_by_state()
+    begins_later = beginning is not None and worker.clock() < beginning
+    return begins_later and not Statistics(worker.store.database).count_sessions_by_state()
 
 
 def _find_beginning(worker: "Worker") -> datetime | None:
-    """Return when the rollout has begun for everybody; None when it has no first day."""
+    """Return the instant from which the rollout has begun for every pair; None when it has no first day."""
     from worker.domain.rollout import find_beginning
 
     rollout, people = worker.settings.rollout.build_rollout(), worker.store.people.load_current_people()
@@ -191,7 +199,7 @@ def _find_beginning(worker: "Worker") -> datetime | None:
         find_beginning(rollout, people[pair.manager], people[pair.report])
         for pair in worker.store.people.load_all_pairs().values()
     )
-    return max((one for one in beginnings if one is not None), default=None)
+    return max((instant for instant in beginnings if instant is not None), default=None)
 
 
 class _WarningCollector(logging.Handler):
@@ -199,7 +207,7 @@ class _WarningCollector(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.messages: dict[str, None] = {}
+        self.messages: dict[str, None] = {}  #: the messages are the keys, each once, in order
 
     def emit(self, record: logging.LogRecord) -> None:
         self.messages[record.getMessage()] = None
@@ -207,7 +215,7 @@ class _WarningCollector(logging.Handler):
 
 @contextmanager
 def _collect_warnings() -> Iterator[dict[str, None]]:
-    """Collect the warnings of the sweep within the block instead of logging them. The messages are the keys."""
+    """Collect the warnings of the sweep within the block instead of logging them. Yields a dict with them as keys."""
     sweep_log = logging.getLogger("worker.engine.sweep")
     previous_level = sweep_log.level
     previous_propagate = sweep_log.propagate

@@ -1,6 +1,6 @@
-"""What `longarc plan` prints: a summary, the changes by manager, and last what needs somebody. At most 80 columns.
+"""Prints the output of `longarc plan`: a summary, the changes of each manager, and what needs a person.
 
-All times are in one zone, which the summary names.
+Lines have at most 80 characters. All times are in one time zone, which the summary names.
 """
 
 import textwrap
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.ops.preview.view import ConcernGroup
 
 WIDTH = 80
-#: What becomes of a session, by the kind of the change to its event, its new state, or the kind of the decision.
+#: What happens to a session, by the kind of the change to its event, its new state, or the kind of the decision.
 VERBS = {
     "event.create": "book",
     "event.update": "move",
@@ -31,16 +31,18 @@ VERBS = {
     "cancelled": "take off",
     "open": "offer",
 }
+#: The style of a line, by its verb.
 STYLES = {"book": "green", "move": "green", "no time": "yellow", "no time yet": "yellow", "put off": "yellow"}
+#: How a kind of session is called. The usual kind, a career session, is not named.
 KIND_NAMES = {"checkin": "check-in", "review": "review"}
-#: How many readers of a mail are named.
-NAMED_READERS = 3
-#: Lines printed of each kind of concern; the page of `--html` has all.
+#: How many recipients of a mail are named.
+MAX_RECIPIENTS = 3
+#: How many lines of each kind of concern are printed. The page of `--html` has all of them.
 MAX_CONCERNS = 20
 
 
 class PlanOutput:
-    """Collects the plans while the quarter is made of them, and prints both."""
+    """Collects the plans while the preview of the quarter is made from them, and prints the plans and the preview."""
 
     def __init__(self, *, has_reasons: bool) -> None:
         self._has_reasons = has_reasons
@@ -48,24 +50,24 @@ class PlanOutput:
         self._people: dict[str, Person] = {}
         self._zone = "UTC"
 
-    def collect(self, planned: "Iterator[PlannedPair]") -> "Iterator[PlannedPair]":
-        """Yield the pairs, and keep the plans that change something."""
-        for one in planned:
-            if one.plan.decisions or one.plan.effects:
-                state: PairState = one.state
+    def collect(self, planned_pairs: "Iterator[PlannedPair]") -> "Iterator[PlannedPair]":
+        """Yield the pairs unchanged, and keep the plans that change something."""
+        for planned in planned_pairs:
+            if planned.plan.decisions or planned.plan.effects:
+                state: PairState = planned.state
                 self._people.update({person.email: person for person in (state.manager, state.report)})
-                self._plans[state.pair.manager].append(one.plan)
-            yield one
+                self._plans[state.pair.manager].append(planned.plan)
+            yield planned
 
     def show(self, quarter: "QuarterPreview", worker: "Worker") -> None:
-        """Print everything."""
+        """Print the whole output."""
         from worker.mail.templates import load_default_templates
         from worker.ops.preview.view import QuarterView
 
         self._zone = quarter.zone
         view = QuarterView(quarter, load_default_templates().languages.find_language("en"))
         self._show_summary(view.sentences)
-        for manager in sorted(self._plans, key=lambda who: (self._people[who].name.casefold(), who)):
+        for manager in sorted(self._plans, key=lambda address: (self._people[address].name.casefold(), address)):
             self._show_manager(manager)
         self._show_rollout(worker)
         self._show_concerns(view.concerns)
@@ -78,18 +80,18 @@ class PlanOutput:
         _print_wrapped(f"Times are those of {self._zone}.", style="dim")
 
     def _summarize_plans(self) -> str:
-        plans = [plan for listed in self._plans.values() for plan in listed]
+        plans = [plan for plans_of_manager in self._plans.values() for plan in plans_of_manager]
         effects = [effect for plan in plans for effect in plan.effects]
         counts = {
             kind: sum(effect.kind == kind for effect in effects)
             for kind in ("event.create", "event.update", "event.cancel")
         }
-        mails = len({effect.key for effect in effects if effect.kind == "mail"})
+        mail_count = len({effect.key for effect in effects if effect.kind == "mail"})
         parts = (
             f"{counts['event.create']:,} to book",
             f"{counts['event.update']:,} to move",
             f"{counts['event.cancel']:,} to take off",
-            f"{format_count(mails, 'mail')} to send",
+            f"{format_count(mail_count, 'mail')} to send",
         )
         return f"{', '.join(parts)}, for {format_count(len(plans), 'pair')}. Nothing was written or sent."
 
@@ -100,7 +102,7 @@ class PlanOutput:
         print_line()
         print_line(f"{self._people[manager].name}, {format_count(len(plans), 'pair')}", style="bold")
         changes = [(decision, plan) for plan in plans for decision in plan.decisions if decision.what != "warning"]
-        changes.sort(key=lambda change: (f"{change[0].fields.get('start') or '9'}", str(change[1].pair)))
+        changes.sort(key=_get_sort_key)
         for decision, plan in changes:
             self._show_decision(decision, plan)
         self._show_mails([effect for plan in plans for effect in plan.effects if effect.name])
@@ -109,33 +111,36 @@ class PlanOutput:
         fields = decision.fields
         start, end = fields.get("start"), fields.get("end")
         verb = _choose_verb(decision, plan)
-        when, length = "", ""
+        when_text, length_text = "", ""
         if isinstance(start, datetime) and isinstance(end, datetime):
-            when, length = format_time(start, self._zone), f"{(end - start) // timedelta(minutes=1)} min"
+            when_text = format_time(start, self._zone)
+            length_text = f"{(end - start) // timedelta(minutes=1)} min"
         kind = KIND_NAMES.get(str(fields.get("kind")), "")
         topic = f"{fields['topic']}" if fields.get("topic") not in (None, "all") else ""
-        about = ", ".join(part for part in (self._people[plan.pair.report].name, kind, topic) if part)
-        line = f"  {verb:<9}{when:<23}{length:<8}{about}" if when else f"  {verb:<9}{about}"
+        subject = ", ".join(part for part in (self._people[plan.pair.report].name, kind, topic) if part)
+        columns = f"{when_text:<23}{length_text:<8}" if when_text else ""
+        line = f"  {verb:<9}{columns}{subject}"
         print_line(line.rstrip(), style=STYLES.get(verb, ""))
         if self._has_reasons or verb != "book":
             _print_wrapped(decision.reason, indent=11, style="dim")
 
     def _show_mails(self, mails: "Sequence[Effect]") -> None:
-        by_day: dict[tuple[datetime, str], dict[str, None]] = defaultdict(dict)
+        """Print a line for each day and each kind of mail, with the recipients."""
+        recipients_by_mail: dict[tuple[datetime, str], set[str]] = defaultdict(set)
         for mail in mails:
             day = to_local_time(mail.due_at, self._zone).replace(hour=0, minute=0, second=0)
-            reader = self._people.get(mail.to)
-            by_day[day, mail.name][reader.name if reader else mail.to] = None
-        for (day, name), readers in sorted(by_day.items()):
-            listed = sorted(readers)
-            more = f" and {len(listed) - NAMED_READERS} more" if len(listed) > NAMED_READERS else ""
-            text = f"{name.replace('_', ' ')} to {', '.join(listed[:NAMED_READERS])}{more}"
+            recipient = self._people.get(mail.to)
+            recipients_by_mail[day, mail.name].add(recipient.name if recipient else mail.to)
+        for (day, mail_name), recipients in sorted(recipients_by_mail.items()):
+            names = sorted(recipients)
+            more = f" and {len(names) - MAX_RECIPIENTS} more" if len(names) > MAX_RECIPIENTS else ""
+            text = f"{mail_name.replace('_', ' ')} to {', '.join(names[:MAX_RECIPIENTS])}{more}"
             _print_wrapped(text, first=f"  {'mail':<9}{format_day(day.date()):<23}", indent=34, style="dim")
 
-    # --- what needs somebody ---
+    # --- what needs a person ---
 
     def _show_rollout(self, worker: "Worker") -> None:
-        """Print who is left out, and what the settings would change, where the plan is not for everybody."""
+        """Print which pairs take no part, and whether the settings have another rollout than the one in force."""
         from worker.domain.model import Participation
         from worker.ops.rollout import describe_pauses, describe_rollout
 
@@ -147,13 +152,13 @@ class PlanOutput:
                 f"{count}. {describe_rollout(stored.rollout)} {describe_pauses(stored.pauses)}".rstrip(), style="dim"
             )
         if worker.participation.preview().changed:
-            text = "The settings have another rollout than is in force: `longarc rollout` shows the difference."
+            text = "The settings have a rollout that is not in force yet: `longarc rollout` shows the difference."
             _print_wrapped(text, style="yellow")
 
     def _show_concerns(self, groups: "Sequence[ConcernGroup]") -> None:
         if groups:
             print_line()
-            print_line("What needs somebody", style="bold")
+            print_line("What needs a person", style="bold")
         for group in groups:
             print_line(f"  {group.title}", style="yellow")
             for line in group.lines[:MAX_CONCERNS]:
@@ -163,8 +168,14 @@ class PlanOutput:
             _print_wrapped(group.remedy, first="    ", indent=4, style="dim")
 
 
+def _get_sort_key(change: "tuple[Decision, Plan]") -> tuple[str, str]:
+    """Return the start of the session and the pair. Sessions without a start come last."""
+    decision, plan = change
+    return str(decision.fields.get("start") or "9"), str(plan.pair)
+
+
 def _choose_verb(decision: "Decision", plan: "Plan") -> str:
-    """Return what becomes of a session: what its event shows, or else its state."""
+    """Return the word for what happens to a session: of a booked session by its event, of others by its state."""
     outcome = str(decision.fields.get("state") or decision.what)
     if outcome == "booked":
         kinds = [effect.kind.value for effect in plan.effects if effect.subject == decision.session]
@@ -173,7 +184,10 @@ def _choose_verb(decision: "Decision", plan: "Plan") -> str:
 
 
 def _print_wrapped(text: str, *, first: str = "", indent: int = 0, style: str = "") -> None:
-    """Print a text in lines of at most WIDTH characters, the first after `first`, the others indented."""
+    """Print a text in lines of at most WIDTH characters.
+
+    The first line begins with `first`, if that is given; all other lines begin with `indent` spaces.
+    """
     lines = textwrap.wrap(
         text,
         WIDTH,

@@ -1,4 +1,8 @@
-"""Who takes part: `rollout`, `pause`, `resume`."""
+"""`longarc rollout`, `pause` and `resume`: show which pairs take part, and pause pairs.
+
+The rollout is the section of the settings that names the pairs that take part. It is put into force, and stored, by
+`longarc run` or by `longarc rollout --accept`.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,9 +35,11 @@ if TYPE_CHECKING:
     from worker.store.participation import ParticipationChange
     from worker.store.store import Store
 
-#: Groups and pairs printed of each list; `--json` prints all.
-MAX_SHOWN = 20
-#: How the command describes each value of Participation.
+#: How many groups are printed; `--json` prints all.
+MAX_GROUPS = 20
+#: How many pairs are printed of each list.
+MAX_PAIRS = 10
+#: How each value of Participation is described. The empty value is that of pairs that take part.
 PARTICIPATION_TEXTS = {
     "": "take part",
     "not_chosen": "are not named by the rollout",
@@ -49,12 +55,14 @@ PARTICIPATION_TEXTS = {
 
 
 @click.command("rollout", cls=Command, short_help="Show who takes part, and what the settings would change.")
-@click.option("--accept", is_flag=True, help="Put the rollout of the settings in force now, whatever it takes off.")
+@click.option(
+    "--accept", is_flag=True, help="Put the rollout of the settings in force now, however many events that cancels."
+)
 @json_option
 def rollout(accept: bool, as_json: bool) -> None:
     """Show which pairs take part, by group, and what the section [rollout] of the settings would change.
 
-    `longarc run` puts a changed section in force when it starts. A change that takes many pairs out waits for --accept.
+    `longarc run` puts a changed section in force when it starts. A change that removes many pairs waits for --accept.
     """
     with open_worker() as worker:
         change = worker.participation.preview()
@@ -62,88 +70,95 @@ def rollout(accept: bool, as_json: bool) -> None:
         if accept:
             worker.participation.run(force=True)
         pairs, people = worker.store.people.load_all_pairs(), worker.store.people.load_all_people()
-        current = [pair for pair in pairs.values() if not pair.ended]
+        current_pairs = [pair for pair in pairs.values() if not pair.ended]
         if as_json:
-            print_json(_rollout_to_json(worker, current, people, change, objection))
+            print_json(_rollout_to_json(worker, current_pairs, people, change, objection))
         else:
-            _show_rollout(worker, current, people)
+            _show_rollout(worker, current_pairs, people)
     if accept and not as_json:
-        moved = (
-            f"{len(change.joining):,} joined and {len(change.leaving):,} left" if change.changed else "no pair moved"
-        )
-        print_line(f"The rollout of the settings is in force: {moved}.", "green")
+        counts = f"{len(change.joining):,} joined and {len(change.leaving):,} left"
+        result = counts if change.changed else "no pair joined or left"
+        print_line(f"The rollout of the settings is in force: {result}.", "green")
     elif not as_json:
-        _show_pending(change, objection)
+        _show_pending_change(change, objection)
 
 
-def _show_rollout(worker: "Worker", current: "Sequence[Pair]", people: "dict[str, Person]") -> None:
+def _show_rollout(worker: "Worker", current_pairs: "Sequence[Pair]", people: "dict[str, Person]") -> None:
+    """Print the rollout that is in force: how many pairs take part or why not, the pauses, and the groups."""
     from worker.ops.rollout import describe_pauses, describe_rollout
 
     stored = worker.store.participation.load()
     table = make_table("Who takes part", ["", ("Pairs", "right")])
     table.show_header = False
-    counts = Counter(pair.participation.value for pair in current)
+    counts = Counter(pair.participation.value for pair in current_pairs)
     for participation, text in PARTICIPATION_TEXTS.items():
-        if counts[participation] or not participation:
+        if counts[participation] or participation == "":
             add_row(table, text, f"{counts[participation]:,}")
-    resting = sum(pair.paused for pair in current if not pair.participation)
-    if resting:
-        add_row(table, "of those, paused by themselves", f"{resting:,}", style="dim")
+    paused_count = sum(pair.paused for pair in current_pairs if _takes_part(pair))
+    if paused_count:
+        add_row(table, "of those, paused as single pairs", f"{paused_count:,}", style="dim")
     print_table(table)
     print_line(describe_rollout(stored.rollout))
     if text := describe_pauses(stored.pauses):
         print_line(text, "yellow")
-    _show_groups(current, people)
+    _show_groups(current_pairs, people)
 
 
-def _show_groups(current: "Sequence[Pair]", people: "dict[str, Person]") -> None:
-    """Print how many pairs of each group take part; nothing where there are no groups."""
-    totals = Counter(people[pair.report].group for pair in current)
+def _takes_part(pair: "Pair") -> bool:
+    """Return whether nothing but a pause of this single pair keeps it from being planned."""
+    return not pair.participation
+
+
+def _show_groups(current_pairs: "Sequence[Pair]", people: "dict[str, Person]") -> None:
+    """Print how many pairs of each group take part; nothing when no report has a group."""
+    totals = Counter(people[pair.report].group for pair in current_pairs)
     if set(totals) <= {""}:
         return
-    taking_part = Counter(people[pair.report].group for pair in current if not pair.participation)
+    taking_part = Counter(people[pair.report].group for pair in current_pairs if _takes_part(pair))
     table = make_table("", ["Group of the report", ("Take part", "right"), ("Of", "right")])
-    for group, total in sorted(totals.items(), key=lambda one: (-taking_part[one[0]], one[0]))[:MAX_SHOWN]:
-        add_row(table, group or "(no group)", f"{taking_part[group]:,}", f"{total:,}")
+    for group in sorted(totals, key=lambda name: (-taking_part[name], name))[:MAX_GROUPS]:
+        add_row(table, group or "(no group)", f"{taking_part[group]:,}", f"{totals[group]:,}")
     print_table(table)
-    if len(totals) > MAX_SHOWN:
-        print_line(f"… and {len(totals) - MAX_SHOWN:,} more groups; --json lists them all.", "dim")
+    if len(totals) > MAX_GROUPS:
+        print_line(f"… and {len(totals) - MAX_GROUPS:,} more groups; --json lists them all.", "dim")
 
 
-def _show_pending(change: "ParticipationChange", objection: str) -> None:
+def _show_pending_change(change: "ParticipationChange", objection: str) -> None:
     """Print what the settings would change. Raises Refused when the operator has to accept it."""
     if not change.changed:
-        print_line("The settings change nothing of this.", "dim")
+        print_line("The settings have the same rollout.", "dim")
         return
     for pairs, verb in ((change.joining, "join"), (change.leaving, "leave")):
         if pairs:
-            more = f" and {len(pairs) - 10:,} more" if len(pairs) > 10 else ""
+            more = f" and {len(pairs) - MAX_PAIRS:,} more" if len(pairs) > MAX_PAIRS else ""
             count = format_count(len(pairs), f"pair would {verb}", f"pairs would {verb}")
-            print_line(f"By the settings, {count}: {', '.join(map(str, pairs[:10]))}{more}.")
+            print_line(f"By the settings, {count}: {', '.join(map(str, pairs[:MAX_PAIRS]))}{more}.")
     print_line(f"{format_count(change.cancel_count, 'event')} would come off calendars. Nothing was changed.")
     if objection:
-        raise Refused(f"{objection} It takes `longarc rollout --accept`.")
-    print_line("It is in force when `longarc run` is started again, or now with --accept.")
+        raise Refused(f"{objection} To do it all the same: `longarc rollout --accept`.")
+    print_line("The settings take effect when `longarc run` is started again, or now with --accept.")
 
 
 def _rollout_to_json(
     worker: "Worker",
-    current: "Sequence[Pair]",
+    current_pairs: "Sequence[Pair]",
     people: "dict[str, Person]",
     change: "ParticipationChange",
     objection: str,
 ) -> dict[str, Any]:
     stored = worker.store.participation.load()
-    groups = sorted({people[pair.report].group for pair in current})
+    groups = sorted({people[pair.report].group for pair in current_pairs})
     return {
         "rollout": asdict(stored.rollout) if stored.rollout else None,
         "pauses": asdict(stored.pauses),
-        "pairs": {name or "yes": sum(pair.participation == name for pair in current) for name in PARTICIPATION_TEXTS},
+        "pairs": {
+            name or "yes": sum(pair.participation == name for pair in current_pairs) for name in PARTICIPATION_TEXTS
+        },
         "groups": [
             {
                 "group": group,
-                "pairs": sum(people[pair.report].group == group for pair in current),
-                "take_part": sum(people[pair.report].group == group and not pair.participation for pair in current),
+                "pairs": sum(people[pair.report].group == group for pair in current_pairs),
+                "take_part": sum(people[pair.report].group == group and _takes_part(pair) for pair in current_pairs),
             }
             for group in groups
         ],
@@ -159,7 +174,9 @@ def _rollout_to_json(
 # --- pause and resume ---
 
 pair_words_argument = click.argument("pair_words", nargs=-1, metavar="[PAIR]")
-person_option = click.option("--person", metavar="ADDRESS", help="All pairs of this person, those to come as well.")
+person_option = click.option(
+    "--person", metavar="ADDRESS", help="All pairs of this person, including pairs that begin later."
+)
 group_option = click.option("--group", metavar="NAME", help="All pairs whose report is in this group.")
 everybody_option = click.option("--everybody", is_flag=True, help="All pairs.")
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
@@ -174,24 +191,25 @@ yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
 def pause(pair_words: Sequence[str], person: str | None, group: str | None, everybody: bool, yes: bool) -> None:
     """Pause a pair, all pairs of a person or of a group, or everybody.
 
-    Future events come off the calendars, and nothing is booked or mailed until it is resumed. Nothing is lost: what was
-    agreed stays, and so do the counts. A pause of a person, a group or everybody holds for pairs that begin later, too.
+    Future events are removed from the calendars, and nothing is booked or mailed until `longarc resume`. Nothing is
+    lost: contracts, commitments and counts stay. A pause of a person, a group or everybody also holds for pairs that
+    begin later.
     """
-    _require_one(pair_words, person, group, everybody)
+    _require_one_choice(pair_words, person, group, everybody=everybody)
     with open_worker() as worker:
         if pair_words:
             _set_pair_paused(worker, pair_words, should_pause=True)
             return
-        before, scope = worker.store.participation.load().pauses, _find_scope(worker.store, person, group)
-        after = before.pause(scope)
-        if after == before:
-            raise Refused(f"{_describe_whom(scope)} is paused already. Nothing was changed.")
-        change = worker.participation.preview_pauses(after)
+        current_pauses, scope = worker.store.participation.load().pauses, _find_scope(worker.store, person, group)
+        new_pauses = current_pauses.pause(scope)
+        if new_pauses == current_pauses:
+            raise Refused(f"{_describe_scope(scope)} is paused already. Nothing was changed.")
+        change = worker.participation.preview_pauses(new_pauses)
         _show_withdrawal(worker, change)
-        _require_consent(f"Pause {_describe_whom(scope, is_start=False)}?", yes=yes)
-        worker.participation.set_pauses(after)
-    print_line(f"{_describe_whom(scope)} is paused. This takes effect {WITHIN_A_MINUTE}.", "green")
-    print_line("`longarc status` shows how far it is; `longarc resume` with the same option ends it.", "dim")
+        _require_consent(f"Pause {_describe_scope(scope, is_start=False)}?", yes=yes)
+        worker.participation.set_pauses(new_pauses)
+    print_line(f"{_describe_scope(scope)} is paused. This takes effect {WITHIN_A_MINUTE}.", "green")
+    print_line("`longarc status` shows the progress; `longarc resume` with the same option ends the pause.", "dim")
 
 
 @click.command("resume", cls=Command, short_help="Resume what `longarc pause` paused.")
@@ -202,31 +220,31 @@ def pause(pair_words: Sequence[str], person: str | None, group: str | None, ever
 @yes_option
 def resume(pair_words: Sequence[str], person: str | None, group: str | None, everybody: bool, yes: bool) -> None:
     """Resume what was paused: the next conversation of each pair gets a time, one after the other."""
-    _require_one(pair_words, person, group, everybody)
+    _require_one_choice(pair_words, person, group, everybody=everybody)
     with open_worker() as worker:
         if pair_words:
             _set_pair_paused(worker, pair_words, should_pause=False)
             return
-        before, scope = worker.store.participation.load().pauses, _find_scope(worker.store, person, group)
-        after = before.resume(scope)
-        if after == before:
-            raise Refused(f"{_describe_whom(scope)} is not paused. Nothing was changed.")
-        change = worker.participation.preview_pauses(after)
+        current_pauses, scope = worker.store.participation.load().pauses, _find_scope(worker.store, person, group)
+        new_pauses = current_pauses.resume(scope)
+        if new_pauses == current_pauses:
+            raise Refused(f"{_describe_scope(scope)} is not paused. Nothing was changed.")
+        change = worker.participation.preview_pauses(new_pauses)
         count = format_count(len(change.joining), "pair goes on", "pairs go on")
-        print_line(f"{count}, each with a conversation to be booked; first ones are spread over weeks.")
-        _require_consent(f"Resume {_describe_whom(scope, is_start=False)}?", yes=yes)
-        worker.participation.set_pauses(after)
-    print_line(f"{_describe_whom(scope)} is resumed. This takes effect {WITHIN_A_MINUTE}.", "green")
+        print_line(f"{count}, each with a conversation to be booked. First conversations are spread over weeks.")
+        _require_consent(f"Resume {_describe_scope(scope, is_start=False)}?", yes=yes)
+        worker.participation.set_pauses(new_pauses)
+    print_line(f"{_describe_scope(scope)} is resumed. This takes effect {WITHIN_A_MINUTE}.", "green")
 
 
-def _require_one(pair_words: Sequence[str], person: str | None, group: str | None, everybody: bool) -> None:
-    """Raises UsageError unless exactly one of these is given."""
+def _require_one_choice(pair_words: Sequence[str], person: str | None, group: str | None, *, everybody: bool) -> None:
+    """Raises UsageError unless exactly one of a pair, a person, a group and everybody is given."""
     if sum(map(bool, (pair_words, person, group, everybody))) != 1:
         raise click.UsageError("Name a pair, or give one of --person ADDRESS, --group NAME and --everybody.")
 
 
 def _find_scope(store: "Store", person: str | None, group: str | None) -> "PauseScope":
-    """Return the person by the primary address, or the group as the roster writes it; everybody without either.
+    """Return whom a pause is for: the person with this address or alias, this group, or else everybody.
 
     Raises UnknownName.
     """
@@ -239,45 +257,48 @@ def _find_scope(store: "Store", person: str | None, group: str | None) -> "Pause
 
 
 def _find_group(store: "Store", people: "dict[str, Person]", group: str) -> str:
-    """Return the group as the roster writes it; one that is paused, as it was paused. Raises UnknownName."""
+    """Return the name of the group as the roster writes it, or as it was written when it was paused.
+
+    Raises UnknownName, with the most similar group.
+    """
     from worker.domain.rollout import has_group
     from worker.settings.parsers import find_nearest
 
-    stored = store.participation.load().pauses.groups
-    known = sorted({one.group for one in people.values() if one.group} | stored)
-    matches = [name for name in known if has_group(name, [group])]
+    paused_groups = store.participation.load().pauses.groups
+    known_groups = sorted({person.group for person in people.values() if person.group} | paused_groups)
+    matches = [name for name in known_groups if has_group(name, [group])]
     if not matches:
-        nearest = find_nearest(group, known)
+        nearest = find_nearest(group, known_groups)
         advice = f"Did you mean {nearest}?" if nearest else "`longarc rollout` lists the groups there are."
         raise UnknownName(f"Nobody is in the group {group}. {advice}")
-    return next((name for name in matches if name in stored), matches[0])
+    return next((name for name in matches if name in paused_groups), matches[0])
 
 
-def _describe_whom(scope: "PauseScope", *, is_start: bool = True) -> str:
+def _describe_scope(scope: "PauseScope", *, is_start: bool = True) -> str:
+    """Return the people of a pause as words. `is_start`: whether the words begin a sentence."""
     if scope.is_everybody:
         return "Everybody" if is_start else "everybody"
     return f"{'The' if is_start else 'the'} group {scope.group}" if scope.group else scope.person
 
 
 def _show_withdrawal(worker: "Worker", change: "ParticipationChange") -> None:
-    """Print what pausing these pairs takes off the calendars, and whom it is told."""
+    """Print how many events of these pairs would be removed from calendars, and who is told."""
     from worker.engine.withdrawal import preview_withdrawal
 
-    with show_progress("Looking at pairs", len(change.changed)) as watch:
-        found = preview_withdrawal(worker.store, worker.settings.policy, change.changed, utcnow(), watch)
-    events = format_count(found.event_count, "future event comes", "future events come")
+    with show_progress("Reading pairs", len(change.changed)) as report_progress:
+        withdrawal = preview_withdrawal(worker.store, worker.settings.policy, change.changed, utcnow(), report_progress)
+    events = format_count(withdrawal.event_count, "future event comes", "future events come")
     print_line(
-        f"{format_count(found.pair_count, 'pair stops', 'pairs stop')}. {events} off "
-        f"{format_count(len(found.calendars), 'calendar')}; the calendar services tell the guests."
+        f"{format_count(withdrawal.pair_count, 'pair stops', 'pairs stop')}. {events} off "
+        f"{format_count(len(withdrawal.calendars), 'calendar')}; the calendar services tell the guests."
     )
-    if found.mail_count:
-        print_line(
-            f"{format_count(found.mail_count, 'invitation by mail is', 'invitations by mail are')} withdrawn by mail."
-        )
+    if withdrawal.mail_count:
+        count = format_count(withdrawal.mail_count, "invitation by mail is", "invitations by mail are")
+        print_line(f"{count} withdrawn by mail.")
     limit = worker.settings.policy.max_cancels
-    if found.event_count > limit:
+    if withdrawal.event_count > limit:
         print_line(
-            f"That is more than the {limit:,} of rules.max_cancels. It is done because you ask for it.", "yellow"
+            f"That is more than the {limit:,} of rules.max_cancels, which does not apply to this command.", "yellow"
         )
 
 
@@ -288,7 +309,7 @@ def _require_consent(question: str, *, yes: bool) -> None:
 
 
 def _set_pair_paused(worker: "Worker", pair_words: Sequence[str], *, should_pause: bool) -> None:
-    """Pause or resume the pair. Raises Refused for an ended pair, and for one that something else keeps paused."""
+    """Pause or resume a pair. Raises Refused for a pair that has ended or that something else keeps paused."""
     pair = find_pair(worker.store, pair_words)
     if pair.ended:
         raise Refused(f"The pair {pair.id} has ended. To bring it back, add it to the people file.")
@@ -297,23 +318,24 @@ def _set_pair_paused(worker: "Worker", pair_words: Sequence[str], *, should_paus
     pair = worker.store.people.load_all_pairs()[pair.id]
     if pair.paused and not should_pause:
         raise Refused(f"{pair.id} is still paused, by `paused` or `paused_until` in the people file. Change it there.")
-    if pair.participation and not should_pause:
-        raise Refused(f"{pair.id} does not go on yet: {_explain_participation(pair.participation)}")
+    if not (should_pause or _takes_part(pair)):
+        raise Refused(f"{pair.id} still takes no part: {_explain_participation(pair.participation)}")
     print_line(f"{pair.id} is {'paused' if should_pause else 'resumed'}. This takes effect {WITHIN_A_MINUTE}.")
     if event_count:
         print_line(f"{format_count(event_count, 'future event comes', 'future events come')} off the calendar.")
 
 
 def _count_events(worker: "Worker", pair: "Pair") -> int:
-    """Return how many events come off when this pair is paused."""
+    """Return how many events are removed from calendars when this pair is paused."""
     from worker.domain.model import Participation
     from worker.engine.withdrawal import preview_withdrawal
 
-    paused = {pair.id: Participation.PERSON_PAUSED}
-    return preview_withdrawal(worker.store, worker.settings.policy, paused, utcnow()).event_count
+    participations = {pair.id: Participation.PERSON_PAUSED}
+    return preview_withdrawal(worker.store, worker.settings.policy, participations, utcnow()).event_count
 
 
 def _explain_participation(participation: "Participation") -> str:
+    """Return why a pair takes no part, and what would change that."""
     return {
         "not_chosen": "the rollout does not name it. Widen the section [rollout] of the settings.",
         "not_begun": "the first day of the rollout is still to come. `longarc rollout` shows it.",

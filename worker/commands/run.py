@@ -1,7 +1,7 @@
-"""`longarc run`: the service. A Huey consumer with its workers, the pages, and with `--embedded` the built-in servers.
+"""`longarc run`: runs a worker, that is a Huey consumer with its threads, the pages, and with `--embedded` the servers.
 
-The first SIGINT or SIGTERM finishes the effects in flight and stops. A second one ends the process at once; another
-worker takes up the interrupted effects when their lease ends.
+The first SIGINT or SIGTERM stops the worker when the effects in progress are finished. A second signal ends the process
+at once; another worker continues with the interrupted effects when their lease ends.
 """
 
 import logging
@@ -39,52 +39,60 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How many people's calendars and mailboxes are printed with `--embedded`.
+#: With `--embedded`, the calendars and mailboxes of so many people are printed.
 MAX_SHOWN = 20
 #: How often the threads of the consumer are checked, a heartbeat is written, and new people get a calendar.
 CHECK_INTERVAL_SECONDS = 10.0
+#: How often the main thread looks whether the process has to stop.
+_STOP_POLL_SECONDS = 0.2
+#: The longest pause of a thread of the consumer between two looks into an empty queue.
+_MAX_QUEUE_DELAY_SECONDS = 2.0
 
 
 @click.command("run", cls=Command, short_help="Run the service: book, protect and follow through.")
-@click.option("--workers", default=4, show_default=True, type=click.IntRange(1, 64), help="Tasks at the same time.")
+@click.option(
+    "--workers",
+    "thread_count",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Tasks at the same time.",
+)
 @click.option(
     "--embedded",
+    "embedded_path",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Try it without any account: built-in calendar and mail servers, all files in DIR.",
 )
-def run(workers: int, embedded: Path | None) -> None:
+def run(thread_count: int, embedded_path: Path | None) -> None:
     """Run the service until it is stopped: book conversations, protect them, follow commitments.
 
-    With PostgreSQL it may run on several machines at once. Ctrl-C and SIGTERM finish what is in flight and stop.
+    With PostgreSQL it may run on several machines at once. Ctrl-C or SIGTERM stops it when tasks in progress are done.
     """
-    if embedded and get_global_options().config:
+    if embedded_path and get_global_options().config:
         raise click.UsageError("--embedded DIR brings its own settings, DIR/longarc.toml; leave --config out.")
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signal())
-        embedded_folder = _prepare_folder(embedded) if embedded else None
+        embedded_folder = _prepare_folder(embedded_path) if embedded_path else None
         export_settings_path()
         if embedded_folder:
-            embedded_folder.read_ports(load_settings())  # before anything is written
+            embedded_folder.read_ports(load_settings())  # raises LongarcError before a database is created
         worker = _start_worker()
-        servers = (
-            stack.enter_context(
-                embedded_folder.start_servers(load_settings(), worker.store.people.load_current_people().values())
-            )
-            if embedded_folder
-            else None
-        )
-        if servers and embedded_folder:
+        servers = None
+        if embedded_folder:
+            people = worker.store.people.load_current_people().values()
+            servers = stack.enter_context(embedded_folder.start_servers(load_settings(), people))
             _show_addresses(worker, servers, embedded_folder)
         if worker.settings.base_url:
             _serve_pages(worker, stack)
         if worker.settings.metrics.listen:
             serve_metrics(worker, stack, count_tasks=_count_tasks)
-        print_line(_describe_run(worker, workers))
+        print_line(_describe_run(worker, thread_count))
         log.info("longarc run %s has started", __version__, extra={"action": Action.RUN_STARTED})
-        _run_consumer(worker, workers, stop, servers)
+        _run_consumer(worker, thread_count, stop, servers)
     log.info("longarc run has stopped", extra={"action": Action.RUN_STOPPED})
-    print_line("Stopped; everything in flight was finished.")
+    print_line("Stopped; everything in progress was finished.")
 
 
 @contextmanager
@@ -106,6 +114,7 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
 
 def _prepare_folder(folder: Path) -> "EmbeddedFolder":
+    """Write the missing files of the folder, and let this process use its settings and key."""
     from worker.commands.embedded import EmbeddedFolder
 
     embedded_folder = EmbeddedFolder(folder.resolve())
@@ -115,7 +124,7 @@ def _prepare_folder(folder: Path) -> "EmbeddedFolder":
 
 
 def export_settings_path() -> None:
-    """Export the path of the settings as LONGARC_CONFIG, where the tasks of Huey read it."""
+    """Set LONGARC_CONFIG to the path of the settings, since the tasks of Huey load the settings from there."""
     path = find_settings_path()
     if path is not None:
         os.environ["LONGARC_CONFIG"] = str(path.resolve())
@@ -123,7 +132,7 @@ def export_settings_path() -> None:
 
 
 def _start_worker() -> "Worker":
-    """Apply the roster and return the worker of this process. Raises LongarcError before anything runs."""
+    """Apply the roster and return the worker of this process. Raises LongarcError when the service can't start."""
     with import_modules():
         from worker.engine.roster_reader import read_people
         from worker.logs import set_up_logging
@@ -150,33 +159,36 @@ def _start_worker() -> "Worker":
     except (Problems, LongarcError) as error:
         if not worker.store.people.load_current_people():
             raise
-        # each tick reads the file again and alerts the operator
-        click.echo(f"{error}\nLongarc goes on with the people it has.", err=True)
-    tasks.tick()  # the first minute begins now
+        # each tick reads the roster again and alerts the operator
+        click.echo(f"{error}\nLongarc continues with the people in its database.", err=True)
+    tasks.tick()  # the consumer itself would start the first tick only at the next full minute
     return worker
 
 
-def _run_consumer(worker: "Worker", workers: int, stop: threading.Event, servers: "EmbeddedServers | None") -> None:
+def _run_consumer(
+    worker: "Worker", thread_count: int, stop: threading.Event, servers: "EmbeddedServers | None"
+) -> None:
+    """Run the tasks of this worker until the event is set, then finish the tasks in progress and close the worker."""
     from huey.consumer import Consumer
 
     from worker import tasks
     from worker.engine.outages import OutageFilter
 
     class SignalFreeConsumer(Consumer):
-        """Sets no signal handlers: those of Huey finish what is in flight for one of the two signals alone."""
+        """Sets no signal handlers, since those of Huey finish running tasks after only one of the two signals."""
 
         def _set_signal_handlers(self) -> None:
             return
 
     consumer_class: Any = SignalFreeConsumer  # Huey has no types
-    consumer = consumer_class(tasks.huey, workers=workers, periodic=True, max_delay=2.0)
+    consumer = consumer_class(tasks.huey, workers=thread_count, periodic=True, max_delay=_MAX_QUEUE_DELAY_SECONDS)
     for handler in logging.getLogger().handlers:
         handler.addFilter(OutageFilter(tasks.outages, utcnow))
     consumer.start()
     heartbeat_writer = HeartbeatWriter(worker, tasks.outages)
     heartbeat_writer.beat()
     checked_at = monotonic()
-    while not stop.wait(0.2):
+    while not stop.wait(_STOP_POLL_SECONDS):
         if monotonic() - checked_at >= CHECK_INTERVAL_SECONDS:
             checked_at = monotonic()
             consumer.check_worker_health()
@@ -197,7 +209,7 @@ class HeartbeatWriter:
         self._started_at = utcnow()
 
     def beat(self) -> None:
-        """Write a heartbeat. An outage of the database is only recorded."""
+        """Write a heartbeat. When the database can't be reached, record the outage instead of raising an error."""
         from socket import gethostname
 
         from worker.store.heartbeats import Heartbeat
@@ -207,7 +219,7 @@ class HeartbeatWriter:
         self._write_heartbeat(lambda: self._store.heartbeats.save_heartbeat(heartbeat))
 
     def end(self) -> None:
-        """Delete the heartbeat: this process stops in order."""
+        """Delete the heartbeat, so that this process does not count as one that has died."""
         self._write_heartbeat(lambda: self._store.heartbeats.delete_heartbeat(self._holder))
 
     def _write_heartbeat(self, write: Callable[[], None]) -> None:
@@ -224,27 +236,31 @@ class HeartbeatWriter:
 
 
 def _serve_pages(worker: "Worker", stack: ExitStack) -> None:
+    """Serve the pages until the stack is closed, unless another process on this machine serves them at that port."""
     from worker.server_thread import PortTaken
     from worker.web.server import PageServer
 
     try:
         pages = stack.enter_context(PageServer(worker))
-    except PortTaken as error:  # another worker on this machine serves the pages already
-        print_line(f"{error} This worker goes on without them.", "yellow")
+    except PortTaken as error:
+        print_line(f"{error} This worker runs without pages.", "yellow")
         log.warning("%s", error, extra={"action": Action.PORT_TAKEN})
         return
     print_line(f"The pages of {pages.base_url} are served at port {pages.port}.")
 
 
 def serve_metrics(worker: "Worker", stack: ExitStack, count_tasks: Callable[[], int] | None = None) -> None:
-    """Serve the metrics until the stack ends, unless another process on this machine serves its own at that port."""
+    """Serve the metrics until the stack is closed, unless another process on this machine uses the port.
+
+    `count_tasks`: returns how many tasks wait in the queue.
+    """
     from worker.ops.metrics import MetricsServer
     from worker.server_thread import PortTaken
 
     try:
         metrics = stack.enter_context(MetricsServer(worker, count_tasks))
     except PortTaken as error:
-        print_line(f"{error} This process goes on without them.", "yellow")
+        print_line(f"{error} This process runs without metrics.", "yellow")
         log.warning("%s", error, extra={"action": Action.PORT_TAKEN})
         return
     print_line(f"Metrics are served at port {metrics.port}.")
@@ -266,29 +282,31 @@ def _add_new_people(worker: "Worker", servers: "EmbeddedServers") -> None:
 # --- output ---
 
 
-def _describe_run(worker: "Worker", workers: int) -> str:
+def _describe_run(worker: "Worker", thread_count: int) -> str:
     from worker.store.database import mask_password
 
-    pairs = sum(pair.is_active for pair in worker.store.people.load_all_pairs().values())
+    pair_count = sum(pair.is_active for pair in worker.store.people.load_all_pairs().values())
     people = format_count(len(worker.store.people.load_current_people()), "person", "people")
     database = mask_password(worker.settings.database)
     return (
-        f"Longarc runs: {format_count(workers, 'worker')} for {people} in {format_count(pairs, 'active pair')}, "
-        f"on {database}. Ctrl-C finishes what is in flight and stops."
+        f"Longarc runs: {format_count(thread_count, 'thread')} for {people} in "
+        f"{format_count(pair_count, 'active pair')}, on {database}. Ctrl-C finishes what is in progress and stops."
     )
 
 
 def _show_addresses(worker: "Worker", servers: "EmbeddedServers", embedded_folder: "EmbeddedFolder") -> None:
+    """Print the calendar and the mailbox of each person, and how other commands use this installation."""
     from worker.commands.embedded import list_addresses
 
-    people = sorted(
-        person.email for person in worker.store.people.load_current_people().values() if person.calendar == "caldav"
-    )
+    people = worker.store.people.load_current_people().values()
+    addresses = sorted(person.email for person in people if person.calendar == "caldav")
     table = make_table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "id"), "Mail"])
-    for person, calendar, mail in list_addresses(servers, people[:MAX_SHOWN]):
-        add_row(table, person, calendar, mail)
+    for address, calendar_url, mailbox_path in list_addresses(servers, addresses[:MAX_SHOWN]):
+        add_row(table, address, calendar_url, mailbox_path)
     print_table(table)
-    if len(people) > MAX_SHOWN:
-        print_line(f"… and {len(people) - MAX_SHOWN:,} more.", "dim")
-    print_line(f"Settings, people and key are in {embedded_folder.folder}. For the other commands:")
-    print_line(f"  export LONGARC_CONFIG={embedded_folder.config} LONGARC_KEY_FILE={embedded_folder.key}\n", "bold")
+    if len(addresses) > MAX_SHOWN:
+        print_line(f"… and {len(addresses) - MAX_SHOWN:,} more.", "dim")
+    print_line(f"Settings, people file and key are in {embedded_folder.folder}. For the other commands:")
+    print_line(
+        f"  export LONGARC_CONFIG={embedded_folder.settings_file} LONGARC_KEY_FILE={embedded_folder.key_file}\n", "bold"
+    )

@@ -1,4 +1,4 @@
-"""`longarc serve`: the pages without the service. `longarc revoke`: make links void."""
+"""`longarc serve` serves only the pages. `longarc revoke` makes links that were sent in mails void."""
 
 import logging
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def serve() -> None:
         from worker.web.server import PageServer
 
         set_up_logging(worker.settings.log.level, worker.settings.log.format)
-        worker.wake = _load_wake()
+        worker.wake = _load_sync_starter()
         if worker.settings.metrics.listen:
             serve_metrics(worker, stack)
         with PageServer(worker) as pages:
@@ -42,8 +42,11 @@ def serve() -> None:
     print_line("Stopped.")
 
 
-def _load_wake() -> Callable[[timedelta], None]:
-    """Return the function that puts a task into the queue, which `longarc run` takes from there."""
+def _load_sync_starter() -> Callable[[timedelta], None]:
+    """Return a function that puts a sync into the queue, from which `longarc run` takes it.
+
+    Its argument says after how long the sync is due.
+    """
     export_settings_path()
     from worker import tasks
 
@@ -54,20 +57,22 @@ def _load_wake() -> Callable[[timedelta], None]:
 @click.argument("person", metavar="ADDRESS", required=False)
 @click.option("--everybody", is_flag=True, help="The links of everybody.")
 def revoke(person: str | None, everybody: bool) -> None:
-    """Make void every link that ADDRESS has got so far, and sign out every browser that used one."""
+    """Make every link void that ADDRESS has received so far, and sign out every browser that used such a link."""
     if everybody == bool(person):
-        raise click.UsageError("Name a person, or use --everybody.")
+        raise click.UsageError("Give the address of a person, or --everybody.")
     from worker.store.people import EVERYBODY
 
     with open_worker() as worker:
         address = EVERYBODY if person is None else find_primary_address(worker.store, person)
         section = worker.settings.sign_in
-        known = {EVERYBODY, worker.settings.operator, *map(str.casefold, (*section.operators, *section.people_ops))}
-        has_unlisted_members = bool(section.role_claim)  # whoever has the claim may have signed in
-        if not (address in known or has_unlisted_members or worker.store.people.get_person(address)):
+        listed_members = map(str.casefold, (*section.operators, *section.people_ops))
+        known_addresses = {EVERYBODY, worker.settings.operator, *listed_members}
+        has_unlisted_members = bool(section.role_claim)  # anybody with this claim may have signed in
+        if not (address in known_addresses or has_unlisted_members or worker.store.people.get_person(address)):
             raise UnknownName(f"Nobody in the roster is {address}.")
         worker.store.people.revoke_links(address, utcnow())
-    print_line(f"Links given to {'anybody' if everybody else address} until now open nothing any more.", "green")
+    whose = "everybody" if everybody else address
+    print_line(f"The links sent to {whose} until now are void.", "green")
 
 
 def make_operator_link() -> str:

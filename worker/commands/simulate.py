@@ -1,4 +1,4 @@
-"""`longarc simulate`: runs the real planner with simulated people, calendars and time."""
+"""`longarc simulate`: runs the real planner with simulated people, calendars and time, and writes a ledger."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -64,10 +64,10 @@ def simulate(
     roster = settings.roster.model_copy(update={"source": FILE_SOURCE})
     people_file = read_people(settings.model_copy(update={"people": people, "roster": roster}), start_at)
     options = SimulationOptions(start=start_at, days=days, seed=seed, behaviour=behaviour, calendars=calendars)
-    percent = TextColumn("{task.percentage:>3.0f}%")
-    columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeElapsedColumn())
-    stderr_console = Console(stderr=True)
-    with Progress(*columns, console=stderr_console, disable=not stderr_console.is_terminal, transient=True) as bar:
+    percent_column = TextColumn("{task.percentage:>3.0f}%")
+    columns = (TextColumn("{task.description}"), BarColumn(), percent_column, TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("…", total=timedelta(days=days).total_seconds())
 
         def show_progress(now: datetime) -> None:
@@ -78,9 +78,8 @@ def simulate(
 
 
 def _print_summary(options: "SimulationOptions", summary: "Summary", pair_count: int, out: Path) -> None:
-    table = make_table(
-        f"{options.days} days from {options.start:%Y-%m-%d}, {options.behaviour} people, seed {options.seed}", ["", ""]
-    )
+    title = f"{options.days} days from {options.start:%Y-%m-%d}, {options.behaviour} people, seed {options.seed}"
+    table = make_table(title, ["", ""])
     table.show_header = False
     for name, figures in summary.list_rows(pair_count):
         add_row(table, name, figures)

@@ -1,4 +1,7 @@
-"""`longarc status`, `sessions`, `why`: the service, the sessions and their history. Opens nothing sealed."""
+"""`longarc status`, `sessions` and `why`: show the state of the service, the sessions and their history.
+
+The commands open no sealed content.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -30,9 +33,11 @@ if TYPE_CHECKING:
 
 #: Sessions that ended longer ago are listed only with `--all`.
 RECENT_PERIOD = timedelta(days=100)
-#: Lines printed of each list; `--json` prints all.
+#: How many entries of each list are printed; `--json` prints all.
 MAX_SHOWN = 20
-#: Characters in a line of the one screen, however wide the terminal is.
+#: How many addresses or processes are named in one line.
+MAX_NAMED = 5
+#: The longest line of the one screen, in characters, even on a wider terminal.
 MAX_WIDTH = 120
 
 
@@ -42,10 +47,10 @@ MAX_WIDTH = 120
 @click.command("status", cls=Command, short_help="Show on one screen what runs, what waits, and what needs a person.")
 @json_option
 @click.option("--all", "show_all", is_flag=True, help="Show everything, however long it is.")
-@click.option("--health", is_flag=True, help="Print one line; exit code 1 unless a worker of this machine is at work.")
+@click.option("--health", is_flag=True, help="Print whether a worker runs on this machine; exit code 1 if none does.")
 @click.option("--link", is_flag=True, help="Print a link to the status page, valid for an hour.")
 def status(as_json: bool, show_all: bool, health: bool, link: bool) -> None:
-    """Show on one screen whether the service runs, what waits, and what needs a person, with the remedy."""
+    """Show on one screen whether the service runs, what waits, and what needs a person, each with its remedy."""
     if link:
         from worker.commands.serve import make_operator_link
 
@@ -59,8 +64,10 @@ def status(as_json: bool, show_all: bool, health: bool, link: bool) -> None:
     with open_worker() as worker:
         report = collect_status(worker.store, utcnow())
         report["mail"] = _describe_mail_services(worker.settings, worker.store)
-        months, erased_count = worker.settings.retention.contents_after, worker.store.erasure.count_erased()
-        report["retention"] = {"months": months, "erased_pairs": erased_count}
+        report["retention"] = {
+            "months": worker.settings.retention.contents_after,
+            "erased_pairs": worker.store.erasure.count_erased(),
+        }
     if as_json:
         print_json(report)
     elif show_all:
@@ -73,7 +80,7 @@ def status(as_json: bool, show_all: bool, health: bool, link: bool) -> None:
 
 
 def _show_health() -> None:
-    """Print whether a process on this machine has reported lately. Raises CommandFailed when none has."""
+    """Print that a worker of this machine runs. Raises CommandFailed when none has written a heartbeat lately."""
     from socket import gethostname
 
     from worker.ops.status import ALIVE_WITHIN
@@ -82,12 +89,12 @@ def _show_health() -> None:
         heartbeats = worker.store.heartbeats.list_heartbeats()
     host, now = gethostname(), utcnow()
     if not any(beat.host == host and now - beat.seen_at <= ALIVE_WITHIN for beat in heartbeats):
-        raise CommandFailed(f"No worker of {host} is at work.")
-    print_line(f"A worker of {host} is at work.", "green")
+        raise CommandFailed(f"No worker runs on {host}.")
+    print_line(f"A worker runs on {host}.", "green")
 
 
 def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, str]:
-    """Return the delivery guarantee of each mail service in use; empty unless the settings choose one."""
+    """Return the delivery guarantee of each mail service in use, by its name; empty where there is no choice."""
     names = {person.mail for person in store.people.load_all_people().values()}
     names |= {settings.mail.operator_by} if settings.operator else set()
     guarantees = dict.fromkeys(sorted(names), "")
@@ -99,74 +106,52 @@ def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, s
 
 
 def _show_status(report: dict[str, Any]) -> None:
+    """Print the whole report of `collect_status`, as a table and lists."""
     from worker.commands.status_screen import describe_channels, describe_retention
 
     pairs, calendars = report["pairs"], report["calendars"]
-    table = make_table("How it stands", ["", ""])
+    table = make_table("Status", ["", ""])
     table.show_header = False
     inactive = "".join(f", {pairs[name]:,} {name}" for name in ("paused", "ended") if pairs[name])
     inactive += f", {pairs['outside']:,} outside the rollout" if pairs["outside"] else ""
     add_row(table, "People", f"{report['people']:,} people, {format_count(pairs['active'], 'active pair')}{inactive}")
-    for number, sentence in enumerate(report["rollout"]):
-        add_row(table, "" if number else "Who takes part", sentence)
+    for index, sentence in enumerate(report["rollout"]):
+        add_row(table, "Who takes part" if index == 0 else "", sentence)
     _add_worker_rows(table, report["workers"])
-    never_read = f", {_format_addresses('never read', calendars['never_read'])}" if calendars["never_read"] else ""
-    add_row(table, "Calendars", f"{calendars['read']:,} read{never_read}")
-    if calendars["behind"]:
-        add_row(
-            table,
-            "",
-            f"{_format_addresses('behind', calendars['behind'])}. Is `longarc run` running?",
-            style="yellow",
-        )
-    _add_unreachable_rows(table, report["unreachable"])
+    _add_calendar_rows(table, calendars, report["unreachable"])
     if report["channels"]["total"]:
         add_row(table, "Notifications", describe_channels(report["channels"]))
     _add_channel_rows(table, report["channels"]["troubles"])
     for name, guarantee in report["mail"].items():
         add_row(table, "Mail", f"by {name}" + (f", {guarantee}" if guarantee else ""))
     for calendar in report["suspended"]:
-        add_row(
-            table,
-            "",
-            f"{calendar['person']}: no access; tried again at {format_time(calendar['until'], 'UTC')} UTC",
-            style="red",
-        )
+        retry_at = format_time(calendar["until"], "UTC")
+        add_row(table, "", f"{calendar['person']}: no access; tried again at {retry_at} UTC", style="red")
         add_row(table, "", f"Once it is fixed, `longarc retry {calendar['person']}` tries it at once.")
-    add_row(
-        table,
-        "Sessions",
-        ", ".join(f"{number:,} {state}" for state, number in sorted(report["sessions"].items())) or "none",
-    )
+    session_counts = ", ".join(f"{count:,} {state}" for state, count in sorted(report["sessions"].items()))
+    add_row(table, "Sessions", session_counts or "none")
     add_row(table, "Contents", describe_retention(report["retention"]))
     _add_outbox_rows(table, report)
     print_table(table)
     _show_troubled(report["troubled"])
     _show_owed("Without a time", report["owed"] + report["unplaceable"])
-    troubles = ("troubled", "unplaceable", "suspended", "unreachable")
-    is_well = not (any(report[name] for name in troubles) or calendars["behind"] or report["channels"]["troubles"])
-    is_running = any(one["lives"] for one in report["workers"])
-    if is_well and not is_running:
-        print_line("Nothing needs a person, once a worker runs.", "yellow")
+    has_problems = any(report[name] for name in ("troubled", "unplaceable", "suspended", "unreachable"))
+    if has_problems or calendars["behind"] or report["channels"]["troubles"]:
+        print_line("What is named above needs a person.", "yellow")
+    elif any(worker["lives"] for worker in report["workers"]):
+        print_line("Nothing needs a person.", "green")
     else:
-        print_line(
-            "Nothing needs a person." if is_well else "What is named above needs a person.",
-            "green" if is_well else "yellow",
-        )
+        print_line("Start a worker with `longarc run`. Nothing else needs a person.", "yellow")
 
 
 def _add_outbox_rows(table: "Table", report: Mapping[str, Any]) -> None:
-    """Add the counts of the outbox, and the effects that are late or tried again."""
-    add_row(
-        table,
-        "Outbox",
-        ", ".join(f"{number:,} {progress}" for progress, number in sorted(report["outbox"].items())) or "empty",
-    )
+    """Add the counts of the outbox, the effects that are overdue, and those that failed and will be tried again."""
+    counts = ", ".join(f"{count:,} {progress}" for progress, count in sorted(report["outbox"].items()))
+    add_row(table, "Outbox", counts or "empty")
     for effect in report["due"]:
         name = effect["message"] or effect["what"]
-        add_row(
-            table, "", f"{effect['count']:,} {name} due since {format_time(effect['since'], 'UTC')} UTC", style="yellow"
-        )
+        due_since = format_time(effect["since"], "UTC")
+        add_row(table, "", f"{effect['count']:,} {name} due since {due_since} UTC", style="yellow")
     for effect in report["tried_again"]:
         name = effect["message"] or effect["what"]
         retry_at = format_time(effect["again"], "UTC")
@@ -175,15 +160,25 @@ def _add_outbox_rows(table: "Table", report: Mapping[str, Any]) -> None:
 
 
 def _add_worker_rows(table: "Table", workers: Sequence[Mapping[str, Any]]) -> None:
-    """Add the live workers, and those whose heartbeat stopped within the last day without an orderly end."""
-    live = [worker for worker in workers if worker["lives"]]
-    names = ", ".join(f"{worker['host']} ({worker['pid']}, {worker['version']})" for worker in live[:5])
-    add_row(table, "Workers", f"{len(live):,} at work: {names}" if live else "None at work. Start `longarc run`.")
-    for worker in [worker for worker in workers if not worker["lives"]][:5]:
-        last_seen = (
-            f"{worker['host']} ({worker['pid']}): not heard of since {format_time(worker['seen_at'], 'UTC')} UTC"
-        )
-        add_row(table, "", last_seen, style="yellow")
+    """Add the workers that run, and those whose heartbeats stopped within the last day without a regular end."""
+    live_workers = [worker for worker in workers if worker["lives"]]
+    names = ", ".join(f"{worker['host']} ({worker['pid']}, {worker['version']})" for worker in live_workers[:MAX_NAMED])
+    summary = f"{len(live_workers):,} running: {names}" if live_workers else "None running. Start `longarc run`."
+    add_row(table, "Workers", summary)
+    for worker in [worker for worker in workers if not worker["lives"]][:MAX_NAMED]:
+        seen_at = format_time(worker["seen_at"], "UTC")
+        text = f"{worker['host']} ({worker['pid']}): no heartbeat since {seen_at} UTC"
+        add_row(table, "", text, style="yellow")
+
+
+def _add_calendar_rows(table: "Table", calendars: Mapping[str, Any], unreachable: Sequence[Mapping[str, Any]]) -> None:
+    """Add how many calendars were read, and those that were never read, are overdue, or can't be read."""
+    never_read = f", {_format_addresses('never read', calendars['never_read'])}" if calendars["never_read"] else ""
+    add_row(table, "Calendars", f"{calendars['read']:,} read{never_read}")
+    if calendars["behind"]:
+        text = f"{_format_addresses('behind', calendars['behind'])}. Is `longarc run` running?"
+        add_row(table, "", text, style="yellow")
+    _add_unreachable_rows(table, unreachable)
 
 
 def _add_unreachable_rows(table: "Table", unreachable: Sequence[Mapping[str, Any]]) -> None:
@@ -191,17 +186,14 @@ def _add_unreachable_rows(table: "Table", unreachable: Sequence[Mapping[str, Any
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for calendar in unreachable:
         groups.setdefault((calendar["service"], calendar["why"]), []).append(calendar)
-    for (service, why), group in list(groups.items())[:MAX_SHOWN]:
+    for (service, reason), group in list(groups.items())[:MAX_SHOWN]:
         since = min(calendar["since"] for calendar in group)
         retry_at = min(calendar["again"] for calendar in group)
-        failures = max(calendar["failures"] for calendar in group)
-        who = group[0]["person"] + (f" and {len(group) - 1:,} more" if len(group) > 1 else "")
-        add_row(table, "", f"{who}: not read since {format_time(since, 'UTC')} UTC ({service}): {why}", style="red")
-        add_row(
-            table,
-            "",
-            f"tried {failures:,} times, again at {format_time(retry_at, 'UTC')} UTC",
-        )
+        failure_count = max(calendar["failures"] for calendar in group)
+        people = group[0]["person"] + (f" and {len(group) - 1:,} more" if len(group) > 1 else "")
+        text = f"{people}: not read since {format_time(since, 'UTC')} UTC ({service}): {reason}"
+        add_row(table, "", text, style="red")
+        add_row(table, "", f"tried {failure_count:,} times, again at {format_time(retry_at, 'UTC')} UTC")
 
 
 def _add_channel_rows(table: "Table", troubles: Sequence[Mapping[str, Any]]) -> None:
@@ -213,29 +205,30 @@ def _add_channel_rows(table: "Table", troubles: Sequence[Mapping[str, Any]]) -> 
 
 
 def _format_addresses(condition: str, addresses: Sequence[str]) -> str:
-    """Return how many addresses there are, and the first of them: `2 never read: a@…, b@…`."""
-    more = f" and {len(addresses) - 5:,} more" if len(addresses) > 5 else ""
-    return f"{len(addresses):,} {condition}: {', '.join(addresses[:5])}{more}"
+    """Return how many calendars are in this condition, and the first of them: `2 never read: a@…, b@…`."""
+    more = f" and {len(addresses) - MAX_NAMED:,} more" if len(addresses) > MAX_NAMED else ""
+    return f"{len(addresses):,} {condition}: {', '.join(addresses[:MAX_NAMED])}{more}"
 
 
 def _show_troubled(troubled: Sequence[Mapping[str, Any]]) -> None:
+    """Print the mails and events that were refused, or of which it is unknown whether they arrived."""
     if not troubled:
         return
     table = make_table("Messages that did not get through", ["How", "What", "To", "Tries", "Why"])
     for effect in troubled[:MAX_SHOWN]:
-        what = effect["name"] or effect["what"]
-        add_row(
-            table, effect["progress"], what, effect["to"] or effect["pair"], effect["attempts"], effect["problem"] or ""
-        )
+        recipient = effect["to"] or effect["pair"]
+        name = effect["name"] or effect["what"]
+        add_row(table, effect["progress"], name, recipient, effect["attempts"], effect["problem"] or "")
     print_table(table)
 
 
 def _show_owed(title: str, owed: Sequence[Mapping[str, Any]]) -> None:
+    """Print the sessions that are due and have no time yet, with the reason."""
     if not owed:
         return
     table = make_table(title, [("Session", "id"), "Pair", "Kind", "Since", "Deferrals", "Why there is no time yet"])
     for session in owed[:MAX_SHOWN]:
-        reason = session.get("reason") or session.get("waits_for") or "looked for with the next sweep"
+        reason = session.get("reason") or session.get("waits_for") or "the next sweep looks for a time"
         add_row(
             table,
             session["session"],
@@ -266,21 +259,20 @@ def sessions(pair: str | None, person: str | None, include_old: bool, as_json: b
         people = worker.store.people.load_all_people()
         address = find_person(worker.store, people, person) if person else ""
         pair_id = find_pair(worker.store, pair).id if pair else None
-        listed = (
-            worker.store.queries.list_sessions(pair_id)
-            if include_old or pair_id
-            else Statistics(worker.store.database).list_recent_sessions(utcnow() - RECENT_PERIOD)
-        )
+        if include_old or pair_id:
+            listed_sessions = worker.store.queries.list_sessions(pair_id)
+        else:
+            listed_sessions = Statistics(worker.store.database).list_recent_sessions(utcnow() - RECENT_PERIOD)
     if address:
-        listed = [session for session in listed if address in session.pair.people]
+        listed_sessions = [session for session in listed_sessions if address in session.pair.people]
     if not include_old:
-        listed = [session for session in listed if _is_recent(session)]
+        listed_sessions = [session for session in listed_sessions if _is_recent(session)]
     if as_json:
-        print_json([_session_to_json(session) for session in listed])
-    elif listed:
-        _show_sessions(listed, people)
+        print_json([_session_to_json(session) for session in listed_sessions])
+    elif listed_sessions:
+        _show_sessions(listed_sessions, people)
     else:
-        print_line("There are none.")
+        print_line("There are no conversations.")
 
 
 def _is_recent(session: "Session") -> bool:
@@ -292,7 +284,7 @@ def _show_sessions(sessions: "Sequence[Session]", people: "Mapping[Address, Pers
     for session in sessions:
         zone = people[session.pair.manager].zone
         start, length = (session.start, session.span.minutes) if session.start else (None, session.minutes)
-        when = format_time(start, zone) if start else f"owed about {session.target:%Y-%m-%d}"
+        when = format_time(start, zone) if start else f"owed, about {session.target:%Y-%m-%d}"
         add_row(
             table,
             session.id,
@@ -304,7 +296,9 @@ def _show_sessions(sessions: "Sequence[Session]", people: "Mapping[Address, Pers
             session.count or "",
         )
     print_table(table)
-    print_line(f"{format_count(len(sessions), 'session')}. `longarc why SESSION` shows the decisions about one.", "dim")
+    print_line(
+        f"{format_count(len(sessions), 'session')}. `longarc why SESSION` shows the decisions about a session.", "dim"
+    )
 
 
 def _describe_kind(session: "Session") -> str:
@@ -313,8 +307,12 @@ def _describe_kind(session: "Session") -> str:
 
 
 def _describe_state(session: "Session") -> str:
-    choices = f" ({len(session.options)} times reserved to choose from)" if session.options else ""
-    return session.state.value + (" (no time exists)" if session.unplaceable else choices)
+    """Return the state of a session, and whether it has no time or has reserved times to choose from."""
+    if session.unplaceable:
+        return f"{session.state.value} (no time exists)"
+    if session.options:
+        return f"{session.state.value} ({len(session.options)} times reserved to choose from)"
+    return session.state.value
 
 
 def _session_to_json(session: "Session") -> dict[str, Any]:
@@ -354,22 +352,22 @@ def why(session_id: str, as_json: bool) -> None:
     table = make_table(
         f"{_describe_kind(session)} of {session.pair}, now {_describe_state(session)}", ["When", "What", "Time", "Why"]
     )
-    previous = ""
+    previous_when = ""
     for entry in entries:
         when = format_time(entry["at"], manager.zone)
         add_row(
             table,
-            "" if when == previous else when,
+            "" if when == previous_when else when,
             _describe_entry(entry),
             _format_entry_start(entry, manager.zone),
             entry["reason"],
             style=_choose_style(entry),
         )
-        previous = when
+        previous_when = when
     print_table(table)
     if session.options:
         reserved = "; ".join(
-            f"{n}: {format_time(span.start, manager.zone)}" for n, span in enumerate(session.options, 1)
+            f"{number}: {format_time(span.start, manager.zone)}" for number, span in enumerate(session.options, 1)
         )
         print_line(
             f"Times reserved to choose from: {reserved}. Choose one with `longarc defer {session.id} --option N`."
@@ -382,6 +380,7 @@ def _entry_to_json(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "pair": str(entry["pair"] or ""), **entry["fields"]}
 
 
+#: How an entry of the history is called, by its kind. Other entries are called by their kind.
 _ENTRY_NAMES = {
     "event.create": "on the calendar",
     "event.update": "moved on the calendar",
@@ -391,11 +390,12 @@ _ENTRY_NAMES = {
 
 
 def _choose_style(entry: Mapping[str, Any]) -> str:
-    """Dim the entries that only follow from a decision: mails and events."""
+    """Return the style of an entry: dim for mails and events, which only follow from a decision."""
     return "dim" if entry["what"] == "mail" or entry["what"].startswith("event.") else ""
 
 
 def _describe_entry(entry: Mapping[str, Any]) -> str:
+    """Return what an entry of the history records: a mail, the new state of a session, or another event."""
     fields = entry["fields"]
     if entry["what"] == "mail":
         role = "manager" if fields.get("to") == entry["pair"].manager else "report"
@@ -406,6 +406,6 @@ def _describe_entry(entry: Mapping[str, Any]) -> str:
 
 
 def _format_entry_start(entry: Mapping[str, Any], zone: str) -> str:
-    """Return the start time in an entry; empty for a mail, which is no booking."""
+    """Return the start time in an entry as text; empty for a mail, which books nothing."""
     start = entry["fields"].get("start")
     return format_time(datetime.fromisoformat(start), zone) if start and entry["what"] != "mail" else ""

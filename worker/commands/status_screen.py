@@ -1,6 +1,6 @@
-"""What `longarc status` shows on one screen: does it run, since when, what waits, and what needs a person.
+"""Builds the one screen of `longarc status`: whether Longarc runs, what waits, and what needs a person.
 
-Each thing that needs a person comes with what helps. What does not fit is counted; `longarc status --all` shows all.
+Each item that needs a person has a remedy. Items that do not fit are counted; `longarc status --all` shows all of them.
 """
 
 import textwrap
@@ -12,17 +12,24 @@ from typing import Any
 
 from worker.commands.terminal import format_count, format_time
 
-#: A usual terminal: a report fits it, with a line for the prompt.
+#: The size of a usual terminal in characters, with a line left for the prompt.
 WIDTH, HEIGHT = 80, 23
-#: Lines at most about one thing that needs a person, before its remedy.
+#: How many lines the description or the remedy of an item can have.
 MAX_LINES = 2
-#: Lines at most about the company, and about what waits, so that there is room for what needs a person.
+#: How many hosts are named.
+MAX_HOSTS = 3
+#: How many names are listed in a sentence, and how many effects that will be tried again.
+MAX_NAMED = 2
+#: How many lines the company and the waiting items can have, so that there is room for what needs a person.
 MAX_COMPANY_LINES, MAX_WAITING_LINES = 8, 7
 _INDENT = "  "
+#: How the standing of a channel is called, and the beginning of a sentence about a channel that does not work.
 _STANDING_WORDS = {"unproven": "not yet proven", "silent": "silent", "failing": "refused"}
 _TROUBLE_WORDS = {"silent": "The channel is silent", "failing": "There is no channel"}
-#: What helps when changes are not told.
-CHANNEL_REMEDY = "`longarc check` tries the address. Meanwhile they are read as often as without `sync.notify_url`."
+#: The remedy when a channel brings no notifications.
+CHANNEL_REMEDY = (
+    "`longarc check` tries the address. Meanwhile calendars are read as often as without `sync.notify_url`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class StatusLine:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that needs a person."""
+    """An item that needs a person, with its remedy."""
 
     what: str
     remedy: str
@@ -47,9 +54,9 @@ def build_screen(report: Mapping[str, Any], width: int = WIDTH, height: int = HE
     needs = list(list_needs(report))
     company = [text for sentence in _describe_company(report) for text in _wrap(sentence, width)]
     head = [_describe_run(report), *map(StatusLine, company[:MAX_COMPANY_LINES])]
-    waits = [StatusLine(text) for text in _list_waiting(report)][:MAX_WAITING_LINES]
-    lines = [*head, *([StatusLine(""), StatusLine("Waits", "bold"), *waits] if waits else [])]
-    lines = [StatusLine(_cut(line.text, width), line.style) for line in lines]
+    waiting = [StatusLine(text) for text in _list_waiting(report)][:MAX_WAITING_LINES]
+    waiting_section = [StatusLine(""), StatusLine("Waits", "bold"), *waiting] if waiting else []
+    lines = [StatusLine(_cut(line.text, width), line.style) for line in [*head, *waiting_section]]
     if not needs:
         return [*lines[: height - 2], StatusLine(""), StatusLine("Nothing needs a person.", "green")]
     blocks = [_build_block(need, width) for need in needs]
@@ -57,54 +64,62 @@ def build_screen(report: Mapping[str, Any], width: int = WIDTH, height: int = HE
 
 
 def _fit_blocks(blocks: Sequence[list[StatusLine]], room: int, width: int) -> Iterator[StatusLine]:
-    """Yield a heading and as many whole blocks as have room; if not all do, a line counts the others."""
+    """Yield a heading and as many whole blocks as fit into `room` lines, and count the others in a last line."""
     yield StatusLine("")
     yield StatusLine("Needs a person", "bold")
-    used = 0
+    used_lines = 0
     for number, block in enumerate(blocks):
         is_last = number == len(blocks) - 1
-        if used + len(block) + (not is_last) > room:
+        needed_lines = len(block) if is_last else len(block) + 1  # the last line may have to count the others
+        if used_lines + needed_lines > room:
             more = format_count(len(blocks) - number, "more thing", "more things")
             yield StatusLine(_cut(f"{_INDENT}… and {more}: `longarc status --all` shows all.", width), "yellow")
             return
         yield from block
-        used += len(block)
+        used_lines += len(block)
 
 
 def _build_block(need: Need, width: int) -> list[StatusLine]:
+    """Return the lines about one item: its description after a mark, and its remedy after an arrow."""
     style = "red" if need.is_severe else "yellow"
-    what, remedy = _wrap(need.what, width - 2), _wrap(need.remedy, width - 4)
-    marked = [f"{'!' if number == 0 else ' '} {text}" for number, text in enumerate(what)]
-    advice = [f"{_INDENT}{'→' if number == 0 else ' '} {text}" for number, text in enumerate(remedy)]
-    return [*(StatusLine(text, style) for text in marked), *(StatusLine(text) for text in advice)]
+    what_lines = _wrap(need.what, width - len("! "))
+    remedy_lines = _wrap(need.remedy, width - len(f"{_INDENT}→ "))
+    block = [StatusLine(f"{'!' if number == 0 else ' '} {text}", style) for number, text in enumerate(what_lines)]
+    for number, text in enumerate(remedy_lines):
+        block.append(StatusLine(f"{_INDENT}{'→' if number == 0 else ' '} {text}"))
+    return block
 
 
 def _wrap(text: str, width: int) -> list[str]:
+    """Return the text in at most MAX_LINES lines."""
     return textwrap.wrap(text, width, max_lines=MAX_LINES, placeholder=" …", break_on_hyphens=False)
 
 
 def _cut(text: str, width: int) -> str:
+    """Return the text, shortened with an ellipsis to at most `width` characters."""
     return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
 
 
-# --- does it run ---
+# --- whether Longarc runs ---
 
 
 def _describe_run(report: Mapping[str, Any]) -> StatusLine:
-    live = [worker for worker in report["workers"] if worker["lives"]]
-    if not live:
-        seen = max((worker["seen_at"] for worker in report["workers"]), default=None)
-        return StatusLine(f"Longarc does not run{f' since {_format(seen)}' if seen else ''}.", "red")
-    hosts = sorted({worker["host"] for worker in live})
-    versions = ", ".join(sorted({worker["version"] for worker in live}))
-    since = _format(min(worker["started_at"] for worker in live))
-    where = f"{', '.join(hosts[:3])}{f' and {len(hosts) - 3:,} more' if len(hosts) > 3 else ''}"
-    return StatusLine(
-        f"Longarc {versions} runs since {since}: {format_count(len(live), 'worker')} on {where}.", "green"
-    )
+    """Return the first line: since when workers run and on which hosts, or since when none does."""
+    live_workers = [worker for worker in report["workers"] if worker["lives"]]
+    if not live_workers:
+        seen_at = max((worker["seen_at"] for worker in report["workers"]), default=None)
+        text = f"Longarc has not run since {_format(seen_at)}." if seen_at else "Longarc does not run."
+        return StatusLine(text, "red")
+    hosts = sorted({worker["host"] for worker in live_workers})
+    versions = ", ".join(sorted({worker["version"] for worker in live_workers}))
+    since = _format(min(worker["started_at"] for worker in live_workers))
+    more_hosts = f" and {len(hosts) - MAX_HOSTS:,} more" if len(hosts) > MAX_HOSTS else ""
+    workers = f"{format_count(len(live_workers), 'worker')} on {', '.join(hosts[:MAX_HOSTS])}{more_hosts}"
+    return StatusLine(f"Longarc {versions} has run since {since}: {workers}.", "green")
 
 
 def _describe_company(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield sentences about people, sessions, calendars, mail, channels, the rollout and retention."""
     pairs, sessions = report["pairs"], report["sessions"]
     others = [f"{pairs[name]:,} {name}" for name in ("paused", "outside", "ended") if pairs[name]]
     active = format_count(pairs["active"], "active pair")
@@ -121,21 +136,21 @@ def _describe_company(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def describe_channels(channels: Mapping[str, Any]) -> str:
-    """Return a sentence on of how many calendars we are told changes, and what is with the others."""
+    """Return a sentence that counts the calendars with a trusted channel, and those with another one."""
     others = [f"{channels[standing]:,} {words}" for standing, words in _STANDING_WORDS.items() if channels[standing]]
-    told = f"Told of changes: {channels['trusted']:,} of {format_count(channels['total'], 'calendar')}"
-    return f"{told} ({', '.join(others)})." if others else f"{told}."
+    trusted = f"Told of changes: {channels['trusted']:,} of {format_count(channels['total'], 'calendar')}"
+    return f"{trusted} ({', '.join(others)})." if others else f"{trusted}."
 
 
 def describe_channel_trouble(trouble: Mapping[str, Any]) -> str:
-    """Return a sentence on the channels of one service that stand alike, with the problem of one of them."""
+    """Return a sentence that counts the channels of one service and one standing, with the problem of one of them."""
     count = format_count(trouble["count"], "calendar")
     problem = trouble["problem"] or f"Our own change on the calendar of {trouble['calendar']} did not come back."
     return f"{_TROUBLE_WORDS[trouble['standing']]} for {count} ({trouble['service']}): {problem}"
 
 
 def describe_retention(retention: Mapping[str, Any]) -> str:
-    """Return a sentence on when contents are erased, and how many pairs' were."""
+    """Return a sentence that says when contents are erased, and the contents of how many pairs were erased."""
     months, count = retention["months"], retention["erased_pairs"]
     so_far = f" {format_count(count, 'pair was', 'pairs were')} erased so far." if count else ""
     if months is None:
@@ -147,24 +162,27 @@ def describe_retention(retention: Mapping[str, Any]) -> str:
 
 
 def _list_waiting(report: Mapping[str, Any]) -> Iterator[str]:
-    waiting = report["outbox"].get("waiting", 0) - sum(effect["count"] for effect in report["due"])
-    if waiting > 0:
-        yield f"{_INDENT}{format_count(waiting, 'mail or change', 'mails and changes')} that are not due yet"
+    """Yield a line for each kind of work that waits: effects, sessions without a time, calendars never read."""
+    later_count = report["outbox"].get("waiting", 0) - sum(effect["count"] for effect in report["due"])
+    if later_count > 0:
+        yield f"{_INDENT}{format_count(later_count, 'mail or change', 'mails and changes')} that are not due yet"
     if report["due"]:
-        names = ", ".join(f"{effect['count']:,} {_name(effect)}" for effect in report["due"])
+        names = ", ".join(f"{effect['count']:,} {_get_name(effect)}" for effect in report["due"])
         yield f"{_INDENT}due since {_format(min(effect['since'] for effect in report['due']))}: {names}"
-    for effect in report["tried_again"][:2]:
-        again = _format(effect["again"])
-        yield f"{_INDENT}{effect['count']:,} {_name(effect)}, tried again at {again}: {effect['why']}"
+    for effect in report["tried_again"][:MAX_NAMED]:
+        retry_at = _format(effect["again"])
+        yield f"{_INDENT}{effect['count']:,} {_get_name(effect)}, tried again at {retry_at}: {effect['why']}"
     if report["owed"]:
-        next_look = min((session["again"] for session in report["owed"] if session["again"]), default=None)
-        when = f", looked for at {_format(next_look)}" if next_look else ""
+        next_search = min((session["again"] for session in report["owed"] if session["again"]), default=None)
+        when = f", next search at {_format(next_search)}" if next_search else ""
         yield f"{_INDENT}{format_count(len(report['owed']), 'session')} without a time yet{when}"
-    if never := report["calendars"]["never_read"]:
-        yield f"{_INDENT}{format_count(len(never), 'calendar')} to be read for the first time: {_list_some(never)}"
+    if never_read := report["calendars"]["never_read"]:
+        count = format_count(len(never_read), "calendar")
+        yield f"{_INDENT}{count} to be read for the first time: {_list_some(never_read)}"
 
 
-def _name(effect: Mapping[str, Any]) -> str:
+def _get_name(effect: Mapping[str, Any]) -> str:
+    """Return the name of a mail, or the kind of another effect."""
     return str(effect["message"] or effect["what"])
 
 
@@ -172,26 +190,26 @@ def _name(effect: Mapping[str, Any]) -> str:
 
 
 def list_needs(report: Mapping[str, Any]) -> Iterator[Need]:
-    """Yield what needs a person, the most severe first, each with its remedy."""
+    """Yield the items that need a person, the most severe first."""
     if not any(worker["lives"] for worker in report["workers"]):
-        what = "No worker is at work, so nothing is booked, moved or mailed."
+        what = "No worker runs, so nothing is booked, moved or mailed."
         yield Need(what, "Start `longarc run`.", is_severe=True)
     elif report["calendars"]["behind"]:
         behind = report["calendars"]["behind"]
         what = f"{format_count(len(behind), 'calendar')} should have been read by now: {_list_some(behind)}."
-        yield Need(what, "Look at the log for what takes so long, or start another worker.")
+        yield Need(what, "See in the log what takes so long, or start another worker.")
     yield from _list_suspended(report["suspended"])
     yield from _list_unreachable(report["unreachable"])
     yield from _list_troubled(report["troubled"])
     for trouble in report["channels"]["troubles"]:
         yield Need(describe_channel_trouble(trouble), CHANNEL_REMEDY)
     yield from _list_unplaceable(report["unplaceable"])
-    silent = [worker for worker in report["workers"] if not worker["lives"]]
-    if silent and len(silent) < len(report["workers"]):
-        worker = max(silent, key=lambda one: one["seen_at"])
-        more = f", and {len(silent) - 1:,} more" if silent[1:] else ""
-        what = f"{worker['host']} ({worker['pid']}) was not heard of since {_format(worker['seen_at'])}{more}."
-        yield Need(what, "Start it again if it is missed. The others have taken over its work.")
+    dead_workers = [worker for worker in report["workers"] if not worker["lives"]]
+    if dead_workers and len(dead_workers) < len(report["workers"]):
+        last_seen = max(dead_workers, key=lambda worker: worker["seen_at"])
+        more = f", and {len(dead_workers) - 1:,} more workers" if dead_workers[1:] else ""
+        what = f"{last_seen['host']} ({last_seen['pid']}): no heartbeat since {_format(last_seen['seen_at'])}{more}."
+        yield Need(what, "Start it again if it should run. The other workers have taken over its work.")
 
 
 def _list_suspended(suspended: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
@@ -199,25 +217,27 @@ def _list_suspended(suspended: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
         return
     people = [calendar["person"] for calendar in suspended]
     until = _format(min(calendar["until"] for calendar in suspended))
-    who = f"`longarc retry {people[0] if len(people) == 1 else '--all'}`"
+    command = f"`longarc retry {people[0] if len(people) == 1 else '--all'}`"
     what = f"{_list_some(people)}: no access to the calendar; tried again at {until}."
-    yield Need(what, f"Give access again, then {who} tries it at once.", is_severe=True)
+    yield Need(what, f"Give access again, then {command} tries it at once.", is_severe=True)
 
 
 def _list_unreachable(unreachable: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for calendar in unreachable:
         groups[calendar["service"], calendar["why"]].append(calendar)
-    for (service, why), group in groups.items():
-        since, again = min(one["since"] for one in group), min(one["again"] for one in group)
-        what = f"{_list_some([one['person'] for one in group])}: not read since {_format(since)} ({service}): {why}"
-        yield Need(what, f"Tried again at {_format(again)}. `longarc check` tries each part and names a remedy.")
+    for (service, reason), group in groups.items():
+        since = min(calendar["since"] for calendar in group)
+        retry_at = min(calendar["again"] for calendar in group)
+        people = _list_some([calendar["person"] for calendar in group])
+        what = f"{people}: not read since {_format(since)} ({service}): {reason}"
+        yield Need(what, f"Tried again at {_format(retry_at)}. `longarc check` tries each part and names a remedy.")
 
 
-#: What helps with messages that did not get through, by their progress.
+#: The remedy for mails and events that did not get through, by the progress of the effect.
 _TROUBLE_REMEDIES = {
-    "uncertain": "Nobody can tell whether it arrived, and it is not sent again: ask a reader who waits for it.",
-    "dead": "Fix the cause. What is still wanted is decided again when its pair is planned next.",
+    "uncertain": "Whether it arrived is unknown, and it is not sent again: ask a recipient who waits for it.",
+    "dead": "Fix the cause. When the pair is planned next, whatever is still needed is sent again.",
     "waiting": "It is tried again by itself. `longarc check` tries the service and names a remedy.",
 }
 
@@ -229,20 +249,25 @@ def _list_troubled(troubled: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
     for (progress, problem), group in groups.items():
         names = _list_some(sorted({effect["name"] or effect["what"] for effect in group}))
         people = _list_some(sorted({effect["to"] or effect["pair"] for effect in group} - {""}))
-        to, why = f" to {people}" if people else "", f": {problem}" if problem else "."
-        what = f"{len(group):,} {progress}: {names}{to}{why}"
-        yield Need(what, _TROUBLE_REMEDIES.get(progress, "`longarc status --all` shows more."), progress == "dead")
+        recipients = f" to {people}" if people else ""
+        reason = f": {problem}" if problem else "."
+        what = f"{len(group):,} {progress}: {names}{recipients}{reason}"
+        remedy = _TROUBLE_REMEDIES.get(progress, "`longarc status --all` shows more.")
+        yield Need(what, remedy, is_severe=progress == "dead")
 
 
 def _list_unplaceable(unplaceable: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
     for session in unplaceable:
         what = f"No time exists for {session['pair']}: {session['reason']}"
-        yield Need(what, f"Both were told what would free one. `longarc why {session['session']}` shows the decisions.")
+        yield Need(
+            what, f"Both were told what would make time. `longarc why {session['session']}` shows the decisions."
+        )
 
 
 def _list_some(names: Sequence[str]) -> str:
-    """Return the first two names, and how many more there are."""
-    return ", ".join(names[:2]) + (f" and {len(names) - 2:,} more" if len(names) > 2 else "")
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
+    return f"{', '.join(names[:MAX_NAMED])}{more}"
 
 
 def _format(instant: datetime) -> str:

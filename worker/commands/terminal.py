@@ -1,6 +1,6 @@
-"""Output of the commands: tables and lines for people, JSON for programs.
+"""Prints the output of commands: tables and lines for people, JSON for programs. Formats times, days and counts.
 
-All text is printed as plain text, never as markup. A table that does not go to a terminal has a fixed width.
+All text is printed as plain text, never as markup. A table that is printed to a file or a pipe has a fixed width.
 """
 
 import json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Width of a table that goes to a file or another program, in characters.
 FILE_WIDTH = 160
-#: Style of a cell, by its first word.
+#: The style of a cell, by the first word of its text.
 STYLES = {
     "booked": "green",
     "book": "green",
@@ -46,7 +46,7 @@ STYLES = {
 
 
 def make_console() -> "Console":
-    """Return the console for standard output, with FILE_WIDTH when it is no terminal."""
+    """Return the console for standard output, with the width FILE_WIDTH when it is not a terminal."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
@@ -56,7 +56,10 @@ def make_console() -> "Console":
 
 
 def make_table(title: str, columns: Sequence[str | tuple[str, str]]) -> "Table":
-    """Return an empty table. A column is a name, or a name with its layout: `right`, `id` (never wrapped) or `dim`."""
+    """Return an empty table.
+
+    A column is a name, or a name and a layout: `right` (aligned to the right), `id` (never wrapped) or `dim`.
+    """
     from rich import box
     from rich.table import Table
 
@@ -82,7 +85,7 @@ def add_row(table: "Table", *cells: Any, style: str = "") -> None:
 
 
 def print_table(table: "Table") -> None:
-    """Print a table; without trailing blanks when it does not go to a terminal."""
+    """Print a table, without trailing blanks when it does not go to a terminal."""
     console = make_console()
     if console.is_terminal:
         console.print(table)
@@ -106,10 +109,12 @@ def print_paragraph(text: str, style: str = "", indent: int = 0) -> None:
 
 
 def print_finding(finding: "Finding") -> None:
-    """Print what a check found, with the remedy if there is one. On a terminal no word is broken."""
+    """Print a finding of a check, with its remedy if there is one. On a terminal, lines are broken between words."""
     is_warning = finding.ok and bool(finding.remedy)
     mark, style = ("!", "yellow") if is_warning else ("✓", "green") if finding.ok else ("✗", "red")
-    lines = [(f"{mark} {finding.what}", style, 0), *([(f"→ {finding.remedy}", "", 2)] if finding.remedy else [])]
+    lines = [(f"{mark} {finding.what}", style, 0)]
+    if finding.remedy:
+        lines.append((f"→ {finding.remedy}", "", 2))
     for text, line_style, indent in lines:
         if make_console().is_terminal:
             print_paragraph(text, line_style, indent)
@@ -118,7 +123,7 @@ def print_finding(finding: "Finding") -> None:
 
 
 def confirm(question: str) -> bool:
-    """Ask on the terminal; False without an answer, and when standard input is closed."""
+    """Ask a yes-or-no question on the terminal. Without an answer, or with standard input closed, return False."""
     if sys.stdin is None:
         return False
     try:
@@ -129,15 +134,18 @@ def confirm(question: str) -> bool:
 
 
 @contextmanager
-def show_progress(what: str, total: int) -> "Iterator[Callable[[int], None]]":
-    """Show a progress bar on standard error, if that is a terminal. Yields the function that takes how much is done."""
+def show_progress(description: str, total: int) -> "Iterator[Callable[[int], None]]":
+    """Show a progress bar on standard error, if that is a terminal.
+
+    Yields a function to be called with the number of completed steps, out of `total`.
+    """
     with make_progress_bar() as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task(description, total=total)
+        yield lambda completed: bar.update(task, completed=completed)
 
 
 def make_progress_bar() -> "Progress":
-    """Return a progress bar on standard error, which shows nothing when that is no terminal."""
+    """Return a progress bar on standard error, which shows nothing when that is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -176,7 +184,7 @@ def format_count(number: int, singular: str, plural: str = "") -> str:
 
 
 def name_program() -> str:
-    """Return what to type for this program: its name where a shell finds it by that, else its path."""
+    """Return what a user has to type for this program: its name if the shell finds it by that name, else its path."""
     program = find_program()
     found = shutil.which(program.name)
     return program.name if found and Path(found).absolute() == program else shlex.quote(str(program))

@@ -1,13 +1,13 @@
-"""Answers to the questions of `longarc init`: read from a file and the environment, checked, and kept for later.
+"""Reads the answers to the questions of `longarc init` from a file and the environment, checks them, and saves them.
 
-An answers file is TOML: a key for each question, and optionally a table `settings` with further settings, as they would
-stand in the settings file. Secrets are never in it: they come from the environment.
+An answers file is TOML. It has a key for each question, and may have a table `settings` with further settings in the
+form of the settings file. It never has secrets, which come from the environment.
 """
 
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,26 @@ MORE_SETTINGS = "settings"
 
 
 @dataclass(frozen=True, slots=True)
-class GivenAnswers:
-    """What an answers file says, and what it is called in messages."""
+class AnswersFile:
+    """The content of an answers file."""
 
-    name: str = "answers"
-    values: Mapping[str, str] = field(default_factory=dict)
-    more_settings: Mapping[str, Any] = field(default_factory=dict)
-    lines: Mapping[str, int] = field(default_factory=dict)
+    name: str  #: of the file, for messages
+    values: Mapping[str, str]  #: the answers, by the name of the question
+    more_settings: Mapping[str, Any]
+    line_numbers: Mapping[str, int]  #: by key
 
-    def locate(self, name: str) -> str:
-        """Return where an answer stands, or belongs."""
-        return f"{self.name}:line {self.lines[name]}: {name}" if name in self.lines else f"{self.name}: {name}"
+    def locate(self, key: str) -> str:
+        """Return the file, the line if the file has the key, and the key, for a message."""
+        line = f":line {self.line_numbers[key]}" if key in self.line_numbers else ""
+        return f"{self.name}{line}: {key}"
 
 
-def read_answers(file: Path) -> GivenAnswers:
-    """Read an answers file. Raises Problems with every key that is unknown, secret or no text, and when it is no
-    TOML."""
+def read_answers(file: Path) -> AnswersFile:
+    """Read an answers file.
+
+    Raises Problems when the file can't be read or is not TOML; otherwise with every key that is unknown, belongs to a
+    secret, or has a value that can't be an answer.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
@@ -48,37 +52,43 @@ def read_answers(file: Path) -> GivenAnswers:
         raise Problems([Problem(str(file), what, "Name another file with --answers.")]) from None
     except ValueError as error:
         raise Problems([Problem(file.name, f"This is not TOML: {error}.", "Fix this first.")]) from None
-    lines = {line.split("=")[0].strip(): number for number, line in enumerate(text.splitlines(), 1) if "=" in line}
-    more = content.pop(MORE_SETTINGS, {})
-    given = GivenAnswers(file.name, {}, more if isinstance(more, dict) else {}, lines)
-    problems = list(_find_unknown_keys(content, given))
+    line_numbers = {
+        line.split("=")[0].strip(): number for number, line in enumerate(text.splitlines(), 1) if "=" in line
+    }
+    more_settings = content.pop(MORE_SETTINGS, {})
     values = {key: _to_text(value) for key, value in content.items()}
+    answers_file = AnswersFile(
+        name=file.name,
+        values={key: value for key, value in values.items() if value is not None},
+        more_settings=more_settings if isinstance(more_settings, dict) else {},
+        line_numbers=line_numbers,
+    )
+    problems = list(_find_unusable_keys(content, answers_file))
+    what = "This is neither a text, a number, yes or no, nor a list of texts."
     problems += [
-        Problem(given.locate(key), "This is neither a text, a number, yes or no, nor a list of texts.", "Write a text.")
-        for key, value in values.items()
-        if value is None
+        Problem(answers_file.locate(key), what, "Write a text.") for key, value in values.items() if value is None
     ]
     if problems:
         raise Problems(problems)
-    return GivenAnswers(file.name, {key: str(value) for key, value in values.items()}, given.more_settings, lines)
+    return answers_file
 
 
-def _find_unknown_keys(content: Mapping[str, Any], given: GivenAnswers) -> Iterator[Problem]:
+def _find_unusable_keys(content: Mapping[str, Any], answers_file: AnswersFile) -> Iterator[Problem]:
+    """Yield a problem for each key that no question has, or whose answer is a secret."""
     questions = {question.name: question for question in QUESTIONS}
     for key in content:
         if key not in questions:
             nearest = find_nearest(key, questions)
             remedy = f"Did you mean `{nearest}`?" if nearest else "Take it out."
-            yield Problem(given.locate(key), "There is no such question.", remedy)
+            yield Problem(answers_file.locate(key), "There is no such question.", remedy)
         elif questions[key].is_secret:
-            remedy = f"Take it out, and give it in the environment as {questions[key].variable} or as "
-            yield Problem(
-                given.locate(key), "A secret does not belong in this file.", f"{remedy}{questions[key].variable}_FILE."
-            )
+            variable = questions[key].variable
+            remedy = f"Take it out, and give it in the environment as {variable} or as {variable}_FILE."
+            yield Problem(answers_file.locate(key), "A secret does not belong in this file.", remedy)
 
 
 def _to_text(value: object) -> str | None:
-    """Return a value of TOML as an answer is typed; None for one that is no answer."""
+    """Return a TOML value as a person would type it; None for a value that can't be an answer."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
@@ -86,23 +96,31 @@ def _to_text(value: object) -> str | None:
     return None if isinstance(value, dict) else str(value)
 
 
-def answer_all(given: GivenAnswers, env: Mapping[str, str], folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the answers and the secrets, by the name of their variable, without asking anybody.
+def answer_all(
+    answers_file: AnswersFile, env: Mapping[str, str], folder: Path
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Answer all questions without asking anybody, with the default where the file has no answer.
 
-    What is not given has its default. Raises Problems with everything that is missing or wrong.
+    Return the answers by the names of the questions, and the secrets by the names of their variables. Raises Problems
+    with everything that is missing or wrong.
     """
     answers, secrets, problems = {"folder": str(folder)}, dict[str, str](), list[Problem]()
-    done: set[str] = set()
-    while question := next((one for one in list_questions(answers) if one.name not in done), None):
-        done.add(question.name)
+    answered: set[str] = set()
+
+    def find_next() -> Question | None:
+        return next((question for question in list_questions(answers) if question.name not in answered), None)
+
+    while question := find_next():  # each answer can call for more questions
+        answered.add(question.name)
         try:
-            answer = _find_answer(question, given, env, answers)
+            answer = _find_answer(question, answers_file, env, answers)
             if answer and question.is_secret:
                 secrets[question.variable] = answer
             else:
                 answers[question.name] = answer
         except InvalidValue as error:
-            problems.append(Problem(_locate(question, given), error.what, error.build_remedy()))
+            where = question.variable if question.is_secret else answers_file.locate(question.name)
+            problems.append(Problem(where, error.what, error.build_remedy()))
         except Problems as error:
             problems += error.problems
     if problems:
@@ -110,21 +128,25 @@ def answer_all(given: GivenAnswers, env: Mapping[str, str], folder: Path) -> tup
     return answers, secrets
 
 
-def _find_answer(question: Question, given: GivenAnswers, env: Mapping[str, str], answers: Answers) -> str:
-    """Raises InvalidValue when the answer is wrong, or there is none and there has to be one; Problems when the
-    environment can't be read."""
-    default = question.find_default(answers)
-    text = read_secret(question.variable, env) if question.is_secret else given.values.get(question.name, default)
+def _find_answer(question: Question, answers_file: AnswersFile, env: Mapping[str, str], answers: Answers) -> str:
+    """Return the answer to a question: a secret of the environment, or the answer of the file, or the default.
+
+    Raises InvalidValue when the answer is wrong or a required answer is missing; Problems when a secret can't be read.
+    """
+    if question.is_secret:
+        text = read_secret(question.variable, env)
+    else:
+        text = answers_file.values.get(question.name, question.find_default(answers))
     if not text:
         if question.is_optional:
             return ""
-        where = f"as {question.variable}_FILE in the environment" if question.is_secret else "in the answers file"
-        raise InvalidValue("This has no answer.", f"{question.text} Give it {where}.")
+        place = f"as {question.variable}_FILE in the environment" if question.is_secret else "in the answers file"
+        raise InvalidValue("This has no answer.", f"{question.text} Give it {place}.")
     return question.parse(text)
 
 
 def read_secret(variable: str, env: Mapping[str, str]) -> str:
-    """Return a secret from its variable, or from the file that NAME_FILE names; empty without either.
+    """Return the value of a secret's variable, or of the file that NAME_FILE names; empty when neither is set.
 
     Raises Problems when the file can't be read, or both are set.
     """
@@ -135,16 +157,13 @@ def read_secret(variable: str, env: Mapping[str, str]) -> str:
     return secret
 
 
-def _locate(question: Question, given: GivenAnswers) -> str:
-    return question.variable if question.is_secret else given.locate(question.name)
-
-
 def save_answers(file: Path, answers: Answers, more_settings: Mapping[str, Any] | None = None) -> None:
-    """Keep the answers in a file, from which `longarc init` goes on. It holds no secret. Raises OSError."""
-    known = {question.name for question in QUESTIONS if not question.is_secret}
-    lines = [f"{name} = {render_value(value)}" for name, value in answers.items() if name in known]
-    more = render_tables({MORE_SETTINGS: more_settings}) if more_settings else []
-    text = "\n".join(["# The answers that `longarc init` was given. It goes on from here.", *lines, "", *more])
+    """Save the answers, but no secrets, in a file with which `longarc init` continues. Raises OSError."""
+    saved_names = {question.name for question in QUESTIONS if not question.is_secret}
+    lines = [f"{name} = {render_value(value)}" for name, value in answers.items() if name in saved_names]
+    settings_lines = render_tables({MORE_SETTINGS: more_settings}) if more_settings else []
+    header = "# The answers so far. `longarc init` continues with them."
+    text = "\n".join([header, *lines, "", *settings_lines])
     private_files.write(file, text.encode("utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""Tries the calendar and mail services of the answers, with the checks of the services themselves."""
+"""Tries the calendar and mail services that the answers of `longarc init` name, with the checks of each service."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,22 +17,24 @@ from worker.setup.ways import Way
 
 
 def check_connections(settings: Settings, way: Way, person: Address) -> Iterator[Finding]:
-    """Try the calendar of that person, and the mail service. Changes nothing."""
+    """Try the calendar of that person and the mail service, and yield what was found. Changes nothing."""
     services = _build_services(settings, way, person)
     try:
         yield from services.get_calendar(way.calendar).check(person)
     except Problems as problems:
-        yield from (Finding(f"{one.where}: {one.what}", False, one.remedy) for one in problems.problems)
+        for problem in problems.problems:
+            yield Finding(f"{problem.where}: {problem.what}", False, problem.remedy)
     except Exception as error:
         yield Finding(f"The calendar of {person} can be used", False, describe_error(error))
     try:
-        check = getattr(services.get_mailer(way.mail), "check", None)
-        yield from check() if check else [Finding(f"Mail goes out by {way.mail}", True)]
+        check = getattr(services.get_mailer(way.mail), "check", None)  # not every mail service has a check
+        yield from check() if check else [Finding(f"Mail can be sent by {way.mail}", True)]
     except Exception as error:
-        yield Finding(f"Mail can go out by {way.mail}", False, describe_error(error))
+        yield Finding(f"Mail can be sent by {way.mail}", False, describe_error(error))
 
 
 def _build_services(settings: Settings, way: Way, address: Address) -> Services:
+    """Return the services for a company of one person with this address, whose other properties don't matter here."""
     person = Person(
         email=address,
         name=address,
@@ -43,16 +45,16 @@ def _build_services(settings: Settings, way: Way, address: Address) -> Services:
         calendar=way.calendar,
         mail=way.mail,
     )
-    everybody = {address: person}
-    return Services(settings, lambda: everybody, load_pairs=lambda: ())
+    people = {address: person}
+    return Services(settings, lambda: people, load_pairs=lambda: ())
 
 
-def send_test_mail(settings: Settings, way: Way, to: Address, now: datetime, folder: Path) -> None:
-    """Send one mail to the person who sets up. Raises ProviderError."""
+def send_test_mail(settings: Settings, way: Way, recipient: Address, now: datetime, folder: Path) -> None:
+    """Send one mail to the person who sets up the installation in `folder`. Raises ProviderError."""
     key = f"setup-{now:%Y%m%d%H%M%S}"
     message = EmailMessage(policy=SMTP)
     message["From"] = f"Longarc <{settings.mail.sender}>"
-    message["To"] = to
+    message["To"] = recipient
     message["Subject"] = "Longarc can send mail"
     message["Date"] = now
     message["Message-ID"] = MailRenderer(sender=settings.mail.sender, domain=settings.mail.domain).make_message_id(key)
@@ -62,4 +64,4 @@ def send_test_mail(settings: Settings, way: Way, to: Address, now: datetime, fol
         "It reached you, so mail works. Nobody else has received anything.\n",
         cte="7bit" if str(folder).isascii() else None,
     )
-    _build_services(settings, way, to).get_mailer(way.mail).send(message, key)
+    _build_services(settings, way, recipient).get_mailer(way.mail).send(message, key)

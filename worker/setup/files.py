@@ -1,7 +1,7 @@
-"""Writes the files of an installation from the answers: secrets first, and the settings last.
+"""Writes the files of an installation from the answers of `longarc init`: the secrets first, and the settings last.
 
-Everything is in one folder: `longarc.toml`, `secrets/` with a file for each secret, and `longarc.service`. Each file is
-written whole or not at all, and a key that is there is never replaced.
+All files are in one folder: `longarc.toml`, `secrets/` with a file for each secret, and `longarc.service`. Each file is
+written whole or not at all, and an existing key is never replaced.
 """
 
 import re
@@ -20,7 +20,7 @@ from worker.setup.toml_text import render_tables
 from worker.setup.ways import Way
 
 SETTINGS_FILE, SERVICE_FILE, ANSWERS_FILE = "longarc.toml", "longarc.service", "answers.toml"
-#: The files that are copied among the secrets, by the question that names them.
+#: The files that are copied into the folder of secrets, by the question whose answer names the original.
 _COPIED_FILES = {"google_key": "google-key.json", "certificate": "outlook.pem"}
 _HEADER = (
     "# Written by `longarc init`; yours to change. `longarc example settings` shows every setting with its meaning.\n"
@@ -29,7 +29,7 @@ _HEADER = (
 
 
 def refuse_used_folder(folder: Path) -> None:
-    """Raises Refused when the folder holds an installation that was not set up here, or one that has run already."""
+    """Raises Refused when the folder has settings that `longarc init` did not write, or a database."""
     if (folder / SETTINGS_FILE).exists() and not (folder / ANSWERS_FILE).exists():
         raise Refused(
             f"{folder} holds settings that `longarc init` did not write. Name another folder, or change them by hand."
@@ -44,21 +44,22 @@ def refuse_used_folder(folder: Path) -> None:
 def write_installation(
     folder: Path, answers: Answers, secrets: Mapping[str, str], more_settings: Mapping[str, Any]
 ) -> Path:
-    """Write all files but the service unit; return the path of the settings. Raises OSError.
+    """Write all files except the service unit, and return the path of the settings. Raises OSError.
 
-    A key among the secrets is kept unless the folder has one; without one, a key is made.
+    `secrets`: by the name of the variable. Its key is written only if the folder has none; without a key in either, a
+    new one is generated.
     """
     if not (folder / SECRETS_FOLDER / KEY_VARIABLE).exists():
         write_secret(folder, KEY_VARIABLE, secrets.get(KEY_VARIABLE) or generate_key())
     for variable, secret in secrets.items():
         if variable != KEY_VARIABLE:
             write_secret(folder, variable, secret)
-    for question, name in _COPIED_FILES.items():
-        if source := answers.get(question):
-            private_files.write(folder / SECRETS_FOLDER / name, Path(source).read_bytes())
-    settings = folder / SETTINGS_FILE
-    private_files.write(settings, render_settings(answers, more_settings).encode("utf-8"))
-    return settings
+    for question_name, file_name in _COPIED_FILES.items():
+        if source := answers.get(question_name):
+            private_files.write(folder / SECRETS_FOLDER / file_name, Path(source).read_bytes())
+    settings_file = folder / SETTINGS_FILE
+    private_files.write(settings_file, render_settings(answers, more_settings).encode("utf-8"))
+    return settings_file
 
 
 def write_secret(folder: Path, variable: str, secret: str) -> None:
@@ -73,7 +74,7 @@ def delete_secret(folder: Path, variable: str) -> None:
 
 
 def render_settings(answers: Answers, more_settings: Mapping[str, Any]) -> str:
-    """Return the settings file as text."""
+    """Return the text of the settings file. `more_settings` take precedence over those that follow from the answers."""
     values: dict[str, Any] = {}
     for key, value in _list_settings(answers):
         _set_nested(values, key.split("."), value)
@@ -88,12 +89,12 @@ def _list_settings(answers: Answers) -> Iterator[tuple[str, Any]]:
         answer = answers.get(question.name, "")
         if question.setting and answer:
             yield question.setting, question.to_setting(answer)
-    for question_name, name in _COPIED_FILES.items():
+    for question_name, file_name in _COPIED_FILES.items():
         if answers.get(question_name):
-            setting = next(one.setting for one in QUESTIONS if one.name == question_name)
-            yield setting, f"{SECRETS_FOLDER}/{name}"
+            setting = next(question.setting for question in QUESTIONS if question.name == question_name)
+            yield setting, f"{SECRETS_FOLDER}/{file_name}"
             if way.mail == "google":
-                yield "mailers.google.service_account", f"{SECRETS_FOLDER}/{name}"
+                yield "mailers.google.service_account", f"{SECRETS_FOLDER}/{file_name}"
     yield "mail.operator_by", way.mail
     yield "roster.calendar", way.calendar
     yield "roster.mail", way.mail
@@ -108,13 +109,15 @@ def _list_settings(answers: Answers) -> Iterator[tuple[str, Any]]:
 
 
 def _set_nested(values: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set the value at this path of keys in nested dicts, and create the dicts that are missing."""
     for name in path[:-1]:
         values = values.setdefault(name, {})
     values[path[-1]] = value
 
 
-def _merge(values: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for key, value in more.items():
+def _merge(values: dict[str, Any], more_values: Mapping[str, Any]) -> None:
+    """Add the values, also those in nested dicts. A value that exists already is replaced."""
+    for key, value in more_values.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             _merge(values[key], value)
         else:
@@ -124,10 +127,11 @@ def _merge(values: dict[str, Any], more: Mapping[str, Any]) -> None:
 def render_service(template: str, folder: Path, program: Path, user: str) -> str:
     """Return the systemd unit for this installation, made from the example unit.
 
-    The example has system paths and credentials; here all is in `folder`, whose `var` alone may be written to.
+    The example has the paths and credentials of a system service. Here everything is in `folder`, and the service may
+    write only to `var` in it.
     """
     lines = [line for line in template.splitlines() if not re.match(r"(#|LoadCredential|Environment|StateDir)", line)]
-    replaced = {
+    values = {
         "User": user,
         "Group": "",
         "ExecStart": f"{program} --config {folder / SETTINGS_FILE} run",
@@ -137,16 +141,16 @@ def render_service(template: str, folder: Path, program: Path, user: str) -> str
     }
     header = f"# Longarc as a service of systemd: sudo install {folder / SERVICE_FILE} /etc/systemd/system/, then\n"
     header += "# sudo systemctl enable --now longarc\n"
-    unit = "\n".join(_replace_keys(lines, replaced))
+    unit = "\n".join(_replace_values(lines, values))
     writable = f"ProtectSystem=strict\nReadWritePaths={folder / 'var'}"
     return header + unit.replace("ProtectSystem=strict", writable) + "\n"
 
 
-def _replace_keys(lines: list[str], replaced: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines with other values for these keys; a line whose new value is empty is left out."""
+def _replace_values(lines: list[str], values: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines with these values for their keys. A line whose new value is empty is left out."""
     for line in lines:
         key = line.partition("=")[0]
-        if key not in replaced:
+        if key not in values:
             yield line
-        elif replaced[key]:
-            yield f"{key}={replaced[key]}"
+        elif values[key]:
+            yield f"{key}={values[key]}"

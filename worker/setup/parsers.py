@@ -1,4 +1,4 @@
-"""Parsers of answers: each returns the answer as it is kept, or raises InvalidValue."""
+"""Parsers of the answers of `longarc init`. Each returns the answer as it is saved, or raises InvalidValue."""
 
 import json
 import re
@@ -10,16 +10,15 @@ from worker.errors import build_extra_remedy
 from worker.settings.parsers import InvalidValue, make_choice_parser, parse_addresses
 from worker.setup.ways import Way
 
-#: Stands for the company's directory where a people file could be named.
+#: The answer that names the directory of the company as the source of people, instead of a people file.
 DIRECTORY = "directory"
 
-
-#: What the servers for a trial consist of.
+#: The packages that the servers for a trial need.
 _EMBEDDED_PACKAGES = ("radicale", "aiosmtpd")
 
 
 def parse_way(text: str) -> str:
-    """Parse one of the ways. Raises InvalidValue, also where what the way needs is not installed."""
+    """Parse the name of a way. Raises InvalidValue, also when the packages that the way needs are not installed."""
     way = make_choice_parser([way.value for way in Way])(text)
     if way == Way.EMBEDDED and not all(find_spec(name) for name in _EMBEDDED_PACKAGES):
         remedy = f"Take another way. Or: {build_extra_remedy('embedded')}"
@@ -28,22 +27,22 @@ def parse_way(text: str) -> str:
 
 
 def keep_as_text(parse: Callable[[str], object]) -> Callable[[str], str]:
-    """Return a parser that checks with `parse` and keeps its result as text."""
+    """Return a parser that calls `parse` and returns the result as text."""
     return lambda text: str(parse(text))
 
 
 def parse_list(text: str) -> str:
-    """Tidy a list of texts with commas between them."""
+    """Return a list of texts that are separated by commas, with a blank after each comma."""
     return ", ".join(split_list(text))
 
 
 def split_list(text: str) -> list[str]:
-    """Return the texts that have commas between them."""
+    """Return the texts that are separated by commas, without blanks around them and without empty ones."""
     return [part for part in (piece.strip() for piece in text.split(",")) if part]
 
 
 def parse_address_list(text: str) -> str:
-    """Parse mail addresses with commas between them. Raises InvalidValue."""
+    """Parse mail addresses that are separated by commas. Raises InvalidValue."""
     return ", ".join(parse_addresses(text))
 
 
@@ -55,7 +54,7 @@ def parse_file(text: str) -> str:
             opened.read(1)
     except OSError as error:
         raise InvalidValue(
-            f"`{text}` can't be read: {error.strerror}.", "Name a file that is there, with its folder."
+            f"`{text}` can't be read: {error.strerror}.", "Write the path of a file that exists."
         ) from None
     return str(path)
 
@@ -70,7 +69,7 @@ def parse_google_key(text: str) -> str:
         is_key = False
     if not is_key:
         raise InvalidValue(
-            f"`{text}` is no key of a service account.",
+            f"`{text}` is not the key file of a service account.",
             "Download one as JSON: console.cloud.google.com, IAM & Admin, Service accounts, Keys, Add key.",
         )
     return path
@@ -80,8 +79,8 @@ def parse_certificate(text: str) -> str:
     """Return the path of a PEM file with a private key and a certificate. Raises InvalidValue."""
     path = parse_file(text)
     content = Path(path).read_bytes()
-    missing = [what for what in (b"PRIVATE KEY-----", b"BEGIN CERTIFICATE-----") if what not in content]
-    if missing:
+    markers = (b"PRIVATE KEY-----", b"BEGIN CERTIFICATE-----")
+    if not all(marker in content for marker in markers):
         raise InvalidValue(
             f"`{text}` does not hold a private key and a certificate.", "Put both, as PEM, into one file."
         )
@@ -94,7 +93,7 @@ def parse_people(text: str) -> str:
 
 
 def parse_identifier(text: str) -> str:
-    """Check an id, as vendors make them. Raises InvalidValue."""
+    """Check an id, such as that of a tenant or an app. Raises InvalidValue."""
     if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
         raise InvalidValue("This is not an id.", "Copy it from the page that shows it; it has letters, digits and `-`.")
     return text

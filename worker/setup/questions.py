@@ -1,7 +1,7 @@
-"""The questions of `longarc init`, as data: what is asked, what an answer may be, and where it goes.
+"""The questions of `longarc init`, as data: what is asked, which answers are valid, and which setting they become.
 
-A parser returns the answer as it is kept, or raises InvalidValue. Answers are text as it is typed: lists have commas,
-and yes and no stay yes and no. A converter returns the value of the setting.
+A person chooses a way to reach calendars and mail; which questions follow depends on the way. Answers are saved as the
+text that a person would type: `yes` and `no`, and lists with commas.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -46,17 +46,18 @@ from worker.setup.parsers import (
 from worker.setup.ways import Way
 
 ALL_WAYS = frozenset(Way)
-#: Of what is asked in the way `embedded`, nothing but the way: everything else has an answer there.
+#: The ways in which more is asked than the way itself. For `embedded` everything else is known.
 _CONNECTED = ALL_WAYS - {Way.EMBEDDED}
 _GOOGLE = frozenset({Way.GOOGLE_DOMAIN, Way.GOOGLE_ACCOUNT})
 _MICROSOFT = frozenset({Way.MICROSOFT_APP, Way.MICROSOFT_ACCOUNT})
 _DIRECTORY_WAYS = frozenset(way for way in Way if way.has_directory)
 
+#: The answers so far, by the names of the questions.
 Answers = Mapping[str, str]
 
 
 class Part(StrEnum):
-    """What is asked together, and checked before the next part is asked."""
+    """A part of the questions. Its answers are checked before the next part is asked."""
 
     SERVICES = "services"  #: calendars, mail, pages, the database
     PEOPLE = "people"
@@ -65,19 +66,19 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One question. An optional one may be answered with nothing."""
+    """One question. Two questions of different ways may have the same name."""
 
     name: str  #: the key in the answers file
     text: str
     explanation: str  #: what `?` shows
     part: Part = Part.SERVICES
-    ways: frozenset[Way] = _CONNECTED
-    parse: Callable[[str], str] = str
-    setting: str = ""  #: the setting that takes the answer, with its section
-    to_setting: Callable[[str], Any] = str  #: returns the setting's value of an answer as it is kept
-    variable: str = ""  #: of a secret: the environment variable; a secret is in no answers file
-    is_optional: bool = False
-    find_default: Callable[[Answers], str] = lambda _: ""
+    ways: frozenset[Way] = _CONNECTED  #: in which the question is asked
+    parse: Callable[[str], str] = str  #: returns the answer as it is saved, or raises InvalidValue
+    setting: str = ""  #: the setting that the answer becomes, with its section; empty for none
+    to_setting: Callable[[str], Any] = str  #: returns the value of the setting for a saved answer
+    variable: str = ""  #: the environment variable of a secret; empty for an answer that is not secret
+    is_optional: bool = False  #: whether the answer may be empty
+    find_default: Callable[[Answers], str] = lambda _: ""  #: returns the default in view of the earlier answers
     is_asked: Callable[[Answers], bool] = lambda _: True  #: whether the earlier answers call for this question
     offers_managers: bool = False  #: whether managers are listed, and the answer may have numbers of their lines
     error_phrases: tuple[str, ...] = ()  #: regular expressions; an error that one of them matches is about this answer
@@ -99,7 +100,9 @@ def _suggest_sender(answers: Answers) -> str:
 
 
 def _suggest_people(answers: Answers) -> str:
-    return DIRECTORY if Way(answers["way"]).has_directory else "people.csv" if Path("people.csv").is_file() else ""
+    if Way(answers["way"]).has_directory:
+        return DIRECTORY
+    return "people.csv" if Path("people.csv").is_file() else ""
 
 
 def _has_directory(answers: Answers) -> bool:
@@ -110,7 +113,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="way",
         text="How are calendars and mail reached?",
-        explanation="Take `embedded` to see it work first, without any account. It can be set up anew later.",
+        explanation="Take `embedded` to see Longarc work first, without any account. It can be set up again later.",
         ways=ALL_WAYS,
         parse=parse_way,
         find_default=lambda _: Way.EMBEDDED.value,
@@ -118,21 +121,21 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="company",
         text="What is the company called, in mails?",
-        explanation="Mails say it where they explain what this is. It may be left empty.",
+        explanation="Mails name it where they explain what Longarc is. It may be left empty.",
         setting="company",
         is_optional=True,
     ),
     Question(
         name="operator",
         text="Your own mail address?",
-        explanation="When something needs a person, this address gets a mail. It holds nothing of conversations.",
+        explanation="When something needs a person, this address gets a mail. It has no content of conversations.",
         parse=parse_address,
         setting="operator",
     ),
     Question(
         name="locale",
-        text="Which language do people read, where nothing else is known?",
-        explanation="A code, as en or de. People whose own language is known get theirs.",
+        text="In which language are mails written, when a person's own is not known?",
+        explanation="A code, as en or de. People whose language is known get mails in that language.",
         parse=keep_as_text(parse_locale),
         setting="locale",
         find_default=lambda _: "en",
@@ -253,7 +256,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="attendee_copies",
-        text="Does the server leave invitations to us, with no scheduling of its own (yes or no)?",
+        text="Does the calendar server have no scheduling, so that Longarc delivers invitations (yes or no)?",
         explanation="Yes for Radicale and other plain servers: a copy is then put on each attendee's calendar.",
         ways=frozenset({Way.CALDAV}),
         parse=lambda text: "yes" if parse_boolean(text) else "no",
@@ -401,8 +404,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="country",
         part=Part.PEOPLE,
-        text="The country of people of whom it is not known, as DE (empty: none)?",
-        explanation="Public holidays follow from it. A directory often doesn't tell it.",
+        text="The country of people whose country is not known, as DE (empty: none)?",
+        explanation="Public holidays follow from the country. A directory often has none.",
         ways=_DIRECTORY_WAYS,
         parse=parse_country,
         setting="roster.country",
@@ -412,8 +415,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="time_zone",
         part=Part.PEOPLE,
-        text="The time zone of people of whom it is not known, as Europe/Berlin (empty: none)?",
-        explanation="Google tells no time zone. With Microsoft 365 it comes from each mailbox.",
+        text="The time zone of people whose zone is not known, as Europe/Berlin (empty: none)?",
+        explanation="The directory of Google has no time zones. With Microsoft 365 it comes from each mailbox.",
         ways=_DIRECTORY_WAYS,
         parse=parse_zone,
         setting="roster.time_zone",
@@ -476,8 +479,8 @@ QUESTIONS: tuple[Question, ...] = (
 
 
 def list_questions(answers: Answers) -> Iterator[Question]:
-    """Yield the questions that these answers call for, in order. The way has to be answered for more than the first."""
+    """Yield the questions that these answers call for, in order. Until the way is answered, it is the only question."""
     yield QUESTIONS[0]
     way = answers.get("way", "")
     if way in set(Way):
-        yield from (one for one in QUESTIONS[1:] if Way(way) in one.ways and one.is_asked(answers))
+        yield from (question for question in QUESTIONS[1:] if Way(way) in question.ways and question.is_asked(answers))

@@ -1,4 +1,4 @@
-"""What was understood of the roster that the answers name, and what is wrong with it."""
+"""Summarizes the roster that the answers of `longarc init` name, and reports what is wrong with it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,19 +15,19 @@ from worker.roster.model import Roster
 
 @dataclass(frozen=True, slots=True)
 class RosterSummary:
-    """What was understood of a roster."""
+    """Counts of a roster, and what may be wrong with it."""
 
     people: int
     managers: int
     pairs: int
-    zones: tuple[tuple[str, int], ...]  #: with how many people, the most frequent first
+    zones: tuple[tuple[str, int], ...]  #: each time zone with its number of people, the most frequent first
     without_manager: int  #: people who are in no pair as a report
-    hours_apart: tuple[tuple[Address, Address], ...]  #: manager and report without a common working hour
-    many_reports: tuple[tuple[Address, int], ...]
+    hours_apart: tuple[tuple[Address, Address], ...]  #: manager and report of pairs that never work at the same time
+    many_reports: tuple[tuple[Address, int], ...]  #: managers with too many reports, and how many they have
 
 
 def summarize_roster(roster: Roster, now: datetime) -> RosterSummary:
-    """Return what was understood, in the order in which it is shown."""
+    """Return the summary of a roster. `now`: working hours are compared in the weeks that follow."""
     report_counts = Counter(pair.manager for pair in roster.pairs.values())
     reports = {pair.report for pair in roster.pairs.values()}
     return RosterSummary(
@@ -37,13 +37,13 @@ def summarize_roster(roster: Roster, now: datetime) -> RosterSummary:
         zones=tuple(Counter(person.zone for person in roster.persons.values()).most_common()),
         without_manager=len(roster.persons.keys() - reports),
         hours_apart=tuple(_list_hours_apart(roster, now)),
-        many_reports=tuple((who, count) for who, count in report_counts.most_common() if count > MANY_REPORTS),
+        many_reports=tuple((manager, count) for manager, count in report_counts.most_common() if count > MANY_REPORTS),
     )
 
 
 def list_roster_findings(reading: RosterReading) -> Iterator[Finding]:
-    """Yield the faults of a directory, as warnings: the people they are about are left out. Without any pair nothing
-    can be booked, which is wrong."""
+    """Yield a warning for each roster fault of a directory, and an error when there is no pair, so that nothing can be
+    booked. The people that a fault concerns are left out of the roster."""
     yield from (Finding(f"{fault.where}: {fault.what}", True, fault.remedy) for fault in reading.faults)
     if not reading.roster.persons:
         remedy = "Fix what is said above of those who are left out, or name another source of people."
@@ -54,12 +54,15 @@ def list_roster_findings(reading: RosterReading) -> Iterator[Finding]:
 
 
 def _list_hours_apart(roster: Roster, now: datetime) -> Iterator[tuple[Address, Address]]:
-    """Yield the pairs without a common working hour. People with the same hours in the same zone are tried once."""
-    known: dict[tuple[object, ...], bool] = {}
+    """Yield the manager and the report of each pair that never works at the same time.
+
+    The result is reused for pairs with the same working hours, zones and countries.
+    """
+    is_apart: dict[tuple[object, ...], bool] = {}
     for pair in roster.pairs.values():
         manager, report = roster.persons[pair.manager], roster.persons[pair.report]
         weeks = tuple((person.zone, person.country, person.hours) for person in (manager, report))
-        if weeks not in known:
-            known[weeks] = never_work_together((manager, report), now)
-        if known[weeks]:
+        if weeks not in is_apart:
+            is_apart[weeks] = never_work_together((manager, report), now)
+        if is_apart[weeks]:
             yield manager.email, report.email

@@ -1,4 +1,4 @@
-"""Writes values as TOML: what settings and answers are made of."""
+"""Writes settings and answers as TOML."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def render_tables(values: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the lines of a table: its own keys, then the tables in it."""
-    own = {key: value for key, value in values.items() if not isinstance(value, dict)}
-    if path and own:
+    """Yield the lines of a table: its own keys, then the tables in it. `path`: the keys that lead to the table."""
+    plain_values = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    if path and plain_values:
         yield f"[{'.'.join(path)}]"
-    yield from (f"{key} = {render_value(value)}" for key, value in own.items())
-    if own:
+    yield from (f"{key} = {render_value(value)}" for key, value in plain_values.items())
+    if plain_values:
         yield ""
     for key, value in values.items():
         if isinstance(value, dict):
@@ -20,7 +20,9 @@ def render_tables(values: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iter
 
 
 def render_value(value: Any) -> str:
-    """Return a text, number, truth value, day or list of texts as TOML writes it."""
+    """Return a text, number, boolean, date or list of texts in the notation of TOML."""
     if isinstance(value, date):
         return value.isoformat()
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # the one that JSON leaves as it is
+    return json.dumps(value, ensure_ascii=False).replace(
+        "\x7f", "\\u007f"
+    )  # the only character that JSON does not escape, but TOML does

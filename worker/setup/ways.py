@@ -1,4 +1,4 @@
-"""The ways to connect a company: which calendar and mail services an installation uses."""
+"""The ways in which an installation can reach calendars and mail: which services it uses, and who grants access."""
 
 from enum import StrEnum
 
@@ -25,15 +25,16 @@ class Way(StrEnum):
 
     @property
     def has_directory(self) -> bool:
-        """Whether people can be read from the directory of the same company, named like the calendar service."""
+        """Whether people can be read from a directory, which the settings call by the name of the calendar service."""
         return self in (Way.GOOGLE_DOMAIN, Way.MICROSOFT_APP)
 
     @property
     def is_one_account(self) -> bool:
-        """Whether a person signs in, and no administrator grants access for everybody."""
+        """Whether a single manager signs in, instead of an administrator who grants access to everybody's calendar."""
         return self in (Way.GOOGLE_ACCOUNT, Way.MICROSOFT_ACCOUNT)
 
 
+#: The calendar service and the mail service of each way.
 _SERVICES = {
     Way.GOOGLE_DOMAIN: ("google", "google"),
     Way.GOOGLE_ACCOUNT: ("google", "google"),
