@@ -297,7 +297,7 @@ def test_check_counts_what_it_read(source: GoogleDirectory, double: Google, dire
     assert f"Longarc may act as {ADMIN} to read users ({DIRECTORY_READ_SCOPE})" in told
     assert "lists 3 people: 2 with a manager, 1 without; 1 more can't sign in" in told
     assert "left out: guests (1)" in told and "several managers of 1 person:" in told
-    assert "tells a country of 1, a department of 0, a language of 0, a time zone of 0;" in told
+    assert "has a country of 1, a department of 0, a language of 0, a time zone of 0;" in told
 
 
 def test_check_says_so_when_nobody_has_a_manager(source: GoogleDirectory, directory: GoogleAdministrator) -> None:

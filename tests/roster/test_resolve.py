@@ -23,7 +23,7 @@ DIRECTORY = RosterRules(
     calendars=["caldav", "outlook"],
     mailers=["smtp"],
     calendar_columns={"outlook": ["time_zone", "working_hours"]},
-    directory="Example Directory",
+    directory_name="Example Directory",
     id_namespace="example",
 )
 ANN, BO, CY = "ann@x.example", "bo@x.example", "cy@x.example"
@@ -38,7 +38,7 @@ def record(address: str, *managers: str | ManagerReference, **told: Any) -> Rost
 def resolve(
     records: Sequence[RosterRecord], rules: RosterRules = DIRECTORY, stored: StoredRoster | None = None
 ) -> tuple[Roster, list[str]]:
-    report = ProblemReport(rules.directory or "people.csv", "people")
+    report = ProblemReport(rules.directory_name or "people.csv", "people")
     roster = resolve_roster(records, rules, report, stored=stored or StoredRoster())
     return roster, [str(problem) for problem in report.build_problems()]
 
@@ -95,7 +95,7 @@ def test_the_second_with_an_address_or_an_id_is_reported_and_left_out() -> None:
 
 
 def test_a_former_address_with_another_id_is_another_person() -> None:
-    stored = StoredRoster(owners={ANN: ANN}, former={ANN}, directory_ids={ANN: "example:1"})
+    stored = StoredRoster(owners={ANN: ANN}, former_people={ANN}, directory_ids={ANN: "example:1"})
     people = [record(ANN, directory_id="2"), record(BO, ANN)]
     roster, faults = resolve(people, stored=stored)
     assert set(roster.persons) == {BO}

@@ -94,7 +94,7 @@ class RosterReader:
     def _read_directory(
         self, now: datetime, rules: RosterRules, stored: StoredRoster, records: Sequence[RosterRecord] | None
     ) -> RosterReading:
-        rules = replace(rules, directory=self._source.name, id_namespace=self._settings.roster.source)
+        rules = replace(rules, directory_name=self._source.name, id_namespace=self._settings.roster.source)
         report = ProblemReport(self._source.name, "people")
         file_report = ProblemReport(self._file.name)
         records = self._source.read(now) if records is None else records
@@ -137,7 +137,7 @@ class RosterReader:
         pairs, aliases = self._store.people.load_all_pairs().values(), self._store.aliases.load()
         return StoredRoster(
             persons=everybody,
-            former=everybody.keys() - current.keys(),
+            former_people=everybody.keys() - current.keys(),
             managers={pair.report: pair.manager for pair in pairs if pair.ended is EndReason.NO},
             owners=aliases.owners,
             directory_ids=aliases.directory_ids,

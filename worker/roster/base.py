@@ -1,27 +1,28 @@
 """The interface of roster sources, and the guarantees that every source gives.
 
-A source reads a directory, such as the people file, Google Directory or Microsoft Entra, and returns a `RosterRecord`
-for each person. Records are text as the directory has it: a source doesn't parse time zones, countries or dates,
-doesn't look up managers, and compares people with nobody. `worker.roster.resolve` does all that, in one place for all
-sources.
+The roster is the list of who works here and for whom. A source reads it from a directory, such as the people file,
+Google Directory or Microsoft Entra, and returns a `RosterRecord` for each person. Records contain the text of the
+directory: a source doesn't parse time zones, countries or dates, doesn't look up managers, and doesn't compare people.
+`worker.roster.resolve` does that for the records of all sources.
 
 **A source guarantees** (each item has a test in `tests/support/roster_contract.py`):
 
-- `read` returns everybody or raises. When a page is missing, or fewer people came than the directory counted, it raises
-  `IncompleteReading` or a `ProviderError`: half a reading is never returned, since whoever is not in it leaves.
-- Each person is returned once, in the same order at each reading of an unchanged directory.
-- A person keeps the `directory_id` for life: it survives a change of name or address. It is unique and never given to
-  somebody else.
-- The primary address comes first in `addresses`. Addresses may be in any case.
-- Only people who can have a manager and conversations are returned: guests, rooms, shared mailboxes and service
-  accounts are left out by the source. Suspended, disabled and former people are returned with `is_active=False`, so
-  that a message can say so of a manager; without them, their manager would be unknown.
-- What the directory doesn't tell is empty. Nothing is guessed: not a time zone from a country, not a manager from a
-  department, not leave from anything but a statement of the directory.
-- Each manager whom the directory names becomes one `ManagerReference`, also when there are several, when one names
-  nobody, or names the person.
+- `read` returns everybody or raises. When a page is missing, or the list has fewer people than the directory counts,
+  `read` raises `IncompleteReading` or a `ProviderError`. It never returns a part of the people, because everybody who
+  is missing in the result would be treated as having left.
+- Each person is returned once. The order stays the same while the directory doesn't change.
+- A person's `directory_id` is unique and never changes, even when the name or address does. It is never given to
+  another person.
+- The primary address comes first in `addresses`. Addresses may be in upper or lower case.
+- Only people who can have a manager and conversations are returned. The source leaves out guests, rooms, shared
+  mailboxes and service accounts. It returns suspended, disabled and former people with `is_active=False`, so that a
+  message about a manager can say that this person left, instead of that nobody knows this person.
+- A field is empty when the directory has no value for it. Nothing is guessed: no time zone from a country, no manager
+  from a department, and leave only when the directory says so.
+- Each manager that the directory names becomes one `ManagerReference`, even when a person has several managers, when a
+  reference matches nobody, or when people are their own manager.
 - Paging, throttling and vendors' peculiarities stay inside the source. Only errors of `worker.errors` are raised; they
-  contain no name or address of anybody.
+  contain no names or addresses of people.
 
 To add a source: write `worker/roster/<name>.py` with a function `build_source(section)`, where `section` is the
 source's settings as plain values and secrets; add it to `SOURCE_FACTORIES`; let its tests inherit
@@ -39,7 +40,7 @@ from worker.providers.base import Finding
 
 
 class ReferenceKind(StrEnum):
-    """What the text of a `ManagerReference` is."""
+    """The form in which the text of a `ManagerReference` identifies the manager."""
 
     DIRECTORY_ID = "directory_id"
     ADDRESS = "address"  #: a primary address or an alias
@@ -52,73 +53,73 @@ class ManagerReference:
 
     text: str
     kind: ReferenceKind = ReferenceKind.ANY
-    label: str = ""  #: what messages call the manager, where the text is an id that says nothing to people
+    label: str = ""  #: what messages call the manager when the text is an id that people don't know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterRecord:
-    """What a directory says about one person: text as it stands there, empty when the directory doesn't tell.
+    """The entry of one person in a directory, as text; a field is empty when the directory has no value for it.
 
-    The fields are named like the columns of the people file; `longarc` uses these names in messages too.
+    The fields have the names of the columns in the people file, which messages of Longarc use too.
     """
 
-    where: str  #: where the person is found in the directory, for messages: `line 12`, `user 10394`
+    where: str  #: the place of the entry in the directory, for messages: `line 12`, `user 10394`
     directory_id: str = ""  #: stable and unique in this directory; compared without regard to case
-    #: mail addresses, the primary one first; then other names that calendar services use (X.500, a user name)
+    #: mail addresses, the primary one first; then other names that calendar services use (X.500 names, user names)
     addresses: tuple[str, ...] = ()
-    name: str = ""  #: as colleagues write it; `Doe, Ann` is turned by the resolver
-    managers: tuple[ManagerReference, ...] = ()  #: usually one; none at the top
-    time_zone: str = ""  #: an IANA name, a Windows name, or such as `(UTC+01:00) Berlin`
+    name: str = ""  #: the full name; `Doe, Ann` becomes `Ann Doe` later
+    managers: tuple[ManagerReference, ...] = ()  #: usually one; empty for the head of the company
+    time_zone: str = ""  #: an IANA name, a Windows name, or a display name such as `(UTC+01:00) Berlin`
     country: str = ""  #: a code with two or three letters, a subdivision such as `DE-BE`, or a name
     locale: str = ""  #: a language code: `de`, `pt-BR`
     working_hours: str = ""  #: in the format of the people file
     group: str = ""  #: department or team
-    is_active: bool = True  #: False for suspended, disabled and former people: they have no conversations
-    hire_date: str = ""  #: `2026-09-01`, with or without a time; used only where the settings ask for it
-    #: columns that only a people file has, such as `every` or `start`, by the name of the column
+    is_active: bool = True  #: False for suspended, disabled and former people, who have no conversations
+    hire_date: str = ""  #: such as `2026-09-01`, with or without a time; used only when the settings ask for it
+    #: the preferences of the pair, such as `every` or `start`, by the people file's column; other directories have none
     wishes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceCheck:
-    """What trying a source came to."""
+    """The result of checking a source."""
 
-    findings: list[Finding]  #: one for each part, with the remedy for an administrator who sees this directory first
-    records: Sequence[RosterRecord] | None = None  #: as `read` returns them; None when they can't be read
+    findings: list[Finding]  #: their remedies are for an administrator who does not know this directory yet
+    records: Sequence[RosterRecord] | None = None  #: the records that `read` returns; None when they can't be read
 
 
 class RosterSource(Protocol):
-    """Where people come from. Raises only LongarcErrors."""
+    """Reads the people of one directory. Raises only LongarcErrors."""
 
-    name: str  #: what messages call it: `people.csv`, `Google Directory`
+    name: str  #: what messages call the directory: `people.csv`, `Google Directory`
 
     def get_version(self) -> str | None:
-        """Return a text that changes whenever the directory changes. It is asked for each minute, so it never makes a
-        request to another machine.
+        """Return a text that changes whenever the directory changes, so that an unchanged directory is not read again.
 
-        None when the source can't tell without a request: the directory is then read each time it is due. Raises
-        LongarcError when a file can't be opened.
+        This method is called every minute, so it makes no request to another machine. It returns None when the source
+        can't tell without a request; the directory is then read each time it is due. Raises LongarcError when a file
+        can't be opened.
         """
 
     def read(self, now: datetime) -> Sequence[RosterRecord]:
-        """Return a record for each person. Raises IncompleteReading, Problems or ProviderError, and then nothing of the
-        reading is used. `now` is the current time, in UTC."""
+        """Return a record for each person. `now` is the current time, in UTC. Raises IncompleteReading, Problems or
+        ProviderError."""
 
     def check(self) -> SourceCheck:
-        """Try everything that reading needs, and read everybody, once; change nothing."""
+        """Check everything that reading needs, and read everybody once. Changes nothing."""
 
 
 @runtime_checkable
 class PushedSource(Protocol):
-    """A RosterSource to which a directory pushes its changes, one by one."""
+    """A RosterSource to which a directory pushes its changes, one person at a time."""
 
     def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
-        """Return whether changes that belong together are still coming. Until then the roster is read only when
-        somebody asks for it. `read_at`: when it was last read; None before the first time."""
+        """Return whether more pushes are expected that belong together with earlier ones. Until they have arrived, the
+        roster is read only when an operator asks for it. `read_at`: when it was last read; None when it never was."""
 
 
-#: The factory of each source but the people file, as `module:function`. It is imported on first use, so that libraries
-#: of unused vendors are not loaded. A factory takes its section of the settings as plain values and secrets.
+#: The factory of each source except the people file, as `module:function`. A factory is imported on first use, so that
+#: libraries of unused vendors are not loaded. Its argument is the source's section of the settings.
 SOURCE_FACTORIES = {
     "google": "worker.roster.google:build_source",
     "outlook": "worker.roster.outlook:build_source",
@@ -127,7 +128,7 @@ SOURCE_FACTORIES = {
 
 
 def load_source_factory(name: str) -> Callable[[Mapping[str, Any]], RosterSource]:
-    """Return the factory of the source of that name. Raises KeyError for an unknown name."""
+    """Import and return the factory of the source of that name. Raises KeyError for an unknown name."""
     module, _, attribute = SOURCE_FACTORIES[name].partition(":")
     factory: Callable[[Mapping[str, Any]], RosterSource] = getattr(import_module(module), attribute)
     return factory

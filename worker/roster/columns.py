@@ -1,4 +1,4 @@
-"""The columns of the people file, and the parser of each value that a directory or the people file tells."""
+"""The parser of each value in a directory or in the people file, by the column of the people file."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from worker.settings.parsers import (
 )
 from worker.settings.problem_report import ProblemReport
 
-#: The values of a record that are parsed like cells.
+#: The fields of a record that are parsed like cells of the people file.
 _TEXT_FIELDS = ("name", "time_zone", "country", "locale", "working_hours", "group")
 
 _Parsers = Mapping[str, Callable[[str], Any]]
@@ -48,32 +48,33 @@ _PARSERS: _Parsers = {
 
 
 def build_parsers(calendars: Collection[str], mailers: Collection[str]) -> _Parsers:
-    """Return the parser of each column by its name. `calendars` and `mailers` are the providers that may be named."""
+    """Return the parser of each column by its name. `calendars` and `mailers`: the providers that a cell may name."""
     calendar_parser = make_choice_parser(list(dict.fromkeys([*calendars, NO_CALENDAR])))
     return {**_PARSERS, "calendar": calendar_parser, "mail": make_choice_parser(list(mailers))}
 
 
 @dataclass(slots=True)
 class ParsedRecord:
-    """A record, and those of its values that can be used, by column."""
+    """A record and its parsed values."""
 
     record: RosterRecord
-    report: ProblemReport  #: where the faults of this record go
-    values: dict[str, Any] = field(default_factory=dict)
-    unusable: frozenset[str] = frozenset()  #: columns that the directory tells, in a form that can't be used
+    report: ProblemReport  #: the report to which the faults of this record are added
+    values: dict[str, Any] = field(default_factory=dict)  #: the parsed values, by column
+    unusable: frozenset[str] = frozenset()  #: the columns whose text can't be parsed
 
     @property
     def place(self) -> str:
-        """Where the person is found, for messages: the line of a file; in a directory, with the address."""
+        """The place of the record, for messages: the line of a file, or the entry in a directory with the address."""
         where, addresses = self.record.where, self.record.addresses
         return where if where.startswith("line ") or not addresses else f"{where} ({addresses[0]})"
 
-    def add_problem(self, column: str, what: str, remedy: str | Callable[[], str]) -> None:
-        self.report.add_problem(self.place, column, what, remedy)
+    def add_problem(self, column: str, fault: str, remedy: str | Callable[[], str]) -> None:
+        """Add a fault of this record to the report. A callable remedy is computed only when it is shown."""
+        self.report.add_problem(self.place, column, fault, remedy)
 
 
 def parse_record(record: RosterRecord, parsers: _Parsers, report: ProblemReport) -> ParsedRecord:
-    """Parse the values of a record. Faults go to the report."""
+    """Return the record with its parsed values. Values that can't be parsed are added to the report."""
     parsed = ParsedRecord(record, report)
     texts = {name: getattr(record, name) for name in _TEXT_FIELDS} | dict(record.wishes)
     for column, text in texts.items():

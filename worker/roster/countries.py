@@ -9,9 +9,9 @@ from babel.core import get_global
 from worker.domain.time.worktime import is_known_country
 from worker.settings.parsers import InvalidValue, find_nearest, shorten_value
 
-#: Languages in whose words a country may be named.
+#: The languages in which a country's name is recognized.
 _LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "nb", "fi", "cs", "hu", "ro", "tr")
-#: Names and codes that CLDR does not list.
+#: Names that CLDR does not list, with their codes.
 _OTHER_NAMES = {
     "america": "US",
     "czech republic": "CZ",
@@ -39,20 +39,23 @@ _OTHER_NAMES = {
     "viet nam": "VN",
     "wales": "GB-WLS",
 }
+#: Names of countries that are also names of states of the USA.
 _STATE_NAMES = frozenset({"georgia"})
+_MAX_CODE_LENGTH = 3  #: letters of a country's code
 _BRACKETS = re.compile(r"\s*\([^()]*\)\s*$")
 
 
 @lru_cache(maxsize=1024)
 def parse_country_name(text: str) -> str:
-    """Return the code of a country, or of its subdivision, whose public holidays are known. Raises InvalidValue."""
+    """Return the code of the country or subdivision in `text`. Raises InvalidValue when the text is no country, or when
+    the public holidays of the country are not known."""
     country = _find_code(text) or _find_code(_BRACKETS.sub("", text))
     if country is None:
-        what = f"`{shorten_value(text)}` is not a country whose holidays are known."
-        raise InvalidValue(what, lambda: _build_remedy(text))
+        fault = f"`{shorten_value(text)}` is not a country whose holidays are known."
+        raise InvalidValue(fault, lambda: _build_remedy(text))
     if not is_known_country(country):
-        what = f"`{shorten_value(text)}` is a country whose holidays are not known."
-        raise InvalidValue(what, "Write the code of one that has the same holidays.")
+        fault = f"`{shorten_value(text)}` is a country whose holidays are not known."
+        raise InvalidValue(fault, "Write the code of one that has the same holidays.")
     return country
 
 
@@ -64,19 +67,22 @@ def _build_remedy(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def find_country_of_place(text: str) -> str:
-    """Return the country that a location is, or names at its end: `Berlin, Germany`; empty when it names none.
+    """Return the code of the country of a location such as `Germany` or `Berlin, Germany`; empty when the location does
+    not contain the name of a country whose holidays are known.
 
-    A city names no country. Behind a comma only a name counts: `CA`, `DE` and `Georgia` are states of America too.
+    After a comma, codes and `Georgia` are ignored: `CA`, `DE` and `Georgia` are also states of the USA. A city alone
+    does not determine a country.
     """
-    _, comma, last = (part.strip() for part in text.rpartition(","))
-    if comma and (len(last) <= 3 or last.casefold() in _STATE_NAMES):
+    _, comma, last_part = (part.strip() for part in text.rpartition(","))
+    if comma and (len(last_part) <= _MAX_CODE_LENGTH or last_part.casefold() in _STATE_NAMES):
         return ""
-    country = _find_code(last)
+    country = _find_code(last_part)
     return country if country and is_known_country(country) else ""
 
 
 def _find_code(text: str) -> str | None:
-    """Return the code that a text means, maybe of a country without known holidays; None when it is no country."""
+    """Return the code of the country or subdivision in `text`, even when its holidays are not known; None when the text
+    is no country."""
     country, _, subdivision = text.upper().partition("-")
     aliases = get_global("territory_aliases").get(country, []) if re.fullmatch("[A-Z]{2,3}", country) else []
     country = str(aliases[0]) if len(aliases) == 1 else country  # `DEU`, `UK`
@@ -91,6 +97,6 @@ def _find_code(text: str) -> str | None:
 
 @cache
 def _list_names(language: str) -> dict[str, str]:
-    """Return the codes of countries by their names in a language, in small letters."""
+    """Return the codes of countries by their names in a language, case-folded."""
     territories = Locale(language).territories.items()
     return {name.casefold(): code for code, name in territories if re.fullmatch("[A-Z]{2}", code)}

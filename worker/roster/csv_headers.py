@@ -1,8 +1,8 @@
-"""Recognizes the columns of a people file by the names that HR systems and people give them.
+"""Recognizes the columns of a people file by the names in its header.
 
-Names are compared without regard to case, blanks and punctuation. A file that has all required columns under the names
-of the documentation is read by those names alone. Otherwise the names of the exports of Workday, BambooHR, Personio,
-HiBob and SuccessFactors are recognized too, in English and German.
+A file that has all required columns under their documented names is read by these names alone. Otherwise the names in
+exports of Workday, BambooHR, Personio, HiBob and SuccessFactors are recognized too, in English and German. Such names
+are compared without regard to case, blanks and punctuation.
 """
 
 import unicodedata
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from worker.settings.people_columns import COLUMNS, EXPORT_COLUMNS, REQUIRED_COLUMNS
 
-#: Other names of each column, the most telling one first: a file that has several of them is read by the first.
+#: Other names of each column. Of several names in one file, the first in this order is used.
 _OTHER_NAMES: Mapping[str, Sequence[str]] = {
     "email": (
         *("Email", "Work Email", "Email Address", "Work Email Address", "Primary Email", "Primary Work Email"),
@@ -83,46 +83,53 @@ _OTHER_NAMES: Mapping[str, Sequence[str]] = {
 
 
 def fold_header(text: str) -> str:
-    """Return the name of a column as it is compared: letters and digits, in small letters; `#` is a number."""
+    """Return the form of a column's name that is compared: only its letters and digits, case-folded. `#` is read as
+    `number`."""
     folded = unicodedata.normalize("NFKC", text).replace("#", " number ").casefold()
     return "".join(char for char in folded if char.isalnum())
 
 
 class PeopleHeaderReader:
-    """Finds out what the columns of a people file mean."""
+    """Assigns the columns of a people file to the columns that Longarc knows, by the file's header."""
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
-        """`mapping`: our name of a column to its name in the file, from `[roster.columns]`. These go before all."""
+        """`mapping`: the name in the file for each of our column names, from `[roster.columns]` in the settings. These
+        names take precedence over all others."""
         self._mapping = {column: fold_header(name) for column, name in mapping.items()}
 
     def __call__(self, header: Sequence[str]) -> Mapping[int, str]:
-        """Return the name of each known column by its index, the most telling one first."""
+        """Return our name of each recognized column by its index in the header. Columns named in the settings come
+        first, then those with documented names, then those with other names."""
         plain_names = [" ".join(cell.split()).casefold() for cell in header]
         folded_names = [fold_header(cell) for cell in header]
         columns = {
             index: column
-            for column, wanted in self._mapping.items()
+            for column, mapped_name in self._mapping.items()
             for index, name in enumerate(folded_names)
-            if name == wanted
+            if name == mapped_name
         }
-        own_names = [name for name in COLUMNS if name not in columns.values()]
-        columns |= {i: name for i, name in enumerate(plain_names) if name in own_names and i not in columns}
+        open_columns = [column for column in COLUMNS if column not in columns.values()]
+        columns |= {
+            index: name for index, name in enumerate(plain_names) if name in open_columns and index not in columns
+        }
         if set(REQUIRED_COLUMNS) <= set(columns.values()):
             return columns
-        return columns | self._recognize(folded_names, columns)
+        return columns | self._recognize_other_names(folded_names, columns)
 
-    def _recognize(self, names: Sequence[str], known: Mapping[int, str]) -> dict[int, str]:
-        """Return the columns under other names."""
-        taken = set(known.values())
+    def _recognize_other_names(self, names: Sequence[str], assigned: Mapping[int, str]) -> dict[int, str]:
+        """Return further columns, recognized by other names. `names`: the folded header. `assigned`: the columns that
+        are known already, by index."""
+        assigned_columns = set(assigned.values())
         recognized: dict[int, str] = {}
         for column in (*COLUMNS, *EXPORT_COLUMNS):
-            if column in taken:
+            if column in assigned_columns:
                 continue
-            wanted = [fold_header(column), *map(fold_header, _OTHER_NAMES.get(column, ()))]
-            indexes = [names.index(name) for name in dict.fromkeys(wanted) if name in names]
-            found = next((index for index in indexes if index not in known and index not in recognized), None)
-            if found is not None:
-                recognized[found] = column
-        if "email" not in taken and "email" not in recognized.values() and "mail" in names:
-            recognized[names.index("mail")] = "email"  # instead of the mail service: every file has an address
+            possible_names = [fold_header(column), *map(fold_header, _OTHER_NAMES.get(column, ()))]
+            indexes = [names.index(name) for name in dict.fromkeys(possible_names) if name in names]
+            free_index = next((index for index in indexes if index not in assigned and index not in recognized), None)
+            if free_index is not None:
+                recognized[free_index] = column
+        if "email" not in assigned_columns and "email" not in recognized.values() and "mail" in names:
+            # `mail` is our column for the mail service. But every file has addresses, so here it means the address.
+            recognized[names.index("mail")] = "email"
         return recognized

@@ -1,4 +1,4 @@
-"""The people file as a source: a CSV that an HR system exports, or that somebody keeps by hand."""
+"""The roster source for a people file: a CSV file that an HR system exports, or that a person writes."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,13 +18,13 @@ from worker.settings.parsers import shorten_value
 from worker.settings.people_columns import COLUMNS, REQUIRED_COLUMNS, WISH_COLUMNS
 from worker.settings.problem_report import ProblemReport
 
-#: Columns of exports that may stand in for one that is required.
+#: By required column: the columns of exports that can replace it.
 _SUBSTITUTES = {
     "name": ("first_name", "last_name"),
     "manager": ("manager_email", "manager_id"),
     "country": ("location",),
 }
-#: Statuses of people who work here, also of those who are away: leave is seen in the calendar, or `paused`.
+#: The statuses of people who work here, including those on leave: leave is read from the calendar or set by `paused`.
 _ACTIVE_STATUSES = frozenset(
     (
         *("active", "aktiv", "yes", "ja", "true", "1", "employed", "current", "working", "beschäftigt", "angestellt"),
@@ -34,6 +34,7 @@ _ACTIVE_STATUSES = frozenset(
         *("elternzeit", "mutterschutz", "parental leave"),
     )
 )
+#: The statuses of people who no longer work here.
 _FORMER_STATUSES = frozenset(
     (
         *("inactive", "inaktiv", "not active", "no", "nein", "false", "0", "former", "left", "leaver", "terminated"),
@@ -41,21 +42,22 @@ _FORMER_STATUSES = frozenset(
         *("dismissed", "offboarded", "disabled", "deactivated", "suspended"),
     )
 )
-#: What HR systems write into a cell that is empty. `none` and `NA` are not among them: a calendar, and Namibia.
+#: The texts that HR systems write into an empty cell. `none` and `NA` are values: a choice of calendar, and Namibia.
 _PLACEHOLDERS = frozenset(("-", "--", "–", "—", "n/a", "#n/a", "null"))
+#: The mark that Workday appends to the name of a former worker.
 _TERMINATED_MARK = re.compile(r"\(terminated\)$", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s;,]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleFileFormat:
-    """Which columns a people file needs, and what its header calls them."""
+    """The required columns of a people file, and the names of columns in its header."""
 
-    mapping: Mapping[str, str]  #: our name of a column to the name in the file
+    mapping: Mapping[str, str]  #: the name in the file for each of our column names
     required: Collection[str] = REQUIRED_COLUMNS
 
     def build(self) -> CsvFormat:
-        """Return the format for reading rows."""
+        """Return the format with which the rows of the file are read."""
         optional = [name for name in COLUMNS if name not in self.required]
         required = [name for name in REQUIRED_COLUMNS if name in self.required]
         reader = PeopleHeaderReader(self.mapping)
@@ -80,14 +82,15 @@ class CsvSource:
         return sha256(content + settings.encode()).hexdigest()
 
     def read(self, now: datetime) -> Sequence[RosterRecord]:
-        """Return a record for each row. Raises Problems when the file can't be read to its end."""
+        """Return a record for each row. Raises Problems when anything in the file can't be read."""
         report = ProblemReport(self.name)
         records = self.read_into(report)
         report.raise_problems()
         return records
 
     def read_into(self, report: ProblemReport) -> Sequence[RosterRecord]:
-        """Return a record for each row that can be read; problems go to `report`. Raises Problems without any row."""
+        """Return a record for each row that can be read, and add the faults to `report`. Raises Problems when no row
+        can be read."""
         file_format = self._format.build()
         text = read_text(self._path, file_format, report)
         records = [_build_record(row) for row in read_rows(text, file_format, report)]
@@ -97,21 +100,21 @@ class CsvSource:
         return records
 
     def check(self) -> SourceCheck:
-        """Return whether the file can be read, and a warning when its encoding had to be guessed."""
+        """Check whether the file can be read. The result has a warning when the file's encoding had to be guessed."""
         report = ProblemReport(self.name)
         try:
             records = self.read_into(report)
             report.raise_problems()
             decoded = decode_text(self._path.read_bytes())
         except Problems as error:
-            problems = error.problems
-            return SourceCheck([Finding(f"{one.where}: {one.what}", False, one.remedy) for one in problems])
+            findings = [Finding(f"{fault.where}: {fault.what}", False, fault.remedy) for fault in error.problems]
+            return SourceCheck(findings)
         if not decoded.is_guessed:
             return SourceCheck([Finding(f"{self.name} can be read", True)], records)
         example = next((word for word in decoded.text.split() if not word.isascii()), "")
-        what = f"{self.name} is not UTF-8; it is read as Windows-1252, for example `{shorten_value(example)}`"
-        remedy = "Save it as UTF-8 (in Excel: `CSV UTF-8`), in case that is wrong."
-        return SourceCheck([Finding(what, True, remedy)], records)
+        statement = f"{self.name} is not UTF-8; it is read as Windows-1252, for example `{shorten_value(example)}`"
+        remedy = "If this example is wrong, save the file as UTF-8 (in Excel: `CSV UTF-8`)."
+        return SourceCheck([Finding(statement, True, remedy)], records)
 
 
 def _build_record(row: CsvRow) -> RosterRecord:
@@ -134,13 +137,14 @@ def _build_record(row: CsvRow) -> RosterRecord:
 
 
 def _find_name(cells: Mapping[str, str]) -> str:
-    """Return the name; of files with first and last names, what both make."""
-    whole = cells.get("name", "")
-    return whole or " ".join(filter(None, (cells.get("first_name", ""), cells.get("last_name", ""))))
+    """Return the person's name, in a file without that column composed of first and last name."""
+    name = cells.get("name", "")
+    return name or " ".join(filter(None, (cells.get("first_name", ""), cells.get("last_name", ""))))
 
 
 def _list_managers(cells: Mapping[str, str]) -> Iterator[str]:
-    """Yield whom the row names as manager: in the column that names people most surely. Addresses may be several."""
+    """Yield the texts that name the person's managers, from the most reliable column that is filled. A cell with
+    several addresses gives one text for each."""
     columns = ("manager_email", "manager_id", "manager")
     text = next((cells[column] for column in columns if cells.get(column)), "")
     parts = [part for part in _SEPARATORS.split(text) if part]
@@ -151,12 +155,12 @@ def _list_managers(cells: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_active(row: CsvRow, cells: Mapping[str, str]) -> bool:
-    """Whether the row is of somebody who works here. A status that says neither is a problem."""
+    """Return whether the person works here. A status that is neither active nor former is reported as a problem."""
     text = cells.get("status", "")
     status = text.casefold()
     if status in _FORMER_STATUSES:
         return False
     if status and status not in _ACTIVE_STATUSES:
-        what = f"`{shorten_value(text)}` says neither that somebody works here nor that they left."
-        row.add_problem("status", what, "Write `active` or `former`, or leave the cell empty.")
+        fault = f"`{shorten_value(text)}` says neither that somebody works here nor that they left."
+        row.add_problem("status", fault, "Write `active` or `former`, or leave the cell empty.")
     return not _TERMINATED_MARK.search(cells.get("name", ""))

@@ -1,7 +1,7 @@
-"""The roster from Google Workspace: the users of the Directory API, read as an administrator.
+"""The roster source for Google Workspace: reads the users from the Directory API as an administrator.
 
-Google tells no changes, so everybody is read each time, five hundred in a page. What people are made of there is text
-that somebody typed: in particular the manager, which is a mail address, or anything else.
+The Directory API has no list of changes, so everybody is read each time, in pages of five hundred. Most fields of a
+user are text that an administrator typed. In particular, the manager is usually a mail address, but can be any text.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ from worker.roster.reading import DirectoryReading, describe_reading, iter_pages
 
 Json = Mapping[str, Any]
 
-#: The most that Google lists in a page.
+#: The largest page size that Google accepts.
 _PAGE_SIZE = 500
-#: Requests a minute, below Google's quota of 2,400.
+#: A limit below Google's quota of 2,400.
 _REQUESTS_PER_MINUTE = 2_000
-#: What is asked for. Sub-fields can be chosen only where Google describes them.
+#: The fields that are requested. Sub-fields can be selected only where Google documents them.
 _FIELDS = (
     "nextPageToken,users(id,primaryEmail,aliases,nonEditableAliases,name/fullName,suspended,archived,isGuestUser,"
     "relations,organizations,addresses,languages)"
@@ -39,7 +39,7 @@ _GRANT_ROLE = (
     "In admin.google.com open Account > Admin roles > Create new role, tick Users > Read under Admin API privileges, "
     "and assign the role to the account that `admin` in [roster.google] names."
 )
-#: The settings without which nothing can be read, and what to do about each.
+#: The required settings, and the remedy when one is missing.
 _REQUIRED = {
     "service_account": "Write the path of a service account's key file, here or under [calendars.google].",
     "admin": f"Write the address of an account that may read users. {_GRANT_ROLE}",
@@ -55,10 +55,10 @@ def build_source(section: Mapping[str, Any]) -> "GoogleDirectory":
     """Return the source that a section of the settings describes. Reads no file and sends no request yet. Raises
     Problems when a required setting is missing.
 
-    `service_account`: the key file of a service account with domain-wide delegation. `admin`: the account that it acts
-    as, which may read users. `domain`: whose users are listed; empty for all domains of the company. `query`: which of
-    them, as Google's search for users has it. `endpoint`, `token_endpoint`: URLs. `timeout`: seconds. `keys`: the first
-    is the key of hashes in `quotaUser`.
+    `service_account`: the key file of a service account with domain-wide delegation. `admin`: the account, which may
+    read users, on whose behalf the service account acts. `domain`: the domain whose users are listed; empty for all
+    domains of the company. `query`: a filter in the syntax of Google's user search. `endpoint`, `token_endpoint`: URLs.
+    `timeout`: seconds. `keys`: the first of them is the key of the hashes in `quotaUser`.
     """
     return build_with_clock(section, utcnow)
 
@@ -67,13 +67,15 @@ def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleDirecto
     """Return the source as `build_source` does, with another clock."""
     missing = {key: remedy for key, remedy in _REQUIRED.items() if not section.get(key)}
     if missing:
-        what = "Google Directory is used, and this is missing."
-        raise Problems([Problem(f"settings: roster.google.{key}", what, remedy) for key, remedy in missing.items()])
+        fault = "Google Directory is used, and this is missing."
+        raise Problems([Problem(f"settings: roster.google.{key}", fault, remedy) for key, remedy in missing.items()])
     quota = RequestQuota(_REQUESTS_PER_MINUTE, _REQUESTS_PER_MINUTE, clock)
     api = build_api("admin", "directory_v1", DIRECTORY_ENDPOINT, section, quota, clock)
     domain, query = str(section.get("domain") or ""), str(section.get("query") or "")
-    whose = {"domain": domain} if domain else {"customer": "my_customer"}
-    return GoogleDirectory(api, str(section["admin"]), {**whose, **({"query": query} if query else {})})
+    selection = {"domain": domain} if domain else {"customer": "my_customer"}
+    if query:
+        selection["query"] = query
+    return GoogleDirectory(api, str(section["admin"]), selection)
 
 
 class GoogleDirectory:
@@ -82,7 +84,7 @@ class GoogleDirectory:
     name = "Google Directory"
 
     def __init__(self, api: GoogleApi, admin: Address, selection: Mapping[str, str]) -> None:
-        """`selection`: the query parameters that say whose users are listed."""
+        """`selection`: the query parameters that select the users."""
         self._api = api
         self._admin = admin
         self._selection = selection
@@ -94,7 +96,7 @@ class GoogleDirectory:
         return list(self._read_everybody().records)
 
     def _read_everybody(self) -> DirectoryReading:
-        records: dict[str, RosterRecord] = {}  # by id: somebody who was changed meanwhile may be in two pages
+        records: dict[str, RosterRecord] = {}  # by id, because a user who changes while we read may be on two pages
         guests: set[str] = set()
         try:
             for page in iter_pages(self.name, self._request_page, "nextPageToken"):
@@ -118,13 +120,13 @@ class GoogleDirectory:
         return page
 
     def _add_remedy(self, error: Permanent) -> Permanent:
-        """Return the error with what to do about it, and without the administrator's address."""
+        """Return the error with its remedy, and without the administrator's address."""
         text = str(error).replace(self._admin, "the account in `admin`")
         return type(error)(f"{text.rstrip('.')}. {self._choose_remedy(error)}".strip())
 
     def _choose_remedy(self, error: ProviderError) -> str:
         if isinstance(error, AuthRevoked):
-            return ""  # the text has it
+            return ""  # the error's text contains the remedy
         if isinstance(error, ApiNotEnabled):
             return _SWITCH_ON.format(project=self._api.access.get_project())
         if "Not Authorized" in str(error):
@@ -151,7 +153,7 @@ class GoogleDirectory:
 
 
 def make_record(user: Json) -> RosterRecord:
-    """Return what Google says about a user."""
+    """Return the record of a user, from the JSON object of the Directory API."""
     addresses = (user["primaryEmail"], *user.get("aliases", ()), *user.get("nonEditableAliases", ()))
     return RosterRecord(
         where=f"user {user['id']}",
@@ -167,25 +169,25 @@ def make_record(user: Json) -> RosterRecord:
 
 
 def _list_entries(user: Json, field: str) -> list[Json]:
-    """Return the entries of a field whose shape Google doesn't promise."""
+    """Return the objects in a field that should be a list of objects; Google doesn't guarantee the field's type."""
     entries = user.get(field)
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 def _list_managers(user: Json) -> tuple[ManagerReference, ...]:
-    """Return what was typed as the manager: an address, which may be an alias, or nobody's."""
+    """Return the texts in the manager field: addresses or aliases, which may be of nobody in the directory."""
     texts = [
         str(entry.get("value") or "").strip()
         for entry in _list_entries(user, "relations")
         if str(entry.get("type")).casefold() == "manager"
     ]
-    by_folded_text = {text.casefold(): text for text in texts if text}
-    return tuple(ManagerReference(text, ReferenceKind.ADDRESS) for text in by_folded_text.values())
+    distinct_texts = {text.casefold(): text for text in texts if text}
+    return tuple(ManagerReference(text, ReferenceKind.ADDRESS) for text in distinct_texts.values())
 
 
 def _find_country(user: Json) -> str:
-    """Return the country of the work address; empty when there is none, or several that differ. People's homes may be
-    elsewhere, and don't count."""
+    """Return the country of the work address; empty without one, or when several work addresses have different
+    countries. Home addresses are ignored, because people may live in another country."""
     work_addresses = [entry for entry in _list_entries(user, "addresses") if entry.get("type") == "work"]
     return _find_single(work_addresses, "countryCode", "country")
 
@@ -195,14 +197,16 @@ def _find_department(user: Json) -> str:
 
 
 def _find_single(entries: list[Json], *names: str) -> str:
-    """Return the first of these fields of the primary entry; without one, that in which all entries agree."""
-    chosen = [entry for entry in entries if entry.get("primary")] or entries
-    texts = {next((str(entry[name]).strip() for name in names if entry.get(name)), "") for entry in chosen} - {""}
-    return texts.pop() if len(texts) == 1 else ""
+    """Return the value of the first filled one of these fields, in the primary entry or, without a primary entry, in
+    all entries; empty when the entries have different values."""
+    chosen_entries = [entry for entry in entries if entry.get("primary")] or entries
+    values = [next((str(entry[name]).strip() for name in names if entry.get(name)), "") for entry in chosen_entries]
+    distinct_values = {value for value in values if value}
+    return distinct_values.pop() if len(distinct_values) == 1 else ""
 
 
 def _find_language(user: Json) -> str:
-    """Return the preferred language, or the only one."""
+    """Return the preferred language, else the only language; empty when there are several."""
     languages = [entry for entry in _list_entries(user, "languages") if entry.get("languageCode")]
     preferred = [entry for entry in languages if entry.get("preference") == "preferred"] or languages
     return str(preferred[0]["languageCode"]) if len(preferred) == 1 else ""

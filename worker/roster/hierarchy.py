@@ -1,4 +1,7 @@
-"""Finds everybody's manager: who is named, and whether that can be."""
+"""Determines the manager of each person, and reports references to managers that can't be right.
+
+The people of a pair are called manager and report here. `worker.roster.managers` resolves single references.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +17,7 @@ from worker.roster.model import RosterRules, StoredRoster
 from worker.roster.parsers import fold_name
 from worker.settings.parsers import InvalidValue
 
-#: How many people of a circle are named at most.
+#: How many people of a circle of managers a message names at most.
 _MAX_NAMED = 6
 
 
@@ -25,10 +28,12 @@ def find_managers(
     rules: RosterRules,
     stored: StoredRoster,
 ) -> dict[Address, Address]:
-    """Return the manager of each report. Faults go to the reports of the records.
+    """Return the manager of each report. Faults are added to the problem reports of the records.
 
-    Two managers, one who is not in the roster, oneself, and circles are faults. In a people file such a report has no
-    manager; in a directory it keeps the one of the stored pair, as long as that person is in the roster.
+    `persons`: everybody in the roster. `left_out`: the people who can't be in the roster, with the reason. It is a
+    fault when a person has two managers, has a manager who is not in the roster, is their own manager, or is in a
+    circle of managers. With a people file, such a person gets no manager; with a directory, the person keeps the
+    manager of the stored pair, if that manager is still in the roster.
     """
     hierarchy = _Hierarchy(people, persons, rules, stored, _build_index(people, persons, left_out, rules))
     for identified in people.active.values():
@@ -43,7 +48,7 @@ def _build_index(
     people: IdentifiedPeople, persons: Mapping[Address, Person], left_out: Mapping[Address, str], rules: RosterRules
 ) -> PeopleIndex:
     if rules.is_directory:
-        index = PeopleIndex(f"is not in {rules.directory}", f"Correct the manager in {rules.directory}.")
+        index = PeopleIndex(f"is not in {rules.directory_name}", f"Correct the manager in {rules.directory_name}.")
     else:
         index = PeopleIndex("has no row in this file", "Add a row for this manager, or empty the cell.")
     for parsed in people.inactive:
@@ -62,14 +67,15 @@ def _build_index(
 
 
 def _list_names(parsed: ParsedRecord) -> list[str]:
-    """Return every name of a record by which somebody may refer to it, as it is compared."""
+    """Return the names by which others may refer to a person: addresses, directory id and name, in the form that is
+    compared."""
     record, name = parsed.record, parsed.values.get("name", "")
     return [*map(normalize, record.addresses), record.directory_id.casefold(), *([fold_name(name)] if name else [])]
 
 
 @dataclass
 class _Hierarchy:
-    """The managers found so far, by report."""
+    """Collects the manager of each report in `managers`."""
 
     people: IdentifiedPeople
     persons: Mapping[Address, Person]
@@ -77,69 +83,73 @@ class _Hierarchy:
     stored: StoredRoster
     index: PeopleIndex
     managers: dict[Address, Address] = field(default_factory=dict)
-    held: set[Address] = field(default_factory=set)  #: reports whose pair stays as it was
+    kept_reports: set[Address] = field(default_factory=set)  #: reports whose stored manager is kept because of a fault
 
     @cached_property
     def positions(self) -> dict[Address, int]:
-        """Where each person is in the directory."""
+        """The position of each person in the directory."""
         return {email: position for position, email in enumerate(self.people.active)}
 
     def add_report(self, identified: IdentifiedRecord) -> None:
-        """Find the manager of a report, and report what is wrong about it."""
+        """Find the manager of a report. A fault is added to the problem report."""
         email, parsed = identified.email, identified.parsed
         try:
-            found = {self.index.find_person(reference): None for reference in parsed.record.managers}
+            managers = list(dict.fromkeys(map(self.index.find_person, parsed.record.managers)))
         except InvalidValue as error:
             parsed.add_problem("manager", error.what, error.build_remedy)
-            self._hold(email)
+            self._keep_stored_manager(email)
             return
-        if len(found) > 1:
-            named = " and ".join(f"`{manager}`" for manager in found)
-            parsed.add_problem("manager", f"This person has {len(found)} managers: {named}.", "Keep one of them.")
-            self._hold(email)
-        elif email in found:
-            what = "This person is their own manager."
-            parsed.add_problem("manager", what, "Name another, or leave the cell empty at the top.")
-            self._hold(email)
-        elif found:
-            self.managers[email] = next(iter(found))
+        if len(managers) > 1:
+            names = " and ".join(f"`{manager}`" for manager in managers)
+            parsed.add_problem("manager", f"This person has {len(managers)} managers: {names}.", "Keep one of them.")
+            self._keep_stored_manager(email)
+        elif email in managers:
+            fault = "This person is their own manager."
+            parsed.add_problem("manager", fault, "Name another, or leave the cell empty at the top.")
+            self._keep_stored_manager(email)
+        elif managers:
+            self.managers[email] = managers[0]
 
     def refuse_managers_without_calendar(self) -> None:
-        """Report managers whose calendar can't be read; their reports are without a pair."""
+        """Remove managers for whom the calendar `none` is set, and add that to their problem reports. Their reports get
+        no manager."""
         report_counts = Counter(self.managers.values())
-        refused = {manager for manager in report_counts if not self.persons[manager].has_calendar}
-        for manager in (email for email in self.persons if email in refused):
+        refused_managers = {manager for manager in report_counts if not self.persons[manager].has_calendar}
+        for manager in (email for email in self.persons if email in refused_managers):
             reports = "somebody" if report_counts[manager] == 1 else f"{report_counts[manager]:,} people"
-            what = f"`{manager}` manages {reports}, so this person needs a calendar."
+            fault = f"`{manager}` manages {reports}, so this person needs a calendar."
             remedy = "Name this manager's calendar: `none` is for reports."
-            self.people.active[manager].parsed.add_problem("calendar", what, remedy)
-        self.managers = {email: manager for email, manager in self.managers.items() if manager not in refused}
+            self.people.active[manager].parsed.add_problem("calendar", fault, remedy)
+        self.managers = {email: manager for email, manager in self.managers.items() if manager not in refused_managers}
 
     def break_circles(self) -> None:
-        """Report circles of managers, and leave the pairs in them as they were.
+        """Report circles of managers, and keep the stored managers of the people in them.
 
-        With a pair as it was, others may make a circle; so it goes on until there is none.
+        Stored managers can form another circle, so this is repeated until there are no circles. In a circle of stored
+        managers only, nobody gets a manager.
         """
         while circles := list(find_circles(self.managers)):
             for circle in circles:
-                new = [email for email in circle if email not in self.held]
-                if new:
-                    self._report_circle(circle)
-                for email in new:
-                    self._hold(email)
-                for email in () if new else circle:
-                    del self.managers[email]
+                changeable_reports = [email for email in circle if email not in self.kept_reports]
+                if not changeable_reports:
+                    for email in circle:
+                        del self.managers[email]
+                    continue
+                self._report_circle(circle)
+                for email in changeable_reports:
+                    self._keep_stored_manager(email)
 
     def _report_circle(self, circle: Sequence[Address]) -> None:
+        """Add the circle to the problem report of the person in it who comes first in the directory."""
         first = circle.index(min(circle, key=self.positions.__getitem__))
         rotated = [*circle[first:], *circle[:first]]
-        shown = [*rotated[:_MAX_NAMED], *(["…"] if len(rotated) > _MAX_NAMED else []), rotated[0]]
-        what = f"These manage each other in a circle: {' > '.join(shown)}."
-        self.people.active[rotated[0]].parsed.add_problem("manager", what, "Somebody has to be at the top.")
+        ellipsis = ["…"] if len(rotated) > _MAX_NAMED else []
+        fault = f"These manage each other in a circle: {' > '.join([*rotated[:_MAX_NAMED], *ellipsis, rotated[0]])}."
+        self.people.active[rotated[0]].parsed.add_problem("manager", fault, "Somebody has to be at the top.")
 
-    def _hold(self, email: Address) -> None:
-        """Leave the pair of a report as it was: with the stored manager, or without one."""
-        self.held.add(email)
+    def _keep_stored_manager(self, email: Address) -> None:
+        """Give a report the manager of the stored pair. Without one, or in a people file, the report has no manager."""
+        self.kept_reports.add(email)
         manager = self._find_stored_manager(email) if self.rules.is_directory else None
         if manager:
             self.managers[email] = manager
@@ -147,7 +157,8 @@ class _Hierarchy:
             self.managers.pop(email, None)
 
     def _find_stored_manager(self, email: Address) -> Address | None:
-        """Return the manager of the stored pair, when that person is in the roster."""
-        former = self.stored.managers.get(self.people.active[email].find_stored_address(self.stored), "")
-        manager = self.people.find_owner(former) or self.people.find_owner(self.stored.directory_ids.get(former, ""))
+        """Return the manager of the stored pair; None without one, or when this manager is not in the roster."""
+        stored_manager = self.stored.managers.get(self.people.active[email].find_stored_address(self.stored), "")
+        directory_id = self.stored.directory_ids.get(stored_manager, "")
+        manager = self.people.find_owner(stored_manager) or self.people.find_owner(directory_id)
         return manager if manager in self.persons and manager != email else None

@@ -1,4 +1,8 @@
-"""Finds out which person each record is: one primary address, aliases, and the id in the directory."""
+"""Identifies the person of each record by primary address, aliases and directory id.
+
+An alias is any name of a person other than the primary address. The directory id is an alias too; it stays the same
+when the address changes.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,14 +20,14 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(slots=True)
 class IdentifiedRecord:
-    """A record of somebody whose primary address is known."""
+    """A record with the person's primary address."""
 
     parsed: ParsedRecord
     email: Address
-    directory_alias: str = ""  #: the id in the directory, as it is stored; empty when there is none
+    directory_alias: str = ""  #: the directory id in the form of `make_directory_alias`; empty without one
 
     def find_stored_address(self, stored: StoredRoster) -> Address:
-        """Return the primary address that the database has of this person; empty when it has none."""
+        """Return the primary address of this person in the stored roster; empty when the person is not in it."""
         aliases = (normalize(text) for text in self.parsed.record.addresses[1:])
         for name in (self.email, *aliases, self.directory_alias):
             if owner := stored.owners.get(name):
@@ -31,35 +35,37 @@ class IdentifiedRecord:
         return ""
 
     def find_stored_person(self, stored: StoredRoster) -> Person | None:
-        """Return this person as the database has it; None when it has none."""
+        """Return this person from the stored roster; None when the person is not in it."""
         return stored.persons.get(self.find_stored_address(stored))
 
 
 @dataclass(slots=True)
 class IdentifiedPeople:
-    """The people of a directory: those who are active by primary address, and the names of the others."""
+    """The people of a directory."""
 
-    active: dict[Address, IdentifiedRecord] = field(default_factory=dict)
-    aliases: dict[str, PersonAlias] = field(default_factory=dict)
+    active: dict[Address, IdentifiedRecord] = field(default_factory=dict)  #: by primary address
+    aliases: dict[str, PersonAlias] = field(default_factory=dict)  #: the aliases of active people
     inactive: list[ParsedRecord] = field(default_factory=list)
 
     def find_owner(self, name: str) -> Address | None:
-        """Return the primary address of the active person who has this name; None when nobody has it."""
+        """Return the primary address of the active person with this address or alias; None when nobody has it."""
         if name in self.active:
             return name
         return self.aliases[name].person if name in self.aliases else None
 
 
 def make_directory_alias(directory_id: str, namespace: str) -> str:
-    """Return a directory id as it is stored: apart from those of other directories, unless it is unique worldwide."""
+    """Return the form of a directory id that is stored. The `namespace` of the directory is its prefix, so that ids of
+    different directories can't be equal; a UUID needs no prefix."""
     folded = directory_id.casefold()
     return folded if not namespace or _UUID.fullmatch(folded) else f"{namespace}:{folded}"
 
 
 def identify_people(records: Sequence[ParsedRecord], rules: RosterRules, stored: StoredRoster) -> IdentifiedPeople:
-    """Return the people of these records. Faults go to the reports of the records.
+    """Return the people of these records. Faults are added to the problem reports of the records.
 
-    Of several rows with one address only the first active one counts: a former worker may have come back.
+    Of several active records with one address, only the first counts. An inactive record with the same address is no
+    fault, because a former employee may have come back.
     """
     people = IdentifiedPeople()
     for parsed in records:
@@ -70,11 +76,12 @@ def identify_people(records: Sequence[ParsedRecord], rules: RosterRules, stored:
     for identified in list(people.active.values()):
         _collect_aliases(identified, rules, people)
     for identified in list(_find_reused_addresses(people.active.values(), rules, stored)):
-        _leave_out_reused_address(identified, people)
+        _leave_out_person(identified, people)
     return people
 
 
 def _parse_primary_address(parsed: ParsedRecord) -> Address:
+    """Return the primary address of a record; empty, with a fault in the problem report, when it can't be used."""
     text = parsed.record.addresses[0] if parsed.record.addresses else ""
     if not text:
         parsed.add_problem("email", "The email is missing.", "Fill this cell.")
@@ -89,29 +96,30 @@ def _parse_primary_address(parsed: ParsedRecord) -> Address:
 def _add_active_person(identified: IdentifiedRecord, people: IdentifiedPeople) -> None:
     first = people.active.setdefault(identified.email, identified)
     if first is not identified:
-        what = f"`{identified.email}` is in {first.parsed.place} already."
-        identified.parsed.add_problem("email", what, _ONE_ROW_REMEDY)
+        fault = f"`{identified.email}` is in {first.parsed.place} already."
+        identified.parsed.add_problem("email", fault, _ONE_ROW_REMEDY)
 
 
 def _collect_aliases(identified: IdentifiedRecord, rules: RosterRules, people: IdentifiedPeople) -> None:
-    """Add the aliases and the directory id of a person, and report those that another person has already."""
-    named = [("aliases", AliasSource.PEOPLE_FILE, alias) for alias in _parse_aliases(identified.parsed, rules)]
+    """Add the aliases and the directory id of a person to `people`. An alias that another person has already is a
+    fault."""
+    aliases = [("aliases", AliasSource.PEOPLE_FILE, alias) for alias in _parse_aliases(identified.parsed, rules)]
     directory_id = _parse_id(identified.parsed)
     if directory_id:
         identified.directory_alias = make_directory_alias(directory_id, rules.id_namespace)
-        named.append(("directory_id", AliasSource.DIRECTORY, identified.directory_alias))
-    for column, source, name in named:
+        aliases.append(("directory_id", AliasSource.DIRECTORY, identified.directory_alias))
+    for column, source, name in aliases:
         owner = people.find_owner(name)
         if owner is None:
             people.aliases[name] = PersonAlias(name, identified.email, source)
         elif owner != identified.email:
-            where = people.active[owner].parsed.place
-            what = f"`{name}` belongs to `{owner}` in {where} already."
-            identified.parsed.add_problem(column, what, "Keep it in the row of one person.")
+            fault = f"`{name}` belongs to `{owner}` in {people.active[owner].parsed.place} already."
+            identified.parsed.add_problem(column, fault, "Keep it in the row of one person.")
 
 
 def _parse_aliases(parsed: ParsedRecord, rules: RosterRules) -> Iterator[str]:
-    """Yield the aliases of a person. In a directory, names that are no address count too: calendars use them."""
+    """Yield the aliases of a person. In a directory, aliases that are not addresses are accepted too, because calendar
+    services use them."""
     for text in dict.fromkeys(parsed.record.addresses[1:]):
         try:
             yield parse_address(text)
@@ -123,6 +131,8 @@ def _parse_aliases(parsed: ParsedRecord, rules: RosterRules) -> Iterator[str]:
 
 
 def _parse_id(parsed: ParsedRecord) -> str:
+    """Return the directory id of a record; empty when it has none, or with a fault in the problem report when the id
+    can't be used."""
     text = parsed.record.directory_id
     if not text:
         return ""
@@ -137,15 +147,17 @@ def _parse_id(parsed: ParsedRecord) -> str:
 def _find_reused_addresses(
     people: Iterable[IdentifiedRecord], rules: RosterRules, stored: StoredRoster
 ) -> Iterator[IdentifiedRecord]:
-    """Yield those whose address belonged to somebody who left and had another id in the same directory.
+    """Yield the people whose address belonged to a former person with another id in the same directory.
 
-    Without this, they would be taken for that person, and see the contents of that person's conversations.
+    They are probably other people. If they were taken for the former person, they would see the contents of that
+    person's conversations.
     """
     for identified in () if rules.accepts_new_ids else people:
-        former = stored.owners.get(identified.email, "")
-        former_id = stored.directory_ids.get(former, "") if former in stored.former else ""
+        stored_person = stored.owners.get(identified.email, "")
+        former_id = stored.directory_ids.get(stored_person, "") if stored_person in stored.former_people else ""
         new_id = identified.directory_alias
-        if former_id and new_id not in ("", former_id) and _get_namespace(former_id) == _get_namespace(new_id):
+        is_same_directory = _get_namespace(former_id) == _get_namespace(new_id)
+        if former_id and new_id and new_id != former_id and is_same_directory:
             yield identified
 
 
@@ -153,10 +165,11 @@ def _get_namespace(directory_alias: str) -> str:
     return directory_alias.rpartition(":")[0]
 
 
-def _leave_out_reused_address(identified: IdentifiedRecord, people: IdentifiedPeople) -> None:
-    what = f"`{identified.email}` belonged to somebody else, who left: the directory id is another."
+def _leave_out_person(identified: IdentifiedRecord, people: IdentifiedPeople) -> None:
+    """Remove a person with a reused address, and their aliases, from `people`, and report that."""
+    fault = f"`{identified.email}` belonged to somebody else, who left: the directory id is another."
     remedy = "Give the new person another address. If it is the same person, run `longarc people --accept`."
-    identified.parsed.add_problem("email", what, remedy)
+    identified.parsed.add_problem("email", fault, remedy)
     del people.active[identified.email]
     for name in [name for name, alias in people.aliases.items() if alias.person == identified.email]:
         del people.aliases[name]

@@ -1,4 +1,4 @@
-"""Finds out whom a directory names as somebody's manager, and circles of managers."""
+"""Resolves the references to managers in a directory, and finds circles of managers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,28 +10,32 @@ from worker.roster.base import ManagerReference, ReferenceKind
 from worker.roster.parsers import fold_name, parse_mailbox
 from worker.settings.parsers import InvalidValue, find_nearest, shorten_value
 
-#: How many names are compared at most to suggest a similar one.
+#: How many names are compared at most to suggest a similar name.
 _MAX_COMPARED = 2000
+#: How similar a name must be to be suggested, from 0 to 1.
+_MIN_SIMILARITY = 0.85
 
 
 @dataclass(slots=True)
 class PeopleIndex:
-    """Finds people by each of their names: addresses and other aliases, directory ids, and what people call them."""
+    """Finds people by their addresses and other aliases, their directory ids, and their full names."""
 
-    absence: str  #: how a message goes on after somebody who is not there: `has no row in this file`
-    remedy: str  #: what to do about a manager who is not there
-    addresses: dict[str, Address] = field(default_factory=dict)  #: primary address by address or alias
-    directory_ids: dict[str, Address] = field(default_factory=dict)  #: primary address by id, in small letters
-    names: dict[str, dict[Address, None]] = field(default_factory=dict)  #: primary addresses by folded name, in order
-    absences: dict[str, str] = field(default_factory=dict)  #: why somebody is not in the roster, by every name
-    places: dict[Address, str] = field(default_factory=dict)  #: where each active person is found
+    absence: str  #: the predicate of a message about somebody whom the directory lacks: `has no row in this file`
+    remedy: str  #: what to do about a manager who is not in the roster
+    addresses: dict[str, Address] = field(default_factory=dict)  #: primary addresses by address or alias
+    directory_ids: dict[str, Address] = field(default_factory=dict)  #: primary addresses by case-folded id
+    names: dict[str, dict[Address, None]] = field(default_factory=dict)  #: ordered primary addresses by folded name
+    #: By address, id and folded name: why somebody is not in the roster, as the predicate of a message.
+    absences: dict[str, str] = field(default_factory=dict)
+    places: dict[Address, str] = field(default_factory=dict)  #: the place of each person's record, for messages
 
     def add_name(self, name: str, email: Address) -> None:
-        """Add what people call a person; several people may have that name."""
+        """Add the full name of a person. Several people may have the same name."""
         self.names.setdefault(fold_name(name), {})[email] = None
 
     def find_person(self, reference: ManagerReference) -> Address:
-        """Return the primary address of the person that a reference names. Raises InvalidValue."""
+        """Return the primary address of the person to whom a reference refers. Raises InvalidValue when the reference
+        matches nobody in the roster, or several people."""
         text = reference.text.strip()
         if reference.kind is ReferenceKind.DIRECTORY_ID:
             return self._find_by_id(text, reference.label)
@@ -63,31 +67,36 @@ class PeopleIndex:
         if people:
             places = " and ".join(self.places[email] for email in islice(people, 2))
             more = f" and {len(people) - 2:,} more" if len(people) > 2 else ""
-            what = f"`{shorten_value(text)}` is the name of {len(people):,} people: {places}{more}."
-            raise InvalidValue(what, "Write the manager's address or id instead.")
+            fault = f"`{shorten_value(text)}` is the name of {len(people):,} people: {places}{more}."
+            raise InvalidValue(fault, "Write the manager's address or id instead.")
         self._refuse_absent(name, text)
-        what = f"`{shorten_value(text)}` {self.absence}, neither as an address nor as an id or a name."
-        raise InvalidValue(what, lambda: self._build_name_remedy(name))
+        fault = f"`{shorten_value(text)}` {self.absence}, neither as an address nor as an id or a name."
+        raise InvalidValue(fault, lambda: self._build_name_remedy(name))
 
     def _refuse_absent(self, name: str, text: str) -> None:
+        """Raise InvalidValue when it is known why the person with this name is not in the roster. `text`: what the
+        message calls the person."""
         if name in self.absences:
             raise InvalidValue(f"`{shorten_value(text)}` {self.absences[name]}.", self.remedy)
 
     def _build_address_remedy(self, address: Address) -> str:
-        """Suggest a similar address. Compares only addresses with the same first two letters: there may be many."""
+        """Return a remedy with a similar address, if there is one. Only addresses with the same first two letters are
+        compared, because there may be many."""
         similar = [email for email in self.places if email[:2] == address[:2]]
-        suggestion = find_nearest(address, similar[:_MAX_COMPARED], 0.85)
+        suggestion = find_nearest(address, similar[:_MAX_COMPARED], _MIN_SIMILARITY)
         return f"Did you mean `{suggestion}`?" if suggestion else self.remedy
 
     def _build_name_remedy(self, name: str) -> str:
-        similar = [known for known in self.names if known[:2] == name[:2]]
-        suggestion = find_nearest(name, similar[:_MAX_COMPARED], 0.85)
-        known = self.places[next(iter(self.names[suggestion]))] if suggestion else ""
-        return f"Did you mean the person in {known}?" if known else "Write the manager's address or id."
+        """Return a remedy with the place of a person with a similar name, if there is one."""
+        similar = [known_name for known_name in self.names if known_name[:2] == name[:2]]
+        suggestion = find_nearest(name, similar[:_MAX_COMPARED], _MIN_SIMILARITY)
+        place = self.places[next(iter(self.names[suggestion]))] if suggestion else ""
+        return f"Did you mean the person in {place}?" if place else "Write the manager's address or id."
 
 
 def find_circles(managers: Mapping[Address, Address]) -> Iterator[Sequence[Address]]:
-    """Yield each circle of two or more managers once: walk up from each person until a person is met again."""
+    """Yield each circle of two or more managers once. Walks up the managers from each person, until a person is reached
+    for the second time."""
     seen: set[Address] = set()
     for start in managers:
         chain: list[Address] = []

@@ -1,4 +1,4 @@
-"""Adds the people file to a directory: its cells go before what the directory tells."""
+"""Merges the people file into the records of a directory. Cells of the people file override the directory."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,27 +11,28 @@ from worker.roster.columns import ParsedRecord
 def merge_people_file(
     directory: Sequence[ParsedRecord], file: Sequence[ParsedRecord], directory_name: str
 ) -> list[ParsedRecord]:
-    """Return the records of the directory, with the cells of the people file in place of what the directory tells.
+    """Return the records of the directory, in which the filled cells of the people file replace the values.
 
-    A row and a record are the same person when they have an address or the directory id in common. A row of nobody has
-    no effect, and is reported with the faults of the directory: people leave it without asking the file.
+    `file`: the rows of the people file. A row and a record are of the same person when they have an address or the
+    directory id in common. A row that matches no record has no effect. It is reported with the faults of the directory,
+    because the row may have been right until somebody left the directory.
     """
     positions = {name: position for position, parsed in enumerate(directory) for name in _list_names(parsed.record)}
     rows_by_position: dict[int, ParsedRecord] = {}
     for row in file:
-        found = {positions[name] for name in _list_names(row.record) if name in positions}
+        matches = {positions[name] for name in _list_names(row.record) if name in positions}
         name = next(_list_names(row.record), "")
-        if not found and directory:
-            what = f"`{name}` is not in {directory_name}, so this row has no effect."
+        if not matches and directory:
+            fault = f"`{name}` is not in {directory_name}, so this row has no effect."
             place = f"{row.report.name}, {row.record.where}"
-            directory[0].report.add_problem(place, "email", what, "Correct the address, or remove the row.")
-        elif len(found) > 1:
-            what = f"The addresses in this row belong to {len(found)} people in {directory_name}."
-            row.add_problem("aliases", what, "Keep those of one person.")
-        for position in found:
+            directory[0].report.add_problem(place, "email", fault, "Correct the address, or remove the row.")
+        elif len(matches) > 1:
+            fault = f"The addresses in this row belong to {len(matches)} people in {directory_name}."
+            row.add_problem("aliases", fault, "Keep those of one person.")
+        for position in matches:
             if position in rows_by_position:
-                first = rows_by_position[position].record.where
-                row.add_problem("email", f"`{name}` is the person in {first}.", "Keep one row for each person.")
+                first_place = rows_by_position[position].record.where
+                row.add_problem("email", f"`{name}` is the person in {first_place}.", "Keep one row for each person.")
             rows_by_position.setdefault(position, row)
     merged = list(directory)
     for position, row in rows_by_position.items():
@@ -40,6 +41,7 @@ def merge_people_file(
 
 
 def _merge_records(parsed: ParsedRecord, row: ParsedRecord) -> ParsedRecord:
+    """Return a record of the directory in which the values of a row of the people file replace its own."""
     record = replace(
         parsed.record,
         addresses=tuple(dict.fromkeys([*parsed.record.addresses, *row.record.addresses])),
@@ -52,7 +54,7 @@ def _merge_records(parsed: ParsedRecord, row: ParsedRecord) -> ParsedRecord:
 
 
 def _list_names(record: RosterRecord) -> Iterator[str]:
-    """Yield the addresses and the directory id of a person, as they are compared."""
+    """Yield the addresses and the directory id of a person, in the form that is compared."""
     yield from (normalize(address) for address in record.addresses if address)
     if record.directory_id:
         yield f"id {record.directory_id.casefold()}"

@@ -1,4 +1,4 @@
-"""The roster: persons, pairs and aliases, as made from the records of a directory; and what making it needs to know."""
+"""The roster, which is made from the records of a directory, and the inputs that making it needs."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,50 +9,51 @@ from worker.domain.model import Address, Interval, Pair, PairId, Person, PersonA
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Who works here and for whom: persons by primary address, pairs by id."""
+    """Who works here and for whom."""
 
-    persons: Mapping[Address, Person]
+    persons: Mapping[Address, Person]  #: by primary address
     pairs: Mapping[PairId, Pair]
-    #: by person: what nobody told (time zone, working hours) and the calendar can supply
+    #: By person: the columns, of time zone and working hours, that the directory leaves empty and that the person's
+    #: calendar service can supply.
     unset_columns: Mapping[Address, frozenset[str]] = field(default_factory=dict)
-    #: aliases and directory ids, each of one person
-    aliases: Sequence[PersonAlias] = ()
+    aliases: Sequence[PersonAlias] = ()  #: aliases and directory ids, each of one person
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRoster:
-    """What the database has of earlier readings. It fills in for what a directory tells no longer."""
+    """The roster of earlier readings, from the database. It replaces values that a directory no longer has."""
 
-    persons: Mapping[Address, Person] = field(default_factory=dict)  #: everybody ever listed
-    former: Collection[Address] = ()  #: those of them who left
-    managers: Mapping[Address, Address] = field(default_factory=dict)  #: by report, of pairs that have not ended
-    owners: Mapping[str, Address] = field(default_factory=dict)  #: primary addresses by every name of each person
-    directory_ids: Mapping[Address, str] = field(default_factory=dict)  #: as `make_directory_alias` returns them
+    persons: Mapping[Address, Person] = field(default_factory=dict)  #: everybody who was ever in the roster
+    former_people: Collection[Address] = ()  #: the persons who left
+    managers: Mapping[Address, Address] = field(default_factory=dict)  #: by report, for pairs that have not ended
+    owners: Mapping[str, Address] = field(default_factory=dict)  #: primary addresses by each address, alias and id
+    directory_ids: Mapping[Address, str] = field(default_factory=dict)  #: in the form of `make_directory_alias`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterRules:
-    """How records are read: what is allowed, and what fills in for what nobody told."""
+    """How the roster is made from records: the allowed values, and the defaults for missing ones."""
 
     today: date
-    calendars: Collection[str]  #: names of calendar services that people may have
-    mailers: Collection[str]
-    #: by service: the columns, of time zone and working hours, that a person's calendar supplies
+    calendars: Collection[str]  #: the calendar providers that people may have
+    mailers: Collection[str]  #: the mail providers that people may have
+    #: by calendar provider: the columns, of time zone and working hours, that it can supply
     calendar_columns: Mapping[str, Collection[str]] = field(default_factory=dict)
     default_every: Interval = Interval(weeks=13)
     default_minutes: int = 75
     default_locale: str = "en"
     default_calendar: str = "caldav"
     default_mail: str = "smtp"
-    default_zone: str = ""  #: empty: everybody's time zone has to be told
-    default_country: str = ""
-    starts_with_hire: bool = False  #: whether the hire date is the `start` of pairs that have none
-    #: what messages call the directory; empty for a people file, in which every fault is a problem
-    directory: str = ""
-    id_namespace: str = ""  #: keeps the ids of directories apart that count from one; empty for a people file
-    accepts_new_ids: bool = False  #: whether a former address may come back with another directory id
+    default_zone: str = ""  #: empty when everybody must have a time zone
+    default_country: str = ""  #: empty when everybody must have a country
+    starts_with_hire: bool = False  #: whether a pair without `start` starts with the report's hire date
+    directory_name: str = ""  #: what messages call the directory; empty for a people file
+    #: A prefix that keeps ids of different directories apart when they are plain numbers; empty for a people file.
+    id_namespace: str = ""
+    accepts_new_ids: bool = False  #: whether the address of a former person may return with another directory id
 
     @property
     def is_directory(self) -> bool:
-        """Whether faults are reported, instead of refusing the whole roster."""
-        return bool(self.directory)
+        """Whether the records are from a directory, not a people file. A fault in a directory is only reported; a fault
+        in a people file refuses the whole file."""
+        return bool(self.directory_name)

@@ -1,8 +1,8 @@
-"""The roster from Microsoft Entra: users with their managers, through Microsoft Graph.
+"""The roster source for Microsoft Entra: reads the users with their managers through Microsoft Graph.
 
-Everybody is read each time, a hundred in a page. Graph could tell changes alone (`users/delta`), but its own rules say
-when such a tale is not whole: then people would be gone, or stay, without anybody noticing. A full list is right by
-itself, and cheap: a company of 50,000 costs 1,000 of the 3,500 units that Graph grants in ten seconds.
+Everybody is read each time, in pages of a hundred. Graph can also list changes only (`users/delta`), but these lists
+can be incomplete, and then people would be missing or kept by mistake. A full list is always correct, and cheap: a
+company of 50,000 people costs 1,000 of the 3,500 units that Graph grants in ten seconds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,11 +23,11 @@ _SELECT = (
     "usageLocation,country,department,assignedLicenses"
 )
 _EXPAND = "manager($select=id,mail,userPrincipalName)"
-#: The most that Graph lists in a page that has managers in it.
+#: The largest page size that Graph accepts when managers are expanded.
 _PAGE_SIZE = 100
-#: The permission that is asked for.
+#: The permission that we ask the operator to grant.
 LEAST_PERMISSION = "User.Read.All"
-#: What is enough to read everything that is asked for, the least first.
+#: The permissions that are each sufficient to read the users, the least privileged one first.
 _PERMISSIONS = (LEAST_PERMISSION, "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
 _CODE_LENGTH = 2  #: letters of a country's code
 _GRANT_PERMISSION = (
@@ -47,12 +47,12 @@ _FILL_MANAGERS = (
 def build_source(section: Mapping[str, Any]) -> "EntraDirectory":
     """Return the source that a section of the settings describes. Raises AuthRevoked when it lacks credentials.
 
-    `endpoint`, `authority`, `tenant`, `client_id` and the credentials of an app: see `auth.build_tokens`. `filter`:
-    which users are listed, as Graph's `$filter` has it. `timeout`: seconds. `ca_file`: certificates to trust.
+    `endpoint`, `authority`, `tenant`, `client_id` and the credentials of an app: see `auth.build_tokens`. `filter`: a
+    filter of users in the syntax of Graph's `$filter`. `timeout`: seconds. `ca_file`: certificates to trust.
     """
     if section.get("account"):
-        text = "Microsoft Entra is read by an app, and [calendars.outlook] names one person's account."
-        raise AuthRevoked(f"{text} Take `account` out, or keep people in a people file.")
+        fault = "Microsoft Entra is read by an app, but [calendars.outlook] has the account of one person."
+        raise AuthRevoked(f"{fault} Remove `account`, or keep people in a people file.")
     return EntraDirectory(build_graph(section), str(section.get("filter") or ""))
 
 
@@ -83,9 +83,9 @@ class EntraDirectory:
             raise self._add_remedy(error) from error
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidResponse(f"{self.name}: Graph listed a user that can't be read.") from error
-        if selection.records and not selection.tells_enabled:
-            text = f"{self.name} does not say whose account is enabled: the app may read basic profiles alone."
-            raise Forbidden(f"{text} {_GRANT_PERMISSION}")
+        if selection.records and not selection.has_enabled_field:
+            fault = f"{self.name} does not say whose account is enabled: the app may only read basic profiles."
+            raise Forbidden(f"{fault} {_GRANT_PERMISSION}")
         return selection.build_reading()
 
     def _request_page(self, link: str) -> Json:
@@ -94,7 +94,7 @@ class EntraDirectory:
         return self._graph.get_resource(self.name, "users", **self._options)
 
     def _add_remedy(self, error: Permanent) -> Permanent:
-        """Return the error with what an administrator of Entra can do about it."""
+        """Return the error with its remedy for an administrator of Entra."""
         if isinstance(error, Forbidden):
             return Forbidden(f"{self.name} does not let Longarc read users. {_GRANT_PERMISSION}")
         if type(error) is Permanent and "filter" in self._options:
@@ -110,48 +110,50 @@ class EntraDirectory:
             reading = self._read_everybody()
         except ProviderError as error:
             return SourceCheck([Finding(title, False, str(error))])
-        findings = [Finding(title, True), *_check_width(permissions)]
+        findings = [Finding(title, True), *_check_excess_permissions(permissions)]
         return SourceCheck(findings + describe_reading(self.name, reading, _FILL_MANAGERS), reading.records)
 
 
-def _check_width(permissions: list[str]) -> Iterator[Finding]:
-    """Yield a finding when the app may do more in the directory than reading users."""
-    wide_permissions = [name for name in _PERMISSIONS[1:] if name in permissions]
-    if wide_permissions:
-        what = f"The app holds {', '.join(wide_permissions)}, which is more than reading users needs"
-        yield Finding(what, True, "Take it from the app under API permissions: `User.Read.All` is enough.")
+def _check_excess_permissions(permissions: list[str]) -> Iterator[Finding]:
+    """Yield a warning when the app may do more in the directory than read users."""
+    excess_permissions = [name for name in _PERMISSIONS[1:] if name in permissions]
+    if excess_permissions:
+        statement = f"The app holds {', '.join(excess_permissions)}, which is more than reading users needs"
+        yield Finding(statement, True, "Remove it from the app under API permissions: `User.Read.All` is enough.")
 
 
-# --- who is a person of the company ---------------------------------------------------------------------------------
+# --- users ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class _Selection:
-    """The users read so far, by id: somebody who was changed meanwhile may be in two pages."""
+    """Selects the people of the company among the users that Graph lists."""
 
+    #: by id, because a user who changes while we read may be on two pages
     records: dict[str, RosterRecord] = field(default_factory=dict)
-    managers: set[str] = field(default_factory=set)  #: ids of those whom somebody has as manager
-    unlicensed: set[str] = field(default_factory=set)  #: ids of those without a licence, or without an address
-    guests: set[str] = field(default_factory=set)
-    tells_enabled: bool = False  #: whether Graph tells of anybody whether the account is enabled
+    managers: set[str] = field(default_factory=set)  #: the ids of users who are somebody's manager
+    unlicensed: set[str] = field(default_factory=set)  #: the ids of users without a licence or without an address
+    guests: set[str] = field(default_factory=set)  #: the ids of guests
+    has_enabled_field: bool = False  #: whether Graph says of at least one user whether the account is enabled
 
     def add_user(self, user: Json) -> None:
-        """Add a user as Graph lists it."""
+        """Add a user, given as the JSON object of Graph."""
         user_id = str(user["id"])
         if user.get("userType") == "Guest":
             self.guests.add(user_id)
             return
-        self.tells_enabled = self.tells_enabled or user.get("accountEnabled") is not None
+        self.has_enabled_field = self.has_enabled_field or user.get("accountEnabled") is not None
         record = self.records[user_id] = make_record(user)
         self.managers |= {manager.text for manager in record.managers}
         if not user.get("assignedLicenses") or not record.addresses:
             self.unlicensed.add(user_id)
 
     def build_reading(self) -> DirectoryReading:
-        """Return the people, without guests, and without accounts that are no person's.
+        """Return the records of people, without guests and without accounts that belong to no person.
 
-        Entra doesn't tell rooms, shared mailboxes and service accounts from people. They have no licence as a rule, and
-        no place among managers and reports; an account without all of these is in no pair.
+        Entra doesn't distinguish rooms, shared mailboxes and service accounts from people. But these usually have no
+        licence, no manager and no reports. An account without any of the three is left out; it could be in no pair
+        anyway.
         """
         accounts = {
             user_id
@@ -164,7 +166,7 @@ class _Selection:
 
 
 def make_record(user: Json) -> RosterRecord:
-    """Return what Entra says about a user."""
+    """Return the record of a user, from the JSON object of Graph."""
     return RosterRecord(
         where=f"user {user['id']}",
         directory_id=user["id"],
@@ -180,30 +182,31 @@ def make_record(user: Json) -> RosterRecord:
 
 
 def _list_names(user: Json) -> tuple[str, ...]:
-    """Return the names by which calendars know a user: the mail address, aliases, the sign-in name, X.500 names. Nobody
-    can be invited who has no mail address; then there is none."""
+    """Return the names by which calendars refer to a user: the mail address, aliases, the sign-in name and X.500 names.
+    The result is empty for a user without a mail address, who can't be invited."""
     proxies = [str(entry).partition(":") for entry in user.get("proxyAddresses") or ()]
+    # The kind of the primary address is in upper case, that of aliases in lower case.
     primary = user.get("mail") or next((value for kind, _, value in proxies if kind == "SMTP"), "")
     if not primary:
         return ()
     aliases = [value for kind, _, value in proxies if kind.casefold() == "smtp"]
     x500_names = [value for kind, _, value in proxies if kind.casefold() == "x500"]
     names = [primary, *aliases, user.get("userPrincipalName") or "", *x500_names]
-    by_folded_name: dict[str, str] = {}
+    distinct_names: dict[str, str] = {}
     for name in names:
-        by_folded_name.setdefault(name.casefold(), name)
-    return tuple(name for name in by_folded_name.values() if name)
+        distinct_names.setdefault(name.casefold(), name)
+    return tuple(name for name in distinct_names.values() if name)
 
 
 def _find_country(user: Json) -> str:
-    """Return the country of the address when it is a code; else where licences are used, which is one always; else what
-    somebody typed as the country."""
+    """Return the country of the user's address when it is a code, else the country where licences are used, which is
+    always a code, else the country of the address as it was typed."""
     country = str(user.get("country") or "").strip()
     return country if len(country) == _CODE_LENGTH else str(user.get("usageLocation") or country)
 
 
 def _list_managers(user: Json) -> tuple[ManagerReference, ...]:
-    """Return the manager, who may be a guest or a contact of the organization: nobody in the roster has that id."""
+    """Return the manager. The manager may be a guest or an external contact, whose id nobody in the roster has."""
     manager = user.get("manager")
     if not manager:
         return ()

@@ -1,4 +1,4 @@
-"""Loads a people file whole: everybody in it, or all its problems at once, with line and column."""
+"""Loads the roster from a people file, or reports all problems of the file at once, with line and column."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +13,9 @@ from worker.settings.problem_report import ProblemReport
 def load_people_file(
     path: Path, rules: RosterRules, mapping: Mapping[str, str] | None = None, stored: StoredRoster | None = None
 ) -> Roster:
-    """Return the roster that a people file makes. Raises Problems with everything that is wrong in it.
+    """Return the roster in a people file. Raises Problems with all problems of the file.
 
-    `mapping`: our name of a column to its name in the file. `stored`: what the database has of earlier readings.
+    `mapping`: the name in the file for each of our column names. `stored`: the roster of earlier readings.
     """
     report = ProblemReport(path.name)
     defaults = {"time_zone": rules.default_zone, "country": rules.default_country}

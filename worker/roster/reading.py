@@ -1,4 +1,4 @@
-"""What the sources of directories share: reading page by page, and the findings about what was read."""
+"""Helpers of the sources that read a directory: reading page by page, and the findings about the records."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from worker.errors import InvalidResponse, Unavailable
 from worker.providers.base import Finding
 from worker.roster.base import RosterRecord
 
-#: How often a page is asked for again when its answer got lost.
+#: How often the request of a page is repeated when it gets no answer.
 _REPEATS = 2
 
 #: One page of a list, as the service sent it.
@@ -21,16 +21,16 @@ class DirectoryReading:
     """The records of a directory that was read to its end."""
 
     records: Sequence[RosterRecord]
-    left_out: Mapping[str, int] = field(default_factory=dict)  #: who is no person of the company: how many, by kind
+    left_out: Mapping[str, int] = field(default_factory=dict)  #: how many entries are not people, or guests, by kind
 
 
 def iter_pages(name: str, request_page: Callable[[str], Page], next_field: str) -> Iterator[Page]:
     """Yield all pages of a list. Raises ProviderErrors.
 
-    `name`: that of the directory, for messages. `request_page`: returns the page at a token or link; the first one for
-    an empty text. `next_field`: the field of a page that leads to the next one.
+    `name`: the directory's name, for messages. `request_page`: returns the page at a token or link, and for an empty
+    text the first page. `next_field`: the field of a page with the token or link of the next page.
     """
-    seen = {""}
+    seen_tokens = {""}
     token = ""
     while True:
         page = _read_page(partial(request_page, token))
@@ -38,16 +38,16 @@ def iter_pages(name: str, request_page: Callable[[str], Page], next_field: str) 
         token = str(page.get(next_field) or "")
         if not token:
             return
-        if token in seen:
-            raise InvalidResponse(f"{name}: the list of people comes to no end.")
-        seen.add(token)
+        if token in seen_tokens:
+            raise InvalidResponse(f"{name}: the list of people does not end.")
+        seen_tokens.add(token)
 
 
 def _read_page(request_page: Callable[[], Page]) -> Page:
-    """Return what `request_page` returns. Raises its errors.
+    """Return the page that `request_page` returns. Raises the errors that it raises.
 
-    When the service did not answer, and did not ask to wait, the request is repeated at once. Reading changes nothing,
-    and without this one lost answer among hundreds would end the reading of a large company.
+    When the service did not answer, and did not ask us to wait, the request is repeated at once. Without that, one lost
+    answer among hundreds would end the reading of a large company. The request changes nothing, so it can be repeated.
     """
     for _ in range(_REPEATS):
         try:
@@ -59,30 +59,33 @@ def _read_page(request_page: Callable[[], Page]) -> Page:
 
 
 def describe_reading(name: str, reading: DirectoryReading, manager_remedy: str) -> list[Finding]:
-    """Return findings about what a directory told: counts, and what it lacks. `name`: that of the directory."""
+    """Return findings about the records of a directory: their number, and how many values they have and lack.
+
+    `name`: the directory's name. `manager_remedy`: the remedy when no record has a manager.
+    """
     active = [record for record in reading.records if record.is_active]
     if not active:
-        return [Finding(f"{name} lists people", False, "Nobody was read: fix what is asked for in the settings.")]
-    managed = sum(bool(record.managers) for record in active)
-    people = f"{_count_people(len(active))}: {managed:,} with a manager, {len(active) - managed:,} without"
+        return [Finding(f"{name} lists people", False, "Nobody was read: check the settings that select people.")]
+    managed_count = sum(bool(record.managers) for record in active)
+    people = f"{_count_people(len(active))}: {managed_count:,} with a manager, {len(active) - managed_count:,} without"
     inactive_count = len(reading.records) - len(active)
-    findings = [Finding(f"{name} lists {people}; {inactive_count:,} more can't sign in, and count as gone", True)]
+    findings = [Finding(f"{name} lists {people}; {inactive_count:,} more can't sign in, and count as former", True)]
     if reading.left_out:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(reading.left_out.items()))
-        findings.append(Finding(f"{name} also lists who is left out: {kinds}", True))
-    told = {
+        findings.append(Finding(f"{name} has other entries, which are left out: {kinds}", True))
+    value_counts = {
         "a country": sum(bool(record.country) for record in active),
         "a department": sum(bool(record.group) for record in active),
         "a language": sum(bool(record.locale) for record in active),
         "a time zone": sum(bool(record.time_zone) for record in active),
     }
-    known = ", ".join(f"{what} of {count:,}" for what, count in told.items())
-    findings.append(Finding(f"{name} tells {known}; calendars, [roster] and the people file may tell more", True))
-    if not managed:
+    values = ", ".join(f"{value} of {count:,}" for value, count in value_counts.items())
+    findings.append(Finding(f"{name} has {values}; calendars, [roster] and the people file may have more", True))
+    if not managed_count:
         findings.append(Finding(f"{name} names nobody's manager, so there are no pairs", True, manager_remedy))
-    if several := sum(len(record.managers) > 1 for record in active):
-        what = f"{name} names several managers of {_count_people(several)}: such pairs stay as they are"
-        findings.append(Finding(what, True, "Keep one manager of each. `longarc people` lists them."))
+    if several_count := sum(len(record.managers) > 1 for record in active):
+        statement = f"{name} names several managers of {_count_people(several_count)}: such pairs stay as they are"
+        findings.append(Finding(statement, True, "Keep one manager of each. `longarc people` lists them."))
     return findings
 
 

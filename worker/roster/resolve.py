@@ -1,8 +1,9 @@
-"""Makes persons, pairs and aliases of the records of a directory: pure, and the same for all sources.
+"""Makes the roster (persons, pairs and aliases) from the records of a directory, in the same way for all sources. Has
+no side effects.
 
-In a people file, which somebody writes, a fault refuses the whole file. A directory is not written for Longarc, and one
-fault in it must not hold up everybody: there, faults are reported to the operator, and the pair that they concern stays
-as it was. Leave is never inferred from absence.
+A people file is written for Longarc, so a fault in it refuses the whole file. A directory is not, and one fault in it
+must not stop changes for everybody: its faults are only reported to the operator, and the pair that a fault concerns
+stays as it was. A missing value never counts as leave.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,9 @@ from worker.roster.parsers import parse_day
 from worker.settings.parsers import InvalidValue
 from worker.settings.problem_report import ProblemReport
 
+#: The working hours of people for whom none are known.
 OFFICE_HOURS = parse_hours("Mon-Fri 09:00-17:00")
-_NOBODY = StoredRoster()
+_EMPTY_ROSTER = StoredRoster()
 
 
 def resolve_roster(
@@ -30,36 +32,40 @@ def resolve_roster(
     rules: RosterRules,
     report: ProblemReport,
     *,
-    stored: StoredRoster = _NOBODY,
+    stored: StoredRoster = _EMPTY_ROSTER,
     people_file: Sequence[RosterRecord] = (),
     file_report: ProblemReport | None = None,
 ) -> Roster:
-    """Return the roster that these records make. Faults go to `report`: the caller decides what to do about them.
+    """Return the roster that is made from these records. Faults are added to `report`; the caller decides whether they
+    refuse the roster.
 
-    With a directory as the source, `people_file` adds to it, and its faults go to `file_report`. Every pair gets
-    `rules.today` as `first_seen`; the caller keeps an earlier date.
+    `people_file`: with a directory as the source, the records of a people file that override it; their faults are added
+    to `file_report`. Every pair gets `rules.today` as `first_seen`, which the caller replaces by an earlier stored
+    date.
     """
     parsers = build_parsers(rules.calendars, rules.mailers)
     parsed = [parse_record(record, parsers, report) for record in records]
     if people_file and file_report:
         rows = [parse_record(record, parsers, file_report) for record in people_file]
-        parsed = merge_people_file(parsed, rows, rules.directory)
+        parsed = merge_people_file(parsed, rows, rules.directory_name)
     people = identify_people(parsed, rules, stored)
     return _Resolver(people, rules, stored).build_roster()
 
 
 @dataclass(slots=True)
 class _Resolver:
-    """The roster while it is being made."""
+    """Makes the roster from identified people."""
 
     people: IdentifiedPeople
     rules: RosterRules
     stored: StoredRoster
     persons: dict[Address, Person] = field(default_factory=dict)
     unset_columns: dict[Address, frozenset[str]] = field(default_factory=dict)
-    left_out: dict[Address, str] = field(default_factory=dict)  #: people who can't be in the roster, and why
+    #: Why people can't be in the roster, by person: the predicate of a message.
+    left_out: dict[Address, str] = field(default_factory=dict)
 
     def build_roster(self) -> Roster:
+        """Return the roster. Called once."""
         for email, identified in self.people.active.items():
             self._add_person(email, identified)
         managers = find_managers(self.people, self.persons, self.left_out, self.rules, self.stored)
@@ -70,14 +76,15 @@ class _Resolver:
     # --- persons ---
 
     def _add_person(self, email: Address, identified: IdentifiedRecord) -> None:
+        """Add a person to the roster. In a directory, a person without a time zone or country is left out instead."""
         parsed, values, rules = identified.parsed, identified.parsed.values, self.rules
         calendar = values.get("calendar", rules.default_calendar)
         calendar_columns = frozenset(rules.calendar_columns.get(calendar, ()))
-        earlier = identified.find_stored_person(self.stored) if rules.is_directory else None
-        zone = values.get("time_zone") or rules.default_zone or (earlier.zone if earlier else "")
-        country = values.get("country") or rules.default_country or (earlier.country if earlier else "")
-        needed = {"time_zone": zone or "time_zone" in calendar_columns, "country": country}
-        missing = [column for column, value in needed.items() if not value]
+        stored_person = identified.find_stored_person(self.stored) if rules.is_directory else None
+        zone = values.get("time_zone") or rules.default_zone or (stored_person.zone if stored_person else "")
+        country = values.get("country") or rules.default_country or (stored_person.country if stored_person else "")
+        has_value = {"time_zone": zone or "time_zone" in calendar_columns, "country": country}
+        missing = [column for column in has_value if not has_value[column]]
         if rules.is_directory and missing:
             self._leave_out(email, parsed, missing[0])
             return
@@ -98,16 +105,18 @@ class _Resolver:
         )
 
     def _report_missing(self, parsed: ParsedRecord, columns: Sequence[str]) -> None:
+        """Report that these columns have no value, unless their unusable text has been reported already."""
         for column in columns:
             if column not in parsed.unusable:
                 parsed.add_problem(column, f"The {column.replace('_', ' ')} is missing.", "Fill this cell.")
 
     def _leave_out(self, email: Address, parsed: ParsedRecord, column: str) -> None:
-        what = column.replace("_", " ")
-        self.left_out[email] = f"is left out, without a {what}"
+        """Leave a person out of the roster because this column has no value, and report that."""
+        label = column.replace("_", " ")
+        self.left_out[email] = f"is left out, without a {label}"
         if column not in parsed.unusable:
             remedy = f"Set `{column}` in [roster] for all of them, or write it into the people file."
-            parsed.add_problem(column, f"The {what} is missing, so this person is left out.", remedy)
+            parsed.add_problem(column, f"The {label} is missing, so this person is left out.", remedy)
 
     # --- pairs ---
 
@@ -115,7 +124,7 @@ class _Resolver:
         parsed, rules = self.people.active[report].parsed, self.rules
         values = parsed.values
         paused_until = values.get("paused_until")
-        is_over = paused_until is not None and paused_until <= rules.today
+        is_pause_over = paused_until is not None and paused_until <= rules.today
         return Pair(
             manager=manager,
             report=report,
@@ -128,11 +137,12 @@ class _Resolver:
             transition_until=values.get("transition_until"),
             preference=values.get("prefer", Preference()),
             trust=values.get("trust", False),
-            paused=(values.get("paused", False) or paused_until is not None) and not is_over,
-            paused_until=None if is_over else paused_until,
+            paused=(values.get("paused", False) or paused_until is not None) and not is_pause_over,
+            paused_until=None if is_pause_over else paused_until,
         )
 
     def _find_hire_date(self, parsed: ParsedRecord) -> date | None:
+        """Return the hire date, if pairs start with it; None when it is missing, or can't be read and was reported."""
         if not (self.rules.starts_with_hire and parsed.record.hire_date):
             return None
         try:

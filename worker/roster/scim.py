@@ -1,8 +1,9 @@
-"""The roster from SCIM: people whom Microsoft Entra, Okta or another directory pushed to `/scim/v2`.
+"""The roster source for SCIM: reads the people whom Microsoft Entra, Okta or another directory pushed to `/scim/v2`.
 
-The pages store what is pushed; this source reads it from the database, so no reading can be half. Pushes come one by
-one, and one change of a company is many of them: a first sync pushes for an hour, and names managers before they are
-there. So nothing is applied until the pushes pause (`is_unsettled`).
+A push is one request about one person. The web application stores the pushed data, and this source reads everybody from
+the database, so that no reading can be incomplete. A change of a company can be many pushes: a first synchronization
+may take an hour, and name managers before they are pushed themselves. Pushes with short pauses between them are a wave.
+Nothing is applied until the wave is over (`is_unsettled`).
 """
 
 from collections import defaultdict
@@ -16,17 +17,15 @@ from worker.providers.base import Finding
 from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
 from worker.roster.reading import DirectoryReading, describe_reading
 
-#: How long pushes may go on without a pause before they are applied all the same.
+#: A wave that lasts longer is applied before it is over.
 LONGEST_WAVE = timedelta(hours=1)
-#: How long the first pushes of all may go on: the first sync of a large company takes hours.
+#: The same for the first wave of an installation, because the first synchronization of a large company takes hours.
 LONGEST_FIRST_WAVE = timedelta(days=1)
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-#: The user type of those who belong to another company.
-_GUEST = "guest"
-#: The type of private addresses, at which nobody is invited.
-_PRIVATE = "home"
-_WORK = "work"
+_GUEST = "guest"  #: the user type of people of other companies
+_PRIVATE = "home"  #: the type of private addresses, to which no invitations are sent
+_WORK = "work"  #: the type of business addresses
 
 _PUSH_SOMEBODY = (
     "Assign people to the application in your directory and start its provisioning. `longarc run` or `longarc serve` "
@@ -36,17 +35,17 @@ _MAP_MANAGERS = f"Map the manager to `{ENTERPRISE}:manager`, or write `manager` 
 
 
 class PushedDirectory(Protocol):
-    """Where pushed people are kept: the store."""
+    """The storage of pushed people. The store of the database implements it."""
 
     def get_push_log(self) -> PushLog | None:
-        """Return when pushes came; None when none came yet."""
+        """Return the count and the times of the pushes; None before the first push."""
 
     def list_people(self) -> Sequence[PushedPerson]:
-        """Return everybody, in the same order each time."""
+        """Return everybody who was pushed, in the same order each time."""
 
 
-class NoDirectory:
-    """The place of pushed people while there is no database."""
+class EmptyPushedDirectory:
+    """A storage without people, for a process without a database."""
 
     def get_push_log(self) -> PushLog | None:
         return None
@@ -56,12 +55,12 @@ class NoDirectory:
 
 
 def build_source(section: Mapping[str, Any]) -> "ScimDirectory":
-    """Return the source. `pushed_people`: where pushed people are kept; without it, nobody was pushed."""
-    return ScimDirectory(section.get("pushed_people") or NoDirectory())
+    """Return the source. `pushed_people`: the PushedDirectory; without it, the source has no people."""
+    return ScimDirectory(section.get("pushed_people") or EmptyPushedDirectory())
 
 
 class ScimDirectory:
-    """A RosterSource on what was pushed."""
+    """A RosterSource and PushedSource that reads the pushed people."""
 
     name = "SCIM"
 
@@ -73,8 +72,8 @@ class ScimDirectory:
         return str(log.count) if log else "0"
 
     def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
-        """Return whether pushes are still coming, so that the roster is not read yet. `read_at`: when it was last read;
-        None before the first time."""
+        """Return whether a wave of pushes is going on, or no push has arrived yet; the roster is then not read.
+        `read_at`: when the roster was last read; None when it never was."""
         log = self._directory.get_push_log()
         if log is None:
             return True
@@ -135,7 +134,8 @@ def _get_object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _list_sorted(person: PushedPerson, name: str) -> list[Mapping[str, Any]]:
-    """Return the values of a list that aren't private, the primary one first, then those of work."""
+    """Return the values of a multi-valued attribute, without private ones: first the primary value, then those of type
+    work, then the others."""
     values = [value for value in person.attributes.get(name) or () if _get_type(value) != _PRIVATE]
     return sorted(values, key=lambda value: (not value.get("primary"), _get_type(value) != _WORK))
 
@@ -145,20 +145,21 @@ def _get_type(value: Mapping[str, Any]) -> str:
 
 
 def _list_addresses(person: PushedPerson) -> Iterable[str]:
-    """Return the mail addresses, and last the user name, by which calendars know people too. Without a mail address
-    there are none: a user name alone need not receive mail."""
+    """Return the mail addresses of a person, and last the user name, which calendars use too. The result is empty for a
+    person without a mail address, because mail to a user name may not arrive."""
     emails = [str(email["value"]) for email in _list_sorted(person, "emails") if email.get("value")]
     names = [*emails, person.user_name] if emails else []
-    by_folded_name: dict[str, str] = {}
+    distinct_names: dict[str, str] = {}
     for name in names:
-        by_folded_name.setdefault(name.casefold(), name)
-    return by_folded_name.values()
+        distinct_names.setdefault(name.casefold(), name)
+    return distinct_names.values()
 
 
 def _find_name(person: PushedPerson) -> str:
+    """Return the display name, else the formatted name, else the given and the family name."""
     name = _get_object(person.attributes, "name")
-    parts = " ".join(str(name[part]) for part in ("givenName", "familyName") if name.get(part))
-    return _get_text(person, "displayName") or str(name.get("formatted") or "") or parts
+    composed_name = " ".join(str(name[part]) for part in ("givenName", "familyName") if name.get(part))
+    return _get_text(person, "displayName") or str(name.get("formatted") or "") or composed_name
 
 
 def _find_country(person: PushedPerson) -> str:
@@ -167,16 +168,17 @@ def _find_country(person: PushedPerson) -> str:
 
 
 def _find_language(person: PushedPerson) -> str:
-    """Return the language; of several preferred ones, as in `Accept-Language`, the first."""
+    """Return the preferred language, else the locale. Of a list in the format of `Accept-Language`, return the
+    first."""
     languages = _get_text(person, "preferredLanguage") or _get_text(person, "locale")
     return languages.partition(",")[0].partition(";")[0].strip()
 
 
 class _ManagerIndex:
-    """Finds out whom a manager's `value` means.
+    """Finds the person to whom the `value` of a manager refers.
 
-    By the standard it is the id that we gave, and so it is with Entra. With Okta it is what somebody mapped: often the
-    directory's own id, a user name or an employee number.
+    By the standard, the value is the id that we assigned, and Entra sends that. Okta sends whatever an administrator
+    mapped: often the directory's own id, a user name or an employee number.
     """
 
     def __init__(self, people: Sequence[PushedPerson]) -> None:
@@ -188,7 +190,8 @@ class _ManagerIndex:
                 self._owners[name].add(person.id)
 
     def find_managers(self, enterprise: Mapping[str, Any]) -> Iterator[ManagerReference]:
-        """Yield the manager, who may not have been pushed yet."""
+        """Yield the manager, if there is one. A manager who can't be found, such as one who has not been pushed yet, is
+        referred to by the text of the value."""
         text = str(_get_object(enterprise, "manager").get("value") or "").strip()
         if not text:
             return
