@@ -1,7 +1,7 @@
-"""Alerts to the operator: at most one mail an hour for each cause.
+"""Alerts to the operator, with at most one mail an hour for each cause.
 
-The first alert of a cause is mailed at once. Alerts within the next hour are stored as rows that are not sent; a digest
-at the end of the hour counts and lists them. The digest begins the next hour.
+The first alert of a cause is mailed at once. Alerts of the same cause within the next hour are stored as dropped mails,
+which are never sent. At the end of the hour, a digest counts and lists them. The digest begins another such hour.
 """
 
 from collections import Counter
@@ -18,27 +18,31 @@ from worker.store.tables import outbox
 
 MAIL_NAME = MailName.OPERATOR_ALERT.value
 OPERATOR_SUBJECT = "operator"
-#: The number of the PostgreSQL lock for alerts; no other lock of Longarc has it.
+#: The number of the PostgreSQL advisory lock for alerts. No other lock of Longarc has this number.
 _ADVISORY_LOCK = 7251891
-#: After a mail, how long further alerts of its cause are only counted.
+#: How long after a mail no other mail of its cause is sent.
 MAIL_INTERVAL = timedelta(hours=1)
-#: Different texts that a digest shows.
+#: How many different texts a digest shows at most.
 MAX_SHOWN_TEXTS = 10
-#: Different texts that are stored for a digest, to find the most frequent.
+#: How many different texts a digest counts at most, to find the most frequent ones.
 MAX_STORED_TEXTS = 100
 
 
 def get_session_id(effect: Effect) -> str:
-    """Return the subject of the effect, for its history; empty when it is the pair, the reader or the operator."""
-    return effect.subject if effect.subject not in (str(effect.pair), effect.to, OPERATOR_SUBJECT) else ""
+    """Return the id of the session or commitment that the effect is about; empty when it is about something else."""
+    is_about_other_subject = effect.subject in (str(effect.pair), effect.to, OPERATOR_SUBJECT)
+    return "" if is_about_other_subject else effect.subject
 
 
 def raise_alert(
     database: Database, connection: Connection, *, key: str, cause: str, text: str, now: datetime, operator: str
 ) -> bool:
-    """Alert the operator, once for each key: by a mail of its own, or in the digest of the cause. Returns False when an
-    alert with the key exists."""
-    if not database.is_sqlite:  # otherwise two processes that find no mail of the cause would both send one
+    """Alert the operator by a mail, or by an entry in the digest of the cause.
+
+    Return False, and do nothing, when an alert with this key exists.
+    """
+    if not database.is_sqlite:
+        # without the lock, two processes might both find no mail of the cause, and each send one
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
     same_key = select(outbox.c.id).where(outbox.c.key == f"{MAIL_NAME}:{key}")
     if connection.execute(same_key).first():
@@ -49,7 +53,7 @@ def raise_alert(
     if last_mail is None:
         _insert_alert(database, connection, alert, {**fields, "mailed": True})
         return True
-    _insert_alert(database, connection, alert, {**fields, "mailed": False}, dropped=True)
+    _insert_alert(database, connection, alert, {**fields, "mailed": False}, is_sent=False)
     if _is_open_digest(last_mail, now):
         _add_to_digest(connection, last_mail, text)
         return True
@@ -62,22 +66,22 @@ def raise_alert(
 
 
 def _find_last_mail(connection: Connection, cause: str, now: datetime) -> Mapping[str, Any] | None:
-    """Return the newest mail of the cause within an hour, before or after now; None when there is none.
+    """Return the newest mail of the cause that is less than an hour from `now`; None when there is none.
 
-    A mail may be later than now: a digest that is not due yet, or an alert of a machine whose clock is ahead.
+    A mail may be later than `now`: a digest that is not due yet, or an alert of a machine whose clock is ahead.
     """
     query = (
         select(outbox.c.id, outbox.c.snapshot_at, outbox.c.progress, outbox.c.fields)
         .where(
             outbox.c.subject == OPERATOR_SUBJECT,
             outbox.c.name == MAIL_NAME,
-            # alerts that were only counted; there may be thousands
+            # leaves out the alerts that are never sent, of which there may be thousands
             outbox.c.progress != EffectProgress.DROPPED.value,
             outbox.c.snapshot_at > now - MAIL_INTERVAL,
             outbox.c.snapshot_at <= now + MAIL_INTERVAL,
         )
         .order_by(outbox.c.snapshot_at.desc(), outbox.c.id.desc())
-        .with_for_update()  # the fields of a digest are updated
+        .with_for_update()  # the caller may update the fields of the digest
     )
     for row in connection.execute(query).mappings():
         if row["fields"].get("cause") == cause and row["fields"].get("mailed"):
@@ -86,7 +90,7 @@ def _find_last_mail(connection: Connection, cause: str, now: datetime) -> Mappin
 
 
 def _is_open_digest(mail: Mapping[str, Any], now: datetime) -> bool:
-    """Return whether the mail is a digest that is not due yet."""
+    """Return whether the mail is a digest that is not due yet, so that alerts can be added to it."""
     is_waiting = mail["progress"] == EffectProgress.WAITING.value and mail["snapshot_at"] > now
     return is_waiting and "listed" in mail["fields"]
 
@@ -99,34 +103,38 @@ def _add_to_digest(connection: Connection, digest: Mapping[str, Any], text: str)
 
 
 def _build_digest_fields(counts: Counter[str], total: int, text: str) -> dict[str, Any]:
-    """Return the fields of a digest with one more alert: its text, the count of each text, and the total."""
+    """Return the fields of a digest to which one more alert is added: the mail's text, the counts and the total.
+
+    `counts` has the number of alerts for each text, and `total` the number of all alerts. `text` is counted in `total`,
+    but not yet in `counts`.
+    """
     if text in counts or len(counts) < MAX_STORED_TEXTS:
         counts[text] += 1
     shown = counts.most_common(MAX_SHOWN_TEXTS)
     lines = [line if times == 1 else f"{times} times: {line}" for line, times in shown]
-    rest = total - sum(times for _, times in shown)
-    head = f"In the last hour {total:,} more of the same kind {'was' if total == 1 else 'were'} noticed:"
-    more = [f"And {rest:,} others."] if rest else []
-    return {"words": "\n\n".join([head, *lines, *more]), "listed": dict(counts), "total": total}
+    unshown_count = total - sum(times for _, times in shown)
+    heading = f"In the last hour {total:,} more of the same kind {'was' if total == 1 else 'were'} noticed:"
+    ending = [f"And {unshown_count:,} others."] if unshown_count else []
+    return {"words": "\n\n".join([heading, *lines, *ending]), "listed": dict(counts), "total": total}
 
 
-def _build_alert(key: str, at: datetime, operator: str) -> Effect:
+def _build_alert(key: str, due_at: datetime, operator: str) -> Effect:
     return Effect(
         key=key,
         kind=EffectKind.MAIL,
         pair=None,
         subject=OPERATOR_SUBJECT,
-        due_at=at,
-        snapshot_at=at,
+        due_at=due_at,
+        snapshot_at=due_at,
         name=MAIL_NAME,
         to=operator,
     )
 
 
 def _insert_alert(
-    database: Database, connection: Connection, alert: Effect, fields: Mapping[str, Any], *, dropped: bool = False
+    database: Database, connection: Connection, alert: Effect, fields: Mapping[str, Any], *, is_sent: bool = True
 ) -> None:
     row = {**rows.build_effect_row(alert), "fields": dict(fields)}
-    if dropped:
+    if not is_sent:
         row.update(progress=EffectProgress.DROPPED.value, due_at=None)
     database.insert_new(connection, outbox, [row], ["key"])

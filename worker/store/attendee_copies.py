@@ -1,4 +1,7 @@
-"""Records of the copies of events in guests' calendars. A record is stored before its copy is written."""
+"""Reads and writes records of copies: the events that Longarc itself writes into guests' calendars.
+
+A record is stored before its copy is written, so that no copy is ever unknown.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,13 +36,13 @@ class AttendeeCopyRows:
         self._database = database
 
     def list_copies(self, organizer: Address) -> Sequence[CopyRecord]:
-        """Return the records of copies of this organizer's events."""
+        """Return the records of all copies of this organizer's events. Raises Unavailable, as every method does."""
         with self._begin_read() as connection:
             copy_rows = _COPIES_OF_ORGANIZER.fetch_rows(connection, organizer=organizer)
         return [CopyRecord(row["id"], row["guest"], row["placed"]) for row in copy_rows]
 
     def intend_copy(self, organizer: Address, event_id: str, guest: Address) -> None:
-        """Store that a copy is about to be written. Does not change an existing record."""
+        """Store that a copy is about to be written. An existing record of the copy is left unchanged."""
         row = {"calendar": organizer, "id": event_id, "guest": guest, "placed": False}
         with self._begin_write() as connection:
             self._database.insert_new(connection, attendee_copy, [row], _PRIMARY_KEY)
@@ -51,7 +54,7 @@ class AttendeeCopyRows:
             self._database.upsert(connection, attendee_copy, [row])
 
     def forget_copies(self, organizer: Address, event_id: str, guests: Collection[Address]) -> None:
-        """Delete the records of these guests' copies."""
+        """Delete the records of these guests' copies of an event."""
         with self._begin_write() as connection:
             _DELETE_COPIES.execute(connection, organizer=organizer, event_id=event_id, guests=list(guests))
 
@@ -67,7 +70,10 @@ class AttendeeCopyRows:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Raise Unavailable for an error of the database: the event may be written, so the effect is tried again."""
+        """Raise Unavailable in place of an error of the database.
+
+        The error is marked as uncertain, since the event may have been written already. The effect is then tried again.
+        """
         driver = self._database.engine.dialect.loaded_dbapi
         try:
             yield

@@ -1,7 +1,7 @@
-"""Organizers' calendars: the cursor of each, and what was read there of our own events and of recurring 1:1s.
+"""Reads and writes what the sync knows of organizers' calendars: their cursors, our events, and recurring 1:1s.
 
-While a calendar is leased, `due_at` is the end of its lease, unless it was made due meanwhile: then it changed while it
-was being read.
+A calendar is read when it is due (`due_at`). While it is leased, `due_at` is the end of the lease. A smaller `due_at`
+means that the calendar was made due while it was being read, because it has changed again.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +35,6 @@ calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.
 channel, outbox, person = tables.channel, tables.outbox, tables.person
 
 
-# Statements are built once: building one takes longer than performing it.
 _IS_UNLEASED = or_(calendar.c.holder.is_(None), calendar.c.held_until <= bind_instant("now"))
 _CLAIMABLE = PreparedStatement(
     select(calendar)
@@ -49,6 +48,7 @@ _TAKE_LEASES = PreparedStatement(
     .where(in_bound_list(calendar.c.address, "addresses"))
     .values(holder=bindparam("lease_holder"), held_until=bind_instant("until"), due_at=bind_instant("until"))
 )
+#: The calendar was made due during the lease, for an earlier time than `due`.
 _WAS_MADE_DUE = and_(calendar.c.due_at < calendar.c.held_until, calendar.c.due_at < bind_instant("due"))
 _NEXT_READ = case((or_(_WAS_MADE_DUE, calendar.c.due_at.is_(None)), calendar.c.due_at), else_=bind_instant("due"))
 _IS_LEASED_BY_US = and_(calendar.c.address == bindparam("address"), calendar.c.holder == bindparam("lease_holder"))
@@ -110,7 +110,7 @@ _BOOKED_SESSIONS = PreparedStatement(
         session.c.end > bind_instant("now"),
     )
 )
-#: Effects that are settled have no `due_at`.
+#: Selects the keys of the events that are to be created. An effect that is done or dropped has no `due_at`.
 _PENDING_CREATES = PreparedStatement(
     select(outbox.c.event).where(
         outbox.c.due_at.is_not(None),
@@ -127,7 +127,7 @@ _LIFT_SUSPENSION = PreparedStatement(
     .where(person.c.email == bindparam("address"), person.c.suspended_until.is_not(None))
     .values(suspended_until=None)
 )
-#: A channel that was refused like the calendar is tried again with it, not after hours.
+#: Makes a channel that failed due now. It was probably refused for the same reason as the calendar.
 _RETRY_CHANNEL = PreparedStatement(
     update(channel)
     .where(channel.c.calendar == bindparam("address"), channel.c.failures > 0, channel.c.due_at > bind_instant("now"))
@@ -155,7 +155,7 @@ _DELETE_MEETINGS = PreparedStatement(
     )
 )
 
-#: Events that ended longer ago are no longer compared with the calendar.
+#: An event that ended longer ago than this is not compared with the calendar any more.
 PAST_EVENT_AGE = timedelta(days=3)
 
 
@@ -164,29 +164,29 @@ class DueCalendar:
     """A calendar that is due to be read."""
 
     address: Address
-    cursor: Cursor | None
-    full_at: datetime | None  #: when it was last read in full
-    size: int  #: number of events when it was last read in full
-    changed_at: datetime | None  #: when a change was last found
+    cursor: Cursor | None  #: where the reading of changes begins; None when the calendar has to be read in full
+    full_at: datetime | None  #: when the calendar was last read in full
+    size: int  #: number of events at the last full reading
+    changed_at: datetime | None  #: when a reading last found a change
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarFailures:
-    """The calendars of one service that can't be read."""
+    """How many calendars of one service can't be read."""
 
     calendars: int
-    failures: int  #: failed attempts in a row, of the calendar with the most
-    problem: str  #: why one of them can't be read
+    failures: int  #: failed attempts in a row: the largest number among these calendars
+    problem: str  #: why one of these calendars can't be read
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarSnapshot:
     """What the database knows of a calendar before it is read."""
 
-    placed: Mapping[str, PlacedEvent]  #: our events that are not gone, by key
-    pair_by_key: Mapping[str, PairId]  #: the pair of each of these events
-    booked_spans: Mapping[PairId, Sequence[Span]]  #: the times of future sessions, by pair of this organizer
-    reports: Mapping[Address, PairId]  #: this organizer's reports, and the pair with each
+    placed: Mapping[str, PlacedEvent]  #: our events that are on the calendar, by key
+    pair_by_key: Mapping[str, PairId]  #: the pair of each of these events, by the event's key
+    booked_spans: Mapping[PairId, Sequence[Span]]  #: the times of booked sessions of this organizer, by pair
+    reports: Mapping[Address, PairId]  #: the pair of each report of this organizer
     pending_keys: Collection[str] = ()  #: keys of events that are about to be created
 
 
@@ -194,15 +194,16 @@ class CalendarSnapshot:
 class CalendarReading:
     """The result of reading a calendar, which is to be stored."""
 
-    #: our events that changed or vanished, each with its earlier etag: an event that we wrote meanwhile is not updated
+    #: Our events that changed or vanished, each with the etag that the database should still have. A different etag
+    #: means that we have written the event meanwhile; then it is not updated.
     placed: Sequence[tuple[PlacedEvent, str]]
     pairs_to_plan: Collection[PairId]
-    pairs_to_refresh: Collection[PairId]  #: pairs to plan after reading free/busy again
+    pairs_to_refresh: Collection[PairId]  #: pairs to plan after reading their free/busy again
     meetings: Sequence[tuple[Event, PairId]]  #: occurrences of recurring 1:1s, each with its pair
     dropped_series: Collection[str]  #: ids of series and events whose stored 1:1s are deleted
     orphans: Sequence[Event] = ()  #: future events that carry our key, but are not in the database
-    recovered: Sequence[Session] = ()  #: sessions that stand on the calendar, but are not in a restored database
-    #: whether it lists an event whose creation is not stored yet: then it has to be read again from the same cursor
+    recovered: Sequence[Session] = ()  #: sessions that are on the calendar, but not in the restored database
+    #: Whether the calendar lists an event whose creation is not stored yet. Then it is read again from the same cursor.
     needs_repeat: bool = False
 
 
@@ -227,8 +228,10 @@ class CalendarRows:
             make_calendar_due(connection, list(addresses), now)
 
     def lift_suspension(self, address: Address, now: datetime) -> bool:
-        """End the suspension of a calendar, and make it, its pairs and its effects due. Returns False when there was
-        none."""
+        """End the suspension of a calendar, and make the calendar, its pairs and its failed effects due.
+
+        Return False when the calendar was not suspended; the rest is made due even then.
+        """
         with self._database.write() as connection:
             was_suspended = _LIFT_SUSPENSION.execute(connection, address=address) > 0
             _MAKE_DUE.execute(connection, addresses=[address], now=now)
@@ -242,24 +245,37 @@ class CalendarRows:
         return was_suspended
 
     def _retry_channel(self, address: Address, now: datetime) -> None:
-        """Have the channel of a calendar opened that is suspended no more. In a transaction of its own: a notification
-        locks the channel before the calendar."""
+        """Make the channel of a calendar due whose suspension has ended.
+
+        This needs a transaction of its own: a notification locks the channel before the calendar, so locking the
+        channel after the calendar might deadlock.
+        """
         with self._database.write() as connection:
             _RETRY_CHANNEL.execute(connection, address=address, now=now)
 
     def load_snapshot(self, address: Address, now: datetime, since: datetime | None = None) -> CalendarSnapshot:
-        """Return what the database knows of this calendar. With `since`, also of events that ended since then."""
-        since = min(since or now, now) - PAST_EVENT_AGE
-        spans: dict[PairId, list[Span]] = {}
+        """Return what the database knows of this calendar.
+
+        Events are included when they ended less than `PAST_EVENT_AGE` before `now`, or before `since` if that is
+        earlier.
+        """
+        oldest_end = min(since or now, now) - PAST_EVENT_AGE
+        booked_spans: dict[PairId, list[Span]] = {}
         with self._database.read() as connection:
-            event_rows = _OUR_EVENTS.fetch_rows(connection, address=address, since=since)
+            event_rows = _OUR_EVENTS.fetch_rows(connection, address=address, since=oldest_end)
             reports = {row["report"]: row["id"] for row in _REPORTS.fetch_rows(connection, address=address)}
             for pair_id, start, end in _BOOKED_SESSIONS.fetch_tuples(connection, address=address, now=now):
-                spans.setdefault(pair_id, []).append(Span(start, end))
+                booked_spans.setdefault(pair_id, []).append(Span(start, end))
             pending_keys = _PENDING_CREATES.fetch_column(connection, address=address)
         placed = {row["key"]: rows.read_placed_event(row) for row in event_rows}
         pair_by_key = {row["key"]: row["pair"] for row in event_rows}
-        return CalendarSnapshot(placed, pair_by_key, spans, reports, pending_keys)
+        return CalendarSnapshot(
+            placed=placed,
+            pair_by_key=pair_by_key,
+            booked_spans=booked_spans,
+            reports=reports,
+            pending_keys=pending_keys,
+        )
 
     def save(
         self,
@@ -272,14 +288,19 @@ class CalendarRows:
         now: datetime,
         has_changed: bool = False,
     ) -> None:
-        """Write what was read, unless another holder has the lease by now. `size` is given after a full read."""
+        """Write what was read, and the cursor for the next reading. Write nothing when another holder has the lease.
+
+        `size` is the number of events after a full reading, and None after a reading of changes.
+        """
         values: dict[str, Any] = {"address": due_calendar.address, "lease_holder": holder, "new_cursor": cursor}
         if size is None:
+            save_cursor = _SAVE_CURSOR
             values["changed_at"] = now if has_changed else due_calendar.changed_at
         else:
+            save_cursor = _SAVE_FULL_READ
             values.update(now=now, event_count=size)
         with self._database.write() as connection:
-            if (_SAVE_CURSOR if size is None else _SAVE_FULL_READ).execute(connection, **values) != 1:
+            if save_cursor.execute(connection, **values) != 1:
                 return
             if reading.placed:
                 _UPDATE_EVENT.execute_many(
@@ -317,73 +338,82 @@ class CalendarRows:
         self._database.upsert(connection, meeting, list(rows_by_id.values()))
 
     def postpone(self, due_calendar: DueCalendar, holder: str, due: datetime) -> None:
-        """Release the lease; the calendar is due again at `due`."""
+        """Release the lease. The calendar is due again at `due`, or earlier when it was made due meanwhile."""
         with self._database.write() as connection:
             _RELEASE_LEASE.execute(connection, address=due_calendar.address, lease_holder=holder, due=due)
 
     def record_failure(
         self, due_calendar: DueCalendar, holder: str, due: datetime, problem: str, now: datetime
     ) -> None:
-        """Store why a calendar could not be read, without content. Releases the lease; it is due again at `due`."""
+        """Store that a calendar could not be read, and release the lease. The calendar is due again at `due`.
+
+        `problem` tells why, without content.
+        """
         with self._database.write() as connection:
             _RECORD_FAILURE.execute(
                 connection, address=due_calendar.address, lease_holder=holder, due=due, new_problem=problem, now=now
             )
 
     def load_failures(self) -> dict[str, CalendarFailures]:
-        """Return the calendars that can't be read now, by calendar service."""
+        """Return the calendars that can't be read now, counted by calendar service."""
         with self._database.read() as connection:
-            return {name: CalendarFailures(*rest) for name, *rest in _FAILURES.fetch_tuples(connection)}
+            return {service: CalendarFailures(*counts) for service, *counts in _FAILURES.fetch_tuples(connection)}
 
     def request_full_read(self, addresses: Collection[Address], now: datetime) -> None:
-        """Make these calendars due, to be read in full: they differ from what the database knows."""
+        """Make these calendars due, to be read in full, because they differ from what the database knows."""
         is_listed = calendar.c.address.in_(list(addresses))
         with self._database.write() as connection:
             connection.execute(update(calendar).where(is_listed).values(due_at=now, cursor=None))
 
     def find_event(self, key: str) -> PlacedEvent | None:
-        """Return our event with that key, past or future; None when there is none."""
+        """Return our event with this key, past or future; None when there is none."""
         with self._database.read() as connection:
             row = connection.execute(select(event).where(event.c.key == key)).mappings().first()
         return rows.read_placed_event(row) if row else None
 
     def list_events_of(self, person: Address) -> list[PlacedEvent]:
-        """Return our events of all pairs of a person, past and gone ones included, by start."""
+        """Return our events of all pairs of a person in order of start, also past events and those that are gone."""
         is_theirs = or_(pair.c.manager == person, pair.c.report == person)
         query = select(event).where(event.c.pair.in_(select(pair.c.id).where(is_theirs))).order_by(event.c.start)
         with self._database.read() as connection:
             return [rows.read_placed_event(row) for row in connection.execute(query).mappings()]
 
     def list_meetings(self, pair_id: PairId) -> list[Meeting]:
-        """Return the stored 1:1s of a pair, in order of time."""
+        """Return the stored occurrences of recurring 1:1s of a pair, in order of start."""
         query = select(meeting).where(meeting.c.pair == pair_id).order_by(meeting.c.start)
         with self._database.read() as connection:
             meetings = connection.execute(query).mappings()
             return [Meeting(pair=row["pair"], span=Span(row["start"], row["end"])) for row in meetings]
 
     def list_reading_states(self) -> list[Mapping[str, Any]]:
-        """Return for each calendar when it is due, when it was last read in full, and since when and why it fails."""
+        """Return for each calendar the address, `due_at`, `full_at`, and the columns about failed readings."""
         failure_columns = (calendar.c.failing_since, calendar.c.failures, calendar.c.problem)
         columns = (calendar.c.address, calendar.c.due_at, calendar.c.full_at, *failure_columns)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(select(*columns)).mappings()]
 
 
-def make_calendar_due(connection: Connection, addresses: Sequence[Address], at: datetime) -> None:
-    """Make changed calendars due at that time: then those of organizers are read, and the free/busy of reports."""
-    _MAKE_DUE.execute(connection, addresses=addresses, now=at)
+def make_calendar_due(connection: Connection, addresses: Sequence[Address], due_at: datetime) -> None:
+    """Make changed calendars due at this time.
+
+    Organizers' calendars are then read. Of reports, only the free/busy is read, by planning their pairs.
+    """
+    _MAKE_DUE.execute(connection, addresses=addresses, now=due_at)
     pair_ids = _PAIRS_OF_REPORTS.fetch_column(connection, addresses=addresses)
     if pair_ids:
-        wake_pairs(connection, pair_ids, at, reread_free_busy=True)
+        wake_pairs(connection, pair_ids, due_at, reread_free_busy=True)
 
 
 def _build_recovered_row(recovered: Session) -> dict[str, Any]:
-    """Return the columns of a recovered session, without `sealed_plan`: the value of a known session is kept."""
+    """Return the columns of a recovered session.
+
+    `sealed_plan` is left out, so that a session which is in the database keeps its value.
+    """
     return {name: value for name, value in rows.build_session_row(recovered).items() if name != "sealed_plan"}
 
 
 def _build_event_update(placed: PlacedEvent, earlier_etag: str) -> dict[str, Any]:
-    """Return the values for `_UPDATE_EVENT`: the event as it was read, and the etag that must be stored before."""
+    """Return the parameters of `_UPDATE_EVENT`: the event as it was read, and the etag that the row must still have."""
     return {
         "event_key": placed.key,
         "earlier_etag": earlier_etag,
@@ -392,6 +422,6 @@ def _build_event_update(placed: PlacedEvent, earlier_etag: str) -> dict[str, Any
         "start": placed.span.start,
         "end": placed.span.end,
         "gone": placed.gone,
-        "answers": {who: answer.value for who, answer in placed.answers.items()},
+        "answers": {address: answer.value for address, answer in placed.answers.items()},
         "proposed": rows.dump_spans(placed.proposed),
     }

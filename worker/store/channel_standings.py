@@ -1,4 +1,4 @@
-"""Counts channels by their standing: which are trusted, and why the others are not."""
+"""Counts channels by their standing: trusted, silent, failing or not yet proven."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import channel
 
 _IS_OPEN = channel.c.expires_at > bind_instant("now")
+#: The notification of our own write is missing for so long that the channel is silent.
 _IS_LATE = channel.c.awaiting_since <= bind_instant("silent_since")
-#: The standing of a channel in SQL, as the functions of `worker.domain.channels` decide it for one. A comparison with
-#: NULL counts as false.
+#: The standing of a channel as an SQL expression. The functions of `worker.domain.channels` follow the same rules. In
+#: SQL, a comparison with NULL counts as false here.
 CHANNEL_STANDING = case(
     (
         and_(_IS_OPEN, channel.c.proven_at.is_not(None), or_(channel.c.awaiting_since.is_(None), ~_IS_LATE)),
@@ -27,8 +28,8 @@ CHANNEL_STANDING = case(
     (channel.c.failures > 0, ChannelStanding.FAILING.value),
     else_=ChannelStanding.UNPROVEN.value,
 )
-#: Leaves out the refused channels of people who are only reports: Longarc need not be able to read their calendars,
-#: since it asks the service for their free/busy.
+#: The condition that leaves out the refused channels of people who are only reports. Longarc need not be able to read
+#: their calendars, since it asks the service for their free/busy.
 IS_COUNTED = or_(channel.c.failures == 0, _IS_OPEN, ~is_report_only(channel.c.calendar))
 _COUNTS = PreparedStatement(
     select(channel.c.service, CHANNEL_STANDING.label("standing"), func.count(), func.min(channel.c.calendar))
@@ -39,7 +40,7 @@ _PROBLEMS = PreparedStatement(
     select(channel.c.calendar, channel.c.problem).where(in_bound_list(channel.c.calendar, "addresses"))
 )
 
-_OPEN = PreparedStatement(
+_OPEN_COUNTS = PreparedStatement(
     select(
         channel.c.service,
         func.count(),
@@ -51,26 +52,26 @@ _OPEN = PreparedStatement(
 
 @dataclass(frozen=True, slots=True)
 class OpenChannels:
-    """How many of a service's channels are open now."""
+    """How many of a calendar service's channels are open now."""
 
-    total: int
+    total: int  #: all channels, open or not
     open: int
-    notified: int  #: open, and a notification came
+    notified: int  #: open channels through which a notification has come
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelCount:
-    """How many channels of a service have the same standing, with an example."""
+    """The number of a service's channels that have the same standing, and one of these channels as an example."""
 
     service: str
     standing: ChannelStanding
     count: int
-    calendar: Address  #: the calendar of one of these channels
-    problem: str  #: why no notification comes through that channel, as a sentence; empty when unknown
+    calendar: Address  #: the calendar of the example
+    problem: str  #: why no notification comes through the example, as a sentence; empty when unknown
 
 
 def count_channels(database: Database, now: datetime) -> Sequence[ChannelCount]:
-    """Return how many channels there are of each service and standing, ordered by service and standing."""
+    """Return the number of channels for each service and standing, ordered by service and standing."""
     with database.read() as connection:
         rows = _COUNTS.fetch_tuples(connection, **make_standing_values(now))
         problems = dict(map(tuple, _PROBLEMS.fetch_tuples(connection, addresses=sorted(row[-1] for row in rows))))
@@ -82,11 +83,11 @@ def count_channels(database: Database, now: datetime) -> Sequence[ChannelCount]:
 
 
 def count_open_channels(database: Database, now: datetime) -> dict[str, OpenChannels]:
-    """Return how many channels of each service are open."""
+    """Return how many channels are open, by service."""
     with database.read() as connection:
-        return {service: OpenChannels(*counts) for service, *counts in _OPEN.fetch_tuples(connection, now=now)}
+        return {service: OpenChannels(*counts) for service, *counts in _OPEN_COUNTS.fetch_tuples(connection, now=now)}
 
 
 def make_standing_values(now: datetime) -> dict[str, datetime]:
-    """Return the values of the parameters in `CHANNEL_STANDING`."""
+    """Return the parameters of a statement that uses `CHANNEL_STANDING`."""
     return {"now": now, "silent_since": now - MAX_ECHO_DELAY}

@@ -1,6 +1,8 @@
-"""Reads and writes channels: which calendars are to have one, their leases, and the notifications that came.
+"""Reads and writes channels, through which calendar services notify us of changes on a calendar.
 
-As in the outbox, `due_at` is the end of the lease while a row is leased.
+The table `channel` has a row for each calendar that is to have a channel. The row is due at `due_at`, when the channel
+has to be opened, renewed or replaced; while the row is leased, `due_at` is the end of the lease. A channel that is no
+longer wanted has a row in the table `retired_channel` until it is closed.
 """
 
 from collections.abc import Collection, Mapping
@@ -31,21 +33,21 @@ _TAKES_PART = and_(pair.c.ended == EndReason.NO.value, pair.c.participation == P
 
 
 def is_report_only(address: Any) -> Any:
-    """Return the condition that a person is the report of somebody who takes part, and nobody's manager."""
+    """Return the condition that a person is the report in a pair that takes part, and the manager in none."""
     return and_(
         exists().where(pair.c.report == address, _TAKES_PART), ~exists().where(pair.c.manager == address, _TAKES_PART)
     )
 
 
 _IN_A_PAIR = exists().where(or_(pair.c.manager == person.c.email, pair.c.report == person.c.email), _TAKES_PART)
-#: The people whose calendars are to have a channel.
-_WANTED = PreparedStatement(
+#: Selects the people whose calendars are to have a channel.
+_CALENDARS_TO_WATCH = PreparedStatement(
     select(person.c.email, person.c.calendar).where(
         person.c.left_at.is_(None), in_bound_list(person.c.calendar, "services"), _IN_A_PAIR
     )
 )
-_FACT = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
-_KNOWN = PreparedStatement(select(channel.c.calendar, channel.c.service))
+_STORED_VALUE = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
+_STORED_CALENDARS = PreparedStatement(select(channel.c.calendar, channel.c.service))
 _WATCHED_COLUMNS = select(*(channel.c[name] for name in WatchedCalendar.__dataclass_fields__))
 _IS_CALENDAR = channel.c.calendar == bindparam("address")
 _IS_REPORT_ONLY = PreparedStatement(select(is_report_only(bindparam("address"))))
@@ -57,7 +59,8 @@ _CLAIMABLE = PreparedStatement(
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-#: Counts the leases in force, before another is taken until `until`. They end earlier, as no lease is longer.
+#: Counts the leases in force, by table. All leases are equally long, so none ends later than `until`, which is the end
+#: of a lease that is taken now.
 _COUNT_LEASES = {
     table.name: PreparedStatement(
         select(func.count()).where(
@@ -74,7 +77,7 @@ _TAKE_LEASES = PreparedStatement(
     .values(holder=bindparam("lease_holder"), due_at=bind_instant("until"))
 )
 _IS_LEASED_BY_US = and_(_IS_CALENDAR, channel.c.holder == bindparam("lease_holder"))
-#: A channel that was made due while it was leased stays due.
+#: The values that release a lease. A row that was made due while it was leased stays due.
 _RELEASED: dict[str, Any] = {
     "holder": None,
     "due_at": case((channel.c.due_at < bind_instant("until"), channel.c.due_at), else_=bind_instant("next_at")),
@@ -92,7 +95,7 @@ _SAVE_FAILURE = PreparedStatement(
     update(channel).where(_IS_LEASED_BY_US).values(failures=channel.c.failures + 1, **_RELEASED), ("problem",)
 )
 _POSTPONE = PreparedStatement(update(channel).where(_IS_LEASED_BY_US).values(**_RELEASED))
-_BY_ID = PreparedStatement(
+_CHANNEL_BY_ID = PreparedStatement(
     select(channel.c.calendar, channel.c.id, channel.c.remote_id, channel.c.hinted_at, channel.c.looks)
     .where(or_(channel.c.id == bindparam("channel_id"), channel.c.next_id == bindparam("channel_id")))
     .with_for_update()
@@ -113,21 +116,21 @@ _SAVE_PROOF = PreparedStatement(
     .values(proven_at=func.coalesce(channel.c.proven_at, bind_instant("now")), failures=0, problem="", has_told=True)
 )
 _BEGIN_READING = PreparedStatement(update(channel).where(_IS_CALENDAR, channel.c.has_told).values(has_told=False))
-_REPEAT_READING = PreparedStatement(update(channel).where(_IS_CALENDAR).values(has_told=True))
-#: Keeps the trust when a change was notified during the reading: it may be the change that the reading found.
+_ABANDON_READING = PreparedStatement(update(channel).where(_IS_CALENDAR).values(has_told=True))
+#: Changes nothing when a notification came during the reading: it may be about the change that the reading found.
 _DISTRUST = PreparedStatement(update(channel).where(_IS_CALENDAR, ~channel.c.has_told).values(proven_at=None))
 _RENEW_NOW = PreparedStatement(
     update(channel).where(_IS_CALENDAR).values(renew_at=bind_instant("now"), due_at=bind_instant("now"))
 )
-_FORGET_REMOVED = PreparedStatement(
+_FORGET_CLOSED_CHANNEL = PreparedStatement(
     update(channel)
     .where(_IS_CALENDAR)
     .values(
         id="", remote_id="", opened_at=None, renew_at=None, expires_at=None, proven_at=None, due_at=bind_instant("now")
     )
 )
-#: Expects the notification of a write, unless one has come in the second in which the write began, or later. A channel
-#: that was opened after that second need not notify us of the write.
+#: Stores that the notification of our own write is expected. Changes nothing when a notification has come in the second
+#: in which the write began, or later. A channel that was opened after that second need not notify us of the write.
 _EXPECT_ECHO = PreparedStatement(
     update(channel)
     .where(
@@ -139,13 +142,13 @@ _EXPECT_ECHO = PreparedStatement(
     )
     .values(awaiting_since=bind_instant("began_at"))
 )
-_LOOK_EARLIER = PreparedStatement(
+_CHECK_FOR_SILENCE = PreparedStatement(
     update(channel)
     .where(_IS_CALENDAR, channel.c.due_at > bind_instant("silent_from"))
     .values(due_at=bind_instant("silent_from"))
 )
-#: Ends all leases, so attempts under way are not stored. Channels that failed are due, too: the old address may have
-#: been the cause.
+#: Makes every channel expired and due. Ends all leases, so the results of steps under way are not stored. Channels that
+#: failed become due as well, since the old address may have been the cause.
 _REPLACE_ALL = PreparedStatement(
     update(channel).values(
         expires_at=case((channel.c.expires_at.is_not(None), bind_instant("now"))),
@@ -157,7 +160,7 @@ _REPLACE_ALL = PreparedStatement(
         holder=None,
     )
 )
-_READ_WATCHED_NOW = PreparedStatement(
+_MAKE_WATCHED_CALENDARS_DUE = PreparedStatement(
     update(calendar)
     .where(calendar.c.due_at > bind_instant("now"), calendar.c.address.in_(select(channel.c.calendar)))
     .values(due_at=bind_instant("now"))
@@ -178,7 +181,7 @@ _LEASE_RETIRED = PreparedStatement(
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who has leased channels, and until when."""
+    """The holder and the end of a lease on channels."""
 
     holder: str
     until: datetime
@@ -186,10 +189,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A calendar that may have changed, by a notification."""
+    """What follows from a notification: which calendar may have changed, and when it is polled for that reason."""
 
     calendar: Address
-    #: when the calendar is to be read; None when nothing changed, or an earlier notification has made it due
+    #: None when nothing changed, or an earlier notification has made the calendar due already
     poll_at: datetime | None = None
 
 
@@ -199,20 +202,21 @@ class ChannelRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # --- which calendars are to have one ---
+    # --- the calendars that are to have a channel ---
 
     def refresh(self, services: Collection[str], now: datetime) -> bool:
-        """Add the calendars on these services that are to have a channel, and retire the channels of the others.
+        """Add the calendars on these services that are to have a channel, and retire the channels of all others.
 
-        Returns whether that changed anything.
+        Return whether that changed anything.
         """
-        wanted = " ".join(sorted(services))
-        with self._database.read_once() as connection:  # locks nothing when nothing has changed, as is usual
-            if _FACT.fetch_value(connection, name=CHANNELS_NAME) == wanted:
+        service_list = " ".join(sorted(services))
+        # usually nothing has changed since the last call, and this read locks nothing
+        with self._database.read_once() as connection:
+            if _STORED_VALUE.fetch_value(connection, name=CHANNELS_NAME) == service_list:
                 return False
         with self._database.write() as connection:
-            self._database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": wanted}])
-            new, unwanted = _find_changes(connection, services)
+            self._database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": service_list}])
+            added, unwanted = _find_changes(connection, services)
             if unwanted:
                 is_unwanted = in_bound_list(channel.c.calendar, "addresses")
                 rows = connection.execute(
@@ -223,43 +227,48 @@ class ChannelRows:
                     retired_rows = [_build_retired_row(watched, now) for watched in open_channels]
                     connection.execute(insert(retired_channel), retired_rows)
                 connection.execute(delete(channel).where(is_unwanted), {"addresses": sorted(unwanted)})
-            new_rows = [{"calendar": who, "service": new[who], "due_at": now} for who in sorted(new)]
+            new_rows = [
+                {"calendar": address, "service": service, "due_at": now} for address, service in sorted(added.items())
+            ]
             self._database.insert_new(connection, channel, new_rows, ["calendar"])
-        return bool(new or unwanted)
+        return bool(added or unwanted)
 
     def replace_outdated(self, mark: str, now: datetime) -> bool:
-        """When the mark differs from the stored one, distrust all channels and make them due to be replaced, and make
-        their calendars due. Returns whether it differs.
+        """Have all channels replaced when `mark` differs from the stored mark. Return whether it differs.
 
-        `mark`: a text that changes with the address of notifications and with the key that signs their tokens.
+        `mark` is a text that changes with the address of notifications and with the key that signs their tokens: a
+        channel that was opened with another mark is useless. Until they are replaced, the channels are not trusted, and
+        their calendars are due.
         """
         with self._database.read_once() as connection:
-            if _FACT.fetch_value(connection, name=CHANNEL_ADDRESS_NAME) == mark:
+            if _STORED_VALUE.fetch_value(connection, name=CHANNEL_ADDRESS_NAME) == mark:
                 return False
         with self._database.write() as connection:
             self._database.upsert(connection, stored_value, [{"name": CHANNEL_ADDRESS_NAME, "value": mark}])
             _REPLACE_ALL.execute(connection, now=now)
-            _READ_WATCHED_NOW.execute(connection, now=now)
+            _MAKE_WATCHED_CALENDARS_DUE.execute(connection, now=now)
         return True
 
     # --- leases ---
 
     def claim(self, now: datetime, lease: Lease, limit: int, max_leased: int) -> list[WatchedCalendar]:
-        """Lease up to `limit` calendars whose channel is due for a step. Together with the leases in force they are at
-        most `max_leased`, or a few more when two processes claim at once."""
+        """Lease up to `limit` calendars whose channels are due for a step.
+
+        At most `max_leased` calendars are leased in all, or a few more when two processes claim at the same time.
+        """
         with self._database.write() as connection:
-            limit = min(limit, max_leased - _count_leases(connection, channel, now, lease))
-            rows = _CLAIMABLE.fetch_rows(connection, now=now, limit=limit) if limit > 0 else []
+            free_leases = min(limit, max_leased - _count_leases(connection, channel, now, lease))
+            rows = _CLAIMABLE.fetch_rows(connection, now=now, limit=free_leases) if free_leases > 0 else []
             if rows:
                 calendars = [row["calendar"] for row in rows]
                 _TAKE_LEASES.execute(connection, calendars=calendars, lease_holder=lease.holder, until=lease.until)
         return [WatchedCalendar(**row) for row in rows]
 
     def claim_retired(self, now: datetime, lease: Lease, limit: int, max_leased: int) -> list[RetiredChannel]:
-        """Lease up to `limit` channels that are to be closed, and no more than `max_leased` in all, as `claim` does."""
+        """Lease up to `limit` channels that are to be closed, within the same bounds as `claim`."""
         with self._database.write() as connection:
-            limit = min(limit, max_leased - _count_leases(connection, retired_channel, now, lease))
-            rows = _DUE_RETIRED.fetch_rows(connection, now=now, limit=limit) if limit > 0 else []
+            free_leases = min(limit, max_leased - _count_leases(connection, retired_channel, now, lease))
+            rows = _DUE_RETIRED.fetch_rows(connection, now=now, limit=free_leases) if free_leases > 0 else []
             if rows:
                 _LEASE_RETIRED.execute(
                     connection, ids=[row["id"] for row in rows], lease_holder=lease.holder, until=lease.until
@@ -267,18 +276,20 @@ class ChannelRows:
         names = RetiredChannel.__dataclass_fields__
         return [RetiredChannel(**{name: row[name] for name in names}) for row in rows]
 
-    # --- steps ---
+    # --- the results of steps ---
 
     def save_next_id(self, address: Address, channel_id: str, lease: Lease) -> bool:
-        """Store the id of the channel that is about to be opened: its first notification may come before the service
-        answers. Returns False when another holder has the lease by now."""
+        """Store the id of the channel that is about to be opened. Return False when another holder has the lease.
+
+        The id is stored first, because a notification may come before the service answers the request.
+        """
         with self._database.write() as connection:
             return _SAVE_NEXT_ID.execute(connection, address=address, lease_holder=lease.holder, new_id=channel_id) == 1
 
     def save_opened(self, opened: WatchedCalendar, before: WatchedCalendar, lease: Lease, now: datetime) -> bool:
-        """Store the channel that was opened, release the lease, and make the channel in `before` due to be closed.
+        """Store the channel that was opened, release the lease, and retire the channel in `before`, if there is one.
 
-        Returns False when another holder has the lease by now.
+        Return False, and store nothing, when another holder has the lease.
         """
         names = ("id", "remote_id", "opened_at", "renew_at", "expires_at", "proven_at", "failures", "problem")
         values = {name: getattr(opened, name) for name in names}
@@ -291,30 +302,32 @@ class ChannelRows:
         return True
 
     def save_renewed(self, renewed: WatchedCalendar, lease: Lease, next_at: datetime) -> None:
-        """Store when the renewed channel ends, and release the lease, unless another holder has it by now or the
-        channel was removed meanwhile. The next step is due at `next_at`."""
+        """Store the new times of a renewed channel, and release the lease. The next step is due at `next_at`.
+
+        Nothing is stored when another holder has the lease, or the channel was replaced meanwhile.
+        """
         values = {name: getattr(renewed, name) for name in ("remote_id", "renew_at", "expires_at")}
         with self._database.write() as connection:
             released = _build_release(renewed.calendar, lease, next_at)
             _SAVE_RENEWED.execute(connection, channel_id=renewed.id, **released, **values)
 
     def record_failure(self, address: Address, lease: Lease, problem: str, next_at: datetime) -> None:
-        """Count an attempt that failed for good, store why, and release the lease."""
+        """Count a failed step and store its problem. Release the lease; the next attempt is due at `next_at`."""
         with self._database.write() as connection:
             _SAVE_FAILURE.execute(connection, **_build_release(address, lease, next_at), problem=problem)
 
     def postpone(self, address: Address, lease: Lease, next_at: datetime) -> None:
-        """Release the lease; the next step is due at `next_at`, unless the channel was made due meanwhile."""
+        """Release the lease. The next step is due at `next_at`, unless the channel was made due meanwhile."""
         with self._database.write() as connection:
             _POSTPONE.execute(connection, **_build_release(address, lease, next_at))
 
     def delete_retired(self, channel_id: str) -> None:
-        """Delete a channel that was closed, or can't be."""
+        """Delete the row of a retired channel: the channel was closed, or can't be closed and will expire."""
         with self._database.write() as connection:
             connection.execute(delete(retired_channel).where(retired_channel.c.id == channel_id))
 
     def postpone_retired(self, channel_id: str, due_at: datetime) -> None:
-        """Make a channel due to be closed at `due_at`."""
+        """Release the lease of a retired channel. The next attempt to close the channel is due at `due_at`."""
         statement = update(retired_channel).where(retired_channel.c.id == channel_id)
         with self._database.write() as connection:
             connection.execute(statement.values(due_at=due_at, holder=None))
@@ -324,15 +337,15 @@ class ChannelRows:
     def record_notification(
         self, channel_id: str, remote_id: str, now: datetime, *, has_changed: bool, is_proof: bool
     ) -> Hint | None:
-        """Store that a notification came; with `has_changed`, make its calendar due. Returns None when the channel is
-        unknown.
+        """Store that a notification came. Return None when the channel is unknown.
 
-        `remote_id`: the service's id of the channel; empty when the notification has none. `is_proof`: the notification
-        shows that changes come through the channel.
+        `remote_id` is the service's id of the channel, or empty when the notification names none. `has_changed` tells
+        that the calendar may have changed, so that it becomes due. `is_proof` tells that the notification proves that
+        changes come through the channel.
         """
         with self._database.write() as connection:
-            row = _BY_ID.fetch_first(connection, channel_id=channel_id)
-            if row is None or _is_other_channel(row, channel_id, remote_id):
+            row = _CHANNEL_BY_ID.fetch_first(connection, channel_id=channel_id)
+            if row is None or _names_other_channel(row, channel_id, remote_id):
                 return None
             address, hinted_at, looks = row["calendar"], row["hinted_at"], row["looks"]
             poll_at, looks = schedule_hinted_poll(hinted_at, looks, now) if has_changed else (None, looks)
@@ -346,22 +359,24 @@ class ChannelRows:
             return Hint(address, poll_at)
 
     def begin_reading(self, address: Address) -> WatchedCalendar | None:
-        """Return the calendar with its channel as a reading begins, and reset `has_told`. None for a calendar that is
-        to have no channel."""
+        """Return a calendar with its channel before the calendar is read, and reset `has_told` in the database.
+
+        Return None for a calendar that is to have no channel.
+        """
         watched = self.load(address)
         if watched is not None and watched.has_told:
             with self._database.write() as connection:
                 _BEGIN_READING.execute(connection, address=address)
         return watched
 
-    def abandon_reading(self, begun: WatchedCalendar) -> None:
-        """Set `has_told` as it was when the reading began, as the next one is to find the same changes."""
-        if begun.has_told:
+    def abandon_reading(self, watched: WatchedCalendar) -> None:
+        """Undo `begin_reading`, which returned `watched`: the reading failed, and the next finds the same changes."""
+        if watched.has_told:
             with self._database.write() as connection:
-                _REPEAT_READING.execute(connection, address=begun.calendar)
+                _ABANDON_READING.execute(connection, address=watched.calendar)
 
     def distrust(self, address: Address) -> None:
-        """Stop trusting the channel, because a change did not come through it, until another change does."""
+        """Stop trusting the channel until a change comes through it, because another change did not."""
         with self._database.write() as connection:
             _DISTRUST.execute(connection, address=address)
 
@@ -373,12 +388,15 @@ class ChannelRows:
     def forget_closed_channel(self, address: Address, now: datetime) -> None:
         """Make another channel due to be opened: the service has closed this one."""
         with self._database.write() as connection:
-            _FORGET_REMOVED.execute(connection, address=address, now=now)
+            _FORGET_CLOSED_CHANNEL.execute(connection, address=address, now=now)
 
     # --- reading ---
 
     def requires_channel(self, address: Address) -> bool:
-        """Return whether the person organizes sessions: a report's calendar need not have a channel."""
+        """Return whether the operator should know when the channel of this calendar can't be opened.
+
+        That is not so for somebody who is only a report: Longarc need not be able to read this person's calendar.
+        """
         with self._database.read() as connection:
             return not _IS_REPORT_ONLY.fetch_value(connection, address=address)
 
@@ -389,25 +407,31 @@ class ChannelRows:
         return WatchedCalendar(**row) if row else None
 
     def list_watched(self) -> list[WatchedCalendar]:
-        """Return every calendar that is to have a channel, in order of address."""
+        """Return every calendar that is to have a channel, with its channel, in order of address."""
         with self._database.read_once() as connection:
             return [WatchedCalendar(**row) for row in _ALL_WATCHED.fetch_rows(connection)]
 
 
 def expect_echo(connection: Connection, address: Address, began_at: datetime) -> None:
-    """Store that the notification of our own write, which began then, is expected, unless it has come already."""
+    """Store that the notification of our own write is expected, unless it has come already.
+
+    `began_at` is when the write began. The channel becomes due when the notification is late, which makes it silent.
+    """
     if _EXPECT_ECHO.execute(connection, address=address, began_at=began_at):
-        _LOOK_EARLIER.execute(connection, address=address, silent_from=began_at + MAX_ECHO_DELAY)
+        _CHECK_FOR_SILENCE.execute(connection, address=address, silent_from=began_at + MAX_ECHO_DELAY)
 
 
 def _find_changes(connection: Connection, services: Collection[str]) -> tuple[Mapping[Address, str], set[Address]]:
-    """Return the calendars to add, each with its service, and those to remove."""
-    rows = _WANTED.fetch_tuples(connection, services=sorted(services)) if services else []
+    """Return the calendars to add, each with its service, and the calendars to remove.
+
+    A calendar that has moved to another service is in both.
+    """
+    rows = _CALENDARS_TO_WATCH.fetch_tuples(connection, services=sorted(services)) if services else []
     wanted: dict[Address, str] = dict(map(tuple, rows))
-    known: dict[Address, str] = dict(map(tuple, _KNOWN.fetch_tuples(connection)))
-    new = {who: service for who, service in wanted.items() if known.get(who) != service}
-    unwanted = {who for who, service in known.items() if wanted.get(who) != service}
-    return new, unwanted
+    stored: dict[Address, str] = dict(map(tuple, _STORED_CALENDARS.fetch_tuples(connection)))
+    added = {address: service for address, service in wanted.items() if stored.get(address) != service}
+    unwanted = {address for address, service in stored.items() if wanted.get(address) != service}
+    return added, unwanted
 
 
 def _count_leases(connection: Connection, table: Table, now: datetime, lease: Lease) -> int:
@@ -416,7 +440,7 @@ def _count_leases(connection: Connection, table: Table, now: datetime, lease: Le
 
 
 def _build_release(address: Address, lease: Lease, next_at: datetime | None) -> dict[str, Any]:
-    """Return the values of the parameters in `_IS_LEASED_BY_US` and `_RELEASED`."""
+    """Return the parameters of a statement that uses `_IS_LEASED_BY_US` and `_RELEASED`."""
     return {"address": address, "lease_holder": lease.holder, "until": lease.until, "next_at": next_at}
 
 
@@ -425,6 +449,6 @@ def _build_retired_row(watched: WatchedCalendar, now: datetime) -> dict[str, Any
     return {**columns, "due_at": now}
 
 
-def _is_other_channel(row: Mapping[str, Any], channel_id: str, remote_id: str) -> bool:
-    """Return whether the service names another channel than the one that it opened under this id."""
+def _names_other_channel(row: Mapping[str, Any], channel_id: str, remote_id: str) -> bool:
+    """Return whether a notification's ids contradict each other: our id is stored with another remote id."""
     return bool(remote_id and row["remote_id"] and channel_id == row["id"] and remote_id != row["remote_id"])

@@ -110,7 +110,7 @@ def read_pair(row: Row) -> Pair:
 
 
 def read_listed_pair(row: Row) -> Pair:
-    """Return the pair with the settings of the roster alone: without people's choices and pauses by the operator."""
+    """Return the pair with the settings and the pause of the roster, without the choices of its two people."""
     return Pair(
         **_read_columns(row, _PAIR_FIELDS),
         every=Interval(row["weeks"], row["months"]),
