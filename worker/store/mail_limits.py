@@ -1,7 +1,7 @@
-"""Holds mails back at their claim: outside their reader's working hours, and beyond three a day (T-16).
+"""Holds mails back when they are claimed: outside their reader's working hours, and beyond three a day (T-16).
 
-`worker.domain.planning.quiet_hours` decides. This module reads what the decision needs and writes the decision, within
-the transaction of the claim.
+`worker.domain.planning.quiet_hours` decides which mails leave, wait for another day, or are folded into one overflow
+mail. This module loads what the decision needs, and stores the decision in the transaction of the claim.
 """
 
 from collections import defaultdict
@@ -23,11 +23,11 @@ from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
 from worker.store.tables import outbox, person
 
-#: The number of the PostgreSQL lock for the mails of a day; no other lock of Longarc has it.
+#: The number of the PostgreSQL advisory lock for counting mails. No other lock of Longarc has this number.
 _ADVISORY_LOCK = 7251892
 #: The progress of mails whose sending has not begun.
 _UNSENT_PROGRESS = (EffectProgress.WAITING, EffectProgress.CLAIMED)
-#: How far the dates of two people at one instant are apart, at most.
+#: How far apart the dates in two time zones can be at one instant.
 _MAX_DATE_DIFFERENCE = timedelta(days=1)
 
 _READERS = PreparedStatement(select(person).where(in_bound_list(person.c.email, "people")))
@@ -56,62 +56,73 @@ _FOLD_INTO_OVERFLOW = PreparedStatement(
 
 
 def list_reader_tags(seal: Seal, reader: Address, day: date) -> list[str]:
-    """Return the tags by which rows of mails mean a reader whom they must not name (R-30): one for each key, the newest
-    first; empty without a key.
+    """Return the tags that stand for a reader in the rows of mails which must not name the reader (R-30).
 
-    Each day has tags of its own, so that two rows do not show that their reader is the same.
+    A tag is a keyed digest of the address and the day, so two rows of different days do not show that they have the
+    same reader. There is one tag for each key, that of the newest key first, and none when no key is set.
     """
     return [] if isinstance(seal, NoSeal) else seal.list_tags(f"mail|{day}|{reader}")
 
 
 def count_mails(connection: Connection, seal: Seal, reader: Address, day: date) -> int:
-    """Count the limited mails that left on a reader's day, or are stored as mails of that day and will leave."""
+    """Return how many mails count for a reader's daily limit on this day: sent mails, and mails that will be sent."""
     names = [reader, *list_reader_tags(seal, reader, day)]
-    return sum(row[1] == day for row in _COUNTED_MAILS.fetch_tuples(connection, people=names, since=day))
+    mail_days = [mail_day for _, mail_day, _ in _COUNTED_MAILS.fetch_tuples(connection, people=names, since=day)]
+    return mail_days.count(day)
 
 
 def admit_mails(
     database: Database, seal: Seal, connection: Connection, due_rows: Sequence[dict[str, Any]], now: datetime
 ) -> list[dict[str, Any]]:
-    """Return the rows that may be claimed now. The others are updated: they wait, or one mail tells them in a line.
+    """Return those of the due rows that may be claimed now, and store what happens to the others.
 
-    A mail whose sending has begun may always be claimed: whether it was sent has to be found out.
+    A mail whose sending has begun may always be claimed, because it is not known whether the mail was sent.
     """
     limited_rows = [row for row in due_rows if row["counts"] and row["progress"] in _UNSENT_PROGRESS]
     if not limited_rows:
         return list(due_rows)
-    if not database.is_sqlite:  # otherwise two processes that count at once would each admit three
+    if not database.is_sqlite:
+        # without the lock, two processes that count at the same time might each admit as many mails as the limit allows
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
     people = sorted({row["to"] for row in limited_rows})
     readers = {row["email"]: rows.read_person(row) for row in _READERS.fetch_rows(connection, people=people)}
     mails = {row["key"]: rows.read_effect(row) for row in limited_rows if row["to"] in readers}
     days = _divide_by_reader(connection, seal, readers, mails, now)
     held_keys: set[str] = set()
-    for who, day in days.items():
-        held_keys |= _write_day(database, connection, readers[who], day, now)
+    for address, day in days.items():
+        held_keys |= _save_day(database, connection, readers[address], day, now)
     return [row for row in due_rows if row["key"] not in held_keys]
 
 
 def _divide_by_reader(
     connection: Connection, seal: Seal, readers: Mapping[Address, Person], mails: Mapping[str, Effect], now: datetime
 ) -> dict[Address, MailDay]:
-    """Return which of the due mails leave today, wait, or are told in one mail, by reader."""
-    sent_counts: dict[tuple[Address, date], int] = defaultdict(int)
+    """Return for each reader which of the due mails leave, wait, or are folded into an overflow mail.
+
+    `readers` are by address, and `mails`, all of them due, by key.
+    """
     since = now.date() - _MAX_DATE_DIFFERENCE
-    today = {who: get_local_date(reader.zone, now) for who, reader in readers.items()}
-    names = {name: who for who, day in today.items() for name in (who, *list_reader_tags(seal, who, day))}
-    for to, day, key in _COUNTED_MAILS.fetch_tuples(connection, people=sorted(names), since=since):
-        sent_counts[names[to], day] += key not in mails  # a due mail that failed before is counted as a due one
+    local_dates = {address: get_local_date(reader.zone, now) for address, reader in readers.items()}
+    address_by_name = {
+        name: address
+        for address, local_date in local_dates.items()
+        for name in (address, *list_reader_tags(seal, address, local_date))
+    }
+    sent_counts: dict[tuple[Address, date], int] = defaultdict(int)
+    for name, day, key in _COUNTED_MAILS.fetch_tuples(connection, people=sorted(address_by_name), since=since):
+        if key not in mails:  # a due mail that failed before may have a day, but it has not been sent
+            sent_counts[address_by_name[name], day] += 1
     due_mails: dict[Address, list[Effect]] = defaultdict(list)
     for mail in mails.values():
         due_mails[mail.to].append(mail)
     return {
-        who: divide_mails(readers[who], due_mails[who], sent_counts[who, today[who]], now) for who in sorted(due_mails)
+        address: divide_mails(readers[address], due_mails[address], sent_counts[address, local_dates[address]], now)
+        for address in sorted(due_mails)
     }
 
 
-def _write_day(database: Database, connection: Connection, reader: Person, day: MailDay, now: datetime) -> set[str]:
-    """Write the decision about a reader's mails. Returns the keys of those that do not leave now."""
+def _save_day(database: Database, connection: Connection, reader: Person, day: MailDay, now: datetime) -> set[str]:
+    """Store the decision about a reader's due mails. Return the keys of the mails that do not leave now."""
     today = get_local_date(reader.zone, now)
     if day.leaving:
         _SAVE_DAY.execute_many(connection, [{"mail_key": mail.key, "reader_day": today} for mail in day.leaving])

@@ -1,7 +1,10 @@
-"""The outbox: the effects that were decided, their leases, and their results. The table is called `message`.
+"""The outbox: effects that were decided (changes of events, and mails), their leases, and their results.
 
-While an effect is leased, `due_at` is the end of its lease. So one index finds all due effects, and an effect whose
-holder died is due again by itself.
+A process leases a due effect, performs it, and settles it, which means that the process stores the result. While an
+effect is leased, its `due_at` is the end of the lease. So one index finds all due effects, and an effect whose holder
+has died becomes due again.
+
+The table in the database is called `message`.
 """
 
 import logging
@@ -42,19 +45,19 @@ from worker.store.statements import PreparedStatement
 
 log = logging.getLogger(__name__)
 
-#: How long a pair waits when its calendar has to be read before it is planned. A change that the reading finds makes
-#: the pair due earlier.
+#: How long a pair waits to be planned when its calendar has to be read first. If the reading finds a change, the pair
+#: becomes due earlier.
 REPLAN_AFTER_READING = timedelta(minutes=5)
 
 outbox, event, pair, person = tables.outbox, tables.event, tables.pair, tables.person
 
 _earlier = outbox.alias("earlier")
-#: Changes of one event are performed in order: only the oldest can be claimed.
+#: The condition that an older change of the same event is not finished. Changes of one event are performed in order.
 _HAS_EARLIER_CHANGE = exists().where(
     _earlier.c.subject == outbox.c.subject,
     _earlier.c.id < outbox.c.id,
     _earlier.c.what != EffectKind.MAIL.value,
-    in_literals(_earlier.c.progress, sorted(p.value for p in LIVE_PROGRESS)),
+    in_literals(_earlier.c.progress, sorted(progress.value for progress in LIVE_PROGRESS)),
 )
 _SELECT_DUE = (
     select(outbox)
@@ -103,7 +106,8 @@ _SETTLE = PreparedStatement(
     )
 )
 _MARK_GONE = PreparedStatement(update(event).where(event.c.key == bindparam("event_key")).values(gone=True))
-#: Changes only an event that no longer has the etag which our write replaced: its calendar was read after the write.
+#: Stores the time that we wrote, provided that the calendar was read after our write. Then the stored event no longer
+#: has the etag that our write replaced.
 _SAVE_WRITTEN_TIME = PreparedStatement(
     update(event)
     .where(event.c.key == bindparam("event_key"), or_(event.c.etag != bindparam("replaced_etag"), event.c.gone))
@@ -113,35 +117,44 @@ _SAVE_WRITTEN_TIME = PreparedStatement(
         sequence=bindparam("new_sequence"),
     )
 )
-#: The mail service of an effect: its manager's, or for a mail to the operator the one in the settings.
-_MAILER: Any = func.coalesce(person.c.mail, bindparam("operator_by"))
+#: The name of the mail service that sends an effect: the manager's service, or `operator_service` for a mail to the
+#: operator.
+_MAIL_SERVICE: Any = func.coalesce(person.c.mail, bindparam("operator_service"))
 _MAIL_FAILURES = PreparedStatement(
-    select(_MAILER.label("mailer"), func.count(), func.max(outbox.c.attempts), func.min(outbox.c.problem))
+    select(_MAIL_SERVICE.label("mail_service"), func.count(), func.max(outbox.c.attempts), func.min(outbox.c.problem))
     .select_from(outbox.outerjoin(pair, pair.c.id == outbox.c.pair).outerjoin(person, person.c.email == pair.c.manager))
     .where(outbox.c.due_at.is_not(None), outbox.c.what == EffectKind.MAIL.value, outbox.c.problem.is_not(None))
-    .group_by("mailer")
+    .group_by("mail_service")
 )
 
-
-#: The progress of a mail that its reader has seen, or may have seen: what it shows once is not shown again.
+#: How often an effect has to fail before it needs the operator's attention.
+_STUCK_ATTEMPTS = 3
+#: How many alerts are listed at most.
+_MAX_LISTED_ALERTS = 50
+#: How many effects that need the operator's attention are listed at most.
+_MAX_LISTED_EFFECTS = 50
+#: The progress of a mail that its reader has seen, or may have seen.
 _SHOWN_PROGRESS = frozenset({EffectProgress.DONE, EffectProgress.UNCERTAIN})
 
 
 @dataclass(frozen=True, slots=True)
 class MailFailures:
-    """The mails of one service that failed and will be tried again."""
+    """How many mails of one service failed and will be tried again."""
 
     mails: int
-    attempts: int  #: of the mail that was tried most often
-    problem: str  #: of one of them
+    attempts: int  #: attempts so far: the largest number among these mails
+    problem: str  #: the problem of one of these mails
 
 
 class Doubt(StrEnum):
-    """Whether an effect may have been performed before."""
+    """The reason to doubt that an effect has not been performed yet."""
 
-    NONE = ""
-    POSSIBLE = "possible"  #: it may have been performed before the database was restored: the service is asked
-    UNKNOWN = "unknown"  #: an earlier holder began it and did not settle it, or it was due before the restoration
+    NONE = ""  #: there is no reason
+    #: The database was restored some days ago, and the mail may have been sent before that. The service is asked.
+    POSSIBLE = "possible"
+    #: An earlier holder began the effect and did not settle it. Mails that were due when the database was restored, or
+    #: were decided soon after (`restorations.CATCH_UP`), count as begun, too.
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +163,23 @@ class ClaimedEffect:
 
     effect: Effect
     doubt: Doubt
-    alert_text: str = ""  #: for a mail that alerts the operator
+    alert_text: str = ""  #: the text of a mail that alerts the operator; empty for other effects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectResult:
-    """What is stored after an attempt to perform an effect."""
+    """The result of an attempt to perform an effect, which is to be stored."""
 
     effect: Effect
     settlement: Settlement
     began_at: datetime  #: when the attempt began
-    problem: str = ""
+    problem: str = ""  #: why the attempt failed, without content
     placed: PlacedEvent | None = None  #: the event as the calendar has it now
     replaced_etag: str = ""  #: the etag of the event before our write; empty for a new event
     removed_key: str = ""  #: the key of an event that was cancelled
-    history_fields: Mapping[str, Any] | None = None  #: for the history line, when the effect is done
-    needs_reread: bool = False  #: whether the calendar differs from the database, and is read before planning
-    shown_learning: datetime | None = None  #: when the manager's sentence in this mail was written (R-35)
+    history_fields: Mapping[str, Any] | None = None  #: the fields of the history line about an effect that is done
+    needs_reread: bool = False  #: whether the calendar differs from the database, so that planning has to read it first
+    shown_learning: datetime | None = None  #: when the manager wrote the sentence that this mail shows (R-35)
 
 
 class OutboxRows:
@@ -175,15 +188,17 @@ class OutboxRows:
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
         self._seal = seal
-        self._logged_keys: set[str] = set()  #: of alerts that were logged because the settings name no operator
+        #: the keys of the alerts that were logged, because the settings name no operator
+        self._logged_keys: set[str] = set()
 
     def claim(
         self, now: datetime, holder: str, until: datetime, limit: int, *, calendars_only: bool = False
     ) -> list[ClaimedEffect]:
-        """Lease up to `limit` due effects; of the changes of one event only the oldest, since their order matters.
+        """Lease up to `limit` due effects.
 
-        Mails that may not reach their reader today are not leased (T-16). With `calendars_only`, only changes of events
-        and mails that withdraw an invitation are leased.
+        Of the changes of one event, only the oldest is leased, since their order matters. Mails are not leased outside
+        their reader's working hours, or beyond the reader's daily limit (T-16). With `calendars_only`, only changes of
+        events and mails that withdraw an invitation are leased.
         """
         with self._database.write() as connection:
             due_effects = _DUE_CHANGES_OF_CALENDARS if calendars_only else _DUE_EFFECTS
@@ -199,12 +214,15 @@ class OutboxRows:
         ]
 
     def begin(self, key: str, holder: str, until: datetime) -> bool:
-        """Store that the effect is about to be performed, and extend its lease. False when another holder has it."""
+        """Store that the effect is about to be performed, and extend its lease until `until`.
+
+        Return False when another holder has the lease.
+        """
         with self._database.write() as connection:
             return bool(_BEGIN.execute(connection, effect_key=key, lease_holder=holder, until=until))
 
     def settle(self, result: EffectResult, holder: str, now: datetime) -> None:
-        """Store the result of an attempt, unless another holder has the effect by now."""
+        """Store the result of an attempt, and what follows from it. Store nothing when another holder has the lease."""
         effect, settlement = result.effect, result.settlement
         with self._database.write() as connection:
             if not _settle_claimed(connection, result, holder):
@@ -215,8 +233,9 @@ class OutboxRows:
                 release_mentions(connection, effect.key)
             has_written = result.placed or result.removed_key
             if settlement.progress is EffectProgress.DONE and has_written and effect.attempts <= 1:
-                # Not after a later attempt, as an earlier one may have written the event. Before the event is locked: a
-                # reading locks the calendar before its events, and a notification the channel before the calendar.
+                # Only after a first attempt: an earlier attempt may have written the event already. The channel is
+                # locked before the event, because notifications and readings lock channel, calendar and events in
+                # this order.
                 expect_echo(connection, effect.calendar, result.began_at)
             has_newer_reading = self._save_event(connection, result)
             if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED_MAILS:
@@ -230,8 +249,11 @@ class OutboxRows:
                 wake_pairs(connection, [effect.pair], now + REPLAN_AFTER_READING)
 
     def _save_event(self, connection: Connection, result: EffectResult) -> bool:
-        """Store the event after our write. Returns True when the stored event is of a later reading of the calendar,
-        and was kept: then the pair has to be planned."""
+        """Store the event as our write left it.
+
+        Return True when the database has a newer reading of the event. That reading is kept, and the pair has to be
+        planned.
+        """
         if result.removed_key:
             _MARK_GONE.execute(connection, event_key=result.removed_key)
         if result.placed is None:
@@ -242,10 +264,10 @@ class OutboxRows:
         return False
 
     def alert(self, key: str, text: str, now: datetime, operator: str, cause: str = "") -> None:
-        """Send the operator a mail, once for each key and at most one an hour for each cause; later alerts are counted.
+        """Alert the operator, once for each key: see `worker.store.alerts`.
 
-        `cause` is by default the part of the key before the first colon. The text must not contain content. Without an
-        operator in the settings, the alert is logged.
+        Within a cause, at most one mail an hour is sent. By default the cause is the part of the key before the first
+        colon. The text must not contain content. When the settings name no operator, the alert is logged instead.
         """
         cause = cause or key.partition(":")[0]
         if not operator:
@@ -262,48 +284,59 @@ class OutboxRows:
             count_alert(cause)
 
     def add_mail(self, mail: Effect, **fields: str) -> None:
-        """Add a mail that is not part of a plan, unless one with its key exists."""
+        """Add a mail that is not part of a plan, unless a mail with its key exists."""
         with self._database.write() as connection:
             row = {**rows.build_effect_row(mail), "fields": fields}
             self._database.insert_new(connection, outbox, [row], ["key"])
 
     def add_mails(self, connection: Connection, mails: Sequence[Effect]) -> None:
-        """Add mails within a transaction, except for those whose key exists."""
+        """Add mails within a transaction, except for mails whose key exists."""
         self._database.insert_new(connection, outbox, [rows.build_effect_row(mail) for mail in mails], ["key"])
 
     def add_unnamed_mail(self, connection: Connection, mail: Effect, reader: Address, day: date) -> None:
-        """Add a mail whose row does not name its reader, within a transaction. It counts as one of that day (T-16)."""
+        """Add a mail whose row does not name its reader, within a transaction.
+
+        The mail counts for the reader's limit on `day` (T-16).
+        """
         row = {**rows.build_effect_row(mail), "to": list_reader_tags(self._seal, reader, day)[0], "day": day}
         self._database.insert_new(connection, outbox, [row], ["key"])
 
     def count_mails(self, connection: Connection, reader: Address, day: date) -> int:
-        """Count the limited mails of a reader's day, as far as they are decided (T-16)."""
+        """Return how many mails count for a reader's limit on this day (T-16), sent or yet to be sent."""
         return count_mails(connection, self._seal, reader, day)
 
     def list_alerts(self, since: datetime) -> list[tuple[datetime, str]]:
-        """Return the alerts since then, newest first: the time and the text, which never contains content."""
+        """Return the newest alerts since `since`, each with its time and its text, which never contains content."""
         is_alert = and_(outbox.c.name == MAIL_NAME, outbox.c.snapshot_at >= since)
-        query = select(outbox.c.snapshot_at, outbox.c.fields).where(is_alert).order_by(outbox.c.id.desc()).limit(100)
-        with self._database.read() as connection:  # `listed` marks the mails that only count other alerts
-            alerts = [(row[0], row[1]["words"]) for row in connection.execute(query) if "listed" not in row[1]]
-        return alerts[:50]
+        # twice as many, since digests are left out below
+        limit = 2 * _MAX_LISTED_ALERTS
+        query = select(outbox.c.snapshot_at, outbox.c.fields).where(is_alert).order_by(outbox.c.id.desc()).limit(limit)
+        with self._database.read() as connection:
+            alert_rows = connection.execute(query).all()
+        # only digests, which count other alerts, have the field `listed`
+        alerts = [(time, fields["words"]) for time, fields in alert_rows if "listed" not in fields]
+        return alerts[:_MAX_LISTED_ALERTS]
 
-    def list_mails_of(self, person: Address) -> list[Effect]:
-        """Return every mail to a person, in the order of their decision, without the mails in `UNRECORDED_MAILS`."""
+    def list_mails_of(self, reader: Address) -> list[Effect]:
+        """Return every mail to a reader, without the mails in `UNRECORDED_MAILS`, in the order of their decision."""
         is_recorded = outbox.c.name.not_in([name.value for name in UNRECORDED_MAILS])
-        query = select(*rows.EFFECT_COLUMNS).where(_IS_MAIL, outbox.c.to == person, is_recorded).order_by(outbox.c.id)
+        query = select(*rows.EFFECT_COLUMNS).where(_IS_MAIL, outbox.c.to == reader, is_recorded).order_by(outbox.c.id)
         with self._database.read() as connection:
             return [rows.read_effect(row) for row in connection.execute(query).mappings()]
 
     def list_subjects_of_dead_mails(self, name: str, subjects: Collection[str]) -> set[str]:
-        """Return those of the subjects whose mail of that name was refused for good."""
+        """Return those of the subjects about which a mail of this name was refused permanently."""
         is_dead = outbox.c.progress == EffectProgress.DEAD.value
         query = select(outbox.c.subject).where(outbox.c.subject.in_(subjects), outbox.c.name == name, is_dead)
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
     def list_folded_mails(self, keys: Sequence[str]) -> dict[str, list[Effect]]:
-        """Return the mails that were folded into each of these overflow mails, in the order of their decision."""
+        """Return the mails that were folded into overflow mails, by the key of the overflow mail.
+
+        A folded mail is not sent: a line of the overflow mail tells about it. The mails are in the order of their
+        decision.
+        """
         query = select(*rows.EFFECT_COLUMNS, outbox.c.told_in).where(outbox.c.told_in.in_(keys)).order_by(outbox.c.id)
         folded_mails: dict[str, list[Effect]] = {key: [] for key in keys}
         with self._database.read() as connection:
@@ -317,25 +350,30 @@ class OutboxRows:
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def load_mail_failures(self, operator_by: str) -> dict[str, MailFailures]:
-        """Return the mails that will be tried again, by mail service. `operator_by` is the service of the operator."""
+    def load_mail_failures(self, operator_service: str) -> dict[str, MailFailures]:
+        """Return the mails that failed and will be tried again, counted by mail service.
+
+        `operator_service` is the name of the service that sends mails to the operator.
+        """
         with self._database.read() as connection:
-            return {
-                name: MailFailures(*rest)
-                for name, *rest in _MAIL_FAILURES.fetch_tuples(connection, operator_by=operator_by)
-            }
+            failure_rows = _MAIL_FAILURES.fetch_tuples(connection, operator_service=operator_service)
+        return {service: MailFailures(*counts) for service, *counts in failure_rows}
 
     def list_failing_effects(self) -> list[Mapping[str, Any]]:
-        """Return the effects that need the operator's attention: uncertain, dead, or failed three times or more."""
-        is_stuck = and_(outbox.c.progress == EffectProgress.WAITING.value, outbox.c.attempts >= 3)
+        """Return the rows of the effects that need the operator's attention, newest first.
+
+        They are uncertain, dead, or waiting after `_STUCK_ATTEMPTS` failed attempts or more.
+        """
+        is_stuck = and_(outbox.c.progress == EffectProgress.WAITING.value, outbox.c.attempts >= _STUCK_ATTEMPTS)
         has_failed = outbox.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])
         is_recorded = outbox.c.name.not_in([name.value for name in UNRECORDED_MAILS])
-        query = select(outbox).where(or_(has_failed, is_stuck), is_recorded).order_by(outbox.c.id.desc()).limit(50)
+        query = select(outbox).where(or_(has_failed, is_stuck), is_recorded).order_by(outbox.c.id.desc())
         with self._database.read() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return [dict(row) for row in connection.execute(query.limit(_MAX_LISTED_EFFECTS)).mappings()]
 
 
 def _find_doubt(row: Mapping[str, Any], restoration: Restoration | None) -> Doubt:
+    """Return whether the effect of a row that was claimed may have been performed before."""
     if row["progress"] == EffectProgress.SENDING.value:
         return Doubt.UNKNOWN
     if restoration is None or row["what"] != EffectKind.MAIL.value:
@@ -346,7 +384,7 @@ def _find_doubt(row: Mapping[str, Any], restoration: Restoration | None) -> Doub
 
 
 def _settle_claimed(connection: Connection, result: EffectResult, holder: str) -> bool:
-    """Store the outcome of the effect. Returns False when another holder has it by now."""
+    """Store the progress of the effect after an attempt. Return False when another holder has the lease."""
     updated = _SETTLE.execute(
         connection,
         effect_key=result.effect.key,
@@ -372,16 +410,15 @@ def _build_event_row(effect: Effect, placed: PlacedEvent) -> dict[str, Any]:
         "written_end": placed.written.end,
         "sequence": placed.sequence,
         "gone": placed.gone,
-        "answers": {who: answer.value for who, answer in placed.answers.items()},
+        "answers": {address: answer.value for address, answer in placed.answers.items()},
         "proposed": rows.dump_spans(placed.proposed),
     }
 
 
 def _keep_newer_reading(connection: Connection, result: EffectResult, placed: PlacedEvent) -> bool:
-    """When the calendar was read after our write, keep the stored event and store only the time that we wrote. Returns
-    whether that is so.
+    """If the calendar was read after our write, keep that reading, and store only the time that we wrote.
 
-    So a change that somebody makes just after our write is not overwritten.
+    Return whether it was. In this way, a change that somebody makes just after our write is not overwritten.
     """
     written = {"new_start": placed.written.start, "new_end": placed.written.end, "new_sequence": placed.sequence}
     return bool(

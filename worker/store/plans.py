@@ -1,7 +1,7 @@
-"""Reads and writes for the sweep: claims due pairs, loads what planning them needs, and writes their plans.
+"""Reads and writes for the sweep: claims due pairs, loads what planning needs, and writes the plans.
 
-A person is in one sweep at a time: planning a pair takes a lease on both of its people. The transaction that writes a
-plan requires those leases, so a sweep that stood still until its leases ended writes nothing.
+To plan a pair, a sweep leases both of its people, so no two sweeps plan pairs of the same person at the same time. The
+transaction that writes a plan requires these leases, so a sweep that took longer than its leases writes nothing.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ from worker.store.types import SpansType
 
 #: Every pair is planned at least this often.
 MAX_PLAN_INTERVAL = timedelta(days=14)
-#: How long a pair is postponed when its manager's calendar has to be read first.
+#: How long a pair is postponed when its manager's calendar has to be read before it is planned.
 RECHECK_AFTER = timedelta(minutes=1)
 
 _IS_ONE_OF_PEOPLE = in_bound_list(person.c.email, "people")
@@ -38,7 +38,8 @@ _DUE_PAIRS = PreparedStatement(
     .limit(bindparam("limit"))
 )
 _PAIRS_BY_ID = PreparedStatement(select(*_PAIR_COLUMNS).where(in_bound_list(pair.c.id, "pairs")))
-_FREE_PEOPLE = PreparedStatement(
+#: Selects the people whom no other holder has leased.
+_UNLEASED_PEOPLE = PreparedStatement(
     select(person.c.email)
     .where(
         _IS_ONE_OF_PEOPLE,
@@ -67,13 +68,15 @@ _LEASED_PEOPLE = PreparedStatement(
 _LOCK_PAIRS = PreparedStatement(
     select(pair.c.id).where(in_bound_list(pair.c.id, "pairs")).order_by(pair.c.id).with_for_update(key_share=True)
 )
-_IS_UNCHANGED = and_(pair.c.id == bindparam("pair_id"), pair.c.wakes == bindparam("loaded_wakes"))
-_RESCHEDULE = PreparedStatement(update(pair).where(_IS_UNCHANGED).values(due_at=bind_instant("next_due_at")))
-_SAVE_LOOK = PreparedStatement(update(pair).where(_IS_UNCHANGED).values(looked_at=bind_instant("now")))
+#: The pair was not woken since it was loaded.
+_IS_NOT_WOKEN = and_(pair.c.id == bindparam("pair_id"), pair.c.wakes == bindparam("loaded_wakes"))
+_RESCHEDULE = PreparedStatement(update(pair).where(_IS_NOT_WOKEN).values(due_at=bind_instant("next_due_at")))
+_SAVE_FREE_BUSY_TIME = PreparedStatement(update(pair).where(_IS_NOT_WOKEN).values(looked_at=bind_instant("now")))
 _EARLIER_DUE = case((pair.c.due_at < bind_instant("now"), pair.c.due_at), else_=bind_instant("now"))
 _IS_ONE_OF_PAIRS = in_bound_list(pair.c.id, "pairs")
 _WAKE = PreparedStatement(update(pair).where(_IS_ONE_OF_PAIRS).values(due_at=_EARLIER_DUE, wakes=pair.c.wakes + 1))
-_WAKE_AND_FORGET_LOOK = PreparedStatement(
+#: Wakes pairs and makes planning read their free/busy again.
+_WAKE_TO_REREAD = PreparedStatement(
     update(pair).where(_IS_ONE_OF_PAIRS).values(due_at=_EARLIER_DUE, wakes=pair.c.wakes + 1, looked_at=None)
 )
 _SAVE_WRITTEN_TIME = PreparedStatement(
@@ -105,15 +108,17 @@ class Plans:
     # --- leases ---
 
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[PairId]:
-        """Lease the people of up to `limit` due pairs. Returns these pairs, without those of which another holder has
-        leased a person."""
+        """Lease the people of up to `limit` due pairs. Return the pairs whose people this holder has leased now.
+
+        A pair is left out when another holder has leased one of its people.
+        """
         with self._database.write() as connection:
             pair_rows = _DUE_PAIRS.fetch_tuples(connection, now=now, limit=limit)
             pair_rows = _postpone_unread(connection, pair_rows, now)
             return self._take_leases(connection, pair_rows, now, holder, until)
 
     def claim_pairs(self, pairs: Collection[PairId], now: datetime, holder: str, until: datetime) -> list[PairId]:
-        """Lease the people of these pairs, due or not. Returns the pairs as `claim` does."""
+        """Lease the people of these pairs, whether or not the pairs are due. Return pairs as `claim` does."""
         with self._database.write() as connection:
             pair_rows = _PAIRS_BY_ID.fetch_tuples(connection, pairs=list(pairs))
             return self._take_leases(connection, pair_rows, now, holder, until)
@@ -121,23 +126,27 @@ class Plans:
     def _take_leases(
         self, connection: Connection, pair_rows: Sequence[Any], now: datetime, holder: str, until: datetime
     ) -> list[PairId]:
-        people = sorted({who for _, manager, report in pair_rows for who in (manager, report)})
+        """Lease the people of those pairs whose two people are both unleased. Return these pairs.
+
+        The rows have the columns `_PAIR_COLUMNS`: the id, the manager and the report.
+        """
+        people = sorted({address for row in pair_rows for address in row[1:]})
         if not people:
             return []
-        free_people = set(_FREE_PEOPLE.fetch_column(connection, people=people, now=now, lease_holder=holder))
-        free_pairs = [row for row in pair_rows if {row[1], row[2]} <= free_people]
-        leased_people = sorted({who for _, manager, report in free_pairs for who in (manager, report)})
-        if leased_people:
-            _TAKE_LEASES.execute(connection, people=leased_people, lease_holder=holder, until=until)
-        return [pair_id for pair_id, _, _ in free_pairs]
+        unleased = set(_UNLEASED_PEOPLE.fetch_column(connection, people=people, now=now, lease_holder=holder))
+        available_pairs = [row for row in pair_rows if {row[1], row[2]} <= unleased]
+        people_to_lease = sorted({address for row in available_pairs for address in row[1:]})
+        if people_to_lease:
+            _TAKE_LEASES.execute(connection, people=people_to_lease, lease_holder=holder, until=until)
+        return [pair_id for pair_id, _, _ in available_pairs]
 
     def release(self, holder: str) -> None:
-        """Give back every lease of this holder."""
+        """Release every lease of this holder."""
         with self._database.write() as connection:
             _RELEASE_LEASES.execute(connection, lease_holder=holder)
 
     def wake(self, pairs: Iterable[PairId], now: datetime, *, reread_free_busy: bool = False) -> None:
-        """Make these pairs due now. With `reread_free_busy`, planning reads free/busy even if it was read lately."""
+        """Make these pairs due now. With `reread_free_busy`, planning reads their free/busy even if it did just now."""
         ids = sorted(set(pairs))
         if ids:
             with self._database.write() as connection:
@@ -146,20 +155,22 @@ class Plans:
     # --- reading ---
 
     def load(self, pairs: Sequence[PairId], now: datetime) -> LoadedPairs:
-        """Return all that planning these pairs needs, as of one moment. Raises WrongKey when a sealed value of one of
-        them can't be opened."""
+        """Return everything that planning these pairs needs, as of one moment.
+
+        Raises WrongKey when a sealed value of one of the pairs can't be opened.
+        """
         loaded = self.load_readable(pairs, now)
         if loaded.unreadable:
             raise WrongKey(next(iter(loaded.unreadable.values())))
         return loaded
 
     def load_readable(self, pairs: Sequence[PairId], now: datetime) -> LoadedPairs:
-        """Return the same as `load`, but list pairs whose sealed values can't be opened as `unreadable`."""
+        """Return the same as `load`, but list the pairs whose sealed values can't be opened as `unreadable`."""
         with self._database.read() as connection:
             return load_pairs(connection, pairs, now, self._content.open_plan)
 
     def load_taken_time(self, people: Sequence[Address], now: datetime) -> dict[Address, tuple[TakenTime, ...]]:
-        """Return the time of these people that pairs have taken: see `pair_state.load_taken_time`."""
+        """Return the taken times of these people, by person: see `pair_state.load_taken_time`."""
         with self._database.read() as connection:
             return load_taken_time(connection, people, now)
 
@@ -173,10 +184,11 @@ class Plans:
         now: datetime,
         also_write: Callable[[Connection], None] = lambda _: None,
     ) -> None:
-        """Write these plans and release all leases of the holder, in one transaction. `also_write` writes in it, too.
+        """Write these plans and release all leases of the holder, in one transaction.
 
-        `wakes`: how often each pair had been woken when it was loaded. Raises LeaseLost, and writes nothing, when the
-        holder has lost the lease of one of the people.
+        `wakes` is how often each pair had been woken when it was loaded. `also_write` is called with the connection,
+        and writes in the same transaction. Raises LeaseLost, and writes nothing, when the holder has lost the lease of
+        one of the people.
         """
         with self._database.write() as connection:
             pair_ids = [plan.pair for plan in plans]
@@ -192,18 +204,21 @@ class Plans:
         """Write the sessions, deferrals, commitments and effects of the plans, and a history line for each decision."""
         upsert, insert_new = self._database.upsert, self._database.insert_new
         seal = self._content.seal_plan
-        upsert(connection, session, [rows.build_session_row(s, seal(s)) for plan in plans for s in plan.sessions])
-        deferral_rows = [rows.build_deferral_row(d) for plan in plans for d in plan.deferrals]
+        planned_sessions = [planned for plan in plans for planned in plan.sessions]
+        upsert(connection, session, [rows.build_session_row(planned, seal(planned)) for planned in planned_sessions])
+        deferral_rows = [rows.build_deferral_row(new_deferral) for plan in plans for new_deferral in plan.deferrals]
         insert_new(connection, deferral, deferral_rows, ("session", "number"))
-        upsert(connection, commitment, [rows.build_commitment_row(c) for plan in plans for c in plan.commitments])
+        commitment_rows = [rows.build_commitment_row(changed) for plan in plans for changed in plan.commitments]
+        upsert(connection, commitment, commitment_rows)
         effect_rows = [rows.build_effect_row(effect) for plan in plans for effect in plan.effects]
         insert_new(connection, outbox, effect_rows, ("key",))
         decisions = [decision for plan in plans for decision in plan.decisions]
         append_history(connection, [(d.at, d.what, d.pair, d.session, d.reason, d.fields) for d in decisions])
 
     def _require_leases(self, connection: Connection, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
-        people = sorted({who for pair_id in pairs for who in pair_id.people})
-        if len(_LEASED_PEOPLE.fetch_tuples(connection, people=people, lease_holder=holder, now=now)) != len(people):
+        people = sorted({address for pair_id in pairs for address in pair_id.people})
+        leased_people = _LEASED_PEOPLE.fetch_column(connection, people=people, lease_holder=holder, now=now)
+        if len(leased_people) != len(people):
             raise LeaseLost
 
 
@@ -213,27 +228,32 @@ def _save_calendar_changes(connection: Connection, plans: Sequence[Plan]) -> Non
     if moves:
         new_times = [{"event_key": key, "new_start": span.start, "new_end": span.end} for key, span in moves]
         _SAVE_WRITTEN_TIME.execute_many(connection, new_times)
-    if away := {who: spans for plan in plans for who, spans in plan.away.items()}:
-        _SAVE_AWAY.execute_many(connection, [{"address": who, "away_spans": away[who]} for who in sorted(away)])
+    if away := {address: spans for plan in plans for address, spans in plan.away.items()}:
+        away_rows = [{"address": address, "away_spans": spans} for address, spans in sorted(away.items())]
+        _SAVE_AWAY.execute_many(connection, away_rows)
 
 
 def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[PairId, int], now: datetime) -> None:
-    """Store when each pair is due next, unless somebody has woken it since it was loaded."""
+    """Store when each pair is due next, unless the pair was woken since it was loaded."""
     versions = {plan.pair: {"pair_id": plan.pair, "loaded_wakes": wakes[plan.pair]} for plan in plans}
-    latest = floor_to_shared_grid(
-        now + MAX_PLAN_INTERVAL, DAILY
-    )  # the same for many pairs, whose free/busy is read together
-    looks = [{**versions[plan.pair], "now": now} for plan in plans if plan.used_free_busy]
+    # many pairs have the same latest time, so that their free/busy is read together
+    latest = floor_to_shared_grid(now + MAX_PLAN_INTERVAL, DAILY)
+    free_busy_times = [{**versions[plan.pair], "now": now} for plan in plans if plan.used_free_busy]
     due_times = [{**versions[plan.pair], "next_due_at": min(plan.due_at or latest, latest)} for plan in plans]
     held_cycles = {plan.pair: [s.cycle for s in plan.sessions if s.held_at and _is_regular(s)] for plan in plans}
     newest_cycles = [{"pair_id": pair_id, "newest_cycle": max(held)} for pair_id, held in held_cycles.items() if held]
-    for statement, values in ((_SAVE_LOOK, looks), (_RESCHEDULE, due_times), (_SAVE_NEWEST_CYCLE, newest_cycles)):
-        if values:
-            statement.execute_many(connection, values)
+    changes = (
+        (_SAVE_FREE_BUSY_TIME, free_busy_times),
+        (_RESCHEDULE, due_times),
+        (_SAVE_NEWEST_CYCLE, newest_cycles),
+    )
+    for statement, statement_rows in changes:
+        if statement_rows:
+            statement.execute_many(connection, statement_rows)
 
 
 def _postpone_unread(connection: Connection, pair_rows: list[Sequence[Any]], now: datetime) -> list[Sequence[Any]]:
-    """Postpone the pairs whose manager's calendar was not read since the database was restored. Returns the others."""
+    """Postpone the pairs whose manager's calendar was not read since the database was restored. Return the others."""
     if not pair_rows or not is_catching_up(connection, now):
         return pair_rows
     unread = set(_UNREAD_CALENDARS.fetch_column(connection))
@@ -243,7 +263,7 @@ def _postpone_unread(connection: Connection, pair_rows: list[Sequence[Any]], now
 
 
 def _is_regular(planned: Session) -> bool:
-    """Return whether a session is a conversation of the rhythm. Other sessions only copy the number of a cycle."""
+    """Return whether a session belongs to the pair's rhythm. Other sessions have the number of a cycle as a copy."""
     return planned.kind is SessionKind.CAREER and not planned.adhoc
 
 
@@ -252,7 +272,8 @@ def wake_pairs(
 ) -> None:
     """Make these pairs due at `now`, within a transaction: see `Plans.wake`."""
     _lock_pairs(connection, pairs)
-    (_WAKE_AND_FORGET_LOOK if reread_free_busy else _WAKE).execute(connection, pairs=list(pairs), now=now)
+    statement = _WAKE_TO_REREAD if reread_free_busy else _WAKE
+    statement.execute(connection, pairs=list(pairs), now=now)
 
 
 def _lock_pairs(connection: Connection, pairs: Sequence[PairId]) -> None:
