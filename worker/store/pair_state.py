@@ -1,6 +1,6 @@
-"""Loads all that planning pairs needs, as of one moment.
+"""Loads everything that planning pairs needs, as of one moment.
 
-This code runs more often than any other: its statements are built once, and each reads the rows of all pairs.
+This code runs more often than any other. Therefore each statement reads the rows of all requested pairs at once.
 """
 
 from collections import defaultdict
@@ -45,18 +45,21 @@ from worker.store.parameters import bind_instant, in_bound_list, in_literals
 from worker.store.statements import PreparedStatement, Row
 from worker.store.tables import commitment, deferral, event, meeting, outbox, pair, person, session
 
-#: How old the mails may be that are loaded: those whose subject is the pair itself (such as commitments that fall due),
-#: prompts, and weekly mails.
-PAIR_MAIL_WINDOW, PROMPT_WINDOW, WEEKLY_WINDOW = timedelta(days=40), timedelta(days=400), timedelta(days=14)
-#: How long a commitment that ended is still loaded: its block may still have to be cancelled.
+#: How far back mails are loaded whose subject is the pair itself, such as those about commitments that are due.
+PAIR_MAIL_WINDOW = timedelta(days=40)
+#: How far back reflection prompts are loaded.
+PROMPT_WINDOW = timedelta(days=400)
+#: How far back weekly mails are loaded.
+WEEKLY_WINDOW = timedelta(days=14)
+#: How long a commitment is still loaded after it ended, since its block may still have to be cancelled.
 CLOSED_COMMITMENT_WINDOW = timedelta(days=2)
 WEEK = timedelta(weeks=1)
 
 
 _PAIRS = PreparedStatement(select(pair).where(in_bound_list(pair.c.id, "pairs")))
 _PEOPLE = PreparedStatement(select(person).where(in_bound_list(person.c.email, "people")))
-#: Sessions that are not closed, and those of the newest cycle held, the two before it and all later ones: the cadence
-#: counts from them.
+#: Selects the sessions that are not closed, and all sessions from two cycles before the newest cycle that was held. The
+#: cadence counts from these.
 _SESSIONS = PreparedStatement(
     select(session)
     .join(pair, pair.c.id == session.c.pair)
@@ -84,8 +87,10 @@ _COMMITMENTS = PreparedStatement(
 )
 _COUNTED_KINDS = [EffectKind.MAIL.value, EffectKind.CANCEL.value]
 _FINAL_PROGRESS = [EffectProgress.DONE.value, EffectProgress.DROPPED.value]
-#: Mails and cancels are counted, so all are loaded; other changes of events until they are done or dropped.
-_MESSAGES = PreparedStatement(
+#: Selects effects by their subject. All mails and cancels are selected, because planning counts them. Other changes of
+#: events are selected while they are not done or dropped. Of the effects whose subject is the pair itself, old ones are
+#: left out, except for mails that a pair gets only once.
+_EFFECTS = PreparedStatement(
     select(*rows.EFFECT_COLUMNS)
     .where(
         in_bound_list(outbox.c.subject, "subjects"),
@@ -98,7 +103,8 @@ _MESSAGES = PreparedStatement(
     )
     .order_by(outbox.c.id)
 )
-#: Mails to a manager about all pairs, and prompts of closed sessions: the text of the next prompt depends on them.
+#: Selects mails to these people which `_EFFECTS` leaves out: mails to a manager that concern all pairs, and prompts of
+#: closed sessions, on which the text of the next prompt depends.
 _MAILS_TO_PEOPLE = PreparedStatement(
     select(*rows.EFFECT_COLUMNS)
     .where(
@@ -196,9 +202,10 @@ class LoadedPairs:
     """The states of pairs as of one moment."""
 
     states: tuple[PairState, ...]
-    wakes: Mapping[PairId, int]  #: how often each pair had been woken
-    due: Mapping[PairId, datetime | None]  #: since when each pair is due
-    unreadable: Mapping[PairId, str] = field(default_factory=dict)  #: why a pair could not be loaded
+    wakes: Mapping[PairId, int]  #: how often each pair was woken until it was loaded
+    due: Mapping[PairId, datetime | None]  #: when each pair is due
+    #: the problem of each pair that could not be loaded, because a sealed value could not be opened
+    unreadable: Mapping[PairId, str] = field(default_factory=dict)
 
 
 def _make_list_dict() -> dict[PairId, list[Any]]:
@@ -207,18 +214,19 @@ def _make_list_dict() -> dict[PairId, list[Any]]:
 
 @dataclass(slots=True)
 class _Batch:
-    """What was read about several pairs, grouped by pair."""
+    """The rows that were read for several pairs, as domain objects, grouped by pair unless a comment says otherwise."""
 
-    people: dict[Address, Person] = field(default_factory=dict)
+    people: dict[Address, Person] = field(default_factory=dict)  #: by address
     sessions: Mapping[PairId, list[Session]] = field(default_factory=_make_list_dict)
     deferrals: Mapping[PairId, list[Deferral]] = field(default_factory=_make_list_dict)
     commitments: Mapping[PairId, list[Commitment]] = field(default_factory=_make_list_dict)
-    messages: Mapping[PairId, list[Effect]] = field(default_factory=_make_list_dict)
+    effects: Mapping[PairId, list[Effect]] = field(default_factory=_make_list_dict)
+    #: by pair and by key of the event
     placed: Mapping[PairId, dict[str, PlacedEvent]] = field(default_factory=lambda: defaultdict(dict))
     meetings: Mapping[PairId, list[Meeting]] = field(default_factory=_make_list_dict)
     waiting: dict[Address, list[WaitingPair]] = field(default_factory=lambda: defaultdict(list))  #: by manager
-    mails_by_reader: dict[Address, list[Effect]] = field(default_factory=lambda: defaultdict(list))
-    report_counts: dict[Address, int] = field(default_factory=dict)  #: by manager
+    mails_by_reader: dict[Address, list[Effect]] = field(default_factory=lambda: defaultdict(list))  #: by reader
+    report_counts: dict[Address, int] = field(default_factory=dict)  #: active pairs, by manager
     unreadable: dict[PairId, str] = field(default_factory=dict)
     incoming: Mapping[PairId, Handover] = field(default_factory=dict)
     outgoing: Mapping[PairId, Handover] = field(default_factory=dict)
@@ -229,8 +237,10 @@ OpenPlan = Callable[[bytes], Mapping[str, Any]]
 
 
 def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, open_plan: OpenPlan) -> LoadedPairs:
-    """Return all that planning these pairs needs. Unknown pairs are left out; pairs with a sealed value that can't be
-    opened are `unreadable`."""
+    """Return everything that planning these pairs needs.
+
+    Unknown pairs are left out. Pairs with a sealed value that can't be opened are listed as `unreadable`.
+    """
     ids = list(pairs)
     pair_rows = {row["id"]: row for row in _PAIRS.fetch_rows(connection, pairs=ids)}
     people = sorted({row[side] for row in pair_rows.values() for side in ("manager", "report")})
@@ -256,7 +266,8 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
 
 
 def _read_mails_to_people(connection: Connection, batch: _Batch, pairs: Collection[PairId], now: datetime) -> None:
-    people = sorted({who for pair_id in pairs for who in pair_id.people})
+    """Read mails to the people of these pairs, and the number of active pairs of each manager, into the batch."""
+    people = sorted({address for pair_id in pairs for address in pair_id.people})
     prompts_since, weekly_since = now - PROMPT_WINDOW, now - WEEKLY_WINDOW
     for row in _MAILS_TO_PEOPLE.fetch_rows(
         connection, people=people, prompts_since=prompts_since, weekly_since=weekly_since
@@ -266,13 +277,17 @@ def _read_mails_to_people(connection: Connection, batch: _Batch, pairs: Collecti
     batch.report_counts = {row[0]: row[1] for row in _REPORT_COUNTS.fetch_tuples(connection, managers=managers)}
 
 
-def _list_messages(pair_id: PairId, batch: _Batch) -> tuple[Effect, ...]:
-    """Return the effects of a pair, the mails to its manager about all pairs, and the prompts that its report got from
-    this manager and earlier ones."""
-    effects = {effect.key: effect for effect in batch.messages.get(pair_id, ())}
+def _list_effects(pair_id: PairId, batch: _Batch) -> tuple[Effect, ...]:
+    """Return the effects that planning a pair needs.
+
+    These are the effects of the pair, the mails to its manager about all pairs, and the reflection prompts that its
+    report got from this manager and from earlier managers.
+    """
+    effects = {effect.key: effect for effect in batch.effects.get(pair_id, ())}
     for mail in batch.mails_by_reader.get(pair_id.manager, ()):
-        is_as_manager = mail.pair is None or mail.pair.manager == pair_id.manager
-        if is_as_manager and mail.name != MailName.REFLECTION_PROMPT:
+        # the manager may also be the report of another pair
+        is_to_manager = mail.pair is None or mail.pair.manager == pair_id.manager
+        if is_to_manager and mail.name != MailName.REFLECTION_PROMPT:
             effects.setdefault(mail.key, mail)
     for mail in batch.mails_by_reader.get(pair_id.report, ()):
         if mail.name == MailName.REFLECTION_PROMPT:
@@ -281,11 +296,13 @@ def _list_messages(pair_id: PairId, batch: _Batch) -> tuple[Effect, ...]:
 
 
 def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection[PairId]) -> None:
-    """Read all pairs of the managers who have a pair without a booked career session (T-3a)."""
+    """Read the waiting pairs of those managers of whom a pair has no booked career session (T-3a)."""
 
     def has_booked_session(pair_id: PairId) -> bool:
         sessions = batch.sessions.get(pair_id, ())
-        return any(s.booked and s.kind is SessionKind.CAREER and not s.adhoc for s in sessions)
+        return any(
+            session_.booked and session_.kind is SessionKind.CAREER and not session_.adhoc for session_ in sessions
+        )
 
     managers = sorted({pair_id.manager for pair_id in pairs if not has_booked_session(pair_id)})
     if managers:
@@ -293,7 +310,7 @@ def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection
 
 
 def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> dict[Address, list[WaitingPair]]:
-    """Return the pairs of these managers that take part, by manager, each with how long it has waited (T-3a)."""
+    """Return the active pairs of these managers, by manager, each with the times of its last conversations (T-3a)."""
     pairs = [rows.read_pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
     last_regular_by_pair: dict[PairId, datetime] = {}
     last_by_report: dict[Address, datetime] = {}
@@ -312,8 +329,11 @@ def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> d
 def _read_sessions_and_commitments(
     connection: Connection, batch: _Batch, pairs: list[PairId], now: datetime, open_plan: OpenPlan
 ) -> dict[str, PairId]:
-    """Read sessions, deferrals and commitments into the batch. Returns the pair by each subject that an event or an
-    effect may have: the ids of open sessions, of commitments, and of the pairs themselves."""
+    """Read sessions, deferrals and commitments into the batch. Return the subjects of events and effects.
+
+    The result maps each subject to its pair. A subject is the id of a session that is not closed, the id of a
+    commitment, or the id of the pair itself.
+    """
     pair_by_subject = {str(pair_id): pair_id for pair_id in pairs}
     pair_by_deferred_session: dict[str, PairId] = {}
     for row in _SESSIONS.fetch_rows(connection, pairs=pairs):
@@ -337,13 +357,14 @@ def _read_sessions_and_commitments(
 def _read_events_and_effects(
     connection: Connection, batch: _Batch, pairs: list[PairId], pair_by_subject: Mapping[str, PairId], now: datetime
 ) -> None:
+    """Read the events and effects with these subjects into the batch, also effects on other events of these pairs."""
     event_rows = _EVENTS.fetch_rows(connection, subjects=list(pair_by_subject), pairs=pairs, now=now)
     for row in event_rows:
         batch.placed[row["pair"]][row["key"]] = rows.read_placed_event(row)
-    # also the subjects of events that are still on a calendar, though their session is closed
-    all_subjects = {row["subject"]: row["pair"] for row in event_rows} | dict(pair_by_subject)
-    for row in _MESSAGES.fetch_rows(connection, subjects=list(all_subjects), since=now - PAIR_MAIL_WINDOW):
-        batch.messages[all_subjects[row["subject"]]].append(rows.read_effect(row))
+    # the events may have further subjects: an event can still be on the calendar though its session is closed
+    pair_by_any_subject = {row["subject"]: row["pair"] for row in event_rows} | dict(pair_by_subject)
+    for row in _EFFECTS.fetch_rows(connection, subjects=list(pair_by_any_subject), since=now - PAIR_MAIL_WINDOW):
+        batch.effects[pair_by_any_subject[row["subject"]]].append(rows.read_effect(row))
 
 
 def load_taken_time(
@@ -351,16 +372,17 @@ def load_taken_time(
 ) -> dict[Address, tuple[TakenTime, ...]]:
     """Return the time of these people that any pair has taken, by person, sorted by start.
 
-    It is the time of booked sessions, offers and blocks from now on, and of conversations in the last week: a manager
-    has at most one a day (T-2), and few first ones a week (T-3a).
+    Taken time is that of booked sessions, of offers and of blocks from now on. The sessions of the last week are
+    included, because a manager has at most one conversation a day (T-2), and few first conversations a week (T-3a).
     """
     taken_times: dict[Address, list[TakenTime]] = defaultdict(list)
     addresses = list(people)
     for row in _BOOKED_SESSIONS.fetch_rows(
         connection, managers=addresses, reports=addresses, since=now - WEEK, now=now
     ):
-        is_offered = row["offered_until"] is None or row["offered_until"] > now
-        for span in (*_parse_span(row), *(row["options"] if is_offered else ())):
+        has_offer = row["offered_until"] is None or row["offered_until"] > now
+        offered_spans = row["options"] if has_offer else ()
+        for span in (*_list_session_spans(row), *offered_spans):
             taken_time = TakenTime(span, row["id"], row["kind"], row["pair"], row["in_turn"])
             taken_times[row["manager"]].append(taken_time)
             taken_times[row["report"]].append(taken_time)
@@ -374,8 +396,8 @@ def _get_sort_key(taken_time: TakenTime) -> tuple[datetime, str]:
     return taken_time.span.start, taken_time.session
 
 
-def _parse_span(row: Row) -> Iterable[Span]:
-    """Return the time of a session; nothing when it has none, so that only its offered times are taken (T-14)."""
+def _list_session_spans(row: Row) -> Iterable[Span]:
+    """Return the time of a session; nothing for a session without a time, which may still have an offer (T-14)."""
     return (Span(row["start"], row["end"]),) if row["start"] else ()
 
 
@@ -388,7 +410,7 @@ def _build_state(planned_pair: Pair, looked_at: datetime | None, batch: _Batch) 
         sessions=tuple(batch.sessions.get(pair_id, ())),
         deferrals=tuple(batch.deferrals.get(pair_id, ())),
         commitments=tuple(batch.commitments.get(pair_id, ())),
-        effects=_list_messages(pair_id, batch),
+        effects=_list_effects(pair_id, batch),
         placed_events=batch.placed.get(pair_id, {}),
         meetings=tuple(batch.meetings.get(pair_id, ())),
         waiting=tuple(batch.waiting.get(planned_pair.manager, ())),

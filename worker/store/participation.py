@@ -1,4 +1,7 @@
-"""Reads and writes which pairs take part, and the rollout and pauses from which that is decided."""
+"""Reads and writes which pairs take part, and the rollout and the pauses from which `worker.domain.rollout` decides it.
+
+Participation has to be decided again when the people change, or when a later part of the rollout begins.
+"""
 
 import json
 from collections import Counter, defaultdict
@@ -35,13 +38,17 @@ from worker.store.tables import (
     stored_value,
 )
 
-#: Names of stored values: the rollout in force, the pauses in force, and for which version of the people participation
-#: was last decided, and until when that holds.
-_ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME = "rollout", "pauses", "participation"
-_FACTS = PreparedStatement(
+#: The name of the stored value that is the rollout in force.
+_ROLLOUT_NAME = "rollout"
+#: The name of the stored value that is the pauses in force.
+_PAUSES_NAME = "pauses"
+#: The name of the stored value about the last decision: the version of the people for which participation was decided,
+#: and until when the decision holds.
+_DECIDED_NAME = "participation"
+_STORED_VALUES = PreparedStatement(
     select(stored_value.c.name, stored_value.c.value).where(in_bound_list(stored_value.c.name, "names"))
 )
-_FACT_NAMES = [_ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME, ALIAS_VERSION_NAME]
+_STORED_VALUE_NAMES = [_ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME, ALIAS_VERSION_NAME]
 _SAVE_PARTICIPATION = PreparedStatement(
     update(pair).where(in_bound_list(pair.c.id, "pairs")).values(participation=bindparam("new_participation"))
 )
@@ -50,15 +57,15 @@ _COUNTS = select(pair.c.participation, func.count()).where(pair.c.ended == EndRe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipationChange:
-    """The difference between the stored participation and a new decision."""
+    """The difference between the stored participation of all pairs and a new decision."""
 
     changed: Mapping[PairId, Participation]  #: the new participation of each pair for which it differs
     joining: tuple[PairId, ...]  #: pairs that begin to take part
-    leaving: tuple[PairId, ...]  #: pairs that take part now and leave the rollout; a pause is not leaving
-    cancel_count: int  #: events of the leaving pairs that would be cancelled
-    counts: Mapping[Participation, int]  #: pairs that have not ended, after the change
-    current_count: int  #: pairs that take part before the change
-    next_change_at: datetime | None  #: when the rollout begins for more pairs
+    leaving: tuple[PairId, ...]  #: pairs that take part now, but not in the new rollout; a paused pair does not leave
+    cancel_count: int  #: number of events of the leaving pairs that would be cancelled
+    counts: Mapping[Participation, int]  #: number of pairs that have not ended, after the change
+    current_count: int  #: number of pairs that take part before the change
+    next_change_at: datetime | None  #: when the rollout begins for more pairs; None when it does not
 
     @property
     def leaves_many(self) -> bool:
@@ -72,19 +79,19 @@ class StoredParticipation:
 
     rollout: Rollout | None  #: None before participation was decided for the first time
     pauses: StandingPauses
-    people_version: str
-    has_new_people: bool  #: whether the people have changed since participation was decided
-    next_change_at: datetime | None  #: when the rollout begins for more pairs
+    people_version: str  #: see `worker.store.aliases.ALIAS_VERSION_NAME`
+    has_new_people: bool  #: whether people have changed since participation was decided
+    next_change_at: datetime | None  #: when the rollout begins for more pairs; None when it does not
 
 
 class ParticipationRows:
-    """Reads and writes the column `pair.participation`, and the stored values from which it is decided."""
+    """Reads and writes the column `pair.participation`, and the stored rollout and pauses."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def load(self) -> StoredParticipation:
-        """Return the rollout and the pauses in force. Executes one statement."""
+        """Return the rollout and the pauses in force, with a single statement."""
         with self._database.read_once() as connection:
             return _load(connection)
 
@@ -94,7 +101,7 @@ class ParticipationRows:
             return {row[0]: row[1] for row in connection.execute(_COUNTS.group_by(pair.c.participation))}
 
     def preview(self, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
-        """Return what `update` would change. Writes nothing."""
+        """Return what `update` would change, and write nothing."""
         with self._database.read() as connection:
             return _decide(connection, rollout, pauses, now)
 
@@ -106,14 +113,14 @@ class ParticipationRows:
         find_objection: Callable[[ParticipationChange], str],
         also_write: Callable[[Connection], None] = lambda _: None,
     ) -> tuple[ParticipationChange, str]:
-        """Decide participation from this rollout and these pauses, or the stored ones for None, and make changed pairs
-        due.
+        """Decide the participation of all pairs, store it, and make changed pairs due.
 
-        Returns the change, and the text of `find_objection`: unless it is empty, nothing is written. `also_write`
-        writes in the same transaction.
+        A rollout or pauses of None stand for those that are stored. `find_objection` returns a reason against the
+        change; unless it is empty, nothing is written. `also_write` is called with the connection, and writes in the
+        same transaction. Return the change and the objection.
         """
         with self._database.write() as connection:
-            # locks the row, so that processes decide one after the other
+            # locks the row, so that two processes decide one after the other
             connection.execute(
                 update(stored_value).where(stored_value.c.name == _DECIDED_NAME).values(value=stored_value.c.value)
             )
@@ -159,9 +166,11 @@ def save_participation(connection: Connection, participations: Mapping[PairId, P
 
 
 def schedule_calendars(database: Database, connection: Connection, now: datetime) -> None:
-    """Schedule the reading of the calendars of organizers with a pair that takes part, and of no others. The next tick
-    decides again which calendars are to have a channel."""
-    # not deleted, but written: two transactions that write this row wait for each other
+    """Schedule the reading of calendars whose owner is the organizer of a pair that takes part, and of no others.
+
+    The next tick then decides again which calendars are to have a channel.
+    """
+    # the row is updated and not deleted, because two transactions that update the same row wait for each other
     database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": UNKNOWN_CHANNELS}])
     takes_part = pair.c.participation == Participation.YES.value
     organizers = set(
@@ -171,27 +180,28 @@ def schedule_calendars(database: Database, connection: Connection, now: datetime
     due_times = {row.address: row.due_at for row in connection.execute(query)}
     new_rows = [{"address": email, "due_at": now} for email in sorted(organizers) if due_times.get(email) is None]
     database.upsert(connection, calendar, new_rows)
-    former_organizers = sorted(who for who, due in due_times.items() if due and who not in organizers)
+    former_organizers = sorted(address for address, due_at in due_times.items() if due_at and address not in organizers)
     if former_organizers:
         unschedule = update(calendar).where(in_bound_list(calendar.c.address, "addresses")).values(due_at=None)
         connection.execute(unschedule, {"addresses": former_organizers})
 
 
 def _load(connection: Connection) -> StoredParticipation:
-    facts: dict[str, str] = {row[0]: row[1] for row in _FACTS.fetch_tuples(connection, names=_FACT_NAMES)}
-    decided = json.loads(facts.get(_DECIDED_NAME, "{}"))
-    until = decided.get("until")
+    values: dict[str, str] = dict(map(tuple, _STORED_VALUES.fetch_tuples(connection, names=_STORED_VALUE_NAMES)))
+    people_version = values.get(ALIAS_VERSION_NAME, "")
+    last_decision = json.loads(values.get(_DECIDED_NAME, "{}"))
+    until = last_decision.get("until")
     return StoredParticipation(
-        rollout=_parse_rollout(json.loads(facts[_ROLLOUT_NAME])) if _ROLLOUT_NAME in facts else None,
-        pauses=_parse_pauses(json.loads(facts.get(_PAUSES_NAME, "{}"))),
-        people_version=facts.get(ALIAS_VERSION_NAME, ""),
-        has_new_people=decided.get("people") != facts.get(ALIAS_VERSION_NAME, ""),
+        rollout=_parse_rollout(json.loads(values[_ROLLOUT_NAME])) if _ROLLOUT_NAME in values else None,
+        pauses=_parse_pauses(json.loads(values.get(_PAUSES_NAME, "{}"))),
+        people_version=people_version,
+        has_new_people=last_decision.get("people") != people_version,
         next_change_at=datetime.fromisoformat(until) if until else None,
     )
 
 
 def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
-    # the participation of an ended pair changes only when everybody is paused, or no longer
+    # the participation of an ended pair matters only while everybody is paused, because then its events are cancelled
     may_change = (pair.c.ended == EndReason.NO.value) | (pair.c.participation != Participation.YES.value)
     query = select(pair) if pauses.everybody else select(pair).where(may_change)
     pairs = [rows.read_pair(row) for row in connection.execute(query).mappings()]

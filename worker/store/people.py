@@ -1,4 +1,7 @@
-"""Reads and writes people and pairs: those of the roster, and those that it no longer names."""
+"""Reads and writes people and pairs, both those in the roster and those that the roster no longer names.
+
+The roster is the list of who works here and for whom. Importing it adds, changes, renames and ends people and pairs.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import replace
@@ -23,12 +26,14 @@ person, pair, session, stored_value = tables.person, tables.pair, tables.session
 
 T = TypeVar("T")
 
+#: How many values one statement gets at most, since databases limit the number of parameters.
+_CHUNK_SIZE = 5000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Stands for every address in the table `revocation`.
+#: In the table `revocation`, this stands for every address.
 EVERYBODY = "*"
 
 _STORED_VALUE = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
-#: SQLite uses the index for this comparison, but not for IS NOT NULL.
+#: Compares with the oldest instant, since SQLite would use no index for IS NOT NULL.
 _SUSPENSIONS = PreparedStatement(
     select(person.c.email, person.c.suspended_until).where(person.c.suspended_until > EPOCH)
 )
@@ -46,32 +51,39 @@ class PeopleRows:
             person_rows = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
             return {row["email"]: rows.read_person(row) for row in person_rows}
 
-    def list_people_with_habits(self, calendars: Collection[str]) -> set[Address]:
-        """Return the people on these calendar services whose calendar was asked for their habits."""
-        return self._list_people_on(calendars, person.c.habits_at.is_not(None))
+    # --- habits: the time zone and working hours that people have set in the calendar service ---
 
-    def list_people_without_habits(self, calendars: Collection[str]) -> set[Address]:
-        """Return the people on these calendar services whose calendar was never asked for their habits."""
-        return self._list_people_on(calendars, person.c.habits_at.is_(None))
+    def list_people_with_habits(self, services: Collection[str]) -> set[Address]:
+        """Return the people on these calendar services for whose habits the service was asked."""
+        return self._list_people_on(services, person.c.habits_at.is_not(None))
 
-    def list_participants_without_habits(self, calendars: Collection[str]) -> set[Address]:
-        """Return those of `list_people_without_habits` who are in a pair that the rollout includes, now or from a later
-        day; all of them when it includes every pair."""
+    def list_people_without_habits(self, services: Collection[str]) -> set[Address]:
+        """Return the people on these calendar services for whose habits the service was never asked."""
+        return self._list_people_on(services, person.c.habits_at.is_(None))
+
+    def list_participants_without_habits(self, services: Collection[str]) -> set[Address]:
+        """Return those of `list_people_without_habits` whom the rollout concerns.
+
+        They are in a pair that the rollout names, even if the rollout begins on a later day. When the rollout leaves
+        out no pair, it concerns everybody, also people without a pair.
+        """
         has_not_ended = pair.c.ended == EndReason.NO.value
         is_left_out = pair.c.participation == Participation.NOT_CHOSEN.value
-        chosen = union(*(select(side).where(has_not_ended, ~is_left_out) for side in (pair.c.manager, pair.c.report)))
-        leaves_out_nobody = ~exists().where(has_not_ended, is_left_out)
+        named_people = union(
+            *(select(side).where(has_not_ended, ~is_left_out) for side in (pair.c.manager, pair.c.report))
+        )
+        leaves_out_no_pair = ~exists().where(has_not_ended, is_left_out)
         return self._list_people_on(
-            calendars, person.c.habits_at.is_(None), or_(leaves_out_nobody, person.c.email.in_(chosen))
+            services, person.c.habits_at.is_(None), or_(leaves_out_no_pair, person.c.email.in_(named_people))
         )
 
-    def _list_people_on(self, calendars: Collection[str], *conditions: ColumnElement[bool]) -> set[Address]:
-        query = select(person.c.email).where(person.c.left_at.is_(None), person.c.calendar.in_(calendars), *conditions)
+    def _list_people_on(self, services: Collection[str], *conditions: ColumnElement[bool]) -> set[Address]:
+        query = select(person.c.email).where(person.c.left_at.is_(None), person.c.calendar.in_(services), *conditions)
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
     def mark_habits_asked(self, people: Collection[Address], now: datetime) -> None:
-        """Store that the calendars of these people were asked for their habits, with or without success."""
+        """Store that the calendar service was asked for the habits of these people, with or without success."""
         if not people:
             return
         with self._database.write() as connection:
@@ -79,38 +91,40 @@ class PeopleRows:
                 mark_asked = update(person).where(person.c.email.in_(chunk), person.c.habits_at.is_(None))
                 connection.execute(mark_asked.values(habits_at=now))
 
+    # --- people and pairs ---
+
     def load_all_people(self) -> dict[Address, Person]:
-        """Return everybody whom a roster ever named, including those who left."""
+        """Return everybody whom a roster ever named, including people who have left."""
         with self._database.read() as connection:
             return {row["email"]: rows.read_person(row) for row in connection.execute(select(person)).mappings()}
 
     def load_all_pairs(self) -> dict[PairId, Pair]:
-        """Return every pair there ever was, including ended pairs."""
+        """Return every pair, including pairs that have ended."""
         with self._database.read() as connection:
             return {row["id"]: rows.read_pair(row) for row in connection.execute(select(pair)).mappings()}
 
     def get_person(self, email: Address) -> Person | None:
-        """Return a person whom the roster names now; None when it does not."""
+        """Return the person with this address; None when the roster does not name the address now."""
         query = select(person).where(person.c.email == email, person.c.left_at.is_(None))
         with self._database.read() as connection:
             row = connection.execute(query).mappings().first()
         return rows.read_person(row) if row else None
 
     def list_pairs_of_manager(self, email: Address) -> list[Pair]:
-        """Return the pairs of a manager that have not ended, in the order of the reports' addresses."""
-        return self._list_pairs(pair.c.manager == email)
+        """Return the pairs of a manager that have not ended, in order of the reports' addresses."""
+        return self._list_current_pairs(pair.c.manager == email)
 
     def list_pairs_of_report(self, email: Address) -> list[Pair]:
-        """Return the pairs of a report that have not ended: usually one."""
-        return self._list_pairs(pair.c.report == email)
+        """Return the pairs of a report that have not ended. Usually there is one."""
+        return self._list_current_pairs(pair.c.report == email)
 
     def list_all_pairs_of_report(self, email: Address) -> list[Pair]:
-        """Return every pair of a report, those that have ended included, in the order of the managers' addresses."""
+        """Return every pair of a report, including ended pairs, in order of the managers' addresses."""
         query = select(pair).where(pair.c.report == email).order_by(pair.c.manager)
         with self._database.read() as connection:
             return [rows.read_pair(row) for row in connection.execute(query).mappings()]
 
-    def _list_pairs(self, condition: ColumnElement[bool]) -> list[Pair]:
+    def _list_current_pairs(self, condition: ColumnElement[bool]) -> list[Pair]:
         query = (
             select(pair).where(condition, pair.c.ended == EndReason.NO.value).order_by(pair.c.report, pair.c.manager)
         )
@@ -125,7 +139,7 @@ class PeopleRows:
             return preview_import(connection, persons, pairs, aliases)
 
     def load_waiting_pairs(self, managers: Collection[Address]) -> dict[Address, list[WaitingPair]]:
-        """Return all pairs of these managers, by manager, each with how long it has waited (T-3a)."""
+        """Return the active pairs of these managers, by manager, each with the times of its last sessions (T-3a)."""
         with self._database.read() as connection:
             return load_waiting_pairs(connection, sorted(managers))
 
@@ -137,9 +151,10 @@ class PeopleRows:
         aliases: Collection[PersonAlias] = (),
         find_participation: Callable[[Pair], Participation] = lambda _: Participation.YES,
     ) -> None:
-        """Write the content of the roster: people whom it no longer names leave, and pairs that it no longer names end.
+        """Store the content of a roster.
 
-        `find_participation` returns the participation of a new pair; that of the other pairs is not changed here.
+        People whom the roster no longer names leave, and pairs that it no longer names end. `find_participation`
+        returns the participation of a new pair. The participation of the other pairs is not changed.
         """
         with self._database.write() as connection:
             rename_people(self._database, connection, find_renames(connection, persons, aliases))
@@ -151,15 +166,17 @@ class PeopleRows:
             schedule_calendars(self._database, connection, now)
 
     def _save_people(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> set[Address]:
-        """Write the people. Returns those who were known before and have changed."""
-        old = {row["email"]: row for row in connection.execute(select(person)).mappings()}
-        # sorted, so that two processes that write the same rows cannot deadlock
+        """Store the people of the roster. Return the people who were stored before and have changed."""
+        old_rows = {row["email"]: row for row in connection.execute(select(person)).mappings()}
+        # sorted, so that two processes that write the same rows can't deadlock
         new_rows = [{**rows.build_person_row(persons[email]), "left_at": None} for email in sorted(persons)]
         self._database.upsert(connection, person, new_rows)
-        removed = [email for email, row in old.items() if row["left_at"] is None and email not in persons]
-        for chunk in _split_into_chunks(removed):
+        leaving = [email for email, row in old_rows.items() if row["left_at"] is None and email not in persons]
+        for chunk in _split_into_chunks(leaving):
             connection.execute(update(person).where(person.c.email.in_(chunk)).values(left_at=now))
-        return {row["email"] for row in new_rows if row["email"] in old and _has_changed(old[row["email"]], row)}
+        return {
+            row["email"] for row in new_rows if row["email"] in old_rows and _has_changed(old_rows[row["email"]], row)
+        }
 
     def _save_pairs(
         self,
@@ -169,19 +186,19 @@ class PeopleRows:
         now: datetime,
         changed_people: Set[Address],
     ) -> list[Pair]:
-        """Write the pairs. Returns those that begin, or begin again."""
-        old = {row["id"]: row for row in connection.execute(select(pair)).mappings()}
+        """Store the pairs of the roster. Return the pairs that begin, including those that had ended before."""
+        old_rows = {row["id"]: row for row in connection.execute(select(pair)).mappings()}
         changed_rows: list[dict[str, Any]] = []
         ended_pairs: list[PairId] = []
         ended_pairs_with_handover: list[PairId] = []
-        for new_pair in pairs.values():
-            new_row = rows.build_pair_row(new_pair)
-            if new_pair.id not in old:
-                changed_rows.append({**new_row, "first_seen": new_pair.first_seen, "ended_at": None, "due_at": now})
-            elif _has_changed(old[new_pair.id], new_row) or {new_pair.manager, new_pair.report} & changed_people:
-                first_seen = old[new_pair.id]["first_seen"]
-                changed_rows.append({**new_row, "first_seen": first_seen, "ended_at": None, "due_at": now})
-        for row in old.values():
+        for listed_pair in pairs.values():
+            new_row = rows.build_pair_row(listed_pair)
+            old_row = old_rows.get(listed_pair.id)
+            if old_row is None:
+                changed_rows.append({**new_row, "first_seen": listed_pair.first_seen, "ended_at": None, "due_at": now})
+            elif _has_changed(old_row, new_row) or {listed_pair.manager, listed_pair.report} & changed_people:
+                changed_rows.append({**new_row, "first_seen": old_row["first_seen"], "ended_at": None, "due_at": now})
+        for row in old_rows.values():
             if row["id"] not in pairs and row["ended"] == EndReason.NO.value:
                 ended_pair = replace(rows.read_pair(row), ended=_find_end_reason(row, persons), paused=row["paused"])
                 other_columns = {"first_seen": row["first_seen"], "ended_at": now, "due_at": now}
@@ -191,13 +208,15 @@ class PeopleRows:
                     ended_pairs_with_handover.append(ended_pair.id)
         self._database.upsert(connection, pair, sorted(changed_rows, key=lambda row: row["id"]))
         for chunk in _split_into_chunks([row["id"] for row in changed_rows]):
-            # without `looked_at` free/busy is read again: other times may be possible now
+            # planning has to read free/busy again (`looked_at`), since the changed settings may allow other times
             wake = update(pair).where(pair.c.id.in_(chunk)).values(wakes=pair.c.wakes + 1, looked_at=None)
             connection.execute(wake)
-        new_ids = [pair_id for pair_id in pairs if pair_id not in old or old[pair_id]["ended"] != EndReason.NO.value]
-        record_handovers(self._database, connection, ended_pairs_with_handover, new_ids, now)
+        beginning_pairs = [
+            pair_id for pair_id in pairs if pair_id not in old_rows or old_rows[pair_id]["ended"] != EndReason.NO.value
+        ]
+        record_handovers(self._database, connection, ended_pairs_with_handover, beginning_pairs, now)
         withdraw_learnings(connection, ended_pairs)
-        return [pairs[pair_id] for pair_id in new_ids]
+        return [pairs[pair_id] for pair_id in beginning_pairs]
 
     def set_paused(self, pair_id: PairId, *, is_paused: bool, now: datetime) -> None:
         """Pause a pair at the operator's request, or resume it."""
@@ -209,9 +228,9 @@ class PeopleRows:
             )
 
     def end_pauses(self, now: datetime) -> None:
-        """End each pause that lasts until today or an earlier day (UTC), and make its pair due (T-18).
+        """End each pause of the roster that lasts until today or an earlier day (UTC), and make its pair due (T-18).
 
-        A pause by `longarc pause` does not end.
+        A pause by `longarc pause` has no end.
         """
         is_over = pair.c.paused_until <= now.date()
         with self._database.read() as connection:
@@ -226,9 +245,10 @@ class PeopleRows:
             )
 
     def save_choices(self, connection: Connection, pair_id: PairId, **choices: str | bool | None) -> None:
-        """Store choices of the two people of a pair, within a transaction.
+        """Store settings that the two people of a pair chose on their pages, within a transaction.
 
-        `choices`: `format` (a Format's value), `trust`, `transition_until` (an ISO date, or None for no transition).
+        The names in `choices` are `format` (the value of a `Format`), `trust`, and `transition_until` (a date in the
+        ISO format, or None for no transition).
         """
         earlier_choices = connection.execute(select(pair.c.chosen).where(pair.c.id == pair_id)).scalar() or {}
         connection.execute(update(pair).where(pair.c.id == pair_id).values(chosen={**earlier_choices, **choices}))
@@ -236,7 +256,10 @@ class PeopleRows:
     # --- links to pages ---
 
     def revoke_links(self, email: Address, now: datetime) -> None:
-        """Revoke the links and browser sessions that this person got until now (`*`: those of everybody)."""
+        """Revoke the links and browser sessions that this person has received until now.
+
+        With `EVERYBODY` as the address, revoke those of all people.
+        """
         with self._database.write() as connection:
             self._database.upsert(connection, tables.revocation, [{"person": email, "at": now}])
 
@@ -249,7 +272,10 @@ class PeopleRows:
     # --- suspended calendars ---
 
     def suspend(self, email: Address, until: datetime) -> bool:
-        """Suspend a person's calendar until then. Returns False when it was suspended already."""
+        """Suspend a person's calendar, so that no request is sent for it until `until`.
+
+        Return False when the calendar was suspended already.
+        """
         with self._database.write() as connection:
             earlier_end = connection.execute(select(person.c.suspended_until).where(person.c.email == email)).scalar()
             connection.execute(update(person).where(person.c.email == email).values(suspended_until=until))
@@ -263,30 +289,29 @@ class PeopleRows:
     # --- stored values ---
 
     def get_stored_value(self, name: str) -> str | None:
-        """Return a stored value of this installation; None when it was never stored."""
+        """Return the value that is stored under this name; None when there is none."""
         with self._database.read_once() as connection:
             value: str | None = _STORED_VALUE.fetch_value(connection, name=name)
         return value
 
     def set_stored_value(self, name: str, value: str) -> None:
-        """Store a value of this installation under a name."""
+        """Store a value under this name, in place of an earlier one."""
         with self._database.write() as connection:
             self._database.upsert(connection, stored_value, [{"name": name, "value": value}])
 
 
-def _has_changed(old: RowMapping, new: Mapping[str, Any]) -> bool:
-    return any(old[name] != value for name, value in new.items())
+def _has_changed(old_row: RowMapping, new_row: Mapping[str, Any]) -> bool:
+    return any(old_row[name] != value for name, value in new_row.items())
 
 
 def _find_end_reason(row: RowMapping, persons: Mapping[Address, Person]) -> EndReason:
-    reasons = {
-        (True, True): EndReason.CHANGED,
-        (False, False): EndReason.BOTH_LEFT,
-        (True, False): EndReason.REPORT_LEFT,
-        (False, True): EndReason.MANAGER_LEFT,
-    }
-    return reasons[row["manager"] in persons, row["report"] in persons]
+    has_manager, has_report = row["manager"] in persons, row["report"] in persons
+    if has_manager and has_report:
+        return EndReason.CHANGED
+    if has_manager:
+        return EndReason.REPORT_LEFT
+    return EndReason.MANAGER_LEFT if has_report else EndReason.BOTH_LEFT
 
 
-def _split_into_chunks(items: Sequence[T], size: int = 5000) -> list[Sequence[T]]:
-    return [items[first : first + size] for first in range(0, len(items), size)]
+def _split_into_chunks(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[first : first + _CHUNK_SIZE] for first in range(0, len(items), _CHUNK_SIZE)]
