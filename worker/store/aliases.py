@@ -1,7 +1,7 @@
 """Aliases: the other names by which calendar services know a person.
 
-An alias is another mail address, an id in the company's directory, or an Exchange name. It belongs to one person. The
-table calls it `form`.
+An alias is another mail address of the person, the person's id in the company's directory, or an Exchange name. It
+belongs to one person. A *name* is a primary address or an alias. In the table `person_form`, an alias is a `form`.
 """
 
 import uuid
@@ -17,7 +17,7 @@ from worker.store.parameters import in_bound_list
 from worker.store.statements import PreparedStatement
 from worker.store.tables import person, person_alias, stored_value
 
-#: Name of the stored value that changes whenever a person or an alias is added, changed or removed.
+#: The name of the stored value that changes whenever a person or an alias is added, changed or removed.
 ALIAS_VERSION_NAME = "person_forms"
 
 _PERSON_BY_ADDRESS = PreparedStatement(select(person.c.email).where(person.c.email == bindparam("name")))
@@ -28,18 +28,18 @@ _VERSION = PreparedStatement(select(stored_value.c.value).where(stored_value.c.n
 
 @dataclass(frozen=True, slots=True)
 class KnownAliases:
-    """Every name of every person, as of one version."""
+    """The names of all people, as of one version."""
 
-    version: str
-    owners: Mapping[str, Address]  #: the primary address by name; a name is a primary address or an alias
+    version: str  #: changes with every person and alias
+    owners: Mapping[str, Address]  #: the primary address of the person who has a name, by name
     names: Mapping[Address, frozenset[str]]  #: all names of each person who has an alias, by primary address
-    directory_ids: Mapping[Address, str]  #: by primary address
+    directory_ids: Mapping[Address, str]  #: the id in the company's directory, by primary address
 
 
 def index_aliases(
     aliases: Collection[PersonAlias], owners: Mapping[str, Address] = MappingProxyType({}), version: str = ""
 ) -> KnownAliases:
-    """Return the index of these aliases. `owners`: people by names that have precedence over aliases."""
+    """Return an index of these aliases. `owners` has further names, which have precedence over the aliases."""
     names: dict[Address, set[str]] = {}
     for alias in aliases:
         names.setdefault(alias.person, {alias.person}).add(alias.alias)
@@ -58,13 +58,13 @@ class AliasRows:
         self._database = database
 
     def get_version(self) -> str:
-        """Return a text that changes whenever a person or an alias changes."""
+        """Return a text that changes whenever a person or an alias is added, changed or removed."""
         with self._database.read_once() as connection:
             value: str | None = _VERSION.fetch_value(connection)
         return value or ""
 
     def load(self) -> KnownAliases:
-        """Return the names of everybody whom a roster ever named."""
+        """Return all names of everybody whom a roster ever named."""
         with self._database.read() as connection:
             version: str | None = _VERSION.fetch_value(connection)
             owners = {email: email for (email,) in connection.execute(select(person.c.email))}
@@ -81,28 +81,31 @@ class AliasRows:
         return self.find_owner(name) or name
 
     def find_listed_names(self, name: str) -> tuple[Address, frozenset[str]]:
-        """Return the primary address of the person who has this name by the roster, and all such names of the person.
+        """Return the primary address of the person whom the roster gives this name, and all names from the roster.
 
-        Learned aliases don't count: anybody can answer an invitation from such an address. For a name that nobody has,
-        both are the name itself.
+        Learned aliases are left out, because anybody can answer an invitation from such an address. When nobody has the
+        name, the name itself is returned as the address and as the only name.
         """
         is_listed = person_alias.c.source != AliasSource.LEARNED.value
         with self._database.read() as connection:
             owner: Address | None = _PERSON_BY_ADDRESS.fetch_value(connection, name=name)
             if owner is None:
-                by_alias = select(person_alias.c.person).where(person_alias.c.form == name, is_listed)
-                owner = connection.execute(by_alias).scalar() or name
-            forms = select(person_alias.c.form).where(person_alias.c.person == owner, is_listed)
-            return owner, frozenset({owner, *connection.execute(forms).scalars()})
+                owner_query = select(person_alias.c.person).where(person_alias.c.form == name, is_listed)
+                owner = connection.execute(owner_query).scalar() or name
+            alias_query = select(person_alias.c.form).where(person_alias.c.person == owner, is_listed)
+            return owner, frozenset({owner, *connection.execute(alias_query).scalars()})
 
     def list_names(self, email: Address) -> set[str]:
         """Return every name of a person: the primary address and all aliases."""
         with self._database.read() as connection:
-            forms = connection.execute(select(person_alias.c.form).where(person_alias.c.person == email)).scalars()
-            return {email, *forms}
+            aliases = connection.execute(select(person_alias.c.form).where(person_alias.c.person == email)).scalars()
+            return {email, *aliases}
 
     def learn(self, alias: str, email: Address) -> Address:
-        """Store an alias of this person, unless somebody has the name already. Returns the person who has it now."""
+        """Store an alias of this person, unless somebody has that name already.
+
+        Return the primary address of the person who has the name afterwards.
+        """
         with self._database.write() as connection:
             owner = _find_owner(connection, alias)
             if owner is None:
@@ -115,10 +118,11 @@ class AliasRows:
 def replace_listed_aliases(
     database: Database, connection: Connection, persons: Collection[Address], listed: Iterable[PersonAlias]
 ) -> None:
-    """Replace the aliases from the roster by the listed ones.
+    """Replace the stored aliases from earlier rosters by those of the new roster, `listed`.
 
-    A learned alias stays, unless it is now somebody's primary address or a listed alias. The directory id of somebody
-    who left stays, too: it identifies that person if they return.
+    A learned alias stays, unless it is now somebody's primary address or a listed alias. The directory id of a person
+    who has left stays as well, because it identifies the person after a return. `persons` are the primary addresses in
+    the new roster.
     """
     wanted = {alias.alias: alias for alias in listed}
     stored = {alias.alias: alias for alias in _list_aliases(connection)}
@@ -137,7 +141,7 @@ def replace_listed_aliases(
 
 
 def renew_version(database: Database, connection: Connection) -> None:
-    """Store a new version: other processes notice that people or aliases changed, and load them again."""
+    """Store a new version of people and aliases, so that other processes load them again."""
     database.upsert(connection, stored_value, [{"name": ALIAS_VERSION_NAME, "value": uuid.uuid4().hex}])
 
 

@@ -1,4 +1,8 @@
-"""Reads and writes sealed content: contracts, commitments, and the reason and the urgency of ad hoc sessions."""
+"""Reads and writes sealed content, which is what the two people of a pair say to each other.
+
+The content is contracts and their drafts, the texts of commitments, the reasons for deferrals, and why an ad hoc
+session was requested. Sealed means encrypted with a key that is not in the database.
+"""
 
 import json
 from collections import defaultdict
@@ -44,7 +48,7 @@ _INSERT_REVISION = PreparedStatement(contract.insert())
 _REVISIONS = PreparedStatement(
     select(contract).where(contract.c.session == bindparam("session_id")).order_by(contract.c.revision)
 )
-_LATEST_CONTRACTS = PreparedStatement(
+_CONTRACTS = PreparedStatement(
     select(contract.c.pair, contract.c.session, contract.c.revision, contract.c.recorded_at, contract.c.sealed)
     .where(in_bound_list(contract.c.pair, "pairs"))
     .order_by(contract.c.recorded_at, contract.c.revision)
@@ -88,8 +92,10 @@ class ContractRevision:
     revision: int
     recorded_at: datetime
     contract: Contract
-    by: Owner | None = None  #: who changed one commitment of it; None when it was recorded as a whole
-    reason: str = ""  #: why, in that person's words
+    by: Owner | None = (
+        None  #: who changed one commitment of the contract; None when the contract was recorded as a whole
+    )
+    reason: str = ""  #: why that person changed the commitment, in the person's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +104,7 @@ class ContractDraft:
 
     version: int  #: grows with each save
     saved_at: datetime
-    fields: Mapping[str, Any]  #: of the form
+    fields: Mapping[str, Any]  #: the fields of the form, by name
 
 
 class Content:
@@ -108,7 +114,7 @@ class Content:
         self._database = database
         self._seal = seal
 
-    # --- writing; a method that takes a connection writes in the transaction of a plan ---
+    # --- writing; a method that takes a connection writes within the caller's transaction ---
 
     def save_contract(
         self,
@@ -120,8 +126,10 @@ class Content:
         now: datetime,
         change: tuple[Owner, str] | None = None,
     ) -> None:
-        """Store a revision of a contract. `change`: who changed one commitment of it, and that person's reason
-        (R-18)."""
+        """Store a revision of a contract.
+
+        `change` is given when somebody changed one commitment of the contract: who, and that person's reason (R-18).
+        """
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
         author = {"by": change[0].value, "reason": change[1]} if change else {}
         sealed = self._seal.close_padded(json.dumps({**_dump_contract(contract_), **author}))
@@ -130,14 +138,14 @@ class Content:
     def save_written_commitment(
         self, connection: Connection, commitment_id: str, written: WrittenCommitment, reason: str = ""
     ) -> None:
-        """Store the text of a commitment, and the reason why it ended."""
+        """Store the text of a commitment, and the reason when it has ended."""
         sealed = self._seal.close_padded(json.dumps({**_dump_written_commitment(written), "reason": reason}))
         _SAVE_WRITTEN_COMMITMENT.execute(connection, commitment_id=commitment_id, new_sealed=sealed)
 
     def save_trigger(
         self, connection: Connection, session_id: str, trigger: Trigger, reason: str, by: Owner = Owner.MANAGER
     ) -> None:
-        """Store why an ad hoc session was asked for, and who asked. Only the manager may read it."""
+        """Store why an ad hoc session was requested, and by which of the two. Only the manager may read the reason."""
         sealed = self._seal.close_padded(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
         _SAVE_TRIGGER.execute(connection, session_id=session_id, new_sealed=sealed)
 
@@ -154,15 +162,14 @@ class Content:
     def save_contract_draft(
         self, session_id: str, fields: Mapping[str, Any], now: datetime, replaced_version: int | None = None
     ) -> int:
-        """Store the draft of a contract. Returns its version.
+        """Store the draft of a contract. Return its new version.
 
-        Raises Refused when `replaced_version` is given and another version was stored since.
+        Raises Refused when `replaced_version` is given, and the stored draft has another version.
         """
         sealed = self._seal.close_padded(json.dumps(fields))
         with self._database.write() as connection:
-            if (
-                not self._database.is_sqlite
-            ):  # two processes may store the first draft, so there is no row of it to lock
+            if not self._database.is_sqlite:
+                # two processes may store the first draft: there is no row of the draft to lock, so lock the session's
                 connection.execute(select(session.c.id).where(session.c.id == session_id).with_for_update())
             query = select(contract_draft.c.version).where(contract_draft.c.session == session_id)
             version = connection.execute(query).scalar() or 0
@@ -178,21 +185,25 @@ class Content:
         connection.execute(access.insert(), {**row, "sealed": self._seal.close_padded(json.dumps(record.reason))})
 
     def seal_plan(self, session_: Session) -> bytes | None:
-        """Return the value of the column `sealed_plan`: how soon an ad hoc session has to be, and why no time for it
-        exists. None for a closed session, and for one that is not ad hoc. Raises WrongKey without a key."""
+        """Return the value of the column `sealed_plan`: how soon an ad hoc session has to be, and why it has no time.
+
+        Return None for a session that is closed or not ad hoc. Raises WrongKey when no key is set.
+        """
         if not session_.adhoc or session_.is_closed:
             return None
         return self._seal.close_padded(json.dumps(rows.dump_sealed_plan(session_)))
 
     def delete_contract_draft(self, connection: Connection, session_id: str) -> None:
-        """Delete the draft of a contract: it was recorded, or is no longer wanted."""
+        """Delete the draft of a contract, because the contract was recorded or is no longer wanted."""
         connection.execute(delete(contract_draft).where(contract_draft.c.session == session_id))
 
     # --- reading ---
 
     def open_plan(self, sealed: bytes) -> Mapping[str, Any]:
-        """Return the fields that `seal_plan` sealed; an empty mapping without any key. Raises WrongKey when no key
-        fits."""
+        """Return the fields that `seal_plan` sealed; an empty mapping when no key is set.
+
+        Raises WrongKey when none of the keys fits.
+        """
         if isinstance(self._seal, NoSeal):
             return {}
         plan: Mapping[str, Any] = json.loads(self._seal.open(sealed))
@@ -229,20 +240,19 @@ class Content:
             return [self._parse_revision(row) for row in _REVISIONS.fetch_rows(connection, session_id=session_id)]
 
     def get_latest_contracts(self, pairs: Collection[PairId]) -> dict[PairId, ContractRevision]:
-        """Return the contract in force of each pair: the newest revision of its newest contract."""
-        latest_rows: dict[PairId, Any] = {}
+        """Return the contract in force of each pair, which is the newest revision of its newest contract."""
         with self._database.read_once() as connection:
-            for row in _LATEST_CONTRACTS.fetch_rows(connection, pairs=list(pairs)):
-                latest_rows[row["pair"]] = row
+            # the rows are in order of time, so the last row of a pair stays in the mapping
+            latest_rows = {row["pair"]: row for row in _CONTRACTS.fetch_rows(connection, pairs=list(pairs))}
         return {pair: self._parse_revision(row) for pair, row in latest_rows.items()}
 
     def get_written_commitments(self, commitments: Collection[str]) -> dict[str, WrittenCommitment]:
         """Return the texts of these commitments, by id."""
         with self._database.read_once() as connection:
-            sealed_by_id = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=list(commitments))
+            ids_and_sealed = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=list(commitments))
         return {
             commitment_id: _parse_written_commitment(json.loads(self._seal.open(sealed)))
-            for commitment_id, sealed in sealed_by_id
+            for commitment_id, sealed in ids_and_sealed
             if sealed
         }
 
@@ -252,7 +262,7 @@ class Content:
         return _parse_written_commitment(json.loads(self._seal.open(sealed)))
 
     def get_trigger(self, session_id: str) -> tuple[Trigger, str] | None:
-        """Return why an ad hoc session was asked for: the trigger and the reason. Only the manager may read it."""
+        """Return why an ad hoc session was requested: the trigger and the reason. Only the manager may read them."""
         with self._database.read_once() as connection:
             sealed = _TRIGGER.fetch_value(connection, session_id=session_id)
         if sealed is None:
@@ -272,13 +282,13 @@ class Content:
         return reasons
 
     def get_requester(self, session_id: str) -> Owner:
-        """Return which of the two asked for an ad hoc session."""
+        """Return which of the two requested an ad hoc session. An older version did not store that: the manager."""
         with self._database.read() as connection:
             sealed = connection.execute(select(session.c.sealed).where(session.c.id == session_id)).scalar()
         return Owner(json.loads(self._seal.open(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER
 
     def reseal_all(self) -> int:
-        """Seal all content again with the first key, padded. Returns the number of values."""
+        """Seal all content again, with the first key and padded. Return the number of sealed values."""
         with self._database.write() as connection:
             return sum(reseal_column(connection, column, self._seal) for column in SEALED_COLUMNS)
 
@@ -295,15 +305,17 @@ class Content:
 
 
 def reseal_column(connection: Connection, column: Column[Any], seal: Seal) -> int:
-    """Seal the values of a column again with the first key, padded. Returns the number of values."""
+    """Seal the values of a column again, with the first key and padded. Return the number of sealed values."""
     table = column.table
-    key = list(table.primary_key)
-    # locked on PostgreSQL, so that no value written meanwhile is overwritten
-    sealed_rows = connection.execute(select(*key, column).where(column.is_not(None)).with_for_update()).all()
-    for row in sealed_rows:
-        has_key = [key_column == value for key_column, value in zip(key, row[:-1], strict=True)]
+    key_columns = list(table.primary_key)
+    # on PostgreSQL the rows are locked, so that a value which is written meanwhile is not overwritten
+    query = select(*key_columns, column).where(column.is_not(None)).with_for_update()
+    sealed_rows = connection.execute(query).all()
+    for *key_values, sealed in sealed_rows:
+        has_key = [key_column == value for key_column, value in zip(key_columns, key_values, strict=True)]
         change = update(table).where(*has_key).values({column.name: bindparam("resealed")})
-        connection.execute(change, {"resealed": seal.close_padded(seal.open(row[-1]).rstrip(" "))})
+        text = seal.open(sealed).rstrip(" ")  # without the padding
+        connection.execute(change, {"resealed": seal.close_padded(text)})
     return len(sealed_rows)
 
 

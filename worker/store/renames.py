@@ -1,6 +1,7 @@
-"""Changes a person's primary address. The person keeps the pairs; the old address becomes an alias.
+"""Changes a person's primary address, when a roster lists the person with another address than before.
 
-Every row that names the person is changed, except for the fields of history lines.
+The person keeps all pairs, and the old address becomes an alias. Every row that names the person is changed, except for
+the fields of history lines.
 """
 
 from collections import Counter
@@ -35,9 +36,10 @@ from worker.store.tables import (
     session,
 )
 
-#: When a larger part of the directory ids belongs to other people than before, the ids are those of another directory.
-MAX_MOVED_IDS = 0.1
-#: Columns that hold a pair's id. Some are foreign keys, which PostgreSQL checks.
+#: The share of directory ids that may belong to other people than before. When it is larger, the ids are those of
+#: another directory.
+MAX_MOVED_SHARE = 0.1
+#: Columns that hold a pair's id. Some of them are foreign keys.
 _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = (
     *(table.c.pair for table in (session, commitment, contract, event, outbox, meeting, history, access)),
     *(learning.c.pair, note.c.pair, handover.c.former, handover.c.pair),
@@ -48,18 +50,21 @@ _ADDRESS_COLUMNS: tuple[Column[Any], ...] = (
     *(meeting.c.calendar, calendar.c.address, revocation.c.person, access.c.on_behalf_of),
     *(attendee_copy.c.calendar, attendee_copy.c.guest, channel.c.calendar, retired_channel.c.calendar),
 )
-#: Columns that hold a mapping by address.
+#: Columns that hold a JSON mapping whose keys are addresses.
 _COLUMNS_BY_ADDRESS = (event.c.answers, event.c.proposed)
 
 
 def find_renames(
     connection: Connection, persons: Collection[Address], aliases: Collection[PersonAlias]
 ) -> dict[Address, Address]:
-    """Return the primary addresses that change with this roster: the new address by the old one.
+    """Return the primary addresses that change with a roster, as a mapping from old to new address.
 
-    A new person and a person who is no longer listed are the same when they have the directory id in common, when the
-    old address is listed as an alias of the new person, or when the new address is stored as an alias of the old one.
-    Somebody who left is found by the directory id alone, since an address may be given to somebody else.
+    A person who is new in the roster is the same as a person whom the roster no longer lists in three cases: both have
+    the same directory id; the old address is listed as an alias of the new person; or the new address is stored as an
+    alias of the old person. A person who left earlier is recognized by the directory id alone, because a company may
+    give an address to somebody else.
+
+    `persons` are the addresses in the roster, and `aliases` are the aliases in the roster.
     """
     left_times = {row[0]: row[1] for row in connection.execute(select(person.c.email, person.c.left_at))}
     alias_rows = connection.execute(select(person_alias.c.form, person_alias.c.person)).all()
@@ -71,28 +76,32 @@ def find_renames(
     candidates += _match_directory_ids(listed, aliases, stored_owners)
     renames = {old: new for old, new in candidates if new not in left_times}
     counts = Counter(renames.values())
+    # nobody is renamed to a new address that two old addresses would get
     return {old: new for old, new in renames.items() if counts[new] == 1}
 
 
 def _match_directory_ids(
     listed: Collection[Address], aliases: Iterable[PersonAlias], stored_owners: Mapping[str, Address]
 ) -> list[tuple[Address, Address]]:
-    """Return the old and new address of each person whose directory id is stored with another address.
+    """Return the old and the new address of each person whose directory id is stored with another address.
 
-    When many ids have moved between people who are still listed, the ids are those of another directory. Then the list
-    is empty.
+    Return an empty list when many ids have moved between people who are still listed, because then the ids are those of
+    another directory.
     """
     known_ids = [alias for alias in aliases if alias.source is AliasSource.DIRECTORY and alias.alias in stored_owners]
     owners = [(stored_owners[alias.alias], alias.person) for alias in known_ids]
     moved = [(old, new) for old, new in owners if old != new]
-    contradictions = sum(old in listed for old, _ in moved)
-    if contradictions > len(known_ids) * MAX_MOVED_IDS:
+    contradiction_count = sum(old in listed for old, _ in moved)
+    if contradiction_count > len(known_ids) * MAX_MOVED_SHARE:
         return []
     return [(old, new) for old, new in moved if old not in listed]
 
 
 def rename_people(database: Database, connection: Connection, renames: Mapping[Address, Address]) -> None:
-    """Replace old primary addresses by new ones, given as new by old, in every row but the fields of the history."""
+    """Replace primary addresses in every row, except for the fields of history lines.
+
+    `renames` maps each old address to the new one.
+    """
     for old, new in sorted(renames.items()):
         _copy_rows(connection, person, person.c.email == old, partial(_change_email, new))
         _rename_pairs(connection, old, new)
@@ -127,25 +136,29 @@ def _rename_pairs(connection: Connection, old: Address, new: Address) -> None:
 def _copy_rows(
     connection: Connection, table: Table, condition: Any, build_changes: Callable[[Mapping[str, Any]], dict[str, Any]]
 ) -> dict[Any, Any]:
-    """Copy the rows under another primary key. Returns the new key by the old one."""
-    (key,) = table.primary_key
+    """Copy the rows that meet the condition, each with another primary key. Return a mapping from old to new key.
+
+    `build_changes` returns the changed columns of a row. Rows are copied because other rows refer to the old key until
+    they are changed.
+    """
+    (key_column,) = table.primary_key
     new_keys: dict[Any, Any] = {}
     for row in connection.execute(select(table).where(condition)).mappings().all():
         copy = {**row, **build_changes(dict(row))}
         connection.execute(table.insert(), [copy])
-        new_keys[row[key.name]] = copy[key.name]
+        new_keys[row[key_column.name]] = copy[key_column.name]
     return new_keys
 
 
 def _rename_in_mappings(connection: Connection, old: Address, new: Address) -> None:
-    """Rename the keys of the JSON columns that hold a mapping by address."""
-    of_report = select(pair.c.id).where(pair.c.report == new)
-    query = select(event.c.key, *_COLUMNS_BY_ADDRESS).where(event.c.pair.in_(of_report))
+    """Rename the key `old` in the JSON columns whose keys are addresses."""
+    pairs_as_report = select(pair.c.id).where(pair.c.report == new)
+    query = select(event.c.key, *_COLUMNS_BY_ADDRESS).where(event.c.pair.in_(pairs_as_report))
     for row in connection.execute(query).mappings().all():
-        changed = {
-            column.name: {new if who == old else who: value for who, value in row[column.name].items()}
+        changed_columns = {
+            column.name: {new if address == old else address: value for address, value in row[column.name].items()}
             for column in _COLUMNS_BY_ADDRESS
             if old in row[column.name]
         }
-        if changed:
-            connection.execute(update(event).where(event.c.key == row["key"]).values(changed))
+        if changed_columns:
+            connection.execute(update(event).where(event.c.key == row["key"]).values(changed_columns))
