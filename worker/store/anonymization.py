@@ -1,7 +1,7 @@
-"""Anonymizes a person: every row that names the person names a pseudonym instead.
+"""Anonymizes a person: every row that names the person is changed to name a pseudonym instead.
 
-The rows of sessions and commitments stay, because they are also the other person's. The person's aliases, calendar rows
-and events are deleted.
+The rows of sessions and commitments stay, because they also belong to the other person of the pair. The person's
+aliases, calendar rows and events are deleted.
 """
 
 import json
@@ -36,20 +36,20 @@ from worker.store.renames import rename_people
 from worker.store.tables import attendee_copy, calendar, event, meeting, outbox, pair, person, person_alias, revocation
 from worker.store.types import EnumType
 
-#: The domain of the addresses of those who were forgotten. No mail can reach it (RFC 2606).
+#: The domain of the addresses of pseudonyms. No mail can reach it (RFC 2606).
 FORGOTTEN_DOMAIN = "forgotten.invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class Pseudonym:
-    """The address and the name that replace a person's."""
+    """The address and the name that replace those of a person."""
 
     email: Address
     name: str
 
 
 def make_pseudonym() -> Pseudonym:
-    """Return a new pseudonym. It is random: nobody can compute it from the person's address."""
+    """Return a new pseudonym. It is random, so that nobody can compute it from the person's address."""
     token = secrets.token_hex(4)
     return Pseudonym(f"someone-{token}@{FORGOTTEN_DOMAIN}", f"Former colleague {token}")
 
@@ -57,9 +57,9 @@ def make_pseudonym() -> Pseudonym:
 def anonymize_person(
     database: Database, connection: Connection, email: Address, names: Collection[str], pseudonym: Pseudonym
 ) -> None:
-    """Replace a person by a pseudonym in every table. `names`: the person's address and aliases.
+    """Replace a person by a pseudonym in every table. `names` are the person's address and aliases.
 
-    Effects that are under way for the person or their pairs are dropped.
+    Effects that are not finished yet, and that concern the person or the person's pairs, are dropped.
     """
     row = connection.execute(select(person).where(person.c.email == email)).mappings().one()
     pairs = _list_pairs(connection, email)
@@ -92,7 +92,7 @@ def _drop_effects(connection: Connection, email: Address, pairs: Collection[Pair
 
 
 def _delete_traces(connection: Connection, email: Address, pairs: Collection[PairId]) -> None:
-    """Delete what only reading and writing calendars needed, and may hold names of the person in ids and addresses."""
+    """Delete rows that only served to read and write calendars. They may contain names of the person."""
     connection.execute(delete(person_alias).where(person_alias.c.person == email))
     connection.execute(delete(event).where(event.c.pair.in_(pairs)))
     connection.execute(delete(meeting).where(or_(meeting.c.pair.in_(pairs), meeting.c.calendar == email)))
@@ -106,17 +106,19 @@ def _delete_traces(connection: Connection, email: Address, pairs: Collection[Pai
 
 
 def _replace_everywhere(connection: Connection, replacements: Mapping[str, str]) -> None:
-    """Replace names by others in every column that holds text, keys included. Longer names that contain one of them
-    are not changed."""
-    for name, new in sorted(replacements.items()):
+    """Replace names in every column that holds text, also in primary keys.
+
+    A longer name that contains one of these names is not changed.
+    """
+    for name, replacement in sorted(replacements.items()):
         pattern = re.compile(rf"(?<![\w.+-]){re.escape(name)}(?![\w-])", re.IGNORECASE)
         for column in _list_text_columns():
-            _replace_in_column(connection, column, name, pattern, new)
+            _replace_in_column(connection, column, name, pattern, replacement)
 
 
 def _replace_name(connection: Connection, name: str, pseudonym: Pseudonym, pairs: Collection[PairId]) -> None:
-    """Replace the person's name in the rows of their pairs alone: others may have the same name."""
-    for spelling in {name, json.dumps(name)[1:-1]}:  # in plain text, and inside JSON
+    """Replace the person's name in the rows of the person's pairs only, because other people may have the same name."""
+    for spelling in {name, json.dumps(name)[1:-1]}:  # the name in plain text, and the name inside JSON
         pattern = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
         for column in _list_text_columns():
             if "pair" in column.table.c and column.name != "pair":
@@ -125,13 +127,13 @@ def _replace_name(connection: Connection, name: str, pseudonym: Pseudonym, pairs
 
 
 def _list_text_columns() -> Iterator[Column[Any]]:
-    """Yield the columns that hold free text, and JSON with texts in it."""
+    """Yield the columns that hold free text, or JSON that may contain text."""
     for table in tables.metadata.sorted_tables:
         for column in table.c:
-            kind = column.type
-            stored = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
-            holds_text = isinstance(stored, String) and not isinstance(kind, EnumType)
-            if holds_text or isinstance(kind, JSON):
+            column_type = column.type
+            stored_type = column_type.impl_instance if isinstance(column_type, TypeDecorator) else column_type
+            holds_text = isinstance(stored_type, String) and not isinstance(column_type, EnumType)
+            if holds_text or isinstance(column_type, JSON):
                 yield column
 
 
@@ -140,15 +142,17 @@ def _replace_in_column(
     column: Column[Any],
     name: str,
     pattern: re.Pattern[str],
-    new: str,
+    replacement: str,
     *conditions: ColumnElement[bool],
 ) -> None:
-    stored = cast(column, String) if isinstance(column.type, JSON) else type_coerce(column, String)
-    key = list(column.table.primary_key)
-    query = select(*key, stored).where(stored.contains(name, autoescape=True), *conditions)
+    """Replace what the pattern matches in the values of a column. `name` is a text that every such value contains."""
+    is_json = isinstance(column.type, JSON)
+    stored_text = cast(column, String) if is_json else type_coerce(column, String)
+    key_columns = list(column.table.primary_key)
+    query = select(*key_columns, stored_text).where(stored_text.contains(name, autoescape=True), *conditions)
     for *key_values, text in connection.execute(query).all():
-        changed = pattern.sub(lambda _: new, text)
-        if changed != text:
-            has_key = [key_column == value for key_column, value in zip(key, key_values, strict=True)]
-            value = json.loads(changed) if isinstance(column.type, JSON) else type_coerce(literal(changed), String)
+        changed_text = pattern.sub(lambda _: replacement, text)
+        if changed_text != text:
+            has_key = [key_column == value for key_column, value in zip(key_columns, key_values, strict=True)]
+            value = json.loads(changed_text) if is_json else type_coerce(literal(changed_text), String)
             connection.execute(update(column.table).where(*has_key).values({column.name: value}))

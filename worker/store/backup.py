@@ -1,7 +1,7 @@
-"""Backs up the database and restores it: all tables as of one moment, the same for SQLite and PostgreSQL.
+"""Backs up the database and restores it. A backup contains all tables as of one moment.
 
-A backup is made while the program works, and restored into an empty database of either kind. Afterwards the program
-finds out what happened between the backup and the restoration: see `worker.store.restorations`.
+A backup can be made while the program works. It is restored into an empty database, SQLite or PostgreSQL, whichever of
+them it was made of. Afterwards the program finds out what happened since the backup: see `worker.store.restorations`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -38,21 +38,21 @@ from worker.store.database import Database, list_migrations, mask_password
 
 #: Tables that are not backed up: `worker` lists the processes that work now.
 _EXCLUDED_TABLES = {tables.worker.name}
-#: Rows that are read or written at once.
+#: How many rows are read or written at once.
 BATCH_SIZE = 1000
-#: A function that is called with the number of rows that are done.
+#: A function that is called again and again with the number of rows that are done so far.
 ProgressListener = Callable[[int], None]
 
-#: The kind of a column in a backup, by the type that the database knows.
+#: The kind of column that a backup has for each SQLAlchemy type.
 _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (String, backup_file.TEXT),
     (Boolean, backup_file.BOOLEAN),
-    (Integer, backup_file.INTEGER),  # BigInteger, too
+    (Integer, backup_file.INTEGER),  # also BigInteger, which is a subclass
     (Date, backup_file.DATE),
     (LargeBinary, backup_file.BYTES),
     (JSON, backup_file.JSON_VALUE),
 )
-#: The type with which the columns of each kind are read and written: values are not converted to those of the domain.
+#: The SQLAlchemy type with which columns of each kind are read and written. It leaves values as they are stored.
 _TYPES: Mapping[str, TypeEngine[Any]] = {
     backup_file.TEXT: String(),
     backup_file.BOOLEAN: Boolean(),
@@ -67,13 +67,13 @@ _TYPES: Mapping[str, TypeEngine[Any]] = {
 
 
 def count_rows(database: Database) -> int:
-    """Return how many rows a backup has."""
+    """Return how many rows a backup of the database would have now."""
     with database.read() as connection:
         return sum(_describe_table(connection, table).rows for table in _list_tables())
 
 
 def write_backup(database: Database, out: IO[bytes], now: datetime, report_progress: ProgressListener) -> BackupHeader:
-    """Write all tables to the open file, as they are at one moment. Returns the header of the backup.
+    """Write all tables to the open file, as of one moment. Return the header of the backup.
 
     The schema of the database must be at the version of this program.
     """
@@ -89,8 +89,8 @@ def write_backup(database: Database, out: IO[bytes], now: datetime, report_progr
         writer, done_count = BackupWriter(out, header), 0
         for table_header in headers:
             source = _make_table(table_header)
-            keys = [key.name for key in tables.metadata.tables[table_header.name].primary_key]
-            query = select(source).order_by(*(source.c[key] for key in keys))
+            key_names = [key.name for key in tables.metadata.tables[table_header.name].primary_key]
+            query = select(source).order_by(*(source.c[name] for name in key_names))
             for row in connection.execute(query, execution_options={"yield_per": BATCH_SIZE}):
                 writer.write_row(table_header, row)
                 done_count += 1
@@ -100,7 +100,7 @@ def write_backup(database: Database, out: IO[bytes], now: datetime, report_progr
 
 
 def _list_tables() -> list[Table]:
-    """Return the tables, each after those that it refers to."""
+    """Return the tables that are backed up, each after the tables to which it refers."""
     return [table for table in tables.metadata.sorted_tables if table.name not in _EXCLUDED_TABLES]
 
 
@@ -124,15 +124,16 @@ def _make_table(header: TableHeader) -> TableClause:
 
 
 def verify_backup(file: BackupFile, seal: Seal, report_progress: ProgressListener) -> int:
-    """Read the whole file, and open every sealed value in it. Returns how many sealed values there are.
+    """Read the whole file, and open every sealed value in it. Return how many sealed values there are.
 
-    Raises BrokenBackup, WrongKey, and Refused for a backup of a newer version.
+    Raises BrokenBackup for a damaged file, WrongKey when a value can't be opened, and Refused for a backup of a newer
+    version.
     """
     header = file.read_header()
     if header.schema not in list_migrations():
         raise Refused(
-            f"{file.path} was made by version {header.version} at schema {header.schema}, which this program does not "
-            f"know: it is made for {list_migrations()[-1]}. Restore it with the newer program."
+            f"{file.path} was made by version {header.version} with schema {header.schema}, which this program does "
+            f"not know: its own schema is {list_migrations()[-1]}. Restore the backup with the newer program."
         )
     sealed_positions = {table_header.name: _list_sealed_positions(table_header) for table_header in header.tables}
     sealed_count = 0
@@ -146,7 +147,7 @@ def verify_backup(file: BackupFile, seal: Seal, report_progress: ProgressListene
 
 
 def _list_sealed_positions(header: TableHeader) -> list[int]:
-    """Return the positions of the columns with ciphertext: their names begin with `sealed`."""
+    """Return the positions of the columns that hold ciphertext. Their names begin with `sealed`."""
     return [position for position, (name, _) in enumerate(header.columns) if name.startswith("sealed")]
 
 
@@ -155,8 +156,8 @@ def _open_sealed_value(seal: Seal, value: bytes, table_name: str) -> None:
         seal.open(value)
     except WrongKey:
         raise WrongKey(
-            f"A sealed {table_name} of this backup can't be opened with the keys given, so nothing was restored. A "
-            "backup holds no key: give the one that was in use as LONGARC_KEY or LONGARC_KEY_FILE."
+            f"A sealed value of the table {table_name} in this backup can't be opened with the keys given, so nothing "
+            "was restored. A backup holds no key: give the key that was in use as LONGARC_KEY or LONGARC_KEY_FILE."
         ) from None
 
 
@@ -171,10 +172,11 @@ def restore_backup(
 ) -> int:
     """Fill the empty database from the file, in one transaction, and bring its schema up to date.
 
-    First `verify_backup` reads the whole file, so `report_progress` counts each row twice. `is_moved`: the database
-    moves to another place, and no process worked on it after the backup was made. Returns how many sealed values there
-    are. Raises BrokenBackup, WrongKey, and Refused for a database that is not empty and for a backup of a newer
-    version.
+    `report_progress` gets each row counted twice, because `verify_backup` first reads the whole file. `is_moved` tells
+    that the database only moves to another place, and that no process worked on it after the backup was made. Return
+    how many sealed values there are.
+
+    Raises the errors of `verify_backup`, and Refused for a database that is not empty.
     """
     sealed_count = verify_backup(file, seal, report_progress)
     header = file.read_header()
@@ -206,13 +208,14 @@ def require_empty(database: Database, connection: Connection) -> None:
     """Raise Refused when the database has tables of Longarc."""
     if set(inspect(connection).get_table_names()) & {*tables.metadata.tables, "alembic_version"}:
         raise Refused(
-            f"The database {mask_password(database.url)} is not empty, so nothing was restored. Name another as "
-            "`database`, or remove the old one first: its file with -wal and -shm beside it; or dropdb and createdb."
+            f"The database {mask_password(database.url)} is not empty, so nothing was restored. Name another one as "
+            "`database`, or remove this one first: for SQLite, delete its file and the files that end in -wal and -shm "
+            "beside it; for PostgreSQL, use dropdb and createdb."
         )
 
 
 def _reset_sequences(connection: Connection, headers: Iterable[TableHeader]) -> None:
-    """Make PostgreSQL number new rows after the restored ones. SQLite does so by itself."""
+    """Make PostgreSQL number new rows after the restored rows. SQLite does so by itself."""
     if connection.dialect.name == "sqlite":
         return
     for table_header in headers:

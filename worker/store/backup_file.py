@@ -18,14 +18,14 @@ from typing import IO, Any
 
 from worker.errors import LongarcError, Refused
 
-#: The version of this format.
+#: The version of the file format that this module writes and reads.
 FORMAT = 1
 #: The field of the header that holds the version of the format.
 _FORMAT_FIELD = "longarc_backup"
 
-#: The kinds of columns, as a file names them.
+#: The kinds of columns, by the names that a file uses.
 TEXT, INTEGER, BOOLEAN, DATE, BYTES, JSON_VALUE = "text", "integer", "boolean", "date", "bytes", "json"
-#: By kind of column: converts a value to one that JSON has. None stays None.
+#: Converters to a value that JSON has, by kind of column. Other kinds need no conversion.
 _ENCODERS: Mapping[str, Callable[[Any], Any]] = {
     DATE: lambda day: day.isoformat(),
     BYTES: lambda content: base64.b64encode(content).decode("ascii"),
@@ -45,18 +45,18 @@ class TableHeader:
     """The name, columns and row count of a table in a backup."""
 
     name: str
-    columns: tuple[tuple[str, str], ...]  #: name and kind of each
-    rows: int
+    columns: tuple[tuple[str, str], ...]  #: name and kind of each column
+    rows: int  #: number of rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupHeader:
     """The header of a backup."""
 
-    version: str  #: of the program
-    schema: str  #: the migration that the database was at
+    version: str  #: version of the program that made the backup
+    schema: str  #: version of the database's schema
     database: str  #: the kind of database: `sqlite` or `postgresql`
-    at: datetime  #: the moment that the backup shows
+    at: datetime  #: when the backup was made
     tables: tuple[TableHeader, ...]
 
     @property
@@ -66,7 +66,10 @@ class BackupHeader:
 
 
 class BackupWriter:
-    """Writes a backup to an open file: the header at once, then rows, and the checksum with `finish`."""
+    """Writes a backup to an open file.
+
+    The constructor writes the header. Then `write_row` is called for each row, and at last `finish`.
+    """
 
     def __init__(self, out: IO[bytes], header: BackupHeader) -> None:
         self._gzip = gzip.GzipFile(fileobj=out, mode="wb", compresslevel=6, mtime=0)
@@ -75,13 +78,13 @@ class BackupWriter:
         self._write_line({_FORMAT_FIELD: FORMAT, **fields})
 
     def write_row(self, table: TableHeader, row: Sequence[Any]) -> None:
-        """Write one row of a table; its values are in the order of the columns."""
+        """Write one row of a table. The values are in the order of the columns."""
         self._write_line(
             [_convert(_ENCODERS, kind, value) for (_, kind), value in zip(table.columns, row, strict=True)]
         )
 
     def finish(self) -> None:
-        """Write the checksum. The file below stays open."""
+        """Write the checksum. The open file that the constructor got is not closed."""
         self._write_line({"sha256": self._hash.hexdigest()})
         self._gzip.close()
 
@@ -93,8 +96,11 @@ class BackupWriter:
 
 @dataclass(frozen=True, slots=True)
 class BackupFile:
-    """A backup on disk. Every method raises BrokenBackup when the file is damaged, and Refused when it is not a backup
-    or has a newer format."""
+    """A backup on disk.
+
+    Every method raises BrokenBackup when the file is damaged, and Refused when it is not a backup or has a newer
+    format.
+    """
 
     path: Path
 
@@ -104,16 +110,18 @@ class BackupFile:
             return self._parse_header(next(lines, b""))
 
     def read_rows(self) -> Iterator[tuple[TableHeader, list[Any]]]:
-        """Yield each row with its table; at the end check that the file is whole."""
+        """Yield each row with its table. After the last row, check that the file is complete and unchanged."""
         with self._open() as lines:
-            first = next(lines, b"")
-            header, digest = self._parse_header(first), hashlib.sha256(first)
+            header_line = next(lines, b"")
+            header, digest = self._parse_header(header_line), hashlib.sha256(header_line)
             for table in header.tables:
                 for _ in range(table.rows):
                     line = next(lines, b"")
                     digest.update(line)
                     yield table, self._parse_row(table, line)
-            if self._parse(next(lines, b"")) != {"sha256": digest.hexdigest()} or next(lines, b""):
+            has_checksum = self._parse(next(lines, b"")) == {"sha256": digest.hexdigest()}
+            has_more_lines = bool(next(lines, b""))
+            if not has_checksum or has_more_lines:
                 raise self._make_damage_error()
 
     def _open(self) -> "_Lines":
@@ -122,9 +130,9 @@ class BackupFile:
     def _parse_header(self, line: bytes) -> BackupHeader:
         fields = self._parse(line)
         if not isinstance(fields, dict) or _FORMAT_FIELD not in fields:
-            raise Refused(f"{self.path} is no backup of Longarc.")
+            raise Refused(f"{self.path} is not a backup of Longarc.")
         if fields[_FORMAT_FIELD] != FORMAT:
-            raise Refused(f"{self.path} was made by a newer version of Longarc. Restore it with that one.")
+            raise Refused(f"{self.path} was made by a newer version of Longarc. Restore it with that version.")
         try:
             tables = tuple(
                 TableHeader(table["name"], tuple((name, kind) for name, kind in table["columns"]), int(table["rows"]))

@@ -1,6 +1,6 @@
-"""Erases what the two of a pair wrote to each other: the sealed values, and the mentions of them in mails.
+"""Erases the content of pairs, which is what the two people wrote to each other: the sealed values and the mentions.
 
-Dates, states and counts stay. What was erased is overwritten in the pages of a SQLite file (`secure_delete`).
+Dates, states and counts stay. SQLite overwrites what was erased in its file (`secure_delete`).
 """
 
 from collections.abc import Collection
@@ -30,18 +30,18 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import event, mention, pair, session
 from worker.store.undo import StandingEvent
 
-#: The sealed columns without anything that a pair wrote: they belong to the report alone, to a round of the pulse, or
-#: to the planning of an open session.
-_OTHER_COLUMNS = (
+#: The sealed columns that are not content of a pair: they belong to the report alone, to a round of the pulse, or to
+#: the planning of an open session.
+_OTHER_SEALED_COLUMNS = (
     tables.third_voice.c.sealed, tables.third_voice.c.sealed_answer, tables.pulse_round.c.sealed, session.c.sealed_plan
 )  # fmt: skip
-#: The sealed columns with what a pair wrote.
+#: The sealed columns that are content of a pair. Columns are compared by identity, since `==` makes an SQL expression.
 CONTENT_COLUMNS: tuple[Column[Any], ...] = tuple(
-    column for column in SEALED_COLUMNS if not any(column is other for other in _OTHER_COLUMNS)
+    column for column in SEALED_COLUMNS if not any(column is other for other in _OTHER_SEALED_COLUMNS)
 )
 
 
-_RECORD_ENDS = PreparedStatement(
+_SET_MISSING_END_TIMES = PreparedStatement(
     update(pair)
     .where(pair.c.ended != EndReason.NO.value, pair.c.ended_at.is_(None))
     .values(ended_at=bind_instant("now"))
@@ -49,13 +49,13 @@ _RECORD_ENDS = PreparedStatement(
 
 
 class ErasureRows:
-    """Erases contents, and finds those that are due to be erased."""
+    """Finds the pairs whose content is to be erased, and what has to come off calendars before."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def count_contents(self, pairs: Collection[PairId]) -> dict[str, int]:
-        """Count the sealed values of these pairs, by table; tables without any are left out."""
+        """Return how many sealed values these pairs have, by table. A table without any is left out."""
         counts: dict[str, int] = {}
         with self._database.read() as connection:
             for column in CONTENT_COLUMNS:
@@ -66,7 +66,7 @@ class ErasureRows:
         return counts
 
     def list_blocks(self, pairs: Collection[PairId]) -> list[PlacedEvent]:
-        """Return the events of commitments of these pairs that still stand, past ones included."""
+        """Return the events of commitments of these pairs that are still on a calendar, also past events."""
         is_block = event.c.subject.in_(select(tables.commitment.c.id).where(_is_of_pairs(tables.commitment)))
         query = select(event).where(is_block, event.c.gone.is_(False)).order_by(event.c.key)
         with self._database.read() as connection:
@@ -74,46 +74,47 @@ class ErasureRows:
             return [rows.read_placed_event(row) for row in event_rows]
 
     def list_standing_events(self, pairs: Collection[PairId], now: datetime) -> list[StandingEvent]:
-        """Return the events of sessions of these pairs that still stand and are to come."""
+        """Return the future events of sessions of these pairs that are still on a calendar."""
         is_session = event.c.subject.in_(select(session.c.id).where(_is_of_pairs(session)))
         is_standing = and_(is_session, event.c.gone.is_(False), event.c.end > now)
         query = select(event.c.key, event.c.calendar).where(is_standing).order_by(event.c.calendar, event.c.key)
         with self._database.read() as connection:
-            return [StandingEvent(key, who, "") for key, who in connection.execute(query, {"pairs": list(pairs)})]
+            event_rows = connection.execute(query, {"pairs": list(pairs)})
+            return [StandingEvent(key, calendar, problem="") for key, calendar in event_rows]
 
     def mark_gone(self, key: str) -> None:
-        """Store that the event with that key is off its calendar."""
+        """Store that the event with this key is off its calendar."""
         with self._database.write() as connection:
             connection.execute(update(event).where(event.c.key == key).values(gone=True))
 
     def list_ended_pairs(self, until: datetime) -> list[PairId]:
-        """Return the pairs that ended by then and still have contents."""
+        """Return the pairs that ended at `until` or earlier, and still have content."""
         has_content = or_(*(pair.c.id.in_(_select_pairs(column)) for column in CONTENT_COLUMNS))
         query = select(pair.c.id).where(pair.c.ended != EndReason.NO.value, pair.c.ended_at <= until, has_content)
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(pair.c.id)).scalars())
 
     def set_missing_end_times(self, now: datetime) -> None:
-        """Store now as the end of the pairs that ended before ends were stored."""
+        """Store `now` as the end of each pair that ended while an older version stored no time of the end."""
         with self._database.write() as connection:
-            _RECORD_ENDS.execute(connection, now=now)
+            _SET_MISSING_END_TIMES.execute(connection, now=now)
 
     def list_erased_pairs(self, person: Address) -> list[Pair]:
-        """Return the pairs of a person whose contents were erased, the latest first."""
+        """Return the pairs of a person whose content was erased, the latest erasure first."""
         is_theirs = or_(pair.c.manager == person, pair.c.report == person)
         query = select(pair).where(is_theirs, pair.c.erased_at.is_not(None)).order_by(pair.c.erased_at.desc())
         with self._database.read() as connection:
             return [rows.read_pair(row) for row in connection.execute(query).mappings()]
 
     def count_erased(self) -> int:
-        """Count the pairs whose contents were erased."""
+        """Return how many pairs there are whose content was erased."""
         with self._database.read() as connection:
             query = select(func.count()).select_from(pair).where(pair.c.erased_at.is_not(None))
             return int(connection.execute(query).scalar_one())
 
 
 def erase_contents(connection: Connection, pairs: Collection[PairId], now: datetime) -> None:
-    """Erase what these pairs wrote, for both of each, within a transaction."""
+    """Erase the content of these pairs, for both people of each pair, within a transaction."""
     values = {"pairs": list(pairs)}
     is_mention_of_pairs = or_(
         mention.c.subject.in_(select(tables.commitment.c.id).where(_is_of_pairs(tables.commitment))),
@@ -142,7 +143,7 @@ def _is_of_pairs(table: Table) -> ColumnElement[bool]:
 
 
 def _select_pairs(column: Column[Any]) -> Any:
-    """Return the query of the pairs that have a value in this column."""
+    """Return a query that selects the ids of the pairs that have a value in this column."""
     table = column.table
     if table is tables.handover:
         return select(table.c.former).where(column.is_not(None))

@@ -1,4 +1,7 @@
-"""Reads and writes for `undo`: its state, and the cancels of the events that still stand on calendars."""
+"""Reads and writes for an undo, which takes every event of ours off every calendar.
+
+The state of the undo is a stored value. A *cancel* is an effect that cancels an event.
+"""
 
 import json
 from collections.abc import Sequence
@@ -21,21 +24,21 @@ _IS_LIVE = outbox.c.progress.in_(sorted(progress.value for progress in LIVE_PROG
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoState:
-    """The state of an undo: when it began and finished, and how it was asked for."""
+    """The state of an undo: when it began and finished, and the operator's choices."""
 
     begun_at: datetime
     finished_at: datetime | None = None
-    includes_past: bool = False
-    is_quiet: bool = False
+    includes_past: bool = False  #: past events are cancelled, too
+    is_quiet: bool = False  #: guests get no notice
 
 
 @dataclass(frozen=True, slots=True)
 class StandingEvent:
-    """An event of ours that still stands on a calendar."""
+    """An event of ours that is still on a calendar."""
 
     key: str
     calendar: Address
-    problem: str  #: why the last attempt to cancel it failed; empty when none failed
+    problem: str  #: why the last attempt to cancel the event failed; empty when no attempt failed
 
 
 class UndoRows:
@@ -45,19 +48,19 @@ class UndoRows:
         self._database = database
 
     def load(self) -> UndoState | None:
-        """Return the state of the undo; None when nobody asked for one, or everything was resumed since."""
+        """Return the state of the undo; None when there is no undo, or everybody was resumed since."""
         query = select(stored_value.c.value).where(stored_value.c.name == _UNDO_NAME)
         with self._database.read() as connection:
             value = connection.execute(query).scalar()
         return _parse_state(json.loads(value)) if value else None
 
     def save(self, connection: Connection, state: UndoState | None) -> None:
-        """Store the state of the undo; None when it is no longer asked for."""
+        """Store the state of the undo within a transaction; None when there is no undo any more."""
         value = json.dumps(_dump_state(state)) if state else ""
         self._database.upsert(connection, stored_value, [{"name": _UNDO_NAME, "value": value}])
 
     def end(self, connection: Connection) -> None:
-        """Store that the undo is no longer asked for."""
+        """Store that there is no undo any more, within a transaction."""
         self.save(connection, None)
 
     def finish(self, state: UndoState) -> None:
@@ -66,27 +69,31 @@ class UndoRows:
             self.save(connection, state)
 
     def list_standing_events(self, now: datetime, *, includes_past: bool) -> list[StandingEvent]:
-        """Return the events that still stand, by calendar: those to come, and with `includes_past` all."""
-        problem = (
+        """Return the future events that are still on a calendar, in order of calendar.
+
+        With `includes_past`, return past events as well.
+        """
+        last_problem = (
             select(outbox.c.problem)
             .where(outbox.c.event == event.c.key, _IS_CANCEL)
             .order_by(outbox.c.id.desc())
             .limit(1)
             .scalar_subquery()
         )
-        query = select(event.c.key, event.c.calendar, problem).where(_is_standing(now, includes_past=includes_past))
+        is_standing = _is_standing(now, includes_past=includes_past)
+        query = select(event.c.key, event.c.calendar, last_problem).where(is_standing)
         with self._database.read() as connection:
             event_rows = connection.execute(query.order_by(event.c.calendar, event.c.key)).all()
         return [StandingEvent(key, address, problem or "") for key, address, problem in event_rows]
 
     def count_standing_events(self, now: datetime, *, includes_past: bool) -> int:
-        """Count the events that still stand."""
+        """Return how many events `list_standing_events` returns."""
         query = select(func.count()).select_from(event).where(_is_standing(now, includes_past=includes_past))
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
     def add_cancels(self, now: datetime, *, includes_past: bool, is_quiet: bool) -> int:
-        """Add a cancel of each event that still stands and has no cancel under way. Returns their number."""
+        """Add a cancel for each event that is still on a calendar and has no unfinished cancel. Return their number."""
         cancel = outbox.alias("cancel")
         has_cancel = exists().where(
             cancel.c.event == event.c.key,
@@ -103,14 +110,16 @@ class UndoRows:
         return len(new_rows)
 
     def retry_cancels(self, now: datetime) -> None:
-        """Make the cancels that failed due now."""
+        """Make every cancel due that waits for another attempt."""
         has_failed = and_(_IS_CANCEL, outbox.c.progress == EffectProgress.WAITING.value, outbox.c.due_at > now)
         with self._database.write() as connection:
             connection.execute(update(outbox).where(has_failed).values(due_at=now))
 
     def find_lease_end(self, now: datetime) -> datetime | None:
-        """Return the first end of a lease on a change of an event, or on a person of a due pair; None when there is no
-        such lease. Its holder is still working, or has died."""
+        """Return the earliest end of a lease that keeps an undo from being complete; None when there is no such lease.
+
+        Such a lease is on a change of an event, or on a person of a due pair. Its holder is still working, or has died.
+        """
         is_leased = outbox.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
         effects = select(func.min(outbox.c.due_at)).where(
             outbox.c.what != EffectKind.MAIL.value, is_leased, outbox.c.due_at > now
@@ -125,12 +134,12 @@ class UndoRows:
         return min((end for end in ends if end is not None), default=None)
 
     def list_organizers(self) -> list[Address]:
-        """Return everybody who ever was the manager of a pair."""
+        """Return the addresses of all managers, also of pairs that have ended."""
         with self._database.read() as connection:
             return list(connection.execute(select(pair.c.manager).distinct().order_by(pair.c.manager)).scalars())
 
     def list_known_subjects(self, subjects: Sequence[str]) -> set[str]:
-        """Return those of the ids that are sessions or commitments of this database."""
+        """Return those of the subjects that are ids of sessions or commitments in this database."""
         with self._database.read() as connection:
             return {
                 str(known_id)
