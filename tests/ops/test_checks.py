@@ -324,7 +324,7 @@ def test_a_version_that_nothing_leads_to_or_from_is_one_clear_line(
     for words in (["status"], ["plan"], ["run"], ["serve"], ["people", "--apply"]):
         result = CliRunner(env=ENV).invoke(main, [*words, "--config", str(used)])
         assert (result.exit_code, len(result.output.splitlines())) == (1, 1), result.output
-        assert result.output.startswith(f"longarc: The database is at version {at}, of which this program knows")
+        assert result.output.startswith(f"longarc: The database is at version {at}, which this program does not know")
 
 
 @pytest.mark.parametrize("path", ["people.csv/longarc.db", "folder", "people.csv"])

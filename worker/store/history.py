@@ -1,4 +1,4 @@
-"""Appends lines to the history: one for each decision and each effect. They never contain content."""
+"""Appends lines to the history, the append-only list of decisions and effects. A line never contains content."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -10,7 +10,7 @@ from worker.domain.model import PairId
 from worker.store.statements import PreparedStatement
 from worker.store.tables import history
 
-#: The columns `at`, `what`, `pair`, `session`, `reason` and `fields`.
+#: The values of a line's columns `at`, `what`, `pair`, `session`, `reason` and `fields`, in this order.
 HistoryLine = tuple[datetime, str, PairId | None, str, str, Mapping[str, Any]]
 
 _APPEND = PreparedStatement(insert(history), ("at", "what", "pair", "session", "reason", "fields"))
@@ -34,7 +34,7 @@ def append_history(connection: Connection, lines: Iterable[HistoryLine]) -> None
 
 
 def _convert_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields as JSON values, without None. Instants and dates become ISO 8601, instants in UTC with Z."""
+    """Return the fields that are not None, as JSON values. Instants in UTC and dates become texts in ISO 8601."""
     return {name: _convert_value(value) for name, value in fields.items() if value is not None}
 
 

@@ -1,6 +1,6 @@
-"""What managers say about their own learning (R-35): one sealed sentence for each pair, shown in its next prompt.
+"""Reads and writes learnings: what a manager says about the manager's own learning, in one sealed sentence (R-35).
 
-The sentence is deleted when that prompt was sent.
+The sentence waits for the next reflection prompt to the report of a pair. It is deleted when that mail was sent.
 """
 
 import json
@@ -33,12 +33,12 @@ class Learnings:
         self._seal = seal
 
     def write(self, pairs: Collection[PairId], text: str, now: datetime) -> None:
-        """Store this sentence for each of these pairs, in place of an earlier one; an empty text withdraws it."""
+        """Store the sentence for each of these pairs, in place of an earlier sentence. An empty text deletes it."""
         with self._database.write() as connection:
             self.save(connection, pairs, text, now)
 
     def save(self, connection: Connection, pairs: Collection[PairId], text: str, now: datetime) -> None:
-        """Do the same as `write`, within a transaction."""
+        """Do the same as `write`, within the caller's transaction."""
         if text:
             sealed = self._seal.close_padded(json.dumps(text))
             new_rows = [{"pair": pair, "written_at": now, "sealed": sealed} for pair in sorted(pairs)]
@@ -47,18 +47,21 @@ class Learnings:
             withdraw_learnings(connection, pairs)
 
     def load_waiting(self, pairs: Collection[PairId]) -> dict[PairId, Learning]:
-        """Return the sentences that wait for a prompt, by pair. Raises WrongKey."""
+        """Return the sentences that wait for a prompt, by pair. Raises WrongKey when one can't be opened."""
         with self._database.read_once() as connection:
             waiting = _WAITING.fetch_rows(connection, pairs=list(pairs))
         return {row["pair"]: Learning(json.loads(self._seal.open(row["sealed"])), row["written_at"]) for row in waiting}
 
 
 def withdraw_learnings(connection: Connection, pairs: Collection[PairId]) -> None:
-    """Delete the sentences that wait for a prompt of these pairs: the manager withdrew them, or the pairs ended."""
+    """Delete the waiting sentences of these pairs, because the manager withdrew them or the pairs have ended."""
     if pairs:
         _WITHDRAW.execute(connection, pairs=sorted(pairs))
 
 
 def delete_shown_learning(connection: Connection, pair: PairId, written_at: datetime) -> None:
-    """Delete the sentence of a pair, in the transaction that stores that its prompt was sent. A newer one stays."""
+    """Delete the sentence of a pair, in the transaction that stores that its prompt was sent.
+
+    A sentence that was written later than `written_at` was not in the prompt, and stays.
+    """
     _DELETE_SHOWN.execute(connection, pair_id=pair, until=written_at)

@@ -1,7 +1,7 @@
-"""Mentions: what mails say only once to each of the two, such as that the other has kept a commitment.
+"""Reads and writes mentions: what a mail tells only once to its reader, such as that the other kept a commitment.
 
-A mail reserves its mentions before it is sent, and a mail that is never sent releases them. So nothing is said twice,
-even when a process dies: a mail that is tried again finds the mentions that it had reserved.
+A mail reserves its mentions before it is sent, and a mail that is never sent releases them. So nothing is told twice,
+even when a process dies: when the mail is tried again, it finds the mentions that it had reserved.
 """
 
 from collections.abc import Collection
@@ -24,8 +24,11 @@ class MentionRows:
         self._database = database
 
     def reserve(self, message_key: str, reader: Owner, subjects: Collection[str]) -> frozenset[str]:
-        """Reserve mentions of these subjects for the mail with that outbox key. Returns the subjects that are reserved
-        for it: those that no other mail to the same reader has reserved."""
+        """Reserve the mentions of these subjects for the mail with this key in the outbox.
+
+        Return the subjects that are now reserved for this mail. A subject that another mail to the same reader has
+        reserved is left out.
+        """
         if not subjects:
             return frozenset()
         new_rows = [{"subject": subject, "reader": reader, "message": message_key} for subject in sorted(subjects)]
@@ -37,7 +40,7 @@ class MentionRows:
             return frozenset(connection.execute(query, {"subjects": list(subjects)}).scalars())
 
     def list_mentioned(self, reader: Owner, subjects: Collection[str]) -> set[str]:
-        """Return those of the subjects that a mail to this reader has reserved."""
+        """Return those of the subjects that any mail to this reader has reserved."""
         if not subjects:
             return set()
         query = select(mention.c.subject).where(
@@ -48,5 +51,5 @@ class MentionRows:
 
 
 def release_mentions(connection: Connection, message_key: str) -> None:
-    """Delete the mentions that a mail had reserved: it was not sent, so another mail may reserve them."""
+    """Delete the mentions that a mail had reserved. The mail was not sent, so another mail may reserve them."""
     _RELEASE.execute(connection, message_key=message_key)

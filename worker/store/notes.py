@@ -1,4 +1,4 @@
-"""Reads and writes the notes that the two of a pair leave for both (R-28). Their lines are sealed."""
+"""Reads and writes notes: up to three sealed lines that one person of a pair leaves for both (R-28)."""
 
 import json
 from collections import defaultdict
@@ -24,7 +24,7 @@ class NoteRows:
     def save(
         self, connection: Connection, about: Session, author: Owner, lines: Sequence[str], written_at: datetime
     ) -> None:
-        """Store one person's note about a session, in place of an earlier one; without lines it is deleted."""
+        """Store one person's note about a session, in place of an earlier note. Without lines, the note is deleted."""
         if not lines:
             is_earlier_note = (note.c.session == about.id) & (note.c.author == author)
             connection.execute(delete(note).where(is_earlier_note))
@@ -34,7 +34,7 @@ class NoteRows:
         self._database.upsert(connection, note, [{**row, "sealed": sealed}])
 
     def load_notes(self, pairs: Collection[PairId]) -> dict[PairId, list[SharedNote]]:
-        """Return all notes of these pairs, by pair, newest conversation first. Raises WrongKey."""
+        """Return all notes of these pairs, by pair, those of the newest conversation first. Raises WrongKey."""
         held_at = session.c.held_at
         query = (
             select(note, held_at)
@@ -51,7 +51,7 @@ class NoteRows:
                     pair=row["pair"],
                     session=row["session"],
                     author=row["author"],
-                    # no `held_at` when somebody recorded after the note was written that they did not meet
+                    # without `held_at`, somebody recorded after the note was written that the two did not meet
                     held_at=row["held_at"] or row["written_at"],
                     lines=tuple(json.loads(self._seal.open(row["sealed"]))),
                 )
@@ -59,5 +59,5 @@ class NoteRows:
         return notes
 
     def list_notes(self, pair: PairId) -> list[SharedNote]:
-        """Return all notes of a pair, newest conversation first. Raises WrongKey."""
+        """Return all notes of a pair, those of the newest conversation first. Raises WrongKey."""
         return self.load_notes([pair]).get(pair, [])

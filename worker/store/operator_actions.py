@@ -1,4 +1,4 @@
-"""Reads and writes history lines about what operators did on their page: who, when, what and to whom. Never content."""
+"""Reads and writes the history lines about what operators did on their page. A line never contains content."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,9 +19,9 @@ class OperatorAction:
     """One action on the page of operators."""
 
     at: datetime
-    by: Address
+    by: Address  #: the operator
     name: str  #: `pause`, `resume`, `retry` or `openings`
-    whom: str = ""  #: the group or the address that it concerns; empty for everybody
+    whom: str = ""  #: the group or the address that the action concerns; empty for everybody
 
 
 def append_operator_action(connection: Connection, action: OperatorAction) -> None:
@@ -42,12 +42,10 @@ class OperatorActionRows:
             append_operator_action(connection, action)
 
     def list_latest(self, limit: int) -> list[OperatorAction]:
-        """Return the latest actions, the newest first."""
-        query = select(history.c.at, history.c.fields).where(
-            type_coerce(history.c.pair, String)
-            == "",  # lets the index on `pair` find the few lines that concern no pair
-            history.c.what == OPERATOR_ACTION,
-        )
+        """Return up to `limit` actions, the newest first."""
+        # through this condition, the index on `pair` finds the few lines that concern no pair
+        has_no_pair = type_coerce(history.c.pair, String) == ""
+        query = select(history.c.at, history.c.fields).where(has_no_pair, history.c.what == OPERATOR_ACTION)
         with self._database.read() as connection:
             lines = connection.execute(query.order_by(history.c.id.desc()).limit(limit)).all()
         return [OperatorAction(at, fields["by"], fields["name"], fields["whom"]) for at, fields in lines]

@@ -1,9 +1,9 @@
-"""Adopts orphans: events on a calendar that carry our key, but are not in the database.
+"""Adopts orphans: events on a calendar that carry a key of ours, but are not in the database.
 
-An orphan remains when a service creates an event and its response is lost, or when the database is restored from a
-backup. An orphan that is wanted is stored; any other is stored and cancelled. Events of an unknown session or
-commitment are left alone: they may belong to another installation. After a restoration, `recover_sessions` has made
-the sessions of such events known before.
+An orphan remains when a calendar service creates an event and its response is lost, or when the database is restored
+from a backup. An orphan that is still wanted is stored. An orphan that is not wanted is stored and cancelled. An event
+of an unknown session or commitment is left alone, because it may belong to another installation. After a restoration,
+the sync first recovers the sessions of such events.
 """
 
 from collections.abc import Iterable
@@ -22,9 +22,9 @@ from worker.store.types import convert_to_seconds
 def adopt_orphans(
     database: Database, connection: Connection, address: Address, orphans: Iterable[Event], now: datetime
 ) -> None:
-    """Store these events of an organizer, and cancel those that are not wanted."""
+    """Store the orphans on the calendar of this organizer, and cancel those that are not wanted."""
     for orphan in orphans:
-        subject = (orphan.key or "").rpartition(".")[0]
+        subject = (orphan.key or "").rpartition(".")[0]  # a key is the id of the subject, a dot, and the generation
         pair_id = _find_pair_id(connection, subject, address)
         if pair_id is None or _is_known(connection, orphan):
             continue
@@ -48,7 +48,7 @@ def _find_pair_id(connection: Connection, subject: str, manager: Address) -> Pai
 
 
 def _is_known(connection: Connection, orphan: Event) -> bool:
-    """Return whether an effect on the event is due, or the event is in the database by now."""
+    """Return whether an effect on the event is not finished yet, or the event has been stored meanwhile."""
     has_effect = exists().where(
         outbox.c.event == orphan.key, outbox.c.due_at.is_not(None), outbox.c.what != EffectKind.MAIL.value
     )
@@ -57,7 +57,7 @@ def _is_known(connection: Connection, orphan: Event) -> bool:
 
 
 def _find_wanted_time(connection: Connection, subject: str, orphan: Event) -> tuple[datetime, datetime] | None:
-    """Return the start and end that the event should have; None when it is not wanted any more."""
+    """Return the start and the end that the event should have; None when the event is not wanted any more."""
     session_columns = (session.c.start, session.c.end, session.c.generation)
     booked_session = connection.execute(
         select(*session_columns).where(session.c.id == subject, session.c.state == SessionState.BOOKED.value)
@@ -86,7 +86,7 @@ def _build_event_row(
         "written_end": written_end,
         "sequence": 0,
         "gone": False,
-        "answers": {who: answer.value for who, answer in orphan.answers.items()},
+        "answers": {address: answer.value for address, answer in orphan.answers.items()},
     }
 
 

@@ -1,8 +1,11 @@
-"""Restorations: after one, the program finds out what happened since the backup was made.
+"""Restorations: after the database was restored from a backup, the program finds out what happened since the backup.
 
-`prepare_restored` stores a note of the time of the backup. For a while after that, calendars are read in full before
-their pairs are planned, sessions that are on a calendar but not in the database are recovered, and a mail that may have
-been sent since the backup is looked up before it is sent.
+`prepare_restored` stores a restoration record with the time of the backup. For some time after the program has started
+on the restored database:
+
+- calendars are read in full before their pairs are planned;
+- sessions that are on a calendar, but not in the database, are recovered;
+- a mail that may have been sent already is looked up before it is sent.
 """
 
 import json
@@ -19,16 +22,16 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import outbox, stored_value
 from worker.store.types import convert_to_instant, convert_to_seconds
 
-#: The name of the note in the table `fact`.
-_NOTE = "restored"
-#: For how long after the program started on the restored database pairs wait until their managers' calendars are read,
-#: and a mail that is decided counts as one that may have been sent before the restoration.
+#: The name of the stored value that is the restoration record.
+_RECORD_NAME = "restored"
+#: The first period after the program has started on the restored database. In this period pairs wait until their
+#: managers' calendars have been read, and a mail that is decided may have been sent before the restoration.
 CATCH_UP = timedelta(hours=2)
-#: For how long after that start mails are looked up before they are sent, where the service can tell, and calendars
-#: that could not be read at first are searched for unknown sessions.
+#: A longer period after that start. In this period mails are looked up before they are sent, where the mail service can
+#: tell, and a calendar that could not be read before is searched for unknown sessions.
 SEARCH_PERIOD = timedelta(days=14)
 
-_LOAD = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
+_STORED_VALUE = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,52 +41,57 @@ class Restoration:
     backup_at: datetime  #: when the backup was made
     begun_at: datetime  #: when the program started on the restored database
 
-    def is_catching_up(self, at: datetime) -> bool:
-        """Return whether `at` is within `CATCH_UP` after the start."""
-        return self.begun_at <= at < self.begun_at + CATCH_UP
+    def is_catching_up(self, instant: datetime) -> bool:
+        """Return whether the instant is within `CATCH_UP` after the start of the program."""
+        return self.begun_at <= instant < self.begun_at + CATCH_UP
 
-    def is_searching(self, at: datetime) -> bool:
-        """Return whether `at` is within `SEARCH_PERIOD` after the start."""
-        return self.begun_at <= at < self.begun_at + SEARCH_PERIOD
+    def is_searching(self, instant: datetime) -> bool:
+        """Return whether the instant is within `SEARCH_PERIOD` after the start of the program."""
+        return self.begun_at <= instant < self.begun_at + SEARCH_PERIOD
 
 
 class Restorations:
-    """Reads the note of a restoration."""
+    """Reads the restoration record."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def load(self, now: datetime) -> Restoration | None:
-        """Return the restoration; None for a database that was never restored. The first call stores `now` as the start
-        of the program."""
+        """Return the last restoration; None for a database that was never restored.
+
+        The first call after a restoration stores `now` as the start of the program.
+        """
         with self._database.read_once() as connection:
-            note = _LOAD.fetch_value(connection, name=_NOTE)
-        if note is None:
+            record = _STORED_VALUE.fetch_value(connection, name=_RECORD_NAME)
+        if record is None:
             return None
-        fields = json.loads(note)
+        fields = json.loads(record)
         if "begun_at" not in fields:
             fields["begun_at"] = convert_to_seconds(now)
             with self._database.write() as connection:
-                _save_note(self._database, connection, fields)
-        return Restoration(convert_to_instant(fields["since"]), convert_to_instant(fields["begun_at"]))
+                _save_record(self._database, connection, fields)
+        return Restoration(
+            backup_at=convert_to_instant(fields["since"]), begun_at=convert_to_instant(fields["begun_at"])
+        )
 
 
 def is_catching_up(connection: Connection, now: datetime) -> bool:
-    """Return whether the database was restored, and pairs wait until their managers' calendars are read."""
-    note = _LOAD.fetch_value(connection, name=_NOTE)
-    if note is None:
+    """Return whether the database was restored so lately that pairs wait until their managers' calendars are read."""
+    record = _STORED_VALUE.fetch_value(connection, name=_RECORD_NAME)
+    if record is None:
         return False
-    begun_at = json.loads(note).get("begun_at")
+    begun_at = json.loads(record).get("begun_at")
     return begun_at is None or now < convert_to_instant(begun_at) + CATCH_UP
 
 
-def prepare_restored(database: Database, connection: Connection, since: datetime, now: datetime) -> None:
-    """Prepare a restored database for finding out what happened since the backup, in the transaction that fills it.
+def prepare_restored(database: Database, connection: Connection, backup_at: datetime, now: datetime) -> None:
+    """Prepare a restored database, in the transaction that fills it, for finding out what happened since the backup.
 
-    Every calendar is to be read in full. A mail that was due may have been sent, so the outbox will look for it.
-    Channels may have been replaced, so all are opened again, and the old ones expire.
+    Every calendar becomes due to be read in full. A mail that was due may have been sent, so its progress is set to
+    `sending`, and the outbox looks for it. Channels may have been replaced since the backup, so all of them are deleted
+    and opened again; the old ones expire.
     """
-    _save_note(database, connection, {"since": convert_to_seconds(since)})
+    _save_record(database, connection, {"since": convert_to_seconds(backup_at)})
     calendar, person = tables.calendar, tables.person
     connection.execute(update(person).values(holder=None, held_until=None))
     connection.execute(
@@ -96,7 +104,7 @@ def prepare_restored(database: Database, connection: Connection, since: datetime
     connection.execute(delete(stored_value).where(stored_value.c.name == tables.CHANNELS_NAME))
     is_mail = outbox.c.what == EffectKind.MAIL.value
     new_progress = case((is_mail, EffectProgress.SENDING.value), else_=EffectProgress.WAITING.value)
-    # from its second attempt on, a change of an event looks the event up by its key
+    # from the second attempt on, a change of an event first looks the event up by its key
     attempts = case((and_(~is_mail, outbox.c.attempts < 1), 1), else_=outbox.c.attempts)
     connection.execute(
         update(outbox)
@@ -105,5 +113,5 @@ def prepare_restored(database: Database, connection: Connection, since: datetime
     )
 
 
-def _save_note(database: Database, connection: Connection, fields: dict[str, Any]) -> None:
-    database.upsert(connection, stored_value, [{"name": _NOTE, "value": json.dumps(fields)}])
+def _save_record(database: Database, connection: Connection, fields: dict[str, Any]) -> None:
+    database.upsert(connection, stored_value, [{"name": _RECORD_NAME, "value": json.dumps(fields)}])

@@ -1,4 +1,4 @@
-"""Queries for `status`, `check` and `coverage`: over many rows, and of the schema. Opens no sealed content."""
+"""Queries over the whole database for the commands `status`, `check` and `coverage`. They open no sealed content."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -27,9 +27,9 @@ from worker.store.tables import commitment, contract, deferral, metadata, outbox
 
 #: The table in which Alembic keeps the version of the schema.
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
-#: The condition that leaves out `UNRECORDED_MAILS`, about which the operator must not learn anything.
+#: The condition that leaves out `UNRECORDED_MAILS`, of which the operator must not know.
 IS_RECORDED = ~in_literals(outbox.c.name, [name.value for name in UNRECORDED_MAILS])
-#: Sealed columns that were added to an existing table: a database of an older version lacks them.
+#: The sealed columns that were added to an existing table. A database of an older version lacks them.
 _LATER_COLUMNS = frozenset({session.c.sealed_plan, deferral.c.sealed})
 
 
@@ -40,10 +40,10 @@ class Statistics:
         self._database = database
 
     def get_schema_versions(self) -> tuple[str | None, str]:
-        """Return the version of the database's schema (None when it has no tables), and the version that this program
-        needs. Raises LongarcError for a schema that this program does not know.
+        """Return the version of the database's schema, and the version that this program needs.
 
-        Does not import Alembic, which takes longer than the rest of `status`.
+        The first is None when the database has no tables. Raises LongarcError for a version that this program does not
+        know. Alembic is not used here, because importing it takes longer than the rest of `status`.
         """
         migrations = list_migrations()
         query = select(_SCHEMA_VERSION.c.version_num)
@@ -52,8 +52,8 @@ class Statistics:
             versions = set(connection.execute(query).scalars()) if has_version else set()
         if len(versions) > 1 or not versions.issubset(migrations):
             raise LongarcError(
-                f"The database is at version {' and '.join(sorted(versions))}, of which this program knows nothing; it "
-                f"is made for {migrations[-1]}. Run the newer program, or name another database."
+                f"The database is at version {' and '.join(sorted(versions))}, which this program does not know: it "
+                f"needs version {migrations[-1]}. Run the newer program, or name another database."
             )
         return next(iter(versions), None), migrations[-1]
 
@@ -63,34 +63,35 @@ class Statistics:
             return sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
 
     def load_all_people(self) -> dict[Address, Person]:
-        """Return everybody whom a roster ever named."""
+        """Return everybody whom a roster ever named, by address."""
         with self._database.read() as connection:
             return {row["email"]: rows.read_person(row) for row in connection.execute(select(person)).mappings()}
 
     # --- open work ---
 
     def list_owed_sessions(self) -> list[Session]:
-        """Return the sessions that have no time: owed or deferred."""
+        """Return the sessions that are due and have no time: their state is owed or deferred."""
         states = [SessionState.OWED.value, SessionState.DEFERRED.value]
         query = select(session).where(session.c.state.in_(states)).order_by(session.c.target, session.c.id)
         return self._load_sessions(query)
 
     def list_recent_sessions(self, since: datetime) -> list[Session]:
-        """Return the sessions that are not closed, and those that ended since then, in order of time."""
+        """Return the sessions that are not closed, and those that ended at `since` or later, in order of time."""
         is_recent = or_(session.c.closed.is_(False), session.c.end >= since)
         query = select(session).where(is_recent)
         return self._load_sessions(query.order_by(func.coalesce(session.c.start, session.c.target), session.c.id))
 
     def count_sessions_by_state(self) -> dict[str, int]:
-        """Count the sessions by state."""
+        """Return the number of sessions in each state."""
         query = select(session.c.state, func.count()).group_by(session.c.state)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def count_due_effects(self, now: datetime) -> list[tuple[str, str, int, datetime]]:
-        """Return the effects that are due by now: kind, name of the mail, count, and when the first was due.
+        """Count the effects that are due, except for `UNRECORDED_MAILS`.
 
-        `UNRECORDED_MAILS` are left out.
+        Each item of the result has the kind of effect, the name of the mail, the number of effects, and when the first
+        of them was due.
         """
         columns = (outbox.c.what, outbox.c.name, func.count(), func.min(outbox.c.due_at))
         unsettled = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]
@@ -100,8 +101,11 @@ class Statistics:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
     def count_retried_effects(self) -> list[tuple[str, str, int, datetime, str]]:
-        """Return the effects that failed and wait for another attempt: kind, name of the mail, count, the time of the
-        next attempt, and the problem of one of them. `UNRECORDED_MAILS` are left out."""
+        """Count the effects that failed and wait for another attempt, except for `UNRECORDED_MAILS`.
+
+        Each item of the result has the kind of effect, the name of the mail, the number of effects, the time of the
+        next attempt, and the problem of one of the effects.
+        """
         columns = (
             outbox.c.what,
             outbox.c.name,
@@ -123,29 +127,29 @@ class Statistics:
     # --- within a period ---
 
     def list_career_sessions(self, start: datetime, end: datetime) -> list[Session]:
-        """Return the career sessions that were held in that period, and all that are not closed."""
+        """Return the career sessions that were held in the period, and all career sessions that are not closed."""
         was_held = and_(session.c.held_at >= start, session.c.held_at < end)
         is_career = session.c.kind == SessionKind.CAREER.value
         return self._load_sessions(select(session).where(is_career, or_(was_held, session.c.closed.is_(False))))
 
     def count_deferrals(self, start: datetime, end: datetime) -> dict[PairId, int]:
-        """Count the deferrals of career sessions in that period, by pair."""
+        """Return the number of deferrals of career sessions in the period, by pair."""
         is_within = and_(session.c.kind == SessionKind.CAREER.value, deferral.c.at >= start, deferral.c.at < end)
-        is_counted = deferral.c.cause != DeferralCause.MOVED  # a move by hand is no deferral (T-11)
+        is_counted = deferral.c.cause != DeferralCause.MOVED  # a move by hand does not count (T-11)
         query = select(session.c.pair, func.count()).join(deferral).where(is_within, is_counted)
         query = query.group_by(session.c.pair)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def load_contract_times(self, start: datetime) -> dict[str, datetime]:
-        """Return when contracts were first recorded, by session, for those recorded since then."""
+        """Return when the first revision of each contract was recorded, by session, if that was at `start` or later."""
         query = select(contract.c.session, contract.c.recorded_at)
         with self._database.read() as connection:
             result = connection.execute(query.where(contract.c.revision == 1, contract.c.recorded_at >= start))
             return {row[0]: row[1] for row in result}
 
     def list_due_commitments(self, first: date, last: date) -> list[Commitment]:
-        """Return the commitments due from one day to the other, both included."""
+        """Return the commitments that are due from the first to the last day, both included."""
         query = select(commitment).where(commitment.c.due >= first, commitment.c.due <= last)
         with self._database.read() as connection:
             return [rows.read_commitment(row) for row in connection.execute(query).mappings()]
@@ -153,20 +157,21 @@ class Statistics:
     # --- sealed content ---
 
     def load_sealed_values(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
-        """Return sealed values as they are stored, by table: up to `limit` of each column, or all.
+        """Return sealed values as they are stored, by table: all of them, or up to `limit` of each column.
 
-        Leaves out the tables and columns that a database of an older version lacks.
+        Tables and columns that a database of an older version lacks are left out.
         """
         values: dict[str, list[bytes]] = {}
         with self._database.read() as connection:
             inspector = inspect(connection)
             table_names = set(inspector.get_table_names())
-            for sealed in SEALED_COLUMNS:
-                name = sealed.table.name
-                if name not in table_names or (sealed in _LATER_COLUMNS and not _has_column(inspector, sealed)):
+            for sealed_column in SEALED_COLUMNS:
+                table_name = sealed_column.table.name
+                has_table = table_name in table_names
+                if not has_table or (sealed_column in _LATER_COLUMNS and not _has_column(inspector, sealed_column)):
                     continue
-                query = select(sealed).where(sealed.is_not(None)).limit(limit)
-                values.setdefault(name, []).extend(connection.execute(query).scalars())
+                query = select(sealed_column).where(sealed_column.is_not(None)).limit(limit)
+                values.setdefault(table_name, []).extend(connection.execute(query).scalars())
         return values
 
     def _load_sessions(self, query: Any) -> list[Session]:
