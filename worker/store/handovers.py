@@ -1,4 +1,8 @@
-"""Handovers (R-36): which new pair follows which former one, and, sealed, what the new manager receives."""
+"""Reads and writes handovers: when a report gets another manager, the report passes lines on to the new manager (R-36).
+
+A handover leads from the former pair, which has ended, to the new pair of the same report. It is *open* while the
+report has no new manager. What the report passes on is sealed.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -40,7 +44,10 @@ _SEALED_FOR_CHANGE = PreparedStatement(_SEALED_QUERY.with_for_update())
 def load_handovers(
     connection: Connection, pairs: Sequence[PairId]
 ) -> tuple[dict[PairId, Handover], dict[PairId, Handover]]:
-    """Return the handovers to these pairs, and those from them, each by pair; the latest one when there are several."""
+    """Return the handovers to these pairs and the handovers from these pairs, each by pair.
+
+    When a pair has several handovers of one direction, the latest is returned.
+    """
     handovers = [_parse_handover(row) for row in _HANDOVERS.fetch_rows(connection, pairs=list(pairs))]
     incoming = {incoming.pair: incoming for incoming in handovers if incoming.pair is not None}
     return incoming, {outgoing.former: outgoing for outgoing in handovers}
@@ -53,9 +60,9 @@ def record_handovers(
     new_pairs: Collection[PairId],
     now: datetime,
 ) -> None:
-    """Store a handover from each ended pair, whose report stays, and complete open handovers with new pairs.
+    """Store an open handover from each ended pair, and give open handovers their new pairs.
 
-    When a pair begins again, the handover from it is deleted.
+    `ended_pairs` are those whose reports stay. When a pair begins again, the handover from it is deleted.
     """
     if new_pairs:
         _DELETE_FROM_PAIRS.execute(connection, pairs=sorted(new_pairs))
@@ -94,14 +101,14 @@ class HandoverRows:
             return load_handovers(connection, [pair_id])[1].get(pair_id)
 
     def list_from_manager(self, manager: Address) -> list[Handover]:
-        """Return the handovers from the pairs of a former manager, in the order of the pairs."""
+        """Return the handovers from the former pairs of this manager, in order of the pairs' ids."""
         with self._database.read() as connection:
             rows = connection.execute(select(*_COLUMNS).order_by(handover.c.former)).mappings()
             handovers = [_parse_handover(row) for row in rows]
         return [outgoing for outgoing in handovers if outgoing.former.manager == manager]
 
     def load_content(self, former: PairId) -> HandoverContent:
-        """Return the content of the handover from a pair; empty when nothing was decided. Raises WrongKey."""
+        """Return the content of the handover from a pair; an empty one when nothing was decided. Raises WrongKey."""
         with self._database.read() as connection:
             return self._parse(_SEALED.fetch_value(connection, former_pair=former))
 

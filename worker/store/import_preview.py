@@ -1,4 +1,4 @@
-"""Previews the import of a roster: the people, pairs, addresses and settings that it would change."""
+"""Finds what the import of a roster would change: people, pairs, addresses and settings."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ from worker.store import rows
 from worker.store.renames import find_renames
 from worker.store.tables import pair, person, session
 
-#: Fields of a person and of a pair that the roster sets, and the columns of the people file that they are.
+#: The fields of a person that the roster sets, each with the column of the people file.
 PERSON_SETTINGS = {
     **{name: name for name in ("name", "country", "locale", "calendar", "mail", "group")},
     "zone": "time_zone",
     "hours": "working_hours",
 }
+#: The fields of a pair that the roster sets, each with the column of the people file.
 PAIR_SETTINGS = {
     **{name: name for name in ("start", "every", "minutes", "format", "review", "transition_until", "trust")},
     "preference": "prefer",
@@ -27,32 +28,32 @@ PAIR_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class SettingChange:
-    """A change of a setting of a person, or of the pair of a report."""
+    """A change of one setting of a person, or of the pair of a report."""
 
-    person: Address
-    column: str  #: as the people file names it
+    person: Address  #: the person, or the report of the pair
+    column: str  #: name of the setting's column in the people file
     before: object
     after: object
 
 
 @dataclass(frozen=True, slots=True)
 class ImportPreview:
-    """What importing a roster would change. New addresses and pairs are named as they would be afterwards."""
+    """What importing a roster would change. People and pairs have the addresses that they would have afterwards."""
 
     added_people: tuple[Address, ...]
     removed_people: tuple[Address, ...]
-    returning_people: frozenset[Address]  #: those of the added people who were here before
+    returning_people: frozenset[Address]  #: those of the added people whom an earlier roster named
     added_pairs: tuple[PairId, ...]
-    ended_pairs: tuple[PairId, ...]  #: as they are stored now
-    renames: Mapping[Address, Address]  #: the new address by the old one
-    setting_changes: tuple[SettingChange, ...]  #: of people and pairs that stay
-    booked_counts: Mapping[PairId, int]  #: sessions on the calendar, by pair that would end
-    current_pair_count: int  #: pairs that have not ended now, before the import
-    current_people_count: int  #: people who are listed now, before the import
+    ended_pairs: tuple[PairId, ...]  #: with the ids that are stored now
+    renames: Mapping[Address, Address]  #: the new address by the old address
+    setting_changes: tuple[SettingChange, ...]  #: changes of people and pairs that stay
+    booked_counts: Mapping[PairId, int]  #: the number of booked sessions of each pair that would end
+    current_pair_count: int  #: number of pairs that have not ended, before the import
+    current_people_count: int  #: number of people in the roster, before the import
 
     @property
     def cancel_count(self) -> int:
-        """How many events would be cancelled."""
+        """The number of events that would be cancelled."""
         return sum(self.booked_counts.values())
 
     @property
@@ -72,7 +73,7 @@ def preview_import(
     pairs: Mapping[PairId, Pair],
     aliases: Collection[PersonAlias],
 ) -> ImportPreview:
-    """Return what an import would change. A changed primary address neither adds nor removes a person."""
+    """Return what an import would change. A person whose address changes is neither added nor removed."""
     renames = find_renames(connection, persons, aliases)
     people_rows = connection.execute(select(person)).mappings().all()
     current = {
@@ -103,6 +104,7 @@ def preview_import(
 def _compare(
     stored: Mapping[Any, Any], new: Mapping[Any, Any], settings: Mapping[str, str], get_person: Any
 ) -> Iterator[SettingChange]:
+    """Yield the changes of these settings. `get_person` returns the person of a key that both mappings have."""
     for key in sorted(stored.keys() & new.keys()):
         for name, column in settings.items():
             before, after = getattr(stored[key], name), getattr(new[key], name)
@@ -111,7 +113,9 @@ def _compare(
 
 
 def _count_booked_sessions(connection: Connection, pairs: Collection[PairId]) -> dict[PairId, int]:
-    """Return how many sessions of these pairs are on the calendar; pairs without one are left out."""
+    """Return the number of booked sessions of these pairs, by pair. A pair without one is left out."""
+    if not pairs:
+        return {}
     query = select(session.c.pair, func.count()).where(session.c.state == SessionState.BOOKED.value)
-    counts = {row[0]: int(row[1]) for row in connection.execute(query.group_by(session.c.pair))} if pairs else {}
+    counts = {row[0]: int(row[1]) for row in connection.execute(query.group_by(session.c.pair))}
     return {pair_id: counts[pair_id] for pair_id in pairs if pair_id in counts}

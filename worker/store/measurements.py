@@ -1,4 +1,4 @@
-"""Counts over the whole database for the metrics: no row's id, name or address, and nothing sealed."""
+"""Counts rows of the whole database for the metrics. The counts contain no id, name or address, and nothing sealed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from worker.store.statements import PreparedStatement
 from worker.store.statistics import IS_RECORDED
 from worker.store.tables import calendar, channel, outbox, pair, person, session, worker
 
-#: A count for each combination of labels.
+#: A count for each combination of labels. The labels are the values of the metric's label names, in their order.
 Counts = dict[tuple[str, ...], int]
 
 _UNSETTLED = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]
@@ -23,15 +23,15 @@ _UNSETTLED = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, Effect
 
 @dataclass(frozen=True, slots=True)
 class DueWork:
-    """The work of one kind that is due."""
+    """How many rows of one kind are due."""
 
     count: int
-    since: datetime | None  #: when the first of it was due; None when there is none
+    since: datetime | None  #: when the first of these rows became due; None when there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """What the database holds at one moment."""
+    """The counts at one moment."""
 
     calendars_due: DueWork
     pairs_due: DueWork
@@ -39,20 +39,20 @@ class Measurements:
     effects: Counts  #: by kind of effect and progress
     sessions: Counts  #: by kind and state
     unplaceable: int  #: sessions for which no time exists
-    people: int
-    pairs: Counts  #: by state: active, paused, outside the rollout, ended
-    calendars: Counts  #: by service and state: read, unread, failing, suspended
-    workers: Counts  #: by state: live, silent
+    people: int  #: people in the roster
+    pairs: Counts  #: by state: `active`, `paused`, `outside` (the rollout) or `ended`
+    calendars: Counts  #: by service and state: `read`, `unread`, `failing` or `suspended`
+    workers: Counts  #: by state: `live` or `silent`
     channels: Counts  #: by service and standing
     notified_at: dict[str, datetime]  #: when the last notification came, by service
 
 
-def _select_due(column: Any, *conditions: ColumnElement[bool]) -> PreparedStatement:
+def _prepare_due_count(column: Any, *conditions: ColumnElement[bool]) -> PreparedStatement:
     return PreparedStatement(select(func.count(), func.min(column)).where(column <= bind_instant("now"), *conditions))
 
 
-_CALENDARS_DUE = _select_due(calendar.c.due_at)
-_PAIRS_DUE = _select_due(pair.c.due_at)
+_CALENDARS_DUE = _prepare_due_count(calendar.c.due_at)
+_PAIRS_DUE = _prepare_due_count(pair.c.due_at)
 _EFFECTS_DUE = PreparedStatement(
     select(outbox.c.what, func.count(), func.min(outbox.c.due_at))
     .where(outbox.c.due_at <= bind_instant("now"), in_literals(outbox.c.progress, _UNSETTLED), IS_RECORDED)
@@ -102,30 +102,31 @@ _NOTIFIED = PreparedStatement(
 
 
 def read_measurements(database: Database, now: datetime, live_since: datetime) -> Measurements:
-    """Count what the database holds. A worker counts as live when its last heartbeat is not older than `live_since`.
+    """Return the counts of the database, without `UNRECORDED_MAILS`. Raises DatabaseUnreachable.
 
-    `UNRECORDED_MAILS` are left out. Raises DatabaseUnreachable.
+    A worker is live when its last heartbeat is not older than `live_since`.
     """
     with database.read() as connection:
 
-        def count(statement: PreparedStatement, **values: Any) -> Counts:
+        def count_rows(statement: PreparedStatement, **values: Any) -> Counts:
             return {tuple(map(str, row[:-1])): row[-1] for row in statement.fetch_tuples(connection, **values)}
 
-        def find_due(statement: PreparedStatement) -> DueWork:
+        def count_due(statement: PreparedStatement) -> DueWork:
             return DueWork(*statement.fetch_tuples(connection, now=now)[0])
 
-        due = {str(what): DueWork(*rest) for what, *rest in _EFFECTS_DUE.fetch_tuples(connection, now=now)}
+        due_rows = _EFFECTS_DUE.fetch_tuples(connection, now=now)
+        effects_due = {str(kind): DueWork(count, since) for kind, count, since in due_rows}
         return Measurements(
-            calendars_due=find_due(_CALENDARS_DUE),
-            pairs_due=find_due(_PAIRS_DUE),
-            effects_due={kind.value: due.get(kind.value, DueWork(0, None)) for kind in EffectKind},
-            effects=count(_EFFECTS),
-            sessions=count(_SESSIONS),
+            calendars_due=count_due(_CALENDARS_DUE),
+            pairs_due=count_due(_PAIRS_DUE),
+            effects_due={kind.value: effects_due.get(kind.value, DueWork(0, None)) for kind in EffectKind},
+            effects=count_rows(_EFFECTS),
+            sessions=count_rows(_SESSIONS),
             unplaceable=_UNPLACEABLE.fetch_value(connection),
             people=_PEOPLE.fetch_value(connection),
-            pairs=count(_PAIRS),
-            calendars=count(_CALENDARS, now=now),
-            workers=count(_WORKERS, live_since=live_since),
-            channels=count(_CHANNELS, **make_standing_values(now)),
+            pairs=count_rows(_PAIRS),
+            calendars=count_rows(_CALENDARS, now=now),
+            workers=count_rows(_WORKERS, live_since=live_since),
+            channels=count_rows(_CHANNELS, **make_standing_values(now)),
             notified_at=dict(map(tuple, _NOTIFIED.fetch_tuples(connection))),
         )

@@ -1,10 +1,10 @@
-"""Rounds of the pulse, one row each. The pulse asks each report one anonymous question, answered yes or no (R-37).
+"""Reads and writes the rounds of the pulse, which asks each report one anonymous question with the answers yes and no.
 
 The whole content of an open round is sealed in one value. So nobody can tell from a row, the order of rows or a time
-who answered what. When a round closes, the counts of groups that may not be shown are deleted.
+who answered what (R-37). When a round closes, the counts that may not be shown are deleted.
 
 A round is named after its month, such as `2026-09`. It is open while its column `shown` is null. A cell is a group of
-reports whose answers are counted together; a token stands for a person.
+reports whose answers are counted together. A token stands for a person, and is computed from the person's address.
 """
 
 import json
@@ -24,28 +24,30 @@ from worker.store.tables import pulse_round
 class Voter:
     """A report who is asked."""
 
-    cell: str  #: the name of the cell in which the answer is counted
-    manager: str  #: the token of the manager
+    cell: str  #: the name of the cell in which the report's answer is counted
+    manager: str  #: the token of the report's manager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRound:
-    """An open round. Nothing in it links a person to an answer."""
+    """The content of an open round. Nothing in it links a person to an answer."""
 
-    salt: str  #: with which tokens are made of addresses; kept from round to round, so that a person keeps the token
-    waiting: Mapping[str, Voter]  #: who has not answered yet, by the report's token
-    answered: Mapping[str, Voter] = field(default_factory=dict)  #: who has answered, by the report's token
-    yes: Mapping[str, int] = field(default_factory=dict)  #: how many answered yes, by cell
-    no: Mapping[str, int] = field(default_factory=dict)  #: how many answered no, by cell
+    #: The secret with which tokens are computed. It is kept from round to round, so that a person keeps the same token.
+    salt: str
+    waiting: Mapping[str, Voter]  #: the reports who have not answered yet, by token
+    answered: Mapping[str, Voter] = field(default_factory=dict)  #: the reports who have answered, by token
+    yes: Mapping[str, int] = field(default_factory=dict)  #: the number of answers yes, by cell
+    no: Mapping[str, int] = field(default_factory=dict)  #: the number of answers no, by cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedRound:
     """A closed round."""
 
-    round: str  #: its name
-    cells: tuple[PulseCell, ...]  #: those that are shown, maybe none
-    salt: str = ""  #: with which its tokens were made; empty when no cell is shown, or no sealed value was opened
+    round: str  #: the name of the round
+    cells: tuple[PulseCell, ...]  #: the cells that are shown; there may be none
+    #: the secret with which tokens were computed; empty when no cell is shown, or the sealed value was not opened
+    salt: str = ""
 
 
 class PulseRows:
@@ -56,22 +58,22 @@ class PulseRows:
         self._seal = seal
 
     def list_open_rounds(self, connection: Connection) -> list[str]:
-        """Return the rounds that are open, oldest first."""
+        """Return the names of the open rounds, oldest first."""
         query = select(pulse_round.c.round).where(pulse_round.c.shown.is_(None)).order_by(pulse_round.c.round)
         return [str(row[0]) for row in connection.execute(query)]
 
     def add_round(self, connection: Connection, name: str, content: OpenRound) -> bool:
-        """Store a new round. Returns False when another process has stored it."""
+        """Store a new round. Return False when another process has stored a round with this name."""
         sealed = self._seal_round(content)
         self._database.insert_new(connection, pulse_round, [{"round": name, "sealed": sealed}], unique=("round",))
         query = select(pulse_round.c.sealed).where(pulse_round.c.round == name)
-        # sealing the same content twice gives different bytes: equal ones were stored here
+        # sealing the same content twice gives different bytes, so equal bytes were stored by this call
         return connection.execute(query).scalar() == sealed
 
     def load_open_round(self, connection: Connection, name: str, *, for_change: bool = False) -> OpenRound | None:
-        """Return an open round; None when there is none of that name, or it has closed. Raises WrongKey.
+        """Return an open round; None when no round has this name, or the round is closed. Raises WrongKey.
 
-        `for_change` locks the row until the end of the transaction.
+        With `for_change`, lock the row until the end of the transaction.
         """
         query = select(pulse_round.c.sealed).where(pulse_round.c.round == name, pulse_round.c.shown.is_(None))
         if for_change:
@@ -85,14 +87,14 @@ class PulseRows:
         connection.execute(update(pulse_round).where(pulse_round.c.round == name).values(**values))
 
     def close_round(self, connection: Connection, name: str, salt: str, cells: Sequence[PulseCell]) -> None:
-        """Close a round: keep only the counts of the cells that are shown and, sealed, who answered in them.
+        """Close a round. `cells` are the cells that are shown: only their counts are kept, and, sealed, their people.
 
-        `salt` is stored with the people: the next round makes its tokens with it.
+        `salt` is sealed with the people, because the next round computes its tokens with the same salt.
         """
-        # of each cell, the token of the manager by the person's
+        # for each cell, a mapping from the token of a person to the token of the person's manager
         people = {cell.name: dict(sorted(cell.people.items())) for cell in cells}
         content = json.dumps({"salt": salt, "people": people})
-        sealed = self._seal.close_padded(content) if cells else None  # padded: its length tells little
+        sealed = self._seal.close_padded(content) if cells else None
         shown = [{"name": cell.name, "yes": cell.yes, "no": cell.no} for cell in cells]
         closing = update(pulse_round).where(pulse_round.c.round == name)
         connection.execute(closing.values(sealed=sealed, shown=shown))
@@ -100,7 +102,7 @@ class PulseRows:
     def load_closed_rounds(self, connection: Connection) -> list[ClosedRound]:
         """Return the closed rounds with the people of their cells, oldest first. Raises WrongKey.
 
-        The engine needs the people to open and to close rounds; pages use `list_shown_rounds`.
+        The people are needed to open and to close rounds. Pages use `list_shown_rounds`.
         """
         query = select(pulse_round).where(pulse_round.c.shown.is_not(None)).order_by(pulse_round.c.round)
         closed_rounds = []
@@ -114,7 +116,7 @@ class PulseRows:
     def list_shown_rounds(self) -> list[ClosedRound]:
         """Return the closed rounds without the people of their cells, newest first.
 
-        For pages: it opens no sealed value, so it needs no key.
+        No sealed value is opened, so pages can call this without a key.
         """
         query = select(pulse_round.c.round, pulse_round.c.shown).where(pulse_round.c.shown.is_not(None))
         with self._database.read() as connection:

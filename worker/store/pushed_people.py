@@ -1,6 +1,7 @@
 """Reads and writes the people whom a directory pushed by SCIM.
 
-A request is one transaction that locks the rows it changes, so that of two requests about one person none is lost.
+A push is one request about one person. It is one transaction that locks the rows which it changes, so that of two
+pushes about the same person none is lost.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,7 +18,7 @@ from worker.errors import LongarcError
 from worker.store.database import Database
 from worker.store.tables import pushed_person, stored_value
 
-#: Name of the stored value that tells when a directory pushed changes.
+#: The name of the stored value that is the `PushLog`: how often and when a directory pushed changes.
 PUSH_LOG_NAME = "push_log"
 
 
@@ -27,48 +28,54 @@ class UserNameTaken(LongarcError):
 
 @dataclass(frozen=True, slots=True)
 class PushedRows:
-    """The rows of the table `pushed_person` inside one transaction."""
+    """Reads and writes the table `pushed_person` within one transaction."""
 
     connection: Connection
     database: Database
     is_writing: bool = False
 
     def get_person(self, person_id: str) -> PushedPerson | None:
-        """Return the person of that id; in a transaction that writes, nobody else changes it until its end."""
+        """Return the person with this id; None when there is none.
+
+        A transaction that writes locks the person's row until its end.
+        """
         query = select(pushed_person).where(pushed_person.c.id == person_id)
         return next(self._fetch(query.with_for_update() if self.is_writing else query), None)
 
     def count_people(self) -> int:
-        """Return how many people there are."""
+        """Return how many people a directory has pushed."""
         return int(self.connection.execute(select(func.count()).select_from(pushed_person)).scalar_one())
 
     def list_people(self, first: int = 0, limit: int | None = None) -> Sequence[PushedPerson]:
-        """Return people in the order in which they came, `limit` of them from the index `first` on."""
+        """Return up to `limit` people from the index `first` on, in the order in which they were added."""
         query = select(pushed_person).order_by(pushed_person.c.created_at, pushed_person.c.id)
         return list(self._fetch(query.offset(first).limit(limit)))
 
     def find_people(self, *, user_name: str = "", external_id: str = "") -> Sequence[PushedPerson]:
-        """Return everybody with that user name or external id."""
-        by_name = pushed_person.c.user_name_key == fold_user_name(user_name)
-        query = select(pushed_person).where(by_name if user_name else pushed_person.c.external_id == external_id)
+        """Return everybody with this user name; without a user name, everybody with this external id."""
+        if user_name:
+            is_wanted = pushed_person.c.user_name_key == fold_user_name(user_name)
+        else:
+            is_wanted = pushed_person.c.external_id == external_id
+        query = select(pushed_person).where(is_wanted)
         return list(self._fetch(query.order_by(pushed_person.c.created_at, pushed_person.c.id)))
 
     def list_people_of(self, names: Collection[str]) -> Sequence[PushedPerson]:
-        """Return what was pushed about a person. `names`: as for `delete_pushed_people`."""
+        """Return what was pushed about a person. For `names`, see `delete_pushed_people`."""
         return list(self._fetch(select(pushed_person).where(_is_of(names)).order_by(pushed_person.c.id)))
 
     def add_person(self, person: PushedPerson) -> None:
-        """Add a person. Raises UserNameTaken."""
-        self._execute(insert(pushed_person).values(_encode(person)))
+        """Add a person, and count the push. Raises UserNameTaken."""
+        self._execute(insert(pushed_person).values(_build_person_row(person)))
         self._count_push(person.changed_at)
 
     def replace_person(self, person: PushedPerson) -> None:
-        """Replace a person, who has to be there. Raises UserNameTaken."""
-        self._execute(update(pushed_person).where(pushed_person.c.id == person.id).values(_encode(person)))
+        """Replace an existing person, and count the push. Raises UserNameTaken."""
+        self._execute(update(pushed_person).where(pushed_person.c.id == person.id).values(_build_person_row(person)))
         self._count_push(person.changed_at)
 
     def delete_person(self, person_id: str, now: datetime) -> None:
-        """Delete a person, who has to be there."""
+        """Delete an existing person, and count the push."""
         self.connection.execute(delete(pushed_person).where(pushed_person.c.id == person_id))
         self._count_push(now)
 
@@ -85,9 +92,9 @@ class PushedRows:
             raise UserNameTaken from None
 
     def _count_push(self, now: datetime) -> None:
-        """Count a push. All pushes wait for one another here, at the end of their transactions."""
-        first = {"name": PUSH_LOG_NAME, "value": _format_push_log(PushLog(0, now, now))}
-        self.database.insert_new(self.connection, stored_value, [first], ("name",))
+        """Count a push in the log. Here transactions of pushes wait for one another, so this comes last in each."""
+        empty_log = {"name": PUSH_LOG_NAME, "value": _format_push_log(PushLog(0, now, now))}
+        self.database.insert_new(self.connection, stored_value, [empty_log], ("name",))
         log = self.get_push_log() or PushLog(0, now, now)
         value = _format_push_log(log.add_push(now))
         self.connection.execute(update(stored_value).where(stored_value.c.name == PUSH_LOG_NAME).values(value=value))
@@ -111,7 +118,7 @@ class PushedPeople:
 
     @contextmanager
     def write(self) -> Iterator[PushedRows]:
-        """Begin a transaction that writes. Nothing is written when an error is raised in it."""
+        """Begin a transaction that writes. It is rolled back when an error is raised."""
         with self._database.write() as connection:
             yield PushedRows(connection, self._database, is_writing=True)
 
@@ -121,12 +128,12 @@ class PushedPeople:
             return rows.get_push_log()
 
     def list_people(self) -> Sequence[PushedPerson]:
-        """Return everybody, in the order in which they came."""
+        """Return everybody whom a directory has pushed, in the order in which they were added."""
         with self.read() as rows:
             return rows.list_people()
 
     def list_people_of(self, names: Collection[str]) -> Sequence[PushedPerson]:
-        """Return what was pushed about a person. `names`: as for `delete_pushed_people`."""
+        """Return what was pushed about a person. For `names`, see `delete_pushed_people`."""
         with self.read() as rows:
             return rows.list_people_of(names)
 
@@ -134,17 +141,19 @@ class PushedPeople:
 def delete_pushed_people(connection: Connection, names: Collection[str]) -> None:
     """Delete what was pushed about a person, without counting a push.
 
-    `names`: the person's addresses and aliases, among them the id, as `scim:<id>`.
+    `names` are the person's addresses and aliases. One of them is the id, as `scim:<id>`.
     """
     connection.execute(delete(pushed_person).where(_is_of(names)))
 
 
 def _is_of(names: Collection[str]) -> ColumnElement[bool]:
-    keys, ids = [fold_user_name(name) for name in names], [name.rpartition(":")[2] for name in names]
-    return or_(pushed_person.c.user_name_key.in_(keys), pushed_person.c.id.in_(ids))
+    """Return the condition that a row is of the person with these names."""
+    user_name_keys = [fold_user_name(name) for name in names]
+    ids = [name.rpartition(":")[2] for name in names]
+    return or_(pushed_person.c.user_name_key.in_(user_name_keys), pushed_person.c.id.in_(ids))
 
 
-def _encode(person: PushedPerson) -> dict[str, Any]:
+def _build_person_row(person: PushedPerson) -> dict[str, Any]:
     return {
         "id": person.id,
         "user_name": person.user_name,

@@ -1,6 +1,7 @@
-"""Reads and writes the questions of reports to third persons, with their answers (R-30).
+"""Reads and writes third voices: questions that reports ask a third person, with the answers (R-30).
 
-Who asks whom, what, and the answer are sealed. A report's rows are found by a keyed digest of the address.
+The two addresses, the question and the answer are sealed. The rows of a report are found by their tag, which is a keyed
+digest of the report's address.
 """
 
 import json
@@ -25,19 +26,19 @@ class ThirdVoiceRows:
         self._seal = seal
 
     def add(self, connection: Connection, voice: ThirdVoice) -> None:
-        """Store a question. Deletes the report's withdrawn questions that have expired."""
-        for old in self._list(connection, [voice.report]):
-            if old.is_withdrawn and old.expires_at <= voice.asked_at:
-                connection.execute(delete(third_voice).where(third_voice.c.id == old.id))
+        """Store a question, and delete the report's withdrawn questions that have expired."""
+        for earlier_voice in self._list(connection, [voice.report]):
+            if earlier_voice.is_withdrawn and earlier_voice.expires_at <= voice.asked_at:
+                connection.execute(delete(third_voice).where(third_voice.c.id == earlier_voice.id))
         row = {"id": voice.id, "tag": self._seal.list_tags(voice.report)[0], "asked_at": voice.asked_at}
         row |= {"expires_at": voice.expires_at, "answered_at": None, "sealed_answer": None}
         connection.execute(third_voice.insert(), {**row, "sealed": self._close(voice)})
 
     def count_open(self, connection: Connection, addresses: Collection[Address], now: datetime) -> int:
-        """Return how many questions of a report count as open: unanswered and not expired, also those withdrawn.
+        """Return how many questions of a report count as open: they are unanswered and have not expired.
 
-        Locks the report until the transaction ends, so that two forms at once can't exceed the limit. `addresses` are
-        all addresses of the report.
+        Withdrawn questions count, too. The report's row is locked until the end of the transaction, so that two forms
+        which are sent at the same time can't exceed the limit. `addresses` are all addresses of the report.
         """
         if not self._database.is_sqlite:  # SQLite has one writer at a time
             connection.execute(select(person.c.email).where(person.c.email.in_(addresses)).with_for_update())
@@ -45,7 +46,7 @@ class ThirdVoiceRows:
         return sum(voice.answered_at is None and now < voice.expires_at for voice in voices)
 
     def list_voices(self, addresses: Collection[Address]) -> list[ThirdVoice]:
-        """Return the questions of a report, newest first, withdrawn ones left out. Raises WrongKey."""
+        """Return the questions of a report that are not withdrawn, newest first. Raises WrongKey."""
         with self._database.read() as connection:
             return [voice for voice in self._list(connection, addresses) if not voice.is_withdrawn]
 
@@ -57,7 +58,7 @@ class ThirdVoiceRows:
         return None if voice is None or voice.is_withdrawn else voice
 
     def save_answer(self, connection: Connection, voice_id: str, answer: str, now: datetime) -> bool:
-        """Store the answer. Returns False when there is one already, the question has expired, or it was deleted."""
+        """Store the answer. Return False when the question has an answer, has expired, or was withdrawn or deleted."""
         has_id = third_voice.c.id == voice_id
         row = connection.execute(select(third_voice).where(has_id).with_for_update()).mappings().first()
         if row is None or not self._parse(row).is_open(now):
@@ -66,21 +67,24 @@ class ThirdVoiceRows:
         return bool(connection.execute(update(third_voice).where(has_id).values(values)).rowcount)
 
     def erase(self, voice: ThirdVoice, now: datetime) -> None:
-        """Delete a question with its answer. Until it expires, a row without content still counts for the limit."""
+        """Delete a question with its answer.
+
+        Of an unanswered question, a row without content stays until the question expires: it counts for the limit.
+        """
         has_id = third_voice.c.id == voice.id
         with self._database.write() as connection:
-            emptied = replace(voice, to="", question="")
-            change = update(third_voice).where(has_id, third_voice.c.answered_at.is_(None))
-            has_row = connection.execute(change.values(sealed=self._close(emptied))).rowcount
-            if not has_row or voice.expires_at <= now:
+            withdrawn = replace(voice, to="", question="")
+            withdraw = update(third_voice).where(has_id, third_voice.c.answered_at.is_(None))
+            is_unanswered = bool(connection.execute(withdraw.values(sealed=self._close(withdrawn))).rowcount)
+            if not is_unanswered or voice.expires_at <= now:
                 connection.execute(delete(third_voice).where(has_id))
 
     def delete_questions(
         self, connection: Connection, *, askers: Collection[Address] = (), recipients: Collection[Address] = ()
     ) -> int:
-        """Delete the questions by reports in `askers`, and those to people in `recipients`. Returns their number.
+        """Delete the questions of reports in `askers`, and those to people in `recipients`. Return their number.
 
-        Opens every question. Raises WrongKey.
+        Every question is opened for that. Raises WrongKey.
         """
         voices = [self._parse(row) for row in connection.execute(select(third_voice)).mappings().all()]
         ids = [voice.id for voice in voices if voice.report in askers or voice.to in recipients]
@@ -88,7 +92,7 @@ class ThirdVoiceRows:
         return len(ids)
 
     def renew_tags(self) -> None:
-        """Compute all tags again with the first key."""
+        """Compute all tags again with the first key. Raises WrongKey."""
         with self._database.write() as connection:
             for row in connection.execute(select(third_voice)).mappings().all():
                 tag = self._seal.list_tags(self._parse(row).report)[0]
