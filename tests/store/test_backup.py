@@ -177,7 +177,7 @@ def test_a_restoration_that_breaks_off_leaves_the_database_empty(file: BackupFil
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other"
-    for content, words in ((b"no gzip", "damaged"), (gzip.compress(b"{}\n"), "no backup of Longarc")):
+    for content, words in ((b"no gzip", "damaged"), (gzip.compress(b"{}\n"), "not a backup of Longarc")):
         other.write_bytes(content)
         with pytest.raises(LongarcError, match=words):
             BackupFile(other).read_header()
