@@ -105,7 +105,7 @@ def test_links_without_pages_are_refused_in_one_line(tmp_path: Path) -> None:
         load_settings(path, {})
     (problem,) = raised.value.problems
     assert str(problem) == (
-        "longarc.toml:2: mail.content: A link needs pages, and there are none. Set `base_url`, or write `full`."
+        "longarc.toml:2: mail.content: A link needs pages, but there are none. Set `base_url`, or write `full`."
     )
 
 

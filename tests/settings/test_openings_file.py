@@ -106,7 +106,7 @@ def test_a_change_counts_at_once_and_a_broken_file_leaves_the_last_good_one(
     with caplog.at_level(logging.ERROR):
         assert [[one.title for one in reader.list_openings()] for _ in range(2)] == [["A"], ["A"]]
     assert [record.getMessage() for record in caplog.records] == [
-        "openings.csv has 1 problems, so nothing of it counts: `longarc check` lists them."
+        "openings.csv has 1 problems, so it is not used: `longarc check` lists them."
     ]
     file.unlink()
     assert reader.list_openings() == ()

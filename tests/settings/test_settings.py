@@ -242,9 +242,9 @@ def test_a_secret_never_shows_when_settings_are_printed(tmp_path: Path) -> None:
             "LONGARC_CALDAV_PASSWORD_FILE",
         ),
         ('smtp_password = "hidden"', "longarc.toml:1: smtp_password", "LONGARC_SMTP_PASSWORD or"),
-        ('keys = ["hidden"]', "longarc.toml:1: keys", "as LONGARC_KEY or LONGARC_KEY_FILE"),
+        ('keys = ["hidden"]', "longarc.toml:1: keys", "set LONGARC_KEY or LONGARC_KEY_FILE"),
         ('database_password = "hidden"', "longarc.toml:1: database_password", "LONGARC_DATABASE_URL"),
-        ('[event]\napi_token = "hidden"', "longarc.toml:2: event.api_token", "in the environment; the example file"),
+        ('[event]\napi_token = "hidden"', "longarc.toml:2: event.api_token", "in the environment. The example file"),
         ('[secrets]\nx = "hidden"', "longarc.toml:1: secrets", "A secret does not belong in this file."),
         ('database = "postgresql://a:hidden@db/x"', "longarc.toml:1: database", "LONGARC_DATABASE_URL or"),
         ('database = "postgresql://a:hidden/2@db/x"', "longarc.toml:1: database", "LONGARC_DATABASE_URL or"),
@@ -310,7 +310,7 @@ def test_a_file_that_holds_something_else_than_keys_is_one_problem(tmp_path: Pat
     (tmp_path / "notes").write_text(f"these are my notes {KEY}\nand no key\n")
     assert only(tmp_path, "", LONGARC_KEY_FILE=str(tmp_path / "notes")) == (
         "LONGARC_KEY_FILE: 7 of 8 keys are not 32 bytes in URL-safe base64; the first is key 1. "
-        "Make one with `longarc key`; separate several by commas."
+        "Create a key with `longarc key`. Separate several keys by commas."
     )
 
 
@@ -342,7 +342,7 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ('subject = "x"', "1: subject: This key is not known. It belongs under `[event]`."),
         ('[mail]\noperator = "a@b.c"', "2: mail.operator: This key is not known. Did you mean `operator_by`?"),
         ("[log]\ncompany = 1", "2: log.company: This key is not known. It belongs above the first section."),
-        ("xyzzy = 1", "1: xyzzy: This key is not known. Take it out"),
+        ("xyzzy = 1", "1: xyzzy: This key is not known. Remove it"),
         ('[mail]\nsender = "a@b.c"', "2: mail.sender: This key is not known."),
         ('[mail]\nfrom = "Longarc <a@b.c>"', "2: mail.from: `Longarc <a@b.c>` is not an e-mail address."),
         ('mail.from = "x"', "1: mail.from: `x` is not an e-mail address."),
@@ -352,7 +352,7 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ('[event]\nsubject = "{manager.email}"', "2: event.subject: This text has an unknown"),
         ('[event]\nsubject = "{report!r}"', "2: event.subject: This text has an unknown"),
         ('[event]\nsubject = "{report"', "2: event.subject: The braces in this text don't match."),
-        ('[event]\nsubject = " "', "2: event.subject: This text is empty. Write a text, or leave the key out."),
+        ('[event]\nsubject = " "', "2: event.subject: This text is empty. Write a text, or remove the key."),
         ('[event]\ncommitment_subject = ""', "2: event.commitment_subject: This text is empty."),
         (
             '[event]\ncommitment_text = "words"',
@@ -360,13 +360,16 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ),
         (
             '[event]\ncommitment_text = "link"',
-            "2: event.commitment_text: A link needs pages, and there are none.",
+            "2: event.commitment_text: A link needs pages, but there are none.",
         ),
         ('[event]\nvideo = "yes"', "2: event.video: This is neither yes nor no. Write `true` or `false`"),
         ("[event]\nreminders = 15", "2: event.reminders: This is not a list of minutes."),
         ("[event]\nreminders = [true]", "2: event.reminders: This is not a list of minutes."),
         ('[sync]\nevery = "5"', "2: sync.every: `5` is not a length of time. Write `30 seconds`"),
-        ('[sync]\nevery = "1 second"', "2: sync.every: `1 second` is too short or too long. Write something from"),
+        (
+            '[sync]\nevery = "1 second"',
+            "2: sync.every: `1 second` is too short or too long. Write a length of time",
+        ),
         ("[sync]\nevery = 5", "2: sync.every: This is not text."),
         ('[log]\nlevel = "chatty"', "2: log.level: `chatty` is not one of `debug`, `info`"),
         ('[log]\nformat = "jsn"', "2: log.format: `jsn` is not one of `text`, `json`. Did you mean `json`?"),
@@ -415,7 +418,7 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ('people = ""', "1: people: The path is empty."),
         (
             'people = "~nobody-here/p.csv"',
-            "1: people: `~nobody-here` names no user of this machine. Write the whole path.",
+            "1: people: `~nobody-here` names no user of this machine. Write the absolute path.",
         ),
         (
             '[calendars.caldav]\nurl = "https://dav.example.com/"',

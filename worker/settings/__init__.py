@@ -1,1 +1,1 @@
-"""The operator's settings and the people file, read and validated."""
+"""Reads and validates the operator's settings, and the CSV files that people keep."""

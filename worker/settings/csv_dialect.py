@@ -1,4 +1,4 @@
-"""How a CSV file is encoded and separated, and what is wrong with one that the csv module refuses."""
+"""Detects the encoding and the separator of a CSV file, and explains the errors of the csv module."""
 
 import csv
 import io
@@ -7,12 +7,16 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-#: How a message names each separator.
+#: The names of the separators in messages.
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
-#: What a text of western Europe contains besides letters, in Windows-1252.
+#: The characters of Windows-1252, besides ASCII and letters, that occur in texts of western Europe.
 _WESTERN_PUNCTUATION = frozenset("€‚„…†‡‰‹‘’“”•–—™›\u00a0¡«»¿´·§°©®ªº")
-#: The least share of every second byte that is zero in a text in UTF-16.
-_UTF16_ZEROS = 0.4
+#: Of every second byte, the least share that has to be zero in a text that is taken for UTF-16.
+_MIN_SHARE_OF_ZEROS = 0.4
+_SAMPLE_SIZE = 2000  #: bytes by which UTF-16 is detected
+_MIN_SAMPLE_SIZE = 4  #: bytes
+#: A cell with at least this many separators is taken for a whole row with another separator.
+_MIN_SEPARATORS = 3
 
 
 class UndecodableText(ValueError):
@@ -33,43 +37,49 @@ class DecodedText:
 
     @property
     def is_guessed(self) -> bool:
-        """Whether the encoding is an assumption that somebody should look at."""
+        """Whether the encoding is only assumed, so that somebody should check the text."""
         return self.encoding == "cp1252"
 
 
 def decode_text(content: bytes) -> DecodedText:
-    """Decode a file in UTF-8, UTF-16 or Windows-1252. Raises UndecodableText.
+    """Return the text of a file in UTF-8, UTF-16 or Windows-1252. Raises UndecodableText.
 
-    Windows-1252, in which Excel saves in western Europe, is assumed when the file is not UTF-8 and reads as western
-    letters: text in another code page mostly shows signs in the middle of words.
+    In western Europe, Excel saves files in Windows-1252. This encoding is assumed when the file is not in UTF-8 and all
+    its characters, decoded this way, are usual in western texts. Text in another code page would mostly contain unusual
+    signs.
     """
     if content.startswith(b"PK\3\4"):
         raise UndecodableText(1, "This is a workbook, not a CSV file.")
     encoding = _detect_utf16(content) or "utf-8-sig"
     if encoding == "utf-8-sig" and b"\0" in content:
-        raise UndecodableText(_count_lines(content, content.index(b"\0")), "There is a zero byte: this is no CSV file.")
+        raise UndecodableText(_count_lines(content, content.index(b"\0")), "There is a zero byte in this line.")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding != "utf-8-sig":
-            raise UndecodableText(1, "The file begins like UTF-16, and is not.") from None
-        encoding, text = "cp1252", _decode_western(content, len(content) - len(error.object) + error.start)
+            raise UndecodableText(1, "The file begins like UTF-16, but is not in UTF-16.") from None
+        size_of_mark = len(content) - len(error.object)  # Python decodes what follows the byte order mark
+        encoding, text = "cp1252", _decode_western(content, size_of_mark + error.start)
     return DecodedText(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"), encoding)
 
 
 def _detect_utf16(content: bytes) -> str:
-    """Return the encoding when the file is in UTF-16; empty otherwise."""
+    """Return Python's name of the encoding when the file is in UTF-16; empty otherwise."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    sample = content[:2000]
-    for encoding, first in (("utf-16-le", 1), ("utf-16-be", 0)):
-        if len(sample) > 3 and sample[first::2].count(0) > _UTF16_ZEROS * len(sample) / 2:
+    sample = content[:_SAMPLE_SIZE]
+    min_zeros = _MIN_SHARE_OF_ZEROS * len(sample) / 2
+    for encoding, first_high_byte in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if len(sample) >= _MIN_SAMPLE_SIZE and sample[first_high_byte::2].count(0) > min_zeros:
             return encoding
     return ""
 
 
 def _decode_western(content: bytes, offset: int) -> str:
-    """Decode Windows-1252. `offset` is that of the first byte that is not UTF-8. Raises UndecodableText."""
+    """Return the text of a file in Windows-1252. Raises UndecodableText.
+
+    `offset` is the position of the first byte that is not valid in UTF-8.
+    """
     text = "" if content.startswith(b"\xef\xbb\xbf") else content.decode("cp1252", errors="ignore")
     if len(text) < len(content) or not all(map(_is_western, set(text))):
         raise UndecodableText(_count_lines(content, offset), f"The byte 0x{content[offset]:02X} is not UTF-8.")
@@ -77,44 +87,53 @@ def _decode_western(content: bytes, offset: int) -> str:
 
 
 def _is_western(char: str) -> bool:
+    """Whether the character is usual in texts of western Europe."""
     if char < "\x80" or char in _WESTERN_PUNCTUATION:
         return True
     return unicodedata.category(char) in ("Lu", "Ll")
 
 
 def _count_lines(content: bytes, offset: int) -> int:
-    """Return the number of the line that the byte at `offset` is in."""
+    """Return the number of the line that contains the byte at `offset`."""
     return len(re.findall(rb"\r\n|\r|\n", content[:offset])) + 1
 
 
 def is_cut_off(text: str, line: int) -> bool:
-    """Whether this line is the last line of the file and has no line break: the export was cut off."""
+    """Whether this line is the last line of the file and has no line break, because the export was interrupted."""
     return not text.endswith("\n") and line > text.count("\n")
 
 
 def find_other_separator(cells: Sequence[str], delimiter: str) -> str:
-    """Return the separator of a row when it differs from that of the header; otherwise an empty text."""
+    """Return the separator of a row when it differs from the header's `delimiter`; otherwise an empty text.
+
+    `cells` are the cells of the row when it is split by `delimiter`.
+    """
     if any(cell.strip() for cell in cells[1:]):
         return ""
     return next(
-        (separator for separator in SEPARATOR_NAMES if separator != delimiter and cells[0].count(separator) > 2), ""
+        (
+            separator
+            for separator in SEPARATOR_NAMES
+            if separator != delimiter and cells[0].count(separator) >= _MIN_SEPARATORS
+        ),
+        "",
     )
 
 
 def describe_csv_error(message: str) -> tuple[str, str]:
-    """Return problem and remedy for an error of the csv module."""
+    """Return the problem and the remedy for an error message of the csv module."""
     if "unexpected end" in message:
-        return "A quote is opened in this row and never closed.", "Close it, and write a quote inside quotes twice."
+        return "A quote is opened in this row and never closed.", "Close it. Write a quote inside quotes twice."
     if "field larger" in message:
         what = f"A cell that begins in this row is longer than {csv.field_size_limit():,} characters."
-        return what, "Close the quote before it, or shorten it."
+        return what, "Close the quote before this cell, or shorten the cell."
     return "A quote in this row is closed before the cell ends.", "Write a quote inside quotes twice."
 
 
 def detect_delimiter(text: str, count_known: Callable[[Sequence[str]], int]) -> str:
-    """Return the separator that yields most known columns in the first line with text; else that which splits most.
+    """Return the separator by which the first line with text has most known columns, or else most columns.
 
-    `count_known` returns how many columns of a header are known.
+    `count_known` returns how many of the columns in a header are known.
     """
     first_line = next((line for line in io.StringIO(text) if line.strip()), "")
     headers = {separator: _split_header(first_line, separator) for separator in SEPARATOR_NAMES}
@@ -124,5 +143,5 @@ def detect_delimiter(text: str, count_known: Callable[[Sequence[str]], int]) -> 
 def _split_header(line: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=separator), [])
-    except csv.Error:  # a quote that is closed in a later line
+    except csv.Error:  # a quote in this line may be closed in a later line
         return line.split(separator)

@@ -1,7 +1,7 @@
-"""Reads the rows of a CSV file that people keep: the people file, and the openings file.
+"""Reads the rows of the CSV files that people keep: the people file and the openings file.
 
-All problems are reported at once, with line and column. Columns may be in any order, unknown ones are ignored. How the
-file is encoded and separated is recognized (`csv_dialect`). Formulas are text like any other: nothing is evaluated.
+All problems are reported at once, with line and column. Columns may be in any order, and unknown columns are ignored.
+`csv_dialect` detects the encoding and the separator. Formulas are read as text and are never evaluated.
 """
 
 import csv
@@ -28,35 +28,39 @@ from worker.settings.problem_report import ProblemReport
 #: Control characters, and characters that reverse the direction of text.
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
-#: What is left out at the ends of a cell: blanks, and characters that nobody sees but that come along when copying.
+#: What is removed at both ends of a cell: blanks, and invisible characters that people copy without noticing.
 _EDGES = re.compile(r"^[\s\u200b-\u200f\u2060\ufeff]+|[\s\u200b-\u200f\u2060\ufeff]+$")
-#: Blanks of all kinds, and the line breaks that people put into cells.
+#: Blanks of all kinds, and the line breaks that people write into cells.
 _BLANKS = re.compile(r"[ \t\n\x0b\x0c\r\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
-#: How spreadsheets keep the zeros at the beginning of a number: `="0042"`.
+#: The formula by which spreadsheets preserve the zeros at the beginning of a number: `="0042"`.
 _QUOTED_BY_FORMULA = re.compile(r'="([^"]*)"')
+
+#: How similar an unknown column has to be to a missing one that it may be a misspelling of (see `find_nearest`).
+_REQUIRED_CUTOFF = 0.75
+_OPTIONAL_CUTOFF = 0.88
 
 T = TypeVar("T")
 
 
 class HeaderReader(Protocol):
-    """Finds out what the columns of a header mean."""
+    """A function that recognises the columns in a header."""
 
     def __call__(self, header: Sequence[str]) -> Mapping[int, str]:
-        """Return the name of each known column by its index. Two columns may have the same name."""
+        """Return our names of the known columns, by their index. Two columns may have the same name."""
 
 
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
-    """The columns of a kind of file, and what messages call it."""
+    """The columns of a kind of file, and the name of this kind in messages."""
 
     name: str
-    indefinite_name: str  #: with the article, at the beginning of a sentence
+    indefinite_name: str  #: the name with its article, as at the beginning of a sentence
     required: Sequence[str]
     optional: Sequence[str]
-    read_header: HeaderReader | None = None  #: without one, each column has its own name in the header
-    #: columns of which one may stand in for a required one
+    read_header: HeaderReader | None = None  #: when it is None, each column has our name in the header
+    #: For a required column: other columns, any of which may replace it.
     substitutes: Mapping[str, Collection[str]] = field(default_factory=dict)
-    #: what the settings call a column in this file, by our name: these columns have to be there
+    #: The names that the settings give to columns in this file, by our names. The file has to have these columns.
     named_by_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -65,7 +69,7 @@ class CsvFormat:
         return (*self.required, *self.optional)
 
     def find_columns(self, header: Sequence[str]) -> Mapping[int, str]:
-        """Return the name of each known column of a header by its index."""
+        """Return our names of the known columns in a header, by their index."""
         if self.read_header:
             return self.read_header(header)
         names = [" ".join(cell.split()).casefold() for cell in header]
@@ -74,17 +78,18 @@ class CsvFormat:
 
 @dataclass(slots=True)
 class CsvRow:
-    """One row of the file: its line number, and its cells by column."""
+    """One row of the file: the number of its first line, and its cells by column."""
 
     line: int
     cells: Mapping[str, str]
     problem_report: ProblemReport
 
     def add_problem(self, column: str, what: str, remedy: str | Callable[[], str]) -> None:
+        """Add a problem of a cell of this row to the report."""
         self.problem_report.add_problem(self.line, column, what, remedy)
 
     def parse_cell(self, column: str, parser: Callable[[str], T], default: T) -> T:
-        """Return the parsed cell; the default when the cell is empty or can't be used."""
+        """Return the value of a cell; the default when it is empty, or when it can't be used, which is a problem."""
         text = self.cells.get(column, "")
         if not text:
             return default
@@ -96,9 +101,9 @@ class CsvRow:
 
 
 def refuse_control_characters(text: str) -> str:
-    """Return the text. Raises InvalidValue when it contains a control character or reverses the direction of text."""
+    """Return the text. Raises InvalidValue when it has a control character or one that reverses the text direction."""
     if _CONTROL_CHARACTER.search(text):
-        raise InvalidValue("There is a control character in this cell.", "Type it anew.")
+        raise InvalidValue("There is a control character in this cell.", "Type this cell again.")
     return text
 
 
@@ -107,7 +112,7 @@ def read_text(path: Path, file_format: CsvFormat, problem_report: ProblemReport)
     try:
         content = path.read_bytes()
     except OSError as error:
-        where, remedy = str(path), f"Give the path of the {file_format.name} in the settings, and let Longarc read it."
+        where, remedy = str(path), f"Write the path of the {file_format.name} in the settings, and let Longarc read it."
         raise Problems([Problem(where, f"The {file_format.name} can't be read: {error.strerror}.", remedy)]) from None
     try:
         return decode_text(content).text
@@ -118,8 +123,8 @@ def read_text(path: Path, file_format: CsvFormat, problem_report: ProblemReport)
 
 
 def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) -> Iterator[CsvRow]:
-    """Yield the rows below the header. Problems of the header, quotes and cells go to `problem_report`."""
-    skipped = 0  # lines before the text that the reader gets
+    """Yield the rows below the header. Problems are added to `problem_report`."""
+    skipped = 0  # the number of lines before the text that the csv module reads
     if re.match(r"sep=.\n", text):  # Excel writes this line to name the separator
         skipped, text = 1, text.partition("\n")[2]
     delimiter = detect_delimiter(text, lambda header: len(set(file_format.find_columns(header).values())))
@@ -147,7 +152,7 @@ def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) 
                 problem_report.add_problem(row_line, "", what, "Put quotes around a cell that holds the separator.")
             elif len(cells) < fewest_cells and is_cut_off(text, reader.line_num):
                 problem_report.add_problem(
-                    row_line, "", "The file ends in the middle of this row.", "Have it exported again, to its end."
+                    row_line, "", "The file ends in the middle of this row.", "Export the file again, and completely."
                 )
             else:
                 fewest_cells = min(fewest_cells or header_width, len(cells))
@@ -159,7 +164,7 @@ def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) 
 
 
 def _collect_cells(cells: Sequence[str], columns: Mapping[int, str]) -> dict[str, str]:
-    """Return the cells by column. Of two columns with the same meaning, the first one with a text counts."""
+    """Return the cells by column. Of two columns with the same name, the first one that is not empty counts."""
     collected: dict[str, str] = {}
     for index, name in columns.items():
         text = clean_cell(cells[index]) if index < len(cells) else ""
@@ -168,7 +173,7 @@ def _collect_cells(cells: Sequence[str], columns: Mapping[int, str]) -> dict[str
 
 
 def clean_cell(text: str) -> str:
-    """Return the text of a cell on one line, without blanks and invisible characters at its ends."""
+    """Return the text of a cell in one line, without blanks and invisible characters at its ends."""
     trimmed = _EDGES.sub("", _BLANKS.sub(" ", text))
     quoted = _QUOTED_BY_FORMULA.fullmatch(trimmed)
     return quoted[1].strip() if quoted else trimmed
@@ -177,15 +182,18 @@ def clean_cell(text: str) -> str:
 def _locate_columns(
     header: Sequence[str], line: int, file_format: CsvFormat, problem_report: ProblemReport
 ) -> Mapping[int, str]:
-    """Return the known columns by index. Unknown columns are ignored, unless they look like a misspelt known one."""
+    """Return the names of the known columns by index, and report problems of the header.
+
+    An unknown column is ignored unless its name looks like a misspelt known name.
+    """
     columns = file_format.find_columns(header)
     names = [" ".join(cell.split()).casefold() for cell in header]
     if not columns and any("@" in name for name in names):
-        remedy = f"Write a line above it: {','.join(file_format.required)}."
-        problem_report.add_problem(line, "", "The file begins with a person: its columns have no names.", remedy)
+        remedy = f"Write a header above this line: {','.join(file_format.required)}."
+        problem_report.add_problem(line, "", "The file begins with a person, so its columns have no names.", remedy)
         return columns
     if len(names) == 1 and not columns:
-        what = f"`{shorten_value(names[0])}` is not a header: no separator is between the columns."
+        what = f"`{shorten_value(names[0])}` is not a header: there is no separator between columns."
         problem_report.add_problem(
             line, "", what, f"Write {','.join(file_format.required)}, with commas, semicolons or tabs."
         )
@@ -206,11 +214,12 @@ def _report_missing_columns(
     file_format: CsvFormat,
     problem_report: ProblemReport,
 ) -> None:
+    """Report required columns that are missing, and unknown columns that look like a misspelt known one."""
     unknown = [name for index, name in enumerate(names) if name and index not in columns]
     for name in dict.fromkeys([*file_format.columns, *file_format.named_by_settings]):
         if name in file_format.named_by_settings and name not in columns.values():
             what = f"There is no column `{file_format.named_by_settings[name]}`, which `roster.columns` names."
-            problem_report.add_problem(line, name, what, "Correct the name in the settings.")
+            problem_report.add_problem(line, name, what, "Fix the name in the settings.")
             continue
         if not {name, *file_format.substitutes.get(name, ())}.isdisjoint(columns.values()):
             continue
@@ -229,9 +238,12 @@ def _report_missing_columns(
 
 
 def _find_misspelling(name: str, unknown: Sequence[str], required: Collection[str]) -> str:
-    """Return the unknown column that looks like a misspelling of `name`. For an optional column it must be closer."""
-    by_letters = {re.sub(r"[\W_]", "", column): column for column in unknown}
+    """Return the unknown column that looks like a misspelling of `name`; empty when there is none.
+
+    The misspelling of an optional column has to be more similar than that of a required column.
+    """
+    columns_by_letters = {re.sub(r"[\W_]", "", column): column for column in unknown}
     letters = name.replace("_", "")
-    return by_letters.get(letters) or by_letters.get(
-        find_nearest(letters, by_letters, 0.75 if name in required else 0.88), ""
-    )
+    cutoff = _REQUIRED_CUTOFF if name in required else _OPTIONAL_CUTOFF
+    nearest_letters = find_nearest(letters, columns_by_letters, cutoff)
+    return columns_by_letters.get(letters) or columns_by_letters.get(nearest_letters, "")

@@ -1,4 +1,4 @@
-"""Secrets from the environment, each in a variable or in the file that a second variable names."""
+"""Reads secrets from the environment. Each is in a variable, or in the file that the variable NAME_FILE names."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from worker.errors import Problem
 
 KEY_VARIABLE = "LONGARC_KEY"
-#: What directories that push people show; several while one takes the place of another.
+#: The bearer tokens of directories that push people by SCIM. There are several while one replaces another.
 SCIM_TOKEN_VARIABLE = "LONGARC_SCIM_TOKEN"  # noqa: S105  # the name of a variable
 MIN_SCIM_TOKEN_CHARS = 32
 
@@ -19,7 +19,7 @@ _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 def read_variable(name: str, env: Mapping[str, str], problems: list[Problem]) -> str:
     """Return the value of a variable, or of the file that NAME_FILE names; empty when neither is set.
 
-    What is wrong is added to `problems`.
+    A problem is added to `problems` when both are set or the file can't be read.
     """
     value, file = env.get(name, ""), env.get(f"{name}_FILE", "")
     if value and file:
@@ -30,8 +30,8 @@ def read_variable(name: str, env: Mapping[str, str], problems: list[Problem]) ->
         return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        remedy = "Name a file that Longarc may read."
-        problems.append(Problem(f"{name}_FILE", f"The file it names can't be read: {reason}.", remedy))
+        remedy = "Write the path of a file that Longarc may read."
+        problems.append(Problem(f"{name}_FILE", f"The file that it names can't be read: {reason}.", remedy))
         return ""
 
 
@@ -41,25 +41,25 @@ def get_used_variable(name: str, env: Mapping[str, str]) -> str:
 
 
 def read_keys(env: Mapping[str, str], problems: list[Problem]) -> tuple[SecretStr, ...]:
-    """Return the keys in the environment. All invalid keys together are one problem."""
+    """Return the keys in the environment. A single problem is added to `problems` for all invalid keys."""
     keys = [key for key in re.split(r"[\s,]+", read_variable(KEY_VARIABLE, env, problems)) if key]
-    invalid = [number for number, key in enumerate(keys, 1) if not _FERNET_KEY.fullmatch(key)]
-    if invalid:
-        what = f"Key {invalid[0]} of {len(keys)} is not 32 bytes in URL-safe base64."
-        if len(invalid) > 1:
-            count = f"{len(invalid)} of {len(keys)}"
-            what = f"{count} keys are not 32 bytes in URL-safe base64; the first is key {invalid[0]}."
-        remedy = "Make one with `longarc key`; separate several by commas."
+    invalid_numbers = [number for number, key in enumerate(keys, 1) if not _FERNET_KEY.fullmatch(key)]
+    if invalid_numbers:
+        what = f"Key {invalid_numbers[0]} of {len(keys)} is not 32 bytes in URL-safe base64."
+        if len(invalid_numbers) > 1:
+            count = f"{len(invalid_numbers)} of {len(keys)}"
+            what = f"{count} keys are not 32 bytes in URL-safe base64; the first is key {invalid_numbers[0]}."
+        remedy = "Create a key with `longarc key`. Separate several keys by commas."
         problems.append(Problem(get_used_variable(KEY_VARIABLE, env), what, remedy))
     return tuple(SecretStr(key) for key in keys)
 
 
 def read_scim_tokens(env: Mapping[str, str], problems: list[Problem]) -> tuple[SecretStr, ...]:
-    """Return the tokens in the environment. Short ones could be guessed."""
+    """Return the SCIM tokens in the environment. A problem is added for short tokens, which could be guessed."""
     tokens = [token for token in re.split(r"[\s,]+", read_variable(SCIM_TOKEN_VARIABLE, env, problems)) if token]
-    short = [number for number, token in enumerate(tokens, 1) if len(token) < MIN_SCIM_TOKEN_CHARS]
-    if short:
-        what = f"Token {short[0]} of {len(tokens)} is shorter than {MIN_SCIM_TOKEN_CHARS} characters."
-        remedy = "Make one with `openssl rand -hex 32`; separate several by commas."
+    short_numbers = [number for number, token in enumerate(tokens, 1) if len(token) < MIN_SCIM_TOKEN_CHARS]
+    if short_numbers:
+        what = f"Token {short_numbers[0]} of {len(tokens)} is shorter than {MIN_SCIM_TOKEN_CHARS} characters."
+        remedy = "Create a token with `openssl rand -hex 32`. Separate several tokens by commas."
         problems.append(Problem(get_used_variable(SCIM_TOKEN_VARIABLE, env), what, remedy))
     return tuple(SecretStr(token) for token in tokens)

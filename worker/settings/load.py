@@ -1,7 +1,7 @@
-"""Load the settings from a TOML file and the environment.
+"""Loads the settings from a TOML file and the environment.
 
-All problems are reported at once, with file, line and key. Secrets are refused in the file: they come from the
-environment, or from a file that the environment names, and do not show when the settings are printed.
+All problems are reported at once, with file, line and key. Secrets are refused in the settings file. They are read from
+the environment, or from a file that the environment names, and are not part of the settings' repr.
 """
 
 import re
@@ -48,7 +48,7 @@ from worker.settings.sections import (
 from worker.settings.sign_in_section import SignInSettings, refuse_incomplete_sign_in
 from worker.settings.url_parsers import is_in_memory, make_url_parser, parse_base_url, parse_database
 
-#: The environment variable with the password of each provider, and of the sign-in.
+#: The environment variables with the passwords, by the name of the provider; also that of the sign-in.
 PASSWORD_VARIABLES = {
     "smtp": "LONGARC_SMTP_PASSWORD",
     "caldav": "LONGARC_CALDAV_PASSWORD",
@@ -56,28 +56,31 @@ PASSWORD_VARIABLES = {
     "outlook": "LONGARC_OUTLOOK_SECRET",
     "sign_in": "LONGARC_SIGN_IN_SECRET",
 }
-#: Settings that the environment may give instead of the file, because they may hold a password.
+#: The environment variables that override a setting in the file. These settings may contain a password.
 OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
 
-#: The folder beside the settings file in which a secret is looked for that the environment does not give: each is a
-#: file with the name of its variable.
+#: The folder beside the settings file from which a secret is read that is not in the environment. Each secret is a file
+#: with the name of its environment variable.
 SECRETS_FOLDER = "secrets"
 
-#: Settings of earlier versions, and what to do instead: accepted whatever their value, without effect, and named by
-#: `longarc check`.
+#: Settings of earlier versions, and what to do instead. Any value is accepted and has no effect, and `longarc check`
+#: names them.
 RETIRED_SETTINGS = {
-    ("rules", "first_within_days"): "Take it out; `rules.first_spread` says within how long pairs first meet.",
-    ("mail", "learning"): "Take it out; each manager writes a sentence of their own on the page of their people.",
+    ("rules", "first_within_days"): "Remove it; `rules.first_spread` says within how long pairs first meet.",
+    ("mail", "learning"): "Remove it; each manager writes a sentence of their own on the page of their people.",
 }
 
+#: Matches the names of settings that hold a secret.
 _SECRET_NAME = re.compile(
     r"(?:.*[_-])?(?:(?:ssl)?passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE
 )
-_USERINFO = re.compile(r"[^:/@]+://[^:/@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]+@")  # user:port is no user:password
+#: Matches the beginning of a URL with `user:password@`. A host with a port, as in `host:8080/`, is not matched.
+_USERINFO = re.compile(r"[^:/@]+://[^:/@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]+@")
 _TABLE_LINE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _KEY_LINE = re.compile(r"\s*([\w.\"'-]+)\s*=")
 
-#: Problem and remedy for the error types of pydantic.
+_LAST_LINE = 10**6  #: a line number beyond the end of every settings file
+#: The problem and the remedy for each of pydantic's error types.
 _PYDANTIC_PROBLEMS = {
     "bool_type": ("This is neither yes nor no.", "Write `true` or `false`, without quotes."),
     "model_type": ("This is a section, not a value.", "Put its keys under a heading in square brackets."),
@@ -85,7 +88,7 @@ _PYDANTIC_PROBLEMS = {
 
 
 class Settings(Section):
-    """All settings. URLs that may contain a password are not part of the repr."""
+    """All settings. Those that may contain a password are not part of the repr."""
 
     database: Annotated[str, validate_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
     people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
@@ -110,13 +113,13 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
-    keys: tuple[SecretStr, ...] = ()  #: Fernet keys; the first one seals, all of them open
+    keys: tuple[SecretStr, ...] = ()  #: Fernet keys. Content is sealed with the first and opened with any of them
     passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by the name of the provider
-    scim_tokens: tuple[SecretStr, ...] = ()  #: each of them admits a directory that pushes people
+    scim_tokens: tuple[SecretStr, ...] = ()  #: the bearer tokens of directories that push people
 
     @property
     def policy(self) -> Policy:
-        """Return the settings that the planner needs."""
+        """The settings that planning needs."""
         rules = self.rules
         return Policy(
             min_minutes=rules.min_minutes,
@@ -133,41 +136,40 @@ class Settings(Section):
 
     @property
     def openings_file(self) -> Path:
-        """The path of the openings file, by default `openings.csv` beside the people file, where it need not exist."""
+        """The path of the openings file. By default it is `openings.csv` beside the people file, and may not exist."""
         return self.openings or self.people.with_name("openings.csv")
 
     def get_calendar_section(self, name: str) -> dict[str, Any]:
-        """Return the section of a calendar service as plain values, with its password, for its factory.
+        """Return the section of a calendar service for the factory of its provider: plain values and the password.
 
-        Raises Problems when a required setting is missing, KeyError when there is no such service.
+        Raises Problems when a required setting is missing, and KeyError when there is no such service.
         """
         section = self._dump_section(self.calendars, name)
         if section.get("url") == "":
             where = f"settings: calendars.{name}.url"
             remedy = "Write the address of a person's calendar, with `{email}` in it."
             raise Problems([Problem(where, "This calendar service is used, but its address is not set.", remedy)])
-        self._refuse_incomplete(name, section)
+        if name == "outlook":
+            self._refuse_incomplete_outlook(section)
         return section
 
     @staticmethod
-    def _refuse_incomplete(name: str, section: Mapping[str, Any]) -> None:
-        """Raises Problems with every setting that Microsoft 365 needs and that is missing."""
-        if name != "outlook":
-            return
+    def _refuse_incomplete_outlook(section: Mapping[str, Any]) -> None:
+        """Raise Problems with every missing setting that Microsoft 365 needs."""
         required = {"client_id": "Write the app's id, from Entra, App registrations, Overview."}
         if not section["account"]:
             required["tenant"] = "Write the tenant's id or its domain."
-            required["password"] = f"Give the app's secret as {PASSWORD_VARIABLES['outlook']}, or name `certificate`."
+            required["password"] = f"Set {PASSWORD_VARIABLES['outlook']} to the app's secret, or set `certificate`."
         values = {**section, "password": section.get("password") or section.get("certificate")}
         missing = [(key, remedy) for key, remedy in required.items() if not values.get(key)]
         if missing:
-            what = "Microsoft 365 is used, and this is missing."
-            raise Problems([Problem(f"settings: calendars.{name}.{key}", what, remedy) for key, remedy in missing])
+            what = "Microsoft 365 is used, but this setting is missing."
+            raise Problems([Problem(f"settings: calendars.outlook.{key}", what, remedy) for key, remedy in missing])
 
     def get_mailer_section(self, name: str) -> dict[str, Any]:
-        """Return the section of a mail service as plain values, with its password, for its factory.
+        """Return the section of a mail service for the factory of its provider: plain values and the password.
 
-        Raises Problems when a required setting is missing, KeyError when there is no such service.
+        Raises Problems when a required setting is missing, and KeyError when there is no such service.
         """
         section = self._dump_section(self.mailers, name)
         if name == "outlook":
@@ -178,22 +180,27 @@ class Settings(Section):
         return section
 
     def get_roster_section(self, source: str) -> dict[str, Any]:
-        """Return the settings of a directory as plain values: those of the calendar service of the same company, and
-        those of `[roster.<source>]`, which go before.
+        """Return the settings with which a directory is read, as plain values and the password.
 
+        They are the settings of the calendar service with the same name, overridden by those in `[roster.<source>]`.
         Raises Problems when a required setting is missing.
         """
-        shared = self.get_calendar_section(source) if source in CalendarSettings.model_fields else {}
-        own = self._dump_section(self.roster, source) if source in RosterSettings.model_fields else {}
-        return {**shared, **own}
+        shared_values = self.get_calendar_section(source) if source in CalendarSettings.model_fields else {}
+        own_values = self._dump_section(self.roster, source) if source in RosterSettings.model_fields else {}
+        return {**shared_values, **own_values}
 
     def can_read_everybody(self, calendar: str) -> bool:
-        """Whether a calendar service shows the settings of everybody's calendar. Google shows them to a service account
-        alone: a connected account knows its own."""
+        """Whether the settings of everybody's calendar can be read from the calendar service.
+
+        From Google they can be read with a service account only. A connected account can read only its own.
+        """
         return calendar != "google" or self.calendars.google.service_account is not None
 
     def _dump_section(self, services: Section, name: str) -> dict[str, Any]:
-        """Return a section with durations as seconds and paths as text, without values that are None."""
+        """Return one of the sections in `services` as plain values, without None: seconds, and paths as text.
+
+        Raises KeyError when there is no section with that name.
+        """
         if name not in type(services).model_fields:
             raise KeyError(name)
         section: Section = getattr(services, name)
@@ -212,9 +219,10 @@ def _dump_value(value: object) -> object:
 
 
 def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
-    """Read the settings: defaults without a file, secrets and overrides from `env`.
+    """Return the settings in the file at `path`, with the secrets and overrides in the environment `env`.
 
-    Relative paths in the file start at its folder. Raises Problems with all problems at once.
+    Without a file, the defaults are used. Relative paths in the file start at the file's folder. Raises Problems with
+    all problems at once.
     """
     source, env = _SettingsSource.read(path), find_secret_files(path, env)
     values = dict(_remove_secrets(source.values, (), source))
@@ -226,8 +234,8 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
             source.variables[name] = get_used_variable(variable, env)
     _refuse_in_memory_database(values, source)
     _refuse_missing_pages(values, source)
-    address = ("calendars", "caldav", "url")
-    _refuse_password(_get_nested(values, *address), address, PASSWORD_VARIABLES["caldav"], source)
+    caldav_url = ("calendars", "caldav", "url")
+    _refuse_password(_get_nested(values, *caldav_url), caldav_url, PASSWORD_VARIABLES["caldav"], source)
     values["keys"] = read_keys(env, source.problems)
     values["scim_tokens"] = read_scim_tokens(env, source.problems)
     passwords = {name: read_variable(variable, env, source.problems) for name, variable in PASSWORD_VARIABLES.items()}
@@ -244,19 +252,21 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
 
 
 def find_secret_files(path: Path | None, env: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment, with NAME_FILE for each secret that it does not give and that is in `secrets/NAME` beside
-    the settings file."""
-    found = dict(env)
+    """Return the environment with an added variable NAME_FILE for each secret in the folder SECRETS_FOLDER.
+
+    Secrets that the environment already has are not added.
+    """
+    extended_env = dict(env)
     if path is not None:
         for name in (KEY_VARIABLE, SCIM_TOKEN_VARIABLE, *PASSWORD_VARIABLES.values(), *OVERRIDE_VARIABLES.values()):
             file = path.parent / SECRETS_FOLDER / name
             if not (env.get(name) or env.get(f"{name}_FILE")) and file.is_file():
-                found[f"{name}_FILE"] = str(file)
-    return found
+                extended_env[f"{name}_FILE"] = str(file)
+    return extended_env
 
 
 def list_retired_settings(path: Path | None) -> list[Problem]:
-    """Return the settings of earlier versions that the file still has, each with what to do instead."""
+    """Return a problem for each setting of an earlier version that is still in the file, with what to do instead."""
     source = _SettingsSource.read(path)
     return [
         Problem(source.locate(key), "This setting no longer has an effect.", remedy)
@@ -272,75 +282,88 @@ def _remove_retired_settings(values: Mapping[str, Any]) -> None:
             settings.pop(name, None)
 
 
-#: Settings that may be `link`, and the other values to suggest.
+#: The settings that may have the value `link`, each with the other values to suggest.
 _LINK_SETTINGS = {("event", "commitment_text"): "`text` or `none`", ("mail", "content"): "`full`"}
 
 
 def _refuse_missing_pages(values: Mapping[str, Any], source: "_SettingsSource") -> None:
-    """Add a problem for each setting that needs pages while there is no `base_url`."""
+    """Add a problem for each setting that needs pages, when there is no `base_url` and so there are no pages."""
     if values.get("base_url"):
         return
     for key, alternatives in _LINK_SETTINGS.items():
         if _get_nested(values, *key) == "link":
             source.add_problem(
-                key, "A link needs pages, and there are none.", f"Set `base_url`, or write {alternatives}."
+                key, "A link needs pages, but there are none.", f"Set `base_url`, or write {alternatives}."
             )
     if _get_nested(values, "roster", "source") == "scim":
-        what = "Directories push people to the pages, and there are none."
+        what = "Directories push people to the server of the pages, but there is none."
         source.add_problem(("roster", "source"), what, "Set `base_url`, or name another source.")
     if _get_nested(values, "sync", "notify_url"):
-        what = "Services tell of changes to the server of the pages, and there is none."
-        source.add_problem(("sync", "notify_url"), what, "Set `base_url`, or take this key out.")
+        what = "Services notify the server of the pages of changes, but there is none."
+        source.add_problem(("sync", "notify_url"), what, "Set `base_url`, or remove this key.")
 
 
 class _SettingsSource:
-    """The parsed settings file, the line of each key, and the problems found so far."""
+    """The parsed settings file, with the line of each key, and the problems that were found so far.
+
+    Raises Problems when the file is not TOML.
+    """
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.values: dict[str, Any] = {}
         self.problems: list[Problem] = []
-        self.variables: dict[str, str] = {}  #: by setting: the environment variable that was read instead of the file
+        self.variables: dict[str, str] = {}  #: by setting: the environment variable that overrides it
         self.lines = dict(_find_key_lines(text))
         try:
             self.values = tomllib.loads(text)
-        except ValueError as error:  # TOMLDecodeError, or a number with too many digits
-            what, _, at = str(error).partition(" (at ")
-            line = int(at.split(",")[0][5:]) if at.startswith("line ") else text.rstrip().count("\n") + 1
+        except ValueError as error:  # a TOMLDecodeError, or a number has too many digits
+            what, _, position = str(error).partition(" (at ")  # the position is as in "line 3, column 7)"
+            line_text = position.split(",")[0]
+            has_line = line_text.startswith("line ")
+            line = int(line_text.removeprefix("line ")) if has_line else text.rstrip().count("\n") + 1
             self.problems.append(Problem(f"{name}:{line}", f"This is not TOML: {what}.", "Fix this line first."))
         except RecursionError:
-            self.problems.append(Problem(name, "Brackets are nested too deeply.", "Settings are only two levels deep."))
+            self.problems.append(Problem(name, "Brackets are nested too deeply.", "Settings have at most two levels."))
         if self.problems:
             raise Problems(self.problems)
 
     @classmethod
     def read(cls, path: Path | None) -> "_SettingsSource":
+        """Return the parsed file at `path`, or an empty one without a path. Raises Problems when it can't be read."""
         if path is None:
             return cls("settings", "")
         try:
             return cls(path.name, path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             what = f"The settings can't be read: {error.strerror}."
-            raise Problems([Problem(str(path), what, "Name another file with `--config`.")]) from None
+            raise Problems([Problem(str(path), what, "Choose another file with `--config`.")]) from None
         except UnicodeDecodeError:
             raise Problems([Problem(path.name, "This is not UTF-8.", "Save the file as UTF-8.")]) from None
 
     def add_problem(self, key: tuple[str, ...], what: str, remedy: str) -> None:
+        """Add a problem of the setting with that key."""
         self.problems.append(Problem(self.locate(key), what, remedy))
 
     def locate(self, key: tuple[str, ...]) -> str:
+        """Return where a setting is: its environment variable, or the file, the line and the key."""
         if key[0] in self.variables:
             return self.variables[key[0]]
-        line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), None)
+        prefixes = [key[:length] for length in range(len(key), 0, -1)]
+        line = next((self.lines[prefix] for prefix in prefixes if prefix in self.lines), None)
         return f"{self.name}:{line}: {'.'.join(key)}" if line else f"{self.name}: {'.'.join(key)}"
 
     def get_line_number(self, problem: Problem) -> int:
+        """Return the line of a problem, by which problems are sorted. Problems without a line come last."""
         line = problem.where.removeprefix(f"{self.name}:").partition(":")[0]
-        return int(line) if line.isdigit() else len(self.lines) + 10**6
+        return int(line) if line.isdigit() else _LAST_LINE
 
 
 def _find_key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yield the line of each key and section. A simple scan: a key inside a multi-line value may be misread."""
+    """Yield each key and section with the number of its line.
+
+    The lines are only scanned, so a line inside a multi-line value may be mistaken for a key.
+    """
     section: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
         if table := _TABLE_LINE.fullmatch(line.rstrip()):
@@ -360,7 +383,7 @@ def _split_key(text: str) -> tuple[str, ...]:
 def _remove_secrets(
     values: Mapping[str, Any], prefix: tuple[str, ...], source: _SettingsSource
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the items except those whose key names a secret, and report each of those as a problem."""
+    """Yield the settings except those whose name is that of a secret. Each of these is reported as a problem."""
     for name, value in values.items():
         key = (*prefix, name)
         if _SECRET_NAME.fullmatch(name):
@@ -372,44 +395,43 @@ def _remove_secrets(
 
 
 def _guess_variable(key: tuple[str, ...]) -> str:
-    """Return the environment variable that this secret probably belongs to; empty when none fits."""
-    dotted = ".".join(key).casefold()
-    named = PASSWORD_VARIABLES | OVERRIDE_VARIABLES | {"scim": SCIM_TOKEN_VARIABLE}
-    guess = next((variable for name, variable in named.items() if name in dotted), "")
+    """Return the environment variable for which this secret is probably meant; empty when none fits."""
+    dotted_key = ".".join(key).casefold()
+    variables = PASSWORD_VARIABLES | OVERRIDE_VARIABLES | {"scim": SCIM_TOKEN_VARIABLE}
+    guess = next((variable for name, variable in variables.items() if name in dotted_key), "")
     return guess or (KEY_VARIABLE if key[-1].casefold().endswith(("key", "keys")) else "")
 
 
 def _build_secret_remedy(variable: str) -> str:
-    where = f" as {variable} or {variable}_FILE" if variable else "; the example file names the variables"
-    return f"Take it out, and give it in the environment{where}."
+    if variable:
+        return f"Remove it, and set {variable} or {variable}_FILE in the environment."
+    return "Remove it, and set it in the environment. The example file names the variables."
 
 
 def _refuse_password(value: object, key: tuple[str, ...], variable: str, source: _SettingsSource) -> None:
-    """Add a problem when an address in the file contains a password."""
+    """Add a problem when the value is an address that contains a password."""
     if isinstance(value, str) and _has_password(value):
         source.add_problem(key, "There is a password in this address.", _build_secret_remedy(variable))
 
 
 def _has_password(address: str) -> bool:
-    """Whether an address has a password before its `@`, even a malformed one, or a secret parameter after `?`."""
-    parameters = (part.partition("=")[0] for part in re.split(r"[?&;]", address)[1:])
-    return bool(_USERINFO.match(address)) or any(
-        _SECRET_NAME.fullmatch(unquote_plus(parameter)) for parameter in parameters
-    )
+    """Whether an address, which may be malformed, has a password before its `@` or a secret parameter after its `?`."""
+    names = [unquote_plus(parameter.partition("=")[0]) for parameter in re.split(r"[?&;]", address)[1:]]
+    return bool(_USERINFO.match(address)) or any(_SECRET_NAME.fullmatch(name) for name in names)
 
 
 def _refuse_in_memory_database(values: Mapping[str, Any], source: _SettingsSource) -> None:
-    """Add a problem for a database in memory: each command would start with an empty one."""
+    """Add a problem when the database is in memory, because each command would start with an empty database."""
     if isinstance(values.get("database"), str) and is_in_memory(values["database"].strip()):
         what = "This database is in memory: its content is lost when the program ends."
-        source.add_problem(("database",), what, "Name a file, as `sqlite:///var/longarc.db`.")
+        source.add_problem(("database",), what, "Write the path of a file, as `sqlite:///var/longarc.db`.")
 
 
 # --- problems from errors of pydantic --------------------------------------------------------------------------------
 
 
 def _add_default_sections(values: dict[str, Any]) -> None:
-    """Add missing sections that have default paths, so that these paths start at the folder of the settings file."""
+    """Add the missing sections that have default paths, so that these paths start at the settings file's folder."""
     for kind, names in (("calendars", ("google", "outlook")), ("mailers", ("google", "maildir"))):
         services = values.setdefault(kind, {})
         for name in names if isinstance(services, dict) else ():
@@ -417,12 +439,14 @@ def _add_default_sections(values: dict[str, Any]) -> None:
 
 
 def _get_nested(value: object, *key: str) -> object:
+    """Return the value of a nested key; None when it is missing."""
     for name in key:
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
 def _build_problem(detail: ErrorDetails, source: _SettingsSource) -> Problem:
+    """Return the problem for one of pydantic's errors."""
     key = tuple(str(part) for part in detail["loc"])
     cause = detail.get("ctx", {}).get("error")
     if detail["type"] == "extra_forbidden":
@@ -435,7 +459,7 @@ def _build_problem(detail: ErrorDetails, source: _SettingsSource) -> Problem:
 
 
 def list_known_keys(model: type[BaseModel] | None = None, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield every key allowed in the file, sections included."""
+    """Yield every key that is allowed in the file, including those of sections."""
     for name, field in (model or Settings).model_fields.items():
         key = (*prefix, field.alias or name)
         if key in (("keys",), ("passwords",), ("scim_tokens",)):
@@ -446,6 +470,7 @@ def list_known_keys(model: type[BaseModel] | None = None, prefix: tuple[str, ...
 
 
 def _build_key_remedy(key: tuple[str, ...]) -> str:
+    """Return the remedy for an unknown key: the key that was probably meant, or the section in which it belongs."""
     known_keys = list(list_known_keys())
     suggestion = find_nearest(key[-1], [known[-1] for known in known_keys if known[:-1] == key[:-1]])
     if suggestion:
@@ -454,4 +479,4 @@ def _build_key_remedy(key: tuple[str, ...]) -> str:
     if namesakes:
         place = f"under `[{'.'.join(namesakes[0][:-1])}]`" if namesakes[0][1:] else "above the first section"
         return f"It belongs {place}."
-    return "Take it out, or see the example file for the keys there are."
+    return "Remove it, or see the example file for all keys."

@@ -1,7 +1,8 @@
-"""Changes rows of the openings file, for the page on which people-ops keep it (R-29).
+"""Changes rows of the openings file, for the page on which people-ops edit it (R-29).
 
-The file stays the truth: whoever keeps it with another program goes on doing so. A change replaces one row and leaves
-the others, further columns and the separator as they are; the file is UTF-8 then. What would be wrong is not written.
+The openings are stored only in the file, which may also be edited with another program. A change affects one row.
+Other rows, unknown columns and the separator stay as they are, and the file is then in UTF-8. A change that would make
+the file invalid is not written.
 """
 
 import csv
@@ -19,8 +20,10 @@ from worker.errors import Problem, Problems, Refused
 from worker.settings.csv_dialect import UndecodableText, decode_text, detect_delimiter
 from worker.settings.openings_file import FILE_FORMAT, parse_openings
 
-#: More openings than this are no short list, and the page would be long.
+#: The most openings in the file, so that the page with the list stays short.
 MAX_OPENINGS = 200
+_VERSION_LENGTH = 32  #: characters
+_NEW_ROW_LINE = 0  #: the line number of a row that is not in the file yet
 
 
 class OpeningsChanged(Refused):
@@ -29,7 +32,7 @@ class OpeningsChanged(Refused):
 
 @dataclass(frozen=True, slots=True)
 class EditableOpenings:
-    """The openings as they are in the file, with a version that changes whenever the file does."""
+    """The openings in the file, and a version that changes whenever the file changes."""
 
     openings: tuple[Opening, ...]
     version: str
@@ -37,29 +40,32 @@ class EditableOpenings:
 
 
 class OpeningsFile:
-    """The openings file, to be changed row by row."""
+    """Reads the openings file and changes single rows of it.
+
+    A change names the version that was read before. Methods raise OpeningsChanged when the file has another version.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
 
     def read(self) -> EditableOpenings:
-        """Return the openings; none when there is no file. Raises Problems."""
+        """Return the openings; none when there is no file. Raises Problems when the file is invalid."""
         content = self._read_content()
         is_writable = os.access(self._path.parent, os.W_OK) and (content is None or os.access(self._path, os.W_OK))
         openings = parse_openings(self._decode(content), self._path.name) if content is not None else ()
         return EditableOpenings(openings, _make_version(content), is_writable)
 
     def add(self, cells: Mapping[str, str], version: str) -> None:
-        """Add a row at the end. Raises Problems, OpeningsChanged."""
-        self._write(version, None, cells)
+        """Add a row at the end. `cells` are its texts by column. Raises Problems and OpeningsChanged."""
+        self._write(version, line=None, cells=cells)
 
     def change(self, line: int, cells: Mapping[str, str], version: str) -> None:
-        """Replace the known columns of the row at that line. Raises Problems, OpeningsChanged."""
-        self._write(version, line, cells)
+        """Replace the known columns of the row at that line. Raises Problems and OpeningsChanged."""
+        self._write(version, line=line, cells=cells)
 
     def remove(self, line: int, version: str) -> None:
-        """Remove the row at that line. Raises Problems, OpeningsChanged."""
-        self._write(version, line, None)
+        """Remove the row at that line. Raises Problems and OpeningsChanged."""
+        self._write(version, line=line, cells=None)
 
     def _read_content(self) -> bytes | None:
         try:
@@ -77,18 +83,21 @@ class OpeningsFile:
             where = f"{self._path.name}:line {error.line}"
             raise Problems([Problem(where, error.what, "Save it as UTF-8 (in Excel: `CSV UTF-8`).")]) from None
 
-    def _write(self, version: str, line: int | None, cells: Mapping[str, str] | None) -> None:
-        """Replace, add (`line` is None) or remove (`cells` is None) a row, if the file is still of that version."""
+    def _write(self, version: str, *, line: int | None, cells: Mapping[str, str] | None) -> None:
+        """Replace a row, add one when `line` is None, or remove one when `cells` is None.
+
+        Raises OpeningsChanged when the file no longer has that version.
+        """
         content = self._read_content()
         if _make_version(content) != version:
             raise OpeningsChanged
-        before = self._decode(content) if content is not None else ",".join(FILE_FORMAT.columns)
-        text = _replace_row(before, line, cells)
-        if len(parse_openings(text, self._path.name)) > MAX_OPENINGS:
+        old_text = self._decode(content) if content is not None else ",".join(FILE_FORMAT.columns)
+        new_text = _replace_row(old_text, line=line, cells=cells)
+        if len(parse_openings(new_text, self._path.name)) > MAX_OPENINGS:
             raise Refused(f"There are more than {MAX_OPENINGS} openings. Take out some that are over.")
         mode = self._path.stat().st_mode & 0o777 if content is not None else None
         try:
-            private_files.write(self._path, text.encode(_choose_encoding(content)))
+            private_files.write(self._path, new_text.encode(_choose_encoding(content)))
             if mode is not None:
                 self._path.chmod(mode)
         except OSError as error:
@@ -97,7 +106,10 @@ class OpeningsFile:
 
 
 def _choose_encoding(content: bytes | None) -> str:
-    """Return UTF-8, with the mark by which Excel knows it, unless the file is UTF-8 without that mark."""
+    """Return the encoding in which to write the file that has this content now: UTF-8.
+
+    Unless the file is in UTF-8 without a byte order mark, or new, the mark is added, by which Excel recognises UTF-8.
+    """
     if content is None:
         return "utf-8"
     try:
@@ -108,11 +120,14 @@ def _choose_encoding(content: bytes | None) -> str:
 
 
 def _make_version(content: bytes | None) -> str:
-    return sha256(content).hexdigest()[:32] if content is not None else "none"
+    return sha256(content).hexdigest()[:_VERSION_LENGTH] if content is not None else "none"
 
 
-def _replace_row(text: str, line: int | None, cells: Mapping[str, str] | None) -> str:
-    """Return the text with one row replaced, added or removed. Raises OpeningsChanged when there is no such row."""
+def _replace_row(text: str, *, line: int | None, cells: Mapping[str, str] | None) -> str:
+    """Return the text with one row replaced, added or removed, as `OpeningsFile._write` describes.
+
+    Raises OpeningsChanged when there is no row at that line.
+    """
     preamble = text.partition("\n")[0] + "\n" if text.startswith("sep=") else ""
     text = text.removeprefix(preamble)
     delimiter = detect_delimiter(text, lambda header: len(set(FILE_FORMAT.find_columns(header).values())))
@@ -124,25 +139,28 @@ def _replace_row(text: str, line: int | None, cells: Mapping[str, str] | None) -
             header.append(name)
     columns = FILE_FORMAT.find_columns(header)
     if line is None:
-        rows.append((0, [""] * len(header)))
-    index = len(rows) - 1 if line is None else next((n for n, row in enumerate(rows) if row[0] == line), header_index)
-    if index == header_index:
+        rows.append((_NEW_ROW_LINE, [""] * len(header)))
+    wanted_line = _NEW_ROW_LINE if line is None else line
+    row_index = next((index for index, (row_line, _) in enumerate(rows) if row_line == wanted_line), header_index)
+    if row_index == header_index:
         raise OpeningsChanged
     if cells is None:
-        del rows[index]
+        del rows[row_index]
     else:
-        row = rows[index][1]
+        row = rows[row_index][1]
         row += [""] * (len(header) - len(row))
         for column, name in columns.items():
             row[column] = " ".join(cells.get(name, "").split())
-    written = io.StringIO()
-    csv.writer(written, delimiter=delimiter, lineterminator="\n").writerows(row for _, row in rows if row)
-    return preamble + written.getvalue()
+    output = io.StringIO()
+    csv.writer(output, delimiter=delimiter, lineterminator="\n").writerows(row for _, row in rows if row)
+    return preamble + output.getvalue()
 
 
 def _number_rows(text: str, delimiter: str, first_line: int) -> list[tuple[int, list[str]]]:
-    """Return the rows, each with the number of the line at which it begins."""
-    reader, rows, line = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True), [], first_line
+    """Return the rows, each with the number of the line at which it begins. The text begins at `first_line`."""
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    line = first_line
     for row in reader:
         rows.append((line, row))
         line = reader.line_num + first_line

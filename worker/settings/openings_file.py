@@ -1,6 +1,7 @@
-"""Load the openings file: what people-ops list as openings, projects and role paths (R-29).
+"""Loads the openings file, in which people-ops list openings, projects and role paths (R-29).
 
-It is a CSV like the people file, and is read again when it has changed. Nothing records who looked at an opening.
+The openings file is a CSV file like the people file. It is read again when it has changed. Who looks at an opening is
+not recorded.
 """
 
 import logging
@@ -25,28 +26,32 @@ from worker.settings.problem_report import ProblemReport
 log = logging.getLogger(__name__)
 
 FILE_FORMAT = CsvFormat(
-    "openings file", "An openings file", ("title", "kind", "until"), ("group", "link", "contact", "note")
+    name="openings file",
+    indefinite_name="An openings file",
+    required=("title", "kind", "until"),
+    optional=("group", "link", "contact", "note"),
 )
 MAX_TITLE_CHARS = 120
 MAX_NOTE_CHARS = 300
 MAX_LINK_CHARS = 1000
-#: Stands for an `until` that could not be read.
+_FORBIDDEN_IN_LINKS = " \"'<>"
+#: The value of `until` in a row in which it can't be parsed. Such a file is refused as a whole.
 _NO_DAY = date.min
 _PARSE_KIND = make_choice_parser(list(OpeningKind))
 
 
 def load_openings_file(path: Path) -> tuple[Opening, ...]:
-    """Return the openings in the order of the file, past ones too. Raises Problems with everything that is wrong."""
+    """Return all openings in the file, including past ones, in its order. Raises Problems with all that is wrong."""
     problem_report = ProblemReport(path.name)
-    return _parse_text_of_file(read_text(path, FILE_FORMAT, problem_report), problem_report)
+    return _parse_file_text(read_text(path, FILE_FORMAT, problem_report), problem_report)
 
 
 def parse_openings(text: str, name: str) -> tuple[Opening, ...]:
-    """Return the openings in the text of a file of that name. Raises Problems with everything that is wrong."""
-    return _parse_text_of_file(text, ProblemReport(name))
+    """Return the openings in the text of the file with that name. Raises Problems with all that is wrong."""
+    return _parse_file_text(text, ProblemReport(name))
 
 
-def _parse_text_of_file(text: str, problem_report: ProblemReport) -> tuple[Opening, ...]:
+def _parse_file_text(text: str, problem_report: ProblemReport) -> tuple[Opening, ...]:
     rows = list(read_rows(text, FILE_FORMAT, problem_report))
     openings = tuple(_parse_opening(row) for row in rows)
     problem_report.raise_problems()
@@ -77,9 +82,10 @@ def _parse_note(text: str) -> str:
     return _parse_text(text, "note", MAX_NOTE_CHARS)
 
 
-def _parse_text(text: str, name: str, limit: int) -> str:
-    if len(text) > limit:
-        raise InvalidValue(f"The {name} is longer than {limit} characters.", "Shorten it, and give a `link` for more.")
+def _parse_text(text: str, column: str, max_chars: int) -> str:
+    if len(text) > max_chars:
+        what = f"The {column} is longer than {max_chars} characters."
+        raise InvalidValue(what, "Shorten it, and write the address of a page with more details as `link`.")
     return " ".join(text.split())
 
 
@@ -89,24 +95,27 @@ def _parse_link(text: str) -> str:
         raise InvalidValue(f"The link is longer than {MAX_LINK_CHARS:,} characters.", remedy)
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018 -- raises ValueError for a wrong one
+        parts.port  # noqa: B018 -- raises ValueError when the port is not valid
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or any(one in text for one in " \"'<>"):
+    if parts.scheme not in ("http", "https") or not parts.hostname or set(_FORBIDDEN_IN_LINKS) & set(text):
         raise InvalidValue(f"`{shorten_value(text)}` is not the address of a page.", remedy)
     return text
 
 
 class OpeningsReader:
-    """The openings of a file, read again when it has changed."""
+    """Reads the openings of a file, again whenever the file has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._version: tuple[int, int] | None = None
+        self._version: tuple[int, int] | None = None  #: time of the last change in nanoseconds, and size in bytes
         self._openings: tuple[Opening, ...] = ()
 
     def list_openings(self) -> tuple[Opening, ...]:
-        """Return the openings; none without a file. A file with problems is logged, and the last good one counts."""
+        """Return the openings; none when there is no file.
+
+        When the file has problems, they are logged, and the openings of the last file without problems are returned.
+        """
         try:
             status = self._path.stat()
         except OSError:
@@ -119,6 +128,6 @@ class OpeningsReader:
                 self._openings = load_openings_file(self._path)
             except Problems as problems:
                 count = len(problems.problems)
-                text = "%s has %s problems, so nothing of it counts: `longarc check` lists them."
-                log.error(text, self._path.name, count, extra={"action": Action.OPENINGS_UNREAD})
+                message = "%s has %s problems, so it is not used: `longarc check` lists them."
+                log.error(message, self._path.name, count, extra={"action": Action.OPENINGS_UNREAD})
         return self._openings

@@ -1,6 +1,7 @@
-"""Parsers of single values in the people file and the settings: addresses, intervals, zones, dates.
+"""Parsers of single values in the people file and in the settings, such as addresses, intervals, zones and dates.
 
-Each parser takes stripped text and returns a value, or raises InvalidValue with the problem and its remedy.
+A parser takes text without blanks at its ends and returns the value, or raises InvalidValue with the problem and its
+remedy.
 """
 
 import re
@@ -18,16 +19,27 @@ from worker.domain.time.worktime import is_known_country, parse_hours
 
 #: Allowed lengths of a career session (T-1).
 SESSION_MINUTES = range(60, 91)
-#: Longest name of a person, and longest directory id.
+#: The length of the longest name of a person, and of the longest directory id.
 MAX_NAME_CHARS = 200
+#: The length of the longest name of a department or team.
 MAX_GROUP_CHARS = 80
-#: How many ports of a machine a setting may name.
+#: The most ports in a range of ports.
 MAX_LISTEN_PORTS = 100
+MAX_PORT = 65_535
+_MAX_PORT_DIGITS = 5
+_MAX_MINUTES_DIGITS = 3
+_MIN_WEEKDAY_LETTERS = 3  #: of an abbreviated weekday
+#: The number of characters of a text that are compared with candidates.
+_MAX_COMPARED_CHARS = 80
+#: How similar a wrong zone has to be to a suggested one (see `find_nearest`): in its whole name, or in its city alone.
+_ZONE_CUTOFF = 0.85
+_CITY_CUTOFF = 0.8
 
 _ADDRESS = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
+_WEEKS_IN_QUARTER = 13
 _INTERVAL = re.compile(r"(\d{1,3})\s*(week|month)s?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PREFERENCE = re.compile(r"(?:([a-z]+))?\s*(?:(\d{1,2}):(\d{2}))?")
@@ -36,7 +48,11 @@ _BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, 
 
 
 class InvalidValue(ValueError):
-    """A value that can't be used, with its problem and remedy. A callable remedy is computed only when it is shown."""
+    """A value can't be used.
+
+    `what` says what is wrong with the value, and the remedy what to write instead. A callable remedy is called only
+    when the remedy is shown.
+    """
 
     def __init__(self, what: str, remedy: str | Callable[[], str] = "") -> None:
         super().__init__(what)
@@ -49,14 +65,17 @@ class InvalidValue(ValueError):
 
 
 def find_nearest(text: str, candidates: Collection[str], cutoff: float = 0.6) -> str:
-    """Return the most similar candidate; empty when none is similar enough. `cutoff` is from 0 (any) to 1 (equal)."""
-    by_folded = {name.casefold(): name for name in candidates}
-    matches = get_close_matches(text[:80].casefold(), by_folded, 1, cutoff)
-    return by_folded[matches[0]] if matches else ""
+    """Return the candidate that is most similar to the text; empty when none is similar enough.
+
+    `cutoff` is the least similarity, from 0 (any text) to 1 (equal texts).
+    """
+    candidates_by_folded = {candidate.casefold(): candidate for candidate in candidates}
+    matches = get_close_matches(text[:_MAX_COMPARED_CHARS].casefold(), candidates_by_folded, n=1, cutoff=cutoff)
+    return candidates_by_folded[matches[0]] if matches else ""
 
 
 def parse_address(text: str) -> Address:
-    """Parse an e-mail address, and return it in lower case. Raises InvalidValue."""
+    """Return an e-mail address in lower case. Raises InvalidValue."""
     address = text.strip().casefold()
     if not (text.isascii() and _ADDRESS.fullmatch(address)):
         raise InvalidValue(
@@ -66,12 +85,15 @@ def parse_address(text: str) -> Address:
 
 
 def parse_addresses(text: str) -> tuple[Address, ...]:
-    """Parse e-mail addresses separated by blanks, semicolons or commas; each is returned once. Raises InvalidValue."""
+    """Return e-mail addresses that are separated by blanks, semicolons or commas, without repetitions.
+
+    Raises InvalidValue.
+    """
     return tuple(dict.fromkeys(parse_address(part) for part in re.split(r"[\s;,]+", text) if part))
 
 
 def parse_directory_id(text: str) -> tuple[str, ...]:
-    """Parse the id of a person in a directory, and return a tuple with that id in lower case. Raises InvalidValue."""
+    """Return a tuple that contains a person's id in a directory, in lower case. Raises InvalidValue."""
     if " " in text or "@" in text or len(text) > MAX_NAME_CHARS:
         raise InvalidValue(
             f"`{shorten_value(text)}` is not a directory id.",
@@ -81,13 +103,14 @@ def parse_directory_id(text: str) -> tuple[str, ...]:
 
 
 def parse_interval(text: str) -> Interval:
-    """Parse the interval between conversations, which users know as their rhythm. Raises InvalidValue.
+    """Return the interval between two career sessions, which users call the rhythm. Raises InvalidValue.
 
-    From four weeks to twelve months: `13 weeks`, `6 months`, or `quarter` for 13 weeks.
+    The text is `13 weeks`, `6 months` or the like, or `quarter`, which stands for 13 weeks. Intervals from four weeks
+    to twelve months are allowed.
     """
     normalized = " ".join(text.casefold().split())
     if normalized == "quarter":
-        return Interval(weeks=13)
+        return Interval(weeks=_WEEKS_IN_QUARTER)
     match = _INTERVAL.fullmatch(normalized)
     if not match:
         raise InvalidValue(f"`{shorten_value(text)}` is not a rhythm.", "Write `13 weeks`, `6 months` or `quarter`.")
@@ -95,13 +118,13 @@ def parse_interval(text: str) -> Interval:
     interval = Interval(weeks=count) if match[2] == "week" else Interval(months=count)
     if not (4 <= interval.weeks <= 52 or 1 <= interval.months <= 12):
         raise InvalidValue(
-            f"`{shorten_value(text)}` is too short or too long.", "Write something from `4 weeks` to `12 months`."
+            f"`{shorten_value(text)}` is too short or too long.", "Write an interval from `4 weeks` to `12 months`."
         )
     return interval
 
 
 def parse_locale(text: str) -> str:
-    """Parse a locale, such as `en` or `pt_BR`. Raises InvalidValue."""
+    """Return the normalized code of a locale, such as `en` or `pt_BR`. Raises InvalidValue."""
     try:
         return _normalize_locale(text)
     except (ValueError, UnknownLocaleError):
@@ -121,9 +144,8 @@ def parse_zone(text: str) -> str:
 def _build_zone_remedy(text: str) -> str:
     candidate = text.strip().replace(" ", "_")
     cities = {name.rpartition("/")[2]: name for name in sorted(list_zones())}
-    suggestion = find_nearest(candidate, list_zones(), 0.85) or cities.get(
-        find_nearest(candidate.rpartition("/")[2], cities, 0.8), ""
-    )
+    nearest_city = find_nearest(candidate.rpartition("/")[2], cities, _CITY_CUTOFF)
+    suggestion = find_nearest(candidate, list_zones(), _ZONE_CUTOFF) or cities.get(nearest_city, "")
     return f"Did you mean `{suggestion}`?" if suggestion else "Write an IANA name such as `Europe/Berlin`."
 
 
@@ -140,15 +162,15 @@ def list_zones() -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def parse_working_hours(text: str) -> WorkingHours:
-    """Parse working hours in the format of `worktime.parse_hours`. Raises InvalidValue."""
+    """Return working hours that are written in the format of `worktime.parse_hours`. Raises InvalidValue."""
     try:
         return parse_hours(text)
     except ValueError as error:
-        raise InvalidValue(shorten_value(str(error), 200)) from None
+        raise InvalidValue(shorten_value(str(error), max_chars=200)) from None
 
 
 def parse_name(text: str) -> str:
-    """Return a name with single blanks. Raises InvalidValue."""
+    """Return the name of a person, with single blanks. Raises InvalidValue."""
     if len(text) > MAX_NAME_CHARS:
         raise InvalidValue(
             f"The name is longer than {MAX_NAME_CHARS} characters.", "Write the name by which people know each other."
@@ -157,7 +179,7 @@ def parse_name(text: str) -> str:
 
 
 def parse_group(text: str) -> str:
-    """Return the name of a department or team with single blanks. Raises InvalidValue."""
+    """Return the name of a department or team, with single blanks. Raises InvalidValue."""
     if len(text) > MAX_GROUP_CHARS:
         raise InvalidValue(
             f"The group is longer than {MAX_GROUP_CHARS} characters.", "Write the short name of a department or team."
@@ -167,7 +189,10 @@ def parse_group(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def parse_country(text: str) -> str:
-    """Parse the code of a country, or of its subdivision, whose public holidays are known. Raises InvalidValue."""
+    """Return the code of a country or of a part of one, in upper case. Raises InvalidValue.
+
+    Its public holidays have to be known.
+    """
     country = text.upper()
     if not is_known_country(country):
         raise InvalidValue(
@@ -177,8 +202,9 @@ def parse_country(text: str) -> str:
 
 
 def parse_minutes(text: str) -> int:
-    """Parse the length of a career session. Raises InvalidValue."""
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) in SESSION_MINUTES):
+    """Return the length of a career session, in minutes. Raises InvalidValue."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_MINUTES_DIGITS
+    if not is_number or int(text) not in SESSION_MINUTES:
         raise InvalidValue(
             f"`{shorten_value(text)}` is not the length of a session.", "Write the minutes, from `60` to `90`."
         )
@@ -186,7 +212,7 @@ def parse_minutes(text: str) -> int:
 
 
 def parse_date(text: str) -> date:
-    """Parse a date within SUPPORTED_YEARS. Raises InvalidValue."""
+    """Return a date, which is written as `2027-02-15`. Raises InvalidValue, also outside of SUPPORTED_YEARS."""
     try:
         day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
     except ValueError:
@@ -202,14 +228,14 @@ def parse_date(text: str) -> date:
 
 
 def parse_boolean(text: str) -> bool:
-    """Parse yes or no. Raises InvalidValue."""
+    """Return the boolean for `yes`, `no` and their synonyms. Raises InvalidValue."""
     if text.casefold() not in _BOOLEANS:
         raise InvalidValue(f"`{shorten_value(text)}` is neither yes nor no.", "Write `yes` or `no`.")
     return _BOOLEANS[text.casefold()]
 
 
 def parse_listen_address(text: str) -> str:
-    """Check an address and a port to listen at. Raises InvalidValue."""
+    """Return the text if it is an address and a port to listen at, as `127.0.0.1:8030`. Raises InvalidValue."""
     host, _, port = text.rpartition(":")
     if not host or not _is_port(port):
         raise InvalidValue(
@@ -219,47 +245,56 @@ def parse_listen_address(text: str) -> str:
 
 
 def parse_listen_range(text: str) -> str:
-    """Check an address and a port, or the first and the last of several ports. Raises InvalidValue."""
-    first, has_last, last = text.rpartition(":")[2].partition("-")
-    if not has_last:
+    """Return the text if it is an address and a port, or an address and a range of ports. Raises InvalidValue."""
+    first, hyphen, last = text.rpartition(":")[2].partition("-")
+    if not hyphen:
         return parse_listen_address(text)
     parse_listen_address(text.removesuffix(f"-{last}"))
     if not _is_port(last) or not 0 < int(first) <= int(last) < int(first) + MAX_LISTEN_PORTS:
         raise InvalidValue(
             f"`{shorten_value(text)}` is not a range of up to {MAX_LISTEN_PORTS} ports.",
-            "Write the first and the last one: `127.0.0.1:9464-9467`.",
+            "Write the first and the last port: `127.0.0.1:9464-9467`.",
         )
     return text
 
 
 def list_listen_addresses(text: str) -> list[str]:
-    """Return each address of what `parse_listen_range` allows, as `host:port`."""
+    """Return each address in a text that `parse_listen_range` accepts, as `host:port`."""
     host, _, ports = text.rpartition(":")
     first, _, last = ports.partition("-")
     return [f"{host}:{port}" for port in range(int(first), int(last or first) + 1)]
 
 
 def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 6 and int(text) < 65536
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_PORT_DIGITS and int(text) <= MAX_PORT
 
 
 def parse_preference(text: str) -> Preference:
-    """Parse a preferred weekday, time of day, or both: `Tue 10:00`, `Tuesday`, `10:00`. Raises InvalidValue."""
+    """Return a preferred weekday, a preferred time of day, or both. Raises InvalidValue.
+
+    The text is `Tue 10:00`, `Tuesday` or `10:00`.
+    """
+    error = InvalidValue(f"`{shorten_value(text)}` is not a day and a time.", "Write `Tue 10:00`, `Tue` or `10:00`.")
     match = _PREFERENCE.fullmatch(text.casefold())
-    day_name, hour, minute = match.groups() if match else (None, None, None)
-    matching_weekdays = [
-        index
-        for index, weekday in enumerate(_WEEKDAYS)
-        if day_name and len(day_name) >= 3 and weekday.startswith(day_name)
-    ]
-    minute_of_day = int(hour) * 60 + int(minute) if hour and minute and int(hour) < 24 and int(minute) < 60 else None
-    if not match or bool(day_name) != bool(matching_weekdays) or bool(hour) != (minute_of_day is not None):
-        raise InvalidValue(f"`{shorten_value(text)}` is not a day and a time.", "Write `Tue 10:00`, `Tue` or `10:00`.")
-    return Preference(weekday=matching_weekdays[0] if matching_weekdays else None, minute=minute_of_day)
+    if not match:
+        raise error
+    day_name, hour, minute = match.groups()
+    weekday = _find_weekday(day_name) if day_name else None
+    has_valid_time = bool(hour) and int(hour) < 24 and int(minute) < 60
+    if (day_name and weekday is None) or (hour and not has_valid_time):
+        raise error
+    return Preference(weekday=weekday, minute=int(hour) * 60 + int(minute) if hour else None)
+
+
+def _find_weekday(name: str) -> int | None:
+    """Return the number of a weekday, 0 for Monday, by the beginning of its name; None when there is no such day."""
+    if len(name) < _MIN_WEEKDAY_LETTERS:
+        return None
+    return next((index for index, weekday in enumerate(_WEEKDAYS) if weekday.startswith(name)), None)
 
 
 def make_choice_parser(choices: Collection[str]) -> Callable[[str], str]:
-    """Return a parser that accepts the choices, in upper or lower case, and returns them in lower case."""
+    """Return a parser that accepts one of the choices in any case, and returns it in lower case."""
 
     def parse(text: str) -> str:
         if text.casefold() in choices:
@@ -274,6 +309,6 @@ def make_choice_parser(choices: Collection[str]) -> Callable[[str], str]:
 
 
 def shorten_value(text: str, max_chars: int = 60) -> str:
-    """Shorten a value for a problem report, and replace characters that are not printable."""
+    """Return the value shortened for a message, with `?` in place of characters that are not printable."""
     printable = "".join(char if char.isprintable() else "?" for char in text[: max_chars + 1])
     return printable if len(printable) <= max_chars else printable[: max_chars - 1] + "…"

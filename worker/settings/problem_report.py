@@ -1,4 +1,7 @@
-"""Collects the faults of a file or a directory, and says a systematic fault once, with a count."""
+"""Collects the faults of a file or a directory, and reports many faults of one kind as one problem, with a count.
+
+A fault is a single wrong place. A problem is what the operator reads: one fault, or many faults of one kind.
+"""
 
 import re
 from collections.abc import Callable
@@ -6,13 +9,13 @@ from dataclasses import dataclass, field
 
 from worker.errors import Problem, Problems
 
-#: Problems beyond this number are only counted.
+#: The most problems that are reported in full. Further problems are only counted.
 MAX_PROBLEMS = 200
-#: Up to how many faults with the same text are reported one by one; more are reported once, with a count.
+#: The most faults with the same text that are reported one by one. More of them become one problem with a count.
 MAX_EQUAL_FAULTS = 3
-#: Up to how many faults of one kind, which differ in the value, are reported one by one; more are reported once.
+#: The most faults of one kind with different values that are reported one by one. More of them become one problem.
 MAX_SIMILAR_FAULTS = 10
-#: How many places a fault that is reported once names.
+#: The most places that a problem names after the first, when it stands for many faults.
 MAX_NAMED_PLACES = 5
 
 _QUOTED_VALUE = re.compile(r"`[^`]*`")
@@ -26,7 +29,7 @@ class _Fault:
     remedy: str
 
     def describe(self) -> str:
-        """Return the place, with the value that is wrong."""
+        """Return the place, followed by the wrong value if the fault quotes one."""
         value = _QUOTED_VALUE.search(self.what)
         return f"{self.place} ({value[0]})" if value else self.place
 
@@ -36,43 +39,46 @@ class _FaultGroup:
     """The faults of one column that differ only in the values that they quote."""
 
     column: str
-    faults: list[_Fault] = field(default_factory=list)  #: the first ones
-    texts: set[str] = field(default_factory=set)  #: of the first ones
-    count: int = 0
+    first_faults: list[_Fault] = field(default_factory=list)
+    first_texts: set[str] = field(default_factory=set)  #: the distinct texts of the first faults
+    count: int = 0  #: of all faults
 
 
 class ProblemReport:
-    """The faults of one file or directory, by kind, in the order in which the kinds were first found."""
+    """The faults of one file or directory, grouped by kind, in the order in which the kinds were first found."""
 
     def __init__(self, name: str, people: str = "rows") -> None:
-        """`name` is what messages call the file or directory, and `people` what they count in it."""
+        """`name` names the file or directory in messages. `people` is the plural word for its entries there."""
         self.name = name
         self._people = people
-        self.labels: dict[str, str] = {}  #: what the file itself calls a column
+        self.labels: dict[str, str] = {}  #: the name of each column in the file itself, by our name
         self._groups: dict[tuple[str, str], _FaultGroup] = {}
 
     @property
     def has_problems(self) -> bool:
-        """Whether anything is wrong."""
+        """Whether there is any fault."""
         return bool(self._groups)
 
     @property
     def count(self) -> int:
-        """How many faults there are."""
+        """The number of all faults."""
         return sum(group.count for group in self._groups.values())
 
     def add_problem(self, place: int | str, column: str, what: str, remedy: str | Callable[[], str]) -> None:
-        """Add a fault. `place` is a line, or such as `user 10394`; a callable remedy is computed when it is shown."""
+        """Add a fault. `place` is the number of a line, or a text such as `user 10394`.
+
+        `what` says what is wrong, and `remedy` what to write instead. A callable remedy is called only if it is needed.
+        """
         place = f"line {place}" if isinstance(place, int) else place
         kind = _COUNT.sub("0", _QUOTED_VALUE.sub("``", what))
         group = self._groups.setdefault((column, kind), _FaultGroup(column))
         group.count += 1
-        if len(group.faults) <= MAX_SIMILAR_FAULTS:
-            group.texts.add(what)
-            group.faults.append(_Fault(place, what, remedy if isinstance(remedy, str) else remedy()))
+        if len(group.first_faults) <= MAX_SIMILAR_FAULTS:
+            group.first_texts.add(what)
+            group.first_faults.append(_Fault(place, what, remedy if isinstance(remedy, str) else remedy()))
 
     def build_problems(self) -> list[Problem]:
-        """Return the faults: each systematic one once, and at most MAX_PROBLEMS."""
+        """Return the problems to report: at most MAX_PROBLEMS, and one that counts the others."""
         problems = [problem for group in self._groups.values() for problem in self._describe_group(group)]
         if len(problems) > MAX_PROBLEMS:
             what = f"There are {len(problems) - MAX_PROBLEMS:,} more problems."
@@ -80,24 +86,26 @@ class ProblemReport:
         return problems
 
     def raise_problems(self) -> None:
-        """Raises Problems when there are any."""
+        """Raise Problems when there is any fault."""
         if problems := self.build_problems():
             raise Problems(problems)
 
     def _describe_group(self, group: _FaultGroup) -> list[Problem]:
-        is_uniform = len(group.texts) == 1
+        """Return a problem for each fault of the group, or one problem for all when there are many."""
+        is_uniform = len(group.first_texts) == 1
         column = f", {self.labels.get(group.column, group.column)}" if group.column else ""
         if group.count <= (MAX_EQUAL_FAULTS if is_uniform else MAX_SIMILAR_FAULTS):
-            return [Problem(self._locate(fault.place) + column, fault.what, fault.remedy) for fault in group.faults]
-        first, *others = group.faults[: MAX_NAMED_PLACES + 1]
+            faults = group.first_faults
+            return [Problem(self._locate(fault.place) + column, fault.what, fault.remedy) for fault in faults]
+        first, *others = group.first_faults[: MAX_NAMED_PLACES + 1]
         places = [fault.place if is_uniform else fault.describe() for fault in others]
-        uncounted = group.count - 1 - len(others)
-        more = f" and {uncounted:,} more" if uncounted else ""
+        unnamed_count = group.count - 1 - len(others)
+        more = f" and {unnamed_count:,} more" if unnamed_count else ""
         where = f"{self.name}: {group.count:,} {self._people}, first in {first.place}{column}"
-        named = ", ".join(places)
+        named_places = ", ".join(places)
         if first.place.startswith("line "):
-            named = f"lines {named.replace('line ', '')}"
-        return [Problem(where, f"{first.what} Also in {named}{more}.", first.remedy)]
+            named_places = f"lines {named_places.replace('line ', '')}"
+        return [Problem(where, f"{first.what} Also in {named_places}{more}.", first.remedy)]
 
     def _locate(self, place: str) -> str:
         if not place:

@@ -1,4 +1,4 @@
-"""The sections of the settings about who takes part, and how long contents are kept."""
+"""The sections of the settings about the rollout (which pairs take part) and about retention of contents."""
 
 import re
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from worker.settings.sections import Section, validate_text
 
 
 def _validate_list(parse_entry: Callable[[str], str], example: str) -> PlainValidator:
-    """Return a validator of a list of texts, each parsed; what is listed twice is kept once."""
+    """Return a validator of a list of texts, which parses each of them and removes repetitions."""
 
     def parse(value: object) -> tuple[str, ...]:
         if not isinstance(value, list | tuple) or not all(isinstance(entry, str) and entry.strip() for entry in value):
-            raise InvalidValue("This is not a list of texts.", f"Write for example `[{example}]`, or take the key out.")
+            raise InvalidValue("This is not a list of texts.", f"Write for example `[{example}]`, or remove the key.")
         return tuple(dict.fromkeys(parse_entry(entry) for entry in value))
 
     return PlainValidator(parse)
 
 
 def _parse_start(value: object) -> date:
-    """Parse a date of TOML, or one in quotes."""
+    """Return the date in a TOML date or in a text."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return parse_date(value.isoformat())
     if isinstance(value, str):
@@ -33,32 +33,37 @@ def _parse_start(value: object) -> date:
     raise InvalidValue("This is not a date.", "Write it as year-month-day: `2027-02-15`.")
 
 
-#: How many months each unit has.
+#: The number of months in each unit.
 _UNIT_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _LENGTH = re.compile(r"(\d{1,3})\s*(month|quarter|year)s?")
-#: Contents of a pair that ended are needed for a while: a new manager's first talk builds on them (R-36).
+#: The allowed retention, in months. Contents of a pair that has ended are needed for some time, because the first
+#: session of the next manager continues from them (R-36).
 _ALLOWED_MONTHS = range(6, 121)
 
 
 def _parse_retention(text: str) -> int | None:
-    """Parse how long contents are kept, in months; None for `never` erased."""
+    """Return how long contents are kept, in months; None when they are never erased."""
     normalized = " ".join(text.casefold().split())
     if normalized == "never":
         return None
     match = _LENGTH.fullmatch(normalized)
     if not match:
         raise InvalidValue(
-            f"`{shorten_value(text)}` is no length of time.", "Write `8 quarters`, `2 years` or `never`."
+            f"`{shorten_value(text)}` is not a length of time.", "Write `8 quarters`, `2 years` or `never`."
         )
     months = int(match[1]) * _UNIT_MONTHS[match[2]]
     if months not in _ALLOWED_MONTHS:
         what = f"`{shorten_value(text)}` is too short or too long."
-        raise InvalidValue(what, "Write something from `2 quarters` to `40 quarters`, or `never`.")
+        raise InvalidValue(what, "Write a length of time from `2 quarters` to `40 quarters`, or `never`.")
     return months
 
 
 class RetentionSettings(Section):
-    """`contents_after`: so many months after a pair has ended, what the two wrote is erased; None for never."""
+    """When contents are erased.
+
+    `contents_after` is the number of months between the end of a pair and the erasure of what the two wrote; None when
+    it is never erased.
+    """
 
     contents_after: Annotated[int | None, validate_text(_parse_retention)] = None
 
@@ -67,7 +72,10 @@ _Addresses = Annotated[tuple[Address, ...] | None, _validate_list(parse_address,
 
 
 class RolloutSettings(Section):
-    """The pairs that take part, by any of three lists, and the first day. Without a list: everybody."""
+    """Which pairs take part, and from which day.
+
+    A pair takes part when one of the three lists names it. Without any list, all pairs take part.
+    """
 
     groups: Annotated[tuple[str, ...] | None, _validate_list(parse_group, '"Sales"')] = None
     managers: _Addresses = None

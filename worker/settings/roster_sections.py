@@ -1,4 +1,4 @@
-"""The section `[roster]` of the settings: where people come from."""
+"""The section `[roster]` of the settings: the source from which people are read."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -28,7 +28,7 @@ from worker.settings.sections import (
 )
 from worker.settings.url_parsers import parse_folder_url
 
-#: The people file alone.
+#: The source that is the people file alone, without a directory.
 FILE_SOURCE = "file"
 SOURCES = (FILE_SOURCE, "google", "outlook", "scim")
 
@@ -37,7 +37,7 @@ _MAPPED_COLUMNS = (*COLUMNS, *EXPORT_COLUMNS)
 
 
 def _parse_columns(value: object) -> dict[str, str]:
-    """Parse names of columns in the file by our names. Raises InvalidValue."""
+    """Return the names that columns have in the people file, by our names. Raises InvalidValue."""
     if not isinstance(value, dict) or not all(isinstance(name, str) and name.strip() for name in value.values()):
         raise InvalidValue(
             "This is not a list of columns.", 'Write our name and the name in the file: `{group = "Cost center"}`.'
@@ -46,12 +46,16 @@ def _parse_columns(value: object) -> dict[str, str]:
         if column not in _MAPPED_COLUMNS:
             suggestion = find_nearest(column, _MAPPED_COLUMNS)
             remedy = f"Did you mean `{suggestion}`?" if suggestion else f"Write one of {', '.join(_MAPPED_COLUMNS)}."
-            raise InvalidValue(f"`{shorten_value(column)}` is no column of the people file.", remedy)
+            raise InvalidValue(f"`{shorten_value(column)}` is not a column of the people file.", remedy)
     return dict(value)
 
 
 class GoogleRosterSettings(Section):
-    """`admin`: the account as which users are read. Without `service_account`, that of [calendars.google] is used."""
+    """How people are read from Google Workspace.
+
+    `admin` is the administrator's account as which people are read. Without a `service_account`, the one in
+    [calendars.google] is used.
+    """
 
     admin: Annotated[Address, validate_optional_text(parse_address)] = ""
     service_account: PathText | None = None
@@ -61,15 +65,17 @@ class GoogleRosterSettings(Section):
 
 
 class OutlookRosterSettings(Section):
-    """Users are read by the connection of [calendars.outlook]."""
+    """How people are read from Microsoft Entra. The connection is that of [calendars.outlook]."""
 
     filter: Text = ""
 
 
 class RosterSettings(Section):
-    """`every`: how often a directory is read. `columns`: the names of columns in the people file by our names.
+    """The source from which people are read, and how.
 
-    `calendar`, `mail`, `country` and `time_zone` hold for people of whom nobody tells them.
+    `every` is the time between two readings of a directory. `columns` are the names that columns have in the people
+    file, by our names. `calendar`, `mail`, `country` and `time_zone` are the defaults for people for whom neither the
+    directory nor the people file has a value.
     """
 
     source: Annotated[str, validate_text(make_choice_parser(SOURCES))] = FILE_SOURCE
@@ -85,15 +91,15 @@ class RosterSettings(Section):
 
     @property
     def default_calendar(self) -> str:
-        """The calendar service of people of whom nobody tells it: without a setting, that of their directory."""
+        """The calendar service of people without one of their own: that of the setting, or else of their directory."""
         return self.calendar or (self.source if self.source in CalendarSettings.model_fields else "caldav")
 
     @property
     def has_directory(self) -> bool:
-        """Whether people come from a directory, and the people file only adds to it."""
+        """Whether people are read from a directory, and the people file only supplements them."""
         return self.source != FILE_SOURCE
 
     @property
     def is_pushed(self) -> bool:
-        """Whether a directory pushes people to the pages, so that nobody is there at the start."""
+        """Whether a directory pushes people by SCIM, so that no people are known before the first push."""
         return self.source == "scim"

@@ -1,6 +1,6 @@
-"""The sections of the settings: every key with its default and its bounds.
+"""The sections of the settings, with the default and the bounds of every key.
 
-A parser raises InvalidValue for a value that can't be used; `load` adds the file, the line and the key.
+A parser raises InvalidValue for a value that can't be used. The module `load` adds the file, the line and the key.
 """
 
 import re
@@ -28,6 +28,9 @@ from worker.settings.parsers import (
 from worker.settings.url_parsers import make_url_parser, parse_caldav_url, parse_folder_url, parse_notify_url
 
 _DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
+_FIRST_PRINTABLE = " "
+_DELETE = "\x7f"  #: the control character outside of the others' range
+_MAX_REMINDER_MINUTES = 40_320  #: four weeks
 _UNITS = {unit: timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day", "week")}
 
 
@@ -35,7 +38,7 @@ _UNITS = {unit: timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "h
 
 
 def parse_duration(text: str) -> timedelta:
-    """Parse a length of time: `30 seconds`, `5 minutes`, `1 day`. Raises InvalidValue."""
+    """Return a length of time, which is written as `30 seconds`, `5 minutes` or `1 day`. Raises InvalidValue."""
     match = _DURATION.fullmatch(" ".join(text.casefold().split()))
     if not match:
         raise InvalidValue(
@@ -45,61 +48,67 @@ def parse_duration(text: str) -> timedelta:
 
 
 def _parse_text(value: object) -> str:
+    """Return the value, without blanks at its ends, if it is text in one line. Raises InvalidValue."""
     if not isinstance(value, str):
         raise InvalidValue("This is not text.", 'Put it in quotes: `"…"`.')
-    if any(ord(char) < 32 or ord(char) == 127 for char in value.strip()):
-        raise InvalidValue("There is a line break or a control character in this text.", "Keep it on one line.")
+    if any(char < _FIRST_PRINTABLE or char == _DELETE for char in value.strip()):
+        raise InvalidValue("There is a line break or a control character in this text.", "Write it in one line.")
     return value.strip()
 
 
 def validate_text(parser: Callable[[str], Any]) -> PlainValidator:
-    """Return a validator that requires text and parses it."""
+    """Return a validator that accepts text that the parser accepts, and returns what the parser returns."""
     return PlainValidator(lambda value: parser(_parse_text(value)))
 
 
 def validate_optional_text(parser: Callable[[str], Any]) -> PlainValidator:
-    """Return a validator that parses text, and accepts empty text as it is."""
+    """Return a validator as `validate_text` does, which also accepts empty text and returns it unchanged."""
     return PlainValidator(lambda value: parser(text) if (text := _parse_text(value)) else "")
 
 
-def _validate_integer(low: int, high: int) -> PlainValidator:
+def _validate_integer(lowest: int, highest: int) -> PlainValidator:
     def parse(value: object) -> int:
-        if type(value) is not int or not low <= value <= high:
-            raise InvalidValue(f"This is not a whole number from {low} to {high}.", "Write one, without quotes.")
+        if type(value) is not int or not lowest <= value <= highest:
+            what = f"This is not a whole number from {lowest} to {highest}."
+            raise InvalidValue(what, "Write such a number, without quotes.")
         return value
 
     return PlainValidator(parse)
 
 
-def validate_duration(low: str, high: str) -> PlainValidator:
-    """Return a validator of a length of time between two others, both included."""
+def validate_duration(shortest: str, longest: str) -> PlainValidator:
+    """Return a validator that accepts a length of time from `shortest` to `longest`, both included."""
 
     def parse(text: str) -> timedelta:
-        length = parse_duration(text)
-        if not parse_duration(low) <= length <= parse_duration(high):
-            raise InvalidValue(
-                f"`{shorten_value(text)}` is too short or too long.", f"Write something from `{low}` to `{high}`."
-            )
-        return length
+        duration = parse_duration(text)
+        if not parse_duration(shortest) <= duration <= parse_duration(longest):
+            what = f"`{shorten_value(text)}` is too short or too long."
+            raise InvalidValue(what, f"Write a length of time from `{shortest}` to `{longest}`.")
+        return duration
 
     return validate_text(parse)
 
 
 def _validate_template(*names: str, required: bool = False) -> PlainValidator:
-    """Return a validator of text that may contain `{name}` for each of these names, and no other placeholder."""
+    """Return a validator of text in which only the placeholders `{name}` for each of these names are allowed.
+
+    With `required`, the text must not be empty.
+    """
 
     def parse(text: str) -> str:
         if required and not text:
-            raise InvalidValue("This text is empty.", "Write a text, or leave the key out.")
-        placeholders = ", ".join(f"`{{{name}}}`" for name in names)
+            raise InvalidValue("This text is empty.", "Write a text, or remove the key.")
+        allowed = ", ".join(f"`{{{name}}}`" for name in names)
         try:
-            parts = [
-                (name, spec, conversion) for _, name, spec, conversion in Formatter().parse(text) if name is not None
+            fields = [
+                (name, format_spec, conversion)
+                for _, name, format_spec, conversion in Formatter().parse(text)
+                if name is not None
             ]
         except ValueError:
-            raise InvalidValue("The braces in this text don't match.", f"It may contain {placeholders}.") from None
-        if any(name not in names or spec or conversion for name, spec, conversion in parts):
-            raise InvalidValue("This text has an unknown placeholder.", f"It may contain {placeholders}.")
+            raise InvalidValue("The braces in this text don't match.", f"It may contain {allowed}.") from None
+        if any(name not in names or format_spec or conversion for name, format_spec, conversion in fields):
+            raise InvalidValue("This text has an unknown placeholder.", f"It may contain {allowed}.")
         return text
 
     return validate_text(parse)
@@ -110,27 +119,27 @@ def _parse_ip(text: str) -> str:
         return str(ip_address(text))
     except ValueError:
         raise InvalidValue(
-            f"`{shorten_value(text)}` is not an IP address.", "Write one, as `10.0.0.7`, or nothing."
+            f"`{shorten_value(text)}` is not an IP address.", "Write an IP address, as `10.0.0.7`, or nothing."
         ) from None
 
 
 def parse_path(value: object, info: ValidationInfo) -> Path:
-    """Parse a path. A relative one starts at the folder of the settings file."""
+    """Return a path. A relative path starts at the folder of the settings file. Raises InvalidValue."""
     text = str(value) if isinstance(value, Path) else _parse_text(value)
     if not text:
-        raise InvalidValue("The path is empty.", "Write the path, or leave the key out.")
+        raise InvalidValue("The path is empty.", "Write a path, or remove the key.")
     try:
         path = Path(text).expanduser()
     except RuntimeError:
         raise InvalidValue(
-            f"`{shorten_value(Path(text).parts[0])}` names no user of this machine.", "Write the whole path."
+            f"`{shorten_value(Path(text).parts[0])}` names no user of this machine.", "Write the absolute path."
         ) from None
     return Path((info.context or {}).get("folder", Path()), path)
 
 
 def _parse_reminders(value: object) -> tuple[int, ...]:
     if not isinstance(value, list | tuple) or not all(
-        type(minutes) is int and 0 <= minutes <= 40320 for minutes in value
+        type(minutes) is int and 0 <= minutes <= _MAX_REMINDER_MINUTES for minutes in value
     ):
         raise InvalidValue(
             "This is not a list of minutes.", "Write for example `[15]`, or `[]` for none; at most four weeks."
@@ -145,23 +154,24 @@ def _parse_months(value: object) -> tuple[int, ...]:
 
 
 def _parse_default_minutes(value: object, info: ValidationInfo) -> int:
+    """Return the default length of a career session, which can't be less than `min_minutes`. Raises InvalidValue."""
     lowest = max(SESSION_MINUTES.start, info.data.get("min_minutes", 0))
     highest = SESSION_MINUTES.stop - 1
     if type(value) is not int or not lowest <= value <= highest:
         raise InvalidValue(
-            f"This is not a whole number from {lowest} to {highest}.", "It can't be under `min_minutes`."
+            f"This is not a whole number from {lowest} to {highest}.", "It can't be less than `min_minutes`."
         )
     return value
 
 
 def _parse_domain(value: object, info: ValidationInfo) -> str:
-    """Parse the domain of Message-IDs. Its default is that of the sender."""
+    """Return the domain of Message-IDs: the value, or by default the domain of the sender. Raises InvalidValue."""
     domain = _parse_text(value).casefold()
     try:
         return parse_address(f"id@{domain}" if domain else info.data.get("sender", "id@localhost")).partition("@")[2]
     except InvalidValue:
         raise InvalidValue(
-            f"`{shorten_value(domain)}` is not a domain.", "Write it as `example.com`, or leave the key out."
+            f"`{shorten_value(domain)}` is not a domain.", "Write it as `example.com`, or remove the key."
         ) from None
 
 
@@ -173,7 +183,7 @@ Text = Annotated[str, PlainValidator(_parse_text)]
 PathText = Annotated[Path, PlainValidator(parse_path)]
 _NamesTemplate = Annotated[str, _validate_template("manager", "report")]
 _TitleTemplate = Annotated[str, _validate_template("manager", "report", required=True)]
-_Every = Annotated[Interval, validate_text(parse_interval)]
+_Rhythm = Annotated[Interval, validate_text(parse_interval)]
 _Timeout = Annotated[timedelta, validate_duration("1 second", "10 minutes")]
 
 
@@ -181,17 +191,17 @@ _Timeout = Annotated[timedelta, validate_duration("1 second", "10 minutes")]
 
 
 class Section(BaseModel):
-    """A section of the settings file: strict about types, and refuses unknown keys."""
+    """A section of the settings file. Values are not converted to other types, and unknown keys are refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class RuleSettings(Section):
-    """Settings of the time rules (T-1 and following), each within the bounds of its rule."""
+    """Settings of the rules about time (T-1 and following), each within the bounds that its rule allows."""
 
     ahead: Annotated[int, _validate_integer(1, 2)] = 1
-    default_every: _Every = Interval(weeks=13)
-    transition_every: _Every = Interval(weeks=6)
+    default_every: _Rhythm = Interval(weeks=13)
+    transition_every: _Rhythm = Interval(weeks=6)
     min_minutes: Annotated[int, _validate_integer(60, 90)] = 60
     min_by_hand: Annotated[int, _validate_integer(45, 60)] = 45
     default_minutes: Annotated[int, PlainValidator(_parse_default_minutes), Field(validate_default=True)] = 75
@@ -203,10 +213,11 @@ class RuleSettings(Section):
 
 
 class EventSettings(Section):
-    """The texts of events. The defaults name no topic, since others may see the calendar (R-23), and are written in the
-    organizer's language; texts of the company's own stay as they are.
+    """The texts of events.
 
-    `commitment_text` is the content of the private event of a commitment: its text, a link to its page, or nothing.
+    The default texts name no topic, because others may see the calendar (R-23). They are translated into the
+    organizer's language, while a company's own texts are used as they are. `commitment_text` says what the private
+    event of a commitment contains: the text of the commitment, a link to its page, or nothing.
     """
 
     subject: _TitleTemplate = N_("Career conversation: {manager} and {report}")
@@ -220,8 +231,11 @@ class EventSettings(Section):
 
 
 class CalDavSettings(Section):
-    """`url` contains `{email}` or `{user}`. `attendee_copies`: Longarc writes the event to the attendee's calendar
-    itself, because the server delivers no invitations."""
+    """A CalDAV server.
+
+    `url` is the address of a person's calendar, with `{email}` or `{user}` in it. With `attendee_copies`, Longarc
+    itself writes events to the attendees' calendars, because the server delivers no invitations.
+    """
 
     url: Annotated[str, validate_optional_text(parse_caldav_url)] = ""
     username: Text = ""
@@ -230,9 +244,9 @@ class CalDavSettings(Section):
 
 
 class OutlookSettings(Section):
-    """Microsoft 365: an app of the tenant, or one manager's own account (`account`).
+    """The connection to Microsoft 365: by an app of the tenant, or by one manager's own `account`.
 
-    The secret of the app, or the passphrase of its certificate, comes from the environment.
+    The secret of the app, or the passphrase of its certificate, is in the environment.
     """
 
     endpoint: Annotated[str, validate_text(make_url_parser("https", "http"))] = "https://graph.microsoft.com/v1.0"
@@ -248,13 +262,16 @@ class OutlookSettings(Section):
 
 
 class OutlookMailSettings(Section):
-    """Mail uses the connection of [calendars.outlook]. `exactly_once` needs the permission to read and write mail."""
+    """Mail by Microsoft 365, over the connection of [calendars.outlook].
+
+    With `exactly_once`, each mail is sent exactly once, which needs the permission to read and write mail.
+    """
 
     exactly_once: bool = False
 
 
 class SmtpSettings(Section):
-    """Port 0 means the default port of the chosen `security`."""
+    """An SMTP server. Port 0 stands for the default port of the chosen `security`."""
 
     host: Text = "localhost"
     port: Annotated[int, _validate_integer(0, 65535)] = 0
@@ -265,7 +282,7 @@ class SmtpSettings(Section):
 
 
 class _GoogleSettings(Section):
-    """Access to Google: by the key file of a service account, or by connected accounts."""
+    """Access to Google: by a service account, of which this is the key file, or else by connected accounts."""
 
     service_account: PathText | None = None
     client_id: Text = ""
@@ -280,7 +297,10 @@ class _GoogleSettings(Section):
 
 
 class GoogleCalendarSettings(_GoogleSettings):
-    """`per_person` and `per_project` limit requests per minute, below the quotas of Google (600 and 10,000)."""
+    """Google Calendar.
+
+    `per_person` and `per_project` are the most requests a minute. Google's own quotas are 600 and 10,000.
+    """
 
     endpoint: Annotated[str, validate_text(parse_folder_url)] = "https://www.googleapis.com/calendar/v3/"
     per_person: Annotated[int, _validate_integer(10, 100_000)] = 500
@@ -288,9 +308,9 @@ class GoogleCalendarSettings(_GoogleSettings):
 
 
 class GmailSettings(_GoogleSettings):
-    """Without `sender`, each mail is sent by the account in its From.
+    """Gmail. Without a `sender`, each mail is sent by the account in its From.
 
-    `per_person` and `per_project` limit quota units per minute; a message costs 100.
+    `per_person` and `per_project` are the most quota units a minute. Sending a message costs 100 units.
     """
 
     endpoint: Annotated[str, validate_text(parse_folder_url)] = "https://gmail.googleapis.com/"
@@ -300,7 +320,7 @@ class GmailSettings(_GoogleSettings):
 
 
 class MaildirSettings(Section):
-    """Mail as files in a folder, for trials."""
+    """Mail that is written to files in a folder, for trials."""
 
     folder: Annotated[PathText, Field(validate_default=True)] = Path("var/mail")
 
@@ -339,10 +359,11 @@ class MailSettings(Section):
 
 
 class SyncSettings(Section):
-    """`every`: how often changes of calendars are read; `near`: how often while something is about to happen there.
+    """How often calendars are read.
 
-    `full_every`: how often whole calendars are read. `notify_url`: the public address of the pages' server, at which
-    Google and Microsoft tell of changes, so that calendars are read seldom and yet soon after a change; empty for none.
+    The changes of a calendar are read after `every`, or after `near` while a session on it is near. The whole calendar
+    is read after `full_every`. `notify_url` is the public URL of the pages' server, to which Google and Microsoft post
+    notifications. With it, calendars are polled less often, and read soon after each change.
     """
 
     every: Annotated[timedelta, validate_duration("1 minute", "24 hours")] = timedelta(minutes=5)
@@ -352,11 +373,12 @@ class SyncSettings(Section):
 
 
 class PageSettings(Section):
-    """Where pages are served, and how long a link (`link_lifetime`) and a log-in by a link (`visit`) are valid.
+    """How the pages are served.
 
-    `per_minute` limits the requests of one person. `sign_in`: whether links ask for a sign-in, too.
-    `outside_voices`: a report may also ask somebody whose address is at a domain that no address of the people file has
-    (R-30).
+    A link in a mail is valid for `link_lifetime`, and the visit that begins with such a link for `visit`. `proxy` is
+    the IP address of the reverse proxy. `per_minute` is the most requests of one person a minute. `sign_in` says
+    whether links require a sign-in as well. With `outside_voices`, a report may also ask a third voice outside of
+    the company, whose domain no address in the people file has (R-30).
     """
 
     listen: Annotated[str, validate_text(parse_listen_address)] = "127.0.0.1:8030"
@@ -369,19 +391,22 @@ class PageSettings(Section):
 
 
 class PulseSettings(Section):
-    """The months in which each report is asked, anonymously, for a yes or a no: can you see a future here? (R-37)"""
+    """The pulse: the anonymous question to each report, "can you see a future here?" (R-37).
+
+    `months` are the months in which it is asked.
+    """
 
     months: Annotated[tuple[int, ...], PlainValidator(_parse_months)] = (3, 9)
 
 
 class MetricsSettings(Section):
-    """`listen`: where metrics are served for Prometheus, at one port or the first free of several; empty: nowhere."""
+    """Metrics for Prometheus. They are served at the first free port of `listen`, or not at all when it is empty."""
 
     listen: Annotated[str, validate_optional_text(parse_listen_range)] = ""
 
 
 class LogSettings(Section):
-    """`level` is the name of a level of `logging`."""
+    """The log. `level` is the name of a level of the module `logging`."""
 
     level: Annotated[str, validate_text(_parse_level)] = "INFO"
     format: Annotated[str, validate_text(make_choice_parser(("text", "json")))] = "text"

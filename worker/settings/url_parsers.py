@@ -1,26 +1,29 @@
-"""Parsers of addresses: URLs of services, of pages and of databases. Each raises InvalidValue."""
+"""Parsers of URLs of services, pages and databases in the settings.
+
+A parser raises InvalidValue for a URL that can't be used. Its error never quotes the URL, which may contain a password.
+"""
 
 import re
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote, urlsplit
 
-from worker.settings.parsers import InvalidValue
+from worker.settings.parsers import MAX_PORT, InvalidValue
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
-#: URL characters before a query that need no escaping in HTML.
+#: A URL without a query, of characters that need no escaping in HTML.
 _BASE_URL = re.compile(r"[\w.~!$()*+,;=:@%/\[\]-]+")
 #: The allowed schemes of a database URL.
 _DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
 def _build_scheme_error(schemes: Sequence[str]) -> InvalidValue:
-    either = " or ".join(f"`{scheme}://`" for scheme in schemes)
-    return InvalidValue("This is not an address that can be used.", f"Begin it with {either}.")
+    beginnings = " or ".join(f"`{scheme}://`" for scheme in schemes)
+    return InvalidValue("This is not an address that can be used.", f"Begin it with {beginnings}.")
 
 
 def make_url_parser(*schemes: str) -> Callable[[str], str]:
-    """Return a parser of URLs with one of these schemes. Its errors don't quote the URL, which may contain a secret."""
+    """Return a parser that accepts URLs with one of these schemes, and returns them unchanged."""
 
     def parse(text: str) -> str:
         try:
@@ -40,10 +43,10 @@ def make_url_parser(*schemes: str) -> Callable[[str], str]:
 
 
 def _check_port(get_port: Callable[[], int | None]) -> None:
-    """Raises InvalidValue when the port is out of range, or no number (`get_port` raises ValueError then)."""
+    """Raise InvalidValue when the port is out of range, or when `get_port` raises ValueError."""
     try:
         port = get_port()
-        is_valid = port is None or 0 < port < 65536
+        is_valid = port is None or 0 < port <= MAX_PORT
     except ValueError:
         is_valid = False
     if not is_valid:
@@ -53,14 +56,13 @@ def _check_port(get_port: Callable[[], int | None]) -> None:
 
 
 def parse_database(text: str) -> str:
-    """Check the URL of a SQLite file or a PostgreSQL server. Raises InvalidValue, which does not quote the URL."""
+    """Return the text if it is the URL of a SQLite file or of a PostgreSQL server. Raises InvalidValue."""
     scheme, _, location = text.partition("://")
     if scheme not in _DATABASE_SCHEMES or (scheme != "sqlite" and not location):
         raise _build_scheme_error(_DATABASE_SCHEMES)
     if scheme == "sqlite":
-        if (
-            "?" in location or not f"{location}/".startswith("/") or location.startswith("/~")
-        ):  # `~` would be the name of a folder
+        is_path = f"{location}/".startswith("/") and "?" not in location
+        if not is_path or location.startswith("/~"):  # `~` would be taken for the name of a folder
             remedy = "Write a path behind `sqlite:///`, and nothing else: `sqlite:///var/longarc.db`."
             raise InvalidValue("This is not the path of a SQLite file.", remedy)
         return text
@@ -83,16 +85,16 @@ def parse_database(text: str) -> str:
 
 
 def is_in_memory(database: str) -> bool:
-    """Whether the URL is that of a SQLite database in memory."""
+    """Whether the URL names a SQLite database in memory."""
     scheme, _, location = database.partition("://")
     return scheme == "sqlite" and (location in ("", "/", "/:memory:") or location.startswith("/file:"))
 
 
 def parse_base_url(text: str) -> str:
-    """Check the base URL of the pages and return it without a slash at the end. Raises InvalidValue."""
+    """Return the base URL of the pages without a slash at the end. Raises InvalidValue."""
     parts = urlsplit(make_url_parser("https", "http")(text))
     if "@" in parts.netloc:
-        raise InvalidValue("There is a user name in this address.", "Take it out: every mail contains this address.")
+        raise InvalidValue("There is a user name in this address.", "Remove it: every mail contains this address.")
     if not _BASE_URL.fullmatch(text):
         what = "There is a character in this address that it can't contain."
         raise InvalidValue(what, "Write it as `https://longarc.example.com`, or with a path after that.")
@@ -100,24 +102,23 @@ def parse_base_url(text: str) -> str:
 
 
 def parse_notify_url(text: str) -> str:
-    """Check the address at which services tell of changes, and return it without a slash at the end. Raises
-    InvalidValue."""
+    """Return the URL to which services post notifications, without a slash at the end. Raises InvalidValue."""
     url = parse_base_url(text)
     if not url.startswith("https://"):
-        raise InvalidValue("Google and Microsoft send nothing to an address without TLS.", "Write an https address.")
+        raise InvalidValue("Google and Microsoft notify no address without TLS.", "Write an https address.")
     return url
 
 
 def parse_folder_url(text: str) -> str:
-    """Check the URL of a folder, and end it with a single slash."""
+    """Return the URL of a folder with a single slash at the end. Raises InvalidValue."""
     return f"{make_url_parser('https', 'http')(text).rstrip('/')}/"
 
 
 def parse_caldav_url(text: str) -> str:
-    """Check the URL of a calendar, with a placeholder for the person. Raises InvalidValue."""
+    """Return the text if it is a URL with `{email}` or `{user}` in the place of a person. Raises InvalidValue."""
     make_url_parser("https", "http")(_PLACEHOLDER.sub("x", text))
     placeholders = _PLACEHOLDER.findall(text)
     if not placeholders or set(placeholders) - {"email", "user"}:
-        remedy = "Put `{email}` or `{user}` where the person's name goes."
+        remedy = "Write `{email}` or `{user}` in the place of the person's name."
         raise InvalidValue("This address is the same for everybody.", remedy)
     return text
