@@ -253,6 +253,7 @@ def _can_be_replanned(builder: PlanBuilder, session: Session) -> bool:
 
 
 def _cancel_for_replanning(builder: PlanBuilder, sessions: Sequence[Session], why: str) -> None:
+    """Cancel the sessions with that reason, so that the next plan adds new ones in their place."""
     for session in sessions:
         placement.cancel_session(builder, session, why)
     invitations.add_invitations(builder)

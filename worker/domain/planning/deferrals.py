@@ -329,6 +329,7 @@ def list_calendar_checks(session: Session) -> tuple[datetime, ...]:
 
 @lru_cache(maxsize=1 << 14)
 def _compute_calendar_checks(kind: SessionKind, start: datetime) -> tuple[datetime, ...]:
+    """Compute `list_calendar_checks`. The last check is on the half-daily grid, shortly before the last hours begin."""
     days = [floor_to_shared_grid(start - timedelta(days=n), DAILY) for n in CALENDAR_CHECK_DAYS[kind]]
     return tuple(sorted({*days, floor_to_shared_grid(start - LAST_HOURS, HALF_DAILY)}))
 
@@ -396,6 +397,7 @@ def _is_event_gone(session: Session, cause: DeferralCause) -> bool:
 
 
 def _move_review(builder: PlanBuilder, review: Session, cause: DeferralCause) -> Session:
+    """Make a review owed because it lost its time. Return the review."""
     reason = f"It moves: {CAUSE_NAMES[cause]}."
     return release_review(builder, review, reason, is_gone=_is_event_gone(review, cause))
 

@@ -43,6 +43,7 @@ def _ignore_events_of(builder: PlanBuilder, search: Search, owners: tuple[Owner,
 
 
 def _remove_displaceable(free_busy: FreeBusy) -> FreeBusy:
+    """Return the free/busy without the events that may give way."""
     return replace(free_busy, busy=tuple(busy for busy in free_busy.busy if not _may_give_way(busy)))
 
 

@@ -209,6 +209,7 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
 
 
 def _set_absences(person: Person, away: Mapping[Address, tuple[Span, ...]]) -> Person:
+    """Return the person with the absences that a plan has changed, if any."""
     return replace(person, away=away[person.email]) if person.email in away else person
 
 

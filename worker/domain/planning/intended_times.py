@@ -22,6 +22,7 @@ def read_intended_times(builder: PlanBuilder, key: str, span: Span) -> tuple[Int
 def _list_times(
     builder: PlanBuilder, free_busy_by_address: Mapping[Address, FreeBusy], key: str, span: Span
 ) -> Iterator[IntendedTime]:
+    """Yield the busy times that overlap the span, cut to it, without the event with the key `key`."""
     for email, free_busy in free_busy_by_address.items():
         for busy in free_busy.busy:
             if busy.key != key and busy.span.overlaps(span):

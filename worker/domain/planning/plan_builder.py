@@ -87,19 +87,23 @@ class PlanBuilder:
 
     @property
     def people(self) -> tuple[Person, Person]:
+        """The manager and the report."""
         return self.manager, self.report
 
     @property
     def addresses(self) -> tuple[Address, Address]:
+        """The addresses of the manager and the report."""
         return self.state.addresses
 
     def find_weekday_start(self, weekdays: int, instant: datetime) -> datetime:
-        """Return the start of the day that is `weekdays` weekdays (Monday to Friday) from `instant`, in the manager's
-        zone. A negative number counts backward."""
+        """Return the start of the day that is `weekdays` weekdays after `instant`, in the manager's zone.
+
+        Weekdays are Monday to Friday. A negative number counts backward.
+        """
         return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant), 0)
 
     def find_weekday_end(self, weekdays: int, instant: datetime) -> datetime:
-        """Return the end of the day that is `weekdays` weekdays from `instant`, in the manager's zone."""
+        """Return the end of the day that is `weekdays` weekdays after `instant`, in the manager's zone."""
         return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant) + DAY, 0)
 
     def _find_weekday(self, weekdays: int, instant: datetime) -> date:
@@ -256,6 +260,7 @@ class PlanBuilder:
         self._accepted_moves[placed.key] = placed.span
 
     def add_deferral(self, deferral: Deferral) -> None:
+        """Add a deferral, or a move by hand, to the plan."""
         self._deferrals.append(deferral)
 
     def record_decision(self, category: str, reason: str | Reasons, session: str = "", **fields: object) -> None:
@@ -361,6 +366,7 @@ class PlanBuilder:
         self._add_event_effect(kind, subject, event, f"{kind.value}:{event}{suffix}")
 
     def _add_event_effect(self, kind: EffectKind, subject: str, event: str, key: str) -> None:
+        """Add an effect with the given key. From now on, the change of the subject's event is pending."""
         placed = self.find_event(event)
         self._changing.add(subject)
         self.effects.append(
@@ -413,6 +419,7 @@ def _select_changed(after: Iterable[T], before: Mapping[str, T]) -> tuple[T, ...
 
 
 def _covers(outer: Span, inner: Span) -> bool:
+    """Return whether the inner span lies inside the outer span."""
     return outer.start <= inner.start and inner.end <= outer.end
 
 

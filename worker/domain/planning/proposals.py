@@ -22,7 +22,7 @@ from worker.domain.model import (
 from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.absences import find_free_busy_start
-from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid
+from worker.domain.time.availability import BUFFER_QUARTERS, MINUTES_PER_QUARTER, QuarterGrid
 from worker.domain.time.blockers import explain_no_slot, is_unknown
 from worker.domain.time.explain import explain_missing_calendars
 from worker.domain.time.search import Search, find_shared_work, list_career_days
@@ -180,7 +180,7 @@ def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
     with_buffers = Span(pick.start - buffer, pick.end + buffer)
     is_working_time = find_shared_work(search, grid) == grid.all
     if is_working_time and any(_is_busy(search, with_buffers, person.email) for person in search.people):
-        yield Reason("no_buffer", {"minutes": BUFFER_QUARTERS * 15})
+        yield Reason("no_buffer", {"minutes": BUFFER_QUARTERS * MINUTES_PER_QUARTER})
 
 
 def _is_busy(search: Search, span: Span, email: Address) -> bool:

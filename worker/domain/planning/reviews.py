@@ -25,7 +25,7 @@ MIN_TARGET_DISTANCE = timedelta(days=15)
 
 
 def ensure_reviews(builder: PlanBuilder) -> None:
-    """Add the reviews of the last contract, and drop reviews that have no contract, no room or are not wanted."""
+    """Add the reviews of the last contract, and drop those without a contract, without room or no longer wanted."""
     contract_session = find_reviewed_session(builder)
     for review in _list_open_reviews(builder):
         if contract_session is None:
@@ -52,6 +52,7 @@ def end_reviews(builder: PlanBuilder, why: str) -> None:
 
 
 def _list_open_reviews(builder: PlanBuilder) -> list[Session]:
+    """Return the reviews that are owed, or booked and still to come."""
     reviews = builder.list_sessions(SessionKind.REVIEW)
     return [s for s in reviews if s.owed or (s.booked and s.span.start > builder.now)]
 

@@ -49,8 +49,8 @@ def find_first_notice(pair: Pair, zone: str) -> datetime | None:
 def find_turn(pair: Pair, waiting: Iterable[WaitingPair], now: datetime, policy: Policy) -> Turn:
     """Return the turn of the pair among the waiting pairs of its manager.
 
-    Pairs whose report is in transition come first, then the reports whose last career conversation with any manager is
-    longest ago. Ties are decided by address.
+    Pairs in transition, which have a shorter rhythm until some day, come first. Then come the reports whose last career
+    conversation with any manager is longest ago. Ties are decided by address.
     """
     today = now.date()
     candidates = [item for item in waiting if item.pair.id == pair.id or _is_waiting(item, today, policy)]
@@ -87,8 +87,8 @@ def _get_order(item: WaitingPair, today: date) -> tuple[bool, datetime, str]:
 def make_first_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: Policy) -> cadence.SessionWindow:
     """Return the window of a session that follows no other one.
 
-    The window of a pair with a recent start is two to five weeks after that start. The window of any other pair follows
-    from its turn.
+    The window of a pair with a recent start is two to five weeks after that start. Any other pair gets a target by its
+    turn: two weeks from now for the first pair, and one step later for each further pair. `zone` is the manager's zone.
     """
     today = get_local_date(zone, now)
     if pair.start is not None and has_recent_start(pair, today):

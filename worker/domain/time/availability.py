@@ -29,6 +29,7 @@ from worker.domain.model.quarters import (
 from worker.domain.time.worktime import compute_spells, wall_to_utc
 
 EPOCH_DAY = EPOCH.date()
+MINUTES_PER_QUARTER = 15
 #: The number of quarter-hours that stay free on each side of busy time (T-2).
 BUFFER_QUARTERS = 1
 UNKNOWN_FREE_BUSY = FreeBusy(is_known=False)
@@ -36,7 +37,7 @@ UNKNOWN_FREE_BUSY = FreeBusy(is_known=False)
 
 def count_quarters(minutes: int) -> int:
     """Return how many quarter-hours a session of that length touches, rounded up."""
-    return -(-minutes // 15)
+    return -(-minutes // MINUTES_PER_QUARTER)
 
 
 class QuarterGrid:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from worker.domain.model import Person, Reason, Reasons, ReasonValue, SessionKind, Span
 from worker.domain.time.availability import (
+    MINUTES_PER_QUARTER,
     QuarterGrid,
     count_quarters,
     find_day_bits,
@@ -84,6 +85,7 @@ def order_for_reader(reasons: Reasons, name: str) -> Reasons:
     """
 
     def get_rank(reason: Reason) -> int:
+        """Return the place of the reason's group."""
         if reason.code in REMEDIES:
             is_own_change = name in (reason.values.get("name"), reason.values.get("other"))
             return 0 if is_own_change else 1
@@ -117,7 +119,7 @@ def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
     """Yield a reason for each blocker: a window that is too short, unknown free/busy, working hours, busy time."""
     needed_quarters = count_quarters(search.minutes)
     if grid.size < needed_quarters:
-        yield Reason("window_short", {"minutes": grid.size * 15, "needed": search.minutes})
+        yield Reason("window_short", {"minutes": grid.size * MINUTES_PER_QUARTER, "needed": search.minutes})
         return
     unknown_people = [person for person in search.people if is_unknown(search, person)]
     for person in unknown_people:
@@ -156,7 +158,8 @@ def _explain_hours(search: Search, grid: QuarterGrid, shared_bits: int) -> Reaso
     """Return why the shared working hours, which are `shared_bits`, are too short for the session or do not exist."""
     names = {"name": search.manager.name, "other": search.report.name}
     if shared_bits:
-        return Reason("longest", {**names, "minutes": measure_longest_run(shared_bits) * 15, "needed": search.minutes})
+        longest = measure_longest_run(shared_bits) * MINUTES_PER_QUARTER
+        return Reason("longest", {**names, "minutes": longest, "needed": search.minutes})
     days, other_days = (_count_days(search, grid, grid.find_working(person)) for person in search.people)
     return Reason("never_together", {**names, "days": days, "other_days": other_days})
 
@@ -205,7 +208,10 @@ def _suggest_changes(search: Search, grid: QuarterGrid) -> Reasons:
 
 
 def _try_shorter(search: Search) -> Reason | None:
-    """Return the first shorter length for which a slot exists, with the buffer or else without it; None if none."""
+    """Return the reason that names a shorter length, or the omission of buffers, with which a slot exists.
+
+    Shorter lengths with buffers are tried first, then all lengths without buffers. Return None when nothing helps.
+    """
     for has_buffer in (True, False) if search.has_buffer else (False,):
         for minutes in range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP_MINUTES):
             grid, start_bits = find_possible_starts(replace(search, minutes=minutes, has_buffer=has_buffer))

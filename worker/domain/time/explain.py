@@ -8,7 +8,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from worker.domain.model import Person, Reason, ReasonValue, Span
-from worker.domain.time.availability import BUFFER_QUARTERS
+from worker.domain.time.availability import BUFFER_QUARTERS, MINUTES_PER_QUARTER
 from worker.domain.time.search import (
     BEST_CONTRACT_MARGIN,
     Search,
@@ -27,11 +27,12 @@ def explain_slot(search: Search, span: Span, day: date) -> Iterator[Reason]:
     yield _explain_contract(search.manager, day)
     yield _explain_week(search, day)
     if search.has_buffer:
-        yield Reason("buffer", {"minutes": BUFFER_QUARTERS * 15})
+        yield Reason("buffer", {"minutes": BUFFER_QUARTERS * MINUTES_PER_QUARTER})
     yield from explain_missing_calendars(search)
 
 
 def _explain_nearness(search: Search, day: date) -> Reason:
+    """Return the reason that names the distance of the day from the target, in days."""
     target = get_local_date(search.manager.zone, search.target)
     if day == target:
         return Reason("target_day", {"day": day})
@@ -40,6 +41,7 @@ def _explain_nearness(search: Search, day: date) -> Reason:
 
 
 def _explain_preference(search: Search, span: Span) -> Iterator[Reason]:
+    """Yield whether the slot is on the preferred weekday and at the preferred time, in the report's zone."""
     local_start = span.start.astimezone(ZoneInfo(search.report.zone))
     weekday, minute = search.preference.weekday, search.preference.minute
     if weekday is not None:
@@ -53,6 +55,7 @@ def _explain_preference(search: Search, span: Span) -> Iterator[Reason]:
 
 
 def _explain_start(search: Search, start: datetime) -> Reason:
+    """Return the start on the clocks of both people, which may differ."""
     manager, report = search.people
     values: dict[str, ReasonValue] = {"at": start, "zone": manager.zone, "other_zone": report.zone}
     clock_times = {start.astimezone(ZoneInfo(person.zone)).time() for person in search.people}
@@ -62,6 +65,7 @@ def _explain_start(search: Search, start: datetime) -> Reason:
 
 
 def _explain_contract(manager: Person, day: date) -> Reason:
+    """Return how much working time the manager has until the contract is due, two days after the session."""
     margin = compute_contract_margins(manager)[day.weekday()]
     values: dict[str, ReasonValue] = {"weekday": (day.weekday() + 2) % 7, "name": manager.name}
     if margin == BEST_CONTRACT_MARGIN:
@@ -70,6 +74,7 @@ def _explain_contract(manager: Person, day: date) -> Reason:
 
 
 def _explain_week(search: Search, day: date) -> Reason:
+    """Return how many other career sessions the manager has in the same week."""
     values: dict[str, ReasonValue] = {"name": search.manager.name}
     count = sum(get_week_number(career_day) == get_week_number(day) for career_day in list_career_days(search))
     return Reason("others_that_week", {**values, "count": count}) if count else Reason("only_that_week", values)

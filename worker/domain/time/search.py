@@ -47,6 +47,7 @@ class Search:
 
     @property
     def people(self) -> tuple[Person, Person]:
+        """The manager and the report."""
         return self.manager, self.report
 
 

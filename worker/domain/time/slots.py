@@ -18,6 +18,7 @@ from worker.domain.model import FreeBusy, Person, Reasons, Span, TakenTime
 from worker.domain.model.quarters import DAY_QUARTERS, get_quarter_start
 from worker.domain.time.availability import (
     EPOCH_DAY,
+    MINUTES_PER_QUARTER,
     QuarterGrid,
     count_quarters,
     find_day_bits,
@@ -35,8 +36,6 @@ from worker.domain.time.search import (
     list_days,
 )
 from worker.domain.time.worktime import DAY, DAY_MINUTES, get_local_date, measure_clock_distance
-
-MINUTES_PER_QUARTER = 15
 
 # Costs, in days of distance from the target.
 #: The preferred weekday is at most three days away. A higher cost makes the search choose it.
@@ -88,7 +87,7 @@ def rank_slots(search: Search, limit: int = 1) -> tuple[Slot, ...]:
     """Return the best slot of each of the manager's `limit` best days, best first. At equal cost, earlier is better."""
     grid, start_bits = find_possible_starts(search)
     best_starts: dict[date, tuple[float, int]] = {}  # by day: the cost, and the index of the start's quarter-hour
-    cost_limit: float | None = None
+    cost_limit: float | None = None  # the cost of the last of the best days; dearer pieces need no examination
     for piece in sorted(_split_into_pieces(search, grid, start_bits)) if limit > 0 else ():
         if cost_limit is not None and piece.cost > cost_limit:
             break
@@ -96,21 +95,23 @@ def rank_slots(search: Search, limit: int = 1) -> tuple[Slot, ...]:
         best_starts[piece.day] = min(start, best_starts.get(piece.day, start))
         if len(best_starts) >= limit:
             cost_limit = sorted(best_starts.values())[limit - 1][0]
-    ranked = sorted((cost, first, day) for day, (cost, first) in best_starts.items())[:limit]
-    return tuple(_make_slot(search, cost, first, day) for cost, first, day in ranked)
+    ranked = sorted((cost, index, day) for day, (cost, index) in best_starts.items())[:limit]
+    return tuple(_make_slot(search, cost, index, day) for cost, index, day in ranked)
 
 
 def _split_into_pieces(search: Search, grid: QuarterGrid, start_bits: int) -> Iterator[_Piece]:
     """Yield every piece of the window that contains a possible start."""
-    zone, target = search.manager.zone, get_local_date(search.manager.zone, search.target)
+    if not start_bits:
+        return
+    zone, target_day = search.manager.zone, get_local_date(search.manager.zone, search.target)
     sessions_by_week = Counter(get_week_number(day) for day in list_career_days(search))
     contract_costs = [CONTRACT_MARGIN_COSTS[margin] for margin in compute_contract_margins(search.manager)]
-    days = list_days(search, grid) if start_bits else ()
-    day_bounds = pairwise(find_midnight_quarter(zone, day) for day in (*days, *(day + DAY for day in days[-1:])))
-    for day, (day_start, day_end) in zip(days, day_bounds, strict=True):
+    days = list_days(search, grid)
+    midnights = [find_midnight_quarter(zone, day) for day in (*days, days[-1] + DAY)]
+    for day, (day_start, day_end) in zip(days, pairwise(midnights), strict=True):
         if not _slice_bits(grid, start_bits, day_start, day_end):
             continue
-        cost = abs((day - target).days) + SESSION_THAT_WEEK_COST * sessions_by_week[get_week_number(day)]
+        cost = abs((day - target_day).days) + SESSION_THAT_WEEK_COST * sessions_by_week[get_week_number(day)]
         report_midnights = _list_report_midnights(search, day, day_start, day_end)
         for start, end in pairwise((day_start, *report_midnights, day_end)):
             piece_bits = _slice_bits(grid, start_bits, start, end)
@@ -191,6 +192,7 @@ def _group_quarters_by_cost(
 
 
 def _compute_hour_cost(manager_minute: int, report_minute: int, preferred_minute: int | None) -> float:
+    """Return the cost of a start at these minutes after each person's midnight. The preference is the report's."""
     comfort = _get_comfort_cost(manager_minute) + _get_comfort_cost(report_minute)
     if preferred_minute is None:
         return comfort
@@ -204,8 +206,9 @@ def _get_comfort_cost(minute: int) -> float:
     return next(cost for end_hour, cost in COMFORT_COSTS if hour < end_hour)
 
 
-def _make_slot(search: Search, cost: float, first: int, day: date) -> Slot:
-    start = get_quarter_start(first)
+def _make_slot(search: Search, cost: float, index: int, day: date) -> Slot:
+    """Return the slot that starts at the quarter-hour `index`, on the manager's date `day`."""
+    start = get_quarter_start(index)
     span = Span(start, start + timedelta(minutes=search.minutes))
     return Slot(span, cost, tuple(explain_slot(search, span, day)))
 

@@ -119,6 +119,7 @@ def _parse_spell(text: str) -> tuple[int, int]:
 
 
 def _parse_minute(text: str) -> int:
+    """Return the minutes after midnight of a text such as `09:00`. Raises ValueError for anything else."""
     match = _CLOCK.fullmatch(text)
     if not match or int(match[2]) > 59 or int(match[1]) * 60 + int(match[2]) > DAY_MINUTES:
         _refuse(f"`{text}` is not a time of day between 00:00 and 24:00")
@@ -319,5 +320,6 @@ def _get_day_before(person: Person, instant: datetime) -> date:
 
 
 def _iterate_days(first: date, last: date) -> Iterator[date]:
+    """Yield the days from `first` to `last`, both included."""
     for step in range((last - first).days + 1):
         yield first + timedelta(days=step)
