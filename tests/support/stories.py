@@ -125,7 +125,7 @@ def performed(state: PairState, now: datetime, refuse: bool = False) -> PairStat
     """The state after everything that waits was tried. With `refuse`, the calendar takes nothing."""
     for message in [m for m in state.effects if m.progress is EffectProgress.WAITING and m.due_at <= now]:
         if message.kind is EffectKind.MAIL:
-            holds = KINDS[message.name].holds(message, state, now)
+            holds = KINDS[message.name].is_valid(message, state, now)
             progress = EffectProgress.DONE if holds else EffectProgress.DROPPED
         elif refuse:
             progress = EffectProgress.DEAD

@@ -240,7 +240,7 @@ class Actions:
             state: PairState = loaded.states[0]
             builder = PlanBuilder(now, state, None, self._policy)
             write = act(builder) or (lambda _: None)
-            builder.wake_at(now)
+            builder.plan_again_at(now)
             self._store.plans.commit([builder.build()], loaded.wakes, holder, now, write)
         except BaseException:
             self._store.plans.release(holder)

@@ -255,7 +255,7 @@ class Outbox:
             )
             is_current, mailer = bool(mail_context.news), self._get_mailer(personal.person.mail)
         else:
-            is_current = state is None or KINDS[effect.name].holds(effect, state, now)
+            is_current = state is None or KINDS[effect.name].is_valid(effect, state, now)
             mentions = frozenset[str]()
             if is_current:
                 mentions = reserve_mentions(self._store, effect, state, context.content, now)

@@ -61,7 +61,7 @@ class MailKind:
     name: MailName
     readers: tuple[Reader, ...]  #: the roles its templates are written for; planning decides who gets it
     #: Returns whether the reason for the mail still applies when it is to be sent; otherwise it is dropped.
-    holds: mail_validity.Holds
+    is_valid: mail_validity.ValidityCheck
     #: Yields sample mails for the check of templates, given a sample that has only the basic fields.
     samples: Callable[[MailContext], Iterator[MailContext]]
     voice: Voice = Voice.PRODUCT
@@ -95,7 +95,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.INTRODUCTION,
             readers=_BOTH,
-            holds=mail_validity.holds_while_active,
+            is_valid=mail_validity.is_valid_while_active,
             samples=news_samples.iter_introductions,
             is_personal=True,
             begins_thread=True,
@@ -103,7 +103,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.INVITATION,
             readers=_REPORT,
-            holds=invitations.is_current,
+            is_valid=invitations.is_current,
             samples=samples.iter_invitations,
             calendar_method="REQUEST",
             fields=lambda mail: {"number": mail.number},
@@ -111,7 +111,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.INVITATION_WITHDRAWN,
             readers=_REPORT,
-            holds=mail_validity.holds_always,
+            is_valid=mail_validity.is_valid_always,
             samples=samples.iter_withdrawn_invitations,
             calendar_method="CANCEL",
             fields=lambda mail: {"number": mail.number, "was": mail.start},
@@ -119,7 +119,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.REFLECTION_PROMPT,
             readers=_REPORT,
-            holds=mail_validity.holds_before_session,
+            is_valid=mail_validity.is_valid_before_session,
             samples=samples.iter_prompts,
             voice=Voice.MANAGER,
             has_content=True,
@@ -132,7 +132,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.BRIEF,
             readers=_MANAGER,
-            holds=mail_validity.holds_before_session,
+            is_valid=mail_validity.is_valid_before_session,
             samples=samples.iter_briefs,
             has_content=True,
             shows_openings=True,
@@ -143,7 +143,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.CONTRACT_REQUEST,
             readers=_MANAGER,
-            holds=mail_validity.holds_until_contract,
+            is_valid=mail_validity.is_valid_until_contract,
             samples=samples.iter_contract_requests,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
             contract_link=ContractLink.OF_SESSION,
@@ -151,7 +151,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.CONTRACT_REMINDER,
             readers=_MANAGER,
-            holds=mail_validity.holds_until_contract,
+            is_valid=mail_validity.is_valid_until_contract,
             samples=samples.iter_contract_reminders,
             contract_link=ContractLink.OF_SESSION,
             fields=lambda mail: {"reminder": mail.number},
@@ -159,7 +159,8 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.CONTRACT_SUMMARY,
             readers=_BOTH,
-            holds=mail_validity.holds_always,  # a recorded contract is never withdrawn, even when somebody has left
+            # a recorded contract is never withdrawn, even when somebody has left
+            is_valid=mail_validity.is_valid_always,
             samples=samples.iter_contract_summaries,
             voice=Voice.MANAGER,
             has_content=True,
@@ -170,13 +171,13 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.UNFINISHED,
             readers=_REPORT,
-            holds=mail_validity.holds_unfinished,
+            is_valid=mail_validity.is_valid_when_unfinished,
             samples=samples.iter_unfinished,
         ),
         MailKind(
             name=MailName.DEFERRAL_NOTICE,
             readers=_BOTH,
-            holds=mail_validity.holds_after_deferral,
+            is_valid=mail_validity.is_valid_after_deferral,
             samples=samples.iter_deferral_notices,
             has_content=True,
             sealed_data=frozenset({SealedData.DEFERRAL_REASONS}),
@@ -184,25 +185,25 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.BOOKED_OVER_WARNING,
             readers=_BOTH,
-            holds=mail_validity.holds_while_warned,
+            is_valid=mail_validity.is_valid_while_warned,
             samples=samples.iter_unchanged,
         ),
         MailKind(
             name=MailName.UNPLACEABLE,
             readers=_BOTH,
-            holds=mail_validity.holds_without_time,
+            is_valid=mail_validity.is_valid_without_time,
             samples=samples.iter_unplaceable,
         ),
         MailKind(
             name=MailName.SHORT_SESSION,
             readers=_BOTH,
-            holds=mail_validity.holds_at_that_time,
+            is_valid=mail_validity.is_valid_at_that_time,
             samples=samples.iter_short_sessions,
         ),
         MailKind(
             name=MailName.COMMITMENT_DUE,
             readers=_BOTH,
-            holds=mail_validity.holds_while_due,
+            is_valid=mail_validity.is_valid_while_due,
             samples=samples.iter_due_commitments,
             has_content=True,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
@@ -212,7 +213,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.REVIEW_NOTE,
             readers=_MANAGER,
-            holds=mail_validity.holds_before_session,
+            is_valid=mail_validity.is_valid_before_session,
             samples=samples.iter_review_notes,
             has_content=True,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
@@ -221,13 +222,13 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.PAIR_ENDED,
             readers=_BOTH,
-            holds=mail_validity.holds_when_ended,
+            is_valid=mail_validity.is_valid_when_ended,
             samples=samples.iter_endings,
         ),
         MailKind(
             name=MailName.NEW_MANAGER,
             readers=_REPORT,
-            holds=mail_validity.holds_after_handover,
+            is_valid=mail_validity.is_valid_after_handover,
             samples=samples.iter_new_managers,
             omits_reply_to=True,
             sealed_data=frozenset({SealedData.HANDOVER}),
@@ -235,7 +236,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.OPEN_PROMISES,
             readers=_MANAGER,
-            holds=mail_validity.holds_with_open_promises,
+            is_valid=mail_validity.is_valid_with_open_promises,
             samples=samples.iter_open_promises,
             has_content=True,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
@@ -243,42 +244,43 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.PULSE,
             readers=_REPORT,
-            holds=mail_validity.holds_during_round,
+            is_valid=mail_validity.is_valid_during_round,
             samples=samples.iter_pulses,
             omits_reply_to=True,
         ),
         MailKind(
             name=MailName.FRESH_LINK,
             readers=_BOTH,
-            holds=mail_validity.holds_always,
+            is_valid=mail_validity.is_valid_always,
             samples=samples.iter_fresh_links,
             omits_reply_to=True,
         ),
         MailKind(
             name=MailName.CONTENT_ACCESSED,
             readers=_BOTH,
-            holds=mail_validity.holds_always,
+            is_valid=mail_validity.is_valid_always,
             samples=samples.iter_accesses,
             sealed_data=frozenset({SealedData.ACCESSES}),
         ),
         MailKind(
             name=MailName.THIRD_VOICE_REQUEST,
             readers=(Reader.THIRD,),
-            holds=mail_validity.holds_always,  # it belongs to no pair; the engine drops it when the question was erased
+            # the mail belongs to no pair, and the engine drops it when the question was erased
+            is_valid=mail_validity.is_valid_always,
             samples=samples.iter_voice_requests,
             voice=Voice.REPORT,
         ),
         MailKind(
             name=MailName.THIRD_VOICE_ANSWERED,
             readers=_REPORT,
-            holds=mail_validity.holds_always,
+            is_valid=mail_validity.is_valid_always,
             samples=samples.iter_unchanged,
             omits_reply_to=True,
         ),
         MailKind(
             name=MailName.WEEKLY,
             readers=_MANAGER,
-            holds=mail_validity.holds_always,
+            is_valid=mail_validity.is_valid_always,
             samples=news_samples.iter_weeklies,
             has_content=True,
             omits_reply_to=True,
@@ -288,7 +290,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.OVERFLOW,
             readers=_BOTH,
-            holds=mail_validity.holds_always,
+            is_valid=mail_validity.is_valid_always,
             samples=news_samples.iter_overflows,
             omits_reply_to=True,
             is_personal=True,
@@ -296,7 +298,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.OPERATOR_ALERT,
             readers=_OPERATOR,
-            holds=mail_validity.holds_always,
+            is_valid=mail_validity.is_valid_always,
             samples=samples.iter_alerts,
             omits_reply_to=True,
             is_repeatable=True,  # no other channel tells the operator

@@ -59,7 +59,7 @@ def list_news(
     return [
         NewsEntry(one.name, state, replaced_mail=one)
         for one, state in mails_and_states
-        if KINDS[one.name].holds(one, state, now)
+        if KINDS[one.name].is_valid(one, state, now)
     ]
 
 

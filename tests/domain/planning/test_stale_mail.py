@@ -57,7 +57,7 @@ def holds(
     """What the table of mails says of it."""
     sessions = () if session is None else (session,)
     state = state_of(*sessions, pair=pair, commitments=commitments)
-    return KINDS[message.name].holds(message, state, now)
+    return KINDS[message.name].is_valid(message, state, now)
 
 
 def changed(**fields: object) -> Session:

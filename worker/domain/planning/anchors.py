@@ -21,7 +21,7 @@ def reanchor_sessions(builder: PlanBuilder) -> None:
         if window is None or (session.booked and _follows_owed_session(builder, session)):
             continue
         if builder.has_pending_change(session.id):
-            builder.wake_at(builder.now + RECHECK_SOON)
+            builder.plan_again_at(builder.now + RECHECK_SOON)
             continue
         updated = builder.update_session(cadence.set_window(session, window))
         if updated.booked and not updated.by_hand and _is_outside(updated, window, builder):

@@ -27,7 +27,7 @@ def accept_block_changes(builder: PlanBuilder) -> list[str]:
     promises = [c for c in builder.commitments.values() if c.owner is Owner.MANAGER]
     settled_ids = [c.id for c in promises if not builder.has_pending_change(c.id)]
     if any(not c.is_open and c.block for c in promises if c.id not in settled_ids):
-        builder.wake_at(builder.now + RECHECK_SOON)  # the commitment ended while its block was being written
+        builder.plan_again_at(builder.now + RECHECK_SOON)  # the commitment ended while its block was being written
     for commitment_id in settled_ids:
         _accept_block_change(builder, builder.commitments[commitment_id])
     return settled_ids

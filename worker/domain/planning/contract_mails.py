@@ -113,7 +113,7 @@ def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
     for (number, instant), next_instant in zip(reminders, next_instants, strict=True):
         is_late = number > MAX_EARLY_MAILS
         if builder.now < instant:
-            builder.wake_at(instant)
+            builder.plan_again_at(instant)
             return
         if builder.now >= next_instant or _has_mail(builder, MailName.CONTRACT_REMINDER, session, number=number):
             continue
@@ -123,13 +123,13 @@ def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
         if leaves_at is None:
             continue
         if builder.now < leaves_at:
-            builder.wake_at(leaves_at)
+            builder.plan_again_at(leaves_at)
             return
         builder.add_mail(MailName.CONTRACT_REMINDER, session.id, builder.manager.email, start=held_at, number=number)
     if builder.now >= unfinished_at:
         _mark_unfinished(builder, session)
     else:
-        builder.wake_at(unfinished_at)
+        builder.plan_again_at(unfinished_at)
 
 
 def _list_reminders(
@@ -182,7 +182,7 @@ def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:
     builder.record_session_decision(unfinished, "No contract was recorded; the conversation is unfinished.")
     if not builder.list_mails(MailName.UNFINISHED, session.id):
         builder.add_mail(MailName.UNFINISHED, session.id, builder.report.email, start=session.held_at)
-    builder.wake_at(builder.now)
+    builder.plan_again_at(builder.now)
 
 
 def _has_mail(builder: PlanBuilder, name: MailName, session: Session, *, number: int) -> bool:

@@ -72,7 +72,7 @@ def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()
         placed = builder.state.placed_events.get(session.key)
         if builder.has_pending_change(session.id):  # the event as last seen may be older than the decided change
             if is_calendar_check_due(builder, session) or (placed is not None and _has_change(placed)):
-                builder.wake_at(builder.now + RECHECK_SOON)
+                builder.plan_again_at(builder.now + RECHECK_SOON)
         elif placed is None:
             _owe_without_deferral(builder, session)
         elif builder.now < session.span.end or placed.gone:
@@ -206,7 +206,7 @@ def _check_clash(builder: PlanBuilder, session: Session) -> None:
     if session.span.start - builder.now <= LAST_HOURS:
         return
     if not is_calendar_check_due(builder, session):
-        builder.wake_at(find_next_calendar_check(builder, session))
+        builder.plan_again_at(find_next_calendar_check(builder, session))
         return
     clash = _find_clash(builder, session)
     if clash is None:
@@ -217,13 +217,13 @@ def _check_clash(builder: PlanBuilder, session: Session) -> None:
     elif show_as is ShowAs.AWAY:
         defer_session(builder, session, DeferralCause.OUT_OF_OFFICE, by=owner)
     elif stays_after_question(builder, session):
-        builder.wake_at(find_next_calendar_check(builder, session))
+        builder.plan_again_at(find_next_calendar_check(builder, session))
     elif _must_move_now(builder, session):
         defer_session(builder, session, DeferralCause.BOOKED_OVER, by=owner)
     elif session.warned_at is None:
         _warn_of_clash(builder, session, owner)
     else:
-        builder.wake_at(session.warned_at + WARNING_PERIOD)
+        builder.plan_again_at(session.warned_at + WARNING_PERIOD)
 
 
 def _must_move_now(builder: PlanBuilder, session: Session) -> bool:
@@ -252,7 +252,7 @@ def _clear_clash(builder: PlanBuilder, session: Session) -> None:
         builder.record_decision(
             "warning", "The time is free again; the session stays.", session.id, cause=DeferralCause.BOOKED_OVER.value
         )
-    builder.wake_at(find_next_calendar_check(builder, session))
+    builder.plan_again_at(find_next_calendar_check(builder, session))
 
 
 def _warn_of_clash(builder: PlanBuilder, session: Session, owner: Address) -> None:
@@ -268,7 +268,7 @@ def _warn_of_clash(builder: PlanBuilder, session: Session, owner: Address) -> No
         session.id,
         cause=DeferralCause.BOOKED_OVER.value,
     )
-    builder.wake_at(warning.due_at + WARNING_PERIOD)
+    builder.plan_again_at(warning.due_at + WARNING_PERIOD)
 
 
 def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address] | None:

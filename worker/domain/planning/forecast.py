@@ -163,7 +163,7 @@ class _Forecaster:
         if session is not None and session.state is SessionState.HELD:
             builder = PlanBuilder(request.due_at, state, None, self._policy)
             actions.record_contract(builder, session, (), revision=1)
-            builder.wake_at(request.due_at)
+            builder.plan_again_at(request.due_at)
             self._carry_out(str(state.pair.id), builder.build(), request.due_at)
 
 

@@ -92,7 +92,7 @@ def end_promises_of_leaver(builder: PlanBuilder) -> None:
     ends_at = find_next_working_morning(builder.report, outgoing.ended_at)
     promises = list_open_promises(builder.commitments.values())
     if promises and builder.now < ends_at:
-        builder.wake_at(ends_at)
+        builder.plan_again_at(ends_at)
         return
     for commitment in promises:
         close_commitment(builder, commitment, CommitmentStanding.LET_GO)

@@ -38,7 +38,7 @@ def _invite_to(builder: PlanBuilder, session: Session, last_mail: Effect | None)
         if is_same_event and last_mail.start == session.span.start:
             return
     if builder.find_event(session.key) is None or builder.has_pending_change(session.id):
-        builder.wake_at(builder.now + RECHECK_SOON)  # the event is not on the calendar yet
+        builder.plan_again_at(builder.now + RECHECK_SOON)  # the event is not on the calendar yet
         return
     if last_mail and last_mail.event != session.key:
         _withdraw_invitation(builder, session, last_mail)

@@ -30,20 +30,20 @@ NOTE_MOVED_FAR = timedelta(hours=12)
 
 #: A function that returns whether a mail is still valid, given the mail, the pair's current state, and the present
 #: instant.
-Holds = Callable[[Effect, PairState, datetime], bool]
+ValidityCheck = Callable[[Effect, PairState, datetime], bool]
 
 
-def holds_always(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_always(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return True, for a mail that stays valid whatever happens to the pair."""
     return True
 
 
-def holds_while_active(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_while_active(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the pair is active."""
     return state.pair.is_active
 
 
-def holds_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the pair has ended and the reader learns of that from this mail (R-36).
 
     A report with a new manager gets another mail. Nothing is sent when the pair does not take part at the moment, for
@@ -55,12 +55,12 @@ def holds_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
     return state.pair.ended is not EndReason.NO and not (gets_other_mail or is_withheld)
 
 
-def holds_after_handover(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_after_handover(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the report still has the new manager that the mail is about (R-36)."""
     return state.pair.is_active and state.incoming is not None and state.incoming.ended_at == effect.start
 
 
-def holds_during_round(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_during_round(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the pair is active and the month of the survey round is not over (R-37).
 
     The number of the mail is the year and the month of the round, such as 202609.
@@ -68,7 +68,7 @@ def holds_during_round(effect: Effect, state: PairState, now: datetime) -> bool:
     return state.pair.is_active and effect.number == int(f"{now:%Y%m}")
 
 
-def holds_with_open_promises(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_with_open_promises(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the report has another manager, and a promise of the former manager is open (R-36)."""
     return state.pair.ended is EndReason.CHANGED and bool(list_open_promises(state.commitments))
 
@@ -78,7 +78,7 @@ def list_open_promises(commitments: Iterable[Commitment]) -> list[Commitment]:
     return [c for c in commitments if c.is_open_promise]
 
 
-def holds_while_due(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_while_due(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the reader has an open commitment that is due on the day the mail is about (R-18, R-20)."""
     return state.pair.is_active and any(_is_due_for(c, effect) for c in state.commitments)
 
@@ -95,7 +95,7 @@ def _find_session(effect: Effect, state: PairState) -> Session | None:
     return state.find_session(effect.subject) if state.pair.is_active else None
 
 
-def holds_before_session(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_before_session(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the session is still to come and has not moved far (T-5, T-6).
 
     After a small move the mail stays valid, because its text is made from the session's current time.
@@ -121,25 +121,25 @@ def has_moved_far(name: str, reader: Person, *, old_start: datetime, new_start: 
     return abs(new_start - old_start) > limit
 
 
-def holds_until_contract(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_until_contract(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the session is held, still without a contract, and with the end that the mail is about (T-7)."""
     session = _find_session(effect, state)
     return session is not None and session.state is SessionState.HELD and session.held_at == effect.start
 
 
-def holds_unfinished(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_when_unfinished(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the session is unfinished: no contract was recorded in time (T-7)."""
     session = _find_session(effect, state)
     return session is not None and session.state is SessionState.UNFINISHED
 
 
-def holds_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the session is unplaceable: it is owed, and no time exists for it."""
     session = _find_session(effect, state)
     return session is not None and session.owed and session.unplaceable is not None
 
 
-def holds_after_deferral(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_after_deferral(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the notice of a deferral is still valid.
 
     The session has to be in the future, and not deferred again since. The notice is not needed when a person has chosen
@@ -164,7 +164,7 @@ def _has_explanation(effect: Effect, state: PairState) -> bool:
     return effect.to == state.manager.email and any(d.number == effect.number for d in explained)
 
 
-def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the warning still applies: an event clashes with the session at the time that the mail names."""
     session = _find_session(effect, state)
     if session is None:
@@ -172,7 +172,7 @@ def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
     return session.booked and session.warned_at is not None and session.start == effect.start
 
 
-def holds_at_that_time(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_at_that_time(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the session is in the future and still at the time that the mail is about."""
     session = _find_session(effect, state)
     return session is not None and session.booked and session.start == effect.start and session.span.start > now

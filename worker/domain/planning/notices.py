@@ -73,9 +73,9 @@ def _add_introduction(builder: PlanBuilder) -> None:
 
 def _add_mails_before(builder: PlanBuilder, session: Session) -> None:
     """Add the mails that are due before a booked session."""
-    builder.wake_at(session.span.end)
+    builder.plan_again_at(session.span.end)
     if not is_inside_1on1(builder, session):
-        builder.wake_at(find_next_calendar_check(builder, session))
+        builder.plan_again_at(find_next_calendar_check(builder, session))
         _add_deferral_notice(builder, session)
     add_preparation_mails(builder, session)
 
@@ -173,6 +173,6 @@ def _add_due_mail(builder: PlanBuilder, commitment: Commitment) -> None:
     if any(mail.to == owner.email and mail.start == start for mail in mails):
         return
     if builder.now < mail_time:
-        builder.wake_at(mail_time)
+        builder.plan_again_at(mail_time)
     elif builder.now < mail_time + DAY and commitment.recorded_at < mail_time:
         builder.add_mail(MailName.COMMITMENT_DUE, subject, owner.email, start=start)

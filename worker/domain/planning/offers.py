@@ -76,7 +76,7 @@ def add_offer(
         return session
     until = min(find_offer_end(builder.manager, builder.now, purpose), find_last_choice(times, purpose))
     offered = builder.update_session(session, offer=Offer(tuple(times), until, purpose, tuple(displaces)))
-    builder.wake_at(until)
+    builder.plan_again_at(until)
     builder.record_decision(
         "offer",
         f"{len(times)} times are held for the two to choose from.",
@@ -136,6 +136,6 @@ def release_ended_offers(builder: PlanBuilder) -> None:
     """Release the times of every offer in which nobody chose in time. Each session keeps its own time (T-11, T-12)."""
     for session in [s for s in builder.sessions.values() if s.offer]:
         if session.offer and list_open_times(session, builder.now):
-            builder.wake_at(session.offer.until)
+            builder.plan_again_at(session.offer.until)
         else:
             end_offer(builder, session, "Nobody chose another of the times held for it; they are free again.")

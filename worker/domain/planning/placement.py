@@ -91,7 +91,7 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
         if session.unplaceable and offers.is_offer_open(session, builder.now):
             continue  # the two are choosing among times that displace other events (T-14)
         if session.unplaceable and not is_retry_due(builder, session):
-            builder.wake_at(floor_to_shared_grid(builder.now, DAILY) + DAILY)
+            builder.plan_again_at(floor_to_shared_grid(builder.now, DAILY) + DAILY)
         elif session.kind is SessionKind.REVIEW:
             if refresh_review_window(builder, session):
                 _place_session(builder, builder.sessions[session.id])

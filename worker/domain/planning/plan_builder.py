@@ -81,7 +81,7 @@ class PlanBuilder:
         self._deferrals: list[Deferral] = []
         self._decisions: list[Decision] = []
         self._needs: FreeBusyRequest | None = None
-        self._wake: datetime | None = None
+        self._plan_again_at: datetime | None = None
 
     # --- reading ---
 
@@ -176,7 +176,7 @@ class PlanBuilder:
         retry_at = self.find_retry_time(subject)
         if retry_at is None or self.now >= retry_at:
             return False
-        self.wake_at(retry_at)
+        self.plan_again_at(retry_at)
         return True
 
     def list_taken_times(self, address: Address, exclude: str = "") -> tuple[TakenTime, ...]:
@@ -223,7 +223,7 @@ class PlanBuilder:
         free_busy: dict[Address, FreeBusy] = {p.email: FreeBusy() for p in people if not p.has_calendar}
         for email in readable:
             if email in self.snapshot.unavailable:
-                self.wake_at(self.now + RECHECK_LATER)
+                self.plan_again_at(self.now + RECHECK_LATER)
                 return None
             if email not in self.snapshot.windows or not _covers(self.snapshot.windows[email], window):
                 self._request_free_busy(readable, window, for_booking=for_booking)
@@ -384,10 +384,10 @@ class PlanBuilder:
             )
         )
 
-    def wake_at(self, instant: datetime) -> None:
+    def plan_again_at(self, instant: datetime) -> None:
         """Have this pair planned again at `instant`, or earlier if another rule asks for that."""
-        if self._wake is None or instant < self._wake:
-            self._wake = max(instant, self.now)
+        if self._plan_again_at is None or instant < self._plan_again_at:
+            self._plan_again_at = max(instant, self.now)
 
     # --- the result ---
 
@@ -402,7 +402,7 @@ class PlanBuilder:
         known_keys = {effect.key for effect in self.state.effects}
         return Plan(
             pair=self.pair.id,
-            due_at=self._wake,
+            due_at=self._plan_again_at,
             sessions=_select_changed(self.sessions.values(), {s.id: s for s in self.state.sessions}),
             deferrals=tuple(self._deferrals),
             commitments=_select_changed(self.commitments.values(), {c.id: c for c in self.state.commitments}),

@@ -51,7 +51,7 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
         return builder.build()
     if not builder.manager.has_calendar:  # nothing can be booked until the people file names a calendar
         mark_past_sessions_held(builder)
-        builder.wake_at(builder.now + DAILY)
+        builder.plan_again_at(builder.now + DAILY)
         return builder.build()
     deferrals.check_booked_sessions(builder, except_for=requested_times.answer_requested_times(builder))
     if builder.has_request:
@@ -79,7 +79,7 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
     for session in [s for s in builder.sessions.values() if s.booked]:
         end, placed = session.span.end, builder.find_event(session.key)
         if builder.now < end:
-            builder.wake_at(end)
+            builder.plan_again_at(end)
         elif placed and placed.span != session.span and deferrals.is_lost_time(builder, session, placed):
             builder.update_session(
                 session, state=SessionState.DEFERRED, start=None, end=None, by_hand=False, offer=None
@@ -94,7 +94,7 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
             builder.record_session_decision(
                 restored, "The calendar never accepted the new time, so the session keeps the old one that people see."
             )
-            builder.wake_at(builder.now)
+            builder.plan_again_at(builder.now)
         elif placed or reviews.is_inside_1on1(builder, session):
             held = contract_mails.mark_held(builder, session, end)
             builder.record_session_decision(
@@ -124,7 +124,7 @@ def ensure_sessions(builder: PlanBuilder) -> None:
     sessions = list(builder.sessions.values())
     first_notice = turns.find_first_notice(builder.pair, builder.manager.zone)
     if first_notice is not None and builder.now < first_notice and not sessions:
-        builder.wake_at(first_notice)  # before that, the pair gets no invitation and no mail (T-3a)
+        builder.plan_again_at(first_notice)  # before that, the pair gets no invitation and no mail (T-3a)
         return
     while len([s for s in cadence.select_regular_sessions(sessions) if s.owed or s.booked]) < builder.policy.ahead:
         cycle = cadence.make_next_cycle(

@@ -139,7 +139,7 @@ def _add_preparation(builder: PlanBuilder, session: Session, preparation: Prepar
         return
     due_at = preparation.find_due(reader, start) or builder.now
     if builder.now < due_at:
-        builder.wake_at(due_at)
+        builder.plan_again_at(due_at)
         return
     leaves_at = find_preparing_time(name, reader, wanted_at=builder.now, session_start=start)
     if leaves_at is None and name is not MailName.REFLECTION_PROMPT:
@@ -148,9 +148,9 @@ def _add_preparation(builder: PlanBuilder, session: Session, preparation: Prepar
     if leaves_at is None or start - leaves_at < MIN_PREPARATION[name]:
         return
     if builder.find_event(session.key) is None and not is_inside_1on1(builder, session):
-        builder.wake_at(builder.now + RECHECK_SOON)  # the event is not on the calendar yet
+        builder.plan_again_at(builder.now + RECHECK_SOON)  # the event is not on the calendar yet
     elif leaves_at > builder.now:
-        builder.wake_at(leaves_at)
+        builder.plan_again_at(leaves_at)
     else:
         number = _choose_variant(builder) if name is MailName.REFLECTION_PROMPT else 0
         builder.add_mail(name, session.id, reader.email, start=start, number=number)

@@ -147,7 +147,7 @@ def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
         if review.by_hand or is_imminent or not _is_near_booked_session(builder, review):
             return
     if builder.has_pending_change(review.id):
-        builder.wake_at(builder.now + RECHECK_SOON)
+        builder.plan_again_at(builder.now + RECHECK_SOON)
         return
     window = refresh_review_window(builder, review)
     updated = builder.sessions[review.id]
@@ -247,6 +247,6 @@ def _place_review_in_1on1(builder: PlanBuilder, review: Session) -> None:
             builder.record_session_decision(booked, "Takes place inside the 1:1 of that day; no event of its own.")
     elif review.booked and review.span.end > builder.now:
         builder.update_session(review, state=SessionState.OWED, start=None, end=None)
-        builder.wake_at(review.latest)
+        builder.plan_again_at(review.latest)
     elif review.owed:
-        builder.wake_at(review.latest)  # the calendar may not show the 1:1s of that time yet
+        builder.plan_again_at(review.latest)  # the calendar may not show the 1:1s of that time yet

@@ -29,7 +29,7 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
     if window.target != session.target:
         keeps_time = _may_keep_time(session, earlier_parts, window)
         if session.booked and not keeps_time and builder.has_pending_change(session.id):
-            builder.wake_at(builder.now + RECHECK_SOON)
+            builder.plan_again_at(builder.now + RECHECK_SOON)
             return
         latest = window.latest if not session.count else max(window.latest, session.latest)
         session = builder.update_session(session, earliest=window.earliest, target=window.target, latest=latest)
@@ -64,7 +64,7 @@ def _release_time(builder: PlanBuilder, session: Session, why: str, *, is_shown:
     if session.span.start - builder.now <= LAST_HOURS:
         return
     if builder.has_pending_change(session.id):
-        builder.wake_at(builder.now + RECHECK_SOON)
+        builder.plan_again_at(builder.now + RECHECK_SOON)
         return
     owed = builder.update_session(
         session, state=SessionState.OWED, start=None, end=None, by_hand=False, warned_at=None, offer=None

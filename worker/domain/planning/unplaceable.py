@@ -25,7 +25,7 @@ def mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> No
     The search is repeated each day. Both people are told why, at once and then every four weeks. The event of a session
     that becomes unplaceable now is cancelled.
     """
-    builder.wake_at(floor_to_shared_grid(builder.now, DAILY) + DAILY)
+    builder.plan_again_at(floor_to_shared_grid(builder.now, DAILY) + DAILY)
     is_new = session.unplaceable is None
     unplaceable = builder.update_session(session, unplaceable=why)
     if is_new:

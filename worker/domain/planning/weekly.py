@@ -157,5 +157,5 @@ def add_weekly_mail(builder: PlanBuilder) -> None:
         builder.add_personal_mail(MailName.WEEKLY, f"{find_monday(today)}")
     for instant in (due_at, find_weekly_time(builder.manager, today + WEEK)):
         if instant is not None and builder.now < instant and list_news(state, instant):
-            builder.wake_at(instant)
+            builder.plan_again_at(instant)
             return
