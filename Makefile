@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROVIDER ?= caldav
 
-.PHONY: setup demo run check test lint proof bench constraints docs figures messages clean
+.PHONY: setup demo run check test tests lint proof bench constraints docs figures messages clean
 
 setup: .venv/.ready
 
@@ -28,8 +28,12 @@ lint: setup
 check: lint
 	$(BIN)/pytest -n auto tests/domain tests/i18n tests/repository tests/settings
 
+# Types are checked while the first tests run: both have a core to themselves.
+test: setup
+	$(MAKE) --no-print-directory --jobs 2 lint tests
+
 # Hundreds of processes start in these tests: each would compile the program anew where nothing compiled may be kept.
-test: lint
+tests: setup
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 proof: setup

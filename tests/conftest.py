@@ -1,4 +1,4 @@
-"""The two databases that everything of the store has to work on: a SQLite file, and a real PostgreSQL from a wheel.
+"""The two databases that the program has to work on: a SQLite file, and a real PostgreSQL from a wheel.
 
 Each test gets a database of its own, a copy of one whose schema was brought up once by the migrations.
 """
@@ -12,12 +12,14 @@ from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from tests.support.companies import Office, new_store
+from tests.support.proof import FULL
 from tests.support.terminal import fresh_desk, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
 from worker.store.tables import metadata
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 settings.register_profile("untimed", deadline=None)  # how fast a machine is proves nothing
 settings.load_profile("untimed")
 
+BACKENDS = ("sqlite", "postgresql")
+#: The folders whose tests are about databases or whole programs.
+ALWAYS_ON_BOTH = ("store", "upgrade", "settings", "commands")
 _NUMBERS = count(1)
 
 gc.disable()  # until everything is imported
@@ -159,7 +164,27 @@ def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the databases of a test.
+
+    Tests in the folders `ALWAYS_ON_BOTH`, and those with the marker `both_databases`, run on both. Of the others, such
+    as the stories of the engine, half run on one and half on the other, and `make proof` runs what is left.
+    """
+    if "backend" not in metafunc.fixturenames:
+        return
+    module, name = metafunc.module.__name__, metafunc.function.__name__
+    always = {BACKENDS[crc32(f"{module}.{name}".encode()) % 2]}
+    if module.split(".")[1] in ALWAYS_ON_BOTH or metafunc.definition.get_closest_marker("both_databases"):
+        always = set(BACKENDS)
+    params = [
+        pytest.param(backend, marks=() if backend in always else pytest.mark.proof)
+        for backend in BACKENDS
+        if FULL or backend in always
+    ]
+    metafunc.parametrize("backend", params, indirect=True)
+
+
+@pytest.fixture
 def backend(request: pytest.FixtureRequest) -> str:
     """Which of the two databases."""
     return str(request.param)

@@ -14,8 +14,8 @@ from pytest import MonkeyPatch
 from tests.conftest import Postgres
 from tests.support import ROOT
 from tests.support.companies import KEY, new_store, settings
+from tests.support.proof import FULL
 
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 ROUNDS, STARTS = (20, 6) if FULL else (1, 3)
 
 

@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from tests.support.proof import FULL
 from worker.domain.pulse import (
     EVERYBODY,
     OTHERS,
@@ -128,7 +130,8 @@ def views(shown: Sequence[PulseCell]) -> Iterator[Mapping[str, str]]:
             yield {who: manager for one in chosen for who, manager in one.people.items()}
 
 
-@effort(max_examples=200, deadline=None)
+@effort(max_examples=2000 if FULL else 60, deadline=None)
+@pytest.mark.proof
 @given(_steady, _changes, _renames)
 def test_no_subtraction_of_two_views_tells_of_few_people(
     first: list[tuple[str, int, bool]],

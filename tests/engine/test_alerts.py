@@ -4,6 +4,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
+import pytest
+
 from tests.support.companies import DAY, HOUR, MINUTE, START, Fails, Office, company, texts
 from worker.errors import Forbidden, Permanent
 from worker.store.alerts import MAX_STORED_TEXTS
@@ -112,6 +114,7 @@ def test_clocks_that_differ_keep_no_alert_back(office: Office) -> None:
     assert "hours ahead" not in told
 
 
+@pytest.mark.both_databases
 def test_many_processes_raise_one_alert(database_url: str) -> None:
     office = Office(database_url)
     office.tick()

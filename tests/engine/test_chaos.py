@@ -7,7 +7,6 @@ summary of a contract, which goes once more under the same Message-ID when nobod
 Three processes work on one PostgreSQL; Radicale and an SMTP server live outside of them and of the kills.
 """
 
-import os
 import random
 import sys
 from collections import Counter
@@ -27,11 +26,11 @@ from tests.conftest import Postgres
 from tests.support.companies import DAY, HOUR, KEY, MINUTE, new_store
 from tests.support.crash_child import OUT_OF_REACH
 from tests.support.crash_stories import KILLED, Child, Ours, Story, check_events
+from tests.support.proof import FULL
 from worker import embedded
 from worker.domain.model import EffectProgress
 from worker.store.store import Store
 
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 PAIRS, DAYS, STEP, KILLS = (60, 14, 2 * HOUR, 60) if FULL else (2, 1, 8 * HOUR, 2)
 PROCESSES = 3
 #: The first day goes into bookings, the others begin when what was booked is near.

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.companies import HOUR
-from tests.support.crash_stories import FULL, KILLED, Beginning, Child, Googles, Outlooks, Servers, check
+from tests.support.crash_stories import KILLED, Beginning, Child, Googles, Outlooks, Servers, check
+from tests.support.proof import FULL
 
 #: Hundreds of processes live and die here, one after the other: a busy machine needs its time for them.
 pytestmark = pytest.mark.timeout(3600 if FULL else 600)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.companies import DAY, HOUR, MINUTE, START
-from tests.support.crash_stories import FULL, Child, Ours, Servers, Story, check
+from tests.support.crash_stories import Child, Ours, Servers, Story, check
+from tests.support.proof import FULL
 
 #: Processes live and die here, one after the other: a busy machine needs its time for them.
 pytestmark = pytest.mark.timeout(3600 if FULL else 600)

@@ -4,7 +4,6 @@ Three real processes work through one company at the same instant, in small bite
 way. The calendar and the mail service they share live in the test's own process, which counts what is asked of them.
 """
 
-import os
 import select
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import pytest
 from tests.conftest import Postgres
 from tests.support import ROOT
 from tests.support.companies import MINUTE, SERVICE, START, Office, company, new_store, settings
+from tests.support.proof import FULL
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import (
@@ -43,7 +43,6 @@ from worker.domain.model import (
 )
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 PROCESSES, PAIRS = 3, 200 if FULL else 96
 
 

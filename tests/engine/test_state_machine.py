@@ -3,18 +3,15 @@
 The company of `tests/support/random_company.py` lives on services in memory, at Google and in Microsoft 365.
 """
 
-import os
-
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.doubles.google.company import GoogleCompany
 from tests.doubles.graph import Double
 from tests.doubles.graph.office import Office
+from tests.support.proof import FULL
 from tests.support.random_company import Company
 from worker.domain.model import Pair, PairId, Person
 from worker.simulation.world import SimulatedWorld
-
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 
 TestCompany = Company.TestCase
 

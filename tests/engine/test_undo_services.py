@@ -11,7 +11,8 @@ import requests
 from tests.doubles.google.hands import GoogleHands
 from tests.doubles.graph.hands import Hands
 from tests.support.companies import DAY, HOUR, START
-from tests.support.crash_stories import FULL, KILLED, Beginning, Child, Googles, Outlooks, Servers, Story
+from tests.support.crash_stories import KILLED, Beginning, Child, Googles, Outlooks, Servers, Story
+from tests.support.proof import FULL
 from worker.domain.model import Event, Span
 from worker.embedded import EmbeddedServers
 from worker.providers import base

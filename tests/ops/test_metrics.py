@@ -39,6 +39,8 @@ from worker.settings.sections import MetricsSettings
 from worker.store.heartbeats import Heartbeat
 from worker.store.tables import channel
 
+pytestmark = pytest.mark.both_databases  # each figure is a statement of its own
+
 #: What promtool asks of a name: no type, no unit but the base unit, and no abbreviation.
 UNWANTED_WORDS = re.compile(
     r"(^|_)(counter|gauge|histogram|summary|metric|ms|millis\w*|sec|secs|minutes|hours|days|num|cnt|percent)($|_)"

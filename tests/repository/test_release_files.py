@@ -1,7 +1,6 @@
 """What a release says of its dependencies: hashes, licences, and no known fault."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,9 +12,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.proof import FULL
 from tools.release_files import CONSTRAINTS, EXTRAS, HASHES, LICENCES, ROOT
 
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 #: Seconds that the audit may take before its data counts as out of reach.
 PATIENCE = 240
 

@@ -4,17 +4,15 @@ Calm people now and then decline, go on holiday, move an event by hand, also ont
 they record contracts, and keep what they promise.
 """
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.audit.auditor import audit
 from tests.support.counts.counts import ROWS, Counts, add_counts, format_table
+from tests.support.proof import FULL
 from tests.support.years.companies import BUILDERS
 from tests.support.years.life import Life, live_year
-
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 
 
 def live_companies(seed: int, copies: int = 1) -> dict[str, Life]:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,11 +11,11 @@ import pytest
 
 from bench.company import build_company
 from tests.support.audit.auditor import audit
+from tests.support.proof import FULL
 from worker.domain.model import Address, Interval, Pair, PairId, Person
 from worker.simulation import run
 
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 
 
 Company = tuple[Mapping[Address, Person], Mapping[PairId, Pair]]

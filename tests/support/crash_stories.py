@@ -38,7 +38,6 @@ from worker.store import rows, tables
 from worker.store.store import Store
 
 KILLED = -9
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 
 
 # --- the process that is killed ---

@@ -1,6 +1,5 @@
 """Whatever a request holds, it is answered in words: never an error that nobody foresaw; and two presses are one."""
 
-import os
 import random
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, OPERATOR, SAM
+from tests.support.proof import FULL
 from tests.support.web_company import FILLED, PRIYA, Lived, Room, hidden, send_fields, text
 from tests.web.test_security import Who, cookie_of, pages_of
 from worker import web
@@ -22,7 +22,6 @@ from worker.links import Purpose
 from worker.web.contract_form import ContractForm, parse_day, parse_instant, parse_number
 from worker.web.logins import COOKIE
 
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 ROUNDS = 60 if FULL else 6  #: how often each page is asked with other fields
 #: What no form of ours sends.
 HOSTILE = (

@@ -1,6 +1,5 @@
 """Whatever a calendar holds, it reads as an independent expansion says, and one odd line makes nothing free."""
 
-import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.ical_expansion import DARK, HARMLESS, Calendar, Written, merge
+from tests.support.proof import FULL
 from worker.domain.model import EventRef, Span
 from worker.providers.ical.parser import parse_calendar
 from worker.providers.ical.reader import CalendarContents, read_calendar
 
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 #: With a change of the clocks in America and one in Europe.
 WINDOW = Span(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 6, 1, tzinfo=UTC))
 FIRST_DAY = datetime.fromisoformat("2027-01-04")

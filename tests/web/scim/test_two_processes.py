@@ -12,6 +12,7 @@ from tests.support.pushing import make_user, open_company
 COUNT = 20
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_pushes_at_the_same_time_lose_nothing(database_url: str) -> None:
     """SQLite lets one transaction write at a time, whatever a program asks for."""
