@@ -2,6 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PROVIDER ?= caldav
+PROOF ?= full
+# One process of tests for each core; the tests of a file stay together.
+TOGETHER := -n auto --dist loadfile --no-loadscope-reorder
+PROOF_OPTIONS_full := --timeout 3600
+PROOF_OPTIONS_bounded := $(TOGETHER)
 
 .PHONY: setup demo run check test tests lint proof bench constraints docs figures messages clean
 
@@ -34,10 +39,12 @@ test: setup
 
 # Hundreds of processes start in these tests: each would compile the program anew where nothing compiled may be kept.
 tests: setup
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -m "not proof" $(TOGETHER)
 
+# Long proofs: years of simulation, kill loops, and each story on the database that `make test` leaves out.
+# `make proof PROOF=bounded` runs them in a bounded form, which takes minutes.
 proof: setup
-	LONGARC_PROOF=full $(BIN)/pytest -m proof --timeout 3600
+	env -u PYTHONDONTWRITEBYTECODE LONGARC_PROOF=$(PROOF) $(BIN)/pytest -m proof $(PROOF_OPTIONS_$(PROOF))
 
 bench: setup
 	$(BIN)/python -m bench

@@ -165,20 +165,24 @@ def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose the databases of a test.
+    """Choose the databases of a test: those of its marker `databases`, or both in the folders `ALWAYS_ON_BOTH`.
 
-    Tests in the folders `ALWAYS_ON_BOTH`, and those with the marker `both_databases`, run on both. Of the others, such
-    as the stories of the engine, half run on one and half on the other, and `make proof` runs what is left.
+    Of all other tests, such as the stories of the engine, half run on one and half on the other. `make proof` runs each
+    of them on the other one, too.
     """
     if "backend" not in metafunc.fixturenames:
         return
     module, name = metafunc.module.__name__, metafunc.function.__name__
-    always = {BACKENDS[crc32(f"{module}.{name}".encode()) % 2]}
-    if module.split(".")[1] in ALWAYS_ON_BOTH or metafunc.definition.get_closest_marker("both_databases"):
-        always = set(BACKENDS)
+    marker = metafunc.definition.get_closest_marker("databases")
+    if marker:
+        always = possible = marker.args
+    elif module.split(".")[1] in ALWAYS_ON_BOTH:
+        always = possible = BACKENDS
+    else:
+        always, possible = (BACKENDS[crc32(f"{module}.{name}".encode()) % 2],), BACKENDS
     params = [
         pytest.param(backend, marks=() if backend in always else pytest.mark.proof)
-        for backend in BACKENDS
+        for backend in possible
         if FULL or backend in always
     ]
     metafunc.parametrize("backend", params, indirect=True)

@@ -39,9 +39,17 @@ def test_where_nothing_more_can_be_written_is_one_clear_line(desk: Desk, words: 
     assert (done.returncode, done.stderr.decode()) == (1, "longarc: No space left on device.\n")
 
 
-@buffering
-@pytest.mark.parametrize(("words", "code"), [("key", 0), ("example people /nowhere/people.csv", 1), ("nonsense", 2)])
-@pytest.mark.parametrize("into", ["2>/dev/full", "2>&-"])
+@pytest.mark.parametrize(
+    ("words", "code", "into", "buffering"),
+    [
+        ("key", 0, "2>/dev/full", BUFFERED),
+        ("key", 0, "2>&-", UNBUFFERED),
+        ("example people /nowhere/people.csv", 1, "2>/dev/full", UNBUFFERED),
+        ("example people /nowhere/people.csv", 1, "2>&-", BUFFERED),
+        ("nonsense", 2, "2>/dev/full", BUFFERED),
+        ("nonsense", 2, "2>&-", UNBUFFERED),
+    ],
+)
 def test_where_no_error_can_be_told_the_exit_code_still_does(
     desk: Desk, words: str, code: int, into: str, buffering: dict[str, str]
 ) -> None:

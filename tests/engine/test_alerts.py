@@ -114,7 +114,7 @@ def test_clocks_that_differ_keep_no_alert_back(office: Office) -> None:
     assert "hours ahead" not in told
 
 
-@pytest.mark.both_databases
+@pytest.mark.databases("sqlite", "postgresql")
 def test_many_processes_raise_one_alert(database_url: str) -> None:
     office = Office(database_url)
     office.tick()

@@ -97,7 +97,7 @@ def test_what_one_process_learned_another_knows_within_half_a_minute(office: Off
     assert second.find_primary(X500) == SAM
 
 
-@pytest.mark.both_databases
+@pytest.mark.databases("sqlite", "postgresql")
 def test_many_threads_learn_one_form_for_one_person(database_url: str) -> None:
     office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)))
     known = StoredIdentities(office.store, lambda: START)

@@ -36,7 +36,7 @@ def ask(office: Office, number: int = 0) -> ThirdVoice:
     return office.worker.third_voices.ask(office.persons[SAM], PRIYA, f"Question {number}?")
 
 
-@pytest.mark.both_databases
+@pytest.mark.databases("sqlite", "postgresql")
 def test_r30_two_forms_at_once_do_not_exceed_the_limit(office: Office) -> None:
     def try_to_ask(number: int) -> VoiceFault | None:
         try:
@@ -51,7 +51,7 @@ def test_r30_two_forms_at_once_do_not_exceed_the_limit(office: Office) -> None:
     assert faults.count(VoiceFault.MANY) == MAX_OPEN_VOICES
 
 
-@pytest.mark.both_databases
+@pytest.mark.databases("sqlite", "postgresql")
 def test_r30_of_two_answers_at_once_one_is_kept(office: Office) -> None:
     voice = ask(office)
     with ThreadPoolExecutor(4) as pool:

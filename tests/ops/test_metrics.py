@@ -39,7 +39,7 @@ from worker.settings.sections import MetricsSettings
 from worker.store.heartbeats import Heartbeat
 from worker.store.tables import channel
 
-pytestmark = pytest.mark.both_databases  # each figure is a statement of its own
+pytestmark = pytest.mark.databases("sqlite", "postgresql")  # each figure is a statement of its own
 
 #: What promtool asks of a name: no type, no unit but the base unit, and no abbreviation.
 UNWANTED_WORDS = re.compile(

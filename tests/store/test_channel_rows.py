@@ -12,7 +12,7 @@ from worker.store import tables
 from worker.store.participation import schedule_calendars
 
 
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.databases("postgresql")
 def test_a_change_of_people_at_the_moment_of_a_refresh_is_not_lost(office: Office) -> None:
     """Nothing has been found out since the start, and somebody leaves while it is."""
     office.persons = {one: replace(who, calendar="google") for one, who in office.persons.items()}
@@ -30,7 +30,7 @@ def test_a_change_of_people_at_the_moment_of_a_refresh_is_not_lost(office: Offic
     assert [one.calendar for one in office.store.channels.list_watched()] == [DANA]
 
 
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.databases("postgresql")
 def test_a_write_of_ours_that_waits_for_a_notification_keeps_no_reading_waiting(database_url: str) -> None:
     """A notification locks the channel, then the calendar; a reading the calendar, then the events. So whoever stores
     a write of ours must not lock the event before the channel: the three would wait for each other."""

@@ -1,4 +1,4 @@
-"""How long tests take: `make test` runs long proofs in a bounded form, and `make proof` runs them whole."""
+"""The two forms of the tests with the marker `proof`: `make proof` runs them whole, CI in a bounded form."""
 
 import os
 

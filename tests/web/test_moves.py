@@ -153,7 +153,7 @@ def find_links(room: Room, name: str, who: str) -> list[LinkClaims]:
     return [claims for claims in found if claims.purpose is Purpose.TIME]
 
 
-@pytest.mark.both_databases
+@pytest.mark.databases("sqlite", "postgresql")
 def test_mails_about_a_booked_session_link_to_other_times_for_it(two: Room) -> None:
     """R-38: introduction, prompt and brief; each link is its reader's, and looking at it changes nothing."""
     session = two.coming()
@@ -259,7 +259,7 @@ def race(room: Room, forms: dict[str, Form], clients: dict[str, FlaskClient]) ->
     return answers
 
 
-@pytest.mark.both_databases
+@pytest.mark.databases("sqlite", "postgresql")
 def test_both_press_at_once_and_one_time_holds(two: Room) -> None:
     """R-38: two threads, two transactions; one is told that the page was out of date, and both see the same time."""
     session, page = two.coming(), f"/time/{two.coming().id}"
@@ -279,7 +279,7 @@ def test_both_press_at_once_and_one_time_holds(two: Room) -> None:
     assert event is not None and event.span == moved.span
 
 
-@pytest.mark.both_databases
+@pytest.mark.databases("sqlite", "postgresql")
 def test_both_press_the_same_time_at_once_and_both_have_it(two: Room) -> None:
     session, page = two.coming(), f"/time/{two.coming().id}"
     clients = {who: two.visitor(who, Purpose.TIME, session.id) for who in (DANA, SAM)}

@@ -9,11 +9,10 @@ from tests.support import ROOT
 from tests.support.push_child import SHARED
 from tests.support.pushing import make_user, open_company
 
-COUNT = 20
+COUNT = 8
 
 
-@pytest.mark.both_databases
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.databases("postgresql")
 def test_pushes_at_the_same_time_lose_nothing(database_url: str) -> None:
     """SQLite lets one transaction write at a time, whatever a program asks for."""
     company = open_company(database_url, has_tables=True)
