@@ -94,7 +94,7 @@ def test_vancouver_stays_on_summer_time_from_november_2026() -> None:
 def test_zones_older_than_a_year_are_a_warning(version: str, today: date, old: bool) -> None:
     finding = check_time_zones(today, version)
     assert finding.ok
-    assert version in finding.what
+    assert version in finding.statement
     assert bool(finding.remedy) is old
 
 

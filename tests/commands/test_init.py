@@ -381,7 +381,7 @@ def test_a_roster_without_anybody_is_told_so() -> None:
     """Of people who are all left out it is not said that they have no manager."""
     fault = Problem("Microsoft Entra: user 1", "country: The country is missing.", "Set `country`.")
     *_, last = list_roster_findings(RosterReading(Roster({}, {}), "", [fault]))
-    assert (last.what, last.ok) == ("The roster has nobody in it", False)
+    assert (last.statement, last.ok) == ("The roster has nobody in it", False)
 
 
 def test_further_settings_outlast_a_stop(tmp_path: Path) -> None:

@@ -120,8 +120,8 @@ def test_check_says_what_is_in_force(tmp_path: Path, content: str, held: str) ->
     text = f'base_url = "{BASE}"\n[mail]\ncontent = "{content}"\nsend_as = "manager"\n'
     path.write_text(text, encoding="utf-8")
     seen = list(run_checks(path, {}, START))
-    assert any(one.ok and one.what.startswith(held) for one in seen)
-    (unable,) = [one for one in seen if "mail.send_as" in one.what]
+    assert any(one.ok and one.statement.startswith(held) for one in seen)
+    (unable,) = [one for one in seen if "mail.send_as" in one.statement]
     assert not unable.ok and "Gmail with delegation" in unable.remedy
 
 

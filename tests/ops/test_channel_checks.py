@@ -44,7 +44,7 @@ def check(given: Settings, calendar: str = "google", ca_file: str = "") -> list[
 
 
 def one_with(findings: list[Finding], words: str) -> Finding:
-    [found] = [one for one in findings if words in one.what]
+    [found] = [one for one in findings if words in one.statement]
     return found
 
 
@@ -94,7 +94,7 @@ def test_what_a_proxy_does_instead_is_named_with_what_helps(
     proxy.answer = answer
     [finding, *_] = check(known(proxy.url, listen=proxy.listen), ca_file=proxy.ca_file)
     assert not finding.ok
-    assert what in finding.what and remedy in finding.remedy
+    assert what in finding.statement and remedy in finding.remedy
     assert "\n" not in finding.remedy and len(proxy.asked) == 1
 
 
@@ -103,7 +103,7 @@ def test_certificate_that_the_world_does_not_trust_is_wrong_whoever_trusts_it_he
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", proxy.ca_file)
     [finding, *_] = check(known(proxy.url, listen=proxy.listen))
-    assert not finding.ok and "invalid certificate" in finding.what
+    assert not finding.ok and "invalid certificate" in finding.statement
     assert "public authority" in finding.remedy
 
 
@@ -118,18 +118,18 @@ def test_without_an_answer_it_names_firewall_and_name() -> None:
 def test_while_the_pages_do_not_run_nothing_is_wrong_yet(proxy: CompanyProxy) -> None:
     proxy.answer = Answer(502)
     [finding, *_] = check(known(proxy.url), ca_file=proxy.ca_file)
-    assert finding.ok and f"the pages are not running at {CLOSED}" in finding.what
+    assert finding.ok and f"the pages are not running at {CLOSED}" in finding.statement
     assert finding.remedy == "Start `longarc run` first, then run this again."
     proxy.answer = Answer(302, headers={"Location": "/login"})
     [finding, *_] = check(known(proxy.url), ca_file=proxy.ca_file)
-    assert finding.ok and "redirects" in finding.what and "services follow no redirect" in finding.remedy
+    assert finding.ok and "redirects" in finding.statement and "services follow no redirect" in finding.remedy
 
 
 def test_where_services_arrive_it_is_well_that_this_machine_does_not(proxy: CompanyProxy, tmp_path: Path) -> None:
     opened = {"service": "outlook", "expires_at": START + DAY}
     given = known("https://127.0.0.1:1", database(tmp_path, **opened), proxy.listen)
     first, second = check(given, "outlook")
-    assert first.ok and "can't be reached from here, but services reach it" in first.what
+    assert first.ok and "can't be reached from here, but services reach it" in first.statement
     assert second == Finding(
         "Microsoft 365 reaches the address: notifications came through 0 of its 1 open channels", True
     )
@@ -156,7 +156,7 @@ def test_each_service_alone_shows_that_it_reaches_us(
 ) -> None:
     given = known(proxy.url, database(tmp_path, service=service, **columns))
     finding = check(given, service)[-1]
-    assert words in finding.what and finding.ok is ok
+    assert words in finding.statement and finding.ok is ok
     assert finding.ok or finding.remedy == "No right answer."
 
 

@@ -67,7 +67,7 @@ def look(config: Path, **env: str) -> list[Finding]:
 
 def wrong(config: Path, **env: str) -> dict[str, str]:
     """What isn't well, and its remedy."""
-    found = {one.what: one.remedy for one in look(config, **env) if not one.ok}
+    found = {one.statement: one.remedy for one in look(config, **env) if not one.ok}
     assert all(found.values()), "each of them has a remedy"
     return found
 
@@ -132,12 +132,12 @@ def test_every_report_is_tried_and_who_is_not_is_said(
     config = on(servers, tmp_path)
     listed = [f"{report},Sam,{DANA},Europe/Berlin,DE\n" for report in reports]
     (tmp_path / "people.csv").write_text(PEOPLE.partition(SAM)[0] + "".join(listed))
-    said = {one.what for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD)}
+    said = {one.statement for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD)}
     for report in reports:
         assert {f"The time of {report} can be read", f"Longarc may write to {report}'s calendar"} <= said
     monkeypatch.setattr("worker.ops.checks.MAX_REPORTS_CHECKED", 6)
-    left_out = [one for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD) if one.what.startswith("Not tried")]
-    assert [one.what for one in left_out] == [f"Not tried: the calendars of {reports[6]}"]
+    left_out = [one for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD) if one.statement.startswith("Not tried")]
+    assert [one.statement for one in left_out] == [f"Not tried: the calendars of {reports[6]}"]
 
 
 # --- settings, people, templates ---
@@ -152,11 +152,11 @@ def test_settings_with_unknown_keys_are_all_told_and_end_it(tmp_path: Path) -> N
 
 def test_t19_a_retired_setting_is_named_with_what_replaces_it_and_is_no_fault(tmp_path: Path) -> None:
     config = lay_out(tmp_path, IN_MEMORY, "[rules]\nfirst_within_days = 21\n")
-    (retired,) = [one for one in look(config) if "first_within_days" in one.what]
+    (retired,) = [one for one in look(config) if "first_within_days" in one.statement]
     assert retired.ok
-    assert retired.what == "longarc.toml:4: rules.first_within_days: This setting no longer has an effect."
+    assert retired.statement == "longarc.toml:4: rules.first_within_days: This setting no longer has an effect."
     assert "`rules.first_spread`" in retired.remedy
-    assert not [one for one in look(lay_out(tmp_path, IN_MEMORY)) if "no longer has an effect" in one.what]
+    assert not [one for one in look(lay_out(tmp_path, IN_MEMORY)) if "no longer has an effect" in one.statement]
 
 
 def test_a_people_file_with_problems_tells_them_all(tmp_path: Path) -> None:
@@ -169,12 +169,12 @@ def test_a_people_file_with_problems_tells_them_all(tmp_path: Path) -> None:
 
 def test_r29_openings_that_are_over_are_named_and_problems_are_told(tmp_path: Path) -> None:
     config, file = lay_out(tmp_path, IN_MEMORY), tmp_path / "openings.csv"
-    assert not [one for one in look(config) if "openings.csv" in one.what]  # the file is no duty
+    assert not [one for one in look(config) if "openings.csv" in one.statement]  # the file is no duty
     file.write_text("title,kind,until\nLead it,project,2099-12-31\nOld,path,2020-01-31\n")
-    found = [one for one in look(config) if "openings.csv" in one.what]
+    found = [one for one in look(config) if "openings.csv" in one.statement]
     assert [one.ok for one in found] == [True, True]
-    assert found[0].what == "openings.csv lists 2 openings, 1 of them current"
-    assert found[1].what == "openings.csv:line 3, until: `Old` ended on 2020-01-31; nobody sees it"
+    assert found[0].statement == "openings.csv lists 2 openings, 1 of them current"
+    assert found[1].statement == "openings.csv:line 3, until: `Old` ended on 2020-01-31; nobody sees it"
     assert found[1].remedy == "Remove the line, or give it a later day."
     file.write_text("title,kind,until\nLead it,job,2099-12-31\n")
     assert the_only(wrong(config)).startswith("openings.csv:line 2, kind: `job` is not one of")
@@ -197,7 +197,7 @@ def test_a_locale_without_a_catalogue_is_told(tmp_path: Path) -> None:
         "Europe/Berlin,DE", "Europe/Berlin,fr-CA,DE", 1
     )
     found = look(lay_out(tmp_path, listed.replace("Europe/Berlin,DE", "Europe/Berlin,de-AT,DE")))
-    assert [one.what for one in found if "catalogue" in one.what] == [
+    assert [one.statement for one in found if "catalogue" in one.statement] == [
         "1 person reads fr_CA, of which there is no catalogue: their mails are in English"
     ]
 
@@ -260,7 +260,7 @@ def used(tmp_path: Path) -> Path:
 
 
 def test_the_key_is_tried_on_what_is_sealed(used: Path) -> None:
-    assert any(one.what == "The key opens everything that is sealed (3 pieces)" for one in look(used))
+    assert any(one.statement == "The key opens everything that is sealed (3 pieces)" for one in look(used))
     other = Fernet.generate_key().decode()
     said = the_only(wrong(used, LONGARC_KEY=other))
     assert "behind the present one" in said
@@ -348,7 +348,7 @@ def test_a_queue_that_does_not_answer_is_found_before_anything_is_written(tmp_pa
     config = lay_out(tmp_path, IN_MEMORY)
     before = sorted(tmp_path.iterdir())
     found = look(config, LONGARC_QUEUE_URL=f"redis://longarc:hunter2@{queue}")
-    assert [one.what for one in found if not one.ok] == ["The queue can be used"]
+    assert [one.statement for one in found if not one.ok] == ["The queue can be used"]
     assert len(found) > 5, "the rest is looked at all the same"
     env = {**ENV, "LONGARC_QUEUE_URL": f"redis://longarc:hunter2@{queue}"}
     result = CliRunner(env=env).invoke(main, ["run", "--config", str(config)])
@@ -362,10 +362,10 @@ def test_a_queue_that_does_not_answer_is_found_before_anything_is_written(tmp_pa
 def test_whatever_ends_a_part_is_told_and_the_others_are_looked_at(used: Path, tmp_path: Path) -> None:
     alter(tmp_path, "ALTER TABLE contract RENAME COLUMN sealed TO lost")
     found = look(used, LONGARC_QUEUE_URL="redis://127.0.0.1:9")
-    failed = [(one.what, one.remedy) for one in found if not one.ok]
+    failed = [(one.statement, one.remedy) for one in found if not one.ok]
     assert failed[0] == ("The database can be used", "the database can't be used: no such column: contract.sealed.")
     assert [what for what, _ in failed[1:]] == ["The queue can be used"]
-    assert found[-1].what == "ops@corp.example is told when something needs a person"
+    assert found[-1].statement == "ops@corp.example is told when something needs a person"
 
 
 def test_a_database_out_of_reach_is_found_without_its_password(used: Path) -> None:
@@ -397,7 +397,7 @@ def test_the_folder_for_trying_it_is_furnished_once(tmp_path: Path) -> None:
     house.set_environment(env)
     settings = load_settings(house.settings_file, env)
     with house.start_servers(settings, read_people(settings, START).persons.values()):
-        assert [one.what for one in run_checks(house.settings_file, env, utcnow()) if not one.ok] == []
+        assert [one.statement for one in run_checks(house.settings_file, env, utcnow()) if not one.ok] == []
     house.key_file.write_text(KEY)
     house.settings_file.write_text(house.settings_file.read_text() + "# mine\n")
     house.write_missing_files()
@@ -408,5 +408,5 @@ def test_the_folder_for_trying_it_is_furnished_once(tmp_path: Path) -> None:
 def test_the_address_at_which_services_tell_of_changes_is_tried(tmp_path: Path) -> None:
     base = 'base_url = "https://127.0.0.1:1"\n[pages]\nlisten = "127.0.0.1:1"\n'
     config = lay_out(tmp_path, IN_MEMORY, f'{base}[sync]\nnotify_url = "https://127.0.0.1:1"\n')
-    [finding] = [one for one in look(config) if "/notify" in one.what]
+    [finding] = [one for one in look(config) if "/notify" in one.statement]
     assert finding.ok and finding.remedy.startswith("Start `longarc run` first")

@@ -25,7 +25,7 @@ COMPANY = Roster(PERSONS, pairs(pair(DANA, SAM), pair(DANA, KIM)), {}, ALIASES)
 )
 def test_what_the_rollout_names_and_nobody_has_is_found(rollout: Rollout, what: str, remedy: str) -> None:
     wrong = [finding for finding in check_rollout(rollout, COMPANY) if not finding.ok]
-    assert any(what in finding.what and remedy in finding.remedy for finding in wrong), wrong
+    assert any(what in finding.statement and remedy in finding.remedy for finding in wrong), wrong
     assert all(finding.remedy for finding in wrong)
 
 
@@ -40,5 +40,5 @@ def test_what_the_rollout_names_and_nobody_has_is_found(rollout: Rollout, what: 
 def test_what_is_right_is_counted_and_only_its_calendars_are_tried(rollout: Rollout, count: int, said: str) -> None:
     (finding,) = check_rollout(rollout, COMPANY)
     assert finding.ok
-    assert finding.what.startswith(said)
+    assert finding.statement.startswith(said)
     assert len(select_chosen_pairs(rollout, COMPANY).pairs) == count

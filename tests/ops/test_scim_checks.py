@@ -40,7 +40,7 @@ def write(folder: Path, base_url: str = "http://127.0.0.1:9") -> Path:
 def check(folder: Path, token: str = TOKEN) -> dict[str, Finding]:
     """Return the findings by what they say."""
     env = {"LONGARC_KEY": KEY, "LONGARC_SCIM_TOKEN": token}
-    return {finding.what: finding for finding in run_checks(write(folder), env, utcnow())}
+    return {finding.statement: finding for finding in run_checks(write(folder), env, utcnow())}
 
 
 def find(findings: dict[str, Finding], start: str) -> Finding:
@@ -75,7 +75,7 @@ def test_check_reaches_the_pages_and_is_refused_without_a_token(tmp_path: Path) 
     company = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", pages={"listen": "127.0.0.1:0"})
     with PageServer(company.worker) as serving:
         settings = load_settings(write(tmp_path, f"http://127.0.0.1:{serving.port}"), {"LONGARC_KEY": KEY})
-        findings = [finding.what for finding in check_scim(settings)]
+        findings = [finding.statement for finding in check_scim(settings)]
     company.close()
     assert (
         f"http://127.0.0.1:{serving.port}/scim/v2 responds to this machine, and refuses requests without a token"

@@ -30,14 +30,14 @@ def check(issuer: str, ahead: timedelta = timedelta(0), **more: object) -> list[
 def test_issuer_that_others_wrote_is_found_well(issuer: str) -> None:
     findings = check(issuer, required=True)
     assert all(finding.ok and not finding.remedy for finding in findings)
-    words = " ".join(finding.what for finding in findings)
+    words = " ".join(finding.statement for finding in findings)
     assert f"word for word: {BASE}/sign-in/callback" in words
     assert "2 addresses can open the operator's page (sign_in.operators)" in words
 
 
 def test_what_is_wrong_with_an_issuer_is_named(issuer: str) -> None:
     def find_wrong(findings: list[Finding]) -> str:
-        return " ".join(f"{finding.what} {finding.remedy}" for finding in findings if finding.remedy)
+        return " ".join(f"{finding.statement} {finding.remedy}" for finding in findings if finding.remedy)
 
     assert "can't be reached" in find_wrong(check("http://localhost:1"))
     assert "calls itself `" in find_wrong(check(f"{issuer}/"))

@@ -241,7 +241,7 @@ def test_another_code_page_is_not_taken_for_windows_1252(tmp_path: Path) -> None
 def test_a_guessed_encoding_is_a_warning_of_the_check(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_bytes(f"{OURS}\n{ANN.replace('Ann', 'Groß')}\n".encode("cp1252"))
     (finding,) = CsvSource(tmp_path / "people.csv", PeopleFileFormat(mapping={})).check().findings
-    assert finding.ok and "Groß" in finding.what and "UTF-8" in finding.remedy
+    assert finding.ok and "Groß" in finding.statement and "UTF-8" in finding.remedy
 
 
 def test_a_number_that_a_formula_keeps_from_losing_its_zeros_is_read(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Company:
 
     def read_findings(self) -> str:
         findings = run_checks(self._file, self._env, START)
-        return "\n".join(f"{finding.ok} {finding.what} {finding.remedy}" for finding in findings)
+        return "\n".join(f"{finding.ok} {finding.statement} {finding.remedy}" for finding in findings)
 
 
 # --- Google ---------------------------------------------------------------------------------------------------------

@@ -283,7 +283,7 @@ def failures(source: GoogleDirectory) -> str:
     """What is wrong, and what to do about it."""
     findings = [finding for finding in source.check().findings if not finding.ok]
     assert findings and all(finding.remedy for finding in findings)
-    return "\n".join(f"{finding.what}: {finding.remedy}" for finding in findings)
+    return "\n".join(f"{finding.statement}: {finding.remedy}" for finding in findings)
 
 
 def test_check_counts_what_it_read(source: GoogleDirectory, double: Google, directory: GoogleAdministrator) -> None:
@@ -293,7 +293,7 @@ def test_check_counts_what_it_read(source: GoogleDirectory, double: Google, dire
     directory.add_manager("cy@x.example", "bo@x.example")
     directory.add("di@x.example", "Di Loe")
     directory.disable("di@x.example")
-    told = "\n".join(f"{finding.what} {finding.remedy}" for finding in source.check().findings)
+    told = "\n".join(f"{finding.statement} {finding.remedy}" for finding in source.check().findings)
     assert f"Longarc may act as {ADMIN} to read users ({DIRECTORY_READ_SCOPE})" in told
     assert "lists 3 people: 2 with a manager, 1 without; 1 more can't sign in" in told
     assert "left out: guests (1)" in told and "several managers of 1 person:" in told

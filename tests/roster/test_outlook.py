@@ -260,7 +260,7 @@ def failures(source: EntraDirectory) -> str:
     """What is wrong, and what to do about it."""
     findings = [finding for finding in source.check().findings if not finding.ok]
     assert findings and all(finding.remedy for finding in findings)
-    return "\n".join(f"{finding.what}: {finding.remedy}" for finding in findings)
+    return "\n".join(f"{finding.statement}: {finding.remedy}" for finding in findings)
 
 
 def test_check_counts_what_it_read(source: EntraDirectory, double: Double) -> None:
@@ -269,7 +269,7 @@ def test_check_counts_what_it_read(source: EntraDirectory, double: Double) -> No
     double.directory.add("gone@x.example", accountEnabled=False)
     double.directory.add("v@partner.example", userType="Guest")
     double.directory.add("info@x.example", assignedLicenses=[])
-    told = "\n".join(f"{finding.what} {finding.remedy}" for finding in source.check().findings)
+    told = "\n".join(f"{finding.statement} {finding.remedy}" for finding in source.check().findings)
     assert "lists 2 people: 1 with a manager, 1 without; 1 more can't sign in" in told
     assert "left out: accounts without licence, manager and reports (1), guests (1)" in told
     assert "has a country of 1, a department of 0, a language of 0, a time zone of 0;" in told
@@ -296,8 +296,8 @@ def test_check_names_the_permission_that_is_missing(
 def test_check_names_a_permission_that_is_too_wide(source: EntraDirectory, double: Double) -> None:
     double.directory.add(ANN)
     allow(double, "User.Read.All", "Directory.ReadWrite.All")
-    [finding] = [finding for finding in source.check().findings if "more than" in finding.what]
-    assert finding.ok and "Directory.ReadWrite.All" in finding.what and finding.remedy
+    [finding] = [finding for finding in source.check().findings if "more than" in finding.statement]
+    assert finding.ok and "Directory.ReadWrite.All" in finding.statement and finding.remedy
 
 
 @pytest.mark.parametrize("user_filter", ["companyName eq 'Corp'", "shoeSize eq 3", "country eq"])

@@ -252,7 +252,7 @@ def test_check_says_when_the_last_push_came_and_how_many_people_there_are(
 ) -> None:
     ann = directory.push(ANN)
     directory.push(BO, **{ENTERPRISE: {"manager": {"value": ann.id}}})
-    whats = [finding.what for finding in source.check().findings]
+    whats = [finding.statement for finding in source.check().findings]
     assert whats[0] == "A directory has pushed people by SCIM; the last of 2 changes came on 2027-01-15 at 07:00 UTC"
     assert whats[1] == "SCIM lists 2 people: 1 with a manager, 1 without; 0 more can't sign in, and count as former"
 

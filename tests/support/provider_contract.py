@@ -374,7 +374,7 @@ class CalendarContract(FreeBusyContract):
         person = hands.person()
         cursor = provider.changes(person, None, WINDOW).cursor
         findings = provider.check(person)
-        assert findings and all(finding.ok and finding.what for finding in findings)
+        assert findings and all(finding.ok and finding.statement for finding in findings)
         changes = provider.changes(person, cursor, WINDOW)
         assert (changes.events, changes.gone) == ((), ())
 

@@ -49,7 +49,7 @@ def check(as_json: bool) -> None:
     warning_count = sum(finding.ok and bool(finding.remedy) for finding in findings)
     hidden_count = passed_count - MAX_SHOWN
     if as_json:
-        print_json([{"what": finding.what, "ok": finding.ok, "remedy": finding.remedy} for finding in findings])
+        print_json([{"what": finding.statement, "ok": finding.ok, "remedy": finding.remedy} for finding in findings])
     elif hidden_count > 0:
         print_line(f"  … and {hidden_count:,} more passed", "dim")
     if failed_count:

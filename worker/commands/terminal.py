@@ -112,7 +112,7 @@ def print_finding(finding: "Finding") -> None:
     """Print a finding of a check, with its remedy if there is one. On a terminal, lines are broken between words."""
     is_warning = finding.ok and bool(finding.remedy)
     mark, style = ("!", "yellow") if is_warning else ("✓", "green") if finding.ok else ("✗", "red")
-    lines = [(f"{mark} {finding.what}", style, 0)]
+    lines = [(f"{mark} {finding.statement}", style, 0)]
     if finding.remedy:
         lines.append((f"→ {finding.remedy}", "", 2))
     for text, line_style, indent in lines:

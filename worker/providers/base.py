@@ -54,7 +54,7 @@ from worker.domain.model import (
 class Finding:
     """The result of one check of the installation. A finding that is `ok` and has a remedy is a warning."""
 
-    what: str  #: the statement that was checked, as a sentence for the operator
+    statement: str  #: the statement that was checked, as a sentence for the operator
     ok: bool  #: whether the statement is true
     remedy: str = ""  #: what the operator should do
 

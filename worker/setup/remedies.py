@@ -16,7 +16,7 @@ def reword_finding(finding: Finding, questions: Collection[Question], env: Mappi
     """Return a failed check with a remedy that names answers. A check that passed is returned unchanged."""
     if finding.ok:
         return finding
-    return replace(finding, remedy=reword_remedy(finding.remedy, questions, env, context=finding.what))
+    return replace(finding, remedy=reword_remedy(finding.remedy, questions, env, context=finding.statement))
 
 
 def reword_remedy(text: str, questions: Collection[Question], env: Mapping[str, str], *, context: str = "") -> str:

@@ -134,9 +134,9 @@ def test_a_token_endpoint_out_of_order_is_tried_later(
 def test_a_check_proves_each_thing_by_itself(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     found = provider.check(hands.person())
     assert all(one.ok for one in found)
-    assert sum("API is enabled" in one.what for one in found) >= 1
+    assert sum("API is enabled" in one.statement for one in found) >= 1
     assert {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE} <= {
-        scope for one in found for scope in (OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE) if scope in one.what
+        scope for one in found for scope in (OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE) if scope in one.statement
     }
 
 
@@ -156,7 +156,7 @@ def test_a_check_says_which_api_to_enable_where(
 ) -> None:
     double.plan.add("calendar.", "accessNotConfigured")
     [failed] = [one for one in provider.check(hands.person()) if not one.ok]
-    assert "Calendar API is enabled" in failed.what
+    assert "Calendar API is enabled" in failed.statement
     assert "console.cloud.google.com/apis/library/calendar-json.googleapis.com" in failed.remedy
     assert "longarc-test" in failed.remedy
     double.plan.add("gmail.", "accessNotConfigured")
@@ -172,7 +172,7 @@ def test_a_check_says_that_somebody_has_no_google_calendar(
     dana = hands.person()
     double.calendars.without_calendar.add(dana)
     [failed] = [one for one in provider.check(dana) if not one.ok]
-    assert failed.what == f"{dana} has a Google Calendar"
+    assert failed.statement == f"{dana} has a Google Calendar"
     assert "Apps > Google Workspace > Calendar" in failed.remedy and dana in failed.remedy
 
 
@@ -181,12 +181,12 @@ def test_a_check_looks_whether_meet_is_offered(double: Google, section: dict[str
     dana, kim = hands.person(), hands.person()
     double.calendars.without_meet.add(kim)
     provider = google.build_calendar(section)
-    [unknown] = [one for one in provider.check(kim) if "Meet" in one.what]
-    assert unknown.ok and CALENDARS_READ_SCOPE in unknown.what
+    [unknown] = [one for one in provider.check(kim) if "Meet" in one.statement]
+    assert unknown.ok and CALENDARS_READ_SCOPE in unknown.statement
     double.tokens.granted |= {CALENDARS_READ_SCOPE}
     assert all(one.ok for one in provider.check(dana))
     [failed] = [one for one in provider.check(kim) if not one.ok]
-    assert failed.what == f"Google Meet is offered to {kim}" and "Google Meet" in failed.remedy
+    assert failed.statement == f"Google Meet is offered to {kim}" and "Google Meet" in failed.remedy
     assert all(one.ok for one in google.build_calendar({**section, "video": False}).check(kim))
 
 
@@ -212,4 +212,4 @@ def test_a_check_of_a_connected_account_proves_what_was_ticked(
     assert all(one.ok for one in mail.build_mailer({**alone, **double.mail_section}).check())
     connect(double, alone, dana, OWNED_EVENTS_SCOPE)
     failed = [one for one in google.build_calendar(alone).check(dana) if not one.ok]
-    assert len(failed) == 1 and "free/busy" in failed[0].what
+    assert len(failed) == 1 and "free/busy" in failed[0].statement

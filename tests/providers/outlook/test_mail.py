@@ -106,8 +106,8 @@ def test_sending_as_somebody_else_is_refused_with_the_remedy(plain: Any, double:
 
 def test_a_check_says_which_of_the_two_it_is(plain: Any, sure: Any, double: Double) -> None:
     [first], [second] = plain.check(), sure.check()
-    assert first.ok and "at most once" in first.what
-    assert second.ok and "exactly once" in second.what
+    assert first.ok and "at most once" in first.statement
+    assert second.ok and "exactly once" in second.statement
     double.login.applications[section(double)["client_id"]].rights = ("Mail.Send",)
     [third] = outlook.build_mailer(section(double, sender="dana@example.org", exactly_once=True)).check()
     assert not third.ok and "Mail.ReadWrite" in third.remedy

@@ -203,7 +203,7 @@ def test_who_signs_in_by_another_name_is_refused_with_the_remedy(double: Double)
         provider.create(dana, draft(dana))
     assert "\n" not in str(caught.value)
     [finding] = [one for one in provider.check(dana) if not one.ok]
-    assert "known to Microsoft 365" in finding.what and "aliases" in finding.remedy
+    assert "known to Microsoft 365" in finding.statement and "aliases" in finding.remedy
 
 
 def test_many_are_reached_at_once_by_whatever_name_each_has(double: Double) -> None:
@@ -232,10 +232,10 @@ def test_the_check_tries_whether_reports_outside_the_scope_are_told_of(double: D
         section(double, local=[dana, sam, kim], organizers=lambda who: team.get(who, set()))
     )
     double.blocked.add(sam)
-    [told] = [one for one in provider.check(dana) if "The free/busy of" in one.what]
-    assert told.ok and f"{sam} outside the app's scope" in told.what
+    [told] = [one for one in provider.check(dana) if "The free/busy of" in one.statement]
+    assert told.ok and f"{sam} outside the app's scope" in told.statement
     double.blind.add(sam)
-    [told] = [one for one in provider.check(dana) if "The free/busy of" in one.what]
+    [told] = [one for one in provider.check(dana) if "The free/busy of" in one.statement]
     assert not told.ok and sam in told.remedy and kim not in told.remedy and "Calendars.Read" in told.remedy
     assert double.counts["POST events"] == double.counts["PATCH events/{id}"] == 0
 
