@@ -48,7 +48,7 @@ def make_values(office: Office) -> dict[str, Any]:
         **names,
         **instants,
         "end": office.clock(),
-        "operator_by": SERVICE,
+        "operator_service": SERVICE,
         **lists,
         "subjects": [str(pair), *names["sessions"]],
         "limit": 50,

@@ -1,7 +1,8 @@
 """Backs up the database and restores it. A backup contains all tables as of one moment.
 
-A backup can be made while the program works. It is restored into an empty database, SQLite or PostgreSQL, whichever of
-them it was made of. Afterwards the program finds out what happened since the backup: see `worker.store.restorations`.
+A backup can be made while the program works. It is restored into an empty database. A backup of SQLite can be restored
+into PostgreSQL, and the other way round. Afterwards the program finds out what happened since the backup: see
+`worker.store.restorations`.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,6 +1,6 @@
 """Reads and writes what the sync knows of organizers' calendars: their cursors, our events, and recurring 1:1s.
 
-A calendar is read when it is due (`due_at`). While it is leased, `due_at` is the end of the lease. A smaller `due_at`
+A calendar is read when it is due (`due_at`). While it is leased, `due_at` is the end of the lease. An earlier `due_at`
 means that the calendar was made due while it was being read, because it has changed again.
 """
 
@@ -48,8 +48,9 @@ _TAKE_LEASES = PreparedStatement(
     .where(in_bound_list(calendar.c.address, "addresses"))
     .values(holder=bindparam("lease_holder"), held_until=bind_instant("until"), due_at=bind_instant("until"))
 )
-#: The calendar was made due during the lease, for an earlier time than `due`.
+#: The condition that the calendar was made due during the lease, for an earlier time than `due`.
 _WAS_MADE_DUE = and_(calendar.c.due_at < calendar.c.held_until, calendar.c.due_at < bind_instant("due"))
+#: When the calendar is read next: at `due`, unless it was made due earlier, or is not to be read any more.
 _NEXT_READ = case((or_(_WAS_MADE_DUE, calendar.c.due_at.is_(None)), calendar.c.due_at), else_=bind_instant("due"))
 _IS_LEASED_BY_US = and_(calendar.c.address == bindparam("address"), calendar.c.holder == bindparam("lease_holder"))
 _RELEASE_LEASE = PreparedStatement(
@@ -230,7 +231,7 @@ class CalendarRows:
     def lift_suspension(self, address: Address, now: datetime) -> bool:
         """End the suspension of a calendar, and make the calendar, its pairs and its failed effects due.
 
-        Return False when the calendar was not suspended; the rest is made due even then.
+        Return False when the calendar was not suspended. Everything is made due even then.
         """
         with self._database.write() as connection:
             was_suspended = _LIFT_SUSPENSION.execute(connection, address=address) > 0

@@ -15,7 +15,7 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import channel
 
 _IS_OPEN = channel.c.expires_at > bind_instant("now")
-#: The notification of our own write is missing for so long that the channel is silent.
+#: The condition that the notification of our own write is so late that the channel is silent.
 _IS_LATE = channel.c.awaiting_since <= bind_instant("silent_since")
 #: The standing of a channel as an SQL expression. The functions of `worker.domain.channels` follow the same rules. In
 #: SQL, a comparison with NULL counts as false here.

@@ -68,7 +68,7 @@ _LEASED_PEOPLE = PreparedStatement(
 _LOCK_PAIRS = PreparedStatement(
     select(pair.c.id).where(in_bound_list(pair.c.id, "pairs")).order_by(pair.c.id).with_for_update(key_share=True)
 )
-#: The pair was not woken since it was loaded.
+#: The condition that the pair was not woken since it was loaded.
 _IS_NOT_WOKEN = and_(pair.c.id == bindparam("pair_id"), pair.c.wakes == bindparam("loaded_wakes"))
 _RESCHEDULE = PreparedStatement(update(pair).where(_IS_NOT_WOKEN).values(due_at=bind_instant("next_due_at")))
 _SAVE_FREE_BUSY_TIME = PreparedStatement(update(pair).where(_IS_NOT_WOKEN).values(looked_at=bind_instant("now")))

@@ -161,7 +161,10 @@ def read_session(row: Row, open_plan: Callable[[bytes], Mapping[str, Any]] | Non
 
 
 def _read_offer(row: Row) -> Offer | None:
-    """Return the offer of a session's row. One of an older version has no end: it ends when its first time begins."""
+    """Return the offer in a session's row; None when there is none.
+
+    An older version stored no end of the offer. Such an offer ends when the first of its times begins.
+    """
     times: tuple[Span, ...] = row["options"]
     if not times:
         return None
@@ -169,7 +172,7 @@ def _read_offer(row: Row) -> Offer | None:
         times=times,
         until=row["offered_until"] or min(time.start for time in times),
         purpose=row["offered_for"] or OfferPurpose.DEFERRAL,
-        displaces=tuple(tuple(Owner(who) for who in people) for people in row["displaces"] or ()),
+        displaces=tuple(tuple(Owner(owner) for owner in owners) for owners in row["displaces"] or ()),
     )
 
 
