@@ -85,7 +85,7 @@ def test_a_company_without_pairs_is_told_so() -> None:
     office = Office(persons=people(DANA, SAM), listed=pairs(pair(paused=True)))
     view = QuarterView(preview(office), ENGLISH)
     assert view.sentences == ["There is no pair to be shown."]
-    assert view.part == ["One more pair does not take part, or is paused, and is not shown."]
+    assert view.scope == ["One more pair does not take part, or is paused, and is not shown."]
     office.close()
 
 

@@ -1,6 +1,6 @@
-"""The mails of a preview as their readers would see them, with the company's own names and in the readers' languages.
+"""The sample mails of a preview: rendered for real people of the company, in their languages.
 
-They hold no content: what the two would have written is made up, and their links lead nowhere.
+They contain nothing that people wrote: the contract in them is invented, and their links lead nowhere.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from worker.ops.preview.concerns import select_shown_reasons
 from worker.seal import generate_key
 from worker.settings.load import Settings
 
-#: The contract of the sample summary.
+#: The texts of the invented contract, of which the sample summary consists.
 _OWN_STEP = N_("Draft one page on where the team should be in a year, and show it to two colleagues")
 _PROMISE = N_("Introduce you to the head of the group that you asked about")
 _REVIEW = N_("how the introduction went")
@@ -40,28 +40,29 @@ _QUESTION = N_("What would make this the right place in three years?")
 
 @dataclass(frozen=True, slots=True)
 class SampleMail:
-    """A mail as its reader would see it."""
+    """A rendered mail as its reader would see it."""
 
-    name: str  #: a MailName
+    name: str  #: a value of MailName
     to: Person
     is_for_manager: bool
-    at: datetime
+    at: datetime  #: when it would be sent
     language: Language
     subject: str
     html: str
     text: str
-    is_made_up: bool  #: what it says of a conversation is
+    is_made_up: bool  #: whether it contains the invented contract
 
     @property
     def day(self) -> date:
-        """The day where its reader is."""
+        """The day on which it would be sent, in the reader's time zone."""
         return get_local_date(self.to.zone, self.at)
 
 
 def render_samples(samples: Sequence[ExpectedMail], settings: Settings, renderer: MailRenderer) -> list[SampleMail]:
-    """Return these mails as their readers would see them, without those that have nothing to say."""
-    signing = settings.model_copy(update={"keys": (SecretStr(generate_key()),)})  # so that links stand where they will
-    composer = Composer(signing)
+    """Return these mails as their readers would see them. Weekly mails without news are left out."""
+    # The composer needs a key to create links, which are replaced afterwards. Any key will do.
+    settings_with_key = settings.model_copy(update={"keys": (SecretStr(generate_key()),)})
+    composer = Composer(settings_with_key)
     rendered = (_render_sample(expected, composer, settings, renderer) for expected in samples)
     return [sample for sample in rendered if sample is not None]
 
@@ -69,6 +70,7 @@ def render_samples(samples: Sequence[ExpectedMail], settings: Settings, renderer
 def _render_sample(
     expected: ExpectedMail, composer: Composer, settings: Settings, renderer: MailRenderer
 ) -> SampleMail | None:
+    """Return the rendered mail; None for a weekly mail without news."""
     mail, state = expected.mail, expected.states[0]
     to = state.get_person(mail.to)
     language = load_default_templates().languages.find_language(to.locale)
@@ -90,7 +92,7 @@ def _render_sample(
 
 
 def _render(context: MailContext, renderer: MailRenderer) -> EmailMessage:
-    """Render a mail as the outbox does: with our own template, where the company's can't be used."""
+    """Return the rendered mail. As in the outbox, the default template is used when the company's own one fails."""
     try:
         return renderer.render(context)
     except Exception:
@@ -105,10 +107,11 @@ def _get_part(message: EmailMessage, subtype: str) -> str:
     return str(part.get_content()) if part else ""
 
 
-# --- the content ---
+# --- the content of sample mails ---
 
 
 def _build_context(expected: ExpectedMail, to: Person, composer: Composer, language: Language) -> MailContext:
+    """Return the values from which a sample mail is rendered."""
     mail, states = expected.mail, [_forget_history(state, expected.mail.subject) for state in expected.states]
     if mail.pair is None:
         return composer.build_personal_context(mail, to, states, (), OpenedContent(), mail.due_at)
@@ -119,16 +122,19 @@ def _build_context(expected: ExpectedMail, to: Person, composer: Composer, langu
 
 
 def _forget_history(state: PairState, subject: str) -> PairState:
-    """Return the pair as if it had just begun, with the sessions to come and the one that the mail is about: what
-    became of others is for the two alone."""
+    """Return the pair's state without its history, which is for the two people only.
+
+    It keeps the coming sessions, and the session that the mail is about, whose id is `subject`.
+    """
     coming = [s for s in state.sessions if (s.booked or s.owed) and not s.adhoc and s.kind is not SessionKind.CHECKIN]
-    shown = {s.id: s for s in (*coming, *(s for s in state.sessions if s.id == subject))}
-    sessions = tuple(replace(session, count=0, offer=None, warned_at=None) for session in shown.values())
+    session_of_mail = [s for s in state.sessions if s.id == subject]
+    kept_sessions = {s.id: s for s in (*coming, *session_of_mail)}
+    sessions = tuple(replace(session, count=0, offer=None, warned_at=None) for session in kept_sessions.values())
     return replace(state, sessions=sessions, deferrals=(), commitments=(), incoming=None, outgoing=None)
 
 
 def _make_contract(language: Language, now: datetime) -> Contract:
-    """Return a contract that nobody made, in that language."""
+    """Return the invented contract in that language."""
     due = (now + timedelta(days=25)).date()
     own_step, promise = (WrittenCommitment(text=language.gettext(text), due=due) for text in (_OWN_STEP, _PROMISE))
     review = ReviewPoint(month=due.replace(day=1), text=language.gettext(_REVIEW))
@@ -136,7 +142,7 @@ def _make_contract(language: Language, now: datetime) -> Contract:
 
 
 def _disarm_links(context: MailContext, base_url: str) -> MailContext:
-    """Return the context with links that lead nowhere: a real one would open the page of its reader."""
-    nowhere = f"{base_url}/in/…"
-    news = tuple(replace(line, link=nowhere if line.link else "") for line in context.news)
-    return replace(context, links=dict.fromkeys(context.links, nowhere), news=news)
+    """Return the context with links that lead nowhere, because a real link would open the page of its reader."""
+    dead_link = f"{base_url}/in/…"
+    news = tuple(replace(line, link=dead_link if line.link else "") for line in context.news)
+    return replace(context, links=dict.fromkeys(context.links, dead_link), news=news)

@@ -1,4 +1,4 @@
-"""The mails of the first weeks, by day, and one of each as its readers would see it, in the reader's language."""
+"""The mails of the quarter's first weeks, as the page about a quarter shows them: a list by day, and sample mails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,22 @@ from worker.ops.preview.picture import format_week
 from worker.ops.preview.quarter import QuarterMail, QuarterPreview
 from worker.ops.preview.texts import MAIL_TEXTS
 
+#: Heights in pixels, from which the height of a mail is estimated: of its margins, of a line, and of an empty line.
+_MARGINS_HEIGHT, _LINE_HEIGHT, _BLANK_LINE_HEIGHT = 190, 26, 17
+
 
 @dataclass(frozen=True, slots=True)
 class MailLine:
-    """The mails of one name on a day."""
+    """The mails of one kind on one day."""
 
     title: str
-    readers: Sequence[str]
-    is_certain: bool
+    readers: Sequence[str]  #: the names of their readers
+    is_certain: bool  #: whether they will be sent whatever people do
 
 
 @dataclass(frozen=True, slots=True)
 class MailsOfDay:
-    """The mails of a day."""
+    """The mails of one day."""
 
     day: str
     lines: Sequence[MailLine]
@@ -32,7 +35,7 @@ class MailsOfDay:
 
 @dataclass(frozen=True, slots=True)
 class MailWeek:
-    """The days of a week on which somebody gets a mail."""
+    """The days of one week on which somebody gets a mail."""
 
     title: str
     days: Sequence[MailsOfDay]
@@ -40,23 +43,23 @@ class MailWeek:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSample:
-    """A mail as its reader would see it, and what is said about it."""
+    """A sample mail with the texts that the page shows about it."""
 
-    id: int
+    id: int  #: its number on the page, from 1
     title: str
-    role: str
+    role: str  #: whether it is to the manager or to the report
     purpose: str
-    heading: str
-    is_made_up: bool
-    lang: str
+    heading: str  #: its reader, and when it would be sent
+    is_made_up: bool  #: whether it contains an invented contract
+    lang: str  #: the tag of its language
     subject: str
     html: str
     text: str
-    height: int  #: of a frame that shows all of it on a wide screen, in pixels
+    height: int  #: the height in pixels of a frame that shows the whole mail on a wide screen
 
 
 class QuarterMailing:
-    """The mails of a quarter in the language of the page's reader."""
+    """The mails of a quarter, described in the language of the page's reader. The template reads its properties."""
 
     def __init__(self, preview: QuarterPreview, language: Language, samples: Sequence[SampleMail]) -> None:
         self._preview = preview
@@ -66,7 +69,7 @@ class QuarterMailing:
 
     @property
     def invitations(self) -> str:
-        """Say how many invitations the calendars send at once; empty when they send none."""
+        """A sentence on how many invitations the calendar services send at first; empty when they send none."""
         count = self._preview.invitation_count
         if not count:
             return ""
@@ -78,32 +81,33 @@ class QuarterMailing:
 
     @property
     def weeks(self) -> list[MailWeek]:
-        """The mails of the first weeks."""
+        """The mails of the first weeks, by week and day."""
         mails = sorted(self._preview.mails, key=lambda mail: mail.day)
         return [
             MailWeek(
                 format_week(monday, self._language),
-                [self._make_day(day, list(listed)) for day, listed in groupby(week, key=lambda mail: mail.day)],
+                [self._make_day(day, list(mails_of_day)) for day, mails_of_day in groupby(week, key=lambda m: m.day)],
             )
             for monday, week in groupby(mails, key=lambda mail: find_monday(mail.day))
         ]
 
     def _make_day(self, day: date, mails: Sequence[QuarterMail]) -> MailsOfDay:
-        by_name = {name: [mail for mail in mails if mail.name == name] for name in MAIL_TEXTS}
-        lines = [self._make_line(name, listed) for name, listed in by_name.items() if listed]
+        mails_by_name = {name: [mail for mail in mails if mail.name == name] for name in MAIL_TEXTS}
+        lines = [self._make_line(name, named) for name, named in mails_by_name.items() if named]
         return MailsOfDay(self._language.format_short_day(day), lines)
 
     def _make_line(self, name: str, mails: Sequence[QuarterMail]) -> MailLine:
-        people = {mail.to.email: to_single_line(mail.to.name) for mail in mails}
-        is_certain = all(mail.is_certain for mail in mails)
-        return MailLine(self.gettext(MAIL_TEXTS[name][0]), sorted(people.values(), key=str.casefold), is_certain)
+        names_by_address = {mail.to.email: to_single_line(mail.to.name) for mail in mails}
+        readers = sorted(names_by_address.values(), key=str.casefold)
+        title, _ = MAIL_TEXTS[name]
+        return MailLine(self.gettext(title), readers, is_certain=all(mail.is_certain for mail in mails))
 
     @property
     def samples(self) -> list[ShownSample]:
-        """The mails to be looked at, in the order of MAIL_TEXTS, those to managers first."""
+        """The sample mails in the order of MAIL_TEXTS; of each kind, the mail to a manager comes first."""
         order = list(MAIL_TEXTS)
-        listed = sorted(self._samples, key=lambda one: (order.index(one.name), not one.is_for_manager))
-        return [self._make_sample(number, sample) for number, sample in enumerate(listed, 1)]
+        in_order = sorted(self._samples, key=lambda sample: (order.index(sample.name), not sample.is_for_manager))
+        return [self._make_sample(number, sample) for number, sample in enumerate(in_order, 1)]
 
     def _make_sample(self, number: int, sample: SampleMail) -> ShownSample:
         title, purpose = MAIL_TEXTS[sample.name]
@@ -124,8 +128,10 @@ class QuarterMailing:
 
 
 def _estimate_height(text: str) -> int:
-    """Return how high a mail is in a frame, in pixels, judged by its plain text, whose links and lines below headings
-    have no line of their own in the frame."""
+    """Return an estimate of a mail's height in a frame, in pixels, which is made from its plain text.
+
+    Links and the lines below headings are ignored, because the HTML of the mail has no lines for them.
+    """
     lines = [line.strip() for line in text.splitlines() if not line.strip().startswith(("http", "--"))]
-    blank = lines.count("")
-    return 190 + 26 * (len(lines) - blank) + 17 * blank
+    blank_count = lines.count("")
+    return _MARGINS_HEIGHT + _LINE_HEIGHT * (len(lines) - blank_count) + _BLANK_LINE_HEIGHT * blank_count

@@ -1,4 +1,4 @@
-"""The page about a quarter as one file, which loads nothing else and needs no script."""
+"""The page about a quarter as one HTML file, which needs no other file or script."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,6 +14,6 @@ from worker.ops.preview.view import QuarterView
 def render_file(
     preview: QuarterPreview, samples: Sequence[SampleMail], language: Language, rollout: Rollout, made_at: datetime
 ) -> str:
-    """Return the page as HTML, with its style and the mails inside it. `made_at`: when the calendars were read."""
+    """Return the page as HTML that includes its style and the mails. `made_at`: when the calendars were read."""
     template = make_page_environment(language).get_template("quarter_file.html.j2")
     return template.render(view=QuarterView(preview, language, samples, rollout=rollout, made_at=made_at))

@@ -1,4 +1,4 @@
-"""The words of the page about a quarter that depend on the kind of a mail or of a concern."""
+"""The texts of the page about a quarter for each kind of mail and each kind of concern."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from worker.domain.model import MailName
 from worker.domain.reason_texts import N_, NN_
 from worker.ops.preview.concerns import ConcernKind
 
-#: What a mail is called, and what it is for; in the order in which the mails of a day are shown.
+#: The title and the purpose of each kind of mail, in the order in which the mails of a day are shown.
 MAIL_TEXTS: Mapping[str, tuple[str, str]] = {
     MailName.INTRODUCTION: (
         N_("introduction"),
@@ -38,7 +38,7 @@ MAIL_TEXTS: Mapping[str, tuple[str, str]] = {
     MailName.PULSE: (N_("one question"), N_("Now and then, one question that is answered anonymously.")),
 }
 
-#: What is the case, as a heading.
+#: The heading above the concerns of each kind.
 CONCERN_TITLES: Mapping[ConcernKind, str] = {
     ConcernKind.FAILED: N_("Could not be planned"),
     ConcernKind.NO_CALENDAR: N_("Without a calendar"),
@@ -49,7 +49,7 @@ CONCERN_TITLES: Mapping[ConcernKind, str] = {
     ConcernKind.NO_ZONE: N_("No time zone is known"),
     ConcernKind.MANY_REPORTS: N_("More than ten reports"),
 }
-#: What would change it.
+#: What can be done about the concerns of each kind.
 REMEDIES: Mapping[ConcernKind, str] = {
     ConcernKind.FAILED: N_("Whoever runs Longarc finds the reason in the log. It is tried again every hour."),
     ConcernKind.NO_CALENDAR: N_(
@@ -71,7 +71,7 @@ REMEDIES: Mapping[ConcernKind, str] = {
         " this manager to talk to."
     ),
 }
-#: A line about one person: for one pair, and for several.
+#: The line of a concern about a person: for one pair, and for several pairs.
 PERSON_CONCERNS: Mapping[ConcernKind, tuple[str, str]] = {
     ConcernKind.NO_CALENDAR: NN_("%(name)s: one pair", "%(name)s: %(count)s pairs"),
     ConcernKind.UNREADABLE: NN_("%(name)s: one pair has no time", "%(name)s: %(count)s pairs have no time"),

@@ -1,6 +1,6 @@
-"""What the page about a quarter shows, as texts in its reader's language; the template computes nothing.
+"""The texts of the page about a quarter in its reader's language, so that the template computes nothing.
 
-People are named as the people file names them, on one line.
+People have the names that the people file gives, on a single line.
 """
 
 from collections import Counter
@@ -21,33 +21,33 @@ from worker.ops.preview.picture import QuarterPicture
 from worker.ops.preview.quarter import WEEK, QuarterPreview
 from worker.ops.preview.texts import CONCERN_TITLES, PERSON_CONCERNS, REMEDIES
 
-#: How many concerns of one kind are shown before the page is unfolded.
+#: The most concerns of one kind that are shown; the page unfolds further ones.
 SHOWN_CONCERNS = 6
-#: How many names of a rollout are shown; the others are counted.
+#: The most names of a rollout that are shown; the page says when there are more.
 SHOWN_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ConcernGroup:
-    """Concerns of one kind: what is the case, a line each, and what would change it."""
+    """The concerns of one kind."""
 
     title: str
-    lines: Sequence[str]
-    remedy: str
+    lines: Sequence[str]  #: a line for each concern
+    remedy: str  #: what can be done about them
 
     @property
     def shown(self) -> Sequence[str]:
-        """The first lines."""
+        """The lines that are always shown."""
         return self.lines[:SHOWN_CONCERNS]
 
     @property
     def more(self) -> Sequence[str]:
-        """The others."""
+        """The lines that the page unfolds."""
         return self.lines[SHOWN_CONCERNS:]
 
 
 class QuarterView:
-    """A quarter in its reader's language. `is_booked`: it shows what is booked, and nothing that would be."""
+    """The texts about a quarter in its reader's language. The template reads its properties."""
 
     def __init__(
         self,
@@ -59,7 +59,10 @@ class QuarterView:
         made_at: datetime | None = None,
         is_booked: bool = False,
     ) -> None:
-        """`made_at`: when calendars were read. The quarter begins later than that where the rollout does."""
+        """`made_at`: when the calendars were read. The quarter begins later when the rollout does.
+
+        `is_booked`: whether the page shows only what is booked, and not what would be booked now.
+        """
         self.preview = preview
         self.is_booked = is_booked
         self.picture = QuarterPicture(preview, language)
@@ -74,11 +77,11 @@ class QuarterView:
 
     @property
     def sentences(self) -> list[str]:
-        """What the quarter comes to."""
+        """The summary of the quarter, in sentences."""
         preview, first = self.preview, self.preview.first_talk
         if not preview.pair_count:
             return [self.gettext("There is no pair to be shown.")]
-        said = [
+        sentences = [
             self.gettext(
                 "%(pairs)s with %(managers)s.",
                 pairs=self.ngettext("One pair", "%(count)s pairs", preview.pair_count),
@@ -86,7 +89,7 @@ class QuarterView:
             )
         ]
         if preview.timed_count == preview.pair_count:
-            said.append(
+            sentences.append(
                 self.ngettext(
                     "It has a time within the next 13 weeks.",
                     "All of them have a time within the next 13 weeks.",
@@ -94,74 +97,80 @@ class QuarterView:
                 )
             )
         else:
-            said.append(
+            sentences.append(
                 self.ngettext(
                     "One of them has a time within the next 13 weeks.",
                     "%(count)s of them have a time within the next 13 weeks.",
                     preview.timed_count,
                 )
             )
-        said += self._list_exceptions()
+        sentences += self._list_exceptions()
         if first is not None:
-            said.append(self.gettext("The first conversation is on %(day)s.", day=self._format_long_day(first.day)))
-        said.append(self._describe_readers(self.preview.count_readers(WEEK)))
-        return said
+            sentences.append(
+                self.gettext("The first conversation is on %(day)s.", day=self._format_long_day(first.day))
+            )
+        sentences.append(self._describe_readers(self.preview.count_readers(WEEK)))
+        return sentences
 
     def _describe_readers(self, count: int) -> str:
-        """Say how many people get a mail within a week."""
+        """Return a sentence on how many people get a mail within a week."""
         if self.is_booked:
-            one, several = NN_("Within a week, one person gets a mail.", "Within a week, %(count)s people get a mail.")
-            return self.ngettext(one, several, count) if count else self.gettext("Within a week, nobody gets a mail.")
-        one, several = NN_(
+            singular, plural = NN_(
+                "Within a week, one person gets a mail.", "Within a week, %(count)s people get a mail."
+            )
+            none = self.gettext("Within a week, nobody gets a mail.")
+            return self.ngettext(singular, plural, count) if count else none
+        singular, plural = NN_(
             "In the first week, one person gets a mail.", "In the first week, %(count)s people get a mail."
         )
-        return self.ngettext(one, several, count) if count else self.gettext("In the first week, nobody gets a mail.")
+        none = self.gettext("In the first week, nobody gets a mail.")
+        return self.ngettext(singular, plural, count) if count else none
 
     def _list_exceptions(self) -> Iterator[str]:
-        """Yield what is said of the pairs without a time in the quarter."""
+        """Yield sentences on the pairs that have no time within the quarter."""
         preview = self.preview
-        without = preview.pair_count - preview.timed_count - preview.later_count - preview.coming_count
+        untimed_count = preview.pair_count - preview.timed_count - preview.later_count - preview.coming_count
         if preview.later_count:
             yield self.ngettext("One has a later time.", "%(count)s have a later time.", preview.later_count)
         if preview.coming_count:
             yield self.ngettext(
                 "One begins later, at its start.", "%(count)s begin later, at their start.", preview.coming_count
             )
-        if without:
-            yield self.ngettext("One has no time.", "%(count)s have no time.", without)
+        if untimed_count:
+            yield self.ngettext("One has no time.", "%(count)s have no time.", untimed_count)
 
     @property
-    def part(self) -> list[str]:
-        """Say which part of the company is shown, and as of when; empty when it is all of it as of now."""
-        said, count = [], self.preview.absent_count
+    def scope(self) -> list[str]:
+        """Sentences on which part of the company is shown, and from which day; empty for everybody as of now."""
+        sentences, count = [], self.preview.absent_count
         if self.preview.now.date() > self._made_at.date():
             day = get_local_date(self.preview.zone, self.preview.now)
-            said.append(self.gettext("This is how it begins on %(day)s.", day=self._format_long_day(day)))
+            sentences.append(self.gettext("This is how it begins on %(day)s.", day=self._format_long_day(day)))
         rollout = self._rollout
         named = [*(rollout.groups or ()), *(rollout.managers or ()), *(rollout.addresses or ())]
         if named:
             names = ", ".join(map(to_single_line, named[:SHOWN_NAMES])) + (", …" if len(named) > SHOWN_NAMES else "")
-            said.append(self.gettext("These take part: %(names)s.", names=names))
+            sentences.append(self.gettext("These take part: %(names)s.", names=names))
         if count:
-            said.append(
+            sentences.append(
                 self.ngettext(
                     "One more pair does not take part, or is paused, and is not shown.",
                     "%(count)s more pairs do not take part, or are paused, and are not shown.",
                     count,
                 )
             )
-        return said
+        return sentences
 
     @property
     def made_at(self) -> str:
-        """When the calendars were read."""
+        """The time at which the calendars were read, as text."""
         zone = self.preview.zone
         day = self._language.format_day(get_local_date(zone, self._made_at), with_year=True)
         return f"{day}, {self._language.format_time(self._made_at, zone)} ({self._language.get_city_name(zone)})"
 
     @property
-    def certain(self) -> str:
-        """Say what is known of the times."""
+    def certainty(self) -> str:
+        """A sentence on how certain the times are."""
         if self.is_booked:
             return self.gettext("A conversation with a day and an hour stands on both calendars.")
         return self.gettext(
@@ -171,7 +180,7 @@ class QuarterView:
 
     @property
     def placed_label(self) -> str:
-        """What a mark with a time means."""
+        """The legend of the mark of a career session with a time."""
         return self.gettext("conversation, booked") if self.is_booked else self.gettext("conversation, with its time")
 
     @property
@@ -181,22 +190,23 @@ class QuarterView:
             return self.gettext("Who gets which mail in the next four weeks")
         return self.gettext("Who gets which mail in the first four weeks")
 
-    # --- what needs somebody ---
+    # --- the concerns ---
 
     @property
     def concerns(self) -> list[ConcernGroup]:
-        """What needs somebody, by kind."""
+        """The concerns, grouped by kind."""
         groups = groupby(self.preview.concerns, key=lambda concern: concern.kind)
         return [
             ConcernGroup(
                 self.gettext(CONCERN_TITLES[kind]),
-                [self._describe_concern(one) for one in listed],
+                [self._describe_concern(concern) for concern in concerns_of_kind],
                 self.gettext(REMEDIES[kind]),
             )
-            for kind, listed in groups
+            for kind, concerns_of_kind in groups
         ]
 
     def _describe_concern(self, concern: PairConcern) -> str:
+        """Return the line of a concern: its people, and the reasons or hours that it is about."""
         person, report, count = concern.person, concern.report, concern.count
         name = to_single_line(person.name)
         if report is None:
@@ -217,11 +227,11 @@ class QuarterView:
             other_city=self._language.get_city_name(report.zone),
         )
 
-    # --- who ---
+    # --- the people ---
 
     @property
     def places(self) -> list[tuple[str, int]]:
-        """Where people are: the city of each zone, and how many are there."""
+        """The city of each time zone and the number of people there, the largest number first."""
         counts = Counter(person.zone for person in self.preview.people)
         return [(self._language.get_city_name(zone), count) for zone, count in counts.most_common()]
 
