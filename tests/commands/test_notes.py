@@ -46,5 +46,5 @@ def test_what_is_no_note_is_refused_without_a_word_of_it(desk: Desk) -> None:
     said = desk.refused(*ADD, session, long, *BEHALF)
     assert "more than 300 characters" in said and "more than 3 lines" in said
     booked = desk.booked().id
-    assert "No notes belong" in desk.refused(*ADD, booked, note_file(desk, SECRET), *BEHALF)
+    assert "takes no notes" in desk.refused(*ADD, booked, note_file(desk, SECRET), *BEHALF)
     assert desk.rows() == before

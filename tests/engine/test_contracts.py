@@ -114,10 +114,10 @@ def test_r18_what_says_the_same_is_the_revision_that_is_there(
 ) -> None:
     """Whichever revision it was written after: two presses at once are one."""
     agreed = contract(office.clock())
-    contracts.record(held.id, agreed, after=0)
+    contracts.record(held.id, agreed, base_revision=0)
     before = written(office)
     for after in (None, 0, 1):
-        assert contracts.record(held.id, agreed, after=after, on_behalf=BEHALF) == RecordResult(1, is_new=False)
+        assert contracts.record(held.id, agreed, base_revision=after, on_behalf=BEHALF) == RecordResult(1, is_new=False)
     assert written(office) == before
 
 
@@ -143,9 +143,9 @@ def test_a_contract_written_after_another_revision_is_refused(
     before = written(office)
     for after in (0, 2):
         with pytest.raises(Overtaken):
-            contracts.record(held.id, replace(agreed, question="And then?"), after=after)
+            contracts.record(held.id, replace(agreed, question="And then?"), base_revision=after)
     assert written(office) == before
-    assert contracts.record(held.id, replace(agreed, question="And then?"), after=1).revision == 2
+    assert contracts.record(held.id, replace(agreed, question="And then?"), base_revision=1).revision == 2
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_the_draft_of_the_page_ends_with_it_only_when_it_was_that(
     content.save_contract_draft(held.id, {"question": "Typed"}, office.clock())
     contracts.record(held.id, agreed)
     assert content.get_contract_draft(held.id) is not None
-    contracts.record(held.id, agreed, drop_draft=True)
+    contracts.record(held.id, agreed, deletes_draft=True)
     assert content.get_contract_draft(held.id) is None
 
 

@@ -120,7 +120,7 @@ def test_r28_who_left_a_note_is_not_invited(series: Office) -> None:
 def test_r28_an_unfinished_conversation_has_notes_and_one_with_a_contract_has_none(office: Office) -> None:
     office.tick()
     held = office.hold()
-    with pytest.raises(Refused, match="No notes belong"):
+    with pytest.raises(Refused, match="takes no notes"):
         office.worker.notes.leave(held.id, Owner.MANAGER, ["too early"])
     office.run(8 * DAY)
     assert office.store.queries.get_session(held.id).state is SessionState.UNFINISHED  # type: ignore[union-attr]

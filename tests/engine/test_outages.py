@@ -127,7 +127,7 @@ def test_an_outage_of_mail_is_one_line_at_its_start_and_one_at_its_end(
     office.mailer.fail = None
     office.run(HOUR)
     compare(0)
-    why = "3 mails could not leave. The mail server does not answer."
+    why = "3 mails could not be sent. The mail server does not answer."
     assert lines(caplog) == [
         f"Sending mail by memory is out of order: {why} It is tried again until it works.",
         "Sending mail by memory works again, after 65 minutes and 1 failed attempts.",

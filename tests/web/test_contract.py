@@ -226,9 +226,9 @@ def test_of_two_recorded_at_once_one_is_refused(room: Room) -> None:
     """The one that was written looking at an older revision."""
     session, contracts = room.agreed().id, room.office.worker.contracts
     agreed = room.office.store.content.list_revisions(session)[-1].contract
-    contracts.record(session, replace(agreed, question="First"), after=1)
+    contracts.record(session, replace(agreed, question="First"), base_revision=1)
     with pytest.raises(Overtaken):
-        contracts.record(session, replace(agreed, question="Second"), after=1)
+        contracts.record(session, replace(agreed, question="Second"), base_revision=1)
     assert room.office.store.content.list_revisions(session)[-1].contract.question == "First"
 
 

@@ -166,7 +166,7 @@ def record(session_id: str, file: str, yes: bool, person: str | None, reason: st
             raise CommandFailed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
         with _translate_refusals(session_id):
             result = worker.contracts.record(
-                session_id, filled_contract, after=contract_check.newest_revision, on_behalf=on_behalf
+                session_id, filled_contract, base_revision=contract_check.newest_revision, on_behalf=on_behalf
             )
         recorded_session, manager = find_session(worker.store, session_id), find_manager(worker.store, session.pair)
     if not result.is_new:

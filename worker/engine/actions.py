@@ -1,6 +1,7 @@
-"""Performs the actions of people: loads the pair, decides, and writes the decision in one transaction.
+"""Performs the actions of people, such as asking for another time: leases a pair, decides, and writes the plan.
 
-Commands, pages and simulations use it. Content is stored sealed, and never appears in an error's text or a log.
+The decision and all that belongs to it are written in one transaction. Commands, pages and simulations use this module.
+Content is stored sealed, and never appears in an error's text or in the log.
 """
 
 import logging
@@ -34,18 +35,18 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=1)
-#: How often an action tries to lease a pair that a sweep has leased.
+#: How often an action tries to lease a pair that another process, such as a sweep, has leased.
 MAX_TRIES = 100
 RETRY_SECONDS = 0.1
 
-#: Writes something in the transaction that writes a plan.
+#: Writes rows in the transaction that writes a plan.
 Write = Callable[[Connection], None]
-#: Changes the plan of a pair. Returns what else is written in its transaction; None for nothing.
+#: Changes the plan of a pair. May return a function that writes more rows in the transaction of the plan.
 PairAction = Callable[[PlanBuilder], Write | None]
 
 
 def combine_writes(*writes: Write | None) -> Write:
-    """Return a function that writes all of these, in order."""
+    """Return a function that calls these functions in order; None is skipped."""
 
     def write_all(connection: Connection) -> None:
         for write in writes:
@@ -56,7 +57,7 @@ def combine_writes(*writes: Write | None) -> Write:
 
 
 class Actions:
-    """The actions of managers and reports, on pages and by commands."""
+    """Performs the actions of managers and reports, which they take on pages or which commands take for them."""
 
     def __init__(self, store: Store, clock: Clock, policy: Policy, holder: str) -> None:
         self._store = store
@@ -67,20 +68,24 @@ class Actions:
     # --- sessions ---
 
     def record_not_held(self, session_id: str) -> bool:
-        """Record that a session did not take place: it is owed again. False when that was recorded before."""
-        repeated: list[str] = []
+        """Record that a session did not take place, so that it becomes due again.
+
+        Returns False when that was recorded before.
+        """
+        has_changed = True
 
         def apply(builder: PlanBuilder, session: Session) -> None:
+            nonlocal has_changed
             if actions.is_recorded_not_held(builder, session):
-                repeated.append(session.id)
+                has_changed = False
             else:
                 actions.record_not_held(builder, session)
 
         self.apply_to_session(session_id, apply)
-        return not repeated
+        return has_changed
 
     def record_held(self, session_id: str, end: datetime | None = None) -> None:
-        """Record that a session took place. `end` is given when it was not at its booked time."""
+        """Record that a session took place. `end` is when it ended, if that was not its booked time."""
         self.apply_to_session(session_id, lambda builder, session: actions.record_held(builder, session, end))
 
     def defer_session(
@@ -92,11 +97,11 @@ class Actions:
         reason: str = "",
         also: Write | None = None,
     ) -> None:
-        """Give a session another time: the requested one, or one that the next sweep finds.
+        """Give a session another time: the requested time, or one that the next sweep finds.
 
-        Choosing a time that is offered is no deferral (T-12). `by`: who asks, where that is known.
-        `reason`: why, when the report asks; it is kept sealed, and told to the manager (R-18). `also` writes in the
-        same transaction.
+        Choosing an offered time does not count as a deferral (T-12). `by` is the person who asks, if known. `reason` is
+        the report's reason; it is stored sealed, and shown to the manager (R-18). `also` writes in the same
+        transaction.
         """
 
         def apply(builder: PlanBuilder, session: Session) -> Write:
@@ -106,11 +111,11 @@ class Actions:
         self.apply_to_session(session_id, apply)
 
     def move_session(self, session_id: str, press: Press, snapshot: FreeBusySnapshot) -> None:
-        """Give a session the time that one of the two pressed on a page: a move by hand (R-38, T-11).
+        """Give a session the time that one of the two chose on a page, which counts as a move by a person (R-38, T-11).
 
-        `snapshot` is the free/busy of both calendars as read for this press; what other pairs have taken is read here,
-        where nobody else plans the two. Raises MovedMeanwhile, TimeTaken and CalendarUnread, and Refused for a time
-        that nobody can choose; then nothing is changed.
+        `snapshot` is the free/busy of both people, as read for this request. The times that other pairs have taken are
+        read here, while this pair is leased. Raises MovedMeanwhile, TimeTaken or CalendarUnread, and Refused for a time
+        that can't be chosen.
         """
 
         def apply(builder: PlanBuilder, session: Session) -> None:
@@ -121,37 +126,39 @@ class Actions:
         self.apply_to_session(session_id, apply)
 
     def explain_deferral(self, session_id: str, reason: str) -> bool:
-        """Store what the report says about the last time that a session lost, and have the manager told (R-18).
+        """Store the report's reason for the last deferral of a session, and show it to the manager by mail (R-18).
 
-        It takes the place of what the report said before; an empty text deletes that. Returns False when it says so
-        already. Raises Refused when the session has lost no time, or is over.
+        The text replaces the earlier reason; an empty text deletes it. Returns False when the stored reason is the
+        same. Raises Refused when the session was not deferred, or is over.
         """
-        changes: list[bool] = []
+        has_changed = False
 
         def apply(builder: PlanBuilder, session: Session) -> Write | None:
+            nonlocal has_changed
             number = actions.find_deferral_to_explain(builder, session).number
-            known = self._store.content.load_deferral_reasons([session.id]).get(session.id, {})
-            changes.append(known.get(number, "") != reason)
-            return self._plan_reason(builder, session, reason) if changes[-1] else None
+            stored_reasons = self._store.content.load_deferral_reasons([session.id]).get(session.id, {})
+            has_changed = stored_reasons.get(number, "") != reason
+            return self._plan_reason(builder, session, reason) if has_changed else None
 
         self.apply_to_session(session_id, apply)
-        return changes[-1]
+        return has_changed
 
     def _plan_reason(self, builder: PlanBuilder, session: Session, reason: str) -> Write:
-        lost = actions.find_deferral_to_explain(builder, builder.sessions.get(session.id, session))
-        return lambda connection: self._store.content.save_deferral_reason(connection, lost, reason, builder.now)
+        """Return the function that stores the reason for the last deferral of a session."""
+        deferral = actions.find_deferral_to_explain(builder, builder.sessions.get(session.id, session))
+        return lambda connection: self._store.content.save_deferral_reason(connection, deferral, reason, builder.now)
 
     def choose_offered_time(self, session_id: str, requested_time: Span) -> None:
-        """Give a session one of the times that are offered for it, which is no deferral (T-12).
+        """Give a session one of the times that are offered for it. This does not count as a deferral (T-12).
 
-        Raises NotOffered when it no longer is one of them, as when the other one of the pair has chosen just now.
+        Raises NotOffered when the time is no longer offered, for example because the other person has just chosen one.
         """
         self.apply_to_session(
             session_id, lambda builder, session: actions.choose_offered_time(builder, session, requested_time)
         )
 
     def leave_until_next_cycle(self, session_id: str) -> None:
-        """Leave a session until the next quarter. Raises Refused unless the two were asked (T-11)."""
+        """Postpone a session to the next cycle. Raises Refused unless the two were asked whether to do so (T-11)."""
         self.apply_to_session(session_id, actions.leave_until_next_cycle)
 
     def request_talk(
@@ -163,35 +170,43 @@ class Actions:
         at_once: bool = False,
         by: Owner = Owner.MANAGER,
     ) -> str:
-        """Add an ad hoc session at the request of the manager or the report; returns its id. The reason is sealed."""
-        session_ids: list[str] = []
+        """Add an ad hoc session at the request of the manager or the report, and return its id.
+
+        `trigger` is the kind of occasion, and `reason` the requester's own words, which are stored sealed.
+        """
+        session_id = ""
 
         def apply(builder: PlanBuilder) -> Write:
+            nonlocal session_id
             session = actions.request_talk(builder, trigger, at_once=at_once)
-            session_ids.append(session.id)
+            session_id = session.id
             return lambda connection: self._store.content.save_trigger(connection, session.id, trigger, reason, by)
 
         self.apply_to_pair(pair_id, apply)
-        return session_ids[-1]
+        return session_id
 
     def request_check_in(self, pair_id: PairId) -> str:
-        """Add an informal check-in; returns the session's id."""
-        session_ids: list[str] = []
+        """Add an informal check-in, and return the id of the session."""
+        session_id = ""
 
         def apply(builder: PlanBuilder) -> None:
-            session_ids.append(actions.request_check_in(builder).id)
+            nonlocal session_id
+            session_id = actions.request_check_in(builder).id
 
         self.apply_to_pair(pair_id, apply)
-        return session_ids[-1]
+        return session_id
 
     # --- choices of a pair ---
 
     def choose_format(self, pair_id: PairId, wanted: Format) -> None:
-        """Set the format that the report wants: one session or three (R-4). Applies from the next one not yet fixed."""
+        """Set the format that the report wants: one session per cycle, or a series of three (R-4).
+
+        It applies from the next cycle whose format is not fixed yet.
+        """
         self._save_choice(pair_id, lambda builder: actions.choose_format(builder, wanted), format=wanted.value)
 
     def set_trust(self, pair_id: PairId, *, has_trust: bool) -> None:
-        """Set whether the brief contains the hardest questions (R-12)."""
+        """Set whether the two trust each other enough for the hardest questions in the manager's brief (R-12)."""
         self._save_choice(pair_id, lambda _: None, trust=has_trust)
 
     def set_transition(self, pair_id: PairId, until: date | None) -> None:
@@ -201,6 +216,8 @@ class Actions:
     def _save_choice(
         self, pair_id: PairId, decide: Callable[[PlanBuilder], None], **choices: str | bool | None
     ) -> None:
+        """Store these columns of a pair, after `decide` has changed its plan accordingly."""
+
         def apply(builder: PlanBuilder) -> Write:
             decide(builder)
             return lambda connection: self._store.people.save_choices(connection, pair_id, **choices)
@@ -210,10 +227,10 @@ class Actions:
     # --- applying an action ---
 
     def apply_to_session(self, session_id: str, act: Callable[[PlanBuilder, Session], Write | None]) -> None:
-        """Apply an action to a session. Raises UnknownName, LeaseLost, and what the action raises."""
+        """Apply an action to a session, as `apply_to_pair` applies one to its pair. Raises the same errors."""
         pair = self._store.queries.get_pair_id(session_id)
         if pair is None:
-            raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists those there are.")
+            raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists the sessions.")
 
         def act_on_session(builder: PlanBuilder) -> Write | None:
             session = builder.sessions.get(session_id) or self._store.queries.get_session(session_id)
@@ -224,7 +241,10 @@ class Actions:
         self.apply_to_pair(pair, act_on_session)
 
     def apply_to_pair(self, pair_id: PairId, act: PairAction) -> None:
-        """Apply an action to a leased pair, write it, and have the pair planned at the next tick."""
+        """Lease a pair, apply an action to its plan, write the plan, and make the pair due at the next tick.
+
+        Raises UnknownName, LeaseLost when another process keeps the pair leased, and the action's errors.
+        """
         holder = f"{self._holder}-{uuid.uuid4().hex[:6]}"
         for _ in range(MAX_TRIES):
             now = self._clock()
@@ -234,7 +254,7 @@ class Actions:
                 raise UnknownName(f"There is no pair {pair_id}. Give it as manager>report, by address.")
             time.sleep(RETRY_SECONDS)
         else:
-            raise LeaseLost(f"{pair_id} is being planned just now. Try again in a moment.")
+            raise LeaseLost(f"{pair_id} is being planned at the moment. Try again in a moment.")
         try:
             loaded = self._store.plans.load([pair_id], now)
             state: PairState = loaded.states[0]

@@ -1,4 +1,4 @@
-"""Loads what performing a batch of effects needs: pairs, the mails about several of them, and opened content."""
+"""Loads the data for performing a batch of effects: pairs, data of personal mails, and opened content."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,22 +14,23 @@ from worker.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class BatchContext:
-    """What performing a batch of effects needs, as of one moment."""
+    """The data for performing a batch of effects, as of one moment."""
 
     loaded_at: datetime
-    states: Mapping[PairId, PairState]
+    states: Mapping[PairId, PairState]  #: the pairs of the effects
     content: OpenedContent
-    personal: Mapping[str, PersonalMail] = field(default_factory=dict)  #: mails about several pairs, by key
-    problem: str = ""  #: why it could not be loaded
+    personal_mails: Mapping[str, PersonalMail] = field(default_factory=dict)  #: by the key of the mail
+    problem: str = ""  #: why the data could not be loaded; empty when it was loaded
 
 
 def read_batch_context(store: Store, claimed: Sequence[ClaimedEffect], now: datetime) -> BatchContext:
-    """Return what these effects need. Raises WrongKey when sealed content of theirs can't be opened."""
-    effects = [one.effect for one in claimed]
+    """Return the data for these effects. Raises WrongKey when their sealed content can't be opened."""
+    effects = [claimed_effect.effect for claimed_effect in claimed]
     pairs = sorted({effect.pair for effect in effects if effect.pair is not None})
     states = {state.pair.id: state for state in store.plans.load(pairs, now).states}
-    personal = load_personal_mails(store, effects, now)
-    all_states = {**{state.pair.id: state for one in personal.values() for state in one.states}, **states}
-    content = open_mail_content(store, effects, all_states, now, list_pairs_by_mail(personal))
-    content = replace(content, alert_texts={one.effect.key: one.alert_text for one in claimed})
-    return BatchContext(now, states, content, personal)
+    personal_mails = load_personal_mails(store, effects, now)
+    personal_states = {state.pair.id: state for mail in personal_mails.values() for state in mail.states}
+    all_states = {**personal_states, **states}
+    content = open_mail_content(store, effects, all_states, now, list_pairs_by_mail(personal_mails))
+    alert_texts = {claimed_effect.effect.key: claimed_effect.alert_text for claimed_effect in claimed}
+    return BatchContext(now, states, replace(content, alert_texts=alert_texts), personal_mails)

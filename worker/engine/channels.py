@@ -1,7 +1,7 @@
-"""Opens, renews and closes the channels through which calendar services tell of changes, and takes notifications.
+"""Opens, renews and closes channels, and accepts the notifications that come through them.
 
-Each step is stored before the next, so that any number of processes share the channels, and one that dies leaves at
-most a channel that nobody listens to, which expires.
+Through a channel a calendar service notifies us of changes on one calendar. Each step is stored before the next one, so
+that any number of processes can share the work. A process that dies leaves at most an unused channel, which expires.
 """
 
 import logging
@@ -34,42 +34,44 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=10)
-#: So few are leased at once that a service with slow answers keeps one worker for minutes at most.
+#: How many channels are leased at once. With so few, a slow service keeps a worker busy for a few minutes at most.
 BATCH = 5
-#: How many may be leased at once, by all processes: the other workers read, plan and write meanwhile.
+#: How many channels all processes together may lease at once. The workers that get none do other work.
 MAX_LEASED = 2 * BATCH
-#: After so many attempts a channel is no longer closed: it expires.
+#: How often closing a channel is tried. Afterwards the channel is left to expire.
 MAX_CLOSING_ATTEMPTS = 5
 RETRY_AFTER_FAILURE = timedelta(minutes=5)
-#: The path of the receiver, below which each service has an address of its own.
+#: The path of our URL for notifications. Each service has a path of its own below it.
 NOTIFY_PATH = "/notify"
-SILENT = "Our own changes did not come back through the last channel."
-#: What a token and the address are signed as.
+#: The problem that is stored of a channel which was opened in place of a silent one.
+SILENT = "The last channel did not report our own changes."
+#: The kinds of signed texts: the token of a channel, and the receiving address.
 _TOKEN_KIND, _ADDRESS_KIND = "channel", "channel address"
 
-#: Finds the calendar service of a person; None for a person without one.
+#: Returns the calendar service of a person; None for a person without a calendar.
 FindCalendar = Callable[[Address], CalendarProvider | None]
-_NEEDS_LOOK = frozenset({NotificationKind.CHANGED, NotificationKind.MISSED, NotificationKind.REMOVED})
+#: After a notification of these kinds the calendar has to be read.
+_KINDS_TO_READ_AFTER = frozenset({NotificationKind.CHANGED, NotificationKind.MISSED, NotificationKind.REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivingAddress:
-    """Where services send notifications, and what signs their tokens."""
+    """The address to which services send notifications. It makes the channels, with signed tokens."""
 
-    url: str  #: public, without a slash at the end
+    url: str  #: the public URL, without a slash at the end
     signer: LinkSigner
 
     @property
     def mark(self) -> str:
-        """A text that is another one when services have to be given another address, or other tokens."""
+        """A text that changes with the URL and the signing key, when all channels have to be opened anew."""
         return self.signer.sign_text(self.url, _ADDRESS_KIND)
 
-    def make_channel(self, watched: WatchedCalendar) -> Channel:
-        """Return the open channel of a calendar as its service knows it."""
+    def make_open_channel(self, watched: WatchedCalendar) -> Channel:
+        """Return the open channel of a calendar, for a request to its service."""
         return replace(self._make(watched.id, watched), remote_id=watched.remote_id)
 
     def make_next_channel(self, channel_id: str, watched: WatchedCalendar) -> Channel:
-        """Return the channel that is to be opened in place of the one that is open."""
+        """Return the channel with this id that is to be opened in place of the open one."""
         return replace(self._make(channel_id, watched), replaces=watched.remote_id)
 
     def _make(self, channel_id: str, watched: WatchedCalendar) -> Channel:
@@ -78,13 +80,13 @@ class ReceivingAddress:
         return Channel(id=channel_id, calendar=watched.calendar, token=token, url=url)
 
     def read_token(self, token: str) -> str | None:
-        """Return the id of the channel whose token this is; None for a forged one."""
+        """Return the id of the channel that a token belongs to; None for a forged token."""
         channel_id, _, signature = token.partition(".")
         return channel_id if self.signer.is_signed_text(channel_id, _TOKEN_KIND, signature) else None
 
 
 class Channels:
-    """The channels of the calendars of all who take part."""
+    """Manages the channels of the calendars of all people who take part."""
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class Channels:
         address: ReceivingAddress | None,
         operator: str,
     ) -> None:
-        """Without an `address` no channel is opened, and those there are will be closed."""
+        """Without an `address`, no channels are opened, and open channels are closed."""
         self._store = store
         self._find_calendar = find_calendar
         self._clock = clock
@@ -103,45 +105,51 @@ class Channels:
 
     @property
     def is_on(self) -> bool:
-        """Whether services are asked to tell of changes."""
+        """Whether services are asked for notifications."""
         return self._address is not None
 
     def refresh(self) -> bool:
-        """Find out whose calendars are to have a channel now, and have all replaced whose notifications would not reach
-        us, or be refused: the address or the key has changed. Returns whether anything changed."""
+        """Store which calendars need a channel now. Returns whether anything changed.
+
+        After a change of the receiving address or of the signing key, all channels become due to be replaced.
+        """
         now = self._clock()
         is_replaced = self._address is not None and self._store.channels.replace_outdated(self._address.mark, now)
         return self._store.channels.refresh(CALENDARS_WITH_CHANNELS if self.is_on else (), now) or is_replaced
 
-    # --- steps ---
+    # --- opening, renewing and closing ---
 
     def run_until(self, holder: str, must_stop: Callable[[], bool]) -> None:
-        """Take steps until none is due, or until `must_stop` returns True."""
+        """Open, renew and close channels until none is due, or until `must_stop` returns True."""
         while not must_stop() and self.run(holder):
             pass
 
     def run(self, holder: str, limit: int = BATCH) -> int:
-        """Take the step of up to `limit` channels that are due, and close as many; fewer while other processes are at
-        it. Returns how many there were."""
+        """Open or renew up to `limit` channels that are due, close up to `limit` retired ones, and return their number.
+
+        While other processes hold leases, it may be fewer.
+        """
         now = self._clock()
-        # the holder is unique for each run: threads of a process run at once
+        # the holder is unique for each run, since several threads of a process may run this at once
         lease = Lease(f"{holder}:{uuid.uuid4().hex[:8]}", now + LEASE)
-        due = self._store.channels.claim(now, lease, limit, MAX_LEASED)
-        for watched in due:
+        due_calendars = self._store.channels.claim(now, lease, limit, MAX_LEASED)
+        for watched in due_calendars:
             self._take_step(watched, lease)
-        retired = self._store.channels.claim_retired(now, lease, limit, MAX_LEASED)
-        for channel in retired:
-            self._close(channel)
-        return len(due) + len(retired)
+        retired_channels = self._store.channels.claim_retired(now, lease, limit, MAX_LEASED)
+        for retired in retired_channels:
+            self._close(retired)
+        return len(due_calendars) + len(retired_channels)
 
     def _take_step(self, watched: WatchedCalendar, lease: Lease) -> None:
+        """Open or renew the channel of a calendar, or do nothing until its next step is due."""
         now = self._clock()
         step = channels.choose_step(watched, now) if self._address else ChannelStep.WAIT
         if channels.is_silent(watched, now):
-            self._store.calendars.make_due([watched.calendar], now)  # it is read as often as without a channel
+            # from now on the calendar is read as often as one without a channel
+            self._store.calendars.make_due([watched.calendar], now)
         if step is ChannelStep.WAIT:
-            is_kept = watched.is_open and self._address is not None
-            due_at = channels.find_next_step_at(watched) if is_kept else now + LEASE
+            has_next_step = watched.is_open and self._address is not None
+            due_at = channels.find_next_step_at(watched) if has_next_step else now + LEASE
             self._store.channels.postpone(watched.calendar, lease, due_at)
             return
         try:
@@ -152,7 +160,7 @@ class Channels:
                 self._renew_or_open(watched, step, provider, self._address, lease)
         except ProviderError as error:
             self._record_failure(watched, lease, error)
-        except Exception as error:  # one calendar must not keep the others from being watched
+        except Exception as error:  # one calendar must not keep the others from getting a channel
             if describe_database_outage(error):
                 raise
             self._record_failure(watched, lease, LongarcError(describe_unexpected_error(error)))
@@ -165,18 +173,21 @@ class Channels:
         address: ReceivingAddress,
         lease: Lease,
     ) -> None:
+        """Renew the channel, or open a new one if it is due to be opened or its service can't renew it."""
         if step is ChannelStep.RENEW:
-            renewed = provider.renew_channel(address.make_channel(watched))
-            if renewed is not None:
-                after = replace(self._apply(watched, watched.id, renewed), opened_at=watched.opened_at)
-                self._store.channels.save_renewed(after, lease, channels.find_next_step_at(after))
+            renewed_channel = provider.renew_channel(address.make_open_channel(watched))
+            if renewed_channel is not None:
+                renewed = self._apply_channel(watched, watched.id, renewed_channel)
+                renewed = replace(renewed, opened_at=watched.opened_at)
+                self._store.channels.save_renewed(renewed, lease, channels.find_next_step_at(renewed))
                 return
         channel_id = uuid.uuid4().hex
         if self._store.channels.save_next_id(watched.calendar, channel_id, lease):
-            opened = provider.open_channel(address.make_next_channel(channel_id, watched))
-            self._save_opened(watched, self._apply(watched, channel_id, opened), lease)
+            opened_channel = provider.open_channel(address.make_next_channel(channel_id, watched))
+            self._save_opened(watched, self._apply_channel(watched, channel_id, opened_channel), lease)
 
-    def _apply(self, watched: WatchedCalendar, channel_id: str, opened: OpenedChannel) -> WatchedCalendar:
+    def _apply_channel(self, watched: WatchedCalendar, channel_id: str, opened: OpenedChannel) -> WatchedCalendar:
+        """Return the calendar with a channel that its service has opened or renewed just now."""
         now = self._clock()
         return replace(
             watched,
@@ -188,8 +199,10 @@ class Channels:
         )
 
     def _save_opened(self, before: WatchedCalendar, opened: WatchedCalendar, lease: Lease) -> None:
-        """Store a channel that was opened. It is trusted as the one before it, unless that was silent. The calendar is
-        read once, as it may have changed meanwhile."""
+        """Store an opened channel, and make the calendar due, since it may have changed before the channel was open.
+
+        A channel is trusted if the channel `before` it was trusted, unless that one was silent.
+        """
         now = self._clock()
         if channels.is_silent(before, now):
             opened = replace(opened, proven_at=None, failures=before.failures + 1, problem=SILENT)
@@ -200,10 +213,13 @@ class Channels:
             log.info("a channel is open", extra={"action": Action.CHANNEL_OPENED, "calendar": opened.calendar})
 
     def _record_failure(self, watched: WatchedCalendar, lease: Lease, error: LongarcError) -> None:
-        """Store why there is no channel, and tell the operator once a day for each service. A refused channel of a
-        report is no trouble: an organization need not let their calendars be read."""
+        """Store why the channel could not be opened or renewed.
+
+        After a permanent error the operator is alerted, once a day for each service. There is no alert about the
+        calendar of a person who is only a report, since a company need not allow access to those.
+        """
         now, address = self._clock(), watched.calendar
-        log.info("no channel: %s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": address})
+        log.info("the channel failed: %s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": address})
         if isinstance(error, Transient | Conflict):
             wait = (error.retry_after if isinstance(error, Transient) else None) or RETRY_AFTER_FAILURE
             self._store.channels.postpone(address, lease, now + wait)
@@ -217,38 +233,45 @@ class Channels:
 
     def _alert(self, watched: WatchedCalendar, error: LongarcError, now: datetime) -> None:
         text = (
-            f"Changes of the calendar of {watched.calendar} are not told: {error} Until they are, it is read as often "
-            "as without `sync.notify_url`. Others may be concerned, too: `longarc status` counts them."
+            f"There are no notifications of changes on the calendar of {watched.calendar}: {error} Until there are, it "
+            "is read as often as without `sync.notify_url`. `longarc status` shows how many calendars are affected."
         )
         self._store.outbox.alert(f"channel:{watched.service}:{now:%Y-%m-%d}", text, now, self._operator)
 
-    def _close(self, channel: RetiredChannel) -> None:
-        """Close a channel that is not needed any more. What can't be closed expires."""
+    def _close(self, retired: RetiredChannel) -> None:
+        """Close a channel that is no longer needed. A channel that can't be closed is left to expire."""
         try:
-            provider = cast("NotifyingCalendar | None", self._find_calendar(channel.calendar))
+            provider = cast("NotifyingCalendar | None", self._find_calendar(retired.calendar))
             if provider is not None:
-                names = {name: getattr(channel, name) for name in ("id", "calendar", "remote_id")}
-                provider.close_channel(Channel(token="", url="", **names))
+                provider.close_channel(
+                    Channel(id=retired.id, calendar=retired.calendar, remote_id=retired.remote_id, token="", url="")
+                )
         except Transient as error:
-            if channel.attempts < MAX_CLOSING_ATTEMPTS:
+            if retired.attempts < MAX_CLOSING_ATTEMPTS:
                 wait = error.retry_after or RETRY_AFTER_FAILURE
-                self._store.channels.postpone_retired(channel.id, self._clock() + wait)
+                self._store.channels.postpone_retired(retired.id, self._clock() + wait)
                 return
         except ProviderError as error:
-            log.info("%s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": channel.calendar})
-        self._store.channels.delete_retired(channel.id)
+            log.info("%s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": retired.calendar})
+        self._store.channels.delete_retired(retired.id)
 
     # --- notifications ---
 
     def accept(self, notification: Notification) -> Hint | None:
-        """Take a notification: its calendar is due. Returns None for one that is forged, or of an unknown channel."""
+        """Record a notification, and make its calendar due if it may have changed.
+
+        Returns None for a forged notification and for one of an unknown channel.
+        """
         channel_id = self._address.read_token(notification.token) if self._address else None
         if channel_id is None or notification.channel_id not in ("", channel_id):
             return None
         now, kind = self._clock(), notification.kind
-        has_changed, is_proof = kind in _NEEDS_LOOK, kind is NotificationKind.CHANGED
         hint = self._store.channels.record_notification(
-            channel_id, notification.remote_id, now, has_changed=has_changed, is_proof=is_proof
+            channel_id,
+            notification.remote_id,
+            now,
+            has_changed=kind in _KINDS_TO_READ_AFTER,
+            is_proof=kind is NotificationKind.CHANGED,
         )
         if hint is not None and kind is NotificationKind.RENEW:
             self._store.channels.renew_now(hint.calendar, now)

@@ -1,4 +1,7 @@
-"""Finds out which due calendars need not be read, because their service tells that they have not changed."""
+"""Finds out which due calendars need not be read, because their service reports that they have not changed.
+
+Some services can compare the cursors of many calendars with one request. They are called comparable.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -13,27 +16,31 @@ from worker.store.database import describe_database_outage
 
 log = logging.getLogger(__name__)
 
-#: The most calendars that are compared at once.
+#: How many calendars are claimed and compared at once.
 MAX_COMPARED = 200
-#: How long few calendars are claimed after many were compared in vain.
+#: How long no more than the usual number is claimed, after many were compared and all of them had changed.
 PAUSE = timedelta(hours=1)
 
 
 class CalendarComparison:
-    """Asks services which of the due calendars have not changed. Several threads may use it at once."""
+    """Asks comparable services which of the due calendars have not changed. Thread-safe."""
 
     def __init__(self, find_calendar: Callable[[Address], CalendarProvider | None]) -> None:
         self._find_calendar = find_calendar
-        self._many_from: datetime | None = None  #: since when many are claimed; None while no service compares any
+        #: from when on many calendars are claimed at once; None until a comparable service was found
+        self._claims_many_from: datetime | None = None
 
     def choose_count(self, limit: int, now: datetime) -> int:
-        """Return how many calendars to claim at once: more than `limit`, where services tell which have changed."""
-        return max(limit, MAX_COMPARED) if self._many_from is not None and self._many_from <= now else limit
+        """Return how many calendars to claim at once: more than `limit` when a service can compare many at once."""
+        claims_many = self._claims_many_from is not None and self._claims_many_from <= now
+        return max(limit, MAX_COMPARED) if claims_many else limit
 
     def find_unchanged(self, due_calendars: Sequence[DueCalendar], limit: int, now: datetime) -> set[Address]:
-        """Return those of the calendars, all with a cursor, that have certainly not changed. Raises nothing but
-        database outages: a service that fails here fails again when the calendar is read."""
-        cursors: dict[int, tuple[ComparableCalendar, dict[Address, Cursor]]] = {}
+        """Return the addresses of those calendars with a cursor that have certainly not changed.
+
+        Only outages of the database are raised: the error of a service is reported when its calendars are read.
+        """
+        cursors: dict[int, tuple[ComparableCalendar, dict[Address, Cursor]]] = {}  # by identity of the provider
         for due_calendar in due_calendars:
             provider = self._find_comparable(due_calendar.address)
             if provider is not None and due_calendar.cursor is not None:
@@ -42,15 +49,16 @@ class CalendarComparison:
         for provider, cursors_of_provider in cursors.values():
             unchanged |= _compare(provider, cursors_of_provider)
         if cursors and len(due_calendars) > limit and not unchanged:
-            self._many_from = now + PAUSE
-        elif cursors and self._many_from is None:
-            self._many_from = now
+            self._claims_many_from = now + PAUSE
+        elif cursors and self._claims_many_from is None:
+            self._claims_many_from = now
         return unchanged
 
     def _find_comparable(self, address: Address) -> ComparableCalendar | None:
+        """Return the service of a person if it is comparable."""
         try:
             provider = self._find_calendar(address)
-        except Exception as error:  # it is met again, and reported, when the calendar is read
+        except Exception as error:  # reported when the calendar is read
             if describe_database_outage(error):
                 raise
             return None
@@ -58,6 +66,7 @@ class CalendarComparison:
 
 
 def _compare(provider: ComparableCalendar, cursors: dict[Address, Cursor]) -> set[Address]:
+    """Return which of these calendars have not changed since their cursor; none when the service fails."""
     try:
         return set(provider.find_unchanged(cursors)) & cursors.keys()
     except ProviderError as error:

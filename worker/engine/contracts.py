@@ -1,7 +1,8 @@
-"""Records and changes contracts, for pages, commands, simulations and the demo.
+"""Records and changes contracts: what the two people of a pair agreed on, with dated commitments.
 
-Each method leases the pair, decides, and writes in one transaction. Callers parse what a person wrote, and phrase the
-result for their reader. Content never appears in an error's text or a log (R-23).
+Pages, commands, simulations and the demo use it. Each change leases the pair, decides, and writes in one transaction.
+Callers parse the input of a person, and phrase the result for their reader. Content never appears in an error's text or
+in the log (R-23).
 """
 
 from collections.abc import Callable
@@ -58,23 +59,23 @@ from worker.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class OnBehalf:
-    """An operator's access to content with a command: on behalf of which of the two, and why."""
+    """An operator's access to content with a command, on behalf of one of the two people of a pair."""
 
     access: ContentAccess
-    person: Address
-    reason: str
+    person: Address  #: the person on whose behalf the operator acts
+    reason: str  #: the operator's reason for the access, which the notification of both people contains
 
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
-    """The newest revision after recording. `is_new` is False when it existed already, with the same content."""
+    """The result of recording a contract."""
 
-    revision: int
-    is_new: bool
+    revision: int  #: the number of the newest revision
+    is_new: bool  #: False when the newest revision had the same content, so that none was added
 
 
 class Contracts:
-    """Records contracts, and changes their commitments."""
+    """Records contracts, changes their commitments, and records operators' accesses to content."""
 
     def __init__(self, store: Store, clock: Clock, pair_actions: Actions) -> None:
         self._store = store
@@ -96,63 +97,67 @@ class Contracts:
         session_id: str,
         contract: Contract,
         *,
-        after: int | None = None,
+        base_revision: int | None = None,
         limits: TextLimits | None = None,
-        drop_draft: bool = False,
+        deletes_draft: bool = False,
         on_behalf: OnBehalf | None = None,
     ) -> RecordResult:
-        """Record a contract, or a new revision of it. The summary is mailed to both at the next tick.
+        """Record a contract, or a new revision of it. The summary is mailed to both people at the next tick.
 
-        Records nothing when the newest revision is the same. With `after`, raises Overtaken unless that is the newest
-        revision (0: none). `drop_draft` deletes the draft of the page. `on_behalf` is stored, and both are notified,
-        when a revision was recorded. Raises UnknownName, UnfitContract, NoContractSession, NotHeldYet, LeaseLost.
+        Records nothing when the newest revision has the same content. Raises Overtaken when `base_revision` is given
+        and is not the number of the newest revision; 0 stands for no revision. `deletes_draft` deletes the draft of the
+        page. When a revision was recorded `on_behalf` of a person, that access is stored, and both people are notified.
+        Raises UnknownName, UnfitContract, NoContractSession, NotHeldYet, LeaseLost.
         """
         results: list[RecordResult] = []
 
         def act(builder: PlanBuilder, session: Session) -> Write | None:
-            drop = self._drop_draft(session) if drop_draft else None
+            delete_draft = self._plan_draft_deletion(session) if deletes_draft else None
             revisions = self._list_revisions(session.id)
             number = len(revisions) + 1
             if revisions and not compare_contracts(revisions[-1], contract):
                 results.append(RecordResult(len(revisions), is_new=False))
-                return drop
-            if after not in (None, len(revisions)):
+                return delete_draft
+            if base_revision not in (None, len(revisions)):
                 raise Overtaken
             _require_fit(builder, contract, revisions, limits)
             results.append(RecordResult(number, is_new=True))
             return combine_writes(
                 self._plan_revision(builder, session, contract, number),
-                drop,
-                self._build_access_write(builder, on_behalf),
+                delete_draft,
+                self._plan_access_of(builder, on_behalf),
             )
 
         self._actions.apply_to_session(session_id, act)
         return results[-1]
 
     def mark_done(self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None) -> None:
-        """Close a commitment as done. Raises UnknownName, and Refused when it has ended already."""
-        known = self._get_commitment(commitment_id)
+        """Close a commitment as done. `reason` is what the person says about it, which is stored sealed.
+
+        Raises UnknownName, and Refused when the commitment has ended already.
+        """
+        stored_commitment = self._get_commitment(commitment_id)
 
         def act(builder: PlanBuilder) -> Write | None:
-            commitment = builder.commitments.get(known.id, known)
+            commitment = builder.commitments.get(stored_commitment.id, stored_commitment)
             actions.close_commitment(builder, commitment, CommitmentStanding.DONE)
             written = self._get_written(commitment)
             return combine_writes(
                 lambda connection: self._store.content.save_written_commitment(
                     connection, commitment.id, written, reason
                 ),
-                self._build_access_write(builder, on_behalf),
+                self._plan_access_of(builder, on_behalf),
             )
 
-        self._actions.apply_to_pair(known.pair, act)
+        self._actions.apply_to_pair(stored_commitment.pair, act)
 
     def let_go(
         self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None, *, by: Owner | None = None
     ) -> None:
-        """Take a commitment out of the contract, in a new revision, which is mailed to both (R-18).
+        """Remove a commitment from the contract, in a new revision, which is mailed to both people (R-18).
 
-        What the report changes, `by` or on behalf of the report, is told to the manager with the report's reason.
-        Raises UnknownName, and Refused when it has ended already.
+        A change `by` the report, or on behalf of the report, is shown to the manager with the report's reason. Raises
+        UnknownName, and Refused when the commitment has ended already.
         """
         self._revise(commitment_id, lambda builder, commitment, written: None, reason, on_behalf, by)
 
@@ -166,17 +171,17 @@ class Contracts:
         on_behalf: OnBehalf | None = None,
         by: Owner | None = None,
     ) -> bool:
-        """Change the text or the date of a commitment, in a new revision, which is mailed to both (R-18).
+        """Change the text or the due date of a commitment, in a new revision, which is mailed to both people (R-18).
 
-        Returns False when that changes nothing. Raises UnknownName, UnfitContract for a day too far away,
-        and Refused when the commitment has ended already.
+        Returns False when that changes nothing. Raises UnknownName, UnfitContract for a date that is not allowed, and
+        Refused when the commitment has ended already.
         """
 
         def apply_change(builder: PlanBuilder, commitment: Commitment, written: WrittenCommitment) -> WrittenCommitment:
-            days = compute_allowed_days(get_local_date(builder.manager.zone, builder.now), [commitment.due])
-            if due and due not in days:
+            allowed_days = compute_allowed_days(get_local_date(builder.manager.zone, builder.now), [commitment.due])
+            if due and due not in allowed_days:
                 part = commitment.owner.select(ContractPart.MANAGER, ContractPart.REPORT)
-                raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], days)
+                raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], allowed_days)
             return replace(written, text=text or written.text, due=due or written.due)
 
         return self._revise(commitment_id, apply_change, reason, on_behalf, by)
@@ -186,15 +191,15 @@ class Contracts:
         return self._get_commitment(commitment_id).pair
 
     def record_access(self, pair_id: PairId, on_behalf: OnBehalf) -> None:
-        """Store that a command showed content of the pair, and notify both by mail, in their hours (T-16)."""
+        """Record that a command showed content of a pair, and notify both by mail in their working hours (T-16)."""
         write = self.plan_access(pair_id, on_behalf)
         with self._store.database.write() as connection:
             write(connection)
 
     def plan_access(self, pair_id: PairId, on_behalf: OnBehalf) -> Write:
-        """Return a function that does what `record_access` does, for the transaction of a change of content.
+        """Return a function that records an access as `record_access` does, within the transaction of a change.
 
-        Accesses within a quarter-hour, or while a reader's mail waits for the morning, are reported in one mail.
+        One mail reports all accesses within a quarter-hour, and those until the reader's working hours begin.
         """
         readers = self._load_readers(pair_id)
         access, person = on_behalf.access, on_behalf.person
@@ -202,7 +207,7 @@ class Contracts:
         def write(connection: Connection) -> None:
             now = self._clock()
             record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=person, reason=on_behalf.reason)
-            text = f"`longarc {access}` opened what the two wrote down, for {person}. Both are told by mail."
+            text = f"`longarc {access}` opened content of the pair on behalf of {person}. Both are notified by mail."
             self._store.content.save_access(connection, record)
             history.append_history(connection, [(now, "access", pair_id, "", text, {"command": access.value})])
             mails = [_build_access_mail(pair_id, reader, now, has_left=has_left) for reader, has_left in readers]
@@ -211,11 +216,11 @@ class Contracts:
         return write
 
     def _load_readers(self, pair_id: PairId) -> list[tuple[Person, bool]]:
-        """Return both people of a pair, and whether each has left."""
-        people, current = self._store.people.load_all_people(), self._store.people.load_current_people()
-        return [(people[who], who not in current) for who in pair_id.people]
+        """Return both people of a pair, each with whether that person has left."""
+        all_people, current_people = self._store.people.load_all_people(), self._store.people.load_current_people()
+        return [(all_people[address], address not in current_people) for address in pair_id.people]
 
-    # --- steps ---
+    # --- revisions ---
 
     def _revise(
         self,
@@ -225,33 +230,34 @@ class Contracts:
         on_behalf: OnBehalf | None,
         by: Owner | None,
     ) -> bool:
-        """Record a revision with one commitment changed, or removed when `apply_change` returns None.
+        """Record a revision in which one commitment is changed, or is removed when `apply_change` returns None.
 
         Returns False when that changes nothing.
         """
-        changes: list[bool] = []
+        has_changed = False
 
         def act(builder: PlanBuilder, session: Session) -> Write | None:
+            nonlocal has_changed
             commitment = self._get_commitment(commitment_id)
             if not commitment.is_open:
                 raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
-            old = self._get_written(commitment)
-            new = apply_change(builder, commitment, old)
-            changes.append(new != old)
-            if not changes[-1]:
+            old_text = self._get_written(commitment)
+            new_text = apply_change(builder, commitment, old_text)
+            has_changed = new_text != old_text
+            if not has_changed:
                 return None
             revisions = self._list_revisions(session.id)
-            contract = replace_commitment(revisions[-1], commitment.owner, old, new)
+            contract = replace_commitment(revisions[-1], commitment.owner, old_text, new_text)
             author = by or _find_author(builder, on_behalf)
-            change = CommitmentChange(id=commitment.id, written=new, reason=reason, by=author)
+            change = CommitmentChange(id=commitment.id, written=new_text, reason=reason, by=author)
             number = len(revisions) + 1
             return combine_writes(
                 self._plan_revision(builder, session, contract, number, change),
-                self._build_access_write(builder, on_behalf),
+                self._plan_access_of(builder, on_behalf),
             )
 
         self._actions.apply_to_session(self._get_commitment(commitment_id).session, act)
-        return changes[-1]
+        return has_changed
 
     def _plan_revision(
         self,
@@ -261,32 +267,36 @@ class Contracts:
         number: int,
         change: CommitmentChange | None = None,
     ) -> Write:
-        """Plan the effects of the revision. Returns the function that writes its content."""
-        following = plan_revision(session.id, number, contract, self._list_known_commitments(session), change)
-        for commitment, _ in following.let_go:
-            known = builder.commitments.get(commitment.id, commitment)
-            actions.close_commitment(builder, known, CommitmentStanding.LET_GO)
-        actions.record_contract(builder, session, [dated for dated, _ in following.commitments], number)
+        """Plan the effects of a new revision, and return the function that writes its content.
+
+        `change` is the change of a single commitment that led to the revision; None for a contract as a whole.
+        """
+        revision_plan = plan_revision(session.id, number, contract, self._list_written_commitments(session), change)
+        for commitment, _ in revision_plan.let_go:
+            current = builder.commitments.get(commitment.id, commitment)
+            actions.close_commitment(builder, current, CommitmentStanding.LET_GO)
+        actions.record_contract(builder, session, [commitment for commitment, _ in revision_plan.commitments], number)
 
         def write(connection: Connection) -> None:
             content = self._store.content
             author = (change.by, change.reason) if change and change.by else None
             content.save_contract(connection, session.pair, session.id, number, contract, builder.now, author)
-            texts = [(commitment.id, written) for commitment, written in following.let_go]
-            texts += [(dated.id, written) for dated, written in following.commitments]
-            for commitment_id, written in texts:
+            texts = [(commitment.id, text) for commitment, text in revision_plan.let_go]
+            texts += [(commitment.id, text) for commitment, text in revision_plan.commitments]
+            for commitment_id, text in texts:
                 reason = change.reason if change and change.id == commitment_id else ""
-                content.save_written_commitment(connection, commitment_id, written, reason)
+                content.save_written_commitment(connection, commitment_id, text, reason)
 
         return write
 
-    def _drop_draft(self, session: Session) -> Write:
+    def _plan_draft_deletion(self, session: Session) -> Write:
         return lambda connection: self._store.content.delete_contract_draft(connection, session.id)
 
     def _list_revisions(self, session_id: str) -> list[Contract]:
         return [revision.contract for revision in self._store.content.list_revisions(session_id)]
 
-    def _list_known_commitments(self, session: Session) -> list[tuple[Commitment, WrittenCommitment]]:
+    def _list_written_commitments(self, session: Session) -> list[tuple[Commitment, WrittenCommitment]]:
+        """Return the commitments of a session, each with its text; those whose text was erased are left out."""
         commitments = self._store.queries.list_commitments_of_session(session.id)
         written = self._store.content.get_written_commitments([commitment.id for commitment in commitments])
         return [(commitment, written[commitment.id]) for commitment in commitments if commitment.id in written]
@@ -295,19 +305,19 @@ class Contracts:
         commitment = self._store.queries.get_commitment(commitment_id)
         if commitment is None:
             raise UnknownName(
-                f"There is no commitment {commitment_id}. `longarc commitment list` shows those there are."
+                f"There is no commitment {commitment_id}. `longarc commitment list` lists the commitments."
             )
         return commitment
 
     def _get_written(self, commitment: Commitment) -> WrittenCommitment:
         return self._store.content.get_written_commitments([commitment.id])[commitment.id]
 
-    def _build_access_write(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
+    def _plan_access_of(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
         return self.plan_access(builder.pair.id, on_behalf) if on_behalf else None
 
 
 def _find_author(builder: PlanBuilder, on_behalf: OnBehalf | None) -> Owner | None:
-    """Return on whose behalf a command changes something; None when it is no command."""
+    """Return which of the two a command acts for; None when the change was not made by a command."""
     if on_behalf is None:
         return None
     return builder.pair.id.get_owner(on_behalf.person)
@@ -316,29 +326,31 @@ def _find_author(builder: PlanBuilder, on_behalf: OnBehalf | None) -> Owner | No
 def _require_fit(
     builder: PlanBuilder, contract: Contract, revisions: list[Contract], limits: TextLimits | None
 ) -> None:
-    days = compute_allowed_days_after(revisions, get_local_date(builder.manager.zone, builder.now))
-    if faults := find_faults(contract, days, limits):
-        raise UnfitContract(faults, days)
+    """Raise UnfitContract when the contract has faults."""
+    allowed_days = compute_allowed_days_after(revisions, get_local_date(builder.manager.zone, builder.now))
+    if faults := find_faults(contract, allowed_days, limits):
+        raise UnfitContract(faults, allowed_days)
 
 
 def _build_access_mail(pair_id: PairId, reader: Person, now: datetime, *, has_left: bool) -> Effect:
-    """Return the mail that reports the accesses from this quarter-hour on.
+    """Return the mail that reports to a reader the accesses since the beginning of this quarter-hour.
 
-    It is due at the end of the quarter-hour, in the reader's hours; for somebody who has left, not before the next day
-    (T-17). Its key has the due time, so that several accesses until then have one mail.
+    It is due at the end of the quarter-hour, or later when the reader's working hours begin. For a reader who has left,
+    it is due on the next working morning at the earliest (T-17). The key contains the due time, so that all accesses
+    until then are reported in one mail.
     """
     since = find_access_start(now)
     wanted_at = find_next_working_morning(reader, now) if has_left else since + ACCESS_MAIL_PERIOD
-    time = choose_mail_time(MailName.CONTENT_ACCESSED, reader, wanted_at)
+    mail_time = choose_mail_time(MailName.CONTENT_ACCESSED, reader, wanted_at)
     return Effect(
-        key=f"content_accessed:{pair_id}:{reader.email}:{time.due_at:%Y-%m-%dT%H:%M}",
+        key=f"content_accessed:{pair_id}:{reader.email}:{mail_time.due_at:%Y-%m-%dT%H:%M}",
         kind=EffectKind.MAIL,
         pair=pair_id,
         subject=str(pair_id),
-        due_at=time.due_at,
+        due_at=mail_time.due_at,
         snapshot_at=now,
         start=since,
         name=MailName.CONTENT_ACCESSED.value,
         to=reader.email,
-        counts=time.counts,
+        counts=mail_time.counts,
     )

@@ -1,7 +1,7 @@
-"""Erases what people wrote: of a person who asks for it, and of pairs that ended long ago.
+"""Erases content, which is what people wrote: for a person who asks for it, and of pairs that ended long ago.
 
-What two people wrote belongs to both, so it is erased for both. A person who has left is taken out of the database as
-well: a pseudonym stands in their place.
+The content of a pair belongs to both people, so it is erased for both. A person who has left can also be forgotten: a
+pseudonym replaces that person everywhere in the database.
 """
 
 import logging
@@ -25,35 +25,36 @@ from worker.store.undo import StandingEvent
 
 log = logging.getLogger(__name__)
 
-#: Name of the stored value with the day on which ended pairs were last looked at.
+#: Name of the stored value that holds the day on which the content of ended pairs was last erased.
 _DAY_NAME = "retention"
 
 
 @dataclass(frozen=True, slots=True)
 class ErasurePreview:
-    """What erasing a person's contents would erase."""
+    """What erasing the content of a person would affect."""
 
     pairs: tuple[Pair, ...]
-    counts: dict[str, int]  #: sealed values, by table
-    others: tuple[Address, ...]  #: the other people of these pairs, who lose the contents as well
-    is_listed: bool  #: whether the roster names the person now
-    standing: tuple[StandingEvent, ...]  #: events of these pairs that are still to come off calendars
+    counts: dict[str, int]  #: the numbers of sealed values, by table
+    others: tuple[Address, ...]  #: the other people of these pairs, whose content is erased as well
+    is_listed: bool  #: whether the person is in the roster now
+    standing: tuple[StandingEvent, ...]  #: events of these pairs that still have to be taken off calendars
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureResult:
     """What was erased."""
 
-    pieces: int  #: sealed values of pairs
-    questions: int  #: to third persons, by the person or to the person
-    blocks: int  #: private events with the words of a commitment that were taken off
-    unreached: dict[Address, str] = field(default_factory=dict)  #: calendars on which such events still stand
-    pseudonym: Pseudonym | None = None
-    is_compacted: bool = False
+    pieces: int  #: the number of sealed values of pairs
+    questions: int  #: the number of questions to third persons that the person asked or was asked
+    blocks: int  #: the number of private events with the text of a commitment that were taken off calendars
+    #: the calendars on which such events are left, with the reason
+    unreached: dict[Address, str] = field(default_factory=dict)
+    pseudonym: Pseudonym | None = None  #: set when the person was forgotten
+    is_compacted: bool = False  #: whether the database file was rewritten, so that no erased value is left in it
 
 
 class Erasure:
-    """Erases contents, and forgets people."""
+    """Erases content, and forgets people."""
 
     def __init__(
         self,
@@ -70,30 +71,30 @@ class Erasure:
         self._clock = clock
 
     def preview(self, person: Address) -> ErasurePreview:
-        """Return what erasing this person's contents would erase. Opens nothing."""
+        """Return what erasing the content of this person would affect. Opens no sealed content."""
         pairs = self._list_pairs(person)
         ids = [pair.id for pair in pairs]
         events = self._store.erasure.list_standing_events(ids, self._clock())
         return ErasurePreview(
             pairs=tuple(pairs),
             counts=self._store.erasure.count_contents(ids),
-            others=tuple(sorted({who for one in ids for who in one.people} - {person})),
+            others=tuple(sorted({address for pair_id in ids for address in pair_id.people} - {person})),
             is_listed=self._store.people.get_person(person) is not None,
             standing=tuple(events),
         )
 
     def erase_contents(self, person: Address) -> ErasureResult:
-        """Erase what was written in all pairs of this person, and the questions to and by third persons.
+        """Erase the content of all pairs of this person, and the questions to third persons by and to this person.
 
-        Open commitments are let go: a promise without words is none. Private events with the words of commitments come
-        off at once; those that can't be reached are named in the result. Stopped in the middle, it is run again. Raises
-        WrongKey, LeaseLost.
+        Open commitments end as let go, since their texts are erased. Private events with the text of a commitment are
+        taken off calendars at once, and the result names the calendars where that failed. When this is interrupted, it
+        can be run again. Raises WrongKey, LeaseLost.
         """
         ids = [pair.id for pair in self._list_pairs(person)]
         counts = self._store.erasure.count_contents(ids)
         blocks, unreached = self._remove_blocks(ids)
         for pair_id in ids:
-            self._actions.apply_to_pair(pair_id, self._let_go)
+            self._actions.apply_to_pair(pair_id, self._erase_pair)
         names = self._store.aliases.list_names(person)
         with self._store.database.write() as connection:
             questions = self._store.third_voices.delete_questions(connection, askers=names, recipients=names)
@@ -103,10 +104,10 @@ class Erasure:
         )
 
     def forget(self, person: Address, *, leaves_events: bool = False) -> ErasureResult:
-        """Erase a person's contents, and put a pseudonym in the person's place in every row.
+        """Erase the content of a person, and replace the person by a pseudonym in every row.
 
-        Raises Refused when the roster names the person, and when events of theirs still stand, unless `leaves_events`:
-        afterwards nothing can take them off. Raises WrongKey, LeaseLost.
+        Raises Refused when the person is in the roster. Raises Refused also when events of the person are left on
+        calendars, since nothing can take them off afterwards; `leaves_events` permits that. Raises WrongKey, LeaseLost.
         """
         preview = self.preview(person)
         if preview.is_listed:
@@ -114,13 +115,13 @@ class Erasure:
         if preview.standing and not leaves_events:
             calendars = ", ".join(sorted({event.calendar for event in preview.standing})[:3])
             count = len(preview.standing)
-            what = "1 event still stands" if count == 1 else f"{count:,} events still stand"
-            raise Refused(f"{what} on {calendars}. A running worker takes them off; wait for it.")
+            events = "1 event is" if count == 1 else f"{count:,} events are"
+            raise Refused(f"{events} still on {calendars}. A running worker takes them off: wait for it.")
         erased = self.erase_contents(person)
         if erased.unreached and not leaves_events:
-            who, why = next(iter(erased.unreached.items()))
-            what = "What was written is erased, but private events with words of it still stand on"
-            raise Refused(f"{what} {who}: {why}")
+            calendar, reason = next(iter(erased.unreached.items()))
+            problem = "but private events with the texts of commitments are still on the calendar of"
+            raise Refused(f"The content is erased, {problem} {calendar}: {reason}")
         pseudonym, names = make_pseudonym(), self._store.aliases.list_names(person)
         with self._store.database.write() as connection:
             anonymize_person(self._store.database, connection, person, names, pseudonym)
@@ -128,7 +129,7 @@ class Erasure:
         return replace(erased, pseudonym=pseudonym, is_compacted=is_compacted)
 
     def run(self) -> None:
-        """Erase the contents of pairs that ended as long ago as the settings say. Looks once a day (UTC)."""
+        """Erase the content of the pairs whose retention has ended. Does so once a day (UTC)."""
         now, months = self._clock(), self._settings.retention.contents_after
         day = f"{now:%Y-%m-%d}"
         if self._store.people.get_stored_value(_DAY_NAME) == day:
@@ -139,11 +140,14 @@ class Erasure:
         self._store.people.set_stored_value(_DAY_NAME, day)
 
     def _erase_ended_pairs(self, pairs: Sequence[PairId]) -> None:
-        """Erase what these pairs wrote, and the questions of those who have left. What fails is left for tomorrow."""
+        """Erase the content of these pairs, and the questions of their reports who have left.
+
+        A pair for which that fails is tried again the next day.
+        """
         count = 0
         for pair_id in pairs:
             try:
-                self._actions.apply_to_pair(pair_id, self._let_go)
+                self._actions.apply_to_pair(pair_id, self._erase_pair)
             except LongarcError as error:
                 log.warning("%s: %s", pair_id, error, extra={"action": Action.ERASURE_FAILED})
             else:
@@ -151,7 +155,7 @@ class Erasure:
         people = self._store.people.load_current_people()
         leavers = {pair_id.report for pair_id in pairs} - people.keys()
         if leavers:
-            names = {name for who in leavers for name in self._store.aliases.list_names(who)}
+            names = {name for leaver in leavers for name in self._store.aliases.list_names(leaver)}
             with self._store.database.write() as connection:
                 self._store.third_voices.delete_questions(connection, askers=names)
         if count:
@@ -161,28 +165,28 @@ class Erasure:
         pairs = self._store.people.load_all_pairs().values()
         return sorted((pair for pair in pairs if person in pair.id.people), key=lambda pair: pair.id)
 
-    def _let_go(self, builder: PlanBuilder) -> Write:
-        """Let the open commitments of a pair go, and erase what the two wrote in the same transaction."""
-        for commitment in [one for one in builder.commitments.values() if one.is_open]:
+    def _erase_pair(self, builder: PlanBuilder) -> Write:
+        """End the open commitments of a pair as let go, and return the function that erases its content."""
+        for commitment in [commitment for commitment in builder.commitments.values() if commitment.is_open]:
             actions.close_commitment(builder, commitment, CommitmentStanding.LET_GO)
         pair_id, now = builder.pair.id, builder.now
         return lambda connection: erase_contents(connection, [pair_id], now)
 
     def _remove_blocks(self, pairs: Collection[PairId]) -> tuple[int, dict[Address, str]]:
-        """Take the private events that hold the words of commitments off calendars, those of the past included.
+        """Take the private events with the texts of commitments off calendars, including past events.
 
-        Returns how many, and the reason by calendar for those that still stand.
+        Returns the number of removed events, and the reason of each calendar where that failed.
         """
         count, unreached = 0, dict[Address, str]()
         for placed in self._store.erasure.list_blocks(pairs):
-            who = placed.ref.calendar
+            owner = placed.ref.calendar
             try:
-                provider = self._find_calendar(who)
+                provider = self._find_calendar(owner)
                 if provider is None:
-                    raise LongarcError(f"There is no calendar of {who} to write to.")
+                    raise LongarcError(f"There is no calendar of {owner} to write to.")
                 provider.cancel(replace(placed.ref, etag=""), quiet=True)
             except LongarcError as error:
-                unreached[who] = str(error)
+                unreached[owner] = str(error)
             else:
                 self._store.erasure.mark_gone(placed.key)
                 count += 1

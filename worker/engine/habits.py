@@ -1,6 +1,7 @@
-"""Time zones and working hours from people's calendars, where neither a directory nor the people file tells them.
+"""Reads habits, the time zone and working hours that a person has set in the calendar service.
 
-The code calls these two settings a person's habits. A new person's habits are queried at once, everybody's once a week.
+Habits are used for people for whom neither the directory nor the people file has these values. The calendar of a new
+person is queried at once, and those of all others once a week.
 """
 
 import logging
@@ -25,7 +26,10 @@ log = logging.getLogger(__name__)
 
 #: Name of the stored value that holds the day on which calendars were last queried for habits.
 _HABITS_DAY_NAME = "habits"
+#: Each calendar is queried once in so many days, on a fixed weekday.
 HABITS_INTERVAL_DAYS = 7
+#: The most people whom an alert about missing time zones names.
+MAX_NAMED_PEOPLE = 20
 
 
 class CalendarHabits:
@@ -40,7 +44,7 @@ class CalendarHabits:
         identities: StoredIdentities,
         participation: ParticipationUpdate,
     ) -> None:
-        """`get_calendar` returns the calendar service of a name, which finds people by `identities`."""
+        """`get_calendar` returns the calendar service with a name; it looks people up in `identities`."""
         self._settings = settings
         self._store = store
         self._get_calendar = get_calendar
@@ -48,52 +52,58 @@ class CalendarHabits:
         self._identities = identities
         self._participation = participation
 
-    def choose_people(self, now: datetime, is_roster_unchanged: bool) -> set[Address]:
-        """Return the people whose calendars are queried for habits now: those who take part and never were, and once a
-        day a seventh of everybody else. Each person has a fixed day of the week.
+    def choose_people(self, now: datetime, *, is_roster_unchanged: bool) -> set[Address]:
+        """Return the people whose calendars are to be queried for habits now.
+
+        These are the people who take part and were never queried, and at the first call of a day also the seventh of
+        all others whose weekday it is.
         """
         today, people = f"{now:%Y-%m-%d}", self._store.people
-        never_asked = self._list_never_asked()
+        never_queried = self._list_never_queried()
         if people.get_stored_value(_HABITS_DAY_NAME) == today:
-            return never_asked
-        chosen = {
+            return never_queried
+        people_of_today = {
             address
             for address in people.list_people_with_habits(base.CALENDARS_WITH_HABITS)
             if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()
         }
-        if chosen or is_roster_unchanged:  # stored before the queries: one that fails isn't repeated each minute
+        if people_of_today or is_roster_unchanged:
+            # stored before the queries, so that failing queries are not repeated each minute
             people.set_stored_value(_HABITS_DAY_NAME, today)
-        return chosen | never_asked
+        return people_of_today | never_queried
 
-    def _list_never_asked(self) -> set[Address]:
-        """Return who takes part and was never asked. Each minute asks: the database answers."""
+    def _list_never_queried(self) -> set[Address]:
+        """Return the people who take part and whose calendars were never queried.
+
+        This runs each minute, so one database query answers it, unless a new rollout is about to come into force.
+        """
         people = self._store.people
         if not self._participation.is_rollout_waiting():
             return people.list_participants_without_habits(base.CALENDARS_WITH_HABITS)
-        # the pairs that it widens to are not marked yet, and are asked before they are planned
+        # the new rollout is not in the database yet, and the calendars of its people are queried before it is
         participants = self._find_participants(people.load_current_people(), people.load_all_pairs().values())
         return people.list_people_without_habits(base.CALENDARS_WITH_HABITS) & participants
 
     def _find_participants(self, persons: Mapping[Address, Person], pairs: Iterable[Pair]) -> Set[Address]:
-        """Return who is in a pair that the rollout is for; everybody when it leaves out no pair."""
-        takes_part = self._participation.make_rule(persons)
-        chosen, is_for_everybody = set[Address](), True
+        """Return the people of the pairs that the rollout includes; all people when it leaves out no pair."""
+        decide_participation = self._participation.make_rule(persons)
+        participants, includes_all_pairs = set[Address](), True
         for pair in pairs:
             if pair.ended is not EndReason.NO:
                 continue
-            if takes_part(pair) is Participation.NOT_CHOSEN:
-                is_for_everybody = False
+            if decide_participation(pair) is Participation.NOT_CHOSEN:
+                includes_all_pairs = False
             else:
-                chosen.update(pair.id.people)
-        return persons.keys() if is_for_everybody else chosen
+                participants.update(pair.id.people)
+        return persons.keys() if includes_all_pairs else participants
 
     def fill(self, roster: Roster, people_to_query: Set[Address]) -> tuple[Roster, Set[Address]]:
-        """Return the roster with the unset time zones and working hours filled from calendars, and whose calendars have
-        been asked now or need not be.
+        """Return the roster with missing time zones and working hours filled in, and the people who are settled.
 
-        Queries new people who take part, and `people_to_query`: a pilot in a large company does not ask thousands of
-        calendars. Everybody else, and whoever's calendar can't be read, keeps the stored values. A new person without
-        them gets the usual hours, and UTC, of which the operator is told when that person takes part.
+        A person is settled when the calendar was queried now or need not be queried. Only the calendars of new people
+        who take part and of `people_to_query` are queried, so that a pilot in a large company does not query thousands.
+        All others, and people whose calendar can't be read, keep their stored values. A new person without any gets the
+        default hours and UTC, and the operator is alerted when that person takes part.
         """
         participants = self._find_participants(roster.persons, roster.pairs.values())
         if not roster.unset_columns:
@@ -103,27 +113,25 @@ class CalendarHabits:
         people_without_zone = []
         for address, columns in roster.unset_columns.items():
             stored = stored_people.get(address)
-            is_queried = (stored is None and address in participants) or address in people_to_query
+            is_new = stored is None
+            is_queried = (is_new and address in participants) or address in people_to_query
             habits = self._read_habits(persons[address]) if is_queried else base.Habits()
             persons[address] = _fill_person(persons[address], columns, habits, stored)
-            if (
-                "time_zone" in columns
-                and stored is None
-                and is_queried
-                and not (habits.zone or self._settings.roster.time_zone)
-            ):
+            has_zone = "time_zone" not in columns or bool(habits.zone or self._settings.roster.time_zone)
+            if is_new and is_queried and not has_zone:
                 people_without_zone.append(address)
         if people_without_zone:
             self._alert_missing_zones(people_without_zone)
         return replace(roster, persons=persons), participants
 
     def _alert_missing_zones(self, people: list[Address]) -> None:
-        text = f"No time zone is known of {', '.join(people[:20])}: UTC is used. Write theirs into the people file."
+        names = ", ".join(people[:MAX_NAMED_PEOPLE])
+        text = f"The time zone of {names} is not known, so UTC is used. Write their time zones into the people file."
         now = self._clock()
         self._store.outbox.alert(f"zones:{now:%Y-%m-%d}", text, now, self._settings.operator)
 
     def _read_habits(self, person: Person) -> base.Habits:
-        """Query a person's calendar. Returns empty habits when it has none or can't be read."""
+        """Return the habits of a person, which are empty when the service has none or the calendar can't be read."""
         try:
             read_habits = getattr(self._get_calendar(person.calendar), "habits", None)
             habits: base.Habits = read_habits(person.email) if read_habits else base.Habits()
@@ -134,7 +142,7 @@ class CalendarHabits:
 
 
 def fill_from_stored(roster: Roster, stored_people: Mapping[Address, Person]) -> Roster:
-    """Return the roster with the unset time zones and working hours that were read before; asks no calendar."""
+    """Return the roster with missing time zones and working hours filled from stored people. Queries no calendar."""
     persons = dict(roster.persons)
     for address, columns in roster.unset_columns.items():
         persons[address] = _fill_person(persons[address], columns, base.Habits(), stored_people.get(address))
@@ -142,7 +150,10 @@ def fill_from_stored(roster: Roster, stored_people: Mapping[Address, Person]) ->
 
 
 def _fill_person(person: Person, columns: Set[str], habits: base.Habits, stored: Person | None) -> Person:
-    """Return the person with the empty columns filled from the calendar, or else with the stored or default values."""
+    """Return the person with these columns filled from the habits, or else from the stored person.
+
+    A column stays as it is, with its default value, when neither has a value for it.
+    """
     fallback = stored or person
     return replace(
         person,

@@ -1,6 +1,8 @@
-"""Carries out what people decide about a handover (R-36): the report chooses lines, the old manager ends promises.
+"""Carries out the decisions of people about a handover, when a report has another manager (R-36).
 
-Each method leases the pair, decides, and writes in one transaction. Content never appears in an error's text or a log.
+The report chooses which lines of the last contract and of the notes to pass on to the new manager. The former manager
+decides what becomes of each open promise, which is a commitment of the manager. Each decision leases the pair, and is
+written in one transaction. Content never appears in an error's text or in the log.
 """
 
 from collections.abc import Collection
@@ -29,51 +31,54 @@ from worker.engine.actions import Actions, Write
 from worker.errors import Refused, UnknownName
 from worker.store.store import Store
 
-#: A chain of managers who never agreed on anything with the report is followed back this far.
-MAX_STEPS = 10
+#: How many former managers without a contract are skipped when the report's last contract is searched.
+MAX_FORMER_MANAGERS = 10
 
 
 class PromiseDecision(StrEnum):
-    """What the old manager says of an open promise."""
+    """What the former manager decides about an open promise."""
 
-    KEEP = "keep"  #: it stays theirs, with its time on their calendar
-    OFFER = "offer"  #: a suggestion to the report, to hand it to the new manager
-    END = "end"
+    KEEP = "keep"  #: the former manager will still keep it, and its block stays on that calendar
+    OFFER = "offer"  #: it is offered to the report as a line to pass on to the new manager
+    END = "end"  #: it is let go
     DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
 class HandoverChoice:
-    """The lines that can go on to the new manager, and those that the report passed on."""
+    """The lines that a report can pass on to the new manager, and those that the report has passed on."""
 
     handover: Handover
     lines: tuple[HandoverLine, ...]
-    passed: frozenset[str]  #: ids of lines
-    is_open: bool  #: lines can still be chosen
+    passed: frozenset[str]  #: the ids of the lines that the report has passed on
+    is_open: bool  #: whether the report can still choose lines
 
 
 class Handovers:
-    """Handovers of reports from one manager to the next."""
+    """Loads the choices of reports about handovers, and stores the decisions of reports and former managers."""
 
     def __init__(self, store: Store, pair_actions: Actions) -> None:
         self._store = store
         self._actions = pair_actions
 
     def load_choice(self, pair_id: PairId, *, is_open: bool) -> HandoverChoice | None:
-        """Return what the report can pass on to this pair's manager; None when nobody was the manager before."""
+        """Return what the report can pass on to this pair's manager; None when the report had no manager before."""
         handover = self._store.handovers.find_incoming(pair_id)
         if handover is None:
             return None
         content = self._store.handovers.load_content(handover.former)
-        offered = [*self._list_lines(handover, content), *self._list_note_lines(handover)]
-        known = {line.id: line for line in offered}
-        lines = known | {line.id: line for line in content.lines if line.id not in known}
-        return HandoverChoice(handover, tuple(lines.values()), frozenset(line.id for line in content.lines), is_open)
+        available_lines = [*self._list_lines(handover, content), *self._list_note_lines(handover)]
+        available_ids = {line.id for line in available_lines}
+        # a line that was passed on before stays in the list, even when the contract or note has changed since
+        other_passed_lines = [line for line in content.lines if line.id not in available_ids]
+        lines = {line.id: line for line in (*available_lines, *other_passed_lines)}
+        passed_ids = frozenset(line.id for line in content.lines)
+        return HandoverChoice(handover, tuple(lines.values()), passed_ids, is_open)
 
     def pass_on(self, pair_id: PairId, line_ids: Collection[str]) -> None:
-        """Store exactly these lines as passed on to the pair's manager; none of them when it is empty.
+        """Pass exactly these lines on to the pair's manager, in place of an earlier choice. Unknown ids are ignored.
 
-        Raises UnknownName without a handover, Refused once the two have met, LeaseLost. Ids of no line are ignored.
+        Raises UnknownName when the report had no manager before, Refused when the two have met already, and LeaseLost.
         """
 
         def act(builder: PlanBuilder) -> Write:
@@ -81,7 +86,7 @@ class Handovers:
                 raise Refused("The two of you have begun to talk: tell them yourself what is worth taking along.")
             choice = self.load_choice(pair_id, is_open=True)
             if choice is None:
-                raise UnknownName("Nobody was the manager before.")
+                raise UnknownName("There was no manager before.")
             former = choice.handover.former
             lines = tuple(line for line in choice.lines if line.id in line_ids)
 
@@ -94,16 +99,17 @@ class Handovers:
         self._actions.apply_to_pair(pair_id, act)
 
     def decide_promise(self, commitment_id: str, decision: PromiseDecision) -> None:
-        """Store what the old manager says of a promise of a pair that has ended.
+        """Store what the former manager decides about a promise of a pair that has ended.
 
-        Raises UnknownName unless it is such a promise, Refused when it has ended already, LeaseLost.
+        Raises UnknownName unless the commitment is such a promise, Refused when it has ended already, and LeaseLost.
         """
-        known = self._store.queries.get_commitment(commitment_id)
-        if known is None or known.owner is not Owner.MANAGER or not self._store.handovers.find_outgoing(known.pair):
+        promise = self._store.queries.get_commitment(commitment_id)
+        is_promise = promise is not None and promise.owner is Owner.MANAGER
+        if promise is None or not is_promise or not self._store.handovers.find_outgoing(promise.pair):
             raise UnknownName("There is no such promise.")
 
         def act(builder: PlanBuilder) -> Write:
-            commitment = builder.commitments.get(known.id, known)
+            commitment = builder.commitments.get(promise.id, promise)
             if not commitment.is_open:
                 raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
             standing = _STANDINGS.get(decision)
@@ -111,33 +117,35 @@ class Handovers:
                 close_commitment(builder, commitment, standing)
             return lambda connection: self._write_decision(connection, commitment, decision)
 
-        self._actions.apply_to_pair(known.pair, act)
+        self._actions.apply_to_pair(promise.pair, act)
 
     def _write_decision(self, connection: Connection, commitment: Commitment, decision: PromiseDecision) -> None:
         content = self._store.handovers.load_content_for_change(connection, commitment.pair)
-        kept = [one for one in content.kept if one != commitment.id]
+        kept_ids = [kept_id for kept_id in content.kept if kept_id != commitment.id]
         offers = content.offers
         if decision is PromiseDecision.KEEP:
-            kept.append(commitment.id)
+            kept_ids.append(commitment.id)
         if decision is PromiseDecision.OFFER:
-            promise = self._store.content.read_written_commitment(connection, commitment.id)
-            offers = (*offers, HandoverLine(kind=HandoverLineKind.OFFER, text=promise.text, due=commitment.due))
-        self._store.handovers.save(connection, commitment.pair, replace(content, kept=tuple(kept), offers=offers))
+            written = self._store.content.read_written_commitment(connection, commitment.id)
+            offers = (*offers, HandoverLine(kind=HandoverLineKind.OFFER, text=written.text, due=commitment.due))
+        new_content = replace(content, kept=tuple(kept_ids), offers=offers)
+        self._store.handovers.save(connection, commitment.pair, new_content)
 
     def _list_lines(self, handover: Handover, content: HandoverContent) -> list[HandoverLine]:
-        """Return the lines of the last contract that the report had with any former manager, after the offers."""
-        former = handover.former
-        for _ in range(MAX_STEPS):
-            contract = self._find_contract(former)
+        """Return the former manager's offers, and the lines of the last contract of the report."""
+        former_pair = handover.former
+        for _ in range(MAX_FORMER_MANAGERS):
+            contract = self._find_contract(former_pair)
             if contract is not None:
                 return list_handover_lines(contract, content.offers)
-            earlier = self._store.handovers.find_incoming(former)
-            if earlier is None:
+            earlier_handover = self._store.handovers.find_incoming(former_pair)
+            if earlier_handover is None:
                 break
-            former = earlier.former
+            former_pair = earlier_handover.former
         return list(content.offers)
 
     def _list_note_lines(self, handover: Handover) -> list[HandoverLine]:
+        """Return the notes of the former pair as lines."""
         report = self._store.people.load_all_people()[handover.former.report]
         notes = self._store.notes.list_notes(handover.former)
         return list_note_lines(notes, report.zone, handover.ended_at)

@@ -1,4 +1,4 @@
-"""The fields of an effect's line in the history, which become those of the ledger."""
+"""Builds the fields of history lines about effects. A simulation copies these fields into its ledger."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from worker.domain.model import Commitment, Session
 
 
 def build_history_fields(subject: Session | Commitment | None) -> dict[str, Any]:
-    """Return the fields of an effect's history line, which never contain content."""
+    """Return the history fields of an effect about a session or a commitment. They never contain content."""
     if isinstance(subject, Session):
         return {
             "kind": subject.kind.value,

@@ -1,4 +1,9 @@
-"""Identities from the database: whom an address belongs to. Replaces aliases of guests by primary addresses."""
+"""Resolves aliases: finds the person whom an address belongs to, by the aliases in the database.
+
+A person has one primary address and any number of aliases: other mail addresses, or names under which a calendar
+service lists the person. Organizers and guests of events that were read are replaced by their primary addresses, and
+new aliases are learned from our own events.
+"""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -16,14 +21,14 @@ from worker.store.store import Store
 T = TypeVar("T")
 
 _NO_ALIASES = KnownAliases("", {}, {}, {})
-#: A part of a mailbox name that is long enough to be a part of a person's name.
+#: Matches a part of a mailbox name that is long enough to be a part of a person's name.
 _NAME_PART = re.compile(r"[^\W\d_]{3,}")
 
 
 class StoredIdentities:
-    """Implements `Identities` with the stored aliases: those that the people file lists, and those that were learned.
+    """Implements `Identities` with the aliases in the database: those of the roster, and those that were learned.
 
-    All aliases are in memory. At most every `CHECK_INTERVAL` the database is queried for a newer version.
+    All aliases are cached in memory. After `CHECK_INTERVAL` the database is queried for a newer version.
     """
 
     CHECK_INTERVAL = timedelta(seconds=30)
@@ -32,22 +37,24 @@ class StoredIdentities:
         self._store = store
         self._clock = clock
         self._lock = Lock()
-        self._known = _NO_ALIASES
-        self._expected = _NO_ALIASES
+        self._stored_aliases = _NO_ALIASES
+        self._expected_aliases = _NO_ALIASES
         self._checked_at: datetime | None = None
 
     def expect(self, aliases: Collection[PersonAlias]) -> None:
-        """Know these aliases too, those of people who are about to be imported: their calendars are read before the
-        database has them."""
-        self._expected = index_aliases(aliases)
+        """Use these aliases, too, from now on. They are those of a roster that is about to be imported.
+
+        The import reads calendars of new people before their aliases are in the database.
+        """
+        self._expected_aliases = index_aliases(aliases)
 
     def find_primary(self, alias: str) -> Address:
         name = normalize(alias)
-        return self._refresh_aliases().owners.get(name) or self._expected.owners.get(name, name)
+        return self._refresh_aliases().owners.get(name) or self._expected_aliases.owners.get(name, name)
 
     def list_aliases(self, person: Address) -> frozenset[str]:
-        known = self._refresh_aliases().names.get(person) or self._expected.names.get(person)
-        return known or frozenset({person})
+        names = self._refresh_aliases().names.get(person) or self._expected_aliases.names.get(person)
+        return names or frozenset({person})
 
     def learn(self, person: Address, alias: str) -> None:
         name, owners = normalize(alias), self._refresh_aliases().owners
@@ -56,46 +63,51 @@ class StoredIdentities:
             self._invalidate()
 
     def find_directory_id(self, person: Address) -> str | None:
-        return self._refresh_aliases().directory_ids.get(person) or self._expected.directory_ids.get(person)
+        return self._refresh_aliases().directory_ids.get(person) or self._expected_aliases.directory_ids.get(person)
 
     def _refresh_aliases(self) -> KnownAliases:
+        """Return the aliases in the database, from the cache while it is current."""
         now = self._clock()
         with self._lock:
             is_due = self._checked_at is None or not timedelta(0) <= now - self._checked_at < self.CHECK_INTERVAL
-            if is_due and (self._known is _NO_ALIASES or self._store.aliases.get_version() != self._known.version):
-                self._known = self._store.aliases.load()
             if is_due:
+                if self._stored_aliases is _NO_ALIASES or self._has_newer_version():
+                    self._stored_aliases = self._store.aliases.load()
                 self._checked_at = now
-            return self._known
+            return self._stored_aliases
+
+    def _has_newer_version(self) -> bool:
+        return self._store.aliases.get_version() != self._stored_aliases.version
 
     def _invalidate(self) -> None:
         with self._lock:
             self._checked_at = None
 
 
-def build_identities(persons: Collection[Address], listed: Iterable[PersonAlias]) -> InMemoryIdentities:
-    """Build identities from the aliases and directory ids that a people file lists."""
+def build_identities(persons: Collection[Address], person_aliases: Iterable[PersonAlias]) -> InMemoryIdentities:
+    """Return identities for the aliases and directory ids of a roster that is not in the database."""
     aliases: dict[Address, list[str]] = {person: [] for person in persons}
     directory_ids: dict[Address, str] = {}
-    for alias in listed:
+    for alias in person_aliases:
         aliases[alias.person].append(alias.alias)
         if alias.source is AliasSource.DIRECTORY:
             directory_ids[alias.person] = alias.alias
     return InMemoryIdentities(aliases, directory_ids)
 
 
-# --- guests under their primary addresses ---
+# --- replacing aliases by primary addresses ---
 
 
 def resolve_changes(changes: CalendarChanges, identities: Identities) -> CalendarChanges:
-    """Return the changes with every organizer and guest under the primary address."""
+    """Return the changes with the aliases of organizers and guests replaced by their primary addresses."""
     return replace(changes, events=tuple(resolve_event(event, identities) for event in changes.events))
 
 
 def resolve_event(event: Event, identities: Identities) -> Event:
-    """Return the event with its organizer and guests under their primary addresses."""
+    """Return the event with the aliases of its organizer and guests replaced by their primary addresses."""
     organizer = identities.find_primary(event.organizer) if event.organizer else ""
-    if organizer == event.organizer and all(identities.find_primary(guest) == guest for guest in event.answers):
+    are_guests_primary = all(identities.find_primary(guest) == guest for guest in event.answers)
+    if organizer == event.organizer and are_guests_primary:
         return event
     return replace(
         event,
@@ -106,7 +118,7 @@ def resolve_event(event: Event, identities: Identities) -> Event:
 
 
 def _resolve_answers(answers: Mapping[Address, Answer], identities: Identities) -> dict[Address, Answer]:
-    """Replace aliases by primary addresses. Of a guest who is listed twice, the answer that was given counts."""
+    """Return the answers by primary address. When a guest is listed twice, an answer has precedence over none."""
     resolved: dict[Address, Answer] = {}
     for name, answer in answers.items():
         guest = identities.find_primary(name)
@@ -123,36 +135,39 @@ def _resolve_keys(values: Mapping[Address, T], identities: Identities) -> dict[A
 
 
 def learn_from_write(event: Event, invited: Address, identities: Identities) -> None:
-    """Store the name by which a service lists the only guest of an event, in its response to our own write."""
+    """Learn the alias of the only guest from the event that a service returned when we wrote it.
+
+    `invited` is the primary address that we invited.
+    """
     name = _find_unknown_guest(event, invited, identities)
     if name:
         identities.learn(invited, name)
 
 
-def learn_from_reading(event: Event, invited: Address, earlier: PlacedEvent, identities: Identities) -> None:
-    """Store the name by which a calendar lists the only guest of our event, when it can't be somebody else.
+def learn_from_reading(event: Event, invited: Address, placed: PlacedEvent, identities: Identities) -> None:
+    """Learn the alias of the only guest from an event of ours that was read, unless it may be another person's.
 
-    Somebody may have replaced the guest since we wrote the event. So the name has to be there since the write, or not
-    be a mail address, or have a part in common with a known name of the guest.
+    Somebody may have replaced the guest since we wrote the event. So a name is learned only when it was in the event
+    `placed` as stored before, or is not a mail address, or shares a part with a known alias of the invited person.
     """
     name = _find_unknown_guest(event, invited, identities)
     if not name:
         return
-    if name in earlier.answers or "@" not in name or _has_common_name_part(name, identities.list_aliases(invited)):
+    if name in placed.answers or "@" not in name or _has_common_name_part(name, identities.list_aliases(invited)):
         identities.learn(invited, name)
 
 
 def _find_unknown_guest(event: Event, invited: Address, identities: Identities) -> str:
-    """Return the name of the only guest when it is not known as the invited person's; empty otherwise."""
-    unknown = [name for name in event.answers if identities.find_primary(name) != invited]
-    return unknown[0] if len(unknown) == len(event.answers) == 1 else ""
+    """Return the name of the only guest if it is not a known alias of the invited person; otherwise an empty text."""
+    unknown_names = [name for name in event.answers if identities.find_primary(name) != invited]
+    return unknown_names[0] if len(unknown_names) == len(event.answers) == 1 else ""
 
 
 def _has_common_name_part(name: str, known_names: frozenset[str]) -> bool:
-    """Return whether two mailboxes have a part of a name in common, as `sam.lee@x` and `sam.miller@y`."""
-    parts = _split_name(name)
-    return any(parts & _split_name(known_name) for known_name in known_names)
+    """Return whether a mailbox shares a part of its name with one of the others, as `sam.lee@x` and `sam.miller@y`."""
+    parts = _list_name_parts(name)
+    return any(parts & _list_name_parts(known_name) for known_name in known_names)
 
 
-def _split_name(name: str) -> set[str]:
+def _list_name_parts(name: str) -> set[str]:
     return set(_NAME_PART.findall(name.partition("@")[0].casefold()))

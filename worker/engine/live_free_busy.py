@@ -1,4 +1,7 @@
-"""Reads calendars while somebody waits for a page: each service at once, and none for longer than a few seconds."""
+"""Reads free/busy while somebody waits for a page.
+
+All calendar services are asked in parallel. One that does not answer within a few seconds counts as unavailable.
+"""
 
 import logging
 import time
@@ -11,34 +14,36 @@ from worker.logs import Action
 
 log = logging.getLogger(__name__)
 
-#: How long a page waits for the calendars. A service that needs longer counts as one that can't be read just now.
+#: How long a page waits for the calendar services.
 WAIT_SECONDS = 8.0
-#: How many reads may be under way in this process, those included that no page waits for any more.
+#: How many reads may run at once in this process, including those that no page waits for any more.
 MAX_READS = 16
 
 ReadFreeBusy = Callable[[FreeBusyRequest], FreeBusySnapshot]
-#: Groups addresses by calendar service; the values are not used here.
+#: Groups addresses by calendar service: returns the service and its addresses, by the name of the service.
 GroupByService = Callable[[Sequence[Address]], Mapping[str, tuple[object, Collection[Address]]]]
 
 
 class LiveFreeBusy:
-    """The free/busy of a few people, as of now."""
+    """Reads the current free/busy of a few people."""
 
     def __init__(
         self, read: ReadFreeBusy, group_by_service: GroupByService, wait_seconds: float = WAIT_SECONDS
     ) -> None:
-        """`read` is `Sweep.read_free_busy`, which knows what a failure of each service means."""
+        """`read` is `Sweep.read_free_busy`, which turns the errors of services into parts of the snapshot."""
         self._read = read
         self._group_by_service = group_by_service
         self._wait_seconds = wait_seconds
         self._slots = BoundedSemaphore(MAX_READS)
 
     def read(self, request: FreeBusyRequest) -> FreeBusySnapshot:
-        """Return the free/busy of these people; who did not answer in time is in `unavailable`."""
+        """Return the free/busy of these people. People whose service did not answer in time are in `unavailable`."""
         deadline = time.monotonic() + self._wait_seconds
         groups = [tuple(people) for _, people in self._group_by_service(request.people).values()]
-        served = {who for people in groups for who in people}
-        groups += [rest] if (rest := tuple(who for who in request.people if who not in served)) else []
+        people_with_service = {person for people in groups for person in people}
+        people_without_service = tuple(person for person in request.people if person not in people_with_service)
+        if people_without_service:
+            groups.append(people_without_service)
         reads = {self._start(FreeBusyRequest(people, request.window), deadline): people for people in groups}
         done, late = wait(reads, timeout=max(0.0, deadline - time.monotonic()))
         if late:
@@ -47,16 +52,19 @@ class LiveFreeBusy:
         return FreeBusySnapshot(
             windows={
                 **dict.fromkeys(request.people, request.window),
-                **{who: window for one in snapshots for who, window in one.windows.items()},
+                **{person: window for snapshot in snapshots for person, window in snapshot.windows.items()},
             },
-            free_busy={who: answer for one in snapshots for who, answer in one.free_busy.items()},
-            unavailable=frozenset(who for one in snapshots for who in one.unavailable)
-            | {who for read in late for who in reads[read]},
+            free_busy={person: answer for snapshot in snapshots for person, answer in snapshot.free_busy.items()},
+            unavailable=frozenset(person for snapshot in snapshots for person in snapshot.unavailable)
+            | {person for read in late for person in reads[read]},
         )
 
     def _start(self, request: FreeBusyRequest, deadline: float) -> Future[FreeBusySnapshot]:
-        """Begin to read in a thread of its own: a service that hangs must not keep the page, nor the process at its
-        end. Without a free slot nothing is begun, and the result never comes."""
+        """Start reading in a daemon thread, so that a service that hangs delays neither the page nor the process's
+        exit.
+
+        When no slot becomes free before the deadline, nothing is started, and the returned future is never done.
+        """
         result: Future[FreeBusySnapshot] = Future()
         if self._slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
             Thread(target=self._run, args=(request, result), name="longarc-free-busy", daemon=True).start()
@@ -66,6 +74,6 @@ class LiveFreeBusy:
         try:
             result.set_result(self._read(request))
         except BaseException as error:
-            result.set_exception(error)  # raised where it is waited for
+            result.set_exception(error)  # raised by `result()` in the thread of the page
         finally:
             self._slots.release()

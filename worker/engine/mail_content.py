@@ -1,4 +1,7 @@
-"""Opens the sealed content that a batch of effects needs, and no other; reserves what a mail says once."""
+"""Opens the sealed content that a batch of effects shows, and no other content.
+
+It also reserves mentions, which are additions that one of the two people gets in a single mail.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,9 +26,8 @@ from worker.mail.kinds import KINDS, SealedData
 from worker.store.content import Content
 from worker.store.store import Store
 
-#: A mail, and the pair it is about.
+#: A mail, with a pair that it is about.
 _Mail = tuple[PairId, Effect]
-
 
 _NO_PAIRS: Mapping[str, Sequence[PairId]] = {}
 
@@ -37,9 +39,9 @@ def open_mail_content(
     now: datetime,
     pairs_by_mail: Mapping[str, Sequence[PairId]] = _NO_PAIRS,
 ) -> OpenedContent:
-    """Return the content that these effects show; `KINDS` says what each mail needs. Raises WrongKey.
+    """Return the opened content that these effects show; `KINDS` lists what each kind of mail needs. Raises WrongKey.
 
-    `states` holds the state of each pair, and `pairs_by_mail` the pairs of each mail that is about several.
+    `states` holds the state of each pair, and `pairs_by_mail` the pairs of each personal mail, by its key.
     """
     content = store.content
     mails = [(effect.pair, effect) for effect in effects if effect.kind is EffectKind.MAIL and effect.pair is not None]
@@ -47,7 +49,9 @@ def open_mail_content(
     pairs = {pair for pair, _ in mails}
     latest_contracts = content.get_latest_contracts(pairs) if pairs else {}
     commitment_pairs = {pair for pair, _ in _select_mails(mails, SealedData.COMMITMENTS)}
-    ended = store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
+    recently_ended = (
+        store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
+    )
     contract_sessions = {mail.subject for _, mail in _select_mails(mails, SealedData.REVISIONS)}
     revisions = {session: content.list_revisions(session) for session in contract_sessions}
     learning_pairs = {pair for pair, _ in _select_mails(mails, SealedData.LEARNING)}
@@ -55,10 +59,18 @@ def open_mail_content(
     return OpenedContent(
         contracts={pair: recorded.contract for pair, recorded in latest_contracts.items()},
         contract_sessions={pair: recorded.session for pair, recorded in latest_contracts.items()},
-        revisions={session: [one.contract for one in listed] for session, listed in revisions.items()},
-        authors={session: [(one.by, one.reason) for one in listed] for session, listed in revisions.items()},
-        commitment_texts=_open_commitments(content, effects, [states[pair] for pair in commitment_pairs], ended),
-        closed_commitments=ended,
+        revisions={
+            session: [revision.contract for revision in session_revisions]
+            for session, session_revisions in revisions.items()
+        },
+        authors={
+            session: [(revision.by, revision.reason) for revision in session_revisions]
+            for session, session_revisions in revisions.items()
+        },
+        commitment_texts=_open_commitments(
+            content, effects, [states[pair] for pair in commitment_pairs], recently_ended
+        ),
+        closed_commitments=recently_ended,
         trigger_texts={
             session: f"{trigger.value}: {reason}" if reason else trigger.value
             for session, (trigger, reason) in triggers.items()
@@ -75,9 +87,10 @@ def open_mail_content(
 def reserve_mentions(
     store: Store, mail: Effect, state: PairState | None, content: OpenedContent, now: datetime
 ) -> frozenset[str]:
-    """Reserve what the mail says once (R-28, R-32), and return it. A mail that is not sent gives it back when settled.
+    """Reserve the mentions of a mail, so that no other mail has them, and return their subjects (R-28, R-32).
 
-    `state` is that of the pair; None for a mail to the operator.
+    They are released when the mail is settled without having been sent. `state` is the state of the mail's pair; None
+    for a mail to the operator.
     """
     if state is None or not KINDS[mail.name].mentions:
         return frozenset()
@@ -86,7 +99,7 @@ def reserve_mentions(
 
 
 def _select_mails(mails: Sequence[_Mail], sealed: SealedData) -> list[_Mail]:
-    """Return the mails that show this part of the content."""
+    """Return the mails that need this part of the sealed content."""
     return [(pair, mail) for pair, mail in mails if mail.name in KINDS and sealed in KINDS[mail.name].sealed_data]
 
 
@@ -94,20 +107,24 @@ def _open_commitments(
     content: Content,
     effects: Sequence[Effect],
     states: Sequence[PairState],
-    ended: Mapping[PairId, Sequence[Commitment]],
+    recently_ended: Mapping[PairId, Sequence[Commitment]],
 ) -> Mapping[str, WrittenCommitment]:
-    """Return the texts of the commitments of these pairs, and of those whose blocks are written, by id."""
+    """Return the texts of the commitments of these pairs, and of those whose blocks the effects write, by id."""
     commitment_ids = {effect.subject for effect in effects if effect.kind in (EffectKind.CREATE, EffectKind.UPDATE)}
     for state in states:
-        commitment_ids |= {commitment.id for commitment in (*state.commitments, *ended.get(state.pair.id, ()))}
+        commitments = (*state.commitments, *recently_ended.get(state.pair.id, ()))
+        commitment_ids |= {commitment.id for commitment in commitments}
     return content.get_written_commitments(commitment_ids) if commitment_ids else {}
 
 
 def _open_triggers(
     content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
 ) -> tuple[dict[str, tuple[Trigger, str]], set[str]]:
-    """Return the trigger and the reason of each ad hoc session that a mail may speak to, and those the report asked
-    for. For a mail to the report only the latter are opened (R-27)."""
+    """Return the trigger and the reason of each ad hoc session that a mail may mention, by session.
+
+    Also return the ad hoc sessions that the report asked for. A mail to the report never shows the reason of the
+    manager, so only these are opened for it (R-27).
+    """
     ids_by_part = {
         part: {
             session.id
@@ -117,54 +134,61 @@ def _open_triggers(
         for part in (SealedData.TRIGGER, SealedData.OWN_TRIGGER)
     }
     ad_hoc_ids = sorted(set().union(*ids_by_part.values()))
-    asked_by_report = {one for one in ad_hoc_ids if content.get_requester(one) is Owner.REPORT}
-    opened_ids = ids_by_part[SealedData.TRIGGER] | (ids_by_part[SealedData.OWN_TRIGGER] & asked_by_report)
-    return {one: trigger for one in sorted(opened_ids) if (trigger := content.get_trigger(one))}, asked_by_report
+    asked_by_report = {session_id for session_id in ad_hoc_ids if content.get_requester(session_id) is Owner.REPORT}
+    ids_to_open = ids_by_part[SealedData.TRIGGER] | (ids_by_part[SealedData.OWN_TRIGGER] & asked_by_report)
+    triggers = {
+        session_id: trigger for session_id in sorted(ids_to_open) if (trigger := content.get_trigger(session_id))
+    }
+    return triggers, asked_by_report
 
 
 def _open_deferral_reasons(
     content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
 ) -> Mapping[str, Mapping[int, str]]:
-    """Return what the report said about lost times, for the mails to the manager (R-18)."""
-    to_managers = [
+    """Return the report's reasons for deferrals, by session and number, for the mails to managers only (R-18)."""
+    sessions = [
         mail.subject
         for pair, mail in _select_mails(mails, SealedData.DEFERRAL_REASONS)
         if mail.to == states[pair].manager.email
     ]
-    return content.load_deferral_reasons(to_managers) if to_managers else {}
+    return content.load_deferral_reasons(sessions) if sessions else {}
 
 
 def _open_handovers(
     store: Store, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
 ) -> dict[PairId, FormerPair]:
-    """Return the pair before each of these pairs, where the report's manager has changed (R-36)."""
-    handovers = [
-        states[pair].incoming for pair in sorted({pair for pair, _ in _select_mails(mails, SealedData.HANDOVER)})
-    ]
-    return {one.pair: open_former_pair(store, one) for one in handovers if one is not None and one.pair is not None}
+    """Return the former pair of the report for each pair whose manager is new to the report (R-36)."""
+    pairs = {pair for pair, _ in _select_mails(mails, SealedData.HANDOVER)}
+    handovers = [states[pair].incoming for pair in sorted(pairs)]
+    return {
+        handover.pair: open_former_pair(store, handover)
+        for handover in handovers
+        if handover is not None and handover.pair is not None
+    }
 
 
 def open_former_pair(store: Store, handover: Handover) -> FormerPair:
-    """Return what the new pair may know of the one before it. Raises WrongKey."""
-    promises = [
+    """Return what the people of the new pair may know about the former pair. Raises WrongKey."""
+    open_promises = [
         commitment
         for commitment in store.queries.list_commitments(handover.former)
         if commitment.owner is Owner.MANAGER and commitment.was_open_at(handover.ended_at)
     ]
     manager = handover.former.manager
-    current = store.people.get_person(manager)
+    current_person = store.people.get_person(manager)
     return FormerPair(
-        manager=current or store.people.load_all_people()[manager],
-        has_manager_left=current is None,
-        open_promise_count=len(promises),
+        manager=current_person or store.people.load_all_people()[manager],
+        has_manager_left=current_person is None,
+        open_promise_count=len(open_promises),
         passed_lines=store.handovers.load_content(handover.former).lines,
     )
 
 
 def _open_accesses(content: Content, mails: Sequence[_Mail], now: datetime) -> dict[str, list[AccessRecord]]:
-    """Return the accesses that each mail reports, by the key of the mail: those of full quarter-hours since its start.
+    """Return the accesses that each mail reports, by the key of the mail.
 
-    A mail that waited for its reader's hours reports what came after the first one as well (T-16).
+    These are the accesses in the quarter-hour of the first access, and in the complete quarter-hours after it: a mail
+    may have waited for its reader's working hours (T-16).
     """
     end = notices.find_access_start(now)
     return {
@@ -175,6 +199,6 @@ def _open_accesses(content: Content, mails: Sequence[_Mail], now: datetime) -> d
 
 
 def _open_notes(store: Store, mails: Sequence[_Mail]) -> Mapping[PairId, Sequence[SharedNote]]:
-    """Return the notes of the pairs whose mails show them, or invite to leave one."""
+    """Return the notes of the pairs whose mails show notes, or invite the reader to leave one."""
     pairs = {pair for pair, _ in _select_mails(mails, SealedData.NOTES)}
     return store.notes.load_notes(pairs) if pairs else {}

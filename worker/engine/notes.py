@@ -1,4 +1,7 @@
-"""Leaves notes for both after a conversation (R-28), for pages and commands. Content never appears in an error."""
+"""Stores notes: up to three lines that one of the two leaves for both after a conversation without a contract (R-28).
+
+Pages and commands use it. Content never appears in an error's text.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +15,7 @@ from worker.store.store import Store
 
 
 class Notes:
-    """Writes what either of the two leaves for both."""
+    """Stores and deletes notes."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -25,26 +28,26 @@ class Notes:
         lines: Sequence[str],
         also: Callable[[Connection], None] = lambda _: None,
     ) -> None:
-        """Store the author's note about a session in place of an earlier one; without lines the earlier one is deleted.
+        """Store the author's note about a session, in place of an earlier note; without lines, delete the earlier note.
 
-        `also` writes in the same transaction. Nobody is told by a mail of its own. Raises UnknownName, and Refused when
-        no notes belong to the session; deleting is always possible.
+        `also` writes in the same transaction. No mail is sent for a note alone. Raises UnknownName, and Refused when
+        the session takes no notes; an earlier note can be deleted all the same.
         """
         session = self._store.queries.get_session(session_id)
         if session is None:
             raise UnknownName(f"There is no session {session_id}.")
-        kept_lines = clean_note_lines(lines)
-        if kept_lines:
+        cleaned_lines = clean_note_lines(lines)
+        if cleaned_lines:
             require_note_session(session)
         with self._store.database.write() as connection:
-            self._store.notes.save(connection, session, author, kept_lines, self._clock())
+            self._store.notes.save(connection, session, author, cleaned_lines, self._clock())
             also(connection)
 
 
 def require_note_session(session: Session) -> None:
-    """Raises Refused when no notes belong to the session."""
+    """Raise Refused when the session takes no notes."""
     if not can_have_notes(session):
         raise Refused(
-            f"No notes belong to session {session.id}. They are for a part of a series that took place, and for a "
+            f"Session {session.id} takes no notes. Notes are for a part of a series that took place, and for a "
             "conversation that ended without a contract."
         )

@@ -1,4 +1,7 @@
-"""Outages: failures of one cause are counted, and logged as one line at the start, one an hour, and one at the end."""
+"""Turns repeated failures of a service, the database, the queue or a task into outages, so that the log stays short.
+
+An outage is logged when it begins, once an hour while it lasts, and when it ends, with the number of failed attempts.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -15,6 +18,7 @@ from worker.store.outbox import MailFailures
 
 log = logging.getLogger(__name__)
 
+#: Subjects of outages. Log lines begin with the subject.
 DATABASE, QUEUE = "The database", "The queue"
 _CALENDAR_PREFIX, _MAIL_PREFIX = "The calendar service ", "Sending mail by "
 LOG_INTERVAL = timedelta(hours=1)
@@ -30,14 +34,14 @@ class Outage:
 
 
 class Outages:
-    """The current outages that this process has noticed. Thread-safe."""
+    """The current outages that this process has noticed, by subject. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._current: dict[str, Outage] = {}
 
     def record_failure(self, subject: str, reason: str, now: datetime, count: int | None = None) -> None:
-        """Count a failed attempt. `count` is the total so far, where it is known."""
+        """Count a failed attempt. `count` is the number of failed attempts so far, if the caller knows it."""
         with self._lock:
             outage = self._current.get(subject)
             if outage is None:
@@ -60,7 +64,7 @@ class Outages:
                 )
 
     def record_recovery(self, subject: str, now: datetime) -> None:
-        """End the outage, if there is one."""
+        """End the outage of this subject, if there is one."""
         with self._lock:
             outage = self._current.pop(subject, None)
         if outage is not None:
@@ -75,23 +79,29 @@ class Outages:
     def update_services(
         self, unreachable: Mapping[str, CalendarFailures], unsent: Mapping[str, MailFailures], now: datetime
     ) -> None:
-        """Update the outages of services from the failures in the database, which any process may have stored."""
-        failing: dict[str, tuple[str, str, int]] = {}
-        for name, service in unreachable.items():
-            calendars = "1 calendar" if service.calendars == 1 else f"{service.calendars:,} calendars"
-            failing[_CALENDAR_PREFIX + name] = (f"{calendars} can't be read.", service.problem, service.failures)
-        for name, mail in unsent.items():
-            mails = "1 mail" if mail.mails == 1 else f"{mail.mails:,} mails"
-            failing[_MAIL_PREFIX + name] = f"{mails} could not leave.", mail.problem, mail.attempts
-        for subject, (stopped, problem, failures) in failing.items():
-            self.record_failure(subject, f"{stopped} {get_first_line(Exception(problem))}", now, failures)
+        """Update the outages of services from the failures in the database, which any process may have stored.
+
+        `unreachable` holds the failures to read calendars, and `unsent` those to send mails, by name of the service.
+        """
+        failing_services: dict[str, tuple[str, str, int]] = {}
+        for name, calendar_failures in unreachable.items():
+            count = calendar_failures.calendars
+            symptom = "1 calendar can't be read." if count == 1 else f"{count:,} calendars can't be read."
+            failures = (symptom, calendar_failures.problem, calendar_failures.failures)
+            failing_services[_CALENDAR_PREFIX + name] = failures
+        for name, mail_failures in unsent.items():
+            count = mail_failures.mails
+            symptom = "1 mail could not be sent." if count == 1 else f"{count:,} mails could not be sent."
+            failing_services[_MAIL_PREFIX + name] = (symptom, mail_failures.problem, mail_failures.attempts)
+        for subject, (symptom, problem, attempts) in failing_services.items():
+            self.record_failure(subject, f"{symptom} {get_first_line(Exception(problem))}", now, attempts)
         for subject in list(self._current):
-            if subject.startswith((_CALENDAR_PREFIX, _MAIL_PREFIX)) and subject not in failing:
+            if subject.startswith((_CALENDAR_PREFIX, _MAIL_PREFIX)) and subject not in failing_services:
                 self.record_recovery(subject, now)
 
 
 class OutageFilter(logging.Filter):
-    """Keeps the queue's log records of an outage out of the log, and counts them as failures of the outage."""
+    """Drops Huey's log records about outages of the database or the queue, and counts them as failed attempts."""
 
     def __init__(self, outages: Outages, clock: Clock) -> None:
         super().__init__()

@@ -1,14 +1,14 @@
-"""Performs effects: claim a due effect under a lease, attempt it, settle it.
+"""Performs the effects in the outbox: claims due effects under a lease, attempts each one, and settles it.
 
-The row says `sending` before the call. When its lease ends with the row in that state, the outcome is unknown: the
-event or the mail is looked up by its key, and where the service cannot tell, `planner.settle_effect` decides by the
-kind of the effect.
+An effect is an event to write or a mail to send. Its row has the state `sending` while the service is called. If the
+lease ends in that state, the outcome is unknown. The next attempt then looks the event or mail up by its key, and where
+the service can't tell, `planner.settle_effect` decides by the kind of the effect.
 """
 
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
@@ -17,7 +17,6 @@ from worker.clock import Clock
 from worker.domain.model import (
     UNRECORDED_MAILS,
     Address,
-    Answer,
     Commitment,
     Effect,
     EffectKind,
@@ -30,7 +29,8 @@ from worker.domain.model import (
     Session,
     Settlement,
 )
-from worker.domain.planning import notices, planner
+from worker.domain.planning import planner
+from worker.engine.attempts import STALE, Attempt, find_subject, replan_if_changed, replan_if_new_time
 from worker.engine.batch_context import BatchContext, read_batch_context
 from worker.engine.history_fields import build_history_fields
 from worker.engine.identities import learn_from_write, resolve_event
@@ -64,27 +64,12 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
+#: How many effects are claimed at once, unless the caller sets a limit.
 BATCH = 50
-#: The pairs of a batch are loaded again after this long, so that mails show their current state.
+#: After how long the data of a batch is loaded again, so that mails show the current state of their pairs.
 MAX_CONTEXT_AGE = timedelta(seconds=15)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The result of one attempt to perform an effect."""
-
-    outcome: Outcome
-    problem: str = ""
-    retry_after: timedelta | None = None
-    placed: PlacedEvent | None = None
-    replaced_etag: str = ""  #: the etag of the event before our write
-    removed_key: str = ""  #: the key of a cancelled event
-    history_fields: Mapping[str, Any] | None = None
-    needs_reread: bool = False  #: the calendar differs from the database and has to be read in full
-
-
-#: The effect is no longer wanted.
-STALE = Attempt(Outcome.STALE)
+#: Up to this attempt a mail is sent although an earlier attempt may have sent it, if its kind permits that.
+MAX_ATTEMPTS_IN_DOUBT = 2
 
 
 class Outbox:
@@ -111,14 +96,18 @@ class Outbox:
         self._identities = identities
 
     def run(self, holder: str, limit: int = BATCH, *, calendars_only: bool = False) -> int:
-        """Perform up to `limit` due effects, or those that change calendars, and return how many were claimed."""
+        """Perform up to `limit` due effects, and return how many were claimed.
+
+        With `calendars_only`, only effects that change calendars are performed, and no mails.
+        """
         now = self._clock()
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
         claimed = self._store.outbox.claim(now, holder, now + LEASE, limit, calendars_only=calendars_only)
         if not claimed:
             return 0
         context = self._load_context(claimed)
-        if context.problem:  # an effect whose texts cannot be opened must not hold up the others
+        if context.problem:
+            # loaded one by one, so that an effect whose content can't be opened does not stop the others
             for claimed_effect in claimed:
                 self._perform(claimed_effect, self._load_context([claimed_effect]), holder)
             return len(claimed)
@@ -129,19 +118,21 @@ class Outbox:
         return len(claimed)
 
     def _load_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
+        """Load the data for these effects. After an error, such as a wrong key, the context holds only the problem."""
         try:
             return read_batch_context(self._store, claimed, self._clock())
-        except Exception as error:  # a wrong key or a damaged row: the effects are tried again, with an alert
+        except Exception as error:
             if describe_database_outage(error):
                 raise
-            why = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
-            return BatchContext(self._clock(), {}, OpenedContent(), problem=why)
+            return BatchContext(self._clock(), {}, OpenedContent(), problem=_describe_error(error))
 
     # --- one effect ---
 
     def _perform(self, claimed: ClaimedEffect, context: BatchContext, holder: str) -> None:
-        """Begin the effect, attempt it, settle it. Each step is stored before the next: after a crash at most this
-        effect has an unknown outcome."""
+        """Mark the effect as begun, attempt it, and settle it.
+
+        Each step is stored before the next one, so that after a crash only this effect has an unknown outcome.
+        """
         if not self._store.outbox.begin(claimed.effect.key, holder, self._clock() + LEASE):
             return
         result = self._attempt_claimed(claimed, context)
@@ -151,21 +142,22 @@ class Outbox:
             self._store.calendars.request_full_read([result.effect.calendar], now)
 
     def _attempt_claimed(self, claimed: ClaimedEffect, context: BatchContext) -> EffectResult:
+        """Attempt an effect, and return what has to be stored about it."""
         effect, began_at = replace(claimed.effect, attempts=claimed.effect.attempts + 1), self._clock()
         state = None if effect.pair is None else context.states.get(effect.pair)
         if context.problem:
             attempt = Attempt(Outcome.TRANSIENT, context.problem)
         else:
             attempt = self._attempt(effect, state, context, doubt=claimed.doubt)
-        if effect.name in UNRECORDED_MAILS:  # an error of a mail service may name whom the mail was to
+        if effect.name in UNRECORDED_MAILS:  # the error of a mail service may name the recipient
             attempt = replace(attempt, problem="The mail service did not take it." if attempt.problem else "")
         now = self._clock()
         settlement = planner.settle_effect(
             effect, attempt.outcome, now, attempt.retry_after, resend=_may_resend(effect)
         )
         if effect.kind in (EffectKind.CREATE, EffectKind.UPDATE):
-            settlement = _replan_if_new_time(settlement, _find_subject(effect, state))
-        settlement = _replan_if_changed(settlement, attempt.placed)
+            settlement = replan_if_new_time(settlement, find_subject(effect, state))
+        settlement = replan_if_changed(settlement, attempt.placed)
         self._report_result(effect, attempt, settlement, now)
         return EffectResult(
             effect=effect,
@@ -181,12 +173,12 @@ class Outbox:
         )
 
     def _find_shown_learning(self, effect: Effect, state: PairState | None, content: OpenedContent) -> datetime | None:
-        """Return when the manager's sentence in this mail was written; None for a mail without it (R-35)."""
+        """Return when the manager's learning that this mail shows was written; None for a mail without one (R-35)."""
         learning = self._composer.choose_learning(effect, state, content) if state is not None else None
         return learning.written_at if learning else None
 
     def _attempt(self, effect: Effect, state: PairState | None, context: BatchContext, *, doubt: Doubt) -> Attempt:
-        """Perform the effect. Converts every error to an outcome, except for some of the database."""
+        """Perform the effect, and convert its errors to outcomes."""
         try:
             if effect.kind is EffectKind.MAIL:
                 return self._perform_mail(effect, state, context, doubt=doubt)
@@ -204,26 +196,31 @@ class Outbox:
             return Attempt(outcome, str(error), error.retry_after)
         except LongarcError as error:
             return Attempt(Outcome.PERMANENT, str(error))
-        except Exception as error:  # of a custom template or a library: one effect must not stop the others
+        except Exception as error:  # raised by a custom template or a library; must not stop the other effects
             if problem := describe_database_outage(error):
                 return Attempt(Outcome.TRANSIENT, problem)
             return Attempt(Outcome.PERMANENT, describe_unexpected_error(error))
 
     def _suspend_revoked(self, effect: Effect, error: AuthRevoked) -> Attempt:
-        """Suspend the calendar of a revoked grant, and alert the operator. A mail has no calendar to suspend."""
-        who = effect.calendar or "the sender of mails"
+        """Alert the operator that a grant was revoked. Unless the effect is a mail, suspend the calendar.
+
+        Of a calendar that is suspended already the operator was alerted before.
+        """
+        owner = effect.calendar or "the sender of mails"
         now = self._clock()
-        if effect.kind is EffectKind.MAIL or self._store.people.suspend(who, now + SUSPENSION_LENGTH):
-            text = f"The grant to act for {who} is gone: {error}"
-            text = text if effect.kind is EffectKind.MAIL else describe_revoked_grant(who, error)
-            self._store.outbox.alert(f"revoked:{who}:{now:%Y-%m-%d}", text, now, self._operator)
+        is_mail = effect.kind is EffectKind.MAIL
+        if is_mail or self._store.people.suspend(owner, now + SUSPENSION_LENGTH):
+            mail_text = f"The grant to act for {owner} was revoked: {error}"
+            text = mail_text if is_mail else describe_revoked_grant(owner, error)
+            self._store.outbox.alert(f"revoked:{owner}:{now:%Y-%m-%d}", text, now, self._operator)
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENSION_LENGTH)
 
     def _report_result(self, effect: Effect, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
+        """Count and log the result of an attempt, and alert the operator if necessary."""
         if effect.name in UNRECORDED_MAILS:
             return
         count_effect(effect, settlement.progress, now)
-        level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO  # tries are counted
+        level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO
         arguments = (effect.kind.value, effect.name or effect.event, settlement.progress.value)
         extra = {
             "action": Action.EFFECT,
@@ -234,35 +231,38 @@ class Outbox:
         }
         log.log(level, "%s %s: %s", *arguments, extra=extra)
         if settlement.alerts_operator and not _is_alert(effect):
-            what = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else effect.kind.value
-            words = f"{what} for {effect.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
+            effect_name = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else effect.kind.value
+            recipient = effect.pair or "the operator"
+            text = f"{effect_name} for {recipient} is {settlement.progress.value}: {attempt.problem}"
             key, cause = f"{effect.key}:{settlement.progress.value}", effect.kind.value
-            self._store.outbox.alert(key, words, now, self._operator, cause)
+            self._store.outbox.alert(key, text, now, self._operator, cause)
 
     # --- mails ---
 
     def _perform_mail(self, effect: Effect, state: PairState | None, context: BatchContext, *, doubt: Doubt) -> Attempt:
-        """Send a mail, unless an earlier attempt sent it, or it is stale by now."""
+        """Send a mail, unless an earlier attempt has sent it, or it is stale by now."""
         now = self._clock()
         if effect.name in UNRECORDED_MAILS:
             return self._perform_voice_mail(effect, now, doubt=doubt)
-        personal = context.personal.get(effect.key)
-        if personal is None and is_personal(effect):
-            return STALE  # its reader has left
-        if personal is not None:
+        personal_mail = context.personal_mails.get(effect.key)
+        if personal_mail is not None:
+            person = personal_mail.person
             mail_context = self._composer.build_personal_context(
-                effect, personal.person, personal.states, personal.told, context.content, now
+                effect, person, personal_mail.states, personal_mail.folded_mails, context.content, now
             )
-            is_current, mailer = bool(mail_context.news), self._get_mailer(personal.person.mail)
+            is_current = bool(mail_context.news)
+        elif is_personal(effect):
+            return STALE  # the reader has left
         else:
+            person = state.manager if state is not None else self._composer.build_operator()
             is_current = state is None or KINDS[effect.name].is_valid(effect, state, now)
             mentions = frozenset[str]()
             if is_current:
                 mentions = reserve_mentions(self._store, effect, state, context.content, now)
             mail_context = self._composer.build_mail_context(effect, state, context.content, now, mentions)
-            mailer = self._get_mailer((state.manager if state is not None else self._composer.build_operator()).mail)
-        manager = personal.person.email if personal else state.manager.email if state else ""
-        author = self._composer.choose_sender(effect, manager) if manager else ""
+        mailer = self._get_mailer(person.mail)
+        is_to_operator = personal_mail is None and state is None
+        author = "" if is_to_operator else self._composer.choose_sender(effect, person.email)
         if author and can_send_as(mailer, author):
             mail_context = replace(mail_context, sender=author)
         fields = self._build_mail_history_fields(effect, state, mail_context)
@@ -270,18 +270,15 @@ class Outbox:
             sent = mailer.was_sent(effect.key)
             if sent:
                 return Attempt(Outcome.DONE, history_fields=fields)
-            if (
-                sent is None
-                and doubt is Doubt.UNKNOWN
-                and not (is_current and _may_resend(effect) and effect.attempts <= 2)
-            ):
-                return Attempt(Outcome.UNCERTAIN, "Nobody can tell whether it has gone out already.")
+            may_send_again = is_current and _may_resend(effect) and effect.attempts <= MAX_ATTEMPTS_IN_DOUBT
+            if sent is None and doubt is Doubt.UNKNOWN and not may_send_again:
+                return Attempt(Outcome.UNCERTAIN, "It is unknown whether an earlier attempt has sent it.")
         if not is_current:
             return STALE
         return self._send_mail(mailer, self._build_mail(effect, state, mail_context), effect.key, fields)
 
     def _perform_voice_mail(self, effect: Effect, now: datetime, *, doubt: Doubt) -> Attempt:
-        """Send a mail about a report's question to a third person (R-30). No outcome says whom it is to."""
+        """Send a mail about a report's question to a third person (R-30). The result does not name the recipient."""
         parties = load_mail_parties(self._store, effect, now)
         if parties is None:
             return STALE
@@ -296,7 +293,7 @@ class Outbox:
     def _build_mail_history_fields(
         self, effect: Effect, state: PairState | None, mail_context: MailContext
     ) -> dict[str, Any]:
-        """Return the fields of a mail's history line."""
+        """Return the fields of the history line about a sent mail."""
         due = {"due": mail_context.due} if mail_context.due else {}
         return {
             "message": effect.name,
@@ -304,28 +301,29 @@ class Outbox:
             "from": str(self._mail_renderer.make_sender(mail_context)),
             "message_id": self._mail_renderer.make_message_id(mail_context.key),
             "number": effect.number or None,
-            **build_history_fields(_find_subject(effect, state)),
+            **build_history_fields(find_subject(effect, state)),
             **due,
         }
 
     def _build_mail(self, effect: Effect, state: PairState | None, mail_context: MailContext) -> EmailMessage:
+        """Return the rendered mail, with a calendar part if its kind has one."""
         email = self._render_mail(mail_context)
-        session = _find_subject(effect, state)
+        session = find_subject(effect, state)
         if state is not None and KINDS[effect.name].calendar_method and isinstance(session, Session):
             draft = self._composer.build_invitation_event(state, session, effect)
             calendar_part.attach_event(email, effect.name, draft, self._clock())
         return email
 
     def _render_mail(self, mail_context: MailContext) -> EmailMessage:
-        """Render a mail. When a custom template fails, alerts the operator and uses the default template."""
+        """Return the rendered mail. When a custom template fails, use the default one, and alert the operator."""
         try:
             return self._mail_renderer.render(mail_context)
         except Exception as error:
             email = self._mail_renderer.render_default(mail_context)
             if email is None:
                 raise
-            problem = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
-            text = f"Your own template of the mail {mail_context.name} can't be used, ours took its place: {problem}"
+            problem = _describe_error(error)
+            text = f"Your own template of the mail {mail_context.name} failed, so the default was used: {problem}"
             if mail_context.name in UNRECORDED_MAILS:
                 return email
             now = self._clock()
@@ -334,10 +332,11 @@ class Outbox:
             return email
 
     def _send_mail(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
+        """Send a mail. After an error that leaves the outcome unknown, ask the service whether it was sent."""
         try:
             mailer.send(email, key)
         except Exception as error:
-            if problem := describe_database_outage(error):  # in the limiter, maybe after the mail was sent
+            if problem := describe_database_outage(error):  # raised by the limiter, perhaps after the mail was sent
                 error = Transient(problem, uncertain=True)
             if not isinstance(error, Transient):
                 raise
@@ -351,11 +350,11 @@ class Outbox:
 
     def _perform_event(self, effect: Effect, state: PairState | None, content: OpenedContent) -> Attempt:
         provider = self._find_calendar(effect.calendar)
-        if state is None or provider is None:  # the manager's calendar is `none`
+        if state is None or provider is None:  # the manager has no calendar now
             return Attempt(Outcome.STALE, f"There is no calendar of {effect.calendar} to write to.")
         if effect.kind is EffectKind.CANCEL:
             return self._cancel_event(effect, state, provider)
-        subject = _find_subject(effect, state)
+        subject = find_subject(effect, state)
         is_wanted = subject is not None and _is_wanted(effect, subject) and not state.pair.participation
         existing = provider.find(effect.calendar, effect.event) if effect.attempts > 1 else None
         if subject is None or not is_wanted:
@@ -375,7 +374,7 @@ class Outbox:
         subject: Session | Commitment,
         existing: Event | None,
     ) -> Attempt:
-        """Create the event. `existing` was created by an earlier attempt; somebody may have moved it since."""
+        """Create the event, unless `existing` was created by an earlier attempt; somebody may have moved it since."""
         if existing is not None and existing.is_delivered:
             placed = self._resolve_placed(existing, draft)
         elif existing is not None or planner.is_fresh(effect, self._clock()):
@@ -393,14 +392,16 @@ class Outbox:
         existing: Event | None,
         placed: PlacedEvent | None,
     ) -> Attempt:
-        """Update the event, unless `existing` shows that an earlier attempt did so.
+        """Update the event, unless an earlier attempt has done so.
 
-        `existing` is the event on the calendar; None at the first attempt.
+        `existing` is the event as read from the calendar, or None at the first attempt. `placed` is the event as
+        stored.
         """
         if placed is None or placed.gone:
             return STALE
         is_unchanged = existing is not None and placed.written == draft.span and existing.ref.etag == placed.ref.etag
-        if existing is None or existing.span != draft.span or is_unchanged or not existing.is_delivered:
+        has_draft_span = existing is not None and existing.span == draft.span
+        if existing is None or not has_draft_span or is_unchanged or not existing.is_delivered:
             if effect.start and placed.span.start != effect.start:
                 return STALE
             existing = provider.update(placed.ref, draft)
@@ -412,7 +413,7 @@ class Outbox:
         )
 
     def _resolve_placed(self, event: Event, draft: EventDraft) -> PlacedEvent:
-        """Return the event as the service returned it, with guests under their primary addresses."""
+        """Return the event as stored, with the span of the service's response and primary addresses of guests."""
         if len(draft.guests) == 1:
             learn_from_write(event, draft.guests[0].email, self._identities)
         return _build_placed(resolve_event(event, self._identities), draft)
@@ -427,27 +428,22 @@ class Outbox:
         if placed is None or placed.gone:
             return STALE
         provider.cancel(replace(placed.ref, etag=""), quiet=effect.quiet)
-        fields = {**build_history_fields(_find_subject(effect, state)), "key": effect.event}
+        fields = {**build_history_fields(find_subject(effect, state)), "key": effect.event}
         fields.update(start=placed.span.start, end=placed.span.end)
         return Attempt(Outcome.DONE, removed_key=effect.event, history_fields=fields)
 
 
+def _describe_error(error: Exception) -> str:
+    return str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
+
+
 def _may_resend(effect: Effect) -> bool:
-    """Return whether the mail may be sent again when its outcome is unknown."""
+    """Return whether a mail of this kind may be sent again when it is unknown whether it was sent."""
     return effect.name in KINDS and KINDS[effect.name].is_repeatable
 
 
 def _is_alert(effect: Effect) -> bool:
     return effect.name in KINDS and Reader.OPERATOR in KINDS[effect.name].readers
-
-
-def _find_subject(effect: Effect, state: PairState | None) -> Session | Commitment | None:
-    """Return the session or commitment that the effect is about; None when it is about neither."""
-    if state is not None:
-        subjects: dict[str, Session | Commitment] = {s.id: s for s in state.sessions}
-        subjects.update({c.id: c for c in state.commitments})
-        return subjects.get(effect.subject)
-    return None
 
 
 def _is_wanted(effect: Effect, subject: Session | Commitment) -> bool:
@@ -458,7 +454,10 @@ def _is_wanted(effect: Effect, subject: Session | Commitment) -> bool:
 
 
 def _build_placed(event: Event, draft: EventDraft) -> PlacedEvent:
-    """Return the event as the service returned it. The span of an all-day event depends on the zone of the calendar."""
+    """Return the event as stored, after a service has returned `event` for the draft that was written.
+
+    The span of an all-day event depends on the time zone of the calendar, so the service's span counts as written.
+    """
     return PlacedEvent(
         key=draft.key,
         ref=event.ref,
@@ -471,22 +470,8 @@ def _build_placed(event: Event, draft: EventDraft) -> PlacedEvent:
 
 
 def _was_sent(mailer: Mailer, key: str) -> bool | None:
-    """Return whether the mail was sent; None when that is unknown."""
+    """Return whether the mail with this key was sent; None when that is unknown."""
     try:
         return mailer.was_sent(key)
     except ProviderError:
         return None
-
-
-def _replan_if_changed(settlement: Settlement, placed: PlacedEvent | None) -> Settlement:
-    """Plan again at once when the event was declined on arrival, as out-of-office replies do, or moved by somebody."""
-    if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written):
-        return replace(settlement, needs_replanning=True)
-    return settlement
-
-
-def _replan_if_new_time(settlement: Settlement, subject: Session | Commitment | None) -> Settlement:
-    """Plan again at once when the calendar has a new time of which the manager has to be notified."""
-    if settlement.progress is EffectProgress.DONE and isinstance(subject, Session) and notices.has_new_time(subject):
-        return replace(settlement, needs_replanning=True)
-    return settlement

@@ -1,7 +1,8 @@
-"""Keeps up to date who takes part: by the rollout in the settings, the operator's pauses, the people, and the day.
+"""Decides which pairs take part, and stores it: by the rollout, the operator's pauses, the people, and the day.
 
-A process brings the rollout of its settings once, when it starts; from then on the stored one is in force. So while
-processes are restarted one after the other with new settings, those with the old ones don't take it back.
+The rollout says which pairs take part, and from which day. Each process puts the rollout of its settings into force
+once, after its start; from then on, the stored rollout is in force. So when processes are restarted one after the other
+with new settings, those that still have the old settings don't restore the old rollout.
 """
 
 import logging
@@ -23,27 +24,31 @@ log = logging.getLogger(__name__)
 
 
 class ParticipationUpdate:
-    """Decides anew who takes part when something changed that it depends on."""
+    """Decides again which pairs take part when the rollout, the people or the day have changed."""
 
     def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
         self._settings = settings
         self._store = store
         self._clock = clock
-        #: the rollout of the settings; None once it is in force
+        #: the rollout of the settings until it is in force; then None
         self._new_rollout: Rollout | None = settings.rollout.build_rollout()
-        self._replaced_rollout: Rollout | None = None  #: the one that was in force when that was refused
-        #: the people at the time of a refusal, by what was refused: the settings, or the rollout in force
+        #: the rollout that was in force when the rollout of the settings was refused
+        self._rollout_at_refusal: Rollout | None = None
+        #: the version of the people for which a change was refused: by `settings` for the rollout of the settings, by
+        #: `people` for the rollout in force with other people
         self._refused_versions: dict[str, str] = {}
 
     def run(self, *, force: bool = False) -> bool:
-        """Decide anew who takes part, if the settings, the people or the day changed. True when that changed a pair.
+        """Decide which pairs take part if the settings, the people or the day have changed.
 
-        A change that takes many pairs out of the rollout is refused, and the operator told, unless `force` (T-17).
-        While the rollout of the settings is refused, the one in force goes on.
+        Returns whether that changed a pair. A change that takes many pairs out of the rollout is refused with an alert
+        to the operator, unless `force` (T-17). As long as the rollout of the settings is refused, the stored one stays
+        in force.
         """
         now, stored = self._clock(), self._store.participation.load()
-        in_force = stored.rollout or Rollout()
-        is_outdated = self._replaced_rollout not in (None, in_force)  # another process brought a newer one
+        rollout_in_force = stored.rollout or Rollout()
+        # since the refusal, another process has put a newer rollout into force
+        is_outdated = self._rollout_at_refusal not in (None, rollout_in_force)
         if self._new_rollout == stored.rollout or is_outdated:
             self._new_rollout = None
         if self._new_rollout and (force or self._is_undecided("settings", stored)):
@@ -51,42 +56,45 @@ class ParticipationUpdate:
             if has_changed is not None:
                 self._new_rollout = None
                 return has_changed
-            self._replaced_rollout = in_force
-        has_begun_since = stored.next_change_at is not None and stored.next_change_at <= now
+            self._rollout_at_refusal = rollout_in_force
+        is_change_due = stored.next_change_at is not None and stored.next_change_at <= now
         has_new_people = stored.has_new_people and self._is_undecided("people", stored)
-        if not (force or has_new_people or has_begun_since):
+        if not (force or has_new_people or is_change_due):
             return False
         return bool(self._decide("people", None, stored, now, force=force))
 
-    def _is_undecided(self, what: str, stored: StoredParticipation) -> bool:
-        """Return whether this was not refused yet for these people."""
-        return self._refused_versions.get(what) != stored.people_version
+    def _is_undecided(self, cause: str, stored: StoredParticipation) -> bool:
+        """Return whether a change with this cause, `settings` or `people`, was not refused yet for these people."""
+        return self._refused_versions.get(cause) != stored.people_version
 
     def _decide(
-        self, what: str, rollout: Rollout | None, stored: StoredParticipation, now: datetime, *, force: bool
+        self, cause: str, rollout: Rollout | None, stored: StoredParticipation, now: datetime, *, force: bool
     ) -> bool | None:
-        """Decide who takes part by this rollout; None stands for the one in force. Returns whether that changed a pair,
-        and None when it was refused."""
+        """Decide and store which pairs take part by a rollout; None stands for the rollout in force.
+
+        Returns whether that changed a pair, and None when the change was refused.
+        """
         change, objection = self._store.participation.update(
-            rollout, None, now, lambda found: "" if force else self.find_objection(found)
+            rollout, None, now, lambda proposed_change: "" if force else self.find_objection(proposed_change)
         )
         if objection:
-            self._refused_versions[what] = stored.people_version
+            self._refused_versions[cause] = stored.people_version
             self._report_refusal(str(rollout or change.leaving), objection, now)
             return None
-        self._refused_versions.pop(what, None)
+        self._refused_versions.pop(cause, None)
         _log_change(change)
         return bool(change.changed)
 
     def preview(self) -> ParticipationChange:
-        """Return what the rollout of the settings would change now. Writes nothing."""
+        """Return what the rollout of the settings would change if it were put into force now. Writes nothing."""
         pauses = self._store.participation.load().pauses
         return self._store.participation.preview(self._settings.rollout.build_rollout(), pauses, self._clock())
 
     def find_objection(self, change: ParticipationChange) -> str:
         """Return why the operator has to confirm this change; empty when it needs no confirmation (T-17)."""
         limit = self._settings.policy.max_cancels
-        if change.leaves_many and change.cancel_count:  # of pairs with nothing on a calendar nobody notices
+        # pairs without an event on a calendar leave without anybody noticing
+        if change.leaves_many and change.cancel_count:
             return f"{len(change.leaving):,} of {change.current_count:,} pairs would leave the rollout."
         if change.cancel_count > limit:
             return (
@@ -96,7 +104,7 @@ class ParticipationUpdate:
         return ""
 
     def make_rule(self, people: Mapping[Address, Person]) -> Callable[[Pair], Participation]:
-        """Return the function that says of a new pair of these people whether it takes part."""
+        """Return a function that decides whether a pair of these people takes part, for pairs not in the database."""
         now, stored = self._clock(), self._store.participation.load()
         rollout = self._find_waiting_rollout(stored) or stored.rollout or Rollout()
         return lambda pair: decide_participation(
@@ -104,7 +112,7 @@ class ParticipationUpdate:
         )
 
     def is_rollout_waiting(self) -> bool:
-        """Return whether a rollout of the settings is to come in force with the next `run`, and was not refused."""
+        """Return whether the next `run` will put the rollout of the settings into force, as it was not refused."""
         stored = self._store.participation.load()
         return self._find_waiting_rollout(stored) not in (None, stored.rollout)
 
@@ -114,16 +122,17 @@ class ParticipationUpdate:
     # --- pauses ---
 
     def preview_pauses(self, pauses: StandingPauses) -> ParticipationChange:
-        """Return which pairs these pauses would pause or resume. Writes nothing."""
+        """Return the change if these pauses were put into force. Writes nothing."""
         rollout = self._store.participation.load().rollout or Rollout()
         return self._store.participation.preview(rollout, pauses, self._clock())
 
     def set_pauses(
         self, pauses: StandingPauses, also: Callable[[Connection], None] = lambda _: None
     ) -> ParticipationChange:
-        """Put these pauses in force, in place of those before. They were asked for, so T-17 does not object.
+        """Put these pauses into force, in place of the current ones, and return the change.
 
-        An undo is over unless everybody stays paused. `also` writes in the same transaction.
+        The change is never refused, since the operator asked for it. An undo ends with it unless everybody stays
+        paused. `also` writes in the same transaction.
         """
 
         def write(connection: Connection) -> None:
@@ -136,8 +145,11 @@ class ParticipationUpdate:
         return change
 
     def _report_refusal(self, cause: str, objection: str, now: datetime) -> None:
-        """Alert the operator, once for each cause: the rollout of the settings, or the pairs that would leave."""
-        remedy = "Nothing was changed. If that is right, run `longarc rollout --accept`; if not, fix the settings."
+        """Alert the operator that a change was refused, once for each `cause`.
+
+        The cause is the text of the refused rollout, or of the pairs that would leave the rollout in force.
+        """
+        remedy = "Nothing was changed. If that is right, run `longarc rollout --accept`; if not, correct the settings."
         key = f"rollout:{sha256(cause.encode()).hexdigest()[:16]}"
         self._store.outbox.alert(key, f"{objection} {remedy}", now, self._settings.operator)
 

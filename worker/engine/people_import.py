@@ -1,7 +1,7 @@
-"""Imports the roster into the database: whole or not at all, and not without consent when it changes much (T-17).
+"""Imports the roster into the database, completely or not at all.
 
-The roster is who works here and reports to whom. It is read from the people file, or from a directory, which is another
-system that knows the staff; with a directory, the people file only adds to it.
+The roster is the list of who works here and for whom. It is read from the people file, or from a directory such as
+Google Workspace, to which the people file adds. An import that changes much needs the operator's consent (T-17).
 """
 
 import logging
@@ -26,20 +26,24 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
-#: Name of the stored value that changes with each import: the digest of the imported reading, and when it was imported.
+#: Name of the stored value that holds the digest of the imported reading and the time of the import. It changes with
+#: each import.
 PEOPLE_VERSION_NAME = "people"
-#: Name of the stored value that holds what `RosterReader.get_version` returned for the last reading, and when that was.
+#: Name of the stored value that holds the result of `RosterReader.get_version` at the last reading, and its time.
 _READING_NAME = "roster_reading"
-#: After a directory could not be read, or its roster was refused: how long until it is read again.
+#: After how long a directory is read again when it could not be read, or when its roster was refused.
 RETRY_AFTER = timedelta(minutes=15)
-#: While a directory is out of order: how long its next reading may be overdue before the operator is told.
-PATIENCE = timedelta(days=1)
-#: How many faults of a directory a mail to the operator lists.
+#: How long the next reading may be overdue before the operator is alerted that a directory can't be read.
+ALERT_DELAY = timedelta(days=1)
+#: The most faults of a directory that an alert lists.
 MAX_LISTED_FAULTS = 10
 
 
 class PeopleImport:
-    """Imports the roster when it has changed, or a person's habits: time zone and working hours by the calendar."""
+    """Imports the roster when it has changed, or when somebody has changed their habits in the calendar service.
+
+    Habits are the time zone and the working hours that a person has set there.
+    """
 
     def __init__(
         self,
@@ -51,8 +55,10 @@ class PeopleImport:
         identities: StoredIdentities,
         reader: RosterReader | None = None,
     ) -> None:
-        """`get_calendar` returns the calendar service with that name; the services look people up in `identities`.
-        `reader` replaces the one that the settings describe."""
+        """`get_calendar` returns the calendar service with a name; it looks people up in `identities`.
+
+        `reader` replaces the reader that the settings describe.
+        """
         self._settings = settings
         self._participation = participation
         self._store = store
@@ -62,18 +68,19 @@ class PeopleImport:
         self._failure: _Failure | None = None
 
     def run(self, *, force: bool = False, anew: bool = False) -> bool:
-        """Import the roster if it changed, or if a calendar reports other habits. True when anything changed.
+        """Import the roster if it changed, or if a calendar returns other habits. Returns whether anything changed.
 
-        `force`: read now, and import whatever it changes, which the operator has accepted. `anew`: read a directory
-        now, but refuse an import that changes much. Otherwise a directory that can't tell whether it changed is read
-        each `roster.every`, and one that pushes its changes when they pause.
+        With `force`, the roster is read now and imported whatever it changes: the operator has accepted that. With
+        `anew`, a directory is read now, but an import that changes much is refused. Otherwise, a directory that pushes
+        its changes is read when it has stopped pushing, and one that can't tell whether it changed is read at the
+        interval `roster.every`.
 
-        Raises Problems; PeopleImportRefused when it would end many pairs or cancel many events, unless `force` (T-17);
-        IncompleteReading or ProviderError when a directory can't be read; LongarcError when the people file can't be
-        opened. A people file that changes while it is read is left for the next time.
+        Raises Problems; PeopleImportRefused when the import would end many pairs or cancel many events, unless `force`
+        (T-17); IncompleteReading or ProviderError when a directory can't be read; LongarcError when the people file
+        can't be opened. A people file that changes while it is read is read again at the next call.
         """
         people, now = self._store.people, self._clock()
-        people.end_pauses(now)  # here, since this runs each minute: a pause ends by itself (T-18)
+        people.end_pauses(now)  # pauses end by themselves (T-18), and this method runs each minute
         version = self._reader.get_version()
         must_read = force or (anew and self._settings.roster.has_directory)
         _, last_read_at = self._load_last_reading()
@@ -83,16 +90,16 @@ class PeopleImport:
         people_to_query = self._habits.choose_people(now, is_roster_unchanged=is_current)
         if is_current and not people_to_query:  # habits can change without the roster
             return False
-        # the last try failed, and would fail again now; a reading for habits alone is tried all the same
+        # a roster that was refused or failed is not read again yet; a reading for habits alone is not kept from it
         if self._failure and self._failure.would_recur(version, now) and not (is_current or must_read):
             return self._failure.repeat()
         try:
-            # the operator's consent covers a former address that comes back with another directory id
+            # the operator's consent also covers a former address that returns with another directory id
             reading = self._reader.read(now, accepts_new_ids=force)
             if self._reader.get_version() != version:
                 log.info("the people file is being written", extra={"action": Action.PEOPLE_CHANGING})
                 return False
-            has_changed = self._import(reading, people_to_query, now, force)
+            has_changed = self._import(reading, people_to_query, now, force=force)
         except LongarcError as error:
             self._failure = self._make_failure(error, version, now)
             if self._can_wait(error, now) and not must_read:
@@ -105,22 +112,27 @@ class PeopleImport:
         return has_changed
 
     def _is_current(self, version: str, now: datetime) -> bool:
-        """Whether the last reading was of this version and, of a directory that can't tell whether it changed, within
-        `roster.every`."""
+        """Return whether the last reading was of this version, so that the roster need not be read now.
+
+        The reading must also be newer than `roster.every` when a directory can't tell whether it has changed.
+        """
         read_version, read_at = self._load_last_reading()
         if read_version != version or read_at is None:
             return False
         return self._reader.is_version_known() or now - read_at < self._settings.roster.every
 
     def _load_last_reading(self) -> tuple[str, datetime | None]:
+        """Return the version and the time of the last reading; an empty version and None before the first one."""
         version, _, read_at = (self._store.people.get_stored_value(_READING_NAME) or "").partition(" ")
         return version, datetime.fromisoformat(read_at) if read_at else None
 
-    def _import(self, reading: RosterReading, people_to_query: Set[Address], now: datetime, force: bool) -> bool:
-        """Write what was read, unless it is what was imported last. Raises PeopleImportRefused."""
+    def _import(self, reading: RosterReading, people_to_query: Set[Address], now: datetime, *, force: bool) -> bool:
+        """Write the roster with people's habits, unless it equals the imported one. Raises PeopleImportRefused.
+
+        Returns whether the roster was written.
+        """
         people = self._store.people
         imported_digest = (people.get_stored_value(PEOPLE_VERSION_NAME) or "").partition(" ")[0]
-        # `settled_people`: their calendars have been asked for habits now, or need not be
         roster, settled_people = self._habits.fill(reading.roster, people_to_query)
         if reading.digest == imported_digest and roster.persons == people.load_current_people():
             people.mark_habits_asked(settled_people, now)
@@ -140,38 +152,39 @@ class PeopleImport:
         preview = self._store.people.preview_import(roster.persons, roster.pairs, roster.aliases)
         objection = find_objection(preview, self._settings.policy.max_cancels)
         if objection:
-            remedy = "Nothing was changed. If that is right, run `longarc people --accept`; if not, fix it."
+            remedy = "Nothing was changed. If that is right, run `longarc people --accept`; if not, correct the source."
             raise PeopleImportRefused(
                 f"{self._reader.name} no longer names {len(preview.removed_people):,} people. {objection} {remedy}",
                 digest,
             )
 
-    # --- what is wrong ---
+    # --- failures and faults ---
 
     def _make_failure(self, error: LongarcError, version: str, now: datetime) -> "_Failure | None":
-        """Return what keeps this version from being read again, None when nothing does.
+        """Return the failure that keeps this version from being read again; None when it may be read at the next call.
 
-        A directory waits RETRY_AFTER whatever the error. A people file waits for its next change when it was refused.
+        A directory is read again after RETRY_AFTER, whatever the error was. A people file that was refused is read
+        again when it changes.
         """
         if self._settings.roster.has_directory:
             return _Failure(error, version, now + RETRY_AFTER)
         return _Failure(error, version, None) if isinstance(error, PeopleImportRefused) else None
 
     def _can_wait(self, error: LongarcError, now: datetime) -> bool:
-        """Whether a directory that is out of order need not bother the operator yet."""
+        """Return whether the error is an outage of a directory that is too short yet for an alert to the operator."""
         _, read_at = self._load_last_reading()
-        is_overdue = read_at is None or now - read_at > self._settings.roster.every + PATIENCE
+        is_overdue = read_at is None or now - read_at > self._settings.roster.every + ALERT_DELAY
         return isinstance(error, Transient | IncompleteReading) and not is_overdue
 
     def _report_faults(self, reading: RosterReading, now: datetime) -> None:
-        """Tell the operator what is wrong in a directory, once for each set of faults."""
+        """Alert the operator to the roster faults of a directory, once for each set of faults."""
         if not reading.faults:
             return
         lines = [str(problem) for problem in reading.faults]
         hidden = len(lines) - MAX_LISTED_FAULTS
         shown = [*lines[:MAX_LISTED_FAULTS], *([f"and {hidden:,} more"] if hidden > 0 else [])]
         intro = "Some people in the directory can't be used as they are; their pairs stay as they were."
-        text = "\n".join([intro, *shown, "`longarc people` lists all of it."])
+        text = "\n".join([intro, *shown, "`longarc people` lists all of them."])
         digest = sha256("\n".join(lines).encode()).hexdigest()[:32]
         self._store.outbox.alert(f"roster:{digest}", text, now, self._settings.operator)
 
@@ -182,14 +195,14 @@ class _Failure:
 
     error: LongarcError
     version: str
-    until: datetime | None  #: None: until the version changes
+    until: datetime | None  #: when the roster is read again; None when only a new version is read
 
     def would_recur(self, version: str, now: datetime) -> bool:
-        """Whether reading this version now would fail in the same way."""
+        """Return whether reading this version now would presumably fail in the same way."""
         return self.version == version and (self.until is None or now < self.until)
 
     def repeat(self) -> bool:
-        """Raises the refusal once more. Returns False for any other error, which was raised when it happened."""
+        """Raise the error again if it is a refusal. Otherwise return False, as nothing was imported."""
         if isinstance(self.error, PeopleImportRefused):
             raise self.error
         return False

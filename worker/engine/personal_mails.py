@@ -1,4 +1,8 @@
-"""Loads what mails about several pairs are made of: their reader, the pairs, and the mails that they stand for."""
+"""Loads the data for personal mails: those that are about several pairs of their reader.
+
+Two examples are a manager's introduction, and the overflow mail, into which mails over a reader's daily limit are
+folded.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,40 +15,44 @@ from worker.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class PersonalMail:
-    """What a mail about several pairs is made of."""
+    """The data for a mail about several pairs of its reader."""
 
-    person: Person
+    person: Person  #: the reader
     states: tuple[PairState, ...]
-    told: tuple[Effect, ...] = ()  #: the mails that it stands for
+    folded_mails: tuple[Effect, ...] = ()  #: the mails that were folded into an overflow mail
 
 
 def is_personal(effect: Effect) -> bool:
-    """True for a mail about several pairs of its reader. A manager's introduction decided before is one too."""
+    """Return whether the effect is a mail about several pairs of its reader.
+
+    Older rows of the outbox may name a pair: such a row is a personal mail when it is to the manager.
+    """
     if effect.name not in KINDS or not KINDS[effect.name].is_personal:
         return False
     return effect.pair is None or effect.to == effect.pair.manager
 
 
 def load_personal_mails(store: Store, effects: Sequence[Effect], now: datetime) -> dict[str, PersonalMail]:
-    """Return what these mails are made of, by key. A mail whose reader has left is not among them."""
+    """Return the data for the personal mails among these effects, by key, without mails to people who have left."""
     mails = [effect for effect in effects if is_personal(effect)]
-    told = store.outbox.list_folded_mails([mail.key for mail in mails if mail.name == MailName.OVERFLOW])
-    found: dict[str, PersonalMail] = {}
+    all_folded = store.outbox.list_folded_mails([mail.key for mail in mails if mail.name == MailName.OVERFLOW])
+    personal_mails: dict[str, PersonalMail] = {}
     for mail in mails:
         person = store.people.get_person(mail.to)
         if person is not None:
-            mine = tuple(told.get(mail.key, ()))
-            pairs = _list_pairs(store, mail, mine)
-            found[mail.key] = PersonalMail(person, store.plans.load(pairs, now).states, mine)
-    return found
+            folded_mails = tuple(all_folded.get(mail.key, ()))
+            pairs = _list_pairs(store, mail, folded_mails)
+            personal_mails[mail.key] = PersonalMail(person, store.plans.load(pairs, now).states, folded_mails)
+    return personal_mails
 
 
-def _list_pairs(store: Store, mail: Effect, told: Sequence[Effect]) -> list[PairId]:
+def _list_pairs(store: Store, mail: Effect, folded_mails: Sequence[Effect]) -> list[PairId]:
+    """Return the pairs of the folded mails for an overflow mail, and otherwise all pairs of the manager."""
     if mail.name == MailName.OVERFLOW:
-        return sorted({one.pair for one in told if one.pair is not None})
+        return sorted({folded.pair for folded in folded_mails if folded.pair is not None})
     return [pair.id for pair in store.people.list_pairs_of_manager(mail.to)]
 
 
-def list_pairs_by_mail(personal: Mapping[str, PersonalMail]) -> dict[str, tuple[PairId, ...]]:
-    """Return the pairs that each mail is about, by key."""
-    return {key: tuple(state.pair.id for state in one.states) for key, one in personal.items()}
+def list_pairs_by_mail(personal_mails: Mapping[str, PersonalMail]) -> dict[str, tuple[PairId, ...]]:
+    """Return the pairs that each mail is about, by the key of the mail."""
+    return {key: tuple(state.pair.id for state in mail.states) for key, mail in personal_mails.items()}

@@ -1,7 +1,8 @@
-"""Carries out the pulse (R-37): opens and closes rounds, sends the question, and counts answers.
+"""Carries out the pulse: rounds in which all reports are asked one anonymous question by mail (R-37).
 
-The person and the answer meet in the memory of one request, and nowhere else: what is stored, logged and shown does not
-join them.
+A round opens in each month that the settings name, and closes at the end of that month. Answers are only counted, by
+cell, which is a group of reports that is large enough to keep its members anonymous. Who gave which answer is known
+only while the request is processed: it can't be derived from anything that is stored, logged or shown.
 """
 
 import hashlib
@@ -27,23 +28,25 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
-#: Name of the stored value that holds the month for which rounds were last opened and closed.
+#: Name of the stored value that holds the month in which rounds were last opened and closed.
 _MONTH_NAME = "pulse"
-#: A round that could not begin on the first days of its month is left out.
+#: The last day of a month on which its round may still open. After that day the round is left out.
 LAST_OPENING_DAY = 14
+#: The length of a token, in hexadecimal digits.
+_TOKEN_LENGTH = 24
 
 
 class PulseStatus(StrEnum):
-    """How a round stands for one person."""
+    """The status of a round for one person."""
 
-    OPEN = "open"
+    OPEN = "open"  #: the person may answer
     ANSWERED = "answered"
     NOT_ASKED = "not_asked"
     CLOSED = "closed"
 
 
 class Pulse:
-    """The rounds of one anonymous question."""
+    """Opens and closes rounds, and counts answers. The name of a round is its month, such as `2026-09`."""
 
     def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
         self._settings = settings
@@ -51,7 +54,7 @@ class Pulse:
         self._clock = clock
 
     def run(self) -> None:
-        """Close the rounds of earlier months, and open that of this month. Does nothing when that was done."""
+        """Close the rounds of earlier months, and open the round of this month. Does nothing when that was done."""
         now = self._clock()
         month = f"{now:%Y-%m}"
         if self._store.people.get_stored_value(_MONTH_NAME) == month:
@@ -61,32 +64,32 @@ class Pulse:
                 self._close_rounds(month)
                 if now.month in self._settings.pulse.months and now.day <= LAST_OPENING_DAY:
                     self._open_round(month, now)
-            except WrongKey as error:  # everything else goes on; it is tried again
+            except WrongKey as error:  # tried again at the next call, without stopping the rest of the tick
                 log.warning("the pulse waits: %s", error, extra={"action": Action.PULSE_WAITS})
                 return
         self._store.people.set_stored_value(_MONTH_NAME, month)
 
     def list_coming_mails(self, until: datetime) -> list[Effect]:
-        """Return the mails of the rounds that open before `until`, as the pairs are now. Stores nothing."""
+        """Return the mails of the rounds that open before `until`, for the pairs as they are now. Stores nothing."""
         now = self._clock()
-        is_done = self._store.people.get_stored_value(_MONTH_NAME) == f"{now:%Y-%m}"
-        instants = [] if is_done or now.day > LAST_OPENING_DAY else [now]
-        first = (now.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        while first < until:
-            instants.append(first)
-            first = (first + timedelta(days=32)).replace(day=1)
+        is_month_done = self._store.people.get_stored_value(_MONTH_NAME) == f"{now:%Y-%m}"
+        opening_times = [] if is_month_done or now.day > LAST_OPENING_DAY else [now]
+        month_start = _find_next_month(now)
+        while month_start < until:
+            opening_times.append(month_start)
+            month_start = _find_next_month(month_start)
         if not self._settings.base_url:
             return []
         people = self._store.people.load_current_people()
         return [
-            _build_mail(f"{at:%Y-%m}", people[who], pair, at)
-            for at in instants
-            if at.month in self._settings.pulse.months
-            for who, pair in sorted(self._list_asked(at).items())
+            _build_mail(f"{opens_at:%Y-%m}", people[report], pair, opens_at)
+            for opens_at in opening_times
+            if opens_at.month in self._settings.pulse.months
+            for report, pair in sorted(self._list_asked(opens_at).items())
         ]
 
     def get_status(self, person: Address, round_name: str) -> PulseStatus:
-        """Return whether the person may answer in that round. Raises WrongKey."""
+        """Return the status of a round for a person. Raises WrongKey."""
         names = self._store.aliases.list_names(person)
         with self._store.database.read() as connection:
             content = self._store.pulse.load_open_round(connection, round_name)
@@ -98,7 +101,11 @@ class Pulse:
         return PulseStatus.OPEN if tokens & content.waiting.keys() else PulseStatus.NOT_ASKED
 
     def answer(self, person: Address, round_name: str, *, sees_future: bool) -> None:
-        """Count the answer, for good. Raises Refused unless the person may answer just now; WrongKey."""
+        """Count an answer, which can't be changed afterwards. Raises Refused unless the person may answer, and
+        WrongKey.
+
+        `sees_future` is the answer: whether the person sees a future in the company.
+        """
         names = self._store.aliases.list_names(person)
         if round_name != f"{self._clock():%Y-%m}":
             raise Refused("This round is over.")
@@ -107,67 +114,82 @@ class Pulse:
             if content is None:
                 raise Refused("This round is over.")
             waiting = dict(content.waiting)
-            token = next((one for name in names if (one := _make_token(content.salt, name)) in waiting), None)
+            tokens = [_make_token(content.salt, name) for name in names]
+            token = next((token for token in tokens if token in waiting), None)
             if token is None:
                 raise Refused("There is no answer to give, or it was given before. Nothing was counted.")
             voter = waiting.pop(token)
-            counts = content.yes if sees_future else content.no
-            counted = {**counts, voter.cell: counts.get(voter.cell, 0) + 1}
-            changed = replace(content, waiting=waiting, answered={**content.answered, token: voter})
-            changed = replace(changed, yes=counted) if sees_future else replace(changed, no=counted)
-            self._store.pulse.save_open_round(connection, round_name, changed)
+            old_counts = content.yes if sees_future else content.no
+            new_counts = {**old_counts, voter.cell: old_counts.get(voter.cell, 0) + 1}
+            new_content = replace(content, waiting=waiting, answered={**content.answered, token: voter})
+            new_content = replace(new_content, yes=new_counts) if sees_future else replace(new_content, no=new_counts)
+            self._store.pulse.save_open_round(connection, round_name, new_content)
 
     # --- opening ---
 
     def _open_round(self, name: str, now: datetime) -> None:
+        """Store a round with a token for each report who is asked, and add the mails to the outbox."""
         asked = self._list_asked(now)
         if not asked:
             return
         people = self._store.people.load_current_people()
         aliases = self._store.aliases.load().names
         with self._store.database.write() as connection:
-            closed = self._store.pulse.load_closed_rounds(connection)
-            salt = next((one.salt for one in closed if one.salt), "") or secrets.token_hex(32)
-            known = _collect_tokens(closed)
+            closed_rounds = self._store.pulse.load_closed_rounds(connection)
+            earlier_salts = (closed_round.salt for closed_round in closed_rounds if closed_round.salt)
+            salt = next(earlier_salts, "") or secrets.token_hex(32)
+            known_tokens = _collect_tokens(closed_rounds)
+            managers = {pair.manager for pair in asked.values()}
             tokens = {
-                who: _find_token(salt, {who, *aliases.get(who, ())}, who, known)
-                for who in {*asked, *(pair.manager for pair in asked.values())}
+                address: _find_token(salt, {address, *aliases.get(address, ())}, address, known_tokens)
+                for address in {*asked, *managers}
             }
-            managers = {tokens[who]: tokens[pair.manager] for who, pair in asked.items()}
-            cells = assign_cells({tokens[who]: people[who].group for who in asked}, managers)
-            waiting = {token: Voter(cell=cells[token], manager=managers[token]) for token in sorted(managers)}
+            manager_tokens = {tokens[report]: tokens[pair.manager] for report, pair in asked.items()}
+            cells = assign_cells({tokens[report]: people[report].group for report in asked}, manager_tokens)
+            waiting = {
+                token: Voter(cell=cells[token], manager=manager) for token, manager in sorted(manager_tokens.items())
+            }
             if self._store.pulse.add_round(connection, name, OpenRound(salt=salt, waiting=waiting)):
-                mails = [_build_mail(name, people[who], pair, now) for who, pair in sorted(asked.items())]
+                mails = [_build_mail(name, people[report], pair, now) for report, pair in sorted(asked.items())]
                 self._store.outbox.add_mails(connection, mails)
 
     def _list_asked(self, now: datetime) -> dict[Address, Pair]:
-        """Return the reports who are asked, each with the active pair that counts for them: the first by manager.
+        """Return the reports who are asked, each with an active pair; nobody when they are too few to be anonymous.
 
-        Nobody is asked where they are too few.
+        Of a report with several managers, the pair with the first manager in alphabetical order is used.
         """
         pairs = self._store.people.load_all_pairs().values()
-        active = [p for p in pairs if p.is_active and not (p.start and p.start > now.date())]
-        asked = {pair.report: pair for pair in sorted(active, key=lambda pair: pair.manager, reverse=True)}
-        return asked if is_large_enough({who: str(pair.manager) for who, pair in asked.items()}) else {}
+        active_pairs = [pair for pair in pairs if pair.is_active and not (pair.start and pair.start > now.date())]
+        asked = {pair.report: pair for pair in sorted(active_pairs, key=lambda pair: pair.manager, reverse=True)}
+        return asked if is_large_enough({report: str(pair.manager) for report, pair in asked.items()}) else {}
 
     # --- closing ---
 
     def _close_rounds(self, month: str) -> None:
+        """Close the open rounds of the months before this one."""
         with self._store.database.write() as connection:
             for name in self._store.pulse.list_open_rounds(connection):
                 if name < month:
                     self._close_round(connection, name)
 
     def _close_round(self, connection: Connection, name: str) -> None:
+        """Replace the content of a round by the counts that may be disclosed, given what earlier rounds disclosed."""
         content = self._store.pulse.load_open_round(connection, name, for_change=True)
         if content is None:
             return
-        earlier = [one.cells for one in self._store.pulse.load_closed_rounds(connection)]
-        shown = select_shown_cells(_build_cells(content), earlier)
-        self._store.pulse.close_round(connection, name, content.salt, shown)
+        earlier_cells = [closed_round.cells for closed_round in self._store.pulse.load_closed_rounds(connection)]
+        disclosed_cells = select_shown_cells(_build_cells(content), earlier_cells)
+        self._store.pulse.close_round(connection, name, content.salt, disclosed_cells)
+
+
+def _find_next_month(instant: datetime) -> datetime:
+    """Return the first instant of the month after this one."""
+    month_start = instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (month_start + timedelta(days=32)).replace(day=1)
 
 
 def _build_cells(content: OpenRound) -> list[PulseCell]:
+    """Return the counts of each cell in which somebody has answered."""
     names = sorted({voter.cell for voter in content.answered.values()})
     return [
         PulseCell(
@@ -180,22 +202,27 @@ def _build_cells(content: OpenRound) -> list[PulseCell]:
     ]
 
 
-def _collect_tokens(closed: Iterable[ClosedRound]) -> set[str]:
+def _collect_tokens(closed_rounds: Iterable[ClosedRound]) -> set[str]:
+    """Return the tokens of all reports and managers in these rounds."""
     tokens: set[str] = set()
-    for one in closed:
-        for cell in one.cells:
+    for closed_round in closed_rounds:
+        for cell in closed_round.cells:
             tokens |= {*cell.people, *cell.people.values()}
     return tokens
 
 
-def _find_token(salt: str, names: Collection[str], address: Address, known: Set[str]) -> str:
-    """Return the token of a person: the one that earlier rounds know, also by an address that the person had then."""
+def _find_token(salt: str, names: Collection[str], address: Address, known_tokens: Set[str]) -> str:
+    """Return the token of a person in earlier rounds, which may be that of a former address, or else a new one.
+
+    `names` are the primary address and the aliases of the person.
+    """
     tokens = sorted(_make_token(salt, name) for name in names)
-    return next((token for token in tokens if token in known), _make_token(salt, address))
+    return next((token for token in tokens if token in known_tokens), _make_token(salt, address))
 
 
 def _make_token(salt: str, name: str) -> str:
-    return hmac.new(salt.encode(), name.encode(), hashlib.sha256).hexdigest()[:24]
+    """Return the token that stands for an address in the stored rounds."""
+    return hmac.new(salt.encode(), name.encode(), hashlib.sha256).hexdigest()[:_TOKEN_LENGTH]
 
 
 def _build_mail(name: str, report: Person, pair: Pair, now: datetime) -> Effect:

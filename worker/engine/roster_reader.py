@@ -1,4 +1,7 @@
-"""Reads the roster from where the settings say: the people file, or a directory with the people file added to it."""
+"""Reads the roster, the list of who works here and for whom, from the source in the settings.
+
+The source is the people file or a directory. With a directory, the people file is optional, and only adds to it.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,46 +24,52 @@ from worker.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class RosterReading:
-    """A roster as it was read, whole."""
+    """The complete result of reading the roster once."""
 
     roster: Roster
-    digest: str  #: changes with what was read
-    faults: Sequence[Problem] = ()  #: of a directory; the pairs that they concern stay as they were
-    fault_count: int = 0
+    digest: str  #: identifies the content that was read
+    faults: Sequence[Problem] = ()  #: roster faults of a directory; the pairs that they concern are left unchanged
+    fault_count: int = 0  #: the number of all faults; `faults` may leave out some
 
 
 class RosterReader:
-    """Reads the roster. Nothing of a reading that fails is returned."""
+    """Reads the roster from the source in the settings. A failed reading returns no part of the roster."""
 
     def __init__(self, settings: Settings, store: Store | None = None, source: RosterSource | None = None) -> None:
-        """Without a store nothing is known of earlier readings. `source` stands in for the one of the settings."""
+        """`store` holds the roster of earlier readings; without it, a reading is treated as the first one.
+
+        `source` replaces the directory that the settings name.
+        """
         self._settings = settings
         self._store = store
-        self._given_source = source
+        self._source_override = source
 
     @property
     def name(self) -> str:
-        """What messages call the place where people come from."""
+        """The name of the directory or of the people file, for messages."""
         return self._source.name if self._settings.roster.has_directory else self._settings.people.name
 
     def get_version(self) -> str:
-        """Return a text that changes with the people file, the settings, and the directory as far as it can tell.
+        """Return a text that changes when the people file, the settings, or the directory change.
 
-        It costs no request. Raises LongarcError when the people file can't be opened.
+        Some directories can't tell whether they have changed: see `is_version_known`. This sends no request. Raises
+        LongarcError when the people file can't be opened.
         """
-        directory = self._source.get_version() if self._settings.roster.has_directory else None
-        file = self._file.get_version() if self._has_file else ""
-        return _digest([repr(self._settings.roster), file, directory or ""])
+        directory_version = self._source.get_version() if self._settings.roster.has_directory else None
+        file_version = self._file.get_version() if self._has_file else ""
+        return _compute_digest([repr(self._settings.roster), file_version, directory_version or ""])
 
     def is_version_known(self) -> bool:
-        """Whether `get_version` changes with everything that is read; otherwise a directory is read from time to
-        time."""
+        """Return whether `get_version` changes with every change of the roster.
+
+        When it does not, the directory has to be read at regular intervals.
+        """
         return not self._settings.roster.has_directory or self._source.get_version() is not None
 
     def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
-        """Return whether a directory is still pushing changes that belong together: then it is not read yet.
+        """Return whether a directory is still pushing changes that belong together, so that it must not be read yet.
 
-        `read_at`: when it was last read; None before the first time.
+        `read_at` is when the roster was last read; None before the first reading.
         """
         return (
             self._settings.roster.has_directory
@@ -71,10 +80,11 @@ class RosterReader:
     def read(
         self, now: datetime, *, accepts_new_ids: bool = False, records: Sequence[RosterRecord] | None = None
     ) -> RosterReading:
-        """Return the roster. `records`: what `check` has just read of a directory, which is not read once more then.
+        """Read and return the roster.
 
-        Raises Problems for the people file; IncompleteReading, ProviderError or Problems for a directory. With
-        `accepts_new_ids`, a former address may come back with another directory id.
+        With `accepts_new_ids`, the address of somebody who left may return with another directory id. `records` are the
+        records that `check` has just read of a directory; with them the directory is not read again. Raises Problems
+        for the people file, and IncompleteReading, ProviderError or Problems for a directory.
         """
         rules = replace(build_rules(self._settings, now), accepts_new_ids=accepts_new_ids)
         stored = self._load_stored_roster()
@@ -84,12 +94,14 @@ class RosterReader:
         return self._read_directory(now, rules, stored, records)
 
     def check(self) -> SourceCheck:
-        """Return findings on the way to the directory, and warnings about the people file, with what the directory
-        told; `read` tells the rest."""
-        directory = self._source.check() if self._settings.roster.has_directory else SourceCheck([])
-        file = self._file.check().findings if self._has_file and self._settings.people.exists() else []
-        warnings = [finding for finding in file if finding.ok and finding.remedy]
-        return SourceCheck([*directory.findings, *warnings], directory.records)
+        """Check the access to the directory, and return findings with the records that were read of it.
+
+        The findings include the warnings about the people file, but not its errors, which `read` raises.
+        """
+        directory_check = self._source.check() if self._settings.roster.has_directory else SourceCheck([])
+        file_findings = self._file.check().findings if self._has_file and self._settings.people.exists() else []
+        warnings = [finding for finding in file_findings if finding.ok and finding.remedy]
+        return SourceCheck([*directory_check.findings, *warnings], directory_check.records)
 
     def _read_directory(
         self, now: datetime, rules: RosterRules, stored: StoredRoster, records: Sequence[RosterRecord] | None
@@ -100,16 +112,19 @@ class RosterReader:
         records = self._source.read(now) if records is None else records
         if not records:
             raise IncompleteReading(f"{self._source.name} returned nobody, so nothing was changed.")
-        rows: Sequence[RosterRecord] = self._file.read_into(file_report) if self._has_file else ()
-        roster = resolve_roster(records, rules, report, stored=stored, people_file=rows, file_report=file_report)
+        file_records: Sequence[RosterRecord] = self._file.read_into(file_report) if self._has_file else ()
+        roster = resolve_roster(
+            records, rules, report, stored=stored, people_file=file_records, file_report=file_report
+        )
         file_report.raise_problems()
-        digest = _digest([repr(self._settings.roster), *map(repr, records), *map(repr, rows)])
+        digest = _compute_digest([repr(self._settings.roster), *map(repr, records), *map(repr, file_records)])
         return RosterReading(roster, digest, report.build_problems(), report.count)
 
     @cached_property
     def _source(self) -> RosterSource:
-        if self._given_source:
-            return self._given_source
+        """The directory that the settings name."""
+        if self._source_override:
+            return self._source_override
         name = self._settings.roster.source
         section = self._settings.get_roster_section(name)
         if self._store is not None:
@@ -118,7 +133,7 @@ class RosterReader:
 
     @cached_property
     def _file(self) -> CsvSource:
-        """The people file as an addition to a directory: each row needs an address, and nothing else."""
+        """The people file as an addition to a directory; its only required column is the address."""
         return CsvSource(self._settings.people, PeopleFileFormat(mapping=self._columns, required=("email",)))
 
     @property
@@ -127,10 +142,11 @@ class RosterReader:
 
     @property
     def _has_file(self) -> bool:
-        """Whether there has to be a people file, or is one: with a directory it need not exist."""
+        """Whether the people file is read. It is required without a directory, and optional with one."""
         return not self._settings.roster.has_directory or self._settings.people.exists()
 
     def _load_stored_roster(self) -> StoredRoster:
+        """Return what the database holds of earlier readings; an empty roster without a store."""
         if self._store is None:
             return StoredRoster()
         everybody, current = self._store.people.load_all_people(), self._store.people.load_current_people()
@@ -144,7 +160,7 @@ class RosterReader:
         )
 
 
-def _digest(parts: Iterable[str]) -> str:
+def _compute_digest(parts: Iterable[str]) -> str:
     digest = sha256()
     for part in parts:
         digest.update(part.encode())
@@ -153,7 +169,7 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def build_rules(settings: Settings, now: datetime) -> RosterRules:
-    """Return how records are read: what the services allow, and the defaults of the settings."""
+    """Return the rules for resolving records to people: the services there are, and the defaults in the settings."""
     roster = settings.roster
     return RosterRules(
         today=now.date(),
@@ -174,6 +190,8 @@ def build_rules(settings: Settings, now: datetime) -> RosterRules:
 
 
 def read_people(settings: Settings, now: datetime, store: Store | None = None) -> Roster:
-    """Return who works here. Raises Problems, IncompleteReading, ProviderError; LongarcError when the file can't be
-    opened."""
+    """Read and return the roster.
+
+    Raises Problems, IncompleteReading or ProviderError, and LongarcError when the people file can't be opened.
+    """
     return RosterReader(settings, store).read(now).roster

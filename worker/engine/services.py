@@ -1,4 +1,4 @@
-"""Creates the calendar and mail services that people use, and finds the service of a person."""
+"""Creates the providers of the calendar and mail services in the settings, and finds the service of a person."""
 
 import logging
 from collections.abc import Callable, Collection, Sequence
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Services:
-    """The calendar and mail services in use. Each is created when it is first needed."""
+    """The providers of the calendar and mail services in use. Each one is created when it is first needed."""
 
     def __init__(
         self,
@@ -34,40 +34,42 @@ class Services:
         identities: Identities | None = None,
         copies: AttendeeCopyRows | None = None,
     ) -> None:
-        """`load_people` may return cached people; `invalidate_people` empties its cache. `clock` tells when a pause
-        that a service asked for (Retry-After) is over. Without `identities` every address is a primary address.
-        `copies` are the copies of events in guests' calendars."""
+        """`load_people` may return cached people, and `invalidate_people` empties that cache.
+
+        `clock` is used for the pauses that services ask for with Retry-After. Without `identities`, every address is
+        taken for a primary address. `copies` is the table of the copies of events in guests' calendars.
+        """
         self._settings = settings
         self._load_people = load_people
         self._invalidate_people = invalidate_people
         self._load_pairs = load_pairs
-        # one for calendars and mail: their requests for a mailbox count towards the same limit
+        # calendars and mail share a limiter, since their requests for a mailbox count towards the same limit
         self._limiter = Limiter(clock)
         self._notify_operator = notify_operator
         self._identities = identities or InMemoryIdentities()
         self._copies = copies
         self._calendar_overrides: dict[str, CalendarProvider] = {}
         self._calendars: dict[str, CalendarProvider] = {}
-        self._people_of_calendars: dict[Address, Person] = {}  #: the people for whom `_calendars` were created
+        self._people_of_calendars: dict[Address, Person] = {}  #: the people that `_calendars` were created with
         self._mailers: dict[str, Mailer] = {}
 
     def use(
         self, *, calendars: dict[str, CalendarProvider] | None = None, mailers: dict[str, Mailer] | None = None
     ) -> None:
-        """Use these services instead of those in the settings: a simulation's calendar, a test's double."""
+        """Use these providers, by name, instead of those in the settings. For simulations and tests."""
         self._calendar_overrides.update(calendars or {})
         self._mailers.update(mailers or {})
 
     def get_calendar(self, name: str) -> CalendarProvider:
-        """Return the calendar service of that name."""
+        """Return the provider of the calendar service with this name."""
         if name in self._calendar_overrides:
             return self._calendar_overrides[name]
-        everybody = self._load_people()
-        if everybody is not self._people_of_calendars:  # a service gets its people when it is created
+        all_people = self._load_people()
+        if all_people is not self._people_of_calendars:  # providers get their people when they are created
             self._calendars = {}
-            self._people_of_calendars = everybody
+            self._people_of_calendars = all_people
         if name not in self._calendars:
-            people = [person for person in everybody.values() if person.calendar == name]
+            people = [person for person in all_people.values() if person.calendar == name]
             section = self._settings.get_calendar_section(name)
             section["local"] = [person.email for person in people]
             section["zones"] = {person.email: person.zone for person in people}
@@ -80,28 +82,28 @@ class Services:
         return self._calendars[name]
 
     def get_mailer(self, name: str) -> Mailer:
-        """Return the mail service of that name."""
+        """Return the provider of the mail service with this name."""
         if name not in self._mailers:
             section = {**self._settings.get_mailer_section(name), **self._build_dependencies()}
             self._mailers[name] = base.load_factory(base.MAILER_FACTORIES, name)(section)
         return self._mailers[name]
 
     def _build_dependencies(self) -> dict[str, Any]:
-        """Return what services need besides their settings: the seal for tokens, the limiter, and so on."""
+        """Return the objects that all providers get besides their settings, such as the seal for tokens."""
         keys = [key.get_secret_value() for key in self._settings.keys]
         dependencies: dict[str, Any] = {"seal": Seal(keys) if keys else None, "notices": self._notify_operator}
         dependencies.update(limiter=self._limiter, identities=self._identities)
         return {name: dependency for name, dependency in dependencies.items() if dependency is not None}
 
     def find_calendar_of(self, address: Address) -> CalendarProvider | None:
-        """Return the calendar service of a person; None for a stranger, and for a person who has no calendar."""
+        """Return the calendar service of a person; None for an unknown address, and for a person without a calendar."""
         person = self.find_person(address)
         if person is None or not person.has_calendar:
             return None
         return self.get_calendar(person.calendar)
 
     def group_by_service(self, addresses: Sequence[Address]) -> dict[str, tuple[CalendarProvider, list[Address]]]:
-        """Group people by their calendar service: the service and its people, by the name of the service."""
+        """Group people by calendar service. Returns the service and its people, by the name of the service."""
         groups: dict[str, tuple[CalendarProvider, list[Address]]] = {}
         for address in addresses:
             person = self.find_person(address)
@@ -111,9 +113,9 @@ class Services:
         return groups
 
     def find_person(self, address: Address) -> Person | None:
-        """Return a person, also one who left; None for a stranger."""
+        """Return the person with this address, even after that person has left; None when the roster never had it."""
         person = self._load_people().get(address)
-        if person is None:  # another process may have imported a new roster a moment ago
+        if person is None:  # the cache is outdated when another process has just imported a new roster
             self._invalidate_people()
             person = self._load_people().get(address)
         return person
@@ -122,34 +124,37 @@ class Services:
 class OrganizerLookup:
     """Finds the organizers and guests of our events among the people of one calendar service.
 
-    Called with a person, it returns the organizers in whose events of ours that person may appear, as organizer or
-    guest. Loads the pairs at the first call.
+    Calling it with a person returns the organizers of all events of ours in which the person may appear, as organizer
+    or as guest. It loads the pairs at the first call.
     """
 
-    def __init__(self, load_pairs: Callable[[], Collection[Pair]], local: Collection[Address]) -> None:
-        """`local` are the people of the calendar service."""
+    def __init__(self, load_pairs: Callable[[], Collection[Pair]], local_people: Collection[Address]) -> None:
+        """`local_people` are the people of the calendar service."""
         self._load_pairs = load_pairs
-        self._local = local
+        self._local_people = local_people
         self._organizers: dict[Address, set[Address]] | None = None
 
     def list_guests(self, organizer: Address) -> Collection[Address]:
-        """Return the people of the service whom that organizer may have invited: the reports."""
-        return {pair.report for pair in self._load_pairs() if pair.manager == organizer and pair.report in self._local}
+        """Return the people of the service whom this organizer may have invited, who are the organizer's reports."""
+        reports = {pair.report for pair in self._load_pairs() if pair.manager == organizer}
+        return reports.intersection(self._local_people)
 
     def __call__(self, person: Address) -> Collection[Address]:
         if self._organizers is None:
             organizers: dict[Address, set[Address]] = {}
             for pair in self._load_pairs():
-                for address in (pair.manager, pair.report) if pair.manager in self._local else ():
-                    organizers.setdefault(address, set()).add(pair.manager)
+                if pair.manager in self._local_people:
+                    organizers.setdefault(pair.manager, set()).add(pair.manager)
+                    organizers.setdefault(pair.report, set()).add(pair.manager)
             self._organizers = organizers
         return self._organizers.get(person, ())
 
 
 class PeopleCache:
-    """Returns everybody whom a roster ever named, from memory until this or another process imports a roster.
+    """A cache of all people in the database, by address. Calling it returns them.
 
-    People who left are included: their events have to be cancelled.
+    It is reloaded after this or another process has imported a roster. People who have left are included, since their
+    events have to be cancelled.
     """
 
     CHECK_INTERVAL = timedelta(seconds=30)
@@ -172,5 +177,5 @@ class PeopleCache:
         return self._people
 
     def invalidate(self) -> None:
-        """Make the next call read the people from the database."""
+        """Make the next call load the people from the database."""
         self._checked_at = self._version = None

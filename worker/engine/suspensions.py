@@ -1,4 +1,4 @@
-"""Suspended calendars: for how long, and the alert to the operator."""
+"""The suspension of calendars: after a grant was revoked, a calendar is not used for SUSPENSION_LENGTH."""
 
 from datetime import timedelta
 
@@ -7,9 +7,9 @@ from worker.domain.model import Address
 SUSPENSION_LENGTH = timedelta(hours=1)
 
 
-def describe_revoked_grant(who: Address, error: Exception) -> str:
-    """Return the text of the alert about a revoked grant."""
+def describe_revoked_grant(person: Address, error: Exception) -> str:
+    """Return the text of the alert that the grant to use a person's calendar was revoked."""
     return (
-        f"The grant to act for {who} is gone: {error} Nothing is booked for this person until then. "
-        f"It is tried again in an hour; once it is fixed, `longarc retry {who}` tries it at once."
+        f"The grant to act for {person} was revoked: {error} Nothing is booked for this person until it is given "
+        f"again. The calendar is tried again in an hour; `longarc retry {person}` tries it at once."
     )

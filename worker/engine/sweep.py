@@ -1,7 +1,7 @@
-"""The sweep: leases due pairs, reads free/busy, plans the pairs, and writes the plans with their effects.
+"""The sweep: leases the pairs that are due, reads free/busy, plans the pairs, and writes the plans with their effects.
 
-Free/busy is read for all pairs of a sweep together. Pairs are planned one after the other; the times that one pair
-gets are taken for the next.
+Free/busy is read for all pairs of a sweep together. The pairs are planned one after the other, and a time that was
+planned for one pair counts as taken for the next.
 """
 
 import logging
@@ -40,30 +40,31 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=10)
+#: The most pairs that are planned in one sweep.
 BATCH = 200
-#: People in one free/busy request, for providers that don't set `people_per_request`: the lowest limit of all services.
+#: The number of people in one free/busy request, unless the provider sets `people_per_request`. No service allows less.
 PEOPLE_PER_REQUEST = 20
-#: How often free/busy is read for a pair within one sweep: what was read may lead to another request.
+#: How often free/busy may be read for a pair within one sweep. Each plan may ask for a longer window than the last one.
 MAX_FREE_BUSY_REQUESTS = 10
-#: When a pair is planned again whose plan was refused or failed.
+#: After how long a pair is planned again when its plan was refused or planning it failed.
 RETRY_AFTER = timedelta(hours=1)
 
-#: Groups addresses by calendar service: the service and its people, by name.
+#: Groups addresses by calendar service: returns the service and its people, by the name of the service.
 GroupByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
-#: Called while plans are previewed, with how many calendars were read and pairs planned so far.
+#: Called to report the progress of a preview, with the number of calendars read plus the number of pairs planned.
 Watch = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedPair:
-    """A pair as it is, and its plan as of now."""
+    """A pair, and the plan that a sweep would make for it now."""
 
     state: PairState
     plan: Plan
 
 
 class Sweep:
-    """Plans pairs that are due."""
+    """Plans the pairs that are due, and previews the plans of all pairs."""
 
     def __init__(
         self, store: Store, group_by_service: GroupByService, clock: Clock, policy: Policy, operator: str
@@ -75,7 +76,7 @@ class Sweep:
         self._operator = operator
 
     def run(self, holder: str, limit: int = BATCH) -> int:
-        """Plan up to `limit` due pairs. Returns how many they were."""
+        """Plan up to `limit` due pairs, and return how many were planned."""
         now = self._clock()
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
         pairs = self._store.plans.claim(now, holder, now + LEASE, limit)
@@ -84,32 +85,34 @@ class Sweep:
         return len(pairs)
 
     def preview(self, watch: Watch = lambda done: None) -> Iterator[PlannedPair]:
-        """Yield all pairs with their plans as of now, in the order in which sweeps would plan them. Writes nothing, and
-        takes no lease. `watch` is told of each person whose calendar was read, and of each pair that was planned."""
+        """Yield all pairs with the plans that sweeps would make now, in the order of planning.
+
+        Writes nothing, and takes no lease. `watch` is called whenever calendars were read or pairs planned.
+        """
         now = self._clock()
         pairs = sorted(self._store.people.load_all_pairs(), key=str)
-        read: set[Address] = set()
+        people_read: set[Address] = set()
         taken = _TakenTimeIndex(self._store, now)
-        for n in range(0, len(pairs), BATCH):
+        for first in range(0, len(pairs), BATCH):
 
-            def count(emails: Sequence[Address], planned: int = n) -> None:
-                read.update(emails)
-                watch(len(read) + planned)
+            def report_progress(people: Sequence[Address], planned_count: int = first) -> None:
+                people_read.update(people)
+                watch(len(people_read) + planned_count)
 
-            states = self._store.plans.load(pairs[n : n + BATCH], now).states
-            plans = self.plan_pairs(states, now, taken, count)
-            count([who for state in states for who in state.addresses], n + len(states))
-            yield from (PlannedPair(state, made) for state, made in zip(states, plans, strict=True))
+            states = self._store.plans.load(pairs[first : first + BATCH], now).states
+            plans = self.plan_pairs(states, now, taken, report_progress)
+            report_progress([person for state in states for person in state.addresses], first + len(states))
+            yield from (PlannedPair(state, new_plan) for state, new_plan in zip(states, plans, strict=True))
 
     def _plan_and_commit(self, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
         try:
             loaded = self._store.plans.load_readable(pairs, now)
             plans = self.plan_pairs(loaded.states, now)
             plans += [_build_failed_plan(pair, problem, now) for pair, problem in loaded.unreadable.items()]
-            current_pairs = {state.pair.id for state in loaded.states if not _is_withdrawn(state.pair)}
-            refused = self._refuse_mass_cancels(plans, current_pairs, now)
-            postponed = [Plan(pair=pair, due_at=now + RETRY_AFTER) for pair in sorted(refused)]
-            plans = [plan for plan in plans if plan.pair not in refused] + postponed
+            active_pairs = {state.pair.id for state in loaded.states if not _is_withdrawn(state.pair)}
+            refused_pairs = self._refuse_mass_cancels(plans, active_pairs, now)
+            postponed = [Plan(pair=pair, due_at=now + RETRY_AFTER) for pair in sorted(refused_pairs)]
+            plans = [plan for plan in plans if plan.pair not in refused_pairs] + postponed
             self._store.plans.commit(plans, loaded.wakes, holder, now)
             self._alert_failed_plans(plans, now)
             self._alert_hours_apart(loaded.states, plans, now)
@@ -136,20 +139,26 @@ class Sweep:
         states: Sequence[PairState],
         now: datetime,
         taken: "_TakenTimeIndex | None" = None,
-        count: Callable[[Sequence[Address]], None] = lambda emails: None,
+        report_read: Callable[[Sequence[Address]], None] = lambda people: None,
     ) -> list[Plan]:
-        """Plan these pairs one after the other, reading free/busy for all of them at once.
+        """Plan these pairs one after the other, with free/busy that is read for all of them at once.
 
-        `taken` has what pairs before them have taken; `count` is told whose free/busy was read.
+        Each pair is first planned without free/busy. Most plans need none, since nothing has to be booked; the others
+        state what they need. `taken` holds the times that earlier pairs have taken. `report_read` is called with the
+        people whose free/busy was read.
         """
-        first_plans = {state.pair.id: self._plan_one(now, state, None) for state in states}
+        first_plans = {state.pair.id: self._plan_pair(now, state, None) for state in states}
         requesting = [state for state in states if first_plans[state.pair.id].needs]
         if not requesting:
             return list(first_plans.values())
-        snapshot = self._read_free_busy([plan.needs for plan in first_plans.values() if plan.needs], now, count)
+        requests = [plan.needs for plan in first_plans.values() if plan.needs]
+        snapshot = self._read_free_busy(requests, now, report_read)
         taken = taken or _TakenTimeIndex(self._store, now)
         taken.load(
-            who for state in requesting if _needs_taken_time(first_plans[state.pair.id]) for who in state.addresses
+            person
+            for state in requesting
+            if _needs_taken_time(first_plans[state.pair.id])
+            for person in state.addresses
         )
         plans: list[Plan] = []
         for state in states:
@@ -168,31 +177,34 @@ class Sweep:
         taken: "_TakenTimeIndex",
         now: datetime,
     ) -> Plan:
+        """Plan a pair with free/busy. When the plan needs a longer window, read that for the pair, and plan again."""
         away: dict[Address, tuple[Span, ...]] = {}
         for _ in range(MAX_FREE_BUSY_REQUESTS):
             if needs.includes_taken:
                 state = replace(state, taken_times=taken.get(state))
-            state, changes = update_absences(state, snapshot, now)
-            away |= changes
-            new_plan = self._plan_one(now, state, snapshot)
+            state, away_changes = update_absences(state, snapshot, now)
+            away |= away_changes
+            new_plan = self._plan_pair(now, state, snapshot)
             if new_plan.needs is None:
                 return replace(new_plan, away=away) if away else new_plan
-            needs = new_plan.needs  # a longer window: read for this pair alone
-            earlier = [
-                FreeBusyRequest((who,), snapshot.windows[who]) for who in needs.people if who in snapshot.windows
+            needs = new_plan.needs
+            windows_read = [
+                FreeBusyRequest((person,), snapshot.windows[person])
+                for person in needs.people
+                if person in snapshot.windows
             ]
-            snapshot = _merge_snapshots(snapshot, self._read_free_busy([needs, *earlier], now))
-        return _build_failed_plan(state.pair.id, "it does not come to an end", now)
+            snapshot = _merge_snapshots(snapshot, self._read_free_busy([needs, *windows_read], now))
+        return _build_failed_plan(state.pair.id, "it asked for free/busy again and again", now)
 
-    def _plan_one(self, now: datetime, state: PairState, snapshot: FreeBusySnapshot | None) -> Plan:
-        """Plan a pair. An unexpected error becomes a failed plan, so that other pairs are planned all the same."""
+    def _plan_pair(self, now: datetime, state: PairState, snapshot: FreeBusySnapshot | None) -> Plan:
+        """Plan a pair. An unexpected error results in a failed plan, so that the other pairs are still planned."""
         try:
             return plan(now, state, snapshot, self._policy)
         except Exception as error:
             return _build_failed_plan(state.pair.id, describe_unexpected_error(error), now)
 
     def read_free_busy(self, request: FreeBusyRequest) -> FreeBusySnapshot:
-        """Return the free/busy of these people, for `LiveFreeBusy`."""
+        """Read and return the free/busy of the people in a request."""
         return self._read_free_busy([request], self._clock())
 
     # --- free/busy ---
@@ -201,48 +213,58 @@ class Sweep:
         self,
         requests: Sequence[FreeBusyRequest],
         now: datetime,
-        count: Callable[[Sequence[Address]], None] = lambda emails: None,
+        report_read: Callable[[Sequence[Address]], None] = lambda people: None,
     ) -> FreeBusySnapshot:
-        """Read free/busy for all requests, many people at once. The reports of a manager are asked for together: some
-        services read the manager's calendar for each group of people that has one of them."""
+        """Read free/busy for all requests, many people at once.
+
+        The reports of a manager are kept together, since some services read the calendar of the manager once for each
+        group of people that contains a report.
+        """
         windows: dict[Address, Span] = {}
         for request in sorted(requests, key=lambda request: request.people):
-            for who in request.people:
-                earlier = windows.get(who, request.window)
-                windows[who] = Span(min(earlier.start, request.window.start), max(earlier.end, request.window.end))
+            for person in request.people:
+                window = windows.get(person, request.window)
+                windows[person] = Span(min(window.start, request.window.start), max(window.end, request.window.end))
         free_busy: dict[Address, FreeBusy] = {}
-        unavailable = {who for who, until in self._store.people.load_suspensions().items() if until > now}
-        for provider, emails in self._group_by_service([who for who in windows if who not in unavailable]).values():
+        suspensions = self._store.people.load_suspensions()
+        unavailable = {person for person, until in suspensions.items() if until > now}
+        available = [person for person in windows if person not in unavailable]
+        for provider, people in self._group_by_service(available).values():
             size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
-            for n in range(0, len(emails), size):
-                chunk = emails[n : n + size]
-                window = Span(min(windows[who].start for who in chunk), max(windows[who].end for who in chunk))
-                windows.update(dict.fromkeys(chunk, window))
-                self._request_free_busy(provider, chunk, window, free_busy, unavailable)
-                count(chunk)
-        missing = {who: FreeBusy(is_known=False, reason="no calendar service is set up for it") for who in windows}
-        return FreeBusySnapshot(windows=windows, free_busy={**missing, **free_busy}, unavailable=frozenset(unavailable))
+            for first in range(0, len(people), size):
+                chunk = people[first : first + size]
+                start = min(windows[person].start for person in chunk)
+                chunk_window = Span(start, max(windows[person].end for person in chunk))
+                windows.update(dict.fromkeys(chunk, chunk_window))
+                self._request_free_busy(provider, chunk, chunk_window, free_busy, unavailable)
+                report_read(chunk)
+        unknown = FreeBusy(is_known=False, reason="no calendar service is set up for it")
+        return FreeBusySnapshot(
+            windows=windows,
+            free_busy={**dict.fromkeys(windows, unknown), **free_busy},
+            unavailable=frozenset(unavailable),
+        )
 
     def _request_free_busy(
         self,
         provider: CalendarProvider,
-        emails: Sequence[Address],
+        people: Sequence[Address],
         window: Span,
         free_busy: dict[Address, FreeBusy],
         unavailable: set[Address],
     ) -> None:
-        """Read free/busy of some people of a provider into `free_busy`; adds those who failed to `unavailable`."""
+        """Read free/busy of these people into `free_busy`, and add those with a temporary failure to `unavailable`."""
         try:
-            answers = provider.free_busy(emails, window)
-            unavailable.update(who for who, answer in answers.items() if answer.is_temporary)
-            free_busy.update({who: answer for who, answer in answers.items() if not answer.is_temporary})
+            answers = provider.free_busy(people, window)
+            unavailable.update(person for person, answer in answers.items() if answer.is_temporary)
+            free_busy.update({person: answer for person, answer in answers.items() if not answer.is_temporary})
             for reason in sorted({answer.reason for answer in answers.values() if answer.is_temporary}):
                 log.warning("free/busy failed: %s", reason, extra={"action": Action.FREE_BUSY_FAILED})
         except (Transient, AuthRevoked) as error:
             log.warning("free/busy failed: %s", error, extra={"action": Action.FREE_BUSY_FAILED})
-            unavailable.update(emails)
+            unavailable.update(people)
         except Permanent as error:
-            free_busy.update({who: FreeBusy(is_known=False, reason=str(error)) for who in emails})
+            free_busy.update({person: FreeBusy(is_known=False, reason=str(error)) for person in people})
 
     # --- safeguards ---
 
@@ -252,30 +274,30 @@ class Sweep:
                 self._store.outbox.alert(f"plan:{failed.pair}:{now:%Y-%m-%d}", failed.problem, now, self._operator)
 
     def _alert_hours_apart(self, states: Sequence[PairState], plans: Sequence[Plan], now: datetime) -> None:
-        """T-4: the operator hears once of two people who never work at the same time; nobody else can fix that."""
-        without_time = {plan.pair for plan in plans if any(session.unplaceable for session in plan.sessions)}
+        """Alert the operator, once for each pair, when the two people never work at the same time (T-4)."""
+        pairs_without_time = {plan.pair for plan in plans if any(session.unplaceable for session in plan.sessions)}
         for state in states:
-            if state.pair.id in without_time and never_work_together((state.manager, state.report), now):
+            if state.pair.id in pairs_without_time and never_work_together((state.manager, state.report), now):
                 text = (
-                    f"{state.manager.email} and {state.report.email} never work at the same time, so no conversation"
-                    " of theirs can be booked. Correct their hours and zones in the people file, or ask them for hours"
-                    " that both can keep free."
+                    f"{state.manager.email} and {state.report.email} never work at the same time, so their"
+                    " conversations can't be booked. Correct their working hours and time zones in the people file, or"
+                    " ask them for hours that both can keep free."
                 )
                 self._store.outbox.alert(f"hours:{state.pair.id}", text, now, self._operator)
 
-    def _refuse_mass_cancels(self, plans: Sequence[Plan], current_pairs: Set[PairId], now: datetime) -> set[PairId]:
-        """Return the pairs whose plans are not written, because all plans together cancel more than the policy allows.
+    def _refuse_mass_cancels(self, plans: Sequence[Plan], active_pairs: Set[PairId], now: datetime) -> set[PairId]:
+        """Return the pairs whose plans must not be written, because together the plans cancel too many events.
 
-        Withdrawn pairs don't count: the operator asked for that, or confirmed it.
+        Withdrawn pairs don't count, since the operator asked for that or confirmed it. Alerts the operator.
         """
-        cancels = {p.pair: _count_cancels(p) for p in plans if p.pair in current_pairs}
+        cancels = {plan.pair: _count_cancels(plan) for plan in plans if plan.pair in active_pairs}
         total = sum(cancels.values())
         if total <= self._policy.max_cancels:
             return set()
         refused = Refused(
             f"One sweep was about to cancel {total} events, more than the {self._policy.max_cancels} allowed. "
-            "They stay. "
-            "If that is right, raise rules.max_cancels; if not, look at the people file and at the calendars first."
+            "It cancelled none. If all of them are to be cancelled, raise rules.max_cancels; otherwise check the "
+            "people file and the calendars."
         )
         log.error("%s", refused, extra={"action": Action.CANCELS_REFUSED})
         self._store.outbox.alert(f"cancels:{now:%Y-%m-%d}", str(refused), now, self._operator)
@@ -283,30 +305,34 @@ class Sweep:
 
 
 def _is_withdrawn(pair: Pair) -> bool:
-    """Return whether the pair ended, or the operator or the rollout holds it back: T-17 was heeded at that time."""
+    """Return whether the pair has ended, or is kept from taking part by the operator or the rollout.
+
+    The limit on cancelled events was applied when that happened (T-17).
+    """
     return pair.ended is not EndReason.NO or pair.is_held_back
 
 
 def _summarize(decision: Decision) -> str:
-    """Return what was decided, for the log. Its reason names people, and is in the history alone."""
-    told = [decision.fields[name] for name in ("kind", "state", "cause") if name in decision.fields]
-    return " ".join([decision.what, *map(str, told)])
+    """Return a summary of a decision for the log, without its reason, which names people."""
+    details = [decision.fields[name] for name in ("kind", "state", "cause") if name in decision.fields]
+    return " ".join([decision.what, *map(str, details)])
 
 
 def _count_cancels(plan: Plan) -> int:
-    """Count the sessions whose events a plan cancels; the manager's own blocks for commitments don't count."""
-    sessions = {session.id for session in plan.sessions}
-    return sum(effect.kind is EffectKind.CANCEL and effect.subject in sessions for effect in plan.effects)
+    """Return how many events of sessions a plan cancels. Blocks for the manager's commitments don't count."""
+    session_ids = {session.id for session in plan.sessions}
+    return sum(effect.kind is EffectKind.CANCEL and effect.subject in session_ids for effect in plan.effects)
 
 
 def _build_failed_plan(pair: PairId, reason: str, now: datetime) -> Plan:
+    """Log that planning failed, and return a plan that changes nothing and makes the pair due again in an hour."""
     problem = f"Planning {pair} failed: {reason.rstrip('.')}. It is tried again in an hour."
     log.error("%s", problem, extra={"action": Action.PLAN_FAILED})
     return Plan(pair=pair, due_at=now + RETRY_AFTER, problem=problem)
 
 
 class _TakenTimeIndex:
-    """The taken time of people: from the database, and from the plans of this sweep."""
+    """The times of people that other pairs have taken, in the database or in the plans of this sweep."""
 
     def __init__(self, store: Store, now: datetime) -> None:
         self._store = store
@@ -315,20 +341,20 @@ class _TakenTimeIndex:
         self._planned: dict[Address, list[TakenTime]] = defaultdict(list)
 
     def load(self, people: Iterable[Address]) -> None:
-        """Load the taken time of these people from the database, unless it is loaded."""
-        new = sorted({who for who in people if who not in self._stored})
-        if new:
-            self._stored |= dict.fromkeys(new, ()) | self._store.plans.load_taken_time(new, self._now)
+        """Load the taken times of these people from the database, unless they are loaded already."""
+        new_people = sorted({person for person in people if person not in self._stored})
+        if new_people:
+            self._stored |= dict.fromkeys(new_people, ()) | self._store.plans.load_taken_time(new_people, self._now)
 
     def get(self, state: PairState) -> dict[Address, tuple[TakenTime, ...]]:
-        """Return the taken time of both people of a pair."""
+        """Return the taken times of both people of a pair."""
         self.load(state.addresses)
-        return {who: (*self._stored[who], *self._planned[who]) for who in state.addresses}
+        return {person: (*self._stored[person], *self._planned[person]) for person in state.addresses}
 
     def add(self, state: PairState, plan: Plan) -> None:
-        """Add the time that a plan takes."""
-        for who, spans in _collect_taken(state, plan).items():
-            self._planned[who] += spans
+        """Add the times that the plan of a pair takes."""
+        for person, taken_times in _collect_taken_times(state, plan).items():
+            self._planned[person] += taken_times
 
 
 def _needs_taken_time(plan: Plan) -> bool:
@@ -336,7 +362,7 @@ def _needs_taken_time(plan: Plan) -> bool:
 
 
 def _merge_snapshots(earlier: FreeBusySnapshot, later: FreeBusySnapshot) -> FreeBusySnapshot:
-    """Merge two snapshots. The later one has precedence."""
+    """Return a snapshot with the data of both; the later one has precedence."""
     return FreeBusySnapshot(
         windows={**earlier.windows, **later.windows},
         free_busy={**earlier.free_busy, **later.free_busy},
@@ -344,14 +370,14 @@ def _merge_snapshots(earlier: FreeBusySnapshot, later: FreeBusySnapshot) -> Free
     )
 
 
-def _collect_taken(state: PairState, plan: Plan) -> dict[Address, list[TakenTime]]:
-    """Return the time that a plan takes, by person."""
+def _collect_taken_times(state: PairState, plan: Plan) -> dict[Address, list[TakenTime]]:
+    """Return the times that a plan takes, by person: of booked sessions, offered times, and blocks of commitments."""
     taken: dict[Address, list[TakenTime]] = defaultdict(list)
     for session in plan.sessions:
-        spans = [session.span] if session.booked else []
-        for span in (*spans, *session.options):
-            for who in state.addresses:
-                taken[who].append(TakenTime(span, session.id, session.kind, plan.pair, session.in_turn))
+        booked_spans = [session.span] if session.booked else []
+        for span in (*booked_spans, *session.options):
+            for person in state.addresses:
+                taken[person].append(TakenTime(span, session.id, session.kind, plan.pair, session.in_turn))
     for commitment in plan.commitments:
         if commitment.block and commitment.is_open and not commitment.all_day:
             taken[state.manager.email].append(TakenTime(commitment.block, commitment.id, None, plan.pair))

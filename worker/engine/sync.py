@@ -1,7 +1,8 @@
-"""Reads the organizers' calendars and stores what changed since the last reading.
+"""The sync: reads the organizers' calendars that are due, and stores what changed since they were last read.
 
-`interpret_changes`, which is pure, finds out which of our events moved, vanished or were answered, whose time was
-booked over, and when the recurring 1:1s of the pairs are.
+`interpret_changes`, which is pure, compares the changes that a service returned with the database. It finds the events
+of ours that were moved, deleted or answered, the sessions that another event overlaps, and the recurring 1:1s of the
+pairs.
 """
 
 import logging
@@ -42,29 +43,29 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
-#: How far calendars are read before and after today.
+#: The window in which calendars are read: how far it reaches before and after today.
 WINDOW_BACK, WINDOW_AHEAD = timedelta(days=2), timedelta(days=200)
 LEASE = timedelta(minutes=10)
-#: When a calendar is read again that a service could not read, and one whose reading raised an unexpected error.
+#: After how long a calendar is read again when its service failed, and when reading it raised an unexpected error.
 RETRY_AFTER_FAILURE, RETRY_AFTER_UNEXPECTED = timedelta(minutes=5), timedelta(hours=1)
-#: When a calendar is read again that has an event whose effect is not settled yet.
+#: After how long a calendar is read again when it has an event whose effect is not settled in the database yet.
 REPEAT_AFTER = timedelta(minutes=1)
-#: How many of our events have to be missing from an empty calendar for the reading to be refused.
-MAX_LOST_EVENTS = 5
+#: A reading that returns an empty calendar is refused when at least this many of our events are missing from it.
+MIN_LOST_EVENTS_TO_REFUSE = 5
 
-#: Finds the provider of a person's calendar; None for a person without one.
+#: Returns the calendar service of a person; None for a person without a calendar.
 FindCalendar = Callable[[Address], CalendarProvider | None]
-#: Finds a person; None for a stranger.
+#: Returns the person with an address; None when the roster never had one.
 FindPerson = Callable[[Address], Person | None]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadSummary:
-    """What decides when a calendar that was read is read next."""
+    """The facts about a reading that decide when the calendar is read next."""
 
-    needs_repeat: bool  #: it has to be read again soon, from the same cursor
+    needs_repeat: bool  #: the calendar has to be read again soon, from the same cursor
     has_changed: bool
-    next_session: datetime | None  #: when the next session on it begins
+    next_session: datetime | None  #: the start of the next session on the calendar
 
 
 class Sync:
@@ -95,44 +96,50 @@ class Sync:
         self._policy = policy
 
     def run(self, holder: str, limit: int = 20) -> int:
-        """Read up to `limit` calendars that are due, and any number that have not changed. Returns how many were
-        read."""
+        """Read up to `limit` due calendars, and return how many were processed.
+
+        Calendars that their service reports as unchanged don't count towards the limit, since they are not read.
+        """
         now = self._clock()
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
         count = self._comparison.choose_count(limit, now)
         due_calendars = self._store.calendars.claim(now, holder, now + LEASE, count)
-        comparable = [one for one in due_calendars if not self._needs_full_read(one, now)]
-        unchanged = self._comparison.find_unchanged(comparable, limit, now)
-        to_read = [one for one in due_calendars if one.address not in unchanged]
+        comparable = [calendar for calendar in due_calendars if not self._needs_full_read(calendar, now)]
+        unchanged_addresses = self._comparison.find_unchanged(comparable, limit, now)
+        unchanged = [calendar for calendar in due_calendars if calendar.address in unchanged_addresses]
+        to_read = [calendar for calendar in due_calendars if calendar.address not in unchanged_addresses]
         for due_calendar in to_read[limit:]:
             self._store.calendars.postpone(due_calendar, holder, now)
-        chosen = [one for one in due_calendars if one.address in unchanged] + to_read[:limit]
-        for due_calendar in chosen:
-            is_done = self._sync_calendar(due_calendar, holder, now, is_unchanged=due_calendar.address in unchanged)
+        to_process = [*unchanged, *to_read[:limit]]
+        for due_calendar in to_process:
+            is_unchanged = due_calendar.address in unchanged_addresses
+            is_done = self._sync_calendar(due_calendar, holder, now, is_unchanged=is_unchanged)
             count_work(READ_CALENDAR, DONE if is_done else FAILED)
-        return len(chosen)
+        return len(to_process)
 
     def _needs_full_read(self, due_calendar: DueCalendar, now: datetime) -> bool:
-        """Whether all of it has to be read, which corrects what incremental reads missed."""
+        """Return whether the whole calendar has to be read. That corrects what incremental reads have missed."""
         is_old = due_calendar.full_at is None or now - due_calendar.full_at >= self._full_every
         return is_old or due_calendar.cursor is None
 
     def _sync_calendar(self, due_calendar: DueCalendar, holder: str, now: datetime, *, is_unchanged: bool) -> bool:
-        """Read the calendar, store what changed, and say when it is read next. False when it could not be read. One
-        that has not changed is not asked for changes: they are known to be none."""
+        """Read a calendar, and store what changed and when it is due next. Returns False when it could not be read.
+
+        No changes are requested of a calendar that `is_unchanged`; the rest is done as after an empty reading.
+        """
         watched = self._store.channels.begin_reading(due_calendar.address)
         try:
             provider = self._find_calendar(due_calendar.address)
             if provider is None:
                 self._store.calendars.postpone(due_calendar, holder, now + self._full_every)
                 return True
-            read = None
+            summary = None
             if due_calendar.cursor is not None:
-                known = CalendarChanges((), (), due_calendar.cursor, is_full=False) if is_unchanged else None
-                read = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, known)
-            if read is None or self._needs_full_read(due_calendar, now):
-                full_read = self._read_and_save(due_calendar, provider, None, holder, now)
-                read = replace(full_read, has_changed=read is not None and read.has_changed)
+                no_changes = CalendarChanges((), (), due_calendar.cursor, is_full=False) if is_unchanged else None
+                summary = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, no_changes)
+            if summary is None or self._needs_full_read(due_calendar, now):
+                full_summary = self._read_and_save(due_calendar, provider, None, holder, now)
+                summary = replace(full_summary, has_changed=summary is not None and summary.has_changed)
         except AuthRevoked as error:
             self._suspend_revoked(due_calendar, holder, error, now)
         except ProviderError as error:
@@ -146,22 +153,26 @@ class Sync:
                 raise
             self._record_unexpected(due_calendar, holder, error, now)
         else:
-            self._store.calendars.postpone(due_calendar, holder, self._find_next_read(due_calendar, watched, read, now))
+            due_at = self._find_next_read(due_calendar, watched, summary, now)
+            self._store.calendars.postpone(due_calendar, holder, due_at)
             return True
         if watched:
             self._store.channels.abandon_reading(watched)
         return False
 
     def _find_next_read(
-        self, due_calendar: DueCalendar, watched: WatchedCalendar | None, read: ReadSummary, now: datetime
+        self, due_calendar: DueCalendar, watched: WatchedCalendar | None, summary: ReadSummary, now: datetime
     ) -> datetime:
-        """Return when the calendar is read next. `watched` is what was known of its channel when the reading began: a
-        change that was not told by then ends the trust. One that is still being told restores it when it comes."""
-        if read.needs_repeat:
+        """Return when the calendar is read next.
+
+        `watched` is the state of its channel when the reading began. If the reading found a change of which no
+        notification had come by then, the channel is no longer trusted; a late notification restores the trust.
+        """
+        if summary.needs_repeat:
             if watched:
                 self._store.channels.abandon_reading(watched)
             return now + min(REPEAT_AFTER, self._pace.every)
-        if watched and watched.proven_at and read.has_changed and not watched.has_told:
+        if watched and watched.proven_at and summary.has_changed and not watched.has_told:
             self._store.channels.distrust(due_calendar.address)
         return find_next_read(
             due_calendar.address,
@@ -169,8 +180,8 @@ class Sync:
             self._pace,
             watched=self._store.channels.load(due_calendar.address),
             owner=self._find_person(due_calendar.address),
-            next_session=read.next_session,
-            changed_at=now if read.has_changed else due_calendar.changed_at,
+            next_session=summary.next_session,
+            changed_at=now if summary.has_changed else due_calendar.changed_at,
         )
 
     def _read_and_save(
@@ -180,18 +191,26 @@ class Sync:
         cursor: Cursor | None,
         holder: str,
         now: datetime,
-        known: CalendarChanges | None = None,
+        known_changes: CalendarChanges | None = None,
     ) -> ReadSummary:
-        """Read a calendar from the cursor on (None: all of it) unless its changes are known, and store the changes."""
+        """Read the changes of a calendar since the cursor, and store them. Without a cursor, read the whole calendar.
+
+        `known_changes` are used in place of the answer of the service.
+        """
         restoration = self._find_restoration(due_calendar, now)
         since = restoration.backup_at if restoration else None
         window = compute_window(now, since)
         snapshot = self._store.calendars.load_snapshot(due_calendar.address, now, since)
-        changes = known or provider.changes(due_calendar.address, cursor, window)
+        changes = known_changes or provider.changes(due_calendar.address, cursor, window)
         self._learn_aliases(changes, snapshot)
         changes = resolve_changes(changes, self._identities)
         reading = interpret_changes(
-            changes, snapshot, due_calendar.address, now, window=window, distrusted=due_calendar.cursor is None
+            changes,
+            snapshot,
+            due_calendar.address,
+            now,
+            window=window,
+            replans_all_changes=due_calendar.cursor is None,
         )
         if restoration:
             reading = self._recover_lost_sessions(reading, changes, snapshot, restoration, now)
@@ -206,7 +225,7 @@ class Sync:
         return ReadSummary(reading.needs_repeat, has_changed, min(starts, default=None))
 
     def _find_restoration(self, due_calendar: DueCalendar, now: datetime) -> Restoration | None:
-        """Return the restoration after which this calendar is read for the first time; None usually."""
+        """Return the restoration of a backup after which this calendar is read for the first time; usually None."""
         if due_calendar.full_at is not None:
             return None
         restoration = self._store.restorations.load(now)
@@ -220,52 +239,56 @@ class Sync:
         restoration: Restoration,
         now: datetime,
     ) -> CalendarReading:
-        """Return the reading with the sessions that stand on the calendar since the backup was made, and with all pairs
-        of the calendar to be planned."""
-        known = {*snapshot.placed, *snapshot.pending_keys}
-        lost: dict[PairId, list[Event]] = {}
+        """Return the reading with the sessions that were booked after the backup was made, recovered from their events.
+
+        All pairs of the calendar are planned again.
+        """
+        known_keys = {*snapshot.placed, *snapshot.pending_keys}
+        lost_events: dict[PairId, list[Event]] = {}
         for event in changes.events:
-            pairs = {snapshot.reports[who] for who in event.answers if who in snapshot.reports}
-            if event.key and event.key not in known and event.span.end > restoration.backup_at and len(pairs) == 1:
-                lost.setdefault(pairs.pop(), []).append(event)
+            pairs = {snapshot.reports[guest] for guest in event.answers if guest in snapshot.reports}
+            is_unknown = bool(event.key) and event.key not in known_keys
+            if is_unknown and event.span.end > restoration.backup_at and len(pairs) == 1:
+                lost_events.setdefault(pairs.pop(), []).append(event)
         recovered: list[Session] = []
-        for state in self._store.plans.load_readable(sorted(lost), now).states:
-            recovered += recover_sessions(state, lost[state.pair.id], self._policy)
+        for state in self._store.plans.load_readable(sorted(lost_events), now).states:
+            recovered += recover_sessions(state, lost_events[state.pair.id], self._policy)
         log.info("%d sessions were found on a calendar", len(recovered), extra={"action": Action.SESSIONS_RECOVERED})
-        keys = {session.key for session in recovered}
-        orphans = {event.key: event for event in changes.events if event.key in keys}
+        recovered_keys = {session.key for session in recovered}
+        recovered_events = {event.key: event for event in changes.events if event.key in recovered_keys}
+        other_orphans = [event for event in reading.orphans if event.key not in recovered_keys]
         return replace(
             reading,
             recovered=recovered,
-            orphans=[*(event for event in reading.orphans if event.key not in keys), *orphans.values()],
+            orphans=[*other_orphans, *recovered_events.values()],
             pairs_to_plan={*reading.pairs_to_plan, *snapshot.reports.values()},
         )
 
     def _learn_aliases(self, changes: CalendarChanges, snapshot: CalendarSnapshot) -> None:
-        """Store the aliases by which this calendar lists the reports who are invited to our events."""
-        invited = {pair: report for report, pair in snapshot.reports.items()}
+        """Learn the aliases under which this calendar lists the reports who are invited to our events."""
+        reports = {pair: report for report, pair in snapshot.reports.items()}
         for event in changes.events:
-            earlier = snapshot.placed.get(event.key or "")
-            report = invited.get(snapshot.pair_by_key[earlier.key]) if earlier else None
-            if earlier and report:
-                learn_from_reading(event, report, earlier, self._identities)
+            placed = snapshot.placed.get(event.key or "")
+            report = reports.get(snapshot.pair_by_key[placed.key]) if placed else None
+            if placed and report:
+                learn_from_reading(event, report, placed, self._identities)
 
     def _alert_unread_events(
         self, due_calendar: DueCalendar, changes: CalendarChanges, snapshot: CalendarSnapshot, now: datetime
     ) -> None:
-        """Alert the operator, once a day, when events of ours can't be read any more."""
-        unread = sorted(old.span.start for old in snapshot.placed.values() if old.ref.id in changes.unread)
-        if unread:
-            times = ", ".join(f"{start:%Y-%m-%d %H:%M} UTC" for start in unread)
+        """Alert the operator, once a day, when the service can no longer return some events of ours."""
+        unread_events = [placed for placed in snapshot.placed.values() if placed.ref.id in changes.unread]
+        if unread_events:
+            unread_starts = sorted(placed.span.start for placed in unread_events)
+            times = ", ".join(f"{start:%Y-%m-%d %H:%M} UTC" for start in unread_starts)
             text = (
                 f"The calendar of {due_calendar.address} holds events of ours that can't be read any more ({times}). "
-                "They are taken to stand as they did. Open them in a calendar program and save them again, or delete "
-                "them."
+                "They are treated as unchanged. Open them in a calendar program and save them again, or delete them."
             )
             self._store.outbox.alert(f"unread:{due_calendar.address}:{now:%Y-%m-%d}", text, now, self._operator)
 
     def _record_failure(self, due_calendar: DueCalendar, holder: str, error: ProviderError, now: datetime) -> None:
-        # debug: `Outages` counts failures, and logs them as one outage
+        # logged at debug level, since `Outages` logs all failures of a service as one outage
         log.debug("sync failed: %s", error, extra={"action": Action.SYNC_FAILED, "calendar": due_calendar.address})
         wait = error.retry_after if isinstance(error, Transient) and error.retry_after else RETRY_AFTER_FAILURE
         if not isinstance(error, Transient):
@@ -275,13 +298,13 @@ class Sync:
 
     def _record_unexpected(self, due_calendar: DueCalendar, holder: str, error: Exception, now: datetime) -> None:
         problem = describe_unexpected_error(error)
-        text = f"The calendar of {due_calendar.address} could not be read: {problem}. It is tried again in an hour."
+        text = f"The calendar of {due_calendar.address} could not be read: {problem}. It is read again in an hour."
         log.error("%s", text, extra={"action": Action.SYNC_UNFORESEEN, "calendar": due_calendar.address})
         self._store.outbox.alert(f"sync:{due_calendar.address}:{now:%Y-%m-%d}", text, now, self._operator)
         self._store.calendars.record_failure(due_calendar, holder, now + RETRY_AFTER_UNEXPECTED, problem, now)
 
     def _suspend_revoked(self, due_calendar: DueCalendar, holder: str, error: AuthRevoked, now: datetime) -> None:
-        """Suspend the calendar of a revoked grant, and alert the operator once."""
+        """Suspend the calendar, since the grant to read it was revoked. Alert the operator once."""
         if self._store.people.suspend(due_calendar.address, now + SUSPENSION_LENGTH):
             text = describe_revoked_grant(due_calendar.address, error)
             self._store.outbox.alert(f"revoked:{due_calendar.address}:{now:%Y-%m-%d}", text, now, self._operator)
@@ -289,9 +312,12 @@ class Sync:
 
 
 def compute_window(now: datetime, since: datetime | None = None) -> Span:
-    """Return the window in which calendars are read. It moves once a day. `since`: it begins no later than that."""
-    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Span(min(since or now, day) - WINDOW_BACK, day + WINDOW_AHEAD)
+    """Return the window in which calendars are read; it is the same for a whole day (UTC).
+
+    With `since`, the window begins WINDOW_BACK before that instant at the latest.
+    """
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Span(min(since or now, today) - WINDOW_BACK, today + WINDOW_AHEAD)
 
 
 def interpret_changes(
@@ -301,56 +327,59 @@ def interpret_changes(
     now: datetime,
     *,
     window: Span | None = None,
-    distrusted: bool = False,
+    replans_all_changes: bool = False,
 ) -> CalendarReading:
-    """Compare the changes of a calendar with the database. Raises Refused when a full read shows an empty calendar.
+    """Compare the changes of a calendar with the database, and return what has to be stored.
 
-    `window` is what was read, by default `compute_window(now)`. With `distrusted`, a new etag is a reason to plan a
-    pair, too: an effect failed for the old one, and waits.
+    Raises Refused when a full read returns an empty calendar that had several events of ours. `window` is the window
+    that was read, by default `compute_window(now)`. With `replans_all_changes`, every change of an event of ours makes
+    its pair due, even a mere new etag: an effect that failed because of the old etag waits for that.
     """
-    listed = {event.key: event for event in changes.events if event.key}
-    vanished = set(changes.gone)
-    placed: list[tuple[PlacedEvent, str]] = []
+    own_events = {event.key: event for event in changes.events if event.key}
+    deleted_ids = set(changes.gone)
+    changed_events: list[tuple[PlacedEvent, str]] = []
     window = window or compute_window(now)
     lost_count = 0
     for key, old in snapshot.placed.items():
-        new = _update_placed(old, listed.get(key), changes, vanished, window)
+        new = _update_placed(old, own_events.get(key), changes, deleted_ids, window)
         if new != old:
-            placed.append((new, old.ref.etag))
+            changed_events.append((new, old.ref.etag))
             lost_count += new.gone
-    if changes.is_full and not changes.events and lost_count >= MAX_LOST_EVENTS:
+    if changes.is_full and not changes.events and lost_count >= MIN_LOST_EVENTS_TO_REFUSE:
         raise Refused(
-            f"The calendar of {organizer} read empty, where {lost_count} of our events stood. Nothing was changed. "
-            "Look whether the calendar was replaced or access was lost; it is read again until then."
+            f"The calendar of {organizer} was returned empty, although it had {lost_count} of our events. Nothing was "
+            "changed. Check whether the calendar was replaced or access to it was lost. It is read again until then."
         )
-    changed = [(new, snapshot.placed[new.key]) for new, _ in placed]
     pairs_to_plan = {
-        snapshot.pair_by_key[new.key] for new, old in changed if distrusted or _is_relevant_change(new, old)
+        snapshot.pair_by_key[new.key]
+        for new, _ in changed_events
+        if replans_all_changes or _is_relevant_change(new, snapshot.placed[new.key])
     }
-    meetings = [(event, snapshot.reports[who]) for event, who in _find_one_on_ones(changes, organizer, snapshot)]
-    dropped_series = ({event.series for event in changes.events if event.series} | vanished) - set(changes.unread)
+    meetings = [(event, snapshot.reports[report]) for event, report in _find_one_on_ones(changes, organizer, snapshot)]
+    listed_series = {event.series for event in changes.events if event.series}
     return CalendarReading(
-        placed=placed,
+        placed=changed_events,
         pairs_to_plan=pairs_to_plan | {pair for _, pair in meetings},
         pairs_to_refresh=_find_booked_over_pairs(changes, snapshot),
         meetings=meetings,
-        dropped_series=dropped_series,
-        orphans=[event for event in listed.values() if _is_orphan(event, snapshot, organizer, now)],
-        needs_repeat=any(key in snapshot.pending_keys for key in listed.keys() - snapshot.placed.keys()),
+        dropped_series=(listed_series | deleted_ids) - set(changes.unread),
+        orphans=[event for event in own_events.values() if _is_orphan(event, snapshot, organizer, now)],
+        needs_repeat=any(key in snapshot.pending_keys for key in own_events.keys() - snapshot.placed.keys()),
     )
 
 
 def _is_orphan(event: Event, snapshot: CalendarSnapshot, organizer: Address, now: datetime) -> bool:
-    """Return whether it is a future event of ours that is not in the database."""
+    """Return whether this is a future event of ours, by this organizer, that the database does not know."""
     is_foreign = event.cancelled or event.organizer not in ("", organizer)
     return not is_foreign and event.span.start > now and event.key not in {*snapshot.placed, *snapshot.pending_keys}
 
 
 def _update_placed(
-    old: PlacedEvent, event: Event | None, changes: CalendarChanges, vanished: set[str], window: Span
+    old: PlacedEvent, event: Event | None, changes: CalendarChanges, deleted_ids: set[str], window: Span
 ) -> PlacedEvent:
+    """Return the stored event `old`, updated from `event`, which is None when the changes don't list the event."""
     if old.ref.id in changes.unread:
-        return old  # it exists, but can't be read
+        return old  # the event exists, but the service could not return it
     if event is not None:
         return replace(
             old,
@@ -361,41 +390,45 @@ def _update_placed(
             proposed=dict(event.proposed),
         )
     is_absent = changes.is_full and window.start <= old.span.start and old.span.end <= window.end
-    return replace(old, gone=True) if is_absent or old.ref.id in vanished else old
+    return replace(old, gone=True) if is_absent or old.ref.id in deleted_ids else old
 
 
 def _is_relevant_change(new: PlacedEvent, old: PlacedEvent) -> bool:
-    """Return whether the pair has to be planned: after a move, a deletion, a decline, or a proposed time."""
-    return _extract_relevant(new) != _extract_relevant(old)
+    """Return whether the change makes the pair due: a move, a deletion, a decline, or a proposed time."""
+    return _extract_relevant_fields(new) != _extract_relevant_fields(old)
 
 
-def _extract_relevant(placed: PlacedEvent) -> tuple[Span, bool, set[Address], Mapping[Address, Span]]:
+def _extract_relevant_fields(placed: PlacedEvent) -> tuple[Span, bool, set[Address], Mapping[Address, Span]]:
     return placed.span, placed.gone, _list_decliners(placed), placed.proposed
 
 
 def _list_decliners(placed: PlacedEvent) -> set[Address]:
-    return {who for who, answer in placed.answers.items() if answer is Answer.DECLINED}
+    return {guest for guest, answer in placed.answers.items() if answer is Answer.DECLINED}
 
 
 def _find_booked_over_pairs(changes: CalendarChanges, snapshot: CalendarSnapshot) -> set[PairId]:
-    """Return the pairs whose booked session overlaps another event of the organizer now."""
-    others = [
+    """Return the pairs whose booked session overlaps a changed event of the organizer that takes time."""
+    changed_spans = [
         event.span
         for event in changes.events
         if event.key not in snapshot.placed and event.show_as is not None and not event.cancelled
     ]
-    return {pair for pair, spans in snapshot.booked_spans.items() if any(a.overlaps(b) for a in spans for b in others)}
+    return {
+        pair
+        for pair, session_spans in snapshot.booked_spans.items()
+        if any(session_span.overlaps(span) for session_span in session_spans for span in changed_spans)
+    }
 
 
 def _find_one_on_ones(
     changes: CalendarChanges, organizer: Address, snapshot: CalendarSnapshot
 ) -> list[tuple[Event, Address]]:
-    """Return occurrences of recurring meetings of the organizer with exactly one report, and that report (T-9)."""
+    """Return the occurrences of the recurring 1:1s between the organizer and a report, each with the report (T-9)."""
     one_on_ones: list[tuple[Event, Address]] = []
     for event in changes.events:
         if event.series is None or event.cancelled or event.key:
             continue
-        others = {event.organizer, *event.answers} - {organizer, ""}
-        if len(others) == 1 and (who := next(iter(others))) in snapshot.reports:
-            one_on_ones.append((event, who))
+        other_people = {event.organizer, *event.answers} - {organizer, ""}
+        if len(other_people) == 1 and (report := other_people.pop()) in snapshot.reports:
+            one_on_ones.append((event, report))
     return one_on_ones

@@ -1,6 +1,7 @@
-"""A report asks a third person one question (R-30): asks, answers, erases, and finds who takes part in a mail.
+"""Carries out third voices: a report asks a third person one question, and alone gets the answer (R-30).
 
-The mails are rows of the outbox that name nobody. The history, the ledger, the log and the operator learn nothing.
+The question, the answer and the third person are kept from everybody else. The rows of the outbox for these mails name
+nobody, and neither the history, the ledger, the log nor the operator learns of them.
 """
 
 import secrets
@@ -32,12 +33,12 @@ from worker.settings.load import Settings
 from worker.settings.parsers import InvalidValue, parse_address
 from worker.store.store import Store
 
-#: How long a mail waits for its reader's working hours at most.
+#: The longest time that a mail waits for its reader's working hours.
 MAX_MAIL_DELAY = timedelta(days=14)
 
 
 class UnfitVoice(Refused):
-    """The question can't be asked. `fault` says why; the text holds neither the question nor the address."""
+    """A question that can't be asked. `fault` is the reason; the message has neither the question nor the address."""
 
     def __init__(self, fault: VoiceFault) -> None:
         super().__init__("This question can't be asked like that.")
@@ -46,7 +47,7 @@ class UnfitVoice(Refused):
 
 @dataclass(frozen=True, slots=True)
 class VoiceParties:
-    """A question with the two people it is between."""
+    """A question, with the report who asks and the third person who is asked."""
 
     voice: ThirdVoice
     report: Person
@@ -54,7 +55,7 @@ class VoiceParties:
 
 
 class ThirdVoices:
-    """Reports' questions to third persons."""
+    """Stores, lists and erases the questions of reports to third persons, and their answers."""
 
     def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
         self._settings = settings
@@ -62,7 +63,7 @@ class ThirdVoices:
         self._clock = clock
 
     def ask(self, report: Person, address: str, question: str) -> ThirdVoice:
-        """Store a question, and have one mail sent to the third person. Raises UnfitVoice, and WrongKey."""
+        """Store a question, and add one mail to the third person to the outbox. Raises UnfitVoice, and WrongKey."""
         now = self._clock()
         if not 0 < len(question) <= MAX_VOICE_QUESTION:
             raise UnfitVoice(VoiceFault.QUESTION)
@@ -74,7 +75,7 @@ class ThirdVoices:
             asked_at=now,
             expires_at=now + VOICE_PERIOD,
         )
-        third = self._store.people.get_person(voice.to) or report  # whose hours count for a stranger
+        third = self._store.people.get_person(voice.to) or report  # the report's hours apply to an unknown person
         names = self._store.aliases.list_names(report.email)
         with self._store.database.write() as connection:
             if self._store.third_voices.count_open(connection, names, now) >= MAX_OPEN_VOICES:
@@ -84,7 +85,10 @@ class ThirdVoices:
         return voice
 
     def answer(self, voice_id: str, answer: str) -> bool:
-        """Store the one answer, and have the report told by a mail without it. False when it can't be answered now."""
+        """Store the answer, and add a mail to the report that does not contain it. Returns False when that is too late.
+
+        It is too late when the question was answered, erased or has expired, or when the report has left.
+        """
         now, voice = self._clock(), self._store.third_voices.get_voice(voice_id)
         report = self._store.people.get_person(self._store.aliases.find_primary(voice.report)) if voice else None
         if voice is None or report is None or not 0 < len(answer) <= MAX_VOICE_ANSWER:
@@ -100,26 +104,29 @@ class ThirdVoices:
         return self._store.third_voices.list_voices(self._store.aliases.list_names(report))
 
     def erase(self, report: Address, voice_id: str) -> bool:
-        """Delete a question of this report with its answer. False when the report has none of that id."""
-        voice = next((one for one in self.list_voices(report) if one.id == voice_id), None)
+        """Delete a question of a report with its answer. Returns False when the report has no question with this id."""
+        voice = next((voice for voice in self.list_voices(report) if voice.id == voice_id), None)
         if voice is not None:
             self._store.third_voices.erase(voice, self._clock())
         return voice is not None
 
     def find_parties(self, voice_id: str) -> VoiceParties | None:
-        """Return the question with its two people; None when it is gone, or one of them has left (T-17)."""
+        """Return the question with its two people; None when it was deleted, or one of them has left (T-17)."""
         voice = self._store.third_voices.get_voice(voice_id)
         return find_parties(self._store, voice) if voice and not _has_left(self._store, voice.to) else None
 
     def _add_mail(
         self, connection: Connection, name: MailName, voice: ThirdVoice, reader: Person, now: datetime
     ) -> None:
-        """Add the row of the outbox, which says neither who asks nor who is asked. It is due in the reader's hours, on
-        a day on which fewer than three mails reach the reader (T-16)."""
+        """Add a mail to the outbox, in a row that names neither of the two people.
+
+        It is due in the reader's working hours, on a day with fewer than MAX_MAILS_A_DAY mails to the reader (T-16).
+        """
         times = list(list_mail_times(reader, now, now + MAX_MAIL_DELAY)) or [now]
-        days = {at: get_local_date(reader.zone, at) for at in times}
-        count = self._store.outbox.count_mails
-        due_at = next((at for at in times if count(connection, reader.email, days[at]) < MAX_MAILS_A_DAY), times[0])
+        days = {time: get_local_date(reader.zone, time) for time in times}
+        count_mails = self._store.outbox.count_mails
+        free_times = (time for time in times if count_mails(connection, reader.email, days[time]) < MAX_MAILS_A_DAY)
+        due_at = next(free_times, times[0])
         mail = Effect(
             key=f"{name}:{voice.id}",
             kind=EffectKind.MAIL,
@@ -132,23 +139,24 @@ class ThirdVoices:
         self._store.outbox.add_unnamed_mail(connection, mail, reader.email, days[due_at])
 
     def _find_third_address(self, report: Person, text: str) -> Address:
-        """Return the third person's address. Raises UnfitVoice for one that a report may not ask."""
+        """Return the primary address of the third person. Raises UnfitVoice when the report may not ask that person."""
         try:
             address = self._store.aliases.find_primary(normalize(parse_address(text)))
         except InvalidValue:
             raise UnfitVoice(VoiceFault.ADDRESS) from None
         managers = {pair.manager for pair in self._store.people.list_pairs_of_report(report.email)}
-        if address in {report.email, *managers, self._store.aliases.find_primary(normalize(self._settings.operator))}:
+        operator = self._store.aliases.find_primary(normalize(self._settings.operator))
+        if address in {report.email, *managers, operator}:
             raise UnfitVoice(VoiceFault.NOT_THEM)
-        domains = {known.rpartition("@")[2] for known in self._store.people.load_current_people()}
-        is_outside = not self._settings.pages.outside_voices and address.rpartition("@")[2] not in domains
-        if is_outside or _has_left(self._store, address):
+        company_domains = {colleague.rpartition("@")[2] for colleague in self._store.people.load_current_people()}
+        is_outside = address.rpartition("@")[2] not in company_domains
+        if (is_outside and not self._settings.pages.outside_voices) or _has_left(self._store, address):
             raise UnfitVoice(VoiceFault.OUTSIDE)
         return address
 
 
 def _has_left(store: Store, address: Address) -> bool:
-    """Return whether the address is that of somebody who was in the roster, and is no longer."""
+    """Return whether the address belongs to a person who was in the roster, and no longer is."""
     owner = store.aliases.find_owner(address)
     return owner is not None and store.people.get_person(owner) is None
 
@@ -156,13 +164,13 @@ def _has_left(store: Store, address: Address) -> bool:
 def find_parties(store: Store, voice: ThirdVoice) -> VoiceParties | None:
     """Return the question with its two people; None when the report has left.
 
-    A third person who is not in the people file is written to in the report's language.
+    A third person who is not in the roster gets the language, the working hours and the mail service of the report.
     """
     report = store.people.get_person(store.aliases.find_primary(voice.report))
     if report is None:
         return None
-    known = store.people.get_person(store.aliases.find_primary(voice.to))
-    stranger = Person(
+    colleague = store.people.get_person(store.aliases.find_primary(voice.to))
+    outsider = Person(
         email=voice.to,
         name="",
         zone=report.zone,
@@ -172,11 +180,11 @@ def find_parties(store: Store, voice: ThirdVoice) -> VoiceParties | None:
         calendar="none",
         mail=report.mail,
     )
-    return VoiceParties(voice, report, known or stranger)
+    return VoiceParties(voice, report, colleague or outsider)
 
 
 def load_mail_parties(store: Store, mail: Effect, now: datetime) -> VoiceParties | None:
-    """Return who takes part in this mail; None when the mail is not wanted any more."""
+    """Return the question and the people that a mail is about; None when the mail is no longer wanted."""
     voice = store.third_voices.get_voice(mail.subject)
     if voice is None:
         return None

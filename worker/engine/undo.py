@@ -1,7 +1,8 @@
-"""Undoes the program's work on calendars: every event of ours comes off, and everybody is paused.
+"""Undo: takes every event of ours off every calendar, and pauses everybody.
 
-Undoing is a pause of everybody whose effects are performed here and now. Each step is stored before the next, as in
-the outbox, so that another run goes on where one was stopped. What is left in the end is named with its reason.
+A pause of everybody makes the sweep plan the cancellation of all events, and undo performs these effects at once. Each
+step is stored before the next, as in the outbox, so that an interrupted undo can be continued by another run. The
+result lists what could not be taken off, with the reason.
 """
 
 import logging
@@ -24,36 +25,38 @@ log = logging.getLogger(__name__)
 
 #: How far calendars are searched for events that the database does not know.
 SEARCH_AHEAD, SEARCH_BACK = timedelta(days=400), timedelta(days=1100)
-#: Effects that are claimed together: a process that is killed holds no more of them until its lease ends.
+#: How many effects are claimed at once. When the process is killed, its lease keeps at most so many from other
+#: processes.
 BATCH = 10
 
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """What undoing did, and what is left."""
+    """What an undo did, and what it left on calendars."""
 
-    removed: int  #: events that the database knows
-    orphans: int  #: events that were found on calendars and are not in the database, or were thought to be gone
+    removed: int  #: the number of events in the database that were taken off
+    orphans: int  #: the number of events taken off that the database did not have, or had as deleted
     standing: tuple[StandingEvent, ...]  #: events that could not be taken off
     unread: dict[Address, str]  #: calendars that could not be searched, with the reason
-    strangers: int  #: events with our mark of sessions that this database never had
+    strangers: int  #: the number of events left in place that another database of Longarc has written
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing of this database is left."""
+        """Whether no event of this database is left on a calendar."""
         return not (self.standing or self.unread)
 
 
 @dataclass(slots=True)
 class _Search:
-    """What the search of the calendars found."""
+    """The counts of `UndoResult` that searching the calendars for unknown events adds up."""
 
     orphans: int = 0
     strangers: int = 0
     unread: dict[Address, str] = field(default_factory=dict)
 
 
-#: Called while undoing goes on: with what is done now, the number of steps done, and of all steps.
+#: Called to report progress: with the name of the current phase, and the numbers of its finished steps and of all
+#: steps.
 Watch = Callable[[str, int, int], None]
 #: Called to wait until an instant.
 Wait = Callable[[datetime], None]
@@ -79,9 +82,10 @@ class Undo:
         self._clock = clock
 
     def begin(self, *, includes_past: bool, is_quiet: bool) -> UndoState:
-        """Pause everybody, and store that all is to be undone. Returns the state.
+        """Pause everybody, and store that an undo has begun. Returns its state, which `run` takes.
 
-        Begun again, it includes the past when either run does.
+        With `includes_past`, past events are taken off, too; this stays so when an undo is begun again. With
+        `is_quiet`, guests are not notified of cancellations.
         """
         earlier = self._store.undo.load()
         state = UndoState(
@@ -96,19 +100,20 @@ class Undo:
     def run(
         self, state: UndoState, holder: str, watch: Watch, wait: Wait, *, removes_strangers: bool = False
     ) -> UndoResult:
-        """Take everything off, and return what was done and what is left. Other mails than withdrawals stay waiting.
+        """Take all events off, and return what was done and what is left. Mails that wait in the outbox are not sent.
 
-        `wait` is called while another process, which may have died, holds leases. `removes_strangers`: also take off
-        events with our mark of sessions that this database never had.
+        `wait` is called when another process, which may have died, holds leases. With `removes_strangers`, events that
+        another database of Longarc has written are taken off as well.
         """
-        rows, past = self._store.undo, state.includes_past
-        total = rows.count_standing_events(self._clock(), includes_past=past)
+        rows, includes_past = self._store.undo, state.includes_past
+        total = rows.count_standing_events(self._clock(), includes_past=includes_past)
         rows.retry_cancels(self._clock())
         self._perform(state, holder, total, watch, wait)
-        if rows.add_cancels(self._clock(), includes_past=past, is_quiet=state.is_quiet):
+        if rows.add_cancels(self._clock(), includes_past=includes_past, is_quiet=state.is_quiet):
             self._perform(state, holder, total, watch, wait)
-        standing = rows.list_standing_events(self._clock(), includes_past=past)
-        search = self._search_calendars(state, {event.key for event in standing}, watch, removes_strangers)
+        standing = rows.list_standing_events(self._clock(), includes_past=includes_past)
+        standing_keys = {event.key for event in standing}
+        search = self._search_calendars(state, standing_keys, watch, removes_strangers=removes_strangers)
         result = UndoResult(
             removed=max(total - len(standing), 0),
             orphans=search.orphans,
@@ -127,23 +132,27 @@ class Undo:
         return result
 
     def _perform(self, state: UndoState, holder: str, total: int, watch: Watch, wait: Wait) -> None:
-        """Plan the pairs that are due and perform changes of calendars, until nothing is due."""
+        """Plan the pairs that are due, and perform the changes of calendars that are due, until there are none."""
         while True:
-            left = self._store.undo.count_standing_events(self._clock(), includes_past=state.includes_past)
-            watch("Taking events off", max(total - left, 0), total)
-            worked = self._sweep.run(holder)
-            if self._outbox.run(holder, BATCH, calendars_only=True) or worked:
+            standing_count = self._store.undo.count_standing_events(self._clock(), includes_past=state.includes_past)
+            removed_count = max(total - standing_count, 0)
+            watch("Taking events off", removed_count, total)
+            planned_count = self._sweep.run(holder)
+            performed_count = self._outbox.run(holder, BATCH, calendars_only=True)
+            if planned_count or performed_count:
                 continue
             lease_end = self._store.undo.find_lease_end(self._clock())
             if lease_end is None:
                 return
-            watch("Waiting for another process", max(total - left, 0), total)
+            watch("Waiting for another process", removed_count, total)
             wait(lease_end + timedelta(seconds=1))
 
-    # --- what the database does not know ---
+    # --- events that the database does not know ---
 
-    def _search_calendars(self, state: UndoState, standing: set[str], watch: Watch, removes_strangers: bool) -> _Search:
-        """Take off the events on organizers' calendars that carry our mark, except for those known to stand."""
+    def _search_calendars(
+        self, state: UndoState, standing_keys: set[str], watch: Watch, *, removes_strangers: bool
+    ) -> _Search:
+        """Search the organizers' calendars, and take off the events of ours that are not in `standing_keys`."""
         search, now = _Search(), self._clock()
         window = Span(now - SEARCH_BACK if state.includes_past else now, now + SEARCH_AHEAD)
         organizers = self._store.undo.list_organizers()
@@ -153,8 +162,8 @@ class Undo:
                 provider = self._find_calendar(organizer)
                 if provider is not None:
                     events = _list_own_events(provider, organizer, window)
-                    leftovers = [event for event in events if event.key not in standing]
-                    self._remove_leftovers(provider, leftovers, state, search, removes_strangers)
+                    leftovers = [event for event in events if event.key not in standing_keys]
+                    self._remove_leftovers(provider, leftovers, state, search, removes_strangers=removes_strangers)
             except LongarcError as error:
                 search.unread[organizer] = str(error)
         return search
@@ -165,12 +174,15 @@ class Undo:
         leftovers: list[Event],
         state: UndoState,
         search: _Search,
+        *,
         removes_strangers: bool,
     ) -> None:
+        """Take these events off. Events whose session or commitment this database never had are only counted, unless
+        `removes_strangers`."""
         subjects = {event.key: (event.key or "").rpartition(".")[0] for event in leftovers}
-        known = self._store.undo.list_known_subjects(sorted(set(subjects.values())))
+        known_subjects = self._store.undo.list_known_subjects(sorted(set(subjects.values())))
         for event in leftovers:
-            is_stranger = subjects[event.key] not in known
+            is_stranger = subjects[event.key] not in known_subjects
             if is_stranger and not removes_strangers:
                 search.strangers += 1
                 continue
@@ -179,6 +191,6 @@ class Undo:
 
 
 def _list_own_events(provider: CalendarProvider, organizer: Address, window: Span) -> list[Event]:
-    """Return the events with our mark on this calendar, of this organizer alone."""
-    listed = provider.changes(organizer, None, window).events
-    return [event for event in listed if event.key and not event.cancelled and event.organizer in ("", organizer)]
+    """Return the events of ours on this calendar, without those of other organizers."""
+    events = provider.changes(organizer, None, window).events
+    return [event for event in events if event.key and not event.cancelled and event.organizer in ("", organizer)]

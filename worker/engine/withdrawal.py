@@ -1,4 +1,7 @@
-"""Previews the withdrawal of pairs: the events that would come off calendars, and the mails about them."""
+"""Previews the withdrawal of pairs from the rollout: counts the events that would be cancelled, and the mails.
+
+Withdrawn pairs no longer take part, so that their coming events are taken off calendars.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +11,7 @@ from worker.domain.model import Address, EffectKind, PairId, Participation, Plan
 from worker.domain.planning.planner import plan
 from worker.store.store import Store
 
+#: How many pairs are loaded at once.
 BATCH = 200
 
 
@@ -15,10 +19,10 @@ BATCH = 200
 class Withdrawal:
     """The effects of withdrawing some pairs."""
 
-    pair_count: int  #: those that have not ended
-    event_count: int
-    calendars: frozenset[Address]  #: on which these events are
-    mail_count: int  #: withdrawals of invitations that went out by mail
+    pair_count: int  #: the number of pairs that have not ended
+    event_count: int  #: the number of events that would be cancelled
+    calendars: frozenset[Address]  #: the owners of the calendars that hold these events
+    mail_count: int  #: the number of mails that withdraw invitations which were sent by mail
 
 
 def preview_withdrawal(
@@ -28,24 +32,29 @@ def preview_withdrawal(
     now: datetime,
     watch: Callable[[int], None] = lambda done: None,
 ) -> Withdrawal:
-    """Return the effects of withdrawing these pairs, each for the reason given. Writes nothing.
+    """Return the effects of withdrawing these pairs. Writes nothing.
 
-    `watch` is told how many pairs are done.
+    `participation` holds for each pair why it would no longer take part. `watch` is called with the number of pairs
+    that have been processed.
     """
     pairs = sorted(participation)
     plans: list[Plan] = []
-    count = 0
-    for n in range(0, len(pairs), BATCH):
-        for state in store.plans.load(pairs[n : n + BATCH], now).states:
-            withdrawn = replace(state.pair, participation=participation[state.pair.id])
-            plans.append(plan(now, replace(state, pair=withdrawn), None, policy))
-            count += not state.pair.ended
-        watch(min(n + BATCH, len(pairs)))
-    return _count_effects(plans, count)
+    pair_count = 0
+    for first in range(0, len(pairs), BATCH):
+        for state in store.plans.load(pairs[first : first + BATCH], now).states:
+            withdrawn_pair = replace(state.pair, participation=participation[state.pair.id])
+            plans.append(plan(now, replace(state, pair=withdrawn_pair), None, policy))
+            pair_count += not state.pair.ended
+        watch(min(first + BATCH, len(pairs)))
+    return _count_effects(plans, pair_count)
 
 
 def _count_effects(plans: Sequence[Plan], pair_count: int) -> Withdrawal:
     effects = [effect for pair_plan in plans for effect in pair_plan.effects]
     cancels = [effect for effect in effects if effect.kind is EffectKind.CANCEL]
-    mails = sum(effect.kind is EffectKind.MAIL for effect in effects)
-    return Withdrawal(pair_count, len(cancels), frozenset(effect.calendar for effect in cancels), mails)
+    return Withdrawal(
+        pair_count=pair_count,
+        event_count=len(cancels),
+        calendars=frozenset(effect.calendar for effect in cancels),
+        mail_count=sum(effect.kind is EffectKind.MAIL for effect in effects),
+    )

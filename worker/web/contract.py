@@ -353,7 +353,7 @@ def send(session_id: str) -> Response:
         return _render_form(context, form, draft.version, errors=errors)
     try:
         result = site.worker.contracts.record(
-            session_id, contract, after=form.base_revision, limits=contract_form.LIMITS, drop_draft=True
+            session_id, contract, base_revision=form.base_revision, limits=contract_form.LIMITS, deletes_draft=True
         )
     except Overtaken:
         return _report_newer_revision(session_id, form, draft.version)

@@ -102,7 +102,7 @@ def _edit_file(line: int, edit: Callable[[OpeningsFile, Mapping[str, str], str],
         edit(_open_file(), cells, request.form.get("version", ""))
     except Problems as problems:
         return _render_page(RejectedRow(line, cells, problems.problems))
-    current_site().worker.operator_switches.note_openings(current_login().address)
+    current_site().worker.operator_switches.record_openings_change(current_login().address)
     return redirect_to(url_for(".openings", said="openings"))
 
 
