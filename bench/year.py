@@ -33,7 +33,7 @@ def simulate_company(size: int, days: int) -> tuple[float, int, int]:
     """Return seconds, the most megabytes (of all its processes together), and the number of ledger lines."""
     persons, pairs = build_company(size, START.date())
     start = time.perf_counter()
-    lines = run.simulate_to_ledger(persons, pairs, START, timedelta(days=days), seed=1, behave="calm")
+    lines = run.simulate_to_ledger(persons, pairs, START, timedelta(days=days), seed=1, behaviour="calm")
     seconds = time.perf_counter() - start
     units_per_megabyte = 1024 if sys.platform != "darwin" else 1024 * 1024
     own, largest = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

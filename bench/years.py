@@ -35,7 +35,7 @@ def count_other_mails(behave: str) -> int:
     persons, pairs = build_teams([8])
     (manager,) = {pair.manager for pair in pairs.values()}
     out = io.StringIO()
-    simulate_to_ledger(persons, pairs, START, timedelta(days=364), seed=1, behave=behave, out=out)
+    simulate_to_ledger(persons, pairs, START, timedelta(days=364), seed=1, behaviour=behave, out=out)
     lines = map(json.loads, out.getvalue().splitlines())
     return sum(line["what"] == "mail" and line["to"] == manager and line["message"] not in AROUND for line in lines)
 

@@ -39,7 +39,7 @@ class ScriptedHumans:
 
     # --- called by the stage ------------------------------------------------------------------------------------------
 
-    def next_at(self) -> datetime | None:
+    def find_next_time(self) -> datetime | None:
         if self._is_next_at_stale:
             instants = [at for at, _ in self._list_upcoming()] + [at for at, *_ in self._invitations]
             self._next_at = min(instants, default=None)

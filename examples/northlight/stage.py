@@ -222,7 +222,7 @@ class DemoStage:
         earliest = self.clock() + timedelta(seconds=1)
         instants: list[datetime | None] = [
             *self.worker.store.load_next_due(),
-            humans.next_at(),
+            humans.find_next_time(),
             *self._poll_times.values(),
         ]
         return min(max(instant, earliest) for instant in instants if instant is not None)

@@ -95,7 +95,7 @@ def test_whatever_is_decided_goes_to_one_whom_its_templates_address() -> None:
     persons, pairs = build_company(3, START.date())
     pairs = {pair_id: replace(one, start=START.date()) for pair_id, one in pairs.items()}  # all meet within weeks
     ledger = io.StringIO()
-    run.simulate_to_ledger(persons, pairs, START, timedelta(days=100), seed=7, behave="hostile", out=ledger)
+    run.simulate_to_ledger(persons, pairs, START, timedelta(days=100), seed=7, behaviour="hostile", out=ledger)
     lines = map(json.loads, ledger.getvalue().splitlines())
     sent = {(one["message"], reader(one)) for one in lines if one["what"] == "mail"}
     assert len({name for name, _ in sent}) > 7

@@ -49,14 +49,14 @@ def test_a_part_lives_as_it_would_alone_and_all_is_told_in_order() -> None:
     persons, pairs = build_company(70, START.date())
     out = io.StringIO()
     length = timedelta(days=3)
-    count = run.simulate_to_ledger(persons, pairs, START, length, seed=2, behave="busy", out=out)
+    count = run.simulate_to_ledger(persons, pairs, START, length, seed=2, behaviour="busy", out=out)
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert len(lines) == count > 200
     assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
     part = partition.split_pairs(pairs)[0]
     alone = io.StringIO()
     some = {who: persons[who] for who in sorted(people(part))}
-    run.simulate_to_ledger(some, part, START, length, seed=2, behave="busy", out=alone)
+    run.simulate_to_ledger(some, part, START, length, seed=2, behaviour="busy", out=alone)
     managers = {pair.manager for pair in part}  # mails about several pairs name none
     ours = [
         line for line in lines if (PairId.parse(line["pair"]) in part if "pair" in line else line["to"] in managers)

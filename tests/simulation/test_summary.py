@@ -3,14 +3,14 @@
 from typing import Any
 
 from tests.support.audit.ledgers import human, quarter, session
-from worker.simulation.summary import MAX_NAMED, Summary
+from worker.simulation.summary import MAX_NAMED_SESSIONS, Summary
 
 
 def rows(*more: dict[str, Any]) -> dict[str, str]:
     """The printed rows of the good quarter and these lines, by name."""
     summary = Summary()
     for line in sorted([*quarter(), *more], key=lambda one: str(one["at"])):
-        summary.add({"topic": "all", **line})
+        summary.add_line({"topic": "all", **line})
     return dict(summary.list_rows(1))
 
 
@@ -62,5 +62,5 @@ def test_sessions_without_a_time_are_named_with_their_days() -> None:
     ]
     assert rows(*lines)["Without a time"] == "2: c8 for 10 days, c7 for 3 days"
     assert rows()["Without a time"] == "0"
-    many = [session("12-23 09:00", f"c1{n:02}", "owed") for n in range(MAX_NAMED + 2)]
+    many = [session("12-23 09:00", f"c1{n:02}", "owed") for n in range(MAX_NAMED_SESSIONS + 2)]
     assert rows(*many)["Without a time"].endswith(" for 1 day and 2 more")

@@ -42,7 +42,7 @@ def live(size: int, days: int, behave: str, seed: int, company: Company | None =
     """The ledger of a company's life."""
     persons, pairs = company or build_company(size, START.date())
     out = io.StringIO()
-    run.simulate_to_ledger(persons, pairs, START, timedelta(days=days), seed=seed, behave=behave, out=out)
+    run.simulate_to_ledger(persons, pairs, START, timedelta(days=days), seed=seed, behaviour=behave, out=out)
     return out.getvalue()
 
 

@@ -1,1 +1,1 @@
-"""The same program on simulated calendars, people and time."""
+"""Simulations: the program runs unchanged with simulated calendars, mails, people and time, and writes a ledger."""

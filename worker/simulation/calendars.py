@@ -1,4 +1,4 @@
-"""Load the calendars that people already have into a simulation, from `<email>.ics` files."""
+"""Loads the calendars that people already have, from iCalendar files, into the calendar service of a simulation."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ def load_calendars(
     *,
     people_of_other_parts: Collection[Address] = (),
 ) -> int:
-    """Add the events of each `<email>.ics` to the calendar of that person, and return the number of events.
+    """Add the events of each file `<email>.ics` to the calendar of that person, and return the number of meetings.
 
-    All-day events and times without a zone are in the zone of the person. A meeting in the files of several people is
-    added once; for each of them it is busy or free as in their own file. Raises Problems for files that can't be read,
-    and for files of unknown people. Files of `people_of_other_parts` are skipped.
+    All-day events and times without a zone are taken to be in the zone of the person. A meeting that is in the files of
+    several people is added once, and takes the time of each of them as their own file says. Raises Problems for files
+    that can't be read, and for files of unknown people. Files of `people_of_other_parts` are skipped.
     """
     problems: list[Problem] = []
     exports: dict[Address, _Export] = {}
@@ -41,8 +41,9 @@ def load_calendars(
         try:
             _read_file(file, persons[owner], window, exports.setdefault(owner, _Export()))
         except (ValueError, LookupError, OSError, ProviderError) as error:
-            what = error.strerror if isinstance(error, OSError) else error
-            problems.append(Problem(str(file), f"It can't be read: {what}", "Export it again as iCalendar (RFC 5545)."))
+            reason = error.strerror if isinstance(error, OSError) else error
+            text = f"It can't be read: {reason}"
+            problems.append(Problem(str(file), text, "Export it again as iCalendar (RFC 5545)."))
     if problems:
         raise Problems(problems)
     meetings: dict[tuple[str, datetime], dict[Address, Event]] = {}
@@ -50,28 +51,29 @@ def load_calendars(
         for event in export.events:
             meetings.setdefault((_get_uid(event), event.span.start), {}).setdefault(owner, event)
     for (uid, _), busy_copies in meetings.items():
-        _add_meeting(busy_copies, {who for who, export in exports.items() if uid in export.uids}, calendar)
+        listed_people = {person for person, export in exports.items() if uid in export.uids}
+        _add_meeting(busy_copies, listed_people, calendar)
     return len(meetings)
 
 
 @dataclass(slots=True)
 class _Export:
-    """The events of one person that take time, and the UIDs of all events in the file."""
+    """The content of one person's file."""
 
-    events: list[Event] = field(default_factory=list)
-    uids: set[str] = field(default_factory=set)
+    events: list[Event] = field(default_factory=list)  #: the events that take time
+    uids: set[str] = field(default_factory=set)  #: the UIDs of all events
 
 
 def _read_file(file: Path, owner: Person, window: Span, export: _Export) -> None:
-    """Add the events of a file to `export`. A span that can't be read becomes a busy event."""
+    """Add the events of a file to `export`. Where an event can't be read, its whole possible span becomes busy."""
     from worker.providers.ical import parser
     from worker.providers.ical.reader import read_calendar
 
     parsed = parser.parse_calendar(parser.decode_text(file.read_bytes()), file.name)
     uids = [str(event["UID"]).strip() for event in parsed.walk("VEVENT") if "UID" in event]
     export.uids.update(uids)
-    first = next(iter(uids), file.name)
-    result = read_calendar(parsed, EventRef(owner.email, first, ""), ZoneInfo(owner.zone), window)
+    first_uid = next(iter(uids), file.name)
+    result = read_calendar(parsed, EventRef(owner.email, first_uid, ""), ZoneInfo(owner.zone), window)
     export.events += [event for event in result.events if event.show_as is not None and not event.cancelled]
     for span, fingerprint in result.unknown:
         if span.overlaps(window):
@@ -80,32 +82,33 @@ def _read_file(file: Path, owner: Person, window: Span, export: _Export) -> None
 
 
 def _get_uid(event: Event) -> str:
-    """Return the UID of a meeting, which is the same in the files of all attendees."""
+    """Return the UID of a meeting, which is the same in the files of all its people."""
     return event.series or event.ref.id
 
 
 def _add_meeting(
-    busy_copies: Mapping[Address, Event], listed_by: Collection[Address], calendar: MemoryCalendar
+    busy_copies: Mapping[Address, Event], listed_people: Collection[Address], calendar: MemoryCalendar
 ) -> None:
     """Add a meeting to the calendars of all its people.
 
-    `busy_copies`: the copy of each person whose time it takes, from their own file. `listed_by`: everybody whose file
-    contains the meeting; those without a busy copy count as declined. For people without a file the answers in the
-    copy of the organizer count. Without that copy, they have declined only when all copies say so.
+    `busy_copies` has the copy of each person whose time the meeting takes, from their own file. `listed_people` are all
+    people whose file contains the meeting: those without a busy copy count as declined. The answers of people without a
+    file are those in the organizer's copy. Without that copy, such people have declined if all copies say so.
     """
-    owner = next((who for who, event in busy_copies.items() if event.organizer == who), "")
+    owner = next((person for person, event in busy_copies.items() if event.organizer == person), "")
     sources = [busy_copies[owner]] if owner else [*busy_copies.values()]
     owner = owner or next(iter(busy_copies))
     event = busy_copies[owner]
     answers: dict[Address, Answer] = {}
     for source in sources:
-        for who, answer in source.answers.items():
-            if answers.get(who, Answer.DECLINED) is Answer.DECLINED:
-                answers[who] = answer
-    answers |= {who: copy.answers.get(who, Answer.ACCEPTED) for who, copy in busy_copies.items()}
+        for guest, answer in source.answers.items():
+            if answers.get(guest, Answer.DECLINED) is Answer.DECLINED:
+                answers[guest] = answer
+    answers |= {person: copy.answers.get(person, Answer.ACCEPTED) for person, copy in busy_copies.items()}
     organizer = event.organizer or owner
     people = {*answers, event.organizer}
-    answers |= {who: Answer.DECLINED for who in listed_by if who in people and who not in busy_copies}
+    free_people = [person for person in listed_people if person in people and person not in busy_copies]
+    answers |= dict.fromkeys(free_people, Answer.DECLINED)
     if answers.get(organizer) is Answer.DECLINED:
         organizer = owner
     answers.pop(organizer, None)

@@ -1,4 +1,4 @@
-"""A mail renderer and a mailer for long simulations: mails are counted, but have no text and are not kept."""
+"""A mail renderer and a mail service for long simulations, in which mails have no text and are not stored."""
 
 from email.message import EmailMessage
 
@@ -8,17 +8,17 @@ from worker.providers.memory import MemoryMailer
 
 
 class BlankMailRenderer(MailRenderer):
-    """Renders only the sender of a mail. With whole mails a simulation takes about 1.5 times as long."""
+    """Renders mails that have only a sender. With complete mails, a simulation takes about 1.5 times as long."""
 
     def render(self, context: MailContext) -> EmailMessage:
-        """Return a mail with only a sender, which the calendar part of an invitation needs."""
+        """Return a mail that has only a sender, which the calendar part of an invitation needs."""
         message = EmailMessage()
         message["From"] = self.make_sender(context)
         return message
 
 
 class DiscardingMailer(MemoryMailer):
-    """Remembers the keys of the mails it has sent, but not the mails."""
+    """Stores the keys of the mails that it has sent, but not the mails."""
 
     def send(self, message: EmailMessage, key: str) -> None:
         """Record the key, and discard the mail."""

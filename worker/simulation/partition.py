@@ -1,7 +1,7 @@
-"""Simulate the parts of a company in several processes at the same time, and merge their ledgers.
+"""Splits a company into parts, simulates them in parallel processes, and merges their ledgers.
 
-No person is in two parts, so the parts do not affect each other. The split depends on the company alone and not on the
-number of cores, so every machine writes the same ledger.
+No person is in two parts, so the parts do not affect each other. The split depends only on the company, and not on the
+number of cores, so that every machine writes the same ledger.
 """
 
 import heapq
@@ -18,14 +18,15 @@ from typing import Protocol
 from worker.domain.model import Address, Pair, PairId
 
 MAX_PARTS = 2
-#: A smaller part would take less time than the start of a process.
+#: The average number of pairs per part from which a company is split. Simulating fewer takes less time than starting a
+#: process.
 MIN_PART_PAIRS = 30
 
 Pairs = Mapping[PairId, Pair]
 
 
 class PartRunner(Protocol):
-    """Simulates one part, and writes its ledger: one JSON object per line, with `at` as the first key."""
+    """Simulates one part, and writes its ledger: one JSON object per line, whose first key is the time `at`."""
 
     def __call__(self, pairs: Pairs, ledger: Path, progress: Callable[[datetime], None]) -> None: ...
 
@@ -42,8 +43,8 @@ def split_pairs(pairs: Pairs) -> list[dict[PairId, Pair]]:
 
 
 def _group_by_team(pairs: Pairs) -> list[list[PairId]]:
-    """Return groups of pairs that are connected by shared people (union-find)."""
-    parents: dict[Address, Address] = {}
+    """Return teams: groups of pairs that are connected by shared people. The algorithm is union-find."""
+    parents: dict[Address, Address] = {}  # of each person in the trees, whose roots stand for the teams
 
     def find_root(person: Address) -> Address:
         while parents.setdefault(person, person) != person:
@@ -59,33 +60,33 @@ def _group_by_team(pairs: Pairs) -> list[list[PairId]]:
 
 
 def run_parts(parts: Sequence[Pairs], run_part: PartRunner, progress: Callable[[datetime], None]) -> Iterator[str]:
-    """Simulate the parts and yield the lines of their ledgers by time; at the same instant, in the order of the parts.
+    """Simulate the parts, and yield the lines of their ledgers by time; at the same instant, in the order of the parts.
 
-    The first part runs in this process, each other part in a process of its own. An error in any part is raised here.
+    The first part runs in this process, and each other part in a process of its own. An error in any part is raised.
     """
     context = multiprocessing.get_context("spawn")
     with TemporaryDirectory(prefix="longarc-") as folder, ExitStack() as files:
         ledgers = [Path(folder) / f"{number}.jsonl" for number in range(len(parts))]
         with ProcessPoolExecutor(len(parts) - 1, context) as pool, _terminate_on_failure():
-            others = [
+            other_jobs = [
                 pool.submit(_run_without_progress, run_part, pairs, ledger)
                 for pairs, ledger in zip(parts[1:], ledgers[1:], strict=True)
             ]
 
-            def check_others(now: datetime) -> None:
-                _raise_failure(others)
+            def check_other_jobs(now: datetime) -> None:
+                _raise_failure(other_jobs)
                 progress(now)
 
-            run_part(parts[0], ledgers[0], check_others)
-            for other in others:
-                other.result()
-        lines = [files.enter_context(ledger.open(encoding="utf-8")) for ledger in ledgers]
-        yield from heapq.merge(*lines, key=_get_instant)
+            run_part(parts[0], ledgers[0], check_other_jobs)
+            for job in other_jobs:
+                job.result()
+        ledger_files = [files.enter_context(ledger.open(encoding="utf-8")) for ledger in ledgers]
+        yield from heapq.merge(*ledger_files, key=_get_instant)
 
 
 @contextmanager
 def _terminate_on_failure() -> Iterator[None]:
-    """Terminate the other processes when one part fails."""
+    """Terminate the child processes when the block raises, because one part has failed."""
     try:
         yield
     except BaseException:
@@ -99,12 +100,12 @@ def _run_without_progress(run_part: PartRunner, pairs: Pairs, ledger: Path) -> N
 
 
 def _raise_failure(jobs: Sequence[Future[None]]) -> None:
-    """Raise the error of the first job that failed; jobs that still run are skipped."""
+    """Raise the error of the first of the finished jobs that failed, if there is one."""
     for job in jobs:
         if job.done():
             job.result()
 
 
 def _get_instant(line: str) -> str:
-    """Return the first field of a ledger line, `at`, whose text sorts by time."""
+    """Return the text of the first field of a ledger line, which is the time `at`. These texts sort by time."""
     return line[: line.index(",")]

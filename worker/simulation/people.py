@@ -1,15 +1,16 @@
-"""Simulated people: they accept, decline, move and delete events, book over them, go on leave, and keep promises.
+"""Simulated people, who answer, move and delete events, book other events, go on leave, and use Longarc.
 
-Each decision has a random generator of its own, made from the seed and the subject of the decision. So the order of
-decisions does not matter, and the same seed gives the same ledger.
+Each decision has a random generator of its own, which depends on the seed and the subject of the decision. So the order
+of decisions does not matter, and the same seed gives the same ledger.
 """
 
 import heapq
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -31,27 +32,29 @@ from worker.errors import LongarcError
 from worker.simulation.world import LedgerLine, SimulatedWorld
 
 QUARTER_HOUR = timedelta(minutes=15)
+#: Reactions to a booked event, by the names of their probabilities in `Behaviour`.
+REACTIONS = ("decline", "move", "move_out", "delete", "book_over", "away")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How people behave, as probabilities from 0 to 1.
+    """The probabilities, from 0 to 1, with which people act.
 
-    Per booked event: `decline` to `away`, of which at most one happens. Per career session that ended: `no_show`,
-    `forget` and `talk`. Per commitment: `complete`.
+    The first six apply to each booked event, of which at most one happens. `no_show`, `forget` and `talk` apply to each
+    career session that has ended, and `complete` to each commitment.
     """
 
     decline: float
-    move: float
-    move_out: float  #: move outside the rules
+    move: float  #: move the event within the rules
+    move_out: float  #: move the event to a time or length that the rules do not allow
     delete: float
-    book_over: float
-    away: float
-    no_show: float
+    book_over: float  #: book another event at the same time
+    away: float  #: go on leave
+    no_show: float  #: record that the session did not take place
     forget: float  #: record no contract
-    complete: float
-    talk: float
-    meetings: int  #: other meetings of a person per week
+    complete: float  #: mark the commitment as done
+    talk: float  #: ask for an ad hoc session
+    meetings: int  #: the number of other meetings of a person per week
 
 
 CALM = Behaviour(
@@ -109,6 +112,20 @@ REPORT_COMMITMENTS = (
 )
 
 
+#: Performs an action at an instant, and returns a ledger line for it; no line when the action is no longer possible.
+Action = Callable[[datetime], Iterable[LedgerLine]]
+
+
+@dataclass(frozen=True, slots=True)
+class BookedEvent:
+    """The event of a session, as it was booked when somebody decided to react to it."""
+
+    pair: PairId
+    session_id: str
+    key: str
+    start: datetime
+
+
 class SimulatedHumans:
     """All people of a simulated world. Their actions wait in a queue until the clock reaches them."""
 
@@ -116,174 +133,170 @@ class SimulatedHumans:
         self._world = world
         self._behaviour = behaviour
         self._seed = seed
-        #: (time, sequence number, name of the action, its arguments); the action is the method of that name after `_`
-        self._queue: list[tuple[datetime, int, str, dict[str, Any]]] = []
+        self._queue: list[tuple[datetime, int, Action]] = []  #: a heap of (time, sequence number, action)
         self._sequence_numbers = count()
-        self._times_seen: Counter[tuple[str, str]] = Counter()  #: how often an event came to stand at that start
+        self._times_booked: Counter[tuple[str, str]] = Counter()  #: by key and start of an event
 
     # --- called by the world ---
 
-    def next_at(self) -> datetime | None:
+    def find_next_time(self) -> datetime | None:
         return self._queue[0][0] if self._queue else None
 
     def act(self, now: datetime) -> Iterator[LedgerLine]:
         while self._queue and self._queue[0][0] <= now:
-            _, _, action, arguments = heapq.heappop(self._queue)
-            yield from getattr(self, f"_{action}")(now, **arguments)
+            _, _, action = heapq.heappop(self._queue)
+            yield from action(now)
 
     def handle_line(self, line: Mapping[str, Any]) -> None:
         if line["what"] in ("event.create", "event.update") and line.get("kind") in ("career", "review", "checkin"):
-            self._plan_reaction(line)
+            self._schedule_reaction(line)
         elif line["what"] == "session" and line.get("state") == SessionState.HELD.value and line["kind"] == "career":
-            self._plan_follow_up(line)
+            self._schedule_follow_up(line)
 
-    # --- decisions ---
+    # --- deciding what to do, and when ---
 
     def _make_random(self, *subject: object) -> random.Random:
         """Return a random generator that depends only on the seed and the subject."""
         return random.Random("|".join(map(str, (self._seed, *subject))))
 
-    def _schedule(self, at: datetime, action: str, **arguments: Any) -> None:
-        """Queue an action for the next quarter-hour: several then happen at the same instant, as in a real company."""
-        delay = -(at - datetime(2024, 1, 1, tzinfo=UTC)) % QUARTER_HOUR
-        heapq.heappush(self._queue, (at + delay, next(self._sequence_numbers), action, arguments))
+    def _schedule(self, time: datetime, action: Action) -> None:
+        """Queue an action for the next full quarter-hour, so that several happen at the same instant."""
+        delay = -(time - datetime(2024, 1, 1, tzinfo=UTC)) % QUARTER_HOUR
+        heapq.heappush(self._queue, (time + delay, next(self._sequence_numbers), action))
 
-    def _plan_reaction(self, line: Mapping[str, Any]) -> None:
-        """Decide what somebody does with a new or moved event, and when before its start.
+    def _schedule_reaction(self, line: Mapping[str, Any]) -> None:
+        """Choose a reaction to a new or moved event, and schedule it for some time before the start of the event.
 
-        Each time that an event comes back to a start, people decide anew.
+        When an event is moved back to an earlier start, the reaction is chosen independently of the earlier one.
         """
-        self._times_seen[line["key"], line["start"]] += 1
-        times = self._times_seen[line["key"], line["start"]]
-        rng = self._make_random(line["key"], line["start"], *([times] if times > 1 else []))
+        self._times_booked[line["key"], line["start"]] += 1
+        times_booked = self._times_booked[line["key"], line["start"]]
+        rng = self._make_random(line["key"], line["start"], *([times_booked] if times_booked > 1 else []))
         start, now = _parse_instant(line["start"]), self._world.clock()
-        at = now + (start - now) * rng.random() * 0.98
-        arguments = {
-            "pair": PairId.parse(line["pair"]),
-            "session_id": line["session"],
-            "key": line["key"],
-            "start": start,
-        }
-        action = self._choose_reaction(rng)
-        if action == "accept":
-            at = min(now + timedelta(hours=rng.uniform(0.2, 20)), at)
-        self._schedule(at, action, **arguments)
+        time = now + (start - now) * rng.random() * 0.98
+        reaction = self._choose_reaction(rng)
+        if reaction == "accept":
+            time = min(now + timedelta(hours=rng.uniform(0.2, 20)), time)
+        event = BookedEvent(PairId.parse(line["pair"]), line["session"], line["key"], start)
+        react: Callable[[datetime, BookedEvent], Iterable[LedgerLine]] = getattr(self, f"_{reaction}")
+        self._schedule(time, lambda now: react(now, event))
 
     def _choose_reaction(self, rng: random.Random) -> str:
-        """Return the name of one action; each is chosen with its probability, `accept` otherwise."""
+        """Return one of REACTIONS, each with its probability, or `accept` otherwise."""
         remainder = rng.random()
-        for action in ("decline", "move", "move_out", "delete", "book_over", "away"):
-            remainder -= getattr(self._behaviour, action)
+        for reaction in REACTIONS:
+            remainder -= getattr(self._behaviour, reaction)
             if remainder < 0:
-                return action
+                return reaction
         return "accept"
 
-    def _plan_follow_up(self, line: Mapping[str, Any]) -> None:
-        """Decide what happens after a session: no show, contract, and a request to talk."""
+    def _schedule_follow_up(self, line: Mapping[str, Any]) -> None:
+        """Schedule the actions after a session: recording a no-show or the contract, and asking for a talk."""
         rng = self._make_random(line["session"], line["end"], "held")
         end = _parse_instant(line["end"])
-        arguments = {"pair": PairId.parse(line["pair"]), "session_id": line["session"]}
+        pair, session_id = PairId.parse(line["pair"]), line["session"]
         if rng.random() < self._behaviour.no_show:
-            self._schedule(end + timedelta(hours=rng.uniform(0.3, 20)), "no_show", **arguments)
+            no_show = partial(self._record_no_show, session_id=session_id)
+            self._schedule(end + timedelta(hours=rng.uniform(0.3, 20)), no_show)
         elif line["topic"] in ("all", "gap") and rng.random() >= self._behaviour.forget:
             hours = rng.uniform(0.3, 30) if rng.random() < 0.8 else rng.uniform(30, 110)
-            self._schedule(end + timedelta(hours=hours), "record_contract", **arguments)
+            record_contract = partial(self._record_contract, pair=pair, session_id=session_id)
+            self._schedule(end + timedelta(hours=hours), record_contract)
         if rng.random() < self._behaviour.talk:
-            self._schedule(end + timedelta(days=rng.uniform(10, 60)), "talk", pair=arguments["pair"])
+            self._schedule(end + timedelta(days=rng.uniform(10, 60)), partial(self._request_talk, pair=pair))
 
-    def _find_unchanged_session(self, session_id: str, key: str, start: datetime) -> Session | None:
-        """Return the session if it is still booked at this time, with this event; otherwise None."""
-        session = self._world.worker.store.queries.get_session(session_id)
-        if session is None or not session.booked or (session.key, session.start) != (key, start):
+    def _find_unchanged_session(self, event: BookedEvent) -> Session | None:
+        """Return the session of an event; None when it was moved or deleted since somebody decided to react."""
+        session = self._world.worker.store.queries.get_session(event.session_id)
+        if session is None or not session.booked or (session.key, session.start) != (event.key, event.start):
             return None
-        return session if self._world.calendar.find(session.pair.manager, key) else None
+        return session if self._world.calendar.find(session.pair.manager, event.key) else None
 
     # --- acting on calendars ---
 
-    def _accept(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        if self._find_unchanged_session(session_id, key, start):
-            self._world.calendar.answer(pair.manager, key, pair.report, Answer.ACCEPTED)
+    def _accept(self, now: datetime, event: BookedEvent) -> Iterable[LedgerLine]:
+        if self._find_unchanged_session(event):
+            self._world.calendar.answer(event.pair.manager, event.key, event.pair.report, Answer.ACCEPTED)
         return ()
 
-    def _decline(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        session = self._find_unchanged_session(session_id, key, start)
+    def _decline(self, now: datetime, event: BookedEvent) -> Iterable[LedgerLine]:
+        session = self._find_unchanged_session(event)
         if not session:
             return ()
-        self._world.calendar.answer(pair.manager, key, pair.report, Answer.DECLINED)
-        return (_make_line(now, "decline", session, calendar=pair.report),)
+        self._world.calendar.answer(event.pair.manager, event.key, event.pair.report, Answer.DECLINED)
+        return (_make_line(now, "decline", session, calendar=event.pair.report),)
 
-    def _move(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        """Move the event as the rules allow: by a few working days, within the hours of the manager."""
-        session = self._find_unchanged_session(session_id, key, start)
-        rng = self._make_random(key, start, "move")
-        manager = self._world.persons[pair.manager]
-        to = session and self._find_span(manager, start, rng.choice((-2, -1, 1, 2, 3)), session.span.minutes, rng)
-        if not session or not to or to.start <= now + QUARTER_HOUR or to.start > session.latest:
-            return ()
-        self._world.calendar.move(manager.email, key, to)
-        return (_make_line(now, "move", session, calendar=manager.email, to=to),)
-
-    def _move_out(
-        self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime
-    ) -> Iterable[LedgerLine]:
-        """Move the event outside the rules: make it too short, or put it after the latest instant."""
-        session = self._find_unchanged_session(session_id, key, start)
+    def _move(self, now: datetime, event: BookedEvent) -> Iterable[LedgerLine]:
+        """Move the event as the rules allow: by a few working days, within the working hours of the manager."""
+        session = self._find_unchanged_session(event)
         if not session:
             return ()
-        is_shortened = self._make_random(key, start, "out").random() < 0.5 and session.kind == "career"
-        to = (
-            Span(start, start + timedelta(minutes=30))
-            if is_shortened
-            else _shift_past_window(session.span, session.latest)
-        )
-        self._world.calendar.move(pair.manager, key, to)
-        return (_make_line(now, "move", session, calendar=pair.manager, to=to),)
+        rng = self._make_random(event.key, event.start, "move")
+        manager = self._world.persons[event.pair.manager]
+        days = rng.choice((-2, -1, 1, 2, 3))
+        new_span = self._choose_span(manager, event.start, days, session.span.minutes, rng)
+        if not new_span or new_span.start <= now + QUARTER_HOUR or new_span.start > session.latest:
+            return ()
+        self._world.calendar.move(manager.email, event.key, new_span)
+        return (_make_line(now, "move", session, calendar=manager.email, new_span=new_span),)
 
-    def _delete(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        session = self._find_unchanged_session(session_id, key, start)
+    def _move_out(self, now: datetime, event: BookedEvent) -> Iterable[LedgerLine]:
+        """Make the event shorter than the rules allow, or move it past its latest allowed start."""
+        session = self._find_unchanged_session(event)
         if not session:
             return ()
-        who = pair.manager if self._make_random(key, start, "who").random() < 0.7 else pair.report
-        self._world.calendar.remove(who, key)
-        return (_make_line(now, "delete", session, calendar=who),)
+        is_shortened = self._make_random(event.key, event.start, "out").random() < 0.5 and session.kind == "career"
+        short_span = Span(event.start, event.start + timedelta(minutes=30))
+        new_span = short_span if is_shortened else _shift_past_latest(session.span, session.latest)
+        self._world.calendar.move(event.pair.manager, event.key, new_span)
+        return (_make_line(now, "move", session, calendar=event.pair.manager, new_span=new_span),)
 
-    def _book_over(
-        self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime
-    ) -> Iterable[LedgerLine]:
-        return self._take_time(now, pair, session_id, key, start, "book_over")
-
-    def _away(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        return self._take_time(now, pair, session_id, key, start, "out_of_office")
-
-    def _take_time(
-        self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime, act: str
-    ) -> Iterable[LedgerLine]:
-        session = self._find_unchanged_session(session_id, key, start)
+    def _delete(self, now: datetime, event: BookedEvent) -> Iterable[LedgerLine]:
+        session = self._find_unchanged_session(event)
         if not session:
             return ()
-        rng = self._make_random(key, start, act)
-        who = rng.choice(pair.people)
+        is_by_manager = self._make_random(event.key, event.start, "who").random() < 0.7
+        person = event.pair.manager if is_by_manager else event.pair.report
+        self._world.calendar.remove(person, event.key)
+        return (_make_line(now, "delete", session, calendar=person),)
+
+    def _book_over(self, now: datetime, event: BookedEvent) -> Iterable[LedgerLine]:
+        return self._take_time(now, event, "book_over")
+
+    def _away(self, now: datetime, event: BookedEvent) -> Iterable[LedgerLine]:
+        return self._take_time(now, event, "out_of_office")
+
+    def _take_time(self, now: datetime, event: BookedEvent, act: str) -> Iterable[LedgerLine]:
+        """Add a meeting or a leave at the time of the event to one of the two calendars. `act` is the ledger's name."""
+        session = self._find_unchanged_session(event)
+        if not session:
+            return ()
+        rng = self._make_random(event.key, event.start, act)
+        person = rng.choice(event.pair.people)
         if act == "book_over":
-            self._world.calendar.add(who, Span(start, start + timedelta(minutes=30)))
+            self._world.calendar.add(person, Span(event.start, event.start + timedelta(minutes=30)))
         else:
-            days = timedelta(days=rng.choice((1, 5, 10)))
-            self._world.calendar.add(who, Span(start - timedelta(hours=6), start + days), show=ShowAs.AWAY)
-        return (_make_line(now, act, session, calendar=who),)
+            length = timedelta(days=rng.choice((1, 5, 10)))
+            leave = Span(event.start - timedelta(hours=6), event.start + length)
+            self._world.calendar.add(person, leave, show=ShowAs.AWAY)
+        return (_make_line(now, act, session, calendar=person),)
 
-    def _find_span(self, person: Person, start: datetime, days: int, minutes: int, rng: random.Random) -> Span | None:
-        """Return a random span of that length in the working hours, `days` working days after `start`; None when no
-        working period of that day is long enough."""
+    def _choose_span(self, person: Person, start: datetime, days: int, minutes: int, rng: random.Random) -> Span | None:
+        """Return a random span of this length in the working hours of a person, `days` working days after `start`.
+
+        Returns None when no working period of that day is long enough.
+        """
         day = add_working_days(person, get_local_date(person.zone, start), days)
         for spell in list_spells(person, day):
             spare_quarter_hours = (spell.minutes - minutes) // 15
             if spare_quarter_hours >= 0:
-                begin = spell.start + QUARTER_HOUR * rng.randint(0, spare_quarter_hours)
-                return Span(begin, begin + timedelta(minutes=minutes))
+                new_start = spell.start + QUARTER_HOUR * rng.randint(0, spare_quarter_hours)
+                return Span(new_start, new_start + timedelta(minutes=minutes))
         return None
 
     # --- acting in Longarc ---
 
-    def _no_show(self, now: datetime, pair: PairId, session_id: str) -> Iterable[LedgerLine]:
+    def _record_no_show(self, now: datetime, session_id: str) -> Iterable[LedgerLine]:
         session = self._world.worker.store.queries.get_session(session_id)
         if session is None or session.state is not SessionState.HELD:
             return ()
@@ -296,31 +309,16 @@ class SimulatedHumans:
             return ()
         rng = self._make_random(session_id, session.held_at, "contract")
         name = self._world.persons[pair.report].name
-        self._world.worker.contracts.record(session_id, self._make_contract(now.date(), name, rng))
+        self._world.worker.contracts.record(session_id, _make_contract(now.date(), name, rng))
         for commitment in self._world.worker.store.queries.list_commitments_of_session(session_id):
             if rng.random() < self._behaviour.complete:
                 due = datetime.combine(commitment.due, datetime.min.time(), UTC)
-                at = max(due - timedelta(days=rng.uniform(0, 10)), now + timedelta(hours=1))
-                self._schedule(at, "complete", pair=pair, commitment_id=commitment.id)
+                time = max(due - timedelta(days=rng.uniform(0, 10)), now + timedelta(hours=1))
+                complete = partial(self._complete_commitment, pair=pair, commitment_id=commitment.id)
+                self._schedule(time, complete)
         return (_make_line(now, "record_contract", session),)
 
-    def _make_contract(self, day: date, name: str, rng: random.Random) -> Contract:
-        first_name = name.split(maxsplit=1)[0]
-        manager_texts = rng.sample(MANAGER_COMMITMENTS, 2)
-        report_texts = rng.sample(REPORT_COMMITMENTS, 1)
-        return Contract(
-            manager=tuple(
-                WrittenCommitment(text=text.format(name=first_name), due=day + timedelta(days=rng.randint(4, 75)))
-                for text in manager_texts
-            ),
-            report=tuple(
-                WrittenCommitment(text=text, due=day + timedelta(days=rng.randint(10, 75))) for text in report_texts
-            ),
-            question="What would have to be true for this to be the right place in three years?",
-            progress=("The last quarter's work was named by two other teams.",),
-        )
-
-    def _complete(self, now: datetime, pair: PairId, commitment_id: str) -> Iterable[LedgerLine]:
+    def _complete_commitment(self, now: datetime, pair: PairId, commitment_id: str) -> Iterable[LedgerLine]:
         commitment = self._world.worker.store.queries.get_commitment(commitment_id)
         if commitment is None or not commitment.is_open:
             return ()
@@ -334,7 +332,7 @@ class SimulatedHumans:
         }
         return (line | {"due": commitment.due.isoformat()},)
 
-    def _talk(self, now: datetime, pair: PairId) -> Iterable[LedgerLine]:
+    def _request_talk(self, now: datetime, pair: PairId) -> Iterable[LedgerLine]:
         rng = self._make_random(pair, now, "talk")
         try:
             session_id = self._world.worker.actions.request_talk(
@@ -346,28 +344,29 @@ class SimulatedHumans:
 
 
 class OtherMeetings:
-    """The other meetings of people: on the calendars for AHEAD from now, and erased a week after they end."""
+    """Adds other meetings to the calendars of people, and erases them a week after they have ended."""
 
-    #: More than any search looks ahead.
+    #: How far from now the calendars are filled. No search for a time slot looks further ahead.
     AHEAD = timedelta(weeks=22)
-    EVERY = timedelta(weeks=1)
+    #: The calendars are filled by so much at a time.
+    STEP = timedelta(weeks=1)
 
     def __init__(self, world: SimulatedWorld, behaviour: Behaviour, seed: int) -> None:
         self._world = world
         self._behaviour = behaviour
         self._seed = seed
         self._filled_until = world.clock()
-        self._meetings: list[tuple[datetime, str]] = []  # a heap of (end, event id)
+        self._meetings: list[tuple[datetime, str]] = []  #: a heap of (end, event id)
 
     def refresh(self) -> None:
-        """Erase old meetings, and fill the calendars up to AHEAD from now."""
+        """Erase old meetings, and fill the calendars of all people up to AHEAD from now."""
         now = self._world.clock()
-        while self._meetings and self._meetings[0][0] < now - self.EVERY:
+        while self._meetings and self._meetings[0][0] < now - self.STEP:
             self._world.calendar.erase(heapq.heappop(self._meetings)[1])
         while self._filled_until < now + self.AHEAD:
             for person in self._world.persons.values():
                 self._fill_week(person, self._filled_until)
-            self._filled_until += self.EVERY
+            self._filled_until += self.STEP
 
     def _fill_week(self, person: Person, start: datetime) -> None:
         rng = random.Random(f"{self._seed}|{person.email}|{start}|meetings")
@@ -375,13 +374,31 @@ class OtherMeetings:
         day_offsets = sorted(rng.randrange(5) for _ in range(self._behaviour.meetings))
         for offset in day_offsets:
             for spell in list_spells(person, day + timedelta(days=offset))[:1]:
-                begin = spell.start + QUARTER_HOUR * rng.randrange(max(spell.minutes // 15 - 4, 1))
-                span = Span(begin, begin + timedelta(minutes=rng.choice((30, 30, 60))))
+                meeting_start = spell.start + QUARTER_HOUR * rng.randrange(max(spell.minutes // 15 - 4, 1))
+                span = Span(meeting_start, meeting_start + timedelta(minutes=rng.choice((30, 30, 60))))
                 heapq.heappush(self._meetings, (span.end, self._world.calendar.add(person.email, span)))
 
 
-def _shift_past_window(span: Span, latest: datetime) -> Span:
-    """Return a span of the same length, about a week after the latest instant allowed."""
+def _make_contract(day: date, name: str, rng: random.Random) -> Contract:
+    """Return a contract of two random commitments of the manager and one of the report, whose name is given."""
+    first_name = name.split(maxsplit=1)[0]
+    manager_texts = rng.sample(MANAGER_COMMITMENTS, 2)
+    report_texts = rng.sample(REPORT_COMMITMENTS, 1)
+    return Contract(
+        manager=tuple(
+            WrittenCommitment(text=text.format(name=first_name), due=day + timedelta(days=rng.randint(4, 75)))
+            for text in manager_texts
+        ),
+        report=tuple(
+            WrittenCommitment(text=text, due=day + timedelta(days=rng.randint(10, 75))) for text in report_texts
+        ),
+        question="What would have to be true for this to be the right place in three years?",
+        progress=("The last quarter's work was named by two other teams.",),
+    )
+
+
+def _shift_past_latest(span: Span, latest: datetime) -> Span:
+    """Return a span of the same length that begins about a week after the latest allowed start."""
     shift = timedelta(days=(latest - span.start).days + 8)
     return Span(span.start + shift, span.end + shift)
 
@@ -390,11 +407,14 @@ def _parse_instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _format_instant(now: datetime) -> str:
-    return f"{now:%Y-%m-%dT%H:%M:%SZ}"
+def _format_instant(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _make_line(now: datetime, act: str, session: Session, calendar: Address = "", to: Span | None = None) -> LedgerLine:
+def _make_line(
+    now: datetime, act: str, session: Session, calendar: Address = "", new_span: Span | None = None
+) -> LedgerLine:
+    """Return the ledger line of an action about a session. `calendar` is the owner of a changed calendar."""
     line: LedgerLine = {
         "at": _format_instant(now),
         "what": "human",
@@ -405,5 +425,5 @@ def _make_line(now: datetime, act: str, session: Session, calendar: Address = ""
     line.update(kind=session.kind.value, key=session.key)
     if calendar:
         line["calendar"] = calendar
-    span = to or session.span
+    span = new_span or session.span
     return line | {"start": _format_instant(span.start), "end": _format_instant(span.end)}

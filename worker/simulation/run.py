@@ -1,7 +1,7 @@
-"""Run a simulation: the real sync, sweep, outbox and mails, on the memory provider and with simulated people.
+"""Runs a simulation: the real sync, sweep, outbox and mails, with simulated people.
 
-Only the services and the clock are replaced. The clock jumps from each instant at which something is due to the next.
-The same seed gives the same ledger, byte for byte.
+Only the calendar and mail services and the clock are replaced. The clock jumps from one instant at which something is
+due to the next. The same seed gives the same ledger, byte for byte.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -32,23 +32,26 @@ def simulate_to_ledger(
     length: timedelta,
     *,
     seed: int,
-    behave: str,
+    behaviour: str,
     out: IO[str] | None = None,
 ) -> int:
-    """Simulate a company for `length`, write its ledger to `out`, and return the number of lines."""
-    options = SimulationOptions(start=start, days=length // timedelta(days=1), seed=seed, behaviour=behave)
+    """Simulate a company with default settings, write its ledger to `out`, and return the number of lines.
+
+    `length` is rounded down to whole days, and `behaviour` is a key of `people.BEHAVIOURS`.
+    """
+    options = SimulationOptions(start=start, days=length // timedelta(days=1), seed=seed, behaviour=behaviour)
     return _simulate_parts(options, Settings(), persons, pairs, Ledger(out=out, keeps_lines=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationOptions:
-    """What to simulate. `behaviour` is a key of `people.BEHAVIOURS`."""
+    """The parameters of a simulation."""
 
     start: datetime
     days: int
-    seed: int
-    behaviour: str
-    calendars: Path | None = None  #: folder with `<email>.ics` files
+    seed: int  #: of all random decisions
+    behaviour: str  #: a key of `people.BEHAVIOURS`
+    calendars: Path | None = None  #: a folder with the calendars that people have at the start, as `<email>.ics` files
 
 
 def run_simulation(
@@ -59,43 +62,48 @@ def run_simulation(
     out: Path,
     progress: Callable[[datetime], None] = lambda _: None,
 ) -> Summary:
-    """Simulate, and write `ledger.jsonl` and `summary.txt` into `out`. After an error neither file is changed.
+    """Run a simulation, and write `ledger.jsonl` and `summary.txt` into the folder `out`.
 
-    Raises Problems for calendars that can't be used, and when `out` can't take the files.
+    After an error neither file is changed. Raises Problems for calendars that can't be used, and when the files can't
+    be written into `out`.
     """
     ledger_file, summary_file = out / "ledger.jsonl", out / "summary.txt"
     _check_output(options, out, (ledger_file, summary_file))
     summary = Summary()
-    out_existed = out.exists()
+    has_created_folder = not out.exists()
     private_files.make_folder(out)
-    drafts = [path.with_name(f"{path.name}.part") for path in (ledger_file, summary_file)]
+    ledger_draft, summary_draft = _get_draft_path(ledger_file), _get_draft_path(summary_file)
     try:
-        for draft in drafts:
+        for draft in (ledger_draft, summary_draft):
             private_files.create(draft)
-        with drafts[0].open("w", encoding="utf-8", newline="\n") as file:
+        with ledger_draft.open("w", encoding="utf-8", newline="\n") as file:
             _simulate_parts(
                 options, settings, persons, pairs, Ledger(out=file, keeps_lines=False, summary=summary), progress
             )
-        drafts[1].write_text(
-            _format_summary(options, len(persons), len(pairs), summary), encoding="utf-8", newline="\n"
-        )
-        drafts[0].replace(ledger_file)
-        drafts[1].replace(summary_file)
+        summary_text = _format_summary(options, len(persons), len(pairs), summary)
+        summary_draft.write_text(summary_text, encoding="utf-8", newline="\n")
+        ledger_draft.replace(ledger_file)
+        summary_draft.replace(summary_file)
     except BaseException:
-        for draft in drafts:
+        for draft in (ledger_draft, summary_draft):
             draft.unlink(missing_ok=True)
-        if not out_existed:
+        if has_created_folder:
             out.rmdir()
         raise
     return summary
 
 
+def _get_draft_path(file: Path) -> Path:
+    """Return the path under which a file is written before it is complete."""
+    return file.with_name(f"{file.name}.part")
+
+
 def _check_output(options: SimulationOptions, out: Path, files: Iterable[Path]) -> None:
-    """Raises Problems when the files can't be written to `out`."""
+    """Raise Problems when these files can't be written into the folder `out`."""
     problems = [
         Problem(str(path), "There is a folder of that name.", "Remove it, or name another folder with --out.")
         for file in files
-        for path in (file, file.with_name(f"{file.name}.part"))
+        for path in (file, _get_draft_path(file))
         if path.is_dir()
     ]
     if options.calendars is not None and options.calendars.resolve() == out.resolve():
@@ -112,7 +120,7 @@ def _simulate_parts(
     ledger: Ledger,
     progress: Callable[[datetime], None] = lambda _: None,
 ) -> int:
-    """Simulate all parts of the company, write the ledger, and return the number of its lines."""
+    """Simulate a company, in several processes if it is large enough. Return the number of lines of the ledger."""
     parts = partition.split_pairs(pairs)
     if len(parts) == 1:
         _simulate_in_process(options, settings, persons, pairs, ledger, progress)
@@ -130,7 +138,7 @@ def _simulate_part(
     out: Path,
     progress: Callable[[datetime], None],
 ) -> None:
-    """Simulate one part of the company and write its ledger to `out`. `persons` are the people of all parts."""
+    """Simulate one part of a company, and write its ledger to `out`. `persons` are the people of all parts."""
     addresses = {address for pair in pairs.values() for address in (pair.manager, pair.report)}
     with out.open("w", encoding="utf-8") as file:
         part_persons = {address: persons[address] for address in sorted(addresses)}
@@ -156,7 +164,10 @@ def _simulate_in_process(
     *,
     people_of_other_parts: Collection[Address] = (),
 ) -> None:
-    """Simulate these people and pairs in this process. Calendars of `people_of_other_parts` are skipped."""
+    """Simulate these people and pairs in this process.
+
+    The folder of calendars may also have files of `people_of_other_parts`, which are skipped.
+    """
     from worker.simulation.people import BEHAVIOURS, OtherMeetings, SimulatedHumans
 
     settings = make_simulation_settings(settings)
@@ -186,10 +197,10 @@ def _simulate_in_process(
 def _run_weeks(
     world: SimulatedWorld, meetings: "OtherMeetings", end: datetime, progress: Callable[[datetime], None]
 ) -> None:
-    """Run the world week by week, and refresh the other meetings before each week."""
+    """Run the world week by week, and add other meetings to the calendars before each week."""
     while (now := world.clock()) < end:
         meetings.refresh()
-        world.calendar.pop_changed_calendars()  # so that the new meetings alone don't make every calendar due
+        world.calendar.pop_changed_calendars()  # otherwise the new meetings would make every calendar due
         world.run_until(min(now + timedelta(weeks=1), end), progress)
 
 

@@ -1,4 +1,7 @@
-"""A simulated company: calendars, mails and the clock are in memory. Writes the ledger of what happens."""
+"""A simulated company, with calendars, mails and clock in memory.
+
+It writes a ledger: a list of everything that happens, one JSON object per line.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -17,22 +20,22 @@ from worker.simulation.summary import Summary
 from worker.store.database import SCRATCH_URL
 from worker.store.store import NextDue, Store
 
-#: Name of the in-memory calendar and mail provider, in the column `calendar` of a person.
+#: Name of the in-memory calendar and mail services. Each simulated person has it as `calendar` and `mail`.
 MEMORY_PROVIDER = "memory"
-#: Kinds of history rows that are copied to the ledger.
+#: The kinds of history rows that are copied to the ledger.
 LEDGER_KINDS = (
     *("event.create", "event.update", "event.cancel", "mail", "mail.folded"),
     *("session", "offer", "unplaceable", "human", "contract"),
 )
 
-#: A line of the ledger: `at`, `what` and the fields of that kind (docs/reference/ledger.md).
+#: A line of the ledger: the time `at`, the kind `what`, and the fields of that kind (docs/reference/ledger.md).
 LedgerLine = dict[str, Any]
 
 
 class Humans(Protocol):
     """The simulated people: they change their calendars and use Longarc while time passes."""
 
-    def next_at(self) -> datetime | None:
+    def find_next_time(self) -> datetime | None:
         """Return the time of the next action; None when none is planned."""
 
     def act(self, now: datetime) -> Iterable[LedgerLine]:
@@ -45,7 +48,7 @@ class Humans(Protocol):
 class IdleHumans:
     """People who never do anything."""
 
-    def next_at(self) -> datetime | None:
+    def find_next_time(self) -> datetime | None:
         return None
 
     def act(self, now: datetime) -> Iterable[LedgerLine]:
@@ -57,22 +60,22 @@ class IdleHumans:
 
 @dataclass(slots=True)
 class Ledger:
-    """Writes each line to `out` as JSON, and adds it to `lines` and `summary` when they are wanted."""
+    """Writes lines to a file, and counts them. Optionally keeps them in memory, and adds them to a summary."""
 
-    out: IO[str] | None = None  #: None writes no file
-    lines: list[LedgerLine] = field(default_factory=list)
-    keeps_lines: bool = True  #: False saves the memory of a long simulation
-    count: int = 0  #: lines so far
+    out: IO[str] | None = None  #: the file; None writes none
+    lines: list[LedgerLine] = field(default_factory=list)  #: the lines so far, if `keeps_lines`
+    keeps_lines: bool = True  #: long simulations set this to False to save memory
+    count: int = 0  #: the number of lines so far
     summary: Summary | None = None
 
     def write_line(self, line: LedgerLine) -> None:
-        """Write a line."""
+        """Add a line to the ledger, and write it to the file as JSON."""
         self._register_line(line)
         if self.out is not None:
             self.out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def copy_line(self, text: str) -> None:
-        """Copy a line of another ledger file, with its line break. It is parsed only when somebody needs its fields."""
+        """Add a line of another ledger file, given with its line break. It is parsed only if its fields are needed."""
         if self.keeps_lines or self.summary is not None:
             self._register_line(json.loads(text))
         else:
@@ -83,13 +86,13 @@ class Ledger:
     def _register_line(self, line: LedgerLine) -> None:
         self.count += 1
         if self.summary is not None:
-            self.summary.add(line)
+            self.summary.add_line(line)
         if self.keeps_lines:
             self.lines.append(line)
 
 
 class SimulatedWorld:
-    """A company with a worker of its own, on a database in memory and a clock that jumps to the next due time."""
+    """A company with a worker of its own, a database in memory, and a clock that jumps to the next due time."""
 
     def __init__(
         self,
@@ -113,14 +116,14 @@ class SimulatedWorld:
         self.worker = _build_worker(settings, self.clock, mail_renderer)
         self.worker.services.use(calendars={MEMORY_PROVIDER: self.calendar}, mailers={MEMORY_PROVIDER: self.mailer})
         self.worker.store.people.apply_import(self.persons, self.pairs, start)
-        # Services reload the people when this value changes; an import of a people file changes it too
+        # services load the people again when this value changes, as the import of a roster would change it
         self.worker.store.people.set_stored_value("people", "simulated")
         self.ledger = Ledger()
         self.humans: Humans = IdleHumans()
         self._last_history_id = 0
 
     def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _: None) -> None:
-        """Advance the clock to `end`, from each instant at which something is due to the next."""
+        """Advance the clock to `end` in steps, each to the next instant at which something is due."""
         while True:
             next_instant = self._find_next_instant(self.step())
             progress(self.clock())
@@ -130,7 +133,7 @@ class SimulatedWorld:
         self.clock.move_to(end)
 
     def step(self) -> NextDue:
-        """Let people act, then run a tick of the worker, without advancing the clock. Return the next due times."""
+        """Let people act, then run a tick of the worker, and return the next due times. Does not advance the clock."""
         now = self.clock()
         for line in self.humans.act(now):
             self.ledger.write_line(line)
@@ -142,9 +145,12 @@ class SimulatedWorld:
         return next_due
 
     def _find_next_instant(self, next_due: NextDue) -> datetime | None:
-        """Return the next instant at which the worker or a person has something to do, at least a second from now."""
+        """Return the next instant at which the worker or a person has something to do.
+
+        It is at least a second from now, so that time never stands still.
+        """
         earliest = self.clock() + timedelta(seconds=1)
-        instants = (next_due.calendar, next_due.pair, next_due.effect, self.humans.next_at())
+        instants = (next_due.calendar, next_due.pair, next_due.effect, self.humans.find_next_time())
         return min((max(instant, earliest) for instant in instants if instant is not None), default=None)
 
     def _record_history(self) -> None:
@@ -168,7 +174,7 @@ def _build_worker(settings: Settings, clock: SteppedClock, mail_renderer: MailRe
 
 
 def make_ledger_line(row: Mapping[str, Any]) -> LedgerLine | None:
-    """Return the ledger line of a history row; None when its kind is not in LEDGER_KINDS."""
+    """Return the ledger line for a history row; None when its kind is not in LEDGER_KINDS."""
     if row["what"] not in LEDGER_KINDS:
         return None
     line: LedgerLine = {"at": f"{row['at']:%Y-%m-%dT%H:%M:%SZ}", "what": row["what"]}
@@ -182,10 +188,10 @@ def make_ledger_line(row: Mapping[str, Any]) -> LedgerLine | None:
 
 
 def make_simulation_settings(settings: Settings) -> Settings:
-    """Return the settings of the company, changed for a simulation.
+    """Return the settings of a company, adapted for a simulation.
 
-    Calendars are polled rarely, since SimulatedWorld marks changed calendars as due; alerts go to the memory provider;
-    and the limit on cancelled events is so high that no import waits for an operator.
+    Calendars are polled rarely, since SimulatedWorld makes changed calendars due. Alerts are sent with the in-memory
+    mail service. The limit on cancelled events is raised so that no import has to be confirmed by an operator.
     """
     return settings.model_copy(
         update={

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
-from worker.domain.model import Address, PairId, ShowAs, Span
+from worker.domain.model import Address, ShowAs, Span
 from worker.domain.time.worktime import get_local_date, wall_to_utc
-from worker.simulation.people import CALM, Behaviour, SimulatedHumans
+from worker.simulation.people import CALM, Behaviour, BookedEvent, SimulatedHumans
 from worker.simulation.world import LedgerLine, SimulatedWorld
 
 #: As most people are; each of the things that they do happens often enough to be seen in a small company's year.
@@ -27,7 +28,8 @@ class CalmHumans(SimulatedHumans):
             for (first, last), weeks in HOLIDAYS:
                 begins = start + timedelta(weeks=rng.randint(first, last))
                 entered = max(begins - timedelta(weeks=rng.uniform(2, 10)), start + timedelta(hours=rng.uniform(2, 9)))
-                self._schedule(entered, "go_on_holiday", who=person.email, begins=begins, weeks=weeks)
+                holiday = partial(self._go_on_holiday, who=person.email, begins=begins, weeks=weeks)
+                self._schedule(entered, holiday)
 
     def _go_on_holiday(self, now: datetime, who: Address, begins: datetime, weeks: int) -> Iterable[LedgerLine]:
         """Enter whole days, from a Monday to a Sunday, that show as out of office."""
@@ -39,14 +41,15 @@ class CalmHumans(SimulatedHumans):
         line: LedgerLine = {"at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "what": "human", "act": "out_of_office", "calendar": who}
         return (line | {name: f"{at:%Y-%m-%dT%H:%M:%SZ}" for name, at in (("start", span.start), ("end", span.end))},)
 
-    def _move(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
+    def _move(self, now: datetime, event: BookedEvent) -> Iterable[LedgerLine]:
         """Move the event as people do; every third time onto something that the manager has there."""
-        lines = list(super()._move(now, pair, session_id, key, start))
-        rng = self._make_random(key, start, "onto")
+        lines = list(super()._move(now, event))
+        rng = self._make_random(event.key, event.start, "onto")
+        manager = event.pair.manager
         if lines and rng.random() < 1 / 3:
-            moved = self._world.calendar.find(pair.manager, key)
+            moved = self._world.calendar.find(manager, event.key)
             if moved is not None:
-                self._world.calendar.add(pair.manager, Span(moved.span.start, moved.span.start + timedelta(minutes=30)))
+                self._world.calendar.add(manager, Span(moved.span.start, moved.span.start + timedelta(minutes=30)))
         return lines
 
 
