@@ -154,7 +154,7 @@ def test_a_channel_that_stays_silent_is_opened_anew_and_its_calendar_is_polled(o
     office.run(MAX_ECHO_DELAY + 2 * MINUTE)
     second = office.watched()
     assert second.id != first.id and second.proven_at is None and second.failures == 1
-    assert "did not come back" in second.problem
+    assert "did not report our own changes" in second.problem
     assert [one.id for one in office.calendar.channels_of(DANA)] == [second.id]
     assert reads(office, HOUR) >= 11
 
