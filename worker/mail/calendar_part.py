@@ -1,4 +1,4 @@
-"""The calendar part of an invitation mail (RFC 6047), for reports whom no calendar server invites."""
+"""Adds the calendar part to an invitation mail (RFC 6047), for reports whom no calendar service invites."""
 
 from datetime import datetime
 from email.message import EmailMessage
@@ -8,10 +8,10 @@ from worker.mail.kinds import KINDS
 
 
 def attach_event(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> None:
-    """Add the event to the mail of that name as an alternative to its text, where calendar programs expect it.
+    """Add the event to the mail as an alternative to its text, where calendar programs expect it.
 
-    When the mail's sender is not the organizer, the event names the sender as acting for them (RFC 6047, 2.2.1). The
-    part is encoded as base64, which keeps its line ends and is 7-bit.
+    `name` is the `MailName` of the mail. When the mail's sender is not the organizer, the event names the sender as
+    acting for the organizer (RFC 6047, 2.2.1). The part is encoded as base64, which is 7-bit and preserves line ends.
     """
     from worker.providers.ical import events
 

@@ -1,4 +1,7 @@
-"""Checks templates and catalogues by rendering every sample mail, before a real mail depends on them."""
+"""Checks a company's mail templates and catalogues, by reading the files and by rendering sample mails with them.
+
+Overrides are the template files and catalogues in a company's folder, which replace our own.
+"""
 
 import re
 import traceback
@@ -19,7 +22,7 @@ from worker.mail.templates import PARTS
 #: The largest template file, in bytes, and the longest rendered part, in characters.
 MAX_SIZE = 1_000_000
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-#: A line of a catalogue: a comment, or a quoted string with or without its keyword.
+#: A valid line of a catalogue: blank, a comment, or a quoted string with or without a keyword.
 _CATALOGUE_LINE = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
 
 
@@ -28,14 +31,14 @@ def find_rendering_problems(
     render_part: Callable[[MailContext, str], None],
     contexts: Iterable[MailContext],
 ) -> list[Problem]:
-    """Return the problems found by rendering these sample mails; each problem once.
+    """Return the problems of rendering these sample mails, without duplicates.
 
-    `render` renders a whole mail, `render_part` one of PARTS.
+    `render` renders a whole mail, and `render_part` renders one of PARTS.
     """
     problems: dict[Problem, None] = {}
     for context in contexts:
         mail_problems = _try_rendering(context, partial(render, context))
-        if mail_problems:  # render each part alone, because the first that fails hides the others
+        if mail_problems:  # each part is rendered alone, because the first part that fails hides problems of the others
             part_problems = [
                 problem for name in PARTS for problem in _try_rendering(context, partial(render_part, context, name))
             ]
@@ -44,8 +47,11 @@ def find_rendering_problems(
 
 
 def find_changed_mails(overrides: Path) -> Collection[str]:
-    """Return the mails that a company's files may change: those with a folder there; all of them when anything else is
-    there, such as a layout, a stylesheet or a catalogue."""
+    """Return the names of the mails that the overrides may change.
+
+    These are the mails with a folder in `overrides`. If it contains anything else, such as a layout, a stylesheet or a
+    catalogue, these are all mails.
+    """
     names = {path.name for path in overrides.iterdir()}
     return names if names <= KINDS.keys() else KINDS
 
@@ -55,7 +61,7 @@ def _try_rendering(context: MailContext, attempt: Callable[[], object]) -> list[
         attempt()
     except Problems as problems:
         return list(problems.problems)
-    except Exception as error:  # a template may fail in any way
+    except Exception as error:  # a template may raise any exception
         return [_describe_error(context, error)]
     return []
 
@@ -63,7 +69,7 @@ def _try_rendering(context: MailContext, attempt: Callable[[], object]) -> list[
 def find_misplaced_files(overrides: Path) -> list[Problem]:
     """Return a problem for each template file that no mail uses, because no mail or part has its name."""
     if not overrides.is_dir():
-        return [Problem(str(overrides), "is no folder.", "Make it, or leave the setting out.")]
+        return [Problem(str(overrides), "is no folder.", "Create it, or leave the setting out.")]
     names = {f"{name}/{part}" for name in KINDS for part in PARTS}
     remedy = f"Name it <mail>/<part>, with a part of {', '.join(PARTS)}; a file that others include begins with `_`."
     return [
@@ -74,7 +80,7 @@ def find_misplaced_files(overrides: Path) -> list[Problem]:
 
 
 def _is_mail_part(path: Path) -> bool:
-    """Return whether the file looks like a part of a mail; the names of a company's own includes begin with `_`."""
+    """Return whether the file is meant as a part of a mail. Files that other templates include begin with `_`."""
     return path.is_file() and not path.name.startswith("_") and (path.suffix == ".j2" or f"{path.name}.j2" in PARTS)
 
 
@@ -101,7 +107,7 @@ def _check_file(path: Path) -> Problem | None:
 
 
 def _find_invalid_line(content: bytes) -> int:
-    """Return the number of the first line that is not UTF-8; 0 when all are."""
+    """Return the number of the first line that is not UTF-8; 0 when all lines are."""
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -122,12 +128,17 @@ def find_broken_translations(overrides: Path) -> list[Problem]:
 
 
 def _find_invalid_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number of each invalid line of a catalogue, and what is wrong with it."""
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         if not _CATALOGUE_LINE.fullmatch(line.strip()):
             yield number, "This is no line of a catalogue"
 
 
 def _find_wrong_placeholders(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line number of each translation with wrong placeholders, and what is wrong with it.
+
+    If the catalogue can't be parsed, yield that instead.
+    """
     try:
         load_translations(path)
         messages = [message for message in read_catalogue(path) if message.id]
@@ -148,6 +159,7 @@ def _find_wrong_placeholders(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _describe_error(context: MailContext, error: Exception) -> Problem:
+    """Return the problem for an exception that a template raised, with its place in the template."""
     if isinstance(error, TemplateSyntaxError):
         return Problem(f"{error.filename}:{error.lineno}", f"{error.message}.", "Fix the template there.")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]

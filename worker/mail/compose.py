@@ -1,4 +1,4 @@
-"""Builds the content of events and mails from the current state, at the moment the outbox sends them."""
+"""Builds the content of events and mails from the state at the moment when the outbox sends them."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -49,7 +49,7 @@ from worker.mail.templates import load_default_templates
 from worker.settings.load import Settings
 from worker.settings.openings_file import OpeningsReader
 
-#: A closed commitment is listed in briefs for this time.
+#: Briefs list a commitment for this time after it was closed.
 RECENT_PERIOD = timedelta(days=120)
 
 _THREAD_STARTERS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thread)
@@ -57,36 +57,36 @@ _THREAD_STARTERS = frozenset(kind.name for kind in KINDS.values() if kind.begins
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormerPair:
-    """The report's pair with the manager before the present one (R-36)."""
+    """The report's pair with the former manager (R-36)."""
 
-    manager: Person
-    has_manager_left: bool  #: that manager is no longer in the roster
-    open_promise_count: int  #: commitments of that manager that were open when the pair ended
+    manager: Person  #: the former manager
+    has_manager_left: bool  #: whether the former manager is no longer in the roster
+    open_promise_count: int  #: how many promises of the former manager were open when the pair ended
     passed_lines: Sequence[HandoverLine]  #: what the report passed on to the new manager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedContent:
-    """The decrypted texts for one batch of mails and events: of contracts, commitments, forms and commands."""
+    """The decrypted data for a batch of mails and events."""
 
     contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: the contract in force, by pair
-    revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session of the contract
-    #: For each of these revisions: who changed one commitment of it, and why; None when it was recorded as a whole.
+    revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: oldest first, by id of the session
+    #: For each of these revisions: who changed one commitment, and why. Who is None if it was recorded as a whole.
     authors: Mapping[str, Sequence[tuple[Owner | None, str]]] = field(default_factory=dict)
     commitment_texts: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by the id of the commitment
     closed_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: recently closed, by pair
-    #: The session of the contract in force, by pair.
+    #: The id of the session of the contract in force, by pair.
     contract_sessions: Mapping[PairId, str] = field(default_factory=dict)
-    sessions_asked_by_report: Set[str] = frozenset()  #: ids of the ad hoc sessions that the report asked for
+    sessions_asked_by_report: Set[str] = frozenset()  #: the ids of the ad hoc sessions that the report asked for
     former_pairs: Mapping[PairId, FormerPair] = field(default_factory=dict)  #: by the pair with the new manager
-    accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: what commands showed, by mail key
-    notes: Mapping[PairId, Sequence[SharedNote]] = field(default_factory=dict)  #: that both of a pair read, by pair
+    accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: uses of commands, by key of mail
+    notes: Mapping[PairId, Sequence[SharedNote]] = field(default_factory=dict)  #: by pair
     alert_texts: Mapping[str, str] = field(default_factory=dict)  #: by the key of the mail to the operator
-    #: What a manager says about their own learning, until a reflection prompt tells it to the report; by pair.
+    #: What a manager says about their own learning, if no reflection prompt has shown it to the report yet; by pair.
     learnings: Mapping[PairId, Learning] = field(default_factory=dict)
-    #: Why a conversation was asked for, by session; for the manager's mails only.
-    trigger_texts: Mapping[str, str] = field(default_factory=dict)
-    #: What the report said about lost times, by session and number of the deferral; for the manager's mails only.
+    trigger_texts: Mapping[str, str] = field(default_factory=dict)  #: why a session was asked for, by its id
+    #: What the report said about deferrals, by the session's id and the deferral's number; for the manager's mails
+    #: only.
     deferral_reasons: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
@@ -104,7 +104,7 @@ class Composer:
     # --- events ---
 
     def build_session_event(self, state: PairState, session: Session) -> EventDraft:
-        """Return the event of a session: neutral title, no content of the conversation (R-23), report invited (R-2)."""
+        """Return the event of a session, which invites the report (R-2) and has no content of conversations (R-23)."""
         subjects = {
             SessionKind.CAREER: self._event_settings.subject,
             SessionKind.REVIEW: self._event_settings.review_subject,
@@ -126,9 +126,10 @@ class Composer:
     def build_commitment_event(
         self, state: PairState, commitment: Commitment, promise: WrittenCommitment | None
     ) -> EventDraft:
-        """Return the event of a commitment's block, for the manager alone (T-8). Raises ValueError without a block.
+        """Return the event of a commitment's block, for the manager alone (T-8).
 
-        The title is neutral. A setting chooses the text, because delegates and administrators may be able to read it.
+        The title is neutral. A setting determines the text, because a manager's delegates and administrators may be
+        able to read it. Raises ValueError when the commitment has no block.
         """
         if commitment.block is None:
             raise ValueError(f"commitment {commitment.id} has no block")
@@ -147,21 +148,21 @@ class Composer:
         )
 
     def _fill_text(self, state: PairState, text: str) -> str:
-        """Return a text of the settings with the names filled in. A default text is in the manager's language."""
+        """Return a text of the settings with the names filled in. Default texts are translated for the manager."""
         translated = self._languages.find_language(state.manager.locale).gettext(text)
         return translated.format(manager=state.manager.name, report=state.report.name)
 
     def _choose_commitment_text(self, commitment: Commitment, promise: WrittenCommitment | None) -> str:
-        """Return, as configured, the commitment's text, the URL of its page (which needs a login), or nothing."""
+        """Return the text of the block, according to the setting: the commitment, the URL of its page, or no text."""
         if self._event_settings.commitment_text == "link":
             return f"{self._settings.base_url}/team/contract/{commitment.session}"
         return promise.text if promise and self._event_settings.commitment_text == "text" else ""
 
     def build_invitation_event(self, state: PairState, session: Session, mail: Effect) -> EventDraft:
-        """Return the event of an invitation mail. Its sequence number counts the mails about that event."""
+        """Return the event of an invitation mail. The event's sequence is the number of earlier mails about it."""
         if session.booked and session.key == mail.event:
             span = session.span
-        else:  # the session has lost that time: the mail withdraws it
+        else:  # the session has lost its time, and the mail withdraws the invitation
             start = mail.start or session.span.start
             span = Span(start, start + timedelta(minutes=session.minutes))
         draft = self.build_session_event(state, replace(session, start=span.start, end=span.end))
@@ -177,9 +178,9 @@ class Composer:
         now: datetime,
         mentions: Set[str] = frozenset(),
     ) -> MailContext:
-        """Return the context of a mail. `state` is that of the pair; None for a mail to the operator.
+        """Return the context of a mail. `state` is the state of the pair; it is None for a mail to the operator.
 
-        `mentions` are those subjects of `list_mention_subjects` that no other mail has mentioned.
+        `mentions` are the subjects of `list_mention_subjects` that are left for this mail to mention.
         """
         if state is None:
             reason = content.alert_texts.get(mail.key, "")
@@ -219,13 +220,13 @@ class Composer:
         return remove_content(context) if is_by_link else context
 
     def choose_openings(self, report: Person, now: datetime) -> tuple[Opening, ...]:
-        """Return the openings to show about or to this report: the same for everybody of the group (R-29)."""
+        """Return the openings to show to the report or the manager: the same for every report of a group (R-29)."""
         return select_openings(self._openings.list_openings(), report.group, get_local_date(report.zone, now))
 
     def choose_learning(self, mail: Effect, state: PairState, content: OpenedContent) -> Learning | None:
-        """Return what the manager says in this mail about their own learning (R-35); None when it says nothing.
+        """Return what this mail shows of the manager's own learning (R-35); None when it shows nothing.
 
-        The prompt before a talk that the report asked for speaks of the report alone.
+        The prompt before a conversation that the report asked for is about the report alone, and shows nothing of it.
         """
         if mail.name not in KINDS or SealedData.LEARNING not in KINDS[mail.name].sealed_data:
             return None
@@ -234,7 +235,7 @@ class Composer:
     def build_voice_context(
         self, mail: Effect, voice: ThirdVoice, report: Person, third: Person, now: datetime
     ) -> MailContext:
-        """Return the context of a mail about a report's question (R-30), which holds neither question nor answer."""
+        """Return the context of a mail to or about a third voice (R-30). It has neither the question nor the answer."""
         if mail.name == MailName.THIRD_VOICE_REQUEST:
             to, link_name, purpose, about = third, "answer", Purpose.VOICE, voice.id
         else:
@@ -258,9 +259,9 @@ class Composer:
         content: OpenedContent,
         now: datetime,
     ) -> MailContext:
-        """Return the context of a mail about several pairs of its reader. Without news it must not be sent.
+        """Return the context of a mail about several pairs of its reader. A mail without news must not be sent.
 
-        `states` are those pairs; `replaced_mails` are the mails that an overflow mail replaces.
+        `states` are the states of these pairs. `replaced_mails` are the mails that an overflow mail replaces.
         """
         by_link = self._settings.mail.content == "link" and KINDS[mail.name].has_content
         texts = {} if by_link else content.commitment_texts
@@ -280,14 +281,14 @@ class Composer:
         )
 
     def choose_sender(self, mail: Effect, manager: Address) -> Address:
-        """Return the mailbox that sends the mail: the manager's if so configured, else empty for the default sender."""
+        """Return the mailbox that sends the mail: the manager's, if so configured, or empty for the default sender."""
         as_manager = self._settings.mail.send_as == "manager" and KINDS[mail.name].may_leave_from_manager
         return manager if as_manager else ""
 
     def _collect_session_fields(
         self, mail: Effect, state: PairState, session: Session, content: OpenedContent, now: datetime
     ) -> dict[str, object]:
-        """Return the fields of the context that depend on the session the mail is about."""
+        """Return the fields of the context that depend on the session that the mail is about."""
         reasons = content.deferral_reasons.get(session.id, {}) if mail.to == state.manager.email else {}
         move = _find_move(mail, state)
         fields: dict[str, object] = {
@@ -315,10 +316,10 @@ class Composer:
         return fields
 
     def _choose_trigger(self, mail: Effect, state: PairState, content: OpenedContent) -> str:
-        """Return why the conversation was asked for, as far as the mail's reader may know it; else an empty text.
+        """Return why the conversation was asked for, as far as the reader may know it; empty if the reader may not.
 
-        The manager gets the trigger and the reason typed (R-6). The report gets the trigger alone, and only of a
-        conversation that the report asked for (R-27).
+        The manager gets the trigger and the text that was entered with it (R-6). The report gets the trigger alone, and
+        only for a conversation that the report asked for (R-27).
         """
         trigger = content.trigger_texts.get(mail.subject, "")
         if mail.to == state.manager.email:
@@ -334,9 +335,9 @@ class Composer:
         commitments: Sequence[ReadableCommitment],
         now: datetime,
     ) -> dict[str, str]:
-        """Return the reader's links by name (LINK_NAMES); empty when there are no pages or the pair has ended.
+        """Return the URLs of the reader's links by name (LINK_NAMES); empty without pages, or if the pair has ended.
 
-        `contract_session` is the session of the contract in force; empty when there is none.
+        `contract_session` is the id of the session of the contract in force; empty if there is no contract.
         """
         is_about_ended_pair = mail.name == MailName.OPEN_PROMISES
         if not (state.pair.ended is EndReason.NO or is_about_ended_pair):
@@ -358,7 +359,7 @@ class Composer:
         return self._sign_links(reader, links, now)
 
     def _sign_links(self, person: Person, links: Mapping[str, tuple[Purpose, str]], now: datetime) -> dict[str, str]:
-        """Return the URL of each link, by its name; empty without pages."""
+        """Return the URL of each link, given the link's purpose and session id, by name; empty without pages."""
         if self._link_signer is None:
             return {}
         return {
@@ -371,15 +372,15 @@ class Composer:
     def _build_pulse_links(self, mail: Effect, report: Person, now: datetime) -> dict[str, str]:
         """Return the links `yes` and `no` to the anonymous question of a round (R-37).
 
-        The answer is the URL's fragment, which no browser sends to a server.
+        The answer is the URL's fragment, which browsers don't send to the server.
         """
-        # see `make_round_number`: 202609 for the round 2026-09
+        # The mail's number is 202609 for the round 2026-09, see `make_round_number`.
         round_name = f"{mail.number // 100}-{mail.number % 100:02d}"
         links = self._sign_links(report, {"question": (Purpose.PULSE, round_name)}, now)
         return {answer: f"{url}#{answer}" for url in links.values() for answer in ("yes", "no")}
 
     def build_operator(self) -> Person:
-        """Return the operator as the reader of mails and pages."""
+        """Return a `Person` for the operator, as the reader of mails and pages."""
         return Person(
             email=self._settings.operator,
             name="Longarc operator",
@@ -393,14 +394,15 @@ class Composer:
 
 
 def list_mention_subjects(mail: Effect, state: PairState, content: OpenedContent, now: datetime) -> list[str]:
-    """Return the subjects that this mail mentions unless another mail has (R-28, R-32).
+    """Return the subjects that this mail can mention, if no other mail has mentioned them (R-28, R-32).
 
-    They are the ids of kept commitments, and `make_note_mention` of the session about which to leave a note.
+    The subjects are the ids of kept commitments, and the key from `make_note_mention` of the session about which the
+    reader can leave a note.
     """
     mentions, reader = KINDS[mail.name].mentions, state.pair.id.get_owner(mail.to)
     subjects: list[str] = []
     if Mention.KEPT_COMMITMENTS in mentions:
-        commitments = [one.commitment for one in _list_readable_commitments(state, content, now)]
+        commitments = [readable.commitment for readable in _list_readable_commitments(state, content, now)]
         subjects += [commitment.id for commitment in notes.list_kept_commitments(commitments, reader, now)]
     if Mention.NOTE_INVITATION in mentions:
         session = notes.find_session_to_note(state.sessions, content.notes.get(state.pair.id, ()), reader, now)
@@ -415,10 +417,10 @@ def _collect_note_fields(
     commitments: Sequence[ReadableCommitment],
     mentions: Set[str],
 ) -> dict[str, object]:
-    """Return the context's fields about the pair's notes and about `mentions`."""
+    """Return the context's fields about the pair's notes and about the subjects in `mentions`."""
     fields: dict[str, object] = {}
-    kept = [one for one in commitments if one.commitment.id in mentions]
-    kept.sort(key=lambda one: one.commitment.closed_at or one.commitment.recorded_at)
+    kept = [readable for readable in commitments if readable.commitment.id in mentions]
+    kept.sort(key=lambda readable: readable.commitment.closed_at or readable.commitment.recorded_at)
     fields.update(kept_commitments=tuple(kept), has_kept_commitments=bool(kept))
     fields["noted_session"] = next((s for s in state.sessions if notes.make_note_mention(s) in mentions), None)
     if mail.name == MailName.BRIEF:
@@ -428,7 +430,7 @@ def _collect_note_fields(
 
 
 def _collect_handover_fields(state: PairState, former: FormerPair | None) -> dict[str, Any]:
-    """Return the context's fields about the pair before this one; none once the two have had a career session."""
+    """Return the context's fields about the report's former pair; empty once the two have had a career session."""
     if former is None or any(s.held_at and s.kind is SessionKind.CAREER for s in state.sessions):
         return {}
     return {
@@ -442,7 +444,7 @@ def _collect_handover_fields(state: PairState, former: FormerPair | None) -> dic
 def _list_readable_commitments(
     state: PairState, content: OpenedContent, now: datetime
 ) -> tuple[ReadableCommitment, ...]:
-    """Return the pair's commitments with decrypted texts that are open or recently closed, sorted by due date."""
+    """Return the pair's open and recently closed commitments with their decrypted texts, sorted by due date."""
     commitments = [*state.commitments, *content.closed_commitments.get(state.pair.id, ())]
     recent = {c.id: c for c in commitments if c.is_open or (c.closed_at and c.closed_at > now - RECENT_PERIOD)}
     readable = [
@@ -456,7 +458,7 @@ def _list_readable_commitments(
 def _list_due_commitments(
     day: date | None, owner: Owner, commitments: Sequence[ReadableCommitment]
 ) -> tuple[ReadableCommitment, ...]:
-    """Return one person's commitments that are open and due on that day."""
+    """Return the open commitments of one person that are due on that day."""
     return tuple(
         readable
         for readable in commitments
@@ -465,14 +467,14 @@ def _list_due_commitments(
 
 
 def _find_thread_key(mail: Effect, state: PairState) -> str:
-    """Return the key of the mail that began this reader's thread about the pair; empty when none was sent."""
+    """Return the key of the mail that began this reader's thread about the pair; empty if there is no thread."""
     starters = (e for e in state.effects if e.name in _THREAD_STARTERS and e.to == mail.to)
     keys = (starter.key for starter in starters if starter.progress is EffectProgress.DONE)
     return next((key for key in keys if key != mail.key), "")
 
 
 def _find_move(mail: Effect, state: PairState) -> Deferral | None:
-    """Return the move by hand whose reason the mail tells (R-18), which has a negative number; None for other mails."""
+    """Return the move by hand that the mail is about (R-18), which has a negative number; None for other mails."""
     if mail.name != MailName.DEFERRAL_NOTICE or mail.number >= 0:
         return None
     return next((d for d in state.deferrals if (d.session, d.number) == (mail.subject, mail.number)), None)
@@ -481,7 +483,7 @@ def _find_move(mail: Effect, state: PairState) -> Deferral | None:
 def _collect_revision_fields(
     mail: Effect, revisions: Sequence[Contract], authors: Sequence[tuple[Owner | None, str]]
 ) -> dict[str, object]:
-    """Return the fields of a mail about one revision of a contract; the mail's number is that revision."""
+    """Return the fields of a mail about one revision of a contract. The mail's number is the revision's number."""
     number = mail.number
     return {
         "contract": revisions[number - 1],
@@ -493,6 +495,6 @@ def _collect_revision_fields(
 
 
 def _list_unfinished_starts(state: PairState, session: Session) -> tuple[datetime, ...]:
-    """Return the starts of earlier sessions that still lack a contract (R-17), in order."""
+    """Return the starts of other sessions that still have no contract (R-17), sorted."""
     unfinished = [s for s in state.sessions if s.state is SessionState.UNFINISHED and s.id != session.id and s.start]
     return tuple(sorted(s.start for s in unfinished if s.start))

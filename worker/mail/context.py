@@ -1,4 +1,8 @@
-"""The data of one mail, which the outbox reads from the database just before it sends."""
+"""The data that one mail or page can show (`MailContext`).
+
+The data of a mail is read from the database just before the mail is sent. The names of the fields are an interface:
+templates of companies use them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,19 +29,19 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 
-#: The keys of `MailContext.links`: `choose` opens the page about the session's time, `settings` the reader's own page,
-#: `answer` the question to a third person, `yes` and `no` the anonymous question. Templates must also work when one or
-#: all are missing.
+#: The keys of `MailContext.links`. `choose` opens the page about the session's time, `settings` the reader's own page,
+#: `answer` the page for answering as a third voice, `yes` and `no` the page of the anonymous question. Templates must
+#: also work when some or all of the links are missing.
 LINK_NAMES = ("contract", "choose", "commitment", "settings", "answer", "yes", "no")
 
 
 class Reader(StrEnum):
-    """The role of the person a mail is for."""
+    """The role of the reader of a mail."""
 
     MANAGER = "manager"
     REPORT = "report"
     OPERATOR = "operator"
-    THIRD = "third"  #: somebody whom the report asks a question (R-30)
+    THIRD = "third"  #: a third voice: somebody whom the report asks a question (R-30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,98 +49,96 @@ class ReadableCommitment:
     """A commitment with its decrypted text."""
 
     commitment: Commitment
-    promise: WrittenCommitment  #: the text, also of a commitment of the report
+    promise: WrittenCommitment  #: the text of the commitment, whether it is the manager's or the report's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewsLine:
-    """The data of one line of a mail about several pairs."""
+    """The data of one line in a mail about several pairs."""
 
     #: In a weekly mail a `NewsKind`, in an overflow mail the `MailName` of the mail that the line replaces, in an
     #: introduction the `MailName` of the introduction.
     kind: str
-    other: Person  #: the person of the pair who is not the reader
+    other: Person  #: the one of the pair who is not the reader
     pair: Pair
     session: Session | None = None
-    due: date | None = None  #: of a commitment
-    commitment: ReadableCommitment | None = None  #: with its text; None in a mail without content
-    deadline: datetime | None = None  #: of a contract
-    link: str = ""  #: where the reader can do something about it; empty when the pages are off
+    due: date | None = None  #: the due date of a commitment
+    commitment: ReadableCommitment | None = None  #: the commitment; None in a mail without content
+    deadline: datetime | None = None  #: the deadline of a contract
+    link: str = ""  #: the URL of the page on which the reader can act; empty when there are no pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailContext:
-    """The data that one mail or page can show. Comments name the mails that use a field.
-
-    The names of the fields are an interface: the templates of companies use them.
-    """
+    """The data that one mail or page can show. Where a comment begins with names of mails, only these use the field."""
 
     name: str  #: a MailName, or `page`
-    key: str  #: the outbox key, from which the Message-ID is derived
+    key: str  #: the key of the mail's effect, from which the Message-ID is derived
     to: Person  #: the reader; for `operator_alert`, see `Composer.build_operator`
     now: datetime
     manager: Person | None = None
     report: Person | None = None
     pair: Pair | None = None
-    every: Interval | None = None  #: the pair's rhythm as of now: the tighter one in a transition (R-5)
-    thread: str = ""  #: the outbox key of the mail that began the reader's thread about this pair, or empty
+    every: Interval | None = None  #: the pair's present rhythm, which is shorter in a transition (R-5)
+    thread: str = ""  #: the key of the mail that began the reader's thread about this pair; empty if there is none
     session: Session | None = None
-    contract: Contract | None = None  #: contract_summary: the new one; elsewhere: the one in force
-    revision: int = 1
-    changed_by: Owner | None = None  #: contract_summary: who changed one commitment; None when the whole was written
-    change_reason: str = ""  #: contract_summary: why `changed_by` changed it, in that person's words
-    previous: Contract | None = None  #: contract_summary: the revision before this one; None for a first contract
-    #: brief: all that are open or recently closed; commitment_due: those due.
+    contract: Contract | None = None  #: contract_summary: the new contract; other mails: the contract in force
+    revision: int = 1  #: contract_summary: the number of the revision
+    #: contract_summary: who changed one commitment; None when the contract was recorded as a whole
+    changed_by: Owner | None = None
+    change_reason: str = ""  #: contract_summary: why `changed_by` changed the commitment, in that person's words
+    previous: Contract | None = None  #: contract_summary: the previous revision; None for a first contract
+    #: brief: all open and recently closed commitments; commitment_due: the commitments that are due
     commitments: tuple[ReadableCommitment, ...] = ()
-    deferrals: tuple[Deferral, ...] = ()  #: of this session, oldest first
-    #: deferral_notice to the manager: what the report said about them, by number (R-18)
+    deferrals: tuple[Deferral, ...] = ()  #: the deferrals of this session, oldest first
+    #: deferral_notice to the manager: what the report said about the deferrals, by number of the deferral (R-18)
     deferral_reasons: Mapping[int, str] = field(default_factory=dict)
-    #: deferral_notice: the report said something about the last deferral, even if this mail may not show it
+    #: deferral_notice: whether the report said something about the last deferral, even if this mail does not show it
     has_deferral_reason: bool = False
-    count: int = 0  #: deferrals in this cycle (T-12)
-    options: tuple[Span, ...] = ()  #: the times reserved for the two to choose from, that are still to come (T-12)
-    offer: Offer | None = None  #: what they are offered for, and until when; None when there is nothing to choose
-    may_leave: bool = False  #: deferral_notice: the two can leave the session until the next quarter (T-11)
+    count: int = 0  #: the number of deferrals in this cycle (T-12)
+    options: tuple[Span, ...] = ()  #: the future times that are reserved for the two to choose from (T-12)
+    offer: Offer | None = None  #: the offer that contains `options`; None when there is nothing to choose
+    may_leave: bool = False  #: deferral_notice: whether the two can skip the session until the next quarter (T-11)
     why: Reasons = ()  #: unplaceable: why no time exists
     also: int = 0  #: unplaceable: how many more sessions of the pair have no time for the same cause
-    reason: str = ""  #: operator_alert: the problem, without private content
-    number: int = 0  #: invitation: how many mails about that session's time were sent before
+    reason: str = ""  #: operator_alert: the problem, without content of conversations
+    number: int = 0  #: invitation: how many mails about this session's time were sent before
     was: datetime | None = None  #: invitation_withdrawn: the withdrawn start
-    deadline: datetime | None = None  #: of the contract (T-7)
-    reminder: int = 0  #: contract_reminder: 1 and 2 before the deadline, 3 to 5 after it
-    unfinished: tuple[datetime, ...] = ()  #: starts of earlier sessions without a contract
+    deadline: datetime | None = None  #: the deadline of the contract (T-7)
+    reminder: int = 0  #: contract_reminder: 1 and 2 are sent before the deadline, 3 to 5 after it
+    unfinished: tuple[datetime, ...] = ()  #: the starts of earlier sessions without a contract
     learning: str = ""  #: reflection_prompt: what the manager says about their own learning (R-35)
-    due: date | None = None  #: commitment_due
-    expires_at: datetime | None = None  #: third_voice_request: until then the question can be answered
-    #: brief: why one of the two asked to talk, `kind` or `kind: text` (R-6); reflection_prompt: `kind`
+    due: date | None = None  #: commitment_due: the due date of the commitments
+    expires_at: datetime | None = None  #: third_voice_request: until when the question can be answered
+    #: brief: why one of the two asked for the session, as `kind` or `kind: text` (R-6); reflection_prompt: `kind`
     trigger: str = ""
-    #: brief and the report's page: open positions, projects and paths of the company (R-29)
-    openings: tuple[Opening, ...] = ()
-    asked_by_report: bool = False  #: brief and reflection_prompt: the report asked, not the manager
-    commitment_text: str = ""  #: introduction: the content of commitment events, `text`, `link` or `none`
-    notes: tuple[SharedNote, ...] = ()  #: brief: those after the last session with a contract, oldest first (R-28)
-    has_notes: bool = False  #: brief: there are such notes, even if this mail may not show them
-    #: reflection_prompt, brief: the session about which this mail invites to leave a note, and no other does (R-28)
+    openings: tuple[Opening, ...] = ()  #: brief and the report's page: what the company has open (R-29)
+    asked_by_report: bool = False  #: brief, reflection_prompt: whether the report asked for the session
+    commitment_text: str = ""  #: introduction: the setting for the content of blocks, `text`, `link` or `none`
+    #: brief: the notes after the last session with a contract, oldest first (R-28)
+    notes: tuple[SharedNote, ...] = ()
+    has_notes: bool = False  #: brief: whether there are such notes, even if this mail does not show them
+    #: reflection_prompt, brief: the session about which only this mail invites the reader to leave a note (R-28)
     noted_session: Session | None = None
-    #: reflection_prompt, brief, review_note, commitment_due: commitments that the other person has done, which no other
-    #: mail tells the reader (R-32)
+    #: reflection_prompt, brief, review_note, commitment_due: the commitments that the other person has done, and that
+    #: only this mail mentions to the reader (R-32)
     kept_commitments: tuple[ReadableCommitment, ...] = ()
-    has_kept_commitments: bool = False  #: there are some, even if this mail may not show them
-    accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: what commands showed or changed, oldest first
-    former: Person | None = None  #: new_manager, brief: the report's manager before this one (R-36)
-    former_left: bool = False  #: new_manager: that manager is no longer in the people file
-    former_promises: int = 0  #: new_manager: how many of that manager's promises were open when the pair ended
-    passed: tuple[HandoverLine, ...] = ()  #: brief: what the report passed on from the pair before this one
-    variant: int = 0  #: reflection_prompt: its wording, counted from 0
+    has_kept_commitments: bool = False  #: whether there are such commitments, even if this mail does not show them
+    accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: the uses of commands, oldest first
+    former: Person | None = None  #: new_manager, brief: the report's former manager (R-36)
+    former_left: bool = False  #: new_manager: whether the former manager is no longer in the roster
+    former_promises: int = 0  #: new_manager: how many promises of the former manager were open when the pair ended
+    passed: tuple[HandoverLine, ...] = ()  #: brief: what the report passed on from the former pair
+    variant: int = 0  #: reflection_prompt: which of its wordings is used, from 0
     news: tuple[NewsLine, ...] = ()  #: introduction to the manager, weekly, overflow: the lines of the mail
-    by_link: bool = False  #: contracts and commitments are left out of the mail, which links to them instead
-    had_contract: bool = False  #: with `by_link`: there is a contract in force, which the mail leaves out
-    sender: Address = ""  #: the mailbox that sends the mail; empty for the one in the settings
-    links: Mapping[str, str] = field(default_factory=dict)  #: URLs by name, of LINK_NAMES
+    by_link: bool = False  #: whether the mail contains links to contracts and commitments in place of their text
+    had_contract: bool = False  #: if `by_link`: whether there is a contract in force
+    sender: Address = ""  #: the mailbox that sends the mail; empty for the mailbox in the settings
+    links: Mapping[str, str] = field(default_factory=dict)  #: URLs, by one of LINK_NAMES
 
 
 def remove_content(context: MailContext) -> MailContext:
-    """Return the context without content, for companies whose mails link to the page that shows it instead."""
+    """Return the context without content, for companies whose mails contain links to the content instead."""
     return replace(
         context,
         by_link=True,

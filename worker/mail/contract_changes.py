@@ -1,4 +1,4 @@
-"""Tells what changed between two revisions of a contract, one sentence for each change."""
+"""Describes the changes between two revisions of a contract, with one sentence for each change."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from worker.mail.names import guess_first_name
 
 @dataclass(frozen=True, slots=True)
 class ContractChanges:
-    """Describes changes in one reader's language."""
+    """Describes the changes of a contract in one reader's language."""
 
     language: Language
     format_day: Callable[[date], str]
 
     def describe(self, before: Contract, after: Contract, report: Person | None, manager: Person | None) -> list[str]:
-        """Return the differences between two revisions; a change of date names both dates."""
+        """Return a sentence for each difference between two revisions. A change of a date states both dates."""
         gettext, diff = self.language.gettext, compare_contracts(before, after)
         sentences = [*self._describe_part(report, diff.report), *self._describe_part(manager, diff.manager)]
         if diff.reviews:

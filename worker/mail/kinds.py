@@ -1,4 +1,4 @@
-"""The table of mails, with the properties of each kind of mail except its text and the time it is due.
+"""The table of all kinds of mails and their properties, except their texts and the times at which they are due.
 
 To add a mail: name it in `worker/domain/model/mails.py`, enter it here, put its templates into
 `templates/emails/<name>`, and decide in `worker/domain/planning/` when it is due: `preparations` before a session,
@@ -22,33 +22,33 @@ class Voice(StrEnum):
     """Whose display name is in a mail's From header."""
 
     PRODUCT = "product"
-    MANAGER = "manager"  #: in the report's mail; the manager's own copy has the product's name
-    REPORT = "report"  #: in a mail to somebody outside the pair, who answers to the report
+    MANAGER = "manager"  #: the manager's name in the mail to the report; the manager's copy has the product's name
+    REPORT = "report"  #: the report's name in a mail to somebody outside the pair
 
 
 class SealedData(StrEnum):
-    """SealedData data that a mail needs in addition to the contract in force, which every mail about a pair gets."""
+    """Data that is stored sealed and that a mail needs. Every mail about a pair also gets the contract in force."""
 
     COMMITMENTS = "commitments"  #: the texts of the pair's commitments
     REVISIONS = "revisions"  #: every revision of the session's contract
     TRIGGER = "trigger"  #: why one of the two asked for an ad hoc session
-    DEFERRAL_REASONS = "deferral_reasons"  #: what the report said about the times that the session lost
-    OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session; never why the manager did
+    DEFERRAL_REASONS = "deferral_reasons"  #: what the report said about the session's deferrals
+    OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session, but not why the manager did
     LEARNING = "learning"  #: what the manager says about their own learning
-    HANDOVER = "handover"  #: who the report's manager was before, and what the report passed on from that time
-    ACCESSES = "accesses"  #: what commands showed or changed
-    NOTES = "notes"  #: the pair's notes for both
+    HANDOVER = "handover"  #: the report's former manager, and what the report passed on from that pair
+    ACCESSES = "accesses"  #: the uses of commands that show or write content
+    NOTES = "notes"  #: the pair's notes
 
 
 class Mention(StrEnum):
-    """An addition that a reader gets once: in the first mail that can include it."""
+    """An addition that a reader gets only once, in the first mail that can contain it."""
 
-    KEPT_COMMITMENTS = "kept_commitments"  #: commitments that the other person has done (R-32)
-    NOTE_INVITATION = "note_invitation"  #: that the reader can leave a note about the last conversation (R-28)
+    KEPT_COMMITMENTS = "kept_commitments"  #: the commitments that the other person has done (R-32)
+    NOTE_INVITATION = "note_invitation"  #: an invitation to leave a note about the last conversation (R-28)
 
 
 class ContractLink(StrEnum):
-    """The contract that the link in the manager's mail opens."""
+    """Which contract the link in the manager's mail opens."""
 
     IN_FORCE = "in_force"  #: the contract in force
     OF_SESSION = "of_session"  #: the contract of the session that the mail is about
@@ -56,32 +56,32 @@ class ContractLink(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailKind:
-    """One kind of mail."""
+    """The properties of one kind of mail."""
 
     name: MailName
-    readers: tuple[Reader, ...]  #: the roles its templates are written for; planning decides who gets it
+    readers: tuple[Reader, ...]  #: the roles for which its templates are written; planning decides who gets it
     #: Returns whether the reason for the mail still applies when it is to be sent; otherwise it is dropped.
     is_valid: mail_validity.ValidityCheck
-    #: Yields sample mails for the check of templates, given a sample that has only the basic fields.
+    #: Yields sample mails for the check of templates, given a sample with only the basic fields.
     samples: Callable[[MailContext], Iterator[MailContext]]
     voice: Voice = Voice.PRODUCT
-    has_content: bool = False  #: it shows what people wrote down, or with `content = "link"` links to it
-    shows_openings: bool = False  #: it lists open positions, projects and paths of the company (R-29)
-    omits_reply_to: bool = False  #: it has no Reply-To header with the other person's address
-    is_repeatable: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
-    is_personal: bool = False  #: it is addressed to a person, not to a pair, and may be about several of their pairs
-    begins_thread: bool = False  #: the reader's later mails about the pair are replies to it
-    sealed_data: frozenset[SealedData] = frozenset()  #: to be decrypted for it
-    mentions: frozenset[Mention] = frozenset()  #: additions that it includes unless an earlier mail did
+    has_content: bool = False  #: whether it contains content of conversations, or a link to it if `content = "link"`
+    shows_openings: bool = False  #: whether it lists the company's openings (R-29)
+    omits_reply_to: bool = False  #: whether it has no Reply-To header with the other person's address
+    is_repeatable: bool = False  #: whether it is sent again if the outcome of the first attempt is unknown
+    is_personal: bool = False  #: whether it is about a person, and so possibly about several pairs
+    begins_thread: bool = False  #: whether the reader's later mails about the pair are replies to it
+    sealed_data: frozenset[SealedData] = frozenset()  #: the data that has to be decrypted for it
+    mentions: frozenset[Mention] = frozenset()  #: the additions that it contains unless an earlier mail did
     contract_link: ContractLink = ContractLink.IN_FORCE
-    calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty without one
-    fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: context fields taken from the effect
+    calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty if it has no such part
+    fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: returns context fields from the effect
 
     @property
     def may_leave_from_manager(self) -> bool:
-        """True when `send_as = "manager"` sends it from the manager's mailbox.
+        """Whether the mail is sent from the manager's mailbox if `send_as = "manager"`.
 
-        Every copy of a mail with private content is then in the mailbox of one of the two.
+        All copies of a mail with content are then in the mailboxes of the two.
         """
         return self.has_content or self.voice is Voice.MANAGER
 
@@ -265,7 +265,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.THIRD_VOICE_REQUEST,
             readers=(Reader.THIRD,),
-            # the mail belongs to no pair, and the engine drops it when the question was erased
+            # the mail is about no pair, and the engine drops it if the question was erased
             is_valid=mail_validity.is_valid_always,
             samples=samples.iter_voice_requests,
             voice=Voice.REPORT,
@@ -301,14 +301,17 @@ KINDS: Mapping[str, MailKind] = {
             is_valid=mail_validity.is_valid_always,
             samples=samples.iter_alerts,
             omits_reply_to=True,
-            is_repeatable=True,  # no other channel tells the operator
+            is_repeatable=True,  # the operator learns of the problem in no other way
         ),
     )
 }
 
 
 def list_samples(locale: str = "en") -> Iterator[MailContext]:
-    """Yield sample contexts in that language: every mail to each of its readers, with and without optional fields."""
+    """Yield sample contexts in that language.
+
+    They contain every mail to each of its readers, with and without optional fields, with and without links.
+    """
     contexts = (
         context
         for kind in KINDS.values()

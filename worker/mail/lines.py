@@ -1,16 +1,16 @@
-"""The lines of lists in mails and pages."""
+"""The lines that make up lists in mails and pages."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of a list, such as a commitment or a review, as a mail shows it."""
+    """One line of a list, in the reader's language. Templates show it."""
 
     text: str
-    note: str = ""  #: shown after the text: a date or a status, for example
-    soon: bool = False  #: due within the week (R-21), or overdue
-    support: str = ""  #: of a commitment: who supports it
-    success: str = ""  #: of a commitment: how one sees that it was done well
-    link: str = ""  #: of an opening: a page about it; of a `NewsLine`: its own link; else empty
-    contact: str = ""  #: of an opening: whom to write to
+    note: str = ""  #: what is shown after the text, such as a date or a status
+    soon: bool = False  #: whether the line is a commitment that is due within a week (R-21) or overdue
+    support: str = ""  #: for a commitment: who supports it
+    success: str = ""  #: for a commitment: what success looks like
+    link: str = ""  #: for an opening: the URL of a page about it; for a `NewsLine`: its link
+    contact: str = ""  #: for an opening: the address to write to

@@ -1,6 +1,6 @@
-"""The lines of mails about several pairs: the weekly mail, the introduction to a manager, and the overflow mail.
+"""Builds the lines of mails about several pairs: the weekly mail, the introduction to a manager and the overflow mail.
 
-An overflow mail replaces the mails that its reader would get beyond the limit of a day.
+An overflow mail replaces the mails to its reader that exceed the daily limit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,49 +24,54 @@ from worker.links import Purpose
 from worker.mail.context import NewsLine, ReadableCommitment
 from worker.mail.kinds import KINDS
 
-#: Returns the URL of each link, by its name, given the page it opens and the session it is about.
+#: Returns the URL of each link by the link's name, given the link's purpose and the id of its session.
 SignLinks = Callable[[Mapping[str, tuple[Purpose, str]]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class NewsEntry:
-    """What one line of a mail about several pairs is about; `build_news_line` adds texts and a link."""
+    """The subject of one line in a mail about several pairs. `build_news_line` turns it into a line with texts."""
 
     kind: str  #: a `NewsKind` in a weekly mail, else a `MailName`; see `NewsLine`
     state: PairState
     session: Session | None = None
     commitment: Commitment | None = None
-    replaced_mail: Effect | None = None  #: the mail that the line replaces; in an overflow mail only
+    replaced_mail: Effect | None = None  #: in an overflow mail: the mail that the line replaces
 
 
 def list_news(
     mail: Effect, states: Sequence[PairState], replaced_mails: Sequence[Effect], now: datetime
 ) -> list[NewsEntry]:
-    """Return an entry for each line of the mail, in order; none when nothing is left to say.
+    """Return an entry for each line of the mail, in order. An empty list means that the mail is no longer needed.
 
-    `replaced_mails` are those that an overflow mail replaces; empty for other mails.
+    `replaced_mails` are the mails that an overflow mail replaces; it is empty for other mails.
     """
     if mail.name == MailName.WEEKLY:
-        news = weekly.list_all_news(states, now)
-        return [NewsEntry(one.kind, one.state, one.session, one.commitment) for one in news]
+        all_news = weekly.list_all_news(states, now)
+        return [NewsEntry(news.kind, news.state, news.session, news.commitment) for news in all_news]
     if mail.name == MailName.INTRODUCTION:
         sessions = [(state, find_next_session(state, now)) for state in states if state.pair.is_active]
         booked = [(state, session) for state, session in sessions if session is not None]
         booked.sort(key=lambda entry: entry[1].span.start)
         return [NewsEntry(MailName.INTRODUCTION, state, session) for state, session in booked]
     states_by_pair = {state.pair.id: state for state in states}
-    mails_and_states = [(one, states_by_pair[one.pair]) for one in replaced_mails if one.pair in states_by_pair]
+    mails_and_states = [
+        (replaced, states_by_pair[replaced.pair]) for replaced in replaced_mails if replaced.pair in states_by_pair
+    ]
     return [
-        NewsEntry(one.name, state, replaced_mail=one)
-        for one, state in mails_and_states
-        if KINDS[one.name].is_valid(one, state, now)
+        NewsEntry(replaced.name, state, replaced_mail=replaced)
+        for replaced, state in mails_and_states
+        if KINDS[replaced.name].is_valid(replaced, state, now)
     ]
 
 
 def build_news_line(
     reader: Person, news: NewsEntry, texts: Mapping[str, WrittenCommitment], sign: SignLinks
 ) -> NewsLine:
-    """Return the line for that reader. `texts` are those of commitments, by id; empty for a mail without content."""
+    """Return the line for the reader.
+
+    `texts` are the texts of commitments by id; it is empty for a mail without content. `sign` builds the link.
+    """
     state, commitment, session = news.state, news.commitment, news.session
     is_manager = reader.email == state.manager.email
     if news.replaced_mail is not None:
@@ -88,13 +93,13 @@ def build_news_line(
 
 
 def _get_due_day(mail: Effect | None) -> date | None:
-    """Return the day on which the commitments of a mail are due; None for other mails."""
+    """Return the due date of the commitments that a mail is about; None for a mail about something else."""
     is_about_commitments = mail is not None and mail.name == MailName.COMMITMENT_DUE
     return mail.start.date() if is_about_commitments and mail and mail.start else None
 
 
 def _choose_purpose(news: NewsEntry, *, is_manager: bool) -> tuple[Purpose, str]:
-    """Return the page that a line leads to, and the session it is about."""
+    """Return the purpose of the line's link, and the id of its session."""
     if not is_manager:
         return Purpose.ME, ""
     if news.kind == NewsKind.CHOICE and news.session:
@@ -107,6 +112,6 @@ def _choose_purpose(news: NewsEntry, *, is_manager: bool) -> tuple[Purpose, str]
 
 
 def find_next_session(state: PairState, now: datetime) -> Session | None:
-    """Return the next booked career session; None when there is none."""
+    """Return the next booked career session after `now`; None when there is none."""
     booked = [s for s in state.sessions if s.booked and s.kind is SessionKind.CAREER and s.span.start > now]
     return min(booked, key=lambda s: s.span.start, default=None)

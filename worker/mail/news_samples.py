@@ -1,4 +1,7 @@
-"""Sample mails about several pairs: the introduction, the weekly mail, the overflow mail."""
+"""Sample mails about several pairs: the introduction to a manager, the weekly mail and the overflow mail.
+
+As in `samples`, each `iter_` function takes the basic sample of a mail and yields variants of it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +15,7 @@ from worker.mail.samples import COMMITMENTS, DAY, HELD_SESSION, PAIR, SAM, SESSI
 
 
 def iter_introductions(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with a session, one without, and one for another setting of `commitment_text`.
+    """Yield introductions with and without a session, and with several values of `commitment_text`.
 
     The introduction to a manager lists the reports with whom a first conversation is booked.
     """
@@ -34,7 +37,7 @@ def iter_introductions(context: MailContext) -> Iterator[MailContext]:
 
 
 def _make_news(context: MailContext) -> tuple[NewsLine, ...]:
-    """Return at least one line of each kind of a weekly mail."""
+    """Return at least one line of each kind that a weekly mail can have."""
     kim = replace(SAM, email="kim@example.com", name="Kim Ito", locale=context.to.locale)
     promises = [c for c in COMMITMENTS if c.commitment.is_open_promise]
     pair, sam = replace(PAIR, report=kim.email), replace(SAM, locale=context.to.locale)
@@ -42,7 +45,7 @@ def _make_news(context: MailContext) -> tuple[NewsLine, ...]:
     return (
         NewsLine(kind=NewsKind.TALK, other=sam, pair=PAIR, session=SESSION),
         NewsLine(kind=NewsKind.TALK, other=kim, pair=pair, session=review),
-        *(NewsLine(kind=NewsKind.PROMISE, other=sam, pair=PAIR, commitment=one) for one in promises),
+        *(NewsLine(kind=NewsKind.PROMISE, other=sam, pair=PAIR, commitment=promise) for promise in promises),
         NewsLine(kind=NewsKind.PROMISE, other=kim, pair=pair, due=date(2026, 11, 6)),
         NewsLine(kind=NewsKind.CONTRACT, other=kim, pair=pair, session=HELD_SESSION, deadline=START + 2 * DAY),
         NewsLine(kind=NewsKind.CHOICE, other=sam, pair=PAIR, session=SESSION),
@@ -51,19 +54,19 @@ def _make_news(context: MailContext) -> tuple[NewsLine, ...]:
 
 
 def _make_personal(context: MailContext, news: tuple[NewsLine, ...]) -> MailContext:
-    """Return a mail of that reader about several pairs."""
+    """Return the sample as a mail about several pairs, with these lines."""
     return replace(context, manager=None, report=None, pair=None, session=None, contract=None, news=news)
 
 
 def iter_weeklies(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with every kind of line, and one with a single line."""
+    """Yield a weekly mail with every kind of line, and one with a single line."""
     news = _make_news(context)
     yield _make_personal(context, news)
     yield _make_personal(context, news[2:3])
 
 
 def iter_overflows(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with two lines for every mail that an overflow mail can replace, and one with a single line."""
+    """Yield an overflow mail with two lines for every mail that it can replace, and one with a single line."""
     is_manager = context.to == context.manager
     other = context.report if is_manager else context.manager
     names = [*NEWS_TEXTS, MailName.CONTENT_ACCESSED]

@@ -1,7 +1,7 @@
-"""Renders a mail from its context, with three templates in the reader's language, and adds its headers.
+"""Renders a mail from its context, using three templates in the reader's language, and adds the headers.
 
-The Message-ID depends only on the outbox key, so that the same mail sent twice has the same one. The mails about one
-pair form a thread that begins with the reader's introduction.
+The Message-ID depends only on the key of the mail's effect, so it stays the same when a mail is sent twice. A reader's
+mails about one pair form a thread, which begins with the introduction.
 """
 
 import re
@@ -31,19 +31,19 @@ from worker.mail.kinds import KINDS, Voice, list_samples
 from worker.mail.templates import PARTS, PRODUCT, MailTemplates, load_default_templates
 from worker.mail.view import MailView
 
-#: The parts of HTML that a reader doesn't see.
+#: Everything in HTML that a reader doesn't see: comments, styles, the title, and all tags except images.
 _INVISIBLE_HTML = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1>|<(?!img\b)[^>]*>", re.DOTALL | re.IGNORECASE)
 
-#: Fixed, so that the same mail sent twice has the same bytes. No quoted-printable text contains it, because there a
-#: hexadecimal digit or the end of the line follows each `=`.
+#: The boundary is fixed, so that a mail that is sent twice has the same bytes. No quoted-printable text can contain it,
+#: because a hexadecimal digit or the end of the line follows each `=` in such a text.
 _BOUNDARY = "=_longarc_="
 
 
 class MailRenderer:
-    """Renders mails.
+    """Renders mails with our own templates, or with those of a company.
 
-    `overrides` is a company's folder laid out like `templates/emails`, with only the files that differ from ours;
-    `overrides/locale` may hold catalogues.
+    `overrides` is a company's folder with the layout of `templates/emails`. It contains only the files that differ from
+    ours, and catalogues in `overrides/locale`.
     """
 
     def __init__(self, *, sender: str, domain: str, overrides: Path | None = None, product: str = PRODUCT) -> None:
@@ -55,11 +55,11 @@ class MailRenderer:
         self._languages = self._templates.languages
 
     def render(self, context: MailContext) -> EmailMessage:
-        """Return the mail, ready for a mailer. A wrong template may raise any exception."""
+        """Return the mail, ready to be sent. A broken template of a company may raise any exception."""
         return self._build_mail(context, self._templates)
 
     def render_default(self, context: MailContext) -> EmailMessage | None:
-        """Return the mail from our own templates; None without overrides, because then `render` uses those anyway."""
+        """Return the mail from our own templates; None without overrides, because `render` then uses our templates."""
         return self._build_mail(context, load_default_templates()) if self._overrides else None
 
     def _build_mail(self, context: MailContext, templates: MailTemplates) -> EmailMessage:
@@ -76,7 +76,7 @@ class MailRenderer:
         message.set_content(wrap_text(text_body), cte="quoted-printable")
         message.add_alternative(html_body, subtype="html", cte="quoted-printable")
         message.set_boundary(_BOUNDARY)
-        # After the contents, because `add_alternative` moves all Content-* headers into the first part.
+        # This header is added last, because `add_alternative` moves all Content-* headers into the first part.
         message["Content-Language"] = language.tag
         return message
 
@@ -96,8 +96,11 @@ class MailRenderer:
         return f"<{sha256(key.encode()).hexdigest()[:32]}@{self._domain}>"
 
     def check_templates(self) -> list[Problem]:
-        """Return the problems of the templates and catalogues in use, found by rendering sample mails: every sample of
-        a mail that a company's files may change, else one of each mail, since our own are rendered before a release."""
+        """Return the problems of the templates and catalogues in use, found by rendering sample mails.
+
+        Every sample of the mails that the overrides may change is rendered. Without overrides, one sample of each mail
+        is enough, because tests render all samples before a release.
+        """
         if self._overrides is None:
             return list(_check_default_templates(self._sender, self._domain, self._product))
         problems = _check_overrides(self._overrides)
@@ -113,7 +116,7 @@ class MailRenderer:
             yield from (context for context in list_samples(language) if context.name in names)
 
     def list_first_samples(self) -> list[MailContext]:
-        """Return one sample of each mail in every language."""
+        """Return the first sample of each mail in every language."""
         samples: dict[tuple[str, str], MailContext] = {}
         for context in self._list_samples(KINDS):
             samples.setdefault((context.to.locale, context.name), context)
@@ -128,11 +131,11 @@ class MailRenderer:
         )
 
     def has_language(self, locale: str) -> bool:
-        """Return whether mails exist in the language of that locale; a reader gets English otherwise."""
+        """Return whether mails exist in the language of the locale. If not, its readers get English."""
         return self._languages.has_language(locale)
 
     def _add_addresses(self, message: EmailMessage, context: MailContext) -> None:
-        """Add From, To and Reply-To; answers go to the other person of the pair."""
+        """Add the headers From, To and Reply-To. Replies go to the other person of the pair."""
         message["From"] = format_address(*self._find_sender(context))
         message["To"] = _format_person(context.to)
         other_person = context.report if _is_from_report(context) else _find_other_person(context)
@@ -145,7 +148,7 @@ class MailRenderer:
         return to_single_line(context.manager.name) if context.manager and _is_from_manager(context) else self._product
 
     def _add_headers(self, message: EmailMessage, context: MailContext) -> None:
-        """Add the date, the ids of the mail and its thread, and the headers that suppress automatic answers."""
+        """Add the date, the ids of the mail and of its thread, and the headers that suppress automatic replies."""
         message["Date"] = context.now
         message["Message-ID"] = self.make_message_id(context.key)
         if context.thread:
@@ -156,18 +159,18 @@ class MailRenderer:
 
 @lru_cache(8)
 def _check_default_templates(sender: str, domain: str, product: str) -> tuple[Problem, ...]:
-    """Return the problems of our own templates, cached because they don't change while a process runs."""
+    """Return the problems of our own templates. They are cached, because our templates don't change in a process."""
     renderer = MailRenderer(sender=sender, domain=domain, product=product)
     return tuple(renderer.find_rendering_problems(renderer.list_first_samples()))
 
 
 def _check_overrides(overrides: Path) -> list[Problem]:
-    """Return the problems of a company's files that can be found without rendering them."""
+    """Return the problems of the overrides that can be found without rendering."""
     return find_unreadable_files(overrides) or [*find_misplaced_files(overrides), *find_broken_translations(overrides)]
 
 
 def _render_template(template: Template, variables: Mapping[str, object]) -> str:
-    """Return the rendered template. Raises Problems when a reader would see nothing, or when it is too long."""
+    """Return the rendered template. Raises Problems when the result is too long, or has no visible text."""
     rendered = template.render(variables)
     visible = _INVISIBLE_HTML.sub("", rendered) if str(template.name).endswith(".html.j2") else rendered
     if not has_visible_text(visible):
@@ -180,18 +183,18 @@ def _render_template(template: Template, variables: Mapping[str, object]) -> str
 
 
 def _is_from_manager(context: MailContext) -> bool:
-    """Return whether the mail goes to the report in the manager's name (R-2, R-11)."""
+    """Return whether the mail is sent to the report in the manager's name (R-2, R-11)."""
     is_for_report = context.report is not None and context.to.email == context.report.email
     return is_for_report and KINDS[context.name].voice is Voice.MANAGER
 
 
 def _is_from_report(context: MailContext) -> bool:
-    """Return whether the mail goes to somebody outside the pair in the report's name (R-30)."""
+    """Return whether the mail is sent to somebody outside the pair in the report's name (R-30)."""
     return KINDS[context.name].voice is Voice.REPORT
 
 
 def _find_other_person(context: MailContext) -> Person | None:
-    """Return the one of the pair who isn't the reader."""
+    """Return the one of the pair who is not the reader; None for a mail to somebody outside the pair."""
     if context.manager and context.report and context.to.email in (context.manager.email, context.report.email):
         return context.report if context.to.email == context.manager.email else context.manager
     return None

@@ -1,7 +1,7 @@
-"""Sample mails about an invented pair. The table of mails (`kinds.py`) names the function for each kind of mail.
+"""Sample mails about an invented pair. The table in `kinds.py` has the function for each kind of mail.
 
-Each function takes a basic sample to one reader and yields variants with and without the optional fields of that mail.
-`longarc check` renders them all, and the documentation shows them.
+Each `iter_` function takes the basic sample of a mail to one reader. It yields variants with and without the optional
+fields of that mail. `longarc check` renders the samples, and the documentation shows them.
 """
 
 from collections.abc import Iterator
@@ -183,7 +183,7 @@ OFFER = Offer((SESSION.span, *OPTIONS[:2]), NOW + 2 * DAY)
 DISPLACING_OFFER = Offer(
     OPTIONS, NOW + 2 * DAY, OfferPurpose.SOON, ((Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
 )
-#: Why there is no time, and what could be moved so that there is one.
+#: The reasons why no time exists, with a blocker that could be moved.
 NO_TIME_REASONS = (
     Reason(
         "room_by_calendar",
@@ -239,7 +239,7 @@ _AFTER_SESSION: dict[str, Any] = {"session": HELD_SESSION, "deadline": START + 2
 
 
 def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailContext:
-    """Return the basic sample of that mail to a reader in that language; mails to the pair have a coming session."""
+    """Return the basic sample of that mail to a reader in that language. A mail to the pair has a booked session."""
     if reader is Reader.OPERATOR:
         return MailContext(name=name, key="", to=replace(OPERATOR, locale=locale), now=NOW)
     if reader is Reader.THIRD:
@@ -268,14 +268,14 @@ def iter_unchanged(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_endings(context: MailContext) -> Iterator[MailContext]:
-    """Yield one for each reason why a pair ends, and one without a reason."""
+    """Yield a sample for each reason why a pair ends, and one without a reason."""
     for ended in (EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.CHANGED):
         yield replace(context, session=None, pair=replace(PAIR, ended=ended))
     yield replace(context, session=None)
 
 
 def iter_new_managers(context: MailContext) -> Iterator[MailContext]:
-    """Yield one after a change of managers, without and with open promises, and one whose old manager has left."""
+    """Yield samples with and without open promises, after a change of managers and after the old manager has left."""
     basic = replace(context, contract=None, former=replace(LEE, locale=context.to.locale))
     yield basic
     yield replace(basic, former_promises=2)
@@ -284,37 +284,37 @@ def iter_new_managers(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_open_promises(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with a single promise, and one with several."""
+    """Yield a sample with a single promise, and one with several."""
     after_end = replace(context, session=None, contract=None, pair=replace(PAIR, ended=EndReason.CHANGED))
-    promises = tuple(one for one in COMMITMENTS if one.commitment.is_open_promise)
+    promises = tuple(readable for readable in COMMITMENTS if readable.commitment.is_open_promise)
     yield replace(after_end, commitments=promises[:1])
     yield replace(after_end, commitments=promises)
 
 
 def iter_pulses(context: MailContext) -> Iterator[MailContext]:
-    """Yield one without session and contract."""
+    """Yield a sample without session and contract."""
     yield replace(context, session=None, contract=None)
 
 
 def iter_fresh_links(context: MailContext) -> Iterator[MailContext]:
-    """Yield one without session and contract."""
+    """Yield a sample without session and contract."""
     yield replace(context, session=None, contract=None)
 
 
 def iter_accesses(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with every kind of access, and one with a single access and no links."""
+    """Yield a sample with every kind of access, and one with a single access and no links."""
     yield replace(context, session=None, contract=None, accesses=ACCESSES)
     yield replace(context, session=None, contract=None, accesses=ACCESSES[:1], links={})
 
 
 def iter_voice_requests(context: MailContext) -> Iterator[MailContext]:
-    """Yield one to somebody in the roster, and one to somebody whose name is not known."""
+    """Yield a sample to a person of the roster, and one to a person whose name is unknown."""
     yield context
     yield replace(context, to=replace(context.to, name=""))
 
 
 def iter_alerts(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with one problem."""
+    """Yield a sample with one problem."""
     yield replace(context, reason="Calendar of dana@example.com is refused.")
 
 
@@ -322,11 +322,10 @@ def iter_alerts(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_prompts(context: MailContext) -> Iterator[MailContext]:
-    """Yield for each topic: one with a contract; one without, in which the manager says something about their own
-    learning; and one in each other wording.
+    """Yield samples for each topic: with a contract, with a sentence about the manager's own learning, in each wording.
 
-    Then yield one for each reason why the report can ask for a conversation, and one that tells what the manager has
-    done and invites the report to leave a note.
+    Also yield a sample for each reason why the report can ask for a conversation, and a sample with all mentions: it
+    lists what the manager has done, and invites the report to leave a note.
     """
     for topic in Topic:
         session = replace(SESSION, topic=topic)
@@ -341,8 +340,7 @@ def iter_prompts(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_briefs(context: MailContext) -> Iterator[MailContext]:
-    """Yield for each topic: one with every section, one with few, one with lines that a report passed on to a new
-    manager, one for each reason to ask for a conversation, and one with notes."""
+    """Yield samples for each topic: with all sections, with few, after a handover, for each trigger, and with notes."""
     for topic in Topic:
         brief = replace(
             context, session=replace(SESSION, topic=topic), now=START - DAY, commitments=COMMITMENTS, count=2
@@ -365,7 +363,7 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with a review and commitments, one that also says what the report has done, and one without."""
+    """Yield samples with a review and commitments, with a commitment that the report has done, and without a review."""
     review = replace(SESSION, kind=SessionKind.REVIEW, end=START + timedelta(minutes=25))
     review_note = replace(context, commitments=COMMITMENTS, session=review)
     yield review_note
@@ -377,24 +375,24 @@ def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_contract_requests(context: MailContext) -> Iterator[MailContext]:
-    """Yield one shortly after the session."""
+    """Yield a sample that is sent shortly after the session."""
     yield replace(context, **_AFTER_SESSION, now=START + timedelta(minutes=80), contract=None)
 
 
 def iter_contract_reminders(context: MailContext) -> Iterator[MailContext]:
-    """Yield each of the five reminders."""
+    """Yield a sample of each of the five reminders."""
     for reminder in range(1, 6):
         yield replace(context, **_AFTER_SESSION, reminder=reminder, now=START + reminder * DAY)
 
 
 def iter_unfinished(context: MailContext) -> Iterator[MailContext]:
-    """Yield one a week after the session."""
+    """Yield a sample that is sent a week after the session."""
     unfinished = replace(HELD_SESSION, state=SessionState.UNFINISHED)
     yield replace(context, session=unfinished, now=START + 7 * DAY, contract=None)
 
 
 def iter_contract_summaries(context: MailContext) -> Iterator[MailContext]:
-    """Yield a first contract, a revision, and an empty contract."""
+    """Yield samples with a first contract, with revisions, and with an empty contract."""
     yield replace(context, session=HELD_SESSION)
     revised = replace(context, session=HELD_SESSION, revision=2, previous=PREVIOUS_CONTRACT)
     yield revised
@@ -404,13 +402,14 @@ def iter_contract_summaries(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_due_commitments(context: MailContext) -> Iterator[MailContext]:
-    """Yield each open commitment of the reader, alone and with what the other one has done."""
+    """Yield samples for each open commitment of the reader, without and with a commitment that the other has done."""
     owner = Owner.MANAGER if context.to == context.manager else Owner.REPORT
     for readable in COMMITMENTS:
         if readable.commitment.is_open and readable.commitment.owner is owner:
             due = replace(context, commitments=(readable,), due=readable.commitment.due)
             yield due
-            kept = next(one for one in COMMITMENTS if one.commitment.owner is not owner and not one.commitment.is_open)
+            others = [entry for entry in COMMITMENTS if entry.commitment.owner is not owner]
+            kept = next(entry for entry in others if not entry.commitment.is_open)
             yield replace(due, kept_commitments=(kept,), has_kept_commitments=True)
 
 
@@ -418,21 +417,21 @@ def iter_due_commitments(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_invitations(context: MailContext) -> Iterator[MailContext]:
-    """Yield a first invitation, and one to another time."""
+    """Yield a first invitation, and an invitation to a new time."""
     for number in (0, 1):
         yield replace(context, number=number)
 
 
 def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
-    """Yield one for a session that has lost its time."""
+    """Yield a sample for a session that has lost its time."""
     yield replace(context, session=SESSION_WITHOUT_TIME, number=2, was=START)
 
 
 def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
-    """Yield for one, two and three deferrals: one with a new time, one without, and one with times to choose from.
+    """Yield samples for one, two and three deferrals: with a new time, without one, and with times to choose from.
 
-    Then yield one that asks which time will hold. For the manager, yield three more with what the report said; the last
-    is about a move by hand.
+    Also yield a sample that asks the two to choose a time after several moves. For the manager, yield three more
+    samples with what the report said, of which the last is about a move by hand.
     """
     for count in (1, 2, 3):
         with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
@@ -450,8 +449,8 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
-    """Yield one for one, two and three sessions without a time, one for working hours that don't overlap, and one that
-    offers times at which something else stands on a calendar."""
+    """Yield samples for one, two and three sessions without a time, for working hours that don't overlap, and with an
+    offer of times at which a calendar has something else."""
     for also in range(3):
         yield replace(context, session=SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
     yield replace(context, session=SESSION_WITHOUT_TIME, why=NO_SHARED_HOURS_REASONS)
@@ -459,5 +458,5 @@ def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_short_sessions(context: MailContext) -> Iterator[MailContext]:
-    """Yield one for a session of 50 minutes."""
+    """Yield a sample for a session of 50 minutes."""
     yield replace(context, session=replace(SESSION, end=START + timedelta(minutes=50)))

@@ -1,8 +1,8 @@
-"""Loads the templates of mails and pages, and compiles each once per process.
+"""Loads the templates of mails and pages. Each template is compiled once per process.
 
-A company puts its own mail templates into a folder laid out like `templates/emails`; ours are used for missing files.
-The rules of the stylesheet `_style.css` are inlined into the HTML templates when they are loaded, because many mail
-programs ignore stylesheets.
+A company can put its own mail templates into a folder with the layout of `templates/emails`. For each file that is
+missing there, ours is used. The rules of the stylesheet `_style.css` are inlined into HTML templates when they are
+loaded, because many mail programs ignore stylesheets.
 """
 
 import re
@@ -29,22 +29,22 @@ from markupsafe import Markup
 
 from worker.i18n.language import Language, Languages
 
-#: What mails and pages call the program.
+#: The name of the program in mails and pages.
 PRODUCT = "Longarc"
-#: The templates of one mail, in a folder with the mail's name.
+#: The names of the three templates of a mail, which are in a folder with the mail's name.
 PARTS = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
 STYLESHEET = "_style.css"
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 def find_template_folder() -> Path:
-    """Return the folder of our own templates: inside the installed package, or beside it in a checkout."""
+    """Return the folder of our own templates, which is inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     return next(folder for folder in (package / "_templates", package.parent / "templates") if folder.is_dir())
 
 
 class StyledLoader(BaseLoader):
-    """Loads a template from the first folder that has it; HTML gets inline styles, and its lines keep their numbers."""
+    """Loads a template from the first folder that has it, and inlines the styles of HTML. Line numbers don't change."""
 
     def __init__(self, *folders: Path) -> None:
         self._files = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
@@ -57,7 +57,7 @@ class StyledLoader(BaseLoader):
         return [name for name in self._files.list_templates() if name.endswith(".j2")]
 
     def _inline_styles(self, environment: Environment, source: str) -> str:
-        """Return the source with styles inlined. Placeholders replace Jinja's tags meanwhile: those are not HTML."""
+        """Return the source with inlined styles. Jinja's tags, which are no HTML, are placeholders meanwhile."""
         tags: list[str] = []
 
         def replace_tag(match: re.Match[str]) -> str:
@@ -78,16 +78,17 @@ class StyledLoader(BaseLoader):
 
     @cached_property
     def _inliner(self) -> css_inline.CSSInliner:
-        # A template's own style tag stays: it has the rules that can't be inlined, such as those for dark mode.
+        # A template's own style tag is kept, because it has the rules that can't be inlined, such as those for dark
+        # mode.
         return css_inline.CSSInliner(
             inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=self._css
         )
 
 
 class CompiledTemplates(BytecodeCache):
-    """Caches the compiled code of each template in memory, so that all languages share it.
+    """Caches the compiled code of each template in memory. All languages share the code, which is the same for each.
 
-    The code does not depend on the language. The bucket's checksum changes with the template's content.
+    The bucket's checksum changes with the template's content.
     """
 
     def __init__(self) -> None:
@@ -105,23 +106,23 @@ class CompiledTemplates(BytecodeCache):
 
 @cache
 def _get_compiled_templates(environment_class: str, html: bool) -> CompiledTemplates:
-    """Return the cache for one class of environment: compiled code differs with the sandbox and with escaping."""
+    """Return the cache for one class of environment, with or without HTML escaping. Each compiles different code."""
     return CompiledTemplates()
 
 
 class MailTemplates:
-    """The templates and catalogues of mails; each is read when first needed, then cached."""
+    """The templates and catalogues of mails. Each is read when it is first needed, and then cached."""
 
     def __init__(self, overrides: Path | None = None) -> None:
         company_folders = (overrides,) if overrides else ()
         self.languages = Languages([folder / "locale" for folder in (*company_folders, find_template_folder())])
         self._loader = StyledLoader(*company_folders, find_template_folder() / "emails")
-        # The sandbox lets a company's templates reach only their variables, and limits the size of `range`.
+        # In the sandbox, a company's templates can access only their variables, and the size of `range` is limited.
         self._environment_class = ImmutableSandboxedEnvironment if overrides else Environment
         self._environments: dict[str, tuple[Environment, Environment]] = {}
 
     def get_template(self, name: str, part: str, language: Language) -> Template:
-        """Return one of the PARTS of that mail, in that language."""
+        """Return the template for one of the PARTS of the mail with that name, for that language."""
         if language.tag not in self._environments:
             self._environments[language.tag] = (
                 make_environment(self._loader, language, html=False, environment_class=self._environment_class),
@@ -134,14 +135,14 @@ class MailTemplates:
 
 @lru_cache(1)
 def load_default_templates() -> MailTemplates:
-    """Return our own mail templates, cached because they don't change while a process runs."""
+    """Return our own mail templates. They are cached, because they don't change while a process runs."""
     return MailTemplates()
 
 
 def make_environment(
     loader: BaseLoader, language: Language, *, html: bool, environment_class: type[Environment] = Environment
 ) -> Environment:
-    """Return a Jinja environment for one language. An undefined variable raises an error instead of leaving a gap."""
+    """Return a Jinja environment for one language. In a template, an undefined variable raises an error."""
     environment = environment_class(
         loader=loader,
         extensions=["jinja2.ext.i18n"],
@@ -156,21 +157,22 @@ def make_environment(
     )
     environment.policies["ext.i18n.trimmed"] = True
     gettext, ngettext = _make_translators(language, Markup if html else str)
-    # Like `install_gettext_callables(newstyle=True)`, whose functions are slower: they make a context each time.
+    # This has the effect of `install_gettext_callables(newstyle=True)`, whose functions are slower: each call of them
+    # creates a context.
     environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.globals.update(gettext=gettext, ngettext=ngettext, _=gettext)
     return environment
 
 
 def make_page_environment(language: Language) -> Environment:
-    """Return the environment of the pages in one language, with the values that every page has."""
+    """Return the Jinja environment of the pages in one language, with the variables that every page has."""
     environment = make_environment(FileSystemLoader(find_template_folder() / "pages"), language, html=True)
     environment.globals.update(lang=language.tag, direction=language.direction, product=PRODUCT)
     return environment
 
 
 def _make_translators(language: Language, text_type: type[str]) -> tuple[Callable[..., str], Callable[..., str]]:
-    """Return `gettext` and `ngettext` for templates. With the type Markup, they escape values but not the text."""
+    """Return `gettext` and `ngettext` for templates. With the type Markup, they escape the values, but not the text."""
 
     @lru_cache(None)
     def translate(message: str) -> str:

@@ -1,8 +1,8 @@
-"""The view model of mails and pages: a `MailContext` in its reader's language and zone.
+"""The view model of mails and pages, which presents a `MailContext` in its reader's language and zone.
 
-Templates call a `MailView` for dates, names, lists and the status of commitments, and compute nothing themselves. The
-names of its public methods are an interface: the templates of companies call them. Text that a person wrote becomes a
-single line, so that it can't imitate a part of the mail.
+Templates compute nothing themselves: they call the methods of a `MailView` for dates, names, lists and the status of
+commitments. The names of these methods are an interface, because templates of companies call them. A text that a person
+wrote is turned into a single line, so that it can't imitate other parts of the mail.
 """
 
 from collections.abc import Sequence
@@ -54,12 +54,12 @@ from worker.mail.contract_changes import ContractChanges
 from worker.mail.lines import Line
 from worker.mail.names import guess_first_name
 
-#: A commitment due within this many days is flagged (R-21).
+#: A commitment that is due within this many days is highlighted (R-21).
 _URGENT_DAYS = 7
 
 
 class MailView:
-    """A mail context in its reader's language. Templates can call the public methods."""
+    """A mail context in its reader's language. Templates can call all public methods but `collect_variables`."""
 
     def __init__(self, context: MailContext, language: Language) -> None:
         self.context = context
@@ -70,7 +70,7 @@ class MailView:
         self.today = self._to_local_date(context.now)
 
     def collect_variables(self) -> dict[str, Any]:
-        """Return every variable of a template: the context's fields, this view's methods, and some computed values."""
+        """Return all variables of a template: the context's fields, this view's methods, and some computed values."""
         context, language = self.context, self.language
         remedies = tuple(reason for reason in context.why if reason.code in REMEDIES)
         causes = tuple(reason for reason in context.why if reason.code not in REMEDIES)
@@ -97,27 +97,27 @@ class MailView:
         )
 
     def _list_sentences(self, reasons: Reasons) -> list[str]:
-        """Return a sentence for each reason, with the reader's times."""
+        """Return a sentence for each reason, with times in the reader's zone."""
         sentences = translate_sentences(reasons, self.language, self.context.to.zone, self.today)
         return [to_single_line(sentence) for sentence in sentences]
 
     # --- time ---
 
     def _to_local_date(self, when: datetime) -> date:
-        """Return the date at that instant where the reader is."""
+        """Return the date at that instant in the reader's zone."""
         return when.astimezone(self._zone).date()
 
     def day(self, when: date) -> str:
-        """Return a date, or the reader's date of an instant, with its weekday; with the year unless it is this year."""
+        """Return a date, or the local date of an instant, with its weekday, and the year unless it is this year."""
         local_date = self._to_local_date(when) if isinstance(when, datetime) else when
         return self.language.format_day(local_date, with_year=local_date.year != self.today.year)
 
     def hour(self, when: datetime) -> str:
-        """Return the time of day of an instant."""
+        """Return the time of day at an instant in the reader's zone."""
         return self.language.format_time(when, self.context.to.zone)
 
     def hours(self, span: Span) -> str:
-        """Return the start and end of a span; with the reader's city when the clocks of the pair differ."""
+        """Return the start and end of a span, with the city of the reader's zone if the times of the two differ."""
         hours = self.language.format_time_range(span.start, span.end, self.context.to.zone)
         if not self._do_clocks_differ(span.start):
             return hours
@@ -125,11 +125,11 @@ class MailView:
         return self.gettext("%(hours)s (%(city)s time)", hours=hours, city=city)
 
     def month(self, first: date) -> str:
-        """Return the month and year of a date."""
+        """Return the month and the year of a date."""
         return self.language.format_month(first)
 
     def _do_clocks_differ(self, when: datetime) -> bool:
-        """Return whether the manager's and the report's clocks show different times at that instant."""
+        """Return whether the manager and the report have different local times at that instant."""
         people = (self.context.manager, self.context.report)
         return len({when.astimezone(ZoneInfo(person.zone)).utcoffset() for person in people if person is not None}) > 1
 
@@ -144,7 +144,7 @@ class MailView:
         return to_single_line(person.name)
 
     def _find_first_name(self, address: Address) -> str:
-        """Return the first name of one of the two; empty for anybody else."""
+        """Return the first name of the one of the two who has that address; empty for any other address."""
         for person in (self.context.manager, self.context.report):
             if person is not None and address and person.email == address:
                 return guess_first_name(person)
@@ -153,7 +153,7 @@ class MailView:
     # --- access to contents ---
 
     def access_lines(self) -> list[Line]:
-        """Return what the operator's commands showed or changed, each with its time and the reason given."""
+        """Return the uses of commands that showed or changed content, each with its time and reason."""
         return [self._make_access_line(access) for access in self.context.accesses]
 
     def _make_access_line(self, access: AccessRecord) -> Line:
@@ -171,8 +171,8 @@ class MailView:
     # --- several pairs ---
 
     def news_lines(self, *kinds: str) -> list[Line]:
-        """Return the context's news of these kinds; without kinds all news."""
-        return [self._make_news_line(one) for one in self.context.news if not kinds or one.kind in kinds]
+        """Return the lines of these kinds in a mail about several pairs; without kinds, all lines."""
+        return [self._make_news_line(news) for news in self.context.news if not kinds or news.kind in kinds]
 
     def _make_news_line(self, news: NewsLine) -> Line:
         name, session = guess_first_name(news.other), news.session
@@ -196,7 +196,7 @@ class MailView:
         return Line(text=self.gettext(text, **values), note=note, link=news.link)
 
     def _describe_deadline(self, deadline: datetime) -> str:
-        """Return until when a contract is asked for, or that it is late and still welcome (R-15)."""
+        """Return a text about a contract's deadline, or that the contract is late and still welcome (R-15)."""
         values = {"day": self.day(deadline), "hour": self.hour(deadline)}
         if self.context.now < deadline:
             return self.gettext("Please by %(day)s, %(hour)s", **values)
@@ -205,20 +205,20 @@ class MailView:
     # --- contracts and commitments ---
 
     def promised(self, promises: Sequence[WrittenCommitment]) -> list[Line]:
-        """Return the commitments of a contract, each with its due date and whether that is within the week."""
+        """Return the commitments of a contract, each with its due date. Those due within a week are highlighted."""
         return [
             self._make_line(promise, self._describe_due(promise.due), soon=self._is_within_week(promise.due))
             for promise in promises
         ]
 
     def kept(self, owner: str) -> list[Line]:
-        """Return one person's commitments, each with its status and how late it is or was; the open ones first."""
+        """Return one person's commitments, each with its status and how late it is. The open ones come first."""
         commitments = [entry for entry in self.context.commitments if entry.commitment.owner == Owner(owner)]
         commitments.sort(key=lambda entry: (not entry.commitment.is_open, entry.commitment.due))
         return [self._make_line(entry.promise, *self._describe_standing(entry.commitment)) for entry in commitments]
 
     def due_lines(self, owner: str) -> list[Line]:
-        """Return one person's commitments without dates, for a mail whose commitments are all due on one day."""
+        """Return one person's commitments without dates, for a mail whose commitments are all due on the same day."""
         return [replace(line, note="", soon=False) for line in self.kept(owner)]
 
     def reviews(self, points: Sequence[ReviewPoint]) -> list[Line]:
@@ -226,7 +226,7 @@ class MailView:
         return [Line(text=to_single_line(review.text), note=self.month(review.month)) for review in points]
 
     def reviews_now(self, points: Sequence[ReviewPoint]) -> list[Line]:
-        """Return the reviews that were planned for this month."""
+        """Return the review points of the present month."""
         month = self.today.replace(day=1)
         return self.reviews([review for review in points if review.month.replace(day=1) == month])
 
@@ -235,11 +235,11 @@ class MailView:
         return [Line(text=to_single_line(text)) for text in contract.progress]
 
     def question(self, contract: Contract) -> str:
-        """Return the contract's open question on one line."""
+        """Return the contract's open question as a single line."""
         return to_single_line(contract.question)
 
     def handed_lines(self, lines: Sequence[HandoverLine]) -> list[Line]:
-        """Return lines of the contract with a former manager, each with where it comes from (R-36)."""
+        """Return the lines that the report passed on from the former pair, each with its origin (R-36)."""
         return [Line(text=to_single_line(line.text), note=self._describe_origin(line, line.due)) for line in lines]
 
     def _describe_origin(self, line: HandoverLine, due: date | None) -> str:
@@ -275,7 +275,7 @@ class MailView:
         return due is not None and 0 <= count_days_between(self.today, due) <= _URGENT_DAYS
 
     def _describe_standing(self, commitment: Commitment) -> tuple[str, bool]:
-        """Return the status of a commitment, and whether to flag it (R-21)."""
+        """Return the status of a commitment, and whether the commitment is highlighted (R-21)."""
         if commitment.is_open:
             return self._describe_open(commitment.due)
         closed_on = self._to_local_date(commitment.closed_at or self.context.now)
@@ -305,14 +305,14 @@ class MailView:
     # --- changes of a contract ---
 
     def changes(self, before: Contract, after: Contract) -> list[str]:
-        """Return the differences between two revisions, one sentence each; a change of date names both dates."""
+        """Return a sentence for each difference between two revisions. A change of a date states both dates."""
         changes = ContractChanges(self.language, self.day)
         return changes.describe(before, after, self.context.report, self.context.manager)
 
     # --- notes, and what was kept ---
 
     def note_lines(self) -> list[Line]:
-        """Return the lines of the notes for both, each with whose it is and after which conversation."""
+        """Return the lines of the pair's notes, each with its author and the day of its conversation."""
         return [
             Line(text=to_single_line(text), note=self.describe_author(note))
             for note in self.context.notes
@@ -320,7 +320,7 @@ class MailView:
         ]
 
     def describe_author(self, note: SharedNote) -> str:
-        """Return whose note it is, and after which conversation."""
+        """Return the note's author and the day of its conversation."""
         author = note.author.select(self.context.manager, self.context.report)
         day = self.day(note.held_at)
         if author is None or author.email == self.context.to.email:
@@ -328,7 +328,7 @@ class MailView:
         return self.gettext("%(name)s, after your conversation on %(day)s", name=guess_first_name(author), day=day)
 
     def kept_lines(self) -> list[Line]:
-        """Return the commitments that the other one has done, one line each (R-32)."""
+        """Return a line for each commitment that the other one has done (R-32)."""
         return [Line(text=to_single_line(entry.promise.text)) for entry in self.context.kept_commitments]
 
     # --- openings ---
@@ -356,9 +356,9 @@ class MailView:
     # --- the session ---
 
     def cause(self, deferral: Deferral) -> str:
-        """Return why a session lost its time, naming who acted when it was one of the two.
+        """Return why a session lost its time, with the name of the one of the two who caused it, if any.
 
-        Empty for the report when it was the manager: that is the manager's own affair (R-38).
+        Return an empty text to the report if the manager caused it, because that is the manager's own affair (R-38).
         """
         to_actor, to_other, unnamed = CAUSE_TEXTS[deferral.cause]
         if deferral.who == self.context.to.email:
@@ -370,9 +370,9 @@ class MailView:
         return self.gettext(to_other, who=who) if who else self.gettext(unnamed)
 
     def deferral_reason(self, deferral: Deferral) -> str:
-        """Return a sentence with what the report said about a lost time (R-18); empty when the report said nothing.
+        """Return a sentence with the report's reason for a deferral (R-18); empty if the report gave no reason.
 
-        Only the two of the pair may read it: it is in no mail to anybody else, and in no history.
+        Only the two may read the reason: it is in no mail to anybody else, and not in the history.
         """
         written, report = self.context.deferral_reasons.get(deferral.number, ""), self.context.report
         if not written or report is None:
@@ -383,8 +383,10 @@ class MailView:
         return self.gettext("%(name)s says about the move: “%(reason)s”", name=guess_first_name(report), reason=reason)
 
     def describe_change_author(self, by: Owner | None, reason: str) -> str:
-        """Return who changed the contract, with the reason in that person's own words, when it was the report (R-18);
-        empty otherwise: a manager's reason is the manager's own affair."""
+        """Return a sentence with the report's reason for a change of the contract, if the report made it (R-18).
+
+        Return an empty text for a change by the manager, because its reason is the manager's own affair.
+        """
         report = self.context.report
         if by is not Owner.REPORT or report is None:
             return ""
@@ -399,23 +401,25 @@ class MailView:
     # --- times to choose from ---
 
     def offered(self) -> list[Line]:
-        """Return the times that the two may choose from. The note says that the session has that time now, or on whose
-        calendar something else stands then."""
+        """Return the times that the two may choose from.
+
+        The note of a line says that the session has that time at present, or whose calendar has something else then.
+        """
         return [Line(text=self.moment(option), note=self._describe_option(option)) for option in self.context.options]
 
     def others_offered(self) -> list[Line]:
-        """Return the lines of `offered`, sorted by start, without the time that the session has now."""
+        """Return the lines of `offered` without the session's present time, sorted by start."""
         session = self.context.session
         current = session.span if session is not None and session.booked else None
         options = sorted(option for option in self.context.options if option != current)
         return [Line(text=self.moment(option), note=self._describe_option(option)) for option in options]
 
     def moment(self, span: Span) -> str:
-        """Return a day and the hours of that day."""
+        """Return the day, the start and the end of a span."""
         return f"{self.day(span.start)}, {self.hours(span)}"
 
     def displaced(self, option: Span) -> str:
-        """Return on whose calendar something else stands at an offered time, but not what (T-14); else empty."""
+        """Return whose calendar has something else at an offered time (T-14); empty if both are free."""
         offer, context = self.context.offer, self.context
         owners = offer.list_displaced(option) if offer else ()
         if context.manager is None or context.report is None or not owners:
@@ -434,7 +438,7 @@ class MailView:
         return self.displaced(option)
 
     def rhythm(self, pair: Pair) -> str:
-        """Return how often the pair meets at present."""
+        """Return the text for the pair's present rhythm."""
         every = self.context.every or pair.every
         if every.weeks == 13 or every.months == 3:
             return self.gettext("once a quarter")
@@ -443,11 +447,11 @@ class MailView:
         return self.ngettext("every month", "every %(count)s months", every.months)
 
     def _describe_session_kind(self) -> str:
-        """Return the name of the session's kind; a career conversation when there is no session."""
+        """Return the name of the session's kind; without a session, that of a career conversation."""
         return self.gettext(SESSION_NAMES[self.context.session.kind if self.context.session else SessionKind.CAREER])
 
     def _describe_trigger(self) -> Line | None:
-        """Return the reason for an ad hoc session (R-6), with the text typed; None when there is none to show."""
+        """Return the trigger of an ad hoc session (R-6), with the text entered with it; None if none may be shown."""
         if not self.context.trigger or self.context.by_link:
             return None
         kind, _, explanation = self.context.trigger.partition(":")
@@ -456,26 +460,26 @@ class MailView:
         return Line(text=self.gettext(TRIGGER_TEXTS[Trigger(kind)]), note=to_single_line(explanation))
 
     def _find_trigger_kind(self) -> str:
-        """Return the Trigger of an ad hoc session as text; empty without one, and in a mail without content."""
+        """Return the value of the `Trigger` of an ad hoc session; empty without one, and in a mail without content."""
         kind = self.context.trigger.partition(":")[0]
         return kind if kind in set(Trigger) and not self.context.by_link else ""
 
     def _find_warning_time(self) -> datetime:
-        """Return when the two were warned that something was booked over the session; without a warning, now."""
+        """Return when the two were warned that something was booked over the session; without a warning, `now`."""
         session = self.context.session
         return session.warned_at if session and session.warned_at else self.context.now
 
     def length(self, minutes: int) -> str:
-        """Return a number of minutes with the word for minutes."""
+        """Return a number of minutes with its unit."""
         return self.ngettext("%(count)s minute", "%(count)s minutes", minutes)
 
     def ahead(self, days: int) -> date:
-        """Return the date that many days from today, for an example."""
+        """Return the date that many days after today, for use in an example."""
         return self.today + timedelta(days=days)
 
 
 def _clean_paragraphs(text: str) -> str:
-    """Return the text with each of its paragraphs on one line."""
+    """Return the text with each paragraph on a single line."""
     return "\n\n".join(to_single_line(part) for part in text.split("\n\n"))
 
 
