@@ -177,7 +177,7 @@ def test_addresses_are_one_whatever_their_case(tmp_path: Path) -> None:
         ("email", "", "The email is missing."),
         ("email", "ana@x.org", "`ana@x.org` is in line 2 already."),
         ("name", "", "The name is missing."),
-        ("name", "B\x07o", "There is a control character in this cell. Type it anew."),
+        ("name", "B\x07o", "There is a control character in this cell. Type this cell again."),
         ("name", "B\u202eo", "There is a control character in this cell."),
         ("name", "=1+1", "`=1+1` begins with `=`, as a formula does, and is not computed. Write the words"),
         ("group", "@SUM(A1)", "begins with `@`, as a formula does"),
@@ -354,7 +354,7 @@ def test_columns_nobody_asked_for_are_ignored(tmp_path: Path) -> None:
         ),
         (
             table(ANA, BO).replace(",", "|"),
-            "line 1: `email|name|manager|time_zone|country` is not a header: no separator",
+            "line 1: `email|name|manager|time_zone|country` is not a header: there is no separator",
         ),
         (b"PK\x03\x04\x14\x00\x06", "people.csv:line 1: This is a workbook, not a CSV file. Save it as UTF-8"),
         (table(ANA, BO).replace("Bo", "B\0o"), "people.csv:line 3: There is a zero byte"),

@@ -133,7 +133,7 @@ class GoogleCalendar(GoogleChannels):
         series_ids = dict.fromkeys(
             str(item.get("recurringEventId") or item["id"]) for item in items if google_events.is_of_series(item)
         )
-        singles = [item for item in items if not google_events.is_of_series(item)]
+        singles = [item for item in items if not google_events.is_of_series(item)]  # events outside of any series
         cancelled_ids = [str(item["id"]) for item in singles if google_events.is_cancelled(item)]
         # Of a deleted event Google sends only the id, so a deleted series looks like a deleted single event here.
         gone_ids = [event_id for event_id in cancelled_ids if event_id not in series_ids]

@@ -127,6 +127,7 @@ def _is_empty_message_refusal(error: ProviderError) -> bool:
 
 
 def _check_scope(api: GoogleApi, person: Address, scope: str, action: str) -> Finding:
+    """Return a finding about whether the scope was granted for this person. `action` says what the scope allows."""
     title = f"Longarc may {action} {person} ({scope})"
     try:
         api.access.get_token(person, scope)

@@ -186,7 +186,7 @@ class OutlookCalendar(channels.ChannelOperations):
             try:
                 answer = delta.follow_round(self._graph, calendar, delta_round)
             except DeltaTokenExpired:
-                log.info("a new round begins", extra={"action": Action.GRAPH_ROUND, "calendar": calendar})
+                log.info("a new delta round begins", extra={"action": Action.GRAPH_ROUND, "calendar": calendar})
             else:
                 if (changes := self._list_changes_since(calendar, answer, window)) is not None:
                     return changes
@@ -301,7 +301,7 @@ class OutlookCalendar(channels.ChannelOperations):
         return [event for event in events if event.key == key and not event.cancelled]
 
     def _search_items(self, calendar: Address, key: str) -> list[Json]:
-        """Return the events among which the ones with that key are, in Graph's JSON.
+        """Return events in Graph's JSON. All events with that key are among them, and possibly others.
 
         Once a search by key has timed out on a calendar, its events are listed by their start instead.
         """
