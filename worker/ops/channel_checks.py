@@ -26,6 +26,7 @@ _TIMEOUT_SECONDS = 10
 _LOCAL_TIMEOUT_SECONDS = 2
 #: At most this much of a response is read. The response of the pages is shorter.
 _MAX_RESPONSE_BYTES = 4096
+#: The HTTP status of the response of the pages.
 _OK = 200
 _SERVICE_NAMES = {"google": "Google", "outlook": "Microsoft 365"}
 

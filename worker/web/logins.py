@@ -18,6 +18,7 @@ from worker.web.sign_in import current_sign_in
 from worker.web.sign_in_pages import find_own_path, show_missing_role, show_other_person, sign_out
 from worker.web.site import current_site, redirect_to
 
+#: The name of the cookie that a link is exchanged for.
 COOKIE = "longarc"
 #: This is short because a link to the operator's page is printed on a terminal and used at once.
 OPERATOR_LINK_LIFETIME = timedelta(hours=1)
@@ -181,7 +182,7 @@ _SIGNED_IN_PURPOSES = frozenset({Purpose.CONTRACT, Purpose.TIME, Purpose.ME, Pur
 
 
 def require_login(pages: Blueprint, purpose: Purpose) -> None:
-    """Require a login with that purpose for these pages, and the login's token in every form.
+    """Require a login with that purpose for these pages, and the login's token in every submitted form.
 
     A person who signed in and has the role operator can open the operator's page without a link.
     """

@@ -16,6 +16,7 @@ from worker.web.app import make_app
 from worker.web.connections import IDLE_TIMEOUT, MAX_CONNECTIONS, Connections
 from worker.web.security import MAX_FORM_BYTES
 
+#: The number of threads that handle requests.
 THREADS = 8
 #: At this limit, waitress accepts no more connections. `Connections` closes idle connections long before.
 CONNECTION_LIMIT = 2 * MAX_CONNECTIONS
