@@ -347,10 +347,12 @@ class ChannelRows:
             row = _CHANNEL_BY_ID.fetch_first(connection, channel_id=channel_id)
             if row is None or _names_other_channel(row, channel_id, remote_id):
                 return None
-            address, hinted_at, looks = row["calendar"], row["hinted_at"], row["looks"]
-            poll_at, looks = schedule_hinted_poll(hinted_at, looks, now) if has_changed else (None, looks)
+            address, hinted_at, rapid_polls = row["calendar"], row["hinted_at"], row["looks"]
+            poll_at = None
+            if has_changed:
+                poll_at, rapid_polls = schedule_hinted_poll(hinted_at, rapid_polls, now)
             _SAVE_NOTIFICATION.execute(
-                connection, address=address, now=now, new_hinted_at=poll_at or hinted_at, new_looks=looks
+                connection, address=address, now=now, new_hinted_at=poll_at or hinted_at, new_looks=rapid_polls
             )
             if is_proof:
                 _SAVE_PROOF.execute(connection, address=address, now=now)

@@ -465,8 +465,8 @@ channel = Table(
     Column("notified_at", Instant),  # when the last notification came
     # whether a notification of a change came since the last reading of the calendar began
     Column("has_told", Boolean, nullable=False, server_default=false()),
-    Column("hinted_at", Instant),  # the time for which a notification last made the calendar due
-    # how many times in a row, each soon after the one before, notifications had made the calendar due earlier
+    Column("hinted_at", Instant),  # when the poll is or was due that a notification scheduled last
+    # how many polls that notifications had scheduled preceded that poll, each soon after the one before
     Column("looks", Integer, nullable=False, server_default="0"),
     Column("awaiting_since", Instant),
     Column("failures", Integer, nullable=False, server_default="0"),
