@@ -55,7 +55,7 @@ class _Entry:
     organizer: Address
     span: Span
     key: str | None = None  #: the key of an event that Longarc created
-    show: ShowAs | None = ShowAs.BUSY  #: how the event counts in the organizer's free/busy; None when it takes no time
+    show_as: ShowAs | None = ShowAs.BUSY  #: how the event counts in the organizer's free/busy; None: it takes no time
     all_day: bool = False
     series: str | None = None  #: the id of the series, for an occurrence
     answers: dict[Address, Answer] = field(default_factory=dict)
@@ -110,10 +110,10 @@ class _Entry:
     def _find_show_as(self, owner: Address) -> ShowAs | None:
         """Return how the event counts in the owner's free/busy. Only events that aren't ours can be tentative."""
         answer = self.answers.get(owner, Answer.ACCEPTED)
-        if answer is Answer.DECLINED or self.show is None:
+        if answer is Answer.DECLINED or self.show_as is None:
             return None
         is_tentative = answer is not Answer.ACCEPTED and self.key is None
-        return ShowAs.TENTATIVE if is_tentative else self.show
+        return ShowAs.TENTATIVE if is_tentative else self.show_as
 
 
 class _CalendarIndex:
@@ -264,7 +264,7 @@ class MemoryCalendar:
         answers = {} if is_moved else entry.answers
         self._withdraw_entry(entry)
         entry.span, entry.all_day = draft.span, draft.all_day
-        entry.show = ShowAs.BUSY if draft.blocks_time else None
+        entry.show_as = ShowAs.BUSY if draft.blocks_time else None
         entry.sequence = max(draft.sequence, entry.sequence + is_moved)
         entry.answers = {guest.email: answers.get(guest.email, Answer.NEEDS_ACTION) for guest in draft.guests}
         self._place_entry(entry, by_hand=False)
@@ -322,7 +322,7 @@ class MemoryCalendar:
         owner = organizer or address
         if owner != address:
             answers.setdefault(address, Answer.NEEDS_ACTION)
-        entry = _Entry(self._new_id(), owner, span, show=show, all_day=all_day, series=series, answers=answers)
+        entry = _Entry(self._new_id(), owner, span, show_as=show, all_day=all_day, series=series, answers=answers)
         entry.aliases = self.aliases
         self._place_entry(entry, by_hand=True)
         return entry.id

@@ -47,6 +47,7 @@ def find_managers(
 def _build_index(
     people: IdentifiedPeople, persons: Mapping[Address, Person], left_out: Mapping[Address, str], rules: RosterRules
 ) -> PeopleIndex:
+    """Return the index in which references to managers are looked up."""
     if rules.is_directory:
         index = PeopleIndex(f"is not in {rules.directory_name}", f"Correct the manager in {rules.directory_name}.")
     else:

@@ -65,7 +65,7 @@ class _Resolver:
     left_out: dict[Address, str] = field(default_factory=dict)
 
     def build_roster(self) -> Roster:
-        """Return the roster. Called once."""
+        """Return the roster. May be called only once."""
         for email, identified in self.people.active.items():
             self._add_person(email, identified)
         managers = find_managers(self.people, self.persons, self.left_out, self.rules, self.stored)
@@ -121,6 +121,7 @@ class _Resolver:
     # --- pairs ---
 
     def _build_pair(self, report: Address, manager: Address) -> Pair:
+        """Return the pair, with the preferences from the report's record."""
         parsed, rules = self.people.active[report].parsed, self.rules
         values = parsed.values
         paused_until = values.get("paused_until")

@@ -68,29 +68,28 @@ class GuestCopies:
 
     # --- placing copies -----------------------------------------------------------------------------------------------
 
-    def deliver_copies(self, organizer: CalendarCollection, resource: Resource, *, ask_again: bool) -> None:
+    def deliver_copies(self, organizer: CalendarCollection, original: Resource, *, ask_again: bool) -> None:
         """Give each guest with a calendar on this server an up-to-date copy, and remove all other copies.
 
-        `resource`: the original. `ask_again`: also replace copies that guests deleted, because the event is new or was
-        moved.
+        `ask_again`: also replace copies that guests deleted, because the event is new or was moved.
         """
-        placed_copies = self._list_placed_copies(organizer, [resource]).get(resource.name, {})
-        invited_guests = self._list_local_guests(resource)
-        self.remove_copies(organizer, resource.name, placed_copies.keys() - invited_guests)
+        placed_copies = self._list_placed_copies(organizer, [original]).get(original.name, {})
+        invited_guests = self._list_local_guests(original)
+        self.remove_copies(organizer, original.name, placed_copies.keys() - invited_guests)
         for guest in sorted(invited_guests):
-            self._place_copy(organizer, guest, resource, is_placed=placed_copies.get(guest, False), ask_again=ask_again)
+            self._place_copy(organizer, guest, original, is_placed=placed_copies.get(guest, False), ask_again=ask_again)
 
-    def _list_local_guests(self, resource: Resource) -> set[Address]:
+    def _list_local_guests(self, original: Resource) -> set[Address]:
         """Return the guests of an event who have, or may have, a calendar on this server."""
-        guests = ical_events.read_answers(ical_events.find_main_event(resource.calendar))
+        guests = ical_events.read_answers(ical_events.find_main_event(original.calendar))
         return {guest for guest in guests if self._local_people is None or guest in self._local_people}
 
     def _place_copy(
-        self, organizer: CalendarCollection, guest: Address, resource: Resource, *, is_placed: bool, ask_again: bool
+        self, organizer: CalendarCollection, guest: Address, original: Resource, *, is_placed: bool, ask_again: bool
     ) -> None:
         """Place the guest's copy, or update an existing copy. `is_placed`: whether the copy's record is confirmed."""
-        collection, name = self._get_collection(guest), resource.name
-        new_copy = ical_events.make_guest_copy(resource.calendar, guest, Answer.NEEDS_ACTION)
+        collection, name = self._get_collection(guest), original.name
+        new_copy = ical_events.make_guest_copy(original.calendar, guest, Answer.NEEDS_ACTION)
         try:
             if not is_placed:
                 self._records.intend_copy(organizer.owner, name, guest)
@@ -99,7 +98,7 @@ class GuestCopies:
                     return
             copies = collection.multiget({name})
             for copy in copies:
-                self._renew_copy(collection, copy, resource)
+                self._renew_copy(collection, copy, original)
             if ask_again and not copies:
                 collection.put(name, new_copy, etag=None)
             if ask_again or copies:
@@ -293,25 +292,25 @@ class GuestCopies:
         self,
         organizer: CalendarCollection,
         placed_copies: dict[Address, bool],
-        resource: Resource,
+        original: Resource,
         start: datetime,
         *,
         is_stale: bool,
     ) -> None:
-        """Update the copies of the original in `resource`, and also `placed_copies`: by guest, whether the record of
+        """Update the copies of the original, and also `placed_copies`: by guest, whether the record of
         the copy is confirmed."""
-        if ical_events.is_main_event_cancelled(resource.calendar):
-            self.remove_copies(organizer, resource.name, placed_copies)
+        if ical_events.is_main_event_cancelled(original.calendar):
+            self.remove_copies(organizer, original.name, placed_copies)
             placed_copies.clear()
             return
-        invited_guests = self._list_local_guests(resource)
+        invited_guests = self._list_local_guests(original)
         has_all_copies = all(placed_copies.get(guest) for guest in invited_guests)
-        is_copy_missing = not has_all_copies and _read_span(resource).end > start
+        is_copy_missing = not has_all_copies and _read_span(original).end > start
         if is_stale or is_copy_missing or placed_copies.keys() - invited_guests:
             # A list of changes may omit the subject and the body, which copies need.
-            self.deliver_copies(organizer, organizer.get(resource.name), ask_again=False)
+            self.deliver_copies(organizer, organizer.get(original.name), ask_again=False)
             placed_copies.clear()
-            placed_copies.update(self._list_placed_copies(organizer, []).get(resource.name, {}))
+            placed_copies.update(self._list_placed_copies(organizer, []).get(original.name, {}))
 
     def _read_guest_changes(self, guest: Address, mark: str) -> tuple[str, set[str] | None]:
         """Return the current mark of the guest's calendar, and the resource names that changed since `mark`; None in

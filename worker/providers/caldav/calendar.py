@@ -31,7 +31,7 @@ from worker.providers.identities import Identities, InMemoryIdentities
 _TIMEOUT_SECONDS = 20.0
 _FAILURES_OF_OUTAGE = 2  #: so many temporary failures in a row count as an outage of the server
 _UNREADABLE_CALENDAR = (
-    "The calendar of {person} holds an event whose times can't be read ({fingerprints}). "
+    "The calendar of {person} contains an event whose times can't be read ({fingerprints}). "
     "Open the event in a calendar program and save it again, or delete it."
 )
 

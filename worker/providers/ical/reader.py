@@ -67,7 +67,7 @@ def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span 
     for component in calendar.walk("VFREEBUSY"):
         reader.read_free_busy(component, ref)
     if any(name == LOST for name, _ in calendar.errors):
-        reader.note_unknown(_ALL_TIME, ref)
+        reader.record_unknown(_ALL_TIME, ref)
     return reader.contents
 
 
@@ -149,7 +149,7 @@ class _ContentsReader:
             if show_as is None or self._is_cancelled:
                 continue
             if isinstance(prop, vBroken):
-                self.note_unknown(_ALL_TIME, ref)
+                self.record_unknown(_ALL_TIME, ref)
                 continue
             begin = to_instant(prop.start, self._zone)
             span = Span(begin, max(begin, to_instant(prop.end, self._zone)))
@@ -157,7 +157,7 @@ class _ContentsReader:
             event = Event(ref=own_ref, span=span, show_as=show_as)
             self.contents.events += filter(self._is_inside, [event])
 
-    def note_unknown(self, span: Span, ref: EventRef) -> None:
+    def record_unknown(self, span: Span, ref: EventRef) -> None:
         """Log and record that `span` is unknown because of the event at `ref`."""
         fingerprint = fingerprint_ref(ref)
         log.warning(
@@ -178,11 +178,11 @@ class _ContentsReader:
         try:
             timed = TimedEvent(event, read_times(event, ical_events.read_draft_zone(event) or self._zone))
         except NoStart as error:
-            if self._is_blocking(event, ref):
-                self.note_unknown(error.span, ref)
+            if self._blocks_time(event, ref):
+                self.record_unknown(error.span, ref)
             return None
-        if any(name == CUT_OFF for name, _ in event.errors) and self._is_blocking(event, ref):
-            self.note_unknown(Span(timed.times.span.start, LAST), ref)
+        if any(name == CUT_OFF for name, _ in event.errors) and self._blocks_time(event, ref):
+            self.record_unknown(Span(timed.times.span.start, LAST), ref)
         return timed
 
     def _expand_series(
@@ -194,8 +194,8 @@ class _ContentsReader:
             occurrences = recurrence.expand_series(master, changed_occurrences, window)
         except UNREADABLE:
             first = master.times.span
-            if self._is_blocking(master.event, ref):
-                self.note_unknown(Span(first.start, max(first.end, recurrence.find_series_end(master.event))), ref)
+            if self._blocks_time(master.event, ref):
+                self.record_unknown(Span(first.start, max(first.end, recurrence.find_series_end(master.event))), ref)
             return [
                 self._make_event(timed.event, timed.times.span, timed.times.is_all_day, ref, timed.times.span.start)
                 for timed in (master, *changed_occurrences)
@@ -207,15 +207,15 @@ class _ContentsReader:
     def _read_lone_change(self, change: TimedEvent, ref: EventRef) -> Event:
         """Return a changed occurrence whose series is not in the calendar object, or that can't be assigned to it."""
         identifier = change.event["RECURRENCE-ID"]
-        if "RANGE" in getattr(identifier, "params", {}) and self._is_blocking(change.event, ref):
-            self.note_unknown(Span(change.times.span.end, LAST), ref)
+        if "RANGE" in getattr(identifier, "params", {}) and self._blocks_time(change.event, ref):
+            self.record_unknown(Span(change.times.span.end, LAST), ref)
         original_start: date | datetime = change.times.span.start
         if _has_original_start(change):
             is_date = not isinstance(identifier.dt, datetime)
             original_start = identifier.dt if is_date else to_instant(identifier.dt, self._zone)
         return self._make_event(change.event, change.times.span, change.times.is_all_day, ref, original_start)
 
-    def _is_blocking(self, event: Any, ref: EventRef) -> bool:
+    def _blocks_time(self, event: Any, ref: EventRef) -> bool:
         """Return whether the event blocks time of the owner of `ref.calendar`."""
         return not self._is_cancelled and ical_events.find_show_as(event, ref.calendar) is not None
 

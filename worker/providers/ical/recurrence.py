@@ -102,6 +102,7 @@ def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent],
     process.
     """
     clock = _SeriesClock(master.times)
+    # An EXDATE that is a date also excludes the changed occurrences of that date.
     excluded_moments = map(clock.to_wall, _iter_moments(master.event, "EXDATE"))
     excluded_days = {day for day in excluded_moments if not isinstance(day, datetime)}
     changed_occurrences = [
@@ -156,10 +157,10 @@ class _SeriesClock:
     def to_start(self, moment: date | datetime) -> WallTime:
         """Return the start, in wall time, of the occurrence that `moment` refers to. A date refers to the occurrence on
         that date, at the time of day at which the series starts."""
-        wall = self.to_wall(moment)
-        if self._is_all_day or isinstance(wall, datetime) or not isinstance(self._start, datetime):
-            return wall
-        return datetime.combine(wall, self._start.time())
+        wall_time = self.to_wall(moment)
+        if self._is_all_day or isinstance(wall_time, datetime) or not isinstance(self._start, datetime):
+            return wall_time
+        return datetime.combine(wall_time, self._start.time())
 
     def to_until(self, moment: date | datetime) -> WallTime:
         """Return the last wall time at which an occurrence may start when `moment` is the UNTIL of the rule."""
