@@ -94,6 +94,7 @@ def get_display_name(file: str) -> str:
 
 
 def _read_stdin() -> bytes:
+    """Read at most MAX_TEXT_BYTES + 1 bytes, as `_read_file` does."""
     if sys.stdin is None:
         raise LongarcError("Standard input is closed. Pipe the text in.")
     return sys.stdin.buffer.read(MAX_TEXT_BYTES + 1)
@@ -154,6 +155,8 @@ def _require_pair(pair_id: "PairId", pairs: "Mapping[PairId, Pair]") -> "Pair":
     return pairs[pair_id]
 
 
+#: How many reports of a manager an error names.
+_MAX_REPORTS_NAMED = 5
 #: How similar a name has to be to be suggested, from 0 to 1.
 _MIN_SIMILARITY = 0.8
 _SESSIONS_HINT = "`longarc sessions` lists the sessions of all pairs."
@@ -164,7 +167,7 @@ def _explain_no_single_pair(address: str, pairs: "Sequence[Pair]") -> str:
     """Return why the address of one person does not name one of these pairs, and what to write instead."""
     managed = [pair for pair in pairs if pair.manager == address]
     if managed:
-        reports = ", ".join(sorted(pair.report for pair in managed)[:5])
+        reports = ", ".join(sorted(pair.report for pair in managed)[:_MAX_REPORTS_NAMED])
         return f"{address} is the manager of a pair. Name the report: {reports}."
     pair_ids = [str(pair.id) for pair in pairs if pair.report == address]
     if pair_ids:
@@ -173,6 +176,7 @@ def _explain_no_single_pair(address: str, pairs: "Sequence[Pair]") -> str:
 
 
 def _explain_unknown_person(address: str, addresses: "Collection[Address]", hint: str) -> str:
+    """Return that nobody has this address, with the most similar one of `addresses`, or else the hint."""
     from worker.settings.parsers import find_nearest
 
     suggestion = find_nearest(address, addresses, cutoff=_MIN_SIMILARITY)

@@ -1,4 +1,4 @@
-"""What `longarc init` prints and asks on the terminal: questions, lists to choose from, findings and summaries."""
+"""Asks the questions of `longarc init` on the terminal, and prints lists to choose from, findings and summaries."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -66,7 +66,7 @@ def ask_question(question: "Question", default: str, parse: Callable[[str], str]
 
 
 def show_answers(questions: "Sequence[Question]", answers: Mapping[str, str]) -> None:
-    """List the questions by number and name, each with its answer. A secret is never shown."""
+    """Print the questions with their numbers, names and answers. A secret is never printed."""
     width = max(len(question.name) for question in questions)
     print_line()
     for number, question in enumerate(questions, 1):
@@ -98,7 +98,7 @@ def choose_question(questions: "Sequence[Question]") -> "Question | None":
 
 
 def show_pilot_candidates(candidates: "Sequence[PilotCandidate]", max_listed: int) -> None:
-    """List the most suitable managers by number, and say how many more there are."""
+    """Print a numbered list of the first `max_listed` managers, and how many more there are."""
     table = make_table("", [("", "right"), "manager", "address", ("reports", "right"), "shared working hours"])
     for number, candidate in enumerate(candidates[:max_listed], 1):
         apart = candidate.hours_apart_count

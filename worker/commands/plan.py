@@ -113,6 +113,7 @@ def _refuse_unsuitable_file(file: Path) -> None:
 
 
 def _write_page(worker: "Worker", quarter: "QuarterPreview", file: Path) -> None:
+    """Write the page about the quarter, with a sample of each mail, in the language of the settings."""
     from worker.mail.templates import load_default_templates
     from worker.ops.preview.letters import render_samples
     from worker.ops.preview.page import render_file

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from worker.ops.preview.quarter import QuarterPreview
     from worker.ops.preview.view import ConcernGroup
 
+#: The longest line, and the columns of a line about a session: verb, time, length. All in characters.
 WIDTH = 80
+VERB_WIDTH, TIME_WIDTH, LENGTH_WIDTH = 9, 23, 8
 #: What happens to a session, by the kind of the change to its event, its new state, or the kind of the decision.
 VERBS = {
     "event.create": "book",
@@ -75,11 +77,13 @@ class PlanOutput:
     # --- the summary ---
 
     def _show_summary(self, sentences: Sequence[str]) -> None:
+        """Print the sentences about the quarter, the counts of the plans, and the time zone of the output."""
         _print_wrapped(" ".join(sentences), style="bold")
         _print_wrapped(self._summarize_plans())
         _print_wrapped(f"Times are those of {self._zone}.", style="dim")
 
     def _summarize_plans(self) -> str:
+        """Return a sentence that counts the events and mails of the plans."""
         plans = [plan for plans_of_manager in self._plans.values() for plan in plans_of_manager]
         effects = [effect for plan in plans for effect in plan.effects]
         counts = {
@@ -98,6 +102,7 @@ class PlanOutput:
     # --- by manager ---
 
     def _show_manager(self, manager: str) -> None:
+        """Print the changes and the mails of the pairs of one manager, in order of time."""
         plans = self._plans[manager]
         print_line()
         print_line(f"{self._people[manager].name}, {format_count(len(plans), 'pair')}", style="bold")
@@ -108,6 +113,7 @@ class PlanOutput:
         self._show_mails([effect for plan in plans for effect in plan.effects if effect.name])
 
     def _show_decision(self, decision: "Decision", plan: "Plan") -> None:
+        """Print what happens to one session, and the reason unless the session is simply booked."""
         fields = decision.fields
         start, end = fields.get("start"), fields.get("end")
         verb = _choose_verb(decision, plan)
@@ -118,11 +124,11 @@ class PlanOutput:
         kind = KIND_NAMES.get(str(fields.get("kind")), "")
         topic = f"{fields['topic']}" if fields.get("topic") not in (None, "all") else ""
         subject = ", ".join(part for part in (self._people[plan.pair.report].name, kind, topic) if part)
-        columns = f"{when_text:<23}{length_text:<8}" if when_text else ""
-        line = f"  {verb:<9}{columns}{subject}"
+        columns = f"{when_text:<{TIME_WIDTH}}{length_text:<{LENGTH_WIDTH}}" if when_text else ""
+        line = f"  {verb:<{VERB_WIDTH}}{columns}{subject}"
         print_line(line.rstrip(), style=STYLES.get(verb, ""))
         if self._has_reasons or verb != "book":
-            _print_wrapped(decision.reason, indent=11, style="dim")
+            _print_wrapped(decision.reason, indent=2 + VERB_WIDTH, style="dim")
 
     def _show_mails(self, mails: "Sequence[Effect]") -> None:
         """Print a line for each day and each kind of mail, with the recipients."""
@@ -135,7 +141,8 @@ class PlanOutput:
             names = sorted(recipients)
             more = f" and {len(names) - MAX_RECIPIENTS} more" if len(names) > MAX_RECIPIENTS else ""
             text = f"{mail_name.replace('_', ' ')} to {', '.join(names[:MAX_RECIPIENTS])}{more}"
-            _print_wrapped(text, first=f"  {'mail':<9}{format_day(day.date()):<23}", indent=34, style="dim")
+            first = f"  {'mail':<{VERB_WIDTH}}{format_day(day.date()):<{TIME_WIDTH}}"
+            _print_wrapped(text, first=first, indent=len(first), style="dim")
 
     # --- what needs a person ---
 
@@ -156,6 +163,7 @@ class PlanOutput:
             _print_wrapped(text, style="yellow")
 
     def _show_concerns(self, groups: "Sequence[ConcernGroup]") -> None:
+        """Print what needs a person, each kind of concern with its remedy."""
         if groups:
             print_line()
             print_line("What needs a person", style="bold")

@@ -96,7 +96,7 @@ def _show_rollout(worker: "Worker", current_pairs: "Sequence[Pair]", people: "di
             add_row(table, text, f"{counts[participation]:,}")
     paused_count = sum(pair.paused for pair in current_pairs if _takes_part(pair))
     if paused_count:
-        add_row(table, "of those, paused as single pairs", f"{paused_count:,}", style="dim")
+        add_row(table, "of those, paused one by one", f"{paused_count:,}", style="dim")
     print_table(table)
     print_line(describe_rollout(stored.rollout))
     if text := describe_pauses(stored.pauses):

@@ -29,8 +29,8 @@ def list_pilot_candidates(
 ) -> list[PilotCandidate]:
     """Return the managers who have a calendar, the most suitable first.
 
-    A manager is the more suitable who shares working hours with all reports, then who does not have too many reports,
-    then who has more of them.
+    They are sorted by three criteria: whether they share working hours with all of their reports, whether they have at
+    most MANY_REPORTS reports, and how many reports they have.
 
     `hours_apart`: manager and report of each pair that never works at the same time. `account`: the only manager whose
     calendar can be used; empty when there is no such limit.
