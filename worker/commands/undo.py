@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_SHOWN = 20
 
 
-@click.command("undo", cls=Command, short_help="Take every event of ours off every calendar, and pause everybody.")
+@click.command("undo", cls=Command, short_help="Remove every event of Longarc from all calendars, and pause everybody.")
 @click.option("--past", is_flag=True, help="Remove past events, too. Default: only future events.")
 @click.option("--quiet", is_flag=True, help="Send guests no notice, as far as the services can do that.")
 @click.option(
@@ -103,10 +103,11 @@ def _wait_until(instant: datetime) -> None:
 
 
 def _show_result(result: "UndoResult") -> None:
+    """Print how many events were removed, and what is left on which calendar."""
     print_line(f"{format_count(result.removed, 'event was', 'events were')} removed.", "green")
     if result.orphans:
         orphans = format_count(result.orphans, "more event was", "more events were")
-        print_line(f"{orphans} found on calendars and removed. They were not in the database.")
+        print_line(f"{orphans} found on calendars and removed, although not in the database.")
     counts = Counter(event.calendar for event in result.standing)
     reasons = {event.calendar: event.problem or "it has not been tried." for event in result.standing}
     problems = {calendar: f"the calendar could not be searched: {reason}" for calendar, reason in result.unread.items()}
