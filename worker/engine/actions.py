@@ -34,9 +34,11 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
+#: For how long an action holds its pair.
 LEASE = timedelta(minutes=1)
 #: How often an action tries to lease a pair that another process, such as a sweep, has leased.
 MAX_TRIES = 100
+#: How long an action waits between two tries, in seconds.
 RETRY_SECONDS = 0.1
 
 #: Writes rows in the transaction that writes a plan.

@@ -33,6 +33,7 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
+#: For how long a run holds the channels that it has claimed.
 LEASE = timedelta(minutes=10)
 #: How many channels are leased at once. With so few, a slow service keeps a worker busy for a few minutes at most.
 BATCH = 5

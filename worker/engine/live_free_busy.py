@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 #: How long a page waits for the calendar services.
 WAIT_SECONDS = 8.0
-#: How many reads may run at once in this process, including those that no page waits for any more.
+#: How many reads may run at once in this process, including those for which no page waits any longer.
 MAX_READS = 16
 
 ReadFreeBusy = Callable[[FreeBusyRequest], FreeBusySnapshot]

@@ -63,6 +63,7 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
+#: For how long a run holds the effects that it has claimed.
 LEASE = timedelta(minutes=5)
 #: How many effects are claimed at once, unless the caller sets a limit.
 BATCH = 50
@@ -101,7 +102,8 @@ class Outbox:
         With `calendars_only`, only effects that change calendars are performed, and no mails.
         """
         now = self._clock()
-        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
+        # the holder is unique for each run, since several threads of a process may run this at once
+        holder = f"{holder}:{uuid.uuid4().hex[:8]}"
         claimed = self._store.outbox.claim(now, holder, now + LEASE, limit, calendars_only=calendars_only)
         if not claimed:
             return 0

@@ -39,6 +39,7 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
+#: For how long a run holds the pairs that it has claimed.
 LEASE = timedelta(minutes=10)
 #: The most pairs that are planned in one sweep.
 BATCH = 200
@@ -78,7 +79,8 @@ class Sweep:
     def run(self, holder: str, limit: int = BATCH) -> int:
         """Plan up to `limit` due pairs, and return how many were planned."""
         now = self._clock()
-        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
+        # the holder is unique for each run, since several threads of a process may run this at once
+        holder = f"{holder}:{uuid.uuid4().hex[:8]}"
         pairs = self._store.plans.claim(now, holder, now + LEASE, limit)
         if pairs:
             self._plan_and_commit(pairs, holder, now)

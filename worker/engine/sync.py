@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 #: The window in which calendars are read: how far it reaches before and after today.
 WINDOW_BACK, WINDOW_AHEAD = timedelta(days=2), timedelta(days=200)
+#: For how long a run holds the calendars that it has claimed.
 LEASE = timedelta(minutes=10)
 #: After how long a calendar is read again when its service failed, and when reading it raised an unexpected error.
 RETRY_AFTER_FAILURE, RETRY_AFTER_UNEXPECTED = timedelta(minutes=5), timedelta(hours=1)
@@ -101,7 +102,8 @@ class Sync:
         Calendars that their service reports as unchanged don't count towards the limit, since they are not read.
         """
         now = self._clock()
-        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
+        # the holder is unique for each run, since several threads of a process may run this at once
+        holder = f"{holder}:{uuid.uuid4().hex[:8]}"
         count = self._comparison.choose_count(limit, now)
         due_calendars = self._store.calendars.claim(now, holder, now + LEASE, count)
         comparable = [calendar for calendar in due_calendars if not self._needs_full_read(calendar, now)]

@@ -177,7 +177,9 @@ class SimulatedHumans:
         reaction = self._choose_reaction(rng)
         if reaction == "accept":
             time = min(now + timedelta(hours=rng.uniform(0.2, 20)), time)
-        event = BookedEvent(PairId.parse(line["pair"]), line["session"], line["key"], start)
+        pair = PairId.parse(line["pair"])
+        event = BookedEvent(pair=pair, session_id=line["session"], key=line["key"], start=start)
+        # the method that performs a reaction has its name, with an underscore before it
         react: Callable[[datetime, BookedEvent], Iterable[LedgerLine]] = getattr(self, f"_{reaction}")
         self._schedule(time, lambda now: react(now, event))
 
