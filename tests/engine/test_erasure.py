@@ -189,7 +189,10 @@ def test_contents_of_somebody_who_stays_are_erased_for_both_and_the_pair_goes_on
 
 @pytest.mark.parametrize(
     ("has_written", "said"),
-    [(False, f"1 event still stands on {DANA}"), (True, f"private events with words of it still stand on {DANA}")],
+    [
+        (False, f"1 event is still on {DANA}"),
+        (True, f"private events with the texts of commitments are still on the calendar of {DANA}"),
+    ],
 )
 def test_nobody_is_forgotten_while_events_stand_that_nothing_could_take_off_then(has_written: bool, said: str) -> None:
     office = make_office("sqlite://")
