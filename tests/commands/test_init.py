@@ -340,7 +340,7 @@ def test_a_wrong_secret_is_corrected_where_it_was_typed(tmp_path: Path, in_envir
         env = {"LONGARC_OUTLOOK_SECRET": "wrong"} if in_environment else {}
         result = run(str(folder), given="\n".join(["wrong", *mended, ""]), **env)
         shown = " ".join(result.output.split())
-        assert "give it as the answer `client_secret`. " in shown
+        assert "write it into the answer `client_secret`. " in shown
         if in_environment:
             assert "The environment has LONGARC_OUTLOOK_SECRET" in shown and "unset it" in shown
             assert "2 of 3" not in shown
@@ -439,7 +439,7 @@ def test_key_of_the_environment_is_the_key_of_the_installation(
         ),
         (
             {**PASSWORDS, "LONGARC_KEY_FILE": "/nowhere"},
-            ["LONGARC_KEY_FILE: The file it names can't be read: No such file"],
+            ["LONGARC_KEY_FILE: The file that it names can't be read: No such file"],
         ),
         (
             {
@@ -448,7 +448,7 @@ def test_key_of_the_environment_is_the_key_of_the_installation(
                 "LONGARC_SMTP_PASSWORD_FILE": "y",
             },
             [
-                "LONGARC_CALDAV_PASSWORD_FILE: The file it names can't be read: No such file",
+                "LONGARC_CALDAV_PASSWORD_FILE: The file that it names can't be read: No such file",
                 "LONGARC_SMTP_PASSWORD: Both LONGARC_SMTP_PASSWORD and LONGARC_SMTP_PASSWORD_FILE are set.",
             ],
         ),
