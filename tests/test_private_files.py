@@ -138,10 +138,10 @@ def test_check_warns_of_a_key_and_a_database_that_others_can_read(fresh: Desk) -
     fresh.told("people", "--apply")
     (fresh.folder / "longarc.db").chmod(0o640)
     fresh.env = {**fresh.env, "LONGARC_KEY": "", "LONGARC_KEY_FILE": str(key)}
-    [warning] = [one for one in fresh.json("check") if one["what"].startswith("Others")]
+    [warning] = [one for one in fresh.json("check") if one["what"].startswith("Other users")]
     assert warning["ok"]
     assert warning["remedy"] == f"chmod go= {key} {fresh.folder / 'longarc.db'}"
     assert f"! {warning['what']}" in fresh.run("check").output
     key.chmod(0o600)
     (fresh.folder / "longarc.db").chmod(0o600)
-    assert not [one for one in fresh.json("check") if one["what"].startswith("Others")]
+    assert not [one for one in fresh.json("check") if one["what"].startswith("Other users")]
