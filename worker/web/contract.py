@@ -58,7 +58,7 @@ class ContractContext:
 
 
 def make_blueprint() -> Blueprint:
-    """Return the pages about one session's contract. They have their own link, and are below the manager's pages."""
+    """Return the pages about one session's contract, which their own link opens, and also the manager's pages."""
     pages = Blueprint("contract", __name__)
     for rule, view, methods in (
         ("/<session_id>", show, ["GET"]),
@@ -119,7 +119,7 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
 
 
 def show_form(session_id: str) -> Response:
-    """Return the form, filled from the saved draft or else from the latest revision; empty without either."""
+    """Return the form, filled from the saved draft or else from the latest revision. Without both, it is empty."""
     context = _load_context(session_id)
     if not context.has_ended:
         return redirect_to(url_for(".show", session_id=session_id))
@@ -198,8 +198,8 @@ def _find_questions(context: ContractContext, form: ContractForm) -> dict[str, l
     contract, _ = form.build_contract()
     questions: dict[str, list[dict[str, str]]] = {}
     for question in _check_contract(context, contract).questions:
-        text, better = translate_question(question, language)
-        texts = {"what": _QUOTED.sub("“\\1”", text), "better": better}
+        text, suggestion = translate_question(question, language)
+        texts = {"what": _QUOTED.sub("“\\1”", text), "better": suggestion}
         questions.setdefault(contract_form.format_line_id(question.line), []).append(texts)
     return questions
 
@@ -313,7 +313,7 @@ def show_mail(session_id: str, reader: str) -> Response:
 def _render_mail(context: ContractContext, contract: Contract, reader: Owner) -> EmailMessage:
     """Return the summary mail as it will be sent, except for the reader's personal link."""
     site, state = current_site(), context.state
-    number, now = len(context.revisions) + 1, site.now()
+    revision_number, now = len(context.revisions) + 1, site.now()
     to = reader.select(state.manager, state.report).email
     message = Effect(
         key="preview",
@@ -324,7 +324,7 @@ def _render_mail(context: ContractContext, contract: Contract, reader: Owner) ->
         snapshot_at=now,
         name=MailName.CONTRACT_SUMMARY.value,
         to=to,
-        number=number,
+        number=revision_number,
     )
     contracts = [revision.contract for revision in context.revisions] + [contract]
     content = OpenedContent(contracts={state.pair.id: contract}, revisions={context.session.id: contracts})
@@ -333,7 +333,7 @@ def _render_mail(context: ContractContext, contract: Contract, reader: Owner) ->
 
 
 def _include_session(state: PairState, session: Session) -> PairState:
-    """Return the state with that session in it. `load_state` leaves out sessions of long ago."""
+    """Return the state with that session in it. `load_state` leaves out old sessions."""
     others = tuple(other for other in state.sessions if other.id != session.id)
     return replace(state, sessions=(*others, session))
 
@@ -367,7 +367,7 @@ def send(session_id: str) -> Response:
 
 
 def _report_newer_revision(session_id: str, form: ContractForm, draft_version: int) -> Response:
-    """Return the form again when a newer revision was recorded meanwhile, for example by a change of the report's.
+    """Return the form again when a newer revision was recorded meanwhile, such as when the report changed a commitment.
 
     The draft is now based on that revision, so the next preview shows the differences to it.
     """

@@ -65,7 +65,7 @@ class ContractForm:
 
     lists: dict[str, list[FormLine]] = field(default_factory=lambda: {name: [] for name in LIST_FIELDS})
     question: str = ""
-    base_revision: int = 0  #: the number of the contract revision that the form changes; 0 for a first contract
+    base_revision: int = 0  #: the number of the contract revision that is changed, `after` in requests; 0 if none
 
     @classmethod
     def from_request(cls, fields: Mapping[str, str]) -> "ContractForm":
@@ -105,7 +105,7 @@ class ContractForm:
         return {"lists": self.lists, "question": self.question, "after": self.base_revision}
 
     def change_lines(self, button: str) -> None:
-        """Add or remove the line that a button's value names, as `add-manager` or `drop-manager-2`; ignore others."""
+        """Add or remove a line, as the button's value says: `add-manager`, `drop-manager-2`. Ignore other values."""
         verb, _, target = button.partition("-")
         name, _, number = target.partition("-")
         if name not in LIST_FIELDS:
@@ -138,7 +138,10 @@ class ContractForm:
         return contract, errors
 
     def merge_faults(self, errors: Iterable[FieldError], faults: Iterable[ContractFault]) -> list[FieldError]:
-        """Return `errors` together with the faults of the form's contract: one for each field, in the form's order."""
+        """Return `errors` and the contract's faults as one list in the form's order.
+
+        It has at most one error for each field. When a field has both an error and a fault, the error is returned.
+        """
         kinds_by_field = {self._get_field_name(fault): fault.kind for fault in faults}
         errors_of_faults = {name: FieldError(name, REMEDIES[kind]) for name, kind in kinds_by_field.items()}
         return sorted({**errors_of_faults, **{error.name: error for error in errors}}.values(), key=_get_position)
@@ -195,6 +198,7 @@ def format_line_id(number: int) -> str:
 
 
 def _encode_line_number(name: str, number: int) -> int:
+    """Return one number for a list and the number of a line in it. `format_line_id` decodes it."""
     return _NUMBERED_LISTS.index(name) * _LINE_NUMBER_BASE + number
 
 

@@ -37,7 +37,7 @@ class FormerReport:
     name: str
     promises: Sequence[CommitmentLine]
     kept: frozenset[str]  #: the ids of the promises that the former manager decided to keep
-    can_offer: bool  #: whether a promise can be offered to the report's new manager: there is one
+    can_offer: bool  #: whether the report has a new manager, to whom a promise can be offered
 
 
 # --- the report ---

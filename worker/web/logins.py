@@ -20,11 +20,11 @@ from worker.web.site import current_site, redirect_to
 
 #: The name of the cookie that a link is exchanged for.
 COOKIE = "longarc"
-#: This is short because a link to the operator's page is printed on a terminal and used at once.
+#: A link to the operator's page is valid for a short time only: it is printed on a terminal and used at once.
 OPERATOR_LINK_LIFETIME = timedelta(hours=1)
 #: The number of invalid links that one network address may try in a minute.
 MAX_GUESSES = 20
-#: What stands for the person in a link to the operator's page when the settings name no operator.
+#: The person in the claims of a link to the operator's page when the settings name no operator.
 UNNAMED_OPERATOR = "operator"
 #: The methods of requests that change nothing. Any other request must come from a form of ours.
 _READING_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -32,7 +32,7 @@ _READING_METHODS = ("GET", "HEAD", "OPTIONS")
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A person who followed a link or signed in. It is valid as long as the cookie (the setting `pages.visit`)."""
+    """The login of a person who followed a link or signed in. It is valid as long as the setting `pages.visit` says."""
 
     person: Person
     claims: LinkClaims  #: which pages the login opens
@@ -71,7 +71,7 @@ def open_link(token: str) -> Response:
         site.links.sign_claims(replace(claims, issued_at=site.now()), "visit"),
         max_age=lifetime,
         path=_make_cookie_path(claims),
-        secure=site.secure,
+        secure=site.is_secure,
         httponly=True,
         samesite="Lax",
     )
@@ -158,7 +158,7 @@ def end_logins() -> Response:
     site, claims = current_site(), current_login().claims
     site.store.people.revoke_links(claims.person, site.now())
     response = site.render_notice("left", 200)
-    response.delete_cookie(COOKIE, path=_make_cookie_path(claims), secure=site.secure, httponly=True, samesite="Lax")
+    response.delete_cookie(COOKIE, path=_make_cookie_path(claims), secure=site.is_secure, httponly=True, samesite="Lax")
     return response
 
 
@@ -194,8 +194,8 @@ def require_login(pages: Blueprint, purpose: Purpose) -> None:
             return _admit_role(Role.OPERATOR)
         if login is None:
             raise Forbidden
-        if purpose in _SIGNED_IN_PURPOSES and current_sign_in().is_required and (answer := _check_link_owner(login)):
-            return answer
+        if purpose in _SIGNED_IN_PURPOSES and current_sign_in().is_required and (response := _check_link_owner(login)):
+            return response
         return _admit(login, lambda: _is_own_form(login))
 
 
@@ -210,9 +210,9 @@ def require_role(pages: Blueprint, role: Role) -> None:
 
 
 def _admit(login: Login, is_own_form: Callable[[], bool]) -> Response | None:
-    """Admit the request as this login's, and return None. Above the rate limit, return the error page instead.
+    """Make this login the current one, and return None. Above the rate limit, return the error page instead.
 
-    Raises Forbidden for a form that is not ours. `is_own_form` says whether it is.
+    Raises Forbidden for a form of another site. `is_own_form` returns whether the form comes from one of our pages.
     """
     g.login = login
     site = current_site()
@@ -224,7 +224,10 @@ def _admit(login: Login, is_own_form: Callable[[], bool]) -> Response | None:
 
 
 def _admit_role(role: Role) -> Response | None:
-    """Admit the request when the signed-in person has that role, and return None; else return the page to show."""
+    """Return None when the signed-in person has that role, and make that login the current one.
+
+    Otherwise return a redirect to the sign-in, or the page that says which role is missing.
+    """
     site, sign_in = current_site(), current_sign_in()
     signed_in = sign_in.find_person()
     if signed_in is None:
@@ -240,7 +243,10 @@ def _admit_role(role: Role) -> Response | None:
 
 
 def _check_link_owner(login: Login) -> Response | None:
-    """Return None when the link's person has signed in, else a redirect to the sign-in, or a page to somebody else."""
+    """Return None when the person of the link has signed in.
+
+    Otherwise return a redirect to the sign-in; when another person has signed in, a page that says so.
+    """
     signed_in = current_sign_in().find_person()
     if signed_in is None:
         return _ask_for_sign_in()
@@ -248,7 +254,10 @@ def _check_link_owner(login: Login) -> Response | None:
 
 
 def _ask_for_sign_in() -> Response:
-    """Redirect to the sign-in, which then returns here. For a form, return a notice: its content would be lost."""
+    """Return a redirect to the sign-in, which then redirects back to this page.
+
+    For a submitted form, return a notice instead, because a redirect would lose the content of the form.
+    """
     if request.method not in _READING_METHODS:
         return current_site().render_notice("signed-out", 403)
     return redirect_to(current_sign_in().make_url(find_own_path()))

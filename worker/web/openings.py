@@ -1,6 +1,6 @@
 """The page on which people-ops add, change and remove rows of the openings file (R-29).
 
-An opening is an open position, a project or a path. Reports see openings on their page, and managers in the brief.
+An opening is an open position, a project or a role path. Reports see openings on their page, and managers in the brief.
 """
 
 from collections.abc import Callable, Mapping

@@ -29,7 +29,7 @@ class GroupLine:
     name: str
     taking_part: int  #: the number of its pairs that take part
     total: int  #: the number of its pairs
-    is_paused: bool  #: whether the group itself is paused, and not just everybody
+    is_paused: bool  #: whether the group itself is paused; False when only the pause of everybody includes it
 
 
 def make_blueprint() -> Blueprint:
@@ -65,6 +65,7 @@ def _list_groups(pauses: StandingPauses) -> list[GroupLine]:
     people = current_site().store.people.load_all_people()
     pairs = [pair for pair in current_site().store.people.load_all_pairs().values() if not pair.ended]
     totals = Counter(people[pair.report].group for pair in pairs)
+    # `participation` is false for a pair that takes part; otherwise it says why the pair does not.
     taking_part = Counter(people[pair.report].group for pair in pairs if not pair.participation)
     names = {name for name in totals if name} | pauses.groups
     return [GroupLine(name, taking_part[name], totals[name], has_group(name, pauses.groups)) for name in sorted(names)]
@@ -102,7 +103,7 @@ def switch(action: str) -> Response:
 
 
 def _should_pause(action: str) -> bool:
-    """Return True for the action `pause`, and False for `resume`. Aborts with 404 for any other."""
+    """Return True for the action `pause`, and False for `resume`. Aborts with 404 for any other action."""
     if action not in (_PAUSE, _RESUME):
         abort(404)
     return action == _PAUSE

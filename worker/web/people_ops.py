@@ -37,13 +37,14 @@ def show() -> Response:
     """Return the coverage of a quarter by the chosen grouping."""
     site, now = current_site(), current_site().now()
     quarters = _list_quarters(find_quarter(now.date()))
-    requested = request.args.get("quarter")
-    quarter = next((candidate for candidate in quarters if str(candidate) == requested), quarters[0])
+    requested_quarter = request.args.get("quarter")
+    quarter = next((candidate for candidate in quarters if str(candidate) == requested_quarter), quarters[0])
     coverage = count_coverage(site.store, quarter, now)
     # By default, coverage is counted by group; it is not when the people file names no groups.
     groupings = [name for name in GROUPINGS if name != "group" or coverage.by == "group"]
-    if (by := request.args.get("by")) in groupings and by != coverage.by:
-        coverage = count_coverage(site.store, quarter, now, by)
+    requested_grouping = request.args.get("by")
+    if requested_grouping in groupings and requested_grouping != coverage.by:
+        coverage = count_coverage(site.store, quarter, now, requested_grouping)
     page = {
         "to": current_login().person,
         "token": current_login().token,

@@ -27,9 +27,9 @@ MAX_AGE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class CachedQuarter:
-    """A quarter and its sample mails, as they were computed at `made_at`."""
+    """A quarter and its sample mails, as they were computed at `computed_at`."""
 
-    made_at: datetime
+    computed_at: datetime
     preview: QuarterPreview
     samples: Sequence[SampleMail]
 
@@ -67,7 +67,7 @@ class QuarterPages:
 
     def _make_view(self, site: Site) -> QuarterView:
         with self._lock:
-            if self._cached is None or site.now() - self._cached.made_at > MAX_AGE:
+            if self._cached is None or site.now() - self._cached.computed_at > MAX_AGE:
                 self._cached = _compute_quarter(site)
             cached = self._cached
         rollout = site.store.participation.load().rollout
@@ -84,7 +84,7 @@ def _compute_quarter(site: Site) -> CachedQuarter:
         more_mails=site.worker.pulse.list_coming_mails(now + MAIL_PERIOD),
         length=MAIL_PERIOD,
     )
-    # A pair that was not planned yet needs no attention: the next sweep plans it.
+    # A pair whose free/busy was not read yet needs no attention: the next sweep reads it and plans the pair.
     concerns = tuple(concern for concern in preview.concerns if concern.kind is not ConcernKind.UNASKED)
     preview = replace(preview, concerns=concerns)
     return CachedQuarter(now, preview, render_samples(preview.samples, site.settings, site.worker.mail_renderer))

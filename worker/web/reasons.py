@@ -44,18 +44,18 @@ def list_deferral_reasons(view: MailView, state: PairState) -> Mapping[str, list
     }
 
 
-def build_deferral_reasons(view: MailView, session: Session, *, is_open: bool) -> dict[str, Any]:
+def build_deferral_reasons(view: MailView, session: Session, *, can_be_moved: bool) -> dict[str, Any]:
     """Return the template values for the page about a session's time: what the report wrote, and the report's form.
 
-    The form is shown when the report may explain the last deferral. `is_open`: whether the session can be moved. The
-    form comes first on the page when the report moved the session, or when one of the two chose its time.
+    The form is shown when the session can be moved, and the report may explain the last deferral. It comes first on the
+    page when the report moved the session, or when one of the two chose its time.
     """
     context = view.context
     last_deferral = context.deferrals[-1] if context.deferrals else None
     is_for_report = context.report is not None and context.to.email == context.report.email
     is_moved_by_reader = last_deferral is not None and last_deferral.who == context.to.email
     may_be_explained = is_moved_by_reader or (last_deferral is not None and last_deferral.is_counted)
-    can_explain = is_open and is_for_report and may_be_explained
+    can_explain = can_be_moved and is_for_report and may_be_explained
     return {
         "reasons": [text for deferral in context.deferrals if (text := view.deferral_reason(deferral))],
         "can_explain": can_explain,

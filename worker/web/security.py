@@ -1,4 +1,4 @@
-"""What protects every request: limits on size and rate, security headers, error pages, and a log without secrets."""
+"""Protects every request: limits its size and rate, adds security headers, renders error pages, logs no secrets."""
 
 import logging
 import traceback
@@ -37,11 +37,12 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-#: Requests whose URL rule begins with one of these are not logged. For third voices (R-30) and the pulse (R-37), a line
-#: would reveal when somebody asked or answered. Notifications are too many, and are counted instead.
+#: Requests whose URL rule begins with one of these are not logged. For third voices (R-30) and the pulse, the
+#: anonymous question (R-37), a line would reveal when somebody asked or answered. Notifications are too many to log:
+#: they are only counted.
 UNLOGGED_RULES = ("/voice/", "/me/voice", "/pulse/", f"{NOTIFY_PATH}/")
 #: Requests whose path begins with one of these are checked and limited by their handlers. A directory pushes thousands
-#: of people from one network address, and a calendar service sends all its notifications from few.
+#: of people from one network address, and a calendar service sends all its notifications from a few addresses.
 SELF_CHECKED_PATHS = ("/scim/", f"{NOTIFY_PATH}/")
 #: The notice that is shown for an HTTP error.
 NOTICE_BY_STATUS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"}
@@ -76,7 +77,7 @@ def _add_headers(response: Response, site: Site) -> Response:
     response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.update(HEADERS)
-    if site.secure:
+    if site.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     rule = request.url_rule.rule if request.url_rule else "no such page"
     count_page(response.status_code)

@@ -23,7 +23,7 @@ from worker.web.site import Site
 SIGN_IN_COOKIE = "longarc-signed-in"
 #: The cookie of a browser that was sent to the issuer and has not returned yet.
 PENDING_COOKIE = "longarc-sign-in"
-#: How long the person may take at the issuer.
+#: How long the person may take to sign in at the issuer.
 PENDING_LIFETIME = timedelta(minutes=15)
 #: Signing out revokes earlier sign-ins. The revocation is stored under this prefix and the address, apart from that of
 #: the person's links, so that links in mails stay valid.
@@ -109,7 +109,7 @@ class SignIn:
         self._set_cookie(response, PENDING_COOKIE, cookie, PENDING_LIFETIME, url_for("sign_in.begin"))
 
     def read_pending(self) -> tuple[PendingSignIn, str] | None:
-        """Return the begun sign-in and the path to open; None when this browser began none, or too long ago."""
+        """Return the begun sign-in and the path to open; None when this browser began no sign-in, or too long ago."""
         try:
             value = self._site.links.read_value(request.cookies.get(PENDING_COOKIE, ""), "pending sign-in")
             fields, path, timestamp = value
@@ -130,7 +130,7 @@ class SignIn:
             value,
             max_age=lifetime,
             path=path or f"{request.script_root}/",
-            secure=self._site.secure,
+            secure=self._site.is_secure,
             httponly=True,
             samesite="Lax",
         )

@@ -53,7 +53,7 @@ class Site:
         self.links = links
         self.limiter = RateLimiter(worker.clock)
         self.composer = Composer(settings)
-        self.secure = urlsplit(settings.base_url).scheme == "https"
+        self.is_secure = urlsplit(settings.base_url).scheme == "https"
         self._folder = find_template_folder() / "pages"
         overrides = [settings.templates / "locale"] if settings.templates else []
         self._languages = Languages([*overrides, find_template_folder() / "locale"])

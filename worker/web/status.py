@@ -42,7 +42,7 @@ def show() -> Response:
         "health": health,
         "live_workers": [worker for worker in health["workers"] if worker["lives"]],
         "silent_workers": [worker for worker in health["workers"] if not worker["lives"]],
-        "troubled": _count_troubled(health["troubled"]),
+        "troubled": _count_failing_effects(health["troubled"]),
         "owed": len(health["owed"]),
         "unplaceable": len(health["unplaceable"]),
         "alerts": site.store.outbox.list_alerts(now - ALERT_PERIOD),
@@ -56,10 +56,10 @@ def show() -> Response:
     return site.render_page("status", language, page)
 
 
-def _count_troubled(troubled: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
-    """Return the effects in trouble, counted by progress and name, as tuples of progress, name and count.
+def _count_failing_effects(effects: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    """Return the numbers of failing effects as tuples of progress, name and count.
 
     Recipients are left out; `longarc status` shows them.
     """
-    counts = Counter((effect["progress"], effect["name"] or effect["what"]) for effect in troubled)
+    counts = Counter((effect["progress"], effect["name"] or effect["what"]) for effect in effects)
     return [(progress, name, count) for (progress, name), count in sorted(counts.items())]

@@ -231,7 +231,7 @@ def _render_team(status: int = 200, **values: Any) -> Response:
     cards = _build_cards(_list_pairs())
     language = site.choose_language()
     owed_by_me = sorted(((line, card) for card in cards for line in card.owed_by_me), key=lambda entry: entry[0].due)
-    # By pair: the manager's sentence, until a mail to that report has contained it.
+    # By pair: the manager's sentence about their own learning, if no mail to that report has contained it yet.
     learnings = site.store.learnings.load_waiting([card.pair.id for card in cards])
     page = {
         "to": current_login().person,

@@ -1,4 +1,4 @@
-"""Third voices (R-30): the page on which a third person answers a report's question, and the report's own list.
+"""Third voices (R-30): the page on which a third person answers a report's question, and the list on the report's page.
 
 Only the report receives the answer. The pages of other people don't show that there was a question.
 """
@@ -40,7 +40,7 @@ _FAULTS: Mapping[VoiceFault, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class VoiceForm:
-    """The form in which a report asks a third person, with the texts as they were typed."""
+    """The form in which a report asks a third person a question, with the texts as they were typed."""
 
     address: str = ""
     question: str = ""

@@ -1,7 +1,7 @@
 """The page on which either person of a pair chooses another time for a session.
 
-It shows the times that are reserved for the session in an offer, three proposals, and a form for a time of one's own.
-Showing the page reads both calendars and changes nothing. Pressing a button moves the session (R-38):
+It shows the times that are reserved for the session in an offer, three proposals, and a form in which the reader types
+another time. Showing the page reads both calendars and changes nothing. Pressing a button moves the session (R-38):
 `worker.engine.actions` checks both calendars once more, and the result is the same as when the event is moved in the
 calendar (T-11). Afterwards the page shows the session's time, whether or not it has changed.
 """
@@ -54,7 +54,7 @@ class PickedTime:
 
 
 def make_blueprint() -> Blueprint:
-    """Return the page about one session's time. It has its own link, and is also below the pages of both people."""
+    """Return the page about one session's time, which its own link opens, and also the pages of both people."""
     pages = Blueprint("time", __name__)
     pages.add_url_rule("/<session_id>", view_func=show)
     pages.add_url_rule("/<session_id>", view_func=take_time, methods=["POST"])
@@ -87,7 +87,7 @@ def _list_pairs() -> list[Pair]:
 
 
 def show(session_id: str) -> Response:
-    """Return the page. When the URL contains a time that the reader typed, the page says whether both are free."""
+    """Return the page. For a time that the reader typed, which is in the URL, it says whether both people are free."""
     session, state = _find_session(session_id)
     return _render_page(session, state)
 
@@ -127,7 +127,7 @@ def _render_page(session: Session, state: PairState, notice: Notice | None = Non
         "notice": notice,
         "proposals": proposals.propose_times(builder, session) if builder else None,
         "check": proposals.check_time(builder, session, pick.span) if builder and pick.span else None,
-        **build_deferral_reasons(view, session, is_open=builder is not None),
+        **build_deferral_reasons(view, session, can_be_moved=builder is not None),
         "is_question": offer is not None and offer.purpose is OfferPurpose.QUESTION,
     }
     values["sentences"] = lambda reasons: list(
@@ -164,8 +164,8 @@ def _list_free_options(builder: PlanBuilder, session: Session) -> tuple[Span, ..
 def _can_be_taken(builder: PlanBuilder, session: Session, option: Span) -> bool:
     """Return whether the pair can still take a reserved time.
 
-    It can when the time is free on both calendars, when the offer says which appointment the time displaces (T-14), and
-    when the session has this time already.
+    They can take it in three cases: it is free on both calendars, the offer says which appointment it displaces (T-14),
+    or the session has this time already.
     """
     if session.offer and session.offer.list_displaced(option):
         return True

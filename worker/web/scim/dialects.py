@@ -62,7 +62,7 @@ def _check_text(text: str) -> None:
 
 
 def is_storable(text: str) -> bool:
-    """Return whether a database can keep the text: no null character, and no half of a surrogate pair."""
+    """Return whether a database can store the text: it has no null character, and no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
