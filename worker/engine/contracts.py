@@ -1,8 +1,8 @@
 """Records and changes contracts: what the two people of a pair agreed on, with dated commitments.
 
-Pages, commands, simulations and the demo use it. Each change leases the pair, decides, and writes in one transaction.
-Callers parse the input of a person, and phrase the result for their reader. Content never appears in an error's text or
-in the log (R-23).
+Pages, commands, simulations and the demo use this module. Each change leases the pair, decides what follows, and writes
+all of it in one transaction. Callers parse what a person has entered, and phrase the result for that person. Content
+never appears in an error's text or in the log (R-23).
 """
 
 from collections.abc import Callable
@@ -104,10 +104,11 @@ class Contracts:
     ) -> RecordResult:
         """Record a contract, or a new revision of it. The summary is mailed to both people at the next tick.
 
-        Records nothing when the newest revision has the same content. Raises Overtaken when `base_revision` is given
-        and is not the number of the newest revision; 0 stands for no revision. `deletes_draft` deletes the draft of the
-        page. When a revision was recorded `on_behalf` of a person, that access is stored, and both people are notified.
-        Raises UnknownName, UnfitContract, NoContractSession, NotHeldYet, LeaseLost.
+        Records nothing when the newest revision has the same content. `base_revision` is the number of the revision
+        that the person has changed, 0 for a first contract; Overtaken is raised when there is a newer one. None permits
+        any. `deletes_draft` also deletes the contract draft of the session. When an operator records a revision
+        `on_behalf` of a person, that access is stored, and both people are notified. Raises UnknownName, UnfitContract,
+        NoContractSession, NotHeldYet, LeaseLost.
         """
         results: list[RecordResult] = []
 
@@ -120,12 +121,12 @@ class Contracts:
                 return delete_draft
             if base_revision not in (None, len(revisions)):
                 raise Overtaken
-            _require_fit(builder, contract, revisions, limits)
+            _require_no_faults(builder, contract, revisions, limits)
             results.append(RecordResult(number, is_new=True))
             return combine_writes(
                 self._plan_revision(builder, session, contract, number),
                 delete_draft,
-                self._plan_access_of(builder, on_behalf),
+                self._plan_optional_access(builder, on_behalf),
             )
 
         self._actions.apply_to_session(session_id, act)
@@ -141,12 +142,12 @@ class Contracts:
         def act(builder: PlanBuilder) -> Write | None:
             commitment = builder.commitments.get(stored_commitment.id, stored_commitment)
             actions.close_commitment(builder, commitment, CommitmentStanding.DONE)
-            written = self._get_written(commitment)
+            written = self._get_written_commitment(commitment)
             return combine_writes(
                 lambda connection: self._store.content.save_written_commitment(
                     connection, commitment.id, written, reason
                 ),
-                self._plan_access_of(builder, on_behalf),
+                self._plan_optional_access(builder, on_behalf),
             )
 
         self._actions.apply_to_pair(stored_commitment.pair, act)
@@ -156,8 +157,8 @@ class Contracts:
     ) -> None:
         """Remove a commitment from the contract, in a new revision, which is mailed to both people (R-18).
 
-        A change `by` the report, or on behalf of the report, is shown to the manager with the report's reason. Raises
-        UnknownName, and Refused when the commitment has ended already.
+        When the change was made `by` the report, or on behalf of the report, the manager is shown the report's reason.
+        Raises UnknownName, and Refused when the commitment has ended already.
         """
         self._revise(commitment_id, lambda builder, commitment, written: None, reason, on_behalf, by)
 
@@ -173,8 +174,8 @@ class Contracts:
     ) -> bool:
         """Change the text or the due date of a commitment, in a new revision, which is mailed to both people (R-18).
 
-        Returns False when that changes nothing. Raises UnknownName, UnfitContract for a date that is not allowed, and
-        Refused when the commitment has ended already.
+        Returns False when the commitment has that text and date already. Raises UnknownName, UnfitContract for a date
+        that is not allowed, and Refused when the commitment has ended already.
         """
 
         def apply_change(builder: PlanBuilder, commitment: Commitment, written: WrittenCommitment) -> WrittenCommitment:
@@ -191,7 +192,7 @@ class Contracts:
         return self._get_commitment(commitment_id).pair
 
     def record_access(self, pair_id: PairId, on_behalf: OnBehalf) -> None:
-        """Record that a command showed content of a pair, and notify both by mail in their working hours (T-16)."""
+        """Record that a command showed content of a pair, and notify both people in their working hours (T-16)."""
         write = self.plan_access(pair_id, on_behalf)
         with self._store.database.write() as connection:
             write(connection)
@@ -199,7 +200,8 @@ class Contracts:
     def plan_access(self, pair_id: PairId, on_behalf: OnBehalf) -> Write:
         """Return a function that records an access as `record_access` does, within the transaction of a change.
 
-        One mail reports all accesses within a quarter-hour, and those until the reader's working hours begin.
+        One mail to each person reports all accesses within a quarter-hour; outside the working hours of that person, it
+        reports all accesses until they begin.
         """
         readers = self._load_readers(pair_id)
         access, person = on_behalf.access, on_behalf.person
@@ -232,7 +234,7 @@ class Contracts:
     ) -> bool:
         """Record a revision in which one commitment is changed, or is removed when `apply_change` returns None.
 
-        Returns False when that changes nothing.
+        Returns False, and records nothing, when `apply_change` returns the text as it was.
         """
         has_changed = False
 
@@ -241,7 +243,7 @@ class Contracts:
             commitment = self._get_commitment(commitment_id)
             if not commitment.is_open:
                 raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
-            old_text = self._get_written(commitment)
+            old_text = self._get_written_commitment(commitment)
             new_text = apply_change(builder, commitment, old_text)
             has_changed = new_text != old_text
             if not has_changed:
@@ -253,7 +255,7 @@ class Contracts:
             number = len(revisions) + 1
             return combine_writes(
                 self._plan_revision(builder, session, contract, number, change),
-                self._plan_access_of(builder, on_behalf),
+                self._plan_optional_access(builder, on_behalf),
             )
 
         self._actions.apply_to_session(self._get_commitment(commitment_id).session, act)
@@ -269,7 +271,8 @@ class Contracts:
     ) -> Write:
         """Plan the effects of a new revision, and return the function that writes its content.
 
-        `change` is the change of a single commitment that led to the revision; None for a contract as a whole.
+        `change` is the change of a single commitment that led to the revision; None when a contract was recorded as a
+        whole.
         """
         revision_plan = plan_revision(session.id, number, contract, self._list_written_commitments(session), change)
         for commitment, _ in revision_plan.let_go:
@@ -296,7 +299,7 @@ class Contracts:
         return [revision.contract for revision in self._store.content.list_revisions(session_id)]
 
     def _list_written_commitments(self, session: Session) -> list[tuple[Commitment, WrittenCommitment]]:
-        """Return the commitments of a session, each with its text; those whose text was erased are left out."""
+        """Return the commitments of a session, each with its text. Commitments whose text was erased are left out."""
         commitments = self._store.queries.list_commitments_of_session(session.id)
         written = self._store.content.get_written_commitments([commitment.id for commitment in commitments])
         return [(commitment, written[commitment.id]) for commitment in commitments if commitment.id in written]
@@ -309,24 +312,25 @@ class Contracts:
             )
         return commitment
 
-    def _get_written(self, commitment: Commitment) -> WrittenCommitment:
+    def _get_written_commitment(self, commitment: Commitment) -> WrittenCommitment:
+        """Return the text of a commitment, opened."""
         return self._store.content.get_written_commitments([commitment.id])[commitment.id]
 
-    def _plan_access_of(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
+    def _plan_optional_access(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
         return self.plan_access(builder.pair.id, on_behalf) if on_behalf else None
 
 
 def _find_author(builder: PlanBuilder, on_behalf: OnBehalf | None) -> Owner | None:
-    """Return which of the two a command acts for; None when the change was not made by a command."""
+    """Return which of the two an operator acts for with a command; None when the change was not made by a command."""
     if on_behalf is None:
         return None
     return builder.pair.id.get_owner(on_behalf.person)
 
 
-def _require_fit(
+def _require_no_faults(
     builder: PlanBuilder, contract: Contract, revisions: list[Contract], limits: TextLimits | None
 ) -> None:
-    """Raise UnfitContract when the contract has faults."""
+    """Raise UnfitContract when the contract has faults, such as a date that is not allowed after these revisions."""
     allowed_days = compute_allowed_days_after(revisions, get_local_date(builder.manager.zone, builder.now))
     if faults := find_faults(contract, allowed_days, limits):
         raise UnfitContract(faults, allowed_days)
@@ -336,8 +340,8 @@ def _build_access_mail(pair_id: PairId, reader: Person, now: datetime, *, has_le
     """Return the mail that reports to a reader the accesses since the beginning of this quarter-hour.
 
     It is due at the end of the quarter-hour, or later when the reader's working hours begin. For a reader who has left,
-    it is due on the next working morning at the earliest (T-17). The key contains the due time, so that all accesses
-    until then are reported in one mail.
+    it is due on the next working morning at the earliest (T-17). The key of the mail contains the due time, so that one
+    mail reports all accesses until then.
     """
     since = find_access_start(now)
     wanted_at = find_next_working_morning(reader, now) if has_left else since + ACCESS_MAIL_PERIOD

@@ -1,6 +1,7 @@
 """Opens the sealed content that a batch of effects shows, and no other content.
 
-It also reserves mentions, which are additions that one of the two people gets in a single mail.
+This module also reserves mentions. A mention is a sentence that a person gets in one mail only, such as that the other
+person has kept a commitment. A trigger is the occasion of an ad hoc session, with the requester's words.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from worker.mail.kinds import KINDS, SealedData
 from worker.store.content import Content
 from worker.store.store import Store
 
-#: A mail, with a pair that it is about.
+#: A pair, and a mail that is about this pair.
 _Mail = tuple[PairId, Effect]
 
 _NO_PAIRS: Mapping[str, Sequence[PairId]] = {}
@@ -39,9 +40,10 @@ def open_mail_content(
     now: datetime,
     pairs_by_mail: Mapping[str, Sequence[PairId]] = _NO_PAIRS,
 ) -> OpenedContent:
-    """Return the opened content that these effects show; `KINDS` lists what each kind of mail needs. Raises WrongKey.
+    """Return the opened content that these effects show. `KINDS` lists the content that each kind of mail shows.
 
-    `states` holds the state of each pair, and `pairs_by_mail` the pairs of each personal mail, by its key.
+    `states` holds the state of each pair, and `pairs_by_mail` the pairs of each personal mail, by the key of the mail.
+    Raises WrongKey.
     """
     content = store.content
     mails = [(effect.pair, effect) for effect in effects if effect.kind is EffectKind.MAIL and effect.pair is not None]
@@ -89,8 +91,8 @@ def reserve_mentions(
 ) -> frozenset[str]:
     """Reserve the mentions of a mail, so that no other mail has them, and return their subjects (R-28, R-32).
 
-    They are released when the mail is settled without having been sent. `state` is the state of the mail's pair; None
-    for a mail to the operator.
+    When the mail is settled without having been sent, the mentions are released. `state` is the state of the mail's
+    pair; None for a mail to the operator.
     """
     if state is None or not KINDS[mail.name].mentions:
         return frozenset()
@@ -99,7 +101,7 @@ def reserve_mentions(
 
 
 def _select_mails(mails: Sequence[_Mail], sealed: SealedData) -> list[_Mail]:
-    """Return the mails that need this part of the sealed content."""
+    """Return the mails that show this part of the sealed content, each with its pair."""
     return [(pair, mail) for pair, mail in mails if mail.name in KINDS and sealed in KINDS[mail.name].sealed_data]
 
 
@@ -120,22 +122,23 @@ def _open_commitments(
 def _open_triggers(
     content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
 ) -> tuple[dict[str, tuple[Trigger, str]], set[str]]:
-    """Return the trigger and the reason of each ad hoc session that a mail may mention, by session.
+    """Return the trigger and the requester's words of each ad hoc session that a mail may mention, by session.
 
-    Also return the ad hoc sessions that the report asked for. A mail to the report never shows the reason of the
-    manager, so only these are opened for it (R-27).
+    Also return which of these sessions the report asked for. A mail to the report never shows the manager's words, so
+    for such a mail only the triggers of the sessions that the report asked for are opened (R-27).
     """
-    ids_by_part = {
-        part: {
+    ids_by_sealed_data = {
+        sealed_data: {
             session.id
-            for pair, mail in _select_mails(mails, part)
+            for pair, mail in _select_mails(mails, sealed_data)
             if (session := states[pair].find_session(mail.subject)) is not None and session.adhoc
         }
-        for part in (SealedData.TRIGGER, SealedData.OWN_TRIGGER)
+        for sealed_data in (SealedData.TRIGGER, SealedData.OWN_TRIGGER)
     }
-    ad_hoc_ids = sorted(set().union(*ids_by_part.values()))
+    ad_hoc_ids = sorted(set().union(*ids_by_sealed_data.values()))
     asked_by_report = {session_id for session_id in ad_hoc_ids if content.get_requester(session_id) is Owner.REPORT}
-    ids_to_open = ids_by_part[SealedData.TRIGGER] | (ids_by_part[SealedData.OWN_TRIGGER] & asked_by_report)
+    own_ids_of_report = ids_by_sealed_data[SealedData.OWN_TRIGGER] & asked_by_report
+    ids_to_open = ids_by_sealed_data[SealedData.TRIGGER] | own_ids_of_report
     triggers = {
         session_id: trigger for session_id in sorted(ids_to_open) if (trigger := content.get_trigger(session_id))
     }
@@ -145,7 +148,10 @@ def _open_triggers(
 def _open_deferral_reasons(
     content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
 ) -> Mapping[str, Mapping[int, str]]:
-    """Return the report's reasons for deferrals, by session and number, for the mails to managers only (R-18)."""
+    """Return the report's reasons for deferrals, by session and number of the deferral.
+
+    They are opened for mails to managers only (R-18).
+    """
     sessions = [
         mail.subject
         for pair, mail in _select_mails(mails, SealedData.DEFERRAL_REASONS)
@@ -157,7 +163,7 @@ def _open_deferral_reasons(
 def _open_handovers(
     store: Store, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
 ) -> dict[PairId, FormerPair]:
-    """Return the former pair of the report for each pair whose manager is new to the report (R-36)."""
+    """Return the former pair of the report, by pair whose manager has taken over the report (R-36)."""
     pairs = {pair for pair, _ in _select_mails(mails, SealedData.HANDOVER)}
     handovers = [states[pair].incoming for pair in sorted(pairs)]
     return {
@@ -168,7 +174,10 @@ def _open_handovers(
 
 
 def open_former_pair(store: Store, handover: Handover) -> FormerPair:
-    """Return what the people of the new pair may know about the former pair. Raises WrongKey."""
+    """Return what the report's former manager has passed on, with the number of promises that were open at the end.
+
+    Both people of the new pair may read these. Raises WrongKey.
+    """
     open_promises = [
         commitment
         for commitment in store.queries.list_commitments(handover.former)
@@ -187,8 +196,8 @@ def open_former_pair(store: Store, handover: Handover) -> FormerPair:
 def _open_accesses(content: Content, mails: Sequence[_Mail], now: datetime) -> dict[str, list[AccessRecord]]:
     """Return the accesses that each mail reports, by the key of the mail.
 
-    These are the accesses in the quarter-hour of the first access, and in the complete quarter-hours after it: a mail
-    may have waited for its reader's working hours (T-16).
+    A mail may have waited for its reader's working hours (T-16). So these are the accesses in the quarter-hour of the
+    first access, and in all complete quarter-hours after it.
     """
     end = notices.find_access_start(now)
     return {

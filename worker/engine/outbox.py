@@ -1,8 +1,9 @@
 """Performs the effects in the outbox: claims due effects under a lease, attempts each one, and settles it.
 
 An effect is an event to write or a mail to send. Its row has the state `sending` while the service is called. If the
-lease ends in that state, the outcome is unknown. The next attempt then looks the event or mail up by its key, and where
-the service can't tell, `planner.settle_effect` decides by the kind of the effect.
+lease ends in that state, the outcome of the call is unknown. The next attempt then asks the service for the event or
+mail with that key. When the service does not know, `planner.settle_effect` decides by the kind of the effect whether it
+may be attempted again.
 """
 
 import logging
@@ -69,7 +70,7 @@ LEASE = timedelta(minutes=5)
 BATCH = 50
 #: After how long the data of a batch is loaded again, so that mails show the current state of their pairs.
 MAX_CONTEXT_AGE = timedelta(seconds=15)
-#: Up to this attempt a mail is sent although an earlier attempt may have sent it, if its kind permits that.
+#: The last attempt at which a mail is sent although an earlier attempt may have sent it, if its kind permits that.
 MAX_ATTEMPTS_IN_DOUBT = 2
 
 
@@ -109,7 +110,7 @@ class Outbox:
             return 0
         context = self._load_context(claimed)
         if context.problem:
-            # loaded one by one, so that an effect whose content can't be opened does not stop the others
+            # load the data of each effect by itself, so that one whose content can't be opened does not stop the others
             for claimed_effect in claimed:
                 self._perform(claimed_effect, self._load_context([claimed_effect]), holder)
             return len(claimed)
@@ -120,7 +121,7 @@ class Outbox:
         return len(claimed)
 
     def _load_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
-        """Load the data for these effects. After an error, such as a wrong key, the context holds only the problem."""
+        """Load the data for these effects. After an error, such as a wrong key, return only the problem."""
         try:
             return read_batch_context(self._store, claimed, self._clock())
         except Exception as error:
@@ -206,19 +207,21 @@ class Outbox:
     def _suspend_revoked(self, effect: Effect, error: AuthRevoked) -> Attempt:
         """Alert the operator that a grant was revoked. Unless the effect is a mail, suspend the calendar.
 
-        Of a calendar that is suspended already the operator was alerted before.
+        There is no alert about a calendar that was suspended before, since the operator has had one.
         """
         owner = effect.calendar or "the sender of mails"
         now = self._clock()
-        is_mail = effect.kind is EffectKind.MAIL
-        if is_mail or self._store.people.suspend(owner, now + SUSPENSION_LENGTH):
-            mail_text = f"The grant to act for {owner} was revoked: {error}"
-            text = mail_text if is_mail else describe_revoked_grant(owner, error)
+        if effect.kind is EffectKind.MAIL:
+            needs_alert, text = True, f"The grant to act for {owner} was revoked: {error}"
+        else:
+            needs_alert = self._store.people.suspend(owner, now + SUSPENSION_LENGTH)
+            text = describe_revoked_grant(owner, error)
+        if needs_alert:
             self._store.outbox.alert(f"revoked:{owner}:{now:%Y-%m-%d}", text, now, self._operator)
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENSION_LENGTH)
 
     def _report_result(self, effect: Effect, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
-        """Count and log the result of an attempt, and alert the operator if necessary."""
+        """Count and log the result of an attempt, and alert the operator when the settlement says so."""
         if effect.name in UNRECORDED_MAILS:
             return
         count_effect(effect, settlement.progress, now)
@@ -242,10 +245,10 @@ class Outbox:
     # --- mails ---
 
     def _perform_mail(self, effect: Effect, state: PairState | None, context: BatchContext, *, doubt: Doubt) -> Attempt:
-        """Send a mail, unless an earlier attempt has sent it, or it is stale by now."""
+        """Send a mail, unless an earlier attempt has sent it, or it is no longer wanted."""
         now = self._clock()
         if effect.name in UNRECORDED_MAILS:
-            return self._perform_voice_mail(effect, now, doubt=doubt)
+            return self._perform_third_voice_mail(effect, now, doubt=doubt)
         personal_mail = context.personal_mails.get(effect.key)
         if personal_mail is not None:
             person = personal_mail.person
@@ -267,19 +270,19 @@ class Outbox:
         author = "" if is_to_operator else self._composer.choose_sender(effect, person.email)
         if author and can_send_as(mailer, author):
             mail_context = replace(mail_context, sender=author)
-        fields = self._build_mail_history_fields(effect, state, mail_context)
+        history_fields = self._build_mail_history_fields(effect, state, mail_context)
         if doubt or effect.attempts > 1:
             sent = mailer.was_sent(effect.key)
             if sent:
-                return Attempt(Outcome.DONE, history_fields=fields)
+                return Attempt(Outcome.DONE, history_fields=history_fields)
             may_send_again = is_current and _may_resend(effect) and effect.attempts <= MAX_ATTEMPTS_IN_DOUBT
             if sent is None and doubt is Doubt.UNKNOWN and not may_send_again:
                 return Attempt(Outcome.UNCERTAIN, "It is unknown whether an earlier attempt has sent it.")
         if not is_current:
             return STALE
-        return self._send_mail(mailer, self._build_mail(effect, state, mail_context), effect.key, fields)
+        return self._send_mail(mailer, self._build_mail(effect, state, mail_context), effect.key, history_fields)
 
-    def _perform_voice_mail(self, effect: Effect, now: datetime, *, doubt: Doubt) -> Attempt:
+    def _perform_third_voice_mail(self, effect: Effect, now: datetime, *, doubt: Doubt) -> Attempt:
         """Send a mail about a report's question to a third person (R-30). The result does not name the recipient."""
         parties = load_mail_parties(self._store, effect, now)
         if parties is None:
@@ -296,7 +299,7 @@ class Outbox:
         self, effect: Effect, state: PairState | None, mail_context: MailContext
     ) -> dict[str, Any]:
         """Return the fields of the history line about a sent mail."""
-        due = {"due": mail_context.due} if mail_context.due else {}
+        due_field = {"due": mail_context.due} if mail_context.due else {}
         return {
             "message": effect.name,
             "to": effect.to,
@@ -304,7 +307,7 @@ class Outbox:
             "message_id": self._mail_renderer.make_message_id(mail_context.key),
             "number": effect.number or None,
             **build_history_fields(find_subject(effect, state)),
-            **due,
+            **due_field,
         }
 
     def _build_mail(self, effect: Effect, state: PairState | None, mail_context: MailContext) -> EmailMessage:
@@ -333,8 +336,8 @@ class Outbox:
             self._store.outbox.alert(f"{cause}:{now:%Y-%m-%d}", text, now, self._operator, cause)
             return email
 
-    def _send_mail(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
-        """Send a mail. After an error that leaves the outcome unknown, ask the service whether it was sent."""
+    def _send_mail(self, mailer: Mailer, email: EmailMessage, key: str, history_fields: Mapping[str, Any]) -> Attempt:
+        """Send a mail. After an error that leaves the outcome unknown, ask the service whether the mail was sent."""
         try:
             mailer.send(email, key)
         except Exception as error:
@@ -346,7 +349,7 @@ class Outbox:
             if not sent:
                 outcome = Outcome.UNCERTAIN if sent is None else Outcome.TRANSIENT
                 return Attempt(outcome, str(error), error.retry_after)
-        return Attempt(Outcome.DONE, history_fields=fields)
+        return Attempt(Outcome.DONE, history_fields=history_fields)
 
     # --- events ---
 
@@ -376,7 +379,11 @@ class Outbox:
         subject: Session | Commitment,
         existing: Event | None,
     ) -> Attempt:
-        """Create the event, unless `existing` was created by an earlier attempt; somebody may have moved it since."""
+        """Create the event, unless an earlier attempt has created it.
+
+        `existing` is the event as read from the calendar, where somebody may have moved it. It is None at the first
+        attempt, and when the calendar has no such event.
+        """
         if existing is not None and existing.is_delivered:
             placed = self._resolve_placed(existing, draft)
         elif existing is not None or planner.is_fresh(effect, self._clock()):
@@ -401,9 +408,7 @@ class Outbox:
         """
         if placed is None or placed.gone:
             return STALE
-        is_unchanged = existing is not None and placed.written == draft.span and existing.ref.etag == placed.ref.etag
-        has_draft_span = existing is not None and existing.span == draft.span
-        if existing is None or not has_draft_span or is_unchanged or not existing.is_delivered:
+        if existing is None or not _was_updated(existing, placed, draft):
             if effect.start and placed.span.start != effect.start:
                 return STALE
             existing = provider.update(placed.ref, draft)
@@ -430,9 +435,9 @@ class Outbox:
         if placed is None or placed.gone:
             return STALE
         provider.cancel(replace(placed.ref, etag=""), quiet=effect.quiet)
-        fields = {**build_history_fields(find_subject(effect, state)), "key": effect.event}
-        fields.update(start=placed.span.start, end=placed.span.end)
-        return Attempt(Outcome.DONE, removed_key=effect.event, history_fields=fields)
+        history_fields = {**build_history_fields(find_subject(effect, state)), "key": effect.event}
+        history_fields.update(start=placed.span.start, end=placed.span.end)
+        return Attempt(Outcome.DONE, removed_key=effect.event, history_fields=history_fields)
 
 
 def _describe_error(error: Exception) -> str:
@@ -455,10 +460,19 @@ def _is_wanted(effect: Effect, subject: Session | Commitment) -> bool:
     return subject.is_open and subject.block is not None and subject.key == effect.event
 
 
+def _was_updated(existing: Event, placed: PlacedEvent, draft: EventDraft) -> bool:
+    """Return whether an earlier attempt has written the draft, by comparing the calendar with the stored event."""
+    if existing.span != draft.span or not existing.is_delivered:
+        return False
+    has_stored_version = placed.written == draft.span and existing.ref.etag == placed.ref.etag
+    return not has_stored_version
+
+
 def _build_placed(event: Event, draft: EventDraft) -> PlacedEvent:
     """Return the event as stored, after a service has returned `event` for the draft that was written.
 
-    The span of an all-day event depends on the time zone of the calendar, so the service's span counts as written.
+    The span of an all-day event depends on the time zone of the calendar. So for an all-day event, the span that the
+    service returned is stored as the written one.
     """
     return PlacedEvent(
         key=draft.key,

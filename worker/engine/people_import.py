@@ -1,7 +1,8 @@
 """Imports the roster into the database, completely or not at all.
 
 The roster is the list of who works here and for whom. It is read from the people file, or from a directory such as
-Google Workspace, to which the people file adds. An import that changes much needs the operator's consent (T-17).
+Google Workspace; then the people file adds to it. An import that would end many pairs, remove many people or cancel
+many events needs the operator's consent (T-17).
 """
 
 import logging
@@ -26,8 +27,7 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
-#: Name of the stored value that holds the digest of the imported reading and the time of the import. It changes with
-#: each import.
+#: Name of the stored value that changes with each import. It holds the digest of the imported roster, and the time.
 PEOPLE_VERSION_NAME = "people"
 #: Name of the stored value that holds the result of `RosterReader.get_version` at the last reading, and its time.
 _READING_NAME = "roster_reading"
@@ -70,17 +70,17 @@ class PeopleImport:
     def run(self, *, force: bool = False, anew: bool = False) -> bool:
         """Import the roster if it changed, or if a calendar returns other habits. Returns whether anything changed.
 
-        With `force`, the roster is read now and imported whatever it changes: the operator has accepted that. With
-        `anew`, a directory is read now, but an import that changes much is refused. Otherwise, a directory that pushes
-        its changes is read when it has stopped pushing, and one that can't tell whether it changed is read at the
-        interval `roster.every`.
+        With `force`, the roster is read now, and imported whatever it changes, since the operator has consented. With
+        `anew`, a directory is read now, and the import still needs consent as usual. Otherwise, a directory that pushes
+        its changes is read when its wave of pushes has ended, and a directory that can't tell whether it has changed is
+        read at the interval `roster.every`. A people file that changes while it is read is read again at the next call.
 
-        Raises Problems; PeopleImportRefused when the import would end many pairs or cancel many events, unless `force`
-        (T-17); IncompleteReading or ProviderError when a directory can't be read; LongarcError when the people file
-        can't be opened. A people file that changes while it is read is read again at the next call.
+        Raises Problems for a people file with faults; PeopleImportRefused when the import needs consent (T-17);
+        IncompleteReading or ProviderError when a directory can't be read; LongarcError when the people file can't be
+        opened.
         """
         people, now = self._store.people, self._clock()
-        people.end_pauses(now)  # pauses end by themselves (T-18), and this method runs each minute
+        people.end_pauses(now)  # here, since this method runs each minute and pauses end at a set time (T-18)
         version = self._reader.get_version()
         must_read = force or (anew and self._settings.roster.has_directory)
         _, last_read_at = self._load_last_reading()
@@ -90,11 +90,11 @@ class PeopleImport:
         people_to_query = self._habits.choose_people(now, is_roster_unchanged=is_current)
         if is_current and not people_to_query:  # habits can change without the roster
             return False
-        # a roster that was refused or failed is not read again yet; a reading for habits alone is not kept from it
-        if self._failure and self._failure.would_recur(version, now) and not (is_current or must_read):
+        reads_for_habits_alone = is_current
+        if self._failure and self._failure.would_recur(version, now) and not (reads_for_habits_alone or must_read):
             return self._failure.repeat()
         try:
-            # the operator's consent also covers a former address that returns with another directory id
+            # the operator's consent also permits that an address belongs to another directory id than before
             reading = self._reader.read(now, accepts_new_ids=force)
             if self._reader.get_version() != version:
                 log.info("the people file is being written", extra={"action": Action.PEOPLE_CHANGING})
@@ -114,7 +114,7 @@ class PeopleImport:
     def _is_current(self, version: str, now: datetime) -> bool:
         """Return whether the last reading was of this version, so that the roster need not be read now.
 
-        The reading must also be newer than `roster.every` when a directory can't tell whether it has changed.
+        When a directory can't tell whether it has changed, the last reading must also be newer than `roster.every`.
         """
         read_version, read_at = self._load_last_reading()
         if read_version != version or read_at is None:
@@ -143,7 +143,7 @@ class PeopleImport:
         people.apply_import(roster.persons, roster.pairs, now, roster.aliases, find_participation)
         people.mark_habits_asked(settled_people, now)
         people.set_stored_value(PEOPLE_VERSION_NAME, f"{reading.digest} {now.isoformat()}")
-        counts = len(roster.persons), len(roster.pairs)
+        counts = (len(roster.persons), len(roster.pairs))
         log.info("%s people, %s pairs", *counts, extra={"action": Action.PEOPLE_IMPORTED})
         return True
 
@@ -161,17 +161,17 @@ class PeopleImport:
     # --- failures and faults ---
 
     def _make_failure(self, error: LongarcError, version: str, now: datetime) -> "_Failure | None":
-        """Return the failure that keeps this version from being read again; None when it may be read at the next call.
+        """Return a failure that delays the next reading of this version; None when it may be read at the next call.
 
         A directory is read again after RETRY_AFTER, whatever the error was. A people file that was refused is read
         again when it changes.
         """
         if self._settings.roster.has_directory:
-            return _Failure(error, version, now + RETRY_AFTER)
-        return _Failure(error, version, None) if isinstance(error, PeopleImportRefused) else None
+            return _Failure(error, version, retry_at=now + RETRY_AFTER)
+        return _Failure(error, version, retry_at=None) if isinstance(error, PeopleImportRefused) else None
 
     def _can_wait(self, error: LongarcError, now: datetime) -> bool:
-        """Return whether the error is an outage of a directory that is too short yet for an alert to the operator."""
+        """Return whether the error is an outage of a directory that is still too short to alert the operator."""
         _, read_at = self._load_last_reading()
         is_overdue = read_at is None or now - read_at > self._settings.roster.every + ALERT_DELAY
         return isinstance(error, Transient | IncompleteReading) and not is_overdue
@@ -195,11 +195,11 @@ class _Failure:
 
     error: LongarcError
     version: str
-    until: datetime | None  #: when the roster is read again; None when only a new version is read
+    retry_at: datetime | None  #: when the same version is read again; None when only a new version is read
 
     def would_recur(self, version: str, now: datetime) -> bool:
         """Return whether reading this version now would presumably fail in the same way."""
-        return self.version == version and (self.until is None or now < self.until)
+        return self.version == version and (self.retry_at is None or now < self.retry_at)
 
     def repeat(self) -> bool:
         """Raise the error again if it is a refusal. Otherwise return False, as nothing was imported."""

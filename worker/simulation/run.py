@@ -1,7 +1,8 @@
-"""Runs a simulation: the real sync, sweep, outbox and mails, with simulated people.
+"""Runs a simulation: the real sync, sweep and outbox, with simulated people.
 
-Only the calendar and mail services and the clock are replaced. The clock jumps from one instant at which something is
-due to the next. The same seed gives the same ledger, byte for byte.
+Only the calendar and mail services, the mail templates and the clock are replaced. The clock jumps from one instant at
+which something is due to the next. The ledger lists everything that happened; the same seed gives the same ledger, byte
+for byte.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,13 +17,13 @@ from worker.domain.model import Address, Pair, PairId, Person, Span
 from worker.errors import Problem, Problems
 from worker.settings.load import Settings
 from worker.simulation import partition
+from worker.simulation.calendars import load_calendars
 from worker.simulation.mails import BlankMailRenderer, DiscardingMailer
 from worker.simulation.summary import Summary
+from worker.simulation.world import Ledger, SimulatedWorld, make_simulation_settings
 
 if TYPE_CHECKING:
     from worker.simulation.people import OtherMeetings
-from worker.simulation.calendars import load_calendars
-from worker.simulation.world import Ledger, SimulatedWorld, make_simulation_settings
 
 
 def simulate_to_ledger(
@@ -35,7 +36,7 @@ def simulate_to_ledger(
     behaviour: str,
     out: IO[str] | None = None,
 ) -> int:
-    """Simulate a company with default settings, write its ledger to `out`, and return the number of lines.
+    """Simulate a company with default settings, write its ledger to `out`, and return the number of its lines.
 
     `length` is rounded down to whole days, and `behaviour` is a key of `people.BEHAVIOURS`.
     """
@@ -49,7 +50,7 @@ class SimulationOptions:
 
     start: datetime
     days: int
-    seed: int  #: of all random decisions
+    seed: int  #: the seed of all random decisions
     behaviour: str  #: a key of `people.BEHAVIOURS`
     calendars: Path | None = None  #: a folder with the calendars that people have at the start, as `<email>.ics` files
 
@@ -64,8 +65,8 @@ def run_simulation(
 ) -> Summary:
     """Run a simulation, and write `ledger.jsonl` and `summary.txt` into the folder `out`.
 
-    After an error neither file is changed. Raises Problems for calendars that can't be used, and when the files can't
-    be written into `out`.
+    After an error neither file is changed. `progress` is called with the simulated time. Raises Problems for calendars
+    that can't be used, and when the files can't be written into `out`.
     """
     ledger_file, summary_file = out / "ledger.jsonl", out / "summary.txt"
     _check_output(options, out, (ledger_file, summary_file))
@@ -200,7 +201,7 @@ def _run_weeks(
     """Run the world week by week, and add other meetings to the calendars before each week."""
     while (now := world.clock()) < end:
         meetings.refresh()
-        world.calendar.pop_changed_calendars()  # otherwise the new meetings would make every calendar due
+        world.calendar.pop_changed_calendars()  # so that the new meetings do not make every calendar due
         world.run_until(min(now + timedelta(weeks=1), end), progress)
 
 
