@@ -41,18 +41,18 @@ class AddressProblem:
     is_certain: bool = False  #: whether this is a problem even when the pages are not running
 
 
-def check_notifications(settings: Settings, people: Roster, now: datetime, ca_file: str = "") -> Iterator[Finding]:
+def check_notifications(settings: Settings, roster: Roster, now: datetime, ca_file: str = "") -> Iterator[Finding]:
     """Yield findings on the public address, and on each calendar service that is to send notifications to it.
 
     Without a public address, yield advice to set one when it would help. `ca_file`: see `try_address`.
     """
-    services = {people.persons[address].calendar for pair in people.pairs.values() for address in pair.id.people}
+    services = {roster.persons[address].calendar for pair in roster.pairs.values() for address in pair.id.people}
     services &= CALENDARS_WITH_CHANNELS
     if not settings.sync.notify_url:
         if services and urlsplit(settings.base_url).scheme == "https":
-            what = "Changes on calendars are noticed when calendars are polled, and not within seconds"
+            statement = "Changes on calendars are noticed when calendars are polled, and not within seconds"
             yield Finding(
-                what, True, "Set `sync.notify_url`: docs/how-to/notifications.md says what has to be reachable."
+                statement, True, "Set `sync.notify_url`: docs/how-to/notifications.md says what has to be reachable."
             )
         return
     with open_current_store(settings) as store:
@@ -73,8 +73,10 @@ def _check_address(settings: Settings, ca_file: str, *, is_reached: bool) -> Fin
         return Finding(f"{address} leads to the pages from here (sync.notify_url)", True)
     are_pages_running = _is_listening(settings.pages.listen)
     if not are_pages_running and not problem.is_certain:
-        what = f"Whether {address} leads to the pages is unknown: the pages are not running at {settings.pages.listen}"
-        return Finding(what, True, "Start `longarc run` first, then run this again.")
+        statement = (
+            f"Whether {address} leads to the pages is unknown: the pages are not running at {settings.pages.listen}"
+        )
+        return Finding(statement, True, "Start `longarc run` first, then run this again.")
     if problem.is_silent and is_reached:  # in many networks, machines can't reach their own public address
         return Finding(f"{address} can't be reached from here, but services reach it", True)
     # While the pages are not running, a problem is only a warning.
@@ -153,9 +155,11 @@ def _check_service(service: str, channels: OpenChannels, failing: Collection[Cha
     if failing and not channels.open:
         return Finding(f"{name} can open a channel to the address", False, next(iter(failing)).problem)
     if channels.open:
-        what = (
+        statement = (
             f"It is not proven yet that {name} reaches the address: {channels.open:,} channels are open, and no "
             "notification has come"
         )
-        return Finding(what, True, "Change an event on one of these calendars, and run this again after five minutes.")
+        return Finding(
+            statement, True, "Change an event on one of these calendars, and run this again after five minutes."
+        )
     return Finding(f"Whether {name} reaches the address is known once `longarc run` has opened channels", True)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 #: The most reports of each calendar service whose free/busy is read.
 MAX_REPORTS_CHECKED = 200
-#: Free/busy is read from now until this far ahead.
+#: The period from now for which free/busy is read.
 FREE_BUSY_PERIOD = timedelta(days=14)
 QUEUE_TIMEOUT_SECONDS = 10
 #: The most faults of a directory that are shown; further faults are counted.
@@ -62,38 +62,38 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     yield from machine_checks.check_file_permissions(settings, find_secret_files(config, env))
     yield from _run_part("The database can be used", _check_database(settings))
     yield from _run_part("The queue can be used", _check_queue(settings))
-    people = yield from _check_people(settings, now)
+    roster = yield from _check_people(settings, now)
     rollout = settings.rollout.build_rollout()
-    if people.pairs:
-        yield from _run_part("The rollout can be used", check_rollout(rollout, people))
-    people = select_chosen_pairs(rollout, people)  # only the calendars of pairs that take part are tried
+    if roster.pairs:
+        yield from _run_part("The rollout can be used", check_rollout(rollout, roster))
+    roster = select_chosen_pairs(rollout, roster)  # only the calendars of pairs that take part are tried
     yield from _run_part("The openings file can be read", _check_openings(settings, now.date()))
-    yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
+    yield from _run_part("The mails can be written", _check_templates(settings, roster.persons.values()))
     yield from _check_pages(settings)
-    yield from _run_part("Calendar services can send notifications", check_notifications(settings, people, now))
+    yield from _run_part("Calendar services can send notifications", check_notifications(settings, roster, now))
     yield from _run_part("People can sign in", check_sign_in(settings, now))
     yield _describe_retention(settings)
     # Services compares this dict by identity, and rebuilds all calendar services when it gets another one.
-    everybody = dict(people.persons)
-    identities = build_identities(everybody, people.aliases)
-    services = Services(settings, lambda: everybody, load_pairs=people.pairs.values, identities=identities)
-    yield from _run_part("Calendars can be used", _check_calendars(services, people))
-    yield from _run_part("People's time can be read", _check_free_busy(services, people, now))
-    yield from _run_part("Mail can go out", _check_mail(services, settings, people.persons.values()))
+    everybody = dict(roster.persons)
+    identities = build_identities(everybody, roster.aliases)
+    services = Services(settings, lambda: everybody, load_pairs=roster.pairs.values, identities=identities)
+    yield from _run_part("Calendars can be used", _check_calendars(services, roster))
+    yield from _run_part("People's time can be read", _check_free_busy(services, roster, now))
+    yield from _run_part("Mail can go out", _check_mail(services, settings, roster.persons.values()))
 
 
-def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
-    """Yield the findings of one part of the run. An error becomes a finding, so that other parts still run."""
+def _run_part(statement: str, part: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield the findings of one part of the run. An error becomes the finding that `statement` is false."""
     try:
         yield from part
     except Problems as problems:
         yield from map(_make_finding, problems.problems)
     except Exception as error:
-        yield Finding(what, False, describe_error(error))
+        yield Finding(statement, False, describe_error(error))
 
 
 def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, Roster]:
-    """Yield findings on the roster, and return the roster; an empty one when it can't be read."""
+    """Yield findings on the roster, and return the roster. When it can't be read, an empty roster is returned."""
     if not settings.roster.is_pushed:
         return (yield from _check_roster(RosterReader(settings), now))
     yield from scim_checks.check_scim(settings)
@@ -130,8 +130,10 @@ def _check_openings(settings: Settings, today: date) -> Iterator[Finding]:
     ended = [opening for opening in openings if opening.until < today]
     yield Finding(f"{file.name} lists {len(openings):,} openings, {len(openings) - len(ended):,} of them current", True)
     for opening in ended:
-        what = f"{file.name}:line {opening.line}, until: `{opening.title}` ended on {opening.until}; nobody sees it"
-        yield Finding(what, True, "Remove the line, or give it a later day.")
+        statement = (
+            f"{file.name}:line {opening.line}, until: `{opening.title}` ended on {opening.until}; nobody sees it"
+        )
+        yield Finding(statement, True, "Remove the line, or give it a later day.")
 
 
 def _describe_retention(settings: Settings) -> Finding:
@@ -202,14 +204,14 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_managers_without_calendar(store: Store) -> Iterator[Finding]:
-    """Report managers whose calendar is `none`, which the people files of earlier versions allowed."""
+    """Yield a finding on managers whose calendar is `none`, which the people files of earlier versions allowed."""
     people = store.people.load_current_people()
     managers = {pair.manager for pair in store.people.load_all_pairs().values() if pair.is_active}
     without_calendar = sorted(manager for manager in managers if manager in people and not people[manager].has_calendar)
     if without_calendar:
         remedy = "Name their calendar in the people file. Only reports can be without one (`none`)."
-        what = f"Nothing can be booked for {_join_addresses(without_calendar)}: a manager without a calendar"
-        yield Finding(what, False, remedy)
+        statement = f"Nothing can be booked for {_join_addresses(without_calendar)}: a manager without a calendar"
+        yield Finding(statement, False, remedy)
 
 
 def _join_addresses(addresses: Sequence[Address]) -> str:
@@ -236,24 +238,24 @@ def refuse_unwritable(database: str) -> None:
 
 
 def _check_key(settings: Settings) -> Finding:
-    what = "There is a key to seal what people say to each other"
+    statement = "There is a key to seal what people say to each other"
     if not settings.keys:
         remedy = "Generate one with `longarc key`, and set it as LONGARC_KEY or LONGARC_KEY_FILE."
-        return Finding(what, False, remedy)
+        return Finding(statement, False, remedy)
     try:
         Seal([key.get_secret_value() for key in settings.keys])
     except WrongKey as error:
-        return Finding(what, False, str(error))
-    return Finding(what, True)
+        return Finding(statement, False, str(error))
+    return Finding(statement, True)
 
 
 def _check_sealed_content(store: Store, settings: Settings) -> Finding:
-    what = "The key opens everything that is sealed"
+    statement = "The key opens everything that is sealed"
     try:
         count = open_sealed_pieces(store, settings)
     except WrongKey as error:
-        return Finding(what, False, str(error))
-    return Finding(f"{what} ({count:,} pieces)", True)
+        return Finding(statement, False, str(error))
+    return Finding(f"{statement} ({count:,} pieces)", True)
 
 
 def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = None) -> int:
@@ -305,17 +307,17 @@ def _check_templates(settings: Settings, persons: Collection[Person]) -> Iterato
 
 
 def _check_languages(renderer: MailRenderer, persons: Collection[Person]) -> Iterator[Finding]:
-    """Report locales that have no catalogue of translations, so that their readers get English mails."""
+    """Yield a finding on each locale without a catalogue of translations, whose readers get English mails."""
     reader_counts = Counter(person.locale for person in persons)
     for locale in sorted(locale for locale in reader_counts if not renderer.has_language(locale)):
         readers = "1 person reads" if reader_counts[locale] == 1 else f"{reader_counts[locale]:,} people read"
         yield Finding(f"{readers} {locale}, of which there is no catalogue: their mails are in English", True)
 
 
-def _check_calendars(services: Services, people: Roster) -> Iterator[Finding]:
+def _check_calendars(services: Services, roster: Roster) -> Iterator[Finding]:
     """Check the calendar of each organizer with its service."""
-    for organizer in sorted({pair.manager for pair in people.pairs.values()}):
-        name = people.persons[organizer].calendar
+    for organizer in sorted({pair.manager for pair in roster.pairs.values()}):
+        name = roster.persons[organizer].calendar
         try:
             yield from services.get_calendar(name).check(organizer)
         except Problems as problems:
@@ -325,9 +327,12 @@ def _check_calendars(services: Services, people: Roster) -> Iterator[Finding]:
             yield Finding(f"The calendar of {organizer} can be used", False, describe_error(error))
 
 
-def _check_free_busy(services: Services, people: Roster, now: datetime) -> Iterator[Finding]:
-    """Read the free/busy of each service's reports, in the same batches as planning does. Name the reports left out."""
-    reports = sorted({pair.report for pair in people.pairs.values()})
+def _check_free_busy(services: Services, roster: Roster, now: datetime) -> Iterator[Finding]:
+    """Yield findings on the free/busy of reports, which is read in the same batches as for planning.
+
+    Of each calendar service, at most `MAX_REPORTS_CHECKED` reports are checked. The others are named.
+    """
+    reports = sorted({pair.report for pair in roster.pairs.values()})
     try:
         by_service = services.group_by_service(reports)
     except LongarcError:
@@ -338,7 +343,7 @@ def _check_free_busy(services: Services, people: Roster, now: datetime) -> Itera
         for first in range(0, len(checked), size):
             yield from _check_free_busy_batch(provider, checked[first : first + size], now)
         yield from _name_skipped_reports(addresses[MAX_REPORTS_CHECKED:])
-    without_calendar = [report for report in reports if people.persons[report].calendar == NO_CALENDAR]
+    without_calendar = [report for report in reports if roster.persons[report].calendar == NO_CALENDAR]
     if without_calendar:
         yield Finding(
             f"{len(without_calendar):,} of the reports have no calendar that can be read: they answer by mail", True
@@ -360,12 +365,9 @@ def _check_free_busy_batch(
         yield Finding(f"The time of {', '.join(addresses)} can be read", False, str(error))
         return
     for report, result in results.items():
-        share_remedy = "Share this calendar, or write `none` in the people file."
-        advice = (
-            "Run this again in a few minutes; the worker tries again by itself."
-            if result.is_temporary
-            else share_remedy
-        )
+        share_advice = "Share this calendar, or write `none` in the people file."
+        wait_advice = "Run this again in a few minutes; the worker tries again by itself."
+        advice = wait_advice if result.is_temporary else share_advice
         remedy = "" if result.is_known else f"{result.reason} {advice}"
         yield Finding(f"The time of {report} can be read", result.is_known, remedy.strip())
         if result.is_known:
@@ -391,14 +393,14 @@ def _check_mail(services: Services, settings: Settings, persons: Collection[Pers
     if settings.operator:
         yield Finding(f"{settings.operator} is told when something needs a person", True)
     else:
-        what = "Nobody is told when something needs a person, because `operator` is not set: it is only logged"
-        yield Finding(what, True)
+        statement = "Nobody is told when something needs a person, because `operator` is not set: it is only logged"
+        yield Finding(statement, True)
 
 
 def _check_mail_content(
     usable_mailers: Mapping[str, Mailer], settings: Settings, persons: Collection[Person]
 ) -> Iterator[Finding]:
-    """Report what mails contain, from whose mailbox they are sent, and where copies stay."""
+    """Yield findings on what mails contain, from whose mailbox they are sent, and where copies stay."""
     content = "only links to" if settings.mail.content == "link" else "what people need to read of"
     yield Finding(f"Mails contain {content} contracts, commitments and reasons (mail.content)", True)
     for name, mailer in sorted(usable_mailers.items()):
@@ -407,6 +409,8 @@ def _check_mail_content(
         senders = [person.email for person in persons if person.mail == name]
         unusable = [sender for sender in senders if not can_send_as(mailer, sender)]
         if settings.mail.send_as == "manager" and unusable:
-            what = f"{name} can send mails from every manager's own mailbox (mail.send_as), such as {unusable[0]}'s"
+            statement = (
+                f"{name} can send mails from every manager's own mailbox (mail.send_as), such as {unusable[0]}'s"
+            )
             remedy = 'Use Gmail with delegation or Microsoft 365 as an app, or write `send_as = "service"`.'
-            yield Finding(what, False, remedy)
+            yield Finding(statement, False, remedy)

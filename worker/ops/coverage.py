@@ -178,25 +178,25 @@ def _count_pairs(
 
 
 def _count_sessions(
-    group: CoverageGroup,
+    counts: CoverageGroup,
     sessions: Sequence[Session],
     quarter: Quarter,
     now: datetime,
     recorded_at: Mapping[str, datetime],
 ) -> None:
-    """Add the counts of a pair's sessions to `group`. `recorded_at`: by session, when its contract was recorded."""
+    """Add a pair's sessions to its counts. `recorded_at`: by session, when its contract was recorded."""
     # Only the last part of a series asks for a contract, and counts as a conversation (T-13).
     held = [s for s in sessions if s.asks_contract and s.held_at and quarter.start <= s.held_at < quarter.end]
     for session in held:
         ended_at = session.held_at or now
         if not session.adhoc:
-            group.days_late.append(max((ended_at.date() - session.target.date()).days, 0))
+            counts.days_late.append(max((ended_at.date() - session.target.date()).days, 0))
         is_recorded, deadline = session.id in recorded_at, ended_at + DEADLINE
         if is_recorded or now > deadline:
-            group.contracts.append(is_recorded and recorded_at[session.id] <= deadline)
+            counts.contracts.append(is_recorded and recorded_at[session.id] <= deadline)
     regular_held = [s for s in held if not s.adhoc]
     open_sessions = [s for s in sessions if (s.booked or s.owed) and not s.adhoc]
-    setattr(group, _classify_pair(regular_held, open_sessions, quarter), 1)
+    setattr(counts, _classify_pair(regular_held, open_sessions, quarter), 1)
 
 
 def _classify_pair(held: Sequence[Session], open_sessions: Sequence[Session], quarter: Quarter) -> str:

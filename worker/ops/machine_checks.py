@@ -22,12 +22,12 @@ _IANA_VERSION = re.compile(r"(\d{4})[a-z]+")
 
 def check_time_zones(today: date, version: str) -> Finding:
     """Return a finding on the release of the time zone database: a warning when it is more than a year old."""
-    what = f"Time zones are those of release {version} of the time zone database"
+    statement = f"Time zones are those of release {version} of the time zone database"
     match = _IANA_VERSION.fullmatch(version)
     if match and today < date(int(match[1]) + 1, *_ASSUMED_RELEASE_DAY):
-        return Finding(what, True)
+        return Finding(statement, True)
     remedy = "Governments change clocks several times a year: `pip install --upgrade tzdata`, then restart Longarc."
-    return Finding(f"{what}, which is older than a year", True, remedy)
+    return Finding(f"{statement}, which is older than a year", True, remedy)
 
 
 def get_zone_release() -> str:
@@ -48,8 +48,8 @@ def check_file_permissions(settings: Settings, env: Mapping[str, str]) -> Iterat
     """Yield a warning about files with secrets or content that other users than their owner can access."""
     private_files = sorted({*_list_secret_files(settings, env), *_list_database_files(settings)})
     if exposed := [shlex.quote(str(file)) for file in private_files if _is_accessible_by_others(file)]:
-        what = f"Other users than the owner can read {', '.join(exposed)}"
-        yield Finding(what, True, f"chmod go= {' '.join(exposed)}")
+        statement = f"Other users than the owner can read {', '.join(exposed)}"
+        yield Finding(statement, True, f"chmod go= {' '.join(exposed)}")
 
 
 def _list_secret_files(settings: Settings, env: Mapping[str, str]) -> Iterator[Path]:

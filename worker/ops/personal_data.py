@@ -31,6 +31,7 @@ from worker.store.content import ContractRevision
 
 #: An instant before everything that is stored.
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
+#: The text in the file that says who can read the data.
 _READ_BY = (
     "The contract, the commitments and the notes are shown to the two of the pair alone; whoever runs the server could "
     "open them, and the commands for that tell both. The rest: the two, and whoever runs Longarc."
@@ -164,7 +165,7 @@ def _export_pair(
     commitments = worker.store.queries.list_commitments(pair.id)
     history = worker.store.queries.load_years([pair.id], _EPOCH)[pair.id]
     reasons = worker.store.content.load_deferral_reasons([session.id for session in sessions]) if has_content else {}
-    promises = worker.store.content.get_written_commitments([c.id for c in commitments]) if has_content else {}
+    written = worker.store.content.get_written_commitments([c.id for c in commitments]) if has_content else {}
     return {
         "manager": pair.manager,
         "report": pair.report,
@@ -178,7 +179,7 @@ def _export_pair(
             for deferral in history.deferrals
         ],
         **(_export_contracts(worker, sessions) if has_content else {}),
-        "commitments": [_export_commitment(commitment, promises) for commitment in commitments],
+        "commitments": [_export_commitment(commitment, written) for commitment in commitments],
         **(_export_other_content(worker, pair, manages=manages) if has_content else {}),
         "mails": [
             {"at": line["at"], "mail": line["fields"].get("message")}
@@ -228,9 +229,9 @@ def _export_old_promises(worker: Worker, manager: Person) -> dict[str, Any]:
     exported = []
     for handover in worker.store.handovers.list_from_manager(manager.email):
         commitments = worker.store.queries.list_commitments(handover.former)
-        commitments = [c for c in commitments if c.is_open_promise]
-        promises = worker.store.content.get_written_commitments([commitment.id for commitment in commitments])
-        exported += [{"report": c.pair.report, **_export_commitment(c, promises)} for c in commitments]
+        promises = [commitment for commitment in commitments if commitment.is_open_promise]
+        written = worker.store.content.get_written_commitments([promise.id for promise in promises])
+        exported += [{"report": promise.pair.report, **_export_commitment(promise, written)} for promise in promises]
     return {"open_promises_to_former_reports": exported} if exported else {}
 
 
@@ -288,8 +289,9 @@ def _export_note(note: SharedNote) -> dict[str, Any]:
     return {"session": note.session, "by": note.author, "held_at": note.held_at, "lines": note.lines}
 
 
-def _export_commitment(commitment: Commitment, promises: Mapping[str, WrittenCommitment]) -> dict[str, Any]:
-    promise = promises.get(commitment.id)
+def _export_commitment(commitment: Commitment, written: Mapping[str, WrittenCommitment]) -> dict[str, Any]:
+    """Return a commitment. `written`: the texts of commitments by id; a commitment that is not in it has no texts."""
+    words = written.get(commitment.id)
     fields: dict[str, Any] = {
         "commitment": commitment.id,
         "session": commitment.session,
@@ -301,4 +303,4 @@ def _export_commitment(commitment: Commitment, promises: Mapping[str, WrittenCom
         "recorded_at": commitment.recorded_at,
         "closed_at": commitment.closed_at,
     }
-    return fields | ({"text": promise.text, "support": promise.support, "success": promise.success} if promise else {})
+    return fields | ({"text": words.text, "support": words.support, "success": words.success} if words else {})

@@ -16,44 +16,44 @@ from worker.store.undo import UndoState
 _MAX_NAMES = 5
 
 
-def select_chosen_pairs(rollout: Rollout, people: Roster) -> Roster:
+def select_chosen_pairs(rollout: Rollout, roster: Roster) -> Roster:
     """Return the roster with only those pairs that the rollout includes, whenever it begins."""
-    rollout = _use_primary_addresses(rollout, people)
+    rollout = _use_primary_addresses(rollout, roster)
     chosen = {
         pair_id: pair
-        for pair_id, pair in people.pairs.items()
-        if is_chosen(pair, people.persons[pair.report].group, rollout)
+        for pair_id, pair in roster.pairs.items()
+        if is_chosen(pair, roster.persons[pair.report].group, rollout)
     }
-    return Roster(people.persons, chosen, people.unset_columns, people.aliases)
+    return Roster(roster.persons, chosen, roster.unset_columns, roster.aliases)
 
 
-def _use_primary_addresses(rollout: Rollout, people: Roster) -> Rollout:
-    return resolve_aliases(rollout, {alias.alias: alias.person for alias in people.aliases})
+def _use_primary_addresses(rollout: Rollout, roster: Roster) -> Rollout:
+    return resolve_aliases(rollout, {alias.alias: alias.person for alias in roster.aliases})
 
 
-def check_rollout(rollout: Rollout, people: Roster) -> Iterator[Finding]:
+def check_rollout(rollout: Rollout, roster: Roster) -> Iterator[Finding]:
     """Yield a finding on each name that does not exist, with the most similar name, and on how many pairs take part."""
     from_day = f", from {rollout.start} on" if rollout.start else ""
     if rollout.is_for_everybody:
         yield Finding(f"Everybody takes part{from_day}", True)
         return
-    rollout = _use_primary_addresses(rollout, people)
-    yield from _check_groups(rollout.groups or (), people)
-    managers = {pair.manager for pair in people.pairs.values()}
+    rollout = _use_primary_addresses(rollout, roster)
+    yield from _check_groups(rollout.groups or (), roster)
+    managers = {pair.manager for pair in roster.pairs.values()}
     yield from _check_addresses("managers", rollout.managers or (), managers, condition="is the manager of a pair")
-    everybody = managers | {pair.report for pair in people.pairs.values()}
+    everybody = managers | {pair.report for pair in roster.pairs.values()}
     yield from _check_addresses("addresses", rollout.addresses or (), everybody, condition="is in a pair")
-    count, total = len(select_chosen_pairs(rollout, people).pairs), len(people.pairs)
+    count, total = len(select_chosen_pairs(rollout, roster).pairs), len(roster.pairs)
     remedy = "" if count else "Name a group, a manager or an address, or remove the section `[rollout]`."
     yield Finding(f"{count:,} of {total:,} pairs take part (rollout){from_day}", bool(count), remedy)
 
 
-def _check_groups(groups: Collection[str], people: Roster) -> Iterator[Finding]:
-    existing = {group for pair in people.pairs.values() if (group := people.persons[pair.report].group)}
+def _check_groups(groups: Collection[str], roster: Roster) -> Iterator[Finding]:
+    existing = {group for pair in roster.pairs.values() if (group := roster.persons[pair.report].group)}
     for group in groups:
         if not has_group(group, existing):
-            what = f"settings: rollout.groups: no report is in the group `{group}`"
-            yield Finding(what, False, _suggest_name(group, existing))
+            statement = f"settings: rollout.groups: no report is in the group `{group}`"
+            yield Finding(statement, False, _suggest_name(group, existing))
 
 
 def _check_addresses(
@@ -61,8 +61,8 @@ def _check_addresses(
 ) -> Iterator[Finding]:
     for address in addresses:
         if address not in existing:
-            what = f"settings: rollout.{key}: nobody with the address {address} {condition}"
-            yield Finding(what, False, _suggest_name(address, existing))
+            statement = f"settings: rollout.{key}: nobody with the address {address} {condition}"
+            yield Finding(statement, False, _suggest_name(address, existing))
 
 
 def _suggest_name(name: str, existing: Collection[str]) -> str:

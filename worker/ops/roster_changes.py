@@ -25,11 +25,13 @@ from worker.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """A new pair of a report."""
+    """The beginning of a report's new pair: its manager, and when the first session will be."""
 
     manager: Address
     first_session: date | None  #: the approximate day of the first session; None when the pair does not take part
-    is_paused: bool = False  #: whether the pair is paused. Otherwise a pair without a day is outside the rollout
+    is_paused: bool = (
+        False  #: whether the pair is paused; if it is not, and has no first session, the rollout excludes it
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,19 +155,21 @@ def _find_beginnings(
     waiting_pairs = store.people.load_waiting_pairs(new_pairs)
     beginnings: dict[Address, Beginning] = {}
     for manager, pairs in new_pairs.items():
-        starting = {pair.id: pair for pair in pairs if pair.is_active and find_participation(pair) is Participation.YES}
+        starting_pairs = {
+            pair.id: pair for pair in pairs if pair.is_active and find_participation(pair) is Participation.YES
+        }
         still_waiting = [
             waiting
             for waiting in waiting_pairs.get(manager, ())
             if waiting.pair.is_active and waiting.pair.id in roster.pairs
         ]
-        turns = list_turns([*still_waiting, *map(WaitingPair, starting.values())], now, policy)
+        turns = list_turns([*still_waiting, *map(WaitingPair, starting_pairs.values())], now, policy)
         for pair in pairs:
-            day = None
-            if pair.id in starting:
+            first_session = None
+            if pair.id in starting_pairs:
                 turn = turns.get(pair.id, Turn())
-                day = make_first_window(pair, turn, roster.persons[manager].zone, now, policy).target.date()
-            beginnings[pair.report] = Beginning(manager, day, pair.paused)
+                first_session = make_first_window(pair, turn, roster.persons[manager].zone, now, policy).target.date()
+            beginnings[pair.report] = Beginning(manager, first_session, pair.paused)
     return beginnings
 
 

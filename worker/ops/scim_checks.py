@@ -65,8 +65,8 @@ def _check_response(address: str) -> Finding:
     if response.status_code == _UNAUTHORIZED:
         return Finding(f"{address} responds to this machine, and refuses requests without a token", True)
     remedy = "Let the proxy pass everything below /scim/ on to the pages, with the header `Authorization`."
-    what = f"{address} answers {response.status_code} to a request without a token, and not {_UNAUTHORIZED}"
-    return Finding(what, True, remedy)
+    statement = f"{address} answers {response.status_code} to a request without a token, and not {_UNAUTHORIZED}"
+    return Finding(statement, True, remedy)
 
 
 @contextmanager

@@ -31,18 +31,18 @@ def check_sign_in(settings: Settings, now: datetime) -> Iterator[Finding]:
     if not section.issuer:
         return
     client = make_openid_client(settings)
-    what = f"The sign-in of {section.issuer} can be used"
+    statement = f"The sign-in of {section.issuer} can be used"
     try:
         client.read_metadata(now)
-        yield Finding(what, True)
+        yield Finding(statement, True)
         yield from _check_clock(client.read_clock_difference(now))
     except IssuerUnreachable as error:
         remedy = "Open that address in a browser. Fix `sign_in.issuer`, or let this machine reach it."
-        yield Finding(f"{what}: {error}", False, remedy)
+        yield Finding(f"{statement}: {error}", False, remedy)
     except IssuerUnfit as error:
-        yield Finding(f"{what}: {error}", False, "Fix `sign_in.issuer`, or ask who runs the issuer.")
+        yield Finding(f"{statement}: {error}", False, "Fix `sign_in.issuer`, or ask who runs the issuer.")
     except (LongarcError, OSError) as error:
-        yield Finding(f"{what}: {error}", False, "Fix `sign_in.ca_file`.")
+        yield Finding(f"{statement}: {error}", False, "Fix `sign_in.ca_file`.")
     yield Finding(f"At the issuer, this redirect address is registered, word for word: {client.redirect_uri}", True)
     for key, page in _ROLE_TEXTS.items():
         count = len(getattr(section, key))

@@ -25,7 +25,7 @@ SILENT_SHARE = 0.2
 
 
 def collect_status(store: Store, now: datetime) -> dict[str, Any]:
-    """Return the state as counts, addresses and ids: of calendars, effects, owed sessions, and what needs a person."""
+    """Return the state of the service as counts, addresses and ids, under the keys that `longarc status --json` has."""
     statistics = Statistics(store.database)
     pairs = list(store.people.load_all_pairs().values())
     people = store.people.load_all_people()
@@ -93,6 +93,7 @@ def _describe_rollout(store: Store, now: datetime) -> list[str]:
 
 
 def _describe_calendars(calendars: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+    """Return the number of calendars that were read completely at least once, and the addresses of the others."""
     overdue_since = now - BEHIND_AFTER
     return {
         "read": sum(calendar["full_at"] is not None for calendar in calendars),

@@ -77,7 +77,7 @@ def _render_sample(
     context = _build_context(expected, to, composer, language)
     if mail.pair is None and not context.news:
         return None
-    message = _render(_disarm_links(context, settings.base_url), renderer)
+    message = _render(_replace_links(context, settings.base_url), renderer)
     return SampleMail(
         name=mail.name,
         to=to,
@@ -112,7 +112,7 @@ def _get_part(message: EmailMessage, subtype: str) -> str:
 
 def _build_context(expected: ExpectedMail, to: Person, composer: Composer, language: Language) -> MailContext:
     """Return the values from which a sample mail is rendered."""
-    mail, states = expected.mail, [_forget_history(state, expected.mail.subject) for state in expected.states]
+    mail, states = expected.mail, [_remove_history(state, expected.mail.subject) for state in expected.states]
     if mail.pair is None:
         return composer.build_personal_context(mail, to, states, (), OpenedContent(), mail.due_at)
     contract = _make_contract(language, mail.due_at)
@@ -121,7 +121,7 @@ def _build_context(expected: ExpectedMail, to: Person, composer: Composer, langu
     return replace(context, why=select_shown_reasons(context.why))
 
 
-def _forget_history(state: PairState, subject: str) -> PairState:
+def _remove_history(state: PairState, subject: str) -> PairState:
     """Return the pair's state without its history, which is for the two people only.
 
     It keeps the coming sessions, and the session that the mail is about, whose id is `subject`.
@@ -141,7 +141,7 @@ def _make_contract(language: Language, now: datetime) -> Contract:
     return Contract(report=(own_step,), manager=(promise,), reviews=(review,), question=language.gettext(_QUESTION))
 
 
-def _disarm_links(context: MailContext, base_url: str) -> MailContext:
+def _replace_links(context: MailContext, base_url: str) -> MailContext:
     """Return the context with links that lead nowhere, because a real link would open the page of its reader."""
     dead_link = f"{base_url}/in/…"
     news = tuple(replace(line, link=dead_link if line.link else "") for line in context.news)

@@ -106,18 +106,22 @@ class QuarterMailing:
     def samples(self) -> list[ShownSample]:
         """The sample mails in the order of MAIL_TEXTS; of each kind, the mail to a manager comes first."""
         order = list(MAIL_TEXTS)
-        in_order = sorted(self._samples, key=lambda sample: (order.index(sample.name), not sample.is_for_manager))
-        return [self._make_sample(number, sample) for number, sample in enumerate(in_order, 1)]
+        ordered_samples = sorted(
+            self._samples, key=lambda sample: (order.index(sample.name), not sample.is_for_manager)
+        )
+        return [self._make_sample(number, sample) for number, sample in enumerate(ordered_samples, 1)]
 
     def _make_sample(self, number: int, sample: SampleMail) -> ShownSample:
         title, purpose = MAIL_TEXTS[sample.name]
-        at = f"{self._language.format_short_day(sample.day)}, {self._language.format_time(sample.at, sample.to.zone)}"
+        send_time = (
+            f"{self._language.format_short_day(sample.day)}, {self._language.format_time(sample.at, sample.to.zone)}"
+        )
         return ShownSample(
             id=number,
             title=self.gettext(title),
             role=self.gettext("to the manager") if sample.is_for_manager else self.gettext("to the report"),
             purpose=self.gettext(purpose),
-            heading=self.gettext("To %(name)s, on %(at)s.", name=to_single_line(sample.to.name), at=at),
+            heading=self.gettext("To %(name)s, on %(at)s.", name=to_single_line(sample.to.name), at=send_time),
             is_made_up=sample.is_made_up,
             lang=sample.language.tag,
             subject=sample.subject,
@@ -128,7 +132,7 @@ class QuarterMailing:
 
 
 def _estimate_height(text: str) -> int:
-    """Return an estimate of a mail's height in a frame, in pixels, which is made from its plain text.
+    """Return an estimate of a mail's height in a frame, in pixels, based on the number of lines in its plain text.
 
     Links and the lines below headings are ignored, because the HTML of the mail has no lines for them.
     """

@@ -269,14 +269,15 @@ class _QuarterBuilder:
             self._keep_sample(expected)
 
     def _keep_sample(self, expected: ExpectedMail) -> None:
-        """Keep the mail as a sample when it is the first of its name and role of its reader.
+        """Keep the mail as a sample when it is the first mail of this name to a manager, or to a report.
 
         Of weekly mails, the one with the most news is kept.
         """
         mail = expected.mail
         key = (mail.name, mail.to == expected.states[0].manager.email)
-        kept = self._samples.get(key)
-        if kept is None or (mail.name == MailName.WEEKLY and _count_news(expected) > _count_news(kept)):
+        kept_sample = self._samples.get(key)
+        is_weekly = mail.name == MailName.WEEKLY
+        if kept_sample is None or (is_weekly and _count_news(expected) > _count_news(kept_sample)):
             self._samples[key] = expected
 
 

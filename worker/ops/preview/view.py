@@ -59,7 +59,7 @@ class QuarterView:
         made_at: datetime | None = None,
         is_booked: bool = False,
     ) -> None:
-        """`made_at`: when the calendars were read. The quarter begins later when the rollout does.
+        """`made_at`: when the calendars were read. When a rollout begins later, the quarter begins with it.
 
         `is_booked`: whether the page shows only what is booked, and not what would be booked now.
         """
@@ -78,7 +78,7 @@ class QuarterView:
     @property
     def sentences(self) -> list[str]:
         """The summary of the quarter, in sentences."""
-        preview, first = self.preview, self.preview.first_talk
+        preview, first_talk = self.preview, self.preview.first_talk
         if not preview.pair_count:
             return [self.gettext("There is no pair to be shown.")]
         sentences = [
@@ -105,9 +105,9 @@ class QuarterView:
                 )
             )
         sentences += self._list_exceptions()
-        if first is not None:
+        if first_talk is not None:
             sentences.append(
-                self.gettext("The first conversation is on %(day)s.", day=self._format_long_day(first.day))
+                self.gettext("The first conversation is on %(day)s.", day=self._format_long_day(first_talk.day))
             )
         sentences.append(self._describe_readers(self.preview.count_readers(WEEK)))
         return sentences
@@ -118,13 +118,13 @@ class QuarterView:
             singular, plural = NN_(
                 "Within a week, one person gets a mail.", "Within a week, %(count)s people get a mail."
             )
-            none = self.gettext("Within a week, nobody gets a mail.")
-            return self.ngettext(singular, plural, count) if count else none
+            nobody = self.gettext("Within a week, nobody gets a mail.")
+            return self.ngettext(singular, plural, count) if count else nobody
         singular, plural = NN_(
             "In the first week, one person gets a mail.", "In the first week, %(count)s people get a mail."
         )
-        none = self.gettext("In the first week, nobody gets a mail.")
-        return self.ngettext(singular, plural, count) if count else none
+        nobody = self.gettext("In the first week, nobody gets a mail.")
+        return self.ngettext(singular, plural, count) if count else nobody
 
     def _list_exceptions(self) -> Iterator[str]:
         """Yield sentences on the pairs that have no time within the quarter."""
