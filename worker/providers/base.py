@@ -1,15 +1,15 @@
 """The interfaces of calendar services and mail services, and the guarantees that every provider gives.
 
-A provider is the module that talks to one service. It recognizes Longarc's own events by their key, which is stored on
-the event and never used for another event. A cursor stands for one state of a calendar: a provider returns it with the
-changes of the calendar, and takes it to list the next ones.
+A provider is the module that talks to one service. Providers recognize Longarc's own events by their key, which is
+stored on the event and never used for another event. A cursor is a text that stands for one state of a calendar: each
+call of `changes` returns a cursor, and a call with this cursor returns only what has changed since then.
 
 **A calendar provider guarantees** (each item has a test in `tests/support/provider_contract.py`):
 
 - Unknown time is never free. `free_busy` returns a result for every requested person: for a person whose calendar
   can't be read, `FreeBusy(is_known=False, reason=...)`, with `is_temporary=True` when a later attempt may succeed. One
   unreadable calendar doesn't prevent the others from being read. One malformed event doesn't hide other events, and
-  takes the span that can be read from it.
+  blocks the span that can be read from it.
 - Creating an event twice with one key creates one event and returns it both times, even when several processes do so at
   once.
 - A write with a stale etag raises `Conflict` and changes nothing.
@@ -19,8 +19,9 @@ changes of the calendar, and takes it to list the next ones.
 - The results of `free_busy` and `changes` contain the keys of our own events, so that callers can recognize them.
 - A cursor that the service no longer accepts (a dead cursor) leads to a full list (`CalendarChanges.is_full`), not to
   an error.
-- Times are aware and in UTC. Opaque all-day events are busy on those days in the owner's zone; transparent, declined
-  and cancelled events are free; an unanswered invitation is tentative; a moved occurrence is busy only at its new time.
+- Times are aware and in UTC. All-day events that block time are busy on those days in the owner's zone. Events that
+  block no time, declined events and cancelled events are free. An unanswered invitation is tentative. A moved
+  occurrence of a series is busy only at its new time.
 - Only events with a key of ours are changed: `update` and `cancel` of any other event raise `Forbidden`.
 - Paging, throttling and vendors' peculiarities stay inside the provider; only `ProviderError`s are raised.
 
@@ -127,8 +128,8 @@ class NotifyingCalendar(Protocol):
         """
 
     def renew_channel(self, channel: Channel) -> OpenedChannel | None:
-        """Prolong the open channel. Returns None when the service can't prolong it or no longer knows it; the caller
-        then opens another channel and closes this one."""
+        """Extend the open channel's lifetime. Returns None when the service can't extend it or no longer knows the
+        channel; the caller then opens another channel and closes this one."""
 
     def close_channel(self, channel: Channel) -> None:
         """Close the channel. Succeeds when it is closed already. A few notifications may still arrive afterwards."""
@@ -175,9 +176,9 @@ class Mailer(Protocol):
         """Return whether the message with that key was sent; None when this service can't tell."""
 
 
-#: A function that notifies the operator that a service doesn't do what the settings ask. Its arguments are the cause
-#: (further notices with the same cause are dropped) and a sentence for the operator. A provider's factory gets the
-#: function as `notices` in its section of the settings.
+#: A function that a provider calls to notify the operator that a service doesn't do what the settings ask. Arguments:
+#: the cause (further notices with the same cause are dropped) and a sentence for the operator. A provider's factory
+#: gets the function as `notices` in its section of the settings.
 NoticeListener = Callable[[str, str], None]
 
 
@@ -189,7 +190,7 @@ def get_notice_listener(section: Mapping[str, Any]) -> NoticeListener:
 
 def as_comparable(provider: CalendarProvider | None) -> ComparableCalendar | None:
     """Return the provider if it is a ComparableCalendar, else None."""
-    comparable: Any = provider
+    comparable: Any = provider  # Any: mypy can't derive the type from hasattr
     return comparable if hasattr(provider, "find_unchanged") else None
 
 

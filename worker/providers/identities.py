@@ -45,24 +45,24 @@ class InMemoryIdentities:
         """`aliases` and `directory_ids` are mappings by primary address."""
         self._lock = Lock()
         self._directory_ids = dict(directory_ids or {})
-        self._primary: dict[str, Address] = {}
+        self._person_by_alias: dict[str, Address] = {}
         for person, aliases_of_person in (aliases or {}).items():
-            self._primary[normalize(person)] = person
+            self._person_by_alias[normalize(person)] = person
             for alias in aliases_of_person:
-                self._primary.setdefault(normalize(alias), person)
+                self._person_by_alias.setdefault(normalize(alias), person)
 
     def find_primary(self, alias: str) -> Address:
-        name = normalize(alias)
-        return self._primary.get(name, name)
+        normalized_alias = normalize(alias)
+        return self._person_by_alias.get(normalized_alias, normalized_alias)
 
     def list_aliases(self, person: Address) -> frozenset[str]:
         with self._lock:
-            return frozenset({person, *(alias for alias, owner in self._primary.items() if owner == person)})
+            return frozenset({person, *(alias for alias, owner in self._person_by_alias.items() if owner == person)})
 
     def learn(self, person: Address, alias: str) -> None:
         with self._lock:
-            self._primary.setdefault(normalize(person), person)
-            self._primary.setdefault(normalize(alias), person)
+            self._person_by_alias.setdefault(normalize(person), person)
+            self._person_by_alias.setdefault(normalize(alias), person)
 
     def find_directory_id(self, person: Address) -> str | None:
         return self._directory_ids.get(person)

@@ -37,7 +37,7 @@ class Limiter:
     @contextmanager
     def hold_slot(self, mailbox: str) -> Iterator[None]:
         """Hold one of the mailbox's slots inside the `with` block. Raises RateLimited, before the block runs, when the
-        mailbox is paused or no slot becomes free in time."""
+        mailbox is paused or no slot becomes free within `max_wait`."""
         with self._lock:
             slots = self._slots[mailbox]
             paused_until = self._paused_until.get(mailbox)

@@ -3,8 +3,8 @@
 Tests, dry runs and the simulation use this provider; every other provider must behave the same. `MemoryCalendar` also
 has methods that change calendars as people do by hand: `add`, `answer`, `move` and `remove`.
 
-Changes are numbered by ticks, and a cursor is the tick of the last change. Each calendar is sorted by start, so that
-reading a window costs only the events in it. Returned `Event` objects are cached until the event changes.
+All changes are numbered, and a cursor is the number of the last change. The events of a calendar are sorted by start,
+so that reading a window costs only the events in it. Returned `Event` objects are cached until the event changes.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -59,14 +59,14 @@ class _Entry:
     all_day: bool = False
     series: str | None = None  #: the id of the series, for an occurrence
     answers: dict[Address, Answer] = field(default_factory=dict)
-    aliases: Mapping[Address, str] = field(default_factory=dict)  #: as in MemoryCalendar
+    aliases: Mapping[Address, str] = field(default_factory=dict)  #: the `aliases` of the MemoryCalendar
     version: int = 1  #: returned as the etag
     sequence: int = 0
     cached_events: dict[Address, Event] | None = None  #: results of `as_event`, by owner
     cached_busy: BusyTime | None = None  #: result of `as_busy`
 
     @property
-    def log_id(self) -> str:
+    def reported_id(self) -> str:
         """The id under which changes are reported: the event's own id, or for an occurrence the id of its series."""
         return self.series or self.id
 
@@ -117,15 +117,15 @@ class _Entry:
 
 
 class _CalendarIndex:
-    """One person's calendar: its events sorted by start, and the tick of the last change of each."""
+    """One person's calendar: its events sorted by start, and the number of the last change of each."""
 
     def __init__(self) -> None:
-        self._rows: list[tuple[datetime, str]] = []
+        self._rows: list[tuple[datetime, str]] = []  #: the start and the id of each event, sorted
         self._entries: dict[str, _Entry] = {}
         self._max_length = timedelta(0)  #: length of the longest event so far; an event in a window starts no earlier
         self.series: dict[str, set[str]] = {}  #: the ids of the occurrences, by the id of their series
-        self.changed: dict[str, int] = {}  #: the tick of the last change, by log id, in the order of the ticks
-        self.dead_before = 0  #: cursors with a lower tick are dead
+        self.changed: dict[str, int] = {}  #: the number of the last change, by reported id, in ascending order
+        self.dead_before = 0  #: cursors with a lower number are no longer accepted
 
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._entries
@@ -143,9 +143,9 @@ class _CalendarIndex:
         if entry.series:
             self.series[entry.series].discard(entry.id)
 
-    def mark_changed(self, log_id: str, tick: int) -> None:
-        self.changed.pop(log_id, None)
-        self.changed[log_id] = tick
+    def mark_changed(self, reported_id: str, change_number: int) -> None:
+        self.changed.pop(reported_id, None)
+        self.changed[reported_id] = change_number
 
     def iter_overlapping(self, window: Span) -> Iterator[_Entry]:
         """Yield the events inside the window, at least in part, sorted by start."""
@@ -153,7 +153,7 @@ class _CalendarIndex:
         last = bisect_right(self._rows, (window.end, ""))
         for _, entry_id in self._rows[first:last]:
             entry = self._entries[entry_id]
-            if entry.span.end > window.start or entry.span.start >= window.start:
+            if entry.span.end > window.start or entry.span.start >= window.start:  # the latter: without a duration
                 yield entry
 
     def iter_starting_from(self, instant: datetime) -> Iterator[_Entry]:
@@ -161,11 +161,11 @@ class _CalendarIndex:
         for _, entry_id in self._rows[bisect_left(self._rows, (instant, "")) :]:
             yield self._entries[entry_id]
 
-    def find_entries(self, log_id: str) -> list[_Entry]:
+    def find_entries(self, reported_id: str) -> list[_Entry]:
         """Return the event with that id, or the occurrences of the series with that id."""
-        if log_id in self._entries:
-            return [self._entries[log_id]]
-        occurrences = (self._entries[entry_id] for entry_id in self.series.get(log_id, ()))
+        if reported_id in self._entries:
+            return [self._entries[reported_id]]
+        occurrences = (self._entries[entry_id] for entry_id in self.series.get(reported_id, ()))
         return sorted(occurrences, key=lambda entry: entry.span)
 
 
@@ -186,7 +186,7 @@ class MemoryCalendar:
         self._entries: dict[str, _Entry] = {}
         self._used_keys: dict[tuple[Address, str], str] = {}  #: event ids by calendar and key, also of deleted events
         self._ids_by_key: dict[str, str] = {}  #: event ids by key, of events that exist
-        self._tick = 0  #: the number of changes so far
+        self._last_change = 0  #: the number of the last change
         self._last_id = 0
         self._calendars_changed_by_hand: set[Address] = set()
 
@@ -216,27 +216,27 @@ class MemoryCalendar:
             own_later_entries = (entry for entry in index.iter_starting_from(window.end) if entry.key)
             entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), own_later_entries)}
             all_events = tuple(entry.as_event(calendar) for entry in entries.values())
-            return CalendarChanges(all_events, (), str(self._tick), is_full=True)
+            return CalendarChanges(all_events, (), str(self._last_change), is_full=True)
         events, gone = self._list_changes_since(calendar, index, since, window)
-        return CalendarChanges(tuple(events), tuple(gone), str(self._tick), is_full=False)
+        return CalendarChanges(tuple(events), tuple(gone), str(self._last_change), is_full=False)
 
     @staticmethod
     def _list_changes_since(
         calendar: Address, index: _CalendarIndex, since: int, window: Span
     ) -> tuple[list[Event], list[str]]:
-        """Return the events that changed after the tick `since`, and the ids of the deleted ones. Of a changed series,
-        only the occurrences in the window are returned."""
+        """Return the events that changed after the change number `since`, and the ids of the deleted events. Of a changed
+        series, only the occurrences in the window are returned."""
         events: list[Event] = []
         gone: list[str] = []
-        for log_id in reversed(index.changed):
-            if index.changed[log_id] <= since:
+        for reported_id in reversed(index.changed):
+            if index.changed[reported_id] <= since:
                 break
-            entries = index.find_entries(log_id)
+            entries = index.find_entries(reported_id)
             in_window = (entry for entry in entries if entry.series is None or entry.span.overlaps(window))
             current_events = [entry.as_event(calendar) for entry in in_window]
             events += current_events
             if not current_events:
-                gone.append(log_id)
+                gone.append(reported_id)
         return events, gone
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
@@ -367,8 +367,8 @@ class MemoryCalendar:
             index = self._get_index(person)
             if entry_id in index:
                 index.remove(entry)
-            if not index.find_entries(entry.log_id):
-                index.changed.pop(entry.log_id, None)
+            if not index.find_entries(entry.reported_id):
+                index.changed.pop(entry.reported_id, None)
 
     def make_unreadable(self, person: Address, reason: str) -> None:
         """Make this person's calendar unreadable from now on. `reason`: the text that reads return."""
@@ -376,8 +376,8 @@ class MemoryCalendar:
 
     def forget_cursors(self, calendar: Address) -> None:
         """Make every cursor of this calendar dead, so that the next list of changes is a full one."""
-        self._tick += 1
-        self._get_index(calendar).dead_before = self._tick
+        self._last_change += 1
+        self._get_index(calendar).dead_before = self._last_change
 
     def pop_changed_calendars(self) -> set[Address]:
         """Return the owners of the calendars that people changed by hand since the last call, as notifications do."""
@@ -388,7 +388,7 @@ class MemoryCalendar:
     # --- internals ----------------------------------------------------------------------------------------------------
 
     def _raise_fault(self, operation: str) -> None:
-        """Call `fail`, if it is set, with the name of this operation."""
+        """Let `fail`, if it is set, raise an error for this operation."""
         if self.fail:
             self.fail(operation)
 
@@ -443,18 +443,19 @@ class MemoryCalendar:
         self._mark_changed(entry, by_hand=by_hand)
 
     def _withdraw_entry(self, entry: _Entry) -> None:
-        """Remove the event from every calendar, and record that as a change there."""
+        """Remove the event from every calendar, and record that as a change there. The caller must then call
+        `_mark_changed`, which gives this change its number."""
         for person in self._list_holders(entry):
             if entry.id in self._get_index(person):
                 self._get_index(person).remove(entry)
-                self._get_index(person).mark_changed(entry.log_id, self._tick + 1)
+                self._get_index(person).mark_changed(entry.reported_id, self._last_change + 1)
 
     def _mark_changed(self, entry: _Entry, *, by_hand: bool) -> None:
-        """Record a change of the event, with a new tick, in the calendars of all its holders."""
-        self._tick += 1
+        """Record a change of the event, with a new number, in the calendars of all its holders."""
+        self._last_change += 1
         entry.mark_changed()
         for person in self._list_holders(entry):
-            self._get_index(person).mark_changed(entry.log_id, self._tick)
+            self._get_index(person).mark_changed(entry.reported_id, self._last_change)
         if by_hand:
             self._calendars_changed_by_hand.update(self._list_holders(entry))
 

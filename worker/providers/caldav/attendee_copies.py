@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 #: The copies that were known when changes were last read, by guest: the mark of the guest's calendar at that time, and
 #: the resource names of the copies in it. They are stored in the cursor.
 TrackedCopies = dict[Address, tuple[str, list[str]]]
-#: The recorded copies, by the resource name of the original and by guest: whether the record is confirmed.
-PlacedCopies = dict[str, dict[Address, bool]]
+#: The copies that have a record, by the resource name of the original and by guest: whether the record is confirmed.
+RecordedCopies = dict[str, dict[Address, bool]]
 
 #: The start to pass to `CalendarCollection.list_changes` when only names are read: it has no effect then.
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,14 +73,16 @@ class GuestCopies:
 
         `ask_again`: also replace copies that guests deleted, because the event is new or was moved.
         """
-        placed_copies = self._list_placed_copies(organizer, [original]).get(original.name, {})
+        recorded_copies = self._list_recorded_copies(organizer, [original]).get(original.name, {})
         invited_guests = self._list_local_guests(original)
-        self.remove_copies(organizer, original.name, placed_copies.keys() - invited_guests)
+        self.remove_copies(organizer, original.name, recorded_copies.keys() - invited_guests)
         for guest in sorted(invited_guests):
-            self._place_copy(organizer, guest, original, is_placed=placed_copies.get(guest, False), ask_again=ask_again)
+            self._place_copy(
+                organizer, guest, original, is_placed=recorded_copies.get(guest, False), ask_again=ask_again
+            )
 
     def _list_local_guests(self, original: Resource) -> set[Address]:
-        """Return the guests of an event who have, or may have, a calendar on this server."""
+        """Return the guests of the event who have a calendar on this server, or may have one."""
         guests = ical_events.read_answers(ical_events.find_main_event(original.calendar))
         return {guest for guest in guests if self._local_people is None or guest in self._local_people}
 
@@ -96,6 +98,7 @@ class GuestCopies:
                 if _put_new(collection, name, new_copy):
                     self._records.confirm_copy(organizer.owner, name, guest)
                     return
+            # An earlier attempt placed the copy. If it is missing now, the guest deleted it.
             copies = collection.multiget({name})
             for copy in copies:
                 self._renew_copy(collection, copy, original)
@@ -121,8 +124,8 @@ class GuestCopies:
 
     def withdraw_copies(self, organizer: CalendarCollection, name: str, resource: Resource | None = None) -> None:
         """Remove every copy of the original stored as `name`. `resource`: the original, if it still exists."""
-        placed_copies = self._list_placed_copies(organizer, [resource] if resource else [])
-        self.remove_copies(organizer, name, placed_copies.get(name, {}))
+        recorded_copies = self._list_recorded_copies(organizer, [resource] if resource else [])
+        self.remove_copies(organizer, name, recorded_copies.get(name, {}))
 
     def remove_copies(self, organizer: CalendarCollection, name: str, guests: Iterable[Address]) -> None:
         """Remove these guests' copies of the original stored as `name`. A resource of that name that is not our copy is
@@ -133,53 +136,55 @@ class GuestCopies:
 
     # --- records ------------------------------------------------------------------------------------------------------
 
-    def _list_placed_copies(
+    def _list_recorded_copies(
         self, organizer: CalendarCollection, resources: Iterable[Resource], tracked_copies: TrackedCopies | None = None
-    ) -> PlacedCopies:
+    ) -> RecordedCopies:
         """Return the recorded copies of this organizer's events. First adds the records that are missing for copies of
         older versions of Longarc, which noted them in the cursor (`tracked_copies`) and on the originals
         (`resources`)."""
-        placed_copies: PlacedCopies = {}
+        recorded_copies: RecordedCopies = {}
         for record in self._records.list_copies(organizer.owner):
-            placed_copies.setdefault(record.name, {})[record.guest] = record.is_placed
+            recorded_copies.setdefault(record.name, {})[record.guest] = record.is_placed
         for guest, (_, names) in (tracked_copies or {}).items():
             for name in names:
-                self._adopt_copy(organizer, placed_copies, name, guest)
+                self._add_missing_record(organizer, recorded_copies, name, guest)
         for resource in resources:
             for guest in ical_events.list_copied_guests(ical_events.find_main_event(resource.calendar)):
-                self._adopt_copy(organizer, placed_copies, resource.name, guest)
-        return placed_copies
+                self._add_missing_record(organizer, recorded_copies, resource.name, guest)
+        return recorded_copies
 
-    def _adopt_copy(
-        self, organizer: CalendarCollection, placed_copies: PlacedCopies, name: str, guest: Address
+    def _add_missing_record(
+        self, organizer: CalendarCollection, recorded_copies: RecordedCopies, name: str, guest: Address
     ) -> None:
-        """Add a confirmed record for a copy that has none, also to `placed_copies`."""
-        if guest not in placed_copies.setdefault(name, {}):
+        """Add a confirmed record for a copy that has none, also to `recorded_copies`."""
+        if guest not in recorded_copies.setdefault(name, {}):
             self._records.confirm_copy(organizer.owner, name, guest)
-            placed_copies[name][guest] = True
+            recorded_copies[name][guest] = True
 
     def is_settled(self, organizer: Address, tracked_copies: TrackedCopies) -> bool:
         """Return whether all records of this organizer are confirmed and match the tracked copies. Otherwise
         `follow_organizer` has to be called even when no calendar has changed."""
         records = self._records.list_copies(organizer)
-        recorded_copies = {(record.guest, record.name) for record in records}
-        known_copies = {(guest, name) for guest, (_, names) in tracked_copies.items() for name in names}
-        return all(record.is_placed for record in records) and recorded_copies == known_copies
+        recorded_pairs = {(record.guest, record.name) for record in records}
+        tracked_pairs = {(guest, name) for guest, (_, names) in tracked_copies.items() for name in names}
+        return all(record.is_placed for record in records) and recorded_pairs == tracked_pairs
 
     # --- reading answers ----------------------------------------------------------------------------------------------
 
     def collect_answers(self, organizer: CalendarCollection, resources: Iterable[Resource]) -> dict[str, Event]:
         """Return the originals with guests among these resources, by resource name, with the answers that the copies
         contain."""
-        originals = {item.name: item for item in resources if ical_events.is_own_original(item.calendar)}
+        originals = {
+            resource.name: resource for resource in resources if ical_events.is_own_original(resource.calendar)
+        }
         events = {name: event for name in originals if (event := _read_single(organizer, originals[name]))}
-        placed_copies = self._list_placed_copies(organizer, originals.values()) if events else {}
+        recorded_copies = self._list_recorded_copies(organizer, originals.values()) if events else {}
         names_by_guest: dict[Address, set[str]] = {}
         for name in events:
             for guest in self._list_local_guests(originals[name]):
                 names_by_guest.setdefault(guest, set()).add(name)
         for guest, names in sorted(names_by_guest.items()):
-            copied_originals = {name: originals[name] for name in names if placed_copies.get(name, {}).get(guest)}
+            copied_originals = {name: originals[name] for name in names if recorded_copies.get(name, {}).get(guest)}
             answers = self._read_answers(guest, copied_originals) if copied_originals else {}
             for name in names:
                 answer, is_current = answers.get(name, (Answer.NEEDS_ACTION, False))
@@ -203,6 +208,7 @@ class GuestCopies:
             )
             for name, copy in copies.items()
         }
+        # A guest who deleted the copy has declined, and gets no other copy: as if the copy were up to date.
         return answers | dict.fromkeys(deleted_names, (Answer.DECLINED, True))
 
     # --- applying the organizer's changes -----------------------------------------------------------------------------
@@ -217,30 +223,32 @@ class GuestCopies:
         of the originals whose copies changed.
         """
         originals = _select_originals(changes.changed)
-        placed_copies = self._list_placed_copies(organizer, originals.values(), tracked_copies)
-        if changes.full:
-            self._find_copies(organizer, placed_copies, start)
-        self._remove_orphans(organizer, placed_copies, tracked_copies, changes)
-        unconfirmed_names = {name for name, guests in placed_copies.items() if not all(guests.values())}
+        recorded_copies = self._list_recorded_copies(organizer, originals.values(), tracked_copies)
+        if changes.is_full:
+            self._record_unrecorded_copies(organizer, recorded_copies, start)
+        self._remove_copies_of_deleted(organizer, recorded_copies, tracked_copies, changes)
+        unconfirmed_names = {name for name, guests in recorded_copies.items() if not all(guests.values())}
         originals |= _select_originals(organizer.multiget(unconfirmed_names - originals.keys()))
-        stale_names = self._find_stale_copies(placed_copies, originals)
+        stale_names = self._find_stale_copies(recorded_copies, originals)
         for name, resource in originals.items():
             self._update_copies(
-                organizer, placed_copies.setdefault(name, {}), resource, start, is_stale=name in stale_names
+                organizer, recorded_copies.setdefault(name, {}), resource, start, is_stale=name in stale_names
             )
         changed_names: set[str] = set()
         next_tracked: TrackedCopies = {}
-        for guest, names in sorted(_group_by_guest(placed_copies).items()):
+        for guest, names in sorted(_group_by_guest(recorded_copies).items()):
             last_mark, _ = tracked_copies.get(guest, ("", []))
             mark, changes_of_guest = self._read_guest_changes(guest, last_mark)
             changed_names |= names if changes_of_guest is None else names & changes_of_guest
             next_tracked[guest] = (mark, sorted(names))
         return next_tracked, changed_names
 
-    def _find_copies(self, organizer: CalendarCollection, placed_copies: PlacedCopies, start: datetime) -> None:
-        """Find this organizer's copies in the calendars of all possible guests, and record them. Copies that end before
-        `start` are not searched."""
-        known_guests = {guest for copies in placed_copies.values() for guest in copies}
+    def _record_unrecorded_copies(
+        self, organizer: CalendarCollection, recorded_copies: RecordedCopies, start: datetime
+    ) -> None:
+        """Search the calendars of all possible guests for copies of this organizer's events, and add the records that
+        are missing. Copies that end before `start` are not searched."""
+        known_guests = {guest for copies in recorded_copies.values() for guest in copies}
         possible_guests = known_guests | set(self._list_guests(organizer.owner))
         for guest in sorted(possible_guests - {organizer.owner}):
             try:
@@ -249,23 +257,24 @@ class GuestCopies:
                 continue
             for resource in resources:
                 if ical_events.is_own_resource_name(resource.name) and _is_copy_from(resource, organizer.owner):
-                    self._adopt_copy(organizer, placed_copies, resource.name, guest)
+                    self._add_missing_record(organizer, recorded_copies, resource.name, guest)
 
-    def _remove_orphans(
+    def _remove_copies_of_deleted(
         self,
         organizer: CalendarCollection,
-        placed_copies: PlacedCopies,
+        recorded_copies: RecordedCopies,
         tracked_copies: TrackedCopies,
         changes: CollectionChanges,
     ) -> None:
         """Remove the copies whose original was deleted. When `changes` are full, also delete the records of originals
         that exist but are not among them: these have ended."""
-        # An original that is tracked but not listed is unchanged. Full changes list all originals that haven't ended.
+        # When changes are not full, a tracked original that they don't list exists and is unchanged. Full changes list
+        # every original that hasn't ended.
         tracked_names = {name for _, names in tracked_copies.values() for name in names}
-        unchanged_names = set() if changes.full else tracked_names
-        unlisted_names = placed_copies.keys() - changes.names - set(changes.gone) - unchanged_names
-        deleted_names = (set(changes.gone) & placed_copies.keys()) | organizer.list_missing(unlisted_names)
-        if changes.full and not changes.names and len(deleted_names) >= SUSPICIOUS_MISSING_COUNT:
+        unchanged_names = set() if changes.is_full else tracked_names
+        unlisted_names = recorded_copies.keys() - changes.names - set(changes.gone) - unchanged_names
+        deleted_names = (set(changes.gone) & recorded_copies.keys()) | organizer.list_missing(unlisted_names)
+        if changes.is_full and not changes.names and len(deleted_names) >= SUSPICIOUS_MISSING_COUNT:
             log.warning(
                 "the calendar has no events; %d events with copies are missing from it, and their copies are kept",
                 len(deleted_names),
@@ -273,15 +282,15 @@ class GuestCopies:
             )
             return
         for name in deleted_names:
-            self.remove_copies(organizer, name, placed_copies.pop(name))
-        if changes.full:
+            self.remove_copies(organizer, name, recorded_copies.pop(name))
+        if changes.is_full:
             for name in unlisted_names - deleted_names:
-                self._records.forget_copies(organizer.owner, name, placed_copies.pop(name))
+                self._records.forget_copies(organizer.owner, name, recorded_copies.pop(name))
 
-    def _find_stale_copies(self, placed_copies: PlacedCopies, originals: Mapping[str, Resource]) -> set[str]:
+    def _find_stale_copies(self, recorded_copies: RecordedCopies, originals: Mapping[str, Resource]) -> set[str]:
         """Return the names of the originals of which at least one copy is out of date."""
         stale_names = set()
-        for guest, names in _group_by_guest({name: placed_copies.get(name, {}) for name in originals}).items():
+        for guest, names in _group_by_guest({name: recorded_copies.get(name, {}) for name in originals}).items():
             with suppress(NotFound, Forbidden):
                 for copy in self._get_collection(guest).multiget(names):
                     if not ical_events.is_copy_current(copy.calendar, originals[copy.name].calendar):
@@ -291,26 +300,26 @@ class GuestCopies:
     def _update_copies(
         self,
         organizer: CalendarCollection,
-        placed_copies: dict[Address, bool],
+        recorded_copies: dict[Address, bool],
         original: Resource,
         start: datetime,
         *,
         is_stale: bool,
     ) -> None:
-        """Update the copies of the original, and also `placed_copies`: by guest, whether the record of
-        the copy is confirmed."""
+        """Update the copies of the original, and also `recorded_copies`: by guest, whether the copy's record is
+        confirmed."""
         if ical_events.is_main_event_cancelled(original.calendar):
-            self.remove_copies(organizer, original.name, placed_copies)
-            placed_copies.clear()
+            self.remove_copies(organizer, original.name, recorded_copies)
+            recorded_copies.clear()
             return
         invited_guests = self._list_local_guests(original)
-        has_all_copies = all(placed_copies.get(guest) for guest in invited_guests)
+        has_all_copies = all(recorded_copies.get(guest) for guest in invited_guests)
         is_copy_missing = not has_all_copies and _read_span(original).end > start
-        if is_stale or is_copy_missing or placed_copies.keys() - invited_guests:
+        if is_stale or is_copy_missing or recorded_copies.keys() - invited_guests:
             # A list of changes may omit the subject and the body, which copies need.
             self.deliver_copies(organizer, organizer.get(original.name), ask_again=False)
-            placed_copies.clear()
-            placed_copies.update(self._list_placed_copies(organizer, []).get(original.name, {}))
+            recorded_copies.clear()
+            recorded_copies.update(self._list_recorded_copies(organizer, []).get(original.name, {}))
 
     def _read_guest_changes(self, guest: Address, mark: str) -> tuple[str, set[str] | None]:
         """Return the current mark of the guest's calendar, and the resource names that changed since `mark`; None in
@@ -319,7 +328,7 @@ class GuestCopies:
             changes = self._get_collection(guest).list_changes(mark, _ANY_TIME, with_contents=False)
         except (NotFound, Forbidden):
             return mark, set()
-        return changes.mark, None if changes.full else set(changes.names) | set(changes.gone)
+        return changes.mark, None if changes.is_full else set(changes.names) | set(changes.gone)
 
 
 def _select_originals(resources: Iterable[Resource]) -> dict[str, Resource]:
@@ -373,10 +382,10 @@ def _read_single(organizer: CalendarCollection, resource: Resource) -> Event | N
         return None
 
 
-def _group_by_guest(placed_copies: PlacedCopies) -> dict[Address, set[str]]:
+def _group_by_guest(recorded_copies: RecordedCopies) -> dict[Address, set[str]]:
     """Return the names of the originals that each guest has a copy of."""
     names_by_guest: dict[Address, set[str]] = {}
-    for name, guests in placed_copies.items():
+    for name, guests in recorded_copies.items():
         for guest in guests:
             names_by_guest.setdefault(guest, set()).add(name)
     return names_by_guest

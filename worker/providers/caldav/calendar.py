@@ -1,9 +1,10 @@
-"""The calendar provider for CalDAV servers (RFC 4791). All calendars are shared with one log-in.
+"""The calendar provider for CalDAV servers (RFC 4791). The owners share their calendars with one account, with which
+Longarc logs in.
 
 Each of our events is stored as a resource whose name is derived from the event's key. So `If-None-Match` prevents that
 an event is created twice, and `If-Match` that a change overwrites another change. A deleted event leaves no trace on
-the server, which can't tell the key of a cancelled event from a key that was never used. So keys must not be reused;
-they contain a generation number that grows.
+the server, which can't distinguish the key of a cancelled event from a key that was never used. So keys must not be
+reused: each key contains a number that grows when the event is created again.
 
 With the setting `attendee_copies`, for servers that don't deliver invitations (RFC 6638) such as Radicale, we put a
 copy of each event into the guests' calendars ourselves: `worker.providers.caldav.attendee_copies`.
@@ -29,7 +30,7 @@ from worker.providers.ical import events as ical_events
 from worker.providers.identities import Identities, InMemoryIdentities
 
 _TIMEOUT_SECONDS = 20.0
-_FAILURES_OF_OUTAGE = 2  #: so many temporary failures in a row count as an outage of the server
+_FAILURES_OF_OUTAGE = 2  #: how many temporary failures in a row count as an outage of the server
 _UNREADABLE_CALENDAR = (
     "The calendar of {person} contains an event whose times can't be read ({fingerprints}). "
     "Open the event in a calendar program and save it again, or delete it."
@@ -116,8 +117,8 @@ class CalDavCalendar:
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         """Return each person's free/busy; it is temporarily unknown for a person whose calendar can't be read just now.
-        Raises Transient when that is so for two people in a row: the server is probably down, and we don't wait for a
-        time-out for each of the others."""
+        Raises Transient after two such people in a row: the server is probably down, and we don't wait for a time-out
+        for each of the others."""
         free_busy: dict[Address, FreeBusy] = {}
         failures_in_a_row = 0
         for person in people:
@@ -186,9 +187,9 @@ class CalDavCalendar:
         emptied_names = [name for name in events.keys() - unread_names if not events[name]]
         return CalendarChanges(
             events=tuple(event for occurrences in events.values() for event in occurrences),
-            gone=() if changes.full else (*changes.gone, *emptied_names),
+            gone=() if changes.is_full else (*changes.gone, *emptied_names),
             cursor=_format_cursor(changes.mark, tracked_copies),
-            is_full=changes.full,
+            is_full=changes.is_full,
             unread=tuple(sorted(unread_names)),
         )
 
@@ -202,7 +203,9 @@ class CalDavCalendar:
             states[calendar] = {(self.get_collection(calendar).url, mark)}
             if self._copies:
                 guest_marks = {guest: guest_mark for guest, (guest_mark, _) in tracked_copies.items()}
-                states[calendar] |= {(self.get_collection(guest).url, mark) for guest, mark in guest_marks.items()}
+                states[calendar] |= {
+                    (self.get_collection(guest).url, guest_mark) for guest, guest_mark in guest_marks.items()
+                }
         unchanged = self._comparison.select_current(states)
         if self._copies is None:
             return unchanged
@@ -218,8 +221,8 @@ class CalDavCalendar:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        """Create the event, or return the event that an earlier attempt created. Raises Conflict when that is
-        cancelled."""
+        """Create the event, or return the event that an earlier attempt created. Raises Conflict when that
+        event is cancelled."""
         collection = self.get_collection(calendar)
         name = ical_events.make_resource_name(draft.key)
         new_calendar = ical_events.compose_calendar(draft, self._now(), is_client_scheduled=self._copies is not None)

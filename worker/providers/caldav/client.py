@@ -41,7 +41,7 @@ _URL_ERRORS = (
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
 )
-#: An error whose text contains one of these happened before the request was sent.
+#: Parts of the texts of errors that happen before the request is sent.
 _UNSENT_MARKERS = (
     "NewConnectionError",
     "NameResolutionError",
@@ -52,7 +52,9 @@ _UNSENT_MARKERS = (
 #: The longest pause that we make when a server asks us to wait.
 _MAX_PAUSE_SECONDS = 24 * 60 * 60.0
 _MAX_XML_DEPTH = 64  #: levels of nested elements; answers of calendar servers have far fewer
-_TRUNCATED = 507  #: the status of an entry that says that the server left out further entries (RFC 6578, 3.6)
+#: As the status of an answer: the server refuses to store more. As the status of an entry of a multistatus answer: the
+#: server left out further entries (RFC 6578, 3.6).
+_INSUFFICIENT_STORAGE = 507
 #: The scheme and host at the start of an absolute href.
 _HREF_ORIGIN = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 
@@ -191,9 +193,9 @@ def _parse_multistatus(reply: Reply) -> Multistatus:
     collection_path = unquote(reply.url.split("://", 1)[-1].partition("/")[2]).strip("/")
     entries = [_parse_entry(response, collection_path) for response in root.findall(f"{D}response")]
     return Multistatus(
-        entries=tuple(entry for entry in entries if entry.status != _TRUNCATED),
+        entries=tuple(entry for entry in entries if entry.status != _INSUFFICIENT_STORAGE),
         token=root.findtext(f"{D}sync-token") or "",
-        is_truncated=any(entry.status == _TRUNCATED for entry in entries),
+        is_truncated=any(entry.status == _INSUFFICIENT_STORAGE for entry in entries),
     )
 
 
@@ -208,7 +210,8 @@ def _parse_entry(response: Any, collection_path: str) -> DavEntry:
             properties |= {child.tag: child for child in part.iterfind(f"{D}prop/*")}
     # A proxy may add folders at the beginning of the collection's path, or remove some.
     is_direct = not parent or _is_path_end(parent, collection_path) or _is_path_end(collection_path, parent)
-    if parent != collection_path and _is_path_end(f"{parent}/{name}".strip("/"), collection_path):
+    is_collection_itself = parent != collection_path and _is_path_end(f"{parent}/{name}".strip("/"), collection_path)
+    if is_collection_itself:
         name = ""
     return DavEntry(name, _parse_status(response.findtext(f"{D}status")), properties, is_direct)
 
@@ -265,13 +268,14 @@ def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
         return _translate_login_refusal(reply, url)
     if status == 403:
         return Forbidden(f"{url}: this log-in may not do that; share the calendar with it, with the right to write.")
-    if status in (404, 410) or (status == 409 and "uid-conflict" not in body):
+    is_parent_missing = status == 409 and "uid-conflict" not in body
+    if status in (404, 410) or is_parent_missing:
         return NotFound(f"{url} does not exist; check caldav.url.")
     if status in (409, 412):
         return Conflict(f"{url} was changed by somebody else, or exists already.")
     if status in (405, 501) or status < 400:
         return InvalidResponse(f"{url} is no calendar (status {status}); check caldav.url.")
-    if status >= 500 and status != 507:
+    if status >= 500 and status != _INSUFFICIENT_STORAGE:
         return Unavailable(f"{url} is out of order (status {status}).", uncertain=method in WRITE_METHODS)
     return Forbidden(f"{url} refuses this (status {status}).")
 

@@ -66,13 +66,13 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class CollectionChanges:
-    """The changes of a calendar since a mark; when `full`, all its resources instead."""
+    """The changes of a calendar since a mark; when `is_full`, all its resources instead."""
 
-    changed: tuple[Resource, ...]  #: empty when only names were read
+    changed: tuple[Resource, ...]  #: the changed resources; empty when only names were read
     names: frozenset[str]  #: the names of all changed resources
     gone: tuple[str, ...]  #: the names of deleted resources
     mark: str  #: the mark of the state after these changes
-    full: bool
+    is_full: bool
 
 
 class CalendarCollection:
@@ -110,8 +110,8 @@ class CalendarCollection:
     # --- events -------------------------------------------------------------------------------------------------------
 
     def read_resource(self, resource: Resource, window: Span | None) -> CalendarContents:
-        """Return the contents of the resource as the calendar's owner sees them: the events inside `window`, or without
-        a window a single event wherever it is. Raises InvalidResponse for a series without a window."""
+        """Return the contents of the resource as the calendar's owner sees them: the events inside `window`. With
+        `window` None, returns a single event at any time, and raises InvalidResponse for a series."""
         return read_calendar(resource.calendar, self._make_ref(resource), self._choose_zone(resource), window)
 
     def read_single(self, resource: Resource) -> Event:
@@ -119,8 +119,8 @@ class CalendarCollection:
         return read_single_event(resource.calendar, self._make_ref(resource), self._choose_zone(resource))
 
     def read_events(self, resource: Resource, window: Span) -> tuple[tuple[Event, ...], bool]:
-        """Return the events in the resource, and whether all of them could be read. Of a series, the occurrences inside
-        `window` are returned; a single event wherever it is."""
+        """Return the events in the resource, and whether all of them could be read. Of a series, only the occurrences
+        inside `window` are returned; a single event is returned at any time."""
         is_series = ical_events.is_recurring(resource.calendar)
         contents = self.read_resource(resource, window if is_series else None)
         # A series may have no occurrence inside the window. But a single event is always there if it can be read.
@@ -203,7 +203,7 @@ class CalendarCollection:
                 return self._list_everything(self.read_mark(), start, with_contents=with_contents)
         current_mark = self.read_mark()
         if mark and current_mark == mark:
-            return CollectionChanges((), frozenset(), (), mark, full=False)
+            return CollectionChanges((), frozenset(), (), mark, is_full=False)
         return self._list_everything(current_mark, start, with_contents=with_contents)
 
     def read_mark(self) -> str:
@@ -218,17 +218,17 @@ class CalendarCollection:
         return f"etags:{sha256(repr(versions).encode()).hexdigest()}"
 
     def _list_everything(self, mark: str, start: datetime, *, with_contents: bool) -> CollectionChanges:
-        # `mark` was read before these resources, so that a change in between is reported twice rather than never.
+        # The caller has read `mark` before the resources are read here, so that a change in between is reported twice
+        # rather than never.
         resources = tuple(self.query(start, None)) if with_contents else ()
-        return CollectionChanges(resources, frozenset(resource.name for resource in resources), (), mark, full=True)
+        return CollectionChanges(resources, frozenset(resource.name for resource in resources), (), mark, is_full=True)
 
     def _list_changes_since_token(self, token: str, *, with_contents: bool) -> CollectionChanges:
         entries: dict[str, DavEntry] = {}
         for _ in range(_MAX_SYNC_PAGES):
-            level = make_element("D:sync-level", "1")
+            token_and_level = make_element("D:sync-token", token) + make_element("D:sync-level", "1")
             body = make_document(
-                "D:sync-collection",
-                make_element("D:sync-token", token) + level + _compose_properties(with_contents=with_contents),
+                "D:sync-collection", token_and_level + _compose_properties(with_contents=with_contents)
             )
             answer = self._dav.report(self.url, body, depth=0)
             entries |= {entry.name: entry for entry in answer.entries if entry.name}
@@ -245,7 +245,7 @@ class CalendarCollection:
             resources += self.multiget(unread_names)
         gone = tuple(entry.name for entry in entries.values() if entry.status == 404)
         return CollectionChanges(
-            tuple(resources), frozenset(entry.name for entry in changed_entries), gone, f"sync:{token}", full=False
+            tuple(resources), frozenset(entry.name for entry in changed_entries), gone, f"sync:{token}", is_full=False
         )
 
     def _parse_resources(self, entries: Iterable[DavEntry]) -> list[Resource]:
@@ -253,7 +253,7 @@ class CalendarCollection:
         return [self._parse_resource(entry) for entry in entries if entry.get_text(f"{C}calendar-data")]
 
     def _parse_resource(self, entry: DavEntry) -> Resource:
-        """Return the resource. A content that can't be read becomes a calendar with the note that it can't be read."""
+        """Return the resource. Content that can't be read becomes a calendar object that is marked as unreadable."""
         text, source = entry.get_text(f"{C}calendar-data"), f"{self.owner}: {entry.name}"
         parse = _parse_cached if len(text) <= _MAX_CACHED_CHARS else parser.parse_calendar
         try:
@@ -284,8 +284,8 @@ class CalendarCollection:
         return calendar
 
     def _replace_address(self, value: Any) -> Any:
-        """Return the organizer or attendee with the person's primary address. Returns `value` itself when it has the
-        primary address already, or an unknown one."""
+        """Return the organizer or attendee with the person's primary address. Returns `value` itself when its
+        address is the primary address already, or is unknown."""
         parameters = getattr(value, "params", {})
         for alias in (str(value), str(parameters.get("EMAIL", ""))):
             primary = self._identities.find_primary(alias)
@@ -302,12 +302,13 @@ class CalendarCollection:
         say)."""
         properties = ["D:resourcetype", "D:current-user-privilege-set"]
         for entry in self._dav.propfind(self.url, properties, depth=0).entries:
-            kind = entry.properties.get(f"{D}resourcetype")
+            resource_type = entry.properties.get(f"{D}resourcetype")
             rights = entry.properties.get(f"{D}current-user-privilege-set")
             is_writable: bool | None = None
             if rights is not None:
                 is_writable = any(part.tag in _WRITE_RIGHTS for part in rights.iter())
-            return kind is not None and kind.find(f"{C}calendar") is not None, is_writable
+            is_calendar = resource_type is not None and resource_type.find(f"{C}calendar") is not None
+            return is_calendar, is_writable
         return False, None
 
 

@@ -5,10 +5,10 @@ A folder is the collection that contains the calendars, such as `https://host/ca
 which are compared with the marks in cursors; a mark stands for one state of a calendar. Marks are compared as text, so
 that a server that writes one token in two ways only causes calendars to be read once too often.
 
-For the server, each entry of a list is work: on Radicale about a third of a request. So a folder is listed only when
-enough of its calendars are compared: at least two, and at least one for every `ENTRIES_PER_CALENDAR` entries of the
-last list. When a list is useless (the server refuses the request, sends no tokens, or doesn't list our calendars), the
-folder is not listed again for a day, and its calendars are read one by one.
+Each entry of a list costs the server as much as a part of a request (on Radicale about a third). So a folder is listed
+only when enough of its calendars are compared: at least two, and at least one for every `ENTRIES_PER_CALENDAR` entries
+of the last list. When a list is useless (the server refuses the request, sends no tokens, or doesn't list our
+calendars), the folder is not listed again for a day, and its calendars are read one by one.
 """
 
 import logging
@@ -49,18 +49,25 @@ class StateComparison:
         self._min_counts: dict[str, tuple[float, datetime]] = {}
 
     def select_current(self, states: Mapping[Address, Set[CalendarState]]) -> set[Address]:
-        """Return the people whose states are all certainly current. `states`: the known states of the calendars that
-        matter for each person. A state that can't be compared counts as not current; no error is raised."""
-        comparable = {person: known for person, known in states.items() if all(map(_is_comparable, known))}
-        # People with a calendar in a folder that is not listed drop out. Without them, another folder may have too few.
+        """Return the people whose states are all certainly current. `states`: for each person, the known states of the
+        calendars to compare. A state that can't be compared counts as not current; no error is raised."""
+        comparable = {
+            person: known_states for person, known_states in states.items() if all(map(_is_comparable, known_states))
+        }
+        # People with a calendar in a folder that is not listed are left out. Without them, another folder may have too
+        # few calendars to be listed, so the folders are chosen again below.
         folders = self._choose_folders(comparable.values())
-        comparable = {person: known for person, known in comparable.items() if _list_folders(known) <= folders}
-        all_states = {state for known in comparable.values() for state in known}
+        comparable = {
+            person: known_states
+            for person, known_states in comparable.items()
+            if _list_folders(known_states) <= folders
+        }
+        all_states = {state for known_states in comparable.values() for state in known_states}
         current_states: set[CalendarState] = set()
         for folder in sorted(self._choose_folders(comparable.values())):
             states_in_folder = {(url, mark) for url, mark in all_states if split_url(url)[0] == folder}
             current_states |= self._select_current_in(folder, states_in_folder)
-        return {person for person, known in comparable.items() if known <= current_states}
+        return {person for person, known_states in comparable.items() if known_states <= current_states}
 
     def _choose_folders(self, groups: Iterable[Set[CalendarState]]) -> set[str]:
         """Return the folders that contain enough of these calendars to be listed."""
@@ -76,8 +83,8 @@ class StateComparison:
         return max(2, count if now < until else 0)
 
     def _select_current_in(self, folder: str, states: Set[CalendarState]) -> set[CalendarState]:
-        """List the folder, and return the current ones of these states, which are all of calendars in this folder.
-        Pauses the folder when its list is useless."""
+        """List the folder, and return those of `states` that are current. All of `states` are of calendars in this
+        folder. Pauses the folder when its list is useless."""
         try:
             answer = self._dav.propfind(folder, MARK_PROPERTIES, depth=1)
         except Transient:
@@ -119,7 +126,7 @@ def _is_comparable(state: CalendarState) -> bool:
 
 
 def _list_folders(states: Iterable[CalendarState]) -> set[str]:
-    """Return the URLs of the folders of these calendars."""
+    """Return the URLs of the folders that contain the calendars of these states."""
     return {split_url(url)[0] for url, _ in states}
 
 

@@ -1,4 +1,4 @@
-"""Records of the copies of our events in guests' calendars: which event was copied into whose calendar.
+"""Stores which of our events were copied into which guests' calendars: one record for each copy.
 
 A record is written before its copy is placed, and confirmed afterwards. So a process that dies in between leaves an
 unconfirmed record without a copy, but never a copy without a record. `worker.providers.caldav.attendee_copies` places
