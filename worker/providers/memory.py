@@ -224,8 +224,8 @@ class MemoryCalendar:
     def _list_changes_since(
         calendar: Address, index: _CalendarIndex, since: int, window: Span
     ) -> tuple[list[Event], list[str]]:
-        """Return the events that changed after the change number `since`, and the ids of the deleted events. Of a changed
-        series, only the occurrences in the window are returned."""
+        """Return the events that changed after the change number `since`, and the ids of the deleted events. Of a
+        changed series, only the occurrences in the window are returned."""
         events: list[Event] = []
         gone: list[str] = []
         for reported_id in reversed(index.changed):

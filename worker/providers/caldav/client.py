@@ -60,7 +60,7 @@ _HREF_ORIGIN = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 
 
 class SyncTokenInvalid(InvalidResponse):
-    """The server no longer accepts this sync token."""
+    """Raised when the server no longer accepts a sync token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """Reads single VEVENTs (RFC 5545), and writes our own events and their copies in guests' calendars.
 
-`worker.providers.ical.reader` reads whole calendar objects, `worker.providers.ical.times` the times of an event. A
-calendar object is the content of one iCalendar file: one event or one series. Our own events have a property with their
-key, by which they are recognized.
+`worker.providers.ical.reader` reads whole calendar objects, and `worker.providers.ical.times` reads the times of an
+event. A calendar object is the content of one iCalendar file: one event or one series. Our own events have a property
+with their key, by which they are recognized.
 
 Only times, statuses and addresses are read, never a subject or a body. Where the standard leaves a choice, this module
 does the following:
 
 - An opaque all-day event counts as `away`, as out of office does.
 - Our own event counts as busy, answered or not, unless the owner of the calendar declined it.
-- A delegated invitation takes no time of the attendee who delegated it, and counts as declined by them.
+- An invitation that an attendee delegated to somebody else takes no time of that attendee, and counts as declined by
+  them.
 - A property with two different values counts as missing.
 """
 
@@ -35,8 +36,8 @@ from worker.providers.ical.zones import find_zone_by_name
 KEY_PROPERTY = "X-LONGARC-KEY"  #: the key of our event; an event with this property is ours
 ZONE_PROPERTY = "X-LONGARC-ZONE"  #: the time zone of the draft that our event was written from
 DRAFT_PROPERTY = "X-LONGARC-DRAFT"  #: the fingerprint of the draft that our event was written from
-#: On a guest's copy: the span that the organizer's event had when the copy was made. The same name as a parameter of an
-#: ATTENDEE in the organizer's event: TRUE when that guest has a copy.
+#: On a guest's copy, this property is the span that the organizer's event had when the copy was made. In the
+#: organizer's event, a parameter of this name on an ATTENDEE is TRUE when that guest has a copy.
 COPY_PROPERTY = "X-LONGARC-COPY"
 BUSY_STATUS_PROPERTY = "X-MICROSOFT-CDO-BUSYSTATUS"
 
@@ -53,7 +54,7 @@ _ANSWERS = {
     "ACCEPTED": Answer.ACCEPTED,
     "DECLINED": Answer.DECLINED,
     "TENTATIVE": Answer.TENTATIVE,
-    "DELEGATED": Answer.DECLINED,  # the delegate has an own ATTENDEE line
+    "DELEGATED": Answer.DECLINED,  # the delegate has an ATTENDEE line too
 }
 _DECLINING_STATUSES = ("DECLINED", "DELEGATED")
 #: How an event with a busy status of Microsoft counts in free/busy; None when it takes no time.
@@ -106,8 +107,8 @@ def read_key(event: Any) -> str | None:
 
 
 def read_span(event: Any, zone: tzinfo) -> Span:
-    """Return the span of our event. Its dates and local times are in the time zone of its draft; `zone` is used when
-    the event doesn't contain that. Raises InvalidResponse when the event has no readable start."""
+    """Return the span of our event. Its dates and local times are in the time zone of its draft, or in `zone` when the
+    event doesn't contain the draft's. Raises InvalidResponse when the event has no readable start."""
     try:
         return read_times(event, read_draft_zone(event) or zone).span
     except NoStart as error:

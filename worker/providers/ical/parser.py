@@ -5,7 +5,7 @@ at all adds LOST to the `errors` of the calendar object; an event that is cut of
 its own `errors`. Local times get the time zone that the text defines for their TZID (`worker.providers.ical.zones`).
 The process-wide cache of time zones in icalendar is not used, because two texts may define one TZID differently.
 
-The code calls a date, a local time or an aware time a moment.
+In this module, a moment is a date, a local time or an aware time.
 """
 
 import re
@@ -29,18 +29,18 @@ LOST = "LOST"  #: in the `errors` of a calendar object: the text has an event th
 CUT_OFF = "CUT-OFF"  #: in the `errors` of an event: the text ends before the event does
 
 _make_line: Any = Contentline  # Any: icalendar has no types for these two
-_read_value: Any = vDDDTypes.from_ical
+_parse_moment_or_duration: Any = vDDDTypes.from_ical
 
 _MOMENT_NAMES = ("DTSTART", "DTEND", "RECURRENCE-ID")
 _LIST_NAMES = ("RDATE", "EXDATE")
-_ALL_TIME_NAMES = (*_MOMENT_NAMES, *_LIST_NAMES, "DURATION", "RRULE")
+_TIME_NAMES = (*_MOMENT_NAMES, *_LIST_NAMES, "DURATION", "RRULE")
 #: Properties that only an event has. When one of them is inside an alarm, the END line of the alarm is missing.
 _EVENT_ONLY_NAMES = frozenset({*_MOMENT_NAMES, *_LIST_NAMES, "RRULE", "STATUS", "TRANSP"})
 #: Components that are directly in a calendar object, never inside each other.
 _TOP_COMPONENTS = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VAVAILABILITY"})
 
 #: The name of a property with times, at the beginning of a line.
-_TIME_NAME_PATTERN = re.compile(rf"\W*({'|'.join(_ALL_TIME_NAMES)})\b", re.IGNORECASE)
+_TIME_NAME_PATTERN = re.compile(rf"\W*({'|'.join(_TIME_NAMES)})\b", re.IGNORECASE)
 _REMAINDER_PATTERN = re.compile(r"[0-9A-Za-z,;=/+-]+")  #: a continuation line that lost its leading blank
 #: A date, with or without a time of day and a UTC offset.
 _MOMENT_PATTERN = re.compile(
@@ -120,8 +120,8 @@ def _unfold_lines(text: str) -> Iterator[str]:
 
 
 def _repair_line(line: str) -> tuple[str, Parameters, str] | None:
-    """Return the name, the parameters (none) and the value of a property with times whose line is not grammatical; None
-    for a line of another property."""
+    """Return the name, no parameters, and the value of a property with times whose line breaks the grammar; None for a
+    line of another property."""
     match = _TIME_NAME_PATTERN.match(line)
     if match is None:
         return None
@@ -163,7 +163,7 @@ class _LenientParser(ComponentIcalParser):
             self._add_property(name, params, value, line)
 
     def _begin_component(self, name: str) -> None:
-        """Open a component, after closing open components in which it can't be."""
+        """Open a component, after closing the open components that can't contain it."""
         if name == "VCALENDAR":
             self._close_components(len(self._stack))
         elif not self._stack:
@@ -176,7 +176,7 @@ class _LenientParser(ComponentIcalParser):
         """Close the innermost open component of that name, and all components inside it."""
         names = [component.name for component in self._stack]
         if name in names:
-            self._close_components(len(names) - _find_last(names, name))
+            self._close_components(len(names) - _find_last_index(names, name))
         elif name == "VEVENT" and self._stack:
             self._stack[0].errors.append((LOST, "an event has an END line, but no BEGIN line"))
 
@@ -197,7 +197,7 @@ class _LenientParser(ComponentIcalParser):
         if name == "DTSTART" and component.name == "VCALENDAR":
             component.errors.append((LOST, "an event has no BEGIN line"))
         try:
-            if name in _ALL_TIME_NAMES and component.name != "VALARM":
+            if name in _TIME_NAMES and component.name != "VALARM":
                 for prop in _parse_time_properties(name, params, value, line):
                     component.add(name, prop, encode=False)
             else:
@@ -213,7 +213,7 @@ class _LenientParser(ComponentIcalParser):
         component.add(name, _make_broken(name, params, val), encode=False)
 
 
-def _find_last(names: list[Any], name: str) -> int:
+def _find_last_index(names: list[Any], name: str) -> int:
     """Return the index of the last occurrence of `name`."""
     return len(names) - 1 - names[::-1].index(name)
 
@@ -227,8 +227,8 @@ def _make_broken(name: str, params: Parameters, value: str) -> vBroken:
 
 
 def _parse_time_properties(name: str, params: Parameters, value: str, line: str) -> Iterator[Any]:
-    """Yield the properties that a line with times contains, parsed or as `vBroken`. A line with an empty list contains
-    none; a list of which some values can't be parsed gives two properties."""
+    """Yield the properties that a line with times contains, parsed or as `vBroken`. A line with an empty list gives no
+    property; a list of which some values can't be parsed gives two properties."""
     prop: Any = None
     if name in _MOMENT_NAMES:
         prop = _parse_moment_property(params, value, line)
@@ -247,7 +247,7 @@ def _parse_time_properties(name: str, params: Parameters, value: str, line: str)
 
 
 def _parse_moment_property(params: Parameters, value: str, line: str) -> vDDDTypes | None:
-    """Return the value of a DTSTART, DTEND or RECURRENCE-ID; None when it can't be read.
+    """Return the value of a DTSTART, DTEND or RECURRENCE-ID; None when the value can't be read.
 
     An unquoted TZID with a colon makes the parser split the line in the wrong place. Then the moment is read from the
     end of the line, and the TZID in `params` is corrected.
@@ -268,7 +268,7 @@ def _parse_list_properties(name: str, params: Parameters, value: str) -> Iterato
     if len(items) > _MAX_ITEMS:
         yield _make_broken(name, params, "too many values")
         return
-    moments = [(item, _read_item(item)) for item in items]
+    moments = [(item, _read_list_value(item)) for item in items]
     readable_moments = [moment for _, moment in moments if moment is not None]
     if readable_moments:
         prop: Any = vDDDLists([vDDDTypes(moment) for moment in readable_moments])
@@ -278,16 +278,16 @@ def _parse_list_properties(name: str, params: Parameters, value: str) -> Iterato
         yield _make_broken(name, params, ",".join(item for item, moment in moments if moment is None))
 
 
-def _read_item(text: str) -> Any:
-    """Return the moment in `text`; for a period, a pair of its start and its end or length; None when it can't be
-    read."""
+def _read_list_value(text: str) -> Any:
+    """Return the value in `text` of an RDATE or EXDATE: a moment, or for a period a pair of its start and its end or
+    length; None when the text can't be read."""
     start_text, slash, end_text = text.partition("/")
     start_moment = read_moment(start_text)
     if not slash:
         return start_moment
     if isinstance(start_moment, datetime):
         with suppress(*UNREADABLE):
-            end_moment = read_moment(end_text) or _read_value(end_text)
+            end_moment = read_moment(end_text) or _parse_moment_or_duration(end_text)
             if isinstance(end_moment, timedelta | datetime):
                 return start_moment, end_moment
     return None

@@ -1,7 +1,9 @@
 """Reads the events of a parsed calendar object as the calendar's owner sees them: when they are, and which block time.
 
 `parser` parses text to calendar objects, `times` reads the times of one event, `recurrence` expands series. A calendar
-object is the content of one iCalendar file. Where the standard leaves a choice, this module does the following:
+object is the content of one iCalendar file. Of a series, it contains the master, which is the VEVENT with the rules,
+and the changed occurrences: VEVENTs with a RECURRENCE-ID, each of which replaces one occurrence. Where the standard
+leaves a choice, this module does the following:
 
 - Dates, floating times and local times in an unknown time zone are in the time zone of the calendar's owner. All-day
   events of ours are in the time zone with which they were written.
@@ -58,12 +60,12 @@ def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span 
     """Return the contents of the calendar object as the owner of `ref.calendar`, whose time zone is `zone`, sees them.
 
     The contents are the single events and the occurrences of series inside `window`. With `window` None, single events
-    are returned wherever they are, and InvalidResponse is raised for a series. Events get the id of `ref`, or their UID
+    at any time are returned, and InvalidResponse is raised for a series. Events get the id of `ref`, or their UID
     when the object has several UIDs; each occurrence gets an id of its own.
     """
     reader = _ContentsReader(zone, window, is_cancelled=str(calendar.get("METHOD", "")).strip().upper() == "CANCEL")
-    for own_ref, events in _group_by_uid(calendar, ref):
-        reader.read_group(events, own_ref)
+    for event_ref, events in _group_by_uid(calendar, ref):
+        reader.read_group(events, event_ref)
     for component in calendar.walk("VFREEBUSY"):
         reader.read_free_busy(component, ref)
     if any(name == LOST for name, _ in calendar.errors):
@@ -120,15 +122,16 @@ class _ContentsReader:
             )
         masters = [event for event in events if "RECURRENCE-ID" not in event]
         latest_sequence = max(map(recurrence.read_sequence, masters), default=0)
-        versions = self._read_times_of(
+        versions = self._read_timed_events(
             (event for event in masters if recurrence.read_sequence(event) == latest_sequence), ref
         )
-        changes = self._read_times_of((event for event in events if "RECURRENCE-ID" in event), ref)
-        changed_occurrences, rivals = recurrence.group_changes(
+        changes = self._read_timed_events((event for event in events if "RECURRENCE-ID" in event), ref)
+        changed_occurrences, rival_changes = recurrence.group_changes(
             change for change in changes if _has_original_start(change)
         )
-        # Changed occurrences that can't be assigned to a series are read like single events.
-        lone_changes = [*rivals, *(change for change in changes if not _has_original_start(change))]
+        # Changed occurrences that can't be assigned to a series, and all but one of the versions of the same changed
+        # occurrence, are read like single events.
+        lone_changes = [*rival_changes, *(change for change in changes if not _has_original_start(change))]
         if not versions:
             lone_changes += changed_occurrences
         results: list[Event] = []
@@ -153,8 +156,8 @@ class _ContentsReader:
                 continue
             begin = to_instant(prop.start, self._zone)
             span = Span(begin, max(begin, to_instant(prop.end, self._zone)))
-            own_ref = EventRef(ref.calendar, f"{ref.id}#{format_instant(span.start)}", ref.etag)
-            event = Event(ref=own_ref, span=span, show_as=show_as)
+            period_ref = EventRef(ref.calendar, f"{ref.id}#{format_instant(span.start)}", ref.etag)
+            event = Event(ref=period_ref, span=span, show_as=show_as)
             self.contents.events += filter(self._is_inside, [event])
 
     def record_unknown(self, span: Span, ref: EventRef) -> None:
@@ -168,7 +171,7 @@ class _ContentsReader:
         )
         self.contents.unknown.append((span, fingerprint))
 
-    def _read_times_of(self, events: Iterable[Any], ref: EventRef) -> list[TimedEvent]:
+    def _read_timed_events(self, events: Iterable[Any], ref: EventRef) -> list[TimedEvent]:
         """Return the events with their times. Events without a readable start are left out."""
         return [timed for event in events if (timed := self._read_timed_event(event, ref)) is not None]
 

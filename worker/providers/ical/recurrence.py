@@ -1,7 +1,7 @@
 """Expands recurring events (RRULE, RDATE, EXDATE) to their occurrences inside a window.
 
 Anybody who can write to a calendar can write a rule that repeats every second, never matches, or began in the year 1.
-So the cost of a series is estimated from its rules before the series is expanded, and a series is refused when:
+Therefore, the cost of a series is estimated from its rules before the series is expanded, and a series is refused when:
 
 - it has more than 24 occurrences a day, unless its COUNT is 1000 or less;
 - it has more than 200,000 occurrences from its start to the end of the window (22 years of hourly occurrences);
@@ -39,7 +39,7 @@ _MAX_LENGTH = timedelta(days=366)  #: how long an occurrence may last, and by ho
 _MAX_SINGLE_TIMES = 10_000  #: how many values RDATE and EXDATE may have together
 _MAX_VALUES = 400  #: how many values a part of a rule may have
 _MAX_POSITIONS = 10  #: how many values BYSETPOS may have
-#: How often a day a rule with this FREQ matches at most, without further parts.
+#: How many times a day a rule with this FREQ and without further parts matches at most.
 _TIMES_PER_DAY = {"HOURLY": 24, "MINUTELY": 24 * 60, "SECONDLY": 24 * 60 * 60}
 _TIME_PARTS = ("BYHOUR", "BYMINUTE", "BYSECOND")
 #: The parts whose values multiply the occurrences, by FREQ. For every other FREQ, these are all of _TIME_PARTS.
@@ -115,7 +115,8 @@ def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent],
     calendar.add_component(_compose_series(master, clock, window, periods))
     for index, change in enumerate(changed_occurrences):
         calendar.add_component(_compose_change(change, clock, index))
-    # The library compares wall times with the window, so it gets a window with margins.
+    # The library compares wall times with the window, so it gets a window with margins. The lead of an event is the
+    # time before its start that the event takes too.
     lead = max(timed.times.lead for timed in (master, *changed_occurrences))
     begin, end = clock.to_wall(window.start - _MARGIN), clock.to_wall(window.end + 2 * _MARGIN + lead)
     components = recurring_ical_events.of(calendar, components=["VEVENT"]).between(begin, end)
@@ -290,8 +291,8 @@ def _read_occurrence(
 
 
 def _apply_change(times: EventTimes, start: WallTime, series_times: EventTimes) -> Span:
-    """Return the span of a later occurrence, which starts at `start`, when the changed occurrence with these `times` is
-    applied to it."""
+    """Return the span of a later occurrence that starts at `start`, to which the change of an earlier occurrence, with
+    these `times`, is applied."""
     if times.is_all_day == series_times.is_all_day and times.zone is series_times.zone:
         return times.compute_span(start)
     begin = to_instant(start, series_times.zone)
@@ -306,8 +307,9 @@ def _is_rule(value: Any) -> bool:
 
 
 def _iter_rules(line: Any, clock: _SeriesClock) -> Iterator[RuleParts]:
-    """Yield the parts of the rule in an RRULE line. A rule with too long a step gives nothing; a rule with both COUNT
-    and UNTIL gives two rules, one with each. Raises ValueError for parts that can't be read or are unknown."""
+    """Yield the parts of the rule in an RRULE line. A rule whose step is too long gives nothing; a rule with both COUNT
+    and UNTIL gives two rules, one with COUNT and one with UNTIL. Raises ValueError for parts that can't be read or are
+    unknown."""
     if not _is_rule(line):
         raise ValueError("a rule that can't be read")
     parts = {name.upper(): as_list(value) for name, value in line.items()}
@@ -347,7 +349,8 @@ def _check_frequency(parts: RuleParts, days: int) -> None:
         per_day = _TIMES_PER_DAY[frequency] * per_day / interval
     if per_day <= _MAX_PER_DAY and days * per_day <= _MAX_STEPS:
         return
-    # With a small COUNT, a series ends soon. But a rule with a filter may try many times for each occurrence.
+    # With a small COUNT, a series ends soon. But for a rule with a filter, the library may try many times before it
+    # finds an occurrence.
     has_small_count = "COUNT" in parts and int(parts["COUNT"][0]) <= _SMALL_COUNT
     has_filter = frequency in _TIMES_PER_DAY and any(name.startswith("BY") for name in parts)
     if has_filter or not has_small_count:
@@ -378,8 +381,8 @@ def _read_frequency(parts: RuleParts) -> str:
 
 
 def group_changes(changes: Iterable[TimedEvent]) -> tuple[list[TimedEvent], list[TimedEvent]]:
-    """Return the newest change of each occurrence, and the rivals: further changes of an occurrence that have the same
-    SEQUENCE as its newest change. Older changes are left out."""
+    """Return the newest change of each occurrence, and its rival changes: further changes of the same occurrence with
+    the same SEQUENCE. Older changes are left out."""
     newest_changes: dict[datetime, list[TimedEvent]] = {}
     for change in changes:
         original_start = to_instant(change.event["RECURRENCE-ID"].dt, UTC)
@@ -389,5 +392,5 @@ def group_changes(changes: Iterable[TimedEvent]) -> tuple[list[TimedEvent], list
             candidate for candidate in candidates if read_sequence(candidate.event) == latest_sequence
         ]
     first_changes = [same_start[0] for same_start in newest_changes.values()]
-    rivals = [rival for same_start in newest_changes.values() for rival in same_start[1:]]
-    return first_changes, rivals
+    rival_changes = [rival for same_start in newest_changes.values() for rival in same_start[1:]]
+    return first_changes, rival_changes

@@ -13,8 +13,8 @@ Of several interpretations, the one that takes the most time counts:
 - A timed event whose end is a date ends at the beginning of that date; when the date is not after the start, at the
   end of that date.
 
-Wall time is local time in the time zone of the event. Days and weeks of a DURATION are added in wall time, hours in
-elapsed time (RFC 5545, 3.3.6).
+The lead of an event is the time before its start that the event takes too. Wall time is local time in the time zone of
+the event. Days and weeks of a DURATION are added in wall time, hours in elapsed time (RFC 5545, 3.3.6).
 """
 
 import re
@@ -39,7 +39,7 @@ _DURATION_PATTERN = re.compile(
 
 
 class NoStart(ValueError):
-    """The event has no readable start. `span`: the range in which the event may be."""
+    """Raised for an event without a readable start. `span`: the range in which the event may be."""
 
     def __init__(self, span: Span) -> None:
         super().__init__("no readable start")
@@ -63,7 +63,7 @@ class EventTimes:
 
     start: date | datetime  #: a date, or a naive wall time in `zone`
     zone: tzinfo
-    endings: tuple[EventEnding, ...]  #: the ending that gives the latest end counts
+    endings: tuple[EventEnding, ...]  #: all that can be read; the one that gives the latest end counts
     lead: timedelta = timedelta()  #: how long before `start` the event begins to take time
 
     @property
@@ -142,7 +142,7 @@ def _compute_end(start: date | datetime, ending: EventEnding, zone: tzinfo) -> d
 def _iter_endings(
     event: Any, start: date | datetime, ends: list[date | datetime], *, own_zone: tzinfo, zone: tzinfo
 ) -> Iterator[tuple[timedelta, EventEnding]]:
-    """Yield a lead and an ending for each end and duration of the event; default ones when none can be read.
+    """Yield a lead and an ending for each end and duration of the event; a default pair when none can be read.
 
     `own_zone`: the time zone of the start. `zone`: the time zone of ends that have none.
     """
@@ -181,7 +181,8 @@ def _interpret_end(
         return
     yield from _interpret_length(to_instant(end, zone) - begin)
     wall_time = end.replace(tzinfo=None) - start
-    if (end.tzinfo or zone) is own_zone and wall_time > timedelta():
+    has_same_zone = (end.tzinfo or zone) is own_zone
+    if has_same_zone and wall_time > timedelta():
         yield timedelta(), EventEnding(wall_time=wall_time)
 
 

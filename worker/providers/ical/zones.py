@@ -124,7 +124,7 @@ def _find_vendor_suffix(name: str) -> str | None:
 
 def _guess_zone(name: str) -> tzinfo | None:
     """Return the time zone of a display name: that of the first city in the name whose offset matches, else that of the
-    Windows name, else the offset as a fixed zone; None when nothing of these is found."""
+    Windows name, else a fixed zone with the offset; None when none of these is found."""
     without_bracket = re.sub(r"\((?=(?:UTC|GMT))", "", name, flags=re.IGNORECASE)
     match = _OFFSET_PATTERN.match(without_bracket)
     cities = re.sub(r"\([^)]*\)", "", name).strip()
