@@ -12,9 +12,7 @@ from worker.clock import Clock, utcnow
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, InvalidResponse, NotFound, Permanent, Problem, Problems, ProviderError
 from worker.providers.base import Finding
-from worker.providers.google.auth import (
-    DIRECTORY_READ_SCOPE,
-)
+from worker.providers.google.auth import DIRECTORY_READ_SCOPE
 from worker.providers.google.client import DIRECTORY_ENDPOINT, GoogleApi, RequestQuota, build_api
 from worker.providers.google.error_translation import ApiNotEnabled
 from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
@@ -31,7 +29,7 @@ _FIELDS = (
     "nextPageToken,users(id,primaryEmail,aliases,nonEditableAliases,name/fullName,suspended,archived,isGuestUser,"
     "relations,organizations,addresses,languages)"
 )
-_SWITCH_ON = (
+_ENABLE_API = (
     "Open console.cloud.google.com/apis/library/admin.googleapis.com, choose the project {project}, press Enable, and "
     "wait a few minutes."
 )
@@ -44,7 +42,7 @@ _REQUIRED = {
     "service_account": "Write the path of a service account's key file, here or under [calendars.google].",
     "admin": f"Write the address of an account that may read users. {_GRANT_ROLE}",
 }
-_FIX_QUERY = "Fix `domain` or `query` in [roster.google]."
+_FIX_FILTER = "Fix `domain` or `query` in [roster.google]."
 _FILL_MANAGERS = (
     "In admin.google.com open Directory > Users > (a person) > User information > Employee information, and fill "
     "Manager's email; or write `manager` into the people file."
@@ -58,7 +56,8 @@ def build_source(section: Mapping[str, Any]) -> "GoogleDirectory":
     `service_account`: the key file of a service account with domain-wide delegation. `admin`: the account, which may
     read users, on whose behalf the service account acts. `domain`: the domain whose users are listed; empty for all
     domains of the company. `query`: a filter in the syntax of Google's user search. `endpoint`, `token_endpoint`: URLs.
-    `timeout`: seconds. `keys`: the first of them is the key of the hashes in `quotaUser`.
+    `timeout`: seconds. `keys`: secrets; the first one is the key with which addresses are hashed for the query
+    parameter `quotaUser`.
     """
     return build_with_clock(section, utcnow)
 
@@ -128,10 +127,10 @@ class GoogleDirectory:
         if isinstance(error, AuthRevoked):
             return ""  # the error's text contains the remedy
         if isinstance(error, ApiNotEnabled):
-            return _SWITCH_ON.format(project=self._api.access.get_project())
+            return _ENABLE_API.format(project=self._api.access.get_project())
         if "Not Authorized" in str(error):
             return _GRANT_ROLE
-        return _FIX_QUERY if isinstance(error, NotFound) or "invalid" in str(error).casefold() else ""
+        return _FIX_FILTER if isinstance(error, NotFound) or "invalid" in str(error).casefold() else ""
 
     # --- check ------------------------------------------------------------------------------------------------------
 
@@ -175,7 +174,7 @@ def _list_entries(user: Json, field: str) -> list[Json]:
 
 
 def _list_managers(user: Json) -> tuple[ManagerReference, ...]:
-    """Return the texts in the manager field: addresses or aliases, which may be of nobody in the directory."""
+    """Return the texts in the manager field as addresses. They may be addresses of nobody in the directory."""
     texts = [
         str(entry.get("value") or "").strip()
         for entry in _list_entries(user, "relations")
@@ -197,8 +196,10 @@ def _find_department(user: Json) -> str:
 
 
 def _find_single(entries: list[Json], *names: str) -> str:
-    """Return the value of the first filled one of these fields, in the primary entry or, without a primary entry, in
-    all entries; empty when the entries have different values."""
+    """Return the value of the first of these fields that is filled; empty when the entries have different values.
+
+    Only the primary entry is considered. Without a primary entry, all entries are.
+    """
     chosen_entries = [entry for entry in entries if entry.get("primary")] or entries
     values = [next((str(entry[name]).strip() for name in names if entry.get(name)), "") for entry in chosen_entries]
     distinct_values = {value for value in values if value}

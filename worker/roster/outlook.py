@@ -1,8 +1,8 @@
 """The roster source for Microsoft Entra: reads the users with their managers through Microsoft Graph.
 
 Everybody is read each time, in pages of a hundred. Graph can also list changes only (`users/delta`), but these lists
-can be incomplete, and then people would be missing or kept by mistake. A full list is always correct, and cheap: a
-company of 50,000 people costs 1,000 of the 3,500 units that Graph grants in ten seconds.
+can be incomplete, and then people would be missing or kept by mistake. A full list is always correct. It is also cheap:
+reading 50,000 people costs 1,000 resource units, and Graph allows 3,500 in ten seconds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ _GRANT_PERMISSION = (
     "In entra.microsoft.com open App registrations > (the app) > API permissions > Add a permission > Microsoft Graph "
     "> Application permissions, tick `User.Read.All`, press Add, and then Grant admin consent."
 )
-_MEND_FILTER = (
+_FIX_FILTER = (
     "Fix or remove `filter` in [roster.outlook]. Beside managers, Entra filters by few properties: accountEnabled, "
     "userType, department, country and usageLocation are among them; companyName and employeeType are not."
 )
@@ -45,9 +45,10 @@ _FILL_MANAGERS = (
 
 
 def build_source(section: Mapping[str, Any]) -> "EntraDirectory":
-    """Return the source that a section of the settings describes. Raises AuthRevoked when it lacks credentials.
+    """Return the source that a section of the settings describes. Raises AuthRevoked when credentials are missing.
 
-    `endpoint`, `authority`, `tenant`, `client_id` and the credentials of an app: see `auth.build_tokens`. `filter`: a
+    `endpoint`, `authority`, `tenant`, `client_id` and the credentials of an app: see
+    `worker.providers.outlook.auth.build_tokens`. `filter`: a
     filter of users in the syntax of Graph's `$filter`. `timeout`: seconds. `ca_file`: certificates to trust.
     """
     if section.get("account"):
@@ -98,7 +99,7 @@ class EntraDirectory:
         if isinstance(error, Forbidden):
             return Forbidden(f"{self.name} does not let Longarc read users. {_GRANT_PERMISSION}")
         if type(error) is Permanent and "filter" in self._options:
-            return Permanent(f"{error} {_MEND_FILTER}")
+            return Permanent(f"{error} {_FIX_FILTER}")
         return error
 
     # --- check ------------------------------------------------------------------------------------------------------
@@ -199,14 +200,18 @@ def _list_names(user: Json) -> tuple[str, ...]:
 
 
 def _find_country(user: Json) -> str:
-    """Return the country of the user's address when it is a code, else the country where licences are used, which is
-    always a code, else the country of the address as it was typed."""
+    """Return the country of the user's address if it is a two-letter code. Otherwise return the usage location, which
+    is the code of the country where the licences are used. Without a usage location, return the country as it was
+    typed."""
     country = str(user.get("country") or "").strip()
     return country if len(country) == _CODE_LENGTH else str(user.get("usageLocation") or country)
 
 
 def _list_managers(user: Json) -> tuple[ManagerReference, ...]:
-    """Return the manager. The manager may be a guest or an external contact, whose id nobody in the roster has."""
+    """Return the reference to the manager, if the user has one.
+
+    A manager who is a guest or an external contact has an id that matches nobody in the roster.
+    """
     manager = user.get("manager")
     if not manager:
         return ()

@@ -21,14 +21,16 @@ class DirectoryReading:
     """The records of a directory that was read to its end."""
 
     records: Sequence[RosterRecord]
-    left_out: Mapping[str, int] = field(default_factory=dict)  #: how many entries are not people, or guests, by kind
+    #: the number of entries that are left out, by kind, such as `guests`
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def iter_pages(name: str, request_page: Callable[[str], Page], next_field: str) -> Iterator[Page]:
     """Yield all pages of a list. Raises ProviderErrors.
 
-    `name`: the directory's name, for messages. `request_page`: returns the page at a token or link, and for an empty
-    text the first page. `next_field`: the field of a page with the token or link of the next page.
+    `name`: the directory's name, for messages. `request_page`: a function that returns the page at a token or link; for
+    an empty text it returns the first page. `next_field`: the field of a page that holds the token or link of the next
+    page.
     """
     seen_tokens = {""}
     token = ""
@@ -44,10 +46,11 @@ def iter_pages(name: str, request_page: Callable[[str], Page], next_field: str) 
 
 
 def _read_page(request_page: Callable[[], Page]) -> Page:
-    """Return the page that `request_page` returns. Raises the errors that it raises.
+    """Return the result of `request_page`. Raises the errors that `request_page` raises.
 
-    When the service did not answer, and did not ask us to wait, the request is repeated at once. Without that, one lost
-    answer among hundreds would end the reading of a large company. The request changes nothing, so it can be repeated.
+    When the service did not answer, and did not ask us to wait, the request is repeated at once. Otherwise one lost
+    answer among hundreds would end the reading of a large company. Repeating is safe, because the request changes
+    nothing.
     """
     for _ in range(_REPEATS):
         try:

@@ -15,7 +15,7 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import channel
 
 _IS_OPEN = channel.c.expires_at > bind_instant("now")
-#: The condition that the notification of our own write is so late that the channel is silent.
+#: The condition that the notification which our own write causes is so late that the channel counts as silent.
 _IS_LATE = channel.c.awaiting_since <= bind_instant("silent_since")
 #: The standing of a channel as an SQL expression. The functions of `worker.domain.channels` follow the same rules. In
 #: SQL, a comparison with NULL counts as false here.
@@ -28,8 +28,8 @@ CHANNEL_STANDING = case(
     (channel.c.failures > 0, ChannelStanding.FAILING.value),
     else_=ChannelStanding.UNPROVEN.value,
 )
-#: The condition that leaves out the refused channels of people who are only reports. Longarc need not be able to read
-#: their calendars, since it asks the service for their free/busy.
+#: The condition that leaves out the refused channels of people who are reports and not managers. Longarc need not be
+#: able to read their calendars, since it asks the calendar service for their free/busy.
 IS_COUNTED = or_(channel.c.failures == 0, _IS_OPEN, ~is_report_only(channel.c.calendar))
 _COUNTS = PreparedStatement(
     select(channel.c.service, CHANNEL_STANDING.label("standing"), func.count(), func.min(channel.c.calendar))

@@ -2,7 +2,9 @@
 
 The table `channel` has a row for each calendar that is to have a channel. The row is due at `due_at`, when the channel
 has to be opened, renewed or replaced; while the row is leased, `due_at` is the end of the lease. A channel that is no
-longer wanted has a row in the table `retired_channel` until it is closed.
+longer wanted is *retired*: it has a row in the table `retired_channel` until it is closed.
+
+An *echo* is the notification that our own write to a calendar causes. A channel whose echo does not come is silent.
 """
 
 from collections.abc import Collection, Mapping
@@ -33,7 +35,7 @@ _TAKES_PART = and_(pair.c.ended == EndReason.NO.value, pair.c.participation == P
 
 
 def is_report_only(address: Any) -> Any:
-    """Return the condition that a person is the report in a pair that takes part, and the manager in none."""
+    """Return the condition that a person is the report in a pair that takes part, and the manager in no such pair."""
     return and_(
         exists().where(pair.c.report == address, _TAKES_PART), ~exists().where(pair.c.manager == address, _TAKES_PART)
     )
@@ -59,8 +61,8 @@ _CLAIMABLE = PreparedStatement(
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-#: Counts the leases in force, by table. All leases are equally long, so none ends later than `until`, which is the end
-#: of a lease that is taken now.
+#: Count the leases in force, by table. A lease that is taken now would end at `until`. All leases are equally long, so
+#: none in force ends later.
 _COUNT_LEASES = {
     table.name: PreparedStatement(
         select(func.count()).where(
@@ -117,7 +119,8 @@ _SAVE_PROOF = PreparedStatement(
 )
 _BEGIN_READING = PreparedStatement(update(channel).where(_IS_CALENDAR, channel.c.has_told).values(has_told=False))
 _ABANDON_READING = PreparedStatement(update(channel).where(_IS_CALENDAR).values(has_told=True))
-#: Changes nothing when a notification came during the reading: it may be about the change that the reading found.
+#: Changes nothing when a notification came during the reading, because it may be about the change that the reading
+#: found.
 _DISTRUST = PreparedStatement(update(channel).where(_IS_CALENDAR, ~channel.c.has_told).values(proven_at=None))
 _RENEW_NOW = PreparedStatement(
     update(channel).where(_IS_CALENDAR).values(renew_at=bind_instant("now"), due_at=bind_instant("now"))
@@ -129,8 +132,8 @@ _FORGET_CLOSED_CHANNEL = PreparedStatement(
         id="", remote_id="", opened_at=None, renew_at=None, expires_at=None, proven_at=None, due_at=bind_instant("now")
     )
 )
-#: Stores that the notification of our own write is expected. Changes nothing when a notification has come in the second
-#: in which the write began, or later. A channel that was opened after that second need not notify us of the write.
+#: Stores that an echo is expected. Changes nothing when a notification has come in the second in which the write began,
+#: or later, and when the channel was opened after that second, since such a channel need not notify us of the write.
 _EXPECT_ECHO = PreparedStatement(
     update(channel)
     .where(
@@ -147,8 +150,8 @@ _CHECK_FOR_SILENCE = PreparedStatement(
     .where(_IS_CALENDAR, channel.c.due_at > bind_instant("silent_from"))
     .values(due_at=bind_instant("silent_from"))
 )
-#: Makes every channel expired and due. Ends all leases, so the results of steps under way are not stored. Channels that
-#: failed become due as well, since the old address may have been the cause.
+#: Makes every channel expired and due. Ends all leases, so the results of steps in progress are not stored. Channels
+#: that failed become due as well, since the old URL of notifications may have been the cause.
 _REPLACE_ALL = PreparedStatement(
     update(channel).values(
         expires_at=case((channel.c.expires_at.is_not(None), bind_instant("now"))),
@@ -189,10 +192,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What follows from a notification: which calendar may have changed, and when it is polled for that reason."""
+    """What a notification tells: which calendar may have changed, and when it is polled because of that."""
 
     calendar: Address
-    #: None when nothing changed, or an earlier notification has made the calendar due already
+    #: None when nothing changed, or when an earlier notification has made the calendar due already
     poll_at: datetime | None = None
 
 
@@ -236,9 +239,9 @@ class ChannelRows:
     def replace_outdated(self, mark: str, now: datetime) -> bool:
         """Have all channels replaced when `mark` differs from the stored mark. Return whether it differs.
 
-        `mark` is a text that changes with the address of notifications and with the key that signs their tokens: a
-        channel that was opened with another mark is useless. Until they are replaced, the channels are not trusted, and
-        their calendars are due.
+        `mark` is a text that changes with the URL to which notifications are sent, and with the key that signs their
+        tokens. A channel that was opened with another mark is useless. Until the channels are replaced, they are not
+        trusted, and their calendars are due.
         """
         with self._database.read_once() as connection:
             if _STORED_VALUE.fetch_value(connection, name=CHANNEL_ADDRESS_NAME) == mark:
@@ -286,8 +289,8 @@ class ChannelRows:
         with self._database.write() as connection:
             return _SAVE_NEXT_ID.execute(connection, address=address, lease_holder=lease.holder, new_id=channel_id) == 1
 
-    def save_opened(self, opened: WatchedCalendar, before: WatchedCalendar, lease: Lease, now: datetime) -> bool:
-        """Store the channel that was opened, release the lease, and retire the channel in `before`, if there is one.
+    def save_opened(self, opened: WatchedCalendar, earlier: WatchedCalendar, lease: Lease, now: datetime) -> bool:
+        """Store the channel that was opened, release the lease, and retire the channel in `earlier`, if there is one.
 
         Return False, and store nothing, when another holder has the lease.
         """
@@ -297,8 +300,8 @@ class ChannelRows:
             released = _build_release(opened.calendar, lease, opened.renew_at)
             if not _SAVE_OPENED.execute(connection, **released, **values):
                 return False
-            if before.remote_id:
-                connection.execute(insert(retired_channel), [_build_retired_row(before, now)])
+            if earlier.remote_id:
+                connection.execute(insert(retired_channel), [_build_retired_row(earlier, now)])
         return True
 
     def save_renewed(self, renewed: WatchedCalendar, lease: Lease, next_at: datetime) -> None:
@@ -361,7 +364,7 @@ class ChannelRows:
             return Hint(address, poll_at)
 
     def begin_reading(self, address: Address) -> WatchedCalendar | None:
-        """Return a calendar with its channel before the calendar is read, and reset `has_told` in the database.
+        """Return a calendar with its channel, and reset `has_told` in the database. Called before the calendar is read.
 
         Return None for a calendar that is to have no channel.
         """
@@ -372,32 +375,36 @@ class ChannelRows:
         return watched
 
     def abandon_reading(self, watched: WatchedCalendar) -> None:
-        """Undo `begin_reading`, which returned `watched`: the reading failed, and the next finds the same changes."""
+        """Restore `has_told` as `begin_reading` returned it in `watched`, because the reading failed.
+
+        The next reading finds the same changes, of which the notification may have come already.
+        """
         if watched.has_told:
             with self._database.write() as connection:
                 _ABANDON_READING.execute(connection, address=watched.calendar)
 
     def distrust(self, address: Address) -> None:
-        """Stop trusting the channel until a change comes through it, because another change did not."""
+        """Stop trusting the channel, because it did not notify us of a change, until it notifies us of another one."""
         with self._database.write() as connection:
             _DISTRUST.execute(connection, address=address)
 
     def renew_now(self, address: Address, now: datetime) -> None:
-        """Make the channel due to be renewed: the service says that it ends soon."""
+        """Make the channel due to be renewed, because the service says that the channel ends soon."""
         with self._database.write() as connection:
             _RENEW_NOW.execute(connection, address=address, now=now)
 
     def forget_closed_channel(self, address: Address, now: datetime) -> None:
-        """Make another channel due to be opened: the service has closed this one."""
+        """Forget the channel of a calendar, because the service has closed it, and make the opening of another due."""
         with self._database.write() as connection:
             _FORGET_CLOSED_CHANNEL.execute(connection, address=address, now=now)
 
     # --- reading ---
 
     def requires_channel(self, address: Address) -> bool:
-        """Return whether the operator should know when the channel of this calendar can't be opened.
+        """Return whether the calendar has to have a channel, so that the operator is told when none can be opened.
 
-        That is not so for somebody who is only a report: Longarc need not be able to read this person's calendar.
+        A person who is a report and not a manager needs no channel, because Longarc need not be able to read this
+        person's calendar.
         """
         with self._database.read() as connection:
             return not _IS_REPORT_ONLY.fetch_value(connection, address=address)
@@ -415,9 +422,9 @@ class ChannelRows:
 
 
 def expect_echo(connection: Connection, address: Address, began_at: datetime) -> None:
-    """Store that the notification of our own write is expected, unless it has come already.
+    """Store that the echo of our own write is expected, unless it has come already.
 
-    `began_at` is when the write began. The channel becomes due when the notification is late, which makes it silent.
+    `began_at` is when the write began. The channel becomes due at the time from which a missing echo makes it silent.
     """
     if _EXPECT_ECHO.execute(connection, address=address, began_at=began_at):
         _CHECK_FOR_SILENCE.execute(connection, address=address, silent_from=began_at + MAX_ECHO_DELAY)
@@ -426,7 +433,7 @@ def expect_echo(connection: Connection, address: Address, began_at: datetime) ->
 def _find_changes(connection: Connection, services: Collection[str]) -> tuple[Mapping[Address, str], set[Address]]:
     """Return the calendars to add, each with its service, and the calendars to remove.
 
-    A calendar that has moved to another service is in both.
+    A calendar that has moved to another service is in both results.
     """
     rows = _CALENDARS_TO_WATCH.fetch_tuples(connection, services=sorted(services)) if services else []
     wanted: dict[Address, str] = dict(map(tuple, rows))
@@ -452,5 +459,8 @@ def _build_retired_row(watched: WatchedCalendar, now: datetime) -> dict[str, Any
 
 
 def _names_other_channel(row: Mapping[str, Any], channel_id: str, remote_id: str) -> bool:
-    """Return whether a notification's ids contradict each other: our id is stored with another remote id."""
+    """Return whether the two ids of a notification contradict each other.
+
+    They do when `channel_id` is stored with another remote id.
+    """
     return bool(remote_id and row["remote_id"] and channel_id == row["id"] and remote_id != row["remote_id"])

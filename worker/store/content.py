@@ -1,7 +1,8 @@
 """Reads and writes sealed content, which is what the two people of a pair say to each other.
 
 The content is contracts and their drafts, the texts of commitments, the reasons for deferrals, and why an ad hoc
-session was requested. Sealed means encrypted with a key that is not in the database.
+session was requested. Sealed means encrypted with a key that is not in the database. Texts are padded with spaces
+before they are sealed, so that the length of a sealed value does not show the length of the text.
 """
 
 import json
@@ -92,9 +93,8 @@ class ContractRevision:
     revision: int
     recorded_at: datetime
     contract: Contract
-    by: Owner | None = (
-        None  #: who changed one commitment of the contract; None when the contract was recorded as a whole
-    )
+    #: who changed one commitment of the contract; None when the contract was recorded as a whole
+    by: Owner | None = None
     reason: str = ""  #: why that person changed the commitment, in the person's words
 
 
@@ -128,7 +128,8 @@ class Content:
     ) -> None:
         """Store a revision of a contract.
 
-        `change` is given when somebody changed one commitment of the contract: who, and that person's reason (R-18).
+        `change` is given when somebody changed one commitment of the contract. It holds which of the two that was, and
+        this person's reason (R-18).
         """
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
         author = {"by": change[0].value, "reason": change[1]} if change else {}
@@ -138,7 +139,7 @@ class Content:
     def save_written_commitment(
         self, connection: Connection, commitment_id: str, written: WrittenCommitment, reason: str = ""
     ) -> None:
-        """Store the text of a commitment, and the reason when it has ended."""
+        """Store the text of a commitment, and, when the commitment has ended, why it did."""
         sealed = self._seal.close_padded(json.dumps({**_dump_written_commitment(written), "reason": reason}))
         _SAVE_WRITTEN_COMMITMENT.execute(connection, commitment_id=commitment_id, new_sealed=sealed)
 
@@ -282,7 +283,10 @@ class Content:
         return reasons
 
     def get_requester(self, session_id: str) -> Owner:
-        """Return which of the two requested an ad hoc session. An older version did not store that: the manager."""
+        """Return which of the two requested an ad hoc session.
+
+        Return the manager for a session of an older version, which did not store who requested it.
+        """
         with self._database.read() as connection:
             sealed = connection.execute(select(session.c.sealed).where(session.c.id == session_id)).scalar()
         return Owner(json.loads(self._seal.open(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER

@@ -1,6 +1,6 @@
 """Erases the content of pairs, which is what the two people wrote to each other: the sealed values and the mentions.
 
-Dates, states and counts stay. SQLite overwrites what was erased in its file (`secure_delete`).
+Dates, states and counts stay. SQLite overwrites the erased values in its file (option `secure_delete`).
 """
 
 from collections.abc import Collection
@@ -30,8 +30,8 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import event, mention, pair, session
 from worker.store.undo import StandingEvent
 
-#: The sealed columns that are not content of a pair: they belong to the report alone, to a round of the pulse, or to
-#: the planning of an open session.
+#: The sealed columns that are not content of a pair: a third voice belongs to the report alone, a round of the pulse to
+#: no pair, and `sealed_plan` to the planning of an open session.
 _OTHER_SEALED_COLUMNS = (
     tables.third_voice.c.sealed, tables.third_voice.c.sealed_answer, tables.pulse_round.c.sealed, session.c.sealed_plan
 )  # fmt: skip
@@ -49,13 +49,13 @@ _SET_MISSING_END_TIMES = PreparedStatement(
 
 
 class ErasureRows:
-    """Finds the pairs whose content is to be erased, and what has to come off calendars before."""
+    """Finds the pairs whose content is to be erased, and the events that have to be cancelled before."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def count_contents(self, pairs: Collection[PairId]) -> dict[str, int]:
-        """Return how many sealed values these pairs have, by table. A table without any is left out."""
+        """Return how many sealed values these pairs have, by table. A table without sealed values is left out."""
         counts: dict[str, int] = {}
         with self._database.read() as connection:
             for column in CONTENT_COLUMNS:
@@ -101,8 +101,8 @@ class ErasureRows:
 
     def list_erased_pairs(self, person: Address) -> list[Pair]:
         """Return the pairs of a person whose content was erased, the latest erasure first."""
-        is_theirs = or_(pair.c.manager == person, pair.c.report == person)
-        query = select(pair).where(is_theirs, pair.c.erased_at.is_not(None)).order_by(pair.c.erased_at.desc())
+        has_person = or_(pair.c.manager == person, pair.c.report == person)
+        query = select(pair).where(has_person, pair.c.erased_at.is_not(None)).order_by(pair.c.erased_at.desc())
         with self._database.read() as connection:
             return [rows.read_pair(row) for row in connection.execute(query).mappings()]
 
@@ -116,6 +116,7 @@ class ErasureRows:
 def erase_contents(connection: Connection, pairs: Collection[PairId], now: datetime) -> None:
     """Erase the content of these pairs, for both people of each pair, within a transaction."""
     values = {"pairs": list(pairs)}
+    # the subject of a mention is the id of a commitment, or `note:` and the id of a session
     is_mention_of_pairs = or_(
         mention.c.subject.in_(select(tables.commitment.c.id).where(_is_of_pairs(tables.commitment))),
         mention.c.subject.in_(select(literal("note:").concat(session.c.id)).where(_is_of_pairs(session))),

@@ -34,7 +34,7 @@ class NoteRows:
         self._database.upsert(connection, note, [{**row, "sealed": sealed}])
 
     def load_notes(self, pairs: Collection[PairId]) -> dict[PairId, list[SharedNote]]:
-        """Return all notes of these pairs, by pair, those of the newest conversation first. Raises WrongKey."""
+        """Return all notes of these pairs, by pair, the notes of the newest conversation first. Raises WrongKey."""
         held_at = session.c.held_at
         query = (
             select(note, held_at)
@@ -51,7 +51,8 @@ class NoteRows:
                     pair=row["pair"],
                     session=row["session"],
                     author=row["author"],
-                    # without `held_at`, somebody recorded after the note was written that the two did not meet
+                    # a session has no `held_at` when somebody recorded, after the note was written, that the two did
+                    # not meet
                     held_at=row["held_at"] or row["written_at"],
                     lines=tuple(json.loads(self._seal.open(row["sealed"]))),
                 )
@@ -59,5 +60,5 @@ class NoteRows:
         return notes
 
     def list_notes(self, pair: PairId) -> list[SharedNote]:
-        """Return all notes of a pair, those of the newest conversation first. Raises WrongKey."""
+        """Return all notes of a pair, the notes of the newest conversation first. Raises WrongKey."""
         return self.load_notes([pair]).get(pair, [])

@@ -20,7 +20,7 @@ class OperatorAction:
 
     at: datetime
     by: Address  #: the operator
-    name: str  #: `pause`, `resume`, `retry` or `openings`
+    name: str  #: `pause`, `resume`, `retry` or `openings` (a change of the openings file)
     whom: str = ""  #: the group or the address that the action concerns; empty for everybody
 
 
@@ -43,7 +43,7 @@ class OperatorActionRows:
 
     def list_latest(self, limit: int) -> list[OperatorAction]:
         """Return up to `limit` actions, the newest first."""
-        # through this condition, the index on `pair` finds the few lines that concern no pair
+        # this condition makes the database use the index on `pair`, because few lines concern no pair
         has_no_pair = type_coerce(history.c.pair, String) == ""
         query = select(history.c.at, history.c.fields).where(has_no_pair, history.c.what == OPERATOR_ACTION)
         with self._database.read() as connection:

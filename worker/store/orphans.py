@@ -37,6 +37,7 @@ def adopt_orphans(
 
 
 def _find_pair_id(connection: Connection, subject: str, manager: Address) -> PairId | None:
+    """Return the pair of the session or commitment with the id `subject`; None when this manager has no such pair."""
     for table in (session, commitment):
         query = select(table.c.pair).join(pair, pair.c.id == table.c.pair)
         pair_id: PairId | None = connection.execute(
@@ -66,7 +67,10 @@ def _find_wanted_time(connection: Connection, subject: str, orphan: Event) -> tu
     has_block = commitment.c.block_start.is_not(None)
     block = connection.execute(select(*block_columns).where(commitment.c.id == subject, has_block))
     row = booked_session.first() or block.first()
-    return (row[0], row[1]) if row and orphan.key == f"{subject}.{row[2]}" else None
+    if row is None:
+        return None
+    start, end, generation = row
+    return (start, end) if orphan.key == f"{subject}.{generation}" else None
 
 
 def _build_event_row(

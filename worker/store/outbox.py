@@ -142,7 +142,7 @@ class MailFailures:
     """How many mails of one service failed and will be tried again."""
 
     mails: int
-    attempts: int  #: attempts so far: the largest number among these mails
+    attempts: int  #: the largest number of attempts that one of these mails had so far
     problem: str  #: the problem of one of these mails
 
 
@@ -150,10 +150,10 @@ class Doubt(StrEnum):
     """The reason to doubt that an effect has not been performed yet."""
 
     NONE = ""  #: there is no reason
-    #: The database was restored some days ago, and the mail may have been sent before that. The service is asked.
+    #: The database was restored some days ago, and the mail may have been sent before that. The mail service is asked.
     POSSIBLE = "possible"
-    #: An earlier holder began the effect and did not settle it. Mails that were due when the database was restored, or
-    #: were decided soon after (`restorations.CATCH_UP`), count as begun, too.
+    #: An earlier holder began the effect and did not settle it. Mails count as begun, too, when they were due when the
+    #: database was restored, or were decided soon after that (`restorations.CATCH_UP`).
     UNKNOWN = "unknown"
 
 
@@ -178,7 +178,8 @@ class EffectResult:
     replaced_etag: str = ""  #: the etag of the event before our write; empty for a new event
     removed_key: str = ""  #: the key of an event that was cancelled
     history_fields: Mapping[str, Any] | None = None  #: the fields of the history line about an effect that is done
-    needs_reread: bool = False  #: whether the calendar differs from the database, so that planning has to read it first
+    #: whether the calendar differs from the database, so that the calendar has to be read before the pair is planned
+    needs_reread: bool = False
     shown_learning: datetime | None = None  #: when the manager wrote the sentence that this mail shows (R-35)
 
 
@@ -233,9 +234,9 @@ class OutboxRows:
                 release_mentions(connection, effect.key)
             has_written = result.placed or result.removed_key
             if settlement.progress is EffectProgress.DONE and has_written and effect.attempts <= 1:
-                # Only after a first attempt: an earlier attempt may have written the event already. The channel is
-                # locked before the event, because notifications and readings lock channel, calendar and events in
-                # this order.
+                # An echo is the notification of our own write. After a second attempt it may never come, because the
+                # first attempt may have written the event already. The channel is locked before the event, because
+                # notifications and readings lock channel, calendar and events in this order.
                 expect_echo(connection, effect.calendar, result.began_at)
             has_newer_reading = self._save_event(connection, result)
             if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED_MAILS:
@@ -308,17 +309,20 @@ class OutboxRows:
     def list_alerts(self, since: datetime) -> list[tuple[datetime, str]]:
         """Return the newest alerts since `since`, each with its time and its text, which never contains content."""
         is_alert = and_(outbox.c.name == MAIL_NAME, outbox.c.snapshot_at >= since)
-        # twice as many, since digests are left out below
+        # load twice as many as are returned, since digests are left out below
         limit = 2 * _MAX_LISTED_ALERTS
         query = select(outbox.c.snapshot_at, outbox.c.fields).where(is_alert).order_by(outbox.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             alert_rows = connection.execute(query).all()
-        # only digests, which count other alerts, have the field `listed`
+        # only digests, which are mails that list other alerts, have the field `listed`
         alerts = [(time, fields["words"]) for time, fields in alert_rows if "listed" not in fields]
         return alerts[:_MAX_LISTED_ALERTS]
 
     def list_mails_of(self, reader: Address) -> list[Effect]:
-        """Return every mail to a reader, without the mails in `UNRECORDED_MAILS`, in the order of their decision."""
+        """Return every mail to a reader, in the order in which the mails were decided.
+
+        The mails in `UNRECORDED_MAILS`, of which the operator must not know, are left out.
+        """
         is_recorded = outbox.c.name.not_in([name.value for name in UNRECORDED_MAILS])
         query = select(*rows.EFFECT_COLUMNS).where(_IS_MAIL, outbox.c.to == reader, is_recorded).order_by(outbox.c.id)
         with self._database.read() as connection:
@@ -334,8 +338,8 @@ class OutboxRows:
     def list_folded_mails(self, keys: Sequence[str]) -> dict[str, list[Effect]]:
         """Return the mails that were folded into overflow mails, by the key of the overflow mail.
 
-        A folded mail is not sent: a line of the overflow mail tells about it. The mails are in the order of their
-        decision.
+        A folded mail is not sent: a line of the overflow mail tells about it. The mails are in the order in which they
+        were decided.
         """
         query = select(*rows.EFFECT_COLUMNS, outbox.c.told_in).where(outbox.c.told_in.in_(keys)).order_by(outbox.c.id)
         folded_mails: dict[str, list[Effect]] = {key: [] for key in keys}
@@ -345,7 +349,7 @@ class OutboxRows:
         return folded_mails
 
     def count_by_progress(self) -> dict[str, int]:
-        """Count the effects by progress."""
+        """Return the number of effects by progress."""
         query = select(outbox.c.progress, func.count()).group_by(outbox.c.progress)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
@@ -362,7 +366,7 @@ class OutboxRows:
     def list_failing_effects(self) -> list[Mapping[str, Any]]:
         """Return the rows of the effects that need the operator's attention, newest first.
 
-        They are uncertain, dead, or waiting after `_STUCK_ATTEMPTS` failed attempts or more.
+        Such an effect is uncertain, dead, or waiting after `_STUCK_ATTEMPTS` failed attempts or more.
         """
         is_stuck = and_(outbox.c.progress == EffectProgress.WAITING.value, outbox.c.attempts >= _STUCK_ATTEMPTS)
         has_failed = outbox.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])
@@ -418,7 +422,7 @@ def _build_event_row(effect: Effect, placed: PlacedEvent) -> dict[str, Any]:
 def _keep_newer_reading(connection: Connection, result: EffectResult, placed: PlacedEvent) -> bool:
     """If the calendar was read after our write, keep that reading, and store only the time that we wrote.
 
-    Return whether it was. In this way, a change that somebody makes just after our write is not overwritten.
+    Return whether the reading was kept. A change that somebody makes just after our write is therefore not overwritten.
     """
     written = {"new_start": placed.written.start, "new_end": placed.written.end, "new_sequence": placed.sequence}
     return bool(

@@ -67,7 +67,10 @@ class Queries:
             return rows.read_session(row)
 
     def list_sessions(self, pair_id: PairId | None = None) -> list[Session]:
-        """Return every session of a pair, or of all pairs, in order of start; without one, in order of target."""
+        """Return every session of a pair, or of all pairs, in order of time.
+
+        The time of a session is its start. For a session without a start it is the target.
+        """
         query = select(session).order_by(func.coalesce(session.c.start, session.c.target), session.c.id)
         if pair_id:
             query = query.where(session.c.pair == pair_id)

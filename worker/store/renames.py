@@ -36,8 +36,7 @@ from worker.store.tables import (
     session,
 )
 
-#: The share of directory ids that may belong to other people than before. When it is larger, the ids are those of
-#: another directory.
+#: When a larger share of the directory ids belongs to other people than before, the ids are those of another directory.
 MAX_MOVED_SHARE = 0.1
 #: Columns that hold a pair's id. Some of them are foreign keys.
 _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = (
@@ -110,7 +109,7 @@ def rename_people(database: Database, connection: Connection, renames: Mapping[A
         _rename_in_mappings(connection, old, new)
         connection.execute(update(calendar).where(calendar.c.address == new).values(cursor=None))
         connection.execute(delete(person).where(person.c.email == old))
-        row = {"form": old, "person": new, "source": "learned"}
+        row = {"form": old, "person": new, "source": AliasSource.LEARNED.value}
         database.insert_new(connection, person_alias, [row], ("form",))
 
 
@@ -119,6 +118,8 @@ def _change_email(new: Address, _: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rename_pairs(connection: Connection, old: Address, new: Address) -> None:
+    """Replace the ids of the person's pairs, which contain the address, in the table `pair` and wherever they occur."""
+
     def rename_row(row: Mapping[str, Any]) -> dict[str, Any]:
         manager, report = (new if row[side] == old else row[side] for side in ("manager", "report"))
         return {"id": PairId(manager, report), "manager": manager, "report": report}

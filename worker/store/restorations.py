@@ -25,10 +25,10 @@ from worker.store.types import convert_to_instant, convert_to_seconds
 #: The name of the stored value that is the restoration record.
 _RECORD_NAME = "restored"
 #: The first period after the program has started on the restored database. In this period pairs wait until their
-#: managers' calendars have been read, and a mail that is decided may have been sent before the restoration.
+#: managers' calendars have been read. A mail that is decided in this period may have been sent before the restoration.
 CATCH_UP = timedelta(hours=2)
-#: A longer period after that start. In this period mails are looked up before they are sent, where the mail service can
-#: tell, and a calendar that could not be read before is searched for unknown sessions.
+#: A longer period after that start. In this period mails are looked up before they are sent, if the mail service can
+#: tell whether it sent a mail, and a calendar that could not be read before is searched for unknown sessions.
 SEARCH_PERIOD = timedelta(days=14)
 
 _STORED_VALUE = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))

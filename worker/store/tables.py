@@ -115,7 +115,7 @@ pair = Table(
     Column("cycle", Integer, nullable=False, default=0),  # the newest cycle of which a session was held
     Column("looked_at", Instant),  # when planning last read free/busy; null when it has to read free/busy again
     Column("due_at", Instant, index=True),  # when the pair is planned next
-    # how often the pair was woken, which means made due; a plan that was made before the latest wake leaves it due
+    # how often the pair was woken, which means made due. If the pair was woken while it was being planned, it stays due
     Column("wakes", Integer, nullable=False, default=0),
 )
 
@@ -140,7 +140,7 @@ session = Table(
     Column("sequence", Integer, nullable=False),
     Column("in_turn", Boolean, nullable=False, server_default=false()),
     Column("by_hand", Boolean, nullable=False),
-    # the events that were at the session's time when a person chose this time; they are no conflicts. Null until the
+    # the events that were at the session's time when a person chose this time, and so are no conflicts; null until the
     # calendars were read
     Column("intended", IntendedTimesType),
     Column("urgent", Boolean, nullable=False),  # false for an ad hoc session, whose urgency is in `sealed_plan`
@@ -195,8 +195,8 @@ contract_draft = Table(
     Column("sealed", LargeBinary, nullable=False),  # the fields of the form
 )
 
-#: Sentences of managers about their own learning. Each is shown to the report in the next reflection prompt of the
-#: pair, and deleted when that mail was sent.
+#: Learnings: sentences of managers about what they themselves are learning. A sentence is shown to the report in the
+#: next reflection prompt of the pair, and deleted when that mail was sent.
 learning = Table(
     "learning",
     metadata,
@@ -359,7 +359,8 @@ pulse_round = Table(
     "pulse_round",
     metadata,
     Column("round", String, primary_key=True),  # the month of the round, as 2026-09
-    # while the round is open: who may answer, who has answered, and the counts; afterwards: the people of each cell
+    # while the round is open: who may answer, who has answered, and the counts; afterwards: the people of each cell. A
+    # cell is a group of reports whose answers are counted together
     Column("sealed", LargeBinary),
     Column("shown", JSON(none_as_null=True)),  # the cells that are shown; null while the round is open
 )
@@ -415,7 +416,8 @@ attendee_copy = Table(
     Column("placed", Boolean, nullable=False),  # whether the copy was written
 )
 
-#: Until when the links and browser sessions are void that a person, or with `*` anybody, has received.
+#: Revocations: the links and browser sessions that a person received until `at` are void. With `*` as the person, those
+#: of everybody are void.
 revocation = Table(
     "revocation",
     metadata,
@@ -429,7 +431,7 @@ pushed_person = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("user_name", String, nullable=False),
-    Column("user_name_key", String, nullable=False, unique=True),  # the user name in the form for comparison
+    Column("user_name_key", String, nullable=False, unique=True),  # the user name, normalized for comparison
     Column("external_id", String, nullable=False, index=True),
     Column("attributes", JSON, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -441,7 +443,8 @@ pushed_person = Table(
 CHANNELS_NAME = "channels"
 #: The value of `CHANNELS_NAME` after people or pairs changed: the table `channel` has to be brought up to date.
 UNKNOWN_CHANNELS = "?"
-#: The name of the stored value that changes with the address of notifications and with the key that signs their tokens.
+#: The name of the stored value that changes with the URL to which notifications are sent, and with the key that signs
+#: their tokens.
 CHANNEL_ADDRESS_NAME = "channel address"
 #: Single values of this installation, by name, such as the digest of the roster.
 stored_value = Table(
@@ -463,10 +466,10 @@ channel = Table(
     Column("expires_at", Instant),
     Column("proven_at", Instant),
     Column("notified_at", Instant),  # when the last notification came
-    # whether a notification of a change came since the last reading of the calendar began
+    # whether a notification of a change has come since the last reading of the calendar began
     Column("has_told", Boolean, nullable=False, server_default=false()),
-    Column("hinted_at", Instant),  # when the poll is or was due that a notification scheduled last
-    # how many polls that notifications had scheduled preceded that poll, each soon after the one before
+    Column("hinted_at", Instant),  # when the latest poll that a notification scheduled is or was due
+    # the number of polls that notifications had scheduled in quick succession before that poll
     Column("looks", Integer, nullable=False, server_default="0"),
     Column("awaiting_since", Instant),
     Column("failures", Integer, nullable=False, server_default="0"),

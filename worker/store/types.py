@@ -1,7 +1,7 @@
 """Column types: each converts a value of the domain to what the database stores, and back.
 
-The types of which a sweep reads many values override `bind_processor` and `result_processor`. These are faster than the
-processors that SQLAlchemy derives from `process_bind_param` and `process_result_value`.
+Some types have many values in the rows that a sweep reads. They override `bind_processor` and `result_processor`,
+which are faster than the processors that SQLAlchemy derives from `process_bind_param` and `process_result_value`.
 """
 
 import json
@@ -65,7 +65,7 @@ def _convert_to_instant(value: int | None) -> datetime | None:
 
 
 class EnumType(TypeDecorator[EnumT]):
-    """A member of a string enumeration, stored as its value. Raises ValueError for a text that is not a value of it."""
+    """A member of a string enumeration, stored as its value. Raises ValueError for any other text."""
 
     impl = String
     cache_ok = True
@@ -125,7 +125,7 @@ class IntendedTimesType(TypeDecorator[Sequence[IntendedTime]]):
     """A sequence of intended times, stored as a JSON list and read as a tuple.
 
     Each item of the list is a list: the owner of the calendar, how the time is shown in free/busy, and the start and
-    the end in seconds since 1970. None is stored as NULL: it means that the calendars were not read yet.
+    the end in seconds since 1970. None means that the calendars were not read yet, and is stored as NULL.
     """
 
     impl = JSON(none_as_null=True)
@@ -148,8 +148,8 @@ class IntendedTimesType(TypeDecorator[Sequence[IntendedTime]]):
         if value is None:
             return None
         return tuple(
-            IntendedTime(Owner(person), Span(convert_to_instant(start), convert_to_instant(end)), ShowAs(show))
-            for person, show, start, end in value
+            IntendedTime(Owner(person), Span(convert_to_instant(start), convert_to_instant(end)), ShowAs(show_as))
+            for person, show_as, start, end in value
         )
 
 

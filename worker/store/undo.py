@@ -1,6 +1,6 @@
 """Reads and writes for an undo, which takes every event of ours off every calendar.
 
-The state of the undo is a stored value. A *cancel* is an effect that cancels an event.
+The state of the undo is stored as JSON in the table of stored values. A *cancel* is an effect that cancels an event.
 """
 
 import json
@@ -19,7 +19,6 @@ from worker.store.types import convert_to_seconds
 
 _UNDO_NAME = "undo"
 _IS_CANCEL = outbox.c.what == EffectKind.CANCEL.value
-_IS_LIVE = outbox.c.progress.in_(sorted(progress.value for progress in LIVE_PROGRESS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class UndoRows:
         self._database = database
 
     def load(self) -> UndoState | None:
-        """Return the state of the undo; None when there is no undo, or everybody was resumed since."""
+        """Return the state of the undo; None when there is no undo, or everybody was resumed after it."""
         query = select(stored_value.c.value).where(stored_value.c.name == _UNDO_NAME)
         with self._database.read() as connection:
             value = connection.execute(query).scalar()
@@ -118,7 +117,8 @@ class UndoRows:
     def find_lease_end(self, now: datetime) -> datetime | None:
         """Return the earliest end of a lease that keeps an undo from being complete; None when there is no such lease.
 
-        Such a lease is on a change of an event, or on a person of a due pair. Its holder is still working, or has died.
+        Such a lease is on an effect that changes an event, or on a person of a due pair. The holder of the lease is
+        still working, or has died.
         """
         is_leased = outbox.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
         effects = select(func.min(outbox.c.due_at)).where(
@@ -139,7 +139,10 @@ class UndoRows:
             return list(connection.execute(select(pair.c.manager).distinct().order_by(pair.c.manager)).scalars())
 
     def list_known_subjects(self, subjects: Sequence[str]) -> set[str]:
-        """Return those of the subjects that are ids of sessions or commitments in this database."""
+        """Return those of the subjects that are ids of sessions or commitments in this database.
+
+        The subject of an event is the id of the session or commitment that the event stands for.
+        """
         with self._database.read() as connection:
             return {
                 str(known_id)
@@ -149,6 +152,7 @@ class UndoRows:
 
 
 def _is_standing(now: datetime, *, includes_past: bool) -> ColumnElement[bool]:
+    """Return the condition that an event is on a calendar and, unless `includes_past` is true, has not ended."""
     is_present = event.c.gone.is_(False)
     return is_present if includes_past else and_(is_present, event.c.end > now)
 
