@@ -11,7 +11,7 @@ from dataclasses import dataclass
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 #: The characters of Windows-1252, besides ASCII and letters, that occur in texts of western Europe.
 _WESTERN_PUNCTUATION = frozenset("€‚„…†‡‰‹‘’“”•–—™›\u00a0¡«»¿´·§°©®ªº")
-#: Of every second byte, the least share that has to be zero in a text that is taken for UTF-16.
+#: A file is taken for UTF-16 when more than this share of every second byte is zero.
 _MIN_SHARE_OF_ZEROS = 0.4
 _SAMPLE_SIZE = 2000  #: bytes by which UTF-16 is detected
 _MIN_SAMPLE_SIZE = 4  #: bytes
@@ -87,7 +87,7 @@ def _decode_western(content: bytes, offset: int) -> str:
 
 
 def _is_western(char: str) -> bool:
-    """Whether the character is usual in texts of western Europe."""
+    """Return whether the character is usual in texts of western Europe."""
     if char < "\x80" or char in _WESTERN_PUNCTUATION:
         return True
     return unicodedata.category(char) in ("Lu", "Ll")
@@ -99,7 +99,7 @@ def _count_lines(content: bytes, offset: int) -> int:
 
 
 def is_cut_off(text: str, line: int) -> bool:
-    """Whether this line is the last line of the file and has no line break, because the export was interrupted."""
+    """Return whether this is the last line and has no line break, which is a sign of an interrupted export."""
     return not text.endswith("\n") and line > text.count("\n")
 
 
@@ -131,9 +131,10 @@ def describe_csv_error(message: str) -> tuple[str, str]:
 
 
 def detect_delimiter(text: str, count_known: Callable[[Sequence[str]], int]) -> str:
-    """Return the separator by which the first line with text has most known columns, or else most columns.
+    """Return the separator with which the first line with text has the most known columns.
 
-    `count_known` returns how many of the columns in a header are known.
+    Of several such separators, the one with the most columns is returned. `count_known` returns how many of the columns
+    in a header are known.
     """
     first_line = next((line for line in io.StringIO(text) if line.strip()), "")
     headers = {separator: _split_header(first_line, separator) for separator in SEPARATOR_NAMES}

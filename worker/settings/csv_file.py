@@ -35,7 +35,7 @@ _BLANKS = re.compile(r"[ \t\n\x0b\x0c\r\u0085\u00a0\u1680\u2000-\u200a\u2028\u20
 #: The formula by which spreadsheets preserve the zeros at the beginning of a number: `="0042"`.
 _QUOTED_BY_FORMULA = re.compile(r'="([^"]*)"')
 
-#: How similar an unknown column has to be to a missing one that it may be a misspelling of (see `find_nearest`).
+#: How similar an unknown column has to be to a missing column to be reported as its misspelling (see `find_nearest`).
 _REQUIRED_CUTOFF = 0.75
 _OPTIONAL_CUTOFF = 0.88
 
@@ -124,17 +124,17 @@ def read_text(path: Path, file_format: CsvFormat, problem_report: ProblemReport)
 
 def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) -> Iterator[CsvRow]:
     """Yield the rows below the header. Problems are added to `problem_report`."""
-    skipped = 0  # the number of lines before the text that the csv module reads
+    skipped_lines = 0  # the number of lines before the text that the csv module reads
     if re.match(r"sep=.\n", text):  # Excel writes this line to name the separator
-        skipped, text = 1, text.partition("\n")[2]
+        skipped_lines, text = 1, text.partition("\n")[2]
     delimiter = detect_delimiter(text, lambda header: len(set(file_format.find_columns(header).values())))
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     columns: Mapping[int, str] | None = None
     next_line = 1
-    fewest_cells = 0
+    fewest_cells = 0  # the least number of cells in the header and the valid rows so far; 0 before the first row
     try:
         for cells in reader:
-            row_line = next_line + skipped
+            row_line = next_line + skipped_lines
             next_line = reader.line_num + 1  # a quoted cell may span several lines
             if not any(cell.strip() for cell in cells):
                 continue
@@ -158,7 +158,7 @@ def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) 
                 fewest_cells = min(fewest_cells or header_width, len(cells))
                 yield CsvRow(row_line, _collect_cells(cells, columns), problem_report)
     except csv.Error as error:
-        problem_report.add_problem(next_line + skipped, "", *describe_csv_error(str(error)))
+        problem_report.add_problem(next_line + skipped_lines, "", *describe_csv_error(str(error)))
     if columns is None and not problem_report.has_problems:
         problem_report.add_problem(1, "", "The file is empty.", f"Begin with a header: {','.join(file_format.columns)}")
 

@@ -48,7 +48,7 @@ from worker.settings.sections import (
 from worker.settings.sign_in_section import SignInSettings, refuse_incomplete_sign_in
 from worker.settings.url_parsers import is_in_memory, make_url_parser, parse_base_url, parse_database
 
-#: The environment variables with the passwords, by the name of the provider; also that of the sign-in.
+#: The environment variables with the passwords, by the name of the provider, or `sign_in` for the sign-in.
 PASSWORD_VARIABLES = {
     "smtp": "LONGARC_SMTP_PASSWORD",
     "caldav": "LONGARC_CALDAV_PASSWORD",
@@ -88,7 +88,7 @@ _PYDANTIC_PROBLEMS = {
 
 
 class Settings(Section):
-    """All settings. Those that may contain a password are not part of the repr."""
+    """All settings; `config/longarc.example.toml` explains them. Possible passwords are not in the repr."""
 
     database: Annotated[str, validate_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
     people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
@@ -190,16 +190,17 @@ class Settings(Section):
         return {**shared_values, **own_values}
 
     def can_read_everybody(self, calendar: str) -> bool:
-        """Whether the settings of everybody's calendar can be read from the calendar service.
+        """Return whether the settings of everybody's calendar can be read from the calendar service.
 
-        From Google they can be read with a service account only. A connected account can read only its own.
+        From Google, they can be read only with a service account. A connected account can read only its own settings.
         """
         return calendar != "google" or self.calendars.google.service_account is not None
 
     def _dump_section(self, services: Section, name: str) -> dict[str, Any]:
-        """Return one of the sections in `services` as plain values, without None: seconds, and paths as text.
+        """Return the section of that name in `services` as plain values.
 
-        Raises KeyError when there is no section with that name.
+        Durations are in seconds, paths are texts, and settings that are None are left out. Raises KeyError for an
+        unknown name.
         """
         if name not in type(services).model_fields:
             raise KeyError(name)
@@ -383,7 +384,7 @@ def _split_key(text: str) -> tuple[str, ...]:
 def _remove_secrets(
     values: Mapping[str, Any], prefix: tuple[str, ...], source: _SettingsSource
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the settings except those whose name is that of a secret. Each of these is reported as a problem."""
+    """Yield the settings, except those that are named like a secret, each of which becomes a problem."""
     for name, value in values.items():
         key = (*prefix, name)
         if _SECRET_NAME.fullmatch(name):
@@ -415,7 +416,7 @@ def _refuse_password(value: object, key: tuple[str, ...], variable: str, source:
 
 
 def _has_password(address: str) -> bool:
-    """Whether an address, which may be malformed, has a password before its `@` or a secret parameter after its `?`."""
+    """Return whether an address, even a malformed one, has a password before its `@` or a secret in its parameters."""
     names = [unquote_plus(parameter.partition("=")[0]) for parameter in re.split(r"[?&;]", address)[1:]]
     return bool(_USERINFO.match(address)) or any(_SECRET_NAME.fullmatch(name) for name in names)
 
@@ -475,8 +476,8 @@ def _build_key_remedy(key: tuple[str, ...]) -> str:
     suggestion = find_nearest(key[-1], [known[-1] for known in known_keys if known[:-1] == key[:-1]])
     if suggestion:
         return f"Did you mean `{suggestion}`?"
-    namesakes = [known for known in known_keys if known[-1] == key[-1]]
-    if namesakes:
-        place = f"under `[{'.'.join(namesakes[0][:-1])}]`" if namesakes[0][1:] else "above the first section"
+    same_names = [known for known in known_keys if known[-1] == key[-1]]
+    if same_names:
+        place = f"under `[{'.'.join(same_names[0][:-1])}]`" if same_names[0][1:] else "above the first section"
         return f"It belongs {place}."
     return "Remove it, or see the example file for all keys."

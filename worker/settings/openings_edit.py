@@ -106,9 +106,9 @@ class OpeningsFile:
 
 
 def _choose_encoding(content: bytes | None) -> str:
-    """Return the encoding in which to write the file that has this content now: UTF-8.
+    """Return the encoding in which to write the file, whose content is now `content`: UTF-8 with or without a mark.
 
-    Unless the file is in UTF-8 without a byte order mark, or new, the mark is added, by which Excel recognises UTF-8.
+    Excel recognises UTF-8 by a byte order mark. New files, and files in UTF-8 without the mark, get none.
     """
     if content is None:
         return "utf-8"
@@ -128,6 +128,7 @@ def _replace_row(text: str, *, line: int | None, cells: Mapping[str, str] | None
 
     Raises OpeningsChanged when there is no row at that line.
     """
+    # Excel names the separator in a line above the header, such as `sep=;`.
     preamble = text.partition("\n")[0] + "\n" if text.startswith("sep=") else ""
     text = text.removeprefix(preamble)
     delimiter = detect_delimiter(text, lambda header: len(set(FILE_FORMAT.find_columns(header).values())))
@@ -142,7 +143,7 @@ def _replace_row(text: str, *, line: int | None, cells: Mapping[str, str] | None
         rows.append((_NEW_ROW_LINE, [""] * len(header)))
     wanted_line = _NEW_ROW_LINE if line is None else line
     row_index = next((index for index, (row_line, _) in enumerate(rows) if row_line == wanted_line), header_index)
-    if row_index == header_index:
+    if row_index == header_index:  # it is also the default when no row begins at that line
         raise OpeningsChanged
     if cells is None:
         del rows[row_index]

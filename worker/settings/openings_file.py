@@ -41,13 +41,13 @@ _PARSE_KIND = make_choice_parser(list(OpeningKind))
 
 
 def load_openings_file(path: Path) -> tuple[Opening, ...]:
-    """Return all openings in the file, including past ones, in its order. Raises Problems with all that is wrong."""
+    """Return all openings, including past ones, in the order of the file. Raises Problems with every problem in it."""
     problem_report = ProblemReport(path.name)
     return _parse_file_text(read_text(path, FILE_FORMAT, problem_report), problem_report)
 
 
 def parse_openings(text: str, name: str) -> tuple[Opening, ...]:
-    """Return the openings in the text of the file with that name. Raises Problems with all that is wrong."""
+    """Return the openings in the text of the file with that name. Raises Problems with every problem in it."""
     return _parse_file_text(text, ProblemReport(name))
 
 
@@ -104,7 +104,7 @@ def _parse_link(text: str) -> str:
 
 
 class OpeningsReader:
-    """Reads the openings of a file, again whenever the file has changed."""
+    """Reads the openings file, and reads it again whenever it has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,7 +1,7 @@
 """The names of the columns of the people file, and of the additional columns in exports of HR systems."""
 
 REQUIRED_COLUMNS = ("email", "name", "manager", "time_zone", "country")
-#: The columns for the wishes of people and pairs. No other source than the people file knows these.
+#: The columns for the wishes of people and pairs, which only the people file has.
 WISH_COLUMNS = (
     *("calendar", "mail", "start", "every", "minutes", "format", "review"),
     *("transition_until", "prefer", "trust", "paused", "paused_until"),

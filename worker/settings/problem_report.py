@@ -47,10 +47,10 @@ class _FaultGroup:
 class ProblemReport:
     """The faults of one file or directory, grouped by kind, in the order in which the kinds were first found."""
 
-    def __init__(self, name: str, people: str = "rows") -> None:
-        """`name` names the file or directory in messages. `people` is the plural word for its entries there."""
+    def __init__(self, name: str, entries: str = "rows") -> None:
+        """`name` names the file or directory in messages. `entries` is the plural word for its entries."""
         self.name = name
-        self._people = people
+        self._entries = entries
         self.labels: dict[str, str] = {}  #: the name of each column in the file itself, by our name
         self._groups: dict[tuple[str, str], _FaultGroup] = {}
 
@@ -101,7 +101,7 @@ class ProblemReport:
         places = [fault.place if is_uniform else fault.describe() for fault in others]
         unnamed_count = group.count - 1 - len(others)
         more = f" and {unnamed_count:,} more" if unnamed_count else ""
-        where = f"{self.name}: {group.count:,} {self._people}, first in {first.place}{column}"
+        where = f"{self.name}: {group.count:,} {self._entries}, first in {first.place}{column}"
         named_places = ", ".join(places)
         if first.place.startswith("line "):
             named_places = f"lines {named_places.replace('line ', '')}"

@@ -33,6 +33,7 @@ FILE_SOURCE = "file"
 SOURCES = (FILE_SOURCE, "google", "outlook", "scim")
 
 _CALENDARS = (*CalendarSettings.model_fields, NO_CALENDAR)
+#: The columns that may have another name in the people file (the setting `columns`).
 _MAPPED_COLUMNS = (*COLUMNS, *EXPORT_COLUMNS)
 
 
@@ -53,8 +54,8 @@ def _parse_columns(value: object) -> dict[str, str]:
 class GoogleRosterSettings(Section):
     """How people are read from Google Workspace.
 
-    `admin` is the administrator's account as which people are read. Without a `service_account`, the one in
-    [calendars.google] is used.
+    `admin` is the address of the administrator on whose behalf people are read. Without a `service_account`, the one
+    in [calendars.google] is used.
     """
 
     admin: Annotated[Address, validate_optional_text(parse_address)] = ""
@@ -91,7 +92,7 @@ class RosterSettings(Section):
 
     @property
     def default_calendar(self) -> str:
-        """The calendar service of people without one of their own: that of the setting, or else of their directory."""
+        """The calendar service of people for whom none is named: that of the setting, or else of the directory."""
         return self.calendar or (self.source if self.source in CalendarSettings.model_fields else "caldav")
 
     @property

@@ -1,6 +1,7 @@
 """The sections of the settings, with the default and the bounds of every key.
 
-A parser raises InvalidValue for a value that can't be used. The module `load` adds the file, the line and the key.
+`config/longarc.example.toml` explains every key. A parser raises InvalidValue for a value that can't be used. The
+module `load` adds the file, the line and the key.
 """
 
 import re
@@ -29,7 +30,7 @@ from worker.settings.url_parsers import make_url_parser, parse_caldav_url, parse
 
 _DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
 _FIRST_PRINTABLE = " "
-_DELETE = "\x7f"  #: the control character outside of the others' range
+_DELETE = "\x7f"  #: the only control character after the printable characters of ASCII
 _MAX_REMINDER_MINUTES = 40_320  #: four weeks
 _UNITS = {unit: timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day", "week")}
 
@@ -282,7 +283,7 @@ class SmtpSettings(Section):
 
 
 class _GoogleSettings(Section):
-    """Access to Google: by a service account, of which this is the key file, or else by connected accounts."""
+    """Access to Google by the service account whose key file is `service_account`, or else by connected accounts."""
 
     service_account: PathText | None = None
     client_id: Text = ""

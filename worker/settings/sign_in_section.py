@@ -15,11 +15,12 @@ from worker.settings.url_parsers import make_url_parser
 _SHARED_TENANTS = {"", "common", "organizations", "consumers"}
 _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
+#: The key of a setting: the names of its sections, and its own name.
 Key = tuple[str, ...]
 
 
 def _parse_issuer(text: str) -> str:
-    """Return the URL of an issuer. Raises InvalidValue, also for an issuer that other companies use, too."""
+    """Return the URL of an issuer. Raises InvalidValue, also for an issuer that all companies share."""
     parts = urlsplit(make_url_parser("https", "http")(text))
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS:
         raise InvalidValue("This issuer is not reached by HTTPS.", "Begin it with `https://`.")
@@ -49,6 +50,7 @@ def _validate_texts(parse: Callable[[str], str]) -> PlainValidator:
     return PlainValidator(parse_all)
 
 
+#: The people who have a role: their addresses, or values of the role claim.
 _Members = Annotated[tuple[str, ...], _validate_texts(str)]
 
 
@@ -118,7 +120,7 @@ def refuse_incomplete_sign_in(
 
 
 def _refuse_non_addresses(section: Mapping[str, Any], add_problem: Callable[[Key, str, str], None]) -> None:
-    """Add a problem for each member that is not an address, although no claim is named whose value it could be."""
+    """Add a problem for each member that is not an address. Without a `role_claim`, members are addresses."""
     for key in ("operators", "people_ops"):
         members = section.get(key, ())
         for member in members if isinstance(members, list | tuple) else ():

@@ -11,7 +11,7 @@ from worker.settings.parsers import MAX_PORT, InvalidValue
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
-#: A URL without a query, of characters that need no escaping in HTML.
+#: Matches a URL without a query, whose characters need no escaping in HTML.
 _BASE_URL = re.compile(r"[\w.~!$()*+,;=:@%/\[\]-]+")
 #: The allowed schemes of a database URL.
 _DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
@@ -85,7 +85,7 @@ def parse_database(text: str) -> str:
 
 
 def is_in_memory(database: str) -> bool:
-    """Whether the URL names a SQLite database in memory."""
+    """Return whether the URL names a SQLite database in memory."""
     scheme, _, location = database.partition("://")
     return scheme == "sqlite" and (location in ("", "/", "/:memory:") or location.startswith("/file:"))
 
