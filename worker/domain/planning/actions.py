@@ -43,17 +43,17 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
 from worker.errors import NoContractSession, NotHeldYet, NotOffered, Refused
 
-#: A session that begins within this keeps its format when the pair chooses another one, since its prompt may have been
-#: sent.
+#: A session that begins within this time keeps its format when the pair chooses another one, because its prompt may
+#: have been sent.
 NEAR_PERIOD = timedelta(days=7)
 #: The longest time from now to a time that a person may choose.
 MAX_AHEAD = timedelta(days=370)
 
 
 def is_recorded_not_held(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether it is recorded already that the session did not take place.
+    """Return whether somebody has recorded already that the session did not take place.
 
-    That no longer holds once a later time of the session has begun.
+    Such a record no longer counts once a later time of the session has begun.
     """
     if session.start is not None and session.start <= builder.now:
         return False
@@ -82,7 +82,7 @@ def record_held(builder: PlanBuilder, session: Session, end: datetime | None = N
         raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
     if session.booked and session.span.end > builder.now:
         session_events.take_off_calendar(builder, session)
-    current = builder.sessions.get(session.id, session)  # the builder lacks sessions that were closed long ago
+    current = builder.sessions.get(session.id, session)  # the builder does not contain sessions closed long ago
     start = end - timedelta(minutes=session.minutes)
     held = contract_mails.mark_held(builder, current, held_at=end, start=start, end=end)
     builder.record_session_decision(held, "Somebody said that it took place.")
@@ -123,8 +123,8 @@ def choose_offered_time(builder: PlanBuilder, session: Session, chosen_time: Spa
 def find_deferral_to_explain(builder: PlanBuilder, session: Session) -> Deferral:
     """Return the deferral, or the report's own move by hand, for which the report may give an explanation (R-18).
 
-    It is the last loss of the session's time. The caller stores the explanation sealed. Raises Refused when the session
-    has lost no time, when the manager moved it last, or when it is over.
+    This is the last loss of the session's time. The caller stores the explanation sealed. Raises Refused when the
+    session has lost no time, when the manager moved it last, or when it is over.
     """
     last_loss = deferrals.find_last_loss(builder, session)
     is_by_manager = last_loss is not None and not last_loss.is_counted and last_loss.who != builder.report.email
@@ -227,7 +227,7 @@ def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = Fals
 
 
 def choose_format(builder: PlanBuilder, wanted: Format) -> None:
-    """Cancel the coming cycles when the wanted format is new, so that they are planned again in it (R-4).
+    """Cancel the coming cycles when the pair gets another format, so that they are planned again in that format (R-4).
 
     A cycle of which a session is over, near or deferred keeps its format.
     """
@@ -288,8 +288,9 @@ def _make_soon_session(builder: PlanBuilder, kind: SessionKind, *, minutes: int,
 def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[DatedCommitment], revision: int) -> None:
     """Record a revision of the session's contract, and add the mails with its summary (R-14, R-15).
 
-    The commitments in `dated` are added or changed, and those that are no longer listed end (R-18). Raises
-    NoContractSession for a session without contracts, and NotHeldYet before the session has begun.
+    `dated` are the commitments of the revision: they are added or changed. Commitments of an earlier revision that this
+    one no longer lists end (R-18). Raises NoContractSession for a session without contracts, and NotHeldYet before the
+    session has begun.
     """
     if session.kind is not SessionKind.CAREER or session.state is SessionState.CANCELLED:
         raise NoContractSession(f"Session {session.id} is cancelled, or of a kind that has no contract.")
@@ -335,6 +336,7 @@ def _update_commitments(builder: PlanBuilder, session: Session, dated: Sequence[
 
 
 def _make_commitment(builder: PlanBuilder, session: Session, dated: DatedCommitment) -> Commitment:
+    """Return a new open commitment of the session's contract."""
     return Commitment(
         id=dated.id,
         pair=builder.pair.id,

@@ -11,7 +11,7 @@ from worker.domain.time.worktime import wall_to_utc
 
 
 def reanchor_sessions(builder: PlanBuilder) -> None:
-    """Give every future regular session its current window, and make each one owed whose time is now outside."""
+    """Give every future regular session its current window. A session whose time lies outside it becomes owed."""
     for session in cadence.select_regular_sessions(list(builder.sessions.values())):
         if cadence.is_later_part(session):
             if session.booked or session.owed:
@@ -32,7 +32,7 @@ def reanchor_sessions(builder: PlanBuilder) -> None:
 
 
 def refresh_window(builder: PlanBuilder, session: Session) -> Session:
-    """Return the owed session with its current window, since the session before it may just have got a time.
+    """Return the owed session with its current window, because the session before it may just have received a time.
 
     A session whose target has passed gets the window of the pair's turn instead (T-3a).
     """
@@ -97,8 +97,8 @@ def _make_way_for_adhoc(builder: PlanBuilder, session: Session) -> cadence.Sessi
 def _follows_owed_session(builder: PlanBuilder, session: Session) -> bool:
     """Return whether a session of an earlier cycle is owed.
 
-    The window of the given session then waits for the time of the earlier one. To compute it from the target of the
-    earlier session already would move the given session twice.
+    The given session then keeps its window until the earlier session has a time. If the window were computed from the
+    target of the earlier session at once, the given session would move twice.
     """
     owed = (s for s in builder.sessions.values() if s.owed and cadence.is_regular(s))
     return any(s.cycle < session.cycle for s in owed)

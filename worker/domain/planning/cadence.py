@@ -77,7 +77,7 @@ def to_noon_utc(day: date) -> datetime:
 def compute_margins(rhythm: timedelta) -> tuple[timedelta, timedelta]:
     """Return the time that a window reaches before and after its target (T-3).
 
-    These are two weeks before and three weeks after, or a quarter and a third of a shorter rhythm.
+    These are two weeks and three weeks. For a short rhythm, these are at most a quarter and a third of the rhythm.
     """
     return min(WINDOW_BEFORE, rhythm / 4), min(WINDOW_AFTER, rhythm / 3)
 
@@ -156,8 +156,8 @@ def list_lower_bounds(
 ) -> Iterator[datetime]:
     """Yield the instants before which a regular session may not begin (T-10, T-13).
 
-    A session begins at the earliest half a rhythm after the last session held in an earlier cycle, five weekdays after
-    the previous part of its series, and on the day on which the pair starts. `zone` is the manager's zone.
+    A session may not begin until half a rhythm after the last session held in an earlier cycle, nor until five weekdays
+    after the previous part of its series, nor before the day on which the pair starts. `zone` is the manager's zone.
     """
     held_earlier = [s.held_at for s in select_regular_sessions(sessions) if s.cycle < session.cycle and s.held_at]
     if held_earlier:

@@ -36,9 +36,8 @@ def accept_block_changes(builder: PlanBuilder) -> list[str]:
 def _accept_block_change(builder: PlanBuilder, commitment: Commitment) -> None:
     """Accept a change to the block on the calendar, or cancel the block when the commitment has ended."""
     placed = builder.state.placed_events.get(commitment.key)
-    if (
-        placed is None and commitment.block
-    ):  # the event was never created: its effect was dropped as too old, or refused
+    if placed is None and commitment.block:
+        # The event was never created: its effect was dropped as too old, or refused.
         builder.update_commitment(commitment, block=None, generation=commitment.generation + 1)
     if not commitment.is_open:
         _remove_block(builder, commitment)

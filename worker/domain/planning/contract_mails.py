@@ -25,15 +25,15 @@ REMIND_BEFORE = timedelta(hours=2)
 FIRST_REMINDER_AFTER = timedelta(hours=12)
 #: The working time that is left on the day of a reminder to write the contract.
 WRITING_TIME = timedelta(hours=1)
-#: The most reminders before the deadline, with the numbers 1 and 2, and after it, with the numbers 3, 4 and 5.
+#: The most reminders before the deadline (numbers 1 and 2), and after the deadline (numbers 3, 4 and 5).
 MAX_EARLY_MAILS, MAX_LATE_MAILS = 2, 3
 
 
 def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **fields: datetime) -> Session:
-    """Mark the session as held, with its end at `held_at` and with changes to other fields. Return the session.
+    """Mark the session as held until `held_at`, and change the given other fields. Return the session.
 
-    When this is recorded later than the end, `noted_at` gets the present instant, because the contract is then due
-    later as well (T-7).
+    When the session is marked as held some time after its end, `noted_at` is set to the present instant, because the
+    contract is then due later as well (T-7).
     """
     noted_at = builder.now if builder.now > held_at + SWEEP_SLACK else None
     if session.held_at == held_at:
@@ -71,10 +71,10 @@ def find_contract_deadline(manager: Person, session: Session) -> datetime:
 def list_reminder_times(manager: Person, *, asked_at: datetime, deadline: datetime) -> tuple[datetime, ...]:
     """Return the instants of the reminders before the deadline: up to two, on different working days (T-7).
 
-    Each reminder is sent as late in the manager's mail hours as leaves an hour to write the contract. All mails are at
-    least four hours apart, and the first of two reminders is at least twelve hours after the request. The last reminder
-    is at least two hours before the deadline. When too few working hours are left, as after a late session on a Friday,
-    there are fewer reminders.
+    Each reminder is sent one hour before the manager's mail hours end, so that an hour is left to write the contract.
+    All mails are at least four hours apart, and the first of two reminders is at least twelve hours after the request.
+    The last reminder is at least two hours before the deadline. When too few working hours are left, as after a late
+    session on a Friday, there are fewer reminders.
     """
     latest = deadline - REMIND_BEFORE - SWEEP_SLACK
     last_times_of_days = list_last_mail_times(manager, asked_at + REMINDER_GAP, latest, time_to_act=WRITING_TIME)
@@ -147,7 +147,7 @@ def _list_reminders(
 
 
 def _is_in_weekly(builder: PlanBuilder, instant: datetime) -> bool:
-    """Return whether the manager's weekly mail is due at that instant: it names the late contract, too."""
+    """Return whether the manager's weekly mail, which also names the late contract, is due at that instant."""
     day = get_local_date(builder.manager.zone, instant)
     return has_weekly(builder.state) and find_weekly_time(builder.manager, day) == instant
 

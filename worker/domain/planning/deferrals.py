@@ -1,8 +1,8 @@
 """Compares booked sessions with the calendars, and defers a session whose time is lost (R-8, R-9, R-10).
 
-A deferral means that a session lost its time and is owed a new one (T-10). Reasons are, for example, that somebody
-declined or deleted the event, or that another event clashes with it. A move by hand inside the rules is accepted and is
-no deferral (T-11).
+A deferral means that a session lost its time and is due a new one (T-10): for example, because somebody declined or
+deleted the event, or because another event clashes with the session. When a person moves the event to a time that the
+rules allow, the session keeps that time, and this is no deferral (T-11).
 """
 
 from collections.abc import Collection, Iterable
@@ -39,13 +39,14 @@ from worker.domain.planning.reviews import is_inside_1on1, release_review
 from worker.domain.time.mail_hours import find_next_mail_time
 from worker.domain.time.worktime import DAY, find_holiday, get_local_date, list_spells
 
-#: A session that begins within this is deferred without a warning when another event clashes with it (T-10).
-SOON_HOURS = timedelta(hours=48)
+#: The least time between a warning about a clash and the session. When less is left, the session is deferred without a
+#: warning (T-10).
+MIN_WARNING_NOTICE = timedelta(hours=48)
 #: The time from the warning about a clash until the session is deferred because of it (T-10).
 WARNING_PERIOD = timedelta(hours=24)
-#: When a session begins within this, free/busy is read from now until its end, not only at its time, because the mails
-#: before the session depend on absences (T-16).
-AWAY_PERIOD = timedelta(days=8)
+#: When a session begins within this time, free/busy is read from now until the session ends, and not only at the time
+#: of the session, because the mails before the session depend on absences (T-16).
+ABSENCE_CHECK_PERIOD = timedelta(days=8)
 
 #: The words for each cause in the history.
 CAUSE_NAMES = {
@@ -68,7 +69,7 @@ def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()
     """
     booked = [s for s in builder.sessions.values() if s.booked and s.id not in except_for]
     with_event = [s for s in booked if not is_inside_1on1(builder, s)]
-    for session in [_read_chosen_time(builder, s) for s in with_event]:
+    for session in [_fill_intended_times(builder, s) for s in with_event]:
         placed = builder.state.placed_events.get(session.key)
         if builder.has_pending_change(session.id):  # the event as last seen may be older than the decided change
             if is_calendar_check_due(builder, session) or (placed is not None and _has_change(placed)):
@@ -77,7 +78,7 @@ def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()
             _owe_without_deferral(builder, session)
         elif builder.now < session.span.end or placed.gone:
             _compare_event(builder, session, placed)
-        elif _is_moved_by_hand(placed):
+        elif _is_moved_by_hand(placed):  # the booked time is over, but the event is at another time
             _handle_move(builder, session, placed)
 
 
@@ -86,12 +87,13 @@ def _is_moved_by_hand(placed: PlacedEvent) -> bool:
     return placed.span != placed.written
 
 
-def _read_chosen_time(builder: PlanBuilder, session: Session) -> Session:
-    """Return the session with the busy times that a person accepted by choosing its time (T-11).
+def _fill_intended_times(builder: PlanBuilder, session: Session) -> Session:
+    """Return the session with its intended times: the busy times that a person accepted by choosing its time (T-11).
 
-    They are read from free/busy unless that has been done already.
+    The intended times are read from free/busy unless that has been done already.
     """
-    if not session.by_hand or session.intended is not None or session.warned_at or session.span.start <= builder.now:
+    is_read_already = session.intended is not None or session.warned_at is not None
+    if not session.by_hand or is_read_already or session.span.start <= builder.now:
         return session
     return builder.update_session(session, intended=read_intended_times(builder, session.key, session.span))
 
@@ -133,9 +135,10 @@ def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) 
 
 
 def is_lost_time(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> bool:
-    """Return whether the session can't have the time at which its event is now.
+    """Return whether the session can't have the time at which its event is on the calendar.
 
-    That time breaks a rule, or was declined, or the session was deferred from that time for a cause that lasts.
+    That holds when the time breaks a rule, when somebody declined it, or when the session was deferred from this time
+    for a cause that still exists.
     """
     is_too_short = session.kind is SessionKind.CAREER and placed.span.minutes < builder.policy.min_by_hand
     if is_too_short or placed.span.start > session.latest or Answer.DECLINED in placed.answers.values():
@@ -155,7 +158,7 @@ def _retry_write(builder: PlanBuilder, session: Session) -> None:
 def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> Session:
     """Accept the time to which a person moved the event, or defer the session when that time breaks a rule (T-11).
 
-    Return the session as it is then. A career session may be shorter than planned, but not below the minimum, and a
+    Return the changed session. A career session may be shorter than planned, but not below the minimum, and a
     session may not be moved past its window.
     """
     span = placed.span
@@ -242,7 +245,7 @@ def _must_move_now(builder: PlanBuilder, session: Session) -> bool:
 def _has_time_for_warning(builder: PlanBuilder, session: Session) -> bool:
     """Return whether a warning would reach the manager at least 48 hours before the session (T-10, T-16)."""
     reaches_at = find_next_mail_time(builder.manager, builder.now) or builder.now
-    return session.span.start - reaches_at >= SOON_HOURS
+    return session.span.start - reaches_at >= MIN_WARNING_NOTICE
 
 
 def _clear_clash(builder: PlanBuilder, session: Session) -> None:
@@ -272,12 +275,12 @@ def _warn_of_clash(builder: PlanBuilder, session: Session, owner: Address) -> No
 
 
 def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address] | None:
-    """Return how the clashing event counts and whose calendar holds it, or `(None, "")` when nothing clashes.
+    """Return the `show_as` of the clashing event and the owner of its calendar; `(None, "")` when nothing clashes.
 
     Out of office takes precedence over other events. Return None while the calendars have not been read.
     """
     window = session.span
-    if window.start - builder.now <= AWAY_PERIOD:
+    if window.start - builder.now <= ABSENCE_CHECK_PERIOD:
         window = Span(min(builder.now, window.start), window.end)
     free_busy_by_address = builder.get_free_busy(builder.people, window, for_booking=False)
     if free_busy_by_address is None:
@@ -293,16 +296,16 @@ def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, 
                 continue
             if busy.show_as is ShowAs.AWAY:
                 return ShowAs.AWAY, email
-            if clash[0] is None and not _may_be_ours(builder, session, busy, email):
+            if clash[0] is None and not _may_be_own_event(builder, session, busy, email):
                 clash = (busy.show_as, email)
     return clash
 
 
-def _may_be_ours(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
+def _may_be_own_event(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
     """Return whether a busy span of the report may be the session's own event.
 
-    When the two people use different calendar services, the report's service does not mark our event as ours. A busy
-    span that covers the whole session is then taken for our event.
+    When the two people use different calendar services, the report's service does not show which event is ours. A busy
+    span that covers the whole session is then taken for the session's event.
     """
     has_other_service = email == builder.report.email and builder.report.calendar != builder.manager.calendar
     covers_session = busy.span.start <= session.span.start and session.span.end <= busy.span.end
@@ -311,7 +314,7 @@ def _may_be_ours(builder: PlanBuilder, session: Session, busy: BusyTime, email: 
 
 # --- calendar checks: the instants at which free/busy is read for a booked session ---
 
-#: The days before its start on which both calendars are checked for clashes with a session.
+#: How many days before its start a session of each kind is checked for clashes with events on both calendars.
 CALENDAR_CHECK_DAYS = {
     SessionKind.CAREER: (28, 14, 7, 4, 3, 2, 1),
     SessionKind.REVIEW: (3, 1),
@@ -329,7 +332,10 @@ def list_calendar_checks(session: Session) -> tuple[datetime, ...]:
 
 @lru_cache(maxsize=1 << 14)
 def _compute_calendar_checks(kind: SessionKind, start: datetime) -> tuple[datetime, ...]:
-    """Compute `list_calendar_checks`. The last check is on the half-daily grid, shortly before the last hours begin."""
+    """Compute `list_calendar_checks`.
+
+    The last check is at the last point of the half-daily grid before the session's last hours begin.
+    """
     days = [floor_to_shared_grid(start - timedelta(days=n), DAILY) for n in CALENDAR_CHECK_DAYS[kind]]
     return tuple(sorted({*days, floor_to_shared_grid(start - LAST_HOURS, HALF_DAILY)}))
 
@@ -359,7 +365,7 @@ def _list_all_checks(session: Session) -> tuple[datetime, ...]:
 def defer_session(
     builder: PlanBuilder, session: Session, cause: DeferralCause, *, by: Address = "", detail: str = ""
 ) -> Session:
-    """Defer the session: take its time away and make it owed a new one soon (T-10). Return the deferred session.
+    """Defer the session: it loses its time and is due a new one soon (T-10). Return the deferred session.
 
     The deferral is counted and kept with its cause. `by` is the person who caused it, and `detail` is added to the
     cause in the history. A review is not deferred: it only moves to another time (T-9).

@@ -19,16 +19,16 @@ OWNERS_TO_TRY = ((), (Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.RE
 
 
 def offer_displacing_times(builder: PlanBuilder, session: Session, search: Search) -> Session:
-    """Offer up to three times within the window of the search. Return the session with the offer, if there is one."""
+    """Offer up to three times within the window of the search. Return the session, with the offer if a time exists."""
     displaced_owners: dict[Span, tuple[Owner, ...]] = {}  # by offered time
     for owners in OWNERS_TO_TRY:
         for slot in rank_slots(_ignore_events_of(builder, search, owners), limit=offers.OFFER_COUNT):
             if not any(slot.span.overlaps(time) for time in displaced_owners):
                 displaced_owners[slot.span] = tuple(_list_displaced(builder, search, slot.span))
-    offered = sorted(list(displaced_owners.items())[: offers.OFFER_COUNT])
-    if not offered:
+    times = sorted(list(displaced_owners)[: offers.OFFER_COUNT])
+    if not times:
         return session
-    times, displaces = zip(*offered, strict=True)
+    displaces = [displaced_owners[time] for time in times]
     return offers.add_offer(builder, session, times, OfferPurpose.SOON, displaces)
 
 

@@ -38,7 +38,7 @@ from worker.domain.planning.planner import plan
 
 #: The longest and the shortest time until a pair is planned again.
 LONGEST_WAIT, SHORTEST_WAIT = timedelta(days=14), timedelta(minutes=1)
-#: A pair is planned at most this often in one forecast. A pair that needs more plans never settles.
+#: A pair is planned at most this often in one forecast, because the plans of a faulty pair might never come to an end.
 MAX_PLANS = 200
 #: The assumed free/busy covers this time before and after the instant of planning, more than any window that is needed.
 FREE_BUSY_REACH = timedelta(days=1000)
@@ -72,7 +72,7 @@ def forecast_pairs(pairs: Sequence[tuple[PairState, Plan]], now: datetime, until
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Step:
-    """A step of a forecast: a pair is planned, or a mail leaves. At the same instant, pairs are planned first."""
+    """A step of a forecast: a pair is planned, or a mail leaves. Pairs are planned before mails of the same instant."""
 
     at: datetime
     is_mail: bool
@@ -85,7 +85,7 @@ class _Forecaster:
     def __init__(self, pairs: Sequence[tuple[PairState, Plan]], now: datetime, until: datetime, policy: Policy) -> None:
         self._plans = {str(state.pair.id): pair_plan for state, pair_plan in pairs}
         self._states = {str(state.pair.id): state for state, _ in pairs}
-        self._taken_times: dict[str, tuple[TakenTime, ...]] = {}  #: by pair, from its present state
+        self._taken_times: dict[str, tuple[TakenTime, ...]] = {}  #: by the pair's id, from its present state
         self._manager = pairs[0][0].manager.email
         self._now = now
         self._until = until
@@ -96,12 +96,12 @@ class _Forecaster:
 
     def run(self) -> Forecast:
         """Return the forecast."""
-        for key, new_plan in self._plans.items():
-            waiting_mails = [e for e in self._states[key].effects if e.is_live and e.kind is EffectKind.MAIL]
+        for pair_id, new_plan in self._plans.items():
+            waiting_mails = [e for e in self._states[pair_id].effects if e.is_live and e.kind is EffectKind.MAIL]
             self._add_mails(replace(mail, due_at=max(mail.due_at, self._now)) for mail in waiting_mails)
-            self._carry_out(key, new_plan, self._now)
-            if not _is_decided(self._states[key], self._now):
-                self._plan_counts[key] = MAX_PLANS  # the pair is not planned again
+            self._carry_out(pair_id, new_plan, self._now)
+            if not _is_decided(self._states[pair_id], self._now):
+                self._plan_counts[pair_id] = MAX_PLANS  # the pair is not planned again
         planned = tuple(self._states.values())
         mails = tuple(self._take_steps())
         return Forecast(planned, tuple(self._states.values()), mails)
@@ -119,19 +119,19 @@ class _Forecaster:
                 self._carry_out(step.key, new_plan, step.at)
 
     def _list_taken_times(self) -> dict[Address, tuple[TakenTime, ...]]:
-        """Return the times that the sessions of all pairs take of the manager."""
-        return {self._manager: tuple(chain.from_iterable(self._taken_times[key] for key in self._states))}
+        """Return the manager's times that the sessions of all pairs take."""
+        return {self._manager: tuple(chain.from_iterable(self._taken_times[pair_id] for pair_id in self._states))}
 
-    def _carry_out(self, key: str, new_plan: Plan, now: datetime) -> None:
+    def _carry_out(self, pair_id: str, new_plan: Plan, now: datetime) -> None:
         """Apply a plan to the state of its pair, and add the steps for its mails and for the next plan of the pair."""
-        self._states[key] = apply_plan(self._states[key], new_plan, now)
-        if new_plan.sessions or key not in self._taken_times:
-            with_time = (s for s in self._states[key].sessions if s.start and (s.booked or s.held_at))
-            self._taken_times[key] = tuple(TakenTime(s.span, s.id, s.kind, s.pair, s.in_turn) for s in with_time)
+        self._states[pair_id] = apply_plan(self._states[pair_id], new_plan, now)
+        if new_plan.sessions or pair_id not in self._taken_times:
+            with_time = (s for s in self._states[pair_id].sessions if s.start and (s.booked or s.held_at))
+            self._taken_times[pair_id] = tuple(TakenTime(s.span, s.id, s.kind, s.pair, s.in_turn) for s in with_time)
         self._add_mails(effect for effect in new_plan.effects if effect.kind is EffectKind.MAIL)
         latest = now + LONGEST_WAIT
         next_at = min(max(new_plan.due_at or latest, now + SHORTEST_WAIT), latest)
-        heapq.heappush(self._steps, _Step(next_at, is_mail=False, key=key))
+        heapq.heappush(self._steps, _Step(next_at, is_mail=False, key=pair_id))
 
     def _add_mails(self, mails: Iterable[Effect]) -> None:
         """Add a step for each of the mails. A mail that several pairs have decided is added once."""
@@ -144,12 +144,15 @@ class _Forecaster:
 
     def _add_to_all_states(self, mail: Effect) -> None:
         """Add a mail about all pairs to the state of each pair, so that no pair decides the same mail again."""
-        for key, state in self._states.items():
+        for pair_id, state in self._states.items():
             if all(effect.key != mail.key for effect in state.effects):
-                self._states[key] = replace(state, effects=(*state.effects, mail))
+                self._states[pair_id] = replace(state, effects=(*state.effects, mail))
 
     def _send(self, mail: Effect) -> Iterator[ExpectedMail]:
-        """Yield the mail as it leaves, unless it is a weekly mail without news, and do what the mail asks for."""
+        """Yield the mail as it leaves, unless it is a weekly mail without news.
+
+        When the mail asks for a contract, the contract is recorded.
+        """
         states = tuple(self._states.values()) if mail.pair is None else (self._states[str(mail.pair)],)
         if mail.name == MailName.WEEKLY and not weekly.list_all_news(states, mail.due_at):
             return

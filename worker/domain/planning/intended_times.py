@@ -1,7 +1,7 @@
 """Intended times: busy times over which a person has put a session on purpose (T-11).
 
-A person who moves a session to a time that is busy already sees what is there. Such busy time is intended, and does not
-clash with the session. Only events that are added later do.
+A person who moves a session to a time that is busy already sees the events at that time. Such busy time is intended,
+and does not clash with the session. Only events that are added later clash with the session.
 """
 
 from collections.abc import Iterator, Mapping

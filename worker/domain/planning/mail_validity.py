@@ -44,7 +44,7 @@ def is_valid_while_active(effect: Effect, state: PairState, now: datetime) -> bo
 
 
 def is_valid_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
-    """Return whether the pair has ended and the reader learns of that from this mail (R-36).
+    """Return whether the pair has ended, and the reader gets no other mail that says so (R-36).
 
     A report with a new manager gets another mail. Nothing is sent when the pair does not take part at the moment, for
     example while everybody is paused.

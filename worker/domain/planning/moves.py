@@ -30,7 +30,7 @@ class Obstacle(StrEnum):
 
 
 def find_obstacle(builder: PlanBuilder, session: Session) -> Obstacle | None:
-    """Return why the session can't be moved by hand now; None when it can be moved. An owed session can get a time."""
+    """Return why the session can't be moved by hand now; None when it can be moved, or is owed and can get a time."""
     if session.state is SessionState.CANCELLED:
         return Obstacle.CANCELLED
     if is_inside_1on1(builder, session):
@@ -47,8 +47,8 @@ def find_obstacle(builder: PlanBuilder, session: Session) -> Obstacle | None:
 def make_time_version(session: Session) -> str:
     """Return a text that changes whenever the session gets another time or loses its time.
 
-    A form on a page contains the version from when the page was made, so that a press on an outdated page has no
-    effect.
+    A form on a page contains the version that was valid when the page was made, so that pressing a button on an
+    outdated page has no effect.
     """
     start = int(session.start.timestamp()) if session.booked and session.start else 0
     return f"{session.sequence}.{session.generation}.{start}"
@@ -61,9 +61,8 @@ class Press:
     span: Span
     by: Address
     version: str  #: `make_time_version` of the session when the page was made
-    is_checked: bool = (
-        True  #: both calendars have to be free; False when the person accepts the clashes that were shown
-    )
+    #: Whether both calendars have to be free. False when the person accepts the clashes that the page showed.
+    is_checked: bool = True
 
 
 def move_session(builder: PlanBuilder, session: Session, press: Press, calendars: PlanBuilder) -> None:

@@ -35,7 +35,7 @@ from worker.domain.planning.weekly import add_weekly_mail, has_weekly
 from worker.domain.time.mail_hours import find_following_day_start, list_day_starts_before
 from worker.domain.time.worktime import DAY, get_local_date, wall_to_utc
 
-#: The operator's accesses to a pair's content within one period of this length are reported in one mail.
+#: All accesses of the operator to a pair's content within one period of this length are reported in one mail.
 ACCESS_MAIL_PERIOD = timedelta(minutes=15)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -89,7 +89,8 @@ def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
     """
     notices = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
     has_explanation = _has_new_explanation(builder, session, notices)
-    readers, number = list[Person](), session.count
+    readers: list[Person] = []
+    number = session.count
     if has_new_time(session) and all(notice.number != session.count for notice in notices):
         skips_manager = is_expected_by_manager(builder, session) and not has_explanation
         readers = [builder.report] if skips_manager else [*builder.people]

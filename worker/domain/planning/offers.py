@@ -1,8 +1,8 @@
 """Offers: times that are reserved for both people of a pair to choose from (T-11, T-12, T-14).
 
-An offer is part of its session. Its times count as taken for every pair of either person until the offer ends. It ends
-when a time is chosen, when the session gets another time or loses its time, and when nobody has chosen in time. A
-choice is made with `actions.request_time`, and is no deferral.
+An offer is part of its session. Its times count as taken for every pair of either person until the offer ends. An offer
+ends when a time is chosen, when the session gets another time or loses its time, and when nobody has chosen in time. A
+person chooses with `actions.request_time`, and this is no deferral.
 """
 
 from collections.abc import Sequence
@@ -67,8 +67,8 @@ def add_offer(
 ) -> Session:
     """Offer these times to the pair and reserve them. Return the session with the offer.
 
-    A session that has a time must have the first of them. A single time is offered only when the session has no time
-    of its own (purpose `soon`); otherwise there would be nothing to choose. `displaces` names, for each time, the
+    When the session has a time, that is the first of the times. A single time is offered only when the session has no
+    time of its own (purpose `soon`); otherwise there would be nothing to choose. `displaces` names, for each time, the
     people whose events it displaces (T-14).
     """
     min_count = 1 if purpose is OfferPurpose.SOON else 2
@@ -113,7 +113,7 @@ def find_last_choice(times: Sequence[Span], purpose: OfferPurpose) -> datetime:
     """Return the last instant at which the pair can choose.
 
     This is four hours before the session's own time, which is the first of the times. A session without a time of its
-    own (purpose `soon`) leaves until four hours before the last of the times.
+    own (purpose `soon`) can be given one until four hours before the last of the times.
     """
     starts = [time.start for time in times]
     return (max(starts) if purpose is OfferPurpose.SOON else starts[0]) - MIN_NOTICE

@@ -42,10 +42,10 @@ from worker.domain.time.worktime import get_local_date
 
 #: The fewest weekdays from today to a new time of a regular session, so that people have notice.
 LEAD_DAYS = 2
-#: When no length fits in the window, the end of the window is extended by this, repeatedly (T-4).
-WIDENING = timedelta(weeks=3)
-#: A window is extended by at most one rhythm, but by at least this where the rhythm is shorter (T-4).
-MIN_OPENING = timedelta(weeks=13)
+#: When no length fits in the window, the end of the window is extended by this time, repeatedly (T-4).
+EXTENSION_STEP = timedelta(weeks=3)
+#: A window is extended by one rhythm in all, or by this time if the rhythm is shorter (T-4).
+MIN_EXTENSION = timedelta(weeks=13)
 #: The window of a deferred session begins this many weekdays before the time that it lost (T-10).
 DAYS_BEFORE_LOST = 5
 #: The window of a deferred session ends this many weekdays after the lost time or today, whichever is later. The second
@@ -106,7 +106,11 @@ def _get_urgency(session: Session) -> tuple[bool, bool, bool, datetime, str]:
 
 
 def _place_session(builder: PlanBuilder, session: Session) -> None:
-    """Book the best time slot for the session or, when none exists, explain why."""
+    """Book the best time slot for the session or, when none exists, explain why.
+
+    When free/busy is missing, nothing is booked. The builder then holds a request for it, and the next plan searches
+    again.
+    """
     # The search of the first stage, in the session's own window. If no time exists, its blockers are explained, since
     # people can change these best.
     first_search: Search | None = None
@@ -157,7 +161,8 @@ def _search_stage(
     if slots := rank_slots(search, limit=slot_count):
         return search, slots
     last_search = make_search(builder, session, free_busy_by_address, attempts[-1])
-    for attempt in attempts[1:] if find_possible_starts(last_search)[1] else ():
+    _, possible_starts = find_possible_starts(last_search)
+    for attempt in attempts[1:] if possible_starts else ():
         search = make_search(builder, session, free_busy_by_address, attempt)
         if slots := rank_slots(search, limit=slot_count):
             return search, slots
@@ -252,16 +257,16 @@ def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datet
 
 
 def _extend_window(builder: PlanBuilder, session: Session, *, earliest: datetime, latest: datetime) -> SearchStage:
-    """Return attempts with later and later window ends, up to one rhythm after `latest` (T-4).
+    """Return attempts with later and later window ends, up to one rhythm or `MIN_EXTENSION` after `latest` (T-4).
 
     Every length is tried with one end before the next end is tried.
     """
     rhythm = cadence.compute_rhythm(builder.pair, get_local_date(builder.manager.zone, session.target), builder.policy)
     end = max(earliest, latest)
-    limit = end + max(rhythm, MIN_OPENING)
+    limit = end + max(rhythm, MIN_EXTENSION)
     ends: list[datetime] = []
     while end < limit:
-        end = min(end + WIDENING, limit)
+        end = min(end + EXTENSION_STEP, limit)
         ends.append(end)
     return tuple(_list_attempts(builder, session, earliest, ends))
 
@@ -277,16 +282,16 @@ def _list_attempts(
 
 
 def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
-    """Return the start that the session lost last; None when it has lost none.
+    """Return the start of the time that the session lost last; None when the session was never deferred.
 
-    For a session that did not take place, return when that was recorded (T-10).
+    For a session that did not take place, return when people said so (T-10).
     """
-    last = find_last_deferral(builder, session)
-    if last is None:
+    deferral = find_last_deferral(builder, session)
+    if deferral is None:
         return None
-    if last.was is None or last.cause is DeferralCause.NOT_HELD:
-        return last.at
-    return last.was.start
+    if deferral.was is None or deferral.cause is DeferralCause.NOT_HELD:
+        return deferral.at
+    return deferral.was.start
 
 
 def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
@@ -325,7 +330,7 @@ def make_search(
 ) -> Search:
     """Return the criteria for one attempt to find the session's time.
 
-    The time should be near the requested time, which a guest proposed, if there is one, and else near the target.
+    The time should be near the time that a guest requested if there is one, and otherwise near the target.
     """
     requested_time = builder.requested_times.get(session.id)
     return Search(
@@ -378,7 +383,7 @@ def _find_target(builder: PlanBuilder, session: Session, window: Span) -> dateti
 
 
 def _choose_preference(builder: PlanBuilder, session: Session, requested_time: Span | None) -> Preference:
-    """Return the weekday and the hour of the requested time if there is one, else the preference of the pair.
+    """Return the weekday and the clock time of the requested time if there is one, else the preference of the pair.
 
     An urgent session has no preference.
     """
@@ -394,7 +399,7 @@ def _choose_preference(builder: PlanBuilder, session: Session, requested_time: S
 def _book_slot(
     builder: PlanBuilder, session: Session, slots: tuple[Slot, ...], search: Search, window_end: datetime | None
 ) -> None:
-    """Book the first of the slots, which is the best, and offer the others where the session needs a choice.
+    """Book the first of the slots, which is the best. If the session needs a choice, offer all of them.
 
     `window_end` is the end of the session's window before it was extended; None when it was not extended.
     """

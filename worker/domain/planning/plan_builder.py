@@ -42,11 +42,11 @@ from worker.domain.time.worktime import DAY, add_weekdays, get_local_date, wall_
 RECHECK_SOON = timedelta(minutes=1)
 #: The time until a pair is planned again when a calendar can't be read at the moment.
 RECHECK_LATER = timedelta(minutes=5)
-#: A session that begins within this keeps its time, unless somebody declines or deletes it (T-10).
+#: A session that begins within this time keeps its time slot, unless somebody declines or deletes it (T-10).
 LAST_HOURS = timedelta(hours=4)
 #: Steps of the grid of `floor_to_shared_grid`.
 DAILY, HALF_DAILY = timedelta(days=1), timedelta(hours=12)
-#: The time of a session that was held within this still counts as taken, for the limits per day and week (T-2, T-3a).
+#: For this long after a session was held, its time still counts as taken, for the limits per day and week (T-2, T-3a).
 RECENTLY_HELD = timedelta(weeks=1)
 #: The wait after a calendar first refused a change. It grows fourfold with each refusal, up to the longest wait.
 FIRST_RETRY_WAIT, RETRY_WAIT_FACTOR, LONGEST_RETRY_WAIT = timedelta(minutes=5), 4, timedelta(days=1)
@@ -80,7 +80,7 @@ class PlanBuilder:
         self._accepted_moves: dict[str, Span] = {}
         self._deferrals: list[Deferral] = []
         self._decisions: list[Decision] = []
-        self._needs: FreeBusyRequest | None = None
+        self._free_busy_request: FreeBusyRequest | None = None
         self._plan_again_at: datetime | None = None
 
     # --- reading ---
@@ -180,13 +180,15 @@ class PlanBuilder:
         return True
 
     def list_taken_times(self, address: Address, exclude: str = "") -> tuple[TakenTime, ...]:
-        """Return the times of a person that sessions and commitments take, without those of the id `exclude`.
+        """Return the times of a person that sessions and commitments take.
+
+        The times of the session or commitment with the id `exclude` are left out.
 
         Sessions that were held within the last week are included, because they count for the limits per day and per
         week (T-2, T-3a). So are times that are offered.
         """
         taken_times_by_address = self.state.taken_times or {}
-        # Those of this pair are taken from the plan, which is newer than the state.
+        # The taken times of this pair come from the plan, which is newer than the state.
         taken_times = [item for item in taken_times_by_address.get(address, ()) if item.pair != self.pair.id]
         for session in self.sessions.values():
             if session.id == exclude:
@@ -204,8 +206,8 @@ class PlanBuilder:
 
     @property
     def has_request(self) -> bool:
-        """Return whether free/busy that was not read is needed. The plan is then only the request for it."""
-        return self._needs is not None
+        """Return whether free/busy is needed that was not read. The plan then consists only of the request for it."""
+        return self._free_busy_request is not None
 
     def get_free_busy(
         self, people: Sequence[Person], window: Span, *, for_booking: bool = True
@@ -234,12 +236,12 @@ class PlanBuilder:
 
     def _request_free_busy(self, people: tuple[Address, ...], window: Span, *, for_booking: bool) -> None:
         """Request this free/busy, together with all that was requested before."""
-        if self._needs is not None:
-            earlier = self._needs
+        if self._free_busy_request is not None:
+            earlier = self._free_busy_request
             people = tuple(dict.fromkeys(earlier.people + people))
             window = Span(min(earlier.window.start, window.start), max(earlier.window.end, window.end))
             for_booking = for_booking or earlier.includes_taken
-        self._needs = FreeBusyRequest(people, window, includes_taken=for_booking)
+        self._free_busy_request = FreeBusyRequest(people, window, includes_taken=for_booking)
 
     # --- changing ---
 
@@ -303,8 +305,8 @@ class PlanBuilder:
         """Add the effect that sends a mail, due in the reader's mail hours unless it may leave at any hour (T-16).
 
         `subject` is the id of the session, commitment or pair that the mail is about. The key of the effect contains
-        everything that distinguishes one mail from another, because the state does not contain all old mails. It ends
-        with a counter, so that a mail can be decided again after an earlier effect for it was dropped.
+        everything that distinguishes one mail from another, because the state does not contain all old mails. The key
+        ends with a counter, so that a mail can be decided again after an earlier effect for it was dropped.
         """
         key_prefix = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
         count = sum(effect.key.startswith(key_prefix) for effect in self.effects) + 1
@@ -333,7 +335,8 @@ class PlanBuilder:
         """Add a mail to the manager about several pairs, unless it is decided already: see `make_personal_mail`."""
         due_at = choose_mail_time(name, self.manager, self.now).due_at
         mail = make_personal_mail(name, self.manager, about, now=self.now, due_at=due_at)
-        # Keys are not compared as a whole: one from before a change of the manager's address contains the old address.
+        # Keys are not compared as a whole, because a key from before a change of the manager's address contains the old
+        # address.
         if not any(e.name == name and e.to == mail.to and e.key.endswith(f":{about}") for e in self.effects):
             self.effects.append(mail)
 
@@ -352,8 +355,8 @@ class PlanBuilder:
     def write_event(self, subject: str, event: str, sequence: int) -> None:
         """Add the effect that creates the event with the key `event` on the manager's calendar.
 
-        When the event is on the calendar already, or about to be, the effect updates it. `subject` is the id of the
-        session or commitment.
+        When the event is on the calendar already, or about to be, the effect updates the event. `subject` is the id of
+        the session or commitment.
         """
         kind = EffectKind.UPDATE if self.is_on_calendar(event) else EffectKind.CREATE
         self._add_event_effect(kind, subject, event, f"{kind.value}:{event}:{sequence}")
@@ -397,8 +400,8 @@ class PlanBuilder:
 
     def build(self) -> Plan:
         """Return the plan with everything that changed, or with only the request when free/busy is missing."""
-        if self._needs is not None:
-            return Plan(pair=self.pair.id, needs=self._needs)
+        if self._free_busy_request is not None:
+            return Plan(pair=self.pair.id, needs=self._free_busy_request)
         known_keys = {effect.key for effect in self.state.effects}
         return Plan(
             pair=self.pair.id,

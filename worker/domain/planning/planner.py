@@ -1,4 +1,4 @@
-"""The entry point of planning: `plan` plans one pair, and `settle_effect` decides what follows an attempt of an effect.
+"""The entry point of planning: `plan` plans one pair, and `settle_effect` settles an effect after an attempt.
 
 Both are pure functions. `plan` gets the state of the pair and the free/busy that was read, and returns everything that
 is to be written to the database. When free/busy is missing, it returns only a request for it. Once a plan has been
@@ -73,8 +73,8 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
 def mark_past_sessions_held(builder: PlanBuilder) -> None:
     """Mark each booked session whose end has passed as held, unless its event is still at another time (T-7).
 
-    A calendar may have refused the new time of a session, so that its event still shows an older time. If people have
-    lost that older time, the session is deferred. If it is still to come, the session gets the older time back.
+    A calendar may have refused the new time of a session, so that its event still shows an older time. If the session
+    can't have that older time, it is deferred. If the older time is still to come, the session gets it back.
     """
     for session in [s for s in builder.sessions.values() if s.booked]:
         end, placed = session.span.end, builder.find_event(session.key)
@@ -104,7 +104,8 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
 
 # --- the sessions that a pair needs ---
 
-#: The most rounds in which windows and times are computed. A session that gets a time may change later windows.
+#: The most rounds in which windows and times are computed. They are computed again because a session that gets a time
+#: may change the windows of later sessions.
 MAX_ROUNDS = 4
 
 
@@ -142,7 +143,7 @@ def ensure_sessions(builder: PlanBuilder) -> None:
 
 # --- a pair that has ended, is paused, or does not take part ---
 
-#: The reason in the history, by the participation of the pair.
+#: The reason in the history, by the participation of the pair. `YES` stands here for a pair that is paused on its own.
 _WHY_NOT_PLANNED = {
     Participation.YES: "The pair is paused.",
     Participation.NOT_CHOSEN: "The pair does not take part in the rollout.",
@@ -166,12 +167,12 @@ def withdraw_pair(builder: PlanBuilder) -> None:
     if builder.pair.participation is not Participation.WITHDRAWN_QUIETLY:
         invitations.add_invitations(builder)
     handovers.end_promises_of_leaver(builder)
-    is_held_back = builder.pair.participation is not Participation.YES
-    if builder.pair.ended is EndReason.CHANGED and not is_held_back:
+    takes_part = builder.pair.participation is Participation.YES
+    if builder.pair.ended is EndReason.CHANGED and takes_part:
         commitment_blocks.accept_block_changes(builder)
     else:
         _withdraw_blocks(builder)
-    if not is_held_back:
+    if takes_part:
         _add_end_mails(builder)
 
 
@@ -186,7 +187,7 @@ def _withdraw_blocks(builder: PlanBuilder) -> None:
 def _add_end_mails(builder: PlanBuilder) -> None:
     """Add the mails which say that the pair has ended, once for each time that it ends.
 
-    The number of the last cycle tells one end of the pair from another, since a pair that has ended may resume.
+    A pair that has ended may resume and end again. The number of its last cycle distinguishes one end from another.
     """
     cycle = max((s.cycle for s in builder.sessions.values()), default=0)
     handovers.add_open_promises_mail(builder, cycle)
@@ -238,7 +239,10 @@ SPREAD_SECONDS = 20
 
 
 def is_fresh(effect: Effect, now: datetime) -> bool:
-    """Return whether the state from which the effect was decided is recent enough. Only a create can be too old."""
+    """Return whether the state from which the effect was decided is recent enough.
+
+    Only an effect that creates an event can be too old.
+    """
     return effect.kind is not EffectKind.CREATE or now - effect.snapshot_at <= MAX_SNAPSHOT_AGE
 
 
@@ -284,6 +288,6 @@ def _compute_backoff(effect: Effect) -> timedelta:
 
     The seconds follow from the effect's key, so that the retries of many effects are spread out.
     """
-    doublings = min(max(effect.attempts - 1, 0), 10)  # the wait is longest from there on
+    doublings = min(max(effect.attempts - 1, 0), 10)  # ten doublings exceed the longest wait
     wait = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
     return wait + timedelta(seconds=sum(effect.key.encode()) % SPREAD_SECONDS)

@@ -42,7 +42,7 @@ class Proposals:
 
     times: tuple["ProposedTime", ...]
     why_none: Reasons = ()
-    unread: tuple[str, ...] = ()  #: names of people whose calendar can't be read now, for which reason `times` is empty
+    unread: tuple[str, ...] = ()  #: names of people whose calendar can't be read now; with any, `times` is empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ def is_past_window(session: Session, span: Span) -> bool:
 
 
 def _find_own_window(builder: PlanBuilder, session: Session) -> Span | None:
-    """Return the part of the first window of proposals in which a move is no deferral.
+    """Return the part of the first window for proposals in which a move is no deferral.
 
-    Return None when that is the whole window or no part of it.
+    Return None when a move is no deferral in the whole window, or nowhere in the window.
     """
     first_window = _make_windows(builder, session)[0]
     end = max(session.latest, session.span.start) if session.booked else first_window.end
@@ -192,7 +192,7 @@ def _is_busy(search: Search, span: Span, email: Address) -> bool:
 
 
 def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search:
-    """Return the criteria for the session's time in that window, which must differ from the times it had before."""
+    """Return the criteria for a time in that window that the session has not had before."""
     free_busy_by_address = builder.snapshot.free_busy if builder.snapshot else {}
     lost_times = tuple(deferral.was for deferral in builder.list_deferrals(session.id) if deferral.was)
     is_career = session.kind is SessionKind.CAREER

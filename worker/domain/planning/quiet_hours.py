@@ -1,10 +1,11 @@
 """Decides when a mail may reach its reader, and which mails of a day leave (T-16). Pure functions.
 
-Planning gives each mail a due time inside its reader's mail hours. When mails are about to leave, the outbox calls
-`divide_mails` with all mails of one reader that are due. A mail that is outside the reader's hours by then waits. Only
-three mails a day are sent; further mails are folded into one mail on the next morning, the overflow mail.
+Planning gives each mail a due time inside its reader's mail hours: working hours without absences. When mails are about
+to leave, the outbox calls `divide_mails` with all mails of one reader that are due. A mail that is outside the reader's
+hours by then waits. Only three mails a day are sent; further mails are folded into one mail on the next morning, the
+overflow mail.
 
-Some mails are not counted: they leave whenever they are due, and do not add to the three of a day.
+Some mails are not counted: they leave whenever they are due, and do not add to the three mails of a day.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,10 +18,11 @@ from worker.domain.time.worktime import get_local_date
 
 #: The most counted mails that reach a person on one day, across all pairs.
 MAX_MAILS_A_DAY = 3
-#: A mail about a change that takes effect within this may leave at any hour.
+#: A mail about a change that takes effect within this time may leave at any hour.
 NEAR_FUTURE = timedelta(hours=24)
 
-#: Mails that leave at any hour and are not counted, because they belong to a moment or somebody waits for them.
+#: Mails that leave at any hour and are not counted, because they are about something that happens at that moment, or
+#: because somebody waits for them.
 ANY_HOUR = frozenset(
     {
         MailName.INVITATION,
@@ -83,7 +85,7 @@ def choose_mail_time(
     session_start: datetime | None = None,
     lost_start: datetime | None = None,
 ) -> MailTime:
-    """Return when a mail leaves that is wanted at `wanted_at`: at that instant, or when the reader's hours next begin.
+    """Return when a mail leaves that is due at `wanted_at`: at that instant, or when the reader's hours next begin.
 
     For a mail about a session, `session_start` is the start of the session, and `lost_start` the start that it had
     before it was moved. A mail about a change of the next 24 hours leaves at once. When the reader has no mail hours
@@ -128,8 +130,8 @@ class MailDay:
 def divide_mails(reader: Person, due: Sequence[Effect], sent_count: int, now: datetime) -> MailDay:
     """Decide which of the counted mails of a reader that are due leave now (T-16).
 
-    `sent_count` is the number of counted mails that the reader has got today. Mails in `NEVER_FOLDED` always leave, and
-    before the others. A mail that was attempted before is not folded, since it may have arrived.
+    `sent_count` is the number of counted mails that the reader has received today. Mails in `NEVER_FOLDED` always
+    leave, and before the others. A mail that was attempted before is not folded, since it may have arrived.
     """
     leaving: list[Effect] = []
     folded: list[Effect] = []

@@ -15,8 +15,8 @@ from worker.domain.planning import cadence
 #: The kind of a session by the first letter of its id. Check-ins share the letter of career sessions, but are shorter
 #: than any career session.
 _KINDS = {kind[0]: kind for kind in (SessionKind.REVIEW, SessionKind.CAREER)}
-#: A session that begins at least this long after the last regular session is taken for the next regular session, and
-#: otherwise for an ad hoc session.
+#: A session that begins at least this long after the last regular session is assumed to be the next regular session. A
+#: session that begins earlier is assumed to be an ad hoc session.
 _MIN_DISTANCE = timedelta(weeks=4)
 
 
@@ -60,7 +60,7 @@ def _is_newer(generation: int, existing: Session) -> bool:
 def _make_session(
     state: PairState, sessions: Sequence[Session], session_id: str, event: Event, policy: Policy
 ) -> Session:
-    """Return a session for the event, with the kind, cycle and topic that fit best to the other sessions."""
+    """Return a session for the event, with the kind, cycle and topic that agree best with the other sessions."""
     start, minutes = event.span.start, event.span.minutes
     kind = _KINDS[session_id[0]]
     if kind is SessionKind.CAREER and minutes <= policy.checkin_minutes:
@@ -83,7 +83,9 @@ def _make_session(
         return _place_in_series(session, regular)
     if any(s.end is None or start < s.end + _MIN_DISTANCE for s in regular if not s.held_at):
         return replace(session, adhoc=True)
-    return replace(session, cycle=max((s.cycle for s in regular), default=newest_cycle - 1) + 1)
+    if not regular:
+        return session
+    return replace(session, cycle=max(s.cycle for s in regular) + 1)
 
 
 def _place_in_series(session: Session, regular: Sequence[Session]) -> Session:

@@ -20,9 +20,13 @@ def answer_requested_times(builder: PlanBuilder) -> set[str]:
     waiting: set[str] = set()
     for session in [s for s in builder.sessions.values() if s.booked and not builder.has_pending_change(s.id)]:
         placed = builder.find_event(session.key)
-        if placed is None or not placed.proposed or not placed.span == placed.written == session.span:
+        if placed is None or not placed.proposed:
             continue
-        address, requested_time = min(placed.proposed.items(), key=lambda item: (item[1], item[0]))
+        is_up_to_date = placed.span == placed.written == session.span  # nobody moved the event since it was written
+        if not is_up_to_date:
+            continue
+        # Of several proposed times, the earliest is answered.
+        requested_time, address = min((time, address) for address, time in placed.proposed.items())
         if requested_time == session.span:
             continue
         fits = _is_acceptable(builder, session, requested_time)
@@ -41,7 +45,7 @@ def answer_requested_times(builder: PlanBuilder) -> set[str]:
 def _is_acceptable(builder: PlanBuilder, session: Session, requested_time: Span) -> bool | None:
     """Return whether the requested time fits all rules except for buffers; None while the calendars are not read.
 
-    It has to be of the right length, neither within the next hours nor past the window, and free for both people.
+    The time has to be of the right length, neither within the next hours nor past the window, and free for both people.
     """
     is_too_soon = requested_time.start - builder.now <= LAST_HOURS
     is_past_window = requested_time.start > max(session.latest, session.span.start)

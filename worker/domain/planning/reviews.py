@@ -20,7 +20,7 @@ from worker.domain.time.worktime import get_local_date
 MAX_DAYS_FROM_TARGET = 10
 #: The fewest weekdays between a review and a career session (T-9).
 MIN_DAYS_FROM_CAREER = 10
-#: A review is not added when the target of an existing review is nearer to its target than this.
+#: A review is not added when the target of an existing review is less than this from its own target.
 MIN_TARGET_DISTANCE = timedelta(days=15)
 
 
@@ -117,10 +117,8 @@ def find_review_window(builder: PlanBuilder, review: Session) -> cadence.Session
 
     Return None when the rest of that window, from now on, is shorter than the review.
     """
-    earliest, latest = (
-        builder.find_weekday_start(-MAX_DAYS_FROM_TARGET, review.target),
-        builder.find_weekday_end(MAX_DAYS_FROM_TARGET, review.target),
-    )
+    earliest = builder.find_weekday_start(-MAX_DAYS_FROM_TARGET, review.target)
+    latest = builder.find_weekday_end(MAX_DAYS_FROM_TARGET, review.target)
     for career in builder.list_sessions(SessionKind.CAREER):
         start = career.start or career.held_at
         if start is None or not (career.booked or career.held_at):
@@ -194,7 +192,7 @@ def release_review(builder: PlanBuilder, review: Session, why: str, *, is_gone: 
 
 
 def list_previous_event_times(builder: PlanBuilder, review: Session) -> tuple[Span, ...]:
-    """Return the times of the present and the previous event of an owed review, which it does not get again."""
+    """Return the times of an owed review's present and previous event. The review does not get these times again."""
     keys = (review.key, replace(review, generation=review.generation - 1).key)
     events = [builder.state.placed_events[key] for key in keys if key in builder.state.placed_events]
     return tuple(event.span for event in events)
@@ -233,7 +231,7 @@ def place_reviews_in_1on1s(builder: PlanBuilder) -> None:
 
 
 def _place_review_in_1on1(builder: PlanBuilder, review: Session) -> None:
-    """Give a review the time of the first 1:1 from its target on or, if its window has none, of the last one before."""
+    """Give a review the time of the first 1:1 from its target day on or, if there is none, of the last 1:1 before."""
     candidates = [
         meeting.span
         for meeting in builder.state.meetings

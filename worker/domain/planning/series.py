@@ -21,6 +21,7 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
     if not earlier_parts:
         return
     if any(part.owed for part in earlier_parts):
+        # An earlier part that is owed usually gets a time soon. If no time exists for it, this part can't keep its own.
         unplaceable_parts = [part for part in earlier_parts if part.owed and part.unplaceable]
         if unplaceable_parts and session.booked:
             _release_time(builder, session, "The part of the series before it has no time.", is_shown=False)

@@ -15,10 +15,10 @@ from worker.domain.time.worktime import get_local_date, wall_to_utc
 
 #: The time from now until the first turn, and the longest time between two turns.
 STEP = timedelta(weeks=2)
-#: A pair that started less than this before it was first seen meets after its start. An older start is ignored, because
-#: HR exports often hold the hire date there.
+#: For a pair that started less than this time before the roster first contained it, the first session follows its
+#: start. An older start is ignored, because HR exports often contain the hire date there.
 RECENT_START = timedelta(weeks=5)
-#: The window of the first session of such a pair, counted from its start.
+#: The window of the first session of a pair with a recent start, counted from that start.
 WINDOW_AFTER_START = (timedelta(weeks=2), timedelta(weeks=5))
 #: The two people of a pair get their first invitation or mail at most this long before the pair's start.
 NOTICE_BEFORE_START = timedelta(days=7)
@@ -93,7 +93,8 @@ def make_first_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: 
     today = get_local_date(zone, now)
     if pair.start is not None and has_recent_start(pair, today):
         earliest, latest = (wall_to_utc(zone, pair.start + distance, 0) for distance in WINDOW_AFTER_START)
-        return cadence.SessionWindow(earliest, earliest + (latest - earliest) / 3, latest)
+        target = earliest + (latest - earliest) / 3  # three weeks after the start
+        return cadence.SessionWindow(earliest, target, latest)
     rhythm = cadence.compute_rhythm(pair, today, policy)
     longest_spread = cadence.add_interval(today, policy.first_spread or LONGEST_SPREAD) - today
     spread = longest_spread if policy.first_spread else min(rhythm, longest_spread)

@@ -1,8 +1,8 @@
 """The weekly mail of a manager with several reports, which replaces single mails about sessions and promises.
 
-It lists the sessions of the week and the things that wait for the manager. Each pair with news adds the mail to its
-plan. All pairs add the same mail, because its key contains only the manager and the week. The news is collected from
-all pairs when the mail is sent.
+The mail lists the sessions of the week and everything that waits for the manager. Each pair with news adds the mail to
+its plan. All pairs add the same mail, because its key contains only the manager and the week. The news is collected
+from all pairs when the mail is sent.
 """
 
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ class NewsKind(StrEnum):
     PROMISE = "promise"  #: an open promise of the manager that is due this week or was due last week
     CONTRACT = "contract"  #: a contract (the agreement of the two people) that is not recorded yet
     CHOICE = "choice"  #: times that are reserved for the two to choose from
-    UNTIMED = "untimed"  #: an owed session (due, without a time) for which no time exists
+    UNTIMED = "untimed"  #: an owed session for which no time exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _is_this_week(session: Session, state: PairState, now: datetime, sunday: dat
 
 
 def list_all_news(states: Iterable[PairState], now: datetime) -> list[News]:
-    """Return the news of all pairs of a manager, in the order of the mail; empty when it is not worth a mail."""
+    """Return the news of all pairs of a manager, in the order of the mail; empty when the news is not worth a mail."""
     news = [item for state in states if state.pair.is_active for item in list_news(state, now)]
     kinds = list(NewsKind)
     news.sort(key=lambda item: (kinds.index(item.kind), *_get_sort_key(item)))
