@@ -43,7 +43,7 @@ class PersonCard:
     charts: Sequence[YearChart]
     now: datetime
     sessions: Sequence[Session]  #: those of the year that the charts show
-    owed_by_me: Sequence[CommitmentLine]  #: the manager's open commitments to this report
+    open_promises: Sequence[CommitmentLine]  #: the manager's open commitments to this report
     deferral_count: int  #: how often sessions of the current cycle were deferred
     contract: ContractRevision | None  #: the contract in force
     talk_request: TalkRequest | None = None  #: an ad hoc session that has not ended (R-6)
@@ -153,7 +153,7 @@ def _build_card(state: PairState, year: PairYear, contract: ContractRevision | N
         charts=build_year_charts(year, view),
         now=now,
         sessions=year.sessions,
-        owed_by_me=list_commitments(view, open_commitments, Owner.MANAGER),
+        open_promises=list_commitments(view, open_commitments, Owner.MANAGER),
         deferral_count=_count_deferrals(state, year.sessions, now),
         contract=contract,
         talk_request=find_talk_request(view, state),
@@ -230,14 +230,16 @@ def _render_team(status: int = 200, **values: Any) -> Response:
     site = current_site()
     cards = _build_cards(_list_pairs())
     language = site.choose_language()
-    owed_by_me = sorted(((line, card) for card in cards for line in card.owed_by_me), key=lambda entry: entry[0].due)
+    open_promises = sorted(
+        ((line, card) for card in cards for line in card.open_promises), key=lambda entry: entry[0].due
+    )
     # By pair: the manager's sentence about their own learning, if no mail to that report has contained it yet.
     learnings = site.store.learnings.load_waiting([card.pair.id for card in cards])
     page = {
         "to": current_login().person,
         "token": current_login().token,
         "cards": cards,
-        "owed_by_me": owed_by_me,
+        "open_promises": open_promises,
         "former_reports": list_former_reports(),
         "to_do": list(_list_to_do(cards)),
         "learning": max((entry.written_at, entry.text) for entry in learnings.values())[1] if learnings else "",
