@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from worker.settings.people_columns import COLUMNS, EXPORT_COLUMNS, REQUIRED_COLUMNS
 
-#: Other names of each column. Of several names in one file, the first in this order is used.
+#: Other names of each column. When a file has several of these names, the first in this order is used.
 _OTHER_NAMES: Mapping[str, Sequence[str]] = {
     "email": (
         *("Email", "Work Email", "Email Address", "Work Email Address", "Primary Email", "Primary Work Email"),
@@ -130,6 +130,7 @@ class PeopleHeaderReader:
             if free_index is not None:
                 recognized[free_index] = column
         if "email" not in assigned_columns and "email" not in recognized.values() and "mail" in names:
-            # `mail` is our column for the mail service. But every file has addresses, so here it means the address.
+            # `mail` is our name of the column with the mail service. But a file without any other column for addresses
+            # has the addresses in the column with this name.
             recognized[names.index("mail")] = "email"
         return recognized

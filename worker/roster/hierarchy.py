@@ -68,8 +68,8 @@ def _build_index(
 
 
 def _list_names(parsed: ParsedRecord) -> list[str]:
-    """Return the names by which others may refer to a person: addresses, directory id and name, in the form that is
-    compared."""
+    """Return the names by which a record may refer to a person as a manager: addresses, directory id and name, each in
+    the form that is compared."""
     record, name = parsed.record, parsed.values.get("name", "")
     return [*map(normalize, record.addresses), record.directory_id.casefold(), *([fold_name(name)] if name else [])]
 
@@ -112,8 +112,10 @@ class _Hierarchy:
             self.managers[email] = managers[0]
 
     def refuse_managers_without_calendar(self) -> None:
-        """Remove managers for whom the calendar `none` is set, and add that to their problem reports. Their reports get
-        no manager."""
+        """Remove the managers whose calendar is `none`, so that the people whom they manage have no manager.
+
+        Each of these managers is a fault in the problem report.
+        """
         report_counts = Counter(self.managers.values())
         refused_managers = {manager for manager in report_counts if not self.persons[manager].has_calendar}
         for manager in (email for email in self.persons if email in refused_managers):

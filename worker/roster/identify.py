@@ -44,7 +44,7 @@ class IdentifiedPeople:
     """The people of a directory."""
 
     active: dict[Address, IdentifiedRecord] = field(default_factory=dict)  #: by primary address
-    aliases: dict[str, PersonAlias] = field(default_factory=dict)  #: the aliases of active people
+    aliases: dict[str, PersonAlias] = field(default_factory=dict)  #: the aliases of active people, by alias
     inactive: list[ParsedRecord] = field(default_factory=list)
 
     def find_owner(self, name: str) -> Address | None:
@@ -55,8 +55,11 @@ class IdentifiedPeople:
 
 
 def make_directory_alias(directory_id: str, namespace: str) -> str:
-    """Return the form of a directory id that is stored. The `namespace` of the directory is its prefix, so that ids of
-    different directories can't be equal; a UUID needs no prefix."""
+    """Return a directory id in the form that is stored.
+
+    The `namespace` of the directory is its prefix, so that ids of different directories can't be equal. A UUID gets no
+    prefix.
+    """
     folded = directory_id.casefold()
     return folded if not namespace or _UUID.fullmatch(folded) else f"{namespace}:{folded}"
 
@@ -94,6 +97,7 @@ def _parse_primary_address(parsed: ParsedRecord) -> Address:
 
 
 def _add_active_person(identified: IdentifiedRecord, people: IdentifiedPeople) -> None:
+    """Add a person to `people`. It is a fault when an earlier record has the same primary address."""
     first = people.active.setdefault(identified.email, identified)
     if first is not identified:
         fault = f"`{identified.email}` is in {first.parsed.place} already."
@@ -104,7 +108,7 @@ def _collect_aliases(identified: IdentifiedRecord, rules: RosterRules, people: I
     """Add the aliases and the directory id of a person to `people`. An alias that another person has already is a
     fault."""
     aliases = [("aliases", AliasSource.PEOPLE_FILE, alias) for alias in _parse_aliases(identified.parsed, rules)]
-    directory_id = _parse_id(identified.parsed)
+    directory_id = _parse_directory_id(identified.parsed)
     if directory_id:
         identified.directory_alias = make_directory_alias(directory_id, rules.id_namespace)
         aliases.append(("directory_id", AliasSource.DIRECTORY, identified.directory_alias))
@@ -130,7 +134,7 @@ def _parse_aliases(parsed: ParsedRecord, rules: RosterRules) -> Iterator[str]:
                 yield normalize(text)
 
 
-def _parse_id(parsed: ParsedRecord) -> str:
+def _parse_directory_id(parsed: ParsedRecord) -> str:
     """Return the directory id of a record; empty when it has none, or with a fault in the problem report when the id
     can't be used."""
     text = parsed.record.directory_id
@@ -149,12 +153,14 @@ def _find_reused_addresses(
 ) -> Iterator[IdentifiedRecord]:
     """Yield the people whose address belonged to a former person with another id in the same directory.
 
-    They are probably other people. If they were taken for the former person, they would see the contents of that
-    person's conversations.
+    Each of them is probably another person than the former one, and would see the content of the former person's
+    conversations if both were taken for the same person.
     """
-    for identified in () if rules.accepts_new_ids else people:
-        stored_person = stored.owners.get(identified.email, "")
-        former_id = stored.directory_ids.get(stored_person, "") if stored_person in stored.former_people else ""
+    if rules.accepts_new_ids:
+        return
+    for identified in people:
+        former_owner = stored.owners.get(identified.email, "")
+        former_id = stored.directory_ids.get(former_owner, "") if former_owner in stored.former_people else ""
         new_id = identified.directory_alias
         is_same_directory = _get_namespace(former_id) == _get_namespace(new_id)
         if former_id and new_id and new_id != former_id and is_same_directory:
@@ -166,7 +172,7 @@ def _get_namespace(directory_alias: str) -> str:
 
 
 def _leave_out_person(identified: IdentifiedRecord, people: IdentifiedPeople) -> None:
-    """Remove a person with a reused address, and their aliases, from `people`, and report that."""
+    """Remove a person with a reused address, and the person's aliases, from `people`, and report that as a fault."""
     fault = f"`{identified.email}` belonged to somebody else, who left: the directory id is another."
     remedy = "Give the new person another address. If it is the same person, run `longarc people --accept`."
     identified.parsed.add_problem("email", fault, remedy)

@@ -12,6 +12,8 @@ from worker.settings.parsers import InvalidValue, find_nearest, shorten_value
 
 #: How many names are compared at most to suggest a similar name.
 _MAX_COMPARED = 2000
+#: How many people with the same name a message names at most.
+_MAX_NAMESAKES = 2
 #: How similar a name must be to be suggested, from 0 to 1.
 _MIN_SIMILARITY = 0.85
 
@@ -20,11 +22,12 @@ _MIN_SIMILARITY = 0.85
 class PeopleIndex:
     """Finds people by their addresses and other aliases, their directory ids, and their full names."""
 
-    absence: str  #: the predicate of a message about somebody whom the directory lacks: `has no row in this file`
-    remedy: str  #: what to do about a manager who is not in the roster
+    absence: str  #: the predicate of a message about somebody who is not in the directory: `has no row in this file`
+    remedy: str  #: the remedy in messages about a manager who is not in the roster
     addresses: dict[str, Address] = field(default_factory=dict)  #: primary addresses by address or alias
     directory_ids: dict[str, Address] = field(default_factory=dict)  #: primary addresses by case-folded id
-    names: dict[str, dict[Address, None]] = field(default_factory=dict)  #: ordered primary addresses by folded name
+    #: by folded name: the primary addresses, as the keys of a mapping that keeps their order
+    names: dict[str, dict[Address, None]] = field(default_factory=dict)
     #: By address, id and folded name: why somebody is not in the roster, as the predicate of a message.
     absences: dict[str, str] = field(default_factory=dict)
     places: dict[Address, str] = field(default_factory=dict)  #: the place of each person's record, for messages
@@ -65,8 +68,8 @@ class PeopleIndex:
         if len(people) == 1:
             return next(iter(people))
         if people:
-            places = " and ".join(self.places[email] for email in islice(people, 2))
-            more = f" and {len(people) - 2:,} more" if len(people) > 2 else ""
+            places = " and ".join(self.places[email] for email in islice(people, _MAX_NAMESAKES))
+            more = f" and {len(people) - _MAX_NAMESAKES:,} more" if len(people) > _MAX_NAMESAKES else ""
             fault = f"`{shorten_value(text)}` is the name of {len(people):,} people: {places}{more}."
             raise InvalidValue(fault, "Write the manager's address or id instead.")
         self._refuse_absent(name, text)

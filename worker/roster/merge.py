@@ -56,5 +56,5 @@ def _merge_records(parsed: ParsedRecord, row: ParsedRecord) -> ParsedRecord:
 def _list_names(record: RosterRecord) -> Iterator[str]:
     """Yield the addresses and the directory id of a person, in the form that is compared."""
     yield from (normalize(address) for address in record.addresses if address)
-    if record.directory_id:
+    if record.directory_id:  # the prefix keeps an id apart from an address
         yield f"id {record.directory_id.casefold()}"

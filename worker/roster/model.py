@@ -13,7 +13,7 @@ class Roster:
 
     persons: Mapping[Address, Person]  #: by primary address
     pairs: Mapping[PairId, Pair]
-    #: By person: the columns, of time zone and working hours, that the directory leaves empty and that the person's
+    #: By person: which of the columns `time_zone` and `working_hours` the directory leaves empty, and the person's
     #: calendar service can supply.
     unset_columns: Mapping[Address, frozenset[str]] = field(default_factory=dict)
     aliases: Sequence[PersonAlias] = ()  #: aliases and directory ids, each of one person
@@ -21,12 +21,12 @@ class Roster:
 
 @dataclass(frozen=True, slots=True)
 class StoredRoster:
-    """The roster of earlier readings, from the database. It replaces values that a directory no longer has."""
+    """The roster of earlier readings, from the database. Its values are used where the directory no longer has any."""
 
     persons: Mapping[Address, Person] = field(default_factory=dict)  #: everybody who was ever in the roster
     former_people: Collection[Address] = ()  #: the persons who left
     managers: Mapping[Address, Address] = field(default_factory=dict)  #: by report, for pairs that have not ended
-    owners: Mapping[str, Address] = field(default_factory=dict)  #: primary addresses by each address, alias and id
+    owners: Mapping[str, Address] = field(default_factory=dict)  #: the primary address by each address, alias and id
     directory_ids: Mapping[Address, str] = field(default_factory=dict)  #: in the form of `make_directory_alias`
 
 
@@ -37,7 +37,7 @@ class RosterRules:
     today: date
     calendars: Collection[str]  #: the calendar providers that people may have
     mailers: Collection[str]  #: the mail providers that people may have
-    #: by calendar provider: the columns, of time zone and working hours, that it can supply
+    #: by calendar provider: which of the columns `time_zone` and `working_hours` it can supply
     calendar_columns: Mapping[str, Collection[str]] = field(default_factory=dict)
     default_every: Interval = Interval(weeks=13)
     default_minutes: int = 75

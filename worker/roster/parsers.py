@@ -15,7 +15,7 @@ from worker.settings.parsers import InvalidValue, parse_address, parse_date, par
 
 #: Characters with which a formula begins in a spreadsheet.
 _FORMULA_SIGNS = ("=", "+", "-", "@")
-#: Texts after a comma in a name that are not first names.
+#: Texts that may follow a comma in a name without being a first name.
 _NAME_SUFFIXES = frozenset(
     ("jr", "sr", "ii", "iii", "iv", "md", "phd", "mba", "cpa", "esq", "msc", "bsc", "ma", "ba", "dr", "pe", "rn")
 )
@@ -80,9 +80,9 @@ def parse_day(text: str) -> date:
         first, second, year = (int(part) for part in slashed.groups())
         day_first, month_first = _make_date(year, second, first), _make_date(year, first, second)
         if day_first and month_first and day_first != month_first:
-            either = f"{day_first.day} {day_first:%B} and as {month_first.day} {month_first:%B}"
+            readings = f"{day_first.day} {day_first:%B} and as {month_first.day} {month_first:%B}"
             remedy = f"Write year-month-day: `{day_first}` or `{month_first}`."
-            raise InvalidValue(f"`{shorten_value(text)}` can be read as {either}.", remedy)
+            raise InvalidValue(f"`{shorten_value(text)}` can be read as {readings}.", remedy)
         day = str(day_first or month_first or day)
     elif dotted:
         dotted_date = _make_date(int(dotted[3]), int(dotted[2]), int(dotted[1]))

@@ -1,9 +1,9 @@
 """The roster source for SCIM: reads the people whom Microsoft Entra, Okta or another directory pushed to `/scim/v2`.
 
 A push is one request about one person. The web application stores the pushed data, and this source reads everybody from
-the database, so that no reading can be incomplete. A change of a company can be many pushes: a first synchronization
-may take an hour, and name managers before they are pushed themselves. Pushes with short pauses between them are a wave.
-Nothing is applied until the wave is over (`is_unsettled`).
+the database, so that no reading can be incomplete. One change in a company can cause many pushes: a first
+synchronization may take an hour, and name managers before they are pushed themselves. Pushes with short pauses between
+them are a wave. Nothing is applied until the wave is over (`is_unsettled`).
 """
 
 from collections import defaultdict
@@ -17,9 +17,9 @@ from worker.providers.base import Finding
 from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
 from worker.roster.reading import DirectoryReading, describe_reading
 
-#: A wave that lasts longer is applied before it is over.
+#: A wave that lasts longer than this is applied before it is over.
 LONGEST_WAVE = timedelta(hours=1)
-#: The same for the first wave of an installation, because the first synchronization of a large company takes hours.
+#: The first wave of an installation may last this long, because a large company's first synchronization takes hours.
 LONGEST_FIRST_WAVE = timedelta(days=1)
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -27,7 +27,7 @@ _GUEST = "guest"  #: the user type of people of other companies
 _PRIVATE = "home"  #: the type of private addresses, to which no invitations are sent
 _WORK = "work"  #: the type of business addresses
 
-_PUSH_SOMEBODY = (
+_START_PROVISIONING = (
     "Assign people to the application in your directory and start its provisioning. `longarc run` or `longarc serve` "
     "has to be running, and base_url reachable from the internet."
 )
@@ -73,13 +73,16 @@ class ScimDirectory:
 
     def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
         """Return whether a wave of pushes is going on, or no push has arrived yet; the roster is then not read.
-        `read_at`: when the roster was last read; None when it never was."""
+
+        A wave that lasts longer than its limit is not waited for. `read_at`: when the roster was last read; None when
+        it never was.
+        """
         log = self._directory.get_push_log()
         if log is None:
             return True
-        limit = LONGEST_FIRST_WAVE if read_at is None else LONGEST_WAVE
-        began_at = max(log.wave_began_at, read_at or log.wave_began_at)
-        return now - log.last_at < WAVE_PAUSE and now - began_at < limit
+        longest_wave = LONGEST_FIRST_WAVE if read_at is None else LONGEST_WAVE
+        waiting_since = max(log.wave_began_at, read_at or log.wave_began_at)
+        return now - log.last_at < WAVE_PAUSE and now - waiting_since < longest_wave
 
     def read(self, now: datetime) -> list[RosterRecord]:
         return list(self._read_everybody().records)
@@ -98,7 +101,7 @@ class ScimDirectory:
         except LongarcError as error:
             return SourceCheck([Finding(title, False, str(error))])
         if log is None:
-            return SourceCheck([Finding(title, False, _PUSH_SOMEBODY)])
+            return SourceCheck([Finding(title, False, _START_PROVISIONING)])
         last = f"the last of {log.count:,} changes came on {log.last_at:%Y-%m-%d} at {log.last_at:%H:%M} UTC"
         findings = [Finding(f"{title}; {last}", True), *describe_reading(self.name, reading, _MAP_MANAGERS)]
         return SourceCheck(findings, reading.records)
@@ -134,8 +137,8 @@ def _get_object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _list_sorted(person: PushedPerson, name: str) -> list[Mapping[str, Any]]:
-    """Return the values of a multi-valued attribute, without private ones: first the primary value, then those of type
-    work, then the others."""
+    """Return the values of a multi-valued attribute, without private ones. The primary value is first, then come values
+    of type work, then the others."""
     values = [value for value in person.attributes.get(name) or () if _get_type(value) != _PRIVATE]
     return sorted(values, key=lambda value: (not value.get("primary"), _get_type(value) != _WORK))
 
@@ -175,10 +178,10 @@ def _find_language(person: PushedPerson) -> str:
 
 
 class _ManagerIndex:
-    """Finds the person to whom the `value` of a manager refers.
+    """Finds the person to whom the field `value` of the attribute `manager` refers.
 
-    By the standard, the value is the id that we assigned, and Entra sends that. Okta sends whatever an administrator
-    mapped: often the directory's own id, a user name or an employee number.
+    By the standard, the value is the id that we assigned, and Entra sends this id. Okta sends the attribute that an
+    administrator mapped: often the directory's own id, a user name or an employee number.
     """
 
     def __init__(self, people: Sequence[PushedPerson]) -> None:

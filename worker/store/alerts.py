@@ -20,7 +20,7 @@ MAIL_NAME = MailName.OPERATOR_ALERT.value
 OPERATOR_SUBJECT = "operator"
 #: The number of the PostgreSQL advisory lock for alerts. No other lock of Longarc has this number.
 _ADVISORY_LOCK = 7251891
-#: How long after a mail no other mail of its cause is sent.
+#: For this long after a mail, no other mail of the same cause is sent.
 MAIL_INTERVAL = timedelta(hours=1)
 #: How many different texts a digest shows at most.
 MAX_SHOWN_TEXTS = 10
@@ -103,10 +103,10 @@ def _add_to_digest(connection: Connection, digest: Mapping[str, Any], text: str)
 
 
 def _build_digest_fields(counts: Counter[str], total: int, text: str) -> dict[str, Any]:
-    """Return the fields of a digest to which one more alert is added: the mail's text, the counts and the total.
+    """Return the fields of a digest to which an alert with this text is added: its text, the counts and the total.
 
-    `counts` has the number of alerts for each text, and `total` the number of all alerts. `text` is counted in `total`,
-    but not yet in `counts`.
+    `counts` has the number of alerts for each text, without the added alert. `total` is the number of all alerts,
+    including the added one.
     """
     if text in counts or len(counts) < MAX_STORED_TEXTS:
         counts[text] += 1

@@ -86,9 +86,9 @@ def _list_pairs(connection: Connection, email: Address) -> list[PairId]:
 
 def _drop_effects(connection: Connection, email: Address, pairs: Collection[PairId]) -> None:
     is_live = outbox.c.progress.in_(sorted(progress.value for progress in LIVE_PROGRESS))
-    is_theirs = or_(outbox.c.pair.in_(pairs), outbox.c.to == email, outbox.c.calendar == email)
+    concerns_person = or_(outbox.c.pair.in_(pairs), outbox.c.to == email, outbox.c.calendar == email)
     dropped = {"progress": EffectProgress.DROPPED.value, "due_at": None, "holder": None}
-    connection.execute(update(outbox).where(is_live, is_theirs).values(dropped))
+    connection.execute(update(outbox).where(is_live, concerns_person).values(dropped))
 
 
 def _delete_traces(connection: Connection, email: Address, pairs: Collection[PairId]) -> None:
@@ -122,12 +122,12 @@ def _replace_name(connection: Connection, name: str, pseudonym: Pseudonym, pairs
         pattern = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
         for column in _list_text_columns():
             if "pair" in column.table.c and column.name != "pair":
-                is_theirs = column.table.c.pair.in_(pairs)
-                _replace_in_column(connection, column, spelling, pattern, pseudonym.name, is_theirs)
+                is_of_pairs = column.table.c.pair.in_(pairs)
+                _replace_in_column(connection, column, spelling, pattern, pseudonym.name, is_of_pairs)
 
 
 def _list_text_columns() -> Iterator[Column[Any]]:
-    """Yield the columns that hold free text, or JSON that may contain text."""
+    """Yield the columns that hold text or JSON, except for those of enumerations."""
     for table in tables.metadata.sorted_tables:
         for column in table.c:
             column_type = column.type
@@ -145,7 +145,7 @@ def _replace_in_column(
     replacement: str,
     *conditions: ColumnElement[bool],
 ) -> None:
-    """Replace what the pattern matches in the values of a column. `name` is a text that every such value contains."""
+    """Replace each match of the pattern in the values of a column. Each value with a match contains the text `name`."""
     is_json = isinstance(column.type, JSON)
     stored_text = cast(column, String) if is_json else type_coerce(column, String)
     key_columns = list(column.table.primary_key)

@@ -1,6 +1,6 @@
 """Reads and writes records of copies: the events that Longarc itself writes into guests' calendars.
 
-A record is stored before its copy is written, so that no copy is ever unknown.
+A record is stored before its copy is written, so that there is never a copy without a record.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -72,11 +72,12 @@ class AttendeeCopyRows:
     def _translate_errors(self) -> Iterator[None]:
         """Raise Unavailable in place of an error of the database.
 
-        The error is marked as uncertain, since the event may have been written already. The effect is then tried again.
+        Unavailable is marked as uncertain, since the event may have been written already. The effect is then tried
+        again.
         """
         driver = self._database.engine.dialect.loaded_dbapi
         try:
             yield
         except (driver.Error, DBAPIError, DatabaseUnreachable) as error:
-            message = "It can't be noted which guests have a copy: the database fails."
+            message = "The database failed, so it can't be recorded which guests have a copy of the event."
             raise Unavailable(message, uncertain=True) from error

@@ -41,7 +41,7 @@ from worker.store.database import Database, list_migrations, mask_password
 _EXCLUDED_TABLES = {tables.worker.name}
 #: How many rows are read or written at once.
 BATCH_SIZE = 1000
-#: A function that is called again and again with the number of rows that are done so far.
+#: A function that is called repeatedly with the number of rows that were read or written so far.
 ProgressListener = Callable[[int], None]
 
 #: The kind of column that a backup has for each SQLAlchemy type.
@@ -173,9 +173,9 @@ def restore_backup(
 ) -> int:
     """Fill the empty database from the file, in one transaction, and bring its schema up to date.
 
-    `report_progress` gets each row counted twice, because `verify_backup` first reads the whole file. `is_moved` tells
-    that the database only moves to another place, and that no process worked on it after the backup was made. Return
-    how many sealed values there are.
+    `report_progress` counts each row twice, because `verify_backup` first reads the whole file. `is_moved` tells that
+    the database only moves to another place, and that no process worked on it after the backup was made. Return how
+    many sealed values there are.
 
     Raises the errors of `verify_backup`, and Refused for a database that is not empty.
     """

@@ -16,6 +16,7 @@ from worker.domain.model import (
     Cursor,
     EffectKind,
     EffectProgress,
+    EndReason,
     Event,
     Meeting,
     PairId,
@@ -86,11 +87,11 @@ _FAILURES = PreparedStatement(
 )
 _MAKE_DUE = PreparedStatement(
     update(calendar)
-    .where(in_bound_list(calendar.c.address, "addresses"), calendar.c.due_at > bind_instant("now"))
-    .values(due_at=bind_instant("now"))
+    .where(in_bound_list(calendar.c.address, "addresses"), calendar.c.due_at > bind_instant("new_due_at"))
+    .values(due_at=bind_instant("new_due_at"))
 )
 _PAIRS_OF_REPORTS = PreparedStatement(
-    select(pair.c.id).where(in_bound_list(pair.c.report, "addresses"), pair.c.ended == "")
+    select(pair.c.id).where(in_bound_list(pair.c.report, "addresses"), pair.c.ended == EndReason.NO.value)
 )
 
 _OUR_EVENTS = PreparedStatement(
@@ -99,7 +100,7 @@ _OUR_EVENTS = PreparedStatement(
     )
 )
 _REPORTS = PreparedStatement(
-    select(pair.c.report, pair.c.id).where(pair.c.manager == bindparam("address"), pair.c.ended == "")
+    select(pair.c.report, pair.c.id).where(pair.c.manager == bindparam("address"), pair.c.ended == EndReason.NO.value)
 )
 _BOOKED_SESSIONS = PreparedStatement(
     select(session.c.pair, session.c.start, session.c.end)
@@ -128,7 +129,7 @@ _LIFT_SUSPENSION = PreparedStatement(
     .where(person.c.email == bindparam("address"), person.c.suspended_until.is_not(None))
     .values(suspended_until=None)
 )
-#: Makes a channel that failed due now. It was probably refused for the same reason as the calendar.
+#: Makes a channel that failed due now. The channel was probably refused for the same reason as the calendar.
 _RETRY_CHANNEL = PreparedStatement(
     update(channel)
     .where(channel.c.calendar == bindparam("address"), channel.c.failures > 0, channel.c.due_at > bind_instant("now"))
@@ -195,8 +196,8 @@ class CalendarSnapshot:
 class CalendarReading:
     """The result of reading a calendar, which is to be stored."""
 
-    #: Our events that changed or vanished, each with the etag that the database should still have. A different etag
-    #: means that we have written the event meanwhile; then it is not updated.
+    #: Our events that changed or vanished, each with the etag that the database should still have. A different etag in
+    #: the database means that we have written the event meanwhile; its row is then not updated.
     placed: Sequence[tuple[PlacedEvent, str]]
     pairs_to_plan: Collection[PairId]
     pairs_to_refresh: Collection[PairId]  #: pairs to plan after reading their free/busy again
@@ -204,7 +205,8 @@ class CalendarReading:
     dropped_series: Collection[str]  #: ids of series and events whose stored 1:1s are deleted
     orphans: Sequence[Event] = ()  #: future events that carry our key, but are not in the database
     recovered: Sequence[Session] = ()  #: sessions that are on the calendar, but not in the restored database
-    #: Whether the calendar lists an event whose creation is not stored yet. Then it is read again from the same cursor.
+    #: Whether the calendar lists an event whose creation is not stored yet. The calendar is then read again from the
+    #: same cursor.
     needs_repeat: bool = False
 
 
@@ -231,13 +233,13 @@ class CalendarRows:
     def lift_suspension(self, address: Address, now: datetime) -> bool:
         """End the suspension of a calendar, and make the calendar, its pairs and its failed effects due.
 
-        Return False when the calendar was not suspended. Everything is made due even then.
+        Return False when the calendar was not suspended. The same rows are made due even then.
         """
         with self._database.write() as connection:
             was_suspended = _LIFT_SUSPENSION.execute(connection, address=address) > 0
-            _MAKE_DUE.execute(connection, addresses=[address], now=now)
+            _MAKE_DUE.execute(connection, addresses=[address], new_due_at=now)
             _RETRY_EFFECTS.execute(connection, address=address, now=now)
-            query = _PAIRS_OF_PERSON.where(pair.c.ended == "")
+            query = _PAIRS_OF_PERSON.where(pair.c.ended == EndReason.NO.value)
             pair_ids = [row[0] for row in connection.execute(query, {"address": address})]
             if pair_ids:
                 wake_pairs(connection, sorted(pair_ids), now, reread_free_busy=True)
@@ -246,7 +248,7 @@ class CalendarRows:
         return was_suspended
 
     def _retry_channel(self, address: Address, now: datetime) -> None:
-        """Make the channel of a calendar due whose suspension has ended.
+        """Make the failed channel of a calendar due, because the suspension of the calendar has ended.
 
         This needs a transaction of its own: a notification locks the channel before the calendar, so locking the
         channel after the calendar might deadlock.
@@ -307,7 +309,7 @@ class CalendarRows:
                 _UPDATE_EVENT.execute_many(
                     connection, [_build_event_update(placed, etag) for placed, etag in reading.placed]
                 )
-            self._save_meetings(connection, due_calendar.address, reading, full=size is not None)
+            self._save_meetings(connection, due_calendar.address, reading, is_full=size is not None)
             session_rows = [_build_recovered_row(recovered) for recovered in reading.recovered]
             self._database.upsert(connection, session, session_rows)
             adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
@@ -319,22 +321,23 @@ class CalendarRows:
         if was_suspended:
             self._retry_channel(due_calendar.address, now)
 
-    def _save_meetings(self, connection: Any, address: Address, reading: CalendarReading, *, full: bool) -> None:
-        if full:
+    def _save_meetings(self, connection: Any, address: Address, reading: CalendarReading, *, is_full: bool) -> None:
+        """Store the occurrences of recurring 1:1s. After a full reading, they replace all that are stored."""
+        if is_full:
             _DELETE_ALL_MEETINGS.execute(connection, address=address)
         elif reading.dropped_series:
             ids = sorted(reading.dropped_series)
             _DELETE_MEETINGS.execute(connection, address=address, series=ids, ids=ids)
         rows_by_id = {
-            event.ref.id: {
+            occurrence.ref.id: {
                 "calendar": address,
-                "id": event.ref.id,
-                "series": event.series or event.ref.id,
+                "id": occurrence.ref.id,
+                "series": occurrence.series or occurrence.ref.id,
                 "pair": pair_id,
-                "start": event.span.start,
-                "end": event.span.end,
+                "start": occurrence.span.start,
+                "end": occurrence.span.end,
             }
-            for event, pair_id in reading.meetings
+            for occurrence, pair_id in reading.meetings
         }
         self._database.upsert(connection, meeting, list(rows_by_id.values()))
 
@@ -372,10 +375,10 @@ class CalendarRows:
             row = connection.execute(select(event).where(event.c.key == key)).mappings().first()
         return rows.read_placed_event(row) if row else None
 
-    def list_events_of(self, person: Address) -> list[PlacedEvent]:
+    def list_events_of(self, email: Address) -> list[PlacedEvent]:
         """Return our events of all pairs of a person in order of start, also past events and those that are gone."""
-        is_theirs = or_(pair.c.manager == person, pair.c.report == person)
-        query = select(event).where(event.c.pair.in_(select(pair.c.id).where(is_theirs))).order_by(event.c.start)
+        has_person = or_(pair.c.manager == email, pair.c.report == email)
+        query = select(event).where(event.c.pair.in_(select(pair.c.id).where(has_person))).order_by(event.c.start)
         with self._database.read() as connection:
             return [rows.read_placed_event(row) for row in connection.execute(query).mappings()]
 
@@ -397,9 +400,9 @@ class CalendarRows:
 def make_calendar_due(connection: Connection, addresses: Sequence[Address], due_at: datetime) -> None:
     """Make changed calendars due at this time.
 
-    Organizers' calendars are then read. Of reports, only the free/busy is read, by planning their pairs.
+    The calendars of organizers are then read. Of reports, only free/busy is read: their pairs become due to be planned.
     """
-    _MAKE_DUE.execute(connection, addresses=addresses, now=due_at)
+    _MAKE_DUE.execute(connection, addresses=addresses, new_due_at=due_at)
     pair_ids = _PAIRS_OF_REPORTS.fetch_column(connection, addresses=addresses)
     if pair_ids:
         wake_pairs(connection, pair_ids, due_at, reread_free_busy=True)

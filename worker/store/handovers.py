@@ -62,7 +62,8 @@ def record_handovers(
 ) -> None:
     """Store an open handover from each ended pair, and give open handovers their new pairs.
 
-    `ended_pairs` are those whose reports stay. When a pair begins again, the handover from it is deleted.
+    `ended_pairs` are ended pairs whose reports stay in the company. When a pair begins again, the handover from it is
+    deleted.
     """
     if new_pairs:
         _DELETE_FROM_PAIRS.execute(connection, pairs=sorted(new_pairs))
@@ -70,6 +71,7 @@ def record_handovers(
     database.upsert(connection, handover, rows)
     if not new_pairs:
         return
+    # an open handover has no new pair, which the database stores as an empty text
     query = select(*_COLUMNS).where(handover.c.pair == literal(""), handover.c.ended_at >= now - MAX_HANDOVER_GAP)
     open_handovers = [_parse_handover(row) for row in connection.execute(query).mappings()]
     open_handovers.sort(key=lambda open_handover: (open_handover.ended_at, open_handover.former))
@@ -108,19 +110,19 @@ class HandoverRows:
         return [outgoing for outgoing in handovers if outgoing.former.manager == manager]
 
     def load_content(self, former: PairId) -> HandoverContent:
-        """Return the content of the handover from a pair; an empty one when nothing was decided. Raises WrongKey."""
+        """Return the content of the handover from a pair, which is empty at first. Raises WrongKey."""
         with self._database.read() as connection:
-            return self._parse(_SEALED.fetch_value(connection, former_pair=former))
+            return self._open_content(_SEALED.fetch_value(connection, former_pair=former))
 
     def load_content_for_change(self, connection: Connection, former: PairId) -> HandoverContent:
         """Return the same as `load_content`, within a transaction that will change the content.
 
-        On PostgreSQL the row is locked until the transaction ends. The leases of pairs are no protection here: the
-        report and the old manager may decide at the same time, and they lease different pairs.
+        On PostgreSQL the row is locked until the transaction ends. Leases of people do not protect the row: the report
+        and the former manager may decide at the same time, and their actions lease the people of different pairs.
         """
-        return self._parse(_SEALED_FOR_CHANGE.fetch_value(connection, former_pair=former))
+        return self._open_content(_SEALED_FOR_CHANGE.fetch_value(connection, former_pair=former))
 
-    def _parse(self, sealed: bytes | None) -> HandoverContent:
+    def _open_content(self, sealed: bytes | None) -> HandoverContent:
         return _parse_content(json.loads(self._seal.open(sealed))) if sealed else HandoverContent()
 
     def save(self, connection: Connection, former: PairId, content: HandoverContent) -> None:

@@ -102,9 +102,10 @@ _NOTIFIED = PreparedStatement(
 
 
 def read_measurements(database: Database, now: datetime, live_since: datetime) -> Measurements:
-    """Return the counts of the database, without `UNRECORDED_MAILS`. Raises DatabaseUnreachable.
+    """Return the counts of the database. Raises DatabaseUnreachable.
 
-    A worker is live when its last heartbeat is not older than `live_since`.
+    The mails in `UNRECORDED_MAILS`, of which the operator must not know, are not counted. A worker is live when its
+    last heartbeat is not older than `live_since`.
     """
     with database.read() as connection:
 

@@ -1,6 +1,7 @@
-"""Reads and writes which pairs take part, and the rollout and the pauses from which `worker.domain.rollout` decides it.
+"""Reads and writes which pairs take part (their participation), and the rollout and the pauses in force.
 
-Participation has to be decided again when the people change, or when a later part of the rollout begins.
+`worker.domain.rollout` decides participation from the rollout and the pauses. It is decided again when the people
+change, and when a later part of the rollout begins.
 """
 
 import json
@@ -42,8 +43,8 @@ from worker.store.tables import (
 _ROLLOUT_NAME = "rollout"
 #: The name of the stored value that is the pauses in force.
 _PAUSES_NAME = "pauses"
-#: The name of the stored value about the last decision: the version of the people for which participation was decided,
-#: and until when the decision holds.
+#: The name of the stored value about the last decision on participation: the version of the people for which it was
+#: made, and until when it holds.
 _DECIDED_NAME = "participation"
 _STORED_VALUES = PreparedStatement(
     select(stored_value.c.name, stored_value.c.value).where(in_bound_list(stored_value.c.name, "names"))
@@ -59,13 +60,13 @@ _COUNTS = select(pair.c.participation, func.count()).where(pair.c.ended == EndRe
 class ParticipationChange:
     """The difference between the stored participation of all pairs and a new decision."""
 
-    changed: Mapping[PairId, Participation]  #: the new participation of each pair for which it differs
+    changed: Mapping[PairId, Participation]  #: the new participation of each pair whose stored participation differs
     joining: tuple[PairId, ...]  #: pairs that begin to take part
     leaving: tuple[PairId, ...]  #: pairs that take part now, but not in the new rollout; a paused pair does not leave
     cancel_count: int  #: number of events of the leaving pairs that would be cancelled
     counts: Mapping[Participation, int]  #: number of pairs that have not ended, after the change
     current_count: int  #: number of pairs that take part before the change
-    next_change_at: datetime | None  #: when the rollout begins for more pairs; None when it does not
+    next_change_at: datetime | None  #: when the rollout next begins for more pairs; None when it never does
 
     @property
     def leaves_many(self) -> bool:
@@ -81,7 +82,7 @@ class StoredParticipation:
     pauses: StandingPauses
     people_version: str  #: see `worker.store.aliases.ALIAS_VERSION_NAME`
     has_new_people: bool  #: whether people have changed since participation was decided
-    next_change_at: datetime | None  #: when the rollout begins for more pairs; None when it does not
+    next_change_at: datetime | None  #: when the rollout next begins for more pairs; None when it never does
 
 
 class ParticipationRows:
@@ -96,7 +97,7 @@ class ParticipationRows:
             return _load(connection)
 
     def count(self) -> dict[Participation, int]:
-        """Count the pairs that have not ended, by participation."""
+        """Return the number of pairs that have not ended, by participation."""
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(_COUNTS.group_by(pair.c.participation))}
 
@@ -115,12 +116,12 @@ class ParticipationRows:
     ) -> tuple[ParticipationChange, str]:
         """Decide the participation of all pairs, store it, and make changed pairs due.
 
-        A rollout or pauses of None stand for those that are stored. `find_objection` returns a reason against the
-        change; unless it is empty, nothing is written. `also_write` is called with the connection, and writes in the
-        same transaction. Return the change and the objection.
+        When `rollout` or `pauses` is None, the stored one is used. `find_objection` returns a reason against the
+        change, or an empty text. When there is a reason, nothing is written. `also_write` is called with the
+        connection, and writes in the same transaction. Return the change and the objection.
         """
         with self._database.write() as connection:
-            # locks the row, so that two processes decide one after the other
+            # this update changes nothing, but locks the row, so that two processes decide one after the other
             connection.execute(
                 update(stored_value).where(stored_value.c.name == _DECIDED_NAME).values(value=stored_value.c.value)
             )
@@ -146,12 +147,11 @@ class ParticipationRows:
         if change.changed:
             wake_pairs(connection, sorted(change.changed), now, reread_free_busy=True)
             schedule_calendars(self._database, connection, now)
-        version = (
-            connection.execute(select(stored_value.c.value).where(stored_value.c.name == ALIAS_VERSION_NAME)).scalar()
-            or ""
-        )
-        decided = {"people": version, "until": change.next_change_at.isoformat() if change.next_change_at else ""}
-        values = {_ROLLOUT_NAME: _dump_rollout(rollout), _PAUSES_NAME: _dump_pauses(pauses), _DECIDED_NAME: decided}
+        version_query = select(stored_value.c.value).where(stored_value.c.name == ALIAS_VERSION_NAME)
+        people_version = connection.execute(version_query).scalar() or ""
+        until = change.next_change_at.isoformat() if change.next_change_at else ""
+        decision = {"people": people_version, "until": until}
+        values = {_ROLLOUT_NAME: _dump_rollout(rollout), _PAUSES_NAME: _dump_pauses(pauses), _DECIDED_NAME: decision}
         new_rows = [{"name": name, "value": json.dumps(value)} for name, value in sorted(values.items())]
         self._database.upsert(connection, stored_value, new_rows)
 
@@ -166,11 +166,11 @@ def save_participation(connection: Connection, participations: Mapping[PairId, P
 
 
 def schedule_calendars(database: Database, connection: Connection, now: datetime) -> None:
-    """Schedule the reading of calendars whose owner is the organizer of a pair that takes part, and of no others.
+    """Schedule the reading of the calendars of organizers of pairs that take part, and unschedule all other calendars.
 
     The next tick then decides again which calendars are to have a channel.
     """
-    # the row is updated and not deleted, because two transactions that update the same row wait for each other
+    # the stored value is updated and not deleted, because two transactions that update the same row wait for each other
     database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": UNKNOWN_CHANNELS}])
     takes_part = pair.c.participation == Participation.YES.value
     organizers = set(

@@ -26,14 +26,14 @@ person, pair, session, stored_value = tables.person, tables.pair, tables.session
 
 T = TypeVar("T")
 
-#: How many values one statement gets at most, since databases limit the number of parameters.
+#: The most values that are passed to one statement, since databases limit the number of parameters.
 _CHUNK_SIZE = 5000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: In the table `revocation`, this stands for every address.
 EVERYBODY = "*"
 
 _STORED_VALUE = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
-#: Compares with the oldest instant, since SQLite would use no index for IS NOT NULL.
+#: Selects the suspended people. It compares with the oldest instant, since SQLite would use no index for IS NOT NULL.
 _SUSPENSIONS = PreparedStatement(
     select(person.c.email, person.c.suspended_until).where(person.c.suspended_until > EPOCH)
 )
@@ -62,10 +62,10 @@ class PeopleRows:
         return self._list_people_on(services, person.c.habits_at.is_(None))
 
     def list_participants_without_habits(self, services: Collection[str]) -> set[Address]:
-        """Return those of `list_people_without_habits` whom the rollout concerns.
+        """Return those of the people in `list_people_without_habits` whom the rollout concerns.
 
-        They are in a pair that the rollout names, even if the rollout begins on a later day. When the rollout leaves
-        out no pair, it concerns everybody, also people without a pair.
+        The rollout concerns the people of each pair that it names, even if it begins on a later day. When it leaves out
+        no pair, it concerns everybody, also people without a pair.
         """
         has_not_ended = pair.c.ended == EndReason.NO.value
         is_left_out = pair.c.participation == Participation.NOT_CHOSEN.value
@@ -139,7 +139,7 @@ class PeopleRows:
             return preview_import(connection, persons, pairs, aliases)
 
     def load_waiting_pairs(self, managers: Collection[Address]) -> dict[Address, list[WaitingPair]]:
-        """Return the active pairs of these managers, by manager, each with the times of its last sessions (T-3a)."""
+        """Return the active pairs of these managers, by manager: see `pair_state.load_waiting_pairs`."""
         with self._database.read() as connection:
             return load_waiting_pairs(connection, sorted(managers))
 

@@ -1,7 +1,7 @@
 """Reads and writes the people whom a directory pushed by SCIM.
 
-A push is one request about one person. It is one transaction that locks the rows which it changes, so that of two
-pushes about the same person none is lost.
+A push is one request about one person. Each push is one transaction that locks the rows which it changes, so that
+neither of two pushes about the same person is lost.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -92,7 +92,7 @@ class PushedRows:
             raise UserNameTaken from None
 
     def _count_push(self, now: datetime) -> None:
-        """Count a push in the log. Here transactions of pushes wait for one another, so this comes last in each."""
+        """Count a push in the log. Called last in each transaction, because transactions of other pushes then wait."""
         empty_log = {"name": PUSH_LOG_NAME, "value": _format_push_log(PushLog(0, now, now))}
         self.database.insert_new(self.connection, stored_value, [empty_log], ("name",))
         log = self.get_push_log() or PushLog(0, now, now)
@@ -141,13 +141,13 @@ class PushedPeople:
 def delete_pushed_people(connection: Connection, names: Collection[str]) -> None:
     """Delete what was pushed about a person, without counting a push.
 
-    `names` are the person's addresses and aliases. One of them is the id, as `scim:<id>`.
+    `names` are the person's addresses and aliases. One of the aliases is the directory id, as `scim:<id>`.
     """
     connection.execute(delete(pushed_person).where(_is_of(names)))
 
 
 def _is_of(names: Collection[str]) -> ColumnElement[bool]:
-    """Return the condition that a row is of the person with these names."""
+    """Return the condition that a row belongs to the person with these names."""
     user_name_keys = [fold_user_name(name) for name in names]
     ids = [name.rpartition(":")[2] for name in names]
     return or_(pushed_person.c.user_name_key.in_(user_name_keys), pushed_person.c.id.in_(ids))

@@ -37,8 +37,8 @@ class ThirdVoiceRows:
     def count_open(self, connection: Connection, addresses: Collection[Address], now: datetime) -> int:
         """Return how many questions of a report count as open: they are unanswered and have not expired.
 
-        Withdrawn questions count, too. The report's row is locked until the end of the transaction, so that two forms
-        which are sent at the same time can't exceed the limit. `addresses` are all addresses of the report.
+        Withdrawn questions count, too. The report's row in `person` is locked until the end of the transaction, so that
+        two forms which are sent at the same time can't exceed the limit. `addresses` are all addresses of the report.
         """
         if not self._database.is_sqlite:  # SQLite has one writer at a time
             connection.execute(select(person.c.email).where(person.c.email.in_(addresses)).with_for_update())
@@ -69,7 +69,8 @@ class ThirdVoiceRows:
     def erase(self, voice: ThirdVoice, now: datetime) -> None:
         """Delete a question with its answer.
 
-        Of an unanswered question, a row without content stays until the question expires: it counts for the limit.
+        An unanswered question is withdrawn instead: its row stays without content until the question expires, so that
+        it still counts for the limit of open questions.
         """
         has_id = third_voice.c.id == voice.id
         with self._database.write() as connection:
@@ -82,9 +83,9 @@ class ThirdVoiceRows:
     def delete_questions(
         self, connection: Connection, *, askers: Collection[Address] = (), recipients: Collection[Address] = ()
     ) -> int:
-        """Delete the questions of reports in `askers`, and those to people in `recipients`. Return their number.
+        """Delete the questions that reports in `askers` asked, and the questions to people in `recipients`.
 
-        Every question is opened for that. Raises WrongKey.
+        Return the number of deleted questions. The sealed addresses of all questions are opened. Raises WrongKey.
         """
         voices = [self._parse(row) for row in connection.execute(select(third_voice)).mappings().all()]
         ids = [voice.id for voice in voices if voice.report in askers or voice.to in recipients]
