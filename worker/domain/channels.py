@@ -1,4 +1,4 @@
-"""Decides when a channel is opened or renewed, and whether it is trusted.
+"""Decides when a channel is opened or renewed, and whether the channel is trusted.
 
 A channel is what a calendar service has opened to notify us of changes on one calendar. A notification is only a hint,
 and some are lost. A channel is therefore trusted only while each change that we write ourselves is notified through it,
@@ -11,7 +11,7 @@ from zlib import crc32
 
 from worker.domain.model import WatchedCalendar
 
-#: The notification of our own write may take this long.
+#: The longest time until the notification of our own write arrives.
 MAX_ECHO_DELAY = timedelta(minutes=5)
 #: All notifications of a calendar within this time are answered by one poll.
 HINT_MERGE_PERIOD = timedelta(seconds=5)
@@ -38,11 +38,10 @@ class ChannelStep(StrEnum):
 class ChannelStanding(StrEnum):
     """How reliable a calendar's channel is."""
 
-    TRUSTED = "trusted"  #: notifications come, so the calendar is polled seldom
-    UNPROVEN = "unproven"  #: no notification has come yet; the next change will show whether the channel works
-    SILENT = (
-        "silent"  #: no notification of our own changes comes through the open channel, or came through the one before
-    )
+    TRUSTED = "trusted"  #: notifications arrive, so that the calendar is polled seldom
+    UNPROVEN = "unproven"  #: no notification has arrived yet; the next change will show whether the channel works
+    #: No notification of our own changes comes through the open channel, or came through the channel before it.
+    SILENT = "silent"
     FAILING = "failing"  #: no channel is open, because the service refuses to open one
 
 

@@ -1,7 +1,7 @@
 """Decides which groups of pairs are large enough that figures about them may be shown.
 
 A shown group has at least five pairs and at least three managers (R-22). A view divides all pairs into groups by one
-attribute, such as department or country. Groups of different views overlap: it must not be possible to compute figures
+attribute, such as department or country. Groups of different views overlap. It must not be possible to compute figures
 of a smaller group by subtracting the figures of one shown group from those of another.
 """
 
@@ -32,15 +32,16 @@ def choose_groups(views: Mapping[str, Mapping[PairId, str]]) -> dict[str, dict[s
     """
     cells: list[frozenset[PairId]] = []
     shown: dict[str, dict[str, frozenset[PairId]]] = {}
-    for view, names in views.items():
-        members: dict[str, set[PairId]] = defaultdict(set)
-        for pair, name in names.items():
-            members[name].add(pair)
-        shown[view], refused = {}, set[PairId]()
-        for name, group in sorted(members.items()):
+    for view, group_names in views.items():
+        groups: dict[str, set[PairId]] = defaultdict(set)
+        for pair, name in group_names.items():
+            groups[name].add(pair)
+        shown[view] = {}
+        merged: set[PairId] = set()  # the pairs of the groups that can't be shown
+        for name, group in sorted(groups.items()):
             if not _show_group(view, name, group, shown, cells):
-                refused |= group
-        _show_group(view, OTHERS, refused, shown, cells)
+                merged |= group
+        _show_group(view, OTHERS, merged, shown, cells)
     return shown
 
 

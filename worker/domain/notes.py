@@ -35,7 +35,8 @@ NEWS_PERIOD = timedelta(days=60)
 def can_have_notes(session: Session) -> bool:
     """Return whether the two can leave notes about the session.
 
-    They can after a part of a series that asks for no contract, and after a session whose contract never came.
+    Notes can be left after a part of a series that asks for no contract, and after a session whose contract was never
+    recorded.
     """
     is_held_without_contract = session.state is SessionState.HELD and not session.asks_contract
     is_part_of_series = session.kind is SessionKind.CAREER and is_held_without_contract

@@ -11,8 +11,9 @@ from worker.domain.channels import derive_fraction, is_trusted
 from worker.domain.model import Address, Person, Span, WatchedCalendar
 from worker.domain.time.worktime import list_working_spans
 
-#: A calendar with a trusted channel is polled after this much of its owner's working time, plus or minus a quarter.
-#: Only working time counts, because people change little outside it, and a change whose notification was lost can wait.
+#: A calendar with a trusted channel is polled after this much of its owner's working time, plus or minus a quarter of
+#: it. Only working time counts, because people change little outside it, and a change whose notification was lost can
+#: wait.
 WATCHED_INTERVAL = timedelta(hours=3)
 #: A newly trusted channel is on trial for this time.
 TRIAL = timedelta(days=7)
@@ -46,11 +47,12 @@ def find_next_read(
 ) -> datetime:
     """Return when the calendar of `address`, which was polled at `now`, is polled next.
 
-    `next_session` is the start of the next session on the calendar, and `changed_at` the time at which a change was
-    last found. Without an `owner`, all time counts as working time.
+    `watched` is the calendar's channel. `next_session` is the start of the next session on the calendar, and
+    `changed_at` the time at which a change was last found. Without an `owner`, all time counts as working time.
     """
     if watched is not None and watched.proven_at and watched.expires_at and is_trusted(watched, now):
         interval = WATCHED_INTERVAL if now - watched.proven_at >= TRIAL else TRIAL_INTERVAL
+        # The variation by a quarter spreads the polls of many calendars.
         interval *= 0.75 + 0.5 * derive_fraction(f"{address} {now:%Y%m%d%H}")
         next_read = _find_end_of_working_time(owner, now, interval) if owner else now + interval
         return max(now + pace.every, min(next_read, watched.expires_at))

@@ -1,4 +1,4 @@
-"""Decides which pairs take part. No other module does.
+"""Decides which pairs take part. No other module decides this.
 
 Two things decide: the rollout that the settings describe, and the pauses of the operator. The rollout includes a pair
 when its list `managers` names the manager, when `addresses` names the manager or the report, or when `groups` names the
@@ -78,7 +78,7 @@ class StandingPauses:
         return replace(self, groups=frozenset(name for name in self.groups if not has_group(name, [scope.group])))
 
     def begin_undo(self, *, is_quiet: bool) -> "StandingPauses":
-        """Return the pauses with everybody paused, as during an undo. `is_quiet`: guests get no notice."""
+        """Return the pauses with everybody paused, as during an undo. With `is_quiet`, guests get no notice."""
         return replace(self, everybody=True, is_quiet=is_quiet)
 
 
@@ -87,7 +87,7 @@ def decide_participation(
 ) -> Participation:
     """Return whether the pair takes part, or the reason why not. `rollout` and `pauses` must hold primary addresses.
 
-    A pair that has ended can only be paused together with everybody: its remaining events are then cancelled.
+    A pair that has ended is paused only when everybody is paused. Its remaining events are then cancelled.
     """
     if not pair.ended and not is_chosen(pair, report.group, rollout):
         return Participation.NOT_CHOSEN

@@ -1,7 +1,7 @@
-"""Decides which person an OpenID Connect sign-in identifies, and which roles that person has. No other module does.
+"""Decides which person an OpenID Connect sign-in identifies, and which roles that person has.
 
-The issuer is the company's sign-in service. All claims passed in come from a verified ID token that the issuer created
-for this program.
+No other module decides this. The issuer is the company's sign-in service. All claims passed in come from a verified ID
+token that the issuer created for this program.
 """
 
 from collections.abc import Collection, Mapping
@@ -74,7 +74,7 @@ def identify_person(claims: Mapping[str, Any], policy: SignInPolicy) -> Identity
         return SignInFault.FOREIGN_DOMAIN
     if not policy.role_claim:
         return Identity(address)
-    granting_values = frozenset[str]().union(*policy.members.values())
+    granting_values: frozenset[str] = frozenset().union(*policy.members.values())
     return Identity(address, _read_role_values(claims.get(policy.role_claim)) & granting_values)
 
 

@@ -148,7 +148,9 @@ def test_unknown_time_is_never_free() -> None:
 def test_busy_tentative_and_away_all_block(show: ShowAs) -> None:
     grid = QuarterGrid(span(0, 1440))
     assert list(iterate_set_bits(grid.find_busy(person(), FreeBusy((BusyTime(span(60, 80), show),)), ()))) == [4, 5]
-    assert list(iterate_set_bits(grid.find_busy(person(), FreeBusy((BusyTime(span(60, 80), show),)), (), pad=1))) == [
+    assert list(
+        iterate_set_bits(grid.find_busy(person(), FreeBusy((BusyTime(span(60, 80), show),)), (), padding=1))
+    ) == [
         3,
         4,
         5,

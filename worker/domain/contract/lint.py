@@ -85,13 +85,13 @@ def lint_contract(
     `recorded_on` is the day in the manager's zone. `locale` is the manager's: the contract is expected to be written in
     that language or in English. `is_day_off` returns whether the given one of the two does not work on the given day.
     """
-    rules = select_lint_rules(locale)
+    all_rules = select_lint_rules(locale)
     questions = [
         LintQuestion(commitment.line, owner, code, word)
         for owner, commitments in ((Owner.REPORT, contract.report), (Owner.MANAGER, contract.manager))
         for commitment in commitments
         for code, word in (
-            *_lint_commitment(commitment, owner, recorded_on, rules),
+            *_lint_commitment(commitment, owner, recorded_on, all_rules),
             *_lint_day_off(commitment.due, owner, is_day_off),
         )
     ]
@@ -104,21 +104,23 @@ def is_urgent(due: date, recorded_on: date) -> bool:
 
 
 def _lint_commitment(
-    commitment: WrittenCommitment, owner: Owner, recorded_on: date, rules: Sequence[LintRules]
+    commitment: WrittenCommitment, owner: Owner, recorded_on: date, all_rules: Sequence[LintRules]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the code of each question about the commitment, and the vague word that it quotes, or an empty text."""
+    """Yield the code of each question about the commitment, and the vague word that the question quotes, if any.
+
+    `all_rules` are the rules of each language in which the commitment may be written.
+    """
     text = " ".join(commitment.text.replace("\u2019", "'").split()).rstrip(".!")
-    vague = next((word for language in rules if (word := language.find_vague_word(text))), "")
-    if vague:
-        yield "vague", vague
-    elif any(language.is_thing_only(text) for language in rules) and not any(
-        language.has_verb(text) for language in rules
-    ):
+    vague_word = next((word for rules in all_rules if (word := rules.find_vague_word(text))), "")
+    may_be_thing = any(rules.is_thing_only(text) for rules in all_rules)
+    if vague_word:
+        yield "vague", vague_word
+    elif may_be_thing and not any(rules.has_verb(text) for rules in all_rules):
         yield "thing", ""
     yield from ((code, "") for code in _lint_due_date(commitment.due, recorded_on))
-    if owner is Owner.MANAGER and any(language.is_promised_outcome(text) for language in rules):
+    if owner is Owner.MANAGER and any(rules.is_promised_outcome(text) for rules in all_rules):
         yield "outcome", ""
-    if not vague and any(language.is_promised_feedback(text) for language in rules):
+    if not vague_word and any(rules.is_promised_feedback(text) for rules in all_rules):
         yield "feedback", ""
 
 

@@ -224,7 +224,7 @@ def _open_section(
     """
     if part is None:
         remedy = "Use only the headings " + ", ".join(f"`## {heading}`" for heading in language.headings.values()) + "."
-        similar = get_close_matches(_normalize_heading(line.text), _PARTS_BY_HEADING, 1, 0.6)
+        similar = get_close_matches(_normalize_heading(line.text), _PARTS_BY_HEADING, n=1, cutoff=0.6)
         if similar:
             likely_part, likely_language = _PARTS_BY_HEADING[similar[0]]
             misspelled.add(likely_part)
@@ -447,7 +447,9 @@ def _parse_number(word: str) -> int:
     if match or len(word) < 3:
         return int(match[1]) if match else 0
     months = (
-        numbered for language in CONTRACT_LANGUAGES.values() for numbered in enumerate(language.months.split(), 1)
+        numbered_name
+        for language in CONTRACT_LANGUAGES.values()
+        for numbered_name in enumerate(language.months.split(), 1)
     )
     return next((number for number, name in months if name.startswith(word)), 0)
 

@@ -24,7 +24,7 @@ from worker.domain.model import (
 
 T = TypeVar("T")  # an entry of one part of a contract
 
-#: A commitment whose text shares at least this part of its words with an old commitment is the old one, reworded.
+#: A commitment whose text shares at least this part of its words with an old commitment continues the old commitment.
 _REWORDED_SHARE = 0.6
 
 
@@ -133,8 +133,10 @@ def replace_commitment(
     def replace_in(written_commitments: Sequence[WrittenCommitment]) -> tuple[WrittenCommitment, ...]:
         result: list[WrittenCommitment] = []
         for written in written_commitments:
-            is_old = (written.text, written.due) == (old.text, old.due)
-            result += ([new] if new else []) if is_old else [written]
+            if (written.text, written.due) != (old.text, old.due):
+                result.append(written)
+            elif new is not None:
+                result.append(new)
         return tuple(result)
 
     if owner is Owner.MANAGER:
@@ -230,6 +232,6 @@ def _count_words(text: str) -> Counter[str]:
 
 
 def _measure_similarity(words: Counter[str], other_words: Counter[str]) -> float:
-    """Return which part of their words two texts have in common, from 0 to 1."""
+    """Return the share of their words that two texts have in common, from 0 to 1."""
     size = words.total() + other_words.total()
     return 2 * (words & other_words).total() / size if size else 1.0

@@ -71,9 +71,10 @@ class FreeBusy:
         return extended & ((1 << size) - 1)
 
     def _get_touched_bits(self, block: int) -> int:
+        """Return the quarter-hours of a block that the busy spans touch. Bit 0 is the block's first quarter-hour."""
         if block not in self._touched_by_block:
             window = get_block_span(block)
-            start, end = window.start, window.end  # locals, since calendars are long
+            start, end = window.start, window.end  # local variables are faster in the loop, and calendars are long
             spans = [span for item in self.busy if (span := item.span).start < end and span.end > start]
             touched = find_touched_quarters(spans).cut(block * BLOCK_QUARTERS, BLOCK_QUARTERS)
             self._touched_by_block[block] = touched
@@ -81,7 +82,7 @@ class FreeBusy:
 
     @cached_property
     def _touched_by_block(self) -> dict[int, int]:
-        """The quarter-hours that the busy spans touch, by block, for the blocks that were asked for."""
+        """A cache for `_get_touched_bits`, by block."""
         return {}
 
     def exclude_event(self, key: str) -> "FreeBusy":

@@ -19,7 +19,7 @@ class WatchedCalendar:
     renew_at: datetime | None = None
     expires_at: datetime | None = None
     proven_at: datetime | None = None  #: since when the channel is known to work; None while that is not proven
-    has_told: bool = False  #: whether a notification has come since the last poll of the calendar began
+    has_told: bool = False  #: whether a notification has arrived since the last poll of the calendar began
     awaiting_since: datetime | None = None  #: when we wrote the change whose notification has not come yet
     failures: int = 0  #: how many channels in a row could not be opened or renewed, or were silent
     problem: str = ""  #: a sentence that says why the last channel failed

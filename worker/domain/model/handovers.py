@@ -76,7 +76,8 @@ def list_handover_lines(contract: Contract | None, offers: Iterable[HandoverLine
     lines += [
         HandoverLine(kind=HandoverLineKind.REVIEW, text=review.text, due=review.month) for review in contract.reviews
     ]
-    lines += [HandoverLine(kind=HandoverLineKind.QUESTION, text=contract.question)] if contract.question else []
+    if contract.question:
+        lines.append(HandoverLine(kind=HandoverLineKind.QUESTION, text=contract.question))
     return list({line.id: line for line in (*offers, *lines)}.values())
 
 

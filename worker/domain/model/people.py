@@ -89,7 +89,7 @@ class Participation(StrEnum):
     NOT_CHOSEN = "not_chosen"  #: the rollout does not include this pair
     NOT_BEGUN = "not_begun"  #: the rollout begins on a later day
     EVERYBODY_PAUSED = "everybody_paused"  #: the operator paused all pairs
-    WITHDRAWN_QUIETLY = "withdrawn_quietly"  #: the same, and guests get no notice when events are cancelled
+    WITHDRAWN_QUIETLY = "withdrawn_quietly"  #: the operator paused all pairs, and guests get no notice of cancellations
     GROUP_PAUSED = "group_paused"  #: the operator paused the report's group
     PERSON_PAUSED = "person_paused"  #: the operator paused all pairs of the manager or of the report
 
@@ -103,7 +103,7 @@ class Preference:
 
 
 class Owner(StrEnum):
-    """The one of a pair to whom a commitment, a note or a request belongs."""
+    """One of the two people of a pair: the one to whom a commitment, a note or a request belongs."""
 
     MANAGER = "manager"
     REPORT = "report"
@@ -176,5 +176,8 @@ class Pair:
 
     @property
     def is_held_back(self) -> bool:
-        """Whether the operator or the rollout excludes the pair from planning. T-17 allows it, as it is intended."""
+        """Whether the operator or the rollout excludes the pair from planning.
+
+        Cancelling the events of such a pair is intended, so the limit on cancelled events (T-17) does not apply.
+        """
         return self.is_paused_by_operator or self.participation is not Participation.YES

@@ -79,7 +79,7 @@ class PlacedEvent:
     ref: EventRef
     span: Span
     written: Span  #: the time that we last wrote or accepted; if it differs from `span`, a person moved the event
-    sequence: int = 0  #: the sequence of the session or commitment when the event was last written
+    sequence: int = 0  #: the field `sequence` of the session or commitment when the event was last written
     gone: bool = False  #: whether the event no longer exists on the calendar
     answers: Mapping[Address, Answer] = field(default_factory=dict)  #: by attendee
     proposed: Mapping[Address, Span] = field(default_factory=dict)  #: the other time that an attendee proposed, if any
@@ -106,7 +106,7 @@ class TakenTime:
 
 @dataclass(frozen=True, slots=True)
 class WaitingPair:
-    """A pair of a manager, and since when it has waited for a conversation."""
+    """A pair of a manager that may wait for a session, and when the last conversations took place."""
 
     pair: Pair
     held_at: datetime | None = None  #: the end of the pair's last regular career session; None before the first
@@ -130,11 +130,11 @@ class PairState:
     meetings: tuple[Meeting, ...] = ()
     #: The manager's active pairs, including this one. Read only while this pair has no regular career session booked.
     waiting: tuple[WaitingPair, ...] = ()
-    #: The future taken times by person, for all pairs of that person. None when they were not read: then no session can
-    #: be placed.
+    #: The future taken times by person, for all pairs of that person. None when they were not read, so that no session
+    #: can be placed.
     taken_times: Mapping[Address, tuple[TakenTime, ...]] | None = None
     looked_at: datetime | None = None  #: when planning last used the free/busy of the two
-    incoming: Handover | None = None  #: the handover from the report's former manager to this one
+    incoming: Handover | None = None  #: the handover from the report's former manager to this manager; None without one
     outgoing: Handover | None = None  #: for a pair that has ended: the handover to the report's new manager
     report_count: int = 1  #: the number of the manager's active pairs, including this one
 
@@ -176,7 +176,8 @@ class Decision:
     """A line of the append-only history: a decision and its reason, without content of conversations."""
 
     at: datetime
-    what: str  #: what the decision is about: `session`, `unplaceable`, `commitment` or `warning`
+    #: What the decision is about: `session`, `unplaceable`, `offer`, `contract`, `commitment` or `warning`.
+    what: str
     pair: PairId
     reason: str
     session: str = ""  #: the session's id
@@ -229,9 +230,9 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The company's settings for planning. The defaults are the values of the rules (T-n)."""
+    """The company's settings for planning. The defaults are the values that the rules of time (T-1, T-2, …) name."""
 
-    min_minutes: int = 60  #: the length of the shortest career session that planning places
+    min_minutes: int = 60  #: the length, in minutes, of the shortest career session that planning places
     min_by_hand: int = 45  #: the length, in minutes, of the shortest career session that a person may choose
     review_minutes: int = 25  #: the length of a review
     checkin_minutes: int = 15  #: the length of a check-in

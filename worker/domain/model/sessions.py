@@ -58,7 +58,7 @@ class DeferralCause(StrEnum):
 
 
 class Trigger(StrEnum):
-    """The reason why one of the two requests an ad hoc session (R-6). It is stored sealed."""
+    """The reason why one of the two people requests an ad hoc session (R-6). The reason is stored sealed."""
 
     LEAVING = "leaving"
     DOUBT = "doubt"
@@ -130,7 +130,7 @@ class Session:
     deferred_at: datetime | None = None
     warned_at: datetime | None = None  #: when the pair was warned that the present time conflicts with something
     held_at: datetime | None = None  #: the end, once the session has taken place
-    noted_at: datetime | None = None  #: when `held_at` was set, if not right at the end of the session (T-7)
+    noted_at: datetime | None = None  #: when `held_at` was set; None if that was right at the end of the session (T-7)
     contracted_at: datetime | None = None  #: when the first revision of the contract was recorded (T-9)
     unplaceable: Reasons | None = None  #: why no time exists, once the pair has got a mail about that
     offer: Offer | None = None  #: the times that the two may choose from (T-11, T-12, T-14)

@@ -20,7 +20,7 @@ from worker.domain.time.worktime import DAY, SATURDAY, add_working_days, get_loc
 
 #: An absence of at least this many days, counted Monday to Friday, is a long absence.
 LONG_ABSENCE_DAYS = 10
-#: The number of the person's working days after a long absence that stay free of sessions.
+#: The number of working days after a long absence on which the person gets no session.
 DAYS_AFTER_ABSENCE = 2
 #: How far back free/busy is read. This covers the shortest long absence (two weeks) and the two working days after it,
 #: even of a person who works one day a week.
@@ -45,8 +45,7 @@ def update_absences(
             continue
         spans = [span.clip(window) for span in free_busy.away]
         for span in person.away:
-            spans += [Span(span.start, min(span.end, window.start))] if span.start < window.start else []
-            spans += [Span(max(span.start, window.end), span.end)] if window.end < span.end else []
+            spans += _list_parts_outside(span, window)
         away = merge_spans(span for span in spans if span.end > now - AWAY_MEMORY and span.start < span.end)
         if away != person.away:
             changes[person.email] = away
@@ -56,6 +55,14 @@ def update_absences(
         replace(person, away=changes.get(person.email, person.away)) for person in (state.manager, state.report)
     )
     return replace(state, manager=manager, report=report), changes
+
+
+def _list_parts_outside(span: Span, window: Span) -> Iterator[Span]:
+    """Yield the parts of the span that lie before and after the window."""
+    if span.start < window.start:
+        yield Span(span.start, min(span.end, window.start))
+    if window.end < span.end:
+        yield Span(max(span.start, window.end), span.end)
 
 
 def find_free_busy_start(now: datetime, earliest: datetime) -> datetime:
@@ -70,10 +77,10 @@ def find_free_busy_start(now: datetime, earliest: datetime) -> datetime:
 def list_days_after_absence(person: Person, free_busy: FreeBusy) -> Iterator[date]:
     """Yield the person's first two working days after each long absence in the free/busy.
 
-    Days without working hours between two absences join these to one absence.
+    Two absences with only days without working hours between them count as one absence.
     """
     for last_day in _list_last_days(person, free_busy.away):
-        yield from (add_working_days(person, last_day, n + 1) for n in range(DAYS_AFTER_ABSENCE))
+        yield from (add_working_days(person, last_day, count) for count in range(1, DAYS_AFTER_ABSENCE + 1))
 
 
 def _list_last_days(person: Person, away: Sequence[Span]) -> Iterator[date]:

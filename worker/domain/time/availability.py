@@ -1,7 +1,8 @@
 """Sets of quarter-hours as integers: bit i is set when the quarter-hour at position i of a window belongs to the set.
 
-Three months are 8,736 bits. One `&` intersects the time of two people, and a few shifts find every start of a long
-enough run. A quarter-hour is identified by its position in a window, or by its index, which counts from 1970 in UTC.
+A window of three months takes 8,736 bits. One `&` intersects the time of two people, and a few shifts find every start
+of a long enough run. A quarter-hour is identified by its position in a window, or by its index, which counts from 1970
+in UTC.
 
 Every zone in use today is a multiple of 15 minutes away from UTC. For other offsets of the past, and for events that
 start or end inside a quarter-hour, busy time is rounded outward and working time inward.
@@ -62,9 +63,9 @@ class QuarterGrid:
         """Return the part of the set that is in the window, as bits of this grid."""
         return quarters.cut(self.first, self.size)
 
-    def find_touched(self, spans: Iterable[Span], pad: int = 0) -> int:
-        """Return the quarter-hours that any of the spans touches, with `pad` more quarter-hours on each side."""
-        return self.cut(find_touched_quarters(spans, pad))
+    def find_touched(self, spans: Iterable[Span], padding: int = 0) -> int:
+        """Return the quarter-hours that any of the spans touches, with `padding` more quarter-hours on each side."""
+        return self.cut(find_touched_quarters(spans, padding))
 
     def find_filled(self, spans: Iterable[Span]) -> int:
         """Return the quarter-hours that lie wholly inside one of the spans."""
@@ -75,16 +76,18 @@ class QuarterGrid:
         hours, zone, country = person.hours, person.zone, person.country
         return join_blocks(self.first, self.size, lambda block: _compute_work_block(hours, zone, country, block))
 
-    def find_busy(self, person: Person, free_busy: FreeBusy, taken: Iterable[TakenTime], pad: int = 0) -> int:
+    def find_busy(self, person: Person, free_busy: FreeBusy, taken: Iterable[TakenTime], padding: int = 0) -> int:
         """Return the quarter-hours in which the person is busy, inside and outside working hours.
 
-        Each busy time is extended by `pad` quarter-hours on both sides. When the free/busy is unknown, all time is busy
-        (T-2). A person whose calendar is `none` is busy only at the taken times.
+        Each busy time is extended by `padding` quarter-hours on both sides. When the free/busy is unknown, all time is
+        busy (T-2). A person whose calendar is `none` is busy only at the taken times.
         """
-        taken_bits = self.find_touched([item.span for item in taken], pad)
+        taken_bits = self.find_touched([item.span for item in taken], padding)
         if not person.has_calendar:
             return taken_bits
-        return taken_bits | free_busy.find_touched(self.first, self.size, pad) if free_busy.is_known else self.all
+        if not free_busy.is_known:
+            return self.all
+        return taken_bits | free_busy.find_touched(self.first, self.size, padding)
 
     def find_between(self, start: int, end: int) -> int:
         """Return the quarter-hours of the window from index `start` (included) to index `end` (excluded)."""
@@ -118,11 +121,11 @@ def find_day_bits(grid: QuarterGrid, zone: str, day: date) -> int:
     return grid.find_between(find_midnight_quarter(zone, day), find_midnight_quarter(zone, day + timedelta(days=1)))
 
 
-def find_starts(bits: int, quarters: int) -> int:
-    """Return the positions, as a set, from which at least `quarters` bits in a row are set."""
+def find_starts(bits: int, quarter_count: int) -> int:
+    """Return the positions, as a set, from which at least `quarter_count` bits in a row are set."""
     starts, run_length = bits, 1  # invariant: `run_length` bits in a row are set from each position in `starts`
-    while run_length < quarters:
-        step = min(run_length, quarters - run_length)
+    while run_length < quarter_count:
+        step = min(run_length, quarter_count - run_length)
         starts &= starts >> step
         run_length += step
     return starts

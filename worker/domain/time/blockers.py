@@ -38,7 +38,7 @@ MIN_MINUTES = 60  #: no session is shortened below this automatically (T-1)
 SHORTEN_STEP_MINUTES = 15
 #: The most hours by which a working day is extended when longer hours are tried.
 MAX_EXTRA_HOURS = 4
-#: The kinds of blockers among taken times: a career session, and any other time that is decided for the person.
+#: The kinds of blockers among taken times: a career session, and any other session or commitment.
 CAREER_BLOCKER = "career"
 TAKEN_BLOCKER = "time"
 #: Codes of the reasons that only accompany other reasons. Each names something that blocks some days or none.
@@ -61,10 +61,11 @@ HOURS_COMPARED = timedelta(weeks=13)
 
 
 def explain_no_slot(search: Search) -> Reasons:
-    """Return the changes that would make a slot possible, then the blockers with counts, then the public holidays.
+    """Return why the search found no slot.
 
-    A change is suggested only when a search with that change has found a slot. A reason holds the time of a blocker,
-    never its title. When a slot does exist, the only reason returned is `room`.
+    The reasons are, in this order: the changes that would make a slot possible, the blockers with counts, and the
+    public holidays. A change is suggested only when a search with that change has found a slot. A reason holds the time
+    of a blocker, never its title. When a slot does exist, the only reason returned is `room`.
     """
     grid, start_bits = find_possible_starts(search)
     if start_bits:
@@ -263,8 +264,8 @@ def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str
     }
     yield from taken_kinds.items()
     if person.has_calendar:
-        show_by_span = {item.span: item.show_as for item in get_free_busy(search.free_busy, person).busy}
-        yield from ((span, show.value) for span, show in show_by_span.items() if span not in taken_kinds)
+        busy_kinds = {item.span: item.show_as.value for item in get_free_busy(search.free_busy, person).busy}
+        yield from ((span, kind) for span, kind in busy_kinds.items() if span not in taken_kinds)
 
 
 def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reasons:

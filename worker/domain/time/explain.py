@@ -41,7 +41,7 @@ def _explain_nearness(search: Search, day: date) -> Reason:
 
 
 def _explain_preference(search: Search, span: Span) -> Iterator[Reason]:
-    """Yield whether the slot is on the preferred weekday and at the preferred time, in the report's zone."""
+    """Yield the reasons which say whether the slot has the preferred weekday and time, in the report's zone."""
     local_start = span.start.astimezone(ZoneInfo(search.report.zone))
     weekday, minute = search.preference.weekday, search.preference.minute
     if weekday is not None:
@@ -55,7 +55,7 @@ def _explain_preference(search: Search, span: Span) -> Iterator[Reason]:
 
 
 def _explain_start(search: Search, start: datetime) -> Reason:
-    """Return the start on the clocks of both people, which may differ."""
+    """Return the reason that names the start on the clocks of both people, which may differ."""
     manager, report = search.people
     values: dict[str, ReasonValue] = {"at": start, "zone": manager.zone, "other_zone": report.zone}
     clock_times = {start.astimezone(ZoneInfo(person.zone)).time() for person in search.people}
@@ -65,7 +65,7 @@ def _explain_start(search: Search, start: datetime) -> Reason:
 
 
 def _explain_contract(manager: Person, day: date) -> Reason:
-    """Return how much working time the manager has until the contract is due, two days after the session."""
+    """Return the reason which says how much the manager works until the contract is due, two days after the session."""
     margin = compute_contract_margins(manager)[day.weekday()]
     values: dict[str, ReasonValue] = {"weekday": (day.weekday() + 2) % 7, "name": manager.name}
     if margin == BEST_CONTRACT_MARGIN:
@@ -74,7 +74,7 @@ def _explain_contract(manager: Person, day: date) -> Reason:
 
 
 def _explain_week(search: Search, day: date) -> Reason:
-    """Return how many other career sessions the manager has in the same week."""
+    """Return the reason that names the number of the manager's other career sessions in the same week."""
     values: dict[str, ReasonValue] = {"name": search.manager.name}
     count = sum(get_week_number(career_day) == get_week_number(day) for career_day in list_career_days(search))
     return Reason("others_that_week", {**values, "count": count}) if count else Reason("only_that_week", values)

@@ -39,7 +39,7 @@ def find_day_start(person: Person, day: date) -> datetime | None:
 
 def is_mail_time(person: Person, instant: datetime) -> bool:
     """Return whether a mail may reach the person at that instant. The end of mail hours is excluded."""
-    return any(span.start <= instant < span.end for span in _list_spans_from(person, instant, 2))
+    return any(span.start <= instant < span.end for span in _list_spans_from(person, instant, days=2))
 
 
 def find_next_mail_time(person: Person, instant: datetime, limit: datetime | None = None) -> datetime | None:
@@ -47,6 +47,7 @@ def find_next_mail_time(person: Person, instant: datetime, limit: datetime | Non
 
     Return None when there is no such instant, or none within 400 days.
     """
+    # Counted from the day before `instant`, the local day of `limit` is at most three days later than the difference.
     days = MAX_SEARCH_DAYS if limit is None else (limit - instant).days + 3
     for span in _list_spans_from(person, instant, days):
         if span.end > instant:
@@ -56,8 +57,10 @@ def find_next_mail_time(person: Person, instant: datetime, limit: datetime | Non
 
 
 def list_mail_times(person: Person, instant: datetime, limit: datetime) -> Iterator[datetime]:
-    """Yield the next instant from `instant` on at which a mail may reach the person, then the start of each later
-    working day, as long as these lie before `limit`."""
+    """Yield the instants before `limit` at which a mail may reach the person, one for each working day.
+
+    The first is the next such instant from `instant` on. The others are the starts of later working days.
+    """
     mail_time = find_next_mail_time(person, instant, limit)
     while mail_time is not None and mail_time < limit:
         yield mail_time
@@ -95,7 +98,8 @@ def find_following_day_start(person: Person, day: date, count: int = 1) -> datet
     """Return the start of the `count`-th working day after `day`; None when the next 400 days have fewer."""
     for days in range(1, MAX_SEARCH_DAYS):
         start = find_day_start(person, day + timedelta(days=days))
-        count -= start is not None
+        if start is not None:
+            count -= 1
         if count == 0:
             return start
     return None
@@ -104,7 +108,8 @@ def find_following_day_start(person: Person, day: date, count: int = 1) -> datet
 def count_mail_days(person: Person, first: date, last: date) -> int:
     """Count the working days after the earlier of the two dates, up to the later date (included)."""
     first, last = sorted((first, last))
-    return sum(bool(list_mail_spans(person, first + timedelta(days=n))) for n in range(1, (last - first).days + 1))
+    days = (first + timedelta(days=distance) for distance in range(1, (last - first).days + 1))
+    return sum(bool(list_mail_spans(person, day)) for day in days)
 
 
 def _list_spans_from(person: Person, instant: datetime, days: int) -> Iterator[Span]:

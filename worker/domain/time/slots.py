@@ -45,8 +45,8 @@ MAX_HOURS_OFF_COST = 3.0
 SESSION_THAT_WEEK_COST = 2.0  #: for each other career session that the manager has in the same week
 #: The cost for each result of `compute_contract_margins`.
 CONTRACT_MARGIN_COSTS = {2: 0.0, 1: 1.0, 0: 3.0}
-#: The cost of a start by the hour on the person's clock: mornings and early afternoons are best. Each entry is an end
-#: hour and the cost of starts before it, from the end hour of the previous entry on.
+#: The cost of a start by the hour on the person's clock: mornings and early afternoons are best. Each entry is an hour
+#: and the cost of starts before that hour, down to the hour of the previous entry.
 COMFORT_COSTS = (
     (7, 3.0),
     (8, 1.5),
@@ -87,7 +87,7 @@ def rank_slots(search: Search, limit: int = 1) -> tuple[Slot, ...]:
     """Return the best slot of each of the manager's `limit` best days, best first. At equal cost, earlier is better."""
     grid, start_bits = find_possible_starts(search)
     best_starts: dict[date, tuple[float, int]] = {}  # by day: the cost, and the index of the start's quarter-hour
-    cost_limit: float | None = None  # the cost of the last of the best days; dearer pieces need no examination
+    cost_limit: float | None = None  # the cost of the last of the best days; pieces that cost more are not examined
     for piece in sorted(_split_into_pieces(search, grid, start_bits)) if limit > 0 else ():
         if cost_limit is not None and piece.cost > cost_limit:
             break
@@ -130,7 +130,7 @@ def _slice_bits(grid: QuarterGrid, bits: int, start: int, end: int) -> int:
 def _list_report_midnights(search: Search, day: date, start: int, end: int) -> Sequence[int]:
     """Return the indices at which the report's date changes within the manager's day, which is `start` to `end`.
 
-    Return none when the pair prefers no weekday, since the report's date does not matter then.
+    The result is empty when the pair prefers no weekday, because the report's date does not matter then.
     """
     zone = search.report.zone
     if search.preference.weekday is None or zone == search.manager.zone:
@@ -179,7 +179,7 @@ def _get_utc_offset(zone: str, day: date) -> int:
 def _group_quarters_by_cost(
     manager_minute: int, report_minute: int, preferred_minute: int | None, length: int
 ) -> tuple[tuple[float, int], ...]:
-    """Return each hour cost in a piece with the set of quarter-hours that have this cost, cheapest first.
+    """Return each cost of an hour in a piece with the set of quarter-hours that have this cost, cheapest first.
 
     `manager_minute` and `report_minute` are the minutes after each person's midnight at which the piece starts.
     """

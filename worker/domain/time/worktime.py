@@ -71,7 +71,7 @@ def format_clock(minute: int) -> str:
 
 
 def measure_clock_distance(minute: int, other_minute: int) -> int:
-    """Return the distance of two times of the day on a 24-hour clock, in minutes: 720 at most."""
+    """Return the shorter distance of two times of day on a 24-hour clock, in minutes: 720 at most."""
     half_day = DAY_MINUTES // 2
     return abs((minute - other_minute + half_day) % DAY_MINUTES - half_day)
 
@@ -305,9 +305,8 @@ def add_weekdays(day: date, count: int) -> date:
     working hours and holidays of the two people (T-10, T-13).
     """
     weekday = day.weekday()
-    if (
-        count and weekday >= SATURDAY
-    ):  # count forward from the Friday before the weekend, backward from the Monday after
+    if count and weekday >= SATURDAY:
+        # Count forward from the Friday before the weekend, and backward from the Monday after it.
         nearest = SATURDAY - 1 if count > 0 else 7
         day, weekday = day + (nearest - weekday) * DAY, nearest % 7
     weeks, index = divmod(weekday + count, WEEKDAYS_A_WEEK)

@@ -108,6 +108,7 @@ _GUARANTEE = re.compile(r"(?<!\w)(?:guarantee|guarantees|guaranteed|i promise|wh
 _RAISED_WITH = re.compile(r"raise .* (?:with|to|at|in) ")
 
 
+# The word "soon" is not vague in "as soon as the budget is approved".
 _VAGUE = compile_any_of(VAGUE, r"(?<!as soon)")
 _VAGUE_AT_START = compile_any_of(VAGUE_AT_START)
 _OUTCOME = compile_any_of(OUTCOMES, rf"(?!s? (?:{'|'.join(OUTCOME_TOPICS)})\b)")
@@ -172,5 +173,6 @@ def _has_likely_verb(predicate: str) -> bool:
 
 
 def _is_verb(word: str) -> bool:
+    """Return whether the word is a common verb, in its base form or with the ending "s" or "es"."""
     stem = word.removesuffix("s")
     return bool({word, stem, stem.removesuffix("e")} & VERBS)

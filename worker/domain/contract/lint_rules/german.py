@@ -153,6 +153,7 @@ def has_verb(sentence: str) -> bool:
 
 
 def _is_verb(word: str) -> bool:
+    """Return whether the word is in lower case and ends like a German verb."""
     return word.islower() and word not in VERB_LOOKALIKES and bool(_VERB_ENDING.fullmatch(word))
 
 
