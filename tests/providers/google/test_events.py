@@ -328,5 +328,5 @@ def test_a_copy_of_our_event_under_another_id_is_known_by_its_ical_uid() -> None
     name = events.make_event_id("s7.1")
     copy = {"id": "_abc123", "iCalUID": f"{name}@google.com", "organizer": {"email": "dana@corp.example"}}
     assert events.read_key(copy) == "s7.1"
-    assert events.read_show({**copy, "attendees": [{"self": True, "responseStatus": "needsAction"}]}) is ShowAs.BUSY
+    assert events.read_show_as({**copy, "attendees": [{"self": True, "responseStatus": "needsAction"}]}) is ShowAs.BUSY
     assert events.read_key({**copy, "organizer": {"self": True}}) is None, "whoever organizes it, it is not ours"

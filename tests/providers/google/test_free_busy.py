@@ -172,4 +172,4 @@ def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
     double.tokens.revoke(dana)
     found = provider.free_busy([dana, sam], WINDOW)
     assert not found[dana].is_known and not found[sam].is_known
-    assert found[sam].is_temporary and "can't be recognised" in found[sam].reason
+    assert found[sam].is_temporary and "can't be recognized" in found[sam].reason

@@ -345,7 +345,7 @@ class TokenFolder:
 
     def load(self, person: Address) -> str:
         """Return the person's refresh token. Raises AuthRevoked when its file is missing or can't be decrypted."""
-        path = self._path(person)
+        path = self._make_path(person)
         try:
             return Seal(self._keys).open(path.read_bytes())
         except FileNotFoundError:
@@ -369,24 +369,24 @@ class TokenFolder:
             raise Refused(f"No token can be stored in {self._folder}: {error.strerror}. Fix `token_folder`.") from error
         if not os.access(self._folder, os.W_OK | os.X_OK):
             raise Refused(f"No token can be stored in {self._folder}: let Longarc write to it, or fix `token_folder`.")
-        if self._path(person).is_dir():
-            raise Refused(f"No token can be stored in {self._path(person)}: it is a folder. Remove this folder.")
+        if self._make_path(person).is_dir():
+            raise Refused(f"No token can be stored in {self._make_path(person)}: it is a folder. Remove this folder.")
 
     def save(self, person: Address, refresh_token: str) -> Path:
         """Seal the token, write its file atomically, and return the file's path. Raises OSError and WrongKey."""
         private_files.make_folder(self._folder)
-        private_files.write(self._path(person), Seal(self._keys).close(refresh_token))
-        return self._path(person)
+        private_files.write(self._make_path(person), Seal(self._keys).close(refresh_token))
+        return self._make_path(person)
 
     def delete(self, person: Address) -> None:
         """Delete the person's token, if there is one. Raises OSError."""
-        self._path(person).unlink(missing_ok=True)
+        self._make_path(person).unlink(missing_ok=True)
 
     def reseal(self, person: Address) -> None:
         """Seal the person's token again with the first of the keys. Raises AuthRevoked and OSError."""
         self.save(person, self.load(person))
 
-    def _path(self, person: Address) -> Path:
+    def _make_path(self, person: Address) -> Path:
         return self._folder / f"{quote(person, safe='@+')}.sealed"
 
 
@@ -411,7 +411,7 @@ def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
 
 
 def get_quota_key(section: Mapping[str, Any]) -> str:
-    """Return the key with which addresses are hashed for `quotaUser`: the first LONGARC_KEY, as in every process."""
+    """Return the key with which addresses are hashed for `quotaUser`: the first LONGARC_KEY. All processes have it."""
     return next(iter(section.get("keys") or ()), "")
 
 

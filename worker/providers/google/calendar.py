@@ -4,9 +4,9 @@ Each calendar is read and written as the manager who owns it, so its id is alway
 
 **Changes** are read with a sync token, by one request per calendar and sync. A request with a sync token cannot be
 limited to a window, and its answer has one item for a whole series, with the recurrence rule, instead of one item for
-each occurrence. So a full pass sends two requests: the first lists all events from the window's start on and yields the
-sync token, the second lists the occurrences inside the window. Later, the occurrences of each changed series are read
-again.
+each occurrence. So a full list of events takes two requests: the first lists all events from the window's start on and
+returns the sync token, the second lists the occurrences inside the window. Later, the occurrences of each changed
+series are read again.
 
 `FreeBusyReader` reads free/busy, and `GoogleChannels` opens and closes channels.
 """
@@ -145,7 +145,7 @@ class GoogleCalendar(GoogleChannels):
         return CalendarChanges(tuple(events), tuple(gone_ids), google_events.format_cursor(sync_token), is_full=False)
 
     def _list_all_events(self, calendar: Address, window: Span) -> CalendarChanges:
-        """Return all events inside the window (a full pass), and our own events after it."""
+        """Return all events inside the window, and our own events after the window."""
         query = {"timeMin": google_events.format_instant(window.start), "singleEvents": False}
         try:
             items, zone, sync_token = self._list_items(calendar, OWNED_EVENTS_SCOPE, _EVENT_LIST_FIELDS, **query)
@@ -221,7 +221,7 @@ class GoogleCalendar(GoogleChannels):
         return self._parse_event(item, calendar, zone)
 
     def _get_item(self, calendar: Address, event_id: str) -> tuple[dict[str, Any], ZoneInfo]:
-        """Return the event as Google returns it, and the zone in which it begins and ends if it is all-day.
+        """Return the event as Google returns it, and the zone in which an all-day event begins and ends.
 
         Raises NotFound, or Unavailable when this process created the event less than PROPAGATION_DELAY ago.
         """
@@ -268,7 +268,7 @@ class GoogleCalendar(GoogleChannels):
     def _write_event(
         self, calendar: Address, body: Mapping[str, Any], method: Callable[..., Any], etag: str = "", **path_params: str
     ) -> dict[str, Any]:
-        """Write the event and return the item that Google stored. Where Meet is not offered, write it without a link.
+        """Write the event and return the item that Google stored. Where Meet is not offered, no link is requested.
 
         `method` composes the request. It takes `calendarId` and `path_params` for the URL. With an etag, Conflict is
         raised when the event no longer has this etag.
@@ -332,7 +332,7 @@ class GoogleCalendar(GoogleChannels):
         return self._parse_event(item, calendar, ZoneInfo(draft.zone))
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        """Change the event to the draft. Raises Conflict when it was cancelled or no longer has the etag `ref.etag`."""
+        """Rewrite the event from the draft. Raises Conflict when it was cancelled or its etag is not `ref.etag`."""
         item = self._get_own_item(ref)
         zone = ZoneInfo(draft.zone)
         if google_events.is_cancelled(item):
@@ -383,7 +383,7 @@ class GoogleCalendar(GoogleChannels):
         return read_habits(self._api, person)
 
     def check(self, person: Address) -> list[Finding]:
-        """Try everything that is needed to book for this person; return a finding for each part."""
+        """Check everything that Longarc needs to book for this person; return a finding for each part."""
         from worker.providers.google.checks import check_calendar
 
         return check_calendar(self._api, person, self._clock(), video=self._video)

@@ -30,9 +30,9 @@ class GoogleChannels:
     def open_channel(self, channel: Channel) -> OpenedChannel:
         """Open the channel.
 
-        Google first calls the channel's URL after it has answered, so an unreachable URL raises no error here. Raises
-        Conflict when the channel's id was used before, and Forbidden, whose text names the remedy, when Google refuses
-        the URL or the calendar.
+        Google doesn't call the channel's URL before it has answered this request, so an unreachable URL raises no error
+        here. Raises Conflict when the channel's id was used before, and Forbidden, whose text names the remedy, when
+        Google refuses the URL or the calendar.
         """
         body = {
             "id": channel.id,

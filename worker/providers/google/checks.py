@@ -40,11 +40,11 @@ _NO_MEET_REMEDY = (
 
 
 def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: bool) -> list[Finding]:
-    """Try everything that is needed to book for this person; with `video` also whether Meet links are offered."""
+    """Check everything that Longarc needs to book for this person; with `video` also whether Meet links are offered."""
     events_resource = api.service.events()
     start, end = format_instant(now), format_instant(now + _WEEK)
     zone_request = events_resource.list(calendarId="primary", maxResults=1, fields="timeZone")
-    findings = [_check_scope(api, person, OWNED_EVENTS_SCOPE, "write events as")]
+    findings = [_check_scope(api, person, OWNED_EVENTS_SCOPE, action="write events as")]
     if findings[0].ok:
         title = f"{person}'s calendar can be reached"
         findings += _check_call(
@@ -53,7 +53,7 @@ def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: boo
     if not all(finding.ok for finding in findings):
         return findings
     if api.access.list_connected() is None:
-        findings.append(_check_scope(api, person, EVENTS_READ_SCOPE, "read the time of"))
+        findings.append(_check_scope(api, person, EVENTS_READ_SCOPE, action="read the time of"))
         query = {"timeMin": start, "timeMax": end, "singleEvents": True, "maxResults": 1}
         request = events_resource.list(calendarId="primary", fields="items(start,end)", **query)
         scope = EVENTS_READ_SCOPE
@@ -91,11 +91,11 @@ def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:
     An empty message is posted to Gmail, which refuses it as empty only after it has checked everything else. `sender`
     is the one account that sends mail; when it is empty, all connected accounts are checked.
     """
-    connected = api.access.list_connected()
-    senders = [sender] if sender else (connected or [])
-    if not senders and connected is not None:
+    connected_people = api.access.list_connected()
+    senders = [sender] if sender else (connected_people or [])
+    if not senders and connected_people is not None:
         remedy = "Run `longarc connect google ADDRESS` for each manager."
-        return [Finding("Mail is sent by Gmail", False, remedy)]
+        return [Finding("Mail is sent by Gmail", ok=False, remedy=remedy)]
     if not senders:
         title = "Mail is sent by Gmail as the address in `mail.from`; set mailers.google.sender to have sending checked"
         return [Finding(title, ok=True)]
@@ -103,7 +103,7 @@ def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:
 
 
 def _check_sending(api: GoogleApi, sender: Address) -> list[Finding]:
-    scope_finding = _check_scope(api, sender, GMAIL_SEND_SCOPE, "send mail as")
+    scope_finding = _check_scope(api, sender, GMAIL_SEND_SCOPE, action="send mail as")
     if not scope_finding.ok:
         return [scope_finding]
     empty_message_request = api.service.users().messages().send(userId="me", body={"raw": ""}, fields="id")
@@ -121,19 +121,19 @@ def _check_sending(api: GoogleApi, sender: Address) -> list[Finding]:
 
 
 def _is_empty_message_refusal(error: ProviderError) -> bool:
-    """Whether Google refuses the message only because it is empty."""
+    """Return whether Google refuses the message only because it is empty."""
     text = str(error).lower()
     return "recipient" in text or "'raw'" in text or "empty" in text
 
 
-def _check_scope(api: GoogleApi, person: Address, scope: str, action: str) -> Finding:
+def _check_scope(api: GoogleApi, person: Address, scope: str, *, action: str) -> Finding:
     """Return a finding about whether the scope was granted for this person. `action` says what the scope allows."""
     title = f"Longarc may {action} {person} ({scope})"
     try:
         api.access.get_token(person, scope)
     except ProviderError as error:
-        return Finding(title, False, str(error))
-    return Finding(title, True)
+        return Finding(title, ok=False, remedy=str(error))
+    return Finding(title, ok=True)
 
 
 def _check_call(
@@ -158,17 +158,19 @@ def _check_call(
         if isinstance(error, ApiNotEnabled):
             return [
                 Finding(
-                    enabled_title, False, _ENABLE_API_REMEDY.format(api=library_name, project=_describe_project(api))
+                    enabled_title,
+                    ok=False,
+                    remedy=_ENABLE_API_REMEDY.format(api=library_name, project=_describe_project(api)),
                 )
             ]
         if isinstance(error, NoCalendar):
             return [
-                Finding(enabled_title, True),
-                Finding(f"{person} has a Google Calendar", False, _NO_CALENDAR_REMEDY.format(person)),
+                Finding(enabled_title, ok=True),
+                Finding(f"{person} has a Google Calendar", ok=False, remedy=_NO_CALENDAR_REMEDY.format(person)),
             ]
         if not is_expected_refusal(error):
-            return [Finding(enabled_title, True), Finding(title, False, str(error))]
-    return [Finding(enabled_title, True), Finding(title, True)]
+            return [Finding(enabled_title, ok=True), Finding(title, ok=False, remedy=str(error))]
+    return [Finding(enabled_title, ok=True), Finding(title, ok=True)]
 
 
 def _describe_project(api: GoogleApi) -> str:

@@ -131,7 +131,7 @@ class PersonTransport:
 
 @dataclass(frozen=True, slots=True)
 class PersonCredentials:
-    """Adds a token to one request of a batch. The client library calls the methods, and names them."""
+    """Adds a token to one request of a batch. The client library calls the methods, and prescribes their names."""
 
     access: GoogleAccess
     person: Address
@@ -210,26 +210,26 @@ class GoogleApi:
                 raise ValueError(_NO_OBJECT)  # the library returns a body that is not JSON as text
             return answer
 
-    def execute_batch(self, requests: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
+    def execute_batch(self, calls: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
         """Send read requests, at most 50 in one HTTP request, and return their outcomes in the same order.
 
-        Each request is a tuple of the person, the scope and the request. Its outcome is the answer, or the error that
-        occurred instead. A single request is sent without a batch.
+        Each of `calls` is a tuple of the person, the scope and the request. Its outcome is the answer, or the error
+        that occurred instead. A single request is sent without a batch.
         """
         outcomes: list[Any | ProviderError] = []
-        for first in range(0, len(requests), BATCH_SIZE):
-            outcomes += self._execute_chunk(requests[first : first + BATCH_SIZE])
+        for first in range(0, len(calls), BATCH_SIZE):
+            outcomes += self._execute_chunk(calls[first : first + BATCH_SIZE])
         return outcomes
 
     def _execute_chunk(self, chunk: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
-        """Return the outcomes of at most 50 requests. The client library needs a unique text as the id of each."""
+        """Return the outcomes of at most 50 calls. The client library needs a unique text as the id of each request."""
         outcomes: dict[str, Any | ProviderError] = {}
         prepared: list[tuple[str, PersonTransport, Any]] = []
         for number, (person, scope, request) in enumerate(chunk):
             transport = PersonTransport(self, person, scope)
             try:
                 self._quota.spend(person)
-                self.access.get_token(person, scope)  # here, because a failure inside the batch fails all requests
+                self.access.get_token(person, scope)  # cached for the batch, in which a failure would fail all requests
                 self._set_quota_user(request, person)
                 request.http = transport
                 prepared.append((str(number), transport, request))

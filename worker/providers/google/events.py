@@ -2,8 +2,8 @@
 
 An *item* is an event in Google's JSON. Our own events have a key, which Longarc gave them:
 
-- The id of the item is the key, encoded. So creating the event twice results in one event, and a guest's copy of the
-  event, which has the same id, can be recognised as ours. The copy of a guest outside the organizer's domain may have
+- The id of the item encodes the key. So creating the event twice results in one event, and a guest's copy of the
+  event, which has the same id, can be recognized as ours. The copy of a guest outside the organizer's domain may have
   another id, but its iCalUID contains the id of the organizer's item.
 - On the organizer's calendar, a private extended property (the tag) holds the key as well. A guest's copy has no such
   property. Longarc changes only items with the tag.
@@ -68,7 +68,7 @@ _BASE_FIELDS = (
 _GUEST_FIELDS = "email,self,organizer,resource,responseStatus"
 #: The fields requested of other people's events: no title, description or location.
 EVENT_FIELDS = f"{_BASE_FIELDS},attendees({_GUEST_FIELDS})"
-#: The fields requested for a person's free/busy: moreover, no address of another person.
+#: The fields requested for a person's free/busy: also no addresses of other people.
 TIME_FIELDS = (
     "id,iCalUID,status,start,end,transparency,eventType,organizer/self,attendees(self,responseStatus),"
     f"extendedProperties/private/{KEY_PROPERTY}"
@@ -131,7 +131,7 @@ def read_tag(item: Item) -> str | None:
 
 
 def is_own_item(item: Item) -> bool:
-    """Whether the item is on the organizer's calendar and was created by Longarc, so that Longarc may change it."""
+    """Return whether Longarc created the item and may change it, because it is on the organizer's calendar."""
     key = decode_key(str(item.get("id", "")))
     return key is not None and read_tag(item) == key and _has_flag(item.get("organizer"), "self")
 
@@ -154,7 +154,7 @@ def parse_event(item: Item, calendar: Address, zone: ZoneInfo, identities: Ident
             organizer=resolve_person(item.get("organizer") or {}, calendar, identities),
             answers=read_answers(item, calendar, identities),
             cancelled=is_cancelled(item),
-            show_as=read_show(item),
+            show_as=read_show_as(item),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidResponse(f"{calendar}: Google sent an event that can't be parsed.") from error
@@ -166,7 +166,7 @@ def parse_events(items: Iterable[Item], calendar: Address, zone: ZoneInfo, ident
 
 
 def is_cancelled(item: Item) -> bool:
-    """Whether the event was cancelled or deleted."""
+    """Return whether the event was cancelled or deleted."""
     return item.get("status") == "cancelled"
 
 
@@ -217,7 +217,7 @@ def read_answers(item: Item, calendar: Address, identities: Identities) -> dict[
 
 
 def is_untouched(item: Item) -> bool:
-    """Whether no person has changed the event since its creation.
+    """Return whether no person has changed the event since its creation.
 
     An event has no field that says who changed it, so the times of its creation and of its last change are compared.
     """
@@ -228,7 +228,7 @@ def is_untouched(item: Item) -> bool:
     return updated_at - created_at < _MAX_AUTOMATIC_CHANGE_DELAY
 
 
-def read_show(item: Item) -> ShowAs | None:
+def read_show_as(item: Item) -> ShowAs | None:
     """Return how the event counts in the free/busy of the calendar's owner; None when it does not block time."""
     event_type = item.get("eventType", "default")
     if is_cancelled(item) or item.get("transparency") == "transparent" or event_type in _FREE_EVENT_TYPES:
@@ -246,7 +246,7 @@ def read_show(item: Item) -> ShowAs | None:
 
 
 def _has_flag(participant: Any, name: str) -> bool:
-    """Whether the boolean field of that name is set; `participant` may be None."""
+    """Return whether the boolean field of that name is set; `participant` may be None."""
     return bool(participant) and participant.get(name) is True
 
 
@@ -306,7 +306,7 @@ def _reset_answer(attendee: Item) -> dict[str, Any]:
 
 
 def has_time_of(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
-    """Whether the event has the start and end of the draft, and is all-day exactly when the draft is."""
+    """Return whether the event has the start and end of the draft, and is all-day exactly when the draft is."""
     try:
         return parse_span(item, zone) == draft.span and ("date" in item["start"]) == draft.all_day
     except (KeyError, TypeError, ValueError):
@@ -314,7 +314,7 @@ def has_time_of(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
 
 
 def is_written_from(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities) -> bool:
-    """Whether the event already has the subject, the time, the transparency and all guests of the draft."""
+    """Return whether the event already has the subject, the time, the transparency and all guests of the draft."""
     fields = _compose_fields(draft)
     has_same_subject = item.get("summary") == fields["summary"]
     has_same_transparency = item.get("transparency", "opaque") == fields["transparency"]
@@ -363,12 +363,12 @@ def _compose_reminders(draft: EventDraft) -> list[dict[str, Any]]:
 
 
 def is_of_series(item: Item) -> bool:
-    """Whether the event is a series or an occurrence of one."""
+    """Return whether the event is a series or an occurrence of one."""
     return bool(item.get("recurrence") or item.get("recurringEventId"))
 
 
 def has_times(item: Item) -> bool:
-    """Whether the item has a start and an end. Of a cancelled event, Google may send only the id."""
+    """Return whether the item has a start and an end. Of a cancelled event, Google may send only the id."""
     return "start" in item and "end" in item
 
 

@@ -4,7 +4,7 @@ With a service account, which may act as everybody, each person's events are rea
 request. This way distinguishes out of office from busy, and our event from an event booked over it.
 
 With connected accounts, only the managers' events can be read, and other people's time comes from the free/busy query,
-which returns spans without any details. In these spans our events are recognised by their times on the manager's
+which returns spans without any details. In these spans our events are recognized by their times on the manager's
 calendar. Another event booked over one of ours is seen only where it extends beyond ours.
 """
 
@@ -43,17 +43,17 @@ class FreeBusyReader:
     def read(self, people: Sequence[Address], window: Span) -> dict[Address, FreeBusy]:
         """Return the free/busy of all `people`, read as each person or as the connected managers."""
         unique_people = list(dict.fromkeys(people))
-        connected = self._api.access.list_connected() if unique_people else []
-        if connected is None:  # a service account, which may act as everybody
+        connected_people = self._api.access.list_connected() if unique_people else []
+        if connected_people is None:  # a service account, which may act as everybody
             events, unreadable = self._read_calendars(
                 unique_people, window, scope=EVENTS_READ_SCOPE, fields=google_events.TIME_FIELDS
             )
             free_busy = unreadable
         else:
             events, unreadable = self._read_calendars(
-                connected, window, scope=OWNED_EVENTS_SCOPE, fields=google_events.EVENT_FIELDS
+                connected_people, window, scope=OWNED_EVENTS_SCOPE, fields=google_events.EVENT_FIELDS
             )
-            others = [person for person in unique_people if person not in connected]
+            others = [person for person in unique_people if person not in connected_people]
             failure = next((unreadable[person] for person in unique_people if person in unreadable), None)
             free_busy = unreadable | self._read_others(others, events, failure, window)
         for person, person_events in events.items():
@@ -70,10 +70,10 @@ class FreeBusyReader:
 
         `events` are the events on each manager's calendar. `failure` is the unknown free/busy of a manager whose
         calendar could not be read. Then the free/busy of all others is unknown, too, because our own events cannot be
-        recognised without that calendar.
+        recognized without that calendar.
         """
         if failure:
-            reason = f"Our own events in this person's calendar can't be recognised: {failure.reason}"
+            reason = f"Our own events in this person's calendar can't be recognized: {failure.reason}"
             return dict.fromkeys(others, FreeBusy(is_known=False, reason=reason, is_temporary=True))
         our_events = [
             event
@@ -141,17 +141,17 @@ class FreeBusyReader:
     ) -> dict[Address, FreeBusy]:
         """Return the free/busy of at most 50 people.
 
-        The first manager queries all of them. Each further manager queries the people whose free/busy no manager before
-        may see.
+        The first manager queries all of them. Each further manager queries only the people whose free/busy no previous
+        manager may see.
         """
         hidden_reason = "No connected Google account may see when {} is busy: run `longarc connect google`."
         free_busy = {person: FreeBusy(is_known=False, reason=hidden_reason.format(person)) for person in others}
-        unknown = list(others)
+        unknown_people = list(others)
         for manager in managers:
-            for person, answer in self._query_free_busy(manager, unknown, window).items():
+            for person, answer in self._query_free_busy(manager, unknown_people, window).items():
                 free_busy[person] = mark_our_events(answer, person, our_events, window)
-            unknown = [person for person in unknown if not free_busy[person].is_known]
-            if not unknown:
+            unknown_people = [person for person in unknown_people if not free_busy[person].is_known]
+            if not unknown_people:
                 break
         return free_busy
 

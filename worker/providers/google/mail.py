@@ -1,7 +1,7 @@
 """Sends mail through the Gmail API, as the account that the header From names, or as one account for all mail.
 
 The scope for sending mail does not allow reading it, so `was_sent` always returns None. Gmail replaces our Message-ID
-by its own. Therefore mail programs can group our mails into threads only by their subject and their header References.
+by its own. Therefore, mail programs can group our mails into threads only by their subject and their header References.
 """
 
 from base64 import urlsafe_b64encode
@@ -53,9 +53,10 @@ class GmailMailer:
     """A Mailer that hands messages to Gmail."""
 
     def __init__(self, api: GoogleApi, *, sender: Address, clock: Clock, service: Address = "") -> None:
+        """`sender` and `service` are those of `build_mailer`."""
         self._api = api
         self._sender = sender
-        self._service = service
+        self._service_address = service
         self._clock = clock
 
     def close(self) -> None:
@@ -85,20 +86,20 @@ class GmailMailer:
         Raises Permanent when the message names no account in From, and AuthRevoked when the account is not connected.
         """
         author = next((address.addr_spec.lower() for address in _list_addresses(message, "From")), "")
-        is_from_service = not self._service or author in (self._service, "")
+        is_from_service = not self._service_address or author in (self._service_address, "")
         sender = self._sender if self._sender and is_from_service else author
         if not sender:
             raise Permanent("The message has no sender in From.")
-        connected = self._api.access.list_connected()
-        if connected is not None and sender not in connected:
+        connected_people = self._api.access.list_connected()
+        if connected_people is not None and sender not in connected_people:
             raise AuthRevoked(f"{sender} has not connected a Google account: run `longarc connect google {sender}`.")
         return sender
 
     def can_send_as(self, address: Address) -> bool:
-        """Whether mail can be sent from that account: every account of the domain under delegation, else the connected
-        ones."""
-        connected = self._api.access.list_connected()
-        return connected is None or address in connected
+        """Return whether mail can be sent from that account: with delegation from every account of the domain, else
+        from the connected accounts."""
+        connected_people = self._api.access.list_connected()
+        return connected_people is None or address in connected_people
 
     def describe_sent_copies(self) -> str:
         """Return a text that says where Gmail keeps a copy of each mail."""

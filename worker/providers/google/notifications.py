@@ -22,7 +22,7 @@ _MAX_LENGTHS = {"channel-token": 128, "channel-id": 64, "resource-id": MAX_RESOU
 
 
 def read_notification(headers: Mapping[str, str]) -> Notification | None:
-    """Return the notification in the headers of a request; None when they hold none. Case of header names is ignored.
+    """Return the notification in the headers of a request; None when the headers hold none. Their case is ignored.
 
     The caller has to check the token, because anybody can have sent the request.
     """
@@ -39,5 +39,5 @@ def read_notification(headers: Mapping[str, str]) -> Notification | None:
 
 
 def _is_printable_within(value: str, max_length: int) -> bool:
-    """Whether the value is not empty, not too long, and all printable ASCII characters."""
+    """Return whether the value is not empty, not too long, and all printable ASCII characters."""
     return 0 < len(value) <= max_length and value.isascii() and value.isprintable()

@@ -139,6 +139,7 @@ def read_answers(event: Any) -> dict[Address, Answer]:
 def find_show_as(event: Any, owner: Address) -> ShowAs | None:
     """Return how the event counts in the free/busy of `owner`, on whose calendar it is; None when it takes no time."""
     own_lines = [attendee for attendee in _list_attendees(event) if _read_address(attendee) == owner]
+    # An owner who is not among the attendees takes part: the event is the owner's.
     statuses = [_read_parameter(attendee, "PARTSTAT") for attendee in own_lines] or ["ACCEPTED"]
     if is_cancelled(event) or all(status in _DECLINING_STATUSES for status in statuses):
         return None

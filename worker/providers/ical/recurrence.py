@@ -34,7 +34,7 @@ from worker.providers.ical.values import as_list
 
 _MAX_PER_DAY = 24  #: how many occurrences a day a series may have, unless its COUNT is small
 _SMALL_COUNT = 1000  #: with a COUNT up to this, a series may have any number of occurrences a day
-_MAX_STEPS = 200_000  #: how many occurrences a series may have from its start to the end of the window
+_MAX_OCCURRENCES = 200_000  #: how many occurrences a series may have from its start to the end of the window
 _MAX_LENGTH = timedelta(days=366)  #: how long an occurrence may last, and by how much it may be moved
 _MAX_SINGLE_TIMES = 10_000  #: how many values RDATE and EXDATE may have together
 _MAX_VALUES = 400  #: how many values a part of a rule may have
@@ -60,6 +60,7 @@ _BY_PARTS = ("MONTH", "MONTHDAY", "YEARDAY", "WEEKNO", "DAY", "SETPOS", "HOUR", 
 _KNOWN_PARTS = frozenset({"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", *(f"BY{name}" for name in _BY_PARTS)})
 #: The parts of RFC 7529. We accept only their default values.
 _DEFAULT_PARTS = {"RSCALE": "GREGORIAN", "SKIP": "OMIT"}
+_CLOCK_CHANGE = timedelta(hours=2)  #: at least as long as any change of clocks
 _MARGIN = timedelta(hours=26)  #: how far a day in local time can be from the day in UTC with the same date
 #: A property that we give to each component that is passed to the library: _SERIES_INDEX for the series, else the index
 #: of a changed occurrence. The library keeps the property in the occurrences that it returns.
@@ -229,7 +230,7 @@ def _compose_component(event: Any, start: WallTime, length: timedelta, *, index:
     component["SEQUENCE"] = vInt(read_sequence(event))
     component["DTSTART"] = vDDDTypes(start)
     days = timedelta(days=length.days + 1)
-    component["DTEND"] = vDDDTypes(start + (length + timedelta(hours=2) if isinstance(start, datetime) else days))
+    component["DTEND"] = vDDDTypes(start + (length + _CLOCK_CHANGE if isinstance(start, datetime) else days))
     component[_INDEX_PROPERTY] = vInt(index)
     return component
 
@@ -255,7 +256,8 @@ def _iter_values(event: Any, name: str) -> Iterator[Any]:
 def _read_periods(master: TimedEvent, clock: _SeriesClock) -> dict[WallTime, Span]:
     """Return the spans of the RDATE values that are periods, by their start."""
     periods = {}
-    for start, end_or_length in (value for value in _iter_values(master.event, "RDATE") if isinstance(value, tuple)):
+    period_values = (value for value in _iter_values(master.event, "RDATE") if isinstance(value, tuple))
+    for start, end_or_length in period_values:
         begin = to_instant(start, master.times.zone)
         if isinstance(end_or_length, timedelta):
             end = begin + end_or_length
@@ -344,10 +346,11 @@ def _check_frequency(parts: RuleParts, days: int) -> None:
     frequency, interval = _read_frequency(parts), int(parts.get("INTERVAL", [1])[0])
     if interval < 1 or int(parts.get("COUNT", [1])[0]) < 1:
         raise ValueError("an interval or a count below 1")
+    # A part that is missing counts as one with a single value.
     per_day: float = prod(len(parts.get(name, [0])) for name in _FINER_PARTS.get(frequency, _TIME_PARTS))
     if frequency in _TIMES_PER_DAY:
         per_day = _TIMES_PER_DAY[frequency] * per_day / interval
-    if per_day <= _MAX_PER_DAY and days * per_day <= _MAX_STEPS:
+    if per_day <= _MAX_PER_DAY and days * per_day <= _MAX_OCCURRENCES:
         return
     # With a small COUNT, a series ends soon. But for a rule with a filter, the library may try many times before it
     # finds an occurrence.
@@ -365,7 +368,8 @@ def _check_values(parts: RuleParts) -> None:
         raise ValueError("too many values in a part of a rule")
     if frequency != "YEARLY" and ("BYWEEKNO" in parts or "BYYEARDAY" in parts):
         raise ValueError("days or weeks of the year in a rule that is not yearly")
-    month_lengths = [length for month, length in enumerate(_MONTH_LENGTHS, 1) if month in parts.get("BYMONTH", [month])]
+    months = parts.get("BYMONTH", list(range(1, 13)))
+    month_lengths = [length for month, length in enumerate(_MONTH_LENGTHS, 1) if month in months]
     smallest_day = min((abs(int(day)) for day in parts.get("BYMONTHDAY", [1])), default=1)
     if smallest_day > max(month_lengths, default=0):
         raise ValueError("days that don't exist")

@@ -5,9 +5,9 @@ Of several interpretations, the one that takes the most time counts:
 - An event with several starts takes the time from the first to the last of them. Of several ends, and of DTEND and
   DURATION, the latest end counts.
 - An event with a readable start and an unreadable end lasts until the following midnight.
-- An event that ends before it starts (the author may have meant the next day, or swapped the two) takes the whole day
-  from the end on when the two are less than a day apart, otherwise the time from the end to the start. As an all-day
-  event, it takes both days and the days between them.
+- An event that ends before it starts (the author may have meant the next day, or swapped start and end) takes the 24
+  hours that follow its end when start and end are less than a day apart, otherwise the time from its end to its start.
+  Such an all-day event takes both days and the days between them.
 - An event with a negative duration takes that time before its start and after it.
 - An all-day event that ends on the day on which it starts takes that day.
 - A timed event whose end is a date ends at the beginning of that date; when the date is not after the start, at the

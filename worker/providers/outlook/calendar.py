@@ -1,13 +1,16 @@
 """The provider of calendars in Microsoft 365, through Microsoft Graph.
 
 The key of our event is in an extended property of the organizer's event. A guest's copy does not have this property.
-There our event is recognised by its `iCalUId`, which all copies of an event share, or by its times in an answer to
-`getSchedule`. Keys of copies are searched only on the calendars of the people who may have invited the guest: the
-function `organizers` returns them.
+On such a copy, our event is recognized by its `iCalUId`, which all copies of an event share, or by its times in an
+answer to `getSchedule`. The keys of copies are searched only on the calendars of the people who may have invited the
+guest: the function `organizers` returns these people.
 
 Graph has no index on extended properties, so a search by key times out on a large mailbox. Therefore Longarc searches
-by key only to find one event. A changed event is recognised as ours by the `transactionId` that we gave it, and our
+by key only to find one event. A changed event is recognized as ours by the `transactionId` that we gave it, and our
 future events are listed by their start.
+
+Changes are read by delta rounds: sequences of requests, each of which returns the changes since the request before
+(`worker.providers.outlook.delta`). Events are read in full when there is no round to continue.
 
 Microsoft 365 may name a person by another address than the one that was invited, by an X500 string, or by a bare name.
 `Identities` maps such aliases to the person's primary address, and learns the aliases on our own events.
@@ -56,7 +59,7 @@ _NO_TEAMS_NOTICE = (
     "person. Give the person Teams, or write `teams = false` under [calendars.outlook]."
 )
 _CANCEL_COMMENT = "This time is free again."
-#: The most changed events that are read one by one. For more of them, a full pass takes fewer requests.
+#: The most changed events that are read one by one. When there are more, reading all events takes fewer requests.
 _MAX_LOOKUPS = 20
 #: In a mailbox that is too large for a search by key, our event is found among the events that began this long ago or
 #: later.
@@ -165,8 +168,8 @@ class OutlookCalendar(channels.ChannelOperations):
     def _assign_guest(self, event: Event, person: Address, organizers: Collection[Address]) -> Event:
         """Return the event with `person` as its only guest, if its only guest is probably this person.
 
-        This is so when the only guest has an unknown alias, which belongs to nobody in `local`, and one of the person's
-        organizers organizes the event. Otherwise the event is returned as it is.
+        That is probable when the only guest has an unknown alias, which belongs to nobody in `local`, and one of the
+        person's organizers organizes the event. Otherwise the event is returned unchanged.
         """
         has_unknown_guest = len(event.answers) == 1 and not {person, *self._local} & event.answers.keys()
         if not (has_unknown_guest and self._local and event.organizer in organizers):
@@ -208,7 +211,7 @@ class OutlookCalendar(channels.ChannelOperations):
     def _list_changes_since(
         self, calendar: Address, answer: delta.DeltaChanges, window: Span
     ) -> CalendarChanges | None:
-        """Return the changes in an answer of a delta round; None when a full pass takes fewer requests.
+        """Return the changes in an answer of a delta round; None when reading all events takes fewer requests.
 
         A delta answer has no extended properties. So an event that may be ours is read by its id, to learn its key.
         """
@@ -281,7 +284,7 @@ class OutlookCalendar(channels.ChannelOperations):
         return tuple(replace(entry.event, key=entry.event.key or keys.get(entry.uid)) for entry in entries)
 
     def _may_be_organized_by(self, organizer: Address, event: Event) -> bool:
-        """Whether the event names this organizer, or names its organizer by an unknown alias."""
+        """Return whether the event names this organizer, or names its organizer by an unknown alias."""
         return event.organizer == organizer or event.organizer not in self._local
 
     # --- our events -------------------------------------------------------------------------------------------------
@@ -375,7 +378,7 @@ class OutlookCalendar(channels.ChannelOperations):
         return events[0] if events else None
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        """Change the event to the draft. Raises NotFound when it is gone, and Conflict when people changed it."""
+        """Rewrite the event from the draft. Raises NotFound when it is gone, and Conflict when people changed it."""
         item = self._get_own_item(ref)
         if item is None:
             raise NotFound(f"{ref.calendar}: the event {draft.key} is gone.")
@@ -434,7 +437,7 @@ class OutlookCalendar(channels.ChannelOperations):
     # --- checks -----------------------------------------------------------------------------------------------------
 
     def check(self, person: Address) -> list[Finding]:
-        """Try everything that is needed to book for this manager and the reports; return a finding for each part."""
+        """Check everything that Longarc needs to book for this manager and the reports; return the findings."""
         reports = sorted(other for other in self._local if other != person and person in self._organizers(other))
         return checks.check_calendar(self._graph, person, teams=self._teams, reports=reports)
 
@@ -460,7 +463,7 @@ def _make_temporary_unknown(
 ) -> FreeBusy | None:
     """Return a temporarily unknown free/busy when the calendar of the person or of an organizer can't be read now.
 
-    Without these calendars, our events in the person's free/busy can't be recognised. Return None when there is no such
+    Without these calendars, our events in the person's free/busy can't be recognized. Return None when there is no such
     error.
     """
     relevant_views = [views.get(owner) for owner in (person, *sorted(organizers))]
@@ -469,7 +472,7 @@ def _make_temporary_unknown(
 
 
 def _may_be_ours(item: Json) -> bool:
-    """Whether an event of a delta answer may be ours.
+    """Return whether an event of a delta answer may be ours.
 
     It may be ours when its transaction id is ours, or when it has none and the calendar's owner organizes it.
     """

@@ -1,7 +1,7 @@
 """Opens, renews and closes channels on Microsoft 365. Microsoft Graph calls a channel a subscription.
 
 An app can have only one subscription to a calendar. So a subscription that an earlier attempt left behind has to be
-removed before another one is created. It is recognised by its calendar, and by our URL or its id.
+removed before another one is created. It is recognized by its calendar, and by our URL or its id.
 """
 
 import re
@@ -139,7 +139,7 @@ class ChannelOperations:
 
 
 def _is_ours(subscription: Json, channel: Channel) -> bool:
-    """Whether the subscription notifies the channel's URL or is the one that the channel replaces."""
+    """Return whether the subscription notifies the channel's URL or is the one that the channel replaces."""
     is_replaced = bool(channel.replaces) and subscription.get("id") == channel.replaces
     return is_replaced or subscription.get("notificationUrl") == channel.url
 

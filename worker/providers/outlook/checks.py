@@ -29,7 +29,7 @@ _WIDE_PERMISSIONS = ("Calendars.ReadWrite", "Mail.Send", "Mail.ReadWrite", "Mail
 
 
 def check_calendar(graph: Graph, person: Address, *, teams: bool, reports: Sequence[Address] = ()) -> list[Finding]:
-    """Try everything that is needed to book for `person`, a manager, and for the reports; return the findings.
+    """Check everything that Longarc needs to book for `person`, a manager, and for the reports; return the findings.
 
     The free/busy of the reports is read through the manager's mailbox. `teams` says whether events get a Teams link.
     """
@@ -70,8 +70,8 @@ def _iter_calendar_findings(
         f"{person}'s time zone and working hours can be read (MailboxSettings.Read)",
         lambda: graph.get(person, "mailboxSettings"),
     )
-    yield _check_attempt(  # our events are recognised by their key, which is in an extended property
-        f"Our events on {person}'s calendar can be recognised",
+    yield _check_attempt(  # our events are recognized by their key, which is in an extended property
+        f"Our events on {person}'s calendar can be recognized",
         lambda: graph.get(person, "events", select="id", expand=events.EXPAND_KEY, top=1),
     )
     yield _check_free_busy(graph, person)
@@ -150,7 +150,7 @@ def _check_wide_permissions(graph: Graph, permissions: list[str]) -> Iterator[Fi
 
 
 def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool) -> list[Finding]:
-    """Try everything that sending mail needs, without sending; return the findings.
+    """Check everything that sending mail needs, without sending any; return the findings.
 
     `mode` is the text of `mail.describe_mode`. With `exactly_once`, Mail.ReadWrite is needed as well, because each mail
     is looked up among drafts and sent messages before it is sent.

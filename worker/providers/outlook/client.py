@@ -27,7 +27,7 @@ from worker.providers.outlook.refusals import UnknownUser, parse_problem, transl
 
 log = logging.getLogger(__name__)
 
-#: Requests times in UTC, and ids that stay the same when an item is moved to another folder.
+#: Asks Graph for times in UTC, and for ids that stay the same when an item is moved to another folder.
 PREFER_HEADER = 'outlook.timezone="UTC", IdType="ImmutableId"'
 #: How long requests to a mailbox pause after an answer 429 that has no Retry-After.
 DEFAULT_PAUSE = timedelta(seconds=30)
@@ -111,8 +111,8 @@ class Graph:
     """Sends requests to people's mailboxes, as an app or as a person's own account.
 
     The service does not know everybody by their address. So a mailbox's path contains one of the person's names: `me`
-    for the own account, or else the person's id or sign-in name. Error texts begin with a subject: the person, or what
-    else a request is about.
+    for the own account, or else the person's id or sign-in name. Error texts begin with a subject: the person, or
+    another thing that the request is about.
     """
 
     def __init__(
@@ -458,7 +458,7 @@ def _choose_metric_kind(url: str) -> str:
 
 
 def _is_address(alias: str) -> bool:
-    """Whether the alias can be part of a path: an e-mail address rather than an X500 string or a bare name."""
+    """Return whether the alias can be part of a path: an e-mail address rather than an X500 string or a bare name."""
     return "@" in alias and not set("/ ") & set(alias)
 
 
@@ -475,7 +475,7 @@ def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
 
 
 def _is_unsent(error: Exception) -> bool:
-    """Whether the connection was never established, so that nothing was sent."""
+    """Return whether the connection was never established, so that nothing was sent."""
     return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
 
 

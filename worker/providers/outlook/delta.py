@@ -14,7 +14,8 @@ from worker.errors import InvalidResponse
 from worker.providers.outlook.client import Graph, Json
 from worker.providers.outlook.events import compose_bounds
 
-#: How long after the window of its first sync the window of a round ends. Longer than the time between two full passes.
+#: How long after the window of its first sync the window of a round ends. The margin is longer than the time between
+#: two syncs that read all events.
 WINDOW_MARGIN = timedelta(days=9)
 _PREFER = "odata.maxpagesize=500"
 
@@ -27,7 +28,7 @@ class DeltaRound:
     link: str
 
     def covers(self, window: Span) -> bool:
-        """Whether `window` lies inside the window of the round."""
+        """Return whether `window` lies inside the window of the round."""
         return self.window.start <= window.start and window.end <= self.window.end
 
     @property
@@ -41,7 +42,7 @@ class DeltaRound:
 class DeltaChanges:
     """The changes in one answer of a delta round."""
 
-    items: tuple[Json, ...]  #: the changed events in Graph's JSON, each in its latest_items version
+    items: tuple[Json, ...]  #: the changed events in Graph's JSON, each in its latest version
     removed: frozenset[str]  #: the ids of events that are gone or outside of the round's window now
     round: DeltaRound  #: the round, for the next request
 
@@ -59,7 +60,7 @@ def parse_cursor(cursor: Cursor | None) -> DeltaRound | None:
 def begin_round(graph: Graph, calendar: Address, window: Span) -> DeltaRound:
     """Begin a new delta round and return it.
 
-    The events in its first answer are discarded, because of an occurrence they hold little more than the id.
+    The events in the first answer are discarded, because for an occurrence this answer holds little more than its id.
     """
     round_window = Span(window.start, window.end + WINDOW_MARGIN)
     page = graph.get(calendar, "calendarView/delta", prefer=_PREFER, **compose_bounds(round_window))

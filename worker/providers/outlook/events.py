@@ -41,7 +41,8 @@ _DIGEST_LENGTH = 16  #: hexadecimal digits of the digest in our etags
 _TRANSACTION_DIGEST_LENGTH = 40  #: hexadecimal digits of the digest in our transaction ids
 _MAX_TIME_LENGTH = len("2026-11-02T09:00:00.000000")
 
-_SHOW_BY_STATUS: Mapping[str, ShowAs | None] = {
+#: How an event with a free/busy status of Graph counts in free/busy; every other status counts as busy.
+_SHOW_AS_BY_STATUS: Mapping[str, ShowAs | None] = {
     "free": None,
     "workingelsewhere": None,  # says where the person works, not that the person is busy
     "tentative": ShowAs.TENTATIVE,
@@ -124,7 +125,7 @@ def parse_event(
                 if (proposed_time := _read_proposed_time(guest))
             },
             cancelled=bool(item.get("isCancelled")),
-            show_as=_read_show(item, key),
+            show_as=_read_show_as(item, key),
         )
         return replace(event, ref=replace(event.ref, etag=f"{event.ref.etag}#{_make_digest(event)}"))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -152,7 +153,7 @@ def read_etag(item: Json) -> str:
 
 
 def is_same_version(etag: str, current: Event) -> bool:
-    """Whether nobody has changed the event since it had that etag.
+    """Return whether nobody has changed the event since it had that etag.
 
     The service's own etag also changes without anybody's action, for instance when a Teams link becomes ready. So our
     etags consist of the service's etag, `#`, and a digest of the fields that people change. The digests are compared.
@@ -218,14 +219,14 @@ def _parse_all_day(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, da
     return parse_instant(start), parse_instant(end)
 
 
-def _read_show(item: Json, key: str | None) -> ShowAs | None:
+def _read_show_as(item: Json, key: str | None) -> ShowAs | None:
     """Return how the event counts in the free/busy of the calendar's owner; None when it does not block time."""
-    show = _SHOW_BY_STATUS.get(str(item.get("showAs") or "").casefold(), ShowAs.BUSY)
+    show_as = _SHOW_AS_BY_STATUS.get(str(item.get("showAs") or "").casefold(), ShowAs.BUSY)
     response = _read_response(item)
     if item.get("isCancelled") or response == "declined":
         return None
     is_undecided = not item.get("isOrganizer") and response in ("notresponded", "none", "tentativelyaccepted")
-    return ShowAs.TENTATIVE if is_undecided and show is ShowAs.BUSY and key is None else show
+    return ShowAs.TENTATIVE if is_undecided and show_as is ShowAs.BUSY and key is None else show_as
 
 
 def _read_response(item: Json) -> str:
@@ -235,7 +236,7 @@ def _read_response(item: Json) -> str:
 
 def read_status(status: str) -> ShowAs | None:
     """Return how a span with this free/busy status counts; None when it is free."""
-    return _SHOW_BY_STATUS.get(status.casefold(), ShowAs.BUSY)
+    return _SHOW_AS_BY_STATUS.get(status.casefold(), ShowAs.BUSY)
 
 
 def read_alias(recipient: Any) -> str:
@@ -310,10 +311,10 @@ def compose_event(draft: EventDraft, *, teams: bool) -> Json:
 
 
 def compose_patch(item: Json, draft: EventDraft, current: Event, *, find_primary: NameResolver = normalize) -> Json:
-    """Return the body of the request that changes the event to the draft.
+    """Return the body of the request that rewrites the event from the draft.
 
     The body holds only fields that differ, because everybody is notified when the time or the guests are written. It is
-    empty when the event already is as the draft says. Guests whom people added stay invited. `current` is the event in
+    empty when the event has no such field. Guests whom people added stay invited. `current` is the event in
     `item`.
     """
     patch: Json = {}

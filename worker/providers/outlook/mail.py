@@ -42,7 +42,7 @@ class GraphMailer:
         self._as_author = as_author
         self._graph = graph
         self._mailbox = graph.own_account or mailbox
-        self._service = mailbox
+        self._configured_mailbox = mailbox
         self.exactly_once = exactly_once
         self._lock = Lock()
         self._senders: dict[str, Address] = {}  #: by key: the mailbox from which the message is sent
@@ -78,13 +78,13 @@ class GraphMailer:
         A connected account sends from its own mailbox. With `as_author`, other people's messages are sent from the
         author's mailbox. Every other message is sent from the configured mailbox, if there is one.
         """
-        if self._graph.own_account or author == self._service:
+        if self._graph.own_account or author == self._configured_mailbox:
             return self._mailbox or author
         return author if self._as_author else self._mailbox or author
 
     def can_send_as(self, address: Address) -> bool:
-        """Whether mail can be sent from that mailbox: from every mailbox with `as_author`, and from its own with a
-        connected account."""
+        """Return whether mail can be sent from that mailbox: with `as_author` from every mailbox, and with a connected
+        account from the account's own mailbox."""
         return address == self._graph.own_account if self._graph.own_account else self._as_author
 
     def describe_sent_copies(self) -> str:
@@ -106,7 +106,7 @@ class GraphMailer:
             self._unconfirmed.add(key)
 
     def was_sent(self, key: str) -> bool | None:
-        """Whether the message with that key was sent; None when this is not known, as without `exactly_once`."""
+        """Return whether the message with that key was sent; None when this is not known, as without `exactly_once`."""
         if not self.exactly_once:
             return None
         with self._lock:
@@ -129,7 +129,7 @@ class GraphMailer:
         return min(matching, key=lambda message: bool(message.get("isDraft")), default=None)
 
     def check(self) -> list[Finding]:
-        """Try everything that sending needs, without sending; return the findings."""
+        """Check everything that sending mail needs, without sending any; return the findings."""
         return checks.check_mail(
             self._graph,
             self._mailbox,

@@ -23,7 +23,7 @@ class MailboxSettings:
         self._zones = {person: ZoneInfo(name) for person, name in zones.items()}
 
     def get_zone(self, person: Address) -> ZoneInfo:
-        """Return the person's zone from the settings, or else from the mailbox, or else UTC. It is requested once."""
+        """Return the person's zone: that of the settings, else that of the mailbox, which is read once, else UTC."""
         if person not in self._zones:
             try:
                 name = self.habits(person).zone

@@ -1,7 +1,7 @@
 """Reads people's free/busy by Graph's `getSchedule`, through the mailbox of an organizer.
 
 One request returns the free/busy of at most twenty people, for a window of less than 62 days. So a longer window is
-split into equal parts. Of the answer only times and their status are used: it may also hold titles of events. When a
+split into equal parts. Only the times in the answer and their status are used; titles of events are ignored. When a
 person's free/busy can't be read, it is unknown, with the reason.
 """
 
@@ -130,11 +130,11 @@ def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, Bus
     counts: dict[tuple[Span, str], int] = {}
     for item in items:
         span, status = graph_events.parse_span(item), str(item.get("status") or "")
-        show = graph_events.read_status(status)
-        if show is None or not span.overlaps(window):
+        show_as = graph_events.read_status(status)
+        if show_as is None or not span.overlaps(window):
             continue
         number = counts[span, status] = counts.get((span, status), 0) + 1
-        yield number, BusyTime(span, show)
+        yield number, BusyTime(span, show_as)
 
 
 def mark_our_events(free_busy: FreeBusy, person: Address, events: Iterable[Event], window: Span) -> FreeBusy:
