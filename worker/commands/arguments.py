@@ -101,7 +101,7 @@ def _read_stdin() -> bytes:
 
 
 def _read_file(file: str) -> bytes:
-    """Read at most MAX_TEXT_BYTES + 1 bytes, so that a larger file can be told from one of the allowed size.
+    """Read at most MAX_TEXT_BYTES + 1 bytes, which is enough to see that a file is too large.
 
     A named pipe is opened without blocking. Raises LongarcError when no program writes to it in PIPE_TIMEOUT_SECONDS.
     """
@@ -176,7 +176,7 @@ def _explain_no_single_pair(address: str, pairs: "Sequence[Pair]") -> str:
 
 
 def _explain_unknown_person(address: str, addresses: "Collection[Address]", hint: str) -> str:
-    """Return that nobody has this address, with the most similar one of `addresses`, or else the hint."""
+    """Return the error text for an unknown address. It suggests the most similar address, or else has the hint."""
     from worker.settings.parsers import find_nearest
 
     suggestion = find_nearest(address, addresses, cutoff=_MIN_SIMILARITY)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from worker.store.backup_file import BackupHeader
     from worker.store.database import Database
 
-#: What is given as FILE to write to standard output.
+#: The value of FILE that stands for standard output.
 STANDARD_OUTPUT = "-"
 KEY_REMINDER = "The key is not in it; without the key, what people wrote can't be opened. Keep the two apart."
 

@@ -150,7 +150,7 @@ class MainGroup(CommandGroup):
 
 
 def refuse_invalid_text(args: Sequence[str]) -> None:
-    """Raises UsageError for an argument that is not valid text, since no file and no mail could contain it."""
+    """Raise UsageError for an argument that is not valid text, since no file and no mail could contain it."""
     for number, argument in enumerate(args, 1):
         if any("\ud800" <= char <= "\udfff" for char in argument):
             raise click.UsageError(f"Argument {number} is not UTF-8 text. Write it again.")

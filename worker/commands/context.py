@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from worker.settings.load import Settings
     from worker.store.store import Store
 
-#: Read from the current folder when neither `--config` nor LONGARC_CONFIG names a file.
+#: The file in the current folder that is read when neither `--config` nor LONGARC_CONFIG names one.
 DEFAULT_SETTINGS_FILE = "longarc.toml"
 
 
@@ -31,8 +31,9 @@ def find_settings_path() -> Path | None:
 
 @contextmanager
 def import_modules() -> Iterator[None]:
-    """Switch the garbage collector off while many modules are imported, and exempt their objects from collection after
-    that. Otherwise collecting takes a good part of the time of a command.
+    """Switch the garbage collector off while many modules are imported, and exempt their objects afterwards.
+
+    Otherwise, garbage collection takes a large part of the time of a command.
     """
     gc.disable()
     try:
@@ -82,7 +83,7 @@ def open_store(settings: "Settings", *, needs_encryption_key: bool) -> "Store":
 
 
 def is_database_absent(database: str) -> bool:
-    """Whether the database is a SQLite file that does not exist. Opening it would create it."""
+    """Return whether the database is a SQLite file that does not exist. Opening it would create it."""
     from sqlalchemy import make_url
 
     url = make_url(database)
@@ -91,7 +92,7 @@ def is_database_absent(database: str) -> bool:
 
 
 def refuse_absent_database(database: str) -> None:
-    """Raises LongarcError when there is no database yet."""
+    """Raise LongarcError when there is no database yet."""
     if is_database_absent(database):
         raise LongarcError(
             "There is no database yet. `longarc run` makes it and begins; `longarc plan` shows what it would do."
@@ -99,7 +100,7 @@ def refuse_absent_database(database: str) -> None:
 
 
 def refuse_outdated_database(store: "Store") -> None:
-    """Raises LongarcError when the database has no tables, or those of another version."""
+    """Raise LongarcError when the database has no tables, or those of another version."""
     from worker.store.statistics import Statistics
 
     version, expected = Statistics(store.database).get_schema_versions()
@@ -113,14 +114,14 @@ def refuse_outdated_database(store: "Store") -> None:
 
 
 def refuse_other_key(store: "Store", settings: "Settings") -> None:
-    """Raises WrongKey when the stored content was sealed with another key, so that one key opens all content."""
+    """Raise WrongKey when the stored content was sealed with another key, so that one key opens all content."""
     from worker.ops.checks import open_sealed_pieces
 
     open_sealed_pieces(store, settings, limit=1)
 
 
 def set_up_quiet_logging(settings: "Settings") -> None:
-    """Log errors alone while a command runs; everything when the settings say DEBUG."""
+    """Log only errors while a command runs, but everything when the level in the settings is DEBUG."""
     from worker.logs import set_up_logging
 
     set_up_logging("DEBUG" if settings.log.level == "DEBUG" else "ERROR", settings.log.format)

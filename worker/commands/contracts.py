@@ -182,7 +182,7 @@ def record(session_id: str, file: str, yes: bool, person: str | None, reason: st
 
 
 def _refuse_problems(problems: Sequence[Problem], contract_check: "ContractCheck", file: str) -> None:
-    """Raises Problems with every problem of the file and every fault of the contract, in the order of the lines."""
+    """Raise Problems with every problem of the file and every fault of the contract, in the order of the lines."""
     from worker.domain.contract.markdown import get_problem_line
 
     all_problems = [*problems, *(_make_problem(fault, contract_check, file) for fault in contract_check.faults)]

@@ -1,6 +1,6 @@
 """`longarc export`: writes everything that is stored about a person into a folder or an archive.
 
-It holds the data as JSON, and as a page to read.
+The folder or archive holds the data as JSON, and as a page to read.
 """
 
 import json
@@ -69,7 +69,7 @@ def _make_file_name(person: "Address") -> str:
 
 
 def _refuse_unusable_target(target: Path) -> None:
-    """Raises LongarcError when the file or folder of the export exists already, or has no folder to be made in."""
+    """Raise LongarcError when the file or folder of the export exists already, or has no folder to be made in."""
     if target.exists():
         raise LongarcError(f"{target} exists already. Name another file or folder with --out.")
     if not target.absolute().parent.is_dir():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from worker.engine.erasure import ErasurePreview, ErasureResult
     from worker.settings.load import Settings
 
-#: How many other people are named.
+#: How many of the other people in the pairs are named.
 MAX_SHOWN = 10
 #: What each kind of erased content is called, in the singular and the plural, by the name of its table.
 _CONTENT_NAMES = {
@@ -31,7 +31,7 @@ _CONTENT_NAMES = {
     "access": ("reason for an access", "reasons for accesses"),
     "handover": ("handover", "handovers"),
 }
-#: What is out of the reach of this command.
+#: What this command does not erase.
 _LIMITS_TEXT = (
     "This can't be taken back. It does not reach backups, logs, the roster, mailboxes, past conversations on "
     "calendars, or what others wrote about the person in their own pairs."
@@ -98,7 +98,7 @@ def _show_preview(person: "Address", preview: "ErasurePreview", *, contents_only
 
 
 def _require_address(names: "Collection[str]", confirmed_address: str | None) -> None:
-    """Raises CommandFailed unless the operator gives the person's address once more.
+    """Raise CommandFailed unless the operator gives the person's address once more.
 
     `names`: all addresses of the person. `confirmed_address`: the address of `--confirm`; None asks for it.
     """

@@ -136,15 +136,15 @@ class _Setup:
 
         saved_file = self.folder / ANSWERS_FILE
         if answers_file is not None:
-            loaded = read_answers(answers_file)
-            self.answers, self.secrets = answer_all(loaded, os.environ, self.folder)
-            self.more_settings = loaded.more_settings
+            given_answers = read_answers(answers_file)
+            self.answers, self.secrets = answer_all(given_answers, os.environ, self.folder)
+            self.more_settings = given_answers.more_settings
         else:
             self.answers = {"folder": str(self.folder)}
             if saved_file.exists():
-                loaded = read_answers(saved_file)
-                self.answers |= loaded.values
-                self.more_settings = loaded.more_settings
+                saved_answers = read_answers(saved_file)
+                self.answers |= saved_answers.values
+                self.more_settings = saved_answers.more_settings
                 print_line(f"Continuing with the answers in {saved_file}.", "dim")
         if key := read_secret(KEY_VARIABLE, os.environ):
             self.secrets[KEY_VARIABLE] = key
@@ -331,7 +331,7 @@ class _Setup:
         return findings
 
     def _sign_in(self, way: "Way", settings: "Settings") -> None:
-        """Have the account sign in, unless its grant is stored already and no answer that it depends on was changed."""
+        """Let the manager sign in, unless the grant is stored and no answer that the grant depends on was changed."""
         from worker.commands.connect import connect_google_account, connect_outlook_account
         from worker.setup.ways import Way
 
@@ -376,7 +376,7 @@ class _Setup:
         return list_roster_findings(reading)
 
     def _check_all(self) -> "Iterable[Finding]":
-        """Do what `longarc check` does."""
+        """Run the checks of `longarc check`, and return their findings."""
         from worker.commands.context import find_settings_path
         from worker.ops.checks import run_checks
 

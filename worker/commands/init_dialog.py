@@ -39,8 +39,8 @@ def ask_question(question: "Question", default: str, parse: Callable[[str], str]
 
     print_paragraph(question.text, "bold")
     if is_stored:
-        empties = f", `{EMPTY_ANSWER}` removes it" if question.is_optional else ""
-        print_paragraph(f"One is stored. Enter keeps it{empties}.", "dim", indent=2)
+        removal_hint = f", `{EMPTY_ANSWER}` removes it" if question.is_optional else ""
+        print_paragraph(f"One is stored. Enter keeps it{removal_hint}.", "dim", indent=2)
     elif default and question.is_optional:
         print_paragraph(f"Enter keeps what is in brackets, `{EMPTY_ANSWER}` leaves it empty.", "dim", indent=2)
     may_be_empty = question.is_optional or is_stored
@@ -79,8 +79,8 @@ def choose_question(questions: "Sequence[Question]") -> "Question | None":
     """Ask which answer to change, by its number or name in the list; return None when no further one is named."""
     from worker.settings.parsers import find_nearest
 
-    by_key = {question.name: question for question in questions}
-    by_key |= {str(number): question for number, question in enumerate(questions, 1)}
+    questions_by_key = {question.name: question for question in questions}
+    questions_by_key |= {str(number): question for number, question in enumerate(questions, 1)}
     while True:
         text = click.prompt(
             "Which answer do you want to change (number or name, Enter when done)?",
@@ -90,7 +90,7 @@ def choose_question(questions: "Sequence[Question]") -> "Question | None":
         ).strip()
         if not text:
             return None
-        if question := by_key.get(text.casefold()):
+        if question := questions_by_key.get(text.casefold()):
             return question
         nearest = find_nearest(text, [question.name for question in questions])
         remedy = f"Did you mean `{nearest}`?" if nearest else f"Write a number from 1 to {len(questions)}, or a name."
@@ -101,8 +101,8 @@ def show_pilot_candidates(candidates: "Sequence[PilotCandidate]", max_listed: in
     """Print a numbered list of the first `max_listed` managers, and how many more there are."""
     table = make_table("", [("", "right"), "manager", "address", ("reports", "right"), "shared working hours"])
     for number, candidate in enumerate(candidates[:max_listed], 1):
-        apart = candidate.hours_apart_count
-        shared_hours = f"none with {format_count(apart, 'report')}" if apart else "with every report"
+        apart_count = candidate.hours_apart_count
+        shared_hours = f"none with {format_count(apart_count, 'report')}" if apart_count else "with every report"
         add_row(table, number, candidate.name, candidate.address, f"{candidate.report_count:,}", shared_hours)
     print_table(table)
     if len(candidates) > max_listed:

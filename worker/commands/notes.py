@@ -54,7 +54,7 @@ def add(session_id: str, file: str, person: str | None, reason: str) -> None:
 
 
 def _refuse_long_note(lines: Sequence[str], file: str) -> None:
-    """Raises Problems when there are too many lines, or a line is too long."""
+    """Raise Problems when there are too many lines, or a line is too long."""
     from worker.domain.notes import MAX_NOTE_CHARACTERS, MAX_NOTE_LINES
 
     problems = [

@@ -14,8 +14,10 @@ from worker.errors import LongarcError, describe_error
 
 
 def open_missing_streams() -> None:
-    """Open the null device for each closed standard stream. Otherwise the database could get file number 2, and a
-    library that writes to standard error would write into it."""
+    """Open the null device for each closed standard stream.
+
+    Otherwise, the database could get file number 2, and a library that writes to standard error would write into it.
+    """
     for number in range(3):
         try:
             os.fstat(number)
@@ -24,7 +26,7 @@ def open_missing_streams() -> None:
 
 
 def refuse_closed_stdout() -> None:
-    """Raises LongarcError when there is no standard output, before a command does anything."""
+    """Raise LongarcError when there is no standard output, before a command does anything."""
     if sys.stdout is None:
         raise LongarcError("standard output is closed. Send it to a file or to /dev/null.")
 

@@ -97,8 +97,8 @@ def _preview(settings: "Settings", worker: "Worker", *, as_json: bool) -> None:
     reading = reader.read(now)
     roster = fill_from_stored(reading.roster, worker.store.people.load_current_people())
     preview = worker.store.people.preview_import(roster.persons, roster.pairs, roster.aliases)
-    takes_part = worker.participation.make_rule(roster.persons)
-    changes = find_changes(preview, roster, worker.store, takes_part, settings.policy, now)
+    find_participation = worker.participation.make_rule(roster.persons)
+    changes = find_changes(preview, roster, worker.store, find_participation, settings.policy, now)
     objection = find_objection(preview, settings.policy.max_cancels)
     if as_json:
         print_json(_encode_changes(reader.name, reading, changes, objection))
@@ -185,11 +185,11 @@ def _describe_leaver(leaver: "Leaver") -> tuple[str, str]:
 
 
 def _describe_manager_change(change: "ManagerChange") -> tuple[str, str]:
-    former = f"{change.former} ({_describe_cancelled(change.event_count)})" if change.former else "nobody"
+    former_text = f"{change.former} ({_describe_cancelled(change.event_count)})" if change.former else "nobody"
     beginning = change.beginning
-    new = f"{beginning.manager} ({_describe_first_session(beginning)})" if beginning else "nobody"
+    new_text = f"{beginning.manager} ({_describe_first_session(beginning)})" if beginning else "nobody"
     handover = "; the report chooses what goes on to the new manager" if change.has_handover else ""
-    return f"{change.name} <{change.email}>", f"from {former} to {new}{handover}"
+    return f"{change.name} <{change.email}>", f"from {former_text} to {new_text}{handover}"
 
 
 def _describe_cancelled(count: int) -> str:
@@ -200,11 +200,11 @@ def _describe_setting_changes(changes: "Sequence[SettingChange]") -> list[tuple[
     """Return an entry for each person, with all of that person's changes."""
     from worker.ops.roster_changes import describe_value
 
-    by_person: dict[str, list[str]] = {}
+    texts_by_person: dict[str, list[str]] = {}
     for change in changes:
         text = f"{change.column} {describe_value(change.before)} → {describe_value(change.after)}"
-        by_person.setdefault(change.person, []).append(text)
-    return [(person, "; ".join(texts)) for person, texts in sorted(by_person.items())]
+        texts_by_person.setdefault(change.person, []).append(text)
+    return [(person, "; ".join(texts)) for person, texts in sorted(texts_by_person.items())]
 
 
 # --- output as JSON ---

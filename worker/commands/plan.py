@@ -103,7 +103,7 @@ def _show_plans(worker: "Worker", *, has_reasons: bool) -> "QuarterPreview":
 
 
 def _refuse_unsuitable_file(file: Path) -> None:
-    """Raises LongarcError when the page can't be written to this file. Reading the calendars first can take minutes."""
+    """Raise LongarcError when the page can't be written to this file. Reading the calendars first can take minutes."""
     if not file.parent.is_dir():
         raise LongarcError(f"There is no folder {file.parent}. Make it, or name another file.")
     if file.exists():
@@ -130,7 +130,7 @@ def _write_page(worker: "Worker", quarter: "QuarterPreview", file: Path) -> None
 
 @contextmanager
 def _open_preview_worker() -> "Iterator[Worker]":
-    """Open the worker on its database, or on a database in memory when that would show nothing yet.
+    """Open the worker on its database, or on a database in memory when its own would show nothing yet.
 
     A database shows nothing when it is absent or empty, and when nothing was planned because the rollout begins on a
     later day. The database in memory has the people of the roster, as of the first day of the rollout.

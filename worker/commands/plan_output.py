@@ -35,7 +35,7 @@ VERBS = {
 }
 #: The style of a line, by its verb.
 STYLES = {"book": "green", "move": "green", "no time": "yellow", "no time yet": "yellow", "put off": "yellow"}
-#: How a kind of session is called. The usual kind, a career session, is not named.
+#: The names of kinds of sessions in the output. The usual kind, a career session, is not named.
 KIND_NAMES = {"checkin": "check-in", "review": "review"}
 #: How many recipients of a mail are named.
 MAX_RECIPIENTS = 3
@@ -152,9 +152,9 @@ class PlanOutput:
         from worker.ops.rollout import describe_pauses, describe_rollout
 
         stored, counts = worker.store.participation.load(), worker.store.participation.count()
-        if left_out := sum(counts.values()) - counts.get(Participation.YES, 0):
+        if absent_count := sum(counts.values()) - counts.get(Participation.YES, 0):
             print_line()
-            count = format_count(left_out, "pair takes no part", "pairs take no part")
+            count = format_count(absent_count, "pair takes no part", "pairs take no part")
             _print_wrapped(
                 f"{count}. {describe_rollout(stored.rollout)} {describe_pauses(stored.pauses)}".rstrip(), style="dim"
             )
@@ -183,7 +183,10 @@ def _get_sort_key(change: "tuple[Decision, Plan]") -> tuple[str, str]:
 
 
 def _choose_verb(decision: "Decision", plan: "Plan") -> str:
-    """Return the word for what happens to a session: of a booked session by its event, of others by its state."""
+    """Return the word for what happens to a session.
+
+    It follows from the event of a session that is booked, and from the state of any other session.
+    """
     outcome = str(decision.fields.get("state") or decision.what)
     if outcome == "booked":
         kinds = [effect.kind.value for effect in plan.effects if effect.subject == decision.session]

@@ -105,7 +105,7 @@ def _show_rollout(worker: "Worker", current_pairs: "Sequence[Pair]", people: "di
 
 
 def _takes_part(pair: "Pair") -> bool:
-    """Return whether nothing but a pause of this single pair keeps it from being planned."""
+    """Return whether the pair takes part. A pause of this single pair does not count here."""
     return not pair.participation
 
 
@@ -238,7 +238,7 @@ def resume(pair_words: Sequence[str], person: str | None, group: str | None, eve
 
 
 def _require_one_choice(pair_words: Sequence[str], person: str | None, group: str | None, *, everybody: bool) -> None:
-    """Raises UsageError unless exactly one of a pair, a person, a group and everybody is given."""
+    """Raise UsageError unless exactly one of a pair, a person, a group and everybody is given."""
     if sum(map(bool, (pair_words, person, group, everybody))) != 1:
         raise click.UsageError("Name a pair, or give one of --person ADDRESS, --group NAME and --everybody.")
 
@@ -303,7 +303,7 @@ def _show_withdrawal(worker: "Worker", change: "ParticipationChange") -> None:
 
 
 def _require_consent(question: str, *, yes: bool) -> None:
-    """Raises CommandFailed unless the operator agrees."""
+    """Raise CommandFailed unless the operator agrees."""
     if not (yes or confirm(question)):
         raise CommandFailed("Nothing was changed. Say --yes to do it without being asked.")
 

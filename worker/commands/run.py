@@ -1,4 +1,6 @@
-"""`longarc run`: runs a worker, that is a Huey consumer with its threads, the pages, and with `--embedded` the servers.
+"""`longarc run`: runs a worker, which is a Huey consumer with its threads, and serves the pages.
+
+With `--embedded`, it also runs calendar and mail servers of its own.
 
 The first SIGINT or SIGTERM stops the worker when the effects in progress are finished. A second signal ends the process
 at once; another worker continues with the interrupted effects when their lease ends.
@@ -39,13 +41,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: With `--embedded`, the calendars and mailboxes of so many people are printed.
+#: With `--embedded`, the calendars and mailboxes of at most this many people are printed.
 MAX_SHOWN = 20
 #: How often the threads of the consumer are checked, a heartbeat is written, and new people get a calendar.
 CHECK_INTERVAL_SECONDS = 10.0
-#: How often the main thread looks whether the process has to stop.
+#: How often the main thread checks whether the process has to stop.
 _STOP_POLL_SECONDS = 0.2
-#: The longest pause of a thread of the consumer between two looks into an empty queue.
+#: The longest pause of a thread of the consumer between two checks of an empty queue.
 _MAX_QUEUE_DELAY_SECONDS = 2.0
 
 

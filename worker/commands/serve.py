@@ -45,7 +45,7 @@ def serve() -> None:
 def _load_sync_starter() -> Callable[[timedelta], None]:
     """Return a function that puts a sync into the queue, from which `longarc run` takes it.
 
-    Its argument says after how long the sync is due.
+    The argument of the function is the delay after which the sync is due.
     """
     export_settings_path()
     from worker import tasks
@@ -71,8 +71,8 @@ def revoke(person: str | None, everybody: bool) -> None:
         if not (address in known_addresses or has_unlisted_members or worker.store.people.get_person(address)):
             raise UnknownName(f"Nobody in the roster is {address}.")
         worker.store.people.revoke_links(address, utcnow())
-    whose = "everybody" if everybody else address
-    print_line(f"The links sent to {whose} until now are void.", "green")
+    recipient = "everybody" if everybody else address
+    print_line(f"The links sent to {recipient} until now are void.", "green")
 
 
 def make_operator_link() -> str:

@@ -380,7 +380,7 @@ def _entry_to_json(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "pair": str(entry["pair"] or ""), **entry["fields"]}
 
 
-#: How an entry of the history is called, by its kind. Other entries are called by their kind.
+#: The names of entries of the history, by kind. Entries of other kinds have the name of their kind.
 _ENTRY_NAMES = {
     "event.create": "on the calendar",
     "event.update": "moved on the calendar",

@@ -23,7 +23,7 @@ MAX_NAMED = 2
 #: How many lines the company and the waiting items can have, so that there is room for what needs a person.
 MAX_COMPANY_LINES, MAX_WAITING_LINES = 8, 7
 _INDENT = "  "
-#: How the standing of a channel is called, and the beginning of a sentence about a channel that does not work.
+#: By standing of a channel: its name, and the beginning of a sentence about a channel that does not work.
 _STANDING_WORDS = {"unproven": "not yet proven", "silent": "silent", "failing": "refused"}
 _TROUBLE_WORDS = {"silent": "The channel is silent", "failing": "There is no channel"}
 #: The remedy when a channel brings no notifications.
@@ -44,7 +44,7 @@ class StatusLine:
 class Need:
     """An item that needs a person, with its remedy."""
 
-    what: str
+    what: str  #: a sentence that describes it
     remedy: str
     is_severe: bool = False
 

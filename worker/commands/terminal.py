@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from worker.providers.base import Finding
 
-#: Width of a table that goes to a file or another program, in characters.
+#: The width in characters of a table that is printed to a file or another program.
 FILE_WIDTH = 160
 #: The style of a cell, by the first word of its text.
 STYLES = {
@@ -101,7 +101,7 @@ def print_line(text: str = "", style: str = "") -> None:
 
 
 def print_paragraph(text: str, style: str = "", indent: int = 0) -> None:
-    """Print plain text, broken between words where the line of the terminal ends, and indented by so many columns."""
+    """Print plain text, wrapped between words at the width of the terminal, and indented by `indent` columns."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -110,8 +110,10 @@ def print_paragraph(text: str, style: str = "", indent: int = 0) -> None:
 
 def print_finding(finding: "Finding") -> None:
     """Print a finding of a check, with its remedy if there is one. On a terminal, lines are broken between words."""
-    is_warning = finding.ok and bool(finding.remedy)
-    mark, style = ("!", "yellow") if is_warning else ("✓", "green") if finding.ok else ("✗", "red")
+    if not finding.ok:
+        mark, style = "✗", "red"
+    else:
+        mark, style = ("!", "yellow") if finding.remedy else ("✓", "green")
     lines = [(f"{mark} {finding.statement}", style, 0)]
     if finding.remedy:
         lines.append((f"→ {finding.remedy}", "", 2))

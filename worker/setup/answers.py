@@ -41,8 +41,8 @@ class AnswersFile:
 def read_answers(file: Path) -> AnswersFile:
     """Read an answers file.
 
-    Raises Problems when the file can't be read or is not TOML; otherwise with every key that is unknown, belongs to a
-    secret, or has a value that can't be an answer.
+    Raises Problems when the file can't be read or is not TOML, and for every key that is unknown, belongs to a secret,
+    or has a value that can't be an answer.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")

@@ -29,7 +29,7 @@ _HEADER = (
 
 
 def refuse_used_folder(folder: Path) -> None:
-    """Raises Refused when the folder has settings that `longarc init` did not write, or a database."""
+    """Raise Refused when the folder has settings that `longarc init` did not write, or a database."""
     if (folder / SETTINGS_FILE).exists() and not (folder / ANSWERS_FILE).exists():
         raise Refused(
             f"{folder} holds settings that `longarc init` did not write. Name another folder, or change them by hand."
@@ -46,8 +46,8 @@ def write_installation(
 ) -> Path:
     """Write all files except the service unit, and return the path of the settings. Raises OSError.
 
-    `secrets`: by the name of the variable. Its key is written only if the folder has none; without a key in either, a
-    new one is generated.
+    `secrets` are the secrets by the name of the variable. A key that the folder has stays. If the folder has none, the
+    key in `secrets` is written, or else a new key.
     """
     if not (folder / SECRETS_FOLDER / KEY_VARIABLE).exists():
         write_secret(folder, KEY_VARIABLE, secrets.get(KEY_VARIABLE) or generate_key())

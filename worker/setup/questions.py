@@ -46,7 +46,7 @@ from worker.setup.parsers import (
 from worker.setup.ways import Way
 
 ALL_WAYS = frozenset(Way)
-#: The ways in which more is asked than the way itself. For `embedded` everything else is known.
+#: The ways after which further questions follow. With `embedded`, nothing else has to be known.
 _CONNECTED = ALL_WAYS - {Way.EMBEDDED}
 _GOOGLE = frozenset({Way.GOOGLE_DOMAIN, Way.GOOGLE_ACCOUNT})
 _MICROSOFT = frozenset({Way.MICROSOFT_APP, Way.MICROSOFT_ACCOUNT})
@@ -72,13 +72,13 @@ class Question:
     text: str
     explanation: str  #: what `?` shows
     part: Part = Part.SERVICES
-    ways: frozenset[Way] = _CONNECTED  #: in which the question is asked
+    ways: frozenset[Way] = _CONNECTED  #: the ways with which the question is asked
     parse: Callable[[str], str] = str  #: returns the answer as it is saved, or raises InvalidValue
     setting: str = ""  #: the setting that the answer becomes, with its section; empty for none
     to_setting: Callable[[str], Any] = str  #: returns the value of the setting for a saved answer
     variable: str = ""  #: the environment variable of a secret; empty for an answer that is not secret
     is_optional: bool = False  #: whether the answer may be empty
-    find_default: Callable[[Answers], str] = lambda _: ""  #: returns the default in view of the earlier answers
+    find_default: Callable[[Answers], str] = lambda _: ""  #: returns the default, given the earlier answers
     is_asked: Callable[[Answers], bool] = lambda _: True  #: whether the earlier answers call for this question
     offers_managers: bool = False  #: whether managers are listed, and the answer may have numbers of their lines
     error_phrases: tuple[str, ...] = ()  #: regular expressions; an error that one of them matches is about this answer

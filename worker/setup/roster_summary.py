@@ -27,7 +27,7 @@ class RosterSummary:
 
 
 def summarize_roster(roster: Roster, now: datetime) -> RosterSummary:
-    """Return the summary of a roster. `now`: working hours are compared in the weeks that follow."""
+    """Return the summary of a roster. Working hours are compared in the weeks that follow `now`."""
     report_counts = Counter(pair.manager for pair in roster.pairs.values())
     reports = {pair.report for pair in roster.pairs.values()}
     return RosterSummary(
@@ -42,8 +42,10 @@ def summarize_roster(roster: Roster, now: datetime) -> RosterSummary:
 
 
 def list_roster_findings(reading: RosterReading) -> Iterator[Finding]:
-    """Yield a warning for each roster fault of a directory, and an error when there is no pair, so that nothing can be
-    booked. The people that a fault concerns are left out of the roster."""
+    """Yield a warning for each roster fault, and a failed check when there is no pair, so that nothing can be booked.
+
+    The people that a fault concerns are left out of the roster.
+    """
     yield from (Finding(f"{fault.where}: {fault.what}", True, fault.remedy) for fault in reading.faults)
     if not reading.roster.persons:
         remedy = "Fix what is said above of those who are left out, or name another source of people."
@@ -58,11 +60,11 @@ def _list_hours_apart(roster: Roster, now: datetime) -> Iterator[tuple[Address, 
 
     The result is reused for pairs with the same working hours, zones and countries.
     """
-    is_apart: dict[tuple[object, ...], bool] = {}
+    results: dict[tuple[object, ...], bool] = {}
     for pair in roster.pairs.values():
         manager, report = roster.persons[pair.manager], roster.persons[pair.report]
-        weeks = tuple((person.zone, person.country, person.hours) for person in (manager, report))
-        if weeks not in is_apart:
-            is_apart[weeks] = never_work_together((manager, report), now)
-        if is_apart[weeks]:
+        working_times = tuple((person.zone, person.country, person.hours) for person in (manager, report))
+        if working_times not in results:
+            results[working_times] = never_work_together((manager, report), now)
+        if results[working_times]:
             yield manager.email, report.email
