@@ -258,11 +258,11 @@ def test_r20_commitments_kept_on_either_side(store: Store) -> None:
     """The first four pairs promised something on each side; what has changed or was let go is no broken promise."""
     mine = {c.pair: c for c in store.queries.list_commitments() if c.owner is Owner.MANAGER}
     listed = sorted(mine)
-    assert germany(store).promises == {Owner.MANAGER: [False] * 4, Owner.REPORT: [False] * 4}
+    assert germany(store).commitments == {Owner.MANAGER: [False] * 4, Owner.REPORT: [False] * 4}
     alter(store, tables.commitment, mine[listed[0]].id, standing="done", closed_at=AFTER)
     alter(store, tables.commitment, mine[listed[1]].id, standing="let_go", closed_at=AFTER)
     alter(store, tables.commitment, mine[listed[2]].id, due=QUARTER.last_day + DAY)
-    kept = germany(store).promises
+    kept = germany(store).commitments
     assert sorted(kept[Owner.MANAGER]) == [False, True]
     assert len(kept[Owner.REPORT]) == 4
 

@@ -111,7 +111,7 @@ def _make_cells(group: "CoverageGroup") -> Sequence[object]:
     days_late = "" if group.median_days_late is None else f"{group.median_days_late:g}"
     shares = [
         _format_share(outcomes)
-        for outcomes in (group.contracts, group.promises[Owner.MANAGER], group.promises[Owner.REPORT])
+        for outcomes in (group.contracts, group.commitments[Owner.MANAGER], group.commitments[Owner.REPORT])
     ]
     return (group.name, *numbers, days_late, *shares)
 
@@ -136,6 +136,6 @@ def _group_to_json(group: "CoverageGroup") -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(group, name) for name in names}
     values["median_days_late"] = group.median_days_late
     values["contracts"] = {"due": len(group.contracts), "within_48_hours": sum(group.contracts)}
-    for owner, outcomes in group.promises.items():
+    for owner, outcomes in group.commitments.items():
         values[f"{owner.value}_commitments"] = {"due": len(outcomes), "kept": sum(outcomes)}
     return values

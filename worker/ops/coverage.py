@@ -77,7 +77,7 @@ class CoverageGroup:
     days_late: list[int] = field(default_factory=list)  #: for each conversation held, the days after its target
     contracts: list[bool] = field(default_factory=list)  #: for each contract due, whether it was recorded in time
     #: By owner: for each commitment due, whether it was kept.
-    promises: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})
+    commitments: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})
 
     def add(self, other: "CoverageGroup") -> None:
         """Add the counts of another group."""
@@ -86,7 +86,7 @@ class CoverageGroup:
         self.days_late += other.days_late
         self.contracts += other.contracts
         for owner in Owner:
-            self.promises[owner] += other.promises[owner]
+            self.commitments[owner] += other.commitments[owner]
 
     @property
     def median_days_late(self) -> float | None:
@@ -173,7 +173,7 @@ def _count_pairs(
         _count_sessions(counts, sessions[pair_id], quarter, now, recorded_at)
         for commitment in commitments[pair_id]:
             if commitment.standing in (CommitmentStanding.OPEN, CommitmentStanding.DONE):
-                counts.promises[commitment.owner].append(commitment.standing is CommitmentStanding.DONE)
+                counts.commitments[commitment.owner].append(commitment.standing is CommitmentStanding.DONE)
     return counts_by_pair
 
 
