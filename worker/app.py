@@ -38,7 +38,7 @@ from worker.store.store import NextDue, Store
 
 log = logging.getLogger(__name__)
 
-#: After so many rounds a tick is given up. It only takes that many when something becomes due again and again.
+#: The most rounds of a tick. A tick reaches this number only when something becomes due again and again.
 MAX_ROUNDS = 1000
 
 
@@ -73,10 +73,10 @@ class Worker:
     wake: Callable[[timedelta], None] = lambda delay: None
 
     def tick(self) -> NextDue:
-        """Do the work of all Huey tasks in this process, until nothing is due: open channels, read calendars, plan
-        pairs, and perform effects.
+        """Do the work of all Huey tasks in this process, until nothing is due.
 
-        Returns the times at which the next channel, calendar, pair and effect will be due.
+        The work is to open channels, read calendars, plan pairs, and perform effects. Returns the times at which the
+        next channel, calendar, pair and effect will be due.
         """
         now = self.clock()
         self.participation.run()
@@ -98,8 +98,8 @@ class Worker:
     def import_people(self, *, force: bool = False, anew: bool = False) -> bool:
         """Import the roster if it changed. Returns whether anything changed.
 
-        `force` reads the roster now, and accepts whatever it changes; `anew` reads a directory now. Raises the errors
-        of `PeopleImport.run`, such as Problems and PeopleImportRefused.
+        With `force`, the roster is read now, and whatever it changes is accepted. With `anew`, a directory is read now.
+        Raises the errors of `PeopleImport.run`, such as Problems and PeopleImportRefused.
         """
         return self.people_import.run(force=force, anew=anew)
 
@@ -169,7 +169,7 @@ def _build_mail_renderer(settings: Settings) -> MailRenderer:
 
 
 def _build_services(settings: Settings, clock: Clock, store: Store, identities: StoredIdentities) -> Services:
-    people = PeopleCache(store, clock)
+    people_cache = PeopleCache(store, clock)
 
     def notify_operator(cause: str, text: str) -> None:
         kind = f"notice:{cause.partition(':')[0]}"
@@ -177,11 +177,11 @@ def _build_services(settings: Settings, clock: Clock, store: Store, identities: 
 
     return Services(
         settings,
-        people,
-        people.invalidate,
-        lambda: store.people.load_all_pairs().values(),
-        clock,
-        notify_operator,
+        people_cache,
+        invalidate_people=people_cache.invalidate,
+        load_pairs=lambda: store.people.load_all_pairs().values(),
+        clock=clock,
+        notify_operator=notify_operator,
         identities=identities,
         copies=store.attendee_copies,
     )

@@ -32,9 +32,9 @@ class EmbeddedServers:
     """A context manager that runs a CalDAV server and an SMTP server.
 
     `people` are the owners of the calendars, and `zones` the time zones of the calendars by owner. Port 0 stands for
-    any free port. With `username` and `password`, the CalDAV server requires this login, which can read and write all
-    calendars; without them, every program on this machine can. `wrap_caldav` wraps the WSGI application of the CalDAV
-    server, so that tests can observe requests or make them fail.
+    any free port. With `username` and `password`, the CalDAV server requires this login, with which all calendars can
+    be read and written; without them, every program on this machine can read and write them. `wrap_caldav` wraps the
+    WSGI application of the CalDAV server, so that tests can observe requests or make them fail.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ def _build_calendar_properties(zone: str) -> dict[str, str]:
 
 
 def _bind_socket(port: int, setting: str) -> socket.socket:
-    """Return a socket bound to this port of the loopback interface. Raises LongarcError, which names the setting."""
+    """Return a socket bound to this port of the loopback interface. Raises LongarcError, naming the setting."""
     # asyncio sets TCP_NODELAY, so that small responses are not delayed, only when the protocol is given explicitly.
     bound_socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -135,7 +135,7 @@ class Unavailable(Transient):
 
 
 class Permanent(ProviderError):
-    """The request fails however often it is repeated."""
+    """The request would fail again if it were repeated."""
 
 
 class AuthRevoked(Permanent):

@@ -25,7 +25,7 @@ MAX_VALUE_LENGTH = 4000
 
 
 class Purpose(StrEnum):
-    """The pages that a link opens. The value is also the first part of their path."""
+    """The page that a link opens. The value is also the first part of the page's path."""
 
     CONTRACT = "contract"  #: the manager's page for recording the contract of one session
     TIME = "time"  #: the page on which either of the two asks for another time of one session

@@ -36,7 +36,7 @@ class Action(StrEnum):
         return action
 
     RUN_STARTED = "run_started", "info", "`longarc run` or `longarc serve` has started."
-    RUN_STOPPED = "run_stopped", "info", "`longarc run` or `longarc serve` has stopped in order."
+    RUN_STOPPED = "run_stopped", "info", "`longarc run` or `longarc serve` has stopped as requested."
     PORT_TAKEN = "port_taken", "warning", "Another process serves the pages or the metrics on this port."
     DECISION = (
         "decision",
@@ -82,7 +82,7 @@ class Action(StrEnum):
     )
     PULSE_WAITS = "pulse_waits", "warning", "A round of the anonymous question can't be opened or closed yet."
     OUTAGE_BEGINS = "outage_begins", "error", "A service, the database or the queue is out of order."
-    OUTAGE_LASTS = "outage_lasts", "warning", "An outage goes on; this is logged once an hour."
+    OUTAGE_LASTS = "outage_lasts", "warning", "An outage still lasts; this is logged once an hour."
     OUTAGE_ENDS = "outage_ends", "warning", "An outage has ended."
     TICK_ENDLESS = "tick_endless", "error", "A tick was given up, because work became due again and again."
     METRICS_UNREAD = "metrics_unread", "warning", "The metrics of the database can't be read; the others are exported."

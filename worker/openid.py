@@ -51,7 +51,7 @@ class SignInRefused(LongarcError):
 
 @dataclass(frozen=True, slots=True)
 class PendingSignIn:
-    """The values that the browser stores until the issuer sends it back. Each is random and used once."""
+    """The values that the browser stores until the issuer redirects it back. Each is random and used once."""
 
     state: str
     nonce: str
@@ -80,7 +80,7 @@ class OpenIdClient:
         self._metadata: _Metadata | None = None
 
     def begin(self, now: datetime, *, choose_account: bool = False) -> tuple[str, PendingSignIn]:
-        """Return the issuer's URL to redirect the browser to, and the values to store until the browser comes back.
+        """Return the URL of the issuer for redirecting the browser, and the values to store until the browser returns.
 
         `choose_account` makes the issuer ask which account to use. Raises IssuerUnreachable, IssuerUnfit.
         """
@@ -196,7 +196,7 @@ class OpenIdClient:
         return f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
 
     def _load_metadata(self, now: datetime, *, anew: bool = False) -> _Metadata:
-        """Return the metadata and keys of the issuer. They are cached for MAX_METADATA_AGE, unless `anew`."""
+        """Return the metadata and keys of the issuer. They are cached for MAX_METADATA_AGE; `anew` ignores the cache."""
         with self._lock:
             metadata = self._metadata
             if metadata is None or anew or not timedelta(0) <= now - metadata.read_at < MAX_METADATA_AGE:

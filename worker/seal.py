@@ -15,7 +15,7 @@ from worker.errors import WrongKey
 #: Padded texts have this length in bytes, or 2, 4, 8… times this length.
 PADDING_STEP = 1024
 #: The remedy when content was sealed with a key that is missing now.
-OTHER_KEY_REMEDY = "Add the key it was sealed with to LONGARC_KEY, behind the present one and a comma."
+OTHER_KEY_REMEDY = "Add the key it was sealed with to LONGARC_KEY, after the present one and a comma."
 _WRONG_KEY_TEXT = f"Sealed content can't be opened with the keys given. {OTHER_KEY_REMEDY}"
 _NO_KEY_TEXT = "This needs the key that seals what people say: set LONGARC_KEY, or LONGARC_KEY_FILE."
 
@@ -35,8 +35,8 @@ class Seal:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
             raise WrongKey(
-                "LONGARC_KEY must hold keys of 32 bytes in URL-safe base64, parted by commas, or LONGARC_KEY_FILE name "
-                "a file that does. Make one with `longarc key`."
+                "LONGARC_KEY must hold keys of 32 bytes in URL-safe base64, separated by commas, or LONGARC_KEY_FILE "
+                "name a file that does. Make one with `longarc key`."
             ) from error
 
     def close(self, text: str) -> bytes:
@@ -59,12 +59,12 @@ class Seal:
         return [hmac.new(key, f"longarc tag|{text}".encode(), hashlib.sha256).hexdigest()[:32] for key in self._keys]
 
     def close_padded(self, text: str) -> bytes:
-        """Return the text sealed with spaces after it, which hide its length. Meant for JSON, which ignores them."""
+        """Return the text sealed with spaces after it that hide its length. Meant for JSON, which ignores such spaces."""
         length = len(text.encode())
         return self.close(text + " " * (_compute_padded_length(length) - length))
 
     def reseal(self, sealed: bytes) -> bytes:
-        """Return a sealed value sealed anew with the first key. Raises WrongKey when none of the keys fits."""
+        """Return the value sealed again, with the first key. Raises WrongKey when none of the keys fits."""
         try:
             return self._fernet.rotate(sealed)
         except InvalidToken:

@@ -1,6 +1,6 @@
 """Runs a waitress server in a thread of its own, and opens its listening socket.
 
-The pages, the metrics and the embedded calendar server use it.
+The pages, the metrics and the embedded calendar server use this module.
 """
 
 import errno
@@ -69,7 +69,7 @@ class ServerThread:
         self._server.trigger.pull_trigger()
         self._thread.join()
         self._server.task_dispatcher.shutdown()
-        for channel in list(self._server._map.values()):  # includes the trigger, which is closed after its last use
+        for channel in list(self._server._map.values()):  # the trigger is among them, so they are closed last
             with suppress(OSError):
                 channel.close()
 

@@ -32,7 +32,7 @@ from worker.store.store import Store
 QUEUE_NAME = "longarc"
 #: How many effects a worker claims at once. The others that are due stay free for other workers.
 EFFECTS_AT_ONCE = 10
-#: How long a task begins new work, before it lets the tasks behind it in the queue run.
+#: For how long a task begins new work. Then the next tasks in the queue run.
 TASK_BUDGET, CHANNELS_BUDGET = timedelta(seconds=10), timedelta(seconds=30)
 #: Set when this process has to stop. Tasks then finish their work in progress, and begin no more work.
 stopping = Event()
@@ -43,7 +43,7 @@ outages = Outages()
 def make_huey(settings: settings_file.Settings) -> Huey:
     """Create the queue: in Redis if the setting `queue` is a Redis URL, or else with the database of the settings.
 
-    That is in the same PostgreSQL database, or in a second SQLite file beside the database file.
+    With PostgreSQL, the queue is in the same database. With SQLite, it is in a second file beside the database file.
     """
     if settings.queue.startswith(("redis://", "rediss://")):
         return RedisHuey(QUEUE_NAME, url=settings.queue, results=False)
@@ -106,7 +106,7 @@ def start_sync(delay: timedelta) -> None:
 
 @contextmanager
 def run_tasks_immediately(worker: Worker) -> Iterator[None]:
-    """Make tasks run in this thread as soon as they are called, with this worker. The demo sets the clock."""
+    """Make tasks run with this worker, and in this thread as soon as they are called. For tests, which set the clock."""
     was_immediate = huey.immediate
     huey.immediate = True
     _worker_overrides.append(worker)
@@ -203,7 +203,7 @@ def deliver() -> None:
 
 
 class TimeBudget:
-    """The time during which a task begins new work. Afterwards the tasks behind it in the queue get their time.
+    """The time during which a task begins new work. Afterwards the next tasks in the queue run.
 
     Without a budget, the sync of a calendar that has just changed would wait until all conversations of a large company
     are booked.
@@ -255,7 +255,8 @@ def _perform_effects(budget: TimeBudget) -> int:
 
     When there are more than a few, one more `deliver` task is started, so that another worker takes its share.
     """
-    has_called_another_worker = huey.immediate  # tasks that run immediately in this thread are no help
+    # a task that runs immediately, in this thread, would not call another worker
+    has_called_another_worker = huey.immediate
 
     def perform(worker: Worker) -> int:
         nonlocal has_called_another_worker

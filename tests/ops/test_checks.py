@@ -263,7 +263,7 @@ def test_the_key_is_tried_on_what_is_sealed(used: Path) -> None:
     assert any(one.statement == "The key opens everything that is sealed (3 pieces)" for one in look(used))
     other = Fernet.generate_key().decode()
     said = the_only(wrong(used, LONGARC_KEY=other))
-    assert "behind the present one" in said
+    assert "after the present one" in said
     assert wrong(used, LONGARC_KEY=f"{other},{KEY}") == {}
     assert "longarc key" in the_only(wrong(used, LONGARC_KEY=""))
 

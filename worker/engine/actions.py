@@ -1,7 +1,7 @@
-"""Performs the actions of people, such as asking for another time: leases a pair, decides, and writes the plan.
+"""Performs the actions of people, such as asking for another time: leases the pair, decides, and writes the plan.
 
-The decision and all that belongs to it are written in one transaction. Commands, pages and simulations use this module.
-Content is stored sealed, and never appears in an error's text or in the log.
+The plan and all other rows of an action are written in one transaction. Commands, pages and simulations use this
+module. Content is stored sealed, and never appears in an error's text or in the log.
 """
 
 import logging
@@ -34,7 +34,7 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
-#: For how long an action holds its pair.
+#: For how long an action leases its pair.
 LEASE = timedelta(minutes=1)
 #: How often an action tries to lease a pair that another process, such as a sweep, has leased.
 MAX_TRIES = 100
@@ -59,7 +59,7 @@ def combine_writes(*writes: Write | None) -> Write:
 
 
 class Actions:
-    """Performs the actions of managers and reports, which they take on pages or which commands take for them."""
+    """Performs the actions of managers and reports: on pages, or for them with commands of an operator."""
 
     def __init__(self, store: Store, clock: Clock, policy: Policy, holder: str) -> None:
         self._store = store
@@ -102,8 +102,8 @@ class Actions:
         """Give a session another time: the requested time, or one that the next sweep finds.
 
         Choosing an offered time does not count as a deferral (T-12). `by` is the person who asks, if known. `reason` is
-        the report's reason; it is stored sealed, and shown to the manager (R-18). `also` writes in the same
-        transaction.
+        the report's reason, which is stored sealed, and shown to the manager (R-18). `also` writes more rows in the
+        same transaction.
         """
 
         def apply(builder: PlanBuilder, session: Session) -> Write:
@@ -115,15 +115,16 @@ class Actions:
     def move_session(self, session_id: str, press: Press, snapshot: FreeBusySnapshot) -> None:
         """Give a session the time that one of the two chose on a page, which counts as a move by a person (R-38, T-11).
 
-        `snapshot` is the free/busy of both people, as read for this request. The times that other pairs have taken are
-        read here, while this pair is leased. Raises MovedMeanwhile, TimeTaken or CalendarUnread, and Refused for a time
-        that can't be chosen.
+        `press` is the press of the button, with the chosen time. `snapshot` is the free/busy of both people, as read
+        for this request. The times that other pairs have taken are read here, while this pair is leased. Raises
+        MovedMeanwhile, TimeTaken or CalendarUnread, and Refused for a time that the rules do not allow.
         """
 
         def apply(builder: PlanBuilder, session: Session) -> None:
             taken_times = self._store.plans.load_taken_time(builder.state.addresses, builder.now)
             state = replace(builder.state, taken_times=taken_times)
-            moves.move_session(builder, session, press, PlanBuilder(builder.now, state, snapshot, self._policy))
+            calendars = PlanBuilder(builder.now, state, snapshot, self._policy)
+            moves.move_session(builder, session, press, calendars)
 
         self.apply_to_session(session_id, apply)
 
@@ -174,7 +175,8 @@ class Actions:
     ) -> str:
         """Add an ad hoc session at the request of the manager or the report, and return its id.
 
-        `trigger` is the kind of occasion, and `reason` the requester's own words, which are stored sealed.
+        `trigger` is the kind of occasion, and `reason` the requester's own words; both are stored sealed. `at_once`
+        makes the session urgent. `by` is which of the two requests it.
         """
         session_id = ""
 
@@ -200,25 +202,27 @@ class Actions:
 
     # --- choices of a pair ---
 
-    def choose_format(self, pair_id: PairId, wanted: Format) -> None:
+    def choose_format(self, pair_id: PairId, wanted_format: Format) -> None:
         """Set the format that the report wants: one session per cycle, or a series of three (R-4).
 
-        It applies from the next cycle whose format is not fixed yet.
+        The format applies from the next cycle whose format is not fixed yet.
         """
-        self._save_choice(pair_id, lambda builder: actions.choose_format(builder, wanted), format=wanted.value)
+        self._save_choice(
+            pair_id, lambda builder: actions.choose_format(builder, wanted_format), format=wanted_format.value
+        )
 
     def set_trust(self, pair_id: PairId, *, has_trust: bool) -> None:
         """Set whether the two trust each other enough for the hardest questions in the manager's brief (R-12)."""
         self._save_choice(pair_id, lambda _: None, trust=has_trust)
 
     def set_transition(self, pair_id: PairId, until: date | None) -> None:
-        """Set a tighter rhythm until that day, or end it with None (R-5). The next sweep moves the session (T-18)."""
+        """Set a shorter rhythm until that day, or end it with None (R-5). The next sweep moves the session (T-18)."""
         self._save_choice(pair_id, lambda _: None, transition_until=until.isoformat() if until else None)
 
     def _save_choice(
         self, pair_id: PairId, decide: Callable[[PlanBuilder], None], **choices: str | bool | None
     ) -> None:
-        """Store these columns of a pair, after `decide` has changed its plan accordingly."""
+        """Store choices in these columns of a pair, after `decide` has changed the plan accordingly."""
 
         def apply(builder: PlanBuilder) -> Write:
             decide(builder)

@@ -25,7 +25,7 @@ class Attempt:
 
     outcome: Outcome
     problem: str = ""  #: why the attempt failed
-    retry_after: timedelta | None = None
+    retry_after: timedelta | None = None  #: the least wait that the service asked for
     placed: PlacedEvent | None = None  #: the event that was written
     replaced_etag: str = ""  #: the etag of the event before it was written
     removed_key: str = ""  #: the key of the event that was cancelled
@@ -33,7 +33,7 @@ class Attempt:
     needs_reread: bool = False  #: whether the calendar differs from the database, and has to be read in full
 
 
-#: The effect is no longer wanted.
+#: The result for an effect that is no longer wanted.
 STALE = Attempt(Outcome.STALE)
 
 

@@ -1,4 +1,7 @@
-"""Loads the data for performing a batch of effects: pairs, data of personal mails, and opened content."""
+"""Loads the data for performing a batch of effects: the states of pairs, personal mails, and opened content.
+
+A personal mail is about several pairs of its reader.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -44,7 +44,7 @@ MAX_CLOSING_ATTEMPTS = 5
 RETRY_AFTER_FAILURE = timedelta(minutes=5)
 #: The path of our URL for notifications. Each service has a path of its own below it.
 NOTIFY_PATH = "/notify"
-#: The problem that is stored of a channel which was opened in place of a silent one.
+#: The problem that is stored with a channel which was opened in place of a silent one.
 SILENT = "The last channel did not report our own changes."
 #: The kinds of signed texts: the token of a channel, and the receiving address.
 _TOKEN_KIND, _ADDRESS_KIND = "channel", "channel address"
@@ -64,7 +64,7 @@ class ReceivingAddress:
 
     @property
     def mark(self) -> str:
-        """A text that changes with the URL and the signing key, when all channels have to be opened anew."""
+        """A text that changes when the URL or the signing key changes. All channels then have to be opened again."""
         return self.signer.sign_text(self.url, _ADDRESS_KIND)
 
     def make_open_channel(self, watched: WatchedCalendar) -> Channel:
@@ -126,9 +126,9 @@ class Channels:
             pass
 
     def run(self, holder: str, limit: int = BATCH) -> int:
-        """Open or renew up to `limit` channels that are due, close up to `limit` retired ones, and return their number.
+        """Open or renew up to `limit` due channels, close up to `limit` retired ones, and return their number.
 
-        While other processes hold leases, it may be fewer.
+        All processes together lease at most MAX_LEASED channels, so that fewer than `limit` may be processed.
         """
         now = self._clock()
         # the holder is unique for each run, since several threads of a process may run this at once
@@ -146,7 +146,7 @@ class Channels:
         now = self._clock()
         step = channels.choose_step(watched, now) if self._address else ChannelStep.WAIT
         if channels.is_silent(watched, now):
-            # from now on the calendar is read as often as one without a channel
+            # from now on the calendar is polled as often as a calendar without a channel
             self._store.calendars.make_due([watched.calendar], now)
         if step is ChannelStep.WAIT:
             has_next_step = watched.is_open and self._address is not None
@@ -202,7 +202,8 @@ class Channels:
     def _save_opened(self, before: WatchedCalendar, opened: WatchedCalendar, lease: Lease) -> None:
         """Store an opened channel, and make the calendar due, since it may have changed before the channel was open.
 
-        A channel is trusted if the channel `before` it was trusted, unless that one was silent.
+        `before` is the calendar with its previous channel. The new channel is trusted if the previous one was trusted
+        and was not silent.
         """
         now = self._clock()
         if channels.is_silent(before, now):
@@ -217,7 +218,7 @@ class Channels:
         """Store why the channel could not be opened or renewed.
 
         After a permanent error the operator is alerted, once a day for each service. There is no alert about the
-        calendar of a person who is only a report, since a company need not allow access to those.
+        calendar of a person who is only a report, since a company need not allow access to such calendars.
         """
         now, address = self._clock(), watched.calendar
         log.info("the channel failed: %s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": address})
@@ -259,9 +260,9 @@ class Channels:
     # --- notifications ---
 
     def accept(self, notification: Notification) -> Hint | None:
-        """Record a notification, and make its calendar due if it may have changed.
+        """Record a notification, and make its calendar due if the calendar may have changed.
 
-        Returns None for a forged notification and for one of an unknown channel.
+        Returns the calendar and when it is polled; None for a forged notification, or one through an unknown channel.
         """
         channel_id = self._address.read_token(notification.token) if self._address else None
         if channel_id is None or notification.channel_id not in ("", channel_id):

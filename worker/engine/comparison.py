@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 #: How many calendars are claimed and compared at once.
 MAX_COMPARED = 200
-#: How long no more than the usual number is claimed, after many were compared and all of them had changed.
+#: For how long only the usual number of calendars is claimed, after many were compared and all of them had changed.
 PAUSE = timedelta(hours=1)
 
 
@@ -27,7 +27,7 @@ class CalendarComparison:
 
     def __init__(self, find_calendar: Callable[[Address], CalendarProvider | None]) -> None:
         self._find_calendar = find_calendar
-        #: from when on many calendars are claimed at once; None until a comparable service was found
+        #: the instant from which many calendars are claimed at once; None until a comparable service was found
         self._claims_many_from: datetime | None = None
 
     def choose_count(self, limit: int, now: datetime) -> int:

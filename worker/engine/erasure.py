@@ -1,4 +1,4 @@
-"""Erases content, which is what people wrote: for a person who asks for it, and of pairs that ended long ago.
+"""Erases content, which is what people wrote: for a person who asks for erasure, and for pairs that ended long ago.
 
 The content of a pair belongs to both people, so it is erased for both. A person who has left can also be forgotten: a
 pseudonym replaces that person everywhere in the database.
@@ -87,8 +87,8 @@ class Erasure:
         """Erase the content of all pairs of this person, and the questions to third persons by and to this person.
 
         Open commitments end as let go, since their texts are erased. Private events with the text of a commitment are
-        taken off calendars at once, and the result names the calendars where that failed. When this is interrupted, it
-        can be run again. Raises WrongKey, LeaseLost.
+        taken off calendars at once, and the result names the calendars where that failed. An interrupted erasure can be
+        run again. Raises WrongKey, LeaseLost.
         """
         ids = [pair.id for pair in self._list_pairs(person)]
         counts = self._store.erasure.count_contents(ids)
@@ -129,7 +129,7 @@ class Erasure:
         return replace(erased, pseudonym=pseudonym, is_compacted=is_compacted)
 
     def run(self) -> None:
-        """Erase the content of the pairs whose retention has ended. Does so once a day (UTC)."""
+        """Erase the content of the pairs whose retention has ended. Later calls on the same day (UTC) do nothing."""
         now, months = self._clock(), self._settings.retention.contents_after
         day = f"{now:%Y-%m-%d}"
         if self._store.people.get_stored_value(_DAY_NAME) == day:
@@ -142,7 +142,7 @@ class Erasure:
     def _erase_ended_pairs(self, pairs: Sequence[PairId]) -> None:
         """Erase the content of these pairs, and the questions of their reports who have left.
 
-        A pair for which that fails is tried again the next day.
+        A pair whose content could not be erased is tried again the next day.
         """
         count = 0
         for pair_id in pairs:
@@ -175,7 +175,7 @@ class Erasure:
     def _remove_blocks(self, pairs: Collection[PairId]) -> tuple[int, dict[Address, str]]:
         """Take the private events with the texts of commitments off calendars, including past events.
 
-        Returns the number of removed events, and the reason of each calendar where that failed.
+        Returns the number of removed events, and the calendars where that failed, each with the reason.
         """
         count, unreached = 0, dict[Address, str]()
         for placed in self._store.erasure.list_blocks(pairs):

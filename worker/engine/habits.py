@@ -55,22 +55,22 @@ class CalendarHabits:
     def choose_people(self, now: datetime, *, is_roster_unchanged: bool) -> set[Address]:
         """Return the people whose calendars are to be queried for habits now.
 
-        These are the people who take part and were never queried, and at the first call of a day also the seventh of
-        all others whose weekday it is.
+        These are the people who take part and were never queried. Each of the other people has a fixed weekday, and is
+        added at the first call on that weekday.
         """
         today, people = f"{now:%Y-%m-%d}", self._store.people
         never_queried = self._list_never_queried()
         if people.get_stored_value(_HABITS_DAY_NAME) == today:
             return never_queried
-        people_of_today = {
+        people_of_weekday = {
             address
             for address in people.list_people_with_habits(base.CALENDARS_WITH_HABITS)
             if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()
         }
-        if people_of_today or is_roster_unchanged:
+        if people_of_weekday or is_roster_unchanged:
             # stored before the queries, so that failing queries are not repeated each minute
             people.set_stored_value(_HABITS_DAY_NAME, today)
-        return people_of_today | never_queried
+        return people_of_weekday | never_queried
 
     def _list_never_queried(self) -> set[Address]:
         """Return the people who take part and whose calendars were never queried.
@@ -80,7 +80,7 @@ class CalendarHabits:
         people = self._store.people
         if not self._participation.is_rollout_waiting():
             return people.list_participants_without_habits(base.CALENDARS_WITH_HABITS)
-        # the new rollout is not in the database yet, and the calendars of its people are queried before it is
+        # the calendars of the people in the new rollout are queried before that rollout is in the database
         participants = self._find_participants(people.load_current_people(), people.load_all_pairs().values())
         return people.list_people_without_habits(base.CALENDARS_WITH_HABITS) & participants
 
@@ -102,8 +102,8 @@ class CalendarHabits:
 
         A person is settled when the calendar was queried now or need not be queried. Only the calendars of new people
         who take part and of `people_to_query` are queried, so that a pilot in a large company does not query thousands.
-        All others, and people whose calendar can't be read, keep their stored values. A new person without any gets the
-        default hours and UTC, and the operator is alerted when that person takes part.
+        All others, and people whose calendar can't be read, keep their stored values. A new person without stored
+        values gets the default hours and UTC, and the operator is alerted when that person takes part.
         """
         participants = self._find_participants(roster.persons, roster.pairs.values())
         if not roster.unset_columns:
@@ -125,6 +125,7 @@ class CalendarHabits:
         return replace(roster, persons=persons), participants
 
     def _alert_missing_zones(self, people: list[Address]) -> None:
+        """Alert the operator, once a day, that the time zones of these people are unknown."""
         names = ", ".join(people[:MAX_NAMED_PEOPLE])
         text = f"The time zone of {names} is not known, so UTC is used. Write their time zones into the people file."
         now = self._clock()

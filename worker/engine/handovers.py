@@ -31,17 +31,17 @@ from worker.engine.actions import Actions, Write
 from worker.errors import Refused, UnknownName
 from worker.store.store import Store
 
-#: How many former managers without a contract are skipped when the report's last contract is searched.
+#: How many former managers of the report are searched, latest first, for the report's last contract.
 MAX_FORMER_MANAGERS = 10
 
 
 class PromiseDecision(StrEnum):
     """What the former manager decides about an open promise."""
 
-    KEEP = "keep"  #: the former manager will still keep it, and its block stays on that calendar
-    OFFER = "offer"  #: it is offered to the report as a line to pass on to the new manager
-    END = "end"  #: it is let go
-    DONE = "done"
+    KEEP = "keep"  #: the former manager still intends to keep the promise, so its block stays on the calendar
+    OFFER = "offer"  #: the promise is offered to the report as a line to pass on to the new manager
+    END = "end"  #: the promise is let go
+    DONE = "done"  #: the promise was kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Handovers:
         return HandoverChoice(handover, tuple(lines.values()), passed_ids, is_open)
 
     def pass_on(self, pair_id: PairId, line_ids: Collection[str]) -> None:
-        """Pass exactly these lines on to the pair's manager, in place of an earlier choice. Unknown ids are ignored.
+        """Pass exactly these lines on to the pair's manager, in place of an earlier choice. Ignore unknown ids.
 
         Raises UnknownName when the report had no manager before, Refused when the two have met already, and LeaseLost.
         """
@@ -155,6 +155,7 @@ class Handovers:
         return revision.contract if revision else None
 
 
+#: The standing with which a decision closes a promise. A promise to be kept stays open.
 _STANDINGS = {
     PromiseDecision.OFFER: CommitmentStanding.CHANGED,
     PromiseDecision.END: CommitmentStanding.LET_GO,

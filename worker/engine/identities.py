@@ -20,7 +20,7 @@ from worker.store.store import Store
 
 T = TypeVar("T")
 
-_NO_ALIASES = KnownAliases("", {}, {}, {})
+_NO_ALIASES = KnownAliases(version="", owners={}, names={}, directory_ids={})
 #: Matches a part of a mailbox name that is long enough to be a part of a person's name.
 _NAME_PART = re.compile(r"[^\W\d_]{3,}")
 
@@ -42,7 +42,7 @@ class StoredIdentities:
         self._checked_at: datetime | None = None
 
     def expect(self, aliases: Collection[PersonAlias]) -> None:
-        """Use these aliases, too, from now on. They are those of a roster that is about to be imported.
+        """From now on, also use the aliases of a roster that is about to be imported.
 
         The import reads calendars of new people before their aliases are in the database.
         """
@@ -147,8 +147,8 @@ def learn_from_write(event: Event, invited: Address, identities: Identities) -> 
 def learn_from_reading(event: Event, invited: Address, placed: PlacedEvent, identities: Identities) -> None:
     """Learn the alias of the only guest from an event of ours that was read, unless it may be another person's.
 
-    Somebody may have replaced the guest since we wrote the event. So a name is learned only when it was in the event
-    `placed` as stored before, or is not a mail address, or shares a part with a known alias of the invited person.
+    Somebody may have replaced the guest since we wrote the event. So a name is learned only when it is already in the
+    stored event `placed`, or is not a mail address, or shares a part with a known alias of the invited person.
     """
     name = _find_unknown_guest(event, invited, identities)
     if not name:
@@ -164,7 +164,7 @@ def _find_unknown_guest(event: Event, invited: Address, identities: Identities) 
 
 
 def _has_common_name_part(name: str, known_names: frozenset[str]) -> bool:
-    """Return whether a mailbox shares a part of its name with one of the others, as `sam.lee@x` and `sam.miller@y`."""
+    """Return whether a mailbox shares a part of its name with a known name, as `sam.lee@x` with `sam.miller@y`."""
     parts = _list_name_parts(name)
     return any(parts & _list_name_parts(known_name) for known_name in known_names)
 

@@ -1,6 +1,7 @@
 """Reads free/busy while somebody waits for a page.
 
-All calendar services are asked in parallel. One that does not answer within a few seconds counts as unavailable.
+All calendar services are queried in parallel. A service that does not answer within a few seconds counts as
+unavailable.
 """
 
 import logging
@@ -30,7 +31,7 @@ class LiveFreeBusy:
     def __init__(
         self, read: ReadFreeBusy, group_by_service: GroupByService, wait_seconds: float = WAIT_SECONDS
     ) -> None:
-        """`read` is `Sweep.read_free_busy`, which turns the errors of services into parts of the snapshot."""
+        """`read` is `Sweep.read_free_busy`, which raises no errors of services, but reports them in the snapshot."""
         self._read = read
         self._group_by_service = group_by_service
         self._wait_seconds = wait_seconds
@@ -60,8 +61,7 @@ class LiveFreeBusy:
         )
 
     def _start(self, request: FreeBusyRequest, deadline: float) -> Future[FreeBusySnapshot]:
-        """Start reading in a daemon thread, so that a service that hangs delays neither the page nor the process's
-        exit.
+        """Start reading in a daemon thread, so that a hanging service delays neither the page nor the process's exit.
 
         When no slot becomes free before the deadline, nothing is started, and the returned future is never done.
         """

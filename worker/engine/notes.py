@@ -1,6 +1,6 @@
 """Stores notes: up to three lines that one of the two leaves for both after a conversation without a contract (R-28).
 
-Pages and commands use it. Content never appears in an error's text.
+Pages and commands use this module. Content never appears in an error's text.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Notes:
         """Store the author's note about a session, in place of an earlier note; without lines, delete the earlier note.
 
         `also` writes in the same transaction. No mail is sent for a note alone. Raises UnknownName, and Refused when
-        the session takes no notes; an earlier note can be deleted all the same.
+        the session takes no notes; an earlier note can be deleted even then.
         """
         session = self._store.queries.get_session(session_id)
         if session is None:

@@ -23,7 +23,7 @@ class OperatorSwitches:
     def preview(self, scope: PauseScope, *, should_pause: bool) -> ParticipationChange | None:
         """Return the pairs that pausing or resuming `scope` would affect. Writes nothing.
 
-        Returns None when `scope` is paused or not paused already.
+        Returns None when `scope` is in the wanted state already.
         """
         new_pauses = self._find_new_pauses(scope, should_pause=should_pause)
         return self._participation.preview_pauses(new_pauses) if new_pauses else None

@@ -34,8 +34,8 @@ class ParticipationUpdate:
         self._new_rollout: Rollout | None = settings.rollout.build_rollout()
         #: the rollout that was in force when the rollout of the settings was refused
         self._rollout_at_refusal: Rollout | None = None
-        #: the version of the people for which a change was refused: by `settings` for the rollout of the settings, by
-        #: `people` for the rollout in force with other people
+        #: the version of the people for which a change was last refused, by the cause of the change: `settings` for the
+        #: rollout of the settings, `people` for new people in the rollout in force
         self._refused_versions: dict[str, str] = {}
 
     def run(self, *, force: bool = False) -> bool:
@@ -47,7 +47,7 @@ class ParticipationUpdate:
         """
         now, stored = self._clock(), self._store.participation.load()
         rollout_in_force = stored.rollout or Rollout()
-        # since the refusal, another process has put a newer rollout into force
+        # another process may have put a newer rollout into force since the refusal
         is_outdated = self._rollout_at_refusal not in (None, rollout_in_force)
         if self._new_rollout == stored.rollout or is_outdated:
             self._new_rollout = None
@@ -64,7 +64,7 @@ class ParticipationUpdate:
         return bool(self._decide("people", None, stored, now, force=force))
 
     def _is_undecided(self, cause: str, stored: StoredParticipation) -> bool:
-        """Return whether a change with this cause, `settings` or `people`, was not refused yet for these people."""
+        """Return whether a change with this cause, `settings` or `people`, has not been refused for these people."""
         return self._refused_versions.get(cause) != stored.people_version
 
     def _decide(
@@ -131,8 +131,8 @@ class ParticipationUpdate:
     ) -> ParticipationChange:
         """Put these pauses into force, in place of the current ones, and return the change.
 
-        The change is never refused, since the operator asked for it. An undo ends with it unless everybody stays
-        paused. `also` writes in the same transaction.
+        The change is never refused, since the operator asked for it. Unless everybody stays paused, an undo in progress
+        ends. `also` writes more rows in the same transaction.
         """
 
         def write(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Loads the data for personal mails: those that are about several pairs of their reader.
+"""Loads the data for personal mails, which are about several pairs of their reader.
 
 Two examples are a manager's introduction, and the overflow mail, into which mails over a reader's daily limit are
 folded.
@@ -25,7 +25,7 @@ class PersonalMail:
 def is_personal(effect: Effect) -> bool:
     """Return whether the effect is a mail about several pairs of its reader.
 
-    Older rows of the outbox may name a pair: such a row is a personal mail when it is to the manager.
+    A row that an older version has written may name a pair. Such a row is a personal mail when it is to the manager.
     """
     if effect.name not in KINDS or not KINDS[effect.name].is_personal:
         return False
@@ -49,7 +49,7 @@ def load_personal_mails(store: Store, effects: Sequence[Effect], now: datetime) 
 def _list_pairs(store: Store, mail: Effect, folded_mails: Sequence[Effect]) -> list[PairId]:
     """Return the pairs of the folded mails for an overflow mail, and otherwise all pairs of the manager."""
     if mail.name == MailName.OVERFLOW:
-        return sorted({folded.pair for folded in folded_mails if folded.pair is not None})
+        return sorted({folded_mail.pair for folded_mail in folded_mails if folded_mail.pair is not None})
     return [pair.id for pair in store.people.list_pairs_of_manager(mail.to)]
 
 

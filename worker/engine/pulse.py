@@ -101,10 +101,10 @@ class Pulse:
         return PulseStatus.OPEN if tokens & content.waiting.keys() else PulseStatus.NOT_ASKED
 
     def answer(self, person: Address, round_name: str, *, sees_future: bool) -> None:
-        """Count an answer, which can't be changed afterwards. Raises Refused unless the person may answer, and
-        WrongKey.
+        """Count an answer, which can't be changed afterwards.
 
-        `sees_future` is the answer: whether the person sees a future in the company.
+        `sees_future` is the answer: whether the person sees a future in the company. Raises Refused unless the person
+        may answer, and WrongKey.
         """
         names = self._store.aliases.list_names(person)
         if round_name != f"{self._clock():%Y-%m}":
@@ -156,10 +156,11 @@ class Pulse:
     def _list_asked(self, now: datetime) -> dict[Address, Pair]:
         """Return the reports who are asked, each with an active pair; nobody when they are too few to be anonymous.
 
-        Of a report with several managers, the pair with the first manager in alphabetical order is used.
+        For a report with several managers, the pair with the first manager in alphabetical order is used.
         """
         pairs = self._store.people.load_all_pairs().values()
         active_pairs = [pair for pair in pairs if pair.is_active and not (pair.start and pair.start > now.date())]
+        # the last pair of each report wins, so the first manager comes last
         asked = {pair.report: pair for pair in sorted(active_pairs, key=lambda pair: pair.manager, reverse=True)}
         return asked if is_large_enough({report: str(pair.manager) for report, pair in asked.items()}) else {}
 
@@ -212,9 +213,10 @@ def _collect_tokens(closed_rounds: Iterable[ClosedRound]) -> set[str]:
 
 
 def _find_token(salt: str, names: Collection[str], address: Address, known_tokens: Set[str]) -> str:
-    """Return the token of a person in earlier rounds, which may be that of a former address, or else a new one.
+    """Return the token that a person has in earlier rounds, or else a new one made from the primary `address`.
 
-    `names` are the primary address and the aliases of the person.
+    `names` are the primary address and the aliases of the person. In earlier rounds, an alias may have been the primary
+    address.
     """
     tokens = sorted(_make_token(salt, name) for name in names)
     return next((token for token in tokens if token in known_tokens), _make_token(salt, address))

@@ -83,7 +83,7 @@ class RosterReader:
         """Read and return the roster.
 
         With `accepts_new_ids`, the address of somebody who left may return with another directory id. `records` are the
-        records that `check` has just read of a directory; with them the directory is not read again. Raises Problems
+        records that `check` has just read from a directory, so that the directory is not read again. Raises Problems
         for the people file, and IncompleteReading, ProviderError or Problems for a directory.
         """
         rules = replace(build_rules(self._settings, now), accepts_new_ids=accepts_new_ids)
@@ -94,7 +94,7 @@ class RosterReader:
         return self._read_directory(now, rules, stored, records)
 
     def check(self) -> SourceCheck:
-        """Check the access to the directory, and return findings with the records that were read of it.
+        """Check the access to the directory, and return findings with the records that were read from it.
 
         The findings include the warnings about the people file, but not its errors, which `read` raises.
         """
@@ -146,7 +146,7 @@ class RosterReader:
         return not self._settings.roster.has_directory or self._settings.people.exists()
 
     def _load_stored_roster(self) -> StoredRoster:
-        """Return what the database holds of earlier readings; an empty roster without a store."""
+        """Return the roster in the database, which earlier readings have stored; an empty roster without a store."""
         if self._store is None:
             return StoredRoster()
         everybody, current = self._store.people.load_all_people(), self._store.people.load_current_people()
@@ -169,7 +169,7 @@ def _compute_digest(parts: Iterable[str]) -> str:
 
 
 def build_rules(settings: Settings, now: datetime) -> RosterRules:
-    """Return the rules for resolving records to people: the services there are, and the defaults in the settings."""
+    """Return the rules for turning records into people: the available services, and the defaults in the settings."""
     roster = settings.roster
     return RosterRules(
         today=now.date(),

@@ -37,7 +37,7 @@ class Services:
         """`load_people` may return cached people, and `invalidate_people` empties that cache.
 
         `clock` is used for the pauses that services ask for with Retry-After. Without `identities`, every address is
-        taken for a primary address. `copies` is the table of the copies of events in guests' calendars.
+        treated as a primary address. `copies` is the table of the copies of events in guests' calendars.
         """
         self._settings = settings
         self._load_people = load_people

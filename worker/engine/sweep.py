@@ -1,7 +1,7 @@
 """The sweep: leases the pairs that are due, reads free/busy, plans the pairs, and writes the plans with their effects.
 
-Free/busy is read for all pairs of a sweep together. The pairs are planned one after the other, and a time that was
-planned for one pair counts as taken for the next.
+Free/busy is read for all pairs of a sweep together. The pairs are planned one after the other. The times that the plan
+of one pair takes are not free for the next pairs: they are taken times.
 """
 
 import logging
@@ -28,7 +28,7 @@ from worker.domain.model import (
     Span,
     TakenTime,
 )
-from worker.domain.planning.planner import plan
+from worker.domain.planning import planner
 from worker.domain.time.absences import update_absences
 from worker.domain.time.blockers import never_work_together
 from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, describe_unexpected_error
@@ -45,7 +45,7 @@ LEASE = timedelta(minutes=10)
 BATCH = 200
 #: The number of people in one free/busy request, unless the provider sets `people_per_request`. No service allows less.
 PEOPLE_PER_REQUEST = 20
-#: How often free/busy may be read for a pair within one sweep. Each plan may ask for a longer window than the last one.
+#: How often free/busy may be read for a pair within one sweep. Each plan may need a longer window than the last one.
 MAX_FREE_BUSY_REQUESTS = 10
 #: After how long a pair is planned again when its plan was refused or planning it failed.
 RETRY_AFTER = timedelta(hours=1)
@@ -146,8 +146,8 @@ class Sweep:
         """Plan these pairs one after the other, with free/busy that is read for all of them at once.
 
         Each pair is first planned without free/busy. Most plans need none, since nothing has to be booked; the others
-        state what they need. `taken` holds the times that earlier pairs have taken. `report_read` is called with the
-        people whose free/busy was read.
+        contain the request for the free/busy that they need. `taken` holds the times that earlier pairs have taken.
+        `report_read` is called with the people whose free/busy was read.
         """
         first_plans = {state.pair.id: self._plan_pair(now, state, None) for state in states}
         requesting = [state for state in states if first_plans[state.pair.id].needs]
@@ -179,7 +179,7 @@ class Sweep:
         taken: "_TakenTimeIndex",
         now: datetime,
     ) -> Plan:
-        """Plan a pair with free/busy. When the plan needs a longer window, read that for the pair, and plan again."""
+        """Plan a pair with free/busy. When the plan needs a longer window, read that, and plan again."""
         away: dict[Address, tuple[Span, ...]] = {}
         for _ in range(MAX_FREE_BUSY_REQUESTS):
             if needs.includes_taken:
@@ -201,7 +201,7 @@ class Sweep:
     def _plan_pair(self, now: datetime, state: PairState, snapshot: FreeBusySnapshot | None) -> Plan:
         """Plan a pair. An unexpected error results in a failed plan, so that the other pairs are still planned."""
         try:
-            return plan(now, state, snapshot, self._policy)
+            return planner.plan(now, state, snapshot, self._policy)
         except Exception as error:
             return _build_failed_plan(state.pair.id, describe_unexpected_error(error), now)
 
@@ -217,7 +217,7 @@ class Sweep:
         now: datetime,
         report_read: Callable[[Sequence[Address]], None] = lambda people: None,
     ) -> FreeBusySnapshot:
-        """Read free/busy for all requests, many people at once.
+        """Read and return the free/busy for all requests, many people at once.
 
         The reports of a manager are kept together, since some services read the calendar of the manager once for each
         group of people that contains a report.
@@ -290,7 +290,8 @@ class Sweep:
     def _refuse_mass_cancels(self, plans: Sequence[Plan], active_pairs: Set[PairId], now: datetime) -> set[PairId]:
         """Return the pairs whose plans must not be written, because together the plans cancel too many events.
 
-        Withdrawn pairs don't count, since the operator asked for that or confirmed it. Alerts the operator.
+        Withdrawn pairs don't count, since the operator has requested or confirmed their withdrawal. Alerts the
+        operator.
         """
         cancels = {plan.pair: _count_cancels(plan) for plan in plans if plan.pair in active_pairs}
         total = sum(cancels.values())
@@ -309,7 +310,7 @@ class Sweep:
 def _is_withdrawn(pair: Pair) -> bool:
     """Return whether the pair has ended, or is kept from taking part by the operator or the rollout.
 
-    The limit on cancelled events was applied when that happened (T-17).
+    The limit on cancelled events (T-17) was applied when the pair was withdrawn.
     """
     return pair.ended is not EndReason.NO or pair.is_held_back
 

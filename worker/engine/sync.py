@@ -1,8 +1,8 @@
 """The sync: reads the organizers' calendars that are due, and stores what changed since they were last read.
 
 `interpret_changes`, which is pure, compares the changes that a service returned with the database. It finds the events
-of ours that were moved, deleted or answered, the sessions that another event overlaps, and the recurring 1:1s of the
-pairs.
+of ours that were moved, deleted or answered, the sessions that another event overlaps, and the recurring one-on-one
+meetings (1:1s) of the pairs.
 """
 
 import logging
@@ -99,7 +99,7 @@ class Sync:
     def run(self, holder: str, limit: int = 20) -> int:
         """Read up to `limit` due calendars, and return how many were processed.
 
-        Calendars that their service reports as unchanged don't count towards the limit, since they are not read.
+        Calendars that the service reports as unchanged don't count towards the limit, since they are not read.
         """
         now = self._clock()
         # the holder is unique for each run, since several threads of a process may run this at once
@@ -127,7 +127,7 @@ class Sync:
     def _sync_calendar(self, due_calendar: DueCalendar, holder: str, now: datetime, *, is_unchanged: bool) -> bool:
         """Read a calendar, and store what changed and when it is due next. Returns False when it could not be read.
 
-        No changes are requested of a calendar that `is_unchanged`; the rest is done as after an empty reading.
+        For a calendar that `is_unchanged`, the service is not queried, and an empty list of changes is processed.
         """
         watched = self._store.channels.begin_reading(due_calendar.address)
         try:
@@ -137,7 +137,7 @@ class Sync:
                 return True
             summary = None
             if due_calendar.cursor is not None:
-                no_changes = CalendarChanges((), (), due_calendar.cursor, is_full=False) if is_unchanged else None
+                no_changes = _make_empty_changes(due_calendar.cursor) if is_unchanged else None
                 summary = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, no_changes)
             if summary is None or self._needs_full_read(due_calendar, now):
                 full_summary = self._read_and_save(due_calendar, provider, None, holder, now)
@@ -167,8 +167,8 @@ class Sync:
     ) -> datetime:
         """Return when the calendar is read next.
 
-        `watched` is the state of its channel when the reading began. If the reading found a change of which no
-        notification had come by then, the channel is no longer trusted; a late notification restores the trust.
+        `watched` is the state of the calendar's channel when the reading began. If the reading found a change, and no
+        notification had arrived by then, the channel is no longer trusted. A late notification restores the trust.
         """
         if summary.needs_repeat:
             if watched:
@@ -197,7 +197,7 @@ class Sync:
     ) -> ReadSummary:
         """Read the changes of a calendar since the cursor, and store them. Without a cursor, read the whole calendar.
 
-        `known_changes` are used in place of the answer of the service.
+        `known_changes`, if given, are used instead of querying the service.
         """
         restoration = self._find_restoration(due_calendar, now)
         since = restoration.backup_at if restoration else None
@@ -227,7 +227,7 @@ class Sync:
         return ReadSummary(reading.needs_repeat, has_changed, min(starts, default=None))
 
     def _find_restoration(self, due_calendar: DueCalendar, now: datetime) -> Restoration | None:
-        """Return the restoration of a backup after which this calendar is read for the first time; usually None."""
+        """Return the restoration of a backup if this calendar is read for the first time after it; usually None."""
         if due_calendar.full_at is not None:
             return None
         restoration = self._store.restorations.load(now)
@@ -243,7 +243,7 @@ class Sync:
     ) -> CalendarReading:
         """Return the reading with the sessions that were booked after the backup was made, recovered from their events.
 
-        All pairs of the calendar are planned again.
+        It also makes all pairs of the calendar due for planning.
         """
         known_keys = {*snapshot.placed, *snapshot.pending_keys}
         lost_events: dict[PairId, list[Event]] = {}
@@ -313,6 +313,11 @@ class Sync:
         self._store.calendars.record_failure(due_calendar, holder, now + SUSPENSION_LENGTH, str(error), now)
 
 
+def _make_empty_changes(cursor: Cursor) -> CalendarChanges:
+    """Return the changes of a calendar on which nothing has changed since the cursor."""
+    return CalendarChanges(events=(), gone=(), cursor=cursor, is_full=False)
+
+
 def compute_window(now: datetime, since: datetime | None = None) -> Span:
     """Return the window in which calendars are read; it is the same for a whole day (UTC).
 
@@ -335,7 +340,7 @@ def interpret_changes(
 
     Raises Refused when a full read returns an empty calendar that had several events of ours. `window` is the window
     that was read, by default `compute_window(now)`. With `replans_all_changes`, every change of an event of ours makes
-    its pair due, even a mere new etag: an effect that failed because of the old etag waits for that.
+    its pair due, even if only the etag is new, since an effect may have failed because of the old etag.
     """
     own_events = {event.key: event for event in changes.events if event.key}
     deleted_ids = set(changes.gone)
@@ -409,7 +414,7 @@ def _list_decliners(placed: PlacedEvent) -> set[Address]:
 
 
 def _find_booked_over_pairs(changes: CalendarChanges, snapshot: CalendarSnapshot) -> set[PairId]:
-    """Return the pairs whose booked session overlaps a changed event of the organizer that takes time."""
+    """Return the pairs whose booked session overlaps a changed event of the organizer that counts as busy."""
     changed_spans = [
         event.span
         for event in changes.events

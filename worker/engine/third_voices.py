@@ -1,7 +1,7 @@
-"""Carries out third voices: a report asks a third person one question, and alone gets the answer (R-30).
+"""Stores the questions to third voices: a report asks a third person one question, and alone gets the answer (R-30).
 
-The question, the answer and the third person are kept from everybody else. The rows of the outbox for these mails name
-nobody, and neither the history, the ledger, the log nor the operator learns of them.
+Nobody else learns the question, the answer or the third person. The rows of the outbox for these mails name nobody, and
+the mails appear neither in the history, the ledger or the log, nor in anything that the operator sees.
 """
 
 import secrets
@@ -38,7 +38,7 @@ MAX_MAIL_DELAY = timedelta(days=14)
 
 
 class UnfitVoice(Refused):
-    """A question that can't be asked. `fault` is the reason; the message has neither the question nor the address."""
+    """A question that can't be asked. `fault` is the reason. The message contains neither question nor address."""
 
     def __init__(self, fault: VoiceFault) -> None:
         super().__init__("This question can't be asked like that.")
@@ -75,7 +75,7 @@ class ThirdVoices:
             asked_at=now,
             expires_at=now + VOICE_PERIOD,
         )
-        third = self._store.people.get_person(voice.to) or report  # the report's hours apply to an unknown person
+        third = self._store.people.get_person(voice.to) or report  # an unknown person gets the report's working hours
         names = self._store.aliases.list_names(report.email)
         with self._store.database.write() as connection:
             if self._store.third_voices.count_open(connection, names, now) >= MAX_OPEN_VOICES:
@@ -85,9 +85,9 @@ class ThirdVoices:
         return voice
 
     def answer(self, voice_id: str, answer: str) -> bool:
-        """Store the answer, and add a mail to the report that does not contain it. Returns False when that is too late.
+        """Store the answer, and add a mail to the report, which does not contain the answer. Returns False if refused.
 
-        It is too late when the question was answered, erased or has expired, or when the report has left.
+        An answer is refused when the question was answered or erased, or has expired, and when the report has left.
         """
         now, voice = self._clock(), self._store.third_voices.get_voice(voice_id)
         report = self._store.people.get_person(self._store.aliases.find_primary(voice.report)) if voice else None

@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 
 #: How far calendars are searched for events that the database does not know.
 SEARCH_AHEAD, SEARCH_BACK = timedelta(days=400), timedelta(days=1100)
-#: How many effects are claimed at once. When the process is killed, its lease keeps at most so many from other
-#: processes.
+#: How many effects are claimed at once. When the process is killed, only these stay leased until the lease ends.
 BATCH = 10
 
 
@@ -35,7 +34,7 @@ class UndoResult:
     """What an undo did, and what it left on calendars."""
 
     removed: int  #: the number of events in the database that were taken off
-    orphans: int  #: the number of events taken off that the database did not have, or had as deleted
+    orphans: int  #: the number of events taken off that the database did not have, or had marked as deleted
     standing: tuple[StandingEvent, ...]  #: events that could not be taken off
     unread: dict[Address, str]  #: calendars that could not be searched, with the reason
     strangers: int  #: the number of events left in place that another database of Longarc has written
@@ -48,7 +47,7 @@ class UndoResult:
 
 @dataclass(slots=True)
 class _Search:
-    """The counts of `UndoResult` that searching the calendars for unknown events adds up."""
+    """The fields of `UndoResult` that a search of the calendars for unknown events fills."""
 
     orphans: int = 0
     strangers: int = 0
@@ -84,8 +83,8 @@ class Undo:
     def begin(self, *, includes_past: bool, is_quiet: bool) -> UndoState:
         """Pause everybody, and store that an undo has begun. Returns its state, which `run` takes.
 
-        With `includes_past`, past events are taken off, too; this stays so when an undo is begun again. With
-        `is_quiet`, guests are not notified of cancellations.
+        With `includes_past`, past events are taken off, too. An undo that was begun with it keeps it when it is begun
+        again. With `is_quiet`, guests are not notified of cancellations.
         """
         earlier = self._store.undo.load()
         state = UndoState(
@@ -100,18 +99,18 @@ class Undo:
     def run(
         self, state: UndoState, holder: str, watch: Watch, wait: Wait, *, removes_strangers: bool = False
     ) -> UndoResult:
-        """Take all events off, and return what was done and what is left. Mails that wait in the outbox are not sent.
+        """Take all events off, and return what was done and what is left. The mails in the outbox are not sent.
 
         `wait` is called when another process, which may have died, holds leases. With `removes_strangers`, events that
         another database of Longarc has written are taken off as well.
         """
-        rows, includes_past = self._store.undo, state.includes_past
-        total = rows.count_standing_events(self._clock(), includes_past=includes_past)
-        rows.retry_cancels(self._clock())
+        undo_store, includes_past = self._store.undo, state.includes_past
+        total = undo_store.count_standing_events(self._clock(), includes_past=includes_past)
+        undo_store.retry_cancels(self._clock())
         self._perform(state, holder, total, watch, wait)
-        if rows.add_cancels(self._clock(), includes_past=includes_past, is_quiet=state.is_quiet):
+        if undo_store.add_cancels(self._clock(), includes_past=includes_past, is_quiet=state.is_quiet):
             self._perform(state, holder, total, watch, wait)
-        standing = rows.list_standing_events(self._clock(), includes_past=includes_past)
+        standing = undo_store.list_standing_events(self._clock(), includes_past=includes_past)
         standing_keys = {event.key for event in standing}
         search = self._search_calendars(state, standing_keys, watch, removes_strangers=removes_strangers)
         result = UndoResult(
@@ -122,7 +121,7 @@ class Undo:
             strangers=search.strangers,
         )
         if result.is_complete:
-            rows.finish(replace(state, finished_at=self._clock()))
+            undo_store.finish(replace(state, finished_at=self._clock()))
         log.info(
             "%s events were taken off, %s still stand",
             result.removed + result.orphans,
