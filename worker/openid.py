@@ -196,7 +196,7 @@ class OpenIdClient:
         return f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
 
     def _load_metadata(self, now: datetime, *, anew: bool = False) -> _Metadata:
-        """Return the metadata and keys of the issuer. They are cached for MAX_METADATA_AGE; `anew` ignores the cache."""
+        """Return the metadata and keys of the issuer. They are cached for a time; `anew` ignores the cache."""
         with self._lock:
             metadata = self._metadata
             if metadata is None or anew or not timedelta(0) <= now - metadata.read_at < MAX_METADATA_AGE:

@@ -59,7 +59,7 @@ class Seal:
         return [hmac.new(key, f"longarc tag|{text}".encode(), hashlib.sha256).hexdigest()[:32] for key in self._keys]
 
     def close_padded(self, text: str) -> bytes:
-        """Return the text sealed with spaces after it that hide its length. Meant for JSON, which ignores such spaces."""
+        """Return the text sealed with added spaces that hide its length. Meant for JSON, which ignores such spaces."""
         length = len(text.encode())
         return self.close(text + " " * (_compute_padded_length(length) - length))
 

@@ -154,7 +154,7 @@ OPENING_KINDS: Mapping[OpeningKind, str] = {
     OpeningKind.PATH: N_("Role path"),
 }
 
-#: The reasons for an ad hoc session in the form (R-6). The program never guesses the reason (R-24).
+#: The reasons for an ad hoc session, as the form on the page lists them (R-6). The program never guesses one (R-24).
 TRIGGER_TEXTS: Mapping[Trigger, str] = {
     Trigger.LEAVING: N_("another employer, or a thought of leaving"),
     Trigger.DOUBT: N_("a doubt whether this is the right place"),

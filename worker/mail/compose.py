@@ -1,4 +1,4 @@
-"""Builds the content of events and mails from the state at the moment when the outbox sends them."""
+"""Builds event drafts, and the contexts (the data) of mails, from the state when the outbox sends them."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -71,7 +71,7 @@ class OpenedContent:
 
     contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: the contract in force, by pair
     revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: oldest first, by id of the session
-    #: For each of these revisions: who changed one commitment, and why. Who is None if it was recorded as a whole.
+    #: For each revision: who changed a commitment, and why; None and an empty text if it was recorded as a whole.
     authors: Mapping[str, Sequence[tuple[Owner | None, str]]] = field(default_factory=dict)
     commitment_texts: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by the id of the commitment
     closed_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: recently closed, by pair
@@ -79,7 +79,7 @@ class OpenedContent:
     contract_sessions: Mapping[PairId, str] = field(default_factory=dict)
     sessions_asked_by_report: Set[str] = frozenset()  #: the ids of the ad hoc sessions that the report asked for
     former_pairs: Mapping[PairId, FormerPair] = field(default_factory=dict)  #: by the pair with the new manager
-    accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: uses of commands, by key of mail
+    accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: operators' accesses, by key of mail
     notes: Mapping[PairId, Sequence[SharedNote]] = field(default_factory=dict)  #: by pair
     alert_texts: Mapping[str, str] = field(default_factory=dict)  #: by the key of the mail to the operator
     #: What a manager says about their own learning, if no reflection prompt has shown it to the report yet; by pair.
@@ -180,7 +180,7 @@ class Composer:
     ) -> MailContext:
         """Return the context of a mail. `state` is the state of the pair; it is None for a mail to the operator.
 
-        `mentions` are the subjects of `list_mention_subjects` that are left for this mail to mention.
+        `mentions` are those subjects of `list_mention_subjects` that were reserved for this mail.
         """
         if state is None:
             reason = content.alert_texts.get(mail.key, "")
@@ -226,7 +226,7 @@ class Composer:
     def choose_learning(self, mail: Effect, state: PairState, content: OpenedContent) -> Learning | None:
         """Return what this mail shows of the manager's own learning (R-35); None when it shows nothing.
 
-        The prompt before a conversation that the report asked for is about the report alone, and shows nothing of it.
+        The prompt before a conversation that the report asked for is about the report alone, and shows no learning.
         """
         if mail.name not in KINDS or SealedData.LEARNING not in KINDS[mail.name].sealed_data:
             return None
@@ -237,9 +237,9 @@ class Composer:
     ) -> MailContext:
         """Return the context of a mail to or about a third voice (R-30). It has neither the question nor the answer."""
         if mail.name == MailName.THIRD_VOICE_REQUEST:
-            to, link_name, purpose, about = third, "answer", Purpose.VOICE, voice.id
+            to, link_name, page = third, "answer", (Purpose.VOICE, voice.id)
         else:
-            to, link_name, purpose, about = report, "settings", Purpose.ME, ""
+            to, link_name, page = report, "settings", (Purpose.ME, "")
         return MailContext(
             name=mail.name,
             key=mail.key,
@@ -247,7 +247,7 @@ class Composer:
             now=now,
             report=report,
             expires_at=voice.expires_at,
-            links=self._sign_links(to, {link_name: (purpose, about)}, now),
+            links=self._sign_links(to, {link_name: page}, now),
         )
 
     def build_personal_context(
@@ -263,8 +263,8 @@ class Composer:
 
         `states` are the states of these pairs. `replaced_mails` are the mails that an overflow mail replaces.
         """
-        by_link = self._settings.mail.content == "link" and KINDS[mail.name].has_content
-        texts = {} if by_link else content.commitment_texts
+        is_by_link = self._settings.mail.content == "link" and KINDS[mail.name].has_content
+        texts = {} if is_by_link else content.commitment_texts
         lines = [
             build_news_line(person, entry, texts, partial(self._sign_links, person, now=now))
             for entry in list_news(mail, states, replaced_mails, now)
@@ -276,7 +276,7 @@ class Composer:
             now=now,
             news=tuple(lines),
             commitment_text=self._event_settings.commitment_text,
-            by_link=by_link,
+            by_link=is_by_link,
             links=self._sign_links(person, {"settings": (Purpose.TEAM, "")}, now),
         )
 
@@ -316,7 +316,7 @@ class Composer:
         return fields
 
     def _choose_trigger(self, mail: Effect, state: PairState, content: OpenedContent) -> str:
-        """Return why the conversation was asked for, as far as the reader may know it; empty if the reader may not.
+        """Return why the conversation was asked for, as far as the reader may know; empty if not at all.
 
         The manager gets the trigger and the text that was entered with it (R-6). The report gets the trigger alone, and
         only for a conversation that the report asked for (R-27).
@@ -359,7 +359,7 @@ class Composer:
         return self._sign_links(reader, links, now)
 
     def _sign_links(self, person: Person, links: Mapping[str, tuple[Purpose, str]], now: datetime) -> dict[str, str]:
-        """Return the URL of each link, given the link's purpose and session id, by name; empty without pages."""
+        """Return the URLs of links by name. A link is given by its purpose and session id. Empty without pages."""
         if self._link_signer is None:
             return {}
         return {
@@ -374,7 +374,7 @@ class Composer:
 
         The answer is the URL's fragment, which browsers don't send to the server.
         """
-        # The mail's number is 202609 for the round 2026-09, see `make_round_number`.
+        # the number of the mail is 202609 for the round 2026-09 (see `make_round_number`)
         round_name = f"{mail.number // 100}-{mail.number % 100:02d}"
         links = self._sign_links(report, {"question": (Purpose.PULSE, round_name)}, now)
         return {answer: f"{url}#{answer}" for url in links.values() for answer in ("yes", "no")}
@@ -474,7 +474,7 @@ def _find_thread_key(mail: Effect, state: PairState) -> str:
 
 
 def _find_move(mail: Effect, state: PairState) -> Deferral | None:
-    """Return the move by hand that the mail is about (R-18), which has a negative number; None for other mails."""
+    """Return the move by hand that the mail is about (R-18), a deferral with a negative number; None without one."""
     if mail.name != MailName.DEFERRAL_NOTICE or mail.number >= 0:
         return None
     return next((d for d in state.deferrals if (d.session, d.number) == (mail.subject, mail.number)), None)

@@ -29,9 +29,10 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 
-#: The keys of `MailContext.links`. `choose` opens the page about the session's time, `settings` the reader's own page,
-#: `answer` the page for answering as a third voice, `yes` and `no` the page of the anonymous question. Templates must
-#: also work when some or all of the links are missing.
+#: The keys of `MailContext.links`. `contract` opens the page of a contract, `commitment` the page of the contract with
+#: the commitments in the mail, `choose` the page about the session's time, `settings` the reader's own page, `answer`
+#: the page for answering as a third voice, `yes` and `no` the page of the anonymous question. Templates must also work
+#: when some or all of the links are missing.
 LINK_NAMES = ("contract", "choose", "commitment", "settings", "answer", "yes", "no")
 
 
@@ -59,7 +60,7 @@ class NewsLine:
     #: In a weekly mail a `NewsKind`, in an overflow mail the `MailName` of the mail that the line replaces, in an
     #: introduction the `MailName` of the introduction.
     kind: str
-    other: Person  #: the one of the pair who is not the reader
+    other: Person  #: the other person of the pair, who is not the reader
     pair: Pair
     session: Session | None = None
     due: date | None = None  #: the due date of a commitment
@@ -112,7 +113,7 @@ class MailContext:
     expires_at: datetime | None = None  #: third_voice_request: until when the question can be answered
     #: brief: why one of the two asked for the session, as `kind` or `kind: text` (R-6); reflection_prompt: `kind`
     trigger: str = ""
-    openings: tuple[Opening, ...] = ()  #: brief and the report's page: what the company has open (R-29)
+    openings: tuple[Opening, ...] = ()  #: brief and the report's page: the company's job openings (R-29)
     asked_by_report: bool = False  #: brief, reflection_prompt: whether the report asked for the session
     commitment_text: str = ""  #: introduction: the setting for the content of blocks, `text`, `link` or `none`
     #: brief: the notes after the last session with a contract, oldest first (R-28)

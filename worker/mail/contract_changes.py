@@ -40,5 +40,5 @@ class ContractChanges:
         gettext, text = self.language.gettext, to_single_line(new.text)
         if old.due == new.due:
             return gettext("Put differently for %(name)s: %(text)s", name=name, text=text)
-        was, now = (self.format_day(due) if due else gettext("no date yet") for due in (old.due, new.due))
-        return gettext("Moved from %(was)s to %(now)s: %(text)s", was=was, now=now, text=text)
+        old_day, new_day = (self.format_day(due) if due else gettext("no date yet") for due in (old.due, new.due))
+        return gettext("Moved from %(was)s to %(now)s: %(text)s", was=old_day, now=new_day, text=text)

@@ -1,7 +1,7 @@
 """A variant of the standard library's mail policy that caches the parsed headers.
 
 Parsing headers takes half of the time of creating a mail, because `HeaderRegistry` creates a class for each header and
-parses each value anew. Most headers of a mail have the same values as those of earlier mails.
+parses each value again. Most headers of a mail have the same values as those of earlier mails.
 """
 
 from email.headerregistry import Address, BaseHeader, HeaderRegistry

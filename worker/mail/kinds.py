@@ -27,7 +27,7 @@ class Voice(StrEnum):
 
 
 class SealedData(StrEnum):
-    """Data that is stored sealed and that a mail needs. Every mail about a pair also gets the contract in force."""
+    """A part of the sealed data that a mail can show. Every mail about a pair also gets the contract in force."""
 
     COMMITMENTS = "commitments"  #: the texts of the pair's commitments
     REVISIONS = "revisions"  #: every revision of the session's contract
@@ -36,12 +36,12 @@ class SealedData(StrEnum):
     OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session, but not why the manager did
     LEARNING = "learning"  #: what the manager says about their own learning
     HANDOVER = "handover"  #: the report's former manager, and what the report passed on from that pair
-    ACCESSES = "accesses"  #: the uses of commands that show or write content
+    ACCESSES = "accesses"  #: operators' accesses, with commands that show or write content
     NOTES = "notes"  #: the pair's notes
 
 
 class Mention(StrEnum):
-    """An addition that a reader gets only once, in the first mail that can contain it."""
+    """A kind of mention: an addition that a reader gets only once, in the first mail that can contain it."""
 
     KEPT_COMMITMENTS = "kept_commitments"  #: the commitments that the other person has done (R-32)
     NOTE_INVITATION = "note_invitation"  #: an invitation to leave a note about the last conversation (R-28)
@@ -69,7 +69,7 @@ class MailKind:
     shows_openings: bool = False  #: whether it lists the company's openings (R-29)
     omits_reply_to: bool = False  #: whether it has no Reply-To header with the other person's address
     is_repeatable: bool = False  #: whether it is sent again if the outcome of the first attempt is unknown
-    is_personal: bool = False  #: whether it is about a person, and so possibly about several pairs
+    is_personal: bool = False  #: whether it is about a person, and therefore perhaps about several pairs
     begins_thread: bool = False  #: whether the reader's later mails about the pair are replies to it
     sealed_data: frozenset[SealedData] = frozenset()  #: the data that has to be decrypted for it
     mentions: frozenset[Mention] = frozenset()  #: the additions that it contains unless an earlier mail did

@@ -89,6 +89,7 @@ class MailRenderer:
         return Address(name, addr_spec=email)
 
     def _find_sender(self, context: MailContext) -> tuple[str, str]:
+        """Return the name and the address of the sender."""
         return self._choose_sender_name(context), context.sender or self._sender
 
     def make_message_id(self, key: str) -> str:
@@ -194,7 +195,7 @@ def _is_from_report(context: MailContext) -> bool:
 
 
 def _find_other_person(context: MailContext) -> Person | None:
-    """Return the one of the pair who is not the reader; None for a mail to somebody outside the pair."""
+    """Return the person of the pair who is not the reader; None for a mail to somebody outside the pair."""
     if context.manager and context.report and context.to.email in (context.manager.email, context.report.email):
         return context.report if context.to.email == context.manager.email else context.manager
     return None

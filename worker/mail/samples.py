@@ -275,7 +275,7 @@ def iter_endings(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_new_managers(context: MailContext) -> Iterator[MailContext]:
-    """Yield samples with and without open promises, after a change of managers and after the old manager has left."""
+    """Yield samples with and without open promises, after a change of managers and after the manager has left."""
     basic = replace(context, contract=None, former=replace(LEE, locale=context.to.locale))
     yield basic
     yield replace(basic, former_promises=2)

@@ -57,7 +57,10 @@ class StyledLoader(BaseLoader):
         return [name for name in self._files.list_templates() if name.endswith(".j2")]
 
     def _inline_styles(self, environment: Environment, source: str) -> str:
-        """Return the source with inlined styles. Jinja's tags, which are no HTML, are placeholders meanwhile."""
+        """Return the source with inlined styles.
+
+        Jinja's tags are not HTML, so placeholders replace them while the styles are inlined.
+        """
         tags: list[str] = []
 
         def replace_tag(match: re.Match[str]) -> str:
@@ -78,7 +81,7 @@ class StyledLoader(BaseLoader):
 
     @cached_property
     def _inliner(self) -> css_inline.CSSInliner:
-        # A template's own style tag is kept, because it has the rules that can't be inlined, such as those for dark
+        # The style tag in a template is kept, because it has the rules that can't be inlined, such as those for dark
         # mode.
         return css_inline.CSSInliner(
             inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=self._css

@@ -117,7 +117,7 @@ class MailView:
         return self.language.format_time(when, self.context.to.zone)
 
     def hours(self, span: Span) -> str:
-        """Return the start and end of a span, with the city of the reader's zone if the times of the two differ."""
+        """Return the start and end of a span, with the reader's city if the two people have different local times."""
         hours = self.language.format_time_range(span.start, span.end, self.context.to.zone)
         if not self._do_clocks_differ(span.start):
             return hours
@@ -144,7 +144,7 @@ class MailView:
         return to_single_line(person.name)
 
     def _find_first_name(self, address: Address) -> str:
-        """Return the first name of the one of the two who has that address; empty for any other address."""
+        """Return the first name of the manager or report who has that address; empty for any other address."""
         for person in (self.context.manager, self.context.report):
             if person is not None and address and person.email == address:
                 return guess_first_name(person)
@@ -309,7 +309,7 @@ class MailView:
         changes = ContractChanges(self.language, self.day)
         return changes.describe(before, after, self.context.report, self.context.manager)
 
-    # --- notes, and what was kept ---
+    # --- notes and kept commitments ---
 
     def note_lines(self) -> list[Line]:
         """Return the lines of the pair's notes, each with its author and the day of its conversation."""
@@ -328,7 +328,7 @@ class MailView:
         return self.gettext("%(name)s, after your conversation on %(day)s", name=guess_first_name(author), day=day)
 
     def kept_lines(self) -> list[Line]:
-        """Return a line for each commitment that the other one has done (R-32)."""
+        """Return a line for each mentioned commitment that the other person has done (R-32)."""
         return [Line(text=to_single_line(entry.promise.text)) for entry in self.context.kept_commitments]
 
     # --- openings ---
@@ -356,7 +356,7 @@ class MailView:
     # --- the session ---
 
     def cause(self, deferral: Deferral) -> str:
-        """Return why a session lost its time, with the name of the one of the two who caused it, if any.
+        """Return why a session lost its time, with the name of the person who caused that, if it was one of the two.
 
         Return an empty text to the report if the manager caused it, because that is the manager's own affair (R-38).
         """
@@ -403,7 +403,7 @@ class MailView:
     def offered(self) -> list[Line]:
         """Return the times that the two may choose from.
 
-        The note of a line says that the session has that time at present, or whose calendar has something else then.
+        The note of a line says that the session has that time now, or whose calendar has something else at that time.
         """
         return [Line(text=self.moment(option), note=self._describe_option(option)) for option in self.context.options]
 
@@ -419,7 +419,7 @@ class MailView:
         return f"{self.day(span.start)}, {self.hours(span)}"
 
     def displaced(self, option: Span) -> str:
-        """Return whose calendar has something else at an offered time (T-14); empty if both are free."""
+        """Return a text that says whose calendar has something else at an offered time (T-14); empty if none has."""
         offer, context = self.context.offer, self.context
         owners = offer.list_displaced(option) if offer else ()
         if context.manager is None or context.report is None or not owners:

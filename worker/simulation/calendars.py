@@ -21,9 +21,9 @@ def load_calendars(
 ) -> int:
     """Add the events of each file `<email>.ics` to the calendar of that person, and return the number of meetings.
 
-    All-day events and times without a zone are taken to be in the zone of the person. A meeting that is in the files of
-    several people is added once, and takes the time of each of them as their own file says. Raises Problems for files
-    that can't be read, and for files of unknown people. Files of `people_of_other_parts` are skipped.
+    All-day events and times without a zone are read in the zone of the person. A meeting that is in the files of
+    several people is added once; it takes the time of those people in whose own files it does. Files of
+    `people_of_other_parts` are skipped. Raises Problems for files that can't be read, and for files of unknown people.
     """
     problems: list[Problem] = []
     exports: dict[Address, _Export] = {}
@@ -91,17 +91,17 @@ def _add_meeting(
 ) -> None:
     """Add a meeting to the calendars of all its people.
 
-    `busy_copies` has the copy of each person whose time the meeting takes, from their own file. `listed_people` are all
-    people whose file contains the meeting: those without a busy copy count as declined. The answers of people without a
-    file are those in the organizer's copy. Without that copy, such people have declined if all copies say so.
+    `busy_copies` holds the copy in the file of each person whose time the meeting takes. `listed_people` are all people
+    whose file contains the meeting; those without a busy copy have declined. The answers of people without a file are
+    read from the organizer's copy. Without that copy, such people have declined if all copies say so.
     """
     owner = next((person for person, event in busy_copies.items() if event.organizer == person), "")
-    sources = [busy_copies[owner]] if owner else [*busy_copies.values()]
+    copies_with_answers = [busy_copies[owner]] if owner else [*busy_copies.values()]
     owner = owner or next(iter(busy_copies))
     event = busy_copies[owner]
     answers: dict[Address, Answer] = {}
-    for source in sources:
-        for guest, answer in source.answers.items():
+    for copy in copies_with_answers:
+        for guest, answer in copy.answers.items():
             if answers.get(guest, Answer.DECLINED) is Answer.DECLINED:
                 answers[guest] = answer
     answers |= {person: copy.answers.get(person, Answer.ACCEPTED) for person, copy in busy_copies.items()}

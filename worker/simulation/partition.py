@@ -17,9 +17,10 @@ from typing import Protocol
 
 from worker.domain.model import Address, Pair, PairId
 
+#: The most parts of a company, and so the most processes.
 MAX_PARTS = 2
-#: The average number of pairs per part from which a company is split. Simulating fewer takes less time than starting a
-#: process.
+#: A company is split only if its parts have at least this many pairs on average. Simulating fewer pairs takes less time
+#: than starting a process.
 MIN_PART_PAIRS = 30
 
 Pairs = Mapping[PairId, Pair]
@@ -44,11 +45,11 @@ def split_pairs(pairs: Pairs) -> list[dict[PairId, Pair]]:
 
 def _group_by_team(pairs: Pairs) -> list[list[PairId]]:
     """Return teams: groups of pairs that are connected by shared people. The algorithm is union-find."""
-    parents: dict[Address, Address] = {}  # of each person in the trees, whose roots stand for the teams
+    parents: dict[Address, Address] = {}  # the parent of each person in trees, of which each one is a team
 
     def find_root(person: Address) -> Address:
         while parents.setdefault(person, person) != person:
-            parents[person] = person = parents[parents[person]]
+            parents[person] = person = parents[parents[person]]  # shortens the path to the root
         return person
 
     for pair in pairs.values():

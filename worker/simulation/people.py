@@ -32,6 +32,8 @@ from worker.errors import LongarcError
 from worker.simulation.world import LedgerLine, SimulatedWorld
 
 QUARTER_HOUR = timedelta(minutes=15)
+#: The latest time of a reaction, as a fraction of the time from the booking until the start of the event.
+LATEST_REACTION = 0.98
 #: Reactions to a booked event, by the names of their probabilities in `Behaviour`.
 REACTIONS = ("decline", "move", "move_out", "delete", "book_over", "away")
 
@@ -40,8 +42,8 @@ REACTIONS = ("decline", "move", "move_out", "delete", "book_over", "away")
 class Behaviour:
     """The probabilities, from 0 to 1, with which people act.
 
-    The first six apply to each booked event, of which at most one happens. `no_show`, `forget` and `talk` apply to each
-    career session that has ended, and `complete` to each commitment.
+    At most one of the first six actions happens to each booked event. `no_show`, `forget` and `talk` are probabilities
+    for each career session that has ended, and `complete` for each commitment.
     """
 
     decline: float
@@ -161,7 +163,8 @@ class SimulatedHumans:
 
     def _schedule(self, time: datetime, action: Action) -> None:
         """Queue an action for the next full quarter-hour, so that several happen at the same instant."""
-        delay = -(time - datetime(2024, 1, 1, tzinfo=UTC)) % QUARTER_HOUR
+        full_hour = datetime(2024, 1, 1, tzinfo=UTC)  # any full hour would do
+        delay = -(time - full_hour) % QUARTER_HOUR
         heapq.heappush(self._queue, (time + delay, next(self._sequence_numbers), action))
 
     def _schedule_reaction(self, line: Mapping[str, Any]) -> None:
@@ -173,7 +176,7 @@ class SimulatedHumans:
         times_booked = self._times_booked[line["key"], line["start"]]
         rng = self._make_random(line["key"], line["start"], *([times_booked] if times_booked > 1 else []))
         start, now = _parse_instant(line["start"]), self._world.clock()
-        time = now + (start - now) * rng.random() * 0.98
+        time = now + (start - now) * rng.random() * LATEST_REACTION
         reaction = self._choose_reaction(rng)
         if reaction == "accept":
             time = min(now + timedelta(hours=rng.uniform(0.2, 20)), time)
@@ -201,6 +204,7 @@ class SimulatedHumans:
             no_show = partial(self._record_no_show, session_id=session_id)
             self._schedule(end + timedelta(hours=rng.uniform(0.3, 20)), no_show)
         elif line["topic"] in ("all", "gap") and rng.random() >= self._behaviour.forget:
+            # most contracts are recorded before the deadline of 48 hours
             hours = rng.uniform(0.3, 30) if rng.random() < 0.8 else rng.uniform(30, 110)
             record_contract = partial(self._record_contract, pair=pair, session_id=session_id)
             self._schedule(end + timedelta(hours=hours), record_contract)
@@ -269,7 +273,7 @@ class SimulatedHumans:
         return self._take_time(now, event, "out_of_office")
 
     def _take_time(self, now: datetime, event: BookedEvent, act: str) -> Iterable[LedgerLine]:
-        """Add a meeting or a leave at the time of the event to one of the two calendars. `act` is the ledger's name."""
+        """Add a meeting or a leave to one of the two calendars at the event's time. `act` is its name in the ledger."""
         session = self._find_unchanged_session(event)
         if not session:
             return ()
@@ -348,9 +352,9 @@ class SimulatedHumans:
 class OtherMeetings:
     """Adds other meetings to the calendars of people, and erases them a week after they have ended."""
 
-    #: How far from now the calendars are filled. No search for a time slot looks further ahead.
+    #: How far ahead of now the calendars are filled. No search for a time slot looks further ahead.
     AHEAD = timedelta(weeks=22)
-    #: The calendars are filled by so much at a time.
+    #: The length of the period that is filled at once.
     STEP = timedelta(weeks=1)
 
     def __init__(self, world: SimulatedWorld, behaviour: Behaviour, seed: int) -> None:
@@ -382,7 +386,7 @@ class OtherMeetings:
 
 
 def _make_contract(day: date, name: str, rng: random.Random) -> Contract:
-    """Return a contract of two random commitments of the manager and one of the report, whose name is given."""
+    """Return a contract of two random commitments of the manager and one of the report. `name` is the report's."""
     first_name = name.split(maxsplit=1)[0]
     manager_texts = rng.sample(MANAGER_COMMITMENTS, 2)
     report_texts = rng.sample(REPORT_COMMITMENTS, 1)

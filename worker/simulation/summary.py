@@ -12,7 +12,7 @@ from worker.domain.model import SessionState, Topic
 CONTRACT_DEADLINE = timedelta(hours=48)
 #: The most sessions without a time that the summary names.
 MAX_NAMED_SESSIONS = 12
-#: The topics of sessions that count as conversations: whole ones, and the last parts of series of three (T-13).
+#: The topics of sessions that count as conversations: single sessions, and the last ones of series of three (T-13).
 CLOSING_TOPICS = frozenset({Topic.ALL.value, Topic.GAP.value})
 
 
@@ -26,7 +26,7 @@ class CareerSession:
     held_end: datetime | None = None  #: the end of the session if it was held, and nobody has denied that since
     contracted_at: datetime | None = None  #: when its first contract was recorded
     without_time_since: datetime | None = None  #: since when the session has had no time; None while it has one
-    earlier_time_without: timedelta = timedelta()  #: how long the session had no time in earlier periods together
+    earlier_duration_without_time: timedelta = timedelta()  #: the total length of the earlier periods without a time
 
     def add_line(self, line: Mapping[str, Any]) -> None:
         """Update the session from a ledger line about it."""
@@ -42,13 +42,13 @@ class CareerSession:
         if is_without_time and self.without_time_since is None:
             self.without_time_since = at
         elif not is_without_time and self.without_time_since is not None:
-            self.earlier_time_without += at - self.without_time_since
+            self.earlier_duration_without_time += at - self.without_time_since
             self.without_time_since = None
 
-    def compute_time_without(self, now: datetime) -> timedelta:
-        """Return how long the session has had no time by now, in all periods together."""
+    def compute_duration_without_time(self, now: datetime) -> timedelta:
+        """Return the total length of all periods in which the session had no time, until now."""
         current_period = now - self.without_time_since if self.without_time_since else timedelta()
-        return self.earlier_time_without + current_period
+        return self.earlier_duration_without_time + current_period
 
 
 @dataclass(slots=True)
@@ -68,20 +68,20 @@ class Summary:
         """Count one line."""
         self.lines += 1
         self.last_at = line["at"]
-        what = line["what"]
-        if what == "session" and line.get("kind") == "career":
+        kind = line["what"]
+        if kind == "session" and line.get("kind") == "career":
             session = self.career_sessions.setdefault(line["session"], CareerSession(line["pair"], line["topic"]))
             session.add_line(line)
             if line["state"] == SessionState.DEFERRED.value:
                 self.deferral_causes[line.get("cause", "")] += 1
-        elif what == "mail":
+        elif kind == "mail":
             self.mails[line["message"]] += 1
-        elif what == "human":
+        elif kind == "human":
             self.actions[line["act"]] += 1
             if line["act"] == "talk":
                 self.ad_hoc_ids.add(line["session"])
-        elif what.startswith("event."):
-            self.events[what.removeprefix("event.")] += 1
+        elif kind.startswith("event."):
+            self.events[kind.removeprefix("event.")] += 1
 
     def list_conversations(self) -> list[CareerSession]:
         """Return the sessions that stand for the conversations that were held, without ad hoc sessions."""
@@ -97,7 +97,7 @@ class Summary:
             return []
         now = datetime.fromisoformat(self.last_at)
         sessions = self.career_sessions.items()
-        days_by_id = {session_id: session.compute_time_without(now).days for session_id, session in sessions}
+        days_by_id = {session_id: session.compute_duration_without_time(now).days for session_id, session in sessions}
         return sorted(((session_id, days) for session_id, days in days_by_id.items() if days), key=_order_by_count)
 
     def list_rows(self, pair_count: int) -> Iterator[tuple[str, str]]:
