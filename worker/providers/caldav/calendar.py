@@ -184,6 +184,7 @@ class CalDavCalendar:
         if self._copies:
             answered_events = self._copies.collect_answers(collection, resources.values())
             events |= {name: (event,) for name, event in answered_events.items()}
+        # A changed series without an occurrence in the window counts as gone.
         emptied_names = [name for name in events.keys() - unread_names if not events[name]]
         return CalendarChanges(
             events=tuple(event for occurrences in events.values() for event in occurrences),

@@ -159,8 +159,9 @@ class GoogleCalendar(GoogleChannels):
         events = [event for event in singles if event.is_ours or event.span.has_part_in(window)]
         if any(item.get("recurrence") for item in items):
             query = {**google_events.compose_bounds(window), "singleEvents": True}
-            expanded, _, _ = self._list_items(calendar, OWNED_EVENTS_SCOPE, _EVENT_LIST_FIELDS, **query)
-            occurrences = [self._parse_event(item, calendar, zone) for item in expanded if item.get("recurringEventId")]
+            expanded_items, _, _ = self._list_items(calendar, OWNED_EVENTS_SCOPE, _EVENT_LIST_FIELDS, **query)
+            occurrence_items = [item for item in expanded_items if item.get("recurringEventId")]
+            occurrences = [self._parse_event(item, calendar, zone) for item in occurrence_items]
             events += [event for event in occurrences if not event.cancelled and event.span.has_part_in(window)]
         return CalendarChanges(tuple(events), (), google_events.format_cursor(sync_token), is_full=True)
 
@@ -273,12 +274,12 @@ class GoogleCalendar(GoogleChannels):
         `method` composes the request. It takes `calendarId` and `path_params` for the URL. With an etag, Conflict is
         raised when the event no longer has this etag.
         """
-        with_link = "conferenceData" in body
+        has_link_request = "conferenceData" in body
         request = method(
             calendarId="primary",
             body=body,
             sendUpdates="all",
-            conferenceDataVersion=1 if with_link else 0,
+            conferenceDataVersion=1 if has_link_request else 0,
             fields=google_events.OWN_EVENT_FIELDS,
             **path_params,
         )
@@ -287,7 +288,7 @@ class GoogleCalendar(GoogleChannels):
                 require_etag(request, etag)
             item: dict[str, Any] = self._api.execute(calendar, OWNED_EVENTS_SCOPE, request)
         except NoConference:
-            if not with_link:
+            if not has_link_request:
                 raise
             self._notify("google-meet", _NO_MEET_NOTICE.format(calendar))
             body_without_link = {name: value for name, value in body.items() if name != "conferenceData"}

@@ -147,7 +147,7 @@ class OutlookCalendar(channels.ChannelOperations):
         """Return the free/busy of all `people`: of organizers from their calendars, of others by `getSchedule`."""
         unique_people = list(dict.fromkeys(people))
         organizers = {person: frozenset(self._organizers(person)) for person in unique_people}
-        own_accounts = {self._graph.own_account} - {""}
+        own_accounts = {self._graph.own_account} - {""}  # an app has no own account
         views = self._reader.read_views(sorted(own_accounts.union(*organizers.values())), window)
         our_events = [
             entry for view in views.values() if isinstance(view, list) for entry in view if entry.event.is_ours
@@ -158,9 +158,9 @@ class OutlookCalendar(channels.ChannelOperations):
         for person in unique_people:
             if temporarily_unknown := _make_temporary_unknown(person, organizers[person], views):
                 free_busy[person] = temporarily_unknown
-        mailboxes = [person for person, view in views.items() if isinstance(view, list)]
+        readable_mailboxes = [person for person, view in views.items() if isinstance(view, list)]
         others = [person for person in unique_people if person not in free_busy]
-        for person, answer in schedule.read_free_busy(self._graph, others, window, mailboxes).items():
+        for person, answer in schedule.read_free_busy(self._graph, others, window, readable_mailboxes).items():
             events = [self._assign_guest(entry.event, person, organizers[person]) for entry in our_events]
             free_busy[person] = schedule.mark_our_events(answer, person, events, window)
         return {person: free_busy[person] for person in unique_people}

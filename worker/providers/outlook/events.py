@@ -175,7 +175,10 @@ def _make_digest(event: Event) -> str:
     The answers are included without the names of the guests, because the service may change these aliases.
     """
     fields = (
-        *(f"{event.span.start:%F %T} {event.span.end:%F %T}", event.all_day, event.cancelled, event.show_as),
+        f"{event.span.start:%F %T} {event.span.end:%F %T}",
+        event.all_day,
+        event.cancelled,
+        event.show_as,
         *sorted(answer.value for answer in event.answers.values()),
         *sorted(f"{span.start:%F %T} {span.end:%F %T}" for span in event.proposed.values()),
     )

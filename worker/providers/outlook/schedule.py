@@ -133,8 +133,8 @@ def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, Bus
         show_as = graph_events.read_status(status)
         if show_as is None or not span.overlaps(window):
             continue
-        number = counts[span, status] = counts.get((span, status), 0) + 1
-        yield number, BusyTime(span, show_as)
+        counts[span, status] = counts.get((span, status), 0) + 1
+        yield counts[span, status], BusyTime(span, show_as)
 
 
 def mark_our_events(free_busy: FreeBusy, person: Address, events: Iterable[Event], window: Span) -> FreeBusy:
