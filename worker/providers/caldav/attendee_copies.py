@@ -122,9 +122,9 @@ class GuestCopies:
         renewed_copy = ical_events.make_guest_copy(original.calendar, guest, answer)
         guest_calendar.put(copy.name, renewed_copy, etag=copy.etag)
 
-    def withdraw_copies(self, organizer: CalendarCollection, name: str, resource: Resource | None = None) -> None:
-        """Remove every copy of the original stored as `name`. `resource`: the original, if it still exists."""
-        recorded_copies = self._list_recorded_copies(organizer, [resource] if resource else [])
+    def withdraw_copies(self, organizer: CalendarCollection, name: str, original: Resource | None = None) -> None:
+        """Remove every copy of the original stored as `name`. `original`: None when it no longer exists."""
+        recorded_copies = self._list_recorded_copies(organizer, [original] if original else [])
         self.remove_copies(organizer, name, recorded_copies.get(name, {}))
 
     def remove_copies(self, organizer: CalendarCollection, name: str, guests: Iterable[Address]) -> None:
@@ -137,20 +137,19 @@ class GuestCopies:
     # --- records ------------------------------------------------------------------------------------------------------
 
     def _list_recorded_copies(
-        self, organizer: CalendarCollection, resources: Iterable[Resource], tracked_copies: TrackedCopies | None = None
+        self, organizer: CalendarCollection, originals: Iterable[Resource], tracked_copies: TrackedCopies | None = None
     ) -> RecordedCopies:
         """Return the recorded copies of this organizer's events. First adds the records that are missing for copies of
-        older versions of Longarc, which noted them in the cursor (`tracked_copies`) and on the originals
-        (`resources`)."""
+        older versions of Longarc, which noted them in the cursor (`tracked_copies`) and on `originals`."""
         recorded_copies: RecordedCopies = {}
         for record in self._records.list_copies(organizer.owner):
             recorded_copies.setdefault(record.name, {})[record.guest] = record.is_placed
         for guest, (_, names) in (tracked_copies or {}).items():
             for name in names:
                 self._add_missing_record(organizer, recorded_copies, name, guest)
-        for resource in resources:
-            for guest in ical_events.list_copied_guests(ical_events.find_main_event(resource.calendar)):
-                self._add_missing_record(organizer, recorded_copies, resource.name, guest)
+        for original in originals:
+            for guest in ical_events.list_copied_guests(ical_events.find_main_event(original.calendar)):
+                self._add_missing_record(organizer, recorded_copies, original.name, guest)
         return recorded_copies
 
     def _add_missing_record(
@@ -230,16 +229,16 @@ class GuestCopies:
         unconfirmed_names = {name for name, guests in recorded_copies.items() if not all(guests.values())}
         originals |= _select_originals(organizer.multiget(unconfirmed_names - originals.keys()))
         stale_names = self._find_stale_copies(recorded_copies, originals)
-        for name, resource in originals.items():
+        for name, original in originals.items():
             self._update_copies(
-                organizer, recorded_copies.setdefault(name, {}), resource, start, is_stale=name in stale_names
+                organizer, recorded_copies.setdefault(name, {}), original, start, is_stale=name in stale_names
             )
         changed_names: set[str] = set()
         next_tracked: TrackedCopies = {}
         for guest, names in sorted(_group_by_guest(recorded_copies).items()):
             last_mark, _ = tracked_copies.get(guest, ("", []))
-            mark, changes_of_guest = self._read_guest_changes(guest, last_mark)
-            changed_names |= names if changes_of_guest is None else names & changes_of_guest
+            mark, names_changed_by_guest = self._read_guest_changes(guest, last_mark)
+            changed_names |= names if names_changed_by_guest is None else names & names_changed_by_guest
             next_tracked[guest] = (mark, sorted(names))
         return next_tracked, changed_names
 

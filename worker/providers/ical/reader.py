@@ -120,17 +120,17 @@ class _ContentsReader:
             raise InvalidResponse(
                 f"{ref.calendar}: the event {fingerprint_ref(ref)} is a series instead of a single event."
             )
-        masters = [event for event in events if "RECURRENCE-ID" not in event]
-        latest_sequence = max(map(recurrence.read_sequence, masters), default=0)
+        main_events = [event for event in events if "RECURRENCE-ID" not in event]  # single events and masters
+        latest_sequence = max(map(recurrence.read_sequence, main_events), default=0)
         versions = self._read_timed_events(
-            (event for event in masters if recurrence.read_sequence(event) == latest_sequence), ref
+            (event for event in main_events if recurrence.read_sequence(event) == latest_sequence), ref
         )
         changes = self._read_timed_events((event for event in events if "RECURRENCE-ID" in event), ref)
         changed_occurrences, rival_changes = recurrence.group_changes(
             change for change in changes if _has_original_start(change)
         )
-        # Changed occurrences that can't be assigned to a series, and all but one of the versions of the same changed
-        # occurrence, are read like single events.
+        # Changed occurrences that can't be assigned to a series are read like single events. So are rival changes: all
+        # but one of the changes of the same occurrence.
         lone_changes = [*rival_changes, *(change for change in changes if not _has_original_start(change))]
         if not versions:
             lone_changes += changed_occurrences
