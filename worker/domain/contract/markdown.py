@@ -159,11 +159,11 @@ def _split_lines(text: str, add_problem: _AddProblem) -> list[str]:
 def _add_first_problem(
     lines: Sequence[str], is_wrong: Callable[[str], bool], add_problem: _AddProblem, what: str, remedy: str
 ) -> None:
-    """Add one problem at the first wrong line. Its text contains the number of the other wrong lines."""
-    numbers = [number for number, line in enumerate(lines, 1) if is_wrong(line)]
-    if numbers:
-        more = f", and so do {len(numbers) - 1} more" if len(numbers) > 1 else ""
-        add_problem(numbers[0], f"This line {what}{more}.", remedy)
+    """Add one problem at the first wrong line. The text of the problem contains the number of the other wrong lines."""
+    first, *others = [number for number, line in enumerate(lines, 1) if is_wrong(line)] or [0]
+    if first:
+        others_too = f" Lines after it with the same problem: {len(others)}." if others else ""
+        add_problem(first, f"This line {what}.{others_too}", remedy)
 
 
 def _has_control_character(line: str) -> bool:
@@ -177,25 +177,25 @@ def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[Cont
     """Return the lines below each heading, without comments and horizontal rules. Add all problems with headings."""
     sections: dict[ContractPart, _Section] = {}
     misspelled: set[ContractPart] = set()
-    current: list[_Line] | None = None
-    has_text_before = False
+    section_lines: list[_Line] | None = None  # the lines of the current section; None before the first heading
+    has_stray_text = False  # whether there is text before the first heading
     content_lines = list(_iterate_content_lines(lines, add_problem))
     language = _detect_language(line.text for line in content_lines)
     for line in content_lines:
         heading = _parse_heading(line.text)
         if heading is None:
-            if current is None and not has_text_before:
-                has_text_before = True
+            if section_lines is None and not has_stray_text:
+                has_stray_text = True
                 add_problem(
                     line.number, "This text stands before the first heading.", "Move it under one of the headings."
                 )
-            if current is not None:
-                current.append(line)
+            if section_lines is not None:
+                section_lines.append(line)
             continue
         part, level = heading
-        if part is None and level == 1 and current is None:
+        if part is None and level == 1 and section_lines is None:
             continue  # the title
-        current = _open_section(sections, part, line, language, add_problem, misspelled)
+        section_lines = _open_section(sections, part, line, language, add_problem, misspelled)
     for part in REQUIRED_PARTS:
         if part not in sections and part not in misspelled:
             remedy = f"Add it; write `- {language.none}` under it if so agreed."

@@ -77,7 +77,7 @@ def to_noon_utc(day: date) -> datetime:
 def compute_margins(rhythm: timedelta) -> tuple[timedelta, timedelta]:
     """Return the time that a window reaches before and after its target (T-3).
 
-    These are two weeks and three weeks. For a short rhythm, these are at most a quarter and a third of the rhythm.
+    The two times are two weeks and three weeks, but at most a quarter and a third of the rhythm.
     """
     return min(WINDOW_BEFORE, rhythm / 4), min(WINDOW_AFTER, rhythm / 3)
 

@@ -115,7 +115,8 @@ def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
         if builder.now < instant:
             builder.plan_again_at(instant)
             return
-        if builder.now >= next_instant or _has_mail(builder, MailName.CONTRACT_REMINDER, session, number=number):
+        is_superseded = builder.now >= next_instant  # once the next step is due, a missed reminder is not made up for
+        if is_superseded or _has_mail(builder, MailName.CONTRACT_REMINDER, session, number=number):
             continue
         if is_late and _is_in_weekly(builder, instant):
             continue

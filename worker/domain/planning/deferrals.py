@@ -62,12 +62,12 @@ CAUSE_NAMES = {
 }
 
 
-def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()) -> None:
+def check_booked_sessions(builder: PlanBuilder, skipped_ids: Collection[str] = ()) -> None:
     """Compare each booked session with its event; defer the session, accept its new time, or warn of a clash.
 
-    `except_for` holds the ids of sessions to skip.
+    The sessions with the ids `skipped_ids` are not checked.
     """
-    booked = [s for s in builder.sessions.values() if s.booked and s.id not in except_for]
+    booked = [s for s in builder.sessions.values() if s.booked and s.id not in skipped_ids]
     with_event = [s for s in booked if not is_inside_1on1(builder, s)]
     for session in [_fill_intended_times(builder, s) for s in with_event]:
         placed = builder.state.placed_events.get(session.key)
@@ -92,6 +92,7 @@ def _fill_intended_times(builder: PlanBuilder, session: Session) -> Session:
 
     The intended times are read from free/busy unless that has been done already.
     """
+    # The pair is warned of a clash only after the calendars have been read.
     is_read_already = session.intended is not None or session.warned_at is not None
     if not session.by_hand or is_read_already or session.span.start <= builder.now:
         return session
@@ -105,7 +106,8 @@ def _has_change(placed: PlacedEvent) -> bool:
 
 def _owe_without_deferral(builder: PlanBuilder, session: Session) -> None:
     """Make the session owed, because its event was never created: the effect was refused, or dropped as too old."""
-    state = SessionState.DEFERRED if session.count else SessionState.OWED
+    was_deferred_before = session.count > 0
+    state = SessionState.DEFERRED if was_deferred_before else SessionState.OWED
     builder.update_session(
         session, state=state, start=None, end=None, generation=session.generation + 1, by_hand=False, offer=None
     )
@@ -288,7 +290,7 @@ def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, 
     clash: tuple[ShowAs | None, Address] = (None, "")
     for email, free_busy in free_busy_by_address.items():
         for busy in free_busy.busy:
-            if busy.span.start >= session.span.end:
+            if busy.span.start >= session.span.end:  # the busy times are in order
                 break
             if busy.key == session.key or busy.show_as is ShowAs.TENTATIVE or not busy.span.overlaps(session.span):
                 continue

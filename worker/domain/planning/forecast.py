@@ -192,7 +192,8 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
     Each event is on the calendar at its planned time, each mail is sent, and nobody has answered.
     """
     looked_at = now if new_plan.used_free_busy else state.looked_at
-    if new_plan.is_empty and not new_plan.away and not any(effect.is_live for effect in state.effects):
+    has_live_effects = any(effect.is_live for effect in state.effects)
+    if new_plan.is_empty and not new_plan.away and not has_live_effects:
         return state if looked_at is state.looked_at else replace(state, looked_at=looked_at)
     sessions = {session.id: session for session in (*state.sessions, *new_plan.sessions)}
     commitments = {commitment.id: commitment for commitment in (*state.commitments, *new_plan.commitments)}

@@ -68,6 +68,7 @@ def _add_introduction(builder: PlanBuilder) -> None:
         builder.add_mail(MailName.INTRODUCTION, subject, report)
     to_manager = [m for m in builder.effects if m.name == MailName.INTRODUCTION and m.to == builder.manager.email]
     if all(mail.progress is EffectProgress.DROPPED for mail in to_manager):
+        # The number distinguishes this mail from the earlier ones, which were dropped.
         builder.add_personal_mail(MailName.INTRODUCTION, f"{len(to_manager) + 1}")
 
 

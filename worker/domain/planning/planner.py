@@ -53,7 +53,8 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
         mark_past_sessions_held(builder)
         builder.plan_again_at(builder.now + DAILY)
         return builder.build()
-    deferrals.check_booked_sessions(builder, except_for=requested_times.answer_requested_times(builder))
+    waiting_ids = requested_times.answer_requested_times(builder)
+    deferrals.check_booked_sessions(builder, skipped_ids=waiting_ids)
     if builder.has_request:
         return builder.build()
     mark_past_sessions_held(builder)

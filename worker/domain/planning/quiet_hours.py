@@ -99,8 +99,10 @@ def choose_mail_time(
     elif name not in NEVER_FOLDED and is_about_near_future(wanted_at, (session_start, lost_start)):
         return MailTime(wanted_at, counts=False)
     else:
+        # A mail before a session is of use only until the session begins.
         limit = session_start if is_before_session and name not in NEVER_FOLDED else None
         due_at = find_next_mail_time(reader, wanted_at, limit)
+    # Without a due time, the reader has no mail hours left before the session.
     if due_at is None and session_start is not None and is_before_session and name != MailName.REFLECTION_PROMPT:
         return MailTime(max(wanted_at, session_start - NEAR_FUTURE), counts=False)
     return MailTime(due_at or find_next_mail_time(reader, wanted_at) or wanted_at, counts=True)

@@ -49,39 +49,39 @@ def find_first_notice(pair: Pair, zone: str) -> datetime | None:
 def find_turn(pair: Pair, waiting: Iterable[WaitingPair], now: datetime, policy: Policy) -> Turn:
     """Return the turn of the pair among the waiting pairs of its manager.
 
-    Pairs in transition, which have a shorter rhythm until some day, come first. Then come the reports whose last career
+    Pairs in transition, which have a shorter rhythm for a time, come first. Then come the reports whose last career
     conversation with any manager is longest ago. Ties are decided by address.
     """
     today = now.date()
-    candidates = [item for item in waiting if item.pair.id == pair.id or _is_waiting(item, today, policy)]
-    ordered = sorted(candidates, key=lambda item: _get_order(item, today))
-    number = next((index for index, item in enumerate(ordered) if item.pair.id == pair.id), 0)
-    return Turn(number, max(len(ordered), 1))
+    candidates = [entry for entry in waiting if entry.pair.id == pair.id or _is_waiting(entry, today, policy)]
+    ordered_ids = [entry.pair.id for entry in sorted(candidates, key=lambda entry: _get_order(entry, today))]
+    number = ordered_ids.index(pair.id) if pair.id in ordered_ids else 0
+    return Turn(number, max(len(ordered_ids), 1))
 
 
 def list_turns(waiting: Iterable[WaitingPair], now: datetime, policy: Policy) -> dict[PairId, Turn]:
     """Return the turns of all waiting pairs of a manager, in the order that `find_turn` describes."""
     today = now.date()
-    candidates = [item for item in waiting if _is_waiting(item, today, policy)]
-    ordered = sorted(candidates, key=lambda item: _get_order(item, today))
-    return {item.pair.id: Turn(number, len(ordered)) for number, item in enumerate(ordered)}
+    candidates = [entry for entry in waiting if _is_waiting(entry, today, policy)]
+    ordered = sorted(candidates, key=lambda entry: _get_order(entry, today))
+    return {entry.pair.id: Turn(number, len(ordered)) for number, entry in enumerate(ordered)}
 
 
-def _is_waiting(item: WaitingPair, today: date, policy: Policy) -> bool:
+def _is_waiting(entry: WaitingPair, today: date, policy: Policy) -> bool:
     """Return whether the pair has never met or is overdue, and has no recent start that gives its window instead."""
-    if has_recent_start(item.pair, today):
+    if has_recent_start(entry.pair, today):
         return False
-    if item.held_at is None:
+    if entry.held_at is None:
         return True
-    day = item.held_at.date()
-    return cadence.add_interval(day, cadence.choose_interval(item.pair, day, policy)) < today
+    day = entry.held_at.date()
+    return cadence.add_interval(day, cadence.choose_interval(entry.pair, day, policy)) < today
 
 
-def _get_order(item: WaitingPair, today: date) -> tuple[bool, datetime, str]:
+def _get_order(entry: WaitingPair, today: date) -> tuple[bool, datetime, str]:
     """Return the sort key of a waiting pair: see `find_turn`."""
-    until = item.pair.transition_until
+    until = entry.pair.transition_until
     is_in_transition = until is not None and until >= today
-    return not is_in_transition, item.talked_at or LONG_AGO, item.pair.report
+    return not is_in_transition, entry.talked_at or LONG_AGO, entry.pair.report
 
 
 def make_first_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: Policy) -> cadence.SessionWindow:

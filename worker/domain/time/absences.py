@@ -91,12 +91,12 @@ def _list_last_days(person: Person, away: Sequence[Span]) -> Iterator[date]:
     last_day = get_local_date(person.zone, max(span.end for span in away))
     weekday_count = 0  # the weekdays of the current absence so far; 0 while the person is present
     while day <= last_day or weekday_count:
-        is_absent = day <= last_day and _is_absent(person, day, away)
-        if is_absent:
-            weekday_count += day.weekday() < SATURDAY
-        elif weekday_count >= LONG_ABSENCE_DAYS:
-            yield day - DAY
-        weekday_count = weekday_count if is_absent else 0
+        if day <= last_day and _is_absent(person, day, away):
+            weekday_count += int(day.weekday() < SATURDAY)
+        else:
+            if weekday_count >= LONG_ABSENCE_DAYS:
+                yield day - DAY
+            weekday_count = 0
         day += DAY
 
 

@@ -135,7 +135,8 @@ def _list_report_midnights(search: Search, day: date, start: int, end: int) -> S
     zone = search.report.zone
     if search.preference.weekday is None or zone == search.manager.zone:
         return ()
-    return range(start - _get_local_minute(zone, day, start) // MINUTES_PER_QUARTER + DAY_QUARTERS, end, DAY_QUARTERS)
+    last_midnight = start - _get_local_minute(zone, day, start) // MINUTES_PER_QUARTER
+    return range(last_midnight + DAY_QUARTERS, end, DAY_QUARTERS)
 
 
 def _compute_weekday_cost(search: Search, index: int, day: date, contract_costs: Sequence[float]) -> float:
@@ -148,8 +149,8 @@ def _compute_weekday_cost(search: Search, index: int, day: date, contract_costs:
     preferred_weekday = search.preference.weekday
     if preferred_weekday is None:
         return contract_cost
-    local_days = (index * MINUTES_PER_QUARTER + _get_utc_offset(search.report.zone, day)) // DAY_MINUTES
-    weekday = (local_days + EPOCH_DAY.weekday()) % 7
+    local_minutes = index * MINUTES_PER_QUARTER + _get_utc_offset(search.report.zone, day)  # since 1970-01-01
+    weekday = (local_minutes // DAY_MINUTES + EPOCH_DAY.weekday()) % 7
     return 0.0 if weekday == preferred_weekday else OTHER_WEEKDAY_COST + contract_cost
 
 
