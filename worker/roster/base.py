@@ -16,7 +16,7 @@ directory: a source doesn't parse time zones, countries or dates, doesn't look u
 - The primary address comes first in `addresses`. Addresses may be in upper or lower case.
 - Only people who can have a manager and conversations are returned. The source leaves out guests, rooms, shared
   mailboxes and service accounts. It returns suspended, disabled and former people with `is_active=False`, so that a
-  message about a manager can say that this person left, instead of that nobody knows this person.
+  message about a manager can say that this person left, and not only that the person is not found.
 - A field is empty when the directory has no value for it. Nothing is guessed: no time zone from a country, no manager
   from a department, and leave only when the directory says so.
 - Each manager that the directory names becomes one `ManagerReference`, even when a person has several managers, when a
@@ -115,7 +115,8 @@ class PushedSource(Protocol):
 
     def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
         """Return whether more pushes are expected that belong together with earlier ones. Until they have arrived, the
-        roster is read only when an operator asks for it. `read_at`: when it was last read; None when it never was."""
+        roster is read only when an operator asks for that. `read_at`: when the roster was last read; None when it never
+        was."""
 
 
 #: The factory of each source except the people file, as `module:function`. A factory is imported on first use, so that

@@ -42,6 +42,8 @@ _OTHER_NAMES = {
 #: Names of countries that are also names of states of the USA.
 _STATE_NAMES = frozenset({"georgia"})
 _MAX_CODE_LENGTH = 3  #: letters of a country's code
+#: How similar the name of a country must be to be suggested, from 0 to 1.
+_MIN_SIMILARITY = 0.75
 _BRACKETS = re.compile(r"\s*\([^()]*\)\s*$")
 
 
@@ -61,7 +63,7 @@ def parse_country_name(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _build_remedy(text: str) -> str:
-    suggestion = find_nearest(text, Locale("en").territories.values(), 0.75)
+    suggestion = find_nearest(text, Locale("en").territories.values(), _MIN_SIMILARITY)
     return f"Did you mean `{suggestion}`?" if suggestion else "Write a code: `DE`, or `DE-BY`."
 
 
@@ -85,7 +87,7 @@ def _find_code(text: str) -> str | None:
     is no country."""
     country, _, subdivision = text.upper().partition("-")
     aliases = get_global("territory_aliases").get(country, []) if re.fullmatch("[A-Z]{2,3}", country) else []
-    country = str(aliases[0]) if len(aliases) == 1 else country  # `DEU`, `UK`
+    country = str(aliases[0]) if len(aliases) == 1 else country  # `DEU` becomes `DE`, `UK` becomes `GB`
     code = f"{country}-{subdivision}" if subdivision else country
     if is_known_country(code):
         return code

@@ -18,7 +18,7 @@ from worker.settings.parsers import shorten_value
 from worker.settings.people_columns import COLUMNS, REQUIRED_COLUMNS, WISH_COLUMNS
 from worker.settings.problem_report import ProblemReport
 
-#: By required column: the columns of exports that can replace it.
+#: By required column: the columns of HR exports that can replace it.
 _SUBSTITUTES = {
     "name": ("first_name", "last_name"),
     "manager": ("manager_email", "manager_id"),
@@ -107,8 +107,9 @@ class CsvSource:
             report.raise_problems()
             decoded = decode_text(self._path.read_bytes())
         except Problems as error:
-            findings = [Finding(f"{fault.where}: {fault.what}", False, fault.remedy) for fault in error.problems]
-            return SourceCheck(findings)
+            return SourceCheck(
+                [Finding(f"{problem.where}: {problem.what}", False, problem.remedy) for problem in error.problems]
+            )
         if not decoded.is_guessed:
             return SourceCheck([Finding(f"{self.name} can be read", True)], records)
         example = next((word for word in decoded.text.split() if not word.isascii()), "")
@@ -137,14 +138,14 @@ def _build_record(row: CsvRow) -> RosterRecord:
 
 
 def _find_name(cells: Mapping[str, str]) -> str:
-    """Return the person's name, in a file without that column composed of first and last name."""
+    """Return the person's name. Where the cell `name` is empty, it is composed of the first and the last name."""
     name = cells.get("name", "")
     return name or " ".join(filter(None, (cells.get("first_name", ""), cells.get("last_name", ""))))
 
 
 def _list_managers(cells: Mapping[str, str]) -> Iterator[str]:
     """Yield the texts that name the person's managers, from the most reliable column that is filled. A cell with
-    several addresses gives one text for each."""
+    several addresses yields one text for each address."""
     columns = ("manager_email", "manager_id", "manager")
     text = next((cells[column] for column in columns if cells.get(column)), "")
     parts = [part for part in _SEPARATORS.split(text) if part]

@@ -1,9 +1,8 @@
-"""Makes the roster (persons, pairs and aliases) from the records of a directory, in the same way for all sources. Has
-no side effects.
+"""Makes the roster (persons, pairs and aliases) from the records of a directory, in the same way for all sources.
 
-A people file is written for Longarc, so a fault in it refuses the whole file. A directory is not, and one fault in it
-must not stop changes for everybody: its faults are only reported to the operator, and the pair that a fault concerns
-stays as it was. A missing value never counts as leave.
+A people file is written for Longarc, so a fault in it refuses the whole file. A directory is not written for Longarc,
+and one fault in it must not stop changes for everybody. Therefore faults of a directory are only reported to the
+operator, and the pair that a fault concerns stays as it was. A missing value never means that a person is on leave.
 """
 
 from collections.abc import Sequence
@@ -36,8 +35,8 @@ def resolve_roster(
     people_file: Sequence[RosterRecord] = (),
     file_report: ProblemReport | None = None,
 ) -> Roster:
-    """Return the roster that is made from these records. Faults are added to `report`; the caller decides whether they
-    refuse the roster.
+    """Return the roster that is made from these records. Faults are added to `report`, a problem report; the caller
+    decides whether they refuse the roster.
 
     `people_file`: with a directory as the source, the records of a people file that override it; their faults are added
     to `file_report`. Every pair gets `rules.today` as `first_seen`, which the caller replaces by an earlier stored
@@ -46,8 +45,8 @@ def resolve_roster(
     parsers = build_parsers(rules.calendars, rules.mailers)
     parsed = [parse_record(record, parsers, report) for record in records]
     if people_file and file_report:
-        rows = [parse_record(record, parsers, file_report) for record in people_file]
-        parsed = merge_people_file(parsed, rows, rules.directory_name)
+        file_rows = [parse_record(record, parsers, file_report) for record in people_file]
+        parsed = merge_people_file(parsed, file_rows, rules.directory_name)
     people = identify_people(parsed, rules, stored)
     return _Resolver(people, rules, stored).build_roster()
 

@@ -68,7 +68,7 @@ class BackupHeader:
 class BackupWriter:
     """Writes a backup to an open file.
 
-    The constructor writes the header. Then `write_row` is called for each row, and at last `finish`.
+    The constructor writes the header. Call `write_row` for each row, and then `finish`.
     """
 
     def __init__(self, out: IO[bytes], header: BackupHeader) -> None:
@@ -158,7 +158,7 @@ class BackupFile:
             raise self._make_damage_error() from None
 
     def _make_damage_error(self) -> BrokenBackup:
-        return BrokenBackup(f"{self.path} is damaged or cut off, so nothing of it was restored. Take another backup.")
+        return BrokenBackup(f"{self.path} is damaged or cut off, so nothing was restored from it. Use another backup.")
 
 
 class _Lines:

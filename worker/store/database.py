@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from sqlite3 import OperationalError as DriverError
+from sqlite3 import OperationalError as SqliteError
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
-#: SQLite's name for a temporary database. It is deleted when its connection closes, and written to disk only when it
-#: outgrows the cache.
+#: SQLite's name for a temporary database, which is deleted when its connection closes. It is written to disk only when
+#: it does not fit into the cache.
 SCRATCH_FILE = "file:"
 SCRATCH_URL = f"sqlite:///{SCRATCH_FILE}?uri=true"
 #: How long a SQLite transaction waits for another one that writes.
@@ -47,7 +47,7 @@ class DatabaseUnreachable(LongarcError):
     """The database can't be reached."""
 
 
-#: The names of the drivers' errors that mean: the database is down, is shutting down, or can't be written.
+#: The names of the drivers' errors which mean that the database is down, is shutting down, or can't be written.
 _OUTAGE_ERRORS = {"OperationalError", "InterfaceError"}
 
 
@@ -173,9 +173,8 @@ class Database:
     def lock_schema(self) -> Iterator[Connection]:
         """Begin a transaction in which no other process of Longarc creates or changes tables."""
         with self.write() as connection:
-            if (
-                not self.is_sqlite
-            ):  # in PostgreSQL, CREATE TABLE IF NOT EXISTS fails when two processes execute it at once
+            if not self.is_sqlite:
+                # in PostgreSQL, CREATE TABLE IF NOT EXISTS fails when two processes execute it at once
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
             yield connection
 
@@ -221,7 +220,7 @@ class Database:
             try:
                 dbapi_connection.execute("VACUUM")
                 return not dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except DriverError:
+            except SqliteError:
                 return False
             finally:
                 dbapi_connection.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_SECONDS * 1000}")
@@ -320,7 +319,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # `read` and `write` begin transactions themselves
     cursor = connection.cursor()
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        with suppress(DriverError):  # the mode is stored in the file, so another process may be setting it just now
+        with suppress(SqliteError):  # the mode is stored in the file, so another process may be setting it just now
             if cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":  # a temporary database can't use WAL
                 cursor.execute("PRAGMA journal_mode=MEMORY")
     for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
@@ -332,7 +331,7 @@ def _begin(connection: Connection, statement: str) -> None:
     dbapi_connection: Any = connection.connection.dbapi_connection
     try:
         dbapi_connection.execute(statement)
-    except DriverError as error:
+    except SqliteError as error:
         raise OperationalError(statement, None, error) from error
 
 

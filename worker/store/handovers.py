@@ -117,8 +117,8 @@ class HandoverRows:
     def load_content_for_change(self, connection: Connection, former: PairId) -> HandoverContent:
         """Return the same as `load_content`, within a transaction that will change the content.
 
-        On PostgreSQL the row is locked until the transaction ends. Leases of people do not protect the row: the report
-        and the former manager may decide at the same time, and their actions lease the people of different pairs.
+        On PostgreSQL the row is locked until the transaction ends, because the report and the former manager may decide
+        at the same time, each by an action on another pair.
         """
         return self._open_content(_SEALED_FOR_CHANGE.fetch_value(connection, former_pair=former))
 

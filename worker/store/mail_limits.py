@@ -59,7 +59,7 @@ def list_reader_tags(seal: Seal, reader: Address, day: date) -> list[str]:
     """Return the tags that stand for a reader in the rows of mails which must not name the reader (R-30).
 
     A tag is a keyed digest of the address and the day, so two rows of different days do not show that they have the
-    same reader. There is one tag for each key, that of the newest key first, and none when no key is set.
+    same reader. There is one tag for each key of the seal, that of the newest key first, and none when no key is set.
     """
     return [] if isinstance(seal, NoSeal) else seal.list_tags(f"mail|{day}|{reader}")
 
@@ -87,10 +87,10 @@ def admit_mails(
     people = sorted({row["to"] for row in limited_rows})
     readers = {row["email"]: rows.read_person(row) for row in _READERS.fetch_rows(connection, people=people)}
     mails = {row["key"]: rows.read_effect(row) for row in limited_rows if row["to"] in readers}
-    days = _divide_by_reader(connection, seal, readers, mails, now)
+    decisions = _divide_by_reader(connection, seal, readers, mails, now)
     held_keys: set[str] = set()
-    for address, day in days.items():
-        held_keys |= _save_day(database, connection, readers[address], day, now)
+    for address, decision in decisions.items():
+        held_keys |= _save_decision(database, connection, readers[address], decision, now)
     return [row for row in due_rows if row["key"] not in held_keys]
 
 
@@ -99,7 +99,7 @@ def _divide_by_reader(
 ) -> dict[Address, MailDay]:
     """Return for each reader which of the due mails leave, wait, or are folded into an overflow mail.
 
-    `readers` are by address, and `mails`, all of them due, by key.
+    The keys of `readers` are addresses. `mails` has the due mails, by their key in the outbox.
     """
     since = now.date() - _MAX_DATE_DIFFERENCE
     local_dates = {address: get_local_date(reader.zone, now) for address, reader in readers.items()}
@@ -121,20 +121,22 @@ def _divide_by_reader(
     }
 
 
-def _save_day(database: Database, connection: Connection, reader: Person, day: MailDay, now: datetime) -> set[str]:
+def _save_decision(
+    database: Database, connection: Connection, reader: Person, decision: MailDay, now: datetime
+) -> set[str]:
     """Store the decision about a reader's due mails. Return the keys of the mails that do not leave now."""
     today = get_local_date(reader.zone, now)
-    if day.leaving:
-        _SAVE_DAY.execute_many(connection, [{"mail_key": mail.key, "reader_day": today} for mail in day.leaving])
-    if day.waiting:
-        _POSTPONE.execute_many(connection, [{"mail_key": mail.key, "until": until} for mail, until in day.waiting])
-    if day.folded and day.overflow_at is not None:
-        overflow = make_overflow_mail(reader, due_at=day.overflow_at, now=now)
+    if decision.leaving:
+        _SAVE_DAY.execute_many(connection, [{"mail_key": mail.key, "reader_day": today} for mail in decision.leaving])
+    if decision.waiting:
+        _POSTPONE.execute_many(connection, [{"mail_key": mail.key, "until": until} for mail, until in decision.waiting])
+    if decision.folded and decision.overflow_at is not None:
+        overflow = make_overflow_mail(reader, due_at=decision.overflow_at, now=now)
         database.insert_new(connection, outbox, [rows.build_effect_row(overflow)], ["key"])
-        folds = [{"mail_key": mail.key, "overflow_key": overflow.key} for mail in day.folded]
+        folds = [{"mail_key": mail.key, "overflow_key": overflow.key} for mail in decision.folded]
         _FOLD_INTO_OVERFLOW.execute_many(connection, folds)
-        append_history(connection, [_build_history_line(mail, overflow, now) for mail in day.folded])
-    return {mail.key for mail in day.folded} | {mail.key for mail, _ in day.waiting}
+        append_history(connection, [_build_history_line(mail, overflow, now) for mail in decision.folded])
+    return {mail.key for mail in decision.folded} | {mail.key for mail, _ in decision.waiting}
 
 
 def _build_history_line(mail: Effect, overflow: Effect, now: datetime) -> HistoryLine:

@@ -1,7 +1,8 @@
-"""Reads and writes mentions: what a mail tells only once to its reader, such as that the other kept a commitment.
+"""Reads and writes mentions: what mails tell one of the two only once, such as that the other has kept a commitment.
 
 A mail reserves its mentions before it is sent, and a mail that is never sent releases them. So nothing is told twice,
-even when a process dies: when the mail is tried again, it finds the mentions that it had reserved.
+even when a process dies: when the mail is tried again, it finds the mentions that it had reserved. The subject of a
+mention is what it tells about: a commitment, or the invitation to leave a note about a session.
 """
 
 from collections.abc import Collection

@@ -58,8 +58,8 @@ WEEK = timedelta(weeks=1)
 
 _PAIRS = PreparedStatement(select(pair).where(in_bound_list(pair.c.id, "pairs")))
 _PEOPLE = PreparedStatement(select(person).where(in_bound_list(person.c.email, "people")))
-#: Selects the sessions that are not closed, and all sessions from two cycles before the newest cycle that was held. The
-#: cadence counts from these.
+#: Selects the sessions that are not closed, and all sessions of the newest cycle that was held, of the two cycles before
+#: it and of later cycles. Planning computes from them when the next session is due.
 _SESSIONS = PreparedStatement(
     select(session)
     .join(pair, pair.c.id == session.c.pair)
@@ -71,7 +71,7 @@ _SESSIONS = PreparedStatement(
 _DEFERRALS = PreparedStatement(
     select(deferral)
     .where(in_bound_list(deferral.c.session, "sessions"))
-    .order_by(deferral.c.session, deferral.c.at, func.abs(deferral.c.number))
+    .order_by(deferral.c.session, deferral.c.at, func.abs(deferral.c.number))  # moves by hand have negative numbers
 )
 _COMMITMENTS = PreparedStatement(
     select(commitment)
@@ -225,11 +225,11 @@ class _Batch:
     placed: Mapping[PairId, dict[str, PlacedEvent]] = field(default_factory=lambda: defaultdict(dict))
     meetings: Mapping[PairId, list[Meeting]] = field(default_factory=_make_list_dict)
     waiting: dict[Address, list[WaitingPair]] = field(default_factory=lambda: defaultdict(list))  #: by manager
-    mails_by_reader: dict[Address, list[Effect]] = field(default_factory=lambda: defaultdict(list))  #: by reader
+    mails_by_reader: dict[Address, list[Effect]] = field(default_factory=lambda: defaultdict(list))  #: by address
     report_counts: dict[Address, int] = field(default_factory=dict)  #: active pairs, by manager
-    unreadable: dict[PairId, str] = field(default_factory=dict)
-    incoming: Mapping[PairId, Handover] = field(default_factory=dict)
-    outgoing: Mapping[PairId, Handover] = field(default_factory=dict)
+    unreadable: dict[PairId, str] = field(default_factory=dict)  #: the problems, as in `LoadedPairs`
+    incoming: Mapping[PairId, Handover] = field(default_factory=dict)  #: the handover to each pair
+    outgoing: Mapping[PairId, Handover] = field(default_factory=dict)  #: the handover from each pair
 
 
 #: A function that opens the column `session.sealed_plan`: see `Content.open_plan`.
@@ -296,7 +296,10 @@ def _list_effects(pair_id: PairId, batch: _Batch) -> tuple[Effect, ...]:
 
 
 def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection[PairId]) -> None:
-    """Read the waiting pairs of those managers of whom a pair has no booked career session (T-3a)."""
+    """Read the waiting pairs of each manager of one of these pairs that has no booked career session.
+
+    From the waiting pairs of a manager, planning computes the turn of a pair (T-3a).
+    """
 
     def has_booked_session(pair_id: PairId) -> bool:
         sessions = batch.sessions.get(pair_id, ())
@@ -343,7 +346,7 @@ def _read_sessions_and_commitments(
             batch.unreadable[row["pair"]] = str(error)
         if not row["closed"]:
             pair_by_subject[row["id"]] = row["pair"]
-        if row["count"] or row["by_hand"]:
+        if row["count"] or row["by_hand"]:  # a move by hand is stored as a deferral, but is not counted
             pair_by_deferred_session[row["id"]] = row["pair"]
     for row in _COMMITMENTS.fetch_rows(connection, pairs=pairs, closed_since=now - CLOSED_COMMITMENT_WINDOW):
         batch.commitments[row["pair"]].append(rows.read_commitment(row))
@@ -372,8 +375,9 @@ def load_taken_time(
 ) -> dict[Address, tuple[TakenTime, ...]]:
     """Return the time of these people that any pair has taken, by person, sorted by start.
 
-    Taken time is that of booked sessions, of offers and of blocks from now on. The sessions of the last week are
-    included, because a manager has at most one conversation a day (T-2), and few first conversations a week (T-3a).
+    Taken time is the time of booked sessions, offers and blocks from now on. The sessions of the last week are
+    included, because a manager has at most one conversation a day (T-2), and only few first conversations a week
+    (T-3a).
     """
     taken_times: dict[Address, list[TakenTime]] = defaultdict(list)
     addresses = list(people)

@@ -64,7 +64,7 @@ _LEASED_PEOPLE = PreparedStatement(
     .order_by(person.c.email)
     .with_for_update()
 )
-#: Rows of several pairs are always locked in the same order, so that two transactions can't deadlock.
+#: Locks rows of several pairs, always in the same order, so that two transactions can't deadlock.
 _LOCK_PAIRS = PreparedStatement(
     select(pair.c.id).where(in_bound_list(pair.c.id, "pairs")).order_by(pair.c.id).with_for_update(key_share=True)
 )
@@ -146,7 +146,10 @@ class Plans:
             _RELEASE_LEASES.execute(connection, lease_holder=holder)
 
     def wake(self, pairs: Iterable[PairId], now: datetime, *, reread_free_busy: bool = False) -> None:
-        """Make these pairs due now. With `reread_free_busy`, planning reads their free/busy even if it did just now."""
+        """Make these pairs due now.
+
+        With `reread_free_busy`, planning reads their free/busy again, however recently it was read.
+        """
         ids = sorted(set(pairs))
         if ids:
             with self._database.write() as connection:
@@ -203,9 +206,11 @@ class Plans:
     def _write_decisions(self, connection: Connection, plans: Sequence[Plan]) -> None:
         """Write the sessions, deferrals, commitments and effects of the plans, and a history line for each decision."""
         upsert, insert_new = self._database.upsert, self._database.insert_new
-        seal = self._content.seal_plan
-        planned_sessions = [planned for plan in plans for planned in plan.sessions]
-        upsert(connection, session, [rows.build_session_row(planned, seal(planned)) for planned in planned_sessions])
+        seal_plan = self._content.seal_plan
+        session_rows = [
+            rows.build_session_row(planned, seal_plan(planned)) for plan in plans for planned in plan.sessions
+        ]
+        upsert(connection, session, session_rows)
         deferral_rows = [rows.build_deferral_row(new_deferral) for plan in plans for new_deferral in plan.deferrals]
         insert_new(connection, deferral, deferral_rows, ("session", "number"))
         commitment_rows = [rows.build_commitment_row(changed) for plan in plans for changed in plan.commitments]
@@ -213,7 +218,11 @@ class Plans:
         effect_rows = [rows.build_effect_row(effect) for plan in plans for effect in plan.effects]
         insert_new(connection, outbox, effect_rows, ("key",))
         decisions = [decision for plan in plans for decision in plan.decisions]
-        append_history(connection, [(d.at, d.what, d.pair, d.session, d.reason, d.fields) for d in decisions])
+        lines = [
+            (decision.at, decision.what, decision.pair, decision.session, decision.reason, decision.fields)
+            for decision in decisions
+        ]
+        append_history(connection, lines)
 
     def _require_leases(self, connection: Connection, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
         people = sorted({address for pair_id in pairs for address in pair_id.people})
@@ -235,13 +244,20 @@ def _save_calendar_changes(connection: Connection, plans: Sequence[Plan]) -> Non
 
 def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[PairId, int], now: datetime) -> None:
     """Store when each pair is due next, unless the pair was woken since it was loaded."""
-    versions = {plan.pair: {"pair_id": plan.pair, "loaded_wakes": wakes[plan.pair]} for plan in plans}
-    # many pairs have the same latest time, so that their free/busy is read together
+    # the parameters of the condition `_IS_NOT_WOKEN`, by pair
+    conditions = {plan.pair: {"pair_id": plan.pair, "loaded_wakes": wakes[plan.pair]} for plan in plans}
+    # the latest time is rounded down to a grid that all pairs share, so that many pairs are planned together and their
+    # free/busy is read with few requests
     latest = floor_to_shared_grid(now + MAX_PLAN_INTERVAL, DAILY)
-    free_busy_times = [{**versions[plan.pair], "now": now} for plan in plans if plan.used_free_busy]
-    due_times = [{**versions[plan.pair], "next_due_at": min(plan.due_at or latest, latest)} for plan in plans]
-    held_cycles = {plan.pair: [s.cycle for s in plan.sessions if s.held_at and _is_regular(s)] for plan in plans}
-    newest_cycles = [{"pair_id": pair_id, "newest_cycle": max(held)} for pair_id, held in held_cycles.items() if held]
+    free_busy_times = [{**conditions[plan.pair], "now": now} for plan in plans if plan.used_free_busy]
+    due_times = [{**conditions[plan.pair], "next_due_at": min(plan.due_at or latest, latest)} for plan in plans]
+    held_cycles = {
+        plan.pair: [planned.cycle for planned in plan.sessions if planned.held_at and _is_regular(planned)]
+        for plan in plans
+    }
+    newest_cycles = [
+        {"pair_id": pair_id, "newest_cycle": max(cycles)} for pair_id, cycles in held_cycles.items() if cycles
+    ]
     changes = (
         (_SAVE_FREE_BUSY_TIME, free_busy_times),
         (_RESCHEDULE, due_times),
@@ -263,7 +279,10 @@ def _postpone_unread(connection: Connection, pair_rows: list[Sequence[Any]], now
 
 
 def _is_regular(planned: Session) -> bool:
-    """Return whether a session belongs to the pair's rhythm. Other sessions have the number of a cycle as a copy."""
+    """Return whether a session belongs to the pair's rhythm.
+
+    Reviews, check-ins and ad hoc sessions only bear the number of the cycle in which they take place.
+    """
     return planned.kind is SessionKind.CAREER and not planned.adhoc
 
 

@@ -96,7 +96,7 @@ class Store:
         self.queries = Queries(self.database, self.content)
 
     def load_next_due(self) -> NextDue:
-        """Return when the next calendar, pair, effect and channel are due, as one statement finds it in the indexes."""
+        """Return when the next calendar, pair, effect and channel are due. This takes one statement on indexes."""
         with self.database.read_once() as connection:
             calendar, pair, effect, *channel_times = _NEXT_DUE.fetch_tuples(connection)[0]
         channel = min((due_at for due_at in channel_times if due_at is not None), default=None)
