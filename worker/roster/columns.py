@@ -58,7 +58,7 @@ class ParsedRecord:
     """A record and its parsed values."""
 
     record: RosterRecord
-    report: ProblemReport  #: the report to which the faults of this record are added
+    problem_report: ProblemReport  #: the report to which the faults of this record are added
     values: dict[str, Any] = field(default_factory=dict)  #: the parsed values, by column
     unusable: frozenset[str] = frozenset()  #: the columns whose text can't be parsed
 
@@ -69,13 +69,13 @@ class ParsedRecord:
         return where if where.startswith("line ") or not addresses else f"{where} ({addresses[0]})"
 
     def add_problem(self, column: str, fault: str, remedy: str | Callable[[], str]) -> None:
-        """Add a fault of this record to the report. A callable remedy is computed only when it is shown."""
-        self.report.add_problem(self.place, column, fault, remedy)
+        """Add a fault of this record to the problem report. A callable remedy is computed only when it is shown."""
+        self.problem_report.add_problem(self.place, column, fault, remedy)
 
 
-def parse_record(record: RosterRecord, parsers: _Parsers, report: ProblemReport) -> ParsedRecord:
-    """Return the record with its parsed values. Values that can't be parsed are added to the report."""
-    parsed = ParsedRecord(record, report)
+def parse_record(record: RosterRecord, parsers: _Parsers, problem_report: ProblemReport) -> ParsedRecord:
+    """Return the record with its parsed values. Values that can't be parsed are added to the problem report."""
+    parsed = ParsedRecord(record, problem_report)
     texts = {name: getattr(record, name) for name in _TEXT_FIELDS} | dict(record.wishes)
     for column, text in texts.items():
         if not text:

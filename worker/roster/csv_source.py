@@ -83,28 +83,30 @@ class CsvSource:
 
     def read(self, now: datetime) -> Sequence[RosterRecord]:
         """Return a record for each row. Raises Problems when anything in the file can't be read."""
-        report = ProblemReport(self.name)
-        records = self.read_into(report)
-        report.raise_problems()
+        problem_report = ProblemReport(self.name)
+        records = self.read_into(problem_report)
+        problem_report.raise_problems()
         return records
 
-    def read_into(self, report: ProblemReport) -> Sequence[RosterRecord]:
-        """Return a record for each row that can be read, and add the faults to `report`. Raises Problems when no row
-        can be read."""
+    def read_into(self, problem_report: ProblemReport) -> Sequence[RosterRecord]:
+        """Return a record for each row that can be read, and add the faults to `problem_report`.
+
+        Raises Problems when no row can be read.
+        """
         file_format = self._format.build()
-        text = read_text(self._path, file_format, report)
-        records = [_build_record(row) for row in read_rows(text, file_format, report)]
-        if not records and not report.has_problems:
+        text = read_text(self._path, file_format, problem_report)
+        records = [_build_record(row) for row in read_rows(text, file_format, problem_report)]
+        if not records and not problem_report.has_problems:
             remedy = "Write one line for each person under the header."
-            report.add_problem(1, "", "There is nobody in this file.", remedy)
+            problem_report.add_problem(1, "", "There is nobody in this file.", remedy)
         return records
 
     def check(self) -> SourceCheck:
         """Check whether the file can be read. The result has a warning when the file's encoding had to be guessed."""
-        report = ProblemReport(self.name)
+        problem_report = ProblemReport(self.name)
         try:
-            records = self.read_into(report)
-            report.raise_problems()
+            records = self.read_into(problem_report)
+            problem_report.raise_problems()
             decoded = decode_text(self._path.read_bytes())
         except Problems as error:
             return SourceCheck(

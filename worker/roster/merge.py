@@ -24,8 +24,8 @@ def merge_people_file(
         name = next(_list_names(row.record), "")
         if not matches and directory:
             fault = f"`{name}` is not in {directory_name}, so this row has no effect."
-            place = f"{row.report.name}, {row.record.where}"
-            directory[0].report.add_problem(place, "email", fault, "Correct the address, or remove the row.")
+            place = f"{row.problem_report.name}, {row.record.where}"
+            directory[0].problem_report.add_problem(place, "email", fault, "Correct the address, or remove the row.")
         elif len(matches) > 1:
             fault = f"The addresses in this row belong to {len(matches)} people in {directory_name}."
             row.add_problem("aliases", fault, "Keep those of one person.")

@@ -17,10 +17,11 @@ def load_people_file(
 
     `mapping`: the name in the file for each of our column names. `stored`: the roster of earlier readings.
     """
-    report = ProblemReport(path.name)
+    problem_report = ProblemReport(path.name)
     defaults = {"time_zone": rules.default_zone, "country": rules.default_country}
     required = [column for column in REQUIRED_COLUMNS if not defaults.get(column)]
     source = CsvSource(path, PeopleFileFormat(mapping=mapping or {}, required=required))
-    roster = resolve_roster(source.read_into(report), rules, report, stored=stored or StoredRoster())
-    report.raise_problems()
+    records = source.read_into(problem_report)
+    roster = resolve_roster(records, rules, problem_report, stored=stored or StoredRoster())
+    problem_report.raise_problems()
     return roster

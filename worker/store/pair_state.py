@@ -58,8 +58,8 @@ WEEK = timedelta(weeks=1)
 
 _PAIRS = PreparedStatement(select(pair).where(in_bound_list(pair.c.id, "pairs")))
 _PEOPLE = PreparedStatement(select(person).where(in_bound_list(person.c.email, "people")))
-#: Selects the sessions that are not closed, and all sessions of the newest cycle that was held, of the two cycles before
-#: it and of later cycles. Planning computes from them when the next session is due.
+#: Selects the sessions that are not closed, and all sessions from two cycles before the newest cycle that was held.
+#: Planning computes from them when the next session is due.
 _SESSIONS = PreparedStatement(
     select(session)
     .join(pair, pair.c.id == session.c.pair)
