@@ -52,7 +52,9 @@ def check_notifications(settings: Settings, roster: Roster, now: datetime, ca_fi
         if services and urlsplit(settings.base_url).scheme == "https":
             statement = "Changes on calendars are noticed when calendars are polled, and not within seconds"
             yield Finding(
-                statement, True, "Set `sync.notify_url`: docs/how-to/notifications.md says what has to be reachable."
+                statement,
+                ok=True,
+                remedy="Set `sync.notify_url`: docs/how-to/notifications.md says what has to be reachable.",
             )
         return
     with open_current_store(settings) as store:
@@ -70,17 +72,17 @@ def _check_address(settings: Settings, ca_file: str, *, is_reached: bool) -> Fin
     address = f"{settings.sync.notify_url}{NOTIFY_PATH}"
     problem = try_address(settings.sync.notify_url, ca_file)
     if problem is None:
-        return Finding(f"{address} leads to the pages from here (sync.notify_url)", True)
+        return Finding(f"{address} leads to the pages from here (sync.notify_url)", ok=True)
     are_pages_running = _is_listening(settings.pages.listen)
     if not are_pages_running and not problem.is_certain:
         statement = (
             f"Whether {address} leads to the pages is unknown: the pages are not running at {settings.pages.listen}"
         )
-        return Finding(statement, True, "Start `longarc run` first, then run this again.")
+        return Finding(statement, ok=True, remedy="Start `longarc run` first, then run this again.")
     if problem.is_silent and is_reached:  # in many networks, machines can't reach their own public address
-        return Finding(f"{address} can't be reached from here, but services reach it", True)
+        return Finding(f"{address} can't be reached from here, but services reach it", ok=True)
     # While the pages are not running, a problem is only a warning.
-    return Finding(f"{address} {problem.what}", not are_pages_running, problem.remedy)
+    return Finding(f"{address} {problem.what}", ok=not are_pages_running, remedy=problem.remedy)
 
 
 def try_address(notify_url: str, ca_file: str = "") -> AddressProblem | None:
@@ -151,15 +153,17 @@ def _check_service(service: str, channels: OpenChannels, failing: Collection[Cha
     name = _SERVICE_NAMES[service]
     if _has_reached_us(service, channels):
         count = f"notifications came through {channels.notified:,} of its {channels.open:,} open channels"
-        return Finding(f"{name} reaches the address: {count}", True)
+        return Finding(f"{name} reaches the address: {count}", ok=True)
     if failing and not channels.open:
-        return Finding(f"{name} can open a channel to the address", False, next(iter(failing)).problem)
+        return Finding(f"{name} can open a channel to the address", ok=False, remedy=next(iter(failing)).problem)
     if channels.open:
         statement = (
             f"It is not proven yet that {name} reaches the address: {channels.open:,} channels are open, and no "
             "notification has come"
         )
         return Finding(
-            statement, True, "Change an event on one of these calendars, and run this again after five minutes."
+            statement,
+            ok=True,
+            remedy="Change an event on one of these calendars, and run this again after five minutes.",
         )
-    return Finding(f"Whether {name} reaches the address is known once `longarc run` has opened channels", True)
+    return Finding(f"Whether {name} reaches the address is known once `longarc run` has opened channels", ok=True)

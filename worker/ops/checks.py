@@ -54,9 +54,9 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
         yield from map(_make_finding, problems.problems)
         return
     source = f": {config}" if config else "; there is no file, so the defaults are used"
-    yield Finding(f"The settings can be read{source}", True)
+    yield Finding(f"The settings can be read{source}", ok=True)
     for retired in list_retired_settings(config):
-        yield Finding(f"{retired.where}: {retired.what}", True, retired.remedy)
+        yield Finding(f"{retired.where}: {retired.what}", ok=True, remedy=retired.remedy)
     yield from machine_checks.check_user(os.geteuid())
     yield machine_checks.check_time_zones(now.date(), machine_checks.get_zone_release())
     yield from machine_checks.check_file_permissions(settings, find_secret_files(config, env))
@@ -89,7 +89,7 @@ def _run_part(statement: str, part: Iterator[Finding]) -> Iterator[Finding]:
     except Problems as problems:
         yield from map(_make_finding, problems.problems)
     except Exception as error:
-        yield Finding(statement, False, describe_error(error))
+        yield Finding(statement, ok=False, remedy=describe_error(error))
 
 
 def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, Roster]:
@@ -108,16 +108,18 @@ def _check_roster(reader: RosterReader, now: datetime) -> Generator[Finding, Non
         if all(finding.ok for finding in check.findings):
             reading = reader.read(now, records=check.records)
             roster, faults = reading.roster, reading.faults
-            yield Finding(f"{reader.name} names {len(roster.persons):,} people in {len(roster.pairs):,} pairs", True)
+            yield Finding(f"{reader.name} names {len(roster.persons):,} people in {len(roster.pairs):,} pairs", ok=True)
             for fault in faults[:MAX_FAULTS_SHOWN]:
-                yield Finding(f"{fault.where}: {fault.what}", True, fault.remedy)
+                yield Finding(f"{fault.where}: {fault.what}", ok=True, remedy=fault.remedy)
             if len(faults) > MAX_FAULTS_SHOWN:
-                yield Finding(f"and {len(faults) - MAX_FAULTS_SHOWN:,} more; `longarc people` lists all of them", True)
+                yield Finding(
+                    f"and {len(faults) - MAX_FAULTS_SHOWN:,} more; `longarc people` lists all of them", ok=True
+                )
             return roster
     except Problems as problems:
         yield from map(_make_finding, problems.problems)
     except LongarcError as error:
-        yield Finding("The roster can be read", False, str(error))
+        yield Finding("The roster can be read", ok=False, remedy=str(error))
     return Roster({}, {})
 
 
@@ -128,38 +130,40 @@ def _check_openings(settings: Settings, today: date) -> Iterator[Finding]:
         return
     openings = load_openings_file(file)
     ended = [opening for opening in openings if opening.until < today]
-    yield Finding(f"{file.name} lists {len(openings):,} openings, {len(openings) - len(ended):,} of them current", True)
+    yield Finding(
+        f"{file.name} lists {len(openings):,} openings, {len(openings) - len(ended):,} of them current", ok=True
+    )
     for opening in ended:
         statement = (
             f"{file.name}:line {opening.line}, until: `{opening.title}` ended on {opening.until}; nobody sees it"
         )
-        yield Finding(statement, True, "Remove the line, or give it a later day.")
+        yield Finding(statement, ok=True, remedy="Remove the line, or give it a later day.")
 
 
 def _describe_retention(settings: Settings) -> Finding:
     """Return a finding that says when contents are erased, because an erasure can't be undone."""
     months = settings.retention.contents_after
     if months is None:
-        return Finding("What a pair wrote is kept until somebody erases it (retention.contents_after)", True)
+        return Finding("What a pair wrote is kept until somebody erases it (retention.contents_after)", ok=True)
     return Finding(
-        f"What a pair wrote is erased {months} months after the pair has ended (retention.contents_after)", True
+        f"What a pair wrote is erased {months} months after the pair has ended (retention.contents_after)", ok=True
     )
 
 
 def _check_pages(settings: Settings) -> Iterator[Finding]:
     """Check that links in mails, which open private content, use HTTPS. On this machine itself, HTTP is allowed."""
     if not settings.base_url:
-        yield Finding("There are no pages: base_url is not set, so mails name commands", True)
+        yield Finding("There are no pages: base_url is not set, so mails name commands", ok=True)
         return
     parts = urlsplit(settings.base_url)
     is_safe = parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")
     remedy = "" if is_safe else "Put a proxy with TLS in front of the pages, and begin base_url with https://."
-    yield Finding(f"Mails link to pages at {settings.base_url}", is_safe, remedy)
+    yield Finding(f"Mails link to pages at {settings.base_url}", ok=is_safe, remedy=remedy)
 
 
 def _make_finding(problem: Problem) -> Finding:
     """Return the finding of a check that has failed with that problem."""
-    return Finding(f"{problem.where}: {problem.what}", False, problem.remedy)
+    return Finding(f"{problem.where}: {problem.what}", ok=False, remedy=problem.remedy)
 
 
 # --- the database and its sealed content ---
@@ -174,7 +178,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
     yield key_finding
     refuse_unwritable(settings.database)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        yield Finding(f"There is no database {url.database} yet; the first `longarc run` creates it", True)
+        yield Finding(f"There is no database {url.database} yet; the first `longarc run` creates it", ok=True)
         return
     store = Store(
         settings.database,
@@ -183,22 +187,26 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
     try:
         version, program_version = Statistics(store.database).get_schema_versions()
         if version is None:
-            yield Finding(f"The database {database} is empty; the first `longarc run` creates its tables", True)
+            yield Finding(f"The database {database} is empty; the first `longarc run` creates its tables", ok=True)
         elif version != program_version:
             remedy = "Start `longarc run` once: it upgrades an older database."
             yield Finding(
-                f"The database {database} is at version {version}, this program at {program_version}", False, remedy
+                f"The database {database} is at version {version}, this program at {program_version}",
+                ok=False,
+                remedy=remedy,
             )
         elif missing := Statistics(store.database).list_missing_tables():
             remedy = "Restore the whole database from the last backup."
-            yield Finding(f"The database {database} lacks {', '.join(missing)}", False, remedy)
+            yield Finding(f"The database {database} lacks {', '.join(missing)}", ok=False, remedy=remedy)
         else:
-            yield Finding(f"The database {database} can be read and is up to date", True)
+            yield Finding(f"The database {database} can be read and is up to date", ok=True)
             if key_finding.ok:
                 yield _check_sealed_content(store, settings)
             yield from _check_managers_without_calendar(store)
     except DatabaseUnreachable as error:
-        yield Finding(str(error), False, "Start it, or fix `database` in the settings (LONGARC_DATABASE_URL).")
+        yield Finding(
+            str(error), ok=False, remedy="Start it, or fix `database` in the settings (LONGARC_DATABASE_URL)."
+        )
     finally:
         store.close()
 
@@ -211,7 +219,7 @@ def _check_managers_without_calendar(store: Store) -> Iterator[Finding]:
     if without_calendar:
         remedy = "Name their calendar in the people file. Only reports can be without one (`none`)."
         statement = f"Nothing can be booked for {_join_addresses(without_calendar)}: a manager without a calendar"
-        yield Finding(statement, False, remedy)
+        yield Finding(statement, ok=False, remedy=remedy)
 
 
 def _join_addresses(addresses: Sequence[Address]) -> str:
@@ -241,12 +249,12 @@ def _check_key(settings: Settings) -> Finding:
     statement = "There is a key to seal what people say to each other"
     if not settings.keys:
         remedy = "Generate one with `longarc key`, and set it as LONGARC_KEY or LONGARC_KEY_FILE."
-        return Finding(statement, False, remedy)
+        return Finding(statement, ok=False, remedy=remedy)
     try:
         Seal([key.get_secret_value() for key in settings.keys])
     except WrongKey as error:
-        return Finding(statement, False, str(error))
-    return Finding(statement, True)
+        return Finding(statement, ok=False, remedy=str(error))
+    return Finding(statement, ok=True)
 
 
 def _check_sealed_content(store: Store, settings: Settings) -> Finding:
@@ -254,8 +262,8 @@ def _check_sealed_content(store: Store, settings: Settings) -> Finding:
     try:
         count = open_sealed_pieces(store, settings)
     except WrongKey as error:
-        return Finding(statement, False, str(error))
-    return Finding(f"{statement} ({count:,} pieces)", True)
+        return Finding(statement, ok=False, remedy=str(error))
+    return Finding(f"{statement} ({count:,} pieces)", ok=True)
 
 
 def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = None) -> int:
@@ -278,7 +286,7 @@ def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = Non
 def _check_queue(settings: Settings) -> Iterator[Finding]:
     if settings.queue:
         reach_queue(settings.queue)
-        yield Finding("The queue answers", True)
+        yield Finding("The queue answers", ok=True)
 
 
 def reach_queue(url: str) -> None:
@@ -302,7 +310,7 @@ def _check_templates(settings: Settings, persons: Collection[Person]) -> Iterato
     problems = renderer.check_templates()
     yield from map(_make_finding, problems)
     if not problems:
-        yield Finding("Every mail can be written in every language", True)
+        yield Finding("Every mail can be written in every language", ok=True)
         yield from _check_languages(renderer, persons)
 
 
@@ -311,7 +319,7 @@ def _check_languages(renderer: MailRenderer, persons: Collection[Person]) -> Ite
     reader_counts = Counter(person.locale for person in persons)
     for locale in sorted(locale for locale in reader_counts if not renderer.has_language(locale)):
         readers = "1 person reads" if reader_counts[locale] == 1 else f"{reader_counts[locale]:,} people read"
-        yield Finding(f"{readers} {locale}, of which there is no catalogue: their mails are in English", True)
+        yield Finding(f"{readers} {locale}, of which there is no catalogue: their mails are in English", ok=True)
 
 
 def _check_calendars(services: Services, roster: Roster) -> Iterator[Finding]:
@@ -324,7 +332,7 @@ def _check_calendars(services: Services, roster: Roster) -> Iterator[Finding]:
             yield from map(_make_finding, problems.problems)
             return
         except Exception as error:
-            yield Finding(f"The calendar of {organizer} can be used", False, describe_error(error))
+            yield Finding(f"The calendar of {organizer} can be used", ok=False, remedy=describe_error(error))
 
 
 def _check_free_busy(services: Services, roster: Roster, now: datetime) -> Iterator[Finding]:
@@ -346,14 +354,14 @@ def _check_free_busy(services: Services, roster: Roster, now: datetime) -> Itera
     without_calendar = [report for report in reports if roster.persons[report].calendar == NO_CALENDAR]
     if without_calendar:
         yield Finding(
-            f"{len(without_calendar):,} of the reports have no calendar that can be read: they answer by mail", True
+            f"{len(without_calendar):,} of the reports have no calendar that can be read: they answer by mail", ok=True
         )
 
 
 def _name_skipped_reports(reports: Sequence[Address]) -> Iterator[Finding]:
     if reports:
         remedy = "When the program runs, `longarc status` shows whose calendar can't be read."
-        yield Finding(f"Not tried: the calendars of {_join_addresses(reports)}", True, remedy)
+        yield Finding(f"Not tried: the calendars of {_join_addresses(reports)}", ok=True, remedy=remedy)
 
 
 def _check_free_busy_batch(
@@ -362,14 +370,14 @@ def _check_free_busy_batch(
     try:
         results = provider.free_busy(list(addresses), Span(now, now + FREE_BUSY_PERIOD))
     except ProviderError as error:
-        yield Finding(f"The time of {', '.join(addresses)} can be read", False, str(error))
+        yield Finding(f"The time of {', '.join(addresses)} can be read", ok=False, remedy=str(error))
         return
     for report, result in results.items():
         share_advice = "Share this calendar, or write `none` in the people file."
         wait_advice = "Run this again in a few minutes; the worker tries again by itself."
         advice = wait_advice if result.is_temporary else share_advice
         remedy = "" if result.is_known else f"{result.reason} {advice}"
-        yield Finding(f"The time of {report} can be read", result.is_known, remedy.strip())
+        yield Finding(f"The time of {report} can be read", ok=result.is_known, remedy=remedy.strip())
         if result.is_known:
             yield from getattr(provider, "check_guest", _return_no_findings)(report)
 
@@ -386,15 +394,15 @@ def _check_mail(services: Services, settings: Settings, persons: Collection[Pers
         try:
             usable_mailers[name] = services.get_mailer(name)
             check = getattr(usable_mailers[name], "check", None)
-            yield from check() if check else [Finding(f"Mail goes out by {name}", True)]
+            yield from check() if check else [Finding(f"Mail goes out by {name}", ok=True)]
         except Exception as error:
-            yield Finding(f"Mail can go out by {name}", False, describe_error(error))
+            yield Finding(f"Mail can go out by {name}", ok=False, remedy=describe_error(error))
     yield from _check_mail_content(usable_mailers, settings, persons)
     if settings.operator:
-        yield Finding(f"{settings.operator} is told when something needs a person", True)
+        yield Finding(f"{settings.operator} is told when something needs a person", ok=True)
     else:
         statement = "Nobody is told when something needs a person, because `operator` is not set: it is only logged"
-        yield Finding(statement, True)
+        yield Finding(statement, ok=True)
 
 
 def _check_mail_content(
@@ -402,10 +410,10 @@ def _check_mail_content(
 ) -> Iterator[Finding]:
     """Yield findings on what mails contain, from whose mailbox they are sent, and where copies stay."""
     content = "only links to" if settings.mail.content == "link" else "what people need to read of"
-    yield Finding(f"Mails contain {content} contracts, commitments and reasons (mail.content)", True)
+    yield Finding(f"Mails contain {content} contracts, commitments and reasons (mail.content)", ok=True)
     for name, mailer in sorted(usable_mailers.items()):
         if copies := describe_sent_copies(mailer):
-            yield Finding(copies, True)
+            yield Finding(copies, ok=True)
         senders = [person.email for person in persons if person.mail == name]
         unusable = [sender for sender in senders if not can_send_as(mailer, sender)]
         if settings.mail.send_as == "manager" and unusable:
@@ -413,4 +421,4 @@ def _check_mail_content(
                 f"{name} can send mails from every manager's own mailbox (mail.send_as), such as {unusable[0]}'s"
             )
             remedy = 'Use Gmail with delegation or Microsoft 365 as an app, or write `send_as = "service"`.'
-            yield Finding(statement, False, remedy)
+            yield Finding(statement, ok=False, remedy=remedy)

@@ -25,9 +25,9 @@ def check_time_zones(today: date, version: str) -> Finding:
     statement = f"Time zones are those of release {version} of the time zone database"
     match = _IANA_VERSION.fullmatch(version)
     if match and today < date(int(match[1]) + 1, *_ASSUMED_RELEASE_DAY):
-        return Finding(statement, True)
+        return Finding(statement, ok=True)
     remedy = "Governments change clocks several times a year: `pip install --upgrade tzdata`, then restart Longarc."
-    return Finding(f"{statement}, which is older than a year", True, remedy)
+    return Finding(f"{statement}, which is older than a year", ok=True, remedy=remedy)
 
 
 def get_zone_release() -> str:
@@ -41,7 +41,7 @@ def check_user(effective_id: int) -> Iterator[Finding]:
     """Yield a warning when the program runs as root, which can read every file."""
     if effective_id == 0:
         remedy = "Run it as a user of its own, as `longarc example service` does."
-        yield Finding("Longarc runs as root", True, remedy)
+        yield Finding("Longarc runs as root", ok=True, remedy=remedy)
 
 
 def check_file_permissions(settings: Settings, env: Mapping[str, str]) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def check_file_permissions(settings: Settings, env: Mapping[str, str]) -> Iterat
     private_files = sorted({*_list_secret_files(settings, env), *_list_database_files(settings)})
     if exposed := [shlex.quote(str(file)) for file in private_files if _is_accessible_by_others(file)]:
         statement = f"Other users than the owner can read {', '.join(exposed)}"
-        yield Finding(statement, True, f"chmod go= {' '.join(exposed)}")
+        yield Finding(statement, ok=True, remedy=f"chmod go= {' '.join(exposed)}")
 
 
 def _list_secret_files(settings: Settings, env: Mapping[str, str]) -> Iterator[Path]:

@@ -35,7 +35,7 @@ def check_rollout(rollout: Rollout, roster: Roster) -> Iterator[Finding]:
     """Yield a finding on each name that does not exist, with the most similar name, and on how many pairs take part."""
     from_day = f", from {rollout.start} on" if rollout.start else ""
     if rollout.is_for_everybody:
-        yield Finding(f"Everybody takes part{from_day}", True)
+        yield Finding(f"Everybody takes part{from_day}", ok=True)
         return
     rollout = _use_primary_addresses(rollout, roster)
     yield from _check_groups(rollout.groups or (), roster)
@@ -45,7 +45,7 @@ def check_rollout(rollout: Rollout, roster: Roster) -> Iterator[Finding]:
     yield from _check_addresses("addresses", rollout.addresses or (), everybody, condition="is in a pair")
     count, total = len(select_chosen_pairs(rollout, roster).pairs), len(roster.pairs)
     remedy = "" if count else "Name a group, a manager or an address, or remove the section `[rollout]`."
-    yield Finding(f"{count:,} of {total:,} pairs take part (rollout){from_day}", bool(count), remedy)
+    yield Finding(f"{count:,} of {total:,} pairs take part (rollout){from_day}", ok=bool(count), remedy=remedy)
 
 
 def _check_groups(groups: Collection[str], roster: Roster) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def _check_groups(groups: Collection[str], roster: Roster) -> Iterator[Finding]:
     for group in groups:
         if not has_group(group, existing):
             statement = f"settings: rollout.groups: no report is in the group `{group}`"
-            yield Finding(statement, False, _suggest_name(group, existing))
+            yield Finding(statement, ok=False, remedy=_suggest_name(group, existing))
 
 
 def _check_addresses(
@@ -62,7 +62,7 @@ def _check_addresses(
     for address in addresses:
         if address not in existing:
             statement = f"settings: rollout.{key}: nobody with the address {address} {condition}"
-            yield Finding(statement, False, _suggest_name(address, existing))
+            yield Finding(statement, ok=False, remedy=_suggest_name(address, existing))
 
 
 def _suggest_name(name: str, existing: Collection[str]) -> str:

@@ -24,12 +24,14 @@ _UNAUTHORIZED = 401
 def check_scim(settings: Settings) -> Iterator[Finding]:
     """Yield findings on what a directory needs to push people to Longarc."""
     has_library = find_spec("scim2_server") is not None
-    yield Finding("The library for SCIM is installed", has_library, "" if has_library else build_extra_remedy("scim"))
+    yield Finding(
+        "The library for SCIM is installed", ok=has_library, remedy="" if has_library else build_extra_remedy("scim")
+    )
     yield _check_tokens(settings)
     address = f"{settings.base_url.rstrip('/')}/scim/v2"
     is_secure = urlsplit(settings.base_url).scheme == "https"
     remedy = "" if is_secure else "Entra and Okta push only to HTTPS. Put a proxy with TLS in front of the pages."
-    yield Finding(f"Directories push people to {address}", is_secure, remedy)
+    yield Finding(f"Directories push people to {address}", ok=is_secure, remedy=remedy)
     yield _check_response(address)
 
 
@@ -40,11 +42,11 @@ def _check_tokens(settings: Settings) -> Finding:
             f"Make one of at least {MIN_SCIM_TOKEN_CHARS} characters with `openssl rand -hex 32`, and give it as "
             f"{SCIM_TOKEN_VARIABLE} or {SCIM_TOKEN_VARIABLE}_FILE."
         )
-        return Finding("A token is set, with which directories can push people", False, remedy)
+        return Finding("A token is set, with which directories can push people", ok=False, remedy=remedy)
     if count == 1:
-        return Finding("A token is set, with which directories can push people", True)
+        return Finding("A token is set, with which directories can push people", ok=True)
     remedy = "Remove the old token when the directory uses the new one."
-    return Finding(f"{count} tokens are set, with which directories can push people", True, remedy)
+    return Finding(f"{count} tokens are set, with which directories can push people", ok=True, remedy=remedy)
 
 
 def _check_response(address: str) -> Finding:
@@ -61,12 +63,12 @@ def _check_response(address: str) -> Finding:
             "Start `longarc run`, and check the name, the certificate and the proxy. "
             "The address may still be reachable from elsewhere."
         )
-        return Finding(f"{address} does not respond to this machine ({type(error).__name__})", True, remedy)
+        return Finding(f"{address} does not respond to this machine ({type(error).__name__})", ok=True, remedy=remedy)
     if response.status_code == _UNAUTHORIZED:
-        return Finding(f"{address} responds to this machine, and refuses requests without a token", True)
+        return Finding(f"{address} responds to this machine, and refuses requests without a token", ok=True)
     remedy = "Let the proxy pass everything below /scim/ on to the pages, with the header `Authorization`."
     statement = f"{address} answers {response.status_code} to a request without a token, and not {_UNAUTHORIZED}"
-    return Finding(statement, True, remedy)
+    return Finding(statement, ok=True, remedy=remedy)
 
 
 @contextmanager

@@ -34,23 +34,23 @@ def check_sign_in(settings: Settings, now: datetime) -> Iterator[Finding]:
     statement = f"The sign-in of {section.issuer} can be used"
     try:
         client.read_metadata(now)
-        yield Finding(statement, True)
+        yield Finding(statement, ok=True)
         yield from _check_clock(client.read_clock_difference(now))
     except IssuerUnreachable as error:
         remedy = "Open that address in a browser. Fix `sign_in.issuer`, or let this machine reach it."
-        yield Finding(f"{statement}: {error}", False, remedy)
+        yield Finding(f"{statement}: {error}", ok=False, remedy=remedy)
     except IssuerUnfit as error:
-        yield Finding(f"{statement}: {error}", False, "Fix `sign_in.issuer`, or ask who runs the issuer.")
+        yield Finding(f"{statement}: {error}", ok=False, remedy="Fix `sign_in.issuer`, or ask who runs the issuer.")
     except (LongarcError, OSError) as error:
-        yield Finding(f"{statement}: {error}", False, "Fix `sign_in.ca_file`.")
-    yield Finding(f"At the issuer, this redirect address is registered, word for word: {client.redirect_uri}", True)
+        yield Finding(f"{statement}: {error}", ok=False, remedy="Fix `sign_in.ca_file`.")
+    yield Finding(f"At the issuer, this redirect address is registered, word for word: {client.redirect_uri}", ok=True)
     for key, page in _ROLE_TEXTS.items():
         count = len(getattr(section, key))
         kind = f"values of the claim `{section.role_claim}`" if section.role_claim else "addresses"
         remedy = "" if count else f"If somebody should open it, add them to `sign_in.{key}`."
-        yield Finding(f"{count} {kind} can open {page} (sign_in.{key})", True, remedy)
+        yield Finding(f"{count} {kind} can open {page} (sign_in.{key})", ok=True, remedy=remedy)
     if settings.pages.sign_in == "required":
-        yield Finding("Links to the pages of managers and reports also require a sign-in (pages.sign_in)", True)
+        yield Finding("Links to the pages of managers and reports also require a sign-in (pages.sign_in)", ok=True)
 
 
 def _check_clock(difference: timedelta | None) -> Iterator[Finding]:
@@ -60,5 +60,5 @@ def _check_clock(difference: timedelta | None) -> Iterator[Finding]:
     is_close = abs(difference) <= MAX_CLOCK_DIFFERENCE
     remedy = "" if is_close else "Synchronize this machine's clock by NTP: sign-ins fail when clocks differ much."
     yield Finding(
-        f"The clock of the issuer and that of this machine differ by {abs(seconds)} seconds", is_close, remedy
+        f"The clock of the issuer and that of this machine differ by {abs(seconds)} seconds", ok=is_close, remedy=remedy
     )

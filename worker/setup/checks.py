@@ -23,14 +23,14 @@ def check_connections(settings: Settings, way: Way, person: Address) -> Iterator
         yield from services.get_calendar(way.calendar).check(person)
     except Problems as problems:
         for problem in problems.problems:
-            yield Finding(f"{problem.where}: {problem.what}", False, problem.remedy)
+            yield Finding(f"{problem.where}: {problem.what}", ok=False, remedy=problem.remedy)
     except Exception as error:
-        yield Finding(f"The calendar of {person} can be used", False, describe_error(error))
+        yield Finding(f"The calendar of {person} can be used", ok=False, remedy=describe_error(error))
     try:
         check = getattr(services.get_mailer(way.mail), "check", None)  # not every mail service has a check
-        yield from check() if check else [Finding(f"Mail can be sent by {way.mail}", True)]
+        yield from check() if check else [Finding(f"Mail can be sent by {way.mail}", ok=True)]
     except Exception as error:
-        yield Finding(f"Mail can be sent by {way.mail}", False, describe_error(error))
+        yield Finding(f"Mail can be sent by {way.mail}", ok=False, remedy=describe_error(error))
 
 
 def _build_services(settings: Settings, way: Way, address: Address) -> Services:

@@ -46,13 +46,13 @@ def list_roster_findings(reading: RosterReading) -> Iterator[Finding]:
 
     The people that a fault concerns are left out of the roster.
     """
-    yield from (Finding(f"{fault.where}: {fault.what}", True, fault.remedy) for fault in reading.faults)
+    yield from (Finding(f"{fault.where}: {fault.what}", ok=True, remedy=fault.remedy) for fault in reading.faults)
     if not reading.roster.persons:
         remedy = "Fix what is said above of those who are left out, or name another source of people."
-        yield Finding("The roster has nobody in it", False, remedy)
+        yield Finding("The roster has nobody in it", ok=False, remedy=remedy)
     elif not reading.roster.pairs:
         remedy = "Name the manager of somebody in the roster."
-        yield Finding("Nobody in the roster has a manager, so there is no pair", False, remedy)
+        yield Finding("Nobody in the roster has a manager, so there is no pair", ok=False, remedy=remedy)
 
 
 def _list_hours_apart(roster: Roster, now: datetime) -> Iterator[tuple[Address, Address]]:
