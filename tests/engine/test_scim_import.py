@@ -131,7 +131,7 @@ def test_a_file_of_personal_data_has_what_was_pushed(company: PushedCompany) -> 
     person = company.worker.store.people.load_current_people()[BO]
     for data in (
         collect_for_operator(company.worker, person, has_content=False),
-        collect_for_page(company.worker, person, [], manages=False),
+        collect_for_page(company.worker, person, [], is_manager=False),
     ):
         (pushed,) = data["about"]["told_by_the_directory"]
         assert (pushed["userName"], pushed["externalId"], pushed["displayName"]) == (BO, f"x-{BO}", "bo")

@@ -53,19 +53,19 @@ def encode_value(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def collect_for_page(worker: Worker, person: Person, pairs: Iterable[Pair], *, manages: bool) -> dict[str, Any]:
+def collect_for_page(worker: Worker, person: Person, pairs: Iterable[Pair], *, is_manager: bool) -> dict[str, Any]:
     """Return the content of the download on a page: the data about the person and these pairs.
 
-    `manages`: whether the person is the manager of the pairs, and not the report.
+    `is_manager`: whether the person is the manager of the pairs, and not the report.
     """
     return {
         "written_at": worker.clock(),
         "about": {**_export_person(person), **_export_pushed(worker, person)},
         "read_by": _READ_BY,
-        **({} if manages else {"third_voices": _export_voices(worker, person)}),
-        **({} if manages else _export_pulse(worker, person)),
-        **(_export_old_promises(worker, person) if manages else {}),
-        "pairs": [_export_pair(worker, person, pair, manages=manages) for pair in pairs],
+        **({} if is_manager else {"third_voices": _export_voices(worker, person)}),
+        **({} if is_manager else _export_pulse(worker, person)),
+        **(_export_old_promises(worker, person) if is_manager else {}),
+        "pairs": [_export_pair(worker, person, pair, is_manager=is_manager) for pair in pairs],
     }
 
 
@@ -90,7 +90,7 @@ def collect_for_operator(worker: Worker, person: Person, *, has_content: bool) -
         "left_out": [*LEFT_OUT, *([] if has_content else [WITHOUT_CONTENT])],
         **{
             role: [
-                _export_pair(worker, person, pair, manages=role == "as_manager", has_content=has_content)
+                _export_pair(worker, person, pair, is_manager=role == "as_manager", has_content=has_content)
                 for pair in sorted(pairs_of_role, key=lambda pair: pair.id)
             ]
             for role, pairs_of_role in pairs_by_role.items()
@@ -159,7 +159,7 @@ def _export_pushed(worker: Worker, person: Person) -> dict[str, Any]:
 
 
 def _export_pair(
-    worker: Worker, person: Person, pair: Pair, *, manages: bool, has_content: bool = True
+    worker: Worker, person: Person, pair: Pair, *, is_manager: bool, has_content: bool = True
 ) -> dict[str, Any]:
     sessions = worker.store.queries.list_sessions(pair.id)
     commitments = worker.store.queries.list_commitments(pair.id)
@@ -173,14 +173,16 @@ def _export_pair(
         **({"contents_erased_at": pair.erased_at} if pair.erased_at else {}),
         "how": {name: getattr(pair, name) for name in ("minutes", "format", "review", "transition_until", "trust")},
         "rhythm": str(pair.every),
-        "sessions": [_export_session(worker, session, shows_trigger=manages and has_content) for session in sessions],
+        "sessions": [
+            _export_session(worker, session, shows_trigger=is_manager and has_content) for session in sessions
+        ],
         "times_lost": [
-            _export_deferral(deferral, person, reasons.get(deferral.session, {}), manages=manages)
+            _export_deferral(deferral, person, reasons.get(deferral.session, {}), is_manager=is_manager)
             for deferral in history.deferrals
         ],
         **(_export_contracts(worker, sessions) if has_content else {}),
         "commitments": [_export_commitment(commitment, written) for commitment in commitments],
-        **(_export_other_content(worker, pair, manages=manages) if has_content else {}),
+        **(_export_other_content(worker, pair, is_manager=is_manager) if has_content else {}),
         "mails": [
             {"at": line["at"], "mail": line["fields"].get("message")}
             for line in worker.store.queries.list_mails_to(person.email, [pair.id])
@@ -194,17 +196,17 @@ def _export_contracts(worker: Worker, sessions: Iterable[Session]) -> dict[str, 
     return {"contracts": [_export_contract(revision) for revision in revisions]}
 
 
-def _export_other_content(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, Any]:
+def _export_other_content(worker: Worker, pair: Pair, *, is_manager: bool) -> dict[str, Any]:
     """Return what the two wrote besides contracts: the manager's own learning, notes, and lines that were passed on."""
     return {
-        **_export_learning(worker, pair, manages=manages),
+        **_export_learning(worker, pair, is_manager=is_manager),
         "notes": [_export_note(note) for note in worker.store.notes.list_notes(pair.id)],
-        **_export_handover(worker, pair, manages=manages),
+        **_export_handover(worker, pair, is_manager=is_manager),
     }
 
 
 def _export_deferral(
-    deferral: Deferral, person: Person, reasons: Mapping[int, str], *, manages: bool
+    deferral: Deferral, person: Person, reasons: Mapping[int, str], *, is_manager: bool
 ) -> dict[str, Any]:
     """Return a deferral. Its cause is left out when the other person caused it (R-38).
 
@@ -212,15 +214,15 @@ def _export_deferral(
     what the report wrote about deferrals of that session (R-18).
     """
     is_own = deferral.who in ("", person.email)
-    is_visible_to_manager = manages and deferral.cause is not DeferralCause.OUT_OF_OFFICE
+    is_visible_to_manager = is_manager and deferral.cause is not DeferralCause.OUT_OF_OFFICE
     cause = {"cause": deferral.cause.value, "who": deferral.who} if is_own or is_visible_to_manager else {}
     words = {"said_by_the_report": reasons[deferral.number]} if deferral.number in reasons else {}
     return {"session": deferral.session, "at": deferral.at, **cause, **words}
 
 
-def _export_learning(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, Any]:
+def _export_learning(worker: Worker, pair: Pair, *, is_manager: bool) -> dict[str, Any]:
     """Return the manager's sentence for the report's next reflection prompt. Only the manager's file has it (R-35)."""
-    waiting = worker.store.learnings.load_waiting([pair.id]).get(pair.id) if manages else None
+    waiting = worker.store.learnings.load_waiting([pair.id]).get(pair.id) if is_manager else None
     return {"own_learning": {"text": waiting.text, "written_at": waiting.written_at}} if waiting else {}
 
 
@@ -235,7 +237,7 @@ def _export_old_promises(worker: Worker, manager: Person) -> dict[str, Any]:
     return {"open_promises_to_former_reports": exported} if exported else {}
 
 
-def _export_handover(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, Any]:
+def _export_handover(worker: Worker, pair: Pair, *, is_manager: bool) -> dict[str, Any]:
     """Return the lines that the report passed on to this pair's manager (R-36).
 
     The report's file also has the lines that the former manager suggested. The former manager's file has neither.
@@ -246,7 +248,7 @@ def _export_handover(worker: Worker, pair: Pair, *, manages: bool) -> dict[str, 
     content = worker.store.handovers.load_content(handover.former)
     passed_on = {"passed_on_by_the_report": [_export_line(line) for line in content.lines]}
     suggested = {"suggested_by_the_former_manager": [_export_line(line) for line in content.offers]}
-    return passed_on if manages else {**passed_on, **suggested}
+    return passed_on if is_manager else {**passed_on, **suggested}
 
 
 def _export_line(line: HandoverLine) -> dict[str, Any]:

@@ -151,4 +151,4 @@ def pass_on_lines() -> Response:
 def download_data() -> Response:
     """Return everything that is stored about the report, as a download."""
     pairs = current_site().store.people.list_all_pairs_of_report(current_login().address)
-    return export.build_export(current_login().person, pairs, manages=False)
+    return export.build_export(current_login().person, pairs, is_manager=False)

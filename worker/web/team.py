@@ -347,4 +347,4 @@ def record_outcome(url_id: str, session_id: str, outcome: str) -> Response:
 
 def download_data() -> Response:
     """Return everything that is stored about the manager and the manager's pairs, as a download."""
-    return export.build_export(current_login().person, _list_pairs(), manages=True)
+    return export.build_export(current_login().person, _list_pairs(), is_manager=True)
