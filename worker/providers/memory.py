@@ -216,9 +216,9 @@ class MemoryCalendar:
             own_later_entries = (entry for entry in index.iter_starting_from(window.end) if entry.key)
             entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), own_later_entries)}
             all_events = tuple(entry.as_event(calendar) for entry in entries.values())
-            return CalendarChanges(all_events, (), str(self._last_change), is_full=True)
+            return CalendarChanges(all_events, gone=(), cursor=str(self._last_change), is_full=True)
         events, gone = self._list_changes_since(calendar, index, since, window)
-        return CalendarChanges(tuple(events), tuple(gone), str(self._last_change), is_full=False)
+        return CalendarChanges(tuple(events), gone=tuple(gone), cursor=str(self._last_change), is_full=False)
 
     @staticmethod
     def _list_changes_since(
@@ -298,7 +298,7 @@ class MemoryCalendar:
     def check(self, person: Address) -> list[Finding]:
         self._raise_fault("check")
         reason = self._get_unreadable_reason(person)
-        return [Finding(f"{person} has a calendar", not reason, reason)]
+        return [Finding(f"{person} has a calendar", ok=not reason, remedy=reason)]
 
     # --- changes by hand ----------------------------------------------------------------------------------------------
 

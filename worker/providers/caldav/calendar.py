@@ -303,8 +303,8 @@ class CalDavCalendar:
             Finding(title, ok=True),
             Finding(
                 f"{person} has a calendar there",
-                is_calendar,
-                "" if is_calendar else "Something else is at this URL; check the path in caldav.url.",
+                ok=is_calendar,
+                remedy="" if is_calendar else "Something else is at this URL; check the path in caldav.url.",
             ),
         ]
         return [*findings, _check_write_access(person, is_writable)]
@@ -326,7 +326,7 @@ def _check_write_access(person: Address, is_writable: bool | None) -> Finding:
     if is_writable is None:
         return Finding(f"The server does not say who may write to {person}'s calendar", ok=True)
     remedy = "" if is_writable else f"Share {person}'s calendar with caldav.username, with the right to write."
-    return Finding(f"Longarc may write to {person}'s calendar", is_writable, remedy)
+    return Finding(f"Longarc may write to {person}'s calendar", ok=is_writable, remedy=remedy)
 
 
 def _get_stored_name(ref: EventRef) -> str:

@@ -64,7 +64,7 @@ class Resource:
     calendar: Calendar
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionChanges:
     """The changes of a calendar since a mark; when `is_full`, all its resources instead."""
 
@@ -203,7 +203,7 @@ class CalendarCollection:
                 return self._list_everything(self.read_mark(), start, with_contents=with_contents)
         current_mark = self.read_mark()
         if mark and current_mark == mark:
-            return CollectionChanges((), frozenset(), (), mark, is_full=False)
+            return CollectionChanges(changed=(), names=frozenset(), gone=(), mark=mark, is_full=False)
         return self._list_everything(current_mark, start, with_contents=with_contents)
 
     def read_mark(self) -> str:
@@ -221,7 +221,8 @@ class CalendarCollection:
         # The caller has read `mark` before the resources are read here, so that a change in between is reported twice
         # rather than never.
         resources = tuple(self.query(start, None)) if with_contents else ()
-        return CollectionChanges(resources, frozenset(resource.name for resource in resources), (), mark, is_full=True)
+        names = frozenset(resource.name for resource in resources)
+        return CollectionChanges(changed=resources, names=names, gone=(), mark=mark, is_full=True)
 
     def _list_changes_since_token(self, token: str, *, with_contents: bool) -> CollectionChanges:
         entries: dict[str, DavEntry] = {}
@@ -245,7 +246,11 @@ class CalendarCollection:
             resources += self.multiget(unread_names)
         gone = tuple(entry.name for entry in entries.values() if entry.status == 404)
         return CollectionChanges(
-            tuple(resources), frozenset(entry.name for entry in changed_entries), gone, f"sync:{token}", is_full=False
+            changed=tuple(resources),
+            names=frozenset(entry.name for entry in changed_entries),
+            gone=gone,
+            mark=f"sync:{token}",
+            is_full=False,
         )
 
     def _parse_resources(self, entries: Iterable[DavEntry]) -> list[Resource]:

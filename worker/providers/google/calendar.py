@@ -142,7 +142,8 @@ class GoogleCalendar(GoogleChannels):
             events += occurrences
             if not occurrences:
                 gone_ids.append(series_id)
-        return CalendarChanges(tuple(events), tuple(gone_ids), google_events.format_cursor(sync_token), is_full=False)
+        new_cursor = google_events.format_cursor(sync_token)
+        return CalendarChanges(tuple(events), gone=tuple(gone_ids), cursor=new_cursor, is_full=False)
 
     def _list_all_events(self, calendar: Address, window: Span) -> CalendarChanges:
         """Return all events inside the window, and our own events after the window."""
@@ -163,7 +164,8 @@ class GoogleCalendar(GoogleChannels):
             occurrence_items = [item for item in expanded_items if item.get("recurringEventId")]
             occurrences = [self._parse_event(item, calendar, zone) for item in occurrence_items]
             events += [event for event in occurrences if not event.cancelled and event.span.has_part_in(window)]
-        return CalendarChanges(tuple(events), (), google_events.format_cursor(sync_token), is_full=True)
+        new_cursor = google_events.format_cursor(sync_token)
+        return CalendarChanges(tuple(events), gone=(), cursor=new_cursor, is_full=True)
 
     def _list_items(
         self, calendar: Address, scope: str, fields: str, **query: Any

@@ -82,7 +82,7 @@ def _check_meet(api: GoogleApi, person: Address) -> list[Finding]:
     offered_types = (calendar.get("conferenceProperties") or {}).get("allowedConferenceSolutionTypes") or ()
     is_offered = "hangoutsMeet" in offered_types
     remedy = "" if is_offered else _NO_MEET_REMEDY.format(person)
-    return [Finding(f"Google Meet is offered to {person}", is_offered, remedy)]
+    return [Finding(f"Google Meet is offered to {person}", ok=is_offered, remedy=remedy)]
 
 
 def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:

@@ -206,7 +206,8 @@ class OutlookCalendar(channels.ChannelOperations):
             raise Unavailable(f"{calendar}: the service refuses the delta token that it has just issued.") from error
         entries = [*self._reader.iter_window(calendar, window), *self._iter_our_events_after(calendar, window.end)]
         unique_entries = {entry.event.ref.id: entry for entry in entries}.values()
-        return CalendarChanges(self._add_keys(calendar, unique_entries), (), cursor, is_full=True)
+        events = self._add_keys(calendar, unique_entries)
+        return CalendarChanges(events, gone=(), cursor=cursor, is_full=True)
 
     def _list_changes_since(
         self, calendar: Address, answer: delta.DeltaChanges, window: Span
@@ -236,7 +237,8 @@ class OutlookCalendar(channels.ChannelOperations):
             entries += occurrences
             if not occurrences:
                 gone_ids.append(series_id)
-        return CalendarChanges(self._add_keys(calendar, entries), tuple(gone_ids), answer.round.cursor, is_full=False)
+        events = self._add_keys(calendar, entries)
+        return CalendarChanges(events, gone=tuple(gone_ids), cursor=answer.round.cursor, is_full=False)
 
     def _read_entry(self, calendar: Address, event_id: str) -> EventWithUid | None:
         """Return the event with that id, including its key; None when the event is gone."""
