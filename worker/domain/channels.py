@@ -111,7 +111,7 @@ def schedule_hinted_poll(hinted_at: datetime | None, rapid_polls: int, now: date
     """Return when to poll a calendar after a notification, and how many polls in a row preceded that poll.
 
     The time is None when a poll is already scheduled. `hinted_at` is the time of the poll that was scheduled last, and
-    `rapid_polls` is how many polls in a row preceded that one.
+    `rapid_polls` is how many polls in a row preceded the poll at `hinted_at`.
     """
     if hinted_at is None:
         return now, 0

@@ -91,7 +91,7 @@ def clean_note_lines(lines: Sequence[str]) -> tuple[str, ...]:
 def list_kept_commitments(commitments: Iterable[Commitment], reader: Owner, now: datetime) -> list[Commitment]:
     """Return the commitments that the other person did within NEWS_PERIOD, in the order in which they were done (R-32).
 
-    `reader` is the one of the pair to whom a mail mentions them.
+    `reader` is the person of the pair who gets the mail that mentions the commitments.
     """
     done = [
         c

@@ -160,7 +160,7 @@ def _is_large_bundle(people: Collection[str], cells: Sequence[PulseCell], earlie
     return is_large_enough(with_new_managers) and is_large_enough(with_earlier_managers)
 
 
-#: Returns the names of those of the given cells that may not be shown.
+#: A function that returns the names of the given cells that may not be shown.
 _FindUnfitCells = Callable[[Sequence[PulseCell]], set[str]]
 
 

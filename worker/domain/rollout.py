@@ -12,7 +12,7 @@ from datetime import date, datetime
 from worker.domain.model import Address, Pair, Participation, Person
 from worker.domain.time.worktime import wall_to_utc
 
-#: The reasons for which the rollout excludes a pair: it does not include the pair, or it has not begun.
+#: The values for a pair that the rollout excludes: its lists do not include the pair, or it has not begun.
 OUTSIDE = frozenset({Participation.NOT_CHOSEN, Participation.NOT_BEGUN})
 
 
@@ -70,7 +70,7 @@ class StandingPauses:
         return self if has_group(scope.group, self.groups) else replace(self, groups=self.groups | {scope.group})
 
     def resume(self, scope: PauseScope) -> "StandingPauses":
-        """Return the pauses without the one of exactly this scope; unchanged when there is none."""
+        """Return the pauses without the pause of exactly this scope; unchanged when there is no such pause."""
         if scope.is_everybody:
             return replace(self, everybody=False, is_quiet=False)
         if scope.person:

@@ -56,7 +56,7 @@ class ContractDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentChange:
-    """A change of one commitment that one of the two made: another text, another date, or letting it go."""
+    """A change that one of the two people made to a commitment: another text, another date, or letting it go."""
 
     id: str  #: the commitment's id
     written: WrittenCommitment | None  #: the new text and date; None when the commitment is let go

@@ -55,7 +55,7 @@ class Contract:
 class DatedCommitment:
     """A commitment of a new revision, without its text."""
 
-    id: str  #: the id of the commitment of the previous revision that this one continues, or a new id
+    id: str  #: a new id, or the id of the commitment in the previous revision that this commitment continues
     owner: Owner
     due: date
     reworded: bool = False  #: whether the text of the continued commitment has changed
@@ -84,7 +84,7 @@ class AccessRecord:
     pair: PairId
     at: datetime
     access: ContentAccess
-    on_behalf_of: Address  #: the one of the two who asked the operator to use the command
+    on_behalf_of: Address  #: the person of the pair who asked the operator to use the command
     reason: str  #: why the command was used; stored sealed
 
 

@@ -34,8 +34,8 @@ class MailName(StrEnum):
     OVERFLOW = "overflow"
 
 
-#: Mails that a pair gets once. Planning reads their effects however old they are, but those of other mails for some
-#: weeks only.
+#: Mails that a pair gets once. Planning reads the effects of these mails however old they are, and the effects of other
+#: mails only for some weeks.
 ONCE_PER_PAIR_MAILS = (MailName.INTRODUCTION, MailName.PAIR_ENDED, MailName.NEW_MANAGER, MailName.OPEN_PROMISES)
 #: Mails that appear neither in the history nor in the ledger, the log or anything that the operator sees (R-30). Their
 #: rows in the outbox name nobody.

@@ -103,7 +103,7 @@ class Preference:
 
 
 class Owner(StrEnum):
-    """One of the two people of a pair: the one to whom a commitment, a note or a request belongs."""
+    """The person of a pair, manager or report, to whom a commitment, a note or a request belongs."""
 
     MANAGER = "manager"
     REPORT = "report"

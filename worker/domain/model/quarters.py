@@ -53,9 +53,9 @@ def get_block_span(block: int) -> Span:
 
 
 def join_blocks(first: int, size: int, get_bits: Callable[[int], int]) -> int:
-    """Return the bits of the `size` quarter-hours from the index `first` on, where `get_bits` returns those of a block.
+    """Return the bits of the `size` quarter-hours from the index `first` on. Bit 0 stands for the index `first`.
 
-    Bit 0 stands for the index `first`, and in the bits of a block for the block's first quarter-hour.
+    `get_bits` returns the bits of a block, where bit 0 stands for the block's first quarter-hour.
     """
     bits = 0
     for block in range(first // BLOCK_QUARTERS, (first + size) // BLOCK_QUARTERS + 1):

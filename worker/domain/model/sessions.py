@@ -78,7 +78,7 @@ class OfferPurpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Times that are reserved for a pair, of which the two may choose one (T-12)."""
+    """Times that are reserved for a pair. The two people may choose one of the times (T-12)."""
 
     times: tuple[Span, ...]  #: if the session has a time, that is the first of them
     until: datetime  #: when the reservation ends
@@ -96,7 +96,7 @@ class Offer:
 class IntendedTime:
     """Busy time over which a person deliberately moved a session. It does not count as a conflict (T-11)."""
 
-    person: Owner  #: the one of the two whose calendar has the busy time
+    person: Owner  #: the person whose calendar has the busy time
     span: Span
     show_as: ShowAs
 

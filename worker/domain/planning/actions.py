@@ -229,7 +229,7 @@ def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = Fals
 def choose_format(builder: PlanBuilder, wanted: Format) -> None:
     """Cancel the coming cycles when the pair gets another format, so that they are planned again in that format (R-4).
 
-    A cycle of which a session is over, near or deferred keeps its format.
+    A cycle keeps its format when one of its sessions is over, near or deferred.
     """
     if wanted is builder.pair.format:
         return
@@ -238,7 +238,7 @@ def choose_format(builder: PlanBuilder, wanted: Format) -> None:
 
 
 def _list_coming_cycles(builder: PlanBuilder) -> list[list[Session]]:
-    """Return the sessions of each cycle of which no session is over, near or deferred."""
+    """Return the cycles in which no session is over, near or deferred, each as a list of its sessions."""
     cycles: dict[int, list[Session]] = {}
     for session in cadence.select_regular_sessions(list(builder.sessions.values())):
         cycles.setdefault(session.cycle, []).append(session)
@@ -319,7 +319,7 @@ def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[Date
 
 
 def _update_commitments(builder: PlanBuilder, session: Session, dated: Sequence[DatedCommitment]) -> None:
-    """Add new commitments, update the existing ones, and close as changed those that are no longer listed."""
+    """Add new commitments, update existing ones, and close commitments that are no longer listed as changed."""
     listed_ids = {item.id for item in dated}
     open_commitments = [c for c in builder.commitments.values() if c.session == session.id and c.is_open]
     for commitment in open_commitments:

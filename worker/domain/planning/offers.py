@@ -25,7 +25,7 @@ from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_ut
 
 #: The number of times in an offer.
 OFFER_COUNT = 3
-#: The weekdays after the day of the offer for which the times are reserved, by the purpose of the offer.
+#: The number of weekdays, after the day of the offer, for which the times are reserved, by the purpose of the offer.
 OFFER_DAYS = {OfferPurpose.DEFERRAL: 3, OfferPurpose.QUESTION: 2, OfferPurpose.SOON: 3}
 #: From this number of deferrals in a cycle on, the manager is asked to choose a time (T-12).
 MANAGER_CHOOSES_FROM = 3

@@ -1,8 +1,8 @@
 """Finds a time for each owed session, or records and reports why no time exists (R-8, T-4).
 
 A search makes several attempts, each with a length and a window, and begins with what the two people want most. The
-first attempt that finds a time slot wins. A session for which no attempt finds one is unplaceable: both people are
-told, and the search is repeated each day.
+first attempt that finds a time slot wins. When no attempt finds a time slot, the session is unplaceable: people are
+told why, and the search is repeated each day.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -162,7 +162,9 @@ def _search_stage(
         return search, slots
     last_search = make_search(builder, session, free_busy_by_address, attempts[-1])
     _, possible_starts = find_possible_starts(last_search)
-    for attempt in attempts[1:] if possible_starts else ():
+    if not possible_starts:
+        return last_search, ()
+    for attempt in attempts[1:]:
         search = make_search(builder, session, free_busy_by_address, attempt)
         if slots := rank_slots(search, limit=slot_count):
             return search, slots

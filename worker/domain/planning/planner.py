@@ -53,6 +53,7 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
         mark_past_sessions_held(builder)
         builder.plan_again_at(builder.now + DAILY)
         return builder.build()
+    # A session is not compared with its event while the answer to a requested time waits for free/busy.
     waiting_ids = requested_times.answer_requested_times(builder)
     deferrals.check_booked_sessions(builder, skipped_ids=waiting_ids)
     if builder.has_request:

@@ -157,7 +157,7 @@ def _add_preparation(builder: PlanBuilder, session: Session, preparation: Prepar
 
 
 def _choose_variant(builder: PlanBuilder) -> int:
-    """Return the number of the wording for the report's next prompt: the one after the last wording (T-5).
+    """Return the number of the wording for the report's next prompt, which follows the number of the last one (T-5).
 
     Prompts from a former manager count as well. When several prompts were decided at the same instant, all their
     wordings are avoided. The first wording depends on the report's address, because the reports of one manager may

@@ -59,7 +59,7 @@ class CheckedTime:
     """A time that a person picked, and the objections to it."""
 
     span: Span
-    against: Reasons = ()
+    against: Reasons = ()  #: the objections, and warnings about calendars that Longarc can't read
     is_taken: bool = False  #: one of the two people is busy then
     is_unread: bool = False  #: one of the two calendars can't be read now
 
@@ -91,6 +91,7 @@ def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
     zone = builder.manager.zone
     for search in first_searches + searches:
         days = {get_local_date(zone, slot.span.start) for slot in slots}
+        # Slots on days that already have a proposal are not proposed, so more slots are searched for.
         ranked = rank_slots(search, limit=PROPOSAL_COUNT + len(days))
         slots += [slot for slot in ranked if get_local_date(zone, slot.span.start) not in days]
         if len(slots) >= PROPOSAL_COUNT:
@@ -156,15 +157,15 @@ def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTim
     """
     search = _make_search(builder, session, pick)
     busy_names = [person.name for person in search.people if _is_busy(search, pick, person.email)]
-    against = [Reason("busy_then", {"name": name}) for name in busy_names]
+    objections = [Reason("busy_then", {"name": name}) for name in busy_names]
     unread_names = [person.name for person in search.people if is_unknown(search, person)]
-    against += [Reason("unread_now", {"name": name}) for name in unread_names]
-    against += _list_objections(search, pick)
+    objections += [Reason("unread_now", {"name": name}) for name in unread_names]
+    objections += _list_objections(search, pick)
     if session.kind is SessionKind.CAREER and pick.minutes < builder.policy.min_minutes:
-        against.append(Reason("short_for_it", {"minutes": builder.policy.min_minutes}))
+        objections.append(Reason("short_for_it", {"minutes": builder.policy.min_minutes}))
     if is_past_window(session, pick):
-        against.append(Reason("counts"))
-    reasons = (*against, *explain_missing_calendars(search))
+        objections.append(Reason("counts"))
+    reasons = (*objections, *explain_missing_calendars(search))
     return CheckedTime(pick, reasons, is_taken=bool(busy_names), is_unread=bool(unread_names))
 
 

@@ -25,7 +25,7 @@ MIN_TARGET_DISTANCE = timedelta(days=15)
 
 
 def ensure_reviews(builder: PlanBuilder) -> None:
-    """Add the reviews of the last contract, and drop those without a contract, without room or no longer wanted."""
+    """Add the reviews of the last contract. Drop reviews without a contract, without room, or no longer wanted."""
     contract_session = find_reviewed_session(builder)
     for review in _list_open_reviews(builder):
         if contract_session is None:

@@ -41,9 +41,9 @@ def mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> No
 def _list_people_to_tell(builder: PlanBuilder, session: Session) -> tuple[Person, ...]:
     """Return the people who get the mail that no time exists for the session.
 
-    For a regular session these are both people. For an ad hoc session it is only the manager, because the urgency of
-    the session could reveal why it was requested (R-6). A manager who gets weekly mails is told once in a
-    separate mail, and after that in the weekly mail.
+    Both people get the mail about a regular session. Only the manager gets the mail about an ad hoc session, because
+    the urgency of the session could reveal why it was requested (R-6). A manager who gets weekly mails is told once in
+    a separate mail, and after that in the weekly mail.
     """
     if not cadence.is_regular(session):
         return (builder.manager,)

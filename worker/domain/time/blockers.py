@@ -1,7 +1,7 @@
 """Explains why a search found no time slot: what blocks each day, and which change would make a slot possible.
 
 A blocker is anything that takes a shared working hour: a busy event, another session, an unreadable calendar. When no
-time exists, people are told the blockers, with counts, and what would free a time (R-8, T-4).
+time exists, people are told the blockers, with counts, and which change would free a time (R-8, T-4).
 """
 
 from collections.abc import Iterator
