@@ -239,7 +239,7 @@ def _render_team(status: int = 200, **values: Any) -> Response:
         "to": current_login().person,
         "token": current_login().token,
         "cards": cards,
-        "open_promises": open_promises,
+        "manager_promises": open_promises,
         "former_reports": list_former_reports(),
         "to_do": list(_list_to_do(cards)),
         "learning": max((entry.written_at, entry.text) for entry in learnings.values())[1] if learnings else "",
