@@ -66,8 +66,8 @@ def test_a_country_may_be_a_name_or_an_older_code(name: str, zone: str, country:
         ),
         (
             "noheader",
-            "line 1: The file begins with a person: its columns have no names.",
-            "Write a line above it: email,name,manager,time_zone,country.",
+            "line 1: The file begins with a person, so its columns have no names.",
+            "Write a header above this line: email,name,manager,time_zone,country.",
         ),
         ("widths", "line 3, country: The country is missing.", "Fill this cell."),
     ],
