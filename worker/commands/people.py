@@ -219,35 +219,9 @@ def _encode_changes(
         "source": source_name,
         "people": len(reading.roster.persons),
         "pairs": len(reading.roster.pairs),
-        "joiners": [
-            {
-                "email": joiner.email,
-                "name": joiner.name,
-                "returns": joiner.is_returning,
-                **_encode_beginning(joiner.beginning),
-            }
-            for joiner in changes.joiners
-        ],
-        "leavers": [
-            {
-                "email": leaver.email,
-                "name": leaver.name,
-                "reports": leaver.report_count,
-                "events_cancelled": leaver.event_count,
-            }
-            for leaver in changes.leavers
-        ],
-        "manager_changes": [
-            {
-                "email": change.email,
-                "name": change.name,
-                "former_manager": change.former,
-                **_encode_beginning(change.beginning),
-                "events_cancelled": change.event_count,
-                "handover": change.has_handover,
-            }
-            for change in changes.manager_changes
-        ],
+        "joiners": [_encode_joiner(joiner) for joiner in changes.joiners],
+        "leavers": [_encode_leaver(leaver) for leaver in changes.leavers],
+        "manager_changes": [_encode_manager_change(change) for change in changes.manager_changes],
         "renames": [{"from": old, "to": new} for old, new in sorted(changes.renames.items())],
         "settings": [
             {
@@ -262,6 +236,35 @@ def _encode_changes(
         "fault_count": reading.fault_count,
         "events_cancelled": changes.event_count,
         "objection": objection or None,
+    }
+
+
+def _encode_joiner(joiner: "Joiner") -> dict[str, Any]:
+    return {
+        "email": joiner.email,
+        "name": joiner.name,
+        "returns": joiner.is_returning,
+        **_encode_beginning(joiner.beginning),
+    }
+
+
+def _encode_leaver(leaver: "Leaver") -> dict[str, Any]:
+    return {
+        "email": leaver.email,
+        "name": leaver.name,
+        "reports": leaver.report_count,
+        "events_cancelled": leaver.event_count,
+    }
+
+
+def _encode_manager_change(change: "ManagerChange") -> dict[str, Any]:
+    return {
+        "email": change.email,
+        "name": change.name,
+        "former_manager": change.former,
+        **_encode_beginning(change.beginning),
+        "events_cancelled": change.event_count,
+        "handover": change.has_handover,
     }
 
 
