@@ -402,7 +402,7 @@ def _parse_commitment(item: _Item, add_problem: _AddProblem) -> WrittenCommitmen
         )
         return None
     date_parts = [part for part in match.groups()[1:] if part]
-    is_year_first = len(date_parts[0]) == 4
+    is_year_first = len(date_parts[0]) == 4  # a German date begins with the day
     due = _make_date(*(date_parts if is_year_first else reversed(date_parts)))
     if due is None:
         add_problem(item.line, "There is no such day.", "Write a day of the calendar as year-month-day: `2027-02-15`.")

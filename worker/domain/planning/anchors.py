@@ -57,7 +57,8 @@ def _may_change_window(session: Session) -> bool:
     """
     if not cadence.is_regular(session) or not (session.booked or session.owed):
         return False
-    return not session.count or cadence.is_later_part(session)
+    was_deferred = session.count > 0
+    return not was_deferred or cadence.is_later_part(session)
 
 
 def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow | None:

@@ -338,8 +338,8 @@ def _compute_calendar_checks(kind: SessionKind, start: datetime) -> tuple[dateti
 
     The last check is at the last point of the half-daily grid before the session's last hours begin.
     """
-    days = [floor_to_shared_grid(start - timedelta(days=n), DAILY) for n in CALENDAR_CHECK_DAYS[kind]]
-    return tuple(sorted({*days, floor_to_shared_grid(start - LAST_HOURS, HALF_DAILY)}))
+    checks = [floor_to_shared_grid(start - timedelta(days=days), DAILY) for days in CALENDAR_CHECK_DAYS[kind]]
+    return tuple(sorted({*checks, floor_to_shared_grid(start - LAST_HOURS, HALF_DAILY)}))
 
 
 def is_calendar_check_due(builder: PlanBuilder, session: Session) -> bool:

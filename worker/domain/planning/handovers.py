@@ -1,6 +1,6 @@
 """Handovers: mails when a report gets another manager, and the end of the former manager's open promises (R-36, T-18).
 
-The report may choose which lines of the old contracts the new manager gets to see.
+The report may choose which lines of the old contract and notes are passed on to the new manager.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from worker.domain.planning.plan_builder import PlanBuilder
 
 
 def is_open_for_lines(state: PairState, now: datetime) -> bool:
-    """Return whether the report may still choose the lines that the new manager gets to see (R-36).
+    """Return whether the report may still choose the lines that are passed on to the new manager (R-36).
 
     That is possible until the first career session with the new manager begins.
     """
@@ -83,7 +83,7 @@ def add_open_promises_mail(builder: PlanBuilder, number: int) -> None:
 def end_promises_of_leaver(builder: PlanBuilder) -> None:
     """Let go of the open promises of a manager who has left, from the report's next working morning on (T-18).
 
-    The report is told at that time as well. The wait makes sure that a short-lived mistake in the roster ends no
+    The report is told at that time as well. Because of the wait, a mistake in the roster that is corrected soon ends no
     promises.
     """
     outgoing = builder.state.outgoing

@@ -129,8 +129,11 @@ def _has_new_explanation(builder: PlanBuilder, session: Session, notices: Sequen
     if last_loss is None or last_loss.explained_at is None:
         return False
     explained_at = last_loss.explained_at
-    to_manager = [n for n in notices if n.to == builder.manager.email and n.number == last_loss.number]
-    return all(n.progress is not EffectProgress.WAITING and n.snapshot_at < explained_at for n in to_manager)
+    manager = builder.manager.email
+    to_manager = [notice for notice in notices if notice.to == manager and notice.number == last_loss.number]
+    return all(
+        notice.progress is not EffectProgress.WAITING and notice.snapshot_at < explained_at for notice in to_manager
+    )
 
 
 def has_new_time(session: Session) -> bool:

@@ -123,7 +123,8 @@ _SHARED_REASONS = ("preferred_weekday", "preferred_hour", "start_apart", "buffer
 def _explain_time(builder: PlanBuilder, session: Session, slot: Slot) -> ProposedTime:
     """Return the slot as a proposed time, with the reasons for both people and the details for the manager."""
     reasons = list(_explain_move(builder, session, slot.span))
-    if not session.count and not session.adhoc and session.kind is SessionKind.CAREER:
+    was_deferred = session.count > 0
+    if not was_deferred and not session.adhoc and session.kind is SessionKind.CAREER:
         reasons.append(_explain_nearness(builder, session, slot.span))
     reasons += [reason for reason in slot.reasons if reason.code in _SHARED_REASONS]
     if is_past_window(session, slot.span):
@@ -204,8 +205,10 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         minutes=max(session.minutes, builder.policy.min_minutes) if is_career else session.minutes,
         target=_find_target(builder, session, window),
         preference=builder.pair.preference if not session.urgent else Preference(),
-        free_busy={a: free_busy.exclude_event(session.key) for a, free_busy in free_busy_by_address.items()},
-        taken_times={a: builder.list_taken_times(a, exclude=session.id) for a in builder.addresses},
+        free_busy={
+            address: free_busy.exclude_event(session.key) for address, free_busy in free_busy_by_address.items()
+        },
+        taken_times={address: builder.list_taken_times(address, exclude=session.id) for address in builder.addresses},
         avoid=(*lost_times, session.span) if session.booked else lost_times,
         is_career=is_career,
         in_turn=session.in_turn,
@@ -215,13 +218,14 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
 def _find_target(builder: PlanBuilder, session: Session, window: Span) -> datetime:
     """Return the instant near which times are proposed.
 
-    This is the time of a session that was deferred far ahead, else the session's target if it lies in the window, else
-    the start of the window.
+    For a session that was deferred far ahead, this is its present time. For a session that was never deferred, it is
+    the target if the target lies in the window. Otherwise it is the start of the window.
     """
     if _is_deferred_far_ahead(builder, session):
         return max(session.span.start, window.start)
     is_inside = window.start <= session.target <= window.end
-    return session.target if is_inside and not session.count else window.start
+    was_deferred = session.count > 0
+    return session.target if is_inside and not was_deferred else window.start
 
 
 def _is_deferred_far_ahead(builder: PlanBuilder, session: Session) -> bool:

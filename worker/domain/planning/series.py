@@ -32,7 +32,8 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
         if session.booked and not keeps_time and builder.has_pending_change(session.id):
             builder.plan_again_at(builder.now + RECHECK_SOON)
             return
-        latest = window.latest if not session.count else max(window.latest, session.latest)
+        was_deferred = session.count > 0
+        latest = max(window.latest, session.latest) if was_deferred else window.latest
         session = builder.update_session(session, earliest=window.earliest, target=window.target, latest=latest)
     elif session.booked and session.by_hand:
         keeps_time = session.span.start >= cadence.find_end_of_parts(earlier_parts)
@@ -53,8 +54,8 @@ def _may_keep_time(session: Session, earlier_parts: list[Session], window: caden
     start = session.span.start
     if session.by_hand:
         return start >= cadence.find_end_of_parts(earlier_parts)
-    is_deferred = session.count > 0
-    return window.earliest <= start and (is_deferred or start <= window.latest)
+    was_deferred = session.count > 0
+    return window.earliest <= start and (was_deferred or start <= window.latest)
 
 
 def _release_time(builder: PlanBuilder, session: Session, why: str, *, is_shown: bool = True) -> None:

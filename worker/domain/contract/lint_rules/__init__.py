@@ -33,6 +33,9 @@ LINT_RULES: Mapping[str, LintRules] = {"en": english, "de": german}
 
 
 def select_lint_rules(locale: str) -> tuple[LintRules, ...]:
-    """Return the rules of English, because many people write English anyway, and those of the locale's language."""
+    """Return the rules of English and of the locale's language.
+
+    English is always included, because many people write English whatever their locale is.
+    """
     language = locale.replace("_", "-").partition("-")[0].lower()
     return tuple(dict.fromkeys((english, LINT_RULES.get(language, english))))
