@@ -209,22 +209,23 @@ class CalendarCollection:
     def read_mark(self) -> str:
         """Return the mark of the calendar's current state."""
         answer = self._dav.propfind(self.url, [*MARK_PROPERTIES, "C:calendar-timezone"], depth=0)
-        self._read_zone(answer)
-        for entry in answer.entries:
-            for mark in list_marks(entry):
-                return mark
+        self._read_zone(answer)  # here, because it saves a request later
+        marks = [mark for entry in answer.entries for mark in list_marks(entry)]
+        if marks:
+            return marks[0]
         entries = self._dav.propfind(self.url, ["D:getetag"], depth=1).entries
         versions = sorted(f"{entry.name} {entry.get_text(f'{D}getetag')}" for entry in entries if entry.name)
         return f"etags:{sha256(repr(versions).encode()).hexdigest()}"
 
     def _list_everything(self, mark: str, start: datetime, *, with_contents: bool) -> CollectionChanges:
-        # The caller has read `mark` before the resources are read here, so that a change in between is reported twice
-        # rather than never.
+        """Return full changes. The caller has read `mark` before, so that a change in between is reported twice rather
+        than never."""
         resources = tuple(self.query(start, None)) if with_contents else ()
         names = frozenset(resource.name for resource in resources)
         return CollectionChanges(changed=resources, names=names, gone=(), mark=mark, is_full=True)
 
     def _list_changes_since_token(self, token: str, *, with_contents: bool) -> CollectionChanges:
+        """Return the changes since the sync token, from all pages of the answer. Raises SyncTokenInvalid."""
         entries: dict[str, DavEntry] = {}
         for _ in range(_MAX_SYNC_PAGES):
             token_and_level = make_element("D:sync-token", token) + make_element("D:sync-level", "1")
