@@ -121,6 +121,7 @@ class CsvSource:
 
 
 def _build_record(row: CsvRow) -> RosterRecord:
+    """Return the record of a row. A status that is not understood is added to the problem report of the row."""
     cells = {column: "" if text.casefold() in _PLACEHOLDERS else text for column, text in row.cells.items()}
     return RosterRecord(
         where=f"line {row.line}",

@@ -95,6 +95,7 @@ class GoogleDirectory:
         return list(self._read_everybody().records)
 
     def _read_everybody(self) -> DirectoryReading:
+        """Return the records of all users except guests. Raises ProviderErrors."""
         records: dict[str, RosterRecord] = {}  # by id, because a user who changes while we read may be on two pages
         guests: set[str] = set()
         try:

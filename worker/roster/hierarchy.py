@@ -118,7 +118,8 @@ class _Hierarchy:
         """
         report_counts = Counter(self.managers.values())
         refused_managers = {manager for manager in report_counts if not self.persons[manager].has_calendar}
-        for manager in (email for email in self.persons if email in refused_managers):
+        managers_in_order = [email for email in self.persons if email in refused_managers]
+        for manager in managers_in_order:
             reports = "somebody" if report_counts[manager] == 1 else f"{report_counts[manager]:,} people"
             fault = f"`{manager}` manages {reports}, so this person needs a calendar."
             remedy = "Name this manager's calendar: `none` is for reports."

@@ -75,6 +75,7 @@ class EntraDirectory:
         return list(self._read_everybody().records)
 
     def _read_everybody(self) -> DirectoryReading:
+        """Return the records of the people among all users. Raises ProviderErrors."""
         selection = _Selection()
         try:
             for page in iter_pages(self.name, self._request_page, "@odata.nextLink"):

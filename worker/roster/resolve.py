@@ -88,7 +88,7 @@ class _Resolver:
             self._leave_out(email, parsed, missing[0])
             return
         name = values.get("name") or (email.partition("@")[0] if rules.is_directory else "")
-        self._report_missing(parsed, [*(() if name else ("name",)), *missing])
+        self._report_missing(parsed, missing if name else ["name", *missing])
         if unset := calendar_columns - values.keys() - parsed.unusable:
             self.unset_columns[email] = unset
         self.persons[email] = Person(

@@ -193,8 +193,8 @@ class _ManagerIndex:
                 self._owners[name].add(person.id)
 
     def find_managers(self, enterprise: Mapping[str, Any]) -> Iterator[ManagerReference]:
-        """Yield the manager, if there is one. A manager who can't be found, such as one who has not been pushed yet, is
-        referred to by the text of the value."""
+        """Yield the reference to the manager, if the attribute names one. When no pushed person or several people match
+        the value, its text is the reference: the manager may be pushed later."""
         text = str(_get_object(enterprise, "manager").get("value") or "").strip()
         if not text:
             return

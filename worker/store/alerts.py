@@ -96,6 +96,7 @@ def _is_open_digest(mail: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _add_to_digest(connection: Connection, digest: Mapping[str, Any], text: str) -> None:
+    """Add an alert with this text to a digest that is not due yet."""
     counts = digest["fields"]["listed"]
     total = digest["fields"].get("total", len(counts)) + 1
     fields = {**digest["fields"], **_build_digest_fields(Counter(counts), total, text)}
@@ -134,6 +135,7 @@ def _build_alert(key: str, due_at: datetime, operator: str) -> Effect:
 def _insert_alert(
     database: Database, connection: Connection, alert: Effect, fields: Mapping[str, Any], *, is_sent: bool = True
 ) -> None:
+    """Add an alert to the outbox. Unless `is_sent` is true, the alert is stored as dropped, and so is never sent."""
     row = {**rows.build_effect_row(alert), "fields": dict(fields)}
     if not is_sent:
         row.update(progress=EffectProgress.DROPPED.value, due_at=None)

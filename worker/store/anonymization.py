@@ -85,6 +85,7 @@ def _list_pairs(connection: Connection, email: Address) -> list[PairId]:
 
 
 def _drop_effects(connection: Connection, email: Address, pairs: Collection[PairId]) -> None:
+    """Drop the unfinished effects of these pairs, on this person's calendar, and mails to this person."""
     is_live = outbox.c.progress.in_(sorted(progress.value for progress in LIVE_PROGRESS))
     concerns_person = or_(outbox.c.pair.in_(pairs), outbox.c.to == email, outbox.c.calendar == email)
     dropped = {"progress": EffectProgress.DROPPED.value, "due_at": None, "holder": None}

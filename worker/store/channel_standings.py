@@ -74,7 +74,8 @@ def count_channels(database: Database, now: datetime) -> Sequence[ChannelCount]:
     """Return the number of channels for each service and standing, ordered by service and standing."""
     with database.read() as connection:
         rows = _COUNTS.fetch_tuples(connection, **make_standing_values(now))
-        problems = dict(map(tuple, _PROBLEMS.fetch_tuples(connection, addresses=sorted(row[-1] for row in rows))))
+        examples = sorted(calendar for _, _, _, calendar in rows)
+        problems = dict(map(tuple, _PROBLEMS.fetch_tuples(connection, addresses=examples)))
     counts = [
         ChannelCount(service, ChannelStanding(standing), count, calendar, problems[calendar])
         for service, standing, count, calendar in rows

@@ -121,7 +121,7 @@ class Database:
     def read_once(self) -> Iterator[Connection]:
         """Connect for a single statement that only reads, without a transaction.
 
-        This saves two of three requests to PostgreSQL: those that begin and end the transaction.
+        This saves two of three requests to PostgreSQL: the one that begins and the one that ends the transaction.
         """
         with self._connect(self._autocommit_engine) as connection:
             try:
@@ -248,6 +248,7 @@ def list_migrations() -> list[str]:
 
 
 def _create_engine(url: str, is_sqlite: bool) -> Engine:
+    """Return the SQLAlchemy engine for a URL. For a SQLite file, the folder is made when it does not exist."""
     if not is_sqlite:
         server_url = make_url(url).set(drivername="postgresql+psycopg")
         recycle = round(MAX_CONNECTION_AGE.total_seconds())
@@ -303,7 +304,7 @@ def _make_folder(file: Path) -> None:
 
 
 def _create_file(dialect: object, record: object, arguments: Sequence[Any], keywords: object) -> None:
-    """Create the file of the database so that only its owner may read it. SQLite itself would obey the umask."""
+    """Create the file of the database so that only its owner may read it. SQLite itself would let the umask decide."""
     with suppress(OSError):  # SQLite meets the same error, and reports it
         private_files.create(Path(arguments[0]))
 
@@ -316,6 +317,7 @@ def _parse_json(text: str) -> Any:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
+    """Set the options of a new connection to SQLite."""
     connection.isolation_level = None  # `read` and `write` begin transactions themselves
     cursor = connection.cursor()
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -328,6 +330,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 
 def _begin(connection: Connection, statement: str) -> None:
+    """Begin a transaction of SQLite with this statement. Raises OperationalError, as SQLAlchemy's own methods do."""
     dbapi_connection: Any = connection.connection.dbapi_connection
     try:
         dbapi_connection.execute(statement)

@@ -74,7 +74,7 @@ def count_mails(connection: Connection, seal: Seal, reader: Address, day: date) 
 def admit_mails(
     database: Database, seal: Seal, connection: Connection, due_rows: Sequence[dict[str, Any]], now: datetime
 ) -> list[dict[str, Any]]:
-    """Return those of the due rows that may be claimed now, and store what happens to the others.
+    """Return the due rows that may be claimed now, and store what happens to the others.
 
     A mail whose sending has begun may always be claimed, because it is not known whether the mail was sent.
     """

@@ -110,7 +110,7 @@ def read_measurements(database: Database, now: datetime, live_since: datetime) -
     with database.read() as connection:
 
         def count_rows(statement: PreparedStatement, **values: Any) -> Counts:
-            return {tuple(map(str, row[:-1])): row[-1] for row in statement.fetch_tuples(connection, **values)}
+            return {tuple(map(str, labels)): count for *labels, count in statement.fetch_tuples(connection, **values)}
 
         def count_due(statement: PreparedStatement) -> DueWork:
             return DueWork(*statement.fetch_tuples(connection, now=now)[0])

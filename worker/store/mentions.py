@@ -1,8 +1,10 @@
-"""Reads and writes mentions: what mails tell one of the two only once, such as that the other has kept a commitment.
+"""Reads and writes mentions: what mails tell one of the two people of a pair only once.
+
+For example, a mail mentions that the other person has kept a commitment. The subject of a mention is what it tells
+about: a commitment, or the invitation to leave a note about a session.
 
 A mail reserves its mentions before it is sent, and a mail that is never sent releases them. So nothing is told twice,
-even when a process dies: when the mail is tried again, it finds the mentions that it had reserved. The subject of a
-mention is what it tells about: a commitment, or the invitation to leave a note about a session.
+even when a process dies: when the mail is tried again, it finds the mentions that it had reserved.
 """
 
 from collections.abc import Collection
@@ -41,7 +43,7 @@ class MentionRows:
             return frozenset(connection.execute(query, {"subjects": list(subjects)}).scalars())
 
     def list_mentioned(self, reader: Owner, subjects: Collection[str]) -> set[str]:
-        """Return those of the subjects that any mail to this reader has reserved."""
+        """Return the subjects among these that any mail to this reader has reserved."""
         if not subjects:
             return set()
         query = select(mention.c.subject).where(

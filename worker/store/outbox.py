@@ -329,7 +329,7 @@ class OutboxRows:
             return [rows.read_effect(row) for row in connection.execute(query).mappings()]
 
     def list_subjects_of_dead_mails(self, name: str, subjects: Collection[str]) -> set[str]:
-        """Return those of the subjects about which a mail of this name was refused permanently."""
+        """Return the subjects among these about which a mail of this name was refused permanently."""
         is_dead = outbox.c.progress == EffectProgress.DEAD.value
         query = select(outbox.c.subject).where(outbox.c.subject.in_(subjects), outbox.c.name == name, is_dead)
         with self._database.read() as connection:

@@ -143,6 +143,7 @@ class ParticipationRows:
         change: ParticipationChange,
         now: datetime,
     ) -> None:
+        """Store the rollout, the pauses and the participation that was decided, and make changed pairs due."""
         save_participation(connection, change.changed)
         if change.changed:
             wake_pairs(connection, sorted(change.changed), now, reread_free_busy=True)
@@ -187,6 +188,7 @@ def schedule_calendars(database: Database, connection: Connection, now: datetime
 
 
 def _load(connection: Connection) -> StoredParticipation:
+    """Return the rollout and the pauses in force, and whether participation has to be decided again."""
     values: dict[str, str] = dict(map(tuple, _STORED_VALUES.fetch_tuples(connection, names=_STORED_VALUE_NAMES)))
     people_version = values.get(ALIAS_VERSION_NAME, "")
     last_decision = json.loads(values.get(_DECIDED_NAME, "{}"))
@@ -201,6 +203,7 @@ def _load(connection: Connection) -> StoredParticipation:
 
 
 def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
+    """Return how the participation of pairs changes with this rollout and these pauses. Write nothing."""
     # the participation of an ended pair matters only while everybody is paused, because then its events are cancelled
     may_change = (pair.c.ended == EndReason.NO.value) | (pair.c.participation != Participation.YES.value)
     query = select(pair) if pauses.everybody else select(pair).where(may_change)
@@ -235,6 +238,7 @@ def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, no
 def _find_next_beginning(
     pairs: Sequence[Pair], people: Mapping[Address, Person], rollout: Rollout, now: datetime
 ) -> datetime | None:
+    """Return the next time after `now` at which the rollout begins for one of these pairs; None without such a time."""
     beginnings = {find_beginning(rollout, people[pair_.manager], people[pair_.report]) for pair_ in pairs}
     return min((instant for instant in beginnings if instant is not None and instant > now), default=None)
 

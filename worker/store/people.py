@@ -305,6 +305,7 @@ def _has_changed(old_row: RowMapping, new_row: Mapping[str, Any]) -> bool:
 
 
 def _find_end_reason(row: RowMapping, persons: Mapping[Address, Person]) -> EndReason:
+    """Return why the pair in this row ends: somebody left the roster, or the report has another manager or none."""
     has_manager, has_report = row["manager"] in persons, row["report"] in persons
     if has_manager and has_report:
         return EndReason.CHANGED

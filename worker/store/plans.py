@@ -130,15 +130,16 @@ class Plans:
 
         The rows have the columns `_PAIR_COLUMNS`: the id, the manager and the report.
         """
-        people = sorted({address for row in pair_rows for address in row[1:]})
+        people_by_pair = {pair_id: {manager, report} for pair_id, manager, report in pair_rows}
+        people = sorted(set().union(*people_by_pair.values()))
         if not people:
             return []
         unleased = set(_UNLEASED_PEOPLE.fetch_column(connection, people=people, now=now, lease_holder=holder))
-        available_pairs = [row for row in pair_rows if {row[1], row[2]} <= unleased]
-        people_to_lease = sorted({address for row in available_pairs for address in row[1:]})
+        available_pairs = [pair_id for pair_id, people_of_pair in people_by_pair.items() if people_of_pair <= unleased]
+        people_to_lease = sorted(set().union(*(people_by_pair[pair_id] for pair_id in available_pairs)))
         if people_to_lease:
             _TAKE_LEASES.execute(connection, people=people_to_lease, lease_holder=holder, until=until)
-        return [pair_id for pair_id, _, _ in available_pairs]
+        return available_pairs
 
     def release(self, holder: str) -> None:
         """Release every lease of this holder."""
@@ -275,7 +276,7 @@ def _postpone_unread(connection: Connection, pair_rows: list[Sequence[Any]], now
     unread = set(_UNREAD_CALENDARS.fetch_column(connection))
     if unread_pairs := [pair_id for pair_id, manager, _ in pair_rows if manager in unread]:
         _POSTPONE.execute(connection, pairs=unread_pairs, until=now + RECHECK_AFTER)
-    return [row for row in pair_rows if row[1] not in unread]
+    return [(pair_id, manager, report) for pair_id, manager, report in pair_rows if manager not in unread]
 
 
 def _is_regular(planned: Session) -> bool:

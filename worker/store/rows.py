@@ -202,7 +202,7 @@ def apply_sealed_plan(session: Session, plan: Mapping[str, Any]) -> Session:
 def build_session_row(session: Session, sealed_plan: bytes | None = None) -> dict[str, Any]:
     """Return the columns of a session.
 
-    For an ad hoc session, placeholders stand in the columns of the fields that `sealed_plan` contains.
+    For an ad hoc session, the columns of the fields that `sealed_plan` contains have placeholders as values.
     """
     row = {
         **_read_fields(session, _SESSION_FIELDS),

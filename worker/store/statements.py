@@ -37,6 +37,7 @@ class _CompiledStatement:
     result_converters: tuple[tuple[int, Converter], ...]  #: the index of each result column that needs a conversion
 
     def convert_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of all parameters for the driver: the fixed values, and these values of a call."""
         converted = {**self.fixed_values, **values}
         for name, convert in self.bind_converters.items():
             if name in values:
@@ -44,6 +45,7 @@ class _CompiledStatement:
         return converted
 
     def convert_row(self, values: Sequence[Any]) -> list[Any]:
+        """Return the values of a row of the result, converted from those of the driver."""
         row = list(values)
         for index, convert in self.result_converters:
             if row[index] is not None:

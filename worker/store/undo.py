@@ -139,7 +139,7 @@ class UndoRows:
             return list(connection.execute(select(pair.c.manager).distinct().order_by(pair.c.manager)).scalars())
 
     def list_known_subjects(self, subjects: Sequence[str]) -> set[str]:
-        """Return those of the subjects that are ids of sessions or commitments in this database.
+        """Return the subjects among these that are ids of sessions or commitments in this database.
 
         The subject of an event is the id of the session or commitment that the event stands for.
         """
