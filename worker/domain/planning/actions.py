@@ -57,8 +57,8 @@ def is_recorded_not_held(builder: PlanBuilder, session: Session) -> bool:
     """
     if session.start is not None and session.start <= builder.now:
         return False
-    last = deferrals.find_last_deferral(builder, session)
-    return last is not None and last.cause is DeferralCause.NOT_HELD
+    last_deferral = deferrals.find_last_deferral(builder, session)
+    return last_deferral is not None and last_deferral.cause is DeferralCause.NOT_HELD
 
 
 def record_not_held(builder: PlanBuilder, session: Session) -> None:

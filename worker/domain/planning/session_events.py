@@ -12,7 +12,7 @@ def show_on_calendar(builder: PlanBuilder, session: Session) -> None:
 def take_off_calendar(builder: PlanBuilder, session: Session) -> None:
     """Cancel the session's event if it is on the calendar or about to be.
 
-    The session gets a new generation, so that a later event has another key.
+    The session gets a new generation, which is part of the event's key, so that a later event has another key.
     """
     if builder.is_on_calendar(session.key):
         builder.cancel_event(session.id, session.key)

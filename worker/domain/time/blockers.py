@@ -213,8 +213,10 @@ def _try_shorter(search: Search) -> Reason | None:
 
     Shorter lengths with buffers are tried first, then all lengths without buffers. Return None when nothing helps.
     """
-    for has_buffer in (True, False) if search.has_buffer else (False,):
-        for minutes in range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP_MINUTES):
+    buffer_choices = (True, False) if search.has_buffer else (False,)
+    lengths = range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP_MINUTES)
+    for has_buffer in buffer_choices:
+        for minutes in lengths:
             grid, start_bits = find_possible_starts(replace(search, minutes=minutes, has_buffer=has_buffer))
             if start_bits:
                 days = {"days": _count_days(search, grid, start_bits)}
