@@ -320,7 +320,7 @@ def test_a_version_that_nothing_leads_to_or_from_is_one_clear_line(
     used: Path, tmp_path: Path, statement: str, at: str
 ) -> None:
     alter(tmp_path, statement)
-    assert f"is at version {at}, of which" in the_only(wrong(used))
+    assert f"is at version {at}, which" in the_only(wrong(used))
     for words in (["status"], ["plan"], ["run"], ["serve"], ["people", "--apply"]):
         result = CliRunner(env=ENV).invoke(main, [*words, "--config", str(used)])
         assert (result.exit_code, len(result.output.splitlines())) == (1, 1), result.output

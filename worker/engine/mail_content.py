@@ -28,7 +28,7 @@ from worker.store.content import Content
 from worker.store.store import Store
 
 #: A pair, and a mail that is about this pair.
-_Mail = tuple[PairId, Effect]
+_MailOfPair = tuple[PairId, Effect]
 
 _NO_PAIRS: Mapping[str, Sequence[PairId]] = {}
 
@@ -100,9 +100,9 @@ def reserve_mentions(
     return store.mentions.reserve(mail.key, reader, list_mention_subjects(mail, state, content, now))
 
 
-def _select_mails(mails: Sequence[_Mail], sealed: SealedData) -> list[_Mail]:
+def _select_mails(mails: Sequence[_MailOfPair], sealed_data: SealedData) -> list[_MailOfPair]:
     """Return the mails that show this part of the sealed content, each with its pair."""
-    return [(pair, mail) for pair, mail in mails if mail.name in KINDS and sealed in KINDS[mail.name].sealed_data]
+    return [(pair, mail) for pair, mail in mails if mail.name in KINDS and sealed_data in KINDS[mail.name].sealed_data]
 
 
 def _open_commitments(
@@ -120,7 +120,7 @@ def _open_commitments(
 
 
 def _open_triggers(
-    content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
+    content: Content, mails: Sequence[_MailOfPair], states: Mapping[PairId, PairState]
 ) -> tuple[dict[str, tuple[Trigger, str]], set[str]]:
     """Return the trigger and the requester's words of each ad hoc session that a mail may mention, by session.
 
@@ -146,7 +146,7 @@ def _open_triggers(
 
 
 def _open_deferral_reasons(
-    content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
+    content: Content, mails: Sequence[_MailOfPair], states: Mapping[PairId, PairState]
 ) -> Mapping[str, Mapping[int, str]]:
     """Return the report's reasons for deferrals, by session and number of the deferral.
 
@@ -161,7 +161,7 @@ def _open_deferral_reasons(
 
 
 def _open_handovers(
-    store: Store, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
+    store: Store, mails: Sequence[_MailOfPair], states: Mapping[PairId, PairState]
 ) -> dict[PairId, FormerPair]:
     """Return the former pair of the report, by pair whose manager has taken over the report (R-36)."""
     pairs = {pair for pair, _ in _select_mails(mails, SealedData.HANDOVER)}
@@ -193,7 +193,7 @@ def open_former_pair(store: Store, handover: Handover) -> FormerPair:
     )
 
 
-def _open_accesses(content: Content, mails: Sequence[_Mail], now: datetime) -> dict[str, list[AccessRecord]]:
+def _open_accesses(content: Content, mails: Sequence[_MailOfPair], now: datetime) -> dict[str, list[AccessRecord]]:
     """Return the accesses that each mail reports, by the key of the mail.
 
     A mail may have waited for its reader's working hours (T-16). So these are the accesses in the quarter-hour of the
@@ -207,7 +207,7 @@ def _open_accesses(content: Content, mails: Sequence[_Mail], now: datetime) -> d
     }
 
 
-def _open_notes(store: Store, mails: Sequence[_Mail]) -> Mapping[PairId, Sequence[SharedNote]]:
+def _open_notes(store: Store, mails: Sequence[_MailOfPair]) -> Mapping[PairId, Sequence[SharedNote]]:
     """Return the notes of the pairs whose mails show notes, or invite the reader to leave one."""
     pairs = {pair for pair, _ in _select_mails(mails, SealedData.NOTES)}
     return store.notes.load_notes(pairs) if pairs else {}

@@ -106,8 +106,8 @@ class Sync:
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"
         count = self._comparison.choose_count(limit, now)
         due_calendars = self._store.calendars.claim(now, holder, now + LEASE, count)
-        comparable = [calendar for calendar in due_calendars if not self._needs_full_read(calendar, now)]
-        unchanged_addresses = self._comparison.find_unchanged(comparable, limit, now)
+        to_compare = [calendar for calendar in due_calendars if not self._needs_full_read(calendar, now)]
+        unchanged_addresses = self._comparison.find_unchanged(to_compare, limit, now)
         unchanged = [calendar for calendar in due_calendars if calendar.address in unchanged_addresses]
         to_read = [calendar for calendar in due_calendars if calendar.address not in unchanged_addresses]
         for due_calendar in to_read[limit:]:
@@ -120,7 +120,7 @@ class Sync:
         return len(to_process)
 
     def _needs_full_read(self, due_calendar: DueCalendar, now: datetime) -> bool:
-        """Return whether the whole calendar has to be read. That corrects what incremental reads have missed."""
+        """Return whether the whole calendar has to be read, which finds changes that incremental reads have missed."""
         is_old = due_calendar.full_at is None or now - due_calendar.full_at >= self._full_every
         return is_old or due_calendar.cursor is None
 

@@ -31,7 +31,9 @@ _SPACES = {0x202F: "\u00a0", 0x2009: " "}
 #: Invisible characters that can reverse the text around them, or hide a word from a search. The joiners in emoji and
 #: the marks that right-to-left languages need are not included.
 _INVISIBLE = dict.fromkeys((0x200B, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+#: Control characters other than white space.
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 133), *range(134, 160)))
+#: The indentation and the bullet of a list item, if the line has them.
 _BULLET = re.compile(r" *(?:- )?")
 _EXTRA_BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -62,6 +64,7 @@ def wrap_text(text: str, width: int = LINE_WIDTH) -> str:
 
 
 def _wrap_line(line: str, width: int) -> str:
+    """Return the line broken into lines of at most `width` characters, with the indent of a list item."""
     bullet = _BULLET.match(line)
     indent = " " * (bullet.end() if bullet else 0)
     first, *words = line[len(indent) :].split(" ")

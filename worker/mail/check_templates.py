@@ -49,16 +49,17 @@ def find_rendering_problems(
 def find_changed_mails(overrides: Path) -> Collection[str]:
     """Return the names of the mails that the overrides may change.
 
-    These are the mails with a folder in `overrides`. If it contains anything else, such as a layout, a stylesheet or a
-    catalogue, these are all mails.
+    These are the mails with a folder in `overrides`. If the overrides contain anything else, such as a layout, a
+    stylesheet or a catalogue, all mails may change.
     """
     names = {path.name for path in overrides.iterdir()}
     return names if names <= KINDS.keys() else KINDS
 
 
-def _try_rendering(context: MailContext, attempt: Callable[[], object]) -> list[Problem]:
+def _try_rendering(context: MailContext, render: Callable[[], object]) -> list[Problem]:
+    """Return the problems that `render` raises; empty when it raises nothing."""
     try:
-        attempt()
+        render()
     except Problems as problems:
         return list(problems.problems)
     except Exception as error:  # a template may raise any exception

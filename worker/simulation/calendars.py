@@ -22,7 +22,7 @@ def load_calendars(
     """Add the events of each file `<email>.ics` to the calendar of that person, and return the number of meetings.
 
     All-day events and times without a zone are read in the zone of the person. A meeting that is in the files of
-    several people is added once; it takes the time of those people in whose own files it does. Files of
+    several people is added once; it takes time of those people whose own file says so. Files of
     `people_of_other_parts` are skipped. Raises Problems for files that can't be read, and for files of unknown people.
     """
     problems: list[Problem] = []
@@ -95,9 +95,9 @@ def _add_meeting(
     whose file contains the meeting; those without a busy copy have declined. The answers of people without a file are
     read from the organizer's copy. Without that copy, such people have declined if all copies say so.
     """
-    owner = next((person for person, event in busy_copies.items() if event.organizer == person), "")
-    copies_with_answers = [busy_copies[owner]] if owner else [*busy_copies.values()]
-    owner = owner or next(iter(busy_copies))
+    organizing_owner = next((person for person, event in busy_copies.items() if event.organizer == person), "")
+    copies_with_answers = [busy_copies[organizing_owner]] if organizing_owner else [*busy_copies.values()]
+    owner = organizing_owner or next(iter(busy_copies))
     event = busy_copies[owner]
     answers: dict[Address, Answer] = {}
     for copy in copies_with_answers:
