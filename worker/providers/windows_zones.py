@@ -57,8 +57,7 @@ def find_zone_by_bias(custom_zone: Mapping[str, Any]) -> str | None:
 
 
 def _is_northern(custom_zone: Mapping[str, Any]) -> bool:
-    """Return whether daylight saving time begins in the first half of the year, as it does on the northern half of the
-    earth."""
+    """Return whether daylight saving time begins in the first half of the year, as in the northern hemisphere."""
     first_month = int((custom_zone.get("daylightOffset") or {}).get("month") or _USUAL_FIRST_MONTH)
     return first_month <= _LAST_MONTH_OF_SPRING
 

@@ -1,14 +1,14 @@
 """Reads the events of a parsed calendar object as the calendar's owner sees them: when they are, and which block time.
 
 `parser` parses text to calendar objects, `times` reads the times of one event, `recurrence` expands series. A calendar
-object is the content of one iCalendar file. Of a series, it contains the master, which is the VEVENT with the rules,
-and the changed occurrences: VEVENTs with a RECURRENCE-ID, each of which replaces one occurrence. Where the standard
-leaves a choice, this module does the following:
+object is the content of one iCalendar file. A series consists of a master, which is the VEVENT with the rules, and of
+changed occurrences: VEVENTs with a RECURRENCE-ID, each of which replaces one occurrence. Where the standard leaves a
+choice, this module does the following:
 
 - Dates, floating times and local times in an unknown time zone are in the time zone of the calendar's owner. All-day
   events of ours are in the time zone with which they were written.
 - A time before 1900 or after 2200, which some programs write for "always", is replaced by that bound.
-- Events with one UID are versions of one event: only the highest SEQUENCE counts, but all versions that have it. Events
+- Events with one UID are versions of one event. All versions with the highest SEQUENCE count, and no others. Events
   without a UID are independent of each other.
 - METHOD:CANCEL cancels all events in the object. Busy periods of a VFREEBUSY count as events that are not ours.
 - Time that can't be read is never free. When an event blocks time but its times can't be read, the range in which it

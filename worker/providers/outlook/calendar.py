@@ -10,7 +10,7 @@ by key only to find one event. A changed event is recognized as ours by the `tra
 future events are listed by their start.
 
 Changes are read by delta rounds: sequences of requests, each of which returns the changes since the request before
-(`worker.providers.outlook.delta`). Events are read in full when there is no round to continue.
+(`worker.providers.outlook.delta`). All events are read when there is no round to continue.
 
 Microsoft 365 may name a person by another address than the one that was invited, by an X500 string, or by a bare name.
 `Identities` maps such aliases to the person's primary address, and learns the aliases on our own events.
