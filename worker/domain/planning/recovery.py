@@ -2,8 +2,8 @@
 
 A session that was booked after the backup is missing in the database, but its event is on the calendar. The event names
 the two people and has a key, which contains the id and the generation of the session. The generation is a number that
-increases when the event of a session has to be created again. Other details, such as the number of
-deferrals and the trigger of an ad hoc session, are not on the calendar and can't be recovered.
+increases when the event of a session has to be created again. Other details, such as the number of deferrals and the
+trigger of an ad hoc session, are not on the calendar and can't be recovered.
 """
 
 from collections.abc import Sequence
