@@ -83,8 +83,8 @@ class Undo:
     def begin(self, *, includes_past: bool, is_quiet: bool) -> UndoState:
         """Pause everybody, and store that an undo has begun. Returns its state, which `run` takes.
 
-        With `includes_past`, past events are taken off, too. An undo that was begun with it keeps it when it is begun
-        again. With `is_quiet`, guests are not notified of cancellations.
+        With `includes_past`, past events are taken off, too, even if the undo is begun again later without it. With
+        `is_quiet`, guests are not notified of cancellations.
         """
         earlier = self._store.undo.load()
         state = UndoState(
@@ -101,8 +101,8 @@ class Undo:
     ) -> UndoResult:
         """Take all events off, and return what was done and what is left. The mails in the outbox are not sent.
 
-        `wait` is called when another process, which may have died, holds leases. With `removes_strangers`, events that
-        another database of Longarc has written are taken off as well.
+        `watch` is called with the progress. `wait` is called when another process, which may have died, holds leases.
+        With `removes_strangers`, events that another database of Longarc has written are taken off as well.
         """
         undo_store, includes_past = self._store.undo, state.includes_past
         total = undo_store.count_standing_events(self._clock(), includes_past=includes_past)

@@ -22,7 +22,7 @@ def load_calendars(
     """Add the events of each file `<email>.ics` to the calendar of that person, and return the number of meetings.
 
     All-day events and times without a zone are read in the zone of the person. A meeting that is in the files of
-    several people is added once; it takes time of those people whose own file says so. Files of
+    several people is added once; it is busy time only for the people whose own file says so. Files of
     `people_of_other_parts` are skipped. Raises Problems for files that can't be read, and for files of unknown people.
     """
     problems: list[Problem] = []

@@ -22,7 +22,7 @@ from worker.store.store import NextDue, Store
 
 #: Name of the in-memory calendar and mail services. Each simulated person has it as `calendar` and `mail`.
 MEMORY_PROVIDER = "memory"
-#: The kinds of history rows that are copied to the ledger.
+#: The kinds of history rows that are copied to the ledger (docs/reference/ledger.md).
 LEDGER_KINDS = (
     *("event.create", "event.update", "event.cancel", "mail", "mail.folded"),
     *("session", "offer", "unplaceable", "human", "contract"),
