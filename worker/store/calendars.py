@@ -1,7 +1,8 @@
 """Reads and writes what the sync knows of organizers' calendars: their cursors, our events, and recurring 1:1s.
 
 A calendar is read when it is due (`due_at`). While it is leased, `due_at` is the end of the lease. An earlier `due_at`
-means that the calendar was made due while it was being read, because it has changed again.
+means that the calendar was made due while it was being read, because it has changed again. A calendar is *suspended*
+while no request is sent for it, because the service refused access to it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -199,7 +200,7 @@ class CalendarReading:
     #: Our events that changed or vanished, each with the etag that the database should still have. A different etag in
     #: the database means that we have written the event meanwhile; its row is then not updated.
     placed: Sequence[tuple[PlacedEvent, str]]
-    pairs_to_plan: Collection[PairId]
+    pairs_to_plan: Collection[PairId]  #: pairs that a change on the calendar concerns
     pairs_to_refresh: Collection[PairId]  #: pairs to plan after reading their free/busy again
     meetings: Sequence[tuple[Event, PairId]]  #: occurrences of recurring 1:1s, each with its pair
     dropped_series: Collection[str]  #: ids of series and events whose stored 1:1s are deleted
@@ -321,7 +322,9 @@ class CalendarRows:
         if was_suspended:
             self._retry_channel(due_calendar.address, now)
 
-    def _save_meetings(self, connection: Any, address: Address, reading: CalendarReading, *, is_full: bool) -> None:
+    def _save_meetings(
+        self, connection: Connection, address: Address, reading: CalendarReading, *, is_full: bool
+    ) -> None:
         """Store the occurrences of recurring 1:1s. After a full reading, they replace all that are stored."""
         if is_full:
             _DELETE_ALL_MEETINGS.execute(connection, address=address)

@@ -246,8 +246,8 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
     people = sorted({row[side] for row in pair_rows.values() for side in ("manager", "report")})
     batch = _Batch()
     batch.people = {row["email"]: rows.read_person(row) for row in _PEOPLE.fetch_rows(connection, people=people)}
-    subjects = _read_sessions_and_commitments(connection, batch, ids, now, open_plan)
-    _read_events_and_effects(connection, batch, ids, subjects, now)
+    pair_by_subject = _read_sessions_and_commitments(connection, batch, ids, now, open_plan)
+    _read_events_and_effects(connection, batch, ids, pair_by_subject, now)
     _read_mails_to_people(connection, batch, pair_rows, now)
     pairs_with_meetings = [row["id"] for row in pair_rows.values() if row["review"] == ReviewMode.IN_1ON1.value]
     if pairs_with_meetings:
@@ -313,7 +313,10 @@ def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection
 
 
 def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> dict[Address, list[WaitingPair]]:
-    """Return the active pairs of these managers, by manager, each with the times of its last conversations (T-3a)."""
+    """Return the active pairs of these managers, by manager, each with the times of its last conversations.
+
+    From these times, planning computes the turn of each pair (T-3a).
+    """
     pairs = [rows.read_pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
     last_regular_by_pair: dict[PairId, datetime] = {}
     last_by_report: dict[Address, datetime] = {}
@@ -332,9 +335,9 @@ def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> d
 def _read_sessions_and_commitments(
     connection: Connection, batch: _Batch, pairs: list[PairId], now: datetime, open_plan: OpenPlan
 ) -> dict[str, PairId]:
-    """Read sessions, deferrals and commitments into the batch. Return the subjects of events and effects.
+    """Read sessions, deferrals and commitments into the batch. Return the pair of each subject of events and effects.
 
-    The result maps each subject to its pair. A subject is the id of a session that is not closed, the id of a
+    A subject is the id of a session that is not closed, the id of a
     commitment, or the id of the pair itself.
     """
     pair_by_subject = {str(pair_id): pair_id for pair_id in pairs}

@@ -269,7 +269,7 @@ class PeopleRows:
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
-    # --- suspended calendars ---
+    # --- suspended calendars: no request is sent for them, because the service refused access ---
 
     def suspend(self, email: Address, until: datetime) -> bool:
         """Suspend a person's calendar, so that no request is sent for it until `until`.

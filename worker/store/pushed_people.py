@@ -86,13 +86,14 @@ class PushedRows:
         return _parse_push_log(text) if text else None
 
     def _execute(self, statement: Any) -> None:
+        """Execute an insert or update. Raises UserNameTaken when the user name of the row belongs to another person."""
         try:
             self.connection.execute(statement)
         except IntegrityError:
             raise UserNameTaken from None
 
     def _count_push(self, now: datetime) -> None:
-        """Count a push in the log. Called last in each transaction, because transactions of other pushes then wait."""
+        """Count a push in the log. Called last in each transaction, because from then on other pushes wait for it."""
         empty_log = {"name": PUSH_LOG_NAME, "value": _format_push_log(PushLog(0, now, now))}
         self.database.insert_new(self.connection, stored_value, [empty_log], ("name",))
         log = self.get_push_log() or PushLog(0, now, now)

@@ -69,6 +69,7 @@ def find_renames(
     alias_rows = connection.execute(select(person_alias.c.form, person_alias.c.person)).all()
     stored_owners = {str(row[0]): str(row[1]) for row in alias_rows}
     listed = set(persons)
+    # the people whom the stored roster lists and the new roster does not
     unlisted = {email for email, left_at in left_times.items() if left_at is None and email not in listed}
     candidates = [(alias.alias, alias.person) for alias in aliases if alias.alias in unlisted]
     candidates += [(stored_owners[new], new) for new in listed if stored_owners.get(new) in unlisted]

@@ -144,7 +144,7 @@ def build_pair_row(pair: Pair) -> dict[str, Any]:
         "minute": pair.preference.minute,
         "paused": pair.paused,
     }
-    for name in ("first_seen", "participation", "erased_at"):  # these do not come from the roster
+    for name in ("first_seen", "participation", "erased_at"):  # these columns do not come from the roster
         del row[name]
     return row
 
@@ -176,7 +176,7 @@ def _read_offer(row: Row) -> Offer | None:
     )
 
 
-#: In the row of an ad hoc session, the column `latest` has a placeholder: the value of `earliest` plus this time.
+#: In the row of an ad hoc session, the column `latest` has a placeholder: `earliest` plus this time.
 AD_HOC_WINDOW = timedelta(days=7)
 #: The placeholder in the column `unplaceable` of an ad hoc session for which no time exists.
 PLACEHOLDER_REASONS = (Reason("verbatim", {"words": "No time for it exists just now."}),)
