@@ -13,6 +13,7 @@ from worker.domain.model import (
     Effect,
     EffectKind,
     Handover,
+    Learning,
     Owner,
     PairId,
     PairState,
@@ -56,7 +57,6 @@ def open_mail_content(
     )
     contract_sessions = {mail.subject for _, mail in _select_mails(mails, SealedData.REVISIONS)}
     revisions = {session: content.list_revisions(session) for session in contract_sessions}
-    learning_pairs = {pair for pair, _ in _select_mails(mails, SealedData.LEARNING)}
     triggers, asked_by_report = _open_triggers(content, mails, states)
     return OpenedContent(
         contracts={pair: recorded.contract for pair, recorded in latest_contracts.items()},
@@ -79,7 +79,7 @@ def open_mail_content(
         },
         sessions_asked_by_report=asked_by_report,
         deferral_reasons=_open_deferral_reasons(content, mails, states),
-        learnings=store.learnings.load_waiting(learning_pairs) if learning_pairs else {},
+        learnings=_open_learnings(store, mails),
         accesses=_open_accesses(content, mails, now),
         notes=_open_notes(store, mails),
         former_pairs=_open_handovers(store, mails, states),
@@ -205,6 +205,12 @@ def _open_accesses(content: Content, mails: Sequence[_MailOfPair], now: datetime
         for pair, mail in _select_mails(mails, SealedData.ACCESSES)
         if mail.start
     }
+
+
+def _open_learnings(store: Store, mails: Sequence[_MailOfPair]) -> Mapping[PairId, Learning]:
+    """Return the sentence of each manager about their own learning that no mail has shown to the report yet (R-35)."""
+    pairs = {pair for pair, _ in _select_mails(mails, SealedData.LEARNING)}
+    return store.learnings.load_waiting(pairs) if pairs else {}
 
 
 def _open_notes(store: Store, mails: Sequence[_MailOfPair]) -> Mapping[PairId, Sequence[SharedNote]]:
