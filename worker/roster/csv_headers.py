@@ -108,9 +108,9 @@ class PeopleHeaderReader:
             for index, name in enumerate(folded_names)
             if name == mapped_name
         }
-        open_columns = [column for column in COLUMNS if column not in columns.values()]
+        unassigned_columns = [column for column in COLUMNS if column not in columns.values()]
         columns |= {
-            index: name for index, name in enumerate(plain_names) if name in open_columns and index not in columns
+            index: name for index, name in enumerate(plain_names) if name in unassigned_columns and index not in columns
         }
         if set(REQUIRED_COLUMNS) <= set(columns.values()):
             return columns

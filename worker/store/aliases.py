@@ -1,7 +1,8 @@
 """Aliases: the other names by which calendar services know a person.
 
-An alias is another mail address of the person, the person's id in the company's directory, or an Exchange name. It
-belongs to one person. A *name* is a primary address or an alias. In the table `person_form`, an alias is a `form`.
+An alias is another mail address of the person, the person's id in the company's directory, or an Exchange name. Each
+alias belongs to one person. A *name* is a primary address or an alias. In the table `person_form`, the column `form`
+holds the alias.
 """
 
 import uuid
@@ -30,7 +31,7 @@ _VERSION = PreparedStatement(select(stored_value.c.value).where(stored_value.c.n
 class KnownAliases:
     """The names of all people, as of one version."""
 
-    version: str  #: changes with every person and alias
+    version: str  #: a text that changes whenever a person or an alias is added, changed or removed
     owners: Mapping[str, Address]  #: the primary address of the person who has a name, by name
     names: Mapping[Address, frozenset[str]]  #: all names of each person who has an alias, by primary address
     directory_ids: Mapping[Address, str]  #: the id in the company's directory, by primary address

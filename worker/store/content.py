@@ -170,7 +170,8 @@ class Content:
         sealed = self._seal.close_padded(json.dumps(fields))
         with self._database.write() as connection:
             if not self._database.is_sqlite:
-                # two processes may store the first draft: there is no row of the draft to lock, so lock the session's
+                # two processes may store a first draft at once, when there is no row of a draft to lock; therefore the
+                # row of the session is locked
                 connection.execute(select(session.c.id).where(session.c.id == session_id).with_for_update())
             query = select(contract_draft.c.version).where(contract_draft.c.session == session_id)
             version = connection.execute(query).scalar() or 0
@@ -195,7 +196,7 @@ class Content:
         return self._seal.close_padded(json.dumps(rows.dump_sealed_plan(session_)))
 
     def delete_contract_draft(self, connection: Connection, session_id: str) -> None:
-        """Delete the draft of a contract, because the contract was recorded or is no longer wanted."""
+        """Delete the draft of a contract, because the contract was recorded or the draft is no longer wanted."""
         connection.execute(delete(contract_draft).where(contract_draft.c.session == session_id))
 
     # --- reading ---
