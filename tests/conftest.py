@@ -18,7 +18,8 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import NullPool, create_engine, make_url, text
 
-from tests.support.companies import Office, new_store
+from tests.support.companies import DAILY, Office, new_store
+from tests.support.companies import settings as make_settings
 from tests.support.proof import FULL
 from tests.support.terminal import fresh_desk, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
 from worker.store.tables import metadata
@@ -221,5 +222,13 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -
 def office(database_url: str) -> Iterator[Office]:
     """Dana and her report Sam, on either database."""
     made = Office(database_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def daily_office(database_url: str) -> Iterator[Office]:
+    """The same, with calendars that are polled each day."""
+    made = Office(database_url, known=make_settings(database_url, sync=DAILY))
     yield made
     made.close()

@@ -15,7 +15,7 @@ from tests.doubles.google.company import GoogleCompany
 from tests.doubles.graph import Double
 from tests.doubles.graph.office import Office as GraphOffice
 from tests.doubles.mail_carrier import MailCarrier
-from tests.support.companies import DANA, DAY, HOUR, SAM, START, Office, pair, pairs, people
+from tests.support.companies import DAILY, DANA, DAY, HOUR, SAM, START, Office, pair, pairs, people, settings
 from worker.domain.model import Address, DeferralCause, PairId, Session, Span
 from worker.store.store import NextDue
 
@@ -30,7 +30,11 @@ class Mixed(Office):
 
     def __init__(self, stack: ExitStack) -> None:
         listed = {one: replace(who, calendar=AT[one]) for one, who in people(*AT).items()}
-        super().__init__(persons=listed, listed=pairs(*(pair(one, other) for one, other in BOTH)))
+        super().__init__(
+            persons=listed,
+            listed=pairs(*(pair(one, other) for one, other in BOTH)),
+            known=settings(sync=DAILY),  # these services tell of no change
+        )
         self.google = GoogleCompany({one: listed[one] for one in (DANA, EVA)}, self.clock)
         stack.callback(self.google.shut)
         double = stack.enter_context(Double())

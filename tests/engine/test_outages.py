@@ -76,12 +76,12 @@ def test_a_service_out_of_order_is_told_by_what_the_database_knows(caplog: LogCa
 
 
 @pytest.mark.parametrize("error", [Unavailable, Forbidden])
-def test_a_calendar_that_can_t_be_read_says_since_when_why_and_when_again(office: Office, error: Any) -> None:
-    office.tick()
-    office.calendar.fail = Fails(lambda: error("It does not answer."), "changes")
-    begun = office.clock() + DAY
-    office.run(DAY + 40 * MINUTE)
-    told = collect_status(office.store, office.clock())
+def test_a_calendar_that_can_t_be_read_says_since_when_why_and_when_again(daily_office: Office, error: Any) -> None:
+    daily_office.tick()
+    daily_office.calendar.fail = Fails(lambda: error("It does not answer."), "changes")
+    begun = daily_office.clock() + DAY
+    daily_office.run(DAY + 40 * MINUTE)
+    told = collect_status(daily_office.store, daily_office.clock())
     (one,) = told["unreachable"]
     assert {name: one[name] for name in ("person", "service", "why")} == {
         "person": DANA,
@@ -89,12 +89,12 @@ def test_a_calendar_that_can_t_be_read_says_since_when_why_and_when_again(office
         "why": "It does not answer.",
     }
     assert begun - MINUTE <= one["since"] <= begun + MINUTE
-    assert one["failures"] >= 8 and office.clock() < one["again"]
-    assert office.store.calendars.load_failures()["memory"].calendars == 1
-    office.calendar.fail = None
-    office.run(HOUR)
-    told = collect_status(office.store, office.clock())
-    assert told["unreachable"] == [] and office.store.calendars.load_failures() == {}
+    assert one["failures"] >= 8 and daily_office.clock() < one["again"]
+    assert daily_office.store.calendars.load_failures()["memory"].calendars == 1
+    daily_office.calendar.fail = None
+    daily_office.run(HOUR)
+    told = collect_status(daily_office.store, daily_office.clock())
+    assert told["unreachable"] == [] and daily_office.store.calendars.load_failures() == {}
 
 
 def test_a_mail_that_could_not_leave_says_why_and_when_it_is_tried_again(office: Office) -> None:

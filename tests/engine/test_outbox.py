@@ -172,20 +172,20 @@ def test_a_mail_that_is_refused_ends_dead_and_is_told(office: Office) -> None:
     assert len(office.mails("operator_alert")) == 1
 
 
-def test_a_revoked_grant_rests_that_person_and_is_told_once(office: Office) -> None:
-    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
-    office.run(3 * HOUR)
-    assert set(office.store.people.load_suspensions()) == {DANA}
-    (alert,) = office.mails("operator_alert")
+def test_a_revoked_grant_rests_that_person_and_is_told_once(daily_office: Office) -> None:
+    daily_office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
+    daily_office.run(3 * HOUR)
+    assert set(daily_office.store.people.load_suspensions()) == {DANA}
+    (alert,) = daily_office.mails("operator_alert")
     assert f"longarc retry {DANA}" in texts([alert])
-    office.calendar.fail = None
-    office.run(2 * HOUR)
-    assert not office.store.people.load_suspensions()
-    assert [event.span for event in office.events()] == [office.session().span]
-    office.run(3 * DAY)
-    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
-    office.run(2 * DAY)
-    assert len(office.mails("operator_alert")) == 2, "a second time is news again"
+    daily_office.calendar.fail = None
+    daily_office.run(2 * HOUR)
+    assert not daily_office.store.people.load_suspensions()
+    assert [event.span for event in daily_office.events()] == [daily_office.session().span]
+    daily_office.run(3 * DAY)
+    daily_office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
+    daily_office.run(2 * DAY)
+    assert len(daily_office.mails("operator_alert")) == 2, "a second time is news again"
 
 
 @pytest.mark.parametrize("operation", ["create", "changes"])
@@ -332,20 +332,20 @@ def test_a_hand_move_in_the_moment_between_our_call_and_our_note_of_it_counts(of
 
 
 @pytest.mark.parametrize("operation", ["create", "update"])
-def test_a_deletion_in_that_moment_counts_too(office: Office, operation: str) -> None:
+def test_a_deletion_in_that_moment_counts_too(daily_office: Office, operation: str) -> None:
     if operation == "update":
-        office.decline(booked(office))
-    meddled(office, operation, lambda session: office.calendar.remove(DANA, session.key))
-    office.run(DAY + MINUTE)
-    session = office.session()
+        daily_office.decline(booked(daily_office))
+    meddled(daily_office, operation, lambda session: daily_office.calendar.remove(DANA, session.key))
+    daily_office.run(DAY + MINUTE)
+    session = daily_office.session()
     assert session.count == (2 if operation == "update" else 1)
     causes = [
         line["fields"]["cause"]
-        for line in office.history("session")
+        for line in daily_office.history("session")
         if line["fields"]["state"] == SessionState.DEFERRED
     ]
     assert causes[-1] == DeferralCause.DELETED
-    assert [event.span for event in office.events()] == [session.span]
+    assert [event.span for event in daily_office.events()] == [session.span]
 
 
 def test_an_invitation_declined_the_moment_it_arrives_is_planned_again(office: Office) -> None:

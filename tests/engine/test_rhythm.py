@@ -130,5 +130,5 @@ def test_a_company_of_the_tests_is_busy_a_few_times_a_day(monkeypatch: MonkeyPat
 
     monkeypatch.setattr(type(office.worker), "tick", lambda _: count())
     office.run(30 * DAY)
-    assert office.session().booked and 30 <= ticks < 60
+    assert office.session().booked and 15 <= ticks < 45
     office.close()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.companies import (
+    DAILY,
     DANA,
     DAY,
     HOUR,
@@ -24,6 +25,7 @@ from tests.support.companies import (
     pair,
     pairs,
     people,
+    settings,
     span,
     texts,
 )
@@ -42,6 +44,11 @@ from worker.domain.model import (
 from worker.errors import AuthRevoked, NotFound, RateLimited, Unavailable
 from worker.providers.base import CalendarProvider
 from worker.providers.memory import MemoryCalendar
+
+
+@pytest.fixture(name="office")
+def office_of_these_tests(daily_office: Office) -> Office:
+    return daily_office
 
 
 def booked(office: Office) -> Session:
@@ -262,7 +269,12 @@ def test_an_outage_of_one_calendar_is_waited_for(office: Office, error: Unavaila
 
 def test_one_calendar_out_of_reach_keeps_no_other_from_being_read(database_url: str) -> None:
     listed = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
-    office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
+    office = Office(
+        database_url,
+        people(DANA, SAM, KIM, "eve@corp.example"),
+        listed,
+        known=settings(database_url, sync=DAILY),
+    )
     office.tick()
     office.calendar.make_unreadable(DANA, "no access")
     kims = office.session(pair_id=PairId(KIM, "eve@corp.example"))
@@ -276,7 +288,12 @@ def test_one_calendar_out_of_reach_keeps_no_other_from_being_read(database_url: 
 def test_one_calendar_that_nobody_understands_keeps_no_other_from_being_read(database_url: str) -> None:
     """Whatever it raises, without a word of what stands in it."""
     listed = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
-    office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
+    office = Office(
+        database_url,
+        people(DANA, SAM, KIM, "eve@corp.example"),
+        listed,
+        known=settings(database_url, sync=DAILY),
+    )
     office.tick()
     read = office.calendar.changes
 
@@ -298,7 +315,12 @@ def test_one_calendar_that_nobody_understands_keeps_no_other_from_being_read(dat
 def test_a_service_that_can_t_be_opened_for_one_keeps_no_other_from_being_read(database_url: str) -> None:
     """Its settings may have lost their grant since: that is that person's trouble alone."""
     listed = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
-    office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
+    office = Office(
+        database_url,
+        people(DANA, SAM, KIM, "eve@corp.example"),
+        listed,
+        known=settings(database_url, sync=DAILY),
+    )
     office.tick()
     find = office.worker.sync._find_calendar
 

@@ -222,12 +222,14 @@ def test_a_cancel_made_in_a_crash_is_over(office: Office) -> None:
 
 
 @pytest.mark.parametrize("error", [InvalidResponse, Forbidden])
-def test_an_event_made_by_a_call_that_was_refused_is_taken_off(office: Office, error: Callable[[], Forbidden]) -> None:
+def test_an_event_made_by_a_call_that_was_refused_is_taken_off(
+    daily_office: Office, error: Callable[[], Forbidden]
+) -> None:
     """The service made it, and said that it did not. The next look at the calendar shows it."""
-    office.calendar.fail = Fails(error, "create.done", times=1)
-    office.run(2 * DAY)
-    session = office.session()
-    assert [(event.key, event.span) for event in office.events()] == [(session.key, session.span)]
+    daily_office.calendar.fail = Fails(error, "create.done", times=1)
+    daily_office.run(2 * DAY)
+    session = daily_office.session()
+    assert [(event.key, event.span) for event in daily_office.events()] == [(session.key, session.span)]
     assert session.count == 0
 
 

@@ -84,16 +84,28 @@ def company(count: int, reports: int = 6) -> tuple[dict[Address, Person], dict[P
     return persons, made
 
 
+#: The section `sync` for tests of polling itself: as seldom as the settings allow.
+DAILY = {"every": "1 day", "near": "1 day", "full_every": "1 day"}
+
+
 def settings(url: str = "sqlite://", key: str = KEY, **fields: Any) -> Settings:
-    """Settings as a file would give them, sections as mappings; calendars are looked at once a day."""
+    """Settings as a file would give them, sections as mappings.
+
+    Calendars are polled once a week, less often than a file may say: those in memory tell when they change.
+    """
     given: dict[str, Any] = {
         "database": url,
         "operator": OPERATOR,
         "mail": {"from": "longarc@corp.example", "operator_by": SERVICE},
-        "sync": {"every": "1 day", "near": "1 day", "full_every": "1 day"},
         "keys": tuple(SecretStr(one) for one in key.split(",")),
     }
-    return Settings.model_validate({**given, **fields})
+    made = Settings.model_validate({**given, **fields})
+    if "sync" in fields:
+        return made
+    seldom = timedelta(days=7)
+    return made.model_copy(
+        update={"sync": made.sync.model_copy(update={"every": seldom, "near": seldom, "full_every": seldom})}
+    )
 
 
 def new_store(url: str, key: str = KEY) -> Store:
