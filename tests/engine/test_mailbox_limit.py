@@ -15,6 +15,7 @@ from datetime import datetime
 from threading import Event
 from time import monotonic
 
+import pytest
 from pydantic import SecretStr
 
 from tests.conftest import Postgres
@@ -127,6 +128,7 @@ def run_until_done(office: Office, machines: Processes) -> None:
     raise AssertionError(office.store.outbox.count_by_progress())
 
 
+@pytest.mark.proof
 def test_three_processes_lose_and_double_nothing_at_one_mailbox(
     postgres: Postgres, record_property: Callable[[str, object], None]
 ) -> None:

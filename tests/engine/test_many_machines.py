@@ -203,6 +203,7 @@ def until(condition: Callable[[], bool], office: Office, seconds: float = 60) ->
         select.select([], [], [], 0.1)
 
 
+@pytest.mark.proof
 def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Shared, Shared, str]) -> None:
     calendar, mailer, socket = shared
     url = postgres.migrated()

@@ -3,6 +3,7 @@
 The company of `tests/support/random_company.py` lives on services in memory, at Google and in Microsoft 365.
 """
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.doubles.google.company import GoogleCompany
@@ -12,6 +13,8 @@ from tests.support.proof import FULL
 from tests.support.random_company import Company
 from worker.domain.model import Pair, PairId, Person
 from worker.simulation.world import SimulatedWorld
+
+pytestmark = pytest.mark.proof
 
 TestCompany = Company.TestCase
 

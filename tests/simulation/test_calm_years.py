@@ -50,6 +50,7 @@ def check_years(years: dict[str, Life]) -> None:
     assert [violation for life in years.values() for violation in list_violations(life)] == []
 
 
+@pytest.mark.proof
 def test_calm_years_go_as_promised() -> None:
     """T-4, T-9, T-10, T-13, T-16; R-3, R-8: a year of five small companies."""
     check_years(live_companies(seed=1))

@@ -62,6 +62,7 @@ def test_no_promise_is_broken_whatever_people_do(behave: str, seed: int) -> None
     assert violations(live(size, days, behave, seed), size, days) == []
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("behave", "seed"), [("calm", 1), ("hostile", 3)])
 def test_no_promise_is_broken_whenever_pairs_began(behave: str, seed: int) -> None:
     """T-3a: nobody hears of us too early, each pair meets in its turn, and no week of a manager holds too many."""
