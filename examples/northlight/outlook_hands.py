@@ -122,7 +122,7 @@ class OutlookProgram:
 
     def _put_item(self, name: str, main: Any, event: Any, master: "Item | None") -> "Item":
         organizer = event.organizer or self._mailbox.address
-        show_as = "oof" if event.show and event.show.value == "away" else "busy" if event.show else "free"
+        show_as = "oof" if event.show_as and event.show_as.value == "away" else "busy" if event.show_as else "free"
         from tests.doubles.graph.state import Item
 
         item = Item(self._mailbox, name, organizer, event.span.start, event.span.end)

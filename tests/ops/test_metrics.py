@@ -211,7 +211,7 @@ def find_free_ports(count: int) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("listen", "problem"),
     [
-        ("127.0.0.1:9464-9463", "not a range of up to 100 ports. Write the first and the last one"),
+        ("127.0.0.1:9464-9463", "not a range of up to 100 ports. Write the first and the last port"),
         ("127.0.0.1:9464-9999", "not a range of up to 100 ports"),
         ("127.0.0.1:0-4", "not a range of up to 100 ports"),
         ("127.0.0.1:9464-", "not a range of up to 100 ports"),

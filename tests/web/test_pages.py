@@ -382,7 +382,7 @@ def test_the_operator_sees_who_works_and_which_calendars_are_unreachable(room: R
     office = room.office
     assert "No worker is running" in text(room.operator().get("/status"))
     office.calendar.fail = Fails(lambda: Unavailable("It does not answer."), "changes")
-    office.run(DAY)
+    office.run(8 * DAY)  # by then it was to be polled
     now = office.clock()
     for host, seen_at in (("one.corp.example", now), ("two.corp.example", now - 10 * MINUTE)):
         office.store.heartbeats.save_heartbeat(Heartbeat(host, host, 4711, now - DAY, seen_at, "1.0"))
