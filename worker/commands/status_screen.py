@@ -23,7 +23,8 @@ MAX_NAMED = 2
 #: How many lines the company and the waiting items can have, so that there is room for what needs a person.
 MAX_COMPANY_LINES, MAX_WAITING_LINES = 8, 7
 _INDENT = "  "
-#: By standing of a channel: its name, and the beginning of a sentence about a channel that does not work.
+#: By standing of a channel: its word for the operator, and the beginning of a sentence about a channel that does not
+#: work. The standing `failing` means that the service refused to open a channel.
 _STANDING_WORDS = {"unproven": "not yet proven", "silent": "silent", "failing": "refused"}
 _TROUBLE_WORDS = {"silent": "The channel is silent", "failing": "There is no channel"}
 #: The remedy when a channel brings no notifications.
@@ -121,12 +122,15 @@ def _describe_run(report: Mapping[str, Any]) -> StatusLine:
 def _describe_company(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield sentences about people, sessions, calendars, mail, channels, the rollout and retention."""
     pairs, sessions = report["pairs"], report["sessions"]
+    # "outside" counts the pairs that the rollout does not include.
     others = [f"{pairs[name]:,} {name}" for name in ("paused", "outside", "ended") if pairs[name]]
     active = format_count(pairs["active"], "active pair")
     yield f"{', '.join([format_count(report['people'], 'person', 'people'), active, *others])}."
     states = ", ".join(f"{number:,} {state}" for state, number in sorted(sessions.items()))
     yield f"Sessions: {states or 'none'}."
-    mail = ", ".join(name + (f" ({guarantee})" if guarantee else "") for name, guarantee in report["mail"].items())
+    # By mail service: its delivery guarantee, such as "at most once"; empty where there is no choice.
+    delivery_guarantees = report["mail"].items()
+    mail = ", ".join(service + (f" ({guarantee})" if guarantee else "") for service, guarantee in delivery_guarantees)
     yield f"Calendars: {report['calendars']['read']:,} read. Mail: {mail or 'none'}."
     if report["channels"]["total"]:
         yield describe_channels(report["channels"])
@@ -145,7 +149,7 @@ def describe_channels(channels: Mapping[str, Any]) -> str:
 def describe_channel_trouble(trouble: Mapping[str, Any]) -> str:
     """Return a sentence that counts the channels of one service and one standing, with the problem of one of them."""
     count = format_count(trouble["count"], "calendar")
-    problem = trouble["problem"] or f"Our own change on the calendar of {trouble['calendar']} did not come back."
+    problem = trouble["problem"] or f"No notification came of our own change on the calendar of {trouble['calendar']}."
     return f"{_TROUBLE_WORDS[trouble['standing']]} for {count} ({trouble['service']}): {problem}"
 
 
@@ -163,15 +167,15 @@ def describe_retention(retention: Mapping[str, Any]) -> str:
 
 def _list_waiting(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each kind of work that waits: effects, sessions without a time, calendars never read."""
-    later_count = report["outbox"].get("waiting", 0) - sum(effect["count"] for effect in report["due"])
+    later_count = report["outbox"].get("waiting", 0) - sum(group["count"] for group in report["due"])
     if later_count > 0:
         yield f"{_INDENT}{format_count(later_count, 'mail or change', 'mails and changes')} that are not due yet"
     if report["due"]:
-        names = ", ".join(f"{effect['count']:,} {_get_name(effect)}" for effect in report["due"])
-        yield f"{_INDENT}due since {_format(min(effect['since'] for effect in report['due']))}: {names}"
-    for effect in report["tried_again"][:MAX_NAMED]:
-        retry_at = _format(effect["again"])
-        yield f"{_INDENT}{effect['count']:,} {_get_name(effect)}, tried again at {retry_at}: {effect['why']}"
+        names = ", ".join(f"{group['count']:,} {_get_group_name(group)}" for group in report["due"])
+        yield f"{_INDENT}due since {_format(min(group['since'] for group in report['due']))}: {names}"
+    for group in report["tried_again"][:MAX_NAMED]:
+        retry_at = _format(group["again"])
+        yield f"{_INDENT}{group['count']:,} {_get_group_name(group)}, tried again at {retry_at}: {group['why']}"
     if report["owed"]:
         next_search = min((session["again"] for session in report["owed"] if session["again"]), default=None)
         when = f", next search at {_format(next_search)}" if next_search else ""
@@ -181,9 +185,9 @@ def _list_waiting(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_INDENT}{count} to be read for the first time: {_list_some(never_read)}"
 
 
-def _get_name(effect: Mapping[str, Any]) -> str:
-    """Return the name of a mail, or the kind of another effect."""
-    return str(effect["message"] or effect["what"])
+def _get_group_name(group: Mapping[str, Any]) -> str:
+    """Return what the effects of a group have in common: the name of their mail, or for other effects their kind."""
+    return str(group["message"] or group["what"])
 
 
 # --- what needs a person ---
@@ -200,7 +204,7 @@ def list_needs(report: Mapping[str, Any]) -> Iterator[Need]:
         yield Need(what, "See in the log what takes so long, or start another worker.")
     yield from _list_suspended(report["suspended"])
     yield from _list_unreachable(report["unreachable"])
-    yield from _list_troubled(report["troubled"])
+    yield from _list_troubled_effects(report["troubled"])
     for trouble in report["channels"]["troubles"]:
         yield Need(describe_channel_trouble(trouble), CHANNEL_REMEDY)
     yield from _list_unplaceable(report["unplaceable"])
@@ -213,6 +217,7 @@ def list_needs(report: Mapping[str, Any]) -> Iterator[Need]:
 
 
 def _list_suspended(suspended: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
+    """Yield one item about all calendars that Longarc may no longer access, if there are any."""
     if not suspended:
         return
     people = [calendar["person"] for calendar in suspended]
@@ -223,6 +228,7 @@ def _list_suspended(suspended: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
 
 
 def _list_unreachable(unreachable: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
+    """Yield an item for each group of calendars that the same service can't read for the same reason."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for calendar in unreachable:
         groups[calendar["service"], calendar["why"]].append(calendar)
@@ -236,13 +242,14 @@ def _list_unreachable(unreachable: Sequence[Mapping[str, Any]]) -> Iterator[Need
 
 #: The remedy for mails and events that did not get through, by the progress of the effect.
 _TROUBLE_REMEDIES = {
-    "uncertain": "Whether it arrived is unknown, and it is not sent again: ask a recipient who waits for it.",
+    "uncertain": "It is unknown whether it arrived, and it is not sent again: ask a recipient whether it did.",
     "dead": "Fix the cause. When the pair is planned next, whatever is still needed is sent again.",
     "waiting": "It is tried again by itself. `longarc check` tries the service and names a remedy.",
 }
 
 
-def _list_troubled(troubled: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
+def _list_troubled_effects(troubled: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
+    """Yield an item for each group of effects with the same progress and problem. `effect["name"]`: the mail's name."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for effect in troubled:
         groups[effect["progress"], effect["problem"] or ""].append(effect)

@@ -40,7 +40,10 @@ class SharedNotes:
 
 
 def load_shared_notes(view: MailView, pair: Pair, state: PairState, reader: Owner) -> SharedNotes:
-    """Return the decrypted notes of a pair, with the form for the reader. Raises WrongKey."""
+    """Return the decrypted notes of a pair, with the form for the reader. Raises WrongKey.
+
+    `view` formats the texts about the pair in the reader's language, for pages as for mails.
+    """
     site = current_site()
     notes = site.store.notes.list_notes(pair.id)
     entries = [NoteEntry(note.session, view.describe_author(note), note.lines, note.author is reader) for note in notes]
@@ -55,7 +58,7 @@ def load_shared_notes(view: MailView, pair: Pair, state: PairState, reader: Owne
 def leave_note(pair: Pair, session_id: str, author: Owner) -> str:
     """Store the note in the submitted form, or delete the author's note when the form has no text.
 
-    Returns the key of the confirmation. Aborts with 404 unless the session is one of that pair.
+    Returns the name of the confirmation that the next page shows (`worker.web.messages`). Aborts with 404 unless the session is one of that pair.
     """
     site = current_site()
     session: Session | None = site.store.queries.get_session(session_id)
@@ -83,5 +86,6 @@ def list_kept_lines(views: Collection[MailView], reader: Owner, now: datetime) -
 
 
 def _make_lines(view: MailView, commitment_ids: Collection[str]) -> list[Line]:
+    """Return a line for each of these commitments, formatted as in a mail."""
     entries = tuple(entry for entry in view.context.commitments if entry.commitment.id in commitment_ids)
     return MailView(replace(view.context, kept_commitments=entries), view.language).kept_lines()

@@ -30,8 +30,8 @@ from worker.providers.ical import events as ical_events
 
 log = logging.getLogger(__name__)
 
-#: The copies that were known when changes were last read, by guest: the mark of the guest's calendar at that time, and
-#: the resource names of the copies in it. They are stored in the cursor.
+#: The copies that were known when the organizer's changes were last read, by guest: the mark of the guest's calendar at
+#: that time, and the resource names of the copies in it. They are stored in the cursor of the organizer's calendar.
 TrackedCopies = dict[Address, tuple[str, list[str]]]
 #: The copies that have a record, by the resource name of the original and by guest: whether the record is confirmed.
 RecordedCopies = dict[str, dict[Address, bool]]
@@ -83,8 +83,8 @@ class GuestCopies:
 
     def _list_local_guests(self, original: Resource) -> set[Address]:
         """Return the guests of the event who have a calendar on this server, or may have one."""
-        guests = ical_events.read_answers(ical_events.find_main_event(original.calendar))
-        return {guest for guest in guests if self._local_people is None or guest in self._local_people}
+        answers_by_guest = ical_events.read_answers(ical_events.find_main_event(original.calendar))
+        return {guest for guest in answers_by_guest if self._local_people is None or guest in self._local_people}
 
     def _place_copy(
         self, organizer: CalendarCollection, guest: Address, original: Resource, *, is_placed: bool, ask_again: bool
@@ -102,10 +102,11 @@ class GuestCopies:
             copies = collection.multiget({name})
             for copy in copies:
                 self._renew_copy(collection, copy, original)
-            if ask_again and not copies:
-                collection.put(name, new_copy, etag=None)
-            if ask_again or copies:
-                self._records.confirm_copy(organizer.owner, name, guest)
+            if not copies and not ask_again:
+                return
+            if not copies:
+                collection.put(name, new_copy, etag=None)  # no etag: the copy must not exist
+            self._records.confirm_copy(organizer.owner, name, guest)
         except (NotFound, Forbidden) as error:  # the guest has no calendar on this server, or we may not write to it
             log.warning("no copy for %s: %s", guest, error, extra={"action": Action.COPY_REFUSED, "calendar": guest})
             self._records.forget_copies(organizer.owner, name, [guest])
@@ -117,7 +118,7 @@ class GuestCopies:
             return
         guest, span = guest_calendar.owner, _read_span(original)
         answer = Answer.NEEDS_ACTION
-        if ical_events.has_copied_span(copy.calendar, span):
+        if ical_events.has_copied_span(copy.calendar, span):  # the original has not moved since the copy was made
             answer = ical_events.read_copy_answer(copy.calendar, guest, span)
         renewed_copy = ical_events.make_guest_copy(original.calendar, guest, answer)
         guest_calendar.put(copy.name, renewed_copy, etag=copy.etag)
@@ -139,8 +140,11 @@ class GuestCopies:
     def _list_recorded_copies(
         self, organizer: CalendarCollection, originals: Iterable[Resource], tracked_copies: TrackedCopies | None = None
     ) -> RecordedCopies:
-        """Return the recorded copies of this organizer's events. First adds the records that are missing for copies of
-        older versions of Longarc, which noted them in the cursor (`tracked_copies`) and on `originals`."""
+        """Return the recorded copies of this organizer's events.
+
+        Older versions of Longarc kept no records: they listed the copies in the cursor (`tracked_copies`) and marked
+        them on the originals. This function first adds the missing records of these copies.
+        """
         recorded_copies: RecordedCopies = {}
         for record in self._records.list_copies(organizer.owner):
             recorded_copies.setdefault(record.name, {})[record.guest] = record.is_placed
@@ -171,12 +175,14 @@ class GuestCopies:
     # --- reading answers ----------------------------------------------------------------------------------------------
 
     def collect_answers(self, organizer: CalendarCollection, resources: Iterable[Resource]) -> dict[str, Event]:
-        """Return the originals with guests among these resources, by resource name, with the answers that the copies
-        contain."""
+        """Return an event for each of these resources that is an original with guests, by resource name.
+
+        The answers in an event are those of the guests' copies.
+        """
         originals = {
             resource.name: resource for resource in resources if ical_events.is_own_original(resource.calendar)
         }
-        events = {name: event for name in originals if (event := _read_single(organizer, originals[name]))}
+        events = {name: event for name in originals if (event := _read_single_event(organizer, originals[name]))}
         recorded_copies = self._list_recorded_copies(organizer, originals.values()) if events else {}
         names_by_guest: dict[Address, set[str]] = {}
         for name in events:
@@ -189,6 +195,7 @@ class GuestCopies:
                 answer, is_current = answers.get(name, (Answer.NEEDS_ACTION, False))
                 event = events[name]
                 all_answers = {**event.answers, guest: answer}
+                # The event is delivered when the copies of all guests are up to date.
                 events[name] = replace(event, answers=all_answers, is_delivered=event.is_delivered and is_current)
         return {name: event for name, event in events.items() if event.answers}
 
@@ -197,6 +204,7 @@ class GuestCopies:
         collection = self._get_collection(guest)
         try:
             copies = {copy.name: copy.calendar for copy in collection.multiget(originals.keys())}
+            # A server may also leave out a copy that it could not read. Only a copy reported as missing was deleted.
             deleted_names = collection.list_missing(originals.keys() - copies.keys())
         except (NotFound, Forbidden):
             return {}
@@ -207,7 +215,7 @@ class GuestCopies:
             )
             for name, copy in copies.items()
         }
-        # A guest who deleted the copy has declined, and gets no other copy: as if the copy were up to date.
+        # A guest who deleted the copy has declined and gets no other copy, so nothing is left to deliver (True).
         return answers | dict.fromkeys(deleted_names, (Answer.DECLINED, True))
 
     # --- applying the organizer's changes -----------------------------------------------------------------------------
@@ -267,8 +275,9 @@ class GuestCopies:
     ) -> None:
         """Remove the copies whose original was deleted. When `changes` are full, also delete the records of originals
         that exist but are not among them: these have ended."""
-        # When changes are not full, a tracked original that they don't list exists and is unchanged. Full changes list
-        # every original that hasn't ended.
+        # When changes are not full, a tracked original that they don't list exists and is unchanged. When changes are
+        # full, they list every original that hasn't ended. An unlisted original was deleted only if the server reports
+        # it as missing: it may also have ended.
         tracked_names = {name for _, names in tracked_copies.values() for name in names}
         unchanged_names = set() if changes.is_full else tracked_names
         unlisted_names = recorded_copies.keys() - changes.names - set(changes.gone) - unchanged_names
@@ -335,9 +344,11 @@ def _select_originals(resources: Iterable[Resource]) -> dict[str, Resource]:
     its copies stay as they are."""
     originals = {}
     for resource in resources:
+        if not ical_events.is_own_original(resource.calendar):
+            continue
         with suppress(InvalidResponse):
-            if ical_events.is_own_original(resource.calendar) and _read_span(resource):
-                originals[resource.name] = resource
+            _read_span(resource)  # raises InvalidResponse when the time can't be read
+            originals[resource.name] = resource
     return originals
 
 
@@ -373,7 +384,7 @@ def _is_copy_from(resource: Resource, organizer: Address) -> bool:
     return ical_events.is_copy(resource.calendar) and ical_events.read_organizer(event) == organizer
 
 
-def _read_single(organizer: CalendarCollection, resource: Resource) -> Event | None:
+def _read_single_event(organizer: CalendarCollection, resource: Resource) -> Event | None:
     """Return the event in the resource; None when a person changed the resource so that it isn't one readable event."""
     try:
         return organizer.read_single(resource)

@@ -78,6 +78,8 @@ class RequestQuota:
                 spendings = self._spent.setdefault(spender, deque())
                 while spendings and spendings[0][0] <= now - _MINUTE:
                     spendings.popleft()
+                # When nothing is spent, even a request that costs more than the limit passes. Otherwise it could never
+                # be sent.
                 if spendings and sum(cost for _, cost in spendings) + units > limit:
                     subject = spender or "this project"
                     oldest_spent_at, _ = spendings[0]
@@ -99,6 +101,7 @@ class PersonTransport:
         self._api = api
         self.person = person
         self.scope = scope
+        # The client library reads this attribute for the requests of a batch.
         self.credentials = PersonCredentials(api.access, person, scope)
 
     def request(
@@ -229,7 +232,9 @@ class GoogleApi:
             transport = PersonTransport(self, person, scope)
             try:
                 self._quota.spend(person)
-                self.access.get_token(person, scope)  # cached for the batch, in which a failure would fail all requests
+                # Get the token now, and discard it: a failure then affects this request only. The batch takes the token
+                # from a cache; a failure to get it there would fail all requests.
+                self.access.get_token(person, scope)
                 self._set_quota_user(request, person)
                 request.http = transport
                 prepared.append((str(number), transport, request))
@@ -264,6 +269,7 @@ class GoogleApi:
         for number, _, request in prepared:
             batch.add(request, request_id=number)
         with translate_errors("a batch", is_write=False, endpoint=self._endpoint, clock=self._clock):
+            # Each request in the batch has its own token. The HTTP request around them needs the token of any one person.
             first_transport = prepared[0][1]
             batch.execute(http=first_transport)
         missing_answer = Unavailable("Google did not answer one of the requests of a batch.")

@@ -1,11 +1,13 @@
 """Reads people's free/busy from Google, in one of two ways.
 
 With a service account, which may act as everybody, each person's events are read as that person, fifty people in a
-request. This way distinguishes out of office from busy, and our event from an event booked over it.
+request (`GoogleApi.execute_batch`). This way distinguishes out of office from busy, and an event that Longarc booked
+(our event) from another event at the same time.
 
-With connected accounts, only the managers' events can be read, and other people's time comes from the free/busy query,
-which returns spans without any details. In these spans our events are recognized by their times on the manager's
-calendar. Another event booked over one of ours is seen only where it extends beyond ours.
+Without a service account, managers connect their accounts with `longarc connect google`. Then only the events of these
+connected managers can be read. Other people's busy time comes from the free/busy query, which returns spans without any
+details. The parts of these spans that lie within one of our events, as it is on the manager's calendar, count as our
+event. Another event at the same time as ours is therefore seen only where it extends beyond ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +50,7 @@ class FreeBusyReader:
             events, unreadable = self._read_calendars(
                 unique_people, window, scope=EVENTS_READ_SCOPE, fields=google_events.TIME_FIELDS
             )
-            free_busy = unreadable
+            free_busy = dict(unreadable)
         else:
             events, unreadable = self._read_calendars(
                 connected_people, window, scope=OWNED_EVENTS_SCOPE, fields=google_events.EVENT_FIELDS
@@ -57,6 +59,7 @@ class FreeBusyReader:
             failure = next((unreadable[person] for person in unique_people if person in unreadable), None)
             free_busy = unreadable | self._read_others(others, events, failure, window)
         for person, person_events in events.items():
+            # An event with show_as None takes no time.
             busy_times = [
                 BusyTime(event.span, event.show_as, event.key) for event in person_events if event.show_as is not None
             ]
@@ -75,6 +78,7 @@ class FreeBusyReader:
         if failure:
             reason = f"Our own events in this person's calendar can't be recognized: {failure.reason}"
             return dict.fromkeys(others, FreeBusy(is_known=False, reason=reason, is_temporary=True))
+        # Our event is on the calendars of both people. Only the organizer's calendar has the answers of all guests.
         our_events = [
             event
             for manager, manager_events in events.items()
@@ -82,9 +86,10 @@ class FreeBusyReader:
             if event.is_ours and event.organizer == manager
         ]
         free_busy: dict[Address, FreeBusy] = {}
+        managers = list(events)
         for first in range(0, len(others), PEOPLE_PER_QUERY):
             chunk = others[first : first + PEOPLE_PER_QUERY]
-            free_busy |= self._read_free_busy(chunk, list(events), our_events, window)
+            free_busy |= self._read_free_busy(chunk, managers, our_events, window)
         return free_busy
 
     def _read_calendars(
@@ -137,7 +142,7 @@ class FreeBusyReader:
         )
 
     def _read_free_busy(
-        self, others: Sequence[Address], managers: Sequence[Address], our_events: Sequence[Event], window: Span
+        self, people: Sequence[Address], managers: Sequence[Address], our_events: Sequence[Event], window: Span
     ) -> dict[Address, FreeBusy]:
         """Return the free/busy of at most 50 people.
 
@@ -145,28 +150,28 @@ class FreeBusyReader:
         manager may see.
         """
         hidden_reason = "No connected Google account may see when {} is busy: run `longarc connect google`."
-        free_busy = {person: FreeBusy(is_known=False, reason=hidden_reason.format(person)) for person in others}
-        unknown_people = list(others)
+        free_busy = {person: FreeBusy(is_known=False, reason=hidden_reason.format(person)) for person in people}
+        unknown_people = list(people)
         for manager in managers:
-            for person, answer in self._query_free_busy(manager, unknown_people, window).items():
-                free_busy[person] = mark_our_events(answer, person, our_events, window)
+            for person, person_free_busy in self._query_free_busy(manager, unknown_people, window).items():
+                free_busy[person] = mark_our_events(person_free_busy, person, our_events, window)
             unknown_people = [person for person in unknown_people if not free_busy[person].is_known]
             if not unknown_people:
                 break
         return free_busy
 
-    def _query_free_busy(self, manager: Address, others: Sequence[Address], window: Span) -> dict[Address, FreeBusy]:
-        """Return the free/busy of the others as `manager` may see it. A long window is queried in several parts."""
+    def _query_free_busy(self, manager: Address, people: Sequence[Address], window: Span) -> dict[Address, FreeBusy]:
+        """Return the free/busy of these people as `manager` may see it. A long window is queried in several parts."""
         free_busy: dict[Address, FreeBusy] = {}
         start = window.start
         while start < window.end:
             end = min(start + _MAX_WINDOW, window.end)
-            body = {**google_events.compose_bounds(Span(start, end)), "items": [{"id": person} for person in others]}
+            body = {**google_events.compose_bounds(Span(start, end)), "items": [{"id": person} for person in people]}
             request = self._api.service.freebusy().query(body=body, fields="calendars")
             answer = self._api.execute(manager, FREE_BUSY_SCOPE, request)
             calendars = answer.get("calendars") or {}
             by_person = {self._identities.find_primary(address): entry for address, entry in calendars.items()}
-            for person in others:
+            for person in people:
                 part = parse_free_busy(person, by_person.get(person))
                 free_busy[person] = join_free_busy(free_busy.get(person, FreeBusy()), part)
             start = end

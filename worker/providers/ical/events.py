@@ -7,7 +7,8 @@ with their key, by which they are recognized.
 Only times, statuses and addresses are read, never a subject or a body. Where the standard leaves a choice, this module
 does the following:
 
-- An opaque all-day event counts as `away`, as out of office does.
+- An all-day event of somebody else counts as `away`, like an out-of-office event, unless it takes no time (TRANSP is
+  TRANSPARENT), is tentative or not accepted, or has a busy status of Microsoft, which then decides.
 - Our own event counts as busy, answered or not, unless the owner of the calendar declined it.
 - An invitation that an attendee delegated to somebody else takes no time of that attendee, and counts as declined by
   them.
@@ -36,8 +37,9 @@ from worker.providers.ical.zones import find_zone_by_name
 KEY_PROPERTY = "X-LONGARC-KEY"  #: the key of our event; an event with this property is ours
 ZONE_PROPERTY = "X-LONGARC-ZONE"  #: the time zone of the draft that our event was written from
 DRAFT_PROPERTY = "X-LONGARC-DRAFT"  #: the fingerprint of the draft that our event was written from
-#: On a guest's copy, this property is the span that the organizer's event had when the copy was made. In the
-#: organizer's event, a parameter of this name on an ATTENDEE is TRUE when that guest has a copy.
+#: This name has two uses. In a guest's copy, the property of this name is the span that the organizer's event had when
+#: the copy was made. In the organizer's event, the *parameter* of this name on an ATTENDEE is TRUE when that guest has a
+#: copy (`list_copied_guests`).
 COPY_PROPERTY = "X-LONGARC-COPY"
 BUSY_STATUS_PROPERTY = "X-MICROSOFT-CDO-BUSYSTATUS"
 
@@ -384,6 +386,7 @@ def read_copy_answer(copy: Calendar, guest: Address, span: Span) -> Answer:
     if event is None:
         return Answer.NEEDS_ACTION
     try:
+        # If the organizer's event has moved since the copy was made, the spans differ, but not because of the guest.
         is_moved = has_copied_span(copy, span) and read_span(event, UTC_ZONE) != span
     except InvalidResponse:
         return Answer.NEEDS_ACTION

@@ -1,8 +1,9 @@
 """Reads the changes on a calendar since the last sync, by delta rounds of `calendarView/delta`.
 
-A delta round is a sequence of requests, each of which returns the changes since the request before. The window of a
-round is fixed when the round begins. It ends some days after the window of the first sync, so that later syncs, whose
-windows end later, can continue the round for some days.
+A delta round is a sequence of requests. The answer to each request has one or more pages, and contains the changes since
+the request before. The round has a window: only changes to events inside this window are returned. Graph fixes the
+window when the round begins. Each sync asks for a window that ends later than that of the sync before, so the window of
+a round ends WINDOW_MARGIN after that of its first sync. Later syncs can continue the round until they pass its end.
 """
 
 import json
@@ -61,6 +62,7 @@ def begin_round(graph: Graph, calendar: Address, window: Span) -> DeltaRound:
     """Begin a new delta round and return it.
 
     The events in the first answer are discarded, because for an occurrence this answer holds little more than its id.
+    The caller reads all events of the window separately.
     """
     round_window = Span(window.start, window.end + WINDOW_MARGIN)
     page = graph.get(calendar, "calendarView/delta", prefer=_PREFER, **compose_bounds(round_window))
@@ -70,7 +72,8 @@ def begin_round(graph: Graph, calendar: Address, window: Span) -> DeltaRound:
 def follow_round(graph: Graph, calendar: Address, delta_round: DeltaRound) -> DeltaChanges:
     """Return the changes since the last answer of the round.
 
-    Raises DeltaTokenExpired when a new round has to begin, and InvalidResponse.
+    Raises DeltaTokenExpired when Graph no longer accepts the link, so that a new round has to begin, and
+    InvalidResponse when the answer has no link for the next request.
     """
     page = graph.follow_link(calendar, delta_round.link, prefer=_PREFER)
     return _read_pages(graph, calendar, page, delta_round.window)
@@ -84,6 +87,7 @@ def _read_pages(graph: Graph, calendar: Address, page: Json, window: Span) -> De
     latest_items: dict[str, Json] = {}
     while True:
         for item in page.get("value") or ():
+            # Without pop, the event would keep the position of its older version.
             latest_items.pop(str(item["id"]), None)
             latest_items[str(item["id"])] = item
         if next_link := page.get("@odata.nextLink"):
