@@ -135,6 +135,14 @@ def test_same_troubles_are_one_line_with_a_count() -> None:
     assert "4 uncertain: brief to p0@corp.example, p1@corp.example and 2 more" in text
 
 
+@pytest.mark.parametrize(("dead_count", "more"), [(2, "and 1 more worker."), (3, "and 2 more workers.")])
+def test_dead_workers_are_one_line_with_a_count(dead_count: int, more: str) -> None:
+    live_worker = report()["workers"][0]
+    dead_workers = [{**live_worker, "host": f"dead{number}", "lives": False} for number in range(dead_count)]
+    text = " ".join(shown(workers=[live_worker, *dead_workers]).split())
+    assert f"no heartbeat since Mon 7 Sep 2026 07:00 UTC, {more}" in text
+
+
 def test_the_worst_day_fits_one_screen() -> None:
     """And says how much more there is."""
     long = "it answered something that nobody could read, " * 9

@@ -211,7 +211,7 @@ def list_needs(report: Mapping[str, Any]) -> Iterator[Need]:
     dead_workers = [worker for worker in report["workers"] if not worker["lives"]]
     if dead_workers and len(dead_workers) < len(report["workers"]):
         last_seen = max(dead_workers, key=lambda worker: worker["seen_at"])
-        more = f", and {len(dead_workers) - 1:,} more workers" if dead_workers[1:] else ""
+        more = f", and {format_count(len(dead_workers) - 1, 'more worker')}" if dead_workers[1:] else ""
         what = f"{last_seen['host']} ({last_seen['pid']}): no heartbeat since {_format(last_seen['seen_at'])}{more}."
         yield Need(what, "Start it again if it should run. The other workers have taken over its work.")
 
