@@ -136,6 +136,7 @@ def find_pair(store: "Store", pair_words: str | Sequence[str]) -> "Pair":
     pairs = store.people.load_all_pairs()
     if len(people) == 2:
         return _require_pair(PairId(*people), pairs)
+    # Ended pairs count only when the report has no other pair.
     all_matches = [pair for pair in pairs.values() if pair.report == people[0]]
     matches = [pair for pair in all_matches if not pair.ended] or all_matches
     if len(matches) == 1:

@@ -51,6 +51,7 @@ def get_global_options() -> GlobalOptions:
 
 def _set_config(context: click.Context, _: click.Parameter, value: str | None) -> None:
     options = context.ensure_object(GlobalOptions)
+    # Both `longarc` and its commands take the option: where it is missing, the value given at the other place stays.
     options.config = value or options.config
 
 

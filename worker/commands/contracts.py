@@ -396,6 +396,7 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
         pair_id = worker.contracts.get_pair_of_commitment(commitment_id)
         on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.CHANGE_COMMITMENT, person, reason)
         try:
+            # An empty text and a missing due date leave the commitment's own.
             is_new = worker.contracts.change(
                 commitment_id, text=text or "", due=due, reason=on_behalf.reason, on_behalf=on_behalf
             )

@@ -49,6 +49,7 @@ def talk(pair_words: Sequence[str], trigger: str | None, reason: str, at_once: b
 
     The trigger and the reason are kept sealed; only the manager reads them.
     """
+    # Exactly one of --trigger and --check-in is needed.
     if check_in == bool(trigger) or (check_in and (reason or at_once)):
         raise click.UsageError(
             "Say what it is about with --trigger, or ask for a --check-in, which takes no other option."

@@ -254,7 +254,7 @@ class _Setup:
         if question.is_secret and answer:
             write_secret(self.folder, question.variable, answer)
             return
-        if question.is_secret:
+        if question.is_secret:  # an empty answer: there is no secret, and the question is not asked again
             delete_secret(self.folder, question.variable)
         self.answers[question.name] = answer
         private_files.make_folder(self.folder)

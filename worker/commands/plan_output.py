@@ -179,6 +179,7 @@ class PlanOutput:
 def _get_sort_key(change: "tuple[Decision, Plan]") -> tuple[str, str]:
     """Return the start of the session and the pair. Sessions without a start come last."""
     decision, plan = change
+    # As texts, instants sort by time. "9" sorts after all of them.
     return str(decision.fields.get("start") or "9"), str(plan.pair)
 
 

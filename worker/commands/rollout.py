@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 MAX_GROUPS = 20
 #: How many pairs are printed of each list.
 MAX_PAIRS = 10
-#: How each value of Participation is described. The empty value is that of pairs that take part.
+#: How each value of Participation is described. The empty value is that of pairs that take part. `withdrawn_quietly` is
+#: also a pause of everybody, in which guests get no notice of cancelled events.
 PARTICIPATION_TEXTS = {
     "": "take part",
     "not_chosen": "are not named by the rollout",

@@ -130,6 +130,7 @@ def export_settings_path() -> None:
     path = find_settings_path()
     if path is not None:
         os.environ["LONGARC_CONFIG"] = str(path.resolve())
+    # Without --config, this command loads the settings from LONGARC_CONFIG, too.
     get_global_options().config = ""
 
 

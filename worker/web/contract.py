@@ -60,7 +60,7 @@ class ContractContext:
 def make_blueprint() -> Blueprint:
     """Return the pages about one session's contract, which their own link opens, and also the manager's pages."""
     pages = Blueprint("contract", __name__)
-    for rule, view, methods in (
+    for rule, handler, methods in (
         ("/<session_id>", show, ["GET"]),
         ("/<session_id>/write", show_form, ["GET"]),
         ("/<session_id>/write", save_draft, ["POST"]),
@@ -70,7 +70,7 @@ def make_blueprint() -> Blueprint:
         ("/<session_id>/not-met", record_not_met, ["POST"]),
         ("/<session_id>/commitment/<commitment_id>/<action>", update_commitment, ["POST"]),
     ):
-        pages.add_url_rule(rule, view_func=view, methods=methods)
+        pages.add_url_rule(rule, view_func=handler, methods=methods)
     return pages
 
 
@@ -239,6 +239,7 @@ def _respond_to_button(context: ContractContext, form: ContractForm, version: in
             return _render_form(context, form, version, errors=errors)
         return redirect_to(url_for(".preview", session_id=context.session.id))
     confirmation = "kept" if button == "keep" else None
+    # After a line was added or removed, the page opens at the list of that line.
     list_name = button.split("-")[1] if button.startswith(("add-", "drop-")) else None
     return redirect_to(url_for(".show_form", session_id=context.session.id, said=confirmation, _anchor=list_name))
 

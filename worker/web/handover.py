@@ -73,6 +73,7 @@ def build_choice_of_lines(report: Address) -> dict[str, Any]:
     former = open_former_pair(site.store, choice.handover)
     context = replace(site.build_page_context(state.report, state), former=former.manager)
     view = site.build_view(context)
+    # When the choice is closed, the page only shows which lines were passed on.
     lines = choice.lines if choice.is_open else [line for line in choice.lines if line.id in choice.passed]
     entries = [
         HandoverEntry(line.id, view_line, line.id in choice.passed)

@@ -85,6 +85,7 @@ def send_new_link(token: str) -> Response:
     if _is_link_valid(claims) or pair is None:
         return redirect_to(url_for("enter", token=token))
     now = site.now()
+    # The key contains the hour: a second mail with the same key is not stored, so at most one is sent in an hour.
     mail = Effect(
         key=f"fresh_link:{claims.person}:{pair.id}:{now:%Y-%m-%dT%H}",
         kind=EffectKind.MAIL,
@@ -140,7 +141,7 @@ def _find_pair(claims: LinkClaims) -> Pair | None:
             *store.people.list_pairs_of_manager(claims.person),
             *store.people.list_pairs_of_report(claims.person),
         ]
-        pairs.sort(key=lambda pair: session is None or pair.id != session.pair)
+        pairs.sort(key=lambda pair: session is None or pair.id != session.pair)  # False, the session's pair, is first
     elif claims.purpose in (Purpose.ME, Purpose.PULSE):
         pairs = store.people.list_pairs_of_report(claims.person)
     else:
@@ -305,7 +306,7 @@ def _find_person(claims: LinkClaims) -> Person | None:
         operator = site.composer.build_operator()
         return operator if claims.person == (operator.email or UNNAMED_OPERATOR) else None
     if claims.purpose is Purpose.VOICE:
-        parties = site.worker.third_voices.find_parties(claims.session_id)
+        parties = site.worker.third_voices.find_parties(claims.session_id)  # here, the id is that of the question
         return parties.third if parties else None
     return site.store.people.get_person(claims.person)
 

@@ -17,7 +17,7 @@ from worker.web.year_chart import build_year_charts, get_chart_start
 def make_blueprint() -> Blueprint:
     """Return the report's page and the handlers of its forms."""
     pages = Blueprint("me", __name__)
-    for rule, view, methods in (
+    for rule, handler, methods in (
         ("", show, ["GET"]),
         ("/commitment/<commitment_id>/<action>", update_commitment, ["POST"]),
         ("/note/<session_id>", leave_note, ["POST"]),
@@ -29,7 +29,7 @@ def make_blueprint() -> Blueprint:
         ("/data", download_data, ["GET"]),
         ("/leave", end_logins, ["POST"]),
     ):
-        pages.add_url_rule(rule, view_func=view, methods=methods)
+        pages.add_url_rule(rule, view_func=handler, methods=methods)
     return pages
 
 

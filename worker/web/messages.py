@@ -2,7 +2,7 @@
 
 from worker.domain.reason_texts import N_
 
-#: The confirmation by its key, the value of the URL parameter `said`, which is set after a form was handled.
+#: The confirmation by its name, the value of the URL parameter `said`, which is set after a form was handled.
 CONFIRMATIONS = {
     "kept": N_("Your draft is kept. You can close this page and come back to it."),
     "dropped": N_("The draft is gone."),

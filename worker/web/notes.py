@@ -58,7 +58,8 @@ def load_shared_notes(view: MailView, pair: Pair, state: PairState, reader: Owne
 def leave_note(pair: Pair, session_id: str, author: Owner) -> str:
     """Store the note in the submitted form, or delete the author's note when the form has no text.
 
-    Returns the name of the confirmation that the next page shows (`worker.web.messages`). Aborts with 404 unless the session is one of that pair.
+    Returns the name of the confirmation that the next page shows (a key of `CONFIRMATIONS`). Aborts with 404 unless the
+    session is one of that pair.
     """
     site = current_site()
     session: Session | None = site.store.queries.get_session(session_id)

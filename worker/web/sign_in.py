@@ -75,6 +75,7 @@ class SignIn:
         # Clocks of several machines may differ by a minute.
         if not signed_in_at - timedelta(minutes=1) <= now < signed_in_at + site.settings.pages.visit:
             return None
+        # The sign-in also ends when the person's links are revoked, by the primary address or the one that signed in.
         primary, names = site.store.aliases.find_listed_names(identity.address)
         for name in (primary, identity.address, f"{_REVOCATION_PREFIX}{primary}"):
             revoked_at = site.store.people.get_revocation_time(name)

@@ -77,6 +77,7 @@ class PersonCard:
             if not _lacks_contract(session, self.now):
                 continue
             is_superseded = last_contracted_end is not None and session.span.end <= last_contracted_end
+            # The state UNFINISHED means that the contract was not written in time. Before that, the state is HELD.
             if session.state is SessionState.HELD or not is_superseded:
                 return session
         return None
@@ -85,7 +86,7 @@ class PersonCard:
 def make_blueprint() -> Blueprint:
     """Return the manager's pages."""
     pages = Blueprint("team", __name__)
-    for rule, view, methods in (
+    for rule, handler, methods in (
         ("", show, ["GET"]),
         ("/data", download_data, ["GET"]),
         ("/leave", end_logins, ["POST"]),
@@ -98,7 +99,7 @@ def make_blueprint() -> Blueprint:
         ("/person/<url_id>/transition", set_transition, ["POST"]),
         ("/person/<url_id>/session/<session_id>/<outcome>", record_outcome, ["POST"]),
     ):
-        pages.add_url_rule(rule, view_func=view, methods=methods)
+        pages.add_url_rule(rule, view_func=handler, methods=methods)
     return pages
 
 
@@ -233,7 +234,8 @@ def _render_team(status: int = 200, **values: Any) -> Response:
     open_promises = sorted(
         ((line, card) for card in cards for line in card.open_promises), key=lambda entry: entry[0].due
     )
-    # By pair: the manager's sentence about their own learning, if no mail to that report has contained it yet.
+    # By pair: the manager's sentence about their own learning, if no mail to that report has contained it yet. When pairs
+    # have different sentences, the page shows the newest.
     learnings = site.store.learnings.load_waiting([card.pair.id for card in cards])
     page = {
         "to": current_login().person,
@@ -276,7 +278,7 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
         ),
         "lacks_reason": False,
         "invalid_field": "",
-        "passed_lines": [],
+        "passed_lines": [],  # the default without a handover
         **build_passed_lines(card.view, pair.id),
         **values,
     }

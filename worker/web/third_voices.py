@@ -79,6 +79,7 @@ def ask_question(report: Person) -> VoiceForm | None:
         site.worker.third_voices.ask(report, address, question)
     except UnfitVoice as error:
         field, remedy = _FAULTS[error.fault]
+        # A question that is too long is shown again, up to twice the limit, so that it can be shortened.
         return VoiceForm(address, question[: 2 * MAX_VOICE_QUESTION], field, site.choose_language().gettext(remedy))
     return None
 

@@ -108,9 +108,11 @@ def _render_page(session: Session, state: PairState, notice: Notice | None = Non
     site, login = current_site(), current_login()
     pick = _parse_picked_time(session)
     obstacle = moves.find_obstacle(_make_plan_builder(state), session)
+    # With an obstacle, the session can't be moved, so no calendar is read.
     builder = _read_calendars(session, state, *([pick.span] if pick.span else [])) if obstacle is None else None
     options = _list_free_options(builder, session) if builder else ()
     context = site.build_page_context(login.person, state, session)
+    # An offer of which no time can be taken any more is not shown.
     offer, may_leave = session.offer if options else None, questions.may_leave(session)
     view = site.build_view(replace(context, options=options, offer=offer, may_leave=may_leave))
     values: dict[str, Any] = {
@@ -264,7 +266,8 @@ def take_time(session_id: str) -> Response:
 
 def _take_offered(session: Session, state: PairState, span: Span) -> None:
     """Give the session a time that is reserved for it. Raises NotOffered, TimeTaken and CalendarUnread (T-12)."""
-    if not (session.booked and session.span == span):
+    has_time_already = session.booked and session.span == span
+    if not has_time_already:
         builder = _read_calendars(session, state, span)
         if span not in _list_free_options(builder, session):
             raise TimeTaken("That time is not free any more.")

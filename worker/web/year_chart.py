@@ -67,7 +67,9 @@ class ChartMark:
 
     x: float
     y: int
-    kind: str  #: the CSS class of the shape: `talk`, `short`, `lost` or `promise`
+    #: The CSS class of the shape: `talk` for a career session, `short` for another session, `lost` for the time that a
+    #: deferred session lost, `promise` for a commitment.
+    kind: str
     tone: str  #: the CSS class of the colour, a key of _TONE_TEXTS
     title: str  #: the text that a browser shows for the mark
 
@@ -111,6 +113,7 @@ def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> Y
     now = view.context.now
     # A session that somebody moved by hand does not count as deferred (T-11).
     year = replace(year, deferrals=[deferral for deferral in year.deferrals if deferral.is_counted])
+    # The chart begins before its first mark, but neither earlier than the format allows nor later than the minimum.
     start = now - max(min(chart_format.time_before, _measure_history(year, now)), MIN_TIME_BEFORE)
     scale = _Scale(start, now + chart_format.time_ahead, chart_format.width)
     marks = [
@@ -136,6 +139,7 @@ def _measure_history(year: PairYear, now: datetime) -> timedelta:
 
 
 def _get_noon(day: date) -> datetime:
+    """Return noon UTC of the day. Commitments and months have a day but no time, and are drawn at noon."""
     return datetime.combine(day, time(12), UTC)
 
 

@@ -158,6 +158,7 @@ class GoogleCalendar(GoogleChannels):
             if not google_events.is_of_series(item) and not google_events.is_cancelled(item)
         ]
         events = [event for event in singles if event.is_ours or event.span.has_part_in(window)]
+        # The items of the first list are series as a whole. A second list contains their occurrences.
         if any(item.get("recurrence") for item in items):
             query = {**google_events.compose_bounds(window), "singleEvents": True}
             expanded_items, _, _ = self._list_items(calendar, OWNED_EVENTS_SCOPE, _EVENT_LIST_FIELDS, **query)
@@ -301,7 +302,7 @@ class GoogleCalendar(GoogleChannels):
         """Return the event in the answer to our own write.
 
         Learns the address by which Google names the organizer. When the event has only one guest, the guest's address
-        is learned, too.
+        is learned, too; with several guests, it is not known which of Google's addresses is whose.
         """
         guests = google_events.list_guests(item)
         if len(guests) == len(draft.guests) == 1:

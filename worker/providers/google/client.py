@@ -269,7 +269,7 @@ class GoogleApi:
         for number, _, request in prepared:
             batch.add(request, request_id=number)
         with translate_errors("a batch", is_write=False, endpoint=self._endpoint, clock=self._clock):
-            # Each request in the batch has its own token. The HTTP request around them needs the token of any one person.
+            # Each request in the batch has its own token. The HTTP request around them needs a token, of any person.
             first_transport = prepared[0][1]
             batch.execute(http=first_transport)
         missing_answer = Unavailable("Google did not answer one of the requests of a batch.")

@@ -38,8 +38,8 @@ KEY_PROPERTY = "X-LONGARC-KEY"  #: the key of our event; an event with this prop
 ZONE_PROPERTY = "X-LONGARC-ZONE"  #: the time zone of the draft that our event was written from
 DRAFT_PROPERTY = "X-LONGARC-DRAFT"  #: the fingerprint of the draft that our event was written from
 #: This name has two uses. In a guest's copy, the property of this name is the span that the organizer's event had when
-#: the copy was made. In the organizer's event, the *parameter* of this name on an ATTENDEE is TRUE when that guest has a
-#: copy (`list_copied_guests`).
+#: the copy was made. In the organizer's event, the *parameter* of this name on an ATTENDEE is TRUE when that guest has
+#: a copy (`list_copied_guests`).
 COPY_PROPERTY = "X-LONGARC-COPY"
 BUSY_STATUS_PROPERTY = "X-MICROSOFT-CDO-BUSYSTATUS"
 

@@ -1,9 +1,9 @@
 """Reads the changes on a calendar since the last sync, by delta rounds of `calendarView/delta`.
 
-A delta round is a sequence of requests. The answer to each request has one or more pages, and contains the changes since
-the request before. The round has a window: only changes to events inside this window are returned. Graph fixes the
-window when the round begins. Each sync asks for a window that ends later than that of the sync before, so the window of
-a round ends WINDOW_MARGIN after that of its first sync. Later syncs can continue the round until they pass its end.
+A delta round is a sequence of requests. The answer to each request has one or more pages, and contains the changes
+since the request before. The round has a window: only changes to events inside this window are returned. Graph fixes
+the window when the round begins. Each sync asks for a window that ends later than that of the sync before. So the
+window of a round ends WINDOW_MARGIN after that of its first sync, and later syncs can continue the round for some days.
 """
 
 import json
