@@ -234,8 +234,8 @@ def _render_team(status: int = 200, **values: Any) -> Response:
     open_promises = sorted(
         ((line, card) for card in cards for line in card.open_promises), key=lambda entry: entry[0].due
     )
-    # By pair: the manager's sentence about their own learning, if no mail to that report has contained it yet. When pairs
-    # have different sentences, the page shows the newest.
+    # By pair: the manager's sentence about their own learning, if no mail to that report has contained it yet. When
+    # pairs have different sentences, the page shows the newest.
     learnings = site.store.learnings.load_waiting([card.pair.id for card in cards])
     page = {
         "to": current_login().person,
