@@ -1,6 +1,7 @@
 """The chart of a pair's year: how much time it shows, and that every mark of that time is on it."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -50,6 +51,14 @@ def count_past_months(days: int) -> list[int]:
 def test_a_year_that_has_only_begun_is_no_row_of_empty_months() -> None:
     assert count_past_months(5)[0] <= 2
     assert count_past_months(260)[0] >= 8
+
+
+def test_a_chart_that_begins_at_the_end_of_january_names_february() -> None:
+    now = datetime(2027, 10, 27, 12, tzinfo=UTC)
+    view = MailView(replace(make_view().context, now=now), Languages([]).find_language("en"))
+    first_session = make_session((now - START).days - 260)
+    wide_chart = build_year_charts(PairYear(sessions=[first_session]), view)[0]
+    assert [name for _, name in wide_chart.months][:2] == ["Feb", "Mar"]
 
 
 @pytest.mark.parametrize("days", [1, 30, 90, 260])

@@ -145,10 +145,16 @@ def _get_noon(day: date) -> datetime:
 
 def _iterate_months(scale: _Scale, view: MailView) -> Iterator[tuple[float, str]]:
     """Yield the x coordinate and the name of each month that begins on the chart, with room for its name."""
-    first_day = (scale.start.date() + timedelta(days=31)).replace(day=1)
+    first_day = _find_next_month(scale.start.date())
     while (x := scale.compute_x(_get_noon(first_day))) < scale.width - _LABEL_WIDTH:
         yield x, view.language.format_short_month(first_day)
-        first_day = (first_day + timedelta(days=32)).replace(day=1)
+        first_day = _find_next_month(first_day)
+
+
+def _find_next_month(day: date) -> date:
+    """Return the first day of the month after that of `day`."""
+    # 32 days after the first day of a month, it is the next month, whatever the length of the two.
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
 def _mark_sessions(sessions: Sequence[Session], view: MailView, scale: _Scale) -> Iterator[ChartMark]:
