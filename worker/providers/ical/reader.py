@@ -138,7 +138,7 @@ class _ContentsReader:
         for version in versions:
             if recurrence.is_series(version.event) or changed_occurrences:
                 results += self._expand_series(version, changed_occurrences, window or _ALL_TIME, ref)
-                changed_occurrences = []  # only the first version gets the changed occurrences
+                changed_occurrences = []  # each is returned once, with the first version
             else:
                 results.append(self._make_event(version.event, version.times.span, version.times.is_all_day, ref))
         for change in lone_changes:

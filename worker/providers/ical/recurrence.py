@@ -131,6 +131,7 @@ def find_series_end(event: Any) -> datetime:
         values = as_list(rule.get("UNTIL", [])) if _is_rule(rule) else []
         until_days = [_to_day(value) for value in values if isinstance(value, date)]
         is_end_known = until_days and "COUNT" not in rule
+        # Two days after the start of its day in UTC, the day of UNTIL is over in every time zone.
         ends.append(to_instant(max(until_days), UTC) + 2 * DAY if is_end_known else LAST)
     return max(ends, default=LAST)
 

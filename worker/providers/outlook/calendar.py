@@ -329,6 +329,7 @@ class OutlookCalendar(channels.ChannelOperations):
         except DuplicateTransaction as duplicate:
             return self._find_existing(calendar, draft.key, duplicate.existing_id)
         except Unavailable as error:
+            # When the error is uncertain, the event may have been created although its answer was lost.
             existing = self._find_after_failure(calendar, draft.key) if error.uncertain else None
             if existing is None:
                 raise

@@ -255,6 +255,7 @@ class Graph:
             self._raise_refusal(
                 answer.status_code, answer.headers, _parse_body(answer), _MANY_MAILBOXES, is_write=False
             )
+        # An answer 401 to the whole batch has no responses. The batch is then sent again with a fresh token, see below.
         page = {"value": self._read_json(answer, _MANY_MAILBOXES).get("responses", [])}
         responses = {str(response.get("id")): response for response in _read_values(page, _MANY_MAILBOXES)}
         outcomes = {person: self._read_outcome(responses.get(person) or {}, person) for person in people}
@@ -439,6 +440,7 @@ class Graph:
         if status >= 500 or status == 408:
             details = f"{status}, {message}" if message else f"{status}"
             text = f"{subject}: the service failed with HTTP status {details}."
+            # 504: the service behind Graph did not answer in time.
             error_class = TooSlow if status == 504 else Unavailable
             raise error_class(text, retry_after=_parse_retry_after(headers), uncertain=is_write)
         raise translate(status, code, message, subject)

@@ -408,7 +408,7 @@ def _rewrite_body(item: Json, draft: EventDraft) -> str | None:
     body = item.get("body") or {}
     old_body = str(body.get("content") or "")
     new_body = render_html(draft.body)
-    if _extract_text(new_body) in _extract_text(old_body):
+    if _extract_text(new_body) in _extract_text(old_body):  # the old body may hold the Teams block, too
         return None
     if not item.get("isOnlineMeeting"):
         return new_body
