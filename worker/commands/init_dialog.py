@@ -101,8 +101,9 @@ def show_pilot_candidates(candidates: "Sequence[PilotCandidate]", max_listed: in
     """Print a numbered list of the first `max_listed` managers, and how many more there are."""
     table = make_table("", [("", "right"), "manager", "address", ("reports", "right"), "shared working hours"])
     for number, candidate in enumerate(candidates[:max_listed], 1):
-        apart_count = candidate.hours_apart_count
-        shared_hours = f"none with {format_count(apart_count, 'report')}" if apart_count else "with every report"
+        hours_apart_count = candidate.hours_apart_count  # of reports who are never at work at the same time
+        reports_apart = format_count(hours_apart_count, "report")
+        shared_hours = f"none with {reports_apart}" if hours_apart_count else "with every report"
         add_row(table, number, candidate.name, candidate.address, f"{candidate.report_count:,}", shared_hours)
     print_table(table)
     if len(candidates) > max_listed:

@@ -58,7 +58,7 @@ def _load_sync_starter() -> Callable[[timedelta], None]:
 @click.option("--everybody", is_flag=True, help="The links of everybody.")
 def revoke(person: str | None, everybody: bool) -> None:
     """Make every link void that ADDRESS has received so far, and sign out every browser that used such a link."""
-    if everybody == bool(person):
+    if everybody == bool(person):  # both or neither
         raise click.UsageError("Give the address of a person, or --everybody.")
     from worker.store.people import EVERYBODY
 

@@ -205,8 +205,8 @@ def list_needs(report: Mapping[str, Any]) -> Iterator[Need]:
     yield from _list_suspended(report["suspended"])
     yield from _list_unreachable(report["unreachable"])
     yield from _list_troubled_effects(report["troubled"])
-    for trouble in report["channels"]["troubles"]:
-        yield Need(describe_channel_trouble(trouble), CHANNEL_REMEDY)
+    for channel_trouble in report["channels"]["troubles"]:
+        yield Need(describe_channel_trouble(channel_trouble), CHANNEL_REMEDY)
     yield from _list_unplaceable(report["unplaceable"])
     dead_workers = [worker for worker in report["workers"] if not worker["lives"]]
     if dead_workers and len(dead_workers) < len(report["workers"]):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: The width in characters of a table that is printed to a file or another program.
 FILE_WIDTH = 160
-#: The style of a cell, by the first word of its text.
+#: The style of a cell, by the first word of its text: `put` is that of "put off", `no` that of "no time".
 STYLES = {
     "booked": "green",
     "book": "green",

@@ -25,7 +25,7 @@ def list_triggers(language: Language) -> Mapping[str, str]:
 def request_conversation(pair: Pair, by: Owner) -> str:
     """Request the conversation that the submitted form asks for.
 
-    Returns the key of the confirmation in CONFIRMATIONS; empty when the form has no valid trigger.
+    Returns the name of the confirmation in CONFIRMATIONS; empty when the form has no valid trigger.
     """
     actions = current_site().worker.actions
     trigger = request.form.get("trigger", "")

@@ -47,6 +47,7 @@ class Connections:
         """
         excess = len(self._channels) - self._max_connections
         if excess > 0:
+            # Idle: no request is being answered, and no part of an answer is still to be sent.
             idle_channels = [
                 channel for channel in self._channels.values() if not channel.requests and not channel.total_outbufs_len
             ]

@@ -39,8 +39,9 @@ class PageServer(ServerThread):
             threads=THREADS,
             connection_limit=CONNECTION_LIMIT,
             channel_timeout=IDLE_TIMEOUT,
-            ident="",
+            ident="",  # no Server header
             url_prefix=urlsplit(settings.base_url).path,
+            # Larger than the application's own limit, so that the application can answer with its page about large forms.
             max_request_body_size=2 * MAX_FORM_BYTES,
             max_request_header_size=32 * 1024,
             **_make_proxy_options(settings.pages.proxy),
