@@ -41,7 +41,7 @@ class PageServer(ServerThread):
             channel_timeout=IDLE_TIMEOUT,
             ident="",  # no Server header
             url_prefix=urlsplit(settings.base_url).path,
-            # Larger than the application's own limit, so that the application can answer with its page about large forms.
+            # Larger than the application's own limit, so that the application answers with its page about large forms.
             max_request_body_size=2 * MAX_FORM_BYTES,
             max_request_header_size=32 * 1024,
             **_make_proxy_options(settings.pages.proxy),

@@ -118,7 +118,7 @@ class CalDavCalendar:
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         """Return each person's free/busy; it is temporarily unknown for a person whose calendar can't be read just now.
         Raises Transient after two such people in a row: the server is probably down, and we don't wait for a time-out
-        for each of the others."""
+        for each of the others. Also raises Transient when the only requested person's calendar can't be read now."""
         free_busy: dict[Address, FreeBusy] = {}
         failures_in_a_row = 0
         for person in people:

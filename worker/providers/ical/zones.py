@@ -153,7 +153,7 @@ def _iter_city_zones(city: str) -> Iterator[str]:
 
 
 def _list_offsets(name: str) -> set[timedelta | None]:
-    """Return the UTC offsets of the zone in January and July."""
+    """Return the UTC offsets of the zone in January and July: its standard time, and its summer time if it has one."""
     zone = ZoneInfo(name)
     return {datetime(2027, month, 15, tzinfo=zone).utcoffset() for month in (1, 7)}
 
