@@ -154,7 +154,7 @@ def test_a_damaged_file_is_refused_and_nothing_is_written(
     file: BackupFile, empty: Database, damage: Callable[[bytes], bytes]
 ) -> None:
     file.path.write_bytes(damage(file.path.read_bytes()))
-    with pytest.raises(BrokenBackup, match="nothing of it was restored"):
+    with pytest.raises(BrokenBackup, match="nothing was restored from it"):
         restore(empty, file)
     with empty.read() as connection:
         assert not empty.engine.dialect.has_table(connection, "person")
