@@ -31,7 +31,7 @@ lint: setup
 
 # Under a minute: lint, types, the rules of time and the unit tests.
 check: lint
-	$(BIN)/pytest -n auto tests/domain tests/i18n tests/repository tests/settings
+	$(BIN)/pytest -m "not proof" -n auto tests/domain tests/i18n tests/repository tests/settings
 
 # Types are checked while the first tests run: both have a core to themselves.
 test: setup

@@ -20,7 +20,6 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 
 from tests.support.companies import DAILY, Office, new_store
 from tests.support.companies import settings as make_settings
-from tests.support.proof import FULL
 from tests.support.terminal import fresh_desk, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
 from worker.store.tables import metadata
 
@@ -173,19 +172,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     if "backend" not in metafunc.fixturenames:
         return
-    module, name = metafunc.module.__name__, metafunc.function.__name__
+    module, test = metafunc.module.__name__, metafunc.function.__name__
     marker = metafunc.definition.get_closest_marker("databases")
     if marker:
         always = possible = marker.args
     elif module.split(".")[1] in ALWAYS_ON_BOTH:
         always = possible = BACKENDS
     else:
-        always, possible = (BACKENDS[crc32(f"{module}.{name}".encode()) % 2],), BACKENDS
-    params = [
-        pytest.param(backend, marks=() if backend in always else pytest.mark.proof)
-        for backend in possible
-        if FULL or backend in always
-    ]
+        always, possible = (BACKENDS[crc32(f"{module}.{test}".encode()) % 2],), BACKENDS
+    params = [pytest.param(name, marks=() if name in always else pytest.mark.proof) for name in possible]
     metafunc.parametrize("backend", params, indirect=True)
 
 
