@@ -68,9 +68,9 @@ class Worker:
     erasure: Erasure
     channels: Channels
     holder: str  #: identifies this process as the holder of leases
-    #: Makes some worker process run the sync after a delay. It does nothing in a process without a queue: the next tick
-    #: of a worker process runs the sync.
-    wake: Callable[[timedelta], None] = lambda delay: None
+    #: Puts the task `sync` into Huey's queue, from which some worker process takes it after the delay. In a process
+    #: without a queue, this does nothing, and the next tick of a worker process runs the sync.
+    schedule_sync: Callable[[timedelta], None] = lambda delay: None
 
     def tick(self) -> NextDue:
         """Do the work of all Huey tasks in this process, until nothing is due.
@@ -86,6 +86,7 @@ class Worker:
         for _ in range(MAX_ROUNDS):
             next_due = self.store.load_next_due()
             due = next_due.select_due(now)
+            # `or has_worked` comes last, so that it never keeps `run` from being called
             has_worked = due.channel and self.channels.run(self.holder)
             has_worked = (due.calendar and self.sync.run(self.holder)) or has_worked
             has_worked = (due.pair and self.sweep.run(self.holder)) or has_worked
@@ -98,7 +99,8 @@ class Worker:
     def import_people(self, *, force: bool = False, anew: bool = False) -> bool:
         """Import the roster if it changed. Returns whether anything changed.
 
-        With `force`, the roster is read now, and whatever it changes is accepted. With `anew`, a directory is read now.
+        With `force`, the roster is read now, and imported whatever it changes, since the operator has consented. With
+        `anew`, a directory is read now even if it is not due, and a change of many pairs still needs consent (T-17).
         Raises the errors of `PeopleImport.run`, such as Problems and PeopleImportRefused.
         """
         return self.people_import.run(force=force, anew=anew)
@@ -124,10 +126,12 @@ def build(
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     mail_renderer = mail_renderer or _build_mail_renderer(settings)
-    identities = StoredIdentities(store, clock)
+    identities = StoredIdentities(store, clock)  # the aliases under which services name people
     services = _build_services(settings, clock, store, identities)
     actions = Actions(store, clock, settings.policy, holder)
     participation = ParticipationUpdate(settings, store, clock)
+    # `group_by_service` groups people by their service; `get_calendar` takes the name of a calendar service, and
+    # `find_calendar_of` the address of a person
     sweep = Sweep(store, services.group_by_service, clock, settings.policy, settings.operator)
     outbox = _build_outbox(settings, clock, store, services, identities, mail_renderer)
     return Worker(
@@ -172,6 +176,7 @@ def _build_services(settings: Settings, clock: Clock, store: Store, identities: 
     people_cache = PeopleCache(store, clock)
 
     def notify_operator(cause: str, text: str) -> None:
+        # providers pass a cause of the form `kind:subject`, and there is at most one mail an hour for each kind
         kind = f"notice:{cause.partition(':')[0]}"
         store.outbox.alert(f"notice:{cause}", text, clock(), settings.operator, kind)
 
@@ -196,7 +201,7 @@ def _build_sync(
         services.find_person,
         clock,
         identities,
-        pace=ReadingPace(every=settings.sync.every, near=settings.sync.near),
+        pace=ReadingPace(every=settings.sync.every, near=settings.sync.near),  # near a session or a change
         full_every=settings.sync.full_every,
         operator=settings.operator,
         policy=settings.policy,

@@ -19,7 +19,7 @@ from icalendar import Calendar, Timezone
 
 from worker import private_files
 from worker.domain.model import Address
-from worker.errors import LongarcError, build_extra_remedy
+from worker.errors import LongarcError, explain_missing_extra
 from worker.providers import maildir
 from worker.server_thread import ServerThread
 
@@ -196,4 +196,4 @@ def _import_optional(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise LongarcError(f"{error.name} is missing. {build_extra_remedy('embedded')}") from error
+        raise LongarcError(f"{error.name} is missing. {explain_missing_extra('embedded')}") from error

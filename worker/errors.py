@@ -11,9 +11,10 @@ from pathlib import Path
 
 #: The top-level modules of the database drivers.
 _DRIVERS = {"sqlite3", "psycopg"}
-#: Names of the drivers' exception classes whose first line never contains a value from a row.
+#: Names of exception classes of the drivers. The first line of such an exception's text contains no value from a row.
 _PRINTABLE_ERRORS = {"OperationalError", "InternalError", "InsufficientPrivilege"}
-#: SQLite's exception class for a damaged file. The driver's other errors inherit from it, so exact names are compared.
+#: SQLite's exception class for a damaged file. The driver's other errors inherit from it, and their texts may contain
+#: values, so only an exception of exactly this class may be printed.
 _DAMAGED_FILE_ERROR = "DatabaseError"
 
 
@@ -26,25 +27,29 @@ class LongarcError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A fault in a file or in a setting: where it is, what is wrong, and how to fix it."""
+    """The description of a fault in a file or in a setting. The exception `Problems` carries such descriptions."""
 
-    where: str
-    what: str
-    remedy: str
+    where: str  #: the file with the line, or the setting
+    what: str  #: what is wrong
+    remedy: str  #: how to fix it
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what} {self.remedy}".strip()
 
 
 class Problems(LongarcError):
-    """A file or a setting can't be used. `problems` holds each fault, and the message has one line for each."""
+    """A file or a setting can't be used.
+
+    `problems` holds the description of each fault, and the message has one line for each.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in problems))
 
     def __reduce__(self) -> tuple[type["Problems"], tuple[tuple[Problem, ...]]]:
-        return Problems, (self.problems,)  # makes it picklable: the simulation raises it in child processes
+        # picklable, since the child processes of `longarc simulate` raise it and their parent process receives it
+        return Problems, (self.problems,)
 
 
 class UnknownName(LongarcError):
@@ -159,13 +164,20 @@ class InvalidResponse(Permanent):
 
 
 def describe_unexpected_error(error: Exception) -> str:
-    """Return the type of an error, and where it was raised. Its text is left out, as it may contain content."""
+    """Return the type of an error and the line that raised it, for logs and alerts about any exception.
+
+    The text of the error is left out, as it may contain content. `describe_error` describes an error for the operator
+    who runs a command.
+    """
     raising_frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(raising_frame.filename).name}:{raising_frame.lineno}"
 
 
 def describe_error(error: Exception) -> str:
-    """Return a message about an error for the operator. It contains no content: an unexpected error is only named."""
+    """Return the message about an error for the operator who runs a command.
+
+    The message is the text of an error that is known to contain no content. Of any other error it has only the type.
+    """
     if isinstance(error, LongarcError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -173,7 +185,7 @@ def describe_error(error: Exception) -> str:
     driver_error = getattr(error, "orig", None) or error  # SQLAlchemy wraps the driver's error
     if _is_printable_driver_error(driver_error):
         return f"the database can't be used: {get_first_line(driver_error)}"
-    return f"an unexpected error ({type(error).__name__}). Run it again with --debug to see where it comes from."
+    return f"an unexpected error ({type(error).__name__}). Run the command again with --debug to see its origin."
 
 
 def _is_printable_driver_error(error: Exception) -> bool:
@@ -185,8 +197,11 @@ def _is_printable_driver_error(error: Exception) -> bool:
     return bool(class_names & _PRINTABLE_ERRORS) or error_class.__name__ == _DAMAGED_FILE_ERROR
 
 
-def build_extra_remedy(extra: str) -> str:
-    """Return the remedy for a missing package of this extra. Longarc itself is not on a package index."""
+def explain_missing_extra(extra: str) -> str:
+    """Return how to install the packages of an extra (pip's word for optional dependencies), one of which is missing.
+
+    The command names a path, because Longarc is not on a package index.
+    """
     return (
         f"Install Longarc again with the extra `{extra}`: pip install 'path/to/checkout[{extra}]', or with the path of "
         "the wheel in place of the checkout."

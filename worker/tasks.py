@@ -92,7 +92,7 @@ def _build_worker() -> Worker:
     worker = build(_load_settings())
     worker.store.migrate()
     create_queue_tables(huey, worker.store)
-    worker.wake = start_sync
+    worker.schedule_sync = start_sync
     return worker
 
 

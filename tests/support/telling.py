@@ -117,7 +117,7 @@ class TellingOffice(Office):
         if not isinstance(self.calendar, TellingCalendar):
             self.calendar = TellingCalendar(self.clock)
         worker.services.use(calendars={KIND: self.calendar})
-        worker.wake = self.woken.append
+        worker.schedule_sync = self.woken.append
         return worker
 
     @property

@@ -112,7 +112,7 @@ def test_a_press_wakes_a_worker_so_that_both_calendars_show_it_at_once(room: Roo
         if not is_reachable:
             raise ConnectionError("the queue is out of reach")
 
-    room.office.worker.wake = wake
+    room.office.worker.schedule_sync = wake
     client, page = enter(room, SAM, "mail")
     form = open_page(client, page)[0]
     assert woken == []

@@ -221,7 +221,7 @@ def test_a_queue_that_cannot_be_reached_loses_nothing(office: TellingOffice, cli
     def fail(delay: timedelta) -> None:
         raise OSError("the queue is away")
 
-    office.worker.wake = fail
+    office.worker.schedule_sync = fail
     assert client.post(GOOGLE, headers=headers(channel(office))).status_code == 204
     assert office.store.load_next_due().calendar == office.clock(), "the next tick finds it"
 

@@ -150,6 +150,7 @@ class Channels:
             self._store.calendars.make_due([watched.calendar], now)
         if step is ChannelStep.WAIT:
             has_next_step = watched.is_open and self._address is not None
+            # a calendar without a next step is leased again when this lease would have ended
             due_at = channels.find_next_step_at(watched) if has_next_step else now + LEASE
             self._store.channels.postpone(watched.calendar, lease, due_at)
             return
@@ -179,10 +180,11 @@ class Channels:
             renewed_channel = provider.renew_channel(address.make_open_channel(watched))
             if renewed_channel is not None:
                 renewed = self._apply_channel(watched, watched.id, renewed_channel)
-                renewed = replace(renewed, opened_at=watched.opened_at)
+                renewed = replace(renewed, opened_at=watched.opened_at)  # a renewed channel is the same channel
                 self._store.channels.save_renewed(renewed, lease, channels.find_next_step_at(renewed))
                 return
         channel_id = uuid.uuid4().hex
+        # stored before the channel is opened, since its first notification may arrive before the response
         if self._store.channels.save_next_id(watched.calendar, channel_id, lease):
             opened_channel = provider.open_channel(address.make_next_channel(channel_id, watched))
             self._save_opened(watched, self._apply_channel(watched, channel_id, opened_channel), lease)
@@ -231,6 +233,7 @@ class Channels:
             if self._store.channels.requires_channel(address):
                 self._alert(watched, error, now)
         if watched.proven_at and not channels.is_trusted(watched, now):
+            # the channel was trusted before, so the calendar was polled rarely, and is now polled at the usual interval
             self._store.calendars.make_due([address], now)
 
     def _alert(self, watched: WatchedCalendar, error: LongarcError, now: datetime) -> None:

@@ -110,7 +110,7 @@ class Contracts:
         `on_behalf` of a person, that access is stored, and both people are notified. Raises UnknownName, UnfitContract,
         NoContractSession, NotHeldYet, LeaseLost.
         """
-        results: list[RecordResult] = []
+        results: list[RecordResult] = []  # filled by `act`, which has to return the write
 
         def act(builder: PlanBuilder, session: Session) -> Write | None:
             delete_draft = self._plan_draft_deletion(session) if deletes_draft else None
@@ -140,6 +140,7 @@ class Contracts:
         stored_commitment = self._get_commitment(commitment_id)
 
         def act(builder: PlanBuilder) -> Write | None:
+            # an ended commitment need not be in the state of the pair
             commitment = builder.commitments.get(stored_commitment.id, stored_commitment)
             actions.close_commitment(builder, commitment, CommitmentStanding.DONE)
             written = self._get_written_commitment(commitment)

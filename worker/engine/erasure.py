@@ -184,6 +184,7 @@ class Erasure:
                 provider = self._find_calendar(owner)
                 if provider is None:
                     raise LongarcError(f"There is no calendar of {owner} to write to.")
+                # without an etag, the event is cancelled even if somebody has changed it since it was read
                 provider.cancel(replace(placed.ref, etag=""), quiet=True)
             except LongarcError as error:
                 unreached[owner] = str(error)

@@ -120,6 +120,7 @@ class Handovers:
         self._actions.apply_to_pair(promise.pair, act)
 
     def _write_decision(self, connection: Connection, commitment: Commitment, decision: PromiseDecision) -> None:
+        """Store a decision in the content of the handover, in place of an earlier decision to keep the promise."""
         content = self._store.handovers.load_content_for_change(connection, commitment.pair)
         kept_ids = [kept_id for kept_id in content.kept if kept_id != commitment.id]
         offers = content.offers
@@ -132,7 +133,10 @@ class Handovers:
         self._store.handovers.save(connection, commitment.pair, new_content)
 
     def _list_lines(self, handover: Handover, content: HandoverContent) -> list[HandoverLine]:
-        """Return the former manager's offers, and the lines of the last contract of the report."""
+        """Return the former manager's offers, and the lines of the last contract of the report.
+
+        A former pair may have ended without a contract. Then the contract with the manager before that one is used.
+        """
         former_pair = handover.former
         for _ in range(MAX_FORMER_MANAGERS):
             contract = self._find_contract(former_pair)
@@ -155,7 +159,8 @@ class Handovers:
         return revision.contract if revision else None
 
 
-#: The standing with which a decision closes a promise. A promise to be kept stays open.
+#: The standing with which a decision closes a promise. A promise to be kept stays open. An offered promise is closed as
+#: changed, since it is now a line that the report may pass on to the new manager.
 _STANDINGS = {
     PromiseDecision.OFFER: CommitmentStanding.CHANGED,
     PromiseDecision.END: CommitmentStanding.LET_GO,

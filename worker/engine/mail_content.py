@@ -1,7 +1,11 @@
-"""Opens the sealed content that a batch of effects shows, and no other content.
+"""Opens the content that the mails and events of a batch of effects show, and no other content.
+
+Content is sealed, which means encrypted in the database; to open it is to decrypt it. A pair is a manager and one
+report. A personal mail is about several pairs of its reader. A trigger is the kind of occasion for which somebody asked
+for an ad hoc session; it is stored together with the requester's words.
 
 This module also reserves mentions. A mention is a sentence that a person gets in one mail only, such as that the other
-person has kept a commitment. A trigger is the occasion of an ad hoc session, with the requester's words.
+person has kept a commitment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,8 +47,8 @@ def open_mail_content(
 ) -> OpenedContent:
     """Return the opened content that these effects show. `KINDS` lists the content that each kind of mail shows.
 
-    `states` holds the state of each pair, and `pairs_by_mail` the pairs of each personal mail, by the key of the mail.
-    Raises WrongKey.
+    `states` holds the state of each pair. `pairs_by_mail` holds the pairs of each personal mail, by the key of the
+    mail's effect. Raises WrongKey when none of the configured encryption keys opens the content.
     """
     content = store.content
     mails = [(effect.pair, effect) for effect in effects if effect.kind is EffectKind.MAIL and effect.pair is not None]
@@ -55,8 +59,8 @@ def open_mail_content(
     recently_ended = (
         store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
     )
-    contract_sessions = {mail.subject for _, mail in _select_mails(mails, SealedData.REVISIONS)}
-    revisions = {session: content.list_revisions(session) for session in contract_sessions}
+    sessions_with_revisions = {mail.subject for _, mail in _select_mails(mails, SealedData.REVISIONS)}
+    revisions = {session: content.list_revisions(session) for session in sessions_with_revisions}
     triggers, asked_by_report = _open_triggers(content, mails, states)
     return OpenedContent(
         contracts={pair: recorded.contract for pair, recorded in latest_contracts.items()},
@@ -65,14 +69,14 @@ def open_mail_content(
             session: [revision.contract for revision in session_revisions]
             for session, session_revisions in revisions.items()
         },
-        authors={
+        authors_and_reasons={
             session: [(revision.by, revision.reason) for revision in session_revisions]
             for session, session_revisions in revisions.items()
         },
         commitment_texts=_open_commitments(
             content, effects, [states[pair] for pair in commitment_pairs], recently_ended
         ),
-        closed_commitments=recently_ended,
+        ended_commitments=recently_ended,
         trigger_texts={
             session: f"{trigger.value}: {reason}" if reason else trigger.value
             for session, (trigger, reason) in triggers.items()
@@ -91,17 +95,21 @@ def reserve_mentions(
 ) -> frozenset[str]:
     """Reserve the mentions of a mail, so that no other mail has them, and return their subjects (R-28, R-32).
 
-    When the mail is settled without having been sent, the mentions are released. `state` is the state of the mail's
+    When the mail is dropped or becomes a dead letter, the mentions are released. `state` is the state of the mail's
     pair; None for a mail to the operator.
     """
+    # the name is in KINDS, since the caller has found the mail to be valid
     if state is None or not KINDS[mail.name].mentions:
         return frozenset()
-    reader = state.pair.id.get_owner(mail.to)
+    reader = state.pair.id.get_owner(mail.to)  # which of the two gets the mail
     return store.mentions.reserve(mail.key, reader, list_mention_subjects(mail, state, content, now))
 
 
 def _select_mails(mails: Sequence[_MailOfPair], sealed_data: SealedData) -> list[_MailOfPair]:
-    """Return the mails that show this part of the sealed content, each with its pair."""
+    """Return the mails that show this part of the sealed content, each with its pair.
+
+    A mail with an unknown name is left out, so that it does not keep the content of the other mails from being opened.
+    """
     return [(pair, mail) for pair, mail in mails if mail.name in KINDS and sealed_data in KINDS[mail.name].sealed_data]
 
 
@@ -112,6 +120,7 @@ def _open_commitments(
     recently_ended: Mapping[PairId, Sequence[Commitment]],
 ) -> Mapping[str, WrittenCommitment]:
     """Return the texts of the commitments of these pairs, and of those whose blocks the effects write, by id."""
+    # some of these subjects are ids of sessions, for which `get_written_commitments` returns nothing
     commitment_ids = {effect.subject for effect in effects if effect.kind in (EffectKind.CREATE, EffectKind.UPDATE)}
     for state in states:
         commitments = (*state.commitments, *recently_ended.get(state.pair.id, ()))
@@ -127,30 +136,31 @@ def _open_triggers(
     Also return which of these sessions the report asked for. A mail to the report never shows the manager's words, so
     for such a mail only the triggers of the sessions that the report asked for are opened (R-27).
     """
-    ids_by_sealed_data = {
-        sealed_data: {
-            session.id
-            for pair, mail in _select_mails(mails, sealed_data)
-            if (session := states[pair].find_session(mail.subject)) is not None and session.adhoc
-        }
-        for sealed_data in (SealedData.TRIGGER, SealedData.OWN_TRIGGER)
-    }
-    ad_hoc_ids = sorted(set().union(*ids_by_sealed_data.values()))
+    ids_for_managers = _list_ad_hoc_ids(mails, states, SealedData.TRIGGER)
+    ids_for_reports = _list_ad_hoc_ids(mails, states, SealedData.OWN_TRIGGER)
+    ad_hoc_ids = sorted(ids_for_managers | ids_for_reports)
     asked_by_report = {session_id for session_id in ad_hoc_ids if content.get_requester(session_id) is Owner.REPORT}
-    own_ids_of_report = ids_by_sealed_data[SealedData.OWN_TRIGGER] & asked_by_report
-    ids_to_open = ids_by_sealed_data[SealedData.TRIGGER] | own_ids_of_report
+    ids_to_open = ids_for_managers | (ids_for_reports & asked_by_report)
     triggers = {
         session_id: trigger for session_id in sorted(ids_to_open) if (trigger := content.get_trigger(session_id))
     }
     return triggers, asked_by_report
 
 
+def _list_ad_hoc_ids(
+    mails: Sequence[_MailOfPair], states: Mapping[PairId, PairState], sealed_data: SealedData
+) -> set[str]:
+    """Return the ids of the ad hoc sessions that the mails which show this part of the content are about."""
+    sessions = [states[pair].find_session(mail.subject) for pair, mail in _select_mails(mails, sealed_data)]
+    return {session.id for session in sessions if session is not None and session.adhoc}
+
+
 def _open_deferral_reasons(
     content: Content, mails: Sequence[_MailOfPair], states: Mapping[PairId, PairState]
 ) -> Mapping[str, Mapping[int, str]]:
-    """Return the report's reasons for deferrals, by session and number of the deferral.
+    """Return the report's reasons for deferrals, by the id of the session and the field `number` of the `Deferral`.
 
-    They are opened for mails to managers only (R-18).
+    The reasons are opened for mails to managers only (R-18).
     """
     sessions = [
         mail.subject
@@ -163,9 +173,12 @@ def _open_deferral_reasons(
 def _open_handovers(
     store: Store, mails: Sequence[_MailOfPair], states: Mapping[PairId, PairState]
 ) -> dict[PairId, FormerPair]:
-    """Return the former pair of the report, by pair whose manager has taken over the report (R-36)."""
+    """Return the report's pair with the former manager, by the report's pair with the new manager (R-36).
+
+    A pair whose report had no manager before has no entry.
+    """
     pairs = {pair for pair, _ in _select_mails(mails, SealedData.HANDOVER)}
-    handovers = [states[pair].incoming for pair in sorted(pairs)]
+    handovers = [states[pair].incoming for pair in sorted(pairs)]  # None: the report had no manager before
     return {
         handover.pair: open_former_pair(store, handover)
         for handover in handovers
@@ -186,19 +199,22 @@ def open_former_pair(store: Store, handover: Handover) -> FormerPair:
     manager = handover.former.manager
     current_person = store.people.get_person(manager)
     return FormerPair(
+        # somebody who has left is only among all people
         manager=current_person or store.people.load_all_people()[manager],
         has_manager_left=current_person is None,
         open_promise_count=len(open_promises),
-        passed_lines=store.handovers.load_content(handover.former).lines,
+        passed_lines=store.handovers.load_content(handover.former).lines,  # only lines that the report has passed on
     )
 
 
 def _open_accesses(content: Content, mails: Sequence[_MailOfPair], now: datetime) -> dict[str, list[AccessRecord]]:
-    """Return the accesses that each mail reports, by the key of the mail.
+    """Return the accesses of operators to content that each mail reports, by the key of the mail's effect.
 
-    A mail may have waited for its reader's working hours (T-16). So these are the accesses in the quarter-hour of the
-    first access, and in all complete quarter-hours after it.
+    A mail may have waited for its reader's working hours (T-16). So these are the accesses in the quarter-hour that
+    begins at `mail.start`, in which the first access took place, and in all complete quarter-hours after it.
     """
+    # The last complete quarter-hour ends where the present one starts. The accesses in the present one are in the next
+    # mail.
     end = notices.find_access_start(now)
     return {
         mail.key: content.list_accesses([pair], Span(mail.start, max(end, mail.start + notices.ACCESS_MAIL_PERIOD)))

@@ -271,8 +271,8 @@ class Outbox:
         if author and can_send_as(mailer, author):
             mail_context = replace(mail_context, sender=author)
         history_fields = self._build_mail_history_fields(effect, state, mail_context)
-        if doubt or effect.attempts > 1:
-            sent = mailer.was_sent(effect.key)
+        if doubt or effect.attempts > 1:  # an earlier attempt may have sent the mail
+            sent = mailer.was_sent(effect.key)  # None when the service does not know
             if sent:
                 return Attempt(Outcome.DONE, history_fields=history_fields)
             may_send_again = is_current and _may_resend(effect) and effect.attempts <= MAX_ATTEMPTS_IN_DOUBT
@@ -354,6 +354,7 @@ class Outbox:
     # --- events ---
 
     def _perform_event(self, effect: Effect, state: PairState | None, content: OpenedContent) -> Attempt:
+        """Create, update or cancel an event, unless the session or commitment no longer needs that."""
         provider = self._find_calendar(effect.calendar)
         if state is None or provider is None:  # the manager has no calendar now
             return Attempt(Outcome.STALE, f"There is no calendar of {effect.calendar} to write to.")
@@ -361,6 +362,7 @@ class Outbox:
             return self._cancel_event(effect, state, provider)
         subject = find_subject(effect, state)
         is_wanted = subject is not None and _is_wanted(effect, subject) and not state.pair.participation
+        # before the second attempt, nothing can have been written
         existing = provider.find(effect.calendar, effect.event) if effect.attempts > 1 else None
         if subject is None or not is_wanted:
             if existing is not None and effect.kind is EffectKind.CREATE:
@@ -382,7 +384,8 @@ class Outbox:
         """Create the event, unless an earlier attempt has created it.
 
         `existing` is the event as read from the calendar, where somebody may have moved it. It is None at the first
-        attempt, and when the calendar has no such event.
+        attempt, and when the calendar has no such event. An event that has not been delivered to its guest is created
+        again, however old the effect is.
         """
         if existing is not None and existing.is_delivered:
             placed = self._resolve_placed(existing, draft)
@@ -410,7 +413,7 @@ class Outbox:
             return STALE
         if existing is None or not _was_updated(existing, placed, draft):
             if effect.start and placed.span.start != effect.start:
-                return STALE
+                return STALE  # somebody has moved the event since the update was decided
             existing = provider.update(placed.ref, draft)
         return Attempt(
             Outcome.DONE,
@@ -421,7 +424,7 @@ class Outbox:
 
     def _resolve_placed(self, event: Event, draft: EventDraft) -> PlacedEvent:
         """Return the event as stored, with the span of the service's response and primary addresses of guests."""
-        if len(draft.guests) == 1:
+        if len(draft.guests) == 1:  # then any other address in the response is an alias of this guest
             learn_from_write(event, draft.guests[0].email, self._identities)
         return _build_placed(resolve_event(event, self._identities), draft)
 
@@ -434,6 +437,7 @@ class Outbox:
         placed = state.placed_events.get(effect.event) or self._store.calendars.find_event(effect.event)
         if placed is None or placed.gone:
             return STALE
+        # without an etag, the event is cancelled even if somebody has changed it since it was read
         provider.cancel(replace(placed.ref, etag=""), quiet=effect.quiet)
         history_fields = {**build_history_fields(find_subject(effect, state)), "key": effect.event}
         history_fields.update(start=placed.span.start, end=placed.span.end)
@@ -450,6 +454,7 @@ def _may_resend(effect: Effect) -> bool:
 
 
 def _is_alert(effect: Effect) -> bool:
+    """Return whether this is a mail to the operator; alerts about failed alerts would never end."""
     return effect.name in KINDS and Reader.OPERATOR in KINDS[effect.name].readers
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from worker.domain.model import Address
 
+#: After this time the calendar is tried again, in case the grant was given again and nobody runs `longarc retry`.
 SUSPENSION_LENGTH = timedelta(hours=1)
 
 

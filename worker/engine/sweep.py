@@ -96,7 +96,7 @@ class Sweep:
         people_read: set[Address] = set()
         taken = _TakenTimeIndex(self._store, now)
         for first in range(0, len(pairs), BATCH):
-
+            # `planned_count` is bound here, since the loop changes `first`
             def report_progress(people: Sequence[Address], planned_count: int = first) -> None:
                 people_read.update(people)
                 watch(len(people_read) + planned_count)
@@ -180,16 +180,17 @@ class Sweep:
         now: datetime,
     ) -> Plan:
         """Plan a pair with free/busy. When the plan needs a longer window, read that, and plan again."""
-        away: dict[Address, tuple[Span, ...]] = {}
+        absences: dict[Address, tuple[Span, ...]] = {}
         for _ in range(MAX_FREE_BUSY_REQUESTS):
             if needs.includes_taken:
                 state = replace(state, taken_times=taken.get(state))
-            state, away_changes = update_absences(state, snapshot, now)
-            away |= away_changes
+            state, changed_absences = update_absences(state, snapshot, now)
+            absences |= changed_absences
             new_plan = self._plan_pair(now, state, snapshot)
             if new_plan.needs is None:
-                return replace(new_plan, away=away) if away else new_plan
+                return replace(new_plan, away=absences) if absences else new_plan
             needs = new_plan.needs
+            # requested once more with the new windows, so that each person's new window includes the earlier one
             windows_read = [
                 FreeBusyRequest((person,), snapshot.windows[person])
                 for person in needs.people
@@ -235,6 +236,7 @@ class Sweep:
             size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
             for first in range(0, len(people), size):
                 chunk = people[first : first + size]
+                # one request has one window, which has to include the window of each person
                 start = min(windows[person].start for person in chunk)
                 chunk_window = Span(start, max(windows[person].end for person in chunk))
                 windows.update(dict.fromkeys(chunk, chunk_window))

@@ -141,6 +141,7 @@ class Sync:
                 summary = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, no_changes)
             if summary is None or self._needs_full_read(due_calendar, now):
                 full_summary = self._read_and_save(due_calendar, provider, None, holder, now)
+                # a full read lists old and new events alike, so only the incremental read tells whether there is a change
                 summary = replace(full_summary, has_changed=summary is not None and summary.has_changed)
         except AuthRevoked as error:
             self._suspend_revoked(due_calendar, holder, error, now)
@@ -200,12 +201,13 @@ class Sync:
         `known_changes`, if given, are used instead of querying the service.
         """
         restoration = self._find_restoration(due_calendar, now)
-        since = restoration.backup_at if restoration else None
+        since = restoration.backup_at if restoration else None  # events since the backup may be unknown
         window = compute_window(now, since)
         snapshot = self._store.calendars.load_snapshot(due_calendar.address, now, since)
         changes = known_changes or provider.changes(due_calendar.address, cursor, window)
         self._learn_aliases(changes, snapshot)
         changes = resolve_changes(changes, self._identities)
+        # There is no cursor before the first read, and after the outbox has found an event outdated (`needs_reread`).
         reading = interpret_changes(
             changes,
             snapshot,
@@ -217,7 +219,7 @@ class Sync:
         if restoration:
             reading = self._recover_lost_sessions(reading, changes, snapshot, restoration, now)
         self._alert_unread_events(due_calendar, changes, snapshot, now)
-        size = len(changes.events) if changes.is_full else None
+        size = len(changes.events) if changes.is_full else None  # changes alone don't tell how many events there are
         new_cursor = cursor if reading.needs_repeat else changes.cursor
         has_changed = not changes.is_full and bool(changes.events or changes.gone)
         self._store.calendars.save(
@@ -250,6 +252,7 @@ class Sync:
         for event in changes.events:
             pairs = {snapshot.reports[guest] for guest in event.answers if guest in snapshot.reports}
             is_unknown = bool(event.key) and event.key not in known_keys
+            # an event of several reports of this organizer can't be assigned to one pair
             if is_unknown and event.span.end > restoration.backup_at and len(pairs) == 1:
                 lost_events.setdefault(pairs.pop(), []).append(event)
         recovered: list[Session] = []
@@ -369,8 +372,10 @@ def interpret_changes(
         pairs_to_plan=pairs_to_plan | {pair for _, pair in meetings},
         pairs_to_refresh=_find_booked_over_pairs(changes, snapshot),
         meetings=meetings,
+        # `meetings` replaces the stored 1:1s of these series; a deleted id may be that of a series
         dropped_series=(listed_series | deleted_ids) - set(changes.unread),
         orphans=[event for event in own_events.values() if _is_orphan(event, snapshot, organizer, now)],
+        # an event whose effect is not settled is compared when the database has it
         needs_repeat=any(key in snapshot.pending_keys for key in own_events.keys() - snapshot.placed.keys()),
     )
 
@@ -396,6 +401,7 @@ def _update_placed(
             answers=dict(event.answers),
             proposed=dict(event.proposed),
         )
+    # a full read returns all events inside the window, and tells nothing about those outside
     is_absent = changes.is_full and window.start <= old.span.start and old.span.end <= window.end
     return replace(old, gone=True) if is_absent or old.ref.id in deleted_ids else old
 

@@ -126,7 +126,7 @@ class ThirdVoices:
         days = {time: get_local_date(reader.zone, time) for time in times}
         count_mails = self._store.outbox.count_mails
         free_times = (time for time in times if count_mails(connection, reader.email, days[time]) < MAX_MAILS_A_DAY)
-        due_at = next(free_times, times[0])
+        due_at = next(free_times, times[0])  # if all days are full, the mail leaves as soon as possible
         mail = Effect(
             key=f"{name}:{voice.id}",
             kind=EffectKind.MAIL,

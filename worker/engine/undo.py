@@ -176,8 +176,11 @@ class Undo:
         *,
         removes_strangers: bool,
     ) -> None:
-        """Take these events off. Events whose session or commitment this database never had are only counted, unless
-        `removes_strangers`."""
+        """Take these events off. Count strangers, and take them off only with `removes_strangers`.
+
+        A stranger is an event whose session or commitment this database never had.
+        """
+        # the key of an event is the id of its session or commitment, a dot, and a suffix
         subjects = {event.key: (event.key or "").rpartition(".")[0] for event in leftovers}
         known_subjects = self._store.undo.list_known_subjects(sorted(set(subjects.values())))
         for event in leftovers:
@@ -185,6 +188,7 @@ class Undo:
             if is_stranger and not removes_strangers:
                 search.strangers += 1
                 continue
+            # without an etag, the event is cancelled even if somebody has changed it since it was read
             provider.cancel(replace(event.ref, etag=""), quiet=state.is_quiet)
             search.orphans += 1
 

@@ -72,9 +72,9 @@ class OpenedContent:
     contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: the contract in force, by pair
     revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: oldest first, by id of the session
     #: For each revision: who changed a commitment, and why; None and an empty text if it was recorded as a whole.
-    authors: Mapping[str, Sequence[tuple[Owner | None, str]]] = field(default_factory=dict)
+    authors_and_reasons: Mapping[str, Sequence[tuple[Owner | None, str]]] = field(default_factory=dict)
     commitment_texts: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by the id of the commitment
-    closed_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: recently closed, by pair
+    ended_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: recently ended, by pair
     #: The id of the session of the contract in force, by pair.
     contract_sessions: Mapping[PairId, str] = field(default_factory=dict)
     sessions_asked_by_report: Set[str] = frozenset()  #: the ids of the ad hoc sessions that the report asked for
@@ -85,8 +85,7 @@ class OpenedContent:
     #: What a manager says about their own learning, if no reflection prompt has shown it to the report yet; by pair.
     learnings: Mapping[PairId, Learning] = field(default_factory=dict)
     trigger_texts: Mapping[str, str] = field(default_factory=dict)  #: why a session was asked for, by its id
-    #: What the report said about deferrals, by the session's id and the deferral's number; for the manager's mails
-    #: only.
+    #: What the report said about deferrals, by the session's id and the deferral's number; only for the manager's mails
     deferral_reasons: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
@@ -291,12 +290,12 @@ class Composer:
         """Return the fields of the context that depend on the session that the mail is about."""
         reasons = content.deferral_reasons.get(session.id, {}) if mail.to == state.manager.email else {}
         move = _find_move(mail, state)
+        counted_deferrals = tuple(d for d in state.deferrals if d.session == session.id and d.is_counted)
         fields: dict[str, object] = {
             "count": 0 if move else deferrals.count_deferrals_in_cycle(state.sessions, session),
-            "deferrals": (move,)
-            if move
-            else tuple(d for d in state.deferrals if d.session == session.id and d.is_counted),
+            "deferrals": (move,) if move else counted_deferrals,
             "deferral_reasons": reasons,
+            # the number of the last deferral is the count of deferrals
             "has_deferral_reason": (move.number if move else session.count) in reasons,
             "options": (options := offers.list_open_times(session, now)),
             "offer": session.offer if options else None,
@@ -311,8 +310,7 @@ class Composer:
             fields["trigger"] = trigger
             fields["asked_by_report"] = session.id in content.sessions_asked_by_report
         if SealedData.REVISIONS in KINDS[mail.name].sealed_data:
-            authors = content.authors.get(session.id, ())
-            fields.update(_collect_revision_fields(mail, content.revisions.get(session.id, ()), authors))
+            fields.update(_collect_revision_fields(mail, content))
         return fields
 
     def _choose_trigger(self, mail: Effect, state: PairState, content: OpenedContent) -> str:
@@ -377,6 +375,7 @@ class Composer:
         # the number of the mail is 202609 for the round 2026-09 (see `make_round_number`)
         round_name = f"{mail.number // 100}-{mail.number % 100:02d}"
         links = self._sign_links(report, {"question": (Purpose.PULSE, round_name)}, now)
+        # `links` has one URL, or none when there are no pages
         return {answer: f"{url}#{answer}" for url in links.values() for answer in ("yes", "no")}
 
     def build_operator(self) -> Person:
@@ -445,7 +444,7 @@ def _list_readable_commitments(
     state: PairState, content: OpenedContent, now: datetime
 ) -> tuple[ReadableCommitment, ...]:
     """Return the pair's open and recently closed commitments with their decrypted texts, sorted by due date."""
-    commitments = [*state.commitments, *content.closed_commitments.get(state.pair.id, ())]
+    commitments = [*state.commitments, *content.ended_commitments.get(state.pair.id, ())]
     recent = {c.id: c for c in commitments if c.is_open or (c.closed_at and c.closed_at > now - RECENT_PERIOD)}
     readable = [
         ReadableCommitment(commitment=c, promise=content.commitment_texts[c.id])
@@ -470,7 +469,7 @@ def _find_thread_key(mail: Effect, state: PairState) -> str:
     """Return the key of the mail that began this reader's thread about the pair; empty if there is no thread."""
     starters = (e for e in state.effects if e.name in _THREAD_STARTERS and e.to == mail.to)
     keys = (starter.key for starter in starters if starter.progress is EffectProgress.DONE)
-    return next((key for key in keys if key != mail.key), "")
+    return next((key for key in keys if key != mail.key), "")  # a mail that begins a thread is no reply to itself
 
 
 def _find_move(mail: Effect, state: PairState) -> Deferral | None:
@@ -480,16 +479,16 @@ def _find_move(mail: Effect, state: PairState) -> Deferral | None:
     return next((d for d in state.deferrals if (d.session, d.number) == (mail.subject, mail.number)), None)
 
 
-def _collect_revision_fields(
-    mail: Effect, revisions: Sequence[Contract], authors: Sequence[tuple[Owner | None, str]]
-) -> dict[str, object]:
+def _collect_revision_fields(mail: Effect, content: OpenedContent) -> dict[str, object]:
     """Return the fields of a mail about one revision of a contract. The mail's number is the revision's number."""
-    number = mail.number
+    number, revisions = mail.number, content.revisions.get(mail.subject, ())
+    authors_and_reasons = content.authors_and_reasons.get(mail.subject, ())
+    author, reason = authors_and_reasons[number - 1] if number <= len(authors_and_reasons) else (None, "")
     return {
         "contract": revisions[number - 1],
         "previous": revisions[number - 2] if number > 1 else None,
-        "changed_by": authors[number - 1][0] if number <= len(authors) else None,
-        "change_reason": authors[number - 1][1] if number <= len(authors) else "",
+        "changed_by": author,
+        "change_reason": reason,
         "revision": number,
     }
 

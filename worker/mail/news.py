@@ -79,7 +79,9 @@ def build_news_line(
     text = texts.get(commitment.id) if commitment else None
     purpose = _choose_purpose(news, is_manager=is_manager)
     links = sign({"line": purpose}) if state.pair.ended is EndReason.NO else {}
-    lacks_contract = news.kind == NewsKind.CONTRACT and session is not None
+    deadline = None
+    if news.kind == NewsKind.CONTRACT and session is not None:
+        deadline = contract_mails.find_contract_deadline(state.manager, session)
     return NewsLine(
         kind=news.kind,
         other=state.report if is_manager else state.manager,
@@ -87,7 +89,7 @@ def build_news_line(
         session=session,
         due=commitment.due if commitment else _get_due_day(news.replaced_mail),
         commitment=ReadableCommitment(commitment=commitment, promise=text) if commitment and text else None,
-        deadline=contract_mails.find_contract_deadline(state.manager, session) if lacks_contract and session else None,
+        deadline=deadline,
         link=links.get("line", ""),
     )
 

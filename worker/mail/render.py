@@ -140,6 +140,7 @@ class MailRenderer:
         message["From"] = format_address(*self._find_sender(context))
         message["To"] = _format_person(context.to)
         other_person = context.report if _is_from_report(context) else _find_other_person(context)
+        # a mail from the other person's own mailbox needs no Reply-To
         if other_person and not KINDS[context.name].omits_reply_to and other_person.email != context.sender:
             message["Reply-To"] = _format_person(other_person)
 

@@ -65,7 +65,7 @@ class StyledLoader(BaseLoader):
 
         def replace_tag(match: re.Match[str]) -> str:
             tags.append(match[0])
-            return f"jinja{len(tags) - 1}z"
+            return f"jinja{len(tags) - 1}z"  # the `z` separates the number from a digit that follows the tag
 
         html = _JINJA.sub(replace_tag, source)
         is_document = html.lstrip().lower().startswith("<!doctype")

@@ -86,6 +86,7 @@ class MailView:
                 "talk": self._describe_session_kind(),
                 "trigger": self._describe_trigger(),
                 "trigger_kind": self._find_trigger_kind(),
+                # a day after the warning, the session gives way to the event that was booked over it
                 "moves_at": self._find_warning_time() + timedelta(days=1),
                 "remedies": self._list_sentences(remedies),
                 "causes": self._list_sentences(causes),
@@ -440,7 +441,7 @@ class MailView:
     def rhythm(self, pair: Pair) -> str:
         """Return the text for the pair's present rhythm."""
         every = self.context.every or pair.every
-        if every.weeks == 13 or every.months == 3:
+        if every.weeks == 13 or every.months == 3:  # both ways of writing a quarter
             return self.gettext("once a quarter")
         if every.weeks:
             return self.ngettext("every week", "every %(count)s weeks", every.weeks)
@@ -455,7 +456,7 @@ class MailView:
         if not self.context.trigger or self.context.by_link:
             return None
         kind, _, explanation = self.context.trigger.partition(":")
-        if kind not in set(Trigger):
+        if kind not in set(Trigger):  # a text without the kind of occasion
             return Line(text="", note=to_single_line(self.context.trigger))
         return Line(text=self.gettext(TRIGGER_TEXTS[Trigger(kind)]), note=to_single_line(explanation))
 

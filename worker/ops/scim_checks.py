@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
 
-from worker.errors import build_extra_remedy
+from worker.errors import explain_missing_extra
 from worker.providers.base import Finding
 from worker.seal import Seal, generate_key
 from worker.settings.environment import MIN_SCIM_TOKEN_CHARS, SCIM_TOKEN_VARIABLE
@@ -25,7 +25,7 @@ def check_scim(settings: Settings) -> Iterator[Finding]:
     """Yield findings on what a directory needs to push people to Longarc."""
     has_library = find_spec("scim2_server") is not None
     yield Finding(
-        "The library for SCIM is installed", ok=has_library, remedy="" if has_library else build_extra_remedy("scim")
+        "The library for SCIM is installed", ok=has_library, remedy="" if has_library else explain_missing_extra("scim")
     )
     yield _check_tokens(settings)
     address = f"{settings.base_url.rstrip('/')}/scim/v2"
@@ -50,9 +50,9 @@ def _check_tokens(settings: Settings) -> Finding:
 
 
 def _check_response(address: str) -> Finding:
-    """Send a request without a token, which must be refused.
+    """Send a request without a token, which the pages have to refuse.
 
-    Problems are only warnings, because the pages may not be served yet.
+    Any problem is only a warning, a finding with `ok=True` and a remedy, because the pages may not be served yet.
     """
     import requests
 
@@ -73,7 +73,7 @@ def _check_response(address: str) -> Finding:
 
 @contextmanager
 def open_current_store(settings: Settings) -> Iterator[Store | None]:
-    """Open the database without its key, so that nothing sealed can be read.
+    """Open the database without its key, for checks of the roster and of channels, which read nothing sealed.
 
     Yields None when there is no database yet, or when its schema is of another version than this program.
     """
@@ -81,6 +81,7 @@ def open_current_store(settings: Settings) -> Iterator[Store | None]:
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         yield None
         return
+    # a store needs some key: this one opens nothing, and is never stored
     with closing(Store(settings.database, Seal([generate_key()]))) as store:
         version, program_version = Statistics(store.database).get_schema_versions()
         yield store if version == program_version else None

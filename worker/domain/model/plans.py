@@ -45,20 +45,24 @@ LIVE_PROGRESS = frozenset({EffectProgress.WAITING, EffectProgress.CLAIMED, Effec
 class Effect:
     """A row of the outbox: an event to write or a mail to send. It never holds the content of a conversation."""
 
-    key: str  #: unique among all effects
+    key: str  #: identifies the effect in the outbox, which never holds two effects with the same key
     kind: EffectKind
     pair: PairId | None  #: None for mails to the operator
-    #: The id of the session, commitment or pair that the effect is about. Effects of one subject are done in order.
+    #: For events: the id of the session or commitment. For mails: the id of the session, the commitment or the pair, or
+    #: of a question to a third voice. Effects of one subject are done in order.
     subject: str
     due_at: datetime
     snapshot_at: datetime  #: when the state was read from which planning decided this effect
     calendar: Address = ""  #: for events: the owner of the calendar
     event: str = ""  #: for events, and for mails about an event: the event's key
-    name: str = ""  #: for mails: a `MailName`
-    to: Address = ""  #: for mails: the recipient
-    number: int = 0  #: for mails: distinguishes mails of one name and subject; its meaning depends on the name
-    #: The start of the session, or the due date of a commitment at midnight UTC. For an update of an event, the start
-    #: that the event had when the update was decided.
+    name: str = ""  #: for mails: a `MailName`; empty for events
+    to: Address = ""  #: for mails: the recipient; empty for events, and for mails that must not name anybody
+    #: For mails: distinguishes mails of one name and subject. Its meaning depends on the name, such as the number of a
+    #: revision or of a deferral.
+    number: int = 0
+    #: For events: the start that the event had when the effect was decided; None before it is on the calendar. For
+    #: mails: the start of the session, the due date of a commitment at midnight UTC, the end of the former pair
+    #: (new_manager), or the first quarter-hour (content_accessed); None if the mail depends on no time.
     start: datetime | None = None
     quiet: bool = False  #: for a cancellation: guests get no notice, if the service supports that
     counts: bool = False  #: for mails: waits for the reader's working hours, and counts towards the daily limit (T-16)
