@@ -70,7 +70,7 @@ class EmbeddedServers:
         with ExitStack() as stack:
             self._start_calendars(app, config, server, stack)
             self._start_mail(controller, stack)
-            self._stack = stack.pop_all()
+            self._stack = stack.pop_all()  # after an error above, `stack` stops the servers that have started
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,7 +104,7 @@ class EmbeddedServers:
     def _build_configuration(self) -> dict[str, dict[str, str]]:
         calendars = self._folder / "calendars"
         private_files.make_folder(calendars)
-        auth = {"type": "none", "delay": "0"}
+        auth = {"type": "none", "delay": "0"}  # no delay after a wrong password, for which tests would wait
         if self._username:
             users = self._folder / "users"
             private_files.write(users, f"{self._username}:{self._password}\n".encode())
@@ -162,6 +162,7 @@ class _MailHandler:
 
 def get_mailbox_path(mail_folder: Path, recipient: Address) -> Path:
     """Return the Maildir of a recipient."""
+    # a name that begins with a dot would be a hidden folder, or `..`, the folder above
     name = quote(recipient.lower(), safe="@+")
     return mail_folder / (f"_{name}" if name.startswith(".") else name)
 

@@ -151,6 +151,7 @@ class OpenIdClient:
         if not isinstance(encoded_id_token, str):
             raise SignInRefused("The issuer gave no ID token.")
         expected = {"iss": self.issuer, "aud": self._client_id}
+        # RS256 is the default of the specification, for an issuer that lists no algorithms
         issuer_algorithms = metadata.values.get("id_token_signing_alg_values_supported") or ["RS256"]
         registry = JWSRegistry(algorithms=sorted(ALGORITHMS.intersection(issuer_algorithms)), strict_check_header=False)
         try:
@@ -199,6 +200,7 @@ class OpenIdClient:
         """Return the metadata and keys of the issuer. They are cached for a time; `anew` ignores the cache."""
         with self._lock:
             metadata = self._metadata
+            # the difference is negative when the machine's clock was put back
             if metadata is None or anew or not timedelta(0) <= now - metadata.read_at < MAX_METADATA_AGE:
                 values = self._get_json(self._discovery_url)
                 self._check_metadata(values)
@@ -240,6 +242,7 @@ class OpenIdClient:
         return response
 
     def _open_session(self, metadata: _Metadata) -> OAuth2Session:
+        # `client_secret_basic` is the default of the specification
         auth_methods = metadata.values.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         session = OAuth2Session(
             self._client_id,

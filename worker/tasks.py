@@ -154,7 +154,7 @@ def _run_tick(worker: Worker) -> None:
     except PeopleImportRefused as refusal:  # the operator gets one alert for each content of the roster
         worker.store.outbox.alert(f"people:{refusal.digest}", str(refusal), worker.clock(), worker.settings.operator)
     except DatabaseUnreachable:
-        raise
+        raise  # an alert could not be stored; `record_outages` records the outage
     except LongarcError as error:
         now = worker.clock()
         worker.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, worker.settings.operator)

@@ -65,10 +65,11 @@ class CalendarHabits:
         people_of_weekday = {
             address
             for address in people.list_people_with_habits(base.CALENDARS_WITH_HABITS)
-            if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()
+            if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()  # spreads people over the weekdays
         }
         if people_of_weekday or is_roster_unchanged:
-            # stored before the queries, so that failing queries are not repeated each minute
+            # Stored before the queries, so that failing queries are not repeated each minute. Not stored if nobody has
+            # this weekday and a changed roster is about to be imported, which may add such people.
             people.set_stored_value(_HABITS_DAY_NAME, today)
         return people_of_weekday | never_queried
 

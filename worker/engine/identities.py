@@ -69,6 +69,7 @@ class StoredIdentities:
         """Return the aliases in the database, from the cache while it is current."""
         now = self._clock()
         with self._lock:
+            # the difference is negative when the machine's clock was put back
             is_due = self._checked_at is None or not timedelta(0) <= now - self._checked_at < self.CHECK_INTERVAL
             if is_due:
                 if self._stored_aliases is _NO_ALIASES or self._has_newer_version():

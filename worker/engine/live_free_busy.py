@@ -43,7 +43,7 @@ class LiveFreeBusy:
         groups = [tuple(people) for _, people in self._group_by_service(request.people).values()]
         people_with_service = {person for people in groups for person in people}
         people_without_service = tuple(person for person in request.people if person not in people_with_service)
-        if people_without_service:
+        if people_without_service:  # the snapshot says of them that their free/busy is unknown
             groups.append(people_without_service)
         reads = {self._start(FreeBusyRequest(people, request.window), deadline): people for people in groups}
         done, late = wait(reads, timeout=max(0.0, deadline - time.monotonic()))

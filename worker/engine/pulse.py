@@ -93,6 +93,7 @@ class Pulse:
         names = self._store.aliases.list_names(person)
         with self._store.database.read() as connection:
             content = self._store.pulse.load_open_round(connection, round_name)
+        # a round is over when its month ends, even if no tick has closed it yet
         if content is None or round_name != f"{self._clock():%Y-%m}":
             return PulseStatus.CLOSED
         tokens = {_make_token(content.salt, name) for name in names}
@@ -136,6 +137,7 @@ class Pulse:
         aliases = self._store.aliases.load().names
         with self._store.database.write() as connection:
             closed_rounds = self._store.pulse.load_closed_rounds(connection)
+            # all rounds share a salt, so that a person has one token, and the people of cells can be compared by round
             earlier_salts = (closed_round.salt for closed_round in closed_rounds if closed_round.salt)
             salt = next(earlier_salts, "") or secrets.token_hex(32)
             known_tokens = _collect_tokens(closed_rounds)

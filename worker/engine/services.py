@@ -71,6 +71,7 @@ class Services:
         if name not in self._calendars:
             people = [person for person in all_people.values() if person.calendar == name]
             section = self._settings.get_calendar_section(name)
+            # providers get these values beside the settings of their section
             section["local"] = [person.email for person in people]
             section["zones"] = {person.email: person.zone for person in people}
             section["video"] = self._settings.event.video

@@ -141,7 +141,7 @@ class Sync:
                 summary = self._read_and_save(due_calendar, provider, due_calendar.cursor, holder, now, no_changes)
             if summary is None or self._needs_full_read(due_calendar, now):
                 full_summary = self._read_and_save(due_calendar, provider, None, holder, now)
-                # a full read lists old and new events alike, so only the incremental read tells whether there is a change
+                # a full read lists old and new events alike, so only the incremental read shows whether any changed
                 summary = replace(full_summary, has_changed=summary is not None and summary.has_changed)
         except AuthRevoked as error:
             self._suspend_revoked(due_calendar, holder, error, now)

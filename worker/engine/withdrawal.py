@@ -43,6 +43,7 @@ def preview_withdrawal(
     for first in range(0, len(pairs), BATCH):
         for state in store.plans.load(pairs[first : first + BATCH], now).states:
             withdrawn_pair = replace(state.pair, participation=participation[state.pair.id])
+            # without free/busy, since nothing is booked for a withdrawn pair
             plans.append(plan(now, replace(state, pair=withdrawn_pair), None, policy))
             pair_count += not state.pair.ended
         watch(min(first + BATCH, len(pairs)))

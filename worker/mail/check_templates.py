@@ -144,7 +144,7 @@ def _find_wrong_placeholders(path: Path) -> Iterator[tuple[int, str]]:
         load_translations(path)
         messages = [message for message in read_catalogue(path) if message.id]
     except PoFileError as error:
-        yield error.lineno + 1, str(error)
+        yield error.lineno + 1, str(error)  # Babel counts lines from 0
         return
     except (LookupError, ValueError) as error:  # an unknown charset, date or plural form in the header
         yield 1, f"The header can't be understood ({error}); write it as in ours"

@@ -351,6 +351,7 @@ class Composer:
         else:
             if KINDS[mail.name].contract_link is ContractLink.OF_SESSION:
                 contract_session = mail.subject
+            # `commitments` is sorted: the link opens the contract of the one with the earliest due date
             commitment_session = commitments[0].commitment.session if commitments else ""
             links = list_manager_links(time_session, contract_session, commitment_session)
         reader = state.report if mail.to == state.report.email else state.manager

@@ -47,6 +47,7 @@ NOW = datetime(2026, 11, 3, 16, 20, tzinfo=UTC)
 START = datetime(2026, 11, 5, 15, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 
+#: 9:00 to 17:00 from Monday to Friday, in minutes since midnight.
 _HOURS = WorkingHours((((540, 1020),),) * 5 + ((),) * 2)
 DANA = Person(email="dana@example.com", name="Dana Whitfield", zone="America/New_York", country="US", hours=_HOURS)
 SAM = Person(email="sam@example.com", name="Sam Okafor", zone="Europe/Berlin", country="DE", hours=_HOURS)
@@ -180,6 +181,7 @@ DEFERRALS = tuple(
 )
 OPTIONS = tuple(Span(START + days * DAY, START + days * DAY + timedelta(minutes=75)) for days in (5, 6, 8))
 OFFER = Offer((SESSION.span, *OPTIONS[:2]), NOW + 2 * DAY)
+#: An offer of times at which somebody's calendar has something else, with the owners of these calendars for each time.
 DISPLACING_OFFER = Offer(
     OPTIONS, NOW + 2 * DAY, OfferPurpose.SOON, ((Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
 )
@@ -449,8 +451,10 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
-    """Yield samples for one, two and three sessions without a time, for working hours that don't overlap, and with an
-    offer of times at which a calendar has something else."""
+    """Yield samples for one, two and three sessions without a time, and for working hours that don't overlap.
+
+    Also yield a sample with an offer of times at which a calendar has something else.
+    """
     for also in range(3):
         yield replace(context, session=SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
     yield replace(context, session=SESSION_WITHOUT_TIME, why=NO_SHARED_HOURS_REASONS)
