@@ -172,7 +172,7 @@ def _can_be_taken(builder: PlanBuilder, session: Session, option: Span) -> bool:
     if session.offer and session.offer.list_displaced(option):
         return True
     has_time_already = session.booked and session.span == option
-    return has_time_already or not proposals.check_time(builder, session, option).is_taken
+    return has_time_already or not proposals.check_time(builder, session, option).is_busy
 
 
 def _make_plan_builder(state: PairState, snapshot: FreeBusySnapshot | None = None) -> PlanBuilder:

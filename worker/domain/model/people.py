@@ -9,8 +9,8 @@ from worker.domain.model.time import Address, Interval, Span, WorkingHours
 
 T = TypeVar("T")
 
-#: The value of `Person.calendar` for a person without a calendar that we can read. That person's working hours count as
-#: free, and answers to invitations come by mail.
+#: The value of `Person.calendar` for a person whose calendar is in no connected service. That person's working hours
+#: count as free, and answers to invitations come by mail.
 NO_CALENDAR = "none"
 
 
@@ -31,14 +31,14 @@ class Person:
 
     @property
     def has_calendar(self) -> bool:
-        """Whether the person has a calendar that we can read and write."""
+        """Whether the person's calendar is in a connected service, so that we can read and write it."""
         return self.calendar != NO_CALENDAR
 
 
 class AliasSource(StrEnum):
     """Where an alias comes from."""
 
-    PEOPLE_FILE = "people_file"  #: the people file or a directory lists the alias
+    PEOPLE_FILE = "people_file"  #: the people file lists the alias, or a directory lists it as an address of the person
     DIRECTORY = "directory"  #: the alias is the person's id in a directory
     LEARNED = "learned"  #: a calendar service used the alias for an attendee of one of our events
 
@@ -78,7 +78,7 @@ class EndReason(StrEnum):
 
     @property
     def begins_handover(self) -> bool:
-        """Whether the report stays, and may pass on what the two agreed to a new manager (R-36)."""
+        """Whether the report stays in the company, and may choose what passes on to a new manager (R-36)."""
         return self in (EndReason.CHANGED, EndReason.MANAGER_LEFT)
 
 
@@ -157,7 +157,8 @@ class Pair:
     review: ReviewMode = ReviewMode.ALONE
     transition_until: date | None = None  #: until this day, career sessions are more frequent
     preference: Preference = Preference()
-    trust: bool = False  #: whether the brief may contain the hardest questions
+    #: Whether manager and report trust each other enough for the hardest questions, which the brief then suggests.
+    trust: bool = False
     paused: bool = False
     paused_until: date | None = None  #: the day on which the pause ends automatically (T-18)
     is_paused_by_operator: bool = False  #: whether the operator paused this pair alone; then `paused` is true as well
@@ -172,12 +173,14 @@ class Pair:
     @property
     def is_active(self) -> bool:
         """Whether the pair takes part and is neither paused nor ended."""
-        return not (self.paused or self.participation or self.ended)
+        takes_part = self.participation is Participation.YES
+        return takes_part and not self.paused and self.ended is EndReason.NO
 
     @property
     def is_held_back(self) -> bool:
         """Whether the operator or the rollout excludes the pair from planning.
 
-        Cancelling the events of such a pair is intended, so the limit on cancelled events (T-17) does not apply.
+        Cancelling the events of such a pair is intended. The limit on the number of events that one sweep may cancel
+        (`Policy.max_cancels`, T-17) does not apply to them.
         """
         return self.is_paused_by_operator or self.participation is not Participation.YES

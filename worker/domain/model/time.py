@@ -37,10 +37,14 @@ class Span:
 
     def has_part_in(self, window: "Span") -> bool:
         """Return whether a part of the span is inside the window; for an empty span, whether its start is."""
+        # An empty span at the start of the window overlaps nothing, but is inside the window.
         return self.overlaps(window) or window.start <= self.start < window.end
 
     def clip(self, window: "Span") -> "Span":
-        """Return the part of the span inside the window. Raises ValueError when the two neither overlap nor touch."""
+        """Return the part of the span inside the window.
+
+        Raises ValueError, from the new span, when the two neither overlap nor touch.
+        """
         return Span(max(self.start, window.start), min(self.end, window.end))
 
 
@@ -69,7 +73,7 @@ class WorkingHours:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The time between two sessions, in weeks or in months. One of the two fields is zero."""
+    """The time between two conversations, in weeks or in months. Exactly one of the two fields is set."""
 
     weeks: int = 0
     months: int = 0

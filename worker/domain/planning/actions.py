@@ -81,6 +81,7 @@ def record_held(builder: PlanBuilder, session: Session, end: datetime | None = N
     if end is None or end > builder.now:
         raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
     if session.booked and session.span.end > builder.now:
+        # The session took place before its booked time, so that the event is not needed.
         session_events.take_off_calendar(builder, session)
     current = builder.sessions.get(session.id, session)  # the builder does not contain sessions closed long ago
     start = end - timedelta(minutes=session.minutes)
@@ -197,7 +198,9 @@ def book_requested_time(
         state=SessionState.BOOKED,
         start=requested_time.start,
         end=requested_time.end,
+        # The window is extended to the chosen time, so that the session does not count as moved past its window.
         latest=max(session.latest, requested_time.end),
+        # An event that was deleted can't be written again, so that the next event gets another key.
         generation=session.generation + (placed is not None and placed.gone),
         sequence=session.sequence + 1,
         by_hand=True,
@@ -330,6 +333,7 @@ def _update_commitments(builder: PlanBuilder, session: Session, dated: Sequence[
         if existing is None:
             builder.update_commitment(_make_commitment(builder, session, item))
         elif existing.due != item.due:
+            # The next sweep places the block anew, even if the manager had moved or deleted it.
             builder.update_commitment(existing, due=item.due, block=None, all_day=False, by_hand=False, dismissed=False)
         elif item.reworded:
             commitment_blocks.update_block_text(builder, existing)

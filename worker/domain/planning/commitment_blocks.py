@@ -157,6 +157,7 @@ def _write_block(builder: PlanBuilder, commitment: Commitment, block: Span, *, a
         block=block,
         all_day=all_day,
         sequence=commitment.sequence + 1,
+        # An event that was deleted can't be written again, so that the next event gets another key.
         generation=commitment.generation + (placed is not None and placed.gone),
     )
     builder.write_event(updated.id, updated.key, updated.sequence)

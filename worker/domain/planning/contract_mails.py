@@ -80,7 +80,7 @@ def list_reminder_times(manager: Person, *, asked_at: datetime, deadline: dateti
     last_times_of_days = list_last_mail_times(manager, asked_at + REMINDER_GAP, latest, time_to_act=WRITING_TIME)
     if not last_times_of_days:
         return ()
-    second, *earlier_times = last_times_of_days
+    second, *earlier_times = last_times_of_days  # the last day comes first
     earliest_first, latest_first = asked_at + FIRST_REMINDER_AFTER, second - REMINDER_GAP
     first = next((instant for instant in earlier_times if earliest_first <= instant <= latest_first), None)
     return (first, second) if first else (second,)
@@ -167,6 +167,7 @@ def _find_reminder_time(
         for mail in builder.list_mails(name, session.id)
         if mail.start == session.held_at
     ]
+    # There is at least the request, which `add_contract_mails` adds before any reminder.
     last_asked_at = max(builder.now if mail.is_live else mail.snapshot_at for mail in mails)
     earliest = max(builder.now, last_asked_at + REMINDER_GAP)
     if earliest <= instant + SWEEP_SLACK:

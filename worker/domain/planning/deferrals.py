@@ -167,6 +167,7 @@ def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
     builder.accept_move(placed)
     if span.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
         return defer_session(builder, session, DeferralCause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
+    # A session that is booked past its window may keep its start.
     if span.start > max(session.latest, session.span.start):
         return defer_session(builder, session, DeferralCause.MOVED_OUT, detail="the new time is past the window")
     moved = builder.update_session(
@@ -400,7 +401,10 @@ def defer_session(
 
 
 def _is_event_gone(session: Session, cause: DeferralCause) -> bool:
-    """Return whether the session's event is no longer on the calendar, so that the next event needs a new key."""
+    """Return whether the session's next event needs a new key.
+
+    That holds when the event was deleted, or when the session was held or unfinished, so that its event is over.
+    """
     return cause is DeferralCause.DELETED or session.state is not SessionState.BOOKED
 
 
@@ -424,7 +428,8 @@ def find_last_loss(builder: PlanBuilder, session: Session) -> Deferral | None:
 def count_deferrals_in_cycle(sessions: Iterable[Session], session: Session) -> int:
     """Return how often the career sessions of this session's cycle were deferred (T-12).
 
-    For a review or a check-in, only its own deferrals count. `sessions` are all sessions of the pair.
+    Regular and ad hoc sessions are counted separately. For a review or a check-in, only its own deferrals count.
+    `sessions` are all sessions of the pair.
     """
     if session.kind is not SessionKind.CAREER:
         return session.count

@@ -23,9 +23,10 @@ def offer_displacing_times(builder: PlanBuilder, session: Session, search: Searc
     displaced_owners: dict[Span, tuple[Owner, ...]] = {}  # by offered time
     for owners in OWNERS_TO_TRY:
         for slot in rank_slots(_ignore_events_of(builder, search, owners), limit=offers.OFFER_COUNT):
+            # A time found before this one displaces fewer events, and is preferred to a time that overlaps it.
             if not any(slot.span.overlaps(time) for time in displaced_owners):
                 displaced_owners[slot.span] = tuple(_list_displaced(builder, search, slot.span))
-    times = sorted(list(displaced_owners)[: offers.OFFER_COUNT])
+    times = sorted(list(displaced_owners)[: offers.OFFER_COUNT])  # the times found first, in order of time
     if not times:
         return session
     displaces = [displaced_owners[time] for time in times]

@@ -129,7 +129,7 @@ class _Forecaster:
             with_time = (s for s in self._states[pair_id].sessions if s.start and (s.booked or s.held_at))
             self._taken_times[pair_id] = tuple(TakenTime(s.span, s.id, s.kind, s.pair, s.in_turn) for s in with_time)
         self._add_mails(effect for effect in new_plan.effects if effect.kind is EffectKind.MAIL)
-        latest = now + LONGEST_WAIT
+        latest = now + LONGEST_WAIT  # also for a plan that did not ask to be made again
         next_at = min(max(new_plan.due_at or latest, now + SHORTEST_WAIT), latest)
         heapq.heappush(self._steps, _Step(next_at, is_mail=False, key=pair_id))
 

@@ -42,6 +42,7 @@ def _invite_to(builder: PlanBuilder, session: Session, last_mail: Effect | None)
         return
     if last_mail and last_mail.event != session.key:
         _withdraw_invitation(builder, session, last_mail)
+    # The last mail is looked up again, because it may be the withdrawal that was just added.
     _add_mail(builder, INVITATION, session, session.key, _find_last_mail(builder, session))
 
 

@@ -94,7 +94,7 @@ def move_session(builder: PlanBuilder, session: Session, press: Press, calendars
 def _require_free(calendars: PlanBuilder, session: Session, span: Span) -> None:
     """Raise TimeTaken or CalendarUnread unless both calendars are known to be free in the span."""
     checked = check_time(calendars, session, span)
-    if checked.is_taken:
+    if checked.is_busy:
         raise TimeTaken("That time has been taken meanwhile.")
     if checked.is_unread:
         raise CalendarUnread("A calendar can't be read just now.")

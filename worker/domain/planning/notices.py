@@ -67,8 +67,9 @@ def _add_introduction(builder: PlanBuilder) -> None:
     if not has_former_manager and not any(mail.to == report for mail in introductions):
         builder.add_mail(MailName.INTRODUCTION, subject, report)
     to_manager = [m for m in builder.effects if m.name == MailName.INTRODUCTION and m.to == builder.manager.email]
+    # The manager needs the mail when there was none so far, and when all earlier ones were dropped.
     if all(mail.progress is EffectProgress.DROPPED for mail in to_manager):
-        # The number distinguishes this mail from the earlier ones, which were dropped.
+        # The number distinguishes this mail from the earlier ones.
         builder.add_personal_mail(MailName.INTRODUCTION, f"{len(to_manager) + 1}")
 
 
@@ -123,7 +124,8 @@ def is_expected_by_manager(builder: PlanBuilder, session: Session) -> bool:
 def _has_new_explanation(builder: PlanBuilder, session: Session, notices: Sequence[Effect]) -> bool:
     """Return whether the report has explained the last loss of the session's time since the manager got a notice of it.
 
-    A notice that still waits needs no second one, since it will contain the explanation.
+    This holds as well when the manager got no notice of that loss. A notice that still waits needs no second one,
+    since it will contain the explanation.
     """
     last_loss = find_last_loss(builder, session)
     if last_loss is None or last_loss.explained_at is None:
@@ -179,5 +181,6 @@ def _add_due_mail(builder: PlanBuilder, commitment: Commitment) -> None:
         return
     if builder.now < mail_time:
         builder.plan_again_at(mail_time)
+    # A mail that is a day late is omitted, and so is a mail about a commitment that was recorded after the mail's time.
     elif builder.now < mail_time + DAY and commitment.recorded_at < mail_time:
         builder.add_mail(MailName.COMMITMENT_DUE, subject, owner.email, start=start)

@@ -47,10 +47,10 @@ EXTENSION_STEP = timedelta(weeks=3)
 #: A window is extended by one rhythm in all, or by this time if the rhythm is shorter (T-4).
 MIN_EXTENSION = timedelta(weeks=13)
 #: The window of a deferred session begins this many weekdays before the time that it lost (T-10).
-DAYS_BEFORE_LOST = 5
+WEEKDAYS_BEFORE_LOST_TIME = 5
 #: The window of a deferred session ends this many weekdays after the lost time or today, whichever is later. The second
 #: number is tried when nothing fits with the first (T-10).
-DAYS_AFTER_LOST = (10, 20)
+WEEKDAYS_AFTER_LOST_TIME = (10, 20)
 #: The least time from now to a new time of an ad hoc session. Once its event is on the calendar, four hours remain in
 #: which the report can read the prompt (T-5).
 LEAD_HOURS = timedelta(hours=4, minutes=15)
@@ -137,8 +137,9 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
         drop_review(builder, session, why, reasons=reasons)
         return
     if session.unplaceable is None and session.adhoc and first_search:
+        # Times that displace other events are offered only once, when the session becomes unplaceable.
         displacing_search = _make_displacing_search(builder, session, first_search)
-        if displacing_search is not None:
+        if displacing_search is not None:  # otherwise the next plan, which has the free/busy, gets here again
             mark_unplaceable(builder, session, reasons)
             displacement.offer_displacing_times(builder, builder.sessions[session.id], displacing_search)
         return
@@ -237,11 +238,13 @@ def _list_deferred_stages(builder: PlanBuilder, session: Session) -> Iterator[Se
     lost_start = find_lost_start(builder, session) or builder.now
     earliest = max(
         builder.find_weekday_start(LEAD_DAYS, builder.now),
-        builder.find_weekday_start(-DAYS_BEFORE_LOST, lost_start),
+        builder.find_weekday_start(-WEEKDAYS_BEFORE_LOST_TIME, lost_start),
         *_list_lower_bounds(builder, session),
     )
-    near_end, far_end = (builder.find_weekday_end(days, max(builder.now, lost_start)) for days in DAYS_AFTER_LOST)
+    later = max(builder.now, lost_start)
+    near_end, far_end = (builder.find_weekday_end(weekdays, later) for weekdays in WEEKDAYS_AFTER_LOST_TIME)
     full_length = [SearchAttempt(session.minutes, Span(earliest, end)) for end in (near_end, far_end) if end > earliest]
+    # The first of these attempts has the full length, and is one of `full_length` already.
     shorter = list(_list_attempts(builder, session, earliest, [far_end]))[1:]
     yield (*full_length, *shorter)
     yield _extend_window(builder, session, earliest=earliest, latest=far_end)
@@ -412,7 +415,8 @@ def _book_slot(
         state=SessionState.BOOKED,
         start=slot.span.start,
         end=slot.span.end,
-        latest=max(session.latest, search.window.end),
+        latest=max(session.latest, search.window.end),  # an extended window becomes the session's window
+        # An event that was deleted can't be written again, so that the next event gets another key.
         generation=session.generation + (placed is not None and placed.gone),
         sequence=session.sequence + 1,
         unplaceable=None,

@@ -182,10 +182,9 @@ class PlanBuilder:
     def list_taken_times(self, address: Address, exclude: str = "") -> tuple[TakenTime, ...]:
         """Return the times of a person that sessions and commitments take.
 
-        The times of the session or commitment with the id `exclude` are left out.
-
-        Sessions that were held within the last week are included, because they count for the limits per day and per
-        week (T-2, T-3a). So are times that are offered.
+        The times of the session or commitment with the id `exclude` are left out. Offered times are included. So are
+        the times of sessions that were held within the last week, because these count for the limits per day and per
+        week (T-2, T-3a).
         """
         taken_times_by_address = self.state.taken_times or {}
         # The taken times of this pair come from the plan, which is newer than the state.

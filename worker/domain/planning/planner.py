@@ -183,6 +183,7 @@ def _withdraw_blocks(builder: PlanBuilder) -> None:
     for commitment in [c for c in builder.commitments.values() if c.block]:
         if builder.is_on_calendar(commitment.key):
             builder.cancel_event(commitment.id, commitment.key)
+        # If the pair resumes, the next block is another event, which needs another key.
         builder.update_commitment(commitment, block=None, generation=commitment.generation + 1)
 
 

@@ -105,7 +105,7 @@ class Preparation:
     """A kind of mail that prepares sessions. It is sent once for a session, and again if the session moves far."""
 
     name: MailName
-    kind: SessionKind  #: the kind of sessions that the mail prepares
+    kind: SessionKind  #: the kind of the sessions that the mail prepares
     reader: Owner
     #: Returns when the mail is due, given its reader and the start of the session.
     find_due: Callable[[Person, datetime], datetime | None]
@@ -137,7 +137,7 @@ def _add_preparation(builder: PlanBuilder, session: Session, preparation: Prepar
     earlier_mails = builder.list_mails(name, session.id)
     if any(m.start and not has_moved_far(name, reader, old_start=m.start, new_start=start) for m in earlier_mails):
         return
-    due_at = preparation.find_due(reader, start) or builder.now
+    due_at = preparation.find_due(reader, start) or builder.now  # when no working day suits, the mail is due now
     if builder.now < due_at:
         builder.plan_again_at(due_at)
         return
@@ -168,5 +168,6 @@ def _choose_variant(builder: PlanBuilder) -> int:
         return crc32(builder.report.email.encode()) % PROMPT_VARIANTS
     last_decided_at = max(mail.snapshot_at for mail in prompts)
     last_variants = {mail.number for mail in prompts if mail.snapshot_at == last_decided_at}
+    # When all wordings were used at that instant, none can be avoided.
     following = [(variant + 1) % PROMPT_VARIANTS for variant in sorted(last_variants)]
     return next((variant for variant in following if variant not in last_variants), following[0])

@@ -19,7 +19,7 @@ from worker.domain.model import (
     SessionKind,
     Span,
 )
-from worker.domain.planning.placement import DAYS_BEFORE_LOST, LEAD_DAYS
+from worker.domain.planning.placement import LEAD_DAYS, WEEKDAYS_BEFORE_LOST_TIME
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.absences import find_free_busy_start
 from worker.domain.time.availability import BUFFER_QUARTERS, MINUTES_PER_QUARTER, QuarterGrid
@@ -42,7 +42,8 @@ class Proposals:
 
     times: tuple["ProposedTime", ...]
     why_none: Reasons = ()
-    unread: tuple[str, ...] = ()  #: names of people whose calendar can't be read now; with any, `times` is empty
+    #: The names of people whose connected calendar could not be read now. With any, `times` is empty.
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,65 +60,83 @@ class CheckedTime:
     """A time that a person picked, and the objections to it."""
 
     span: Span
-    against: Reasons = ()  #: the objections, and warnings about calendars that Longarc can't read
-    is_taken: bool = False  #: one of the two people is busy then
-    is_unread: bool = False  #: one of the two calendars can't be read now
+    against: Reasons = ()  #: the objections, and a warning for each person whose calendar is not connected to Longarc
+    is_busy: bool = False  #: one of the two people is busy then
+    is_unread: bool = False  #: one of the connected calendars could not be read now
 
 
 def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
     """Return the request for the free/busy that proposals need, and that checking the picked time needs, if any."""
     windows = _make_windows(builder, session)
+    # A long absence that has begun already may forbid the first days of a window (T-16).
     start = find_free_busy_start(builder.now, min(window.start for window in windows))
     end = max(window.end for window in windows)
     if pick:
         start, end = min(start, pick.start), max(end, pick.end)
     people = tuple(person.email for person in builder.people if person.has_calendar)
+    # The request covers one more day, since a time at the end of the span needs free minutes after it.
     return FreeBusyRequest(people, Span(start, end + timedelta(days=1)))
 
 
 def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
-    """Return the three best times, each on another day.
+    """Return the three best times, each on a different day.
 
     Times inside the session's window come first, because a move past the window counts as a deferral (T-10, T-11). The
     builder's snapshot must contain the free/busy that `make_free_busy_request` asks for.
     """
     searches = [_make_search(builder, session, window) for window in _make_windows(builder, session)]
-    unread = tuple(person.name for person in builder.people if is_unknown(searches[-1], person))
+    widest_search = searches[-1]  # the second window contains the first
+    unread = tuple(person.name for person in builder.people if is_unknown(widest_search, person))
     if unread:
         return Proposals((), unread=unread)
     slots: list[Slot] = []
-    own_window = _find_own_window(builder, session)
-    first_searches = [_make_search(builder, session, own_window)] if own_window else []
+    uncounted_window = _find_uncounted_window(builder, session)
+    first_searches = [_make_search(builder, session, uncounted_window)] if uncounted_window else []
     zone = builder.manager.zone
     for search in first_searches + searches:
-        days = {get_local_date(zone, slot.span.start) for slot in slots}
-        # Slots on days that already have a proposal are not proposed, so more slots are searched for.
-        ranked = rank_slots(search, limit=PROPOSAL_COUNT + len(days))
-        slots += [slot for slot in ranked if get_local_date(zone, slot.span.start) not in days]
+        proposed_days = {get_local_date(zone, slot.span.start) for slot in slots}
+        # `rank_slots` returns one slot for each day. Its slots on days that already have a proposal are left out below,
+        # so that it is asked for as many more.
+        ranked = rank_slots(search, limit=PROPOSAL_COUNT + len(proposed_days))
+        slots += [slot for slot in ranked if get_local_date(zone, slot.span.start) not in proposed_days]
         if len(slots) >= PROPOSAL_COUNT:
             break
     times = tuple(_explain_time(builder, session, slot) for slot in slots[:PROPOSAL_COUNT])
-    return Proposals(times, () if times else tuple(explain_no_slot(searches[-1])))
+    return Proposals(times, () if times else tuple(explain_no_slot(widest_search)))
 
 
 def is_past_window(session: Session, span: Span) -> bool:
     """Return whether the span is past the session's window, so that a move there counts as a deferral (T-10, T-11)."""
-    return session.booked and span.start > max(session.latest, session.span.start)
+    return session.booked and span.start > _find_last_uncounted_start(session)
 
 
-def _find_own_window(builder: PlanBuilder, session: Session) -> Span | None:
-    """Return the part of the first window for proposals in which a move is no deferral.
+def _find_last_uncounted_start(session: Session) -> datetime:
+    """Return the last start to which the booked session can be moved without a deferral.
 
-    Return None when a move is no deferral in the whole window, or nowhere in the window.
+    This is the end of the session's window. A session that is booked past its window may also keep its present start.
+    """
+    return max(session.latest, session.span.start)
+
+
+def _find_uncounted_window(builder: PlanBuilder, session: Session) -> Span | None:
+    """Return the part of the first window for proposals in which a move does not count as a deferral.
+
+    Return None when that part needs no search of its own: because it is the whole window, or because it is empty.
     """
     first_window = _make_windows(builder, session)[0]
-    end = max(session.latest, session.span.start) if session.booked else first_window.end
+    end = _find_last_uncounted_start(session) if session.booked else first_window.end
     return Span(first_window.start, end) if first_window.start < end < first_window.end else None
 
 
 #: Codes of the reasons that concern only this session, so that both people may see them. Other reasons reveal something
 #: of the manager's other sessions.
-_SHARED_REASONS = ("preferred_weekday", "preferred_hour", "start_apart", "buffer", "unreadable")
+_SHARED_REASONS = (
+    "preferred_weekday",
+    "preferred_hour",
+    "start_apart",  # the session starts at different hours in the two people's time zones
+    "buffer",
+    "unreadable",  # the calendar of one of the two is not connected to Longarc
+)
 
 
 def _explain_time(builder: PlanBuilder, session: Session, slot: Slot) -> ProposedTime:
@@ -154,6 +173,7 @@ def _explain_move(builder: PlanBuilder, session: Session, span: Span) -> Iterato
 def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTime:
     """Return the objections to a time that a person picked.
 
+    A connected calendar that could not be read now is an objection. A calendar that is not connected gives a warning.
     The builder's snapshot must contain the free/busy that `make_free_busy_request` asks for.
     """
     search = _make_search(builder, session, pick)
@@ -167,7 +187,7 @@ def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTim
     if is_past_window(session, pick):
         objections.append(Reason("counts"))
     reasons = (*objections, *explain_missing_calendars(search))
-    return CheckedTime(pick, reasons, is_taken=bool(busy_names), is_unread=bool(unread_names))
+    return CheckedTime(pick, reasons, is_busy=bool(busy_names), is_unread=bool(unread_names))
 
 
 def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
@@ -242,7 +262,7 @@ def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
     """
     soon = builder.find_weekday_start(LEAD_DAYS, builder.now)
     if _is_deferred_far_ahead(builder, session):
-        start = max(soon, builder.find_weekday_start(-DAYS_BEFORE_LOST, session.span.start))
+        start = max(soon, builder.find_weekday_start(-WEEKDAYS_BEFORE_LOST_TIME, session.span.start))
         near_end, far_end = (builder.find_weekday_end(days, session.span.start) for days in (NEAR_DAYS, FAR_DAYS))
         return Span(start, near_end), Span(start, far_end)
     near_end, far_end = (builder.find_weekday_end(days, builder.now) for days in (NEAR_DAYS, FAR_DAYS))

@@ -26,19 +26,19 @@ def answer_requested_times(builder: PlanBuilder) -> set[str]:
         if not is_up_to_date:
             continue
         # Of several proposed times, the earliest is answered.
-        requested_time, address = min((time, address) for address, time in placed.proposed.items())
+        requested_time, guest = min((time, guest) for guest, time in placed.proposed.items())
         if requested_time == session.span:
             continue
         fits = _is_acceptable(builder, session, requested_time)
         if fits is None:
             waiting.add(session.id)
         elif fits:
-            _accept_time(builder, session, placed, requested_time, proposed_by=address)
+            _accept_time(builder, session, placed, requested_time, proposed_by=guest)
         else:
             builder.requested_times[session.id] = requested_time
             builder.accept_move(placed)
             detail = "the time proposed instead does not fit"
-            defer_session(builder, session, DeferralCause.DECLINED, by=address, detail=detail)
+            defer_session(builder, session, DeferralCause.DECLINED, by=guest, detail=detail)
     return waiting
 
 
@@ -48,6 +48,7 @@ def _is_acceptable(builder: PlanBuilder, session: Session, requested_time: Span)
     The time has to be of the right length, neither within the next hours nor past the window, and free for both people.
     """
     is_too_soon = requested_time.start - builder.now <= LAST_HOURS
+    # A session that is booked past its window may keep its start.
     is_past_window = requested_time.start > max(session.latest, session.span.start)
     if is_too_soon or is_past_window or not _has_right_length(builder, session, requested_time):
         return False

@@ -93,6 +93,7 @@ def _make_review(
             origin=origin,
         )
         existing = builder.sessions.get(review.id)
+        # A review that was dropped because no time exists keeps its id, so that it is not added again.
         if existing is None or existing.state is not SessionState.CANCELLED or existing.unplaceable:
             break
     return review
@@ -115,7 +116,7 @@ def _find_last_review_day(builder: PlanBuilder, contract_session: Session, recor
 def find_review_window(builder: PlanBuilder, review: Session) -> cadence.SessionWindow | None:
     """Return the window of a review: within ten weekdays of its target, and ten from every career session (T-9).
 
-    Return None when the rest of that window, from now on, is shorter than the review.
+    Return None when the part of that window from now on is shorter than the review.
     """
     earliest = builder.find_weekday_start(-MAX_DAYS_FROM_TARGET, review.target)
     latest = builder.find_weekday_end(MAX_DAYS_FROM_TARGET, review.target)

@@ -97,7 +97,9 @@ def make_first_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: 
         return cadence.SessionWindow(earliest, target, latest)
     rhythm = cadence.compute_rhythm(pair, today, policy)
     longest_spread = cadence.add_interval(today, policy.first_spread or LONGEST_SPREAD) - today
+    # Only a spread from the settings may be longer than the rhythm.
     spread = longest_spread if policy.first_spread else min(rhythm, longest_spread)
+    # The first turn is one `STEP` from now, so that the others share what is left of the spread.
     step = min(STEP, max(spread - STEP, timedelta()) / turn.count)
     target = cadence.to_noon_utc(today + timedelta(days=(STEP + turn.number * step).days))
     before, after = cadence.compute_margins(rhythm)

@@ -32,11 +32,13 @@ AWAY_MEMORY = timedelta(days=60)
 def update_absences(
     state: PairState, snapshot: FreeBusySnapshot, now: datetime
 ) -> tuple[PairState, dict[Address, tuple[Span, ...]]]:
-    """Return the state with the absences of both people updated from the snapshot, and the changed ones by address.
+    """Return the state with the absences of both people updated from the snapshot.
 
-    Inside the window of the snapshot, the calendar replaces the stored absences. Outside the window, a stored absence
-    is kept until `AWAY_MEMORY` after its end, because mails after a conversation still count working days across it
-    (T-7, T-16).
+    Also return, by address, the new absences of each person whose absences changed.
+
+    In the time that the snapshot covers, the calendar replaces the stored absences. Any other stored absence is kept
+    until `AWAY_MEMORY` after its end: the mails after a conversation are due after a number of working days, and the
+    days of an absence are not counted (T-7, T-16).
     """
     changes: dict[Address, tuple[Span, ...]] = {}
     for person in (state.manager, state.report):
@@ -71,6 +73,7 @@ def find_free_busy_start(now: datetime, earliest: datetime) -> datetime:
     The start is usually `now`. It is four weeks earlier when the session may begin so soon that a long absence which
     has begun already could affect the session (T-16).
     """
+    # An absence that matters to the session begins at most `_READ_BACK` before the session.
     return now - _READ_BACK if earliest < now + _READ_BACK else now
 
 
@@ -89,7 +92,8 @@ def _list_last_days(person: Person, away: Sequence[Span]) -> Iterator[date]:
         return
     day = get_local_date(person.zone, min(span.start for span in away))
     last_day = get_local_date(person.zone, max(span.end for span in away))
-    weekday_count = 0  # the weekdays of the current absence so far; 0 while the person is present
+    weekday_count = 0  # the weekdays so far of the absence that contains the day before `day`
+    # The person is present on every day after `last_day`, so that one more round ends an absence that lasts until then.
     while day <= last_day or weekday_count:
         if day <= last_day and _is_absent(person, day, away):
             weekday_count += int(day.weekday() < SATURDAY)

@@ -75,6 +75,7 @@ def list_last_mail_times(
     The last day comes first. Each instant leaves `time_to_act` before the day's mail hours end or, on a day whose last
     hours are shorter, lies at their start.
     """
+    # The day before `after` is included, because its night shift may still go on at `after`.
     days = (get_local_date(person.zone, before) - get_local_date(person.zone, after)).days + 1
     mail_times: list[datetime] = []
     for step in range(days + 1):
@@ -88,19 +89,20 @@ def list_last_mail_times(
 
 def list_day_starts_before(person: Person, day: date) -> Iterator[tuple[int, datetime]]:
     """Yield, for each working day from `day` backwards, its distance from `day` in days and the start of its hours."""
-    for days in range(MAX_SEARCH_DAYS):
-        start = find_day_start(person, day - timedelta(days=days))
+    for distance in range(MAX_SEARCH_DAYS):
+        start = find_day_start(person, day - timedelta(days=distance))
         if start is not None:
-            yield days, start
+            yield distance, start
 
 
 def find_following_day_start(person: Person, day: date, count: int = 1) -> datetime | None:
     """Return the start of the `count`-th working day after `day`; None when the next 400 days have fewer."""
+    working_days_left = count
     for days in range(1, MAX_SEARCH_DAYS):
         start = find_day_start(person, day + timedelta(days=days))
         if start is not None:
-            count -= 1
-        if count == 0:
+            working_days_left -= 1
+        if working_days_left == 0:
             return start
     return None
 
