@@ -56,6 +56,7 @@ def _show_group(
     new_cells = _split_cells(cells, frozenset(group))
     if not group or not all(map(is_large_enough, new_cells)):
         return False
+    # The data may contain a group named OTHERS, which was shown before the merged groups.
     shown[view][name] = frozenset(group) | shown[view].get(name, frozenset())
     cells[:] = new_cells
     return True

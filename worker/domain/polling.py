@@ -55,6 +55,7 @@ def find_next_read(
         # The variation by a quarter spreads the polls of many calendars.
         interval *= 0.75 + 0.5 * derive_fraction(f"{address} {now:%Y%m%d%H}")
         next_read = _find_end_of_working_time(owner, now, interval) if owner else now + interval
+        # A calendar with a channel is never polled more often than one without.
         return max(now + pace.every, min(next_read, watched.expires_at))
     is_session_near = next_session is not None and next_session - now <= NEAR_SESSION
     is_change_near = changed_at is not None and now - changed_at <= NEAR_CHANGE

@@ -174,14 +174,14 @@ def _merge_unfit_cells(cells: Sequence[PulseCell], find_unfit_cells: _FindUnfitC
     while candidates:
         unfit = find_unfit_cells(candidates)
         if not unfit and [cell.name for cell in candidates] == [OTHERS]:
-            return [replace(candidates[0], name=EVERYBODY)]
+            return [replace(candidates[0], name=EVERYBODY)]  # the only cell contains everybody
         if not unfit:
             return sorted(candidates, key=lambda cell: (cell.name == OTHERS, cell.name))
         if len(candidates) == 1:
             return []
         to_merge = [cell for cell in candidates if cell.name in unfit | {OTHERS}]
         to_keep = [cell for cell in candidates if cell not in to_merge]
-        if len(to_merge) == 1:
+        if len(to_merge) == 1:  # the only unfit cell has to be merged with a fit one
             smallest = min(to_keep, key=lambda cell: (len(cell.people), cell.name))
             to_merge.append(smallest)
             to_keep.remove(smallest)

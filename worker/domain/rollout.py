@@ -13,7 +13,7 @@ from worker.domain.model import Address, Pair, Participation, Person
 from worker.domain.time.worktime import wall_to_utc
 
 #: The values for a pair that the rollout excludes: its lists do not include the pair, or it has not begun.
-OUTSIDE = frozenset({Participation.NOT_CHOSEN, Participation.NOT_BEGUN})
+EXCLUDED_BY_ROLLOUT = frozenset({Participation.NOT_CHOSEN, Participation.NOT_BEGUN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,9 @@ def is_chosen(pair: Pair, group: str, rollout: Rollout) -> bool:
 
 def is_paused(pair: Pair) -> bool:
     """Return whether the pair is paused, alone or with others. A pair outside the rollout does not count as paused."""
-    return pair.participation not in OUTSIDE and (pair.paused or pair.participation is not Participation.YES)
+    return pair.participation not in EXCLUDED_BY_ROLLOUT and (
+        pair.paused or pair.participation is not Participation.YES
+    )
 
 
 def has_group(group: str, groups: Collection[str]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from worker.domain.channels import ChannelStanding
 from worker.domain.model import Address, Pair, Person, Session
 from worker.domain.reason_texts import format_reasons
-from worker.domain.rollout import OUTSIDE, is_paused
+from worker.domain.rollout import EXCLUDED_BY_ROLLOUT, is_paused
 from worker.ops.rollout import describe_pauses, describe_rollout, describe_undo
 from worker.store.channel_standings import ChannelCount, count_channels
 from worker.store.heartbeats import Heartbeat
@@ -79,7 +79,7 @@ def _count_pairs(pairs: Collection[Pair]) -> dict[str, int]:
     return {
         "active": sum(pair.is_active for pair in pairs),
         "paused": sum(not pair.ended and is_paused(pair) for pair in pairs),
-        "outside": sum(not pair.ended and pair.participation in OUTSIDE for pair in pairs),
+        "outside": sum(not pair.ended and pair.participation in EXCLUDED_BY_ROLLOUT for pair in pairs),
         "ended": sum(bool(pair.ended) for pair in pairs),
     }
 

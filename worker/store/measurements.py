@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from worker.domain.model import EffectKind, EffectProgress, EndReason, Participation
-from worker.domain.rollout import OUTSIDE
+from worker.domain.rollout import EXCLUDED_BY_ROLLOUT
 from worker.store.channel_standings import CHANNEL_STANDING, IS_COUNTED, make_standing_values
 from worker.store.database import Database
 from worker.store.parameters import bind_instant, in_literals
@@ -70,7 +70,7 @@ _UNPLACEABLE = PreparedStatement(
 _PEOPLE = PreparedStatement(select(func.count()).select_from(person).where(person.c.left_at.is_(None)))
 _PAIR_STATE = case(
     (pair.c.ended != EndReason.NO.value, "ended"),
-    (in_literals(pair.c.participation, [participation.value for participation in OUTSIDE]), "outside"),
+    (in_literals(pair.c.participation, [participation.value for participation in EXCLUDED_BY_ROLLOUT]), "outside"),
     (or_(pair.c.paused, pair.c.rests, pair.c.participation != Participation.YES.value), "paused"),
     else_="active",
 )

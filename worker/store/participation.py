@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, SessionState
 from worker.domain.rollout import (
-    OUTSIDE,
+    EXCLUDED_BY_ROLLOUT,
     Rollout,
     StandingPauses,
     decide_participation,
@@ -222,7 +222,9 @@ def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, no
     current_ids = [pair_.id for pair_ in pairs if not pair_.ended]
     participant_ids = {pair_.id for pair_ in pairs if not pair_.ended and pair_.participation is Participation.YES}
     leaving = sorted(
-        pair_id for pair_id, decision in changed.items() if pair_id in participant_ids and decision in OUTSIDE
+        pair_id
+        for pair_id, decision in changed.items()
+        if pair_id in participant_ids and decision in EXCLUDED_BY_ROLLOUT
     )
     return ParticipationChange(
         changed=changed,

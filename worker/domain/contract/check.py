@@ -40,8 +40,8 @@ class AllowedDays:
 def compute_allowed_days(today: date, earlier_days: Iterable[date] = ()) -> AllowedDays:
     """Return the days that may be dates of a contract recorded today.
 
-    The first of them is the first day of a month. `earlier_days` are the dates of the previous revision, which stay
-    allowed however long ago they are.
+    The first of them is the first day of a month, because a review counts as the first day of its month. `earlier_days`
+    are the dates of the previous revision, which stay allowed however long ago they are.
     """
     return AllowedDays(min((today - MAX_RECORDING_DELAY, *earlier_days)).replace(day=1), today + MAX_TIME_AHEAD)
 

@@ -136,5 +136,6 @@ def _lint_due_date(due: date | None, recorded_on: date) -> Iterator[str]:
         yield "undated"
     elif due < recorded_on:
         yield "past"
+    # The parts are compared, since the same day of another year may not exist (29 February).
     elif (due.year - 1, due.month, due.day) > (recorded_on.year, recorded_on.month, recorded_on.day):
         yield "far"

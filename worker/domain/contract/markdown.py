@@ -160,7 +160,7 @@ def _add_first_problem(
     lines: Sequence[str], is_wrong: Callable[[str], bool], add_problem: _AddProblem, what: str, remedy: str
 ) -> None:
     """Add one problem at the first wrong line. The text of the problem contains the number of the other wrong lines."""
-    first, *others = [number for number, line in enumerate(lines, 1) if is_wrong(line)] or [0]
+    first, *others = [number for number, line in enumerate(lines, 1) if is_wrong(line)] or [0]  # 0 if no line is
     if first:
         others_too = f" Lines after it with the same problem: {len(others)}." if others else ""
         add_problem(first, f"This line {what}.{others_too}", remedy)
@@ -293,7 +293,7 @@ def _parse_heading(text: str) -> tuple[ContractPart | None, int] | None:
         return None
     level, space, name = len(match[1]), match[2], _normalize_heading(match[3])
     part = _PARTS_BY_HEADING[name][0] if name in _PARTS_BY_HEADING else None
-    return (part, level) if part or space or not name else None
+    return (part, level) if part or space or not name else None  # `#word` is a heading only if it is known
 
 
 # --- from lines to items --------------------------------------------------------------------------------------------
@@ -429,12 +429,12 @@ def _guess_dates(text: str) -> Iterator[date]:
         return
     first, second, third = numbers
     if first >= 1000:
-        orders = [(first, second, third)]
-    elif words[0].isalpha():
+        orders = [(first, second, third)]  # year, month, day
+    elif words[0].isalpha():  # the name of a month
         orders = [(third, first, second)]
     elif words[1].isalpha() or re.search(_GERMAN_DATE + r"\W*$", text):
         orders = [(third, second, first)]
-    else:
+    else:  # 3/4/2027 may begin with the day or with the month
         orders = [(third, second, first), (third, first, second)]
     yield from (
         guessed for year, month, day in orders if year >= 1000 and (guessed := _make_date(year, month, day)) is not None

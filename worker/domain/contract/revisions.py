@@ -89,6 +89,7 @@ def plan_revision(
     still_open = [(c, written) for c, written in recorded if c.is_open and c.id != let_go_id]
     done = {(c.owner, written.text, written.due) for c, written in recorded if c.standing is CommitmentStanding.DONE}
     open_ids = {c.id for c, _ in still_open}
+    # A commitment that is done and still in the contract would otherwise be added again as a new one.
     commitments = [
         (dated, written)
         for dated, written in _identify_commitments(session, number, still_open, contract, change)

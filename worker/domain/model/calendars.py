@@ -26,7 +26,7 @@ class BusyTime:
     key: str | None = None  #: the key of the event if it is ours; None for other events
 
     def clip(self, window: Span) -> "BusyTime":
-        """Return the part of the busy span inside the window. Raises ValueError when the two don't touch."""
+        """Return the part inside the window. Raises ValueError when the two spans neither overlap nor touch."""
         span = self.span.clip(window)
         return self if span == self.span else BusyTime(span, self.show_as, self.key)
 
@@ -66,6 +66,8 @@ class FreeBusy:
         """
         touched = join_blocks(first - padding, size + 2 * padding, self._get_touched_bits)
         extended = touched
+        # Bit 0 of `touched` stands for the index `first - padding`. A shift by `padding` therefore leaves a quarter-hour
+        # where it is, and smaller and larger shifts extend it to later and to earlier quarter-hours.
         for step in range(1, 2 * padding + 1):
             extended |= touched >> step
         return extended & ((1 << size) - 1)

@@ -47,7 +47,7 @@ class Effect:
 
     key: str  #: identifies the effect in the outbox, which never holds two effects with the same key
     kind: EffectKind
-    pair: PairId | None  #: None for mails to the operator
+    pair: PairId | None  #: None for a mail to the operator, and for a mail about several pairs of its reader
     #: For events: the id of the session or commitment. For mails: the id of the session, the commitment or the pair, or
     #: of a question to a third voice. Effects of one subject are done in order.
     subject: str

@@ -1,4 +1,4 @@
-"""Sessions (planned conversations of a pair), their status, and their deferrals.
+"""Sessions (planned conversations of a pair), their states, and their deferrals.
 
 A deferral is the loss of a session's time. Company templates use the fields of these classes: their names are an
 interface.
@@ -32,7 +32,7 @@ class Topic(StrEnum):
 
 
 class SessionState(StrEnum):
-    """The status of a session."""
+    """The state of a session."""
 
     OWED = "owed"  #: the session is due and has no time yet
     DEFERRED = "deferred"  #: the session lost its time, and is due a new one
@@ -49,7 +49,7 @@ class DeferralCause(StrEnum):
     DECLINED = "declined"  #: somebody declined the invitation
     DELETED = "deleted"  #: somebody deleted the event
     MOVED_OUT = "moved_out"  #: somebody moved the event to a time that is too short or outside the window
-    BOOKED_OVER = "booked_over"  #: something else was booked over the session
+    BOOKED_OVER = "booked_over"  #: another event clashes with the session
     OUT_OF_OFFICE = "out_of_office"
     HOLIDAY = "holiday"
     NOT_HELD = "not_held"  #: somebody said that the session did not take place
@@ -94,7 +94,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class IntendedTime:
-    """Busy time over which a person deliberately moved a session. It does not count as a conflict (T-11)."""
+    """Busy time over which a person moved a session on purpose. It does not count as a clash (T-11)."""
 
     person: Owner  #: the person whose calendar has the busy time
     span: Span
@@ -128,7 +128,8 @@ class Session:
     urgent: bool = False  #: whether meeting soon has precedence over buffers and preferences (T-14)
     count: int = 0  #: the number of deferrals
     deferred_at: datetime | None = None
-    warned_at: datetime | None = None  #: when the pair was warned that the present time conflicts with something
+    #: When the manager gets the warning that another event clashes with the session; None without a warning.
+    warned_at: datetime | None = None
     held_at: datetime | None = None  #: the end, once the session has taken place
     noted_at: datetime | None = None  #: when `held_at` was set; None if that was right at the end of the session (T-7)
     contracted_at: datetime | None = None  #: when the first revision of the contract was recorded (T-9)

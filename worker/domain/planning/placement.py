@@ -241,8 +241,8 @@ def _list_deferred_stages(builder: PlanBuilder, session: Session) -> Iterator[Se
         builder.find_weekday_start(-WEEKDAYS_BEFORE_LOST_TIME, lost_start),
         *_list_lower_bounds(builder, session),
     )
-    later = max(builder.now, lost_start)
-    near_end, far_end = (builder.find_weekday_end(weekdays, later) for weekdays in WEEKDAYS_AFTER_LOST_TIME)
+    counted_from = max(builder.now, lost_start)
+    near_end, far_end = (builder.find_weekday_end(weekdays, counted_from) for weekdays in WEEKDAYS_AFTER_LOST_TIME)
     full_length = [SearchAttempt(session.minutes, Span(earliest, end)) for end in (near_end, far_end) if end > earliest]
     # The first of these attempts has the full length, and is one of `full_length` already.
     shorter = list(_list_attempts(builder, session, earliest, [far_end]))[1:]

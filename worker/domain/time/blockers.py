@@ -112,6 +112,7 @@ def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
 
 def _collect_blocking_codes(reasons: Reasons) -> set[tuple[str, ReasonValue]]:
     """Return the code of each blocker with the name of the person that it concerns."""
+    # When all reasons are suggested changes, these are compared instead.
     blockers = [reason for reason in reasons if reason.code not in REMEDIES] or reasons
     return {(reason.code, reason.values.get("name", "")) for reason in blockers if reason.code not in SIDE_REASONS}
 
@@ -214,6 +215,7 @@ def _try_shorter(search: Search) -> Reason | None:
     Shorter lengths with buffers are tried first, then all lengths without buffers. Return None when nothing helps.
     """
     buffer_choices = (True, False) if search.has_buffer else (False,)
+    # A session that is shorter than MIN_MINUTES anyway, such as a review, is tried at its own length only.
     lengths = range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP_MINUTES)
     for has_buffer in buffer_choices:
         for minutes in lengths:
@@ -326,6 +328,7 @@ def _combine_others(bit_sets: list[int]) -> list[int]:
     """Return, for each set of bits, the union of all the other sets."""
     unions_before = list(accumulate(bit_sets, or_, initial=0))
     unions_after = list(accumulate(reversed(bit_sets), or_, initial=0))[::-1]
+    # The last of `unions_before` is the union of all sets, and is not used.
     return [before | after for before, after in zip(unions_before, unions_after[1:], strict=False)]
 
 

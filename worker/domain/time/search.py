@@ -41,7 +41,7 @@ class Search:
     taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: these times count as busy
     avoid: tuple[Span, ...] = ()  #: times that the session has lost and does not get again
     has_buffer: bool = True  #: keep 15 minutes free on each side of busy time
-    in_turn: bool = False  #: the session follows no other one, and a manager has at most two such in a week (T-3a)
+    in_turn: bool = False  #: the session follows no other one; a manager has at most two such sessions a week (T-3a)
     may_follow_absence: bool = False  #: the session may lie on the first days after a long absence (T-14, T-16)
     is_career: bool = True  #: the session is a career session, of which the manager has at most one a day
 
@@ -124,6 +124,7 @@ def _list_days_of_full_weeks(search: Search) -> Iterator[date]:
     days = [get_local_date(search.manager.zone, item.span.start) for item in first_sessions]
     for week, count in Counter(get_week_number(day) for day in days).items():
         if count >= MAX_FIRST_A_WEEK:
+            # The inverse of `get_week_number`: 7 * week + 1 is the ordinal of the week's Monday.
             yield from (date.fromordinal(7 * week + 1 + weekday) for weekday in range(7))
 
 

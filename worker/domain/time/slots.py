@@ -135,6 +135,7 @@ def _list_report_midnights(search: Search, day: date, start: int, end: int) -> S
     zone = search.report.zone
     if search.preference.weekday is None or zone == search.manager.zone:
         return ()
+    # The report's last midnight that is not after the start of the manager's day.
     last_midnight = start - _get_local_minute(zone, day, start) // MINUTES_PER_QUARTER
     return range(last_midnight + DAY_QUARTERS, end, DAY_QUARTERS)
 

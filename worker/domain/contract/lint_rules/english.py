@@ -167,6 +167,7 @@ def _has_likely_verb(predicate: str) -> bool:
         return False
     if any(_is_verb(word) for word in words):
         return True
+    # No listed verb was found. A phrase of one or two words is then taken for a thing.
     is_long_enough = len(words) > 2 or not predicate.isascii()  # a text that is not ASCII may be in another language
     begins_like_thing = words[0] in THING_STARTS or _THING_ENDING.fullmatch(words[0])
     return is_long_enough and not begins_like_thing
