@@ -415,7 +415,7 @@ def _book_slot(
         state=SessionState.BOOKED,
         start=slot.span.start,
         end=slot.span.end,
-        latest=max(session.latest, search.window.end),  # an extended window becomes the session's window
+        latest=max(session.latest, search.window.end),  # so that the new time is not past the session's window
         # An event that was deleted can't be written again, so that the next event gets another key.
         generation=session.generation + (placed is not None and placed.gone),
         sequence=session.sequence + 1,

@@ -200,6 +200,7 @@ def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
         yield Reason("another_that_day", {"name": search.manager.name})
     buffer = BUFFER_QUARTERS * QUARTER_HOUR
     with_buffers = Span(pick.start - buffer, pick.end + buffer)
+    # Of a time outside somebody's working hours, only that is named, and no missing buffer.
     is_working_time = find_shared_work(search, grid) == grid.all
     if is_working_time and any(_is_busy(search, with_buffers, person.email) for person in search.people):
         yield Reason("no_buffer", {"minutes": BUFFER_QUARTERS * MINUTES_PER_QUARTER})
