@@ -66,8 +66,8 @@ class FreeBusy:
         """
         touched = join_blocks(first - padding, size + 2 * padding, self._get_touched_bits)
         extended = touched
-        # Bit 0 of `touched` stands for the index `first - padding`. So a shift by `padding` leaves a quarter-hour in its
-        # place, and smaller and larger shifts extend it to later and to earlier quarter-hours.
+        # Bit 0 of `touched` stands for the index `first - padding`. A shift by `padding` keeps a quarter-hour in place;
+        # smaller and larger shifts extend it to later and to earlier quarter-hours.
         for step in range(1, 2 * padding + 1):
             extended |= touched >> step
         return extended & ((1 << size) - 1)
