@@ -5,7 +5,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
-from worker.domain.model.quarters import BLOCK_QUARTERS, find_touched_quarters, get_block_span, join_blocks
+from worker.domain.model.quarters import (
+    BLOCK_QUARTERS,
+    extend_quarters,
+    find_touched_quarters,
+    get_block_span,
+    join_blocks,
+)
 from worker.domain.model.time import Address, Cursor, Span
 
 
@@ -65,12 +71,7 @@ class FreeBusy:
         Each of these quarter-hours is extended by `padding` more on both sides. Bit 0 stands for the index `first`.
         """
         touched = join_blocks(first - padding, size + 2 * padding, self._get_touched_bits)
-        extended = touched
-        # Bit 0 of `touched` stands for the index `first - padding`. A shift by `padding` keeps a quarter-hour in place;
-        # smaller and larger shifts extend it to later and to earlier quarter-hours.
-        for step in range(1, 2 * padding + 1):
-            extended |= touched >> step
-        return extended & ((1 << size) - 1)
+        return extend_quarters(touched, padding) & ((1 << size) - 1)
 
     def _get_touched_bits(self, block: int) -> int:
         """Return the quarter-hours of a block that the busy spans touch. Bit 0 is the block's first quarter-hour."""

@@ -64,10 +64,23 @@ def join_blocks(first: int, size: int, get_bits: Callable[[int], int]) -> int:
     return bits & ((1 << size) - 1)
 
 
-def find_touched_quarters(spans: Iterable[Span], padding: int = 0) -> QuarterSet:
-    """Return the quarter-hours that any of the spans touches, and `padding` quarter-hours more on each side of each."""
+def extend_quarters(bits: int, padding: int) -> int:
+    """Return the quarter-hours of `bits`, each with `padding` more on both sides.
+
+    Bit 0 of the result stands for the quarter-hour that bit `padding` of `bits` stands for, so `bits` has to begin that
+    much earlier.
+    """
+    # A shift by `padding` keeps each quarter-hour where it is; less extends it to later ones, and more to earlier ones.
+    extended = bits
+    for step in range(1, 2 * padding + 1):
+        extended |= bits >> step
+    return extended
+
+
+def find_touched_quarters(spans: Iterable[Span]) -> QuarterSet:
+    """Return the quarter-hours that any of the spans touches."""
     # A span that ends exactly on a boundary does not touch the quarter-hour that starts there: hence the microsecond.
-    return _collect_quarters(spans, get_quarter_start(padding), get_quarter_start(-padding) + MICROSECOND)
+    return _collect_quarters(spans, EPOCH, EPOCH + MICROSECOND)
 
 
 def find_filled_quarters(spans: Iterable[Span]) -> QuarterSet:

@@ -20,6 +20,7 @@ from worker.domain.model.quarters import (
     EPOCH,
     QuarterSet,
     ceil_quarter,
+    extend_quarters,
     find_filled_quarters,
     find_touched_quarters,
     floor_quarter,
@@ -65,7 +66,8 @@ class QuarterGrid:
 
     def find_touched(self, spans: Iterable[Span], padding: int = 0) -> int:
         """Return the quarter-hours that any of the spans touches, with `padding` more quarter-hours on each side."""
-        return self.cut(find_touched_quarters(spans, padding))
+        touched = find_touched_quarters(spans).cut(self.first - padding, self.size + 2 * padding)
+        return extend_quarters(touched, padding) & self.all
 
     def find_filled(self, spans: Iterable[Span]) -> int:
         """Return the quarter-hours that lie wholly inside one of the spans."""
