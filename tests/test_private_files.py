@@ -25,10 +25,10 @@ from worker.seal import Seal
 KEY = Fernet.generate_key().decode()
 
 
-@pytest.fixture(autouse=True)
-def open_handed() -> Iterator[None]:
-    """The umask under which a file is open to everybody unless the program says otherwise."""
-    before = os.umask(0o000)
+@pytest.fixture(autouse=True, params=[0o000, 0o022], ids=["umask 000", "umask 022"])
+def open_handed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A umask under which others may read a file unless the program says otherwise."""
+    before = os.umask(request.param)
     yield
     os.umask(before)
 

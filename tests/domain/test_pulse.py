@@ -130,7 +130,7 @@ def views(shown: Sequence[PulseCell]) -> Iterator[Mapping[str, str]]:
             yield {who: manager for one in chosen for who, manager in one.people.items()}
 
 
-@effort(max_examples=2000 if FULL else 60, deadline=None)
+@effort(max_examples=2000 if FULL else 200, deadline=None)
 @pytest.mark.proof
 @given(_steady, _changes, _renames)
 def test_no_subtraction_of_two_views_tells_of_few_people(

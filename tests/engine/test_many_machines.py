@@ -43,7 +43,7 @@ from worker.domain.model import (
 )
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 
-PROCESSES, PAIRS = 3, 200 if FULL else 60
+PROCESSES, PAIRS = 3, 200 if FULL else 96
 
 
 # --- the services they share ---

@@ -84,7 +84,7 @@ def company(count: int, reports: int = 6) -> tuple[dict[Address, Person], dict[P
     return persons, made
 
 
-#: The section `sync` for tests of polling itself: as seldom as the settings allow.
+#: The section `sync` for tests that need calendars to be polled each day.
 DAILY = {"every": "1 day", "near": "1 day", "full_every": "1 day"}
 
 

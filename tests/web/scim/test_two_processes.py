@@ -9,7 +9,7 @@ from tests.support import ROOT
 from tests.support.push_child import SHARED
 from tests.support.pushing import make_user, open_company
 
-COUNT = 8
+COUNT = 20
 
 
 @pytest.mark.databases("postgresql")
