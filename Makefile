@@ -33,7 +33,7 @@ lint: setup
 check: lint
 	$(BIN)/pytest -m "not proof" -n auto tests/domain tests/i18n tests/repository tests/settings
 
-# Types are checked while the first tests run: both have a core to themselves.
+# Lint and types are checked beside the tests, since mypy uses one core alone.
 test: setup
 	$(MAKE) --no-print-directory --jobs 2 lint tests
 
