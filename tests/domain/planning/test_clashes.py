@@ -49,6 +49,14 @@ def test_booked_over_is_warned_of_and_defers_a_day_later(who: Person) -> None:
     assert len(story.mails("booked_over_warning")) == 1
 
 
+def test_an_event_without_length_is_no_clash() -> None:
+    """T-2, T-10: it takes no time, wherever in the session it lies."""
+    story = ahead(6 * DAY)
+    middle = story.next.span.start + 30 * MINUTE
+    story.book(DANA, Span(middle, middle))
+    assert story.mails("booked_over_warning") == [] and story.next.warned_at is None
+
+
 def test_a_warning_runs_out_on_time_whatever_happens_in_between() -> None:
     """T-10: a pair that is planned for another reason still wakes 24 hours after the warning."""
     story = ahead(13 * DAY)
