@@ -81,6 +81,18 @@ def test_nothing_is_proposed_while_a_calendar_can_not_be_read() -> None:
     assert found.times == () and found.unread == (DANA.name,)
 
 
+# --- a time of one's own ---
+
+
+def test_a_meeting_right_after_the_last_of_the_times_that_are_read_is_an_objection() -> None:
+    """R-38: what is read reaches over the end of a time far ahead."""
+    story = booked()
+    late = shifted(story.next, 20 * WEEK + HOUR)  # the same time of day, now in winter
+    story.calendars.book(DANA, late.end, late.end + HOUR)
+    codes = {reason.code for reason in proposals.check_time(look(story, late), story.next, late).against}
+    assert "no_buffer" in codes
+
+
 # --- a press ---
 
 

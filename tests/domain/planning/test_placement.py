@@ -50,14 +50,15 @@ TWO = (DANA, SAM)
 
 
 def test_planning_asks_for_what_it_lacks_and_nothing_else() -> None:
-    """Without free/busy a plan is only a question: whose, and to the end of the window. What lies before now tells of
-    absences (T-16)."""
+    """Without free/busy a plan is only a question: whose, and to the end of the window and of the buffer after it. What
+    lies before now tells of absences (T-16)."""
     story = Story()
     made = plan(NOW, story.state, None, Policy())
     assert made.needs is not None
     assert set(made.needs.people) == {DANA.email, SAM.email}
     assert made.needs.window.start == NOW - 4 * WEEK
-    assert made.needs.window.end == utc(2026, 9, 21, 12) + 3 * WEEK  # its turn in two weeks, three after that
+    end_of_window = utc(2026, 9, 21, 12) + 3 * WEEK  # its turn in two weeks, three after that
+    assert made.needs.window.end == end_of_window + 15 * MINUTE
     assert made.is_empty
     assert not made.used_free_busy
 
@@ -84,6 +85,17 @@ def test_a_look_that_is_too_short_is_asked_for_again() -> None:
     made = plan(NOW, state, seen, Policy())
     assert made.needs is not None
     assert made.needs.window.end > short.end
+
+
+def test_the_buffer_after_the_end_of_the_window_stays_free() -> None:
+    """T-2: the session would fit to the end of its window, but Dana has a meeting right after that."""
+    story = Story()
+    end_of_window = utc(2026, 10, 12, 12)
+    fill(story, DANA, NOW.date(), 35)
+    story.calendars.book(DANA, utc(2026, 10, 12), end_of_window - 90 * MINUTE)
+    story.calendars.book(DANA, end_of_window, end_of_window + DAY)
+    story.tick()
+    assert story.next.span == Span(end_of_window - 75 * MINUTE, end_of_window - 15 * MINUTE)
 
 
 @pytest.mark.parametrize("who", TWO, ids=lambda one: one.name)

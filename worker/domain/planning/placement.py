@@ -35,6 +35,7 @@ from worker.domain.planning.reviews import (
 from worker.domain.planning.session_events import show_on_calendar, take_off_calendar
 from worker.domain.planning.unplaceable import is_retry_due, mark_unplaceable
 from worker.domain.time.absences import find_free_busy_start
+from worker.domain.time.availability import BUFFER
 from worker.domain.time.blockers import SHORTEN_STEP_MINUTES, explain_no_slot
 from worker.domain.time.search import Search, find_possible_starts
 from worker.domain.time.slots import Slot, rank_slots
@@ -73,8 +74,8 @@ class SearchAttempt:
     has_buffer: bool = True  #: the quarter-hours before and after the session have to be free
 
 
-#: The attempts of one stage need the same free/busy. Stages with near windows come first, since most sessions find a
-#: time there and need no further free/busy.
+#: The free/busy for all attempts of one stage is requested at once. Stages with near windows come first, since most
+#: sessions find a time there and need no further free/busy.
 SearchStage = tuple[SearchAttempt, ...]
 
 
@@ -121,7 +122,7 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
             window_end = window_end or session.latest  # less of the window is left than the session needs
             continue
         start = find_free_busy_start(builder.now, min(attempt.window.start for attempt in attempts))
-        end = max(attempt.window.end for attempt in attempts)
+        end = max(attempt.window.end for attempt in attempts) + BUFFER  # after a session that ends with its window
         free_busy_by_address = builder.get_free_busy(builder.people, Span(start, end))
         if free_busy_by_address is None:
             return

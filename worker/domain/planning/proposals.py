@@ -6,10 +6,9 @@ one career session a day. The page then shows the objections, and the person dec
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from worker.domain.model import (
-    QUARTER_HOUR,
     Address,
     FreeBusyRequest,
     Preference,
@@ -22,7 +21,7 @@ from worker.domain.model import (
 from worker.domain.planning.placement import LEAD_DAYS, WEEKDAYS_BEFORE_LOST_TIME
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.absences import find_free_busy_start
-from worker.domain.time.availability import BUFFER_QUARTERS, MINUTES_PER_QUARTER, QuarterGrid
+from worker.domain.time.availability import BUFFER, BUFFER_QUARTERS, MINUTES_PER_QUARTER, QuarterGrid
 from worker.domain.time.blockers import explain_no_slot, is_unknown
 from worker.domain.time.explain import explain_missing_calendars
 from worker.domain.time.search import Search, find_shared_work, list_career_days
@@ -74,8 +73,7 @@ def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | 
     if pick:
         start, end = min(start, pick.start), max(end, pick.end)
     people = tuple(person.email for person in builder.people if person.has_calendar)
-    # The request covers one more day, since a time at the end of the span needs free minutes after it.
-    return FreeBusyRequest(people, Span(start, end + timedelta(days=1)))
+    return FreeBusyRequest(people, Span(start, end + BUFFER))  # after a time that ends with its window
 
 
 def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
@@ -198,8 +196,7 @@ def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
             yield Reason("outside_hours", {"name": person.name})
     if search.is_career and get_local_date(search.manager.zone, pick.start) in list_career_days(search):
         yield Reason("another_that_day", {"name": search.manager.name})
-    buffer = BUFFER_QUARTERS * QUARTER_HOUR
-    with_buffers = Span(pick.start - buffer, pick.end + buffer)
+    with_buffers = Span(pick.start - BUFFER, pick.end + BUFFER)
     # Of a time outside somebody's working hours, only that is named, and no missing buffer.
     is_working_time = find_shared_work(search, grid) == grid.all
     if is_working_time and any(_is_busy(search, with_buffers, person.email) for person in search.people):

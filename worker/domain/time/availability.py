@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from worker.domain.model import Address, FreeBusy, Person, Span, TakenTime, WorkingHours
+from worker.domain.model import QUARTER_HOUR, Address, FreeBusy, Person, Span, TakenTime, WorkingHours
 from worker.domain.model.quarters import (
     BLOCK_DAYS,
     EPOCH,
@@ -32,8 +32,9 @@ from worker.domain.time.worktime import compute_spells, wall_to_utc
 
 EPOCH_DAY = EPOCH.date()
 MINUTES_PER_QUARTER = 15
-#: The number of quarter-hours that stay free on each side of busy time (T-2).
+#: The number of quarter-hours that stay free on each side of busy time (T-2), and their length.
 BUFFER_QUARTERS = 1
+BUFFER = BUFFER_QUARTERS * QUARTER_HOUR
 UNKNOWN_FREE_BUSY = FreeBusy(is_known=False)
 
 
