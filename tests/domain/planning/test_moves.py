@@ -84,6 +84,17 @@ def test_nothing_is_proposed_while_a_calendar_can_not_be_read() -> None:
 # --- a time of one's own ---
 
 
+def test_a_meeting_right_before_a_time_is_an_objection_at_any_hour() -> None:
+    """R-38: the page names every rule that the time breaks, also outside working hours."""
+    story = booked()
+    evening = Span(story.next.span.start.replace(hour=18, minute=0), story.next.span.start.replace(hour=19, minute=0))
+    codes = [reason.code for reason in proposals.check_time(look(story, evening), story.next, evening).against]
+    assert codes == ["outside_hours", "outside_hours"]
+    story.calendars.book(SAM, evening.start - HOUR, evening.start)
+    codes = [reason.code for reason in proposals.check_time(look(story, evening), story.next, evening).against]
+    assert codes == ["outside_hours", "outside_hours", "no_buffer"]
+
+
 def test_a_meeting_right_after_the_last_of_the_times_that_are_read_is_an_objection() -> None:
     """R-38: what is read reaches over the end of a time far ahead."""
     story = booked()

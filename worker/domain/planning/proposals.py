@@ -24,7 +24,7 @@ from worker.domain.time.absences import find_free_busy_start
 from worker.domain.time.availability import BUFFER, BUFFER_QUARTERS, MINUTES_PER_QUARTER, QuarterGrid
 from worker.domain.time.blockers import explain_no_slot, is_unknown
 from worker.domain.time.explain import explain_missing_calendars
-from worker.domain.time.search import Search, find_shared_work, list_career_days
+from worker.domain.time.search import Search, list_career_days
 from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
@@ -197,9 +197,7 @@ def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
     if search.is_career and get_local_date(search.manager.zone, pick.start) in list_career_days(search):
         yield Reason("another_that_day", {"name": search.manager.name})
     with_buffers = Span(pick.start - BUFFER, pick.end + BUFFER)
-    # Of a time outside somebody's working hours, only that is named, and no missing buffer.
-    is_working_time = find_shared_work(search, grid) == grid.all
-    if is_working_time and any(_is_busy(search, with_buffers, person.email) for person in search.people):
+    if any(_is_busy(search, with_buffers, person.email) for person in search.people):
         yield Reason("no_buffer", {"minutes": BUFFER_QUARTERS * MINUTES_PER_QUARTER})
 
 
