@@ -160,10 +160,11 @@ def _add_first_problem(
     lines: Sequence[str], is_wrong: Callable[[str], bool], add_problem: _AddProblem, what: str, remedy: str
 ) -> None:
     """Add one problem at the first wrong line. The text of the problem contains the number of the other wrong lines."""
-    first, *others = [number for number, line in enumerate(lines, 1) if is_wrong(line)] or [0]  # 0 if no line is
-    if first:
-        others_too = f" Lines after it with the same problem: {len(others)}." if others else ""
-        add_problem(first, f"This line {what}.{others_too}", remedy)
+    wrong_lines = [number for number, line in enumerate(lines, 1) if is_wrong(line)]
+    if wrong_lines:
+        other_count = len(wrong_lines) - 1
+        others_too = f" Lines after it with the same problem: {other_count}." if other_count else ""
+        add_problem(wrong_lines[0], f"This line {what}.{others_too}", remedy)
 
 
 def _has_control_character(line: str) -> bool:
