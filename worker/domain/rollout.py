@@ -58,7 +58,7 @@ class StandingPauses:
 
     @property
     def is_undo_over(self) -> bool:
-        """Whether no undo is under way. An undo takes all events off the calendars, and pauses everybody meanwhile."""
+        """Whether these pauses end an undo that is under way: it lasts only while everybody is paused."""
         return not self.everybody
 
     def pause(self, scope: PauseScope) -> "StandingPauses":

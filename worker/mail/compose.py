@@ -295,7 +295,7 @@ class Composer:
             "count": 0 if move else deferrals.count_deferrals_in_cycle(state.sessions, session),
             "deferrals": (move,) if move else counted_deferrals,
             "deferral_reasons": reasons,
-            # the number of the last deferral is the count of deferrals
+            # the keys of `reasons` are the numbers of deferrals and moves; `session.count` is that of the last deferral
             "has_deferral_reason": (move.number if move else session.count) in reasons,
             "options": (options := offers.list_open_times(session, now)),
             "offer": session.offer if options else None,

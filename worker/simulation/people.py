@@ -352,7 +352,8 @@ class SimulatedHumans:
 class OtherMeetings:
     """Adds other meetings to the calendars of people, and erases them a week after they have ended."""
 
-    #: How far ahead of now the calendars are filled. No search for a time slot looks further ahead.
+    #: How far ahead of now the calendars are filled. This covers the window of a quarterly session, which ends 16 weeks
+    #: after the session before it.
     AHEAD = timedelta(weeks=22)
     #: The length of the period that is filled at once.
     STEP = timedelta(weeks=1)

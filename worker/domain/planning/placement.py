@@ -359,8 +359,9 @@ def make_search(
 def _list_times_to_avoid(builder: PlanBuilder, session: Session) -> tuple[Span, ...]:
     """Return the times that the session has lost and must not get again.
 
-    A regular session avoids the whole day of a lost time, because a person who can't come at ten can seldom come at
-    eleven. Only the lost time itself is avoided when another event clashed with it, or when the session is ad hoc.
+    The whole day of a lost time is avoided, because a person who can't come at ten can seldom come at eleven. Only the
+    lost time itself is avoided when another event clashed with it, or when the session is ad hoc. A review avoids the
+    times of its present and its previous event.
     """
     if session.kind is SessionKind.REVIEW:
         return list_previous_event_times(builder, session)

@@ -205,7 +205,7 @@ class PlanBuilder:
 
     @property
     def has_request(self) -> bool:
-        """Return whether free/busy is needed that was not read. The plan then consists only of the request for it."""
+        """Whether free/busy is needed that was not read. The plan then consists only of the request for it."""
         return self._free_busy_request is not None
 
     def get_free_busy(

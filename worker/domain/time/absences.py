@@ -73,7 +73,7 @@ def find_free_busy_start(now: datetime, earliest: datetime) -> datetime:
     The start is usually `now`. It is four weeks earlier when the session may begin so soon that a long absence which
     has begun already could affect the session (T-16).
     """
-    # An absence that matters to the session begins at most `_READ_BACK` before the session.
+    # The free/busy of the time `_READ_BACK` before a session shows whether the session follows a long absence.
     return now - _READ_BACK if earliest < now + _READ_BACK else now
 
 
