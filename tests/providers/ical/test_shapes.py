@@ -139,6 +139,35 @@ def test_what_nobody_can_tell_is_unknown_unless_it_takes_no_time(lines: tuple[st
     assert not read(*lines, head=("METHOD:CANCEL",)).unknown
 
 
+UNEXPANDABLE = "RRULE:FREQ=SECONDLY;UNTIL=20270120T090000Z"
+
+
+@pytest.mark.parametrize(
+    ("lines", "end"),
+    [
+        ((*EVENT, UNEXPANDABLE), datetime(2027, 1, 22, 1, tzinfo=UTC)),
+        (("DTSTART:20270112T090000Z", "DURATION:P30D", UNEXPANDABLE), datetime(2027, 2, 21, tzinfo=UTC)),
+        ((*EVENT, UNEXPANDABLE, "RDATE:20270401T090000Z"), WINDOW.end),
+        (
+            (
+                *EVENT,
+                UNEXPANDABLE,
+                *("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID;RANGE=THISANDFUTURE:20270118T090000Z"),
+                *("DTSTART:20270330T090000Z", "DURATION:PT1H"),
+            ),
+            WINDOW.end,
+        ),
+    ],
+    ids=["short", "long", "further dates", "later ones moved"],
+)
+def test_a_series_that_cannot_be_expanded_is_unknown_until_its_last_occurrence_has_ended(
+    lines: tuple[str, ...], end: datetime
+) -> None:
+    reading = read(*lines)
+    assert reading.list_unread(Span(end - timedelta(minutes=1), end))
+    assert end == WINDOW.end or not reading.list_unread(Span(end, WINDOW.end))
+
+
 def test_an_event_that_names_only_its_end_is_unknown_until_then() -> None:
     reading = read("DTSTART:whenever", "DTEND:20270112T100000Z")
     assert reading.list_unread(Span(WINDOW.start, datetime(2027, 1, 12, 9, tzinfo=UTC)))

@@ -198,7 +198,8 @@ class _ContentsReader:
         except UNREADABLE:
             first = master.times.span
             if self._blocks_time(master.event, ref):
-                self.record_unknown(Span(first.start, max(first.end, recurrence.find_series_end(master.event))), ref)
+                end = recurrence.find_series_end(master, changed_occurrences)
+                self.record_unknown(Span(first.start, max(first.end, end)), ref)
             return [
                 self._make_event(timed.event, timed.times.span, timed.times.is_all_day, ref, timed.times.span.start)
                 for timed in (master, *changed_occurrences)

@@ -124,16 +124,20 @@ def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent],
     return [_read_occurrence(component, master, changed_occurrences, clock, periods) for component in components]
 
 
-def find_series_end(event: Any) -> datetime:
-    """Return a time by which a series has certainly ended, from the UNTIL of its rules; LAST when that is not known."""
-    ends = []
-    for rule in as_list(event.get("RRULE", [])):
+def find_series_end(master: TimedEvent, changed_occurrences: Iterable[TimedEvent]) -> datetime:
+    """Return a time by which a series has certainly ended, from the UNTIL of its rules and the length of an occurrence;
+    LAST when that is not known. The changed occurrences may end later, unless they change later occurrences too."""
+    if "RDATE" in master.event or any(map(_applies_to_later, changed_occurrences)):
+        return LAST
+    last_starts = []
+    for rule in as_list(master.event.get("RRULE", [])):
         values = as_list(rule.get("UNTIL", [])) if _is_rule(rule) else []
         until_days = [_to_day(value) for value in values if isinstance(value, date)]
         is_end_known = until_days and "COUNT" not in rule
         # Two days after the start of its day in UTC, the day of UNTIL is over in every time zone.
-        ends.append(to_instant(max(until_days), UTC) + 2 * DAY if is_end_known else LAST)
-    return max(ends, default=LAST)
+        last_starts.append(to_instant(max(until_days), UTC) + 2 * DAY if is_end_known else LAST)
+    length = master.times.span.end - master.times.span.start
+    return min(LAST, max(last_starts, default=LAST) + length)
 
 
 # --- wall time --------------------------------------------------------------------------------------------------------
@@ -218,9 +222,14 @@ def _compose_change(change: TimedEvent, clock: _SeriesClock, index: int) -> VEve
         raise ValueError("longer, or moved by more, than a year")
     component = _compose_component(change.event, start, span.end - span.start, index=index)
     component["RECURRENCE-ID"] = vDDDTypes(original_start)
-    if str(identifier.params.get("RANGE", "")).upper() == "THISANDFUTURE":
+    if _applies_to_later(change):
         component["RECURRENCE-ID"].params["RANGE"] = "THISANDFUTURE"
     return component
+
+
+def _applies_to_later(change: TimedEvent) -> bool:
+    """Return whether the change of an occurrence applies to all later occurrences too."""
+    return str(change.event["RECURRENCE-ID"].params.get("RANGE", "")).upper() == "THISANDFUTURE"
 
 
 def _compose_component(event: Any, start: WallTime, length: timedelta, *, index: int) -> VEvent:
