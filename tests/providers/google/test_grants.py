@@ -202,6 +202,18 @@ def test_a_check_of_mail_sends_none(double: Google, section: dict[str, Any]) -> 
     assert not failed.ok and GMAIL_SEND_SCOPE in failed.remedy
 
 
+@pytest.mark.parametrize("sender", ["recipient@example.org", "empty@example.org"])
+def test_a_check_of_mail_is_not_deceived_by_the_words_in_an_address(
+    double: Google, section: dict[str, Any], sender: str
+) -> None:
+    double.calendars.add_person(sender)
+    mailer = mail.build_mailer({**section, **double.mail_section, "sender": sender})
+    assert all(one.ok for one in mailer.check())
+    double.plan.add("gmail.", "domainPolicy")
+    [failed] = [one for one in mailer.check() if not one.ok]
+    assert failed.statement == f"{sender} can send mail by Gmail" and "domainPolicy" in failed.remedy
+
+
 def test_a_check_of_a_connected_account_proves_what_was_ticked(
     double: Google, alone: dict[str, Any], hands: GoogleHands
 ) -> None:

@@ -4,7 +4,6 @@ Each requirement is tried by itself, so that its finding names the cause of a fa
 scope that was not granted, a person without a calendar, or a calendar that can't be read.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +19,7 @@ from worker.providers.google.auth import (
     Delegation,
 )
 from worker.providers.google.client import GoogleApi
-from worker.providers.google.error_translation import ApiNotEnabled, NoCalendar
+from worker.providers.google.error_translation import ApiNotEnabled, InvalidContent, NoCalendar
 from worker.providers.google.events import format_instant
 
 _WEEK = timedelta(days=7)
@@ -115,15 +114,9 @@ def _check_sending(api: GoogleApi, sender: Address) -> list[Finding]:
         library_name="gmail",
         title=title,
         request=empty_message_request,
-        is_expected_refusal=_is_empty_message_refusal,
+        expected_refusal=InvalidContent,
     )
     return [scope_finding, *call_findings]
-
-
-def _is_empty_message_refusal(error: ProviderError) -> bool:
-    """Return whether Google refuses the message only because it is empty."""
-    text = str(error).lower()
-    return "recipient" in text or "'raw'" in text or "empty" in text
 
 
 def _check_scope(api: GoogleApi, person: Address, scope: str, *, action: str) -> Finding:
@@ -144,12 +137,12 @@ def _check_call(
     library_name: str,
     title: str,
     request: Any,
-    is_expected_refusal: Callable[[ProviderError], bool] = lambda _: False,
+    expected_refusal: type[ProviderError] | None = None,
 ) -> list[Finding]:
     """Send the request and return a finding about whether the API is enabled, and one about whether `title` is true.
 
-    `title` is true when the request succeeds, or when Google refuses it as expected. `library_name` is the name of the
-    API in the library of the Cloud console.
+    `title` is true when the request succeeds, or when Google refuses it with the `expected_refusal`. `library_name` is
+    the name of the API in the library of the Cloud console.
     """
     enabled_title = f"The {'Gmail' if library_name == 'gmail' else 'Calendar'} API is enabled"
     try:
@@ -168,7 +161,7 @@ def _check_call(
                 Finding(enabled_title, ok=True),
                 Finding(f"{person} has a Google Calendar", ok=False, remedy=_NO_CALENDAR_REMEDY.format(person)),
             ]
-        if not is_expected_refusal(error):
+        if expected_refusal is None or not isinstance(error, expected_refusal):
             return [Finding(enabled_title, ok=True), Finding(title, ok=False, remedy=str(error))]
     return [Finding(enabled_title, ok=True), Finding(title, ok=True)]
 

@@ -35,6 +35,8 @@ _RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_L
 _QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
 _API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"})
+#: The reasons of Gmail for a request without a valid message.
+_INVALID_REASONS = frozenset({"invalidArgument", "badRequest"})
 #: The reasons for which Google refuses to open a channel, each with the error to raise and its text.
 _CHANNEL_REFUSALS: Mapping[str, tuple[type[Permanent], str]] = {
     "webhookUrlNotHttps": (
@@ -73,6 +75,10 @@ class ApiNotEnabled(Forbidden):
 
 class NoCalendar(Forbidden):
     """This person has no Google Calendar."""
+
+
+class InvalidContent(Forbidden):
+    """Google finds the content of the request invalid."""
 
 
 @contextmanager
@@ -161,21 +167,23 @@ def _translate_http_error(error: HttpError, subject: str, *, is_write: bool, clo
 
 def _translate_refusal(details: GoogleErrorDetails, subject: str) -> ProviderError:
     """Return the error for an answer in which Google says that it refuses the request."""
+    error_class: Callable[[str], ProviderError]
     if details.status == 401:
         return AuthRevoked(f"{subject}: Google no longer accepts the grant.")
     if details.status == 410:
-        error_class: Callable[[str], ProviderError] = ItemGone if details.reason == "deleted" else SyncTokenExpired
+        error_class = ItemGone if details.reason == "deleted" else SyncTokenExpired
         return error_class(f"{subject}: this item no longer exists at Google ({details.reason}).")
     if details.status == 404:
         return NotFound(f"{subject}: Google does not find the item, or may not show it to us.")
     if details.status in (409, 412):
         return Conflict(f"{subject}: somebody else changed the item, or its id is in use ({details.reason}).")
+    # For these two refusals, Google's reason is `invalid`, as for any other invalid value. Only the message says which.
     if details.status == 400 and "sync token" in details.message.lower():
         return SyncTokenExpired(f"{subject}: the sync token is no longer valid.")
-    if details.status == 400 and details.reason == "failedPrecondition":
-        return Forbidden(f"{subject}: Gmail is not switched on for this account: switch it on in the admin console.")
     if details.status == 400 and "conference type" in details.message.lower():
         return NoConference(f"{subject}: Google offers no Meet link to this person.")
+    if details.status == 400 and details.reason == "failedPrecondition":
+        return Forbidden(f"{subject}: Gmail is not switched on for this account: switch it on in the admin console.")
     if details.reason == "notACalendarUser":
         return NoCalendar(f"{subject}: this account has no Google Calendar.")
     if details.reason in _API_OFF_REASONS:
@@ -184,7 +192,9 @@ def _translate_refusal(details: GoogleErrorDetails, subject: str) -> ProviderErr
         return AuthRevoked(f"{subject}: the grant lacks a scope ({details.message})")
     if details.reason == "forbiddenForServiceAccounts":
         return Forbidden(f"{subject}: the service account has no domain-wide delegation, so it may not invite anybody.")
-    return Forbidden(f"{subject}: Google refuses this: {details.reason} {details.message}".rstrip())
+    is_invalid = details.status == 400 and details.reason in _INVALID_REASONS
+    error_class = InvalidContent if is_invalid else Forbidden
+    return error_class(f"{subject}: Google refuses this: {details.reason} {details.message}".rstrip())
 
 
 def _parse_retry_text(message: str, clock: Clock) -> timedelta | None:
