@@ -147,7 +147,7 @@ class CalDavHands:
         name = name or f"theirs-{next(_NUMBERS)}.ics"
         event = [
             "BEGIN:VEVENT",
-            f"UID:{name}",
+            *(() if any(line.startswith("UID:") for line in lines) else (f"UID:{name}",)),
             "DTSTAMP:20270101T000000Z",
             "SUMMARY:Secret plans",
             *lines,

@@ -1,12 +1,13 @@
 """Where the server delivers no invitations, every guest has a copy, and nobody has one of an event that is gone."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.providers.conftest import CalDavHands, Watched
+from tests.providers.conftest import CalDavHands, Watched, times
 from tests.support.drafts import WINDOW, draft, span
 from worker.domain.model import Address, Answer, EventDraft
 from worker.embedded import EmbeddedServers
@@ -187,6 +188,43 @@ def test_a_copy_that_can_not_be_read_is_no_refusal(
     assert found is not None and found.answers == {sam: Answer.NEEDS_ACTION}
     [told] = calendar.changes(dana, None, WINDOW).events
     assert told.answers == {sam: Answer.NEEDS_ACTION}
+
+
+@pytest.mark.parametrize("is_under_another_name", [False, True], ids=["our name", "our UID"])
+def test_an_event_that_is_not_our_copy_is_not_replaced(
+    server: EmbeddedServers, hands: CalDavHands, is_under_another_name: bool
+) -> None:
+    """The guest's calendar has another event under the name of the copy, or its UID under another name."""
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    name = events.make_resource_name(wanted.key)
+    if is_under_another_name:
+        name = hands.put_event(sam, [f"UID:{events.make_uid(wanted.key)}", *times(span(5, 9))])
+    else:
+        hands.put_event(sam, times(span(5, 9)), name)
+    before = hands.text(sam, name)
+    records = InMemoryCopyRecords()
+    calendar = open_calendar(server, records)
+    event = calendar.create(dana, wanted)
+    assert calendar.create(dana, wanted).ref == event.ref
+    moved = calendar.update(event.ref, replace(wanted, span=span(11, 13)))
+    calendar.changes(dana, None, WINDOW)
+    found = calendar.find(dana, wanted.key)
+    assert found is not None and found.answers == {sam: Answer.NEEDS_ACTION} and not found.is_delivered
+    assert hands.text(sam, name) == before and records.list_copies(dana) == []
+    calendar.cancel(moved.ref)
+    assert copies(hands, server, dana) == [0] and hands.text(sam, name) == before
+
+
+def test_a_copy_that_lost_our_properties_is_renewed(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """A calendar program has left them out; the UID says that it is our copy."""
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    calendar = open_calendar(server)
+    event = calendar.create(dana, wanted)
+    hands.edit(sam, wanted.key, lambda text: re.sub(r"X-LONGARC-.*\r?\n", "", text))
+    calendar.update(event.ref, replace(wanted, span=span(11, 13)))
+    assert [busy.span for busy in calendar.free_busy([sam], WINDOW)[sam].busy] == [span(11, 13)]
 
 
 # --- a copy too many --------------------------------------------------------------------------------------------------

@@ -98,30 +98,21 @@ class GuestCopies:
                 if _put_new(collection, name, new_copy):
                     self._records.confirm_copy(organizer.owner, name, guest)
                     return
-            # An earlier attempt placed the copy. If it is missing now, the guest deleted it.
-            copies = collection.multiget({name})
-            for copy in copies:
-                self._renew_copy(collection, copy, original)
-            if not copies and not ask_again:
-                return
-            if not copies:
-                collection.put(name, new_copy, etag=None)  # no etag: the copy must not exist
-            self._records.confirm_copy(organizer.owner, name, guest)
+            copy = next(iter(collection.multiget({name})), None)
+            if copy is not None:
+                has_copy = _renew_copy(collection, copy, original)
+            elif is_placed and not ask_again:
+                return  # the guest deleted the copy
+            else:
+                has_copy = _put_new(collection, name, new_copy)
+            refusal = "" if has_copy else "another event has the resource name or the UID of the copy"
         except (NotFound, Forbidden) as error:  # the guest has no calendar on this server, or we may not write to it
-            log.warning("no copy for %s: %s", guest, error, extra={"action": Action.COPY_REFUSED, "calendar": guest})
+            refusal = str(error)
+        if refusal:
+            log.warning("no copy for %s: %s", guest, refusal, extra={"action": Action.COPY_REFUSED, "calendar": guest})
             self._records.forget_copies(organizer.owner, name, [guest])
-
-    @staticmethod
-    def _renew_copy(guest_calendar: CalendarCollection, copy: Resource, original: Resource) -> None:
-        """Replace a copy that is out of date. The guest's answer is kept, unless the original has moved."""
-        if ical_events.is_copy_current(copy.calendar, original.calendar):
-            return
-        guest, span = guest_calendar.owner, _read_span(original)
-        answer = Answer.NEEDS_ACTION
-        if ical_events.has_copied_span(copy.calendar, span):  # the original has not moved since the copy was made
-            answer = ical_events.read_copy_answer(copy.calendar, guest, span)
-        renewed_copy = ical_events.make_guest_copy(original.calendar, guest, answer)
-        guest_calendar.put(copy.name, renewed_copy, etag=copy.etag)
+        else:
+            self._records.confirm_copy(organizer.owner, name, guest)
 
     def withdraw_copies(self, organizer: CalendarCollection, name: str, original: Resource | None = None) -> None:
         """Remove every copy of the original stored as `name`. `original`: None when it no longer exists."""
@@ -353,11 +344,28 @@ def _select_originals(resources: Iterable[Resource]) -> dict[str, Resource]:
 
 
 def _put_new(collection: CalendarCollection, name: str, calendar: Any) -> bool:
-    """Store a new resource. Returns False, and changes nothing, when a resource of that name exists."""
+    """Store a new resource. Returns False, and changes nothing, when a resource of that name or, on some servers, an
+    event with the same UID exists."""
     try:
         collection.put(name, calendar, etag=None)
     except Conflict:
         return False
+    return True
+
+
+def _renew_copy(guest_calendar: CalendarCollection, copy: Resource, original: Resource) -> bool:
+    """Replace a copy that is out of date. The guest's answer is kept, unless the original has moved. Returns False, and
+    changes nothing, when the resource is another event, which somebody else stored under the name of the copy."""
+    if not ical_events.has_same_uid(copy.calendar, original.calendar):
+        return False
+    if ical_events.is_copy_current(copy.calendar, original.calendar):
+        return True
+    guest, span = guest_calendar.owner, _read_span(original)
+    answer = Answer.NEEDS_ACTION
+    if ical_events.has_copied_span(copy.calendar, span):  # the original has not moved since the copy was made
+        answer = ical_events.read_copy_answer(copy.calendar, guest, span)
+    renewed_copy = ical_events.make_guest_copy(original.calendar, guest, answer)
+    guest_calendar.put(copy.name, renewed_copy, etag=copy.etag)
     return True
 
 

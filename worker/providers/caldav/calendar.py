@@ -222,8 +222,8 @@ class CalDavCalendar:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        """Create the event, or return the event that an earlier attempt created. Raises Conflict when that
-        event is cancelled."""
+        """Create the event, or return the event that an earlier attempt created. Raises Conflict when that event is
+        cancelled, or when another event has its resource name."""
         collection = self.get_collection(calendar)
         name = ical_events.make_resource_name(draft.key)
         new_calendar = ical_events.compose_calendar(draft, self._now(), is_client_scheduled=self._copies is not None)

@@ -364,6 +364,12 @@ def read_own_span(calendar: Calendar) -> Span:
     return read_span(event, UTC_ZONE)  # our events contain their time zone
 
 
+def has_same_uid(calendar: Calendar, other: Calendar) -> bool:
+    """Return whether the main events of two calendar objects have the same UID, as an event and its copies do."""
+    event, other_event = find_main_event(calendar), find_main_event(other)
+    return event is not None and other_event is not None and event.get("UID") == other_event.get("UID")
+
+
 def is_copy_current(copy: Calendar, original: Calendar) -> bool:
     """Return whether the copy was made from the current version of the organizer's event, `original`."""
     original_event: Any = find_main_event(original)
