@@ -20,6 +20,7 @@ from worker.domain.model import (
     SessionState,
     Span,
 )
+from worker.domain.time.mail_hours import list_mail_spans
 from worker.domain.time.worktime import get_local_date, is_working_day, parse_hours
 
 MINUTE, HOUR, DAY, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
@@ -114,6 +115,13 @@ def shared_days(start: datetime, end: datetime) -> int:
     first, last = (get_local_date(DANA.zone, at) for at in (start, end))
     days = [first + n * DAY for n in range(1, (last - first).days + 1)]
     return sum(all(is_working_day(who, day) for who in (DANA, SAM)) for day in days)
+
+
+def is_mail_time(who: Person, instant: datetime) -> bool:
+    """Whether a mail may reach that person then, the end of the mail hours excluded."""
+    day = get_local_date(who.zone, instant)
+    spans = (*list_mail_spans(who, day - DAY), *list_mail_spans(who, day))
+    return any(span.start <= instant < span.end for span in spans)
 
 
 def local(instant: datetime, who: Person) -> str:

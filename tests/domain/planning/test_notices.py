@@ -16,6 +16,7 @@ from tests.support.pairs import (
     NOW,
     SAM,
     commitment_of,
+    is_mail_time,
     local,
     message_of,
     pair_of,
@@ -47,7 +48,7 @@ from worker.domain.planning.preparations import (
     find_note_time,
     find_prompt_time,
 )
-from worker.domain.time.mail_hours import find_day_start, is_mail_time
+from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import get_local_date
 
 START = utc(2026, 9, 28, 8)

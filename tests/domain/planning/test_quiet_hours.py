@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, message_of, person, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, is_mail_time, message_of, person, utc
 from worker.domain.model import Effect, MailName, Person, Span
 from worker.domain.planning.quiet_hours import (
     ANY_HOUR,
@@ -18,7 +18,6 @@ from worker.domain.planning.quiet_hours import (
     choose_mail_time,
     divide_mails,
 )
-from worker.domain.time.mail_hours import is_mail_time
 from worker.domain.time.worktime import get_local_date
 
 MONDAY = utc(2026, 9, 7)

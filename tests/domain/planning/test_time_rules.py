@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.pairs import DAY, HOUR, MINUTE, pair_of, person, utc
+from tests.support.pairs import DAY, HOUR, MINUTE, is_mail_time, pair_of, person, utc
 from tests.support.stories import Story, booked
 from worker.domain.model import (
     Format,
@@ -24,7 +24,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import actions, preparations
 from worker.domain.planning.unplaceable import has_same_cause
-from worker.domain.time.mail_hours import find_day_start, is_mail_time
+from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 
 PLACES = [

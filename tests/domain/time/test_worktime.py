@@ -13,7 +13,6 @@ from worker.domain.time.worktime import (
     add_weekdays,
     add_working_days,
     find_holiday,
-    find_last_working_moment,
     format_hours,
     get_local_date,
     is_known_country,
@@ -294,21 +293,3 @@ def test_weekdays_are_counted_from_monday_to_friday(count: int, expected: date) 
 def test_looking_for_a_working_day_ends() -> None:
     with pytest.raises(ValueError, match="no working day in the 400 days"):
         add_working_days(replace(person("Mon 09:00-17:00"), hours=WorkingHours(((),) * 7)), date(2027, 6, 7), 1)
-
-
-# --- moments ---
-
-
-def test_the_last_working_moment() -> None:
-    dana = person()
-    friday_end, sunday = utc(2027, 6, 11, 15), utc(2027, 6, 13, 12)
-    assert find_last_working_moment(dana, utc(2027, 6, 10), sunday) == friday_end
-    assert find_last_working_moment(dana, friday_end, sunday) == friday_end
-    assert find_last_working_moment(dana, friday_end + timedelta(seconds=1), sunday) is None
-    assert find_last_working_moment(dana, utc(2027, 6, 10), utc(2027, 6, 11, 9, 7)) == utc(2027, 6, 11, 9, 7)
-
-
-def test_moments_lie_in_a_night_shift_that_began_the_day_before() -> None:
-    night = person("Fri 22:00-06:00", "Pacific/Chatham", "NZ")
-    at = wall_to_utc("Pacific/Chatham", date(2027, 6, 12), 3 * 60)
-    assert find_last_working_moment(night, at - timedelta(days=1), at) == at

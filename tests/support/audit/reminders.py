@@ -6,12 +6,7 @@ from datetime import datetime, timedelta
 from tests.support.audit.known import Talk
 from tests.support.audit.rules import CONTRACT, LAST_HOURS, Fault
 from worker.domain.model import Person, Span
-from worker.domain.time.worktime import (
-    find_last_working_moment,
-    get_local_date,
-    is_working_day,
-    list_working_spans,
-)
+from worker.domain.time.worktime import DAY, get_local_date, is_working_day, list_spells, list_working_spans
 
 #: A day after the request's own has a reminder when this much of its work is left in time.
 ENOUGH = timedelta(minutes=15)
@@ -27,7 +22,7 @@ def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
     sent = [one.at for one in talk.mails["contract_reminder"]]
     after = [get_local_date(manager.zone, at) for at in sent if at > deadline]
     if now <= deadline:
-        if find_last_working_moment(manager, now, now) is None:
+        if not is_at_work(manager, now):
             yield "T-7", f"the reminder for {talk.id} went out at {now}, outside the manager's working hours"
         if now > deadline - timedelta(hours=2):
             yield "T-7", f"the reminder for {talk.id} went out less than two hours before the deadline"
@@ -42,6 +37,13 @@ def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
             "T-7",
             f"mail {len(after) + 1} past the deadline of {talk.id} went out on {day}; one a working day, three days",
         )
+
+
+def is_at_work(person: Person, instant: datetime) -> bool:
+    """Whether the person works then, the end of the working hours included."""
+    day = get_local_date(person.zone, instant)
+    spells = (*list_spells(person, day - DAY), *list_spells(person, day))
+    return any(spell.start <= instant <= spell.end for spell in spells)
 
 
 def unasked(talk: Talk) -> Iterator[Fault]:

@@ -37,11 +37,6 @@ def find_day_start(person: Person, day: date) -> datetime | None:
     return next((span.start for span in list_mail_spans(person, day)), None)
 
 
-def is_mail_time(person: Person, instant: datetime) -> bool:
-    """Return whether a mail may reach the person at that instant. The end of mail hours is excluded."""
-    return any(span.start <= instant < span.end for span in _list_spans_from(person, instant, days=2))
-
-
 def find_next_mail_time(person: Person, instant: datetime, limit: datetime | None = None) -> datetime | None:
     """Return the first instant, from `instant` (included) to `limit` (excluded), at which a mail may reach the person.
 

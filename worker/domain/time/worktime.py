@@ -253,9 +253,11 @@ def compute_spells(hours: WorkingHours, zone: str, country: str, day: date) -> t
 
 def list_working_spans(person: Person, window: Span) -> tuple[Span, ...]:
     """Return the person's spells, clipped to `window`, in order."""
+    # The night shift of the day before the window may run into it.
+    first, last = get_local_date(person.zone, window.start) - DAY, get_local_date(person.zone, window.end)
     clipped = (
         (max(span.start, window.start), min(span.end, window.end))
-        for day in _iterate_days(_get_day_before(person, window.start), get_local_date(person.zone, window.end))
+        for day in _iterate_days(first, last)
         for span in list_spells(person, day)
     )
     return tuple(Span(start, end) for start, end in clipped if start < end)
@@ -265,20 +267,6 @@ def is_working_time(person: Person, span: Span) -> bool:
     """Return whether the whole span lies in the person's working hours."""
     working_time = sum((spell.end - spell.start for spell in list_working_spans(person, span)), timedelta())
     return working_time == span.end - span.start
-
-
-def find_last_working_moment(person: Person, after: datetime, before: datetime) -> datetime | None:
-    """Return the last instant between `after` and `before` (both included) that lies in a spell or at the end of one.
-
-    Return None when there is no such instant.
-    """
-    day, first = get_local_date(person.zone, before), _get_day_before(person, after)
-    while day >= first:
-        for span in reversed(list_spells(person, day)):
-            if span.start <= before and span.end >= after:
-                return min(span.end, before)
-        day -= DAY
-    return None
 
 
 def add_working_days(person: Person, day: date, count: int) -> date:
@@ -311,11 +299,6 @@ def add_weekdays(day: date, count: int) -> date:
         day, weekday = day + (nearest - weekday) * DAY, nearest % 7
     weeks, index = divmod(weekday + count, WEEKDAYS_A_WEEK)
     return day + timedelta(days=7 * weeks + index - weekday) if count else day
-
-
-def _get_day_before(person: Person, instant: datetime) -> date:
-    """Return the day before `instant` in the person's zone, since its night shift may cover `instant`."""
-    return get_local_date(person.zone, instant) - DAY
 
 
 def _iterate_days(first: date, last: date) -> Iterator[date]:
