@@ -134,8 +134,8 @@ class PairState:
     meetings: tuple[Meeting, ...] = ()
     #: The manager's active pairs, including this one. Read only while this pair has no regular career session booked.
     waiting: tuple[WaitingPair, ...] = ()
-    #: The future taken times by person, for all pairs of that person. None when they were not read, so that no session
-    #: can be placed.
+    #: The taken times by person, for all pairs of that person: future ones, and those of the last week's sessions. None
+    #: when they were not read, so that no session can be placed.
     taken_times: Mapping[Address, tuple[TakenTime, ...]] | None = None
     looked_at: datetime | None = None  #: when planning last used the free/busy of the two
     incoming: Handover | None = None  #: the handover from the report's former manager to this manager; None without one

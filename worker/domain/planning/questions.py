@@ -37,7 +37,7 @@ def stays_after_question(builder: PlanBuilder, session: Session) -> bool:
 def may_leave(session: Session) -> bool:
     """Return whether people may answer a question by leaving the session until the next quarter.
 
-    Only a regular session may be left, because the rhythm brings the next one.
+    That makes the session owed one rhythm later, and only a regular session follows the rhythm.
     """
     return cadence.is_regular(session)
 

@@ -155,7 +155,7 @@ def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
 
 
 def _is_near_booked_session(builder: PlanBuilder, review: Session) -> bool:
-    """Return whether a booked career session lies less than ten weekdays from the booked review."""
+    """Return whether a booked career session lies at most ten weekdays from the booked review."""
     start = review.span.start
     first = builder.find_weekday_start(-MIN_DAYS_FROM_CAREER, start)
     last = builder.find_weekday_end(MIN_DAYS_FROM_CAREER, start)

@@ -1,8 +1,8 @@
 """Spreads the first sessions of a manager's pairs that have never met, or whose sessions are overdue (T-3a).
 
 If all these pairs met at once, they would fill the manager's first weeks with Longarc. Therefore each pair gets a turn,
-its place in the order of the waiting pairs. The first pair meets two weeks from now, and the others follow at most two
-weeks apart, so that the last pair has met within one rhythm.
+its place in the order of the waiting pairs. The target of the first pair is two weeks from now. Those of the others
+follow at most two weeks apart, and near enough for the last one to lie within one rhythm or the time in the settings.
 """
 
 from collections.abc import Iterable

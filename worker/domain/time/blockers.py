@@ -63,9 +63,10 @@ HOURS_COMPARED = timedelta(weeks=13)
 def explain_no_slot(search: Search) -> Reasons:
     """Return why the search found no slot.
 
-    The reasons are, in this order: the changes that would make a slot possible, the blockers with counts, and the
-    public holidays. A change is suggested only when a search with that change has found a slot. A reason holds the time
-    of a blocker, never its title. When a slot does exist, the only reason returned is `room`.
+    The reasons are, in this order: the changes that would make a slot possible, the blockers with counts, the people
+    whose calendar is not connected, and the public holidays. A change is suggested only when a search with that change
+    has found a slot. A reason holds the time of a blocker, never its title. When a slot does exist, the only reason
+    returned is `room`.
     """
     grid, start_bits = find_possible_starts(search)
     if start_bits:
