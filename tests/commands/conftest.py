@@ -1,0 +1,31 @@
+"""What the tests of `longarc init` share: servers to try answers with, and a people file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.companies import DANA, KIM, SAM
+from worker.embedded import EmbeddedServers
+
+PEOPLE = f"""\
+Work Email,Name,Reporting to,Time Zone,Country,Department
+{DANA},Dana,,Europe/Berlin,Germany,Sales
+{SAM},Sam,Dana,Europe/Berlin,Germany,Sales
+{KIM},Kim,Dana,Europe/Berlin,Germany,Care
+"""
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
+    with EmbeddedServers(
+        tmp_path_factory.mktemp("servers"), [DANA, SAM, KIM], username="longarc", password="a long one"
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    file = tmp_path / "export.csv"
+    file.write_text(PEOPLE)
+    return file
