@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 from subprocess import PIPE, STDOUT
+from threading import Timer
 
 import pytest
 import requests
@@ -108,11 +109,21 @@ def test_google_account_signs_in_and_goes_on(tmp_path: Path, people: Path) -> No
             [*command, "--no-browser"], cwd=ROOT, env=env, stdout=PIPE, stderr=STDOUT, text=True
         ) as running:
             assert running.stdout is not None
-            shown = next(line for line in running.stdout if line.startswith("http"))
-            requests.get(shown.strip(), timeout=10)
-            output = running.stdout.read()
-        assert "ssh -L" in output, "how a browser on another machine reaches this one"
+            limit = Timer(60, running.kill)  # `init` itself waits 300 s for the browser
+            limit.start()
+            try:
+                lines = []
+                for line in running.stdout:
+                    lines.append(line)
+                    if line.startswith("http"):
+                        requests.get(line.strip(), timeout=10).raise_for_status()
+                running.wait()
+            finally:
+                limit.cancel()
+                running.kill()
+        output = "".join(lines)
         assert running.returncode == 0, output
+        assert "ssh -L" in output, "how a browser on another machine reaches this one"
         assert "2 to book" in output
         assert list((tmp_path / "longarc" / "var" / "google").glob("*.sealed"))
 
