@@ -1,12 +1,16 @@
 """`longarc init` with somebody who answers: stopping and going on, changing answers, the list for the pilot."""
 
+import json
 import tomllib
 from pathlib import Path
+from threading import Thread
 
 import pytest
+import requests
 
+from tests.doubles.google import Google
 from tests.doubles.graph import CLIENT, Double, section
-from tests.support.companies import DANA
+from tests.support.companies import DANA, SAM
 from tests.support.set_up import add_settings, begin_set_up, caldav_answers, run_init, write_answers
 from worker.embedded import EmbeddedServers
 from worker.settings.load import load_settings
@@ -20,8 +24,9 @@ def test_a_set_up_goes_on_where_it_stopped(servers: EmbeddedServers, people: Pat
     assert stopped.exit_code == 1
     assert "`nobody` is not an e-mail address." in stopped.output
     assert "gets a mail" in stopped.output, "`?` explains"
-    assert f"`longarc init {folder}` goes on from here" in stopped.output
-    rest = ["yes", answers["smtp_host"], "none", answers["smtp_port"], "", "longarc@corp.example", "", "", "", "change"]
+    assert f" init {folder}\n" in stopped.output, "the command that goes on from here"
+    mail = ["yes", answers["smtp_host"], "none", answers["smtp_port"], "", "longarc@corp.example"]
+    rest = ["", *mail, "", "", "", "change"]
     mended = ["caldav_pasword", "caldav_password", "a long one", ""]
     end = ["n", str(people), "groups", "Cares", "", "change", "pilot_groups", "Care", ""]
     result = run_init(str(folder), given="\n".join([*rest, *mended, *end, ""]))
@@ -39,11 +44,9 @@ def test_one_answer_is_changed_and_the_rest_stays(servers: EmbeddedServers, peop
     """Also an answer of an earlier part, whose check is then run again; and what no answer calls for is not written."""
     answers = caldav_answers(servers, people, smtp_username="somebody", pilot_groups="Car", start="")
     folder = begin_set_up(tmp_path, **answers)
-    begin = ["a long one", "a long one", DANA]
+    begin = ["", "a long one", "a long one", DANA]
     no_user = ["change", "smtp_username", "-", "", "n"]
-    number = [one.name for one in list_questions({**answers, "smtp_username": ""}) if one.name != "way"].index(
-        "company"
-    )
+    number = [one.name for one in list_questions({**answers, "smtp_username": ""})].index("company")
     other_pilot = ["change", str(number + 1), "Southlight", "pilot", "managers", "1", "", "n"]
     result = run_init(str(folder), given="\n".join([*begin, *no_user, *other_pilot, ""]))
     assert result.exit_code == 0, result.output
@@ -57,7 +60,7 @@ def test_enter_keeps_a_secret_and_the_answers_so_far(servers: EmbeddedServers, p
     answers = caldav_answers(servers, people, caldav_url="http://127.0.0.1:9/{email}/")
     folder = begin_set_up(tmp_path, **answers, smtp_username="")
     changed = ["change", "caldav_password", "", "company", "", "caldav_url", servers.caldav_url, "", "later"]
-    stopped = run_init(str(folder), given="\n".join(["a long one", DANA, *changed, ""]))
+    stopped = run_init(str(folder), given="\n".join(["", "a long one", DANA, *changed, ""]))
     assert "http://127.0.0.1:9" in stopped.output and "passed" in stopped.output
     assert (folder / "secrets" / "LONGARC_CALDAV_PASSWORD").read_text() == "a long one\n"
     assert tomllib.loads((folder / "answers.toml").read_text())["company"] == "Northlight"
@@ -85,7 +88,7 @@ def test_a_wrong_secret_is_corrected_where_it_was_typed(tmp_path: Path, in_envir
         Path(file).rename(folder / "answers.toml")
         mended = ["change", "client_secret", told["password"], "", "n"]
         env = {"LONGARC_OUTLOOK_SECRET": "wrong"} if in_environment else {}
-        result = run_init(str(folder), given="\n".join(["wrong", *mended, ""]), **env)
+        result = run_init(str(folder), given="\n".join(["", "wrong", *mended, ""]), **env)
         shown = " ".join(result.output.split())
         assert "write it into the answer `client_secret`. " in shown
         if in_environment:
@@ -113,7 +116,7 @@ def test_the_pilot_is_chosen_from_a_list_by_number_or_address(servers: EmbeddedS
     for name in ("pilot", "pilot_groups"):
         del answers[name]
     folder = begin_set_up(tmp_path, **answers)
-    given = ["a long one", DANA, "n", "managers", "11", "1, manager03@corp.example", "", "later"]
+    given = ["", "a long one", DANA, "n", "managers", "11", "1, manager03@corp.example", "", "later"]
     result = run_init(str(folder), given="\n".join([*given, ""]))
     rows = [line.split() for line in result.output.splitlines() if "@corp.example  " in line and " with " in line]
     assert [row[0] for row in rows] == [str(number) for number in range(1, 11)]
@@ -133,3 +136,107 @@ def test_further_settings_outlast_a_stop(tmp_path: Path) -> None:
     kept = tomllib.loads((folder / "answers.toml").read_text())
     assert kept["company"] == "Northlight"
     assert kept["settings"]["calendars"]["outlook"]["authority"] == "https://login.example.com"
+
+
+def test_the_way_is_changed_and_what_was_for_the_former_way_goes(
+    servers: EmbeddedServers, people: Path, tmp_path: Path
+) -> None:
+    """Answers to questions of both ways stay; answers, key file and grants of the former way alone do not."""
+    with Google() as double:
+        key = tmp_path / "key.json"
+        key.write_text(json.dumps(double.tokens.service_account()))
+    common = {"company": "Northlight", "operator": DANA, "sender": "longarc@corp.example", "first_manager": DANA}
+    former = {"way": "google-domain", "google_key": str(key), "people": "directory", "country": "DE"}
+    folder = begin_set_up(tmp_path, **common, **former)
+    (folder / "var" / "google").mkdir(parents=True)
+    grant = folder / "var" / "google" / f"{DANA}.sealed"
+    grant.touch()
+    refused = run_init(str(folder), given="\n\n\n\nlater\n", COLUMNS="80")
+    assert (folder / "secrets" / "google-key.json").exists(), refused.output
+    answers = caldav_answers(servers, people)
+    services = [answers["caldav_url"], "longarc", "a long one", "yes", answers["smtp_host"], "none"]
+    given = ["way", "caldav", "", *services, answers["smtp_port"], "", "n", str(people), "managers", DANA, ""]
+    result = run_init(str(folder), given="\n".join([*given, ""]))
+    assert result.exit_code == 0, result.output
+    assert "2 to book" in result.output
+    settings = load_settings(folder / "longarc.toml", {})
+    assert (settings.company, settings.people, settings.roster.country) == ("Northlight", people, "")
+    assert settings.calendars.google.service_account is None
+    assert not (folder / "secrets" / "google-key.json").exists() and not grant.exists()
+    assert former.keys() & tomllib.loads((folder / "answers.toml").read_text()).keys() == {"way", "people"}
+
+
+def test_an_installation_that_was_only_tried_gets_other_services_in_the_same_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "long arc"
+    tried = run_init(str(folder), given="embedded\n")
+    assert f" run --embedded '{folder}'" in tried.output
+    stopped = run_init(str(folder), given="way\ncaldav\n\nNorthlight\n")
+    assert f" init '{folder}'\n" in stopped.output
+    assert not (folder / "longarc.toml").exists(), "it was for the built-in servers"
+    again = run_init(str(folder), given="1\nembedded\n\n")
+    assert again.exit_code == 0, again.output
+    assert "attendee_copies = true" in (folder / "longarc.toml").read_text()
+
+
+def test_after_a_failed_check_the_way_can_be_changed_to_embedded(tmp_path: Path, people: Path) -> None:
+    answers = {"way": "caldav", "company": "", "operator": DANA, "caldav_url": "http://127.0.0.1:9/{email}/"}
+    answers |= {"caldav_username": "", "attendee_copies": "no", "smtp_host": "127.0.0.1", "smtp_port": "9"}
+    answers |= {"smtp_security": "none", "smtp_username": "", "sender": DANA, "first_manager": DANA}
+    folder = begin_set_up(tmp_path, **answers)
+    result = run_init(str(folder), given="\nchange\nway\nembedded\n\n")
+    assert result.exit_code == 0, result.output
+    assert f" run --embedded {folder}" in result.output
+    assert "2 of 3" not in result.output
+
+
+@pytest.mark.parametrize("stops_at_sign_in", [False, True])
+def test_a_changed_account_signs_in(stops_at_sign_in: bool, tmp_path: Path) -> None:
+    """Also when the new sign-in was stopped, the next run does not take the former account's grant for it."""
+    with Double() as double:
+        told = section(double)
+        for address in (DANA, SAM):
+            double.world.person(address, "Europe/Berlin")
+        answers = {"way": "microsoft-account", "company": "", "operator": DANA, "tenant": told["tenant"]}
+        folder = begin_set_up(tmp_path, **answers, client_id=CLIENT, account=DANA, sender=DANA)
+        places = {name: told[name] for name in ("endpoint", "authority", "ca_file")}
+        add_settings(str(folder / "answers.toml"), {"calendars.outlook": places})
+        double.login.signs_in = DANA
+        run_init(str(folder), given="\nn\n")
+        grant = folder / "var" / "outlook-account"
+        former = grant.read_bytes()
+        assert "To sign in" not in run_init(str(folder), given="\nn\n").output, "the grant is stored"
+        double.login.signs_in = "" if stops_at_sign_in else SAM
+        changed = run_init(str(folder), given=f"account\n{SAM}\n\nn\n")
+        assert "To sign in" in changed.output
+        if stops_at_sign_in:
+            assert not grant.exists()
+            double.login.signs_in = SAM
+            changed = run_init(str(folder), given="\nn\n")
+        assert "2 of 3" in changed.output, changed.output
+        assert grant.read_bytes() != former
+
+
+def test_a_changed_google_client_is_signed_in_to_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_ins: list[str] = []
+
+    def open_browser(url: str) -> None:
+        sign_ins.append(url)
+        Thread(target=requests.get, args=[url], kwargs={"timeout": 10}).start()
+
+    monkeypatch.setattr("worker.commands.connect._has_browser", lambda: True)
+    monkeypatch.setattr("click.launch", open_browser)
+    with Google() as double:
+        for address in (DANA, SAM):
+            double.calendars.add_person(address, "Europe/Berlin")
+        client, secret = double.tokens.client
+        answers = {"way": "google-account", "company": "", "operator": DANA, "google_client_id": client}
+        folder = begin_set_up(tmp_path, **answers, account=DANA, sender=DANA)
+        places = {"calendars.google": double.section, "mailers.google": double.mail_section}
+        add_settings(str(folder / "answers.toml"), places)
+        run_init(str(folder), given=f"\n{secret}\nn\n")
+        run_init(str(folder), given="\nn\n")
+        assert len(sign_ins) == 1, "the grant is stored"
+        for changed, answer in (("account", SAM), ("google_client_secret", secret)):
+            result = run_init(str(folder), given=f"{changed}\n{answer}\n\nn\n")
+            assert "2 of 3" in result.output, result.output
+        assert len(sign_ins) == 3

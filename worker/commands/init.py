@@ -5,7 +5,9 @@ are kept in the folder of the installation, so that a set-up that was stopped co
 """
 
 import os
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ from worker.commands.init_dialog import (
     show_next_steps,
     show_pilot_candidates,
     show_roster,
+    show_ways,
 )
 from worker.commands.terminal import find_program, name_program, print_line, print_paragraph
 from worker.errors import LongarcError
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 PREVIEW_FILE = "preview.html"
 _SIGN_IN_SECONDS = 300
 #: The questions whose answers the grant of a signed-in account depends on.
-_SIGN_IN_ANSWERS = frozenset({"account", "client_id", "tenant", "google_client_id", "google_client_secret"})
+_SIGN_IN_ANSWERS = frozenset({"way", "account", "client_id", "tenant", "google_client_id", "google_client_secret"})
 #: The heading of each part.
 _HEADINGS = {
     "services": "1 of 3  Calendars and mail",
@@ -67,7 +70,8 @@ def init(folder: Path, answers_file: Path | None, way: str | None, sends_mail: b
     It asks how calendars and mail are reached, who works here and who begins, tries each answer at once, and shows the
     plan: on the terminal, and as a page for others to read. Nobody gets a mail but you, and nothing is booked.
 
-    If you stop it at any question, it continues there when it is started again. `?` explains a question.
+    If you stop it at any question, it continues there when it is started again, and offers to change earlier answers.
+    `?` explains a question.
     """
     if way is not None:
         _print_questions(way)
@@ -81,10 +85,7 @@ def init(folder: Path, answers_file: Path | None, way: str | None, sends_mail: b
         setup.run(answers_file)
     except click.Abort:
         click.echo(err=True)
-        raise CommandFailed(
-            f"Stopped. What was answered is kept: `longarc init {folder}` goes on from here.\n"
-            "Where nobody can be asked, give the answers in a file: see `longarc init --help`."
-        ) from None
+        raise CommandFailed(setup.describe_stop()) from None
 
 
 def _print_questions(way: str) -> None:
@@ -119,12 +120,26 @@ class _Setup:
         self._load_answers(answers_file)
         if self.is_asking:
             self._ask_way()
-        if Way(self.answers["way"]) is Way.EMBEDDED:
-            _try_embedded(self.folder)
-            return
         for part in Part:
-            self._complete_part(part)
-        self._finish()
+            if self._get_way() is not Way.EMBEDDED:
+                self._complete_part(part)
+        if self._get_way() is Way.EMBEDDED:
+            _try_embedded(self.folder)
+        else:
+            self._finish()
+
+    def describe_stop(self) -> str:
+        """Return what is said when the person stops: how to go on, and how to answer where nobody can be asked."""
+        stopped = "Stopped. Nothing was answered, and nothing was written."
+        if "way" in self.answers:
+            command = f"{name_program()} init {shlex.quote(str(self.folder))}"
+            stopped = f"Stopped. To go on from here, or to change an answer:\n  {command}"
+        return f"{stopped}\nWhere nobody can be asked, give the answers in a file: see `longarc init --help`."
+
+    def _get_way(self) -> "Way":
+        from worker.setup.ways import Way
+
+        return Way(self.answers["way"])
 
     # --- answers ---
 
@@ -145,22 +160,20 @@ class _Setup:
                 saved_answers = read_answers(saved_file)
                 self.answers |= saved_answers.values
                 self.more_settings = saved_answers.more_settings
-                print_line(f"Continuing with the answers in {saved_file}.", "dim")
+                print_paragraph(f"Continuing with the answers in {saved_file}.", "dim")
         if key := read_secret(KEY_VARIABLE, os.environ):
             self.secrets[KEY_VARIABLE] = key
 
     def _ask_way(self) -> None:
-        """Ask the first question, about the way, after a short introduction."""
-        from worker.setup.questions import QUESTIONS
-        from worker.setup.ways import DESCRIPTIONS
+        """Ask the first question, about the way, after a short introduction. Offer earlier answers to be changed."""
+        from worker.setup.questions import QUESTIONS, Part
 
-        if "way" not in self.answers:
-            print_paragraph("Longarc keeps time for career conversations. Nobody is written to before you say so.")
-            print_paragraph("`?` explains a question. Ctrl-C stops; what you answered is kept.", "dim")
-            print_line()
-            for way, description in DESCRIPTIONS.items():
-                print_line(f"  {way.value:<18} {description}")
-            self._ask(QUESTIONS[0])
+        if "way" in self.answers:
+            self._change_answers(Part.PILOT, asks_missing=False)
+            return
+        print_paragraph("Longarc keeps time for career conversations. Nobody is written to before you say so.")
+        print_paragraph("`?` explains a question. Ctrl-C stops; start again to go on, or to change an answer.", "dim")
+        self._ask(QUESTIONS[0])
 
     def _complete_part(self, part: "Part") -> None:
         """Ask the questions of a part that have no answer yet, write the files, and check the answers.
@@ -168,6 +181,8 @@ class _Setup:
         When a check fails, the person may change answers, also of earlier parts, and have them checked again, or leave
         it for later. Without a person to ask, a failed check raises CommandFailed.
         """
+        from worker.setup.ways import Way
+
         if self.is_asking:
             print_line(f"\n{_HEADINGS[part.value]}\n", "bold cyan")
             self._ask_missing(part)
@@ -183,7 +198,9 @@ class _Setup:
             if choice == "later":
                 return
             if choice == "change":
-                parts_to_check |= self._change_answers(part)
+                parts_to_check |= self._change_answers(part, asks_missing=True)
+                if self._get_way() is Way.EMBEDDED:
+                    return
 
     def _ask_missing(self, last_part: "Part") -> None:
         """Ask the questions without an answer, up to the end of that part. Each answer can call for more questions."""
@@ -195,35 +212,59 @@ class _Setup:
         while question := find_missing():
             self._ask(question)
 
-    def _change_answers(self, last_part: "Part") -> "set[Part]":
-        """Let the person change answers one by one, up to the end of that part; return the parts of those answers."""
-        from worker.setup.questions import Part
+    def _change_answers(self, last_part: "Part", *, asks_missing: bool) -> "set[Part]":
+        """Let the person change answers one by one, up to the end of that part; return the parts to check again.
 
+        `asks_missing`: after each change, ask the questions up to the end of that part that it newly calls for.
+        """
         listed: list[Question] = []
         changed_parts: set[Part] = set()
         while True:
-            questions = self._list_questions(last_part)
+            questions = [question for question in self._list_questions(last_part) if self._is_answered(question)]
             if questions != listed:
                 show_answers(questions, self.answers)
                 listed = questions
             question = choose_question(questions)
             if question is None:
                 return changed_parts
-            self._ask(question)
-            self._delete_unneeded_secrets(questions)
-            self._ask_missing(last_part)
-            changed_parts.add(question.part)
-            if question.part is Part.PEOPLE:
-                self.pilot_candidates = []  # they come from another roster
-            self.must_sign_in |= question.name in _SIGN_IN_ANSWERS
+            changed_parts |= self._change_answer(question)
+            if asks_missing:
+                self._ask_missing(last_part)
+
+    def _change_answer(self, question: "Question") -> "set[Part]":
+        """Ask an answered question again, and delete what the former answer alone called for.
+
+        Return the parts that have to be checked again.
+        """
+        from worker.setup.questions import Part, list_questions
+
+        former_way, former_questions = self._get_way(), list(list_questions(self.answers))
+        self._ask(question)
+        self.must_sign_in |= question.name in _SIGN_IN_ANSWERS
+        if self._get_way() is not former_way:
+            self._leave_way(former_way)
+        self._delete_unneeded_secrets(former_questions)
+        if question.part is Part.PEOPLE or question.name == "way":
+            self.pilot_candidates = []  # they come from another roster
+        return set(Part) if question.name == "way" else {question.part}
+
+    def _leave_way(self, former_way: "Way") -> None:
+        """Keep only the answers to questions of both ways, and delete the files that were written for the former."""
+        from worker.setup.files import delete_files_of_way
+        from worker.setup.questions import QUESTIONS
+
+        ways = {former_way, self._get_way()}
+        kept_names = {"folder", *(question.name for question in QUESTIONS if ways <= question.ways)}
+        self.answers = {name: answer for name, answer in self.answers.items() if name in kept_names}
+        delete_files_of_way(self.folder)
+        self._save_answers()
 
     def _list_questions(self, last_part: "Part") -> "list[Question]":
-        """Return the questions that the answers call for, from the first part to that one, without the way."""
+        """Return the questions that the answers call for, from the first part to that one."""
         from worker.setup.questions import Part, list_questions
 
         parts = list(Part)[: list(Part).index(last_part) + 1]
-        questions = list_questions(self.answers)
-        return [question for question in questions if question.part in parts and question.name != "way"]
+        return [question for question in list_questions(self.answers) if question.part in parts]
 
     def _is_answered(self, question: "Question") -> bool:
         return question.name in self.answers or self._is_stored(question)
@@ -236,13 +277,14 @@ class _Setup:
 
     def _ask(self, question: "Question") -> None:
         """Ask one question, with the answer so far as its default, and save the answer."""
-        from worker.setup.answers import save_answers
-        from worker.setup.files import ANSWERS_FILE, delete_secret, write_secret
+        from worker.setup.files import delete_secret, write_secret
         from worker.setup.pilot import MAX_LISTED, replace_line_numbers
 
         def parse(text: str) -> str:
             return question.parse(replace_line_numbers(text, listed_addresses) if listed_addresses else text)
 
+        if question.name == "way":
+            show_ways()
         candidates = self.pilot_candidates if question.offers_managers else []
         listed_addresses = [candidate.address for candidate in candidates[:MAX_LISTED]]
         if candidates:
@@ -257,8 +299,7 @@ class _Setup:
         if question.is_secret:  # an empty answer: there is no secret, and the question is not asked again
             delete_secret(self.folder, question.variable)
         self.answers[question.name] = answer
-        private_files.make_folder(self.folder)
-        save_answers(self.folder / ANSWERS_FILE, self.answers, self.more_settings)
+        self._save_answers()
 
     def _delete_unneeded_secrets(self, former_questions: "list[Question]") -> None:
         """Delete the secrets that a changed answer no longer calls for. Otherwise a service would still use them.
@@ -275,16 +316,29 @@ class _Setup:
 
     def _write_files(self) -> None:
         """Write the settings and secrets as far as they are answered, and let the commands that follow use them."""
-        from worker.setup.answers import save_answers
-        from worker.setup.files import ANSWERS_FILE, write_installation
+        from worker.setup.files import write_installation
 
-        try:
+        self._save_answers()
+        with self._name_unwritable_folder():
+            settings = write_installation(self.folder, self.answers, self.secrets, self.more_settings)
+        get_global_options().config = str(settings)
+
+    def _save_answers(self) -> None:
+        """Save the answers so far in the folder, and create the folder if there is none. Raises LongarcError."""
+        from worker.setup.answers import save_answers
+        from worker.setup.files import ANSWERS_FILE
+
+        with self._name_unwritable_folder():
             private_files.make_folder(self.folder)
             save_answers(self.folder / ANSWERS_FILE, self.answers, self.more_settings)
-            settings = write_installation(self.folder, self.answers, self.secrets, self.more_settings)
+
+    @contextmanager
+    def _name_unwritable_folder(self) -> Iterator[None]:
+        """Raise LongarcError in place of an OSError in the block."""
+        try:
+            yield
         except OSError as error:
             raise LongarcError(f"{self.folder} can't be written: {error.strerror}. Name another folder.") from error
-        get_global_options().config = str(settings)
 
     def _load_settings(self) -> "Settings":
         from worker.commands.context import load_settings
@@ -331,21 +385,25 @@ class _Setup:
         return findings
 
     def _sign_in(self, way: "Way", settings: "Settings") -> None:
-        """Let the manager sign in, unless the grant is stored and no answer that the grant depends on was changed."""
+        """Let the manager sign in, unless the grant is stored and no answer that the grant depends on was changed.
+
+        An outdated grant is deleted first: if the sign-in is stopped, the next run does not take it for a valid one.
+        """
         from worker.commands.connect import connect_google_account, connect_outlook_account
+        from worker.providers.google.auth import TokenFolder
         from worker.setup.ways import Way
 
-        if way is Way.GOOGLE_ACCOUNT:
-            token_folder = settings.calendars.google.token_folder
-            has_grant = token_folder.is_dir() and any(token_folder.glob("*.sealed"))
-        else:
-            has_grant = settings.calendars.outlook.account_file.exists()
-        if has_grant and not self.must_sign_in:
+        account, outlook_grant = self.answers["account"], settings.calendars.outlook.account_file
+        google_grants = TokenFolder(settings.calendars.google.token_folder, keys=())
+        if self.must_sign_in:
+            google_grants.delete(account)
+            outlook_grant.unlink(missing_ok=True)
+        is_google = way is Way.GOOGLE_ACCOUNT
+        has_grant = account in google_grants.list_people() if is_google else outlook_grant.exists()
+        if has_grant:
             return
-        if way is Way.GOOGLE_ACCOUNT:
-            connect_google_account(
-                settings, self.answers["account"], opens_browser=self.opens_browser, wait=_SIGN_IN_SECONDS
-            )
+        if is_google:
+            connect_google_account(settings, account, opens_browser=self.opens_browser, wait=_SIGN_IN_SECONDS)
         else:
             connect_outlook_account(settings)
         self.must_sign_in = False
@@ -400,11 +458,12 @@ class _Setup:
         private_files.write(self.folder / SERVICE_FILE, unit.encode("utf-8"))
         (self.folder / "var").mkdir(mode=private_files.FOLDER_MODE, exist_ok=True)
         print_line()
+        program = f"{name_program()} --config {shlex.quote(str(self.folder / SETTINGS_FILE))}"
         show_next_steps(
             ("show it to HR", str(page)),
-            ("begin", f"{name_program()} --config {self.folder / SETTINGS_FILE} run"),
+            ("begin", f"{program} run"),
             ("or as a service", f"see the first lines of {self.folder / SERVICE_FILE}"),
-            ("look again first", f"{name_program()} --config {self.folder / SETTINGS_FILE} plan"),
+            ("look again first", f"{program} plan"),
         )
 
 
@@ -426,5 +485,5 @@ def _try_embedded(folder: Path) -> None:
     show_next_steps(
         ("the quarter", str(page)),
         ("the people", f"{folder / 'people.csv'}: an example, yours to change"),
-        ("begin", f"{name_program()} run --embedded {folder}"),
+        ("begin", f"{name_program()} run --embedded {shlex.quote(str(folder))}"),
     )

@@ -65,6 +65,15 @@ def ask_question(question: "Question", default: str, parse: Callable[[str], str]
             print_paragraph(f"{error.what} {error.build_remedy()}", "yellow", indent=2)
 
 
+def show_ways() -> None:
+    """Print the ways with what each is for."""
+    from worker.setup.ways import DESCRIPTIONS
+
+    print_line()
+    for way, description in DESCRIPTIONS.items():
+        print_line(f"  {way.value:<18} {description}")
+
+
 def show_answers(questions: "Sequence[Question]", answers: Mapping[str, str]) -> None:
     """Print the questions with their numbers, names and answers. A secret is never printed."""
     width = max(len(question.name) for question in questions)

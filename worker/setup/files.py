@@ -22,6 +22,8 @@ from worker.setup.ways import Way
 SETTINGS_FILE, SERVICE_FILE, ANSWERS_FILE = "longarc.toml", "longarc.service", "answers.toml"
 #: The files that are copied into the folder of secrets, by the question whose answer names the original.
 _COPIED_FILES = {"google_key": "google-key.json", "certificate": "outlook.pem"}
+#: Where the grants of accounts that have signed in are kept, unless the settings say otherwise.
+_GRANT_FILES = ("var/google/*.sealed", "var/outlook-account")
 _HEADER = (
     "# Written by `longarc init`; yours to change. `longarc example settings` shows every setting with its meaning.\n"
     f"# The secrets are in the folder `{SECRETS_FOLDER}` beside this file.\n"
@@ -71,6 +73,17 @@ def write_secret(folder: Path, variable: str, secret: str) -> None:
 def delete_secret(folder: Path, variable: str) -> None:
     """Delete the file of one secret, if there is one. Raises OSError."""
     (folder / SECRETS_FOLDER / variable).unlink(missing_ok=True)
+
+
+def delete_files_of_way(folder: Path) -> None:
+    """Delete the files that an installation with another way can't use: settings, unit, key files and grants.
+
+    Raises OSError. Grants that further settings keep outside `var` stay.
+    """
+    copied_files = [f"{SECRETS_FOLDER}/{name}" for name in _COPIED_FILES.values()]
+    for name in (SETTINGS_FILE, SERVICE_FILE, *copied_files, *_GRANT_FILES):
+        for file in folder.glob(name):
+            file.unlink()
 
 
 def render_settings(answers: Answers, more_settings: Mapping[str, Any]) -> str:

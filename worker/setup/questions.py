@@ -113,7 +113,10 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="way",
         text="How are calendars and mail reached?",
-        explanation="Take `embedded` to see Longarc work first, without any account. It can be set up again later.",
+        explanation=(
+            "Write one of the names above. Take `embedded` to see Longarc work first, without any account; your own "
+            "services can be set up later, in another folder."
+        ),
         ways=ALL_WAYS,
         parse=parse_way,
         find_default=lambda _: Way.EMBEDDED.value,
