@@ -1,8 +1,8 @@
 """The domain model: immutable values and enums that the whole program shares.
 
 Every datetime is aware and in UTC. Rules about local time are computed in a person's zone and return UTC. Only
-`Contract`, its parts, `Learning`, `SharedNote.lines`, `ThirdVoice`, `Trigger` and `AccessRecord.reason` hold what
-people said or wrote. They are stored sealed, that is, encrypted.
+`Contract`, its parts, `HandoverContent`, `Learning`, `SharedNote.lines`, `ThirdVoice`, `Trigger` and
+`AccessRecord.reason` hold what people said or wrote. They are stored sealed, that is, encrypted.
 """
 
 from worker.domain.model.calendars import (
