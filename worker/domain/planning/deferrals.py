@@ -167,8 +167,7 @@ def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
     builder.accept_move(placed)
     if span.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
         return defer_session(builder, session, DeferralCause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
-    # A session that is booked past its window may keep its start.
-    if span.start > max(session.latest, session.span.start):
+    if span.start > find_last_allowed_start(session):
         return defer_session(builder, session, DeferralCause.MOVED_OUT, detail="the new time is past the window")
     moved = builder.update_session(
         session,
@@ -183,6 +182,14 @@ def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
     if session.kind is SessionKind.CAREER and span.minutes < builder.policy.min_minutes:
         builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=span.start)
     return moved
+
+
+def find_last_allowed_start(session: Session) -> datetime:
+    """Return the last start to which the booked session can be moved without a deferral (T-10, T-11).
+
+    This is the end of the session's window. A session that is booked past its window may also keep its present start.
+    """
+    return max(session.latest, session.span.start)
 
 
 def _defer_for_holiday(builder: PlanBuilder, session: Session) -> None:

@@ -112,7 +112,7 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
     When free/busy is missing, nothing is booked. The builder then holds a request for it, and the next plan searches
     again.
     """
-    # The search of the first stage, in the session's own window. If no time exists, its blockers are explained, since
+    # The search of the first stage, before the window is extended. If no time exists, its blockers are explained, since
     # people can change these best.
     first_search: Search | None = None
     window_end: datetime | None = None  # where the session's window ended before it was extended
@@ -184,11 +184,11 @@ def _make_displacing_search(builder: PlanBuilder, session: Session, search: Sear
     free_busy_by_address = builder.get_free_busy(builder.people, Span(start, window.end))
     if free_busy_by_address is None:
         return None
-    without_own_event = _remove_own_event(free_busy_by_address, session)
+    without_own_event = exclude_own_event(free_busy_by_address, session)
     return replace(search, window=window, free_busy=without_own_event, preference=Preference())
 
 
-def _remove_own_event(free_busy_by_address: Mapping[Address, FreeBusy], session: Session) -> dict[Address, FreeBusy]:
+def exclude_own_event(free_busy_by_address: Mapping[Address, FreeBusy], session: Session) -> dict[Address, FreeBusy]:
     """Return the free/busy without the session's own event, which must not block the session's new time."""
     return {address: free_busy.exclude_event(session.key) for address, free_busy in free_busy_by_address.items()}
 
@@ -346,7 +346,7 @@ def make_search(
         minutes=attempt.minutes,
         target=requested_time.start if requested_time else _find_target(builder, session, attempt.window),
         preference=_choose_preference(builder, session, requested_time),
-        free_busy=_remove_own_event(free_busy_by_address, session),
+        free_busy=exclude_own_event(free_busy_by_address, session),
         taken_times={address: builder.list_taken_times(address, exclude=session.id) for address in builder.addresses},
         avoid=_list_times_to_avoid(builder, session),
         has_buffer=attempt.has_buffer,

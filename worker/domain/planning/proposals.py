@@ -18,7 +18,8 @@ from worker.domain.model import (
     SessionKind,
     Span,
 )
-from worker.domain.planning.placement import LEAD_DAYS, WEEKDAYS_BEFORE_LOST_TIME
+from worker.domain.planning.deferrals import find_last_allowed_start
+from worker.domain.planning.placement import LEAD_DAYS, WEEKDAYS_BEFORE_LOST_TIME, exclude_own_event
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.absences import find_free_busy_start
 from worker.domain.time.availability import BUFFER, BUFFER_QUARTERS, MINUTES_PER_QUARTER, QuarterGrid
@@ -105,15 +106,7 @@ def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
 
 def is_past_window(session: Session, span: Span) -> bool:
     """Return whether the span is past the session's window, so that a move there counts as a deferral (T-10, T-11)."""
-    return session.booked and span.start > _find_last_uncounted_start(session)
-
-
-def _find_last_uncounted_start(session: Session) -> datetime:
-    """Return the last start to which the booked session can be moved without a deferral.
-
-    This is the end of the session's window. A session that is booked past its window may also keep its present start.
-    """
-    return max(session.latest, session.span.start)
+    return session.booked and span.start > find_last_allowed_start(session)
 
 
 def _find_uncounted_window(builder: PlanBuilder, session: Session) -> Span | None:
@@ -122,7 +115,7 @@ def _find_uncounted_window(builder: PlanBuilder, session: Session) -> Span | Non
     Return None when that part needs no search of its own: because it is the whole window, or because it is empty.
     """
     first_window = _make_windows(builder, session)[0]
-    end = _find_last_uncounted_start(session) if session.booked else first_window.end
+    end = find_last_allowed_start(session) if session.booked else first_window.end
     return Span(first_window.start, end) if first_window.start < end < first_window.end else None
 
 
@@ -221,9 +214,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         minutes=max(session.minutes, builder.policy.min_minutes) if is_career else session.minutes,
         target=_find_target(builder, session, window),
         preference=builder.pair.preference if not session.urgent else Preference(),
-        free_busy={
-            address: free_busy.exclude_event(session.key) for address, free_busy in free_busy_by_address.items()
-        },
+        free_busy=exclude_own_event(free_busy_by_address, session),
         taken_times={address: builder.list_taken_times(address, exclude=session.id) for address in builder.addresses},
         avoid=(*lost_times, session.span) if session.booked else lost_times,
         is_career=is_career,

@@ -5,7 +5,7 @@ deferred, and gets a time near the requested one (R-8).
 """
 
 from worker.domain.model import Address, DeferralCause, PlacedEvent, Session, SessionKind, Span
-from worker.domain.planning.deferrals import defer_session
+from worker.domain.planning.deferrals import defer_session, find_last_allowed_start
 from worker.domain.planning.placement import SearchAttempt, make_search
 from worker.domain.planning.plan_builder import LAST_HOURS, PlanBuilder
 from worker.domain.planning.session_events import show_on_calendar
@@ -48,8 +48,7 @@ def _is_acceptable(builder: PlanBuilder, session: Session, requested_time: Span)
     The time has to be of the right length, neither within the next hours nor past the window, and free for both people.
     """
     is_too_soon = requested_time.start - builder.now <= LAST_HOURS
-    # A session that is booked past its window may keep its start.
-    is_past_window = requested_time.start > max(session.latest, session.span.start)
+    is_past_window = requested_time.start > find_last_allowed_start(session)
     if is_too_soon or is_past_window or not _has_right_length(builder, session, requested_time):
         return False
     free_busy = builder.get_free_busy(builder.people, requested_time)
