@@ -144,9 +144,10 @@ class ParticipationRows:
         now: datetime,
     ) -> None:
         """Store the rollout, the pauses and the participation that was decided, and make changed pairs due."""
-        save_participation(connection, change.changed)
         if change.changed:
+            lock_calendars(self._database, connection)
             wake_pairs(connection, sorted(change.changed), now, reread_free_busy=True)
+            save_participation(connection, change.changed)
             schedule_calendars(self._database, connection, now)
         version_query = select(stored_value.c.value).where(stored_value.c.name == ALIAS_VERSION_NAME)
         people_version = connection.execute(version_query).scalar() or ""
@@ -164,6 +165,17 @@ def save_participation(connection: Connection, participations: Mapping[PairId, P
         pairs_by_value[participation].append(pair_id)
     for participation, pairs in pairs_by_value.items():
         _SAVE_PARTICIPATION.execute(connection, pairs=pairs, new_participation=participation.value)
+
+
+def lock_calendars(database: Database, connection: Connection) -> None:
+    """Lock the rows that `schedule_calendars` writes, before the transaction locks people or pairs.
+
+    Readings and notifications lock a calendar before its people and pairs. If this transaction locked them in the
+    opposite order, the two might deadlock.
+    """
+    if not database.is_sqlite:  # SQLite has one writer at a time
+        connection.execute(select(stored_value.c.name).where(stored_value.c.name == CHANNELS_NAME).with_for_update())
+        connection.execute(select(calendar.c.address).order_by(calendar.c.address).with_for_update())
 
 
 def schedule_calendars(database: Database, connection: Connection, now: datetime) -> None:

@@ -18,7 +18,7 @@ from worker.store.handovers import record_handovers
 from worker.store.import_preview import ImportPreview, preview_import
 from worker.store.learnings import withdraw_learnings
 from worker.store.pair_state import load_waiting_pairs
-from worker.store.participation import save_participation, schedule_calendars
+from worker.store.participation import lock_calendars, save_participation, schedule_calendars
 from worker.store.renames import find_renames, rename_people
 from worker.store.statements import PreparedStatement
 
@@ -157,6 +157,7 @@ class PeopleRows:
         returns the participation of a new pair. The participation of the other pairs is not changed.
         """
         with self._database.write() as connection:
+            lock_calendars(self._database, connection)
             rename_people(self._database, connection, find_renames(connection, persons, aliases))
             changed_people = self._save_people(connection, persons, now)
             replace_listed_aliases(self._database, connection, persons.keys(), aliases)
