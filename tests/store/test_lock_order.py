@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
-from tests.support.companies import DANA, SAM, Office
+from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, Office, pair, pairs, people, span
 from worker.domain.model import PairId
 from worker.domain.rollout import StandingPauses
 from worker.store import tables
+from worker.store.calendars import CalendarReading
 from worker.store.plans import wake_pairs
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -57,4 +58,57 @@ def test_change_of_participation_locks_calendars_before_pairs_as_a_reading_does(
         lock_calendars,
         lambda: write(office),
         lambda connection: wake_pairs(connection, [PAIR], office.clock()),
+    )
+
+
+def test_end_of_a_suspension_locks_the_calendar_before_the_person_as_a_reading_does(office: Office) -> None:
+    office.tick()
+    office.store.people.suspend(DANA, office.clock() + HOUR)
+    other = office.another("second").store
+    suspended = tables.person.c.suspended_until.is_not(None)
+    run_between(
+        office,
+        lock_calendars,
+        lambda: other.calendars.lift_suspension(DANA, office.clock()),
+        lambda connection: connection.execute(update(tables.person).where(suspended).values(suspended_until=None)),
+    )
+    assert office.store.people.load_suspensions() == {}
+
+
+def test_plan_locks_events_before_pairs_as_a_reading_does(office: Office) -> None:
+    """The plan accepts the time to which somebody moved the event."""
+    office.tick()
+    session = office.session()
+    assert session.start is not None
+    moved = span(session.start + DAY, session.minutes)
+    office.calendar.move(DANA, session.key, moved)
+    office.clock.advance(MINUTE)
+    office.store.calendars.make_due([DANA], office.clock())
+    office.worker.sync.run("first")
+    other = office.another("second")
+    run_between(
+        office,
+        lambda connection: connection.execute(select(tables.event).with_for_update()),
+        lambda: other.sweep.run("second"),
+        lambda connection: wake_pairs(connection, [PAIR], office.clock()),
+    )
+    placed = office.placed(session.key)
+    assert placed is not None and placed.written == moved
+
+
+def test_reading_locks_all_its_pairs_in_order(office: Office) -> None:
+    """A reading may find changes of two kinds, each of which makes another pair due."""
+    office.persons, office.pairs = people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM))
+    office.apply()
+    office.tick()
+    office.store.calendars.make_due([DANA], office.clock())
+    other = office.another("second").store
+    (due_calendar,) = other.calendars.claim(office.clock(), "second", office.clock() + HOUR, 1)
+    first, last = sorted([PAIR, PairId(DANA, KIM)])
+    reading = CalendarReading(placed=(), pairs_to_plan={last}, pairs_to_refresh={first}, meetings=(), dropped_series=())
+    run_between(
+        office,
+        lambda connection: wake_pairs(connection, [first], office.clock()),
+        lambda: other.calendars.save(due_calendar, "second", reading, None, size=None, now=office.clock()),
+        lambda connection: wake_pairs(connection, [last], office.clock()),
     )

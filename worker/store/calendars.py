@@ -30,7 +30,7 @@ from worker.store import rows, tables
 from worker.store.database import Database
 from worker.store.orphans import adopt_orphans
 from worker.store.parameters import bind_instant, in_bound_list
-from worker.store.plans import wake_pairs
+from worker.store.plans import lock_pairs, wake_pairs
 from worker.store.statements import PreparedStatement
 
 calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session
@@ -237,8 +237,9 @@ class CalendarRows:
         Return False when the calendar was not suspended. The same rows are made due even then.
         """
         with self._database.write() as connection:
-            was_suspended = _LIFT_SUSPENSION.execute(connection, address=address) > 0
+            # locks the calendar before the person, as `save` does
             _MAKE_DUE.execute(connection, addresses=[address], new_due_at=now)
+            was_suspended = _LIFT_SUSPENSION.execute(connection, address=address) > 0
             _RETRY_EFFECTS.execute(connection, address=address, now=now)
             query = _PAIRS_OF_PERSON.where(pair.c.ended == EndReason.NO.value)
             pair_ids = [row[0] for row in connection.execute(query, {"address": address})]
@@ -306,15 +307,19 @@ class CalendarRows:
         with self._database.write() as connection:
             if save_cursor.execute(connection, **values) != 1:
                 return
+            # sweeps lock rows in the same order (person, events, pairs); otherwise the two transactions might deadlock
+            was_suspended = _LIFT_SUSPENSION.execute(connection, address=due_calendar.address) > 0
             if reading.placed:
+                placed_by_key = sorted(reading.placed, key=lambda item: item[0].key)
                 _UPDATE_EVENT.execute_many(
-                    connection, [_build_event_update(placed, etag) for placed, etag in reading.placed]
+                    connection, [_build_event_update(placed, etag) for placed, etag in placed_by_key]
                 )
             self._save_meetings(connection, due_calendar.address, reading, is_full=size is not None)
             session_rows = [_build_recovered_row(recovered) for recovered in reading.recovered]
             self._database.upsert(connection, session, session_rows)
             adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
-            was_suspended = _LIFT_SUSPENSION.execute(connection, address=due_calendar.address) > 0
+            if reading.pairs_to_plan and reading.pairs_to_refresh:
+                lock_pairs(connection, sorted({*reading.pairs_to_plan, *reading.pairs_to_refresh}))
             if reading.pairs_to_plan:
                 wake_pairs(connection, sorted(reading.pairs_to_plan), now)
             if reading.pairs_to_refresh:

@@ -197,9 +197,9 @@ class Plans:
         with self._database.write() as connection:
             pair_ids = [plan.pair for plan in plans]
             self._require_leases(connection, pair_ids, holder, now)
-            _lock_pairs(connection, pair_ids)
+            _save_calendar_changes(connection, plans)  # locks events before pairs, as a reading of a calendar does
+            lock_pairs(connection, pair_ids)
             self._write_decisions(connection, plans)
-            _save_calendar_changes(connection, plans)
             _reschedule(connection, plans, wakes, now)
             also_write(connection)
             _RELEASE_LEASES.execute(connection, lease_holder=holder)
@@ -234,7 +234,7 @@ class Plans:
 
 def _save_calendar_changes(connection: Connection, plans: Sequence[Plan]) -> None:
     """Store the times to which people moved our events, and when people are out of office."""
-    moves = [(key, span) for plan in plans for key, span in plan.accepted_moves.items()]
+    moves = sorted((key, span) for plan in plans for key, span in plan.accepted_moves.items())
     if moves:
         new_times = [{"event_key": key, "new_start": span.start, "new_end": span.end} for key, span in moves]
         _SAVE_WRITTEN_TIME.execute_many(connection, new_times)
@@ -291,11 +291,12 @@ def wake_pairs(
     connection: Connection, pairs: Sequence[PairId], now: datetime, *, reread_free_busy: bool = False
 ) -> None:
     """Make these pairs due at `now`, within a transaction: see `Plans.wake`."""
-    _lock_pairs(connection, pairs)
+    lock_pairs(connection, pairs)
     statement = _WAKE_TO_REREAD if reread_free_busy else _WAKE
     statement.execute(connection, pairs=list(pairs), now=now)
 
 
-def _lock_pairs(connection: Connection, pairs: Sequence[PairId]) -> None:
+def lock_pairs(connection: Connection, pairs: Sequence[PairId]) -> None:
+    """Lock the rows of these pairs until the end of the transaction, in order of id."""
     if connection.dialect.name != "sqlite":  # SQLite has one writer at a time
         _LOCK_PAIRS.fetch_rows(connection, pairs=list(pairs))
