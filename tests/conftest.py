@@ -7,7 +7,7 @@ import gc
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -165,28 +165,39 @@ def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose the databases of a test: those of its marker `databases`, or both in the folders `ALWAYS_ON_BOTH`.
-
-    Of all other tests, such as the stories of the engine, half run on one and half on the other. `make proof` runs each
-    of them on the other one, too.
-    """
+    """Run each test that needs a database on those that `choose_databases` returns, on some of them as a proof."""
     if "backend" not in metafunc.fixturenames:
         return
-    module, test = metafunc.module.__name__, metafunc.function.__name__
     marker = metafunc.definition.get_closest_marker("databases")
-    if marker:
-        always = possible = marker.args
-    elif module.split(".")[1] in ALWAYS_ON_BOTH:
-        always = possible = BACKENDS
-    else:
-        always, possible = (BACKENDS[crc32(f"{module}.{test}".encode()) % 2],), BACKENDS
-    params = [pytest.param(name, marks=() if name in always else pytest.mark.proof) for name in possible]
+    test = f"{metafunc.module.__name__}.{metafunc.function.__name__}"
+    databases = choose_databases(test, marker.args if marker else None)
+    params = [
+        pytest.param(name, marks=() if is_each_time else pytest.mark.proof) for name, is_each_time in databases.items()
+    ]
     metafunc.parametrize("backend", params, indirect=True)
+
+
+def choose_databases(test: str, marked: Sequence[str] | None) -> dict[str, bool]:
+    """Return the databases of a test, by its full name: whether it runs on each of them each time, or only as a proof.
+
+    `marked` are the arguments of the marker `databases`. A marked test runs on these databases each time, and on no
+    other. A test in the folders `ALWAYS_ON_BOTH` runs on both each time. Any other test, such as a story of the engine,
+    runs on one each time, and on the other one in `make proof`. A checksum of its name chooses the one, so that each
+    database gets about half of these tests, and a test is always on the same one.
+    """
+    if marked is not None:
+        if not marked or not set(marked) <= set(BACKENDS):
+            raise pytest.UsageError(f"{test}: the marker `databases` needs one of {', '.join(BACKENDS)}, or both.")
+        return dict.fromkeys(marked, True)
+    if test.split(".")[1] in ALWAYS_ON_BOTH:
+        return dict.fromkeys(BACKENDS, True)
+    chosen = BACKENDS[crc32(test.encode()) % len(BACKENDS)]
+    return {name: name == chosen for name in BACKENDS}
 
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> str:
-    """Which of the two databases."""
+    """The name of the database: see `choose_databases`."""
     return str(request.param)
 
 
