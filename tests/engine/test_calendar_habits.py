@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from sqlalchemy import event
@@ -13,6 +14,7 @@ from tests.support.companies import DAY, START, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.time.worktime import parse_hours
+from worker.engine.habits import HABITS_INTERVAL_DAYS
 from worker.errors import Problems
 from worker.providers.outlook import calendar
 
@@ -60,6 +62,16 @@ def test_a_mailbox_is_asked_once(worker: Worker, double: Double) -> None:
     took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
     people = took_over(worker, f"{DANA},Dana D.,,,DE,,outlook,memory")
     assert (people[DANA].name, people[DANA].zone) == ("Dana D.", "Asia/Tokyo")
+    assert double.counts["GET mailboxSettings"] == 1
+
+
+def test_a_mailbox_is_not_asked_again_on_the_day_of_the_first_import(worker: Worker, double: Double) -> None:
+    """Also when that day is the weekday on which it is asked from then on."""
+    addresses = (f"m{number}@corp.example" for number in range(100))
+    address = next(one for one in addresses if crc32(one.encode()) % HABITS_INTERVAL_DAYS == START.weekday())
+    double.world.person(address, "Asia/Tokyo")
+    took_over(worker, f"{address},Dana,,,DE,,outlook,memory")
+    assert not worker.import_people()
     assert double.counts["GET mailboxSettings"] == 1
 
 

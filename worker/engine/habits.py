@@ -52,7 +52,7 @@ class CalendarHabits:
         self._identities = identities
         self._participation = participation
 
-    def choose_people(self, now: datetime, *, is_roster_unchanged: bool) -> set[Address]:
+    def choose_people(self, now: datetime) -> set[Address]:
         """Return the people whose calendars are to be queried for habits now.
 
         These are the people who take part and were never queried. Each of the other people has a fixed weekday, and is
@@ -67,10 +67,8 @@ class CalendarHabits:
             for address in people.list_people_with_habits(base.CALENDARS_WITH_HABITS)
             if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()  # spreads people over the weekdays
         }
-        if people_of_weekday or is_roster_unchanged:
-            # Stored before the queries, so that failing queries are not repeated each minute. Not stored if nobody has
-            # this weekday and a changed roster is about to be imported, which may add such people.
-            people.set_stored_value(_HABITS_DAY_NAME, today)
+        # stored before the queries, so that failing queries are not repeated each minute
+        people.set_stored_value(_HABITS_DAY_NAME, today)
         return people_of_weekday | never_queried
 
     def _list_never_queried(self) -> set[Address]:

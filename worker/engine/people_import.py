@@ -87,7 +87,7 @@ class PeopleImport:
         if not must_read and self._reader.is_unsettled(now, last_read_at):
             return False
         is_current = self._is_current(version, now) and not must_read
-        people_to_query = self._habits.choose_people(now, is_roster_unchanged=is_current)
+        people_to_query = self._habits.choose_people(now)
         if is_current and not people_to_query:  # habits can change without the roster
             return False
         reads_for_habits_alone = is_current
