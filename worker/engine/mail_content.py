@@ -108,7 +108,7 @@ def reserve_mentions(
 def _select_mails(mails: Sequence[_MailOfPair], sealed_data: SealedData) -> list[_MailOfPair]:
     """Return the mails that show this part of the sealed content, each with its pair.
 
-    A mail with an unknown name is left out, so that it does not keep the content of the other mails from being opened.
+    A mail whose name this version does not know is left out: it shows nothing, and fails when it is performed.
     """
     return [(pair, mail) for pair, mail in mails if mail.name in KINDS and sealed_data in KINDS[mail.name].sealed_data]
 
@@ -214,10 +214,10 @@ def _open_accesses(content: Content, mails: Sequence[_MailOfPair], now: datetime
     begins at `mail.start`, in which the first access took place, and in all complete quarter-hours after it.
     """
     # The last complete quarter-hour ends where the present one starts. The accesses in the present one are in the next
-    # mail.
+    # mail. No mail is due before its first quarter-hour is complete.
     end = notices.find_access_start(now)
     return {
-        mail.key: content.list_accesses([pair], Span(mail.start, max(end, mail.start + notices.ACCESS_MAIL_PERIOD)))
+        mail.key: content.list_accesses([pair], Span(mail.start, end))
         for pair, mail in _select_mails(mails, SealedData.ACCESSES)
         if mail.start
     }
