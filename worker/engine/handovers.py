@@ -104,8 +104,11 @@ class Handovers:
         Raises UnknownName unless the commitment is such a promise, Refused when it has ended already, and LeaseLost.
         """
         promise = self._store.queries.get_commitment(commitment_id)
-        is_promise = promise is not None and promise.owner is Owner.MANAGER
-        if promise is None or not is_promise or not self._store.handovers.find_outgoing(promise.pair):
+        if (
+            promise is None
+            or promise.owner is not Owner.MANAGER
+            or self._store.handovers.find_outgoing(promise.pair) is None
+        ):
             raise UnknownName("There is no such promise.")
 
         def act(builder: PlanBuilder) -> Write:
