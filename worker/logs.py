@@ -64,7 +64,11 @@ class Action(StrEnum):
     LEASE_LOST = "lease_lost", "warning", "A lease ended before the work was done; another worker takes over."
     FREE_BUSY_FAILED = "free_busy_failed", "warning", "The free/busy of some people can't be read at the moment."
     CHANNEL_OPENED = "channel_opened", "info", "A service sends notifications of changes on a calendar from now on."
-    CHANNEL_FAILED = "channel_failed", "info", "A channel can't be opened, renewed or closed; this is tried again."
+    CHANNEL_FAILED = (
+        "channel_failed",
+        "info",
+        "A channel can't be opened or renewed, which is tried again; or it can't be closed, and is left to expire.",
+    )
     SYNC_FAILED = "sync_failed", "debug", "A calendar can't be read; `outage_begins` reports its service."
     SYNC_REFUSED = "sync_refused", "warning", "A calendar with events of ours was returned empty; it was ignored."
     SESSIONS_RECOVERED = "sessions_recovered", "info", "A calendar was read for the first time after a restore."

@@ -106,7 +106,7 @@ def start_sync(delay: timedelta) -> None:
 
 @contextmanager
 def run_tasks_immediately(worker: Worker) -> Iterator[None]:
-    """Make tasks run with this worker, and in this thread as soon as they are called. For tests."""
+    """Make tasks run with this worker, and in this thread as soon as they are called. For the demo and tests."""
     was_immediate = huey.immediate
     huey.immediate = True
     _worker_overrides.append(worker)

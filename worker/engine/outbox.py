@@ -100,7 +100,7 @@ class Outbox:
     def run(self, holder: str, limit: int = BATCH, *, calendars_only: bool = False) -> int:
         """Perform up to `limit` due effects, and return how many were claimed.
 
-        With `calendars_only`, only effects that change calendars are performed, and no mails.
+        With `calendars_only`, only changes of events, and mails that withdraw an invitation, are performed.
         """
         now = self._clock()
         # the holder is unique for each run, since several threads of a process may run this at once
@@ -362,7 +362,7 @@ class Outbox:
             return self._cancel_event(effect, state, provider)
         subject = find_subject(effect, state)
         is_wanted = subject is not None and _is_wanted(effect, subject) and not state.pair.participation
-        # before the second attempt, nothing can have been written
+        # at the first attempt, nothing can have been written yet
         existing = provider.find(effect.calendar, effect.event) if effect.attempts > 1 else None
         if subject is None or not is_wanted:
             if existing is not None and effect.kind is EffectKind.CREATE:
@@ -406,8 +406,8 @@ class Outbox:
     ) -> Attempt:
         """Update the event, unless an earlier attempt has done so.
 
-        `existing` is the event as read from the calendar, or None at the first attempt. `placed` is the event as
-        stored.
+        `existing` is the event as read from the calendar. It is None at the first attempt, and when the calendar has no
+        such event. `placed` is the event as stored.
         """
         if placed is None or placed.gone:
             return STALE
@@ -454,7 +454,7 @@ def _may_resend(effect: Effect) -> bool:
 
 
 def _is_alert(effect: Effect) -> bool:
-    """Return whether this is a mail to the operator; alerts about failed alerts would never end."""
+    """Return whether this is a mail to the operator. Its failure raises no further alert, which would fail as well."""
     return effect.name in KINDS and Reader.OPERATOR in KINDS[effect.name].readers
 
 

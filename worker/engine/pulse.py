@@ -2,7 +2,7 @@
 
 A round opens in each month that the settings name, and closes at the end of that month. Answers are only counted, by
 cell, which is a group of reports that is large enough to keep its members anonymous. Who gave which answer is known
-only while the request is processed: it can't be derived from anything that is stored, logged or shown.
+only while the request is processed: nothing that is stored, logged or shown joins a person and an answer.
 """
 
 import hashlib
@@ -137,7 +137,8 @@ class Pulse:
         aliases = self._store.aliases.load().names
         with self._store.database.write() as connection:
             closed_rounds = self._store.pulse.load_closed_rounds(connection)
-            # all rounds share a salt, so that a person has one token, and the people of cells can be compared by round
+            # with the salt of an earlier round that is shown, people keep their tokens, and the people of cells can be
+            # compared between rounds
             earlier_salts = (closed_round.salt for closed_round in closed_rounds if closed_round.salt)
             salt = next(earlier_salts, "") or secrets.token_hex(32)
             known_tokens = _collect_tokens(closed_rounds)

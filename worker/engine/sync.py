@@ -207,7 +207,8 @@ class Sync:
         changes = known_changes or provider.changes(due_calendar.address, cursor, window)
         self._learn_aliases(changes, snapshot)
         changes = resolve_changes(changes, self._identities)
-        # There is no cursor before the first read, and after the outbox has found an event outdated (`needs_reread`).
+        # there is no cursor before the first read, and after it was deleted, as when the outbox has found that the
+        # calendar differs from the database (`needs_reread`)
         reading = interpret_changes(
             changes,
             snapshot,

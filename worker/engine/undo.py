@@ -99,7 +99,9 @@ class Undo:
     def run(
         self, state: UndoState, holder: str, watch: Watch, wait: Wait, *, removes_strangers: bool = False
     ) -> UndoResult:
-        """Take all events off, and return what was done and what is left. The mails in the outbox are not sent.
+        """Take all events off, and return what was done and what is left.
+
+        Of the mails in the outbox, only those that withdraw an invitation are sent.
 
         `watch` is called with the progress. `wait` is called when another process, which may have died, holds leases.
         With `removes_strangers`, events that another database of Longarc has written are taken off as well.
