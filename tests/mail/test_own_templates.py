@@ -222,6 +222,14 @@ def test_a_catalogue_that_cannot_be_read_is_found(overrides: Path) -> None:
     assert {problem.where for problem in problems} == {f"{path}:2", f"{path}:5"}
 
 
+def test_a_line_that_the_parser_refuses_has_one_number(overrides: Path) -> None:
+    path = write_catalogue(overrides / "locale", "fr")
+    path.write_text('"Why"\nmsgid "When"\nmsgstr "Quand"\n')
+    (problem,) = with_overrides(overrides).check_templates()
+    assert problem.where == f"{path}:1"
+    assert problem.what == 'Got line starting with " but not in msgid, msgstr or msgctxt.'
+
+
 @pytest.mark.parametrize(
     "header",
     ["Content-Type: text/plain; charset=none", "PO-Revision-Date: soon", "Plural-Forms: nplurals=2; plural=m();"],

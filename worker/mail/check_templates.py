@@ -144,7 +144,8 @@ def _find_wrong_placeholders(path: Path) -> Iterator[tuple[int, str]]:
         load_translations(path)
         messages = [message for message in read_catalogue(path) if message.id]
     except PoFileError as error:
-        yield error.lineno + 1, str(error)  # Babel counts lines from 0
+        # Babel counts lines from 0, and its message ends with that number
+        yield error.lineno + 1, str(error).removesuffix(f" on {error.lineno}")
         return
     except (LookupError, ValueError) as error:  # an unknown charset, date or plural form in the header
         yield 1, f"The header can't be understood ({error}); write it as in ours"
