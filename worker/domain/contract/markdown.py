@@ -160,11 +160,10 @@ def _add_first_problem(
     lines: Sequence[str], is_wrong: Callable[[str], bool], add_problem: _AddProblem, what: str, remedy: str
 ) -> None:
     """Add one problem at the first wrong line. The text of the problem contains the number of the other wrong lines."""
-    wrong_lines = [number for number, line in enumerate(lines, 1) if is_wrong(line)]
-    if wrong_lines:
-        other_count = len(wrong_lines) - 1
-        others_too = f" Lines after it with the same problem: {other_count}." if other_count else ""
-        add_problem(wrong_lines[0], f"This line {what}.{others_too}", remedy)
+    numbers = [number for number, line in enumerate(lines, 1) if is_wrong(line)]
+    if numbers:
+        others_too = f" Lines after it with the same problem: {len(numbers) - 1}." if len(numbers) > 1 else ""
+        add_problem(numbers[0], f"This line {what}.{others_too}", remedy)
 
 
 def _has_control_character(line: str) -> bool:
