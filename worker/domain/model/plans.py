@@ -47,9 +47,10 @@ class Effect:
 
     key: str  #: identifies the effect in the outbox, which never holds two effects with the same key
     kind: EffectKind
-    pair: PairId | None  #: None for a mail to the operator, and for a mail about several pairs of its reader
-    #: For events: the id of the session or commitment. For mails: the id of the session, the commitment or the pair, or
-    #: of a question to a third voice. Effects of one subject are done in order.
+    #: None for a mail to the operator, about several pairs of its reader, or about a question to a third voice.
+    pair: PairId | None
+    #: For events: the id of the session or commitment. For mails: the id of the session, the pair or the question to a
+    #: third voice; for a mail about several pairs, the address of its reader. Effects of one subject are done in order.
     subject: str
     due_at: datetime
     snapshot_at: datetime  #: when the state was read from which planning decided this effect
@@ -61,8 +62,9 @@ class Effect:
     #: revision or of a deferral.
     number: int = 0
     #: For events: the start that the event had when the effect was decided; None before it is on the calendar. For
-    #: mails: the start of the session, the due date of a commitment at midnight UTC, the end of the former pair
-    #: (new_manager), or the first quarter-hour (content_accessed); None if the mail depends on no time.
+    #: mails: the start of the session, its end (for mails about its contract), the due date of a commitment at midnight
+    #: UTC, the end of the former pair (new_manager), or the start of the period of accesses (content_accessed); None if
+    #: the mail depends on no time.
     start: datetime | None = None
     quiet: bool = False  #: for a cancellation: guests get no notice, if the service supports that
     counts: bool = False  #: for mails: waits for the reader's working hours, and counts towards the daily limit (T-16)
