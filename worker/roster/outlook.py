@@ -48,8 +48,8 @@ def build_source(section: Mapping[str, Any]) -> "EntraDirectory":
     """Return the source that a section of the settings describes. Raises AuthRevoked when credentials are missing.
 
     `endpoint`, `authority`, `tenant`, `client_id` and the credentials of an app: see
-    `worker.providers.outlook.auth.build_tokens`. `filter`: a
-    filter of users in the syntax of Graph's `$filter`. `timeout`: seconds. `ca_file`: certificates to trust.
+    `worker.providers.outlook.auth.build_tokens`. `filter`: a filter of users in the syntax of Graph's `$filter`.
+    `timeout`: seconds. `ca_file`: certificates to trust.
     """
     if section.get("account"):
         fault = "Microsoft Entra is read by an app, but [calendars.outlook] has the account of one person."

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class HeaderReader(Protocol):
-    """A function that recognises the columns in a header."""
+    """A function that recognizes the columns in a header."""
 
     def __call__(self, header: Sequence[str]) -> Mapping[int, str]:
         """Return our names of the known columns, by their index. Two columns may have the same name."""

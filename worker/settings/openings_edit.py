@@ -108,7 +108,7 @@ class OpeningsFile:
 def _choose_encoding(content: bytes | None) -> str:
     """Return the encoding in which to write the file, whose content is now `content`: UTF-8 with or without a mark.
 
-    Excel recognises UTF-8 by a byte order mark. New files, and files in UTF-8 without the mark, get none.
+    Excel recognizes UTF-8 by a byte order mark. New files, and files in UTF-8 without the mark, get none.
     """
     if content is None:
         return "utf-8"

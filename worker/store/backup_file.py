@@ -2,7 +2,7 @@
 
 The first line is the header: the version of the format and of the program, and the name, columns and row count of each
 table. Then come the rows, table by table, each an array in the order of the columns. The last line holds the SHA-256 of
-all lines before it, so that a file that was cut off or changed is recognised.
+all lines before it, so that a file that was cut off or changed is recognized.
 """
 
 import base64

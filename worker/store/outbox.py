@@ -150,7 +150,8 @@ class Doubt(StrEnum):
     """The reason to doubt that an effect has not been performed yet."""
 
     NONE = ""  #: there is no reason
-    #: The database was restored some days ago, and the mail may have been sent before that. The mail service is asked.
+    #: The mail was decided within `restorations.SEARCH_PERIOD` after the database was restored, and may have been sent
+    #: before the restoration. The mail service is asked.
     POSSIBLE = "possible"
     #: An earlier holder began the effect and did not settle it. Mails count as begun, too, when they were due when the
     #: database was restored, or were decided soon after that (`restorations.CATCH_UP`).

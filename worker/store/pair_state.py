@@ -51,7 +51,8 @@ PAIR_MAIL_WINDOW = timedelta(days=40)
 PROMPT_WINDOW = timedelta(days=400)
 #: How far back weekly mails are loaded.
 WEEKLY_WINDOW = timedelta(days=14)
-#: How long a commitment is still loaded after it ended, since its block may still have to be cancelled.
+#: How long a commitment is still loaded after it ended, even without a block: the effect that cancels its block on the
+#: calendar needs it.
 CLOSED_COMMITMENT_WINDOW = timedelta(days=2)
 WEEK = timedelta(weeks=1)
 
@@ -337,8 +338,7 @@ def _read_sessions_and_commitments(
 ) -> dict[str, PairId]:
     """Read sessions, deferrals and commitments into the batch. Return the pair of each subject of events and effects.
 
-    A subject is the id of a session that is not closed, the id of a
-    commitment, or the id of the pair itself.
+    A subject is the id of a session that is not closed, the id of a commitment, or the id of the pair itself.
     """
     pair_by_subject = {str(pair_id): pair_id for pair_id in pairs}
     pair_by_deferred_session: dict[str, PairId] = {}

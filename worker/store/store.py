@@ -14,7 +14,7 @@ from worker.store.statements import PreparedStatement
 class NextDue(NamedTuple):
     """The earliest time at which a calendar, a pair, an effect and a channel are due.
 
-    A time may be past. It is None when no row of that kind will ever become due.
+    A time may be past. It is None when no row of that kind has such a time.
     """
 
     calendar: datetime | None

@@ -370,7 +370,7 @@ calendar = Table(
     "calendar",
     metadata,
     Column("address", String, primary_key=True),
-    Column("cursor", String),  # where the next reading of changes begins; null before the first full reading
+    Column("cursor", String),  # where the next reading of changes begins; null when the calendar has to be read in full
     Column("due_at", Instant, index=True),  # when the calendar is read next; null when it is not read any more
     Column("full_at", Instant),  # when the calendar was last read in full
     Column("changed_at", Instant),  # when a reading last found a change
