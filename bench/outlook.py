@@ -28,9 +28,9 @@ from worker.domain.model import (
     Span,
 )
 from worker.engine.services import OrganizerLookup
+from worker.providers.base import OrganizersFunction
 from worker.providers.limiter import MAX_CONCURRENT, Limiter
 from worker.providers.outlook import schedule
-from worker.providers.outlook.calendar import OrganizersFunction
 from worker.seal import Seal, generate_key
 from worker.settings.load import Settings
 from worker.simulation.people import CALM, SimulatedHumans

@@ -30,7 +30,7 @@ it may be accepted later, with `uncertain=True` when it may already have been se
 service can't tell.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -189,6 +189,11 @@ def get_notice_listener(section: Mapping[str, Any]) -> NoticeListener:
     """Return the section's function that notifies the operator; a function that does nothing when there is none."""
     notify: NoticeListener = section.get("notices") or (lambda cause, message: None)
     return notify
+
+
+#: A function that returns the people who may have invited a person to one of our events: the person's managers. A
+#: provider's factory gets the function as `organizers` in its section of the settings.
+OrganizersFunction = Callable[[Address], Collection[Address]]
 
 
 def as_comparable(provider: CalendarProvider | None) -> ComparableCalendar | None:

@@ -15,8 +15,8 @@ from worker.domain.model import (
     Span,
 )
 from worker.errors import NotFound
+from worker.providers.base import OrganizersFunction
 from worker.providers.outlook import calendar as outlook
-from worker.providers.outlook.calendar import OrganizersFunction
 
 
 class Office(Served[outlook.OutlookCalendar]):

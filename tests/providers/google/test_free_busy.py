@@ -7,7 +7,7 @@ import pytest
 from tests.doubles.google import Google, GoogleHands
 from tests.support.drafts import DAY, WINDOW, at, draft, span
 from tests.support.google import LIST, QUERY, calls, connect, google_times, methods
-from worker.domain.model import Answer, FreeBusy, ShowAs, Span
+from worker.domain.model import Address, Answer, FreeBusy, ShowAs, Span
 from worker.providers.google import calendar as google
 from worker.providers.google.auth import EVENTS_READ_SCOPE
 from worker.providers.google.calendar import GoogleCalendar
@@ -161,15 +161,47 @@ def test_who_is_hidden_from_one_account_may_be_shown_to_another(
     assert google.build_calendar(alone).free_busy([sam], WINDOW)[sam].is_known
 
 
-def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
-    double: Google, alone: dict[str, Any], hands: GoogleHands
-) -> None:
-    """Else our own event would look as if somebody had booked over it."""
-    dana, sam = hands.person(), hands.person()
+@pytest.fixture(name="managed")
+def two_managers(double: Google, alone: dict[str, Any], hands: GoogleHands) -> tuple[GoogleCalendar, list[Address]]:
+    """A calendar to which Dana and Kim are connected, and Dana, her report Sam, Kim and her report Lee. Each of the two
+    pairs has an event of ours."""
+    dana, sam, kim, lee = people = [hands.person() for _ in range(4)]
     connect(double, alone, dana)
-    provider = google.build_calendar(alone)
+    connect(double, alone, kim)
+    organizers = {dana: [dana], sam: [dana], kim: [kim], lee: [kim]}
+    provider = google.build_calendar({**alone, "organizers": organizers.__getitem__})
     provider.create(dana, draft(dana, sam))
+    provider.create(kim, draft(kim, lee))
+    return provider, people
+
+
+def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
+    double: Google, managed: tuple[GoogleCalendar, list[Address]]
+) -> None:
+    """Else our own event would look as if somebody had booked over it. The reports of others don't wait for it."""
+    provider, [dana, sam, kim, lee] = managed
     double.tokens.revoke(dana)
-    found = provider.free_busy([dana, sam], WINDOW)
+    found = provider.free_busy([dana, sam, kim, lee], WINDOW)
     assert not found[dana].is_known and not found[sam].is_known
     assert found[sam].is_temporary and "can't be recognized" in found[sam].reason
+    assert [len(found[person].busy) for person in (kim, lee)] == [1, 1] and found[lee].busy[0].key
+
+
+def test_a_manager_who_cannot_be_read_just_now_counts_for_the_reports_also_unasked(
+    double: Google, managed: tuple[GoogleCalendar, list[Address]]
+) -> None:
+    """The two of a pair may be asked for in two requests."""
+    provider, [dana, sam, _, lee] = managed
+    double.plan.add(LIST, "backendError", who=dana)
+    found = provider.free_busy([sam, lee], WINDOW)
+    assert (found[sam].is_known, found[sam].is_temporary) == (False, True)
+    assert found[lee].busy[0].key
+
+
+def test_a_manager_who_is_gone_for_good_and_not_asked_for_hides_nobody(
+    double: Google, managed: tuple[GoogleCalendar, list[Address]]
+) -> None:
+    """A former manager of the report, for instance."""
+    provider, [dana, sam, _, _] = managed
+    double.tokens.revoke(dana)
+    assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [None]

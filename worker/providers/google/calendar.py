@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from worker.clock import Clock, utcnow
 from worker.domain.model import Address, CalendarChanges, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, ProviderError, Unavailable
-from worker.providers.base import Finding, Habits, NoticeListener, get_notice_listener
+from worker.providers.base import Finding, Habits, NoticeListener, OrganizersFunction, get_notice_listener
 from worker.providers.google import events as google_events
 from worker.providers.google.auth import OWNED_EVENTS_SCOPE
 from worker.providers.google.channels import GoogleChannels
@@ -52,7 +52,7 @@ def build_calendar(section: Mapping[str, Any]) -> "GoogleCalendar":
     - `endpoint`, `token_endpoint`: URLs.
     - `zones`: time zones by address, for all-day events on a calendar that reports no zone.
     - `timeout`: seconds. `per_person`, `per_project`: the limits in requests a minute.
-    - `identities`: an `Identities`. `notices`: a `NoticeListener`.
+    - `identities`: an `Identities`. `notices`: a `NoticeListener`. `organizers`: an `OrganizersFunction`.
     - `video`: whether a Meet link is requested for each event.
     """
     return build_with_clock(section, utcnow)
@@ -73,6 +73,7 @@ def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleCalenda
         identities=section.get("identities"),
         notify=get_notice_listener(section),
         video=bool(section.get("video", True)),
+        organizers=section.get("organizers") or (lambda _: ()),
     )
 
 
@@ -90,13 +91,14 @@ class GoogleCalendar(GoogleChannels):
         identities: Identities | None = None,
         notify: NoticeListener = lambda cause, text: None,
         video: bool = True,
+        organizers: OrganizersFunction = lambda _: (),
     ) -> None:
         self._api = api
         self._identities = identities or InMemoryIdentities()
         self._notify = notify
         self._video = video
         self._zones = CalendarZones({address: ZoneInfo(name) for address, name in (zones or {}).items()})
-        self._free_busy_reader = FreeBusyReader(api, self._identities, self._zones)
+        self._free_busy_reader = FreeBusyReader(api, self._identities, self._zones, organizers)
         self._clock = clock
         #: When this process created an event, by event id. Entries older than PROPAGATION_DELAY are dropped.
         self._created_at: dict[str, datetime] = {}

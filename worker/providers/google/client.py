@@ -28,7 +28,7 @@ from googleapiclient.http import BatchHttpRequest, HttpRequest
 
 from worker.clock import Clock
 from worker.domain.model import Address
-from worker.errors import ProviderError, RateLimited, Unavailable
+from worker.errors import AuthRevoked, ProviderError, RateLimited, Unavailable
 from worker.process_metrics import count_request, observe_request
 from worker.providers.google.auth import GoogleAccess, build_access, get_quota_key, get_timeout
 from worker.providers.google.error_translation import translate_error, translate_errors
@@ -240,11 +240,16 @@ class GoogleApi:
                 prepared.append((str(number), transport, request))
             except ProviderError as error:
                 outcomes[str(number)] = error
-        if len(prepared) == 1:
-            [(only_number, transport, request)] = prepared
-            outcomes[only_number] = self._execute_single(request, transport)
-        elif prepared:
-            outcomes.update(self._send_batch(prepared))
+        can_be_batch = len(prepared) > 1
+        if can_be_batch:
+            try:
+                outcomes.update(self._send_batch(prepared))
+            except AuthRevoked:
+                # Google has refused a token from the cache, and also the request for a new one. This ends the batch.
+                can_be_batch = False
+        if not can_be_batch:
+            for number_text, transport, request in prepared:
+                outcomes[number_text] = self._execute_single(request, transport)
         return [outcomes[str(number)] for number in range(len(chunk))]
 
     def _execute_single(self, request: Any, transport: PersonTransport) -> Any | ProviderError:

@@ -7,7 +7,8 @@ request (`GoogleApi.execute_batch`). This way distinguishes out of office from b
 Without a service account, managers connect their accounts with `longarc connect google`. Then only the events of these
 connected managers can be read. Other people's busy time comes from the free/busy query, which returns spans without any
 details. The parts of these spans that lie within one of our events, as it is on the manager's calendar, count as our
-event. Another event at the same time as ours is therefore seen only where it extends beyond ours.
+event. Another event at the same time as ours is therefore seen only where it extends beyond ours. When the calendar of
+a person's manager can't be read, our events can't be recognized, and the person's free/busy is unknown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 from worker.domain.model import Address, BusyTime, Event, FreeBusy, Span, clip_busy
 from worker.errors import ProviderError, Transient
+from worker.providers.base import OrganizersFunction
 from worker.providers.google import events as google_events
 from worker.providers.google.auth import EVENTS_READ_SCOPE, FREE_BUSY_SCOPE, OWNED_EVENTS_SCOPE
 from worker.providers.google.client import GoogleApi
@@ -32,10 +34,13 @@ _MAX_WINDOW = timedelta(days=60)
 class FreeBusyReader:
     """Reads free/busy as each person or as the connected managers. The calendars' zones are remembered in `zones`."""
 
-    def __init__(self, api: GoogleApi, identities: Identities, zones: CalendarZones) -> None:
+    def __init__(
+        self, api: GoogleApi, identities: Identities, zones: CalendarZones, organizers: OrganizersFunction
+    ) -> None:
         self._api = api
         self._identities = identities
         self._zones = zones
+        self._organizers = organizers
 
     @cached_property
     def _events_resource(self) -> Any:
@@ -56,8 +61,14 @@ class FreeBusyReader:
                 connected_people, window, scope=OWNED_EVENTS_SCOPE, fields=google_events.EVENT_FIELDS
             )
             others = [person for person in unique_people if person not in connected_people]
-            failure = next((unreadable[person] for person in unique_people if person in unreadable), None)
-            free_busy = unreadable | self._read_others(others, events, failure, window)
+            # A manager who is not requested may have left or revoked the grant. This must not hide the free/busy of the
+            # former reports, so the failure counts only if it is temporary.
+            failures = {
+                person: unknown
+                for person, unknown in unreadable.items()
+                if unknown.is_temporary or person in unique_people
+            }
+            free_busy = unreadable | self._read_others(others, events, failures, window)
         for person, person_events in events.items():
             # An event with show_as None takes no time.
             busy_times = [
@@ -67,17 +78,25 @@ class FreeBusyReader:
         return {person: free_busy[person] for person in unique_people}
 
     def _read_others(
-        self, others: Sequence[Address], events: Mapping[Address, list[Event]], failure: FreeBusy | None, window: Span
+        self,
+        others: Sequence[Address],
+        events: Mapping[Address, list[Event]],
+        failures: Mapping[Address, FreeBusy],
+        window: Span,
     ) -> dict[Address, FreeBusy]:
         """Return the free/busy of people who are not connected, as the connected managers may see it.
 
-        `events` are the events on each manager's calendar. `failure` is the unknown free/busy of a manager whose
-        calendar could not be read. Then the free/busy of all others is unknown, too, because our own events cannot be
-        recognized without that calendar.
+        `events` are the events on each manager's calendar. `failures` is the unknown free/busy of each manager whose
+        calendar could not be read. Then the free/busy of this manager's reports is unknown, too, because our own events
+        cannot be recognized without that calendar.
         """
-        if failure:
-            reason = f"Our own events in this person's calendar can't be recognized: {failure.reason}"
-            return dict.fromkeys(others, FreeBusy(is_known=False, reason=reason, is_temporary=True))
+        free_busy: dict[Address, FreeBusy] = {}
+        for person in others:
+            failure = next((failures[manager] for manager in self._organizers(person) if manager in failures), None)
+            if failure:
+                reason = f"Our own events in this person's calendar can't be recognized: {failure.reason}"
+                free_busy[person] = FreeBusy(is_known=False, reason=reason, is_temporary=True)
+        readable_people = [person for person in others if person not in free_busy]
         # Our event is on the calendars of both people. Only the organizer's calendar has the answers of all guests.
         our_events = [
             event
@@ -85,10 +104,9 @@ class FreeBusyReader:
             for event in manager_events
             if event.is_ours and event.organizer == manager
         ]
-        free_busy: dict[Address, FreeBusy] = {}
         managers = list(events)
-        for first in range(0, len(others), PEOPLE_PER_QUERY):
-            chunk = others[first : first + PEOPLE_PER_QUERY]
+        for first in range(0, len(readable_people), PEOPLE_PER_QUERY):
+            chunk = readable_people[first : first + PEOPLE_PER_QUERY]
             free_busy |= self._read_free_busy(chunk, managers, our_events, window)
         return free_busy
 

@@ -20,7 +20,7 @@ organizer's mailbox. So an app needs access to the mailboxes of organizers only.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,7 +38,7 @@ from worker.errors import (
     Unavailable,
 )
 from worker.logs import Action
-from worker.providers.base import Finding, Habits, NoticeListener, get_notice_listener
+from worker.providers.base import Finding, Habits, NoticeListener, OrganizersFunction, get_notice_listener
 from worker.providers.identities import InMemoryIdentities
 from worker.providers.limiter import Limiter
 from worker.providers.outlook import auth, channels, checks, delta, mail, schedule
@@ -48,9 +48,6 @@ from worker.providers.outlook.event_reader import CalendarView, EventReader, Eve
 from worker.providers.outlook.mailbox_settings import MailboxSettings
 
 log = logging.getLogger(__name__)
-
-#: A function that returns the people who may have invited a person to one of our events: the person's managers.
-OrganizersFunction = Callable[[Address], Collection[Address]]
 
 _OWN_EVENT_FIELDS = f"{graph_events.EVENT_FIELDS},subject,body,isOnlineMeeting,isReminderOn,reminderMinutesBeforeStart"
 #: The notice to the operator about a person to whom Teams is not available.
