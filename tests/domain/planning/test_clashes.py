@@ -363,6 +363,17 @@ def test_our_own_event_on_the_report_s_other_service_is_not_taken_for_another() 
     assert not story.mails("booked_over_warning")
 
 
+def test_our_own_event_is_not_taken_for_another_while_the_manager_s_calendar_can_t_be_read() -> None:
+    """T-10: it is by that calendar that a service tells which of the report's busy times is ours."""
+    story = ahead(6 * DAY)
+    was = story.next
+    story.calendars.unknown = {DANA.email: "the grant is gone"}
+    over(story, SAM)
+    story.until(story.now + 2 * DAY)
+    assert story.next == was
+    assert not story.mails("booked_over_warning")
+
+
 def test_what_lies_over_a_part_of_it_there_is_something_else() -> None:
     """T-10, R-8."""
     story = apart()

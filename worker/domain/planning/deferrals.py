@@ -296,6 +296,7 @@ def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, 
     if free_busy_by_address is None:
         return None
     clash: tuple[ShowAs | None, Address] = (None, "")
+    is_manager_known = free_busy_by_address[builder.manager.email].is_known
     for email, free_busy in free_busy_by_address.items():
         for busy in free_busy.busy:
             if busy.span.start >= session.span.end:  # the busy times are in order
@@ -306,20 +307,23 @@ def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, 
                 continue
             if busy.show_as is ShowAs.AWAY:
                 return ShowAs.AWAY, email
-            if clash[0] is None and not _may_be_own_event(builder, session, busy, email):
+            may_be_own_event = email == builder.report.email and _may_be_own_event(
+                builder, session, busy, is_manager_known=is_manager_known
+            )
+            if clash[0] is None and not may_be_own_event:
                 clash = (busy.show_as, email)
     return clash
 
 
-def _may_be_own_event(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
+def _may_be_own_event(builder: PlanBuilder, session: Session, busy: BusyTime, *, is_manager_known: bool) -> bool:
     """Return whether a busy span of the report may be the session's own event.
 
-    When the two people use different calendar services, the report's service does not show which event is ours. A busy
-    span that covers the whole session is then taken for the session's event.
+    When the two people use different calendar services, or the manager's calendar can't be read, the report's service
+    may not show which event is ours. A busy span that covers the whole session is then taken for the session's event.
     """
-    has_other_service = email == builder.report.email and builder.report.calendar != builder.manager.calendar
+    has_other_service = builder.report.calendar != builder.manager.calendar
     covers_session = busy.span.start <= session.span.start and session.span.end <= busy.span.end
-    return has_other_service and busy.key is None and covers_session
+    return (has_other_service or not is_manager_known) and busy.key is None and covers_session
 
 
 # --- calendar checks: the instants at which free/busy is read for a booked session ---
