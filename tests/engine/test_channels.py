@@ -13,6 +13,7 @@ from tests.support.companies import DANA, DAY, MINUTE, SAM, Fails, pair, pairs
 from tests.support.telling import OTHER_KEY, PUBLIC, TellingOffice, telling_settings
 from worker.domain.channels import MAX_ECHO_DELAY, is_trusted
 from worker.domain.model import AliasSource, Answer, PersonAlias
+from worker.engine.channels import TAKE_BACK_AFTER
 from worker.errors import Permanent
 from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
@@ -81,6 +82,40 @@ def test_all_are_replaced_when_the_address_or_the_key_changes(office: TellingOff
     office.clock.advance(10 * SECOND)
     office.calendar.tell_of(DANA)
     assert office.hear() == 1 and office.watched().proven_at
+
+
+@pytest.mark.parametrize("address", ["https://new.corp.example", ""])
+def test_processes_with_the_old_address_leave_the_channels_alone(office: TellingOffice, address: str) -> None:
+    """While processes are restarted one after the other: a tick of one must not undo what another has done."""
+    office.settle()
+    old, opened = office.worker, office.calendar.asked.count("open_channel")
+    office.calendar.public = address
+    office.settings = telling_settings(notify_url=address)
+    new = office.worker = office.another("new")
+    office.settle()
+    live = dict(office.calendar.live)
+    for _ in range(5):
+        office.clock.advance(MINUTE)
+        for worker in (old, new):
+            worker.tick()
+    assert office.calendar.live == live
+    assert office.calendar.asked.count("open_channel") == opened + len(live)
+
+
+def test_an_address_comes_into_force_again_an_hour_after_another_replaced_it(office: TellingOffice) -> None:
+    """A process that is restarted with the old settings by mistake must not end the notifications of the others."""
+    office.settle()
+    right = office.worker
+    office.calendar.public = "https://old.corp.example"
+    office.settings = telling_settings(notify_url=office.calendar.public)
+    office.another("mistaken").tick()
+    office.calendar.public = PUBLIC
+    office.clock.advance(TAKE_BACK_AFTER - MINUTE)
+    right.tick()
+    assert {live.channel.url for live in office.calendar.live.values()} == {"https://old.corp.example/notify/google"}
+    office.clock.advance(MINUTE)
+    right.tick()
+    assert {live.channel.url for live in office.calendar.live.values()} == {f"{PUBLIC}/notify/google"}
 
 
 def test_a_new_address_is_tried_at_once_where_the_old_one_was_refused(office: TellingOffice) -> None:

@@ -42,6 +42,9 @@ MAX_LEASED = 2 * BATCH
 #: How often closing a channel is tried. Afterwards the channel is left to expire.
 MAX_CLOSING_ATTEMPTS = 5
 RETRY_AFTER_FAILURE = timedelta(minutes=5)
+#: For how long a process leaves the channels alone that another process with other settings has replaced. Restarting
+#: all processes, one after the other, takes less.
+TAKE_BACK_AFTER = timedelta(hours=1)
 #: The path of our URL for notifications. Each service has a path of its own below it.
 NOTIFY_PATH = "/notify"
 #: The problem that is stored with a channel which was opened in place of a silent one.
@@ -103,6 +106,10 @@ class Channels:
         self._clock = clock
         self._address = address
         self._operator = operator
+        #: the mark of the receiving address; empty without an address
+        self._mark = address.mark if address else ""
+        #: when the mark of this process was last found in force; None until it is
+        self._in_force_at: datetime | None = None
 
     @property
     def is_on(self) -> bool:
@@ -112,11 +119,22 @@ class Channels:
     def refresh(self) -> bool:
         """Store which calendars need a channel now. Returns whether anything changed.
 
-        After a change of the receiving address or of the signing key, all channels become due to be replaced.
+        After a change of the receiving address or of the signing key, all channels become due to be replaced. A process
+        puts its own address into force when it starts. So when processes are restarted one after the other with new
+        settings, those that still have the old settings don't replace the channels again.
         """
-        now = self._clock()
-        is_replaced = self._address is not None and self._store.channels.replace_outdated(self._address.mark, now)
-        return self._store.channels.refresh(CALENDARS_WITH_CHANNELS if self.is_on else (), now) or is_replaced
+        now, is_in_force = self._clock(), self._is_in_force()
+        if not is_in_force:
+            if self._in_force_at is not None and now - self._in_force_at < TAKE_BACK_AFTER:
+                return False
+            self._store.channels.replace_all(self._mark, now)
+        self._in_force_at = now
+        has_changed = self._store.channels.refresh(CALENDARS_WITH_CHANNELS if self.is_on else (), now)
+        return has_changed or not is_in_force
+
+    def _is_in_force(self) -> bool:
+        """Return whether channels are opened for the receiving address of this process, or for none if it has none."""
+        return self._store.channels.load_address_mark() == self._mark
 
     # --- opening, renewing and closing ---
 
@@ -128,8 +146,11 @@ class Channels:
     def run(self, holder: str, limit: int = BATCH) -> int:
         """Open or renew up to `limit` due channels, close up to `limit` retired ones, and return their number.
 
-        All processes together lease at most MAX_LEASED channels, so that fewer than `limit` may be processed.
+        All processes together lease at most MAX_LEASED channels, so that fewer than `limit` may be processed. While
+        another receiving address is in force, nothing is done.
         """
+        if not self._is_in_force():
+            return 0
         now = self._clock()
         # the holder is unique for each run, since several threads of a process may run this at once
         lease = Lease(f"{holder}:{uuid.uuid4().hex[:8]}", now + LEASE)
@@ -144,15 +165,12 @@ class Channels:
     def _take_step(self, watched: WatchedCalendar, lease: Lease) -> None:
         """Open or renew the channel of a calendar, or do nothing until its next step is due."""
         now = self._clock()
-        step = channels.choose_step(watched, now) if self._address else ChannelStep.WAIT
+        step = channels.choose_step(watched, now)
         if channels.is_silent(watched, now):
             # from now on the calendar is polled as often as a calendar without a channel
             self._store.calendars.make_due([watched.calendar], now)
         if step is ChannelStep.WAIT:
-            has_next_step = watched.is_open and self._address is not None
-            # a calendar without a next step is leased again when this lease would have ended
-            due_at = channels.find_next_step_at(watched) if has_next_step else now + LEASE
-            self._store.channels.postpone(watched.calendar, lease, due_at)
+            self._store.channels.postpone(watched.calendar, lease, channels.find_next_step_at(watched))
             return
         try:
             provider = cast("NotifyingCalendar | None", self._find_calendar(watched.calendar))

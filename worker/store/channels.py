@@ -236,21 +236,25 @@ class ChannelRows:
             self._database.insert_new(connection, channel, new_rows, ["calendar"])
         return bool(added or unwanted)
 
-    def replace_outdated(self, mark: str, now: datetime) -> bool:
-        """Have all channels replaced when `mark` differs from the stored mark. Return whether it differs.
+    def load_address_mark(self) -> str:
+        """Return the stored mark of the address to which notifications are sent; empty while there is none.
 
-        `mark` is a text that changes with the URL to which notifications are sent, and with the key that signs their
-        tokens. A channel that was opened with another mark is useless. Until the channels are replaced, they are not
-        trusted, and their calendars are due.
+        The mark is a text that changes with the URL, and with the key that signs the tokens of notifications. A channel
+        that was opened with another mark is useless.
         """
         with self._database.read_once() as connection:
-            if _STORED_VALUE.fetch_value(connection, name=CHANNEL_ADDRESS_NAME) == mark:
-                return False
+            mark: str | None = _STORED_VALUE.fetch_value(connection, name=CHANNEL_ADDRESS_NAME)
+        return mark or ""
+
+    def replace_all(self, mark: str, now: datetime) -> None:
+        """Store another mark, and have all channels replaced.
+
+        Until the channels are replaced, they are not trusted, and their calendars are due.
+        """
         with self._database.write() as connection:
             self._database.upsert(connection, stored_value, [{"name": CHANNEL_ADDRESS_NAME, "value": mark}])
             _REPLACE_ALL.execute(connection, now=now)
             _MAKE_WATCHED_CALENDARS_DUE.execute(connection, now=now)
-        return True
 
     # --- leases ---
 
