@@ -104,7 +104,7 @@ def test_work_bits_are_the_spells(zone: str, hours: str, day: date) -> None:
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Pacific/Chatham"])
 @pytest.mark.parametrize("hours", ["Mon-Sun 00:00-24:00", "Mon-Sun 22:00-12:00"])
-def test_no_work_is_lost_where_remembered_pieces_meet(zone: str, hours: str) -> None:
+def test_no_work_is_lost_where_blocks_meet(zone: str, hours: str) -> None:
     who = person(zone, hours)
     grid = QuarterGrid(Span(START, START + timedelta(days=100)))
     around = [part for step in range(-3, 103) for part in list_spells(who, START.date() + timedelta(days=step))]
