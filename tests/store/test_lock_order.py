@@ -112,3 +112,38 @@ def test_reading_locks_all_its_pairs_in_order(office: Office) -> None:
         lambda: other.calendars.save(due_calendar, "second", reading, None, size=None, now=office.clock()),
         lambda connection: wake_pairs(connection, [last], office.clock()),
     )
+
+
+def test_end_of_pauses_locks_pairs_in_order_as_a_plan_does(office: Office) -> None:
+    office.persons, office.pairs = people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM))
+    office.apply()
+    first, last = sorted([PAIR, PairId(DANA, KIM)])
+    with office.store.database.write() as connection:
+        for pair_id in (last, first):  # PostgreSQL finds the rows in the order in which they were last written
+            paused = update(tables.pair).where(tables.pair.c.id == pair_id)
+            connection.execute(paused.values(paused=True, paused_until=office.clock().date()))
+    other = office.another("second").store
+    run_between(
+        office,
+        lambda connection: wake_pairs(connection, [first], office.clock()),
+        lambda: other.people.end_pauses(office.clock()),
+        lambda connection: wake_pairs(connection, [last], office.clock()),
+    )
+    assert not any(pair_.paused for pair_ in office.store.people.load_all_pairs().values())
+
+
+def test_import_locks_people_in_order_as_a_plan_does(office: Office) -> None:
+    """Somebody leaves whose address comes before those of the others."""
+    first, last = sorted([DANA, SAM])
+    other = office.another("second").store
+
+    def lock_person(connection: Connection, email: str) -> object:
+        return connection.execute(select(tables.person).where(tables.person.c.email == email).with_for_update())
+
+    run_between(
+        office,
+        lambda connection: lock_person(connection, first),
+        lambda: other.people.apply_import({last: office.persons[last]}, {}, office.clock()),
+        lambda connection: lock_person(connection, last),
+    )
+    assert office.store.people.load_current_people().keys() == {last}

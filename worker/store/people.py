@@ -19,6 +19,7 @@ from worker.store.import_preview import ImportPreview, preview_import
 from worker.store.learnings import withdraw_learnings
 from worker.store.pair_state import load_waiting_pairs
 from worker.store.participation import lock_calendars, save_participation, schedule_calendars
+from worker.store.plans import lock_pairs
 from worker.store.renames import find_renames, rename_people
 from worker.store.statements import PreparedStatement
 
@@ -168,8 +169,10 @@ class PeopleRows:
 
     def _save_people(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> set[Address]:
         """Store the people of the roster. Return the people who were stored before and have changed."""
-        old_rows = {row["email"]: row for row in connection.execute(select(person)).mappings()}
-        # sorted, so that two processes that write the same rows can't deadlock
+        # PostgreSQL locks the rows in the order in which plans lock people, so that two transactions can't deadlock
+        query = select(person).order_by(person.c.email).with_for_update(key_share=True)
+        old_rows = {row["email"]: row for row in connection.execute(query).mappings()}
+        # sorted, so that two processes that add the same people can't deadlock
         new_rows = [{**rows.build_person_row(persons[email]), "left_at": None} for email in sorted(persons)]
         self._database.upsert(connection, person, new_rows)
         leaving = [email for email, row in old_rows.items() if row["left_at"] is None and email not in persons]
@@ -239,6 +242,7 @@ class PeopleRows:
         if not ids:
             return
         with self._database.write() as connection:
+            lock_pairs(connection, ids)
             connection.execute(
                 update(pair)
                 .where(is_over)
