@@ -1,7 +1,7 @@
 """Writes the two files of a release about its dependencies: `constraints-hashes.txt` and `docs/licences.md`.
 
-Both list the runtime dependencies of Longarc, with those of the extras `embedded` and `redis`, for every platform and
-Python, at the versions of `constraints.txt`. `make constraints` runs this module.
+Both list the runtime dependencies of Longarc, with those of the extras `embedded`, `redis` and `scim`, for every
+platform and Python, at the versions of `constraints.txt`. `make constraints` runs this module.
 """
 
 import subprocess
@@ -26,8 +26,8 @@ _HASHES_HEAD = """\
 _LICENCES_HEAD = """\
 # Licences of what Longarc installs
 
-Written by `make constraints`: each package that Longarc needs to run, with the extras `embedded` and `redis`, and the
-licence that the package itself states.
+Written by `make constraints`: each package that Longarc needs to run, with the extras `embedded`, `redis` and `scim`,
+and the licence that the package itself states.
 
 | package | version | licence |
 |---|---|---|

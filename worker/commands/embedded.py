@@ -126,7 +126,7 @@ class EmbeddedFolder:
         self._reserved_ports.close()
 
     def set_environment(self, env: MutableMapping[str, str]) -> None:
-        """Set LONGARC_CONFIG and LONGARC_KEY_FILE to the files of this folder, unless the environment has a key."""
+        """Set LONGARC_CONFIG to the settings of this folder, and LONGARC_KEY_FILE to its key if no key is set."""
         env["LONGARC_CONFIG"] = str(self.settings_file)
         if not (env.get("LONGARC_KEY") or env.get("LONGARC_KEY_FILE")):
             env["LONGARC_KEY_FILE"] = str(self.key_file)

@@ -29,9 +29,8 @@ class Beginning:
 
     manager: Address
     first_session: date | None  #: the approximate day of the first session; None when the pair does not take part
-    is_paused: bool = (
-        False  #: whether the pair is paused; if it is not, and has no first session, the rollout excludes it
-    )
+    #: Whether the pair is paused. A pair that is not, and has no first session, is excluded by the rollout.
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

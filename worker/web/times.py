@@ -218,7 +218,7 @@ def _parse_picked_time(session: Session) -> PickedTime:
     local_start = start.astimezone(ZoneInfo(zone))
     if start <= now:
         return replace(pick, invalid_field="day")
-    # When summer time begins, clocks skip an hour, so a time of day in that hour does not exist.
+    # When summer time begins, clocks skip some minutes, mostly an hour: such a time of day does not exist.
     is_skipped = local_start.hour * 60 + local_start.minute != minute_of_day
     if is_skipped or start > now + MAX_AHEAD:
         return replace(pick, invalid_field="hour")
