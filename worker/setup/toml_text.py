@@ -23,6 +23,5 @@ def render_value(value: Any) -> str:
     """Return a text, number, boolean, date or list of texts in the notation of TOML."""
     if isinstance(value, date):
         return value.isoformat()
-    return json.dumps(value, ensure_ascii=False).replace(
-        "\x7f", "\\u007f"
-    )  # the only character that JSON does not escape, but TOML does
+    # DEL is the only character that JSON leaves as it is, and that TOML requires to be escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
