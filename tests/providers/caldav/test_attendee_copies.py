@@ -216,6 +216,20 @@ def test_an_event_that_is_not_our_copy_is_not_replaced(
     assert copies(hands, server, dana) == [0] and hands.text(sam, name) == before
 
 
+def test_no_answer_is_read_from_an_event_that_took_the_place_of_a_copy(
+    server: EmbeddedServers, hands: CalDavHands
+) -> None:
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    calendar = open_calendar(server)
+    calendar.create(dana, wanted)
+    hands.delete(sam, wanted.key)
+    lines = [*times(wanted.span), f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{sam}"]
+    hands.put_event(sam, lines, events.make_resource_name(wanted.key))
+    found = calendar.find(dana, wanted.key)
+    assert found is not None and found.answers == {sam: Answer.NEEDS_ACTION} and not found.is_delivered
+
+
 def test_a_copy_that_lost_our_properties_is_renewed(server: EmbeddedServers, hands: CalDavHands) -> None:
     """A calendar program has left them out; the UID says that it is our copy."""
     dana, sam = hands.person(), hands.person()

@@ -194,7 +194,11 @@ class GuestCopies:
         """Return the guest's answer to each original, and whether the guest's copy is up to date, by resource name."""
         collection = self._get_collection(guest)
         try:
-            copies = {copy.name: copy.calendar for copy in collection.multiget(originals.keys())}
+            copies = {
+                copy.name: copy.calendar
+                for copy in collection.multiget(originals.keys())
+                if ical_events.has_same_uid(copy.calendar, originals[copy.name].calendar)
+            }
             # A server may also leave out a copy that it could not read. Only a copy reported as missing was deleted.
             deleted_names = collection.list_missing(originals.keys() - copies.keys())
         except (NotFound, Forbidden):

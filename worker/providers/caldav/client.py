@@ -268,7 +268,8 @@ def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
         return _translate_login_refusal(reply, url)
     if status == 403:
         return Forbidden(f"{url}: this log-in may not do that; share the calendar with it, with the right to write.")
-    # 409 has two meanings: the collection does not exist (WebDAV), or its UID is in use (CalDAV, `uid-conflict`).
+    # 409 has two meanings: the collection does not exist (WebDAV), or another resource has the UID of the event (CalDAV,
+    # `no-uid-conflict`).
     is_parent_missing = status == 409 and "uid-conflict" not in body
     if status in (404, 410) or is_parent_missing:
         return NotFound(f"{url} does not exist; check caldav.url.")
