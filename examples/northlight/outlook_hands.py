@@ -18,7 +18,7 @@ from worker.clock import Clock
 from worker.domain.model import Address, EventRef, Span
 from worker.errors import LongarcError
 from worker.providers.base import CalendarProvider, Mailer
-from worker.providers.ical import events as icalendars
+from worker.providers.ical import events as ical_events
 from worker.providers.ical import parser
 from worker.providers.ical.reader import read_calendar
 from worker.providers.outlook import calendar as outlook
@@ -101,7 +101,7 @@ class OutlookProgram:
 
     def receive(self, text: str) -> None:
         parsed = parser.parse_calendar(text, "an invitation")
-        main: Any = icalendars.find_main_event(parsed)
+        main: Any = ical_events.find_main_event(parsed)
         start = main.start if isinstance(main.start, datetime) else datetime.combine(main.start, datetime.min.time())
         self._put_occurrences(
             parsed, start.replace(tzinfo=ZoneInfo(self._mailbox.zone)) if start.tzinfo is None else start
@@ -109,11 +109,11 @@ class OutlookProgram:
 
     def _put_occurrences(self, calendar: Calendar, now: datetime) -> None:
         """Add each occurrence as an item; the items of a recurring event get a common series master."""
-        main: Any = icalendars.find_main_event(calendar)
+        main: Any = ical_events.find_main_event(calendar)
         name = str(main.get("UID"))
         ref, zone = EventRef(self._mailbox.address, name, ""), ZoneInfo(self._mailbox.zone)
         events = read_calendar(calendar, ref, zone, Span(now - timedelta(days=30), now + RECURRENCE_PERIOD)).events
-        recurs = icalendars.is_recurring(calendar)
+        recurs = ical_events.is_recurring(calendar)
         master = self._put_item(name, main, events[0], None) if recurs and events else None
         if master is not None:
             master.is_master = True
