@@ -66,7 +66,7 @@ _BASE_FIELDS = (
     f"extendedProperties/private/{KEY_PROPERTY}"
 )
 _GUEST_FIELDS = "email,self,organizer,resource,responseStatus"
-#: The fields requested of other people's events: no title, description or location.
+#: The fields requested of the events in a list: no title, description or location.
 EVENT_FIELDS = f"{_BASE_FIELDS},attendees({_GUEST_FIELDS})"
 #: The fields requested for a person's free/busy: also no addresses of other people.
 TIME_FIELDS = (
