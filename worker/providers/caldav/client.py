@@ -268,7 +268,7 @@ def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
         return _translate_login_refusal(reply, url)
     if status == 403:
         return Forbidden(f"{url}: this log-in may not do that; share the calendar with it, with the right to write.")
-    # 409 has two meanings: the collection does not exist (WebDAV), or another resource has the UID of the event (CalDAV,
+    # 409 has two meanings: the collection does not exist (WebDAV), or another resource has the event's UID (CalDAV,
     # `no-uid-conflict`).
     is_parent_missing = status == 409 and "uid-conflict" not in body
     if status in (404, 410) or is_parent_missing:
