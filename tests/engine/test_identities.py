@@ -11,6 +11,8 @@ from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, START, WEEK, Offi
 from worker.clock import SteppedClock
 from worker.domain.model import AliasSource, Answer, PairId, PersonAlias, ReviewMode
 from worker.engine.identities import StoredIdentities, build_identities
+from worker.engine.people_import import PEOPLE_VERSION_NAME
+from worker.engine.services import PeopleCache
 from worker.store import tables
 
 ALIAS = "s.okafor@corp.example"
@@ -95,6 +97,17 @@ def test_what_one_process_learned_another_knows_within_half_a_minute(office: Off
     assert first.find_primary(X500) == SAM
     clock.move_to(START + timedelta(seconds=30))
     assert second.find_primary(X500) == SAM
+
+
+def test_a_clock_that_is_put_back_keeps_no_outdated_people_and_aliases(office: Office) -> None:
+    now = START
+    known, people_cache = StoredIdentities(office.store, lambda: now), PeopleCache(office.store, lambda: now)
+    assert known.find_primary(ALIAS) == ALIAS and KIM not in people_cache()
+    office.persons |= people(KIM)
+    apply(office, listed())
+    office.store.people.set_stored_value(PEOPLE_VERSION_NAME, "another import")
+    now -= HOUR
+    assert known.find_primary(ALIAS) == SAM and KIM in people_cache()
 
 
 @pytest.mark.databases("sqlite", "postgresql")

@@ -118,7 +118,7 @@ def test_a_transition_moves_the_next_session_by_a_calendar_update() -> None:
     office.close()
 
 
-def test_a_company_of_the_tests_is_busy_a_few_times_a_day(monkeypatch: MonkeyPatch) -> None:
+def test_a_company_of_the_tests_ticks_about_once_a_day(monkeypatch: MonkeyPatch) -> None:
     """Whatever may be read more often near a session: the tests live through years of it."""
     office, ticks = Office(), 0
     tick = office.worker.tick

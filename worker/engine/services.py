@@ -169,7 +169,8 @@ class PeopleCache:
 
     def __call__(self) -> dict[Address, Person]:
         now = self._clock()
-        if self._checked_at is None or now - self._checked_at >= self.CHECK_INTERVAL:
+        # the difference is negative when the machine's clock was put back
+        if self._checked_at is None or not timedelta(0) <= now - self._checked_at < self.CHECK_INTERVAL:
             version = self._store.people.get_stored_value(PEOPLE_VERSION_NAME)
             if version is None or version != self._version:
                 self._people = self._store.people.load_all_people()
