@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PREVIEW_FILE = "preview.html"
 _SIGN_IN_SECONDS = 300
 #: The questions whose answers the grant of a signed-in account depends on.
-_SIGN_IN_ANSWERS = frozenset({"way", "account", "client_id", "tenant", "google_client_id", "google_client_secret"})
+_SIGN_IN_ANSWERS = frozenset({"account", "client_id", "tenant", "google_client_id", "google_client_secret"})
 #: The heading of each part.
 _HEADINGS = {
     "services": "1 of 3  Calendars and mail",
@@ -240,13 +240,14 @@ class _Setup:
 
         former_way, former_questions = self._get_way(), list(list_questions(self.answers))
         self._ask(question)
-        self.must_sign_in |= question.name in _SIGN_IN_ANSWERS
-        if self._get_way() is not former_way:
+        has_other_way = self._get_way() is not former_way
+        if has_other_way:
             self._leave_way(former_way)
         self._delete_unneeded_secrets(former_questions)
-        if question.part is Part.PEOPLE or question.name == "way":
+        self.must_sign_in |= has_other_way or question.name in _SIGN_IN_ANSWERS
+        if has_other_way or question.part is Part.PEOPLE:
             self.pilot_candidates = []  # they come from another roster
-        return set(Part) if question.name == "way" else {question.part}
+        return set(Part) if has_other_way else {question.part}
 
     def _leave_way(self, former_way: "Way") -> None:
         """Keep only the answers to questions of both ways, and delete the files that were written for the former."""
