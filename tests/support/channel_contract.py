@@ -149,7 +149,7 @@ class ChannelContract:
     def test_every_kind_of_change_is_told_our_own_included(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
-        """The echo of our own write is the only proof that a channel works (facts, section 3.6)."""
+        """The echo of our own write is the only proof that a channel works."""
         dana, sam = hands.person(), hands.person()
         self.open(provider, dana)
         wanted = draft(dana, sam)
