@@ -307,7 +307,7 @@ class CalendarRows:
         with self._database.write() as connection:
             if save_cursor.execute(connection, **values) != 1:
                 return
-            # sweeps lock rows in the same order (person, events, pairs); otherwise the two transactions might deadlock
+            # the person before the events, in the order of locks that `Database.write` names
             was_suspended = _LIFT_SUSPENSION.execute(connection, address=due_calendar.address) > 0
             if reading.placed:
                 placed_by_key = sorted(reading.placed, key=lambda item: item[0].key)
@@ -317,11 +317,12 @@ class CalendarRows:
             self._save_meetings(connection, due_calendar.address, reading, is_full=size is not None)
             session_rows = [_build_recovered_row(recovered) for recovered in reading.recovered]
             self._database.upsert(connection, session, session_rows)
-            adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
-            if reading.pairs_to_plan and reading.pairs_to_refresh:
-                lock_pairs(connection, sorted({*reading.pairs_to_plan, *reading.pairs_to_refresh}))
-            if reading.pairs_to_plan:
-                wake_pairs(connection, sorted(reading.pairs_to_plan), now)
+            orphan_pairs = adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
+            pairs_to_plan = {*reading.pairs_to_plan, *orphan_pairs}
+            if pairs_to_plan and reading.pairs_to_refresh:
+                lock_pairs(connection, sorted({*pairs_to_plan, *reading.pairs_to_refresh}))
+            if pairs_to_plan:
+                wake_pairs(connection, sorted(pairs_to_plan), now)
             if reading.pairs_to_refresh:
                 wake_pairs(connection, sorted(reading.pairs_to_refresh), now, reread_free_busy=True)
         if was_suspended:

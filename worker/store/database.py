@@ -133,7 +133,12 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Begin a transaction that writes. It is committed at the end, or rolled back when an error is raised."""
+        """Begin a transaction that writes. It is committed at the end, or rolled back when an error is raised.
+
+        PostgreSQL ends one of two transactions that wait for each other's rows. Therefore readings, notifications,
+        sweeps, imports and changes of participation lock rows in the same order: channel, calendar, person, event, and
+        last pair; and several rows of one table in order of their primary key.
+        """
         with self._connect(self.engine) as connection, connection.begin():
             if self.is_sqlite:
                 # locks the database at once: two transactions that read first and write later would block each other

@@ -14,15 +14,18 @@ from sqlalchemy import Connection, exists, select
 from worker.domain.model import Address, Effect, EffectKind, Event, PairId, SessionState
 from worker.store import rows
 from worker.store.database import Database
-from worker.store.plans import wake_pairs
 from worker.store.tables import commitment, event, outbox, pair, session
 from worker.store.types import convert_to_seconds
 
 
 def adopt_orphans(
     database: Database, connection: Connection, address: Address, orphans: Iterable[Event], now: datetime
-) -> None:
-    """Store the orphans on the calendar of this organizer, and cancel those that are not wanted."""
+) -> set[PairId]:
+    """Store the orphans on the calendar of this organizer, and cancel those that are not wanted.
+
+    Return the pairs of these orphans, which have to be planned.
+    """
+    pairs: set[PairId] = set()
     for orphan in orphans:
         subject = (orphan.key or "").rpartition(".")[0]  # a key is the id of the subject, a dot, and the generation
         pair_id = _find_pair_id(connection, subject, address)
@@ -33,7 +36,8 @@ def adopt_orphans(
         if wanted_time is None:
             cancel = rows.build_effect_row(_build_cancel(orphan, subject, pair_id, now))
             database.insert_new(connection, outbox, [cancel], ("key",))
-        wake_pairs(connection, [pair_id], now)
+        pairs.add(pair_id)
+    return pairs
 
 
 def _find_pair_id(connection: Connection, subject: str, manager: Address) -> PairId | None:
