@@ -25,7 +25,8 @@ class PersonalMail:
 def is_personal(effect: Effect) -> bool:
     """Return whether the effect is a mail about several pairs of its reader.
 
-    A row that an older version has written may name a pair. Such a row is a personal mail when it is to the manager.
+    The introduction to a report is about one pair, which its effect names. An effect that names a pair is personal only
+    when the mail is to the manager, as the introductions to managers that an older version has written.
     """
     if effect.name not in KINDS or not KINDS[effect.name].is_personal:
         return False

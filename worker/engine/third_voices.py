@@ -87,7 +87,8 @@ class ThirdVoices:
     def answer(self, voice_id: str, answer: str) -> bool:
         """Store the answer, and add a mail to the report, which does not contain the answer. Returns False if refused.
 
-        An answer is refused when the question was answered or erased, or has expired, and when the report has left.
+        An answer is refused when it is empty or too long, when the question was answered or erased, or has expired, and
+        when the report has left.
         """
         now, voice = self._clock(), self._store.third_voices.get_voice(voice_id)
         report = self._store.people.get_person(self._store.aliases.find_primary(voice.report)) if voice else None
