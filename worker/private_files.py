@@ -1,7 +1,7 @@
 """Creates files and folders that only their owner can use (modes 0600 and 0700), whatever the umask is.
 
-This program writes all its files with these functions. `restrict_to_owner` covers the files that libraries write
-themselves, such as those of the embedded calendar server.
+Every command runs inside `restrict_to_owner`, which covers the files that libraries write themselves, such as those of
+the embedded calendar server. The other functions don't depend on it.
 """
 
 import os

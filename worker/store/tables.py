@@ -444,7 +444,7 @@ CHANNELS_NAME = "channels"
 #: The value of `CHANNELS_NAME` after people or pairs changed: the table `channel` has to be brought up to date.
 UNKNOWN_CHANNELS = "?"
 #: The name of the stored value that changes with the URL to which notifications are sent, and with the key that signs
-#: their tokens.
+#: their tokens. The value is empty without a URL.
 CHANNEL_ADDRESS_NAME = "channel address"
 #: Single values of this installation, by name, such as the digest of the roster.
 stored_value = Table(
