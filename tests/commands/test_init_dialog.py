@@ -142,17 +142,20 @@ def test_the_way_is_changed_and_what_was_for_the_former_way_goes(
     servers: EmbeddedServers, people: Path, tmp_path: Path
 ) -> None:
     """Answers to questions of both ways stay; answers, key file and grants of the former way alone do not."""
-    with Google() as double:
-        key = tmp_path / "key.json"
-        key.write_text(json.dumps(double.tokens.service_account()))
+    key = tmp_path / "key.json"
     common = {"company": "Northlight", "operator": DANA, "sender": "longarc@corp.example", "first_manager": DANA}
     former = {"way": "google-domain", "google_key": str(key), "people": "directory", "country": "DE"}
     folder = begin_set_up(tmp_path, **common, **former)
     (folder / "var" / "google").mkdir(parents=True)
     grant = folder / "var" / "google" / f"{DANA}.sealed"
     grant.touch()
-    refused = run_init(str(folder), given="\n\n\n\nlater\n", COLUMNS="80")
-    assert (folder / "secrets" / "google-key.json").exists(), refused.output
+    with Google() as double:
+        key.write_text(json.dumps(double.tokens.service_account()))
+        places = {"calendars.google": double.section, "mailers.google": double.mail_section}
+        add_settings(str(folder / "answers.toml"), places)
+        refused = run_init(str(folder), given="\n")
+    assert "✗" in refused.output
+    assert (folder / "secrets" / "google-key.json").exists()
     answers = caldav_answers(servers, people)
     services = [answers["caldav_url"], "longarc", "a long one", "yes", answers["smtp_host"], "none"]
     given = ["way", "caldav", "", *services, answers["smtp_port"], "", "n", str(people), "managers", DANA, ""]
@@ -178,7 +181,7 @@ def test_an_installation_that_was_only_tried_gets_other_services_in_the_same_fol
     assert "attendee_copies = true" in (folder / "longarc.toml").read_text()
 
 
-def test_after_a_failed_check_the_way_can_be_changed_to_embedded(tmp_path: Path, people: Path) -> None:
+def test_after_a_failed_check_the_way_can_be_changed_to_embedded(tmp_path: Path) -> None:
     answers = {"way": "caldav", "company": "", "operator": DANA, "caldav_url": "http://127.0.0.1:9/{email}/"}
     answers |= {"caldav_username": "", "attendee_copies": "no", "smtp_host": "127.0.0.1", "smtp_port": "9"}
     answers |= {"smtp_security": "none", "smtp_username": "", "sender": DANA, "first_manager": DANA}

@@ -13,12 +13,14 @@ from worker.embedded import EmbeddedServers
 
 
 def run_init(*arguments: str, given: str | None = None, **env: str) -> Result:
+    """Run the command at a width of 80 columns. `given`: what is typed, a line for each question."""
     result = CliRunner().invoke(main, ["init", *arguments], input=given, env={"COLUMNS": "80", **env})
     assert "Traceback" not in result.output
     return result
 
 
 def write_answers(folder: Path, **answers: str) -> str:
+    """Write an answers file into the folder, and return its path."""
     file = folder / "given.toml"
     file.write_text("".join(f"{name} = '{value}'\n" for name, value in answers.items()))
     return str(file)
@@ -43,6 +45,7 @@ def add_settings(answers: str, sections: Mapping[str, Mapping[str, Any]]) -> Non
 
 
 def caldav_answers(servers: EmbeddedServers, export: Path, **changed: str) -> dict[str, str]:
+    """Return the answers for the way `caldav` with these servers. `export`: the people file."""
     return {
         "way": "caldav",
         "company": "Northlight",
