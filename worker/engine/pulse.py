@@ -71,6 +71,8 @@ class Pulse:
 
     def list_coming_mails(self, until: datetime) -> list[Effect]:
         """Return the mails of the rounds that open before `until`, for the pairs as they are now. Stores nothing."""
+        if not self._settings.base_url:
+            return []
         now = self._clock()
         is_month_done = self._store.people.get_stored_value(_MONTH_NAME) == f"{now:%Y-%m}"
         opening_times = [] if is_month_done or now.day > LAST_OPENING_DAY else [now]
@@ -78,8 +80,6 @@ class Pulse:
         while month_start < until:
             opening_times.append(month_start)
             month_start = _find_next_month(month_start)
-        if not self._settings.base_url:
-            return []
         people = self._store.people.load_current_people()
         return [
             _build_mail(f"{opens_at:%Y-%m}", people[report], pair, opens_at)
