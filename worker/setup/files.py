@@ -38,8 +38,8 @@ def refuse_used_folder(folder: Path) -> None:
         )
     if [*folder.glob("*.db"), *folder.glob("var/*.db")]:
         raise Refused(
-            f"The installation in {folder} has run already. Change {folder / SETTINGS_FILE} by hand, and run "
-            "`longarc check`."
+            f"The installation in {folder} has run already. Name another folder for a new one, or change "
+            f"{folder / SETTINGS_FILE} by hand, and run `longarc check`."
         )
 
 
