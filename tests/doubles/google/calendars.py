@@ -176,6 +176,7 @@ class Calendars:
         if (
             person_calendar is None
             or (person_calendar.hidden and who != person_calendar.owner)
+            or who in person_calendar.hidden_from
             or person_calendar.owner in self.without_calendar
         ):
             return None

@@ -16,6 +16,7 @@ class PersonCalendar:
     entries: dict[str, Entry] = field(default_factory=dict)
     touched: dict[str, tuple[int, Entry]] = field(default_factory=dict)
     hidden: bool = False  #: not even free and busy is shown to others
+    hidden_from: set[str] = field(default_factory=set)  #: people to whom free and busy is not shown
 
     def seen(self, entry: Entry, window: Span, *, single: bool, deleted: bool = False) -> Iterator[Entry]:
         """An event or its occurrences, as far as they lie in the window and are alive (`deleted`: or not); without

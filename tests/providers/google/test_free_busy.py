@@ -154,11 +154,16 @@ def test_1_10_fifty_people_and_two_months_at_a_time(double: Google, alone: dict[
 def test_who_is_hidden_from_one_account_may_be_shown_to_another(
     double: Google, alone: dict[str, Any], hands: GoogleHands
 ) -> None:
-    dana, kim, sam = hands.person(), hands.person(), hands.person()
+    dana, kim, sam, lee = (hands.person() for _ in range(4))
     connect(double, alone, dana)
     connect(double, alone, kim)
-    double.plan.add(QUERY, "backendError", who="nobody")
-    assert google.build_calendar(alone).free_busy([sam], WINDOW)[sam].is_known
+    double.calendars.person_calendars[sam].hidden_from.add(dana)
+    double.calendars.person_calendars[lee].hidden_from.add(kim)
+    hands.add(sam, span(5, 14))
+    found = google.build_calendar(alone).free_busy([sam, lee], WINDOW)
+    assert [busy.span for busy in found[sam].busy] == [span(5, 14)]
+    assert found[sam].is_known and found[lee].is_known
+    assert [[item["id"] for item in call.body["items"]] for call in calls(double, QUERY)] == [[sam, lee], [sam]]
 
 
 @pytest.fixture(name="managed")
