@@ -99,7 +99,6 @@ PAIRS = [
 ]
 NAMES = {row["email"]: row["name"] for row in CORRECTED_ROWS}
 FIRST_NAMES = {email: name.partition(" ")[0] for email, name in NAMES.items()} | {OPERATOR: "The operator"}
-ADDRESSES = {name.lower(): email for email, name in FIRST_NAMES.items()}
 
 
 # --- other events on the calendars ------------------------------------------------------------------------------------
