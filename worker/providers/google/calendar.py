@@ -27,7 +27,7 @@ from worker.providers.google.channels import GoogleChannels
 from worker.providers.google.client import CALENDAR_ENDPOINT, GoogleApi, RequestQuota, build_api, require_etag
 from worker.providers.google.error_translation import ItemGone, NoConference, SyncTokenExpired
 from worker.providers.google.freebusy_reader import PEOPLE_PER_QUERY, FreeBusyReader
-from worker.providers.google.habits import CalendarZones, read_habits
+from worker.providers.google.habits import ZoneCache, read_habits
 from worker.providers.identities import Identities, InMemoryIdentities
 
 _UTC = ZoneInfo("UTC")
@@ -97,7 +97,7 @@ class GoogleCalendar(GoogleChannels):
         self._identities = identities or InMemoryIdentities()
         self._notify = notify
         self._video = video
-        self._zones = CalendarZones({address: ZoneInfo(name) for address, name in (zones or {}).items()})
+        self._zones = ZoneCache({address: ZoneInfo(name) for address, name in (zones or {}).items()})
         self._free_busy_reader = FreeBusyReader(api, self._identities, self._zones, organizers)
         self._clock = clock
         #: When this process created an event, by event id. Entries older than PROPAGATION_DELAY are dropped.

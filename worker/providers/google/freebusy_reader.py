@@ -23,7 +23,7 @@ from worker.providers.google import events as google_events
 from worker.providers.google.auth import EVENTS_READ_SCOPE, FREE_BUSY_SCOPE, OWNED_EVENTS_SCOPE
 from worker.providers.google.client import GoogleApi
 from worker.providers.google.freebusy import join_free_busy, mark_our_events, parse_free_busy
-from worker.providers.google.habits import CalendarZones
+from worker.providers.google.habits import ZoneCache
 from worker.providers.identities import Identities
 
 PEOPLE_PER_QUERY = 50  #: the most people in one free/busy query
@@ -35,7 +35,7 @@ class FreeBusyReader:
     """Reads free/busy as each person or as the connected managers. The calendars' zones are remembered in `zones`."""
 
     def __init__(
-        self, api: GoogleApi, identities: Identities, zones: CalendarZones, organizers: OrganizersFunction
+        self, api: GoogleApi, identities: Identities, zones: ZoneCache, organizers: OrganizersFunction
     ) -> None:
         self._api = api
         self._identities = identities

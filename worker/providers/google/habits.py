@@ -24,7 +24,7 @@ def read_habits(api: GoogleApi, person: Address) -> Habits:
     return Habits(zone=zone.key if zone else None, hours=None)
 
 
-class CalendarZones:
+class ZoneCache:
     """Remembers the time zones of calendars, in which their all-day events begin and end."""
 
     def __init__(self, fallback_zones: Mapping[Address, ZoneInfo]) -> None:
