@@ -197,7 +197,7 @@ def require_login(pages: Blueprint, purpose: Purpose) -> None:
             raise Forbidden
         if purpose in _SIGNED_IN_PURPOSES and current_sign_in().is_required and (response := _check_link_owner(login)):
             return response
-        return _admit(login, lambda: _is_own_form(login))
+        return _admit(login, _is_own_form)
 
 
 def require_role(pages: Blueprint, role: Role) -> None:
@@ -311,8 +311,8 @@ def _find_person(claims: LinkClaims) -> Person | None:
     return site.store.people.get_person(claims.person)
 
 
-def _is_own_form(login: Login) -> bool:
-    """Return whether the submitted form comes from one of the pages of this login."""
+def _is_own_form() -> bool:
+    """Return whether the submitted form comes from one of the pages of the login whose cookie the request has."""
     site = current_site()
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return False
