@@ -11,7 +11,7 @@ from worker.i18n.language import Languages
 from worker.mail.context import MailContext
 from worker.mail.view import MailView
 from worker.store.queries import PairYear
-from worker.web.year_chart import FORMATS, MIN_TIME_BEFORE, build_year_charts
+from worker.web.year_chart import FORMATS, MIN_TIME_BEFORE, NAME_WIDTH, build_year_charts
 
 
 def make_view() -> MailView:
@@ -69,6 +69,6 @@ def test_every_mark_of_its_time_is_on_each_chart(days: int) -> None:
         shown = [mark.tone for mark in chart.marks]
         assert "ahead" in shown
         assert ("held" in shown) == (timedelta(days=days) < chart_format.time_before)
-        assert all(0 <= mark.x <= chart_format.width for mark in chart.marks)
+        assert all(NAME_WIDTH <= mark.x <= chart_format.width for mark in chart.marks)
         shown_time = chart_format.time_before + chart_format.time_ahead
         assert chart.today >= MIN_TIME_BEFORE / shown_time * chart_format.width

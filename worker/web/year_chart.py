@@ -26,6 +26,8 @@ TIME_BEFORE = timedelta(days=270)
 MIN_TIME_BEFORE = timedelta(days=60)
 #: The chart of a new pair begins this long before its first mark.
 TIME_BEFORE_FIRST = timedelta(days=20)
+#: The width of the two people's names at the left edge, in pixels. No mark is drawn there.
+NAME_WIDTH = 68
 #: The width of a month's name, in pixels. A month that begins nearer to the right edge gets no name.
 _LABEL_WIDTH = 24
 
@@ -83,6 +85,7 @@ class YearChart:
     months: Sequence[tuple[float, str]]  #: x coordinate and name
     today: float  #: x coordinate
     description: str  #: for screen readers
+    left: int = NAME_WIDTH  #: the x coordinate of the chart's start
     height: int = HEIGHT
 
 
@@ -90,13 +93,14 @@ class YearChart:
 class _Scale:
     """The horizontal scale of a chart, from instants to x coordinates."""
 
-    start: datetime  #: the left edge
+    start: datetime  #: where the names end
     end: datetime  #: the right edge
-    width: int
+    width: int  #: of the whole chart
 
     def compute_x(self, instant: datetime) -> float:
         """Return the x coordinate of an instant."""
-        return round((instant - self.start) / (self.end - self.start) * self.width, 1)
+        share = (instant - self.start) / (self.end - self.start)
+        return round(NAME_WIDTH + share * (self.width - NAME_WIDTH), 1)
 
 
 def get_chart_start(now: datetime) -> datetime:
@@ -123,7 +127,7 @@ def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> Y
     ]
     return YearChart(
         format=chart_format,
-        marks=[mark for mark in marks if 0 <= mark.x <= scale.width],
+        marks=[mark for mark in marks if NAME_WIDTH <= mark.x <= scale.width],
         months=list(_iterate_months(scale, view)),
         today=scale.compute_x(now),
         description=_describe_year(year, view),
