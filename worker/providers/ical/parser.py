@@ -308,12 +308,16 @@ def _parse_rule_property(text: str) -> vRecur | None:
 
 
 def read_moment(text: str) -> date | datetime | None:
-    """Return the date, local time or aware time (in UTC) at the beginning of `text`, in the format of iCalendar or ISO
-    8601; None for any other text. 24:00 is read as the following midnight, a leap second as the second before."""
-    match = _MOMENT_PATTERN.match(text.strip().strip('"'))
+    """Return the date, local time or aware time (in UTC) at the beginning of `text`; None for any other text.
+
+    The format is that of iCalendar or ISO 8601, also in quotes. 24:00 is read as the following midnight, a leap second
+    as the second before.
+    """
+    unquoted = text.strip().strip('"')
+    match = _MOMENT_PATTERN.match(unquoted)
     if match is None:
         return None
-    remainder = text.strip()[match.end() :]
+    remainder = unquoted[match.end() :]
     if remainder[:1].isdigit():
         return None
     try:
