@@ -1,6 +1,6 @@
 """Whose calendar was asked for time zone and working hours: the database knows, and tells it at once."""
 
-from tests.support.companies import DANA, KIM, SAM, START, Office, pair, pairs, people, person, settings
+from tests.support.companies import DANA, KIM, MINUTE, SAM, START, Office, pair, pairs, people, person, settings
 
 LEE, MAX = "lee@corp.example", "max@corp.example"
 #: Dana manages Sam, Kim manages Lee. Max is in no pair.
@@ -21,7 +21,8 @@ def test_everybody_takes_part_where_the_rollout_leaves_out_no_pair(database_url:
     assert rows.list_participants_without_habits(["google"]) == set()
     rows.mark_habits_asked([DANA, MAX], START)
     assert rows.list_participants_without_habits(["memory"]) == {SAM, KIM, LEE}
-    assert rows.list_people_with_habits(["memory"]) == {DANA, MAX}
+    assert rows.list_people_with_habits(["memory"], START + MINUTE) == {DANA, MAX}
+    assert rows.list_people_with_habits(["memory"], START) == set()
     office.close()
 
 

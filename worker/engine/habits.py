@@ -56,19 +56,21 @@ class CalendarHabits:
         """Return the people whose calendars are to be queried for habits now.
 
         These are the people who take part and were never queried. Each of the other people has a fixed weekday, and is
-        added at the first call on that weekday.
+        added at the first call on that weekday, unless the calendar was first queried on the same day.
         """
         today, people = f"{now:%Y-%m-%d}", self._store.people
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         never_queried = self._list_never_queried()
         if people.get_stored_value(_HABITS_DAY_NAME) == today:
             return never_queried
         people_of_weekday = {
             address
-            for address in people.list_people_with_habits(base.CALENDARS_WITH_HABITS)
+            for address in people.list_people_with_habits(base.CALENDARS_WITH_HABITS, midnight)
             if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()  # spreads people over the weekdays
         }
-        # stored before the queries, so that failing queries are not repeated each minute
-        people.set_stored_value(_HABITS_DAY_NAME, today)
+        if people_of_weekday:
+            # stored before the queries, so that failing queries are not repeated each minute
+            people.set_stored_value(_HABITS_DAY_NAME, today)
         return people_of_weekday | never_queried
 
     def _list_never_queried(self) -> set[Address]:

@@ -54,9 +54,9 @@ class PeopleRows:
 
     # --- habits: the time zone and working hours that people have set in the calendar service ---
 
-    def list_people_with_habits(self, services: Collection[str]) -> set[Address]:
-        """Return the people on these calendar services for whose habits the service was asked."""
-        return self._list_people_on(services, person.c.habits_at.is_not(None))
+    def list_people_with_habits(self, services: Collection[str], before: datetime) -> set[Address]:
+        """Return the people on these calendar services for whose habits the service was first asked before then."""
+        return self._list_people_on(services, person.c.habits_at < before)
 
     def list_people_without_habits(self, services: Collection[str]) -> set[Address]:
         """Return the people on these calendar services for whose habits the service was never asked."""
