@@ -39,6 +39,10 @@ def lock_calendars(connection: Connection) -> object:
     return connection.execute(select(tables.calendar).with_for_update())
 
 
+def lock_person(connection: Connection, email: str) -> object:
+    return connection.execute(select(tables.person).where(tables.person.c.email == email).with_for_update())
+
+
 def pause_everybody(office: Office) -> None:
     participation = office.another("second").store.participation
     participation.update(None, StandingPauses(everybody=True), office.clock(), lambda _: "")
@@ -136,10 +140,6 @@ def test_import_locks_people_in_order_as_a_plan_does(office: Office) -> None:
     """Somebody leaves whose address comes before those of the others."""
     first, last = sorted([DANA, SAM])
     other = office.another("second").store
-
-    def lock_person(connection: Connection, email: str) -> object:
-        return connection.execute(select(tables.person).where(tables.person.c.email == email).with_for_update())
-
     run_between(
         office,
         lambda connection: lock_person(connection, first),
@@ -147,3 +147,19 @@ def test_import_locks_people_in_order_as_a_plan_does(office: Office) -> None:
         lambda connection: lock_person(connection, last),
     )
     assert office.store.people.load_current_people().keys() == {last}
+
+
+def test_end_of_leases_locks_people_in_order_as_a_plan_does(office: Office) -> None:
+    first, last = sorted([DANA, SAM])
+    with office.store.database.write() as connection:
+        for email in (last, first):  # PostgreSQL finds the rows in the order in which they were last written
+            leased = update(tables.person).where(tables.person.c.email == email)
+            connection.execute(leased.values(holder="second", held_until=office.clock() + HOUR))
+    other = office.another("second").store
+    run_between(
+        office,
+        lambda connection: lock_person(connection, first),
+        lambda: other.plans.release("second"),
+        lambda connection: lock_person(connection, last),
+    )
+    assert office.store.plans.claim_pairs([PAIR], office.clock(), "third", office.clock() + HOUR) == [PAIR]

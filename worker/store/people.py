@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, exists, func, or_, select, union, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, exists, func, or_, select, union, update
 
 from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, PersonAlias, WaitingPair
 from worker.store import rows, tables
@@ -89,8 +89,10 @@ class PeopleRows:
             return
         with self._database.write() as connection:
             for chunk in _split_into_chunks(sorted(people)):
-                mark_asked = update(person).where(person.c.email.in_(chunk), person.c.habits_at.is_(None))
-                connection.execute(mark_asked.values(habits_at=now))
+                is_never_asked = and_(person.c.email.in_(chunk), person.c.habits_at.is_(None))
+                in_order = select(person.c.email).where(is_never_asked).order_by(person.c.email)
+                connection.execute(in_order.with_for_update(key_share=True))  # as plans lock people
+                connection.execute(update(person).where(is_never_asked).values(habits_at=now))
 
     # --- people and pairs ---
 

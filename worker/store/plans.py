@@ -58,9 +58,10 @@ _TAKE_LEASES = PreparedStatement(
 _RELEASE_LEASES = PreparedStatement(
     update(person).where(person.c.holder == bindparam("lease_holder")).values(holder=None, held_until=None)
 )
+#: Locks and selects the people whom this holder has leased, also those whose lease has expired.
 _LEASED_PEOPLE = PreparedStatement(
-    select(person.c.email)
-    .where(_IS_ONE_OF_PEOPLE, person.c.holder == bindparam("lease_holder"), person.c.held_until > bind_instant("now"))
+    select(person.c.email, person.c.held_until)
+    .where(person.c.holder == bindparam("lease_holder"))
     .order_by(person.c.email)
     .with_for_update()
 )
@@ -113,9 +114,13 @@ class Plans:
         A pair is left out when another holder has leased one of its people.
         """
         with self._database.write() as connection:
-            pair_rows = _DUE_PAIRS.fetch_tuples(connection, now=now, limit=limit)
-            pair_rows = _postpone_unread(connection, pair_rows, now)
-            return self._take_leases(connection, pair_rows, now, holder, until)
+            due_rows = _DUE_PAIRS.fetch_tuples(connection, now=now, limit=limit)
+            readable_rows, unread_pairs = _separate_unread(connection, due_rows, now)
+            claimed_pairs = self._take_leases(connection, readable_rows, now, holder, until)
+            if unread_pairs:
+                lock_pairs(connection, unread_pairs)
+                _POSTPONE.execute(connection, pairs=unread_pairs, until=now + RECHECK_AFTER)
+            return claimed_pairs
 
     def claim_pairs(self, pairs: Collection[PairId], now: datetime, holder: str, until: datetime) -> list[PairId]:
         """Lease the people of these pairs, whether or not the pairs are due. Return pairs as `claim` does."""
@@ -144,6 +149,7 @@ class Plans:
     def release(self, holder: str) -> None:
         """Release every lease of this holder."""
         with self._database.write() as connection:
+            _LEASED_PEOPLE.fetch_tuples(connection, lease_holder=holder)  # locks them in order
             _RELEASE_LEASES.execute(connection, lease_holder=holder)
 
     def wake(self, pairs: Iterable[PairId], now: datetime, *, reread_free_busy: bool = False) -> None:
@@ -226,9 +232,9 @@ class Plans:
         append_history(connection, lines)
 
     def _require_leases(self, connection: Connection, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
-        people = sorted({address for pair_id in pairs for address in pair_id.people})
-        leased_people = _LEASED_PEOPLE.fetch_column(connection, people=people, lease_holder=holder, now=now)
-        if len(leased_people) != len(people):
+        people = {address for pair_id in pairs for address in pair_id.people}
+        leases = _LEASED_PEOPLE.fetch_tuples(connection, lease_holder=holder)
+        if not people <= {address for address, held_until in leases if held_until > now}:
             raise LeaseLost
 
 
@@ -269,14 +275,18 @@ def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[Pa
             statement.execute_many(connection, statement_rows)
 
 
-def _postpone_unread(connection: Connection, pair_rows: list[Sequence[Any]], now: datetime) -> list[Sequence[Any]]:
-    """Postpone the pairs whose manager's calendar was not read since the database was restored. Return the others."""
+def _separate_unread(
+    connection: Connection, pair_rows: Sequence[Sequence[Any]], now: datetime
+) -> tuple[Sequence[Sequence[Any]], list[PairId]]:
+    """Return the rows of pairs that may be planned, and the pairs that may not.
+
+    The latter are those whose manager's calendar was not read since the database was restored.
+    """
     if not pair_rows or not is_catching_up(connection, now):
-        return pair_rows
+        return pair_rows, []
     unread = set(_UNREAD_CALENDARS.fetch_column(connection))
-    if unread_pairs := [pair_id for pair_id, manager, _ in pair_rows if manager in unread]:
-        _POSTPONE.execute(connection, pairs=unread_pairs, until=now + RECHECK_AFTER)
-    return [(pair_id, manager, report) for pair_id, manager, report in pair_rows if manager not in unread]
+    readable_rows = [(pair_id, manager, report) for pair_id, manager, report in pair_rows if manager not in unread]
+    return readable_rows, [pair_id for pair_id, manager, _ in pair_rows if manager in unread]
 
 
 def _is_regular(planned: Session) -> bool:
