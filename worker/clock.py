@@ -19,6 +19,14 @@ def utcnow() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def is_recent(instant: datetime, now: datetime, age: timedelta) -> bool:
+    """Return whether `instant` is less than `age` before `now`.
+
+    An instant after `now` is not recent: the clock was put back, and nothing tells how long ago the instant was.
+    """
+    return timedelta(0) <= now - instant < age
+
+
 class SteppedClock:
     """A clock that stands still until it is moved, and never moves backwards."""
 

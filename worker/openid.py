@@ -21,6 +21,7 @@ from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
+from worker.clock import is_recent
 from worker.errors import LongarcError
 
 SCOPE = "openid email profile"
@@ -200,8 +201,7 @@ class OpenIdClient:
         """Return the metadata and keys of the issuer. They are cached for a time; `anew` ignores the cache."""
         with self._lock:
             metadata = self._metadata
-            # the difference is negative when the machine's clock was put back
-            if metadata is None or anew or not timedelta(0) <= now - metadata.read_at < MAX_METADATA_AGE:
+            if metadata is None or anew or not is_recent(metadata.read_at, now, MAX_METADATA_AGE):
                 values = self._get_json(self._discovery_url)
                 self._check_metadata(values)
                 try:

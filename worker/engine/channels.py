@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from worker.clock import Clock
+from worker.clock import Clock, is_recent
 from worker.domain import channels
 from worker.domain.channels import ChannelStep
 from worker.domain.model import Address, RetiredChannel, WatchedCalendar
@@ -125,7 +125,7 @@ class Channels:
         """
         now, is_in_force = self._clock(), self._is_in_force()
         if not is_in_force:
-            if self._in_force_at is not None and now - self._in_force_at < TAKE_BACK_AFTER:
+            if self._in_force_at is not None and is_recent(self._in_force_at, now, TAKE_BACK_AFTER):
                 return False
             self._store.channels.replace_all(self._mark, now)
         self._in_force_at = now

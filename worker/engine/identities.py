@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import TypeVar
 
-from worker.clock import Clock
+from worker.clock import Clock, is_recent
 from worker.domain.model import Address, AliasSource, Answer, CalendarChanges, Event, PersonAlias, PlacedEvent
 from worker.providers.identities import Identities, InMemoryIdentities, normalize
 from worker.store.aliases import KnownAliases, index_aliases
@@ -69,9 +69,7 @@ class StoredIdentities:
         """Return the aliases in the database, from the cache while it is current."""
         now = self._clock()
         with self._lock:
-            # the difference is negative when the machine's clock was put back
-            is_due = self._checked_at is None or not timedelta(0) <= now - self._checked_at < self.CHECK_INTERVAL
-            if is_due:
+            if self._checked_at is None or not is_recent(self._checked_at, now, self.CHECK_INTERVAL):
                 if self._stored_aliases is _NO_ALIASES or self._has_newer_version():
                     self._stored_aliases = self._store.aliases.load()
                 self._checked_at = now

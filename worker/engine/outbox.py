@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
-from worker.clock import Clock
+from worker.clock import Clock, is_recent
 from worker.domain.model import (
     UNRECORDED_MAILS,
     Address,
@@ -115,7 +115,7 @@ class Outbox:
                 self._perform(claimed_effect, self._load_context([claimed_effect]), holder)
             return len(claimed)
         for number, claimed_effect in enumerate(claimed):
-            if self._clock() - context.loaded_at > MAX_CONTEXT_AGE:
+            if not is_recent(context.loaded_at, self._clock(), MAX_CONTEXT_AGE):
                 context = self._load_context(claimed[number:])
             self._perform(claimed_effect, context, holder)
         return len(claimed)

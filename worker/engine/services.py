@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.clock import Clock, utcnow
+from worker.clock import Clock, is_recent, utcnow
 from worker.domain.model import Address, Pair, Person
 from worker.engine.people_import import PEOPLE_VERSION_NAME
 from worker.providers import base
@@ -169,8 +169,7 @@ class PeopleCache:
 
     def __call__(self) -> dict[Address, Person]:
         now = self._clock()
-        # the difference is negative when the machine's clock was put back
-        if self._checked_at is None or not timedelta(0) <= now - self._checked_at < self.CHECK_INTERVAL:
+        if self._checked_at is None or not is_recent(self._checked_at, now, self.CHECK_INTERVAL):
             version = self._store.people.get_stored_value(PEOPLE_VERSION_NAME)
             if version is None or version != self._version:
                 self._people = self._store.people.load_all_people()

@@ -11,6 +11,7 @@ from threading import Lock
 
 from flask import Blueprint, Response, abort, url_for
 
+from worker.clock import is_recent
 from worker.domain.model import Plan
 from worker.engine.sweep import BATCH, PlannedPair
 from worker.ops.preview.concerns import ConcernKind
@@ -67,7 +68,7 @@ class QuarterPages:
 
     def _make_view(self, site: Site) -> QuarterView:
         with self._lock:
-            if self._cached is None or site.now() - self._cached.computed_at > MAX_AGE:
+            if self._cached is None or not is_recent(self._cached.computed_at, site.now(), MAX_AGE):
                 self._cached = _compute_quarter(site)
             cached = self._cached
         rollout = site.store.participation.load().rollout

@@ -12,6 +12,7 @@ from hmac import compare_digest
 
 from flask import Response, abort, current_app, request, url_for
 
+from worker.clock import is_recent
 from worker.domain.model import Address
 from worker.domain.sign_in import Identity, Role, list_roles
 from worker.links import BadLink
@@ -118,8 +119,7 @@ class SignIn:
             pending = PendingSignIn(**fields)
         except (BadLink, ValueError, TypeError):
             return None
-        is_recent = timedelta(0) <= self._site.now() - begun_at < PENDING_LIFETIME
-        return (pending, str(path)) if is_recent else None
+        return (pending, str(path)) if is_recent(begun_at, self._site.now(), PENDING_LIFETIME) else None
 
     def drop_pending(self, response: Response) -> None:
         """Delete the cookie of the begun sign-in, which can be used once."""
