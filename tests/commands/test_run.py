@@ -116,7 +116,7 @@ def stop_in_the_middle(folder: Path, number: int) -> str:
     choose_ports(folder)
     with running("--embedded", str(folder)) as one:
         said = one.until("Longarc runs: ")
-        assert "2 threads for 8 people in 6 active pairs" in said
+        assert "2 threads for 8 people and 6 active pairs" in said
         assert "sam.okafor@example.com/calendar/" in one.said
         assert f"{folder / 'mail' / 'sam.okafor@example.com'}" in one.said
         one.until("event.create .*: done")  # the first of many

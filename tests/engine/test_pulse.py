@@ -69,7 +69,7 @@ def close(office: Office) -> list[tuple[str, int, int]]:
     """Let the month pass, and return what is shown of it."""
     office.clock.move_to(OCTOBER)
     office.worker.pulse.run()
-    (one,) = office.store.pulse.list_shown_rounds()
+    (one,) = office.store.pulse.list_closed_rounds()
     return [(cell.name, cell.yes, cell.no) for cell in one.cells]
 
 
@@ -274,7 +274,7 @@ def test_no_managers_page_tells_of_it(office: Office) -> None:
 def test_a_running_round_is_shown_to_nobody(office: Office) -> None:
     for who in REPORTS:
         answer(office, who, yes=True)
-        assert office.store.pulse.list_shown_rounds() == []
+        assert office.store.pulse.list_closed_rounds() == []
 
 
 def test_too_few_answers_are_not_shown_and_not_kept(office: Office) -> None:
@@ -309,7 +309,7 @@ def test_the_next_round_is_shown_when_it_gives_nobody_away(office: Office) -> No
         office.worker.pulse.answer(who, "2027-03", sees_future=True)
     office.clock.move_to(datetime(2027, 4, 1, 9, tzinfo=UTC))
     office.worker.pulse.run()
-    newest, first = office.store.pulse.list_shown_rounds()
+    newest, first = office.store.pulse.list_closed_rounds()
     assert [cell.name for cell in newest.cells] == ["sales"], "the others have one more"
     assert len(first.cells) == 2
 

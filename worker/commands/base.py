@@ -109,7 +109,7 @@ class MainGroup(CommandGroup):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        if isinstance(sys.stdout, TextIOWrapper):  # write what the terminal can't show as \\uXXXX
+        if isinstance(sys.stdout, TextIOWrapper):  # characters that the terminal can't show become \uXXXX
             sys.stdout.reconfigure(errors="backslashreplace")
         run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
@@ -175,7 +175,11 @@ def run_for_exit_code(run: Callable[[], Any]) -> int:
 
 
 def convert_errors(options: GlobalOptions, work: Callable[[], Any]) -> Any:
-    """Call `work` and return its result. Any error is raised as CommandFailed, which prints it to standard error."""
+    """Call `work` and return its result.
+
+    An error that click doesn't know is raised as CommandFailed, which prints it to standard error; with `--debug` it is
+    raised unchanged, so that its traceback is printed.
+    """
     try:
         return work()
     except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
@@ -189,5 +193,8 @@ def convert_errors(options: GlobalOptions, work: Callable[[], Any]) -> Any:
 
 
 def describe_failure(error: Exception) -> str:
-    """Return the text of an error, as it is printed to standard error."""
+    """Return the text of an error, as it is printed to standard error.
+
+    Problems of a file are printed as they are, each on a line that begins with the file. Any other error gets a prefix.
+    """
     return str(error) if isinstance(error, Problems) else f"longarc: {describe_error(error)}"

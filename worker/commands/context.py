@@ -30,8 +30,8 @@ def find_settings_path() -> Path | None:
 
 
 @contextmanager
-def import_modules() -> Iterator[None]:
-    """Switch the garbage collector off while many modules are imported, and exempt their objects afterwards.
+def import_without_gc() -> Iterator[None]:
+    """Switch the garbage collector off while the body imports many modules, and exempt their objects afterwards.
 
     Otherwise, garbage collection takes a large part of the time of a command.
     """
@@ -57,7 +57,7 @@ def open_worker(*, needs_encryption_key: bool = False) -> Iterator["Worker"]:
     `needs_encryption_key`: the command seals or opens content, so the key is required. Other commands work without the
     key: an operator can use them without being able to read sealed content.
     """
-    with import_modules():
+    with import_without_gc():
         from worker.app import build
 
     settings = load_settings()
@@ -114,7 +114,7 @@ def refuse_outdated_database(store: "Store") -> None:
 
 
 def refuse_other_key(store: "Store", settings: "Settings") -> None:
-    """Raise WrongKey when the stored content was sealed with another key, so that one key opens all content."""
+    """Raise WrongKey when none of the keys in the settings opens a piece of the stored content."""
     from worker.ops.checks import open_sealed_pieces
 
     open_sealed_pieces(store, settings, limit=1)

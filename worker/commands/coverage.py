@@ -41,7 +41,7 @@ def coverage(quarter: str | None, by: str | None, as_json: bool) -> None:
     groups whose numbers could be worked out by comparing two groupings. Nothing is shown about a single person, and no
     content is read.
 
-    Below are the closed rounds of the question whether people can see a future here, for groups of at least five
+    Also shows the closed rounds of the question whether people can see a future here, for groups of at least five
     answers of at least three managers.
     """
     from worker.ops.coverage import count_coverage
@@ -49,7 +49,7 @@ def coverage(quarter: str | None, by: str | None, as_json: bool) -> None:
     now = utcnow()
     with open_worker() as worker:
         result = count_coverage(worker.store, _parse_quarter(quarter), now, by or "")
-        rounds = worker.store.pulse.list_shown_rounds()
+        rounds = worker.store.pulse.list_closed_rounds()
     if as_json:
         print_json({**_coverage_to_json(result), "pulse": [_round_to_json(closed_round) for closed_round in rounds]})
     else:

@@ -50,7 +50,7 @@ def write_manual(main: click.Command) -> Iterator[str]:
     """Yield the lines of the manual page in roff: every command with its options and help."""
     root = click.Context(main, info_name="longarc")
     yield f'.TH LONGARC 1 "" "longarc {__version__}" "Longarc"'
-    yield from (".SH NAME", rf"longarc \- {_escape(_uncapitalize(main.help or ''))}")
+    yield from (".SH NAME", rf"longarc \- {_escape(_make_phrase(main.help or ''))}")
     yield from (".SH SYNOPSIS", r".B longarc", _escape("[--config FILE] COMMAND [OPTIONS] [ARGUMENTS]"))
     yield from (".SH DESCRIPTION", _escape("Every command takes --config FILE, --debug and --help."))
     yield ".SH COMMANDS"
@@ -69,13 +69,13 @@ _VARIABLES = (
     ("LONGARC_KEY, LONGARC_KEY_FILE", "The key that seals what people write, or the file that holds it."),
     (
         "LONGARC_DATABASE_URL, LONGARC_DATABASE_URL_FILE",
-        "The database, instead of the setting, when it has a password.",
+        "The URL of the database, or the file that holds it, in place of the setting: for a URL with a password.",
     ),
 )
 
 
 def _list_commands(parent: click.Context) -> Iterator[click.Context]:
-    """Yield the context of each command below the parent's that is not a group itself."""
+    """Yield the context of each visible command below the parent, at any depth, except the groups themselves."""
     group = cast(click.Group, parent.command)
     for name in group.list_commands(parent):
         command = group.get_command(parent, name)
@@ -115,8 +115,9 @@ def _write_help(text: str) -> Iterator[str]:
 def _escape(text: str) -> str:
     """Escape a text, so that roff shows it unchanged: with plain hyphens, and no control character at its beginning."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga")
-    return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
+    return rf"\&{escaped}" if escaped.startswith(".") else escaped
 
 
-def _uncapitalize(text: str) -> str:
+def _make_phrase(text: str) -> str:
+    """Return a sentence as a phrase: with a small letter at the beginning, and no full stop."""
     return text[:1].lower() + text[1:].rstrip(".")

@@ -59,7 +59,7 @@ def plan(why: bool, page: Path | None, as_json: bool) -> None:
         elif page is not None:
             _write_page(worker, _build_quarter(worker, _preview(worker)), page)
         else:
-            _show_plans(worker, has_reasons=why)
+            _show_plans(worker, explains_bookings=why)
     if warnings:
         raise CommandFailed("\n".join(f"longarc: {warning}" for warning in warnings))
 
@@ -84,16 +84,16 @@ def _build_quarter(worker: "Worker", planned_pairs: "Iterator[PlannedPair]") -> 
 def show_plan_and_write_page(page: Path) -> None:
     """Print the plan and write the page of `--html`, but read the calendars only once."""
     with _open_preview_worker() as worker, _collect_warnings() as warnings:
-        _write_page(worker, _show_plans(worker, has_reasons=False), page)
+        _write_page(worker, _show_plans(worker, explains_bookings=False), page)
     for warning in warnings:
         print_line(f"! {warning}", "yellow")
 
 
-def _show_plans(worker: "Worker", *, has_reasons: bool) -> "QuarterPreview":
+def _show_plans(worker: "Worker", *, explains_bookings: bool) -> "QuarterPreview":
     """Print the plans of all pairs, and return the preview of the quarter that was made from them."""
     from worker.commands.plan_output import PlanOutput
 
-    output = PlanOutput(has_reasons=has_reasons)
+    output = PlanOutput(explains_bookings=explains_bookings)
     quarter = _build_quarter(worker, output.collect(_preview(worker)))
     output.show(quarter, worker)
     return quarter

@@ -46,8 +46,8 @@ MAX_CONCERNS = 20
 class PlanOutput:
     """Collects the plans while the preview of the quarter is made from them, and prints the plans and the preview."""
 
-    def __init__(self, *, has_reasons: bool) -> None:
-        self._has_reasons = has_reasons
+    def __init__(self, *, explains_bookings: bool) -> None:
+        self._explains_bookings = explains_bookings
         self._plans: dict[str, list[Plan]] = defaultdict(list)  #: by manager
         self._people: dict[str, Person] = {}
         self._zone = "UTC"
@@ -110,10 +110,13 @@ class PlanOutput:
         changes.sort(key=_get_sort_key)
         for decision, plan in changes:
             self._show_decision(decision, plan)
-        self._show_mails([effect for plan in plans for effect in plan.effects if effect.name])
+        self._show_mails([effect for plan in plans for effect in plan.effects if effect.kind == "mail"])
 
     def _show_decision(self, decision: "Decision", plan: "Plan") -> None:
-        """Print what happens to one session, and the reason unless the session is simply booked."""
+        """Print what happens to one session, and the reason.
+
+        The reason of a booking is printed only if the output explains bookings.
+        """
         fields = decision.fields
         start, end = fields.get("start"), fields.get("end")
         verb = _choose_verb(decision, plan)
@@ -127,7 +130,7 @@ class PlanOutput:
         columns = f"{when_text:<{TIME_WIDTH}}{length_text:<{LENGTH_WIDTH}}" if when_text else ""
         line = f"  {verb:<{VERB_WIDTH}}{columns}{subject}"
         print_line(line.rstrip(), style=STYLES.get(verb, ""))
-        if self._has_reasons or verb != "book":
+        if self._explains_bookings or verb != "book":
             _print_wrapped(decision.reason, indent=2 + VERB_WIDTH, style="dim")
 
     def _show_mails(self, mails: "Sequence[Effect]") -> None:
@@ -186,7 +189,8 @@ def _get_sort_key(change: "tuple[Decision, Plan]") -> tuple[str, str]:
 def _choose_verb(decision: "Decision", plan: "Plan") -> str:
     """Return the word for what happens to a session.
 
-    It follows from the event of a session that is booked, and from the state of any other session.
+    It follows from the event of a session that is booked, and from the state of any other session. A decision without a
+    state is named by `decision.what`.
     """
     outcome = str(decision.fields.get("state") or decision.what)
     if outcome == "booked":

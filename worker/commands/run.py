@@ -23,7 +23,7 @@ from worker.clock import utcnow
 from worker.commands.base import Command, get_global_options
 from worker.commands.context import (
     find_settings_path,
-    import_modules,
+    import_without_gc,
     is_database_absent,
     load_settings,
     open_store,
@@ -43,7 +43,8 @@ log = logging.getLogger(__name__)
 
 #: With `--embedded`, the calendars and mailboxes of at most this many people are printed.
 MAX_SHOWN = 20
-#: How often the threads of the consumer are checked, a heartbeat is written, and new people get a calendar.
+#: How often the threads of the consumer are checked, a heartbeat is written, and, with
+#: `--embedded`, new people get a calendar.
 CHECK_INTERVAL_SECONDS = 10.0
 #: How often the main thread checks whether the process has to stop.
 _STOP_POLL_SECONDS = 0.2
@@ -79,7 +80,7 @@ def run(thread_count: int, embedded_path: Path | None) -> None:
         embedded_folder = _prepare_folder(embedded_path) if embedded_path else None
         export_settings_path()
         if embedded_folder:
-            embedded_folder.read_ports(load_settings())  # raises LongarcError before a database is created
+            embedded_folder.read_ports(load_settings())  # without ports, raises LongarcError before there is a database
         worker = _start_worker()
         servers = None
         if embedded_folder:
@@ -130,13 +131,13 @@ def export_settings_path() -> None:
     path = find_settings_path()
     if path is not None:
         os.environ["LONGARC_CONFIG"] = str(path.resolve())
-    # Without --config, this command loads the settings from LONGARC_CONFIG, too.
+    # From now on, this command loads them from there as well.
     get_global_options().config = ""
 
 
 def _start_worker() -> "Worker":
     """Apply the roster and return the worker of this process. Raises LongarcError when the service can't start."""
-    with import_modules():
+    with import_without_gc():
         from worker.engine.roster_reader import read_people
         from worker.logs import set_up_logging
         from worker.ops.checks import reach_queue, refuse_unwritable
@@ -178,7 +179,7 @@ def _run_consumer(
     from worker.engine.outages import OutageFilter
 
     class SignalFreeConsumer(Consumer):
-        """Sets no signal handlers, since those of Huey finish running tasks after only one of the two signals."""
+        """Sets no signal handlers: Huey's finish running tasks after SIGINT, but not after SIGTERM."""
 
         def _set_signal_handlers(self) -> None:
             return
@@ -292,7 +293,7 @@ def _describe_run(worker: "Worker", thread_count: int) -> str:
     people = format_count(len(worker.store.people.load_current_people()), "person", "people")
     database = mask_password(worker.settings.database)
     return (
-        f"Longarc runs: {format_count(thread_count, 'thread')} for {people} in "
+        f"Longarc runs: {format_count(thread_count, 'thread')} for {people} and "
         f"{format_count(pair_count, 'active pair')}, on {database}. Ctrl-C finishes what is in progress and stops."
     )
 

@@ -94,7 +94,7 @@ def find_changes(
     policy: Policy,
     now: datetime,
 ) -> RosterChanges:
-    """Return what an import of the roster would change. `preview`: the changes of stored rows that the store found."""
+    """Return what an import of the roster would change. `preview`: the rows that it would add, change or remove."""
     beginnings = _find_beginnings(preview, roster, store, find_participation, policy, now)
     stored_people = store.people.load_all_people()
     former_pairs = {preview.renames.get(pair_id.report, pair_id.report): pair_id for pair_id in preview.ended_pairs}
@@ -146,7 +146,7 @@ def _find_beginnings(
 ) -> dict[Address, Beginning]:
     """Return the new pairs by report, each with the approximate day of its first session.
 
-    The pairs of a manager that have never met begin one after the other, so that day depends on the pair's turn (T-3a).
+    The day depends on the pair's turn, since the pairs of a manager that have never met begin one after the other.
     """
     new_pairs: dict[Address, list[Pair]] = defaultdict(list)
     for pair_id in preview.added_pairs:

@@ -102,7 +102,7 @@ class PulseRows:
     def load_closed_rounds(self, connection: Connection) -> list[ClosedRound]:
         """Return the closed rounds with the people of their cells, oldest first. Raises WrongKey.
 
-        The people are needed to open and to close rounds. Pages use `list_shown_rounds`.
+        The people are needed to open and to close rounds. Pages use `list_closed_rounds`.
         """
         query = select(pulse_round).where(pulse_round.c.shown.is_not(None)).order_by(pulse_round.c.round)
         closed_rounds = []
@@ -113,7 +113,7 @@ class PulseRows:
             closed_rounds.append(ClosedRound(round=row["round"], cells=cells, salt=fields["salt"]))
         return closed_rounds
 
-    def list_shown_rounds(self) -> list[ClosedRound]:
+    def list_closed_rounds(self) -> list[ClosedRound]:
         """Return the closed rounds without the people of their cells, newest first.
 
         No sealed value is opened, so pages can call this without a key.

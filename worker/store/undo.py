@@ -1,6 +1,7 @@
 """Reads and writes for an undo, which takes every event of ours off every calendar.
 
-The state of the undo is stored as JSON in the table of stored values. A *cancel* is an effect that cancels an event.
+An undo also pauses everybody. It is over when everybody is resumed. Its state is stored as JSON in the table of stored
+values. A *cancel* is an effect that cancels an event.
 """
 
 import json
@@ -63,7 +64,7 @@ class UndoRows:
         self.save(connection, None)
 
     def finish(self, state: UndoState) -> None:
-        """Store the state of an undo that has finished."""
+        """Store the state of an undo that has taken off all events, and in which `finished_at` is set."""
         with self._database.write() as connection:
             self.save(connection, state)
 
@@ -109,10 +110,10 @@ class UndoRows:
         return len(new_rows)
 
     def retry_cancels(self, now: datetime) -> None:
-        """Make every cancel due that waits for another attempt."""
-        has_failed = and_(_IS_CANCEL, outbox.c.progress == EffectProgress.WAITING.value, outbox.c.due_at > now)
+        """Make all cancels due now that wait for another attempt."""
+        is_postponed = and_(_IS_CANCEL, outbox.c.progress == EffectProgress.WAITING.value, outbox.c.due_at > now)
         with self._database.write() as connection:
-            connection.execute(update(outbox).where(has_failed).values(due_at=now))
+            connection.execute(update(outbox).where(is_postponed).values(due_at=now))
 
     def find_lease_end(self, now: datetime) -> datetime | None:
         """Return the earliest end of a lease that keeps an undo from being complete; None when there is no such lease.
@@ -120,6 +121,7 @@ class UndoRows:
         Such a lease is on an effect that changes an event, or on a person of a due pair. The holder of the lease is
         still working, or has died.
         """
+        # the `due_at` of a leased effect is the end of its lease
         is_leased = outbox.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
         effects = select(func.min(outbox.c.due_at)).where(
             outbox.c.what != EffectKind.MAIL.value, is_leased, outbox.c.due_at > now

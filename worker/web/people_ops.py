@@ -55,7 +55,7 @@ def show() -> Response:
         ],
         "groupings": _list_groupings(groupings, coverage),
         "rollout_groups": _list_rollout_groups(),
-        "pulse_rounds": site.store.pulse.list_shown_rounds(),
+        "pulse_rounds": site.store.pulse.list_closed_rounds(),
         "count_answers": count_answers,
     }
     return site.render_page("people_ops", site.choose_language(), page)

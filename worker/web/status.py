@@ -47,7 +47,7 @@ def show() -> Response:
         "unplaceable": len(health["unplaceable"]),
         "alerts": site.store.outbox.list_alerts(now - ALERT_PERIOD),
         "coverage": count_coverage(site.store, find_quarter(now.date()), now),
-        "pulse_rounds": site.store.pulse.list_shown_rounds(),
+        "pulse_rounds": site.store.pulse.list_closed_rounds(),
         "count_answers": count_answers,
         "when": lambda instant: (
             f"{language.format_day(instant.date(), with_year=True)}, {language.format_time(instant, 'UTC')}"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.pairs import DAY, HOUR, MINUTE, NOW, SAM, WEEK, pair_of, placed_of, session_of, state_of, utc
 from tests.support.stories import Story, booked, causes, fill, of_state, refused
-from worker.domain.model import EndReason, Policy, SessionKind, SessionState, Span, Trigger
+from worker.domain.model import EndReason, Participation, Policy, SessionKind, SessionState, Span, Trigger
 from worker.domain.planning import actions
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.errors import Refused
@@ -190,10 +190,17 @@ def test_a_check_in_and_a_conversation_soon_don_t_exclude_each_other() -> None:
     assert story.of_kind(SessionKind.CHECKIN)[0].booked
 
 
-@pytest.mark.parametrize("fields", [{"paused": True}, {"ended": EndReason.CHANGED}])
-def test_a_pair_that_rests_is_resumed_first(fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"paused": True}, "paused. Resume it first"),
+        ({"ended": EndReason.CHANGED}, "has ended"),
+        ({"participation": Participation.NOT_CHOSEN}, "does not take part"),
+    ],
+)
+def test_a_pair_for_which_nothing_is_planned_gets_no_session_soon(fields: dict[str, Any], why: str) -> None:
     p = PlanBuilder(NOW, state_of(pair=pair_of(**fields)), None, Policy())
-    with pytest.raises(Refused, match="Resume it first"):
+    with pytest.raises(Refused, match=why):
         actions.request_talk(p, Trigger.DOUBT)
-    with pytest.raises(Refused, match="Resume it first"):
+    with pytest.raises(Refused, match=why):
         actions.request_check_in(p)

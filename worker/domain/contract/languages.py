@@ -147,7 +147,7 @@ GERMAN = ContractLanguage(
      - Das Design-Review für den Abrechnungsdienst leiten bis {soon}
        Unterstützung: das Plattform-Team
        Erfolg: Das Team entscheidet in einer Sitzung
-     Das Datum steht am Ende, als {soon} oder {soon_here}. Wo ihr nichts vereinbart habt, schreib `- nichts`. -->
+     Das Datum steht am Ende, als {soon} oder {soon_dotted}. Wo ihr nichts vereinbart habt, schreib `- nichts`. -->
 
 ## Zusagen deines Gegenübers
 

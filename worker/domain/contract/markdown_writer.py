@@ -10,7 +10,10 @@ from worker.domain.model import Contract, WrittenCommitment
 
 
 def _escape(text: str) -> str:
-    """Return the text. If it would be parsed as a heading, a horizontal rule or `none`, begin it with a backslash."""
+    """Return the text so that it is parsed as text: with a backslash before it, where it would not be.
+
+    That is the case for a heading, a horizontal rule, `none`, and a backslash at the beginning, which the parser drops.
+    """
     special = text.startswith(("\\", "#")) or NONE_LINE.fullmatch(text) or HORIZONTAL_RULE.fullmatch(text)
     return f"\\{text}" if special else text
 
@@ -73,7 +76,7 @@ def render_blank(manager_name: str, report_name: str, today: date, locale: str =
     dates = {
         "day": today,
         "soon": example_day,
-        "soon_here": f"{example_day:%d.%m.%Y}",
+        "soon_dotted": f"{example_day:%d.%m.%Y}",
         "month": example_day.isoformat()[:7],
     }
     return find_contract_language(locale).blank_file.format(manager=manager, report=report, **dates)

@@ -16,8 +16,8 @@ class CommitmentStanding(StrEnum):
 
     OPEN = "open"
     DONE = "done"
-    CHANGED = "changed"
-    LET_GO = "let_go"
+    CHANGED = "changed"  #: another commitment took its place
+    LET_GO = "let_go"  #: given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ MAX_LEARNING_CHARS = 280
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """A sentence of a manager about their own learning. The next reflection prompt shows it to the report (R-35)."""
+    """A sentence of a manager about their own learning (R-35). Each report reads it once, in the next prompt."""
 
     text: str  #: stored sealed
     written_at: datetime
@@ -134,5 +134,5 @@ class Commitment:
         return self.is_open and self.owner is Owner.MANAGER
 
     def was_open_at(self, instant: datetime) -> bool:
-        """Return whether the commitment was open until that instant, or longer."""
+        """Return whether the commitment was not closed before that instant, at which it was recorded already."""
         return self.closed_at is None or self.closed_at >= instant

@@ -54,13 +54,15 @@ class HandoverContent:
     """The decisions of the report and the old manager about a handover. It is stored only sealed."""
 
     lines: tuple[HandoverLine, ...] = ()  #: the lines that the report has passed on to the new manager
-    offers: tuple[HandoverLine, ...] = ()  #: the lines that the old manager suggests to pass on; the report decides
+    #: The open commitments that the old manager suggests to the new one; the report decides whether to pass them on.
+    offers: tuple[HandoverLine, ...] = ()
     kept: tuple[str, ...] = ()  #: ids of the commitments that the old manager will still do
 
 
 def list_handover_lines(contract: Contract | None, offers: Iterable[HandoverLine] = ()) -> list[HandoverLine]:
     """Return the lines that the report can pass on: the offers of the old manager, then the lines of the contract.
 
+    The lines of notes are not among them; the caller has them.
     A commitment of the old manager that is among the offers is not repeated.
     """
     offers = list(offers)

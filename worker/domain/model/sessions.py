@@ -26,9 +26,9 @@ class Topic(StrEnum):
     """The topic of a career session (R-4); reviews and check-ins have `all`."""
 
     ALL = "all"
-    NOW = "now"
-    DIRECTION = "direction"
-    GAP = "gap"
+    NOW = "now"  #: where the report is now
+    DIRECTION = "direction"  #: where the report wants to go
+    GAP = "gap"  #: how to get from the one to the other
 
 
 class SessionState(StrEnum):
@@ -54,7 +54,7 @@ class DeferralCause(StrEnum):
     HOLIDAY = "holiday"
     NOT_HELD = "not_held"  #: somebody said that the session did not take place
     ASKED = "asked"  #: somebody asked for another time
-    MOVED = "moved"  #: somebody moved the session to a valid time; it does not count as a deferral (T-11)
+    MOVED = "moved"  #: somebody moved the session to a valid time on a page; that does not count as a deferral (T-11)
 
 
 class Trigger(StrEnum):
@@ -72,7 +72,7 @@ class OfferPurpose(StrEnum):
     """The reason why a pair is offered times to choose from."""
 
     DEFERRAL = "deferral"  #: the session lost its time and has a new one (T-12)
-    QUESTION = "question"  #: the session would have been moved for the third time within seven days (T-11)
+    QUESTION = "question"  #: the two choose, instead of a third move of the session within seven days (T-11)
     SOON = "soon"  #: there is no free time for an ad hoc session; each offered time displaces something else (T-14)
 
 
@@ -96,7 +96,7 @@ class Offer:
 class IntendedTime:
     """Busy time over which a person moved a session on purpose. It does not count as a clash (T-11)."""
 
-    person: Owner  #: the person whose calendar has the busy time
+    person: Owner  #: whose calendar has the busy time: the manager's or the report's
     span: Span
     show_as: ShowAs
 
@@ -120,7 +120,8 @@ class Session:
     end: datetime | None = None
     generation: int = 1  #: increases when the event has to be created again
     sequence: int = 0  #: increases with each change of the event that we decide
-    #: Whether no earlier session determines the window. It then depends on the pair's turn or its start (T-3a).
+    #: Whether the window comes from the pair's turn or first day, because no session went before, or because the target
+    #: that an earlier session gave has passed (T-3a).
     in_turn: bool = False
     by_hand: bool = False  #: whether a person chose the present time (R-9, T-11)
     #: The busy time at the moment when a person chose the present time; None until the calendars have been read.
@@ -128,7 +129,7 @@ class Session:
     urgent: bool = False  #: whether meeting soon has precedence over buffers and preferences (T-14)
     count: int = 0  #: the number of deferrals
     deferred_at: datetime | None = None
-    #: When the manager gets the warning that another event clashes with the session; None without a warning.
+    #: When the mail is due that warns the manager of another event at the session's time; None without a warning.
     warned_at: datetime | None = None
     held_at: datetime | None = None  #: the end, once the session has taken place
     noted_at: datetime | None = None  #: when `held_at` was set; None if that was right at the end of the session (T-7)
@@ -148,7 +149,7 @@ class Session:
 
     @property
     def asks_contract(self) -> bool:
-        """Whether a contract is due after the session: a combined session, or the last one of a series (T-13)."""
+        """Whether a contract is due after the session: one with all topics, or the last one of a series (T-13)."""
         return self.kind is SessionKind.CAREER and self.topic in (Topic.ALL, Topic.GAP)
 
     @property
@@ -178,7 +179,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferral:
-    """The loss of a session's time (R-8), or a move by hand on a page.
+    """The loss of a session's time (R-8), or a move by hand on one of Longarc's pages.
 
     A move by hand does not count as a deferral (T-11). It is stored as one so that the report can explain it (R-18).
     """

@@ -1,9 +1,9 @@
 """The actions of people, as changes to a plan.
 
-People report whether a session took place, ask for another time or for a session soon, choose a format, and record a
-contract or the end of a commitment. Each function changes the given `PlanBuilder`. The caller writes `builder.build()`
-like any other plan, and has the pair planned again. An action that the rules do not allow raises `Refused` with a
-sentence for the person.
+People report whether a session took place, ask for another time or for a session soon, choose whether they meet in one
+long session or in a series, and record a contract or the end of a commitment. Each function changes the given
+`PlanBuilder`. The caller writes `builder.build()` like any other plan, and has the pair planned again. An action that
+the rules do not allow raises `Refused` with a sentence for the person.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from worker.domain.model import (
     DatedCommitment,
     Deferral,
     DeferralCause,
+    EndReason,
     Format,
     MailName,
     OfferPurpose,
@@ -43,8 +44,8 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
 from worker.errors import NoContractSession, NotHeldYet, NotOffered, Refused
 
-#: A session that begins within this time keeps its format when the pair chooses another one, because its prompt may
-#: have been sent.
+#: A session that begins within this time keeps its format when the report chooses another one, because the
+#: reflection prompt for it may have been sent.
 NEAR_PERIOD = timedelta(days=7)
 #: The longest time from now to a time that a person may choose.
 MAX_AHEAD = timedelta(days=370)
@@ -128,9 +129,13 @@ def find_deferral_to_explain(builder: PlanBuilder, session: Session) -> Deferral
     session has lost no time, when the manager moved it last, or when it is over.
     """
     last_loss = deferrals.find_last_loss(builder, session)
-    is_by_manager = last_loss is not None and not last_loss.is_counted and last_loss.who != builder.report.email
-    if last_loss is None or is_by_manager or not (session.owed or session.booked):
+    if not (session.owed or session.booked):
+        raise Refused(f"Session {session.id} is over, so there is nothing to explain.")
+    if last_loss is None:
         raise Refused(f"Session {session.id} has not lost its time, so there is nothing to explain.")
+    is_move_by_hand = not last_loss.is_counted
+    if is_move_by_hand and last_loss.who != builder.report.email:
+        raise Refused(f"The manager moved session {session.id}, so there is nothing to explain.")
     return last_loss
 
 
@@ -160,6 +165,16 @@ def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
         offer=None,
     )
     builder.record_session_decision(owed, "The two leave it until the next quarter.", cause="left")
+
+
+def _require_active_pair(builder: PlanBuilder) -> None:
+    """Raise Refused when nothing is planned for the pair."""
+    if builder.pair.ended is not EndReason.NO:
+        raise Refused("This pair has ended.")
+    if builder.pair.paused:
+        raise Refused("This pair is paused. Resume it first.")
+    if not builder.pair.is_active:
+        raise Refused("This pair does not take part in the rollout yet.")
 
 
 def _require_manager_calendar(builder: PlanBuilder) -> None:
@@ -230,9 +245,9 @@ def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = Fals
 
 
 def choose_format(builder: PlanBuilder, wanted: Format) -> None:
-    """Cancel the coming cycles when the pair gets another format, so that they are planned again in that format (R-4).
+    """Cancel the coming cycles when the report chooses another format, so that they are planned again in it (R-4).
 
-    A cycle keeps its format when one of its sessions is over, near or deferred.
+    The caller stores the format. A cycle keeps its format when one of its sessions is over, near or deferred.
     """
     if wanted is builder.pair.format:
         return
@@ -275,8 +290,7 @@ def request_check_in(builder: PlanBuilder) -> Session:
 
 def _make_soon_session(builder: PlanBuilder, kind: SessionKind, *, minutes: int, days: int) -> Session:
     """Return a new session that belongs in the next `days` weekdays. Raises Refused when there is one already."""
-    if not builder.pair.is_active:
-        raise Refused("This pair is paused, has ended, or does not take part in the rollout. Resume it first.")
+    _require_active_pair(builder)
     _require_manager_calendar(builder)
     requested = [s for s in builder.list_sessions(kind) if s.adhoc or kind is SessionKind.CHECKIN]
     if any(s.owed or s.booked for s in requested):
@@ -303,7 +317,7 @@ def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[Date
         session = builder.update_session(session, held_at=session.end)
     is_first_revision = session.state is not SessionState.CONTRACTED
     if is_first_revision:
-        reviews.end_reviews(builder, "Another contract takes the place of the one it looks at.")
+        reviews.end_reviews(builder, "Another contract replaces the one that this review is about.")
         session = builder.update_session(session, contracted_at=builder.now)
     recorded = builder.update_session(
         session, state=SessionState.CONTRACTED, unplaceable=None, offer=None, warned_at=None
@@ -322,7 +336,7 @@ def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[Date
 
 
 def _update_commitments(builder: PlanBuilder, session: Session, dated: Sequence[DatedCommitment]) -> None:
-    """Add new commitments, update existing ones, and close commitments that are no longer listed as changed."""
+    """Add the new ones of the commitments in `dated`, update the others, and close, as changed, those not in it."""
     listed_ids = {item.id for item in dated}
     open_commitments = [c for c in builder.commitments.values() if c.session == session.id and c.is_open]
     for commitment in open_commitments:

@@ -58,7 +58,10 @@ def add_interval(day: date, every: Interval) -> date:
 
 
 def choose_interval(pair: Pair, anchor: date, policy: Policy) -> Interval:
-    """Return the interval from `anchor` to the next session: a shorter one while the report is in transition (R-5)."""
+    """Return the interval from `anchor` to the next session.
+
+    It is shorter while the report is in transition, for instance in a new role (R-5).
+    """
     if pair.transition_until and add_interval(anchor, policy.transition_every) <= pair.transition_until:
         return policy.transition_every
     return pair.every
@@ -142,13 +145,14 @@ def list_adhoc_ends(sessions: Sequence[Session]) -> list[datetime]:
 def keep_clear_of_adhoc(window: SessionWindow, sessions: Sequence[Session]) -> SessionWindow:
     """Return the window, moved when an ad hoc session lies less than three weeks before its target (T-14).
 
-    The new target is three weeks after that ad hoc session, so that the window moves by three weeks at most.
+    The new target, which is also the new earliest time, is three weeks after that ad hoc session. So the target and the
+    end of the window move by at most three weeks.
     """
     near_ends = [end for end in list_adhoc_ends(sessions) if end <= window.target < end + CLEAR_OF_ADHOC]
     if not near_ends:
         return window
     target = max(near_ends) + CLEAR_OF_ADHOC
-    return SessionWindow(max(window.earliest, target), target, window.latest + (target - window.target))
+    return SessionWindow(target, target, window.latest + (target - window.target))
 
 
 def list_lower_bounds(

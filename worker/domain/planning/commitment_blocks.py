@@ -51,7 +51,7 @@ def _place_if_missing(builder: PlanBuilder, commitment: Commitment) -> None:
     """Place a block for an open commitment that has none, unless the manager deleted the block."""
     if not commitment.is_open or commitment.block or commitment.dismissed:
         return
-    if not builder.wait_for_retry(commitment.id):
+    if not builder.has_to_wait_for_retry(commitment.id):
         _place_block(builder, commitment)
 
 
@@ -65,11 +65,11 @@ def _compare_block(builder: PlanBuilder, commitment: Commitment, placed: PlacedE
         builder.update_commitment(commitment, block=placed.span, by_hand=True)
         reason = "The manager moved it on the calendar; the new time is kept."
         builder.record_decision("commitment", reason, commitment.session)
-    elif commitment.block and commitment.block != placed.span and not _is_all_day_note(commitment, placed):
+    elif commitment.block and commitment.block != placed.span and not _is_unchanged_all_day_event(commitment, placed):
         _retry_write(builder, commitment, commitment.block)
 
 
-def _is_all_day_note(commitment: Commitment, placed: PlacedEvent) -> bool:
+def _is_unchanged_all_day_event(commitment: Commitment, placed: PlacedEvent) -> bool:
     """Return whether the event is an unchanged all-day event.
 
     Its span may differ from the written one, because a calendar service returns the day in the calendar's own zone.
@@ -79,7 +79,7 @@ def _is_all_day_note(commitment: Commitment, placed: PlacedEvent) -> bool:
 
 def _retry_write(builder: PlanBuilder, commitment: Commitment, block: Span) -> None:
     """Write the block again, because the last change never reached the calendar, unless a refusal requires a wait."""
-    if not builder.wait_for_retry(commitment.id):
+    if not builder.has_to_wait_for_retry(commitment.id):
         _write_block(builder, commitment, block, all_day=commitment.all_day)
 
 
@@ -88,7 +88,7 @@ def _dismiss_block(builder: PlanBuilder, commitment: Commitment) -> None:
     builder.update_commitment(commitment, block=None, dismissed=True)
     builder.record_decision(
         "commitment",
-        "The manager took it off the calendar, and no other block is placed. It stays open until it is done.",
+        "The manager took the block off the calendar, and no other is placed. The commitment stays open.",
         commitment.session,
     )
 

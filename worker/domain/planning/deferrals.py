@@ -152,7 +152,7 @@ def is_lost_time(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
 
 def _retry_write(builder: PlanBuilder, session: Session) -> None:
     """Write the event again, because our last change never reached the calendar. Its answers are for an older time."""
-    if not builder.wait_for_retry(session.id):
+    if not builder.has_to_wait_for_retry(session.id):
         changed = builder.update_session(session, sequence=session.sequence + 1)
         builder.write_event(changed.id, changed.key, changed.sequence)
 

@@ -83,7 +83,7 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
     """Search for a time for every owed session, the most urgent first, so that urgent sessions have the most choice."""
     owed = [s for s in builder.sessions.values() if s.owed]
     for session in sorted(owed, key=_get_urgency):
-        if builder.wait_for_retry(session.id):
+        if builder.has_to_wait_for_retry(session.id):
             continue
         if series.is_waiting(builder, session):
             continue  # an earlier part of the series needs a time first

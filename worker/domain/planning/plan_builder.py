@@ -171,7 +171,7 @@ class PlanBuilder:
         factor: int = RETRY_WAIT_FACTOR**growth
         return max(refused_at) + min(FIRST_RETRY_WAIT * factor, LONGEST_RETRY_WAIT)
 
-    def wait_for_retry(self, subject: str) -> bool:
+    def has_to_wait_for_retry(self, subject: str) -> bool:
         """Return whether a refused change of that subject must wait; if so, have the pair planned again in time."""
         retry_at = self.find_retry_time(subject)
         if retry_at is None or self.now >= retry_at:

@@ -222,7 +222,7 @@ def retry_refused_cancellations(builder: PlanBuilder) -> None:
         cancels = [effect for effect in builder.effects if effect.event == key and effect.kind is EffectKind.CANCEL]
         if not cancels or cancels[-1].progress is not EffectProgress.DEAD:
             continue
-        if not builder.wait_for_retry(cancels[-1].subject):
+        if not builder.has_to_wait_for_retry(cancels[-1].subject):
             builder.cancel_event(cancels[-1].subject, key)
 
 
