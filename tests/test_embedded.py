@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from worker import embedded
+from worker.commands.embedded import EmbeddedFolder
 from worker.domain.model import EventDraft, Guest, Span
 from worker.embedded import EmbeddedServers
 from worker.errors import LongarcError
 from worker.providers import maildir
 from worker.providers.caldav.calendar import build_calendar
+from worker.settings.load import load_settings
 
 DANA, SAM = "dana@example.org", "sam@example.org"
 NOON = datetime(2027, 3, 9, 12, tzinfo=UTC)
@@ -42,6 +44,28 @@ def test_it_starts_for_many_people_and_leaves_nothing_behind(tmp_path: Path) -> 
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             free.bind(("127.0.0.1", port))
     held.close()
+
+
+def find_listening_socket(port: int) -> str:
+    """The number by which Linux knows the socket that listens at this port."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    (number,) = [line[9] for line in lines if line[1].endswith(f":{port:04X}") and line[3] == "0A"]
+    return number
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells which socket listens")
+def test_the_ports_in_new_settings_are_free_for_nobody_else_until_the_servers_listen(tmp_path: Path) -> None:
+    folder = EmbeddedFolder(tmp_path, first_ports=(0, 0, 0))
+    folder.write_missing_files()
+    settings = load_settings(folder.settings_file, {})
+    ports = folder.read_ports(settings)
+    before = [find_listening_socket(port) for port in ports]
+    with folder.start_servers(settings, []) as servers:
+        assert [find_listening_socket(port) for port in ports] == before
+        with smtplib.SMTP(servers.smtp_host, servers.smtp_port) as session:
+            assert session.noop()[0] == 250
+    with folder.start_servers(settings, []):  # again, at the same ports
+        assert [find_listening_socket(port) for port in ports] != before
 
 
 def test_calendars_outlive_a_restart(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from worker import private_files
 from worker.domain.model import Address
 from worker.errors import LongarcError, explain_missing_extra
 from worker.providers import maildir
-from worker.server_thread import ServerThread
+from worker.server_thread import ServerThread, make_server_socket
 
 _HOST = "127.0.0.1"
 #: A WSGI application.
@@ -34,7 +34,8 @@ class EmbeddedServers:
     `people` are the owners of the calendars, and `zones` the time zones of the calendars by owner. Port 0 stands for
     any free port. With `username` and `password`, the CalDAV server requires this login, with which all calendars can
     be read and written; without them, every program on this machine can read and write them. `wrap_caldav` wraps the
-    WSGI application of the CalDAV server, so that tests can observe requests or make them fail.
+    WSGI application of the CalDAV server, so that tests can observe requests or make them fail. `sockets` are bound
+    sockets by port, which are used for these ports in place of new ones.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class EmbeddedServers:
         username: str = "",
         password: str = "",
         wrap_caldav: Callable[[WsgiApp], WsgiApp] | None = None,
+        sockets: Mapping[int, socket.socket] | None = None,
     ) -> None:
         self._folder = folder
         self._people = dict.fromkeys(people)
@@ -57,6 +59,7 @@ class EmbeddedServers:
         self._username = username
         self._password = password
         self._wrap_caldav = wrap_caldav
+        self._sockets = dict(sockets or {})
         self._stack = ExitStack()
         self._storage: Any = None
         self.mail_folder = folder / "mail"
@@ -84,6 +87,19 @@ class EmbeddedServers:
                 if is_missing:
                     self._storage.create_collection(path, props=properties)
 
+    def _bind_socket(self, port: int, setting: str) -> socket.socket:
+        """Return a socket bound to this port of the loopback interface. Raises LongarcError, naming the setting."""
+        if port in self._sockets:
+            return self._sockets[port]
+        bound_socket = make_server_socket()
+        try:
+            bound_socket.bind((_HOST, port))
+        except OSError as error:
+            bound_socket.close()
+            remedy = f"Stop the program that uses it, or write another port as `{setting}` into the settings."
+            raise LongarcError(f"Port {port} can't be used: {error.strerror}. {remedy}") from error
+        return bound_socket
+
     # --- calendars ----------------------------------------------------------------------------------------------------
 
     def _start_calendars(self, app: ModuleType, config: ModuleType, server: ModuleType, stack: ExitStack) -> None:
@@ -95,7 +111,7 @@ class EmbeddedServers:
         for person in self._people:
             self.add_person(person, self._zones.get(person, ""))
         served_application = self._wrap_caldav(application) if self._wrap_caldav else application
-        bound_socket = _bind_socket(self._requested_caldav_port, "calendars.caldav.url")
+        bound_socket = self._bind_socket(self._requested_caldav_port, "calendars.caldav.url")
         caldav_server = server.create_server(served_application, sockets=[bound_socket], threads=8)
         stack.enter_context(ServerThread(caldav_server, "longarc-caldav"))
         port = bound_socket.getsockname()[1]
@@ -127,7 +143,7 @@ class EmbeddedServers:
 
     def _start_mail(self, controller: ModuleType, stack: ExitStack) -> None:
         private_files.make_folder(self.mail_folder)
-        server_socket = _bind_socket(self._requested_smtp_port, "mailers.smtp.port")
+        server_socket = self._bind_socket(self._requested_smtp_port, "mailers.smtp.port")
 
         class Server(controller.Controller):  # type: ignore[misc, name-defined]
             """Serves on the socket that is bound already. Its port is known even when port 0 was requested."""
@@ -177,20 +193,6 @@ def _build_calendar_properties(zone: str) -> dict[str, str]:
         zone_calendar.add_component(Timezone.from_tzinfo(ZoneInfo(zone), zone))
         properties["C:calendar-timezone"] = str(zone_calendar.to_ical(), "utf-8")
     return properties
-
-
-def _bind_socket(port: int, setting: str) -> socket.socket:
-    """Return a socket bound to this port of the loopback interface. Raises LongarcError, naming the setting."""
-    # asyncio sets TCP_NODELAY, so that small responses are not delayed, only when the protocol is given explicitly.
-    bound_socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound_socket.bind((_HOST, port))
-    except OSError as error:
-        bound_socket.close()
-        remedy = f"Stop the program that uses it, or write another port as `{setting}` into the settings."
-        raise LongarcError(f"Port {port} can't be used: {error.strerror}. {remedy}") from error
-    return bound_socket
 
 
 def _import_optional(name: str) -> ModuleType:

@@ -18,6 +18,14 @@ class PortTaken(LongarcError):
     """Another process listens on the port, usually another Longarc worker."""
 
 
+def make_server_socket() -> socket.socket:
+    """Return an unbound TCP socket. It can be bound to a port as soon as no other process listens there any more."""
+    # asyncio sets TCP_NODELAY, so that small responses are not delayed, only when the protocol is given explicitly.
+    server_socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return server_socket
+
+
 def open_socket(address: str, service: str, setting: str) -> socket.socket:
     """Return a socket that listens on the address `host:port`.
 

@@ -8,7 +8,7 @@ import json
 import logging
 import socket
 from collections.abc import Collection, Iterator, MutableMapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from worker import private_files
 from worker.commands.example import EXAMPLE_FILES, read_example
 from worker.errors import LongarcError
+from worker.server_thread import make_server_socket
 
 if TYPE_CHECKING:
     from worker.domain.model import Address, Person
@@ -67,8 +68,8 @@ class EmbeddedFolder:
     folder: Path
     #: The first port tried for calendars, mail and pages. 0 takes any free port.
     first_ports: tuple[int, int, int] = FIRST_PORTS
-    #: Sockets that hold the chosen ports until the servers listen there.
-    _reserved_ports: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
+    #: Sockets that listen at the chosen ports until the servers take them over, by port.
+    _reserved: dict[int, socket.socket] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def settings_file(self) -> Path:
@@ -108,22 +109,24 @@ class EmbeddedFolder:
         """Reserve and return the first free port from `first_port` on. Raises LongarcError when none is free."""
         ports = range(first_port, first_port + MAX_PORTS_TRIED) if first_port else [0]
         for port in ports:
-            candidate = socket.socket()
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            candidate = make_server_socket()
             try:
                 candidate.bind((_HOST, port))
                 candidate.listen()  # two sockets may bind the same port, but only one can listen
             except OSError:
                 candidate.close()
                 continue
-            self._reserved_ports.callback(candidate.close)
-            return int(candidate.getsockname()[1])
+            chosen_port = int(candidate.getsockname()[1])
+            self._reserved[chosen_port] = candidate
+            return chosen_port
         last_port = first_port + MAX_PORTS_TRIED - 1
         raise LongarcError(f"No port from {first_port} to {last_port} is free. Write a free port into the settings.")
 
     def release_ports(self) -> None:
-        """Release the reserved ports, so that the servers can listen there."""
-        self._reserved_ports.close()
+        """Release the reserved ports, so that other programs can listen there."""
+        for reserved_socket in self._reserved.values():
+            reserved_socket.close()
+        self._reserved.clear()
 
     def set_environment(self, env: MutableMapping[str, str]) -> None:
         """Set LONGARC_CONFIG to the settings of this folder, and LONGARC_KEY_FILE to its key if no key is set."""
@@ -150,8 +153,12 @@ class EmbeddedFolder:
         for logger in ("mail.log", "waitress"):  # the servers log each connection at level INFO
             logging.getLogger(logger).setLevel(logging.WARNING)
         zones = {person.email: person.zone for person in people}
+        # No other program can take these ports before the servers listen there.
+        sockets = {port: self._reserved.pop(port) for port in (calendar_port, mail_port) if port in self._reserved}
         self.release_ports()
-        with EmbeddedServers(self.folder, list(zones), calendar_port, mail_port, zones=zones) as servers:
+        with EmbeddedServers(
+            self.folder, list(zones), calendar_port, mail_port, zones=zones, sockets=sockets
+        ) as servers:
             yield servers
 
 
