@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROVIDER ?= caldav
 PROOF ?= full
-# One process of tests for each core; the tests of a file stay together.
-TOGETHER := -n auto --dist loadfile --no-loadscope-reorder
+# One process of tests more than there are cores, since tests wait for servers; the tests of a file stay together.
+TOGETHER := -n $$($(BIN)/python -c "import os; print(os.cpu_count() + 1)") --dist loadfile --no-loadscope-reorder
 PROOF_OPTIONS_full := --timeout 3600
 PROOF_OPTIONS_bounded := $(TOGETHER)
 
