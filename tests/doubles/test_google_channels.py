@@ -1,4 +1,4 @@
-"""The stand-in for Google opens channels and posts through them as the service does (facts, sections 1.1 to 1.3)."""
+"""The stand-in for Google opens channels and posts through them as the service does."""
 
 from collections.abc import Iterator
 from datetime import timedelta

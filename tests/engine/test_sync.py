@@ -235,7 +235,7 @@ def test_a_dead_cursor_loses_nothing(office: Office) -> None:
 
 
 def test_a_full_look_once_a_day_finds_what_the_cursor_never_told(office: Office) -> None:
-    """DESIGN: a full pass once a day checks the incremental one. Here the service forgets to tell of a deletion."""
+    """A full pass once a day checks the incremental one. Here the service forgets to tell of a deletion."""
     session = booked(office)
     real = office.calendar.changes
 

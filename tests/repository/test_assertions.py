@@ -64,7 +64,7 @@ def test_every_test_proves_something() -> None:
     assert silent == []
 
 
-def test_assertions_that_cannot_fail_are_recognised() -> None:
+def test_assertions_that_cannot_fail_are_recognized() -> None:
     for text in ("True", "x is None if y else True", "x or True", "(x, 'why')", "(x for x in y)"):
         assert is_always_true(ast.parse(text, mode="eval").body), text
     for text in ("x", "x is None if y else False", "x or y", "[x for x in y]", "not True", "()"):

@@ -1,4 +1,4 @@
-"""Who may know whom (DESIGN, layout): read from the imports, so that nobody has to remember it."""
+"""Who may know whom (the layers in CONTRIBUTING): read from the imports, so that nobody has to remember it."""
 
 import ast
 import subprocess

@@ -58,7 +58,7 @@ def channel(office: TellingOffice, who: str = DANA) -> Channel:
 
 
 def headers(told: Channel, state: str = "exists") -> dict[str, str]:
-    """As Google sends them (facts, 1.2)."""
+    """As Google sends them."""
     return {
         "X-Goog-Channel-ID": told.id,
         "X-Goog-Channel-Token": told.token,
@@ -71,7 +71,7 @@ def headers(told: Channel, state: str = "exists") -> dict[str, str]:
 
 
 def item(told: Channel, **changed: Any) -> dict[str, Any]:
-    """As Microsoft sends one (facts, 2.2)."""
+    """As Microsoft sends one."""
     given = {
         "subscriptionId": told.remote_id,
         "subscriptionExpirationDateTime": "2026-09-14T07:00:00.0000000Z",

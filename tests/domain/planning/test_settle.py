@@ -1,4 +1,4 @@
-"""What becomes of an effect that was tried (DESIGN section 5), and how old a decision may be when it is carried out."""
+"""What becomes of an effect that was tried, and how old a decision may be when it is carried out."""
 
 from datetime import timedelta
 

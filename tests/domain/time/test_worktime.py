@@ -1,4 +1,4 @@
-"""Hours, wall clocks, holidays and working days (DESIGN section 6), in zones of every awkward kind."""
+"""Hours, wall clocks, holidays and working days, in zones of every awkward kind."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta

@@ -102,7 +102,7 @@ def _routes() -> list[tuple[str, re.Pattern[str], dict[str, Any], str]]:
     return found
 
 
-def recognise(verb: str, path: str) -> tuple[dict[str, Any], dict[str, str], str]:
+def recognize(verb: str, path: str) -> tuple[dict[str, Any], dict[str, str], str]:
     """The method meant, its path's values, and the API. Raises Refusal."""
     from urllib.parse import unquote
 
@@ -145,7 +145,7 @@ def checked(
     verb: str, path: str, query: Mapping[str, list[str]], body: bytes, headers: Mapping[str, str], scopes: set[str]
 ) -> Call:
     """The request, if it may be made with these scopes. Raises Refusal."""
-    method, values, api = recognise(verb, path)
+    method, values, api = recognize(verb, path)
     if not scopes & set(method["scopes"]):
         raise lacks_scope(method, api)
     document = _document(api)

@@ -19,7 +19,7 @@ from tests.doubles.google.calendars import Calendars
 from tests.doubles.google.faults import Broken
 from tests.doubles.google.gmail import Post
 from tests.doubles.google.quota import Quota
-from tests.doubles.google.schema import Call, Refusal, checked, mask, recognise, selected
+from tests.doubles.google.schema import Call, Refusal, checked, mask, recognize, selected
 from tests.doubles.google.tokens import TokenRefusal, Tokens
 from tests.doubles.google.users import Users
 from worker.clock import Clock, utcnow
@@ -155,7 +155,7 @@ class Google:
         inside: bool,
     ) -> Answer:
         """One request to an API. Raises Refusal, Broken."""
-        method, _, api = recognise(verb, path)
+        method, _, api = recognize(verb, path)
         grant = self.tokens.holder(headers.get("authorization", ""))
         who = grant.who if grant else ""
         self.asked.append(Asked(method["id"], who, inside=inside))

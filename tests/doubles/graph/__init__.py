@@ -1,4 +1,4 @@
-"""A strict double of Microsoft Graph: what section 5 of the vendors' facts asks of it, on loopback, in memory.
+"""A strict double of Microsoft Graph: it answers and refuses as Microsoft's documentation says, on loopback, in memory.
 
     python -m tests.doubles.graph --port 8443
 

@@ -1,4 +1,4 @@
-"""Google tells of changes through channels (facts, sections 1.1 and 1.2)."""
+"""Google tells of changes through channels."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What Google posts is parsed strictly: anybody can post (facts, section 1.2)."""
+"""What Google posts is parsed strictly: anybody can post."""
 
 from typing import Any
 

@@ -136,7 +136,7 @@ def test_2_1_only_the_same_calendars_subscription_is_replaced(
     assert double.counts["GET subscriptions"] == 3
 
 
-def test_2_1_the_same_calendar_is_recognised_by_any_of_its_owners_names(
+def test_2_1_the_same_calendar_is_recognized_by_any_of_its_owners_names(
     double: Double, hands: Hands, listener: Listener
 ) -> None:
     """The subscription was opened by the sign-in name, before the directory's id was known."""

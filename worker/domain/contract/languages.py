@@ -1,6 +1,6 @@
 """The headings and keywords of a contract file, and the blank file to fill in, in each language.
 
-The parser recognises the words of all languages, so a file does not state its language. The writer uses the words of
+The parser recognizes the words of all languages, so a file does not state its language. The writer uses the words of
 one language. To add a language, add a `ContractLanguage` to `CONTRACT_LANGUAGES`, and word lists to
 `worker.domain.contract.lint_rules`.
 """

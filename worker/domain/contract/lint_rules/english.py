@@ -67,7 +67,7 @@ THING_STARTS = split_words(
 )
 _THING_ENDING = re.compile(r"\w{3,}(?:tion|sion|ment|ness|ship|ance|ence|ility|ivity)s?")
 
-#: Common verbs. They are enough to recognise most sentences.
+#: Common verbs. They are enough to recognize most sentences.
 VERBS = frozenset(
     split_words(
         "accept|add|advise|advocate|agree|analyse|announce|answer|apply|appoint|argue|arrange|ask|assign|attend",
