@@ -12,9 +12,10 @@ PROOF_OPTIONS_bounded := $(TOGETHER)
 
 setup: .venv/.ready
 
+# Without compiling: Python compiles what is imported when it is first imported, which is a small part.
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m tests.support.browser
 	touch $@
 
