@@ -48,7 +48,7 @@ SERVICE = "memory"
 HOURS = parse_hours("Mon-Fri 09:00-17:00")
 DANA, SAM, KIM = "dana@corp.example", "sam@corp.example", "kim@corp.example"
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
-MINUTE = timedelta(minutes=1)
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
 # --- who there is ---

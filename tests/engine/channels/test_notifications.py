@@ -1,28 +1,17 @@
 """What channels tell: it is seen within seconds, nothing is lost, and what is forged changes nothing."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from tests.support.companies import DANA, DAY, HOUR, SAM
+from tests.support.companies import DANA, DAY, HOUR, SAM, SECOND
 from tests.support.telling import OTHER_KEY, TellingOffice
 from worker.domain.channels import HINT_MERGE_PERIOD
 from worker.domain.model import Answer
 from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
-
-SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def office() -> Iterator[TellingOffice]:
-    made = TellingOffice()
-    yield made
-    made.close()
 
 
 def test_a_decline_is_answered_without_waiting_for_a_poll(office: TellingOffice) -> None:

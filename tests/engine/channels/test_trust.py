@@ -1,25 +1,13 @@
 """When a channel is trusted, so that its calendar is polled seldom, and what ends that trust."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
-
-from tests.support.companies import DANA, DAY, HOUR, MINUTE, Fails, span
+from tests.support.companies import DANA, DAY, HOUR, MINUTE, SECOND, Fails, span
 from tests.support.telling import TellingOffice
 from worker.domain.channels import MAX_ECHO_DELAY
 from worker.errors import Unavailable
 from worker.store import tables
 from worker.store.channels import expect_echo
-
-SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def office() -> Iterator[TellingOffice]:
-    made = TellingOffice()
-    yield made
-    made.close()
 
 
 def reads(office: TellingOffice, length: timedelta) -> int:

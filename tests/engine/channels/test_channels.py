@@ -1,15 +1,13 @@
 """Channels: whose calendars have one, and how it is opened, renewed, replaced and closed."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from tests.support.companies import DANA, DAY, MINUTE, SAM, Fails, pair, pairs
+from tests.support.companies import DANA, DAY, MINUTE, SAM, SECOND, Fails, pair, pairs
 from tests.support.telling import OTHER_KEY, PUBLIC, TellingOffice, telling_settings
 from worker.domain.channels import MAX_ECHO_DELAY, is_trusted
 from worker.domain.model import AliasSource, Answer, PersonAlias
@@ -18,16 +16,6 @@ from worker.errors import Permanent
 from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
 from worker.store.channels import expect_echo
-
-SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def office() -> Iterator[TellingOffice]:
-    made = TellingOffice()
-    yield made
-    made.close()
-
 
 # --- which calendars have one ---
 

@@ -1,15 +1,13 @@
 """Channels when a service refuses or is slow, and when processes are killed or work at the same time."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
 from sqlalchemy import select
 
-from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, START, Fails, company
+from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, SECOND, START, Fails, company
 from tests.support.telling import KIND, Died, TellingOffice, dies_at
 from worker.domain.channels import ChannelStanding
 from worker.engine.channels import BATCH, LEASE, MAX_LEASED
@@ -18,15 +16,7 @@ from worker.store import tables
 from worker.store.channel_standings import count_channels
 from worker.store.channels import Lease
 
-SECOND = timedelta(seconds=1)
 BUDGET = 30 * SECOND
-
-
-@pytest.fixture
-def office() -> Iterator[TellingOffice]:
-    made = TellingOffice()
-    yield made
-    made.close()
 
 
 # --- refusals ---
