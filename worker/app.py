@@ -175,7 +175,7 @@ def _build_mail_renderer(settings: Settings) -> MailRenderer:
 def _build_services(settings: Settings, clock: Clock, store: Store, identities: StoredIdentities) -> Services:
     people_cache = PeopleCache(store, clock)
 
-    def notify_operator(cause: str, text: str) -> None:
+    def alert_operator(cause: str, text: str) -> None:
         # providers pass a cause of the form `kind:subject`, and there is at most one mail an hour for each kind
         kind = f"notice:{cause.partition(':')[0]}"
         store.outbox.alert(f"notice:{cause}", text, clock(), settings.operator, kind)
@@ -186,7 +186,7 @@ def _build_services(settings: Settings, clock: Clock, store: Store, identities: 
         invalidate_people=people_cache.invalidate,
         load_pairs=lambda: store.people.load_all_pairs().values(),
         clock=clock,
-        notify_operator=notify_operator,
+        alert_operator=alert_operator,
         identities=identities,
         copies=store.attendee_copies,
     )

@@ -11,7 +11,7 @@ import pytest
 from tests.doubles.google import Google
 from tests.support.companies import DANA, DAY, KIM, SAM, START, Office, pair, pairs, person, settings
 from worker.providers import base
-from worker.providers.base import get_notice_listener
+from worker.providers.base import get_alert_function
 from worker.providers.google.auth import EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE
 from worker.providers.memory import MemoryCalendar
 
@@ -36,7 +36,7 @@ def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
 
 def test_operator_hears_of_a_cause_once_however_often_it_is_noticed(office: Office) -> None:
     office.worker.services.get_calendar("google")
-    notify = get_notice_listener(_SECTIONS[0])
+    notify = get_alert_function(_SECTIONS[0])
     for _ in range(3):
         notify("meet:dana@corp.example", "Meet is not offered to dana@corp.example.")
         office.clock.advance(timedelta(days=3))
@@ -47,8 +47,10 @@ def test_operator_hears_of_a_cause_once_however_often_it_is_noticed(office: Offi
 
 def test_a_service_without_an_operator_has_nobody_to_notify() -> None:
     heard: list[tuple[str, str]] = []
-    get_notice_listener({"notices": lambda cause, words: heard.append((cause, words))})("meet", "Meet is not offered.")
-    get_notice_listener({})("teams", "Teams is not offered.")
+    get_alert_function({"alert_operator": lambda cause, words: heard.append((cause, words))})(
+        "meet", "Meet is not offered."
+    )
+    get_alert_function({})("teams", "Teams is not offered.")
     assert heard == [("meet", "Meet is not offered.")]
 
 

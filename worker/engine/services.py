@@ -9,7 +9,7 @@ from worker.clock import Clock, is_recent, utcnow
 from worker.domain.model import Address, Pair, Person
 from worker.engine.people_import import PEOPLE_VERSION_NAME
 from worker.providers import base
-from worker.providers.base import CalendarProvider, Mailer, NoticeListener
+from worker.providers.base import AlertFunction, CalendarProvider, Mailer
 from worker.providers.identities import Identities, InMemoryIdentities
 from worker.providers.limiter import Limiter
 from worker.seal import Seal
@@ -30,7 +30,7 @@ class Services:
         invalidate_people: Callable[[], None] = lambda: None,
         load_pairs: Callable[[], Collection[Pair]] = tuple,
         clock: Clock = utcnow,
-        notify_operator: NoticeListener | None = None,
+        alert_operator: AlertFunction | None = None,
         identities: Identities | None = None,
         copies: AttendeeCopyRows | None = None,
     ) -> None:
@@ -45,7 +45,7 @@ class Services:
         self._load_pairs = load_pairs
         # calendars and mail share a limiter, since their requests for a mailbox count towards the same limit
         self._limiter = Limiter(clock)
-        self._notify_operator = notify_operator
+        self._alert_operator = alert_operator
         self._identities = identities or InMemoryIdentities()
         self._copies = copies
         self._calendar_overrides: dict[str, CalendarProvider] = {}
@@ -72,7 +72,7 @@ class Services:
             people = [person for person in all_people.values() if person.calendar == name]
             section = self._settings.get_calendar_section(name)
             # providers get these values beside the settings of their section
-            section["local"] = [person.email for person in people]
+            section["local_people"] = [person.email for person in people]
             section["zones"] = {person.email: person.zone for person in people}
             section["video"] = self._settings.event.video
             organizers = OrganizerLookup(self._load_pairs, {person.email for person in people})
@@ -92,7 +92,7 @@ class Services:
     def _build_dependencies(self) -> dict[str, Any]:
         """Return the objects that all providers get besides their settings, such as the seal for tokens."""
         keys = [key.get_secret_value() for key in self._settings.keys]
-        dependencies: dict[str, Any] = {"seal": Seal(keys) if keys else None, "notices": self._notify_operator}
+        dependencies: dict[str, Any] = {"seal": Seal(keys) if keys else None, "alert_operator": self._alert_operator}
         dependencies.update(limiter=self._limiter, identities=self._identities)
         return {name: dependency for name, dependency in dependencies.items() if dependency is not None}
 

@@ -179,20 +179,20 @@ class Mailer(Protocol):
         """Return whether the message with that key was sent; None when this service can't tell."""
 
 
-#: A function that a provider calls to notify the operator that a service doesn't do what the settings ask. Arguments:
-#: the cause (further notices with the same cause are dropped) and a sentence for the operator. A provider's factory
-#: gets the function as `notices` in its section of the settings.
-NoticeListener = Callable[[str, str], None]
+#: A function that sends an operator alert. Providers call it when a service doesn't do what the settings ask. Its
+#: arguments are the cause, as `kind` or `kind:subject`, and a sentence for the operator. Only the first alert with a
+#: cause is sent.
+AlertFunction = Callable[[str, str], None]
 
 
-def get_notice_listener(section: Mapping[str, Any]) -> NoticeListener:
-    """Return the section's function that notifies the operator; a function that does nothing when there is none."""
-    notify: NoticeListener = section.get("notices") or (lambda cause, message: None)
-    return notify
+def get_alert_function(section: Mapping[str, Any]) -> AlertFunction:
+    """Return the section's `alert_operator`; a function that does nothing when the section has none."""
+    alert_operator: AlertFunction = section.get("alert_operator") or (lambda cause, text: None)
+    return alert_operator
 
 
-#: A function that returns the people who may have invited a person to one of our events: the person's managers. A
-#: provider's factory gets the function as `organizers` in its section of the settings.
+#: A function that returns the organizers of all our events in which a person may appear: the person's managers, and a
+#: manager for the manager's own events. A provider's factory gets it as `organizers` in its section of the settings.
 OrganizersFunction = Callable[[Address], Collection[Address]]
 
 

@@ -122,7 +122,7 @@ def test_a_pass_in_between_repairs_what_a_kill_left(server: EmbeddedServers, han
     wanted = draft(dana, sam)
     open_calendar(server, attendee_copies=False).create(dana, wanted)
     records = InMemoryCopyRecords()
-    calendar = open_calendar(server, records, local=[])
+    calendar = open_calendar(server, records, local_people=[])
     cursor = calendar.changes(dana, None, WINDOW).cursor
     records.intend_copy(dana, events.make_resource_name(wanted.key), sam)
     open_calendar(server, records).changes(dana, cursor, WINDOW)

@@ -212,7 +212,7 @@ def test_a_dead_cursor_still_knows_which_copies_to_take_away(provider: CalDavCal
 
 def test_only_those_named_local_get_a_copy(server: EmbeddedServers, hands: CalDavHands) -> None:
     dana, sam, kim = hands.person(), hands.person(), hands.person()
-    provider = open_calendar(server, local=[dana, sam])
+    provider = open_calendar(server, local_people=[dana, sam])
     wanted = draft(dana, sam, kim)
     assert provider.create(dana, wanted).answers == {sam: Answer.NEEDS_ACTION, kim: Answer.NEEDS_ACTION}
     assert provider.find(sam, wanted.key) is not None

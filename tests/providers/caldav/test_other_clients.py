@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers
 
 @pytest.fixture(scope="module")
 def ours(server: EmbeddedServers) -> Iterator[CalDavCalendar]:
-    section = {"url": server.caldav_url, "attendee_copies": True, "local": [DANA, SAM], **LOGIN}
+    section = {"url": server.caldav_url, "attendee_copies": True, "local_people": [DANA, SAM], **LOGIN}
     calendar: CalDavCalendar = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(section)
     yield calendar
     calendar.close()

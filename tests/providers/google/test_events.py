@@ -122,7 +122,7 @@ def notices() -> list[tuple[str, str]]:
 
 @pytest.fixture(name="telling")
 def provider_that_tells(section: dict[str, Any], told: list[tuple[str, str]]) -> Iterator[GoogleCalendar]:
-    calendar = google.build_calendar({**section, "notices": lambda cause, words: told.append((cause, words))})
+    calendar = google.build_calendar({**section, "alert_operator": lambda cause, words: told.append((cause, words))})
     yield calendar
     calendar.close()
 

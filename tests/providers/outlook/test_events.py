@@ -128,7 +128,7 @@ def test_the_operator_hears_that_teams_is_not_available(double: Double, hands: H
     """The service makes the event without a word."""
     double.calendars.teams = "missing"
     notices: list[tuple[str, str]] = []
-    heard = section(double, organizers=hands.organizers, notices=lambda *told: notices.append(told))
+    heard = section(double, organizers=hands.organizers, alert_operator=lambda *told: notices.append(told))
     provider = outlook.build_calendar(heard)
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))

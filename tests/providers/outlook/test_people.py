@@ -145,7 +145,9 @@ def test_our_event_stays_ours_on_the_guests_calendar(provider: OutlookCalendar, 
     provider.create(dana, wanted)
     boxes = double.world.mailboxes
     known = InMemoryIdentities({who: [boxes[who].sign_in] for who in (dana, sam)})
-    fresh = outlook.build_calendar(section(double, organizers=lambda _: {dana}, local=[dana, sam], identities=known))
+    fresh = outlook.build_calendar(
+        section(double, organizers=lambda _: {dana}, local_people=[dana, sam], identities=known)
+    )
     assert [event.key for event in fresh.changes(sam, None, WINDOW).events] == [wanted.key]
     assert [busy.key for busy in fresh.free_busy([dana, sam], WINDOW)[sam].busy] == [wanted.key]
 
@@ -229,7 +231,7 @@ def test_the_check_tries_whether_reports_outside_the_scope_are_told_of(double: D
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     team: Mapping[Address, set[Address]] = {sam: {dana}, kim: {dana}}
     provider = outlook.build_calendar(
-        section(double, local=[dana, sam, kim], organizers=lambda who: team.get(who, set()))
+        section(double, local_people=[dana, sam, kim], organizers=lambda who: team.get(who, set()))
     )
     double.blocked.add(sam)
     [told] = [one for one in provider.check(dana) if "The free/busy of" in one.statement]

@@ -42,9 +42,9 @@ def build_calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
 
     `url`: the URL of a person's calendar, with `{email}` or `{user}` (the part before the @) as a placeholder.
     `username`, `password`: the log-in. `attendee_copies`: whether we place copies in guests' calendars, because the
-    server delivers no invitations. `local`: the people with a calendar on this server; without it, every guest is
-    tried. `zones`: IANA names by address, for calendars that name no time zone. `timeout`: seconds. `copies`: the
-    CopyRecords. `guests`: a function that returns the people whom an organizer may have invited. `identities`: the
+    server delivers no invitations. `local_people`: the people with a calendar on this server; without it, every
+    guest is tried. `zones`: IANA names by address, for calendars that name no time zone. `timeout`: seconds. `copies`:
+    the CopyRecords. `guests`: a function that returns the people whom an organizer may have invited. `identities`: the
     Identities.
     """
     url = str(section["url"])
@@ -57,7 +57,7 @@ def build_calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
         section.get("password"),
         float(section.get("timeout") or _TIMEOUT_SECONDS),
     )
-    local_people = section.get("local")
+    local_people = section.get("local_people")
     return CalDavCalendar(
         dav,
         url,
@@ -86,8 +86,8 @@ class CalDavCalendar:
         identities: Identities | None = None,
         clock: Clock = utcnow,
     ) -> None:
-        """The arguments are those of `build_calendar`; `local_people`, `records` and `list_guests` are called `local`,
-        `copies` and `guests` there."""
+        """The arguments are those of `build_calendar`; `records` and `list_guests` are called `copies` and `guests`
+        there."""
         self._dav = dav
         self._url = url
         self._zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}

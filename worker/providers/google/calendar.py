@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from worker.clock import Clock, utcnow
 from worker.domain.model import Address, CalendarChanges, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, ProviderError, Unavailable
-from worker.providers.base import Finding, Habits, NoticeListener, OrganizersFunction, get_notice_listener
+from worker.providers.base import AlertFunction, Finding, Habits, OrganizersFunction, get_alert_function
 from worker.providers.google import events as google_events
 from worker.providers.google.auth import OWNED_EVENTS_SCOPE
 from worker.providers.google.channels import GoogleChannels
@@ -33,8 +33,8 @@ from worker.providers.identities import Identities, InMemoryIdentities
 _UTC = ZoneInfo("UTC")
 #: Within this time after its creation, Google may fail to find an event.
 PROPAGATION_DELAY = timedelta(minutes=2)
-#: The notice to the operator about a person to whom Google offers no Meet link; {0} is the person's address.
-_NO_MEET_NOTICE = (
+#: The text of the operator alert about a person to whom Google offers no Meet link; {0} is the person's address.
+_NO_MEET_ALERT = (
     "Google offers no Meet link to {0}, so this person's conversations are booked without one. Switch Google Meet on "
     "for them in admin.google.com (Apps > Google Workspace > Google Meet), or set `video = false` under [event]; "
     "`longarc check` names the other people without Meet."
@@ -52,7 +52,7 @@ def build_calendar(section: Mapping[str, Any]) -> "GoogleCalendar":
     - `endpoint`, `token_endpoint`: URLs.
     - `zones`: time zones by address, for all-day events on a calendar that reports no zone.
     - `timeout`: seconds. `per_person`, `per_project`: the limits in requests a minute.
-    - `identities`: an `Identities`. `notices`: a `NoticeListener`. `organizers`: an `OrganizersFunction`.
+    - `identities`: an `Identities`. `alert_operator`: an `AlertFunction`. `organizers`: an `OrganizersFunction`.
     - `video`: whether a Meet link is requested for each event.
     """
     return build_with_clock(section, utcnow)
@@ -71,7 +71,7 @@ def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleCalenda
         zones=section.get("zones"),
         clock=clock,
         identities=section.get("identities"),
-        notify=get_notice_listener(section),
+        alert_operator=get_alert_function(section),
         video=bool(section.get("video", True)),
         organizers=section.get("organizers") or (lambda _: ()),
     )
@@ -89,13 +89,13 @@ class GoogleCalendar(GoogleChannels):
         zones: Mapping[Address, str] | None = None,
         clock: Clock = utcnow,
         identities: Identities | None = None,
-        notify: NoticeListener = lambda cause, text: None,
+        alert_operator: AlertFunction = lambda cause, text: None,
         video: bool = True,
         organizers: OrganizersFunction = lambda _: (),
     ) -> None:
         self._api = api
         self._identities = identities or InMemoryIdentities()
-        self._notify = notify
+        self._alert_operator = alert_operator
         self._video = video
         self._zones = ZoneCache({address: ZoneInfo(name) for address, name in (zones or {}).items()})
         self._free_busy_reader = FreeBusyReader(api, self._identities, self._zones, organizers)
@@ -295,7 +295,7 @@ class GoogleCalendar(GoogleChannels):
         except NoConference:
             if not has_link_request:
                 raise
-            self._notify("google-meet", _NO_MEET_NOTICE.format(calendar))
+            self._alert_operator("google-meet", _NO_MEET_ALERT.format(calendar))
             body_without_link = {name: value for name, value in body.items() if name != "conferenceData"}
             return self._write_event(calendar, body_without_link, method, etag, **path_params)
         return item

@@ -38,7 +38,7 @@ from worker.errors import (
     Unavailable,
 )
 from worker.logs import Action
-from worker.providers.base import Finding, Habits, NoticeListener, OrganizersFunction, get_notice_listener
+from worker.providers.base import AlertFunction, Finding, Habits, OrganizersFunction, get_alert_function
 from worker.providers.identities import InMemoryIdentities
 from worker.providers.limiter import Limiter
 from worker.providers.outlook import auth, channels, checks, delta, mail, schedule
@@ -50,8 +50,8 @@ from worker.providers.outlook.mailbox_settings import MailboxSettings
 log = logging.getLogger(__name__)
 
 _OWN_EVENT_FIELDS = f"{graph_events.EVENT_FIELDS},subject,body,isOnlineMeeting,isReminderOn,reminderMinutesBeforeStart"
-#: The notice to the operator about a person to whom Teams is not available.
-_NO_TEAMS_NOTICE = (
+#: The text of the operator alert about a person to whom Teams is not available.
+_NO_TEAMS_ALERT = (
     "Microsoft 365 created an event of {person} without the requested Teams meeting: Teams is not available to this "
     "person. Give the person Teams, or write `teams = false` under [calendars.outlook]."
 )
@@ -70,9 +70,9 @@ def build_calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
 
     - `teams`: whether events with video get a Teams link.
     - `organizers`: an `OrganizersFunction`.
-    - `local`: the people whose calendar is in Microsoft 365.
+    - `local_people`: the people whose calendar is in Microsoft 365.
     - `zones`: time zones by address, used in place of the mailboxes' zones.
-    - `limiter`: a `Limiter`. `identities`: an `Identities`. `notices`: a `NoticeListener`.
+    - `limiter`: a `Limiter`. `identities`: an `Identities`. `alert_operator`: an `AlertFunction`.
     - `timeout`: seconds. `ca_file`: the certificates to trust.
     """
     return OutlookCalendar(
@@ -80,8 +80,8 @@ def build_calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
         organizers=section.get("organizers") or (lambda _: ()),
         zones=dict(section.get("zones") or {}),
         teams=bool(section.get("teams", True)),
-        notify=get_notice_listener(section),
-        local=section.get("local") or (),
+        alert_operator=get_alert_function(section),
+        local_people=section.get("local_people") or (),
     )
 
 
@@ -121,13 +121,13 @@ class OutlookCalendar(channels.ChannelOperations):
         organizers: OrganizersFunction = lambda _: (),
         zones: Mapping[Address, str] | None = None,
         teams: bool = True,
-        notify: NoticeListener = lambda _cause, _text: None,
-        local: Collection[Address] = (),
+        alert_operator: AlertFunction = lambda _cause, _text: None,
+        local_people: Collection[Address] = (),
     ) -> None:
         self._graph = graph
         self._identities = graph.identities
-        self._notify = notify
-        self._local = local
+        self._alert_operator = alert_operator
+        self._local_people = local_people
         self._unsearchable: set[Address] = set()  #: the owners of mailboxes that are too large for a search by key
         self._organizers = organizers
         self._teams = teams
@@ -165,11 +165,11 @@ class OutlookCalendar(channels.ChannelOperations):
     def _assign_guest(self, event: Event, person: Address, organizers: Collection[Address]) -> Event:
         """Return the event with `person` as its only guest, if its only guest is probably this person.
 
-        That is probable when the only guest has an unknown alias, which belongs to nobody in `local`, and one of the
-        person's organizers organizes the event. Otherwise the event is returned unchanged.
+        This is probable when the event's guest has an alias of nobody in `local_people`, and its organizer may have
+        invited the person. Otherwise the event is returned unchanged.
         """
-        has_unknown_guest = len(event.answers) == 1 and not {person, *self._local} & event.answers.keys()
-        if not (has_unknown_guest and self._local and event.organizer in organizers):
+        has_unknown_guest = len(event.answers) == 1 and not {person, *self._local_people} & event.answers.keys()
+        if not (has_unknown_guest and self._local_people and event.organizer in organizers):
             return event
         return replace(event, answers=dict.fromkeys([person], *event.answers.values()))
 
@@ -284,7 +284,7 @@ class OutlookCalendar(channels.ChannelOperations):
 
     def _may_be_organized_by(self, organizer: Address, event: Event) -> bool:
         """Return whether the event names this organizer, or names its organizer by an unknown alias."""
-        return event.organizer == organizer or event.organizer not in self._local
+        return event.organizer == organizer or event.organizer not in self._local_people
 
     # --- our events -------------------------------------------------------------------------------------------------
 
@@ -333,7 +333,7 @@ class OutlookCalendar(channels.ChannelOperations):
             return existing
         self._learn_guest(draft, item, is_new=True)
         if self._teams and draft.video and item.get("isOnlineMeeting") is False:
-            self._notify(f"teams:{calendar}", _NO_TEAMS_NOTICE.format(person=calendar))
+            self._alert_operator(f"teams:{calendar}", _NO_TEAMS_ALERT.format(person=calendar))
         return self._reader.parse_event(calendar, item, draft.key)
 
     def _learn_guest(self, draft: EventDraft, item: Json, *, is_new: bool) -> None:
@@ -438,7 +438,7 @@ class OutlookCalendar(channels.ChannelOperations):
 
     def check(self, person: Address) -> list[Finding]:
         """Check everything that Longarc needs to book for this manager and the reports; return the findings."""
-        reports = sorted(other for other in self._local if other != person and person in self._organizers(other))
+        reports = sorted(other for other in self._local_people if other != person and person in self._organizers(other))
         return checks.check_calendar(self._graph, person, teams=self._teams, reports=reports)
 
 
