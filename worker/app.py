@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from worker.clock import Clock, utcnow
-from worker.domain.polling import ReadingPace
+from worker.domain.polling import PollingPace
 from worker.engine.actions import Actions
 from worker.engine.channels import Channels, ReceivingAddress
 from worker.engine.contracts import Contracts
@@ -201,7 +201,7 @@ def _build_sync(
         services.find_person,
         clock,
         identities,
-        pace=ReadingPace(every=settings.sync.every, near=settings.sync.near),  # near a session or a change
+        pace=PollingPace(every=settings.sync.every, near=settings.sync.near),  # near a session or a change
         full_every=settings.sync.full_every,
         operator=settings.operator,
         policy=settings.policy,

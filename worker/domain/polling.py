@@ -11,9 +11,8 @@ from worker.domain.channels import derive_fraction, is_trusted
 from worker.domain.model import Address, Person, Span, WatchedCalendar
 from worker.domain.time.worktime import list_working_spans
 
-#: A calendar with a trusted channel is polled after this much of its owner's working time, plus or minus a quarter of
-#: it. Only working time counts, because people change little outside it, and a change whose notification was lost can
-#: wait.
+#: A calendar with a trusted channel is polled after this much of its owner's working time, plus or minus a quarter.
+#: Only working time counts: outside it, people change little, and a change whose notification was lost can wait.
 WATCHED_INTERVAL = timedelta(hours=3)
 #: A newly trusted channel is on trial for this time.
 TRIAL = timedelta(days=7)
@@ -28,17 +27,17 @@ NEAR_CHANGE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingPace:
+class PollingPace:
     """How often calendars without a trusted channel are polled."""
 
     every: timedelta  #: the usual interval
     near: timedelta  #: the interval near a session or a change, if it is shorter than `every`
 
 
-def find_next_read(
+def find_next_poll(
     address: Address,
     now: datetime,
-    pace: ReadingPace,
+    pace: PollingPace,
     *,
     watched: WatchedCalendar | None = None,
     owner: Person | None = None,
@@ -54,9 +53,9 @@ def find_next_read(
         interval = WATCHED_INTERVAL if now - watched.proven_at >= TRIAL else TRIAL_INTERVAL
         # The variation by a quarter spreads the polls of many calendars.
         interval *= 0.75 + 0.5 * derive_fraction(f"{address} {now:%Y%m%d%H}")
-        next_read = _find_end_of_working_time(owner, now, interval) if owner else now + interval
+        next_poll = _find_end_of_working_time(owner, now, interval) if owner else now + interval
         # A calendar with a channel is never polled more often than one without.
-        return max(now + pace.every, min(next_read, watched.expires_at))
+        return max(now + pace.every, min(next_poll, watched.expires_at))
     is_session_near = next_session is not None and next_session - now <= NEAR_SESSION
     is_change_near = changed_at is not None and now - changed_at <= NEAR_CHANGE
     return now + (min(pace.near, pace.every) if is_session_near or is_change_near else pace.every)

@@ -27,7 +27,7 @@ from worker.domain.model import (
     WatchedCalendar,
 )
 from worker.domain.planning.recovery import recover_sessions
-from worker.domain.polling import ReadingPace, find_next_read
+from worker.domain.polling import PollingPace, find_next_poll
 from worker.engine.comparison import CalendarComparison
 from worker.engine.identities import learn_from_reading, resolve_changes
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
@@ -80,7 +80,7 @@ class Sync:
         clock: Clock,
         identities: Identities,
         *,
-        pace: ReadingPace,
+        pace: PollingPace,
         full_every: timedelta,
         operator: str,
         policy: Policy,
@@ -177,7 +177,7 @@ class Sync:
             return now + min(REPEAT_AFTER, self._pace.every)
         if watched and watched.proven_at and summary.has_changed and not watched.has_told:
             self._store.channels.distrust(due_calendar.address)
-        return find_next_read(
+        return find_next_poll(
             due_calendar.address,
             now,
             self._pace,
