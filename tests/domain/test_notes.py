@@ -26,7 +26,7 @@ from worker.domain.notes import (
     can_have_notes,
     clean_note_lines,
     find_note_session,
-    find_session_to_note,
+    find_session_without_note,
     list_kept_commitments,
     list_note_lines,
     select_open_notes,
@@ -92,8 +92,8 @@ def test_r28_a_note_is_three_lines_that_say_something() -> None:
 
 def test_r28_who_has_left_a_note_is_not_invited() -> None:
     session = held()
-    assert find_session_to_note([session], [note(Owner.REPORT)], Owner.MANAGER, START) == session
-    assert find_session_to_note([session], [note(Owner.MANAGER)], Owner.MANAGER, START) is None
+    assert find_session_without_note([session], [note(Owner.REPORT)], Owner.MANAGER, START) == session
+    assert find_session_without_note([session], [note(Owner.MANAGER)], Owner.MANAGER, START) is None
 
 
 def commitment(owner: Owner, standing: CommitmentStanding, days_ago: int, name: str = "c1") -> Commitment:

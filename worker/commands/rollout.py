@@ -262,12 +262,12 @@ def _find_group(store: "Store", people: "dict[str, Person]", group: str) -> str:
 
     Raises UnknownName, with the most similar group.
     """
-    from worker.domain.rollout import has_group
+    from worker.domain.rollout import is_in_groups
     from worker.settings.parsers import find_nearest
 
     paused_groups = store.participation.load().pauses.groups
     known_groups = sorted({person.group for person in people.values() if person.group} | paused_groups)
-    matches = [name for name in known_groups if has_group(name, [group])]
+    matches = [name for name in known_groups if is_in_groups(name, [group])]
     if not matches:
         nearest = find_nearest(group, known_groups)
         advice = f"Did you mean {nearest}?" if nearest else "`longarc rollout` lists the groups there are."

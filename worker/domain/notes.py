@@ -68,8 +68,8 @@ def select_open_notes(notes: Iterable[SharedNote], sessions: Iterable[Session]) 
 def list_note_lines(notes: Iterable[SharedNote], zone: str, ended_at: datetime) -> list[HandoverLine]:
     """Return the lines of notes that the report may pass on to a new manager, newest conversation first (R-36).
 
-    These are the notes of the last year before the end of the pair at `ended_at`, whether or not a contract followed.
-    `zone` is the report's time zone.
+    The lines are from all notes about conversations in the year before the pair ended at `ended_at`, whether or not a
+    later conversation had a contract. `zone` is the report's time zone.
     """
     recent = [note for note in notes if note.held_at > ended_at - HANDOVER_PERIOD]
     # Both sorts are stable: about the same conversation, the report's own notes come first ("report" > "manager").
@@ -89,7 +89,7 @@ def clean_note_lines(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def list_kept_commitments(commitments: Iterable[Commitment], reader: Owner, now: datetime) -> list[Commitment]:
-    """Return the commitments that the other person did within NEWS_PERIOD, in the order in which they were done (R-32).
+    """Return the commitments that the other person has done within NEWS_PERIOD, the earliest done first (R-32).
 
     `reader` is the person of the pair who gets the mail that mentions the commitments.
     """
@@ -104,7 +104,7 @@ def list_kept_commitments(commitments: Iterable[Commitment], reader: Owner, now:
     return sorted(done, key=lambda c: (c.closed_at, c.id))
 
 
-def find_session_to_note(
+def find_session_without_note(
     sessions: Iterable[Session], notes: Collection[SharedNote], reader: Owner, now: datetime
 ) -> Session | None:
     """Return the session about which a mail can invite the reader to leave a note; None if the reader has left one."""

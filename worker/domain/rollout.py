@@ -52,22 +52,22 @@ class StandingPauses:
     """
 
     everybody: bool = False
-    is_quiet: bool = False  #: while everybody is paused: guests get no notice when events are cancelled
+    is_quiet: bool = False  #: whether guests get no notice of the events that are cancelled while everybody is paused
     groups: frozenset[str] = frozenset()  #: groups of reports
     people: frozenset[Address] = frozenset()  #: the people whose pairs are all paused
 
     @property
     def is_undo_over(self) -> bool:
-        """Whether these pauses end an undo that is under way: it lasts only while everybody is paused."""
+        """Whether these pauses end an undo that is under way. An undo lasts only while everybody is paused."""
         return not self.everybody
 
     def pause(self, scope: PauseScope) -> "StandingPauses":
-        """Return the pauses with those of `scope` added; unchanged when `scope` is paused already."""
+        """Return the pauses with the pause of `scope` added; unchanged when `scope` is paused already."""
         if scope.is_everybody:
             return replace(self, everybody=True)
         if scope.person:
             return replace(self, people=self.people | {scope.person})
-        return self if has_group(scope.group, self.groups) else replace(self, groups=self.groups | {scope.group})
+        return self if is_in_groups(scope.group, self.groups) else replace(self, groups=self.groups | {scope.group})
 
     def resume(self, scope: PauseScope) -> "StandingPauses":
         """Return the pauses without the pause of exactly this scope; unchanged when there is no such pause."""
@@ -75,7 +75,7 @@ class StandingPauses:
             return replace(self, everybody=False, is_quiet=False)
         if scope.person:
             return replace(self, people=self.people - {scope.person})
-        return replace(self, groups=frozenset(name for name in self.groups if not has_group(name, [scope.group])))
+        return replace(self, groups=frozenset(name for name in self.groups if not is_in_groups(name, [scope.group])))
 
     def begin_undo(self, *, is_quiet: bool) -> "StandingPauses":
         """Return the pauses with everybody paused, as during an undo. With `is_quiet`, guests get no notice."""
@@ -95,7 +95,7 @@ def decide_participation(
         return Participation.WITHDRAWN_QUIETLY if pauses.is_quiet else Participation.EVERYBODY_PAUSED
     if pair.ended:
         return Participation.YES
-    if has_group(report.group, pauses.groups):
+    if is_in_groups(report.group, pauses.groups):
         return Participation.GROUP_PAUSED
     if pauses.people.intersection(pair.id.people):
         return Participation.PERSON_PAUSED
@@ -120,7 +120,7 @@ def is_chosen(pair: Pair, group: str, rollout: Rollout) -> bool:
         rollout.is_for_everybody
         or pair.manager in (rollout.managers or ())
         or not {pair.manager, pair.report}.isdisjoint(rollout.addresses or ())
-        or has_group(group, rollout.groups or ())
+        or is_in_groups(group, rollout.groups or ())
     )
 
 
@@ -131,7 +131,7 @@ def is_paused(pair: Pair) -> bool:
     )
 
 
-def has_group(group: str, groups: Collection[str]) -> bool:
+def is_in_groups(group: str, groups: Collection[str]) -> bool:
     """Return whether the group is in `groups`, ignoring case. An empty name means no group, and is in none."""
     return bool(group) and group.casefold() in {name.casefold() for name in groups}
 

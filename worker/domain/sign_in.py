@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from worker.domain.model import Address
 
-#: The hosts of Microsoft's issuers. They do not verify the claim `email`; they do verify `preferred_username`.
+#: The hosts of Microsoft's issuers, which do not verify the claim `email`, but do verify `preferred_username`.
 MICROSOFT_HOSTS = frozenset(
     {"login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"}
 )
@@ -70,7 +70,8 @@ def identify_person(claims: Mapping[str, Any], policy: SignInPolicy) -> Identity
         return SignInFault.UNVERIFIED
     if policy.domains and domain not in policy.domains:
         return SignInFault.FOREIGN_DOMAIN
-    if urlsplit(policy.issuer).hostname == GOOGLE_HOST and not _is_google_domain(claims.get("hd"), domain, policy):
+    is_google_account = urlsplit(policy.issuer).hostname == GOOGLE_HOST
+    if is_google_account and not _is_owned_google_address(claims.get("hd"), domain, policy):
         return SignInFault.FOREIGN_DOMAIN
     if not policy.role_claim:
         return Identity(address)
@@ -78,15 +79,16 @@ def identify_person(claims: Mapping[str, Any], policy: SignInPolicy) -> Identity
     return Identity(address, _read_role_values(claims.get(policy.role_claim)) & granting_values)
 
 
-def _is_google_domain(hosted: object, domain: str, policy: SignInPolicy) -> bool:
-    """Return whether the account's address, which is of `domain`, certainly belongs to the person who signed in.
+def _is_owned_google_address(hosted_domain: object, domain: str, policy: SignInPolicy) -> bool:
+    """Return whether the address of a Google account certainly belongs to the person who signed in.
 
-    `hosted` is the claim `hd`, the Workspace domain of the account. A private account has no such claim, and may have
-    an address at any domain. Google verified that address once; it may belong to somebody else by now.
+    `domain` is the domain of the address. `hosted_domain` is the claim `hd`, the Workspace domain of the account. A
+    private account has no such claim, and may have an address at any domain. Google verified that address once; the
+    address may belong to somebody else by now.
     """
-    if hosted is None:
+    if hosted_domain is None:
         return domain == GOOGLE_DOMAIN
-    return isinstance(hosted, str) and (not policy.domains or hosted.casefold() in policy.domains)
+    return isinstance(hosted_domain, str) and (not policy.domains or hosted_domain.casefold() in policy.domains)
 
 
 def _read_role_values(claim: object) -> frozenset[str]:
@@ -98,5 +100,5 @@ def _read_role_values(claim: object) -> frozenset[str]:
 
 def list_roles(identity: Identity, addresses: Collection[Address], policy: SignInPolicy) -> frozenset[Role]:
     """Return the roles of a person. `addresses` are all addresses of the person, including aliases."""
-    matched = identity.role_values if policy.role_claim else {identity.address, *addresses}
-    return frozenset(role for role, members in policy.members.items() if not members.isdisjoint(matched))
+    own_values = identity.role_values if policy.role_claim else {identity.address, *addresses}
+    return frozenset(role for role, members in policy.members.items() if not members.isdisjoint(own_values))

@@ -405,7 +405,7 @@ def list_mention_subjects(mail: Effect, state: PairState, content: OpenedContent
         commitments = [readable.commitment for readable in _list_readable_commitments(state, content, now)]
         subjects += [commitment.id for commitment in notes.list_kept_commitments(commitments, reader, now)]
     if Mention.NOTE_INVITATION in mentions:
-        session = notes.find_session_to_note(state.sessions, content.notes.get(state.pair.id, ()), reader, now)
+        session = notes.find_session_without_note(state.sessions, content.notes.get(state.pair.id, ()), reader, now)
         subjects += [notes.make_note_mention(session)] if session else []
     return subjects
 

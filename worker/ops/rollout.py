@@ -6,7 +6,7 @@ The rollout says which pairs take part, and from which day. An undo takes every 
 from collections.abc import Collection, Iterator, Sequence
 
 from worker.domain.model import Address
-from worker.domain.rollout import Rollout, StandingPauses, has_group, is_chosen, resolve_aliases
+from worker.domain.rollout import Rollout, StandingPauses, is_chosen, is_in_groups, resolve_aliases
 from worker.providers.base import Finding
 from worker.roster.model import Roster
 from worker.settings.parsers import find_nearest
@@ -51,7 +51,7 @@ def check_rollout(rollout: Rollout, roster: Roster) -> Iterator[Finding]:
 def _check_groups(groups: Collection[str], roster: Roster) -> Iterator[Finding]:
     existing = {group for pair in roster.pairs.values() if (group := roster.persons[pair.report].group)}
     for group in groups:
-        if not has_group(group, existing):
+        if not is_in_groups(group, existing):
             statement = f"settings: rollout.groups: no report is in the group `{group}`"
             yield Finding(statement, ok=False, remedy=_suggest_name(group, existing))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, request, url_for
 
-from worker.domain.rollout import PauseScope, StandingPauses, has_group
+from worker.domain.rollout import PauseScope, StandingPauses, is_in_groups
 from worker.domain.sign_in import Role
 from worker.engine.withdrawal import preview_withdrawal
 from worker.ops.rollout import describe_pauses, describe_rollout
@@ -68,7 +68,9 @@ def _list_groups(pauses: StandingPauses) -> list[GroupLine]:
     # `participation` is false for a pair that takes part; otherwise it says why the pair does not.
     taking_part = Counter(people[pair.report].group for pair in pairs if not pair.participation)
     names = {name for name in totals if name} | pauses.groups
-    return [GroupLine(name, taking_part[name], totals[name], has_group(name, pauses.groups)) for name in sorted(names)]
+    return [
+        GroupLine(name, taking_part[name], totals[name], is_in_groups(name, pauses.groups)) for name in sorted(names)
+    ]
 
 
 def confirm(action: str) -> Response:
