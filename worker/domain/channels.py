@@ -15,7 +15,8 @@ from worker.domain.model import WatchedCalendar
 MAX_ECHO_DELAY = timedelta(minutes=5)
 #: All notifications of a calendar within this time are answered by one poll.
 HINT_MERGE_PERIOD = timedelta(seconds=5)
-#: After this many polls in a row, each of them soon after the one before, something changes the calendar continually.
+#: After this many rapid polls in a row, we assume that something changes the calendar continually. A poll is rapid when
+#: its notification came less than STORM_MERGE_PERIOD after the poll before it.
 MAX_RAPID_POLLS = 12
 #: From then on, all notifications within this longer time are answered by one poll.
 STORM_MERGE_PERIOD = timedelta(seconds=30)
@@ -40,7 +41,7 @@ class ChannelStanding(StrEnum):
 
     TRUSTED = "trusted"  #: notifications arrive, so that the calendar is polled seldom
     UNPROVEN = "unproven"  #: no notification has arrived yet; the next change will show whether the channel works
-    #: No notification of our own changes comes through the open channel, or came through the channel before it.
+    #: The open channel has not notified us of a change that we wrote ourselves, or the channel before it had not.
     SILENT = "silent"
     FAILING = "failing"  #: no channel is open, because the service refuses to open one
 
@@ -107,22 +108,22 @@ def is_trusted(watched: WatchedCalendar | None, now: datetime) -> bool:
     return not has_expired(watched, now) and not is_silent(watched, now)
 
 
-def schedule_hinted_poll(hinted_at: datetime | None, rapid_polls: int, now: datetime) -> tuple[datetime | None, int]:
-    """Return when to poll a calendar after a notification, and how many polls in a row preceded that poll.
+def schedule_hinted_poll(last_poll_at: datetime | None, rapid_polls: int, now: datetime) -> tuple[datetime | None, int]:
+    """Return when to poll a calendar after a notification, and how many rapid polls in a row preceded that poll.
 
-    The time is None when a poll is already scheduled. `hinted_at` is the time of the poll that was scheduled last, and
-    `rapid_polls` is how many polls in a row preceded the poll at `hinted_at`.
+    The time is None when a poll is already scheduled. `last_poll_at` is the time of the last poll that this function
+    scheduled for the calendar, or None if there was none. `rapid_polls` is how many rapid polls preceded that poll.
     """
-    if hinted_at is None:
+    if last_poll_at is None:
         return now, 0
-    is_series_over = now - hinted_at >= STORM_MERGE_PERIOD
-    was_clock_set_back = hinted_at - now > STORM_MERGE_PERIOD  # no poll is ever scheduled that far ahead
-    if is_series_over or was_clock_set_back:
+    was_last_poll_long_ago = now - last_poll_at >= STORM_MERGE_PERIOD
+    was_clock_set_back = last_poll_at - now > STORM_MERGE_PERIOD  # no poll is ever scheduled that far ahead
+    if was_last_poll_long_ago or was_clock_set_back:
         return now, 0
-    if hinted_at > now:
+    if last_poll_at > now:
         return None, rapid_polls
     wait = HINT_MERGE_PERIOD if rapid_polls < MAX_RAPID_POLLS else STORM_MERGE_PERIOD
-    return max(now, hinted_at + wait), rapid_polls + 1
+    return max(now, last_poll_at + wait), rapid_polls + 1
 
 
 def derive_fraction(text: str) -> float:

@@ -52,7 +52,10 @@ def _show_group(
     shown: dict[str, dict[str, frozenset[PairId]]],
     cells: list[frozenset[PairId]],
 ) -> bool:
-    """Add the group to `shown` and update `cells`. Return False, and change nothing, if a cell would be too small."""
+    """Add the group to `shown`, update `cells`, and return True.
+
+    If the group is empty, or a cell would be too small, change nothing and return False.
+    """
     new_cells = _split_cells(cells, frozenset(group))
     if not group or not all(map(is_large_enough, new_cells)):
         return False
@@ -63,7 +66,7 @@ def _show_group(
 
 
 def _split_cells(cells: Iterable[frozenset[PairId]], group: frozenset[PairId]) -> list[frozenset[PairId]]:
-    """Return the cells that result when this group is shown as well."""
+    """Return the cells that result when this group is shown in addition to the groups that gave `cells`."""
     old_cells = list(cells)
     parts = [part for cell in old_cells for part in (cell & group, cell - group)]
     return [part for part in (*parts, group.difference(*old_cells)) if part]
