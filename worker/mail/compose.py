@@ -281,7 +281,7 @@ class Composer:
 
     def choose_sender(self, mail: Effect, manager: Address) -> Address:
         """Return the mailbox that sends the mail: the manager's, if so configured, or empty for the default sender."""
-        as_manager = self._settings.mail.send_as == "manager" and KINDS[mail.name].may_leave_from_manager
+        as_manager = self._settings.mail.send_as == "manager" and KINDS[mail.name].can_be_sent_from_manager
         return manager if as_manager else ""
 
     def _collect_session_fields(

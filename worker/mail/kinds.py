@@ -18,7 +18,7 @@ from worker.mail import news_samples, samples
 from worker.mail.context import LINK_NAMES, MailContext, Reader, remove_content
 
 
-class Voice(StrEnum):
+class SenderName(StrEnum):
     """Whose display name is in a mail's From header."""
 
     PRODUCT = "product"
@@ -64,7 +64,7 @@ class MailKind:
     is_valid: mail_validity.ValidityCheck
     #: Yields sample mails for the check of templates, given a sample with only the basic fields.
     samples: Callable[[MailContext], Iterator[MailContext]]
-    voice: Voice = Voice.PRODUCT
+    sender_name: SenderName = SenderName.PRODUCT
     has_content: bool = False  #: whether it contains content of conversations, or a link to it if `content = "link"`
     shows_openings: bool = False  #: whether it lists the company's openings (R-29)
     omits_reply_to: bool = False  #: whether it has no Reply-To header with the other person's address
@@ -78,12 +78,12 @@ class MailKind:
     fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: returns context fields from the effect
 
     @property
-    def may_leave_from_manager(self) -> bool:
+    def can_be_sent_from_manager(self) -> bool:
         """Whether the mail is sent from the manager's mailbox if `send_as = "manager"`.
 
         All copies of a mail with content are then in the mailboxes of the two.
         """
-        return self.has_content or self.voice is Voice.MANAGER
+        return self.has_content or self.sender_name is SenderName.MANAGER
 
 
 _BOTH = (Reader.MANAGER, Reader.REPORT)
@@ -121,7 +121,7 @@ KINDS: Mapping[str, MailKind] = {
             readers=_REPORT,
             is_valid=mail_validity.is_valid_before_session,
             samples=samples.iter_prompts,
-            voice=Voice.MANAGER,
+            sender_name=SenderName.MANAGER,
             has_content=True,
             sealed_data=frozenset(
                 {SealedData.OWN_TRIGGER, SealedData.LEARNING, SealedData.COMMITMENTS, SealedData.NOTES}
@@ -162,7 +162,7 @@ KINDS: Mapping[str, MailKind] = {
             # a recorded contract is never withdrawn, even when somebody has left
             is_valid=mail_validity.is_valid_always,
             samples=samples.iter_contract_summaries,
-            voice=Voice.MANAGER,
+            sender_name=SenderName.MANAGER,
             has_content=True,
             is_repeatable=True,
             sealed_data=frozenset({SealedData.REVISIONS}),
@@ -186,7 +186,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.BOOKED_OVER_WARNING,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_while_warned,
-            samples=samples.iter_unchanged,
+            samples=samples.iter_basic_sample,
         ),
         MailKind(
             name=MailName.UNPLACEABLE,
@@ -268,13 +268,13 @@ KINDS: Mapping[str, MailKind] = {
             # the mail is about no pair, and the engine drops it if the question was erased
             is_valid=mail_validity.is_valid_always,
             samples=samples.iter_voice_requests,
-            voice=Voice.REPORT,
+            sender_name=SenderName.REPORT,
         ),
         MailKind(
             name=MailName.THIRD_VOICE_ANSWERED,
             readers=_REPORT,
             is_valid=mail_validity.is_valid_always,
-            samples=samples.iter_unchanged,
+            samples=samples.iter_basic_sample,
             omits_reply_to=True,
         ),
         MailKind(

@@ -27,7 +27,7 @@ from worker.mail.check_templates import (
 )
 from worker.mail.context import MailContext
 from worker.mail.headers import MAIL_POLICY, format_address
-from worker.mail.kinds import KINDS, Voice, list_samples
+from worker.mail.kinds import KINDS, SenderName, list_samples
 from worker.mail.templates import PARTS, PRODUCT, MailTemplates, load_default_templates
 from worker.mail.view import MailView
 
@@ -187,12 +187,12 @@ def _render_template(template: Template, variables: Mapping[str, object]) -> str
 def _is_from_manager(context: MailContext) -> bool:
     """Return whether the mail is sent to the report in the manager's name (R-2, R-11)."""
     is_for_report = context.report is not None and context.to.email == context.report.email
-    return is_for_report and KINDS[context.name].voice is Voice.MANAGER
+    return is_for_report and KINDS[context.name].sender_name is SenderName.MANAGER
 
 
 def _is_from_report(context: MailContext) -> bool:
     """Return whether the mail is sent to somebody outside the pair in the report's name (R-30)."""
-    return KINDS[context.name].voice is Voice.REPORT
+    return KINDS[context.name].sender_name is SenderName.REPORT
 
 
 def _find_other_person(context: MailContext) -> Person | None:

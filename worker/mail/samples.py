@@ -264,7 +264,7 @@ def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailConte
 # --- about a pair, and to the operator ---
 
 
-def iter_unchanged(context: MailContext) -> Iterator[MailContext]:
+def iter_basic_sample(context: MailContext) -> Iterator[MailContext]:
     """Yield the basic sample alone."""
     yield context
 
