@@ -43,7 +43,7 @@ from worker.domain.time.worktime import get_local_date, parse_hours
 from worker.links import LinkClaims, Purpose, make_link_signer
 from worker.mail.context import MailContext, ReadableCommitment, remove_content
 from worker.mail.kinds import KINDS, ContractLink, Mention, SealedData
-from worker.mail.news import build_news_line, find_next_session, list_news
+from worker.mail.news import build_news_line, find_next_career_session, list_news
 from worker.mail.page_links import list_manager_links, list_report_links
 from worker.mail.templates import load_default_templates
 from worker.settings.load import Settings
@@ -71,7 +71,7 @@ class OpenedContent:
 
     contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: the contract in force, by pair
     revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: oldest first, by id of the session
-    #: For each revision: who changed a commitment, and why; None and an empty text if it was recorded as a whole.
+    #: For each of `revisions`: who changed one commitment, and why; None and "" for a contract recorded as a whole.
     authors_and_reasons: Mapping[str, Sequence[tuple[Owner | None, str]]] = field(default_factory=dict)
     commitment_texts: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by the id of the commitment
     ended_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: recently ended, by pair
@@ -205,7 +205,7 @@ class Composer:
             pair=state.pair,
             every=choose_interval(state.pair, now.date(), self._policy),
             thread=_find_thread_key(mail, state),
-            session=session or find_next_session(state, now),
+            session=session or find_next_career_session(state, now),
             commitments=commitments,
             links=self._build_links(mail, state, content.contract_sessions.get(state.pair.id, ""), commitments, now),
             learning=learning.text if learning else "",
@@ -254,19 +254,19 @@ class Composer:
         mail: Effect,
         person: Person,
         states: Sequence[PairState],
-        replaced_mails: Sequence[Effect],
+        folded_mails: Sequence[Effect],
         content: OpenedContent,
         now: datetime,
     ) -> MailContext:
         """Return the context of a mail about several pairs of its reader. A mail without news must not be sent.
 
-        `states` are the states of these pairs. `replaced_mails` are the mails that an overflow mail replaces.
+        `states` are the states of these pairs. `folded_mails` are the mails that were folded into an overflow mail.
         """
         is_by_link = self._settings.mail.content == "link" and KINDS[mail.name].has_content
         texts = {} if is_by_link else content.commitment_texts
         lines = [
             build_news_line(person, entry, texts, partial(self._sign_links, person, now=now))
-            for entry in list_news(mail, states, replaced_mails, now)
+            for entry in list_news(mail, states, folded_mails, now)
         ]
         return MailContext(
             name=mail.name,
@@ -292,7 +292,7 @@ class Composer:
         move = _find_move(mail, state)
         counted_deferrals = tuple(d for d in state.deferrals if d.session == session.id and d.is_counted)
         fields: dict[str, object] = {
-            "count": 0 if move else deferrals.count_deferrals_in_cycle(state.sessions, session),
+            "count": 0 if move else deferrals.count_deferrals_in_cycle(state.sessions, session),  # moves do not count
             "deferrals": (move,) if move else counted_deferrals,
             "deferral_reasons": reasons,
             # the keys of `reasons` are the numbers of deferrals and moves; `session.count` is that of the last deferral
@@ -342,7 +342,7 @@ class Composer:
             return {}
         if mail.name == MailName.PULSE:
             return self._build_pulse_links(mail, state.report, now)
-        session = state.find_session(mail.subject) or find_next_session(state, now)
+        session = state.find_session(mail.subject) or find_next_career_session(state, now)
         time_session = session.id if session else ""
         if is_about_ended_pair:
             links = {"settings": (Purpose.TEAM, "")}
@@ -396,8 +396,8 @@ class Composer:
 def list_mention_subjects(mail: Effect, state: PairState, content: OpenedContent, now: datetime) -> list[str]:
     """Return the subjects that this mail can mention, if no other mail has mentioned them (R-28, R-32).
 
-    The subjects are the ids of kept commitments, and the key from `make_note_mention` of the session about which the
-    reader can leave a note.
+    The subjects are the ids of kept commitments. If the reader can leave a note about a session, the result of
+    `make_note_mention` for that session is also a subject.
     """
     mentions, reader = KINDS[mail.name].mentions, state.pair.id.get_owner(mail.to)
     subjects: list[str] = []
@@ -417,7 +417,7 @@ def _collect_note_fields(
     commitments: Sequence[ReadableCommitment],
     mentions: Set[str],
 ) -> dict[str, object]:
-    """Return the context's fields about the pair's notes and about the subjects in `mentions`."""
+    """Return the context's fields about the pair's notes, and about the kept commitments and session in `mentions`."""
     fields: dict[str, object] = {}
     kept = [readable for readable in commitments if readable.commitment.id in mentions]
     kept.sort(key=lambda readable: readable.commitment.closed_at or readable.commitment.recorded_at)
@@ -474,7 +474,7 @@ def _find_thread_key(mail: Effect, state: PairState) -> str:
 
 
 def _find_move(mail: Effect, state: PairState) -> Deferral | None:
-    """Return the move by hand that the mail is about (R-18), a deferral with a negative number; None without one."""
+    """Return the move by hand, a deferral with a negative number, that a deferral notice is about (R-18), or None."""
     if mail.name != MailName.DEFERRAL_NOTICE or mail.number >= 0:
         return None
     return next((d for d in state.deferrals if (d.session, d.number) == (mail.subject, mail.number)), None)

@@ -57,7 +57,7 @@ class ReadableCommitment:
 class NewsLine:
     """The data of one line in a mail about several pairs."""
 
-    #: In a weekly mail a `NewsKind`, in an overflow mail the `MailName` of the mail that the line replaces, in an
+    #: In a weekly mail a `NewsKind`, in an overflow mail the `MailName` of the mail that became this line, in an
     #: introduction the `MailName` of the introduction.
     kind: str
     other: Person  #: the other person of the pair, who is not the reader
@@ -94,7 +94,7 @@ class MailContext:
     deferrals: tuple[Deferral, ...] = ()  #: the deferrals of this session, oldest first
     #: deferral_notice to the manager: what the report said about the deferrals, by number of the deferral (R-18)
     deferral_reasons: Mapping[int, str] = field(default_factory=dict)
-    #: deferral_notice: whether the report said something about the last deferral, even if this mail does not show it
+    #: deferral_notice: whether the report gave a reason for the deferral; also set in a mail without content
     has_deferral_reason: bool = False
     count: int = 0  #: the number of deferrals in this cycle (T-12)
     options: tuple[Span, ...] = ()  #: the future times that are reserved for the two to choose from (T-12)
@@ -113,19 +113,19 @@ class MailContext:
     expires_at: datetime | None = None  #: third_voice_request: until when the question can be answered
     #: brief: why one of the two asked for the session, as `kind` or `kind: text` (R-6); reflection_prompt: `kind`
     trigger: str = ""
-    openings: tuple[Opening, ...] = ()  #: brief and the report's page: the company's job openings (R-29)
+    openings: tuple[Opening, ...] = ()  #: brief and the report's page: the company's openings (R-29)
     asked_by_report: bool = False  #: brief, reflection_prompt: whether the report asked for the session
-    commitment_text: str = ""  #: introduction: the setting for the content of blocks, `text`, `link` or `none`
+    commitment_text: str = ""  #: introduction: the setting `event.commitment_text`: `text`, `link` or `none`
     #: brief: the notes after the last session with a contract, oldest first (R-28)
     notes: tuple[SharedNote, ...] = ()
-    has_notes: bool = False  #: brief: whether there are such notes, even if this mail does not show them
+    has_notes: bool = False  #: brief: whether there are any `notes`; also set in a mail without content
     #: reflection_prompt, brief: the session about which only this mail invites the reader to leave a note (R-28)
     noted_session: Session | None = None
     #: reflection_prompt, brief, review_note, commitment_due: the commitments that the other person has done, and that
     #: only this mail mentions to the reader (R-32)
     kept_commitments: tuple[ReadableCommitment, ...] = ()
-    has_kept_commitments: bool = False  #: whether there are such commitments, even if this mail does not show them
-    accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: the uses of commands, oldest first
+    has_kept_commitments: bool = False  #: whether there are any `kept_commitments`; also set in a mail without content
+    accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: operators' accesses to content, oldest first
     former: Person | None = None  #: new_manager, brief: the report's former manager (R-36)
     former_left: bool = False  #: new_manager: whether the former manager is no longer in the roster
     former_promises: int = 0  #: new_manager: how many promises of the former manager were open when the pair ended

@@ -1,6 +1,6 @@
 """Builds the lines of mails about several pairs: the weekly mail, the introduction to a manager and the overflow mail.
 
-An overflow mail replaces the mails to its reader that exceed the daily limit.
+An overflow mail has a line for each mail above its reader's daily limit. These mails are folded into it, and not sent.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,32 +36,32 @@ class NewsEntry:
     state: PairState
     session: Session | None = None
     commitment: Commitment | None = None
-    replaced_mail: Effect | None = None  #: in an overflow mail: the mail that the line replaces
+    folded_mail: Effect | None = None  #: in an overflow mail: the mail that became this line
 
 
 def list_news(
-    mail: Effect, states: Sequence[PairState], replaced_mails: Sequence[Effect], now: datetime
+    mail: Effect, states: Sequence[PairState], folded_mails: Sequence[Effect], now: datetime
 ) -> list[NewsEntry]:
     """Return an entry for each line of the mail, in order. An empty list means that the mail is no longer needed.
 
-    `replaced_mails` are the mails that an overflow mail replaces; it is empty for other mails.
+    `folded_mails` are the mails that were folded into an overflow mail; it is empty for other mails.
     """
     if mail.name == MailName.WEEKLY:
         all_news = weekly.list_all_news(states, now)
         return [NewsEntry(news.kind, news.state, news.session, news.commitment) for news in all_news]
     if mail.name == MailName.INTRODUCTION:
-        sessions = [(state, find_next_session(state, now)) for state in states if state.pair.is_active]
+        sessions = [(state, find_next_career_session(state, now)) for state in states if state.pair.is_active]
         booked = [(state, session) for state, session in sessions if session is not None]
         booked.sort(key=lambda entry: entry[1].span.start)
         return [NewsEntry(MailName.INTRODUCTION, state, session) for state, session in booked]
     states_by_pair = {state.pair.id: state for state in states}
     mails_and_states = [
-        (replaced, states_by_pair[replaced.pair]) for replaced in replaced_mails if replaced.pair in states_by_pair
+        (folded, states_by_pair[folded.pair]) for folded in folded_mails if folded.pair in states_by_pair
     ]
     return [
-        NewsEntry(replaced.name, state, replaced_mail=replaced)
-        for replaced, state in mails_and_states
-        if KINDS[replaced.name].is_valid(replaced, state, now)
+        NewsEntry(folded.name, state, folded_mail=folded)
+        for folded, state in mails_and_states
+        if KINDS[folded.name].is_valid(folded, state, now)
     ]
 
 
@@ -74,8 +74,8 @@ def build_news_line(
     """
     state, commitment, session = news.state, news.commitment, news.session
     is_manager = reader.email == state.manager.email
-    if news.replaced_mail is not None:
-        session = state.find_session(news.replaced_mail.subject)
+    if news.folded_mail is not None:
+        session = state.find_session(news.folded_mail.subject)
     text = texts.get(commitment.id) if commitment else None
     purpose = _choose_purpose(news, is_manager=is_manager)
     links = sign({"line": purpose}) if state.pair.ended is EndReason.NO else {}
@@ -87,7 +87,7 @@ def build_news_line(
         other=state.report if is_manager else state.manager,
         pair=state.pair,
         session=session,
-        due=commitment.due if commitment else _get_due_day(news.replaced_mail),
+        due=commitment.due if commitment else _get_due_day(news.folded_mail),
         commitment=ReadableCommitment(commitment=commitment, promise=text) if commitment and text else None,
         deadline=deadline,
         link=links.get("line", ""),
@@ -96,8 +96,9 @@ def build_news_line(
 
 def _get_due_day(mail: Effect | None) -> date | None:
     """Return the due date of the commitments that a mail is about; None for a mail about something else."""
-    is_about_commitments = mail is not None and mail.name == MailName.COMMITMENT_DUE
-    return mail.start.date() if is_about_commitments and mail and mail.start else None
+    if mail is None or mail.name != MailName.COMMITMENT_DUE or mail.start is None:
+        return None
+    return mail.start.date()
 
 
 def _choose_purpose(news: NewsEntry, *, is_manager: bool) -> tuple[Purpose, str]:
@@ -113,7 +114,7 @@ def _choose_purpose(news: NewsEntry, *, is_manager: bool) -> tuple[Purpose, str]
     return Purpose.TEAM, ""
 
 
-def find_next_session(state: PairState, now: datetime) -> Session | None:
+def find_next_career_session(state: PairState, now: datetime) -> Session | None:
     """Return the next booked career session after `now`; None when there is none."""
     booked = [s for s in state.sessions if s.booked and s.kind is SessionKind.CAREER and s.span.start > now]
     return min(booked, key=lambda s: s.span.start, default=None)
