@@ -1,1 +1,1 @@
-"""Mails: the table of all kinds, the data each can show, and rendering in the reader's language."""
+"""Mails: the table of their kinds, the data that they show, and their rendering in the reader's language."""

@@ -13,7 +13,7 @@ def attach_event(email: EmailMessage, name: str, draft: EventDraft, now: datetim
     `name` is the `MailName` of the mail. When the mail's sender is not the organizer, the event names the sender as
     acting for the organizer (RFC 6047, 2.2.1). The part is encoded as base64, which is 7-bit and preserves line ends.
     """
-    from worker.providers.ical import events
+    from worker.providers.ical import events  # imported here because the package `icalendar` is slow to import
 
     method, sender = KINDS[name].calendar_method, email["From"].addresses[0].addr_spec
     part = EmailMessage()

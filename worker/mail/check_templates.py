@@ -81,7 +81,7 @@ def find_misplaced_files(overrides: Path) -> list[Problem]:
 
 
 def _is_mail_part(path: Path) -> bool:
-    """Return whether the file is meant as a part of a mail. Files that other templates include begin with `_`."""
+    """Return whether the file is meant as a part of a mail, perhaps with `.j2` forgotten at the end of its name."""
     return path.is_file() and not path.name.startswith("_") and (path.suffix == ".j2" or f"{path.name}.j2" in PARTS)
 
 

@@ -1,4 +1,4 @@
-"""Describes the changes between two revisions of a contract, with one sentence for each change."""
+"""Describes in sentences what differs between two revisions of a contract."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from worker.mail.names import guess_first_name
 
 @dataclass(frozen=True, slots=True)
 class ContractChanges:
-    """Describes the changes of a contract in one reader's language."""
+    """Describes the changes of a contract in one reader's language. `format_day` formats dates for the reader."""
 
     language: Language
     format_day: Callable[[date], str]

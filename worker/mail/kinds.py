@@ -36,7 +36,7 @@ class SealedData(StrEnum):
     OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session, but not why the manager did
     LEARNING = "learning"  #: what the manager says about their own learning
     HANDOVER = "handover"  #: the report's former manager, and what the report passed on from that pair
-    ACCESSES = "accesses"  #: operators' accesses, with commands that show or write content
+    ACCESSES = "accesses"  #: operators' accesses to content by commands
     NOTES = "notes"  #: the pair's notes
 
 
@@ -69,7 +69,7 @@ class MailKind:
     shows_openings: bool = False  #: whether it lists the company's openings (R-29)
     omits_reply_to: bool = False  #: whether it has no Reply-To header with the other person's address
     is_repeatable: bool = False  #: whether it is sent again if the outcome of the first attempt is unknown
-    is_personal: bool = False  #: whether it is about a person, and therefore perhaps about several pairs
+    is_personal: bool = False  #: whether it can be about several pairs of its reader
     begins_thread: bool = False  #: whether the reader's later mails about the pair are replies to it
     sealed_data: frozenset[SealedData] = frozenset()  #: the data that has to be decrypted for it
     mentions: frozenset[Mention] = frozenset()  #: the additions that it contains unless an earlier mail did

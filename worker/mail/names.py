@@ -14,4 +14,5 @@ def guess_first_name(person: Person) -> str:
         name = name.partition(",")[2].strip() or name
     if person.locale.partition("-")[0].partition("_")[0] in _FAMILY_NAME_FIRST:
         return name
+    # a word with a full stop at its end is a title or an initial, such as "Dr."
     return next((word for word in name.split() if not word.endswith(".")), name)

@@ -34,7 +34,7 @@ PRODUCT = "Longarc"
 #: The names of the three templates of a mail, which are in a folder with the mail's name.
 PARTS = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
 STYLESHEET = "_style.css"
-_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_JINJA_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 def find_template_folder() -> Path:
@@ -67,7 +67,7 @@ class StyledLoader(BaseLoader):
             tags.append(match[0])
             return f"jinja{len(tags) - 1}z"  # the `z` separates the number from a digit that follows the tag
 
-        html = _JINJA.sub(replace_tag, source)
+        html = _JINJA_TAG.sub(replace_tag, source)
         is_document = html.lstrip().lower().startswith("<!doctype")
         styled = self._inliner.inline(html) if is_document else css_inline.inline_fragment(html, self._css)
         return re.sub(r"jinja(\d+)z", lambda match: tags[int(match[1])], styled)
@@ -89,7 +89,7 @@ class StyledLoader(BaseLoader):
 
 
 class CompiledTemplates(BytecodeCache):
-    """Caches the compiled code of each template in memory. All languages share the code, which is the same for each.
+    """Caches the compiled code of each template in memory. The environments of all languages share this code.
 
     The bucket's checksum changes with the template's content.
     """
@@ -109,7 +109,7 @@ class CompiledTemplates(BytecodeCache):
 
 @cache
 def _get_compiled_templates(environment_class: str, html: bool) -> CompiledTemplates:
-    """Return the cache for one class of environment, with or without HTML escaping. Each compiles different code."""
+    """Return the cache of a class of environments. Code that escapes values for HTML has a cache of its own."""
     return CompiledTemplates()
 
 
@@ -145,7 +145,10 @@ def load_default_templates() -> MailTemplates:
 def make_environment(
     loader: BaseLoader, language: Language, *, html: bool, environment_class: type[Environment] = Environment
 ) -> Environment:
-    """Return a Jinja environment for one language. In a template, an undefined variable raises an error."""
+    """Return a Jinja environment for one language. In a template, an undefined variable raises an error.
+
+    `html`: whether values are escaped for HTML.
+    """
     environment = environment_class(
         loader=loader,
         extensions=["jinja2.ext.i18n"],
@@ -155,7 +158,7 @@ def make_environment(
         lstrip_blocks=True,
         keep_trailing_newline=True,
         auto_reload=False,
-        cache_size=-1,
+        cache_size=-1,  # unlimited
         bytecode_cache=_get_compiled_templates(environment_class.__name__, html),
     )
     environment.policies["ext.i18n.trimmed"] = True

@@ -34,6 +34,7 @@ from worker.domain.model import (
     Trigger,
     WrittenCommitment,
 )
+from worker.domain.planning.weekly import NewsKind
 from worker.domain.reason_texts import N_
 from worker.domain.time.blockers import REMEDIES
 from worker.i18n.domain_texts import (
@@ -151,10 +152,10 @@ class MailView:
                 return guess_first_name(person)
         return ""
 
-    # --- access to contents ---
+    # --- accesses to content ---
 
     def access_lines(self) -> list[Line]:
-        """Return the uses of commands that showed or changed content, each with its time and reason."""
+        """Return operators' accesses to content by commands, each with its time and reason."""
         return [self._make_access_line(access) for access in self.context.accesses]
 
     def _make_access_line(self, access: AccessRecord) -> Line:
@@ -185,7 +186,7 @@ class MailView:
             standing = self._describe_standing(news.commitment.commitment)
             promise = self._make_line(news.commitment.promise, *standing)
             return replace(promise, text=f"{name}: {promise.text}", link=news.link)
-        is_review = news.kind == "talk" and session is not None and session.kind is SessionKind.REVIEW
+        is_review = news.kind == NewsKind.TALK and session is not None and session.kind is SessionKind.REVIEW
         note = self.gettext("Ask whether the direction still feels right; it may change.") if is_review else ""
         if news.deadline is not None and session is not None:
             values["held"] = self.day(session.held_at or session.span.start)
@@ -294,7 +295,7 @@ class MailView:
             return self.gettext("not done yet, due today"), True
         if self._is_within_week(due):
             return self.gettext("not done yet, due %(day)s: within the week", **values), True
-        if days_late <= 0:
+        if days_late < 0:
             return self.gettext("not done yet, due %(day)s", **values), False
         return self.ngettext(
             "not done, due %(day)s, %(count)s day late",
