@@ -53,7 +53,7 @@ class FreeBusy:
     busy: tuple[BusyTime, ...] = ()
     is_known: bool = True  #: if False, no time counts as free (T-2)
     reason: str = ""  #: a sentence that says why the free/busy is not known
-    is_temporary: bool = False  #: the free/busy is not known now, but a later request may succeed
+    is_temporary: bool = False  #: if True, the free/busy is not known now, but a later request may succeed
 
     @cached_property
     def away(self) -> tuple[Span, ...]:
@@ -66,9 +66,9 @@ class FreeBusy:
         return frozenset(item.key for item in self.busy if item.key is not None)
 
     def find_touched(self, first: int, size: int, padding: int = 0) -> int:
-        """Return which of the `size` quarter-hours from the index `first` on the busy spans touch.
+        """Return the quarter-hours that busy spans touch, with `padding` more quarter-hours on both sides.
 
-        Each of these quarter-hours is extended by `padding` more on both sides. Bit 0 stands for the index `first`.
+        The result covers `size` quarter-hours. Its bit 0 stands for the quarter-hour with the index `first`.
         """
         touched = join_blocks(first - padding, size + 2 * padding, self._get_touched_bits)
         return extend_quarters(touched, padding) & ((1 << size) - 1)
@@ -164,7 +164,7 @@ class EventDraft:
     zone: str  #: the organizer's zone, for calendar programs that show it
     organizer: Guest
     guests: tuple[Guest, ...] = ()
-    all_day: bool = False  #: if true, `span` runs from local midnight to local midnight in `zone`
+    all_day: bool = False  #: if True, `span` runs from local midnight to local midnight in `zone`
     blocks_time: bool = True  #: if False, the event is visible, but its time stays free
     reminders: tuple[int, ...] = (15,)  #: minutes before the start
     video: bool = False  #: whether the event gets a link to a video conference

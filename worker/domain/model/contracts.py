@@ -1,6 +1,6 @@
-"""Contracts: what the two agreed on in a conversation. A contract contains commitments, which have a status.
+"""Contracts: what the two agreed on in a conversation. A contract contains commitments.
 
-`Contract` and `WrittenCommitment` hold the words. `Commitment` holds the dates and the status, without words.
+`Contract` and `WrittenCommitment` hold the words. `Commitment` holds the dates and the standing, without words.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from worker.domain.model.time import Address, Span
 
 
 class CommitmentStanding(StrEnum):
-    """The status of a commitment (R-18)."""
+    """The standing of a commitment: open, or the way in which it was closed (R-18)."""
 
     OPEN = "open"
     DONE = "done"
@@ -102,7 +102,7 @@ class Learning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
-    """The dates and the status of a commitment. Its text is stored sealed elsewhere, under the same id."""
+    """The dates and the standing of a commitment. Its text is stored sealed elsewhere, under the same id."""
 
     id: str
     pair: PairId
@@ -117,7 +117,7 @@ class Commitment:
     by_hand: bool = False  #: whether the manager chose the time of the block
     dismissed: bool = False  #: whether the manager removed the block from the calendar
     generation: int = 1  #: increases when the block's event has to be created again
-    sequence: int = 0  #: increases with each change of the block's event that we decide
+    sequence: int = 0  #: increases each time planning decides to write the block's event
 
     @property
     def key(self) -> str:
@@ -134,5 +134,5 @@ class Commitment:
         return self.is_open and self.owner is Owner.MANAGER
 
     def was_open_at(self, instant: datetime) -> bool:
-        """Return whether the commitment was not closed before that instant, at which it was recorded already."""
+        """Return whether the commitment was not yet closed at `instant`. `recorded_at` is not compared with it."""
         return self.closed_at is None or self.closed_at >= instant

@@ -62,8 +62,9 @@ class HandoverContent:
 def list_handover_lines(contract: Contract | None, offers: Iterable[HandoverLine] = ()) -> list[HandoverLine]:
     """Return the lines that the report can pass on: the offers of the old manager, then the lines of the contract.
 
-    The lines of notes are not among them; the caller has them.
-    A commitment of the old manager that is among the offers is not repeated.
+    An offer is an open commitment that the old manager suggests to the new one. Equal lines are returned once, and a
+    commitment of the old manager with the same text as an offer is left out. The lines of notes are not included,
+    because the caller adds them.
     """
     offers = list(offers)
     if contract is None:

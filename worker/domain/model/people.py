@@ -159,9 +159,9 @@ class Pair:
     preference: Preference = Preference()
     #: Whether manager and report trust each other enough for the hardest questions, which the brief then suggests.
     trust: bool = False
-    paused: bool = False
+    paused: bool = False  #: whether the roster or the operator pauses this pair
     paused_until: date | None = None  #: the day on which the pause ends automatically (T-18)
-    is_paused_by_operator: bool = False  #: whether the operator paused this pair alone; then `paused` is true as well
+    is_paused_by_operator: bool = False  #: whether the operator paused only this pair; then `paused` is true as well
     participation: Participation = Participation.YES
     ended: EndReason = EndReason.NO
     erased_at: datetime | None = None  #: when the content of the pair was erased

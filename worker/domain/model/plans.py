@@ -84,7 +84,9 @@ class PlacedEvent:
     key: str
     ref: EventRef
     span: Span
-    written: Span  #: the time that we last wrote or accepted; if it differs from `span`, a person moved the event
+    #: The time that we last wrote, or accepted when a person moved the event. If it differs from `span`, a person moved
+    #: the event since.
+    written: Span
     sequence: int = 0  #: the field `sequence` of the session or commitment when the event was last written
     gone: bool = False  #: whether the event no longer exists on the calendar
     answers: Mapping[Address, Answer] = field(default_factory=dict)  #: by attendee

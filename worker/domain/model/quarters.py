@@ -11,7 +11,8 @@ from worker.domain.model.time import QUARTER_HOUR, Span
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_QUARTERS = 96
-#: Working time and busy time are computed and cached in blocks of this many days, which do not depend on the window.
+#: Working time and busy time are computed and cached in blocks of this many days. The blocks are the same for every
+#: search, whatever its window is.
 BLOCK_DAYS = 32
 BLOCK_QUARTERS = BLOCK_DAYS * DAY_QUARTERS
 #: The resolution of `datetime`.
@@ -70,7 +71,8 @@ def extend_quarters(bits: int, padding: int) -> int:
     Bit 0 of the result stands for the quarter-hour that bit `padding` of `bits` stands for, so `bits` has to begin that
     much earlier.
     """
-    # A shift by `padding` keeps each quarter-hour where it is; less extends it to later ones, and more to earlier ones.
+    # A shift by `padding` keeps each quarter-hour where it is. A smaller shift adds later quarter-hours, and a larger
+    # shift adds earlier ones.
     extended = bits
     for step in range(1, 2 * padding + 1):
         extended |= bits >> step
@@ -85,6 +87,7 @@ def find_touched_quarters(spans: Iterable[Span]) -> QuarterSet:
 
 def find_filled_quarters(spans: Iterable[Span]) -> QuarterSet:
     """Return the quarter-hours that lie entirely inside one of the spans."""
+    # These origins round the start of each span up, and the end down, to a whole quarter-hour.
     return _collect_quarters(spans, get_quarter_start(-1) + MICROSECOND, get_quarter_start(1))
 
 

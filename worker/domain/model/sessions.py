@@ -58,7 +58,7 @@ class DeferralCause(StrEnum):
 
 
 class Trigger(StrEnum):
-    """The reason why one of the two people requests an ad hoc session (R-6). The reason is stored sealed."""
+    """The occasion for which one of the two people requests an ad hoc session (R-6). It is stored sealed."""
 
     LEAVING = "leaving"
     DOUBT = "doubt"
@@ -72,7 +72,7 @@ class OfferPurpose(StrEnum):
     """The reason why a pair is offered times to choose from."""
 
     DEFERRAL = "deferral"  #: the session lost its time and has a new one (T-12)
-    QUESTION = "question"  #: the two choose, instead of a third move of the session within seven days (T-11)
+    QUESTION = "question"  #: asked instead of moving the session automatically a third time within seven days (T-11)
     SOON = "soon"  #: there is no free time for an ad hoc session; each offered time displaces something else (T-14)
 
 
@@ -119,9 +119,9 @@ class Session:
     start: datetime | None = None  #: None while the session has no time
     end: datetime | None = None
     generation: int = 1  #: increases when the event has to be created again
-    sequence: int = 0  #: increases with each change of the event that we decide
-    #: Whether the window comes from the pair's turn or first day, because no session went before, or because the target
-    #: that an earlier session gave has passed (T-3a).
+    sequence: int = 0  #: increases each time planning decides to write the event
+    #: Whether the window comes from the pair's turn or start: either no session went before, or the target that follows
+    #: from the last session has passed (T-3a).
     in_turn: bool = False
     by_hand: bool = False  #: whether a person chose the present time (R-9, T-11)
     #: The busy time at the moment when a person chose the present time; None until the calendars have been read.
@@ -181,7 +181,8 @@ class Session:
 class Deferral:
     """The loss of a session's time (R-8), or a move by hand on one of Longarc's pages.
 
-    A move by hand does not count as a deferral (T-11). It is stored as one so that the report can explain it (R-18).
+    A move by hand does not count as a deferral (T-11). It is stored in the same way, so that the report can explain
+    the move (R-18).
     """
 
     session: str  #: the session's id
@@ -199,5 +200,5 @@ class Deferral:
 
     @property
     def position(self) -> tuple[datetime, int]:
-        """The sort key for the order of time. Deferrals within the same second are ordered by number."""
+        """A sort key for chronological order. Deferrals of the same instant are ordered by number."""
         return self.at, abs(self.number)

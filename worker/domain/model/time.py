@@ -32,13 +32,12 @@ class Span:
         return int((self.end - self.start) // timedelta(minutes=1))
 
     def overlaps(self, other: "Span") -> bool:
-        """Return whether the two spans have time in common. Spans that only touch don't, and an empty span has none."""
+        """Return whether the two spans have time in common. This is False for spans that only touch, or are empty."""
         is_apart = self.end <= other.start or other.end <= self.start
         return not is_apart and self.start < self.end and other.start < other.end
 
     def has_part_in(self, window: "Span") -> bool:
         """Return whether a part of the span is inside the window; for an empty span, whether its start is."""
-        # An empty span overlaps nothing, but is inside the window that contains its start.
         return self.overlaps(window) or window.start <= self.start < window.end
 
     def clip(self, window: "Span") -> "Span":
