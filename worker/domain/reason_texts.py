@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from worker.domain.model import Reason, Reasons, ReasonValue
-from worker.domain.time.worktime import DAY_NAMES, WEEKDAYS, format_clock
+from worker.domain.time.worktime import SHORT_DAY_NAMES, WEEKDAY_NAMES, format_clock
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -188,7 +188,7 @@ class EnglishFormatter:
         return format_short_date(day)
 
     def get_weekday_name(self, index: int) -> str:
-        return WEEKDAYS[index]
+        return WEEKDAY_NAMES[index]
 
     def format_clock(self, minute: int) -> str:
         return format_clock(minute)
@@ -281,7 +281,7 @@ _CODE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Ma
 
 def format_short_date(day: date) -> str:
     """Return the date in the form `Tue 6 Oct`."""
-    return f"{DAY_NAMES[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
+    return f"{SHORT_DAY_NAMES[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
 
 
 def format_count(number: int, noun: str) -> str:

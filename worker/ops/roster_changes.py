@@ -17,7 +17,7 @@ from worker.domain.model import (
     WorkingHours,
 )
 from worker.domain.planning.turns import Turn, list_turns, make_first_window
-from worker.domain.time.worktime import DAY_NAMES, format_clock, format_hours
+from worker.domain.time.worktime import SHORT_DAY_NAMES, format_clock, format_hours
 from worker.roster.model import Roster
 from worker.store.import_preview import ImportPreview, SettingChange
 from worker.store.store import Store
@@ -179,7 +179,7 @@ def describe_value(value: object) -> str:
     if isinstance(value, WorkingHours):
         return format_hours(value)
     if isinstance(value, Preference):
-        weekday = "" if value.weekday is None else DAY_NAMES[value.weekday]
+        weekday = "" if value.weekday is None else SHORT_DAY_NAMES[value.weekday]
         time_of_day = "" if value.minute is None else format_clock(value.minute)
         return f"{weekday} {time_of_day}".strip() or "-"
     return str(value) if value not in (None, "") else "-"

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 from worker.domain.model import Person, Span, Spells, WorkingHours
 
-DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+SHORT_DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 HOURS_EXAMPLE = "`Mon-Fri 09:00-17:00` or `Mon,Wed 09:00-12:00,13:00-17:00; Thu 22:00-06:00`"
 DAY = timedelta(days=1)
 SATURDAY = 5  #: as `date.weekday` counts
@@ -39,7 +39,7 @@ def parse_hours(text: str) -> WorkingHours:
     Rules are separated by `;`. Each rule names its days and then its spells, both separated by `,`. A spell whose end
     is not later than its start ends on the next day. Raises ValueError with the problem and an example.
     """
-    week: list[list[tuple[int, int]]] = [[] for _ in DAY_NAMES]
+    week: list[list[tuple[int, int]]] = [[] for _ in SHORT_DAY_NAMES]
     for rule in filter(None, (part.strip() for part in text.replace("–", "-").split(";"))):
         match = re.fullmatch(r"([^\d]+?)\s+(\d.*)", rule)
         if not match:
@@ -101,10 +101,11 @@ def _parse_days(text: str) -> Iterator[int]:
 
 def _parse_day(name: str) -> int:
     """Return the weekday of a name such as `Mon` or `Monday`, where 0 is Monday."""
-    short = name[:3].title()
-    if short not in DAY_NAMES or not WEEKDAYS[DAY_NAMES.index(short)].lower().startswith(name.lower()):
-        _refuse(f"`{name}` is not a day; days are {', '.join(DAY_NAMES)}")
-    return DAY_NAMES.index(short)
+    short_name = name[:3].title()
+    weekday = SHORT_DAY_NAMES.index(short_name) if short_name in SHORT_DAY_NAMES else None
+    if weekday is None or not WEEKDAY_NAMES[weekday].lower().startswith(name.lower()):
+        _refuse(f"`{name}` is not a day; days are {', '.join(SHORT_DAY_NAMES)}")
+    return weekday
 
 
 def _parse_spell(text: str) -> tuple[int, int]:
@@ -136,7 +137,7 @@ def _refuse_overlaps(week: Sequence[Sequence[tuple[int, int]]]) -> None:
     for (start, end), (next_start, _) in pairwise(spells):
         if next_start < end:
             first, second = (
-                f"{DAY_NAMES[minute // DAY_MINUTES % 7]} {format_clock(minute)}" for minute in (start, next_start)
+                f"{SHORT_DAY_NAMES[minute // DAY_MINUTES % 7]} {format_clock(minute)}" for minute in (start, next_start)
             )
             _refuse(f"the spells starting {first} and {second} overlap")
 
@@ -149,7 +150,8 @@ def _format_days(days: Sequence[int]) -> str:
             runs[-1].append(day)
         else:
             runs.append([day])
-    return ",".join(DAY_NAMES[run[0]] if len(run) == 1 else f"{DAY_NAMES[run[0]]}-{DAY_NAMES[run[-1]]}" for run in runs)
+    names = [(SHORT_DAY_NAMES[run[0]], SHORT_DAY_NAMES[run[-1]]) for run in runs]
+    return ",".join(first if first == last else f"{first}-{last}" for first, last in names)
 
 
 # --- wall clocks ----------------------------------------------------------------------------------------------------
@@ -166,7 +168,8 @@ def wall_to_utc(zone: str, day: date, minute: int) -> datetime:
     instant = wall_time.replace(tzinfo=tz).astimezone(UTC)
     if instant.astimezone(tz).replace(tzinfo=None) == wall_time:
         return instant
-    # The wall time lies in a gap. With fold=1, the zone's offset after the gap gives an instant before the gap.
+    # The wall time lies in a gap. With fold=0, the UTC offset before the gap gave an instant after the gap. With
+    # fold=1, the offset after the gap gives an instant before the gap.
     return _find_end_of_gap(tz, wall_time.replace(tzinfo=tz, fold=1).astimezone(UTC), instant)
 
 
@@ -248,7 +251,7 @@ def compute_spells(hours: WorkingHours, zone: str, country: str, day: date) -> t
     if not spells or find_holiday(country, day):
         return ()
     spans = (Span(wall_to_utc(zone, day, start), wall_to_utc(zone, day, end)) for start, end in spells)
-    return tuple(span for span in spans if span.start < span.end)
+    return tuple(span for span in spans if span.start < span.end)  # a spell in an hour that the clocks skip is empty
 
 
 def list_working_spans(person: Person, window: Span) -> tuple[Span, ...]:
@@ -292,13 +295,15 @@ def add_weekdays(day: date, count: int) -> date:
     When `count` is 0, `day` is returned as it is. Distances between sessions are counted in weekdays, regardless of the
     working hours and holidays of the two people (T-10, T-13).
     """
+    if count == 0:
+        return day
     weekday = day.weekday()
-    if count and weekday >= SATURDAY:
+    if weekday >= SATURDAY:
         # Count forward from the Friday before the weekend, and backward from the Monday after it.
         nearest = SATURDAY - 1 if count > 0 else 7
         day, weekday = day + (nearest - weekday) * DAY, nearest % 7
     weeks, index = divmod(weekday + count, WEEKDAYS_A_WEEK)
-    return day + timedelta(days=7 * weeks + index - weekday) if count else day
+    return day + timedelta(days=7 * weeks + index - weekday)
 
 
 def _iterate_days(first: date, last: date) -> Iterator[date]:
