@@ -18,7 +18,7 @@ import networkx
 from bench.company import HOURS, ZONES
 from worker.domain.model import Address, FreeBusy, Pair, PairId, Person, Session, SessionKind, SessionState, Span
 from worker.domain.time.availability import find_day_bits
-from worker.domain.time.search import MAX_FIRST_A_WEEK, Search, find_possible_starts, get_week_number, list_days
+from worker.domain.time.search import MAX_IN_TURN_A_WEEK, Search, find_possible_starts, get_week_number, list_days
 from worker.domain.time.worktime import get_local_date, list_spells
 from worker.settings.load import Settings
 from worker.simulation.mails import BlankMailRenderer, DiscardingMailer
@@ -219,7 +219,7 @@ def assign_days(options: Mapping[PairId, Mapping[date, int]]) -> dict[PairId, da
         for day, cost in costs.items():
             graph.add_edge(pair, day, capacity=1, weight=cost)
             graph.add_edge(day, get_week_number(day), capacity=1, weight=0)
-            graph.add_edge(get_week_number(day), "sink", capacity=MAX_FIRST_A_WEEK, weight=0)
+            graph.add_edge(get_week_number(day), "sink", capacity=MAX_IN_TURN_A_WEEK, weight=0)
     if "sink" not in graph:
         return {}
     flow = graphs.max_flow_min_cost(graph, "source", "sink")
@@ -244,7 +244,7 @@ def format_sweep(load: float, first: Sequence[Placing], best: Sequence[Placing])
     assert shares[0] >= LEAST_SHARE * shares[1], f"{name}: {shares[0]:.3f} placed, {shares[1]:.3f} possible"
     means = [mean(one) if one else 0.0 for one in distances]
     assert means[0] <= max(MOST_RATIO * means[1], means[1] + MOST_DAYS * 7 / 5), f"{name}: {means[0]:.1f} days away"
-    assert max(p.busiest_week for p in first) <= MAX_FIRST_A_WEEK
+    assert max(p.busiest_week for p in first) <= MAX_IN_TURN_A_WEEK
 
 
 def _format_distances(distances: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from itertools import product
 from bench.__main__ import replace_table
 from bench.placing import assign_days
 from worker.domain.model import PairId
-from worker.domain.time.search import MAX_FIRST_A_WEEK, get_week_number
+from worker.domain.time.search import MAX_IN_TURN_A_WEEK, get_week_number
 
 PAGE = """# Measurements
 
@@ -61,7 +61,7 @@ def test_the_best_assignment_is_that_of_trying_all() -> None:
 
 def is_allowed(days: list[date]) -> bool:
     weeks = Counter(get_week_number(day) for day in days)
-    return len(set(days)) == len(days) and max(weeks.values(), default=0) <= MAX_FIRST_A_WEEK
+    return len(set(days)) == len(days) and max(weeks.values(), default=0) <= MAX_IN_TURN_A_WEEK
 
 
 def rate_all(options: dict[PairId, dict[date, int]]) -> list[tuple[int, int]]:

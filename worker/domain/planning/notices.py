@@ -32,7 +32,7 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import add_preparation_mails
 from worker.domain.planning.reviews import is_inside_1on1
 from worker.domain.planning.weekly import add_weekly_mail, has_weekly
-from worker.domain.time.mail_hours import find_following_day_start, list_day_starts_before
+from worker.domain.time.mail_hours import find_following_day_start, list_day_starts_backwards
 from worker.domain.time.worktime import DAY, get_local_date, wall_to_utc
 
 #: All accesses of the operator to a pair's content within one period of this length are reported in one mail.
@@ -163,7 +163,7 @@ def find_due_mail_time(owner: Person, due: date) -> datetime:
 
     It leaves at the start of the owner's last working day that is not after the due date.
     """
-    starts = (start for _, start in list_day_starts_before(owner, due))
+    starts = (start for _, start in list_day_starts_backwards(owner, due))
     return next(starts, wall_to_utc(owner.zone, due, 0))
 
 

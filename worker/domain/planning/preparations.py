@@ -16,7 +16,7 @@ from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.planning.quiet_hours import MIN_PREPARATION, NEAR_FUTURE, find_preparing_time
 from worker.domain.planning.reviews import is_inside_1on1
 from worker.domain.planning.weekly import has_weekly
-from worker.domain.time.mail_hours import list_day_starts_before
+from worker.domain.time.mail_hours import list_day_starts_backwards
 from worker.domain.time.worktime import get_local_date
 
 #: The prompt is sent between these numbers of calendar days before the session, if the report works then (T-5).
@@ -92,12 +92,12 @@ def _list_day_starts(person: Person, start: datetime) -> Iterator[tuple[int, dat
     if any(day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start for _, day_start in _list_early_starts(person, day)):
         yield from _list_early_starts(person, day)
     else:
-        yield from list_day_starts_before(replace(person, away=()), day)
+        yield from list_day_starts_backwards(replace(person, away=()), day)
 
 
 def _list_early_starts(person: Person, day: date) -> Iterator[tuple[int, datetime]]:
-    """Yield the day starts of `list_day_starts_before` that are at most `MAX_EARLY_DAYS` before `day`."""
-    return takewhile(lambda day_start: day_start[0] <= MAX_EARLY_DAYS, list_day_starts_before(person, day))
+    """Yield the day starts of `list_day_starts_backwards` that are at most `MAX_EARLY_DAYS` before `day`."""
+    return takewhile(lambda day_start: day_start[0] <= MAX_EARLY_DAYS, list_day_starts_backwards(person, day))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,10 +70,9 @@ def _list_parts_outside(span: Span, window: Span) -> Iterator[Span]:
 def find_free_busy_start(now: datetime, earliest: datetime) -> datetime:
     """Return the start of the free/busy that is needed to place a session that begins at `earliest` or later.
 
-    The start is usually `now`. It is four weeks earlier when the session may begin so soon that a long absence which
-    has begun already could affect the session (T-16).
+    The start is usually `now`. For a session that may begin within four weeks, the start is four weeks before `now`: a
+    long absence that has begun already may affect such a session (T-16).
     """
-    # The free/busy of the time `_READ_BACK` before a session shows whether the session follows a long absence.
     return now - _READ_BACK if earliest < now + _READ_BACK else now
 
 

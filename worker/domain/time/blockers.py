@@ -41,7 +41,8 @@ MAX_EXTRA_HOURS = 4
 #: The kinds of blockers among taken times: a career session, and any other session or commitment.
 CAREER_BLOCKER = "career"
 TAKEN_BLOCKER = "time"
-#: Codes of the reasons that only accompany other reasons. Each names something that blocks some days or none.
+#: Codes of the reasons that only accompany other reasons, because they concern some days at most.
+#: `has_same_blockers` ignores them.
 SIDE_REASONS = frozenset({"holidays", "unreadable", "full_days", "just_lost"})
 #: Codes of the reasons that name a change which would make a slot possible.
 REMEDIES = frozenset(
@@ -104,7 +105,7 @@ def never_work_together(people: tuple[Person, Person], now: datetime) -> bool:
 
 
 def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
-    """Return whether both name the same blockers of the same people.
+    """Return whether both tuples of reasons name the same blockers of the same people.
 
     Days, counts and suggested changes are not compared.
     """
@@ -113,7 +114,7 @@ def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
 
 def _collect_blocking_codes(reasons: Reasons) -> set[tuple[str, ReasonValue]]:
     """Return the code of each blocker with the name of the person that it concerns."""
-    # When all reasons are suggested changes, these are compared instead.
+    # When all reasons are suggested changes, the suggested changes are compared instead.
     blockers = [reason for reason in reasons if reason.code not in REMEDIES] or reasons
     return {(reason.code, reason.values.get("name", "")) for reason in blockers if reason.code not in SIDE_REASONS}
 

@@ -42,7 +42,8 @@ def find_next_mail_time(person: Person, instant: datetime, limit: datetime | Non
 
     Return None when there is no such instant, or none within 400 days.
     """
-    # Counted from the day before `instant`, the local day of `limit` is at most three days later than the difference.
+    # One day is added because the mail hours are listed from the day before `instant`, and two days because the
+    # difference is rounded down and the clocks may change in between.
     days = MAX_SEARCH_DAYS if limit is None else (limit - instant).days + 3
     for span in _list_spans_from(person, instant, days):
         if span.end > instant:
@@ -82,7 +83,7 @@ def list_last_mail_times(
     return tuple(mail_times)
 
 
-def list_day_starts_before(person: Person, day: date) -> Iterator[tuple[int, datetime]]:
+def list_day_starts_backwards(person: Person, day: date) -> Iterator[tuple[int, datetime]]:
     """Yield, for each working day from `day` backwards, its distance from `day` in days and the start of its hours."""
     for distance in range(MAX_SEARCH_DAYS):
         start = find_day_start(person, day - timedelta(days=distance))

@@ -21,8 +21,8 @@ from worker.domain.time.availability import (
 from worker.domain.time.worktime import get_local_date
 
 NO_PREFERENCE = Preference()
-#: The most first sessions (`Search.in_turn`) that a manager has in one week, Monday to Sunday (T-3a).
-MAX_FIRST_A_WEEK = 2
+#: The most sessions with `in_turn` that a manager has in one week, Monday to Sunday (T-3a).
+MAX_IN_TURN_A_WEEK = 2
 #: The highest result of `compute_contract_margins`.
 BEST_CONTRACT_MARGIN = 2
 
@@ -40,10 +40,10 @@ class Search:
     free_busy: Mapping[Address, FreeBusy]
     taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: these times count as busy
     avoid: tuple[Span, ...] = ()  #: times that the session has lost and does not get again
-    has_buffer: bool = True  #: keep 15 minutes free on each side of busy time
-    in_turn: bool = False  #: the session follows no other one; a manager has at most two such sessions a week (T-3a)
-    may_follow_absence: bool = False  #: the session may lie on the first days after a long absence (T-14, T-16)
-    is_career: bool = True  #: the session is a career session, of which the manager has at most one a day
+    has_buffer: bool = True  #: whether 15 minutes stay free on each side of busy time
+    in_turn: bool = False  #: the field `in_turn` of the session; if True, `MAX_IN_TURN_A_WEEK` is kept (T-3a)
+    may_follow_absence: bool = False  #: whether the session may lie on the first days after a long absence (T-14, T-16)
+    is_career: bool = True  #: whether the session is a career session, of which the manager has at most one a day
 
     @property
     def people(self) -> tuple[Person, Person]:
@@ -97,8 +97,8 @@ def list_career_days(search: Search) -> list[date]:
 def find_full_days(search: Search, grid: QuarterGrid) -> int:
     """Return the quarter-hours of the days on which the manager already has a career session.
 
-    For a first session (`in_turn`), also return the quarter-hours of weeks that already have the maximum number of
-    first sessions (T-3a).
+    If the search is for a session with `in_turn`, also return the quarter-hours of the weeks that already have
+    `MAX_IN_TURN_A_WEEK` such sessions (T-3a).
     """
     days = set(list_career_days(search)) if search.is_career else set[date]()
     if search.in_turn:
@@ -111,19 +111,21 @@ def find_full_days(search: Search, grid: QuarterGrid) -> int:
 
 def find_days_after_absence(search: Search, grid: QuarterGrid) -> int:
     """Return the quarter-hours of each person's first two working days after a long absence (T-16)."""
+    if search.may_follow_absence:
+        return 0
     bits = 0
-    for person in search.people if not search.may_follow_absence else ():
+    for person in search.people:
         for day in list_days_after_absence(person, get_free_busy(search.free_busy, person)):
             bits |= find_day_bits(grid, person.zone, day)
     return bits
 
 
 def _list_days_of_full_weeks(search: Search) -> Iterator[date]:
-    """Yield the seven days of each week in which the manager has the maximum number of first sessions."""
-    first_sessions = [item for item in list_taken_times(search, search.manager) if item.in_turn]
-    days = [get_local_date(search.manager.zone, item.span.start) for item in first_sessions]
+    """Yield the seven days of each week in which the manager has `MAX_IN_TURN_A_WEEK` sessions with `in_turn`."""
+    sessions_in_turn = [item for item in list_taken_times(search, search.manager) if item.in_turn]
+    days = [get_local_date(search.manager.zone, item.span.start) for item in sessions_in_turn]
     for week, count in Counter(get_week_number(day) for day in days).items():
-        if count >= MAX_FIRST_A_WEEK:
+        if count >= MAX_IN_TURN_A_WEEK:
             # The inverse of `get_week_number`: 7 * week + 1 is the ordinal of the week's Monday.
             yield from (date.fromordinal(7 * week + 1 + weekday) for weekday in range(7))
 

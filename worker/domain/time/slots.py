@@ -38,7 +38,8 @@ from worker.domain.time.search import (
 from worker.domain.time.worktime import DAY, DAY_MINUTES, get_local_date, measure_clock_distance
 
 # Costs, in days of distance from the target.
-#: The preferred weekday is at most three days away. A higher cost makes the search choose it.
+#: A slot on the preferred weekday is at most three days from the target. This cost is higher than that distance, so
+#: that the search chooses that slot.
 OTHER_WEEKDAY_COST = 4.0
 HOUR_OFF_COST = 1.0  #: for each hour of distance from the preferred hour
 MAX_HOURS_OFF_COST = 3.0
@@ -85,14 +86,16 @@ class _Piece(NamedTuple):
 
 def rank_slots(search: Search, limit: int = 1) -> tuple[Slot, ...]:
     """Return the best slot of each of the manager's `limit` best days, best first. At equal cost, earlier is better."""
+    if limit <= 0:
+        return ()
     grid, start_bits = find_possible_starts(search)
     best_starts: dict[date, tuple[float, int]] = {}  # by day: the cost, and the index of the start's quarter-hour
     cost_limit: float | None = None  # the cost of the last of the best days; pieces that cost more are not examined
-    for piece in sorted(_split_into_pieces(search, grid, start_bits)) if limit > 0 else ():
+    for piece in sorted(_split_into_pieces(search, grid, start_bits)):
         if cost_limit is not None and piece.cost > cost_limit:
             break
-        start = _find_best_start(search, piece)
-        best_starts[piece.day] = min(start, best_starts.get(piece.day, start))
+        cost_and_index = _find_best_start(search, piece)
+        best_starts[piece.day] = min(cost_and_index, best_starts.get(piece.day, cost_and_index))
         if len(best_starts) >= limit:
             cost_limit = sorted(best_starts.values())[limit - 1][0]
     ranked = sorted((cost, index, day) for day, (cost, index) in best_starts.items())[:limit]
