@@ -20,7 +20,7 @@ from tests.support.web_company import BASE, hidden, text
 from worker.cli import main
 from worker.domain.model import PersonAlias
 from worker.domain.model.people import AliasSource
-from worker.domain.planning.quiet_hours import divide_mails
+from worker.domain.planning.mail_times import divide_mails
 from worker.engine.pulse import PulseStatus
 from worker.errors import Refused
 from worker.links import LinkClaims, Purpose

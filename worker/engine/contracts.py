@@ -47,9 +47,9 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 from worker.domain.planning import actions
+from worker.domain.planning.mail_times import choose_mail_time
 from worker.domain.planning.notices import ACCESS_MAIL_PERIOD, find_access_start, find_next_working_morning
 from worker.domain.planning.plan_builder import PlanBuilder
-from worker.domain.planning.quiet_hours import choose_mail_time
 from worker.domain.time.worktime import get_local_date
 from worker.engine.actions import Actions, Write, combine_writes
 from worker.errors import Overtaken, Refused, UnknownName

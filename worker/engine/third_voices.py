@@ -24,7 +24,7 @@ from worker.domain.model import (
     ThirdVoice,
     VoiceFault,
 )
-from worker.domain.planning.quiet_hours import MAX_MAILS_A_DAY
+from worker.domain.planning.mail_times import MAX_MAILS_A_DAY
 from worker.domain.time.mail_hours import list_mail_times
 from worker.domain.time.worktime import get_local_date
 from worker.errors import Refused

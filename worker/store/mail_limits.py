@@ -1,6 +1,6 @@
 """Holds mails back when they are claimed: outside their reader's working hours, and beyond three a day (T-16).
 
-`worker.domain.planning.quiet_hours` decides which mails leave, wait for another day, or are folded into one overflow
+`worker.domain.planning.mail_times` decides which mails leave, wait for another day, or are folded into one overflow
 mail. This module loads what the decision needs, and stores the decision in the transaction of the claim.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from worker.domain.model import Address, Effect, EffectProgress, Person
-from worker.domain.planning.quiet_hours import MailDay, divide_mails, make_overflow_mail
+from worker.domain.planning.mail_times import MailDay, divide_mails, make_overflow_mail
 from worker.domain.time.worktime import get_local_date
 from worker.seal import NoSeal, Seal
 from worker.store import rows

@@ -34,7 +34,7 @@ from worker.domain.model import (
     Span,
     TakenTime,
 )
-from worker.domain.planning.quiet_hours import choose_mail_time, make_personal_mail
+from worker.domain.planning.mail_times import choose_mail_time, make_personal_mail
 from worker.domain.reason_texts import format_reasons
 from worker.domain.time.worktime import DAY, add_weekdays, get_local_date, wall_to_utc
 

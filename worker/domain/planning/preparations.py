@@ -11,9 +11,9 @@ from itertools import takewhile
 from zlib import crc32
 
 from worker.domain.model import MailName, Owner, Person, Session, SessionKind
+from worker.domain.planning.mail_times import MIN_PREPARATION, NEAR_FUTURE, find_preparation_time
 from worker.domain.planning.mail_validity import has_moved_far
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
-from worker.domain.planning.quiet_hours import MIN_PREPARATION, NEAR_FUTURE, find_preparing_time
 from worker.domain.planning.reviews import is_inside_1on1
 from worker.domain.planning.weekly import has_weekly
 from worker.domain.time.mail_hours import list_day_starts_backwards
@@ -141,7 +141,7 @@ def _add_preparation(builder: PlanBuilder, session: Session, preparation: Prepar
     if builder.now < due_at:
         builder.plan_again_at(due_at)
         return
-    leaves_at = find_preparing_time(name, reader, wanted_at=builder.now, session_start=start)
+    leaves_at = find_preparation_time(name, reader, wanted_at=builder.now, session_start=start)
     if leaves_at is None and name is not MailName.REFLECTION_PROMPT:
         # No mail hours are left. A brief or a note is more useful at any hour than not at all.
         leaves_at = max(builder.now, start - NEAR_FUTURE)

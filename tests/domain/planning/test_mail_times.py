@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, is_mail_time, message_of, person, utc
 from worker.domain.model import Effect, MailName, Person, Span
-from worker.domain.planning.quiet_hours import (
+from worker.domain.planning.mail_times import (
     ANY_HOUR,
     MAX_MAILS_A_DAY,
     MIN_PREPARATION,

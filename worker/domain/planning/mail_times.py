@@ -2,10 +2,8 @@
 
 Planning gives each mail a due time inside its reader's mail hours: working hours without absences. When mails are about
 to leave, the outbox calls `divide_mails` with all mails of one reader that are due. A mail that is outside the reader's
-hours by then waits. Only three mails a day are sent; further mails are folded into one mail on the next morning, the
-overflow mail.
-
-Some mails are not counted: they leave whenever they are due, and do not add to the three mails of a day.
+hours by then waits. A reader gets at most three counted mails a day; further ones are folded into one mail on the next
+morning, the overflow mail. Mails that are not counted leave whenever they are due.
 """
 
 from collections.abc import Iterable, Sequence
@@ -95,7 +93,7 @@ def choose_mail_time(
         return MailTime(wanted_at, counts=False)
     is_before_session = session_start is not None and session_start > wanted_at
     if session_start is not None and name in MIN_PREPARATION:
-        due_at = find_preparing_time(name, reader, wanted_at=wanted_at, session_start=session_start)
+        due_at = find_preparation_time(name, reader, wanted_at=wanted_at, session_start=session_start)
     elif name not in NEVER_FOLDED and is_about_near_future(wanted_at, (session_start, lost_start)):
         return MailTime(wanted_at, counts=False)
     else:
@@ -108,10 +106,12 @@ def choose_mail_time(
     return MailTime(due_at or find_next_mail_time(reader, wanted_at) or wanted_at, counts=True)
 
 
-def find_preparing_time(name: str, reader: Person, *, wanted_at: datetime, session_start: datetime) -> datetime | None:
-    """Return the first instant of the reader's mail hours, from `wanted_at` on, for a mail that prepares a session.
+def find_preparation_time(
+    name: str, reader: Person, *, wanted_at: datetime, session_start: datetime
+) -> datetime | None:
+    """Return when a mail that prepares a session leaves: at the first instant of mail hours from `wanted_at` on.
 
-    Return None when that instant leaves less than the time of `MIN_PREPARATION` before the session.
+    Return None when less than the time of `MIN_PREPARATION` is left between that instant and the session.
     """
     mail_time = find_next_mail_time(reader, wanted_at, session_start)
     if mail_time is None or session_start - mail_time < MIN_PREPARATION[MailName(name)]:
@@ -158,10 +158,10 @@ def find_overflow_time(reader: Person, now: datetime) -> datetime:
 
 
 def make_personal_mail(name: MailName, reader: Person, about: str, *, now: datetime, due_at: datetime) -> Effect:
-    """Return a mail about several pairs of its reader, which belongs to no single pair.
+    """Return a personal mail: a mail about several pairs of its reader, which belongs to no single pair.
 
-    `about` distinguishes mails with the same name. When several pairs or processes decide a mail with the same name
-    and `about`, it is sent once, because the keys are equal.
+    `about` distinguishes mails with the same name, for instance by their day. When several pairs or processes decide a
+    mail with the same name and `about`, the mail is sent once, because the keys are equal.
     """
     return Effect(
         key=f"{name}:{reader.email}:{about}",
