@@ -26,8 +26,8 @@ from tests.support.pairs import (
 from tests.support.stories import Story, fill, nothing
 from worker.domain.model import (
     CommitmentStanding,
-    DatedCommitment,
     EffectKind,
+    IdentifiedCommitment,
     Owner,
     Person,
     Policy,
@@ -71,7 +71,7 @@ def full(story: Story, day: date) -> None:
 
 def revise(story: Story, due: date | None, revision: int = 2) -> None:
     """The contract is written anew, with the commitment at another date, or without it."""
-    listed = [DatedCommitment(id="p1", owner=Owner.MANAGER, due=due)] if due else []
+    listed = [IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=due)] if due else []
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], listed, revision))
 
 
@@ -246,7 +246,7 @@ def test_other_words_are_written_in_its_place() -> None:
     story = owing()
     at = utc(2026, 9, 16, 18)
     story.move(story.commitment(), at, 30)
-    reworded = DatedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
+    reworded = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, is_reworded=True)
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
     assert [m.kind for m in story.state.effects if m.event == "p1.1"] == [EffectKind.CREATE, EffectKind.UPDATE]
     assert block(story).start == at
@@ -257,7 +257,7 @@ def test_other_words_for_what_was_taken_off_leave_it_off() -> None:
     """T-8."""
     story = owing()
     story.delete(story.commitment())
-    reworded = DatedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
+    reworded = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, is_reworded=True)
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
     assert story.commitment().dismissed
     assert story.placed(story.commitment()) is None

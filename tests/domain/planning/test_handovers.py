@@ -9,10 +9,10 @@ from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, pair_of
 from tests.support.stories import Story, booked
 from worker.domain.model import (
     CommitmentStanding,
-    DatedCommitment,
     EndReason,
     Format,
     Handover,
+    IdentifiedCommitment,
     Owner,
     PairId,
     SessionKind,
@@ -30,7 +30,7 @@ def promised() -> Story:
     story.until(story.next.span.end)
     first = story.of_kind(SessionKind.CAREER)[0].id
     due = date(2026, 11, 27)
-    promises = [DatedCommitment(id=name, owner=owner, due=due) for name, owner in (
+    promises = [IdentifiedCommitment(id=name, owner=owner, due=due) for name, owner in (
         ("p1", Owner.MANAGER), ("p2", Owner.REPORT), ("p3", Owner.MANAGER))]  # fmt: skip
     story.say(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
     story.say(lambda p: actions.close_commitment(p, p.commitments["p3"], CommitmentStanding.DONE))

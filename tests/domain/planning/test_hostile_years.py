@@ -10,10 +10,10 @@ from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM, WEEK, pair_of
 from tests.support.stories import Story
 from worker.domain.model import (
     CommitmentStanding,
-    DatedCommitment,
     EffectKind,
     EffectProgress,
     Format,
+    IdentifiedCommitment,
     Owner,
     Policy,
     ReviewMode,
@@ -105,7 +105,9 @@ def _record(story: Story, n: int) -> None:
         due: date = story.now.date() + (n % 50) * DAY
         known = {c.owner: c.id for c in story.state.commitments if c.is_open and c.session == session.id and n % 2}
         new = f"p{len(story.state.commitments)}"
-        listed = [DatedCommitment(id=known.get(owner, f"{new}{owner[0]}"), owner=owner, due=due) for owner in Owner]
+        listed = [
+            IdentifiedCommitment(id=known.get(owner, f"{new}{owner[0]}"), owner=owner, due=due) for owner in Owner
+        ]
         revision = 1 + len([m for m in story.state.effects if m.name == "contract_summary"])
         story.say(lambda p: actions.record_contract(p, p.sessions.get(session.id, session), listed, revision))
 

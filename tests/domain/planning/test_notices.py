@@ -28,8 +28,8 @@ from tests.support.pairs import (
 from tests.support.stories import Story, booked
 from worker.domain.model import (
     CommitmentStanding,
-    DatedCommitment,
     EffectProgress,
+    IdentifiedCommitment,
     Meeting,
     Owner,
     ReviewMode,
@@ -344,7 +344,7 @@ def test_a_new_date_is_a_new_mail() -> None:
     session = session_of(utc(2026, 9, 7, 4), 30, state=SessionState.CONTRACTED, held_at=utc(2026, 9, 7, 4, 30))
     story = Story(state=state_of(session, commitments=(commitment_of(date(2026, 9, 15)),)))
     story.at(utc(2026, 9, 15, 12))
-    moved = DatedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 9, 22))
+    moved = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 9, 22))
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [moved], 2))
     story.until(utc(2026, 9, 30))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 22)]

@@ -24,12 +24,12 @@ from tests.support.stories import Calendars, Story, applied, booked, causes, dec
 from worker.domain.model import (
     BusyTime,
     CommitmentStanding,
-    DatedCommitment,
     DeferralCause,
     EffectKind,
     EffectProgress,
     EndReason,
     Format,
+    IdentifiedCommitment,
     Interval,
     Owner,
     PairState,
@@ -144,8 +144,8 @@ def lively() -> Story:
     story.until(story.next.span.end)
     first = story.of_kind(SessionKind.CAREER)[0].id
     promises = [
-        DatedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 10, 30)),
-        DatedCommitment(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
+        IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 10, 30)),
+        IdentifiedCommitment(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
     ]
     story.say(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
     story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))

@@ -9,7 +9,7 @@ from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, commitm
 from tests.support.stories import Story, at_end, booked, first, of_state, refused
 from worker.domain.model import (
     CommitmentStanding,
-    DatedCommitment,
+    IdentifiedCommitment,
     Owner,
     Policy,
     Session,
@@ -24,12 +24,12 @@ from worker.errors import Refused
 DUE = date(2026, 10, 30)
 
 MINE, YOURS = (
-    DatedCommitment(id="p1", owner=Owner.MANAGER, due=DUE),
-    DatedCommitment(id="p2", owner=Owner.REPORT, due=DUE),
+    IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=DUE),
+    IdentifiedCommitment(id="p2", owner=Owner.REPORT, due=DUE),
 )
 
 
-def record(story: Story, *promises: DatedCommitment, revision: int = 1) -> None:
+def record(story: Story, *promises: IdentifiedCommitment, revision: int = 1) -> None:
     session_id = first(story).id
     story.say(lambda p: actions.record_contract(p, p.sessions[session_id], promises, revision))
 
@@ -69,7 +69,7 @@ def test_a_contract_is_a_live_document() -> None:
     story = at_end()
     record(story, MINE, YOURS)
     story.at(story.now + 30 * DAY)
-    other = DatedCommitment(id="p3", owner=Owner.REPORT, due=DUE)
+    other = IdentifiedCommitment(id="p3", owner=Owner.REPORT, due=DUE)
     record(story, replace(MINE, due=DUE + WEEK), other, revision=2)
     assert [(m.to, m.number) for m in story.mails("contract_summary")] == [
         (DANA.email, 1),

@@ -1,8 +1,8 @@
 """Compares two revisions of a contract, and finds the commitments of the old one that the new one continues (R-18).
 
 A commitment that is continued keeps its id, so that its block on the calendar is moved and not created again. In names
-of this module, `written` is a `WrittenCommitment` (the words in one revision), and `commitment` is a stored
-`Commitment` (dates and status).
+of this module, `written` is a `WrittenCommitment` (the words in one revision), `identified` is an
+`IdentifiedCommitment` (the id in one revision), and `commitment` is a stored `Commitment` (dates and standing).
 """
 
 import re
@@ -16,7 +16,7 @@ from worker.domain.model import (
     Commitment,
     CommitmentStanding,
     Contract,
-    DatedCommitment,
+    IdentifiedCommitment,
     Owner,
     ReviewPoint,
     WrittenCommitment,
@@ -68,7 +68,7 @@ class CommitmentChange:
 class NextRevision:
     """The commitments that result from a new revision, each with its text."""
 
-    commitments: tuple[tuple[DatedCommitment, WrittenCommitment], ...]  #: new, continued and changed commitments
+    commitments: tuple[tuple[IdentifiedCommitment, WrittenCommitment], ...]  #: new, continued and changed commitments
     let_go: tuple[tuple[Commitment, WrittenCommitment], ...]  #: the commitments that are let go
 
 
@@ -86,16 +86,22 @@ def plan_revision(
     contract has no date; `check_contract` reports such commitments.
     """
     let_go_id = change.id if change and change.written is None else ""
-    still_open = [(c, written) for c, written in recorded if c.is_open and c.id != let_go_id]
-    done = {(c.owner, written.text, written.due) for c, written in recorded if c.standing is CommitmentStanding.DONE}
-    open_ids = {c.id for c, _ in still_open}
+    still_open = [
+        (commitment, written) for commitment, written in recorded if commitment.is_open and commitment.id != let_go_id
+    ]
+    open_ids = {commitment.id for commitment, _ in still_open}
+    done_keys = {
+        (commitment.owner, written.text, written.due)
+        for commitment, written in recorded
+        if commitment.standing is CommitmentStanding.DONE
+    }
     # A commitment that is done and still in the contract would otherwise be added again as a new one.
     commitments = [
-        (dated, written)
-        for dated, written in _identify_commitments(session, number, still_open, contract, change)
-        if dated.id in open_ids or (dated.owner, written.text, written.due) not in done
+        (identified, written)
+        for identified, written in _identify_commitments(session, number, still_open, contract, change)
+        if identified.id in open_ids or (identified.owner, written.text, written.due) not in done_keys
     ]
-    let_go = tuple((c, written) for c, written in recorded if c.id == let_go_id)
+    let_go = tuple((commitment, written) for commitment, written in recorded if commitment.id == let_go_id)
     return NextRevision(commitments=tuple(commitments), let_go=let_go)
 
 
@@ -105,20 +111,22 @@ def _identify_commitments(
     still_open: Sequence[tuple[Commitment, WrittenCommitment]],
     contract: Contract,
     change: CommitmentChange | None,
-) -> Iterator[tuple[DatedCommitment, WrittenCommitment]]:
+) -> Iterator[tuple[IdentifiedCommitment, WrittenCommitment]]:
     """Yield each commitment of the contract, with the id of the commitment that it continues, or a new id."""
     for owner, written_commitments in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
-        old_texts = {c.id: written.text for c, written in still_open if c.owner is owner}
-        # The change is applied to the old commitment, so that it matches its new text exactly.
-        old = [(c.id, _apply_change(c.id, written, change)) for c, written in still_open if c.owner is owner]
+        own_open = [(commitment.id, written) for commitment, written in still_open if commitment.owner is owner]
+        old_texts = {commitment_id: written.text for commitment_id, written in own_open}
+        # The change is applied to the old commitment too, so that its text equals the new text and it is matched.
+        old = [(commitment_id, _apply_change(commitment_id, written, change)) for commitment_id, written in own_open]
         for position, (written, old_id) in enumerate(
             zip(written_commitments, match_commitments(old, written_commitments), strict=True)
         ):
             if written.due is None:
                 raise ValueError("a commitment without a date reached a revision")
             commitment_id = old_id or derive_id("p", f"{session}|{number}|{owner}|{position}")
-            reworded = commitment_id in old_texts and old_texts[commitment_id] != written.text
-            yield DatedCommitment(id=commitment_id, owner=owner, due=written.due, reworded=reworded), written
+            is_reworded = commitment_id in old_texts and old_texts[commitment_id] != written.text
+            identified = IdentifiedCommitment(id=commitment_id, owner=owner, due=written.due, is_reworded=is_reworded)
+            yield identified, written
 
 
 def _apply_change(commitment_id: str, written: WrittenCommitment, change: CommitmentChange | None) -> WrittenCommitment:
@@ -161,8 +169,8 @@ def match_commitments(
 ) -> list[str | None]:
     """Return, for each commitment of `new`, the id of the commitment of `old` that it continues; None for a new one.
 
-    A commitment continues one with the same text and any date, else one with mostly the same words, else one with the
-    same position in the list and the same date. No id is returned twice.
+    A commitment continues the old commitment with the same text and any date, else the one with mostly the same words,
+    else the one at the same position in the list with the same date. No id is returned twice.
     """
     old_keys = [(written.text, str(written.due)) for _, written in old]
     new_keys = [(written.text, str(written.due)) for written in new]
@@ -219,7 +227,7 @@ def _match_items(old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]])
             has_same_place_and_date = distance == 0 and old_date == new_date and bool(new_date)
             if similarity < _REWORDED_SHARE and not has_same_place_and_date:
                 continue
-            # in the order of preference when sorted
+            # When sorted, these tuples are in the order in which the pairs are matched.
             candidates.append((-similarity, new_text != old_text, old_date != new_date, distance, new_index, old_index))
     old_indices: list[int | None] = [None] * len(new)
     for *_, new_index, old_index in sorted(candidates):

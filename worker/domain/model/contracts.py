@@ -52,13 +52,13 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatedCommitment:
-    """A commitment of a new revision, without its text."""
+class IdentifiedCommitment:
+    """A commitment of a new revision with its id, and without its text."""
 
     id: str  #: a new id, or the id of the commitment in the previous revision that this commitment continues
     owner: Owner
     due: date
-    reworded: bool = False  #: whether the text of the continued commitment has changed
+    is_reworded: bool = False  #: whether the text of the continued commitment has changed
 
 
 class ContentAccess(StrEnum):

@@ -14,11 +14,11 @@ from worker.domain.model import (
     Address,
     Commitment,
     CommitmentStanding,
-    DatedCommitment,
     Deferral,
     DeferralCause,
     EndReason,
     Format,
+    IdentifiedCommitment,
     MailName,
     OfferPurpose,
     Session,
@@ -302,12 +302,14 @@ def _make_soon_session(builder: PlanBuilder, kind: SessionKind, *, minutes: int,
     )
 
 
-def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[DatedCommitment], revision: int) -> None:
+def record_contract(
+    builder: PlanBuilder, session: Session, commitments: Sequence[IdentifiedCommitment], revision: int
+) -> None:
     """Record a revision of the session's contract, and add the mails with its summary (R-14, R-15).
 
-    `dated` are the commitments of the revision: they are added or changed. Commitments of an earlier revision that this
-    one no longer lists end (R-18). Raises NoContractSession for a session without contracts, and NotHeldYet before the
-    session has begun.
+    `commitments` are the commitments of the revision: they are added or changed. Commitments of an earlier revision
+    that are not among them end (R-18). Raises NoContractSession for a session without contracts, and NotHeldYet before
+    the session has begun.
     """
     if session.kind is not SessionKind.CAREER or session.state is SessionState.CANCELLED:
         raise NoContractSession(f"Session {session.id} is cancelled, or of a kind that has no contract.")
@@ -322,7 +324,7 @@ def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[Date
     recorded = builder.update_session(
         session, state=SessionState.CONTRACTED, unplaceable=None, offer=None, warned_at=None
     )
-    _update_commitments(builder, session, dated)
+    _update_commitments(builder, session, commitments)
     is_late = builder.now > contract_mails.find_contract_deadline(builder.manager, recorded)
     if is_first_revision:
         reason = "The contract was recorded" + (", after its deadline." if is_late else ", before its deadline.")
@@ -335,32 +337,32 @@ def record_contract(builder: PlanBuilder, session: Session, dated: Sequence[Date
         builder.add_mail(MailName.CONTRACT_SUMMARY, session.id, email, start=recorded.held_at, number=revision)
 
 
-def _update_commitments(builder: PlanBuilder, session: Session, dated: Sequence[DatedCommitment]) -> None:
-    """Add the new ones of the commitments in `dated`, update the others, and close, as changed, those not in it."""
-    listed_ids = {item.id for item in dated}
+def _update_commitments(builder: PlanBuilder, session: Session, commitments: Sequence[IdentifiedCommitment]) -> None:
+    """Add the new commitments, update the recorded ones, and close as changed the recorded ones no longer listed."""
+    listed_ids = {item.id for item in commitments}
     open_commitments = [c for c in builder.commitments.values() if c.session == session.id and c.is_open]
     for commitment in open_commitments:
         if commitment.id not in listed_ids:
             close_commitment(builder, commitment, CommitmentStanding.CHANGED)
-    for item in dated:
+    for item in commitments:
         existing = builder.commitments.get(item.id)
         if existing is None:
             builder.update_commitment(_make_commitment(builder, session, item))
         elif existing.due != item.due:
             # The next sweep places the block anew, even if the manager had moved or deleted it.
             builder.update_commitment(existing, due=item.due, block=None, all_day=False, by_hand=False, dismissed=False)
-        elif item.reworded:
+        elif item.is_reworded:
             commitment_blocks.update_block_text(builder, existing)
 
 
-def _make_commitment(builder: PlanBuilder, session: Session, dated: DatedCommitment) -> Commitment:
+def _make_commitment(builder: PlanBuilder, session: Session, identified: IdentifiedCommitment) -> Commitment:
     """Return a new open commitment of the session's contract."""
     return Commitment(
-        id=dated.id,
+        id=identified.id,
         pair=builder.pair.id,
         session=session.id,
-        owner=dated.owner,
-        due=dated.due,
+        owner=identified.owner,
+        due=identified.due,
         recorded_at=builder.now,
     )
 
