@@ -83,7 +83,7 @@ def lint_contract(
     """Return the questions and hints about the commitments of a contract, in the order of the lines (R-16, R-31).
 
     `recorded_on` is the day in the manager's zone. `locale` is the manager's: the contract is expected to be written in
-    that language or in English. `is_day_off` returns whether the given one of the two does not work on the given day.
+    that language or in English. `is_day_off` returns whether that person of the pair does not work on that day.
     """
     all_rules = select_lint_rules(locale)
     questions = [
@@ -110,6 +110,7 @@ def _lint_commitment(
 
     `all_rules` are the rules of each language in which the commitment may be written.
     """
+    # The rules expect one line with single blanks and straight apostrophes.
     text = " ".join(commitment.text.replace("\u2019", "'").split()).rstrip(".!")
     vague_word = next((word for rules in all_rules if (word := rules.find_vague_word(text))), "")
     may_be_thing = any(rules.is_thing_only(text) for rules in all_rules)
@@ -136,6 +137,6 @@ def _lint_due_date(due: date | None, recorded_on: date) -> Iterator[str]:
         yield "undated"
     elif due < recorded_on:
         yield "past"
-    # The parts are compared, since the same day of another year may not exist (29 February).
+    # Tuples are compared instead of dates, because the same day of the year before may not exist (29 February).
     elif (due.year - 1, due.month, due.day) > (recorded_on.year, recorded_on.month, recorded_on.day):
         yield "far"

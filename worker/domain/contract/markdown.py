@@ -46,9 +46,10 @@ _DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_GERMA
 _MONTH = re.compile(rf"(\d{{4}}){_DASH}(\d{{1,2}}) ?:(?: (.*))?")
 #: The start of a comment, with the backslashes that turn it into plain text.
 COMMENT_START = re.compile(r"\\*<!--")
+#: Where a text is split to find comments: at the start and the end of each comment, and at the end of each line.
 _COMMENT_PIECES = re.compile(r"((?<!\\)<!--|-->|\n)")
 HORIZONTAL_RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
-#: A line which says that the two agreed on nothing in a part.
+#: A line which says that the two agreed on nothing in a part. In German, `keine` is accepted as well.
 NONE_LINE = re.compile(
     rf"(?:[-*+•]\s+)?(?:{'|'.join(language.none for language in CONTRACT_LANGUAGES.values())}|keine)\.?", re.IGNORECASE
 )
@@ -176,7 +177,7 @@ def _has_control_character(line: str) -> bool:
 def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[ContractPart, _Section]:
     """Return the lines below each heading, without comments and horizontal rules. Add all problems with headings."""
     sections: dict[ContractPart, _Section] = {}
-    misspelled: set[ContractPart] = set()
+    misspelled_parts: set[ContractPart] = set()
     section_lines: list[_Line] | None = None  # the lines of the current section; None before the first heading
     has_stray_text = False  # whether there is text before the first heading
     content_lines = list(_iterate_content_lines(lines, add_problem))
@@ -195,9 +196,9 @@ def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[Cont
         part, level = heading
         if part is None and level == 1 and section_lines is None:
             continue  # the title
-        section_lines = _open_section(sections, part, line, language, add_problem, misspelled)
+        section_lines = _open_section(sections, part, line, language, add_problem, misspelled_parts)
     for part in REQUIRED_PARTS:
-        if part not in sections and part not in misspelled:
+        if part not in sections and part not in misspelled_parts:
             remedy = f"Add it; write `- {language.none}` under it if so agreed."
             add_problem(len(lines), f"The heading `## {language.headings[part]}` is missing.", remedy)
     return sections
@@ -215,19 +216,19 @@ def _open_section(
     line: _Line,
     language: ContractLanguage,
     add_problem: _AddProblem,
-    misspelled: set[ContractPart],
+    misspelled_parts: set[ContractPart],
 ) -> list[_Line]:
     """Return the list to which the lines below this heading are appended.
 
-    It is the list of the part's section; below an unknown heading, it is a list that is then discarded. If the unknown
-    heading looks like a misspelled one, its part is added to `misspelled`.
+    For a known heading, that is the list of the part's section. For an unknown heading, it is a new list, which the
+    caller does not keep. If the unknown heading looks like a misspelled one, its part is added to `misspelled_parts`.
     """
     if part is None:
         remedy = "Use only the headings " + ", ".join(f"`## {heading}`" for heading in language.headings.values()) + "."
         similar = get_close_matches(_normalize_heading(line.text), _PARTS_BY_HEADING, n=1, cutoff=0.6)
         if similar:
             likely_part, likely_language = _PARTS_BY_HEADING[similar[0]]
-            misspelled.add(likely_part)
+            misspelled_parts.add(likely_part)
             remedy = f"Did you mean `## {likely_language.headings[likely_part]}`?"
         add_problem(line.number, "This heading is not known.", remedy)
         return []
@@ -344,7 +345,10 @@ def _is_empty_section(section: _Section, part: ContractPart, add_problem: _AddPr
 
 
 def _attach_line(part: ContractPart, item: _Item, line: _Line, add_problem: _AddProblem) -> bool:
-    """Add the line to `item`, as its support, its success or a wrapped line. Return False if the line is neither."""
+    """Add the line to `item`, as its support, its success or a wrapped line. Return False if the line is none of them.
+
+    A list inside the list is not added, but becomes a problem; the result is then True.
+    """
     has_marker = bool(_ITEM.fullmatch(line.text))
     is_deeper = line.indent > item.indent
     detail = (

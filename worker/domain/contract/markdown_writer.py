@@ -10,9 +10,10 @@ from worker.domain.model import Contract, WrittenCommitment
 
 
 def _escape(text: str) -> str:
-    """Return the text so that it is parsed as text: with a backslash before it, where it would not be.
+    """Return the text in the form in which the parser reads it as this text.
 
-    That is the case for a heading, a horizontal rule, `none`, and a backslash at the beginning, which the parser drops.
+    A text that looks like a heading, a horizontal rule or `none` gets a backslash in front. So does a text that begins
+    with a backslash, because the parser drops the first backslash.
     """
     special = text.startswith(("\\", "#")) or NONE_LINE.fullmatch(text) or HORIZONTAL_RULE.fullmatch(text)
     return f"\\{text}" if special else text
@@ -71,6 +72,7 @@ _EXAMPLE_DAYS = 28
 
 def render_blank(manager_name: str, report_name: str, today: date, locale: str = "en") -> str:
     """Return the file to fill in. Parsing it unchanged finds a problem for each line that has to be filled in."""
+    # Names stand inside comments of the blank file, which they must not end.
     manager, report = (re.sub("<!--|-->", "", _join_lines(name)) for name in (manager_name, report_name))
     example_day = date.fromordinal(min(today.toordinal() + _EXAMPLE_DAYS, date.max.toordinal()))
     dates = {

@@ -65,6 +65,7 @@ NON_VERB_STARTS = split_words(
 THING_STARTS = split_words(
     "a|an|the|my|our|his|her|their|your|some|new|good|weekly|monthly|quarterly",
 )
+#: Nouns with one of the endings that usually name a thing or an idea, such as "introduction".
 _THING_ENDING = re.compile(r"\w{3,}(?:tion|sion|ment|ness|ship|ance|ence|ility|ivity)s?")
 
 #: Common verbs. They are enough to recognize most sentences.
@@ -100,6 +101,7 @@ _PROMOTING = re.compile(
     r"\b(?i:promote) (?:him$|her$|them$|you$|[A-Z][\w.-]*$|[\w.-]+(?: [\w.-]+)? (?:to|into) "
     r"(?!(?:an? |the )?(?:wider |whole )?(?:group|team|audience|channel|guild|forum|public)\b))"
 )
+#: A promise to appoint a person to a position, such as "make her a staff engineer".
 _APPOINTING = re.compile(
     r"make (?:\w+ ){1,2}(?:an? )?(?:senior|staff|principal|manager|director|(?:team|tech) lead)(?!\w)"
 )

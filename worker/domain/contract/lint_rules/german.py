@@ -29,6 +29,7 @@ VAGUE_AT_START = split_words(
     "weiter an mir arbeiten|an mir arbeiten|an sich arbeiten|mehr auf|besser werden|sichtbarer werden|versuchen",
     "ich möchte|möchte|ich würde gern|würde gern|ich will",
 )
+#: The vague "work on something", whose verb is the last word.
 _WORK_ON = re.compile(r"an .* arbeiten$")
 
 #: Outcomes that others decide. Compounds such as Gehaltsband (salary band) are other words, and no outcomes.
@@ -65,6 +66,7 @@ _GUARANTEE = compile_any_of(
         "auf jeden fall|auf alle fälle",
     )
 )
+#: A promise to appoint a person to a position, with the verb before or after the position.
 _APPOINTING = re.compile(
     r"(?:mache|machen|macht|ernenne|ernennen)\b.*\bzu[mr]? (?:senior|staff|principal|\w*leit\w+|führungskraft|manager)"
     r"|\bzu[mr]? (?:senior|staff|principal|\w*leit\w+|führungskraft|manager)\w*(?: [\w-]+)? (?:machen|ernennen|mache)\b"
@@ -105,6 +107,7 @@ THING_STARTS = frozenset(
         "unsere|neue|neuer|neues|wöchentliche|monatliche|gute|guter|gutes",
     )
 )
+#: Nouns with one of the endings that usually name a thing or an idea, such as "Einführung".
 _THING_ENDING = re.compile(r"\w{3,}(?:ung|heit|keit|schaft|tion|ment|nahme|ing)(?:en|s)?")
 #: Words that end like verbs, but are none.
 VERB_LOOKALIKES = frozenset(
@@ -123,6 +126,7 @@ _VERB_ENDING = re.compile(r"\w{2,}(?:en|ern|eln|e|t|st)")
 def find_vague_word(sentence: str) -> str:
     """Return the listed word or phrase that leaves open what will be done; empty if there is none."""
     text, _, predicate = _split_opening(sentence)
+    # Some phrases of `VAGUE_AT_START` include the opening, such as "ich möchte". Hence the match with the whole text.
     match = _VAGUE_AT_START.match(predicate) or _VAGUE.search(text) or _VAGUE_AT_START.match(text)
     if match:
         return match[0].rstrip(",")
@@ -148,7 +152,8 @@ def has_verb(sentence: str) -> bool:
     first, *others = _WORD.findall(sentence) or [""]
     first = first.lower()
     begins_like_thing = first in NON_VERB_STARTS or first in THING_STARTS or _THING_ENDING.fullmatch(first)
-    candidates = others if not others or begins_like_thing else [first, *others]
+    first_may_be_verb = bool(others) and not begins_like_thing
+    candidates = [first, *others] if first_may_be_verb else others
     return has_opening or any(_is_verb(word) for word in candidates)
 
 
