@@ -1,8 +1,9 @@
 """Translates between the names of time zones in Windows and Microsoft 365 and their IANA names.
 
-A mailbox in Microsoft 365 has a Windows name such as `W. Europe Standard Time`, an IANA name, no time zone, or a custom
-zone that is described by its bias: the minutes to add to local time to get UTC. Windows names are looked up in CLDR; a
-custom zone is translated to an IANA zone with the same offsets in winter and summer.
+The settings of a mailbox in Microsoft 365 give the time zone by a Windows name such as `W. Europe Standard Time`, by an
+IANA name, or not at all. Or they describe a custom zone by its bias: the minutes to add to local time to get UTC.
+Windows names are looked up in CLDR; a custom zone is translated to an IANA zone with the same offsets in winter and
+summer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,25 +17,26 @@ from babel.core import get_global
 #: Two instants at which the offsets of zones are compared: in northern winter and in northern summer.
 _WINTER = datetime(2027, 1, 15, 12, tzinfo=UTC)
 _SUMMER = datetime(2027, 7, 15, 12, tzinfo=UTC)
-_USUAL_FIRST_MONTH = 3  #: the month in which daylight saving time begins when a custom zone does not say so: March
-_LAST_MONTH_OF_SPRING = 6
+_DEFAULT_FIRST_MONTH = 3  #: the month in which daylight saving time begins in a custom zone that names none: March
+_LAST_NORTHERN_FIRST_MONTH = 6  #: when daylight saving time begins in a later month, the zone is in the south
 
 
 def find_iana_name(name: str) -> str | None:
     """Return the IANA name of the zone with that Windows or IANA name; None when no zone has it."""
     stripped = name.strip()
+    iana_names = map_windows_names()
     for windows_name in (stripped, f"{stripped} Standard Time"):  # some programs leave out `Standard Time`
-        if windows_name in list_windows_names():
-            return list_windows_names()[windows_name]
+        if windows_name in iana_names:
+            return iana_names[windows_name]
     return stripped if stripped and stripped in available_timezones() else None
 
 
 def find_windows_name(zone: str, start: datetime) -> str:
     """Return a Windows name for an IANA zone: its own, else that of a zone with the same offsets in the half year after
     `start`; the IANA name itself when no zone has these offsets."""
-    names = list_windows_names()
-    exact_names = (name for name, iana_name in names.items() if iana_name == zone)
-    similar_names = (name for name, iana_name in sorted(names.items()) if _has_same_offsets(zone, iana_name, start))
+    iana_names = map_windows_names()
+    exact_names = (name for name, other in iana_names.items() if other == zone)
+    similar_names = (name for name, other in sorted(iana_names.items()) if _has_same_offsets(zone, other, start))
     return next(exact_names, None) or next(similar_names, zone)
 
 
@@ -58,19 +60,19 @@ def find_zone_by_bias(custom_zone: Mapping[str, Any]) -> str | None:
 
 def _is_northern(custom_zone: Mapping[str, Any]) -> bool:
     """Return whether daylight saving time begins in the first half of the year, as in the northern hemisphere."""
-    first_month = int((custom_zone.get("daylightOffset") or {}).get("month") or _USUAL_FIRST_MONTH)
-    return first_month <= _LAST_MONTH_OF_SPRING
+    first_month = int((custom_zone.get("daylightOffset") or {}).get("month") or _DEFAULT_FIRST_MONTH)
+    return first_month <= _LAST_NORTHERN_FIRST_MONTH
 
 
 @lru_cache(maxsize=1)
-def list_windows_names() -> Mapping[str, str]:
-    """Return the IANA names of time zones by their Windows names, from CLDR."""
+def map_windows_names() -> Mapping[str, str]:
+    """Return the IANA name of each time zone by its Windows name, from CLDR."""
     return {**get_global("windows_zone_mapping"), "UTC": "UTC"}
 
 
 def _iter_candidates() -> Iterator[str]:
-    """Yield the IANA names that have a Windows name: first those of places, then those that are a fixed offset."""
-    yield from sorted(set(list_windows_names().values()), key=lambda zone: (zone.startswith("Etc/"), zone))
+    """Yield the IANA names that have a Windows name: first the zones of places, then the fixed offsets from UTC."""
+    yield from sorted(set(map_windows_names().values()), key=lambda zone: (zone.startswith("Etc/"), zone))
 
 
 @lru_cache(maxsize=512)
@@ -81,7 +83,10 @@ def _compute_offsets(zone: str) -> tuple[timedelta | None, timedelta | None]:
 
 
 def _has_same_offsets(zone: str, other: str, start: datetime) -> bool:
-    """Return whether two zones have the same offset at `start` and on three days in the half year after it."""
+    """Return whether two zones have the same offset at `start` and on three days in the half year after it.
+
+    Half a year contains days with and without daylight saving time.
+    """
     instants = [start + timedelta(days=days) for days in (0, 1, 91, 182)]
     info, other_info = ZoneInfo(zone), ZoneInfo(other)
     return all(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from worker.providers.windows_zones import list_windows_names
+from worker.providers.windows_zones import map_windows_names
 from worker.settings.parsers import InvalidValue, list_zones, parse_zone, shorten_value
 
 #: A display name such as `(UTC+01:00) Berlin`, `GMT+1 Berlin` or `UTC`: sign, hours and minutes of the offset, place.
@@ -76,7 +76,7 @@ def _find_by_windows_name(name: str) -> str | None:
 @lru_cache(maxsize=1)
 def _fold_windows_names() -> dict[str, str]:
     """Return the IANA names by case-folded Windows name."""
-    names = {name.casefold(): zone for name, zone in list_windows_names().items()}
+    names = {name.casefold(): zone for name, zone in map_windows_names().items()}
     return {**names, "(utc) coordinated universal time": "UTC", "coordinated universal time": "UTC"}
 
 
