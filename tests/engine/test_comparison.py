@@ -32,7 +32,7 @@ class ComparingCalendar(MemoryCalendar):
         return {address for address, cursor in cursors.items() if self._is_current(address, cursor)}
 
     def _is_current(self, address: Address, cursor: Cursor) -> bool:
-        return not self.is_silent and max(self._get_index(address).changed.values(), default=0) <= int(cursor)
+        return not self.is_silent and max(self._get_index(address).last_changes.values(), default=0) <= int(cursor)
 
 
 class Poll:

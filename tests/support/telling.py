@@ -80,7 +80,7 @@ class TellingCalendar(MemoryCalendar):
 
     def _mark_changed(self, entry: Any, *, by_hand: bool) -> None:
         super()._mark_changed(entry, by_hand=by_hand)
-        for calendar in self._list_holders(entry):
+        for calendar in self._list_participants(entry):
             self.tell_of(calendar)
 
     def tell_of(self, calendar: Address, kind: NotificationKind = NotificationKind.CHANGED) -> None:

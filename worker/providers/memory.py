@@ -37,7 +37,7 @@ Fault = Callable[[str], None]
 
 
 def build_calendar(section: Mapping[str, Any]) -> "MemoryCalendar":
-    """Return a calendar provider without events. `people`: the people who have a calendar; without it, everybody."""
+    """Return a calendar provider without events. `people`: the people who have a calendar; if missing, all have one."""
     people = section.get("people")
     return MemoryCalendar(people if people is None else list(people))
 
@@ -55,7 +55,7 @@ class _Entry:
     organizer: Address
     span: Span
     key: str | None = None  #: the key of an event that Longarc created
-    show_as: ShowAs | None = ShowAs.BUSY  #: how the event counts in the organizer's free/busy; None: it takes no time
+    show_as: ShowAs | None = ShowAs.BUSY  #: how the event counts in the organizer's free/busy; None: it blocks no time
     all_day: bool = False
     series: str | None = None  #: the id of the series, for an occurrence
     answers: dict[Address, Answer] = field(default_factory=dict)
@@ -122,9 +122,10 @@ class _CalendarIndex:
     def __init__(self) -> None:
         self._rows: list[tuple[datetime, str]] = []  #: the start and the id of each event, sorted
         self._entries: dict[str, _Entry] = {}
-        self._max_length = timedelta(0)  #: length of the longest event so far; an event in a window starts no earlier
+        #: The length of the longest event so far: an event that reaches into a window starts at most this long before.
+        self._max_length = timedelta(0)
         self.series: dict[str, set[str]] = {}  #: the ids of the occurrences, by the id of their series
-        self.changed: dict[str, int] = {}  #: the number of the last change, by reported id, in ascending order
+        self.last_changes: dict[str, int] = {}  #: the number of the last change, by reported id, in ascending order
         self.dead_before = 0  #: cursors with a lower number are no longer accepted
 
     def __contains__(self, entry_id: str) -> bool:
@@ -144,16 +145,17 @@ class _CalendarIndex:
             self.series[entry.series].discard(entry.id)
 
     def mark_changed(self, reported_id: str, change_number: int) -> None:
-        self.changed.pop(reported_id, None)
-        self.changed[reported_id] = change_number
+        self.last_changes.pop(reported_id, None)  # so that the id moves to the end
+        self.last_changes[reported_id] = change_number
 
     def iter_overlapping(self, window: Span) -> Iterator[_Entry]:
-        """Yield the events inside the window, at least in part, sorted by start."""
+        """Yield the events that lie at least in part inside the window, sorted by start."""
         first = bisect_left(self._rows, (window.start - self._max_length, ""))
         last = bisect_right(self._rows, (window.end, ""))
         for _, entry_id in self._rows[first:last]:
             entry = self._entries[entry_id]
-            if entry.span.end > window.start or entry.span.start >= window.start:  # the latter: without a duration
+            # The second condition holds for an event without a duration that is exactly at the window's start.
+            if entry.span.end > window.start or entry.span.start >= window.start:
                 yield entry
 
     def iter_starting_from(self, instant: datetime) -> Iterator[_Entry]:
@@ -173,8 +175,8 @@ class MemoryCalendar:
     """A CalendarProvider in memory, with methods that change calendars as people do by hand.
 
     With `people`, only these people have a calendar; otherwise everybody has one. `fail` can be set to make operations
-    fail. `aliases` can be filled with aliases by primary address, which returned events then contain in place of the
-    addresses, as with some real services.
+    fail. `aliases` can be filled with an alias for each primary address. Returned events then name people by their
+    aliases, as some real services do.
     """
 
     def __init__(self, people: Iterable[Address] | None = None) -> None:
@@ -184,8 +186,9 @@ class MemoryCalendar:
         self._unreadable: dict[Address, str] = {}  #: why a person's calendar can't be read
         self._indexes: dict[Address, _CalendarIndex] = {}
         self._entries: dict[str, _Entry] = {}
-        self._used_keys: dict[tuple[Address, str], str] = {}  #: event ids by calendar and key, also of deleted events
-        self._ids_by_key: dict[str, str] = {}  #: event ids by key, of events that exist
+        #: The ids of our events by calendar and key, also those of deleted events.
+        self._ids_of_created: dict[tuple[Address, str], str] = {}
+        self._ids_by_key: dict[str, str] = {}  #: the ids of our events that exist, by key
         self._last_change = 0  #: the number of the last change
         self._last_id = 0
         self._calendars_changed_by_hand: set[Address] = set()
@@ -208,7 +211,8 @@ class MemoryCalendar:
         return FreeBusy(tuple(busy_times))
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """Return the events that changed since `cursor`; without a valid one, those in `window` and our later ones."""
+        """Return the events that changed since `cursor`; without a valid cursor, all events inside `window` and our own
+        events after it."""
         self._raise_fault("changes")
         index = self._get_readable_index(calendar)
         since = int(cursor) if cursor and cursor.isdigit() else -1
@@ -228,8 +232,8 @@ class MemoryCalendar:
         changed series, only the occurrences in the window are returned."""
         events: list[Event] = []
         gone: list[str] = []
-        for reported_id in reversed(index.changed):
-            if index.changed[reported_id] <= since:
+        for reported_id in reversed(index.last_changes):
+            if index.last_changes[reported_id] <= since:
                 break
             entries = index.find_entries(reported_id)
             in_window = (entry for entry in entries if entry.series is None or entry.span.overlaps(window))
@@ -240,10 +244,10 @@ class MemoryCalendar:
         return events, gone
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        """Create the event, or return the existing event with that key. Raises Conflict when that was cancelled."""
+        """Create the event, or return the existing event with that key. Raises Conflict if it was cancelled."""
         self._raise_fault("create")
-        self._get_readable_index(calendar)
-        entry_id = self._used_keys.get((calendar, draft.key))
+        self._require_readable(calendar)
+        entry_id = self._ids_of_created.get((calendar, draft.key))
         entry = self._entries.get(entry_id) if entry_id else None
         if entry_id and entry is None:
             raise Conflict(f"{calendar}: the event {draft.key} was cancelled.")
@@ -254,7 +258,7 @@ class MemoryCalendar:
 
     def _make_entry(self, calendar: Address, draft: EventDraft) -> _Entry:
         entry = _Entry(self._new_id(), calendar, draft.span, key=draft.key, aliases=self.aliases)
-        self._used_keys[calendar, draft.key] = self._ids_by_key[draft.key] = entry.id
+        self._ids_of_created[calendar, draft.key] = self._ids_by_key[draft.key] = entry.id
         self._write_draft(entry, draft)
         return entry
 
@@ -331,8 +335,9 @@ class MemoryCalendar:
         """Answer the invitation as the attendee `address`."""
         entry = self._find_entry(calendar, key_or_id)
         entry.answers[address] = answer
+        # Answers to our own events are read only on the organizer's calendar.
         self._mark_changed(entry, by_hand=not entry.key)
-        self._calendars_changed_by_hand.add(entry.organizer)  # answers to our events are read only on this calendar
+        self._calendars_changed_by_hand.add(entry.organizer)
 
     def move(self, calendar: Address, key_or_id: str, span: Span) -> None:
         """Move an event as the owner of `calendar` does. An organizer moves the event for everybody, which resets all
@@ -347,7 +352,8 @@ class MemoryCalendar:
         self._place_entry(entry, by_hand=True)
 
     def remove(self, calendar: Address, key_or_id: str) -> None:
-        """Delete an event as the owner of `calendar` does: an organizer for everybody; an attendee declines it."""
+        """Delete an event as the owner of `calendar` does. An organizer deletes the event for everybody; an attendee
+        who deletes the event declines it."""
         entry = self._find_entry(calendar, key_or_id)
         if calendar == entry.organizer:
             self._delete_entry(entry, by_hand=True)
@@ -363,12 +369,12 @@ class MemoryCalendar:
     def erase(self, entry_id: str) -> None:
         """Delete an event without reporting that as a change. The simulation does so with past events."""
         entry = self._entries.pop(entry_id)
-        for person in self._list_holders(entry):
+        for person in self._list_participants(entry):
             index = self._get_index(person)
             if entry_id in index:
                 index.remove(entry)
             if not index.find_entries(entry.reported_id):
-                index.changed.pop(entry.reported_id, None)
+                index.last_changes.pop(entry.reported_id, None)
 
     def make_unreadable(self, person: Address, reason: str) -> None:
         """Make this person's calendar unreadable from now on. `reason`: the text that reads return."""
@@ -380,7 +386,8 @@ class MemoryCalendar:
         self._get_index(calendar).dead_before = self._last_change
 
     def pop_changed_calendars(self) -> set[Address]:
-        """Return the owners of the calendars that people changed by hand since the last call, as notifications do."""
+        """Return the owners of the calendars that people changed by hand since the last call. The simulation uses this
+        result in place of notifications."""
         owners = self._calendars_changed_by_hand
         self._calendars_changed_by_hand = set()
         return owners
@@ -398,10 +405,14 @@ class MemoryCalendar:
             return f"{person} has no calendar here."
         return self._unreadable.get(person, "")
 
-    def _get_readable_index(self, calendar: Address) -> _CalendarIndex:
-        """Return the calendar. Raises NotFound when it can't be read."""
+    def _require_readable(self, calendar: Address) -> None:
+        """Raise NotFound when the calendar can't be read."""
         if reason := self._get_unreadable_reason(calendar):
             raise NotFound(reason)
+
+    def _get_readable_index(self, calendar: Address) -> _CalendarIndex:
+        """Return the calendar. Raises NotFound when it can't be read."""
+        self._require_readable(calendar)
         return self._get_index(calendar)
 
     def _get_index(self, person: Address) -> _CalendarIndex:
@@ -425,19 +436,19 @@ class MemoryCalendar:
     def _find_entry(self, calendar: Address, key_or_id: str) -> _Entry:
         """Return the event with that id or key. Raises NotFound when no such event is on `calendar`."""
         entry = self._entries.get(self._ids_by_key.get(key_or_id, key_or_id))
-        if entry is None or calendar not in self._list_holders(entry):
+        if entry is None or calendar not in self._list_participants(entry):
             raise NotFound(f"{calendar}: no event {key_or_id}.")
         return entry
 
     @staticmethod
-    def _list_holders(entry: _Entry) -> tuple[Address, ...]:
-        """Return the organizer and the attendees, on whose calendars the event may be."""
+    def _list_participants(entry: _Entry) -> tuple[Address, ...]:
+        """Return the organizer and the attendees. The event is on their calendars, except where one has removed it."""
         return (entry.organizer, *entry.answers)
 
     def _place_entry(self, entry: _Entry, *, by_hand: bool) -> None:
-        """Put the event on the calendars of all its holders. `by_hand`: a person made this change, not Longarc."""
+        """Put the event on the calendars of all participants. `by_hand`: a person made this change, not Longarc."""
         self._entries[entry.id] = entry
-        for person in self._list_holders(entry):
+        for person in self._list_participants(entry):
             if entry.id not in self._get_index(person):
                 self._get_index(person).add(entry)
         self._mark_changed(entry, by_hand=by_hand)
@@ -445,19 +456,19 @@ class MemoryCalendar:
     def _withdraw_entry(self, entry: _Entry) -> None:
         """Remove the event from every calendar, and record that as a change there. The caller must then call
         `_mark_changed`, which gives this change its number."""
-        for person in self._list_holders(entry):
+        for person in self._list_participants(entry):
             if entry.id in self._get_index(person):
                 self._get_index(person).remove(entry)
                 self._get_index(person).mark_changed(entry.reported_id, self._last_change + 1)
 
     def _mark_changed(self, entry: _Entry, *, by_hand: bool) -> None:
-        """Record a change of the event, with a new number, in the calendars of all its holders."""
+        """Record a change of the event, with a new number, in the calendars of all participants."""
         self._last_change += 1
         entry.mark_changed()
-        for person in self._list_holders(entry):
+        for person in self._list_participants(entry):
             self._get_index(person).mark_changed(entry.reported_id, self._last_change)
         if by_hand:
-            self._calendars_changed_by_hand.update(self._list_holders(entry))
+            self._calendars_changed_by_hand.update(self._list_participants(entry))
 
     def _delete_entry(self, entry: _Entry, *, by_hand: bool) -> None:
         self._withdraw_entry(entry)
