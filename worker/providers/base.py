@@ -66,7 +66,7 @@ class Finding:
 class CalendarProvider(Protocol):
     """Reads and writes the calendars of one service. Raises only the ProviderErrors of worker.errors.
 
-    A provider that can read the free/busy of more than 20 people in one request has an attribute `people_per_request`.
+    `free_busy` is called with at most 20 people, or at most `people_per_request` if the provider has this attribute.
     """
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:

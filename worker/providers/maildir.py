@@ -52,8 +52,8 @@ class MaildirMailer:
         nearest_existing = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
         is_writable = nearest_existing.is_dir() and os.access(nearest_existing, os.W_OK)
         remedy = f"Make {nearest_existing} a folder that Longarc may write to, or change maildir.folder."
-        title = f"Mail can be written to {self._folder}"
-        return [Finding(title, ok=is_writable, remedy="" if is_writable else remedy)]
+        statement = f"Mail can be written to {self._folder}"
+        return [Finding(statement, ok=is_writable, remedy="" if is_writable else remedy)]
 
 
 def deliver(folder: Path, content: bytes, name: str = "") -> Path:

@@ -1,7 +1,7 @@
 """The mail provider for SMTP servers (RFC 5321). It opens one connection for each message.
 
 An SMTP server can't be asked about messages that it has accepted, so `was_sent` always returns None. But when a
-connection breaks, we know whether the transfer of the message had begun; otherwise the message was certainly not sent.
+connection breaks, we know whether the transfer of the message had begun. If it had not, the message was not sent.
 """
 
 import smtplib
@@ -18,9 +18,10 @@ from worker.process_metrics import NO_ANSWER, observe_request
 from worker.providers.base import Finding
 from worker.providers.message_bytes import to_bytes
 
+#: The default port for each value of `security`.
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 _TIMEOUT_SECONDS = 20.0
-_MAX_REPLY_CHARS = 200  #: how much of a server's reply an error's message contains
+_MAX_REPLY_LENGTH = 200  #: characters of a server's reply that an error text repeats
 _SERVICE_CLOSING = 421  #: the server's status code when it closes the connection, such as under high load
 _ACCEPTED = 250  #: the server's status code for a message that it accepts
 
@@ -106,15 +107,19 @@ class SmtpMailer:
 
     def _connect(self) -> "_SmtpSession":
         """Return a new connection, secured and logged in. Raises the errors of smtplib, ssl and socket."""
-        # smtplib's default for the name in our greeting is found by a DNS query, which can take long.
+        # Without `local_hostname`, smtplib finds the name that EHLO needs by a DNS query, which can take long.
         host_name = socket.gethostname()
-        greeting = host_name if "." in host_name else "[127.0.0.1]"
+        ehlo_name = host_name if "." in host_name else "[127.0.0.1]"
         if self._security == "tls":
             session: _SmtpSession = _TlsSmtpSession(
-                self._host, self._port, local_hostname=greeting, timeout=self._timeout, context=self._make_ssl_context()
+                self._host,
+                self._port,
+                local_hostname=ehlo_name,
+                timeout=self._timeout,
+                context=self._make_ssl_context(),
             )
         else:
-            session = _SmtpSession(self._host, self._port, local_hostname=greeting, timeout=self._timeout)
+            session = _SmtpSession(self._host, self._port, local_hostname=ehlo_name, timeout=self._timeout)
         try:
             if self._security == "starttls":
                 session.starttls(context=self._make_ssl_context())
@@ -140,6 +145,7 @@ class SmtpMailer:
             return _translate_code(error.smtp_code, error.smtp_error, refused_item="the sender's address")
         if isinstance(error, smtplib.SMTPNotSupportedError):
             return Forbidden(f"{server} can't do what smtp.security or smtp.username needs: {_to_one_line(error)}")
+        # smtplib replaces a time-out by SMTPServerDisconnected, and keeps the time-out as the context.
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
             return Unavailable(f"{server} did not answer within {self._timeout:g} seconds.", uncertain=uncertain)
         if isinstance(error, smtplib.SMTPServerDisconnected):
@@ -212,4 +218,4 @@ def _decode_reply(reply: bytes | str) -> str:
 
 
 def _to_one_line(text: object) -> str:
-    return " ".join(str(text).split())[:_MAX_REPLY_CHARS]
+    return " ".join(str(text).split())[:_MAX_REPLY_LENGTH]
