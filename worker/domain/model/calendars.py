@@ -142,7 +142,9 @@ class CopyRecord:
 
     name: str  #: the resource name, which is the same for the event and its copy
     guest: Address
-    is_placed: bool  #: whether the copy was written to the guest's calendar or read there; if False, it may be missing
+    is_confirmed: (
+        bool  #: whether the copy was written to the guest's calendar or read there; if False, it may be missing
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,17 +68,17 @@ class GuestCopies:
 
     # --- placing copies -----------------------------------------------------------------------------------------------
 
-    def deliver_copies(self, organizer: CalendarCollection, original: Resource, *, ask_again: bool) -> None:
+    def deliver_copies(self, organizer_calendar: CalendarCollection, original: Resource, *, ask_again: bool) -> None:
         """Give each guest with a calendar on this server an up-to-date copy, and remove all other copies.
 
         `ask_again`: also replace copies that guests deleted, because the event is new or was moved.
         """
-        recorded_copies = self._list_recorded_copies(organizer, [original]).get(original.name, {})
+        guest_records = self._list_recorded_copies(organizer_calendar, [original]).get(original.name, {})
         invited_guests = self._list_local_guests(original)
-        self.remove_copies(organizer, original.name, recorded_copies.keys() - invited_guests)
+        self.remove_copies(organizer_calendar, original.name, guest_records.keys() - invited_guests)
         for guest in sorted(invited_guests):
             self._place_copy(
-                organizer, guest, original, is_placed=recorded_copies.get(guest, False), ask_again=ask_again
+                organizer_calendar, guest, original, is_confirmed=guest_records.get(guest, False), ask_again=ask_again
             )
 
     def _list_local_guests(self, original: Resource) -> set[Address]:
@@ -87,49 +87,60 @@ class GuestCopies:
         return {guest for guest in answers_by_guest if self._local_people is None or guest in self._local_people}
 
     def _place_copy(
-        self, organizer: CalendarCollection, guest: Address, original: Resource, *, is_placed: bool, ask_again: bool
+        self,
+        organizer_calendar: CalendarCollection,
+        guest: Address,
+        original: Resource,
+        *,
+        is_confirmed: bool,
+        ask_again: bool,
     ) -> None:
-        """Place the guest's copy, or update an existing copy. `is_placed`: whether the copy's record is confirmed."""
-        collection, name = self._get_collection(guest), original.name
+        """Place the guest's copy, or update an existing copy. `is_confirmed`: whether its record is confirmed."""
+        guest_calendar, name = self._get_collection(guest), original.name
         new_copy = ical_events.make_guest_copy(original.calendar, guest, Answer.NEEDS_ACTION)
         try:
-            if not is_placed:
-                self._records.intend_copy(organizer.owner, name, guest)
-                if _put_new(collection, name, new_copy):
-                    self._records.confirm_copy(organizer.owner, name, guest)
+            if not is_confirmed:
+                self._records.intend_copy(organizer_calendar.owner, name, guest)
+                if _put_new(guest_calendar, name, new_copy):
+                    self._records.confirm_copy(organizer_calendar.owner, name, guest)
                     return
-            copy = next(iter(collection.multiget({name})), None)
+            copy = next(iter(guest_calendar.multiget({name})), None)
             if copy is not None:
-                has_copy = _renew_copy(collection, copy, original)
-            elif is_placed and not ask_again:
+                has_copy = _renew_copy(guest_calendar, copy, original)
+            elif is_confirmed and not ask_again:
                 return  # the guest deleted the copy
             else:
-                has_copy = _put_new(collection, name, new_copy)
+                has_copy = _put_new(guest_calendar, name, new_copy)
             refusal = "" if has_copy else "another event has the resource name or the UID of the copy"
         except (NotFound, Forbidden) as error:  # the guest has no calendar on this server, or we may not write to it
             refusal = str(error)
         if refusal:
             log.warning("no copy for %s: %s", guest, refusal, extra={"action": Action.COPY_REFUSED, "calendar": guest})
-            self._records.forget_copies(organizer.owner, name, [guest])
+            self._records.forget_copies(organizer_calendar.owner, name, [guest])
         else:
-            self._records.confirm_copy(organizer.owner, name, guest)
+            self._records.confirm_copy(organizer_calendar.owner, name, guest)
 
-    def withdraw_copies(self, organizer: CalendarCollection, name: str, original: Resource | None = None) -> None:
+    def withdraw_copies(
+        self, organizer_calendar: CalendarCollection, name: str, original: Resource | None = None
+    ) -> None:
         """Remove every copy of the original stored as `name`. `original`: None when it no longer exists."""
-        recorded_copies = self._list_recorded_copies(organizer, [original] if original else [])
-        self.remove_copies(organizer, name, recorded_copies.get(name, {}))
+        recorded_copies = self._list_recorded_copies(organizer_calendar, [original] if original else [])
+        self.remove_copies(organizer_calendar, name, recorded_copies.get(name, {}))
 
-    def remove_copies(self, organizer: CalendarCollection, name: str, guests: Iterable[Address]) -> None:
+    def remove_copies(self, organizer_calendar: CalendarCollection, name: str, guests: Iterable[Address]) -> None:
         """Remove these guests' copies of the original stored as `name`. A resource of that name that is not our copy is
         left alone."""
         removed_guests = [guest for guest in guests if _remove_copy(self._get_collection(guest), name)]
         if removed_guests:
-            self._records.forget_copies(organizer.owner, name, removed_guests)
+            self._records.forget_copies(organizer_calendar.owner, name, removed_guests)
 
     # --- records ------------------------------------------------------------------------------------------------------
 
     def _list_recorded_copies(
-        self, organizer: CalendarCollection, originals: Iterable[Resource], tracked_copies: TrackedCopies | None = None
+        self,
+        organizer_calendar: CalendarCollection,
+        originals: Iterable[Resource],
+        tracked_copies: TrackedCopies | None = None,
     ) -> RecordedCopies:
         """Return the recorded copies of this organizer's events.
 
@@ -137,35 +148,37 @@ class GuestCopies:
         them on the originals. This function first adds the missing records of these copies.
         """
         recorded_copies: RecordedCopies = {}
-        for record in self._records.list_copies(organizer.owner):
-            recorded_copies.setdefault(record.name, {})[record.guest] = record.is_placed
+        for record in self._records.list_copies(organizer_calendar.owner):
+            recorded_copies.setdefault(record.name, {})[record.guest] = record.is_confirmed
         for guest, (_, names) in (tracked_copies or {}).items():
             for name in names:
-                self._add_missing_record(organizer, recorded_copies, name, guest)
+                self._add_missing_record(organizer_calendar, recorded_copies, name, guest)
         for original in originals:
             for guest in ical_events.list_copied_guests(ical_events.find_main_event(original.calendar)):
-                self._add_missing_record(organizer, recorded_copies, original.name, guest)
+                self._add_missing_record(organizer_calendar, recorded_copies, original.name, guest)
         return recorded_copies
 
     def _add_missing_record(
-        self, organizer: CalendarCollection, recorded_copies: RecordedCopies, name: str, guest: Address
+        self, organizer_calendar: CalendarCollection, recorded_copies: RecordedCopies, name: str, guest: Address
     ) -> None:
         """Add a confirmed record for a copy that has none, also to `recorded_copies`."""
         if guest not in recorded_copies.setdefault(name, {}):
-            self._records.confirm_copy(organizer.owner, name, guest)
+            self._records.confirm_copy(organizer_calendar.owner, name, guest)
             recorded_copies[name][guest] = True
 
-    def is_settled(self, organizer: Address, tracked_copies: TrackedCopies) -> bool:
-        """Return whether all records of this organizer are confirmed and match the tracked copies. Otherwise
-        `follow_organizer` has to be called even when no calendar has changed."""
+    def is_tracking_complete(self, organizer: Address, tracked_copies: TrackedCopies) -> bool:
+        """Return whether the tracked copies are those that this organizer's records name, and all records are
+        confirmed. Otherwise `apply_organizer_changes` has to be called even when no calendar has changed."""
         records = self._records.list_copies(organizer)
         recorded_pairs = {(record.guest, record.name) for record in records}
         tracked_pairs = {(guest, name) for guest, (_, names) in tracked_copies.items() for name in names}
-        return all(record.is_placed for record in records) and recorded_pairs == tracked_pairs
+        return all(record.is_confirmed for record in records) and recorded_pairs == tracked_pairs
 
     # --- reading answers ----------------------------------------------------------------------------------------------
 
-    def collect_answers(self, organizer: CalendarCollection, resources: Iterable[Resource]) -> dict[str, Event]:
+    def collect_answers(
+        self, organizer_calendar: CalendarCollection, resources: Iterable[Resource]
+    ) -> dict[str, Event]:
         """Return an event for each of these resources that is an original with guests, by resource name.
 
         The answers in an event are those of the guests' copies.
@@ -173,8 +186,10 @@ class GuestCopies:
         originals = {
             resource.name: resource for resource in resources if ical_events.is_own_original(resource.calendar)
         }
-        events = {name: event for name in originals if (event := _read_single_event(organizer, originals[name]))}
-        recorded_copies = self._list_recorded_copies(organizer, originals.values()) if events else {}
+        events = {
+            name: event for name in originals if (event := _read_single_event(organizer_calendar, originals[name]))
+        }
+        recorded_copies = self._list_recorded_copies(organizer_calendar, originals.values()) if events else {}
         names_by_guest: dict[Address, set[str]] = {}
         for name in events:
             for guest in self._list_local_guests(originals[name]):
@@ -215,8 +230,12 @@ class GuestCopies:
 
     # --- applying the organizer's changes -----------------------------------------------------------------------------
 
-    def follow_organizer(
-        self, organizer: CalendarCollection, tracked_copies: TrackedCopies, changes: CollectionChanges, start: datetime
+    def apply_organizer_changes(
+        self,
+        organizer_calendar: CalendarCollection,
+        tracked_copies: TrackedCopies,
+        changes: CollectionChanges,
+        start: datetime,
     ) -> tuple[TrackedCopies, set[str]]:
         """Apply the organizer's changes to the copies, place missing copies, and find the copies that guests changed.
 
@@ -225,16 +244,16 @@ class GuestCopies:
         of the originals whose copies changed.
         """
         originals = _select_originals(changes.changed)
-        recorded_copies = self._list_recorded_copies(organizer, originals.values(), tracked_copies)
+        recorded_copies = self._list_recorded_copies(organizer_calendar, originals.values(), tracked_copies)
         if changes.is_full:
-            self._record_unrecorded_copies(organizer, recorded_copies, start)
-        self._remove_copies_of_deleted(organizer, recorded_copies, tracked_copies, changes)
+            self._record_unrecorded_copies(organizer_calendar, recorded_copies, start)
+        self._remove_copies_of_deleted(organizer_calendar, recorded_copies, tracked_copies, changes)
         unconfirmed_names = {name for name, guests in recorded_copies.items() if not all(guests.values())}
-        originals |= _select_originals(organizer.multiget(unconfirmed_names - originals.keys()))
-        stale_names = self._find_stale_copies(recorded_copies, originals)
+        originals |= _select_originals(organizer_calendar.multiget(unconfirmed_names - originals.keys()))
+        stale_names = self._find_stale_names(recorded_copies, originals)
         for name, original in originals.items():
             self._update_copies(
-                organizer, recorded_copies.setdefault(name, {}), original, start, is_stale=name in stale_names
+                organizer_calendar, recorded_copies.setdefault(name, {}), original, start, is_stale=name in stale_names
             )
         changed_names: set[str] = set()
         next_tracked: TrackedCopies = {}
@@ -246,52 +265,54 @@ class GuestCopies:
         return next_tracked, changed_names
 
     def _record_unrecorded_copies(
-        self, organizer: CalendarCollection, recorded_copies: RecordedCopies, start: datetime
+        self, organizer_calendar: CalendarCollection, recorded_copies: RecordedCopies, start: datetime
     ) -> None:
         """Search the calendars of all possible guests for copies of this organizer's events, and add the records that
         are missing. Copies that end before `start` are not searched."""
         known_guests = {guest for copies in recorded_copies.values() for guest in copies}
-        possible_guests = known_guests | set(self._list_guests(organizer.owner))
-        for guest in sorted(possible_guests - {organizer.owner}):
+        possible_guests = known_guests | set(self._list_guests(organizer_calendar.owner))
+        for guest in sorted(possible_guests - {organizer_calendar.owner}):
             try:
                 resources = self._get_collection(guest).query(start, None)
             except (NotFound, Forbidden):
                 continue
             for resource in resources:
-                if ical_events.is_own_resource_name(resource.name) and _is_copy_from(resource, organizer.owner):
-                    self._add_missing_record(organizer, recorded_copies, resource.name, guest)
+                if ical_events.is_own_resource_name(resource.name) and _is_copy_from(
+                    resource, organizer_calendar.owner
+                ):
+                    self._add_missing_record(organizer_calendar, recorded_copies, resource.name, guest)
 
     def _remove_copies_of_deleted(
         self,
-        organizer: CalendarCollection,
+        organizer_calendar: CalendarCollection,
         recorded_copies: RecordedCopies,
         tracked_copies: TrackedCopies,
         changes: CollectionChanges,
     ) -> None:
         """Remove the copies whose original was deleted. When `changes` are full, also delete the records of originals
-        that exist but are not among them: these have ended."""
-        # When changes are not full, a tracked original that they don't list exists and is unchanged. When changes are
-        # full, they list every original that hasn't ended. An unlisted original was deleted only if the server reports
-        # it as missing: it may also have ended.
+        that exist but have ended, and are therefore not listed in `changes`."""
+        # Partial changes don't list unchanged originals, so a tracked original that is not listed is unchanged. Full
+        # changes don't list originals that have ended. Any other unlisted original was deleted only if the server
+        # reports it as missing.
         tracked_names = {name for _, names in tracked_copies.values() for name in names}
         unchanged_names = set() if changes.is_full else tracked_names
         unlisted_names = recorded_copies.keys() - changes.names - set(changes.gone) - unchanged_names
-        deleted_names = (set(changes.gone) & recorded_copies.keys()) | organizer.list_missing(unlisted_names)
+        deleted_names = (set(changes.gone) & recorded_copies.keys()) | organizer_calendar.list_missing(unlisted_names)
         if changes.is_full and not changes.names and len(deleted_names) >= SUSPICIOUS_MISSING_COUNT:
             log.warning(
                 "the calendar has no events; %d events with copies are missing from it, and their copies are kept",
                 len(deleted_names),
-                extra={"action": Action.COPIES_KEPT, "calendar": organizer.owner},
+                extra={"action": Action.COPIES_KEPT, "calendar": organizer_calendar.owner},
             )
             return
         for name in deleted_names:
-            self.remove_copies(organizer, name, recorded_copies.pop(name))
+            self.remove_copies(organizer_calendar, name, recorded_copies.pop(name))
         if changes.is_full:
             for name in unlisted_names - deleted_names:
-                self._records.forget_copies(organizer.owner, name, recorded_copies.pop(name))
+                self._records.forget_copies(organizer_calendar.owner, name, recorded_copies.pop(name))
 
-    def _find_stale_copies(self, recorded_copies: RecordedCopies, originals: Mapping[str, Resource]) -> set[str]:
-        """Return the names of the originals of which at least one copy is out of date."""
+    def _find_stale_names(self, recorded_copies: RecordedCopies, originals: Mapping[str, Resource]) -> set[str]:
+        """Return the names of the originals that have a copy that is out of date."""
         stale_names = set()
         for guest, names in _group_by_guest({name: recorded_copies.get(name, {}) for name in originals}).items():
             with suppress(NotFound, Forbidden):
@@ -302,27 +323,27 @@ class GuestCopies:
 
     def _update_copies(
         self,
-        organizer: CalendarCollection,
-        recorded_copies: dict[Address, bool],
+        organizer_calendar: CalendarCollection,
+        guest_records: dict[Address, bool],
         original: Resource,
         start: datetime,
         *,
         is_stale: bool,
     ) -> None:
-        """Update the copies of the original, and also `recorded_copies`: by guest, whether the copy's record is
-        confirmed."""
+        """Update the copies of the original, and also `guest_records`: for each guest with a recorded copy, whether the
+        record is confirmed. `is_stale`: whether a copy is out of date."""
         if ical_events.is_main_event_cancelled(original.calendar):
-            self.remove_copies(organizer, original.name, recorded_copies)
-            recorded_copies.clear()
+            self.remove_copies(organizer_calendar, original.name, guest_records)
+            guest_records.clear()
             return
         invited_guests = self._list_local_guests(original)
-        has_all_copies = all(recorded_copies.get(guest) for guest in invited_guests)
+        has_all_copies = all(guest_records.get(guest) for guest in invited_guests)
         is_copy_missing = not has_all_copies and _read_span(original).end > start
-        if is_stale or is_copy_missing or recorded_copies.keys() - invited_guests:
+        if is_stale or is_copy_missing or guest_records.keys() - invited_guests:
             # A list of changes may omit the subject and the body, which copies need.
-            self.deliver_copies(organizer, organizer.get(original.name), ask_again=False)
-            recorded_copies.clear()
-            recorded_copies.update(self._list_recorded_copies(organizer, []).get(original.name, {}))
+            self.deliver_copies(organizer_calendar, organizer_calendar.get(original.name), ask_again=False)
+            guest_records.clear()
+            guest_records.update(self._list_recorded_copies(organizer_calendar, []).get(original.name, {}))
 
     def _read_guest_changes(self, guest: Address, mark: str) -> tuple[str, set[str] | None]:
         """Return the current mark of the guest's calendar, and the resource names that changed since `mark`; None in
@@ -375,7 +396,7 @@ def _renew_copy(guest_calendar: CalendarCollection, copy: Resource, original: Re
 
 def _remove_copy(collection: CalendarCollection, name: str) -> bool:
     """Delete our copy of that name. Returns True when no copy of ours is left, False when the copy may still exist."""
-    for _ in range(2):
+    for _ in range(2):  # after a conflict, a second attempt reads the new version
         try:
             copy = collection.get(name)
             if ical_events.is_copy(copy.calendar):
@@ -396,10 +417,10 @@ def _is_copy_from(resource: Resource, organizer: Address) -> bool:
     return ical_events.is_copy(resource.calendar) and ical_events.read_organizer(event) == organizer
 
 
-def _read_single_event(organizer: CalendarCollection, resource: Resource) -> Event | None:
+def _read_single_event(organizer_calendar: CalendarCollection, resource: Resource) -> Event | None:
     """Return the event in the resource; None when a person changed the resource so that it isn't one readable event."""
     try:
-        return organizer.read_single(resource)
+        return organizer_calendar.read_single(resource)
     except InvalidResponse:
         return None
 

@@ -1,8 +1,8 @@
 """The calendar provider for CalDAV servers (RFC 4791). The owners share their calendars with one account, with which
 Longarc logs in.
 
-Each of our events is stored as a resource whose name is derived from the event's key. So `If-None-Match` prevents that
-an event is created twice, and `If-Match` that a change overwrites another change. A deleted event leaves no trace on
+Each of our events is stored as a resource whose name is derived from the event's key. So `If-None-Match` prevents
+creating an event twice, and `If-Match` prevents overwriting somebody else's change. A deleted event leaves no trace on
 the server, which can't distinguish the key of a cancelled event from a key that was never used. So keys must not be
 reused: each key contains a number that grows when the event is created again.
 
@@ -170,7 +170,7 @@ class CalDavCalendar:
         changes = collection.list_changes(mark, window.start)
         resources = {resource.name: resource for resource in changes.changed}
         if self._copies:
-            tracked_copies, changed_names = self._copies.follow_organizer(
+            tracked_copies, changed_names = self._copies.apply_organizer_changes(
                 collection, tracked_copies, changes, window.start
             )
             other_resources = collection.multiget(changed_names - resources.keys())
@@ -210,7 +210,11 @@ class CalDavCalendar:
         unchanged = self._comparison.select_current(states)
         if self._copies is None:
             return unchanged
-        return {calendar for calendar in unchanged if self._copies.is_settled(calendar, parsed_cursors[calendar][1])}
+        return {
+            calendar
+            for calendar in unchanged
+            if self._copies.is_tracking_complete(calendar, tracked_copies=parsed_cursors[calendar][1])
+        }
 
     def _read_own_event(self, collection: CalendarCollection, resource: Resource) -> Event:
         """Return our event in `resource`. When we place copies, the answers are those in the copies."""
@@ -253,7 +257,8 @@ class CalDavCalendar:
         return self._deliver_copies(collection, resource, ask_again=is_moved)
 
     def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
-        """Remove the event's copies and then the event, if they still exist. Raises Conflict for a stale etag."""
+        """Remove the event's copies and then the event, if they still exist. Raises Conflict for a stale etag.
+        `quiet` has no effect, because it can't be prevented that a server notifies guests."""
         try:
             collection, resource = self._get_own_resource(ref)
         except NotFound:  # deleted by hand; its copies may still be there

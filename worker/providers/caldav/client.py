@@ -210,9 +210,9 @@ def _parse_entry(response: Any, collection_path: str) -> DavEntry:
             properties |= {child.tag: child for child in part.iterfind(f"{D}prop/*")}
     # A proxy may add folders at the beginning of the collection's path, or remove some.
     is_direct = not parent or _is_path_end(parent, collection_path) or _is_path_end(collection_path, parent)
-    is_collection_itself = parent != collection_path and _is_path_end(f"{parent}/{name}".strip("/"), collection_path)
-    if is_collection_itself:
-        name = ""
+    is_in_collection = parent == collection_path  # also a resource with the collection's own name: `team/team`
+    if not is_in_collection and _is_path_end(f"{parent}/{name}".strip("/"), collection_path):
+        name = ""  # the collection itself
     return DavEntry(name, _parse_status(response.findtext(f"{D}status")), properties, is_direct)
 
 

@@ -193,7 +193,7 @@ class CalendarCollection:
         """Return the changes since `mark`, or full changes: all resources that end after `start`. The changes are full
         when the mark is empty or no longer accepted, and for a changed calendar whose mark is not a sync token.
 
-        Without contents, only the names of changed resources are read; full changes then have not even these.
+        Without contents, only the names of changed resources are read. Full changes without contents list nothing.
         """
         kind, _, value = mark.partition(":")
         if kind == "sync":

@@ -2,13 +2,13 @@
 
 A folder is the collection that contains the calendars, such as `https://host/calendars/` for the calendar
 `https://host/calendars/{user}/`. Its list (PROPFIND with Depth 1) has the sync token and the ctag of each calendar,
-which are compared with the marks in cursors; a mark stands for one state of a calendar. Marks are compared as text, so
-that a server that writes one token in two ways only causes calendars to be read once too often.
+which are compared with the marks in cursors; a mark stands for one state of a calendar. Marks are compared as text. If
+a server writes the same token in two ways, its calendars are only read more often than necessary.
 
-Each entry of a list costs the server as much as a part of a request (on Radicale about a third). So a folder is listed
-only when enough of its calendars are compared: at least two, and at least one for every `ENTRIES_PER_CALENDAR` entries
-of the last list. When a list is useless (the server refuses the request, sends no tokens, or doesn't list our
-calendars), the folder is not listed again for a day, and its calendars are read one by one.
+A list costs the server more, the more entries it has: on Radicale, each entry costs about a third of a request. So a
+folder is listed only when enough of its calendars are compared: at least two, and at least one for every
+`ENTRIES_PER_CALENDAR` entries of the last list. When a list is useless (the server refuses the request, sends no
+tokens, or doesn't list our calendars), the folder is not listed again for a day, and its calendars are read one by one.
 """
 
 import logging
@@ -58,9 +58,7 @@ class StateComparison:
         # few calendars to be listed, so the folders are chosen again below.
         folders = self._choose_folders(comparable.values())
         comparable = {
-            person: known_states
-            for person, known_states in comparable.items()
-            if _list_folders(known_states) <= folders
+            person: known_states for person, known_states in comparable.items() if _get_folders(known_states) <= folders
         }
         all_states = {state for known_states in comparable.values() for state in known_states}
         current_states: set[CalendarState] = set()
@@ -95,7 +93,8 @@ class StateComparison:
             return set()
         marks_by_name = _collect_marks(answer)
         listed_marks = {(url, mark): marks_by_name.get(split_url(url)[1], set()) for url, mark in states}
-        if any(_get_kind(mark) in map(_get_kind, marks) for (_, mark), marks in listed_marks.items()):
+        is_useful = any(_get_kind(mark) in map(_get_kind, marks) for (_, mark), marks in listed_marks.items())
+        if is_useful:
             self._min_counts[folder] = len(answer.entries) / ENTRIES_PER_CALENDAR, self._clock() + PAUSE
         else:
             self._pause(folder, PAUSE, "does not list the states of our calendars")
@@ -125,7 +124,7 @@ def _is_comparable(state: CalendarState) -> bool:
     return _get_kind(mark) in _LISTED_KINDS and bool(split_url(url)[0])
 
 
-def _list_folders(states: Iterable[CalendarState]) -> set[str]:
+def _get_folders(states: Iterable[CalendarState]) -> set[str]:
     """Return the URLs of the folders that contain the calendars of these states."""
     return {split_url(url)[0] for url, _ in states}
 

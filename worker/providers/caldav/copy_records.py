@@ -39,8 +39,8 @@ class InMemoryCopyRecords:
     def list_copies(self, organizer: Address) -> Sequence[CopyRecord]:
         with self._lock:
             return [
-                CopyRecord(name, guest, is_placed)
-                for (owner, name, guest), is_placed in self._confirmations.items()
+                CopyRecord(name, guest, is_confirmed)
+                for (owner, name, guest), is_confirmed in self._confirmations.items()
                 if owner == organizer
             ]
 

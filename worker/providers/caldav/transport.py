@@ -39,6 +39,7 @@ WRITE_METHODS = frozenset({"PUT", "DELETE"})
 _MAX_CONNECTIONS = 8  #: concurrent connections to one host, of all threads together
 _MAX_REDIRECTS = 5  #: redirects that one request follows
 _CHUNK_SIZE = 64 * 1024  #: bytes that are read at once
+_GZIP_WBITS = 16 + zlib.MAX_WBITS  #: tells zlib to expect the gzip format
 _REDIRECT_STATUSES = frozenset({301, 302, 307, 308})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -152,7 +153,7 @@ class Transport:
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise InvalidResponse(f"{url} answered in an encoding that we did not ask for.")
-        gunzip = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
+        gunzip = zlib.decompressobj(_GZIP_WBITS) if "gzip" in encoding else None
         bytes_left = self._max_bytes
         for chunk in response.raw.stream(_CHUNK_SIZE, decode_content=False):
             try:
