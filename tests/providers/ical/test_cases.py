@@ -55,7 +55,7 @@ def test_reader_finds_the_right_time(name: str) -> None:
     zone = ZoneInfo(EXPECTED[name]["owner_zone"])
     reading = read_calendar(parse_calendar(text_of(name), name), EventRef(OWNER, name, ""), zone, JANUARY)
     taken = [BusyTime(event.span) for event in reading.events if event.show_as is not None]
-    assert (merged(tuple(taken)), reading.unknown) == (spans_of(name), [])
+    assert (merged(tuple(taken)), reading.unknown_spans) == (spans_of(name), [])
 
 
 @each_case

@@ -90,18 +90,20 @@ def test_a_series_that_nobody_s_time_is_like_is_unknown_and_counts_for_its_own_s
     assert event.span == Span(WINDOW.start + timedelta(hours=8), WINDOW.start + timedelta(hours=9))
     assert whole(*ALWAYS, f"RRULE:{rule}") == []
     for start in (AT_TEN, ALWAYS):
-        assert reading(calendar("UID:x", *start, f"RRULE:{rule}")).list_unread(WINDOW)
+        assert reading(calendar("UID:x", *start, f"RRULE:{rule}")).list_unreadable_events(WINDOW)
 
 
 def test_a_series_that_is_over_before_the_window_is_of_no_account(warned: list[str]) -> None:
     rule = "RRULE:FREQ=SECONDLY;UNTIL=20200101T000000Z"
-    assert not reading(calendar("UID:x", *ALWAYS, rule)).list_unread(WINDOW)
-    assert not reading(calendar("UID:x", *ALWAYS, "RRULE:FREQ=SECONDLY", "TRANSP:TRANSPARENT")).list_unread(WINDOW)
+    assert not reading(calendar("UID:x", *ALWAYS, rule)).list_unreadable_events(WINDOW)
+    assert not reading(calendar("UID:x", *ALWAYS, "RRULE:FREQ=SECONDLY", "TRANSP:TRANSPARENT")).list_unreadable_events(
+        WINDOW
+    )
 
 
 def test_a_step_that_leads_out_of_the_calendar_is_taken_once() -> None:
     told = reading(calendar("UID:x", *AT_TEN, "RRULE:FREQ=DAILY;INTERVAL=2000000000"))
-    assert len(told.events) == 1 and not told.unknown
+    assert len(told.events) == 1 and not told.unknown_spans
 
 
 @pytest.mark.timeout(20)

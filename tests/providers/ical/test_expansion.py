@@ -71,7 +71,7 @@ def taken(reading: CalendarContents) -> list[tuple[datetime, datetime]]:
 
 def compare(calendar: Calendar) -> None:
     reading = read(calendar)
-    assert not reading.unknown
+    assert not reading.unknown_spans
     assert taken(reading) == calendar.busy(WINDOW.start, WINDOW.end)
 
 
@@ -79,7 +79,7 @@ def compare_darkened(calendar: Calendar, line: str) -> None:
     """What can be told of one event is taken, the stretch in which it may lie is unknown, the others are as ever."""
     first, *others = calendar.events
     reading = read(Calendar([replace(first, odd=(*first.odd, line)), *others]))
-    assert reading.list_unread(Span(first.utc(first.start), WINDOW.end))
+    assert reading.list_unreadable_events(Span(first.utc(first.start), WINDOW.end))
     busy = taken(reading)
     for begin, end in Calendar(others).busy(WINDOW.start, WINDOW.end):
         assert any(one <= begin and end <= other for one, other in busy)

@@ -69,7 +69,7 @@ def taken(reading: CalendarContents) -> list[str]:
 )
 def test_a_single_event_takes_what_it_names(lines: tuple[str, ...], expected: list[str]) -> None:
     reading = read(*lines)
-    assert (taken(reading), reading.unknown) == (expected, [])
+    assert (taken(reading), reading.unknown_spans) == (expected, [])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_single_event_takes_what_it_names(lines: tuple[str, ...], expected: li
 def test_a_series_is_followed_around_an_odd_line(lines: tuple[str, ...], days: list[int]) -> None:
     reading = read(*WEEKLY, *lines)
     starts = [event.span.start for event in reading.events if event.show_as is not None]
-    assert ([start.day for start in sorted(starts)], reading.unknown) == (days, [])
+    assert ([start.day for start in sorted(starts)], reading.unknown_spans) == (days, [])
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_series_is_followed_around_an_odd_line(lines: tuple[str, ...], days: l
 )
 def test_a_rule_goes_on_as_long_as_it_says(rule: str, days: list[int]) -> None:
     reading = read(*EVENT, f"RRULE:{rule}")
-    assert ([event.span.start.day for event in reading.events], reading.unknown) == (days, [])
+    assert ([event.span.start.day for event in reading.events], reading.unknown_spans) == (days, [])
 
 
 @pytest.mark.parametrize(
@@ -135,10 +135,10 @@ def test_a_rule_goes_on_as_long_as_it_says(rule: str, days: list[int]) -> None:
     ],
 )
 def test_what_nobody_can_tell_is_unknown_unless_it_takes_no_time(lines: tuple[str, ...]) -> None:
-    assert read(*lines).list_unread(Span(datetime(2027, 4, 1, tzinfo=UTC), WINDOW.end))
-    assert not read(*lines, "TRANSP:TRANSPARENT").unknown
-    assert not read(*lines, "STATUS:CANCELLED").unknown
-    assert not read(*lines, head=("METHOD:CANCEL",)).unknown
+    assert read(*lines).list_unreadable_events(Span(datetime(2027, 4, 1, tzinfo=UTC), WINDOW.end))
+    assert not read(*lines, "TRANSP:TRANSPARENT").unknown_spans
+    assert not read(*lines, "STATUS:CANCELLED").unknown_spans
+    assert not read(*lines, head=("METHOD:CANCEL",)).unknown_spans
 
 
 UNEXPANDABLE = "RRULE:FREQ=SECONDLY;UNTIL=20270120T090000Z"
@@ -166,14 +166,14 @@ def test_a_series_that_cannot_be_expanded_is_unknown_until_its_last_occurrence_h
     lines: tuple[str, ...], end: datetime
 ) -> None:
     reading = read(*lines)
-    assert reading.list_unread(Span(end - timedelta(minutes=1), end))
-    assert end == WINDOW.end or not reading.list_unread(Span(end, WINDOW.end))
+    assert reading.list_unreadable_events(Span(end - timedelta(minutes=1), end))
+    assert end == WINDOW.end or not reading.list_unreadable_events(Span(end, WINDOW.end))
 
 
 def test_an_event_that_names_only_its_end_is_unknown_until_then() -> None:
     reading = read("DTSTART:whenever", "DTEND:20270112T100000Z")
-    assert reading.list_unread(Span(WINDOW.start, datetime(2027, 1, 12, 9, tzinfo=UTC)))
-    assert not reading.list_unread(Span(datetime(2027, 1, 12, 10, tzinfo=UTC), WINDOW.end))
+    assert reading.list_unreadable_events(Span(WINDOW.start, datetime(2027, 1, 12, 9, tzinfo=UTC)))
+    assert not reading.list_unreadable_events(Span(datetime(2027, 1, 12, 10, tzinfo=UTC), WINDOW.end))
 
 
 OTHER = "BEGIN:VEVENT\nUID:other\nDTSTART:20270113T090000Z\nDURATION:PT1H\nEND:VEVENT\n"
@@ -203,7 +203,7 @@ BOTH = ["12 09:00-12 10:00", "13 09:00-13 10:00"]
 )
 def test_what_is_wrong_around_events_hides_none(text: str) -> None:
     reading = read_text(text)
-    assert (sorted(set(taken(reading))), reading.unknown) == (BOTH, [])
+    assert (sorted(set(taken(reading))), reading.unknown_spans) == (BOTH, [])
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_what_is_wrong_around_events_hides_none(text: str) -> None:
     ],
 )
 def test_an_event_of_which_a_part_is_lost_is_unknown(text: str) -> None:
-    assert read_text(text).list_unread(WINDOW)
+    assert read_text(text).list_unreadable_events(WINDOW)
 
 
 def test_files_are_decoded_as_they_were_written() -> None:
@@ -268,9 +268,9 @@ def test_published_free_busy_times_are_taken() -> None:
     lines = ["BEGIN:VFREEBUSY", "FREEBUSY:20270112T090000Z/PT1H,20270113T090000Z/20270113T100000Z"]
     lines += ["FREEBUSY;FBTYPE=FREE:20270114T090000Z/PT1H", "END:VFREEBUSY"]
     reading = read_text("\n".join(["BEGIN:VCALENDAR", *lines, "END:VCALENDAR"]))
-    assert (taken(reading), reading.unknown) == (BOTH, [])
+    assert (taken(reading), reading.unknown_spans) == (BOTH, [])
     broken = read_text("\n".join(["BEGIN:VCALENDAR", lines[0], "FREEBUSY:whenever", "END:VFREEBUSY", "END:VCALENDAR"]))
-    assert broken.list_unread(WINDOW)
+    assert broken.list_unreadable_events(WINDOW)
 
 
 @pytest.mark.parametrize("excluded", ["EXDATE:20270119T090000Z", "EXDATE;VALUE=DATE:20270119"])

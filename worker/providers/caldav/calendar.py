@@ -140,7 +140,9 @@ class CalDavCalendar:
             contents = [collection.read_resource(resource, window) for resource in resources]
         except Permanent as error:
             return FreeBusy(is_known=False, reason=str(error))
-        fingerprints = sorted({fingerprint for content in contents for fingerprint in content.list_unread(window)})
+        fingerprints = sorted(
+            {fingerprint for content in contents for fingerprint in content.list_unreadable_events(window)}
+        )
         if fingerprints:
             reason = _UNREADABLE_CALENDAR.format(person=person, fingerprints=", ".join(fingerprints))
             return FreeBusy(is_known=False, reason=reason)

@@ -124,7 +124,7 @@ class CalendarCollection:
         is_series = ical_events.is_recurring(resource.calendar)
         contents = self.read_resource(resource, window if is_series else None)
         # A series may have no occurrence inside the window. But a single event is always there if it can be read.
-        is_complete = not contents.unknown and (is_series or bool(contents.events))
+        is_complete = not contents.unknown_spans and (is_series or bool(contents.events))
         return tuple(contents.events), is_complete
 
     def _make_ref(self, resource: Resource) -> EventRef:

@@ -126,6 +126,7 @@ def _repair_line(line: str) -> tuple[str, Parameters, str] | None:
     if match is None:
         return None
     remainder = line[match.end() :]
+    # A moment is not cut out here, because `_parse_moment_property` finds it in the line together with its TZID.
     value = remainder if match[1].upper() in _MOMENT_NAMES else remainder.rpartition(":")[2]
     return match[1], Parameters(), value.strip()
 

@@ -46,14 +46,15 @@ _SHOW_AS_BY_FREE_BUSY_TYPE = {"FREE": None, "BUSY-TENTATIVE": ShowAs.TENTATIVE, 
 
 @dataclass(slots=True)
 class CalendarContents:
-    """The events that were read from a calendar object, and the spans that are unknown because of unreadable events."""
+    """The events that were read from a calendar object, and the spans of events that can't be read."""
 
     events: list[Event] = field(default_factory=list)
-    unknown: list[tuple[Span, str]] = field(default_factory=list)  #: each span with the fingerprint of its event
+    #: the spans in which unreadable events may be, each with the fingerprint of its event
+    unknown_spans: list[tuple[Span, str]] = field(default_factory=list)
 
-    def list_unread(self, window: Span) -> list[str]:
-        """Return the fingerprints of the unreadable events that may block time in the window."""
-        return sorted({fingerprint for span, fingerprint in self.unknown if span.overlaps(window)})
+    def list_unreadable_events(self, window: Span) -> list[str]:
+        """Return the unreadable events that may block time in the window, by their fingerprints."""
+        return sorted({fingerprint for span, fingerprint in self.unknown_spans if span.overlaps(window)})
 
 
 def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span | None) -> CalendarContents:
@@ -77,7 +78,7 @@ def read_single_event(calendar: Calendar, ref: EventRef, zone: tzinfo) -> Event:
     """Return the one event in the calendar object. Raises InvalidResponse when the object contains no event, several
     events or a series, or when the event's times can't be read."""
     contents = read_calendar(calendar, ref, zone, None)
-    if contents.unknown:
+    if contents.unknown_spans:
         raise InvalidResponse(f"{ref.calendar}: the event {fingerprint_ref(ref)} has times that can't be read.")
     if len(contents.events) != 1:
         raise InvalidResponse(f"{ref.calendar}: {ref.id} contains {len(contents.events)} events instead of one.")
@@ -169,7 +170,7 @@ class _ContentsReader:
             fingerprint,
             extra={"action": Action.EVENT_UNREADABLE},
         )
-        self.contents.unknown.append((span, fingerprint))
+        self.contents.unknown_spans.append((span, fingerprint))
 
     def _read_timed_events(self, events: Iterable[Any], ref: EventRef) -> list[TimedEvent]:
         """Return the events with their times. Events without a readable start are left out."""
@@ -211,7 +212,9 @@ class _ContentsReader:
     def _read_lone_change(self, change: TimedEvent, ref: EventRef) -> Event:
         """Return a changed occurrence whose series is not in the calendar object, or that can't be assigned to it."""
         identifier = change.event["RECURRENCE-ID"]
-        if "RANGE" in getattr(identifier, "params", {}) and self._blocks_time(change.event, ref):
+        applies_to_later = "RANGE" in getattr(identifier, "params", {})
+        if applies_to_later and self._blocks_time(change.event, ref):
+            # Without the series, the times of the later occurrences are not known.
             self.record_unknown(Span(change.times.span.end, LAST), ref)
         original_start: date | datetime = change.times.span.start
         if _has_original_start(change):

@@ -102,31 +102,31 @@ def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent],
     ValueError for a series that is refused, and the errors in `values.UNREADABLE` for rules that the libraries can't
     process.
     """
-    clock = _SeriesClock(master.times)
+    converter = _WallTimeConverter(master.times)
     # An EXDATE that is a date also excludes the changed occurrences of that date.
-    excluded_moments = map(clock.to_wall, _iter_moments(master.event, "EXDATE"))
+    excluded_moments = map(converter.to_wall, _iter_moments(master.event, "EXDATE"))
     excluded_days = {day for day in excluded_moments if not isinstance(day, datetime)}
     changed_occurrences = [
         change
         for change in changed_occurrences
-        if _to_day(clock.to_start(change.event["RECURRENCE-ID"].dt)) not in excluded_days
+        if _to_day(converter.to_start(change.event["RECURRENCE-ID"].dt)) not in excluded_days
     ]
-    periods = _read_periods(master, clock)
+    periods = _read_periods(master, converter)
     calendar = Calendar()
-    calendar.add_component(_compose_series(master, clock, window, periods))
+    calendar.add_component(_compose_series(master, converter, window, periods))
     for index, change in enumerate(changed_occurrences):
-        calendar.add_component(_compose_change(change, clock, index))
+        calendar.add_component(_compose_change(change, converter, index))
     # The library compares wall times with the window, so it gets a window with margins. The lead of an event is the
     # time before its start that the event takes too.
     lead = max(timed.times.lead for timed in (master, *changed_occurrences))
-    begin, end = clock.to_wall(window.start - _MARGIN), clock.to_wall(window.end + 2 * _MARGIN + lead)
+    begin, end = converter.to_wall(window.start - _MARGIN), converter.to_wall(window.end + 2 * _MARGIN + lead)
     components = recurring_ical_events.of(calendar, components=["VEVENT"]).between(begin, end)
-    return [_read_occurrence(component, master, changed_occurrences, clock, periods) for component in components]
+    return [_read_occurrence(component, master, changed_occurrences, converter, periods) for component in components]
 
 
 def find_series_end(master: TimedEvent, changed_occurrences: Iterable[TimedEvent]) -> datetime:
-    """Return a time by which a series has certainly ended, from the UNTIL of its rules and the length of an occurrence;
-    LAST when that is not known. The changed occurrences may end later, unless they change later occurrences too."""
+    """Return a time by which all unchanged occurrences of a series have ended, from the UNTIL of its rules and the
+    length of an occurrence; LAST when such a time is not known, or when a change applies to all later occurrences."""
     if "RDATE" in master.event or any(map(_applies_to_later, changed_occurrences)):
         return LAST
     last_starts = []
@@ -143,7 +143,7 @@ def find_series_end(master: TimedEvent, changed_occurrences: Iterable[TimedEvent
 # --- wall time --------------------------------------------------------------------------------------------------------
 
 
-class _SeriesClock:
+class _WallTimeConverter:
     """Converts dates and times to the wall time in which a series is expanded. A moment is a date, a local time or an
     aware time."""
 
@@ -186,19 +186,21 @@ class _SeriesClock:
 # --- input of recurring_ical_events -----------------------------------------------------------------------------------
 
 
-def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, periods: dict[WallTime, Span]) -> VEvent:
+def _compose_series(
+    master: TimedEvent, converter: _WallTimeConverter, window: Span, periods: dict[WallTime, Span]
+) -> VEvent:
     """Return the series in wall time, as the library expects it. `periods`: the RDATE values that are periods. Raises
     ValueError for a series that is refused."""
     event, times = master.event, master.times
-    added_starts = [clock.to_start(moment) for moment in _iter_moments(event, "RDATE")]
-    excluded_moments = [clock.to_wall(moment) for moment in _iter_moments(event, "EXDATE")]
+    added_starts = [converter.to_start(moment) for moment in _iter_moments(event, "RDATE")]
+    excluded_moments = [converter.to_wall(moment) for moment in _iter_moments(event, "EXDATE")]
     if len(added_starts) + len(periods) + len(excluded_moments) > _MAX_SINGLE_TIMES:
         raise ValueError("too many single times")
     if any(isinstance(line, vBroken) for line in as_list(event.get("RDATE", []))):
         raise ValueError("a single time that can't be read")
     max_length = max([times.span.end - times.span.start, *(span.end - span.start for span in periods.values())])
     component = _compose_component(event, times.start, max_length, index=_SERIES_INDEX)
-    rules = [rule for line in as_list(event.get("RRULE", [])) for rule in _iter_rules(line, clock)]
+    rules = [rule for line in as_list(event.get("RRULE", [])) for rule in _iter_rules(line, converter)]
     if rules and max_length > _MAX_LENGTH:
         raise ValueError("longer than a year")
     for rule in rules:
@@ -210,12 +212,12 @@ def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, perio
     return component
 
 
-def _compose_change(change: TimedEvent, clock: _SeriesClock, index: int) -> VEvent:
+def _compose_change(change: TimedEvent, converter: _WallTimeConverter, index: int) -> VEvent:
     """Return a changed occurrence as the library expects it. With RANGE=THISANDFUTURE, the change applies to all later
     occurrences too. Raises ValueError for a change that is refused."""
     identifier = change.event["RECURRENCE-ID"]
-    original_start = clock.to_start(identifier.dt)
-    start = clock.to_wall(change.times.span.start + change.times.lead)
+    original_start = converter.to_start(identifier.dt)
+    start = converter.to_wall(change.times.span.start + change.times.lead)
     span = change.times.span
     moved_by = abs(_to_day(start) - _to_day(original_start))
     if "RRULE" not in change.event and max(moved_by, span.end - span.start) > _MAX_LENGTH:
@@ -263,7 +265,7 @@ def _iter_values(event: Any, name: str) -> Iterator[Any]:
     return (value.dt for line in lines for value in line.dts)
 
 
-def _read_periods(master: TimedEvent, clock: _SeriesClock) -> dict[WallTime, Span]:
+def _read_periods(master: TimedEvent, converter: _WallTimeConverter) -> dict[WallTime, Span]:
     """Return the spans of the RDATE values that are periods, by their start."""
     periods = {}
     period_values = (value for value in _iter_values(master.event, "RDATE") if isinstance(value, tuple))
@@ -273,7 +275,7 @@ def _read_periods(master: TimedEvent, clock: _SeriesClock) -> dict[WallTime, Spa
             end = begin + end_or_length
         else:
             end = to_instant(end_or_length, master.times.zone)
-        periods[clock.to_wall(start)] = Span(min(begin, end), max(begin, end))
+        periods[converter.to_wall(start)] = Span(min(begin, end), max(begin, end))
     return periods
 
 
@@ -284,7 +286,7 @@ def _read_occurrence(
     component: Any,
     master: TimedEvent,
     changed_occurrences: Sequence[TimedEvent],
-    clock: _SeriesClock,
+    converter: _WallTimeConverter,
     periods: dict[WallTime, Span],
 ) -> Occurrence:
     """Return the occurrence that a component in the library's result stands for."""
@@ -293,7 +295,7 @@ def _read_occurrence(
     original_start = start
     if index == _SERIES_INDEX:
         span = periods.get(start) or source.times.compute_span(start)
-    elif start == clock.to_wall(source.times.span.start + source.times.lead):
+    elif start == converter.to_wall(source.times.span.start + source.times.lead):
         span, original_start = source.times.span, component["RECURRENCE-ID"].dt
     else:  # a later occurrence, changed by RANGE=THISANDFUTURE
         span = _apply_change(source.times, start, master.times)
@@ -318,7 +320,7 @@ def _is_rule(value: Any) -> bool:
     return isinstance(value, vRecur)
 
 
-def _iter_rules(line: Any, clock: _SeriesClock) -> Iterator[RuleParts]:
+def _iter_rules(line: Any, converter: _WallTimeConverter) -> Iterator[RuleParts]:
     """Yield the parts of the rule in an RRULE line. A rule whose step is too long gives nothing; a rule with both COUNT
     and UNTIL gives two rules, one with COUNT and one with UNTIL. Raises ValueError for parts that can't be read or are
     unknown."""
@@ -334,7 +336,7 @@ def _iter_rules(line: Any, clock: _SeriesClock) -> Iterator[RuleParts]:
     if interval * _STEP_SECONDS.get(_read_frequency(parts), _YEAR_SECONDS) > _MAX_STEP_SECONDS:
         return
     if "UNTIL" in parts:
-        parts["UNTIL"] = [max(map(clock.to_until, parts["UNTIL"]))]
+        parts["UNTIL"] = [max(map(converter.to_until, parts["UNTIL"]))]
     if "UNTIL" in parts and "COUNT" in parts:
         yield {name: value for name, value in parts.items() if name != "COUNT"}
         parts.pop("UNTIL")

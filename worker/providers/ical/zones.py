@@ -31,6 +31,7 @@ _UTC_NAMES = frozenset({"utc", "gmt", "z", "zulu", "etc/utc", "etc/gmt"})
 _OFFSET_PATTERN = re.compile(r"^\W*(?:UTC|GMT)?\s*([+-\u2212])(\d{1,2}):?(\d{2})?(?!\d)", re.IGNORECASE)
 _read_rules: Any = tzical  # Any: dateutil has no types for it
 _MAX_VALUES = 12  #: how many values one part of a VTIMEZONE's rule may have
+_SAMPLE_YEAR = 2027  #: the year whose offsets are taken for those that a zone has at present
 
 
 class CalendarZones:
@@ -155,7 +156,7 @@ def _iter_city_zones(city: str) -> Iterator[str]:
 def _list_offsets(name: str) -> set[timedelta | None]:
     """Return the UTC offsets of the zone in January and July: its standard time, and its summer time if it has one."""
     zone = ZoneInfo(name)
-    return {datetime(2027, month, 15, tzinfo=zone).utcoffset() for month in (1, 7)}
+    return {datetime(_SAMPLE_YEAR, month, 15, tzinfo=zone).utcoffset() for month in (1, 7)}
 
 
 # --- VTIMEZONE --------------------------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ def _build_zone(definition: Any) -> tzinfo | None:
         lines = [line for part in definition.subcomponents for line in _format_observance(part)]
         text = "\r\n".join(["BEGIN:VTIMEZONE", "TZID:own", *lines, "END:VTIMEZONE", ""])
         zone: tzinfo = _read_rules(StringIO(text)).get()
-        for year in (1970, 2027):
+        for year in (1970, _SAMPLE_YEAR):
             datetime(year, 7, 1, tzinfo=zone).utcoffset()  # raises for rules that can't be computed
     except UNREADABLE:
         return None
