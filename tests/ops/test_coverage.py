@@ -191,7 +191,7 @@ def test_every_pair_is_held_or_not(store: Store) -> None:
     alter(store, tables.session, second.id, **open_, state="booked", start=later, end=later + HOUR, target=later)
     alter(store, tables.session, third.id, **open_, state="booked", start=AFTER + HOUR, end=AFTER + 2 * HOUR)
     group = germany(store)
-    assert (group.held, group.missing, group.later, group.ahead) == (3, 1, 1, 1)
+    assert (group.held, group.missing, group.due_later, group.booked) == (3, 1, 1, 1)
 
 
 def test_a_series_counts_once_and_only_with_its_last_part(store: Store) -> None:

@@ -1,6 +1,6 @@
 """`longarc coverage`: counts the conversations of a quarter, in groups of at least five pairs and three managers.
 
-The pulse is a question with which reports are asked, anonymously, whether they see a future in the company.
+The pulse is an anonymous question to reports: whether they see a future for themselves in the company.
 """
 
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS: tuple[str | tuple[str, str], ...] = (
     "Group",
-    *((name, "right") for name in ("Pairs", "Held", "Ahead", "Not due", "Missing", "Put off", "Days late")),
+    *((name, "right") for name in ("Pairs", "Held", "Booked", "Due later", "Missing", "Deferrals", "Days late")),
     *((name, "right") for name in ("Contract in 48 h", "Managers kept", "Reports kept")),
 )
 
@@ -37,12 +37,12 @@ COLUMNS: tuple[str | tuple[str, str], ...] = (
 def coverage(quarter: str | None, by: str | None, as_json: bool) -> None:
     """Count the conversations, deferrals, contracts and kept commitments of a quarter.
 
-    A group has at least five pairs and three managers. Smaller groups are counted together, or not at all. So are
-    groups whose numbers could be worked out by comparing two groupings. Nothing is shown about a single person, and no
-    content is read.
+    A group has at least five pairs and three managers. Smaller groups are counted together, or not at all. The same
+    holds for groups whose numbers could be computed by comparing two groupings. Nothing is shown about a single person,
+    and no content is read.
 
-    Also shows the closed rounds of the question whether people can see a future here, for groups of at least five
-    answers of at least three managers.
+    The closed rounds of the anonymous question follow: whether reports can see a future here. A group has at least five
+    answers, from reports of at least three managers.
     """
     from worker.ops.coverage import count_coverage
 
@@ -107,7 +107,7 @@ def _make_cells(group: "CoverageGroup") -> Sequence[object]:
     """Return the cells of a row of the table, in the order of COLUMNS."""
     from worker.domain.model import Owner
 
-    numbers = (group.pairs, group.held, group.ahead, group.later, group.missing, group.deferrals)
+    numbers = (group.pairs, group.held, group.booked, group.due_later, group.missing, group.deferrals)
     days_late = "" if group.median_days_late is None else f"{group.median_days_late:g}"
     shares = [
         _format_share(outcomes)
@@ -132,9 +132,16 @@ def _round_to_json(closed_round: "ClosedRound") -> dict[str, Any]:
 
 
 def _group_to_json(group: "CoverageGroup") -> dict[str, Any]:
-    names = ("name", "pairs", "held", "ahead", "later", "missing", "deferrals")
-    values: dict[str, Any] = {name: getattr(group, name) for name in names}
-    values["median_days_late"] = group.median_days_late
+    values: dict[str, Any] = {
+        "name": group.name,
+        "pairs": group.pairs,
+        "held": group.held,
+        "ahead": group.booked,
+        "later": group.due_later,
+        "missing": group.missing,
+        "deferrals": group.deferrals,
+        "median_days_late": group.median_days_late,
+    }
     values["contracts"] = {"due": len(group.contracts), "within_48_hours": sum(group.contracts)}
     for owner, outcomes in group.commitments.items():
         values[f"{owner.value}_commitments"] = {"due": len(outcomes), "kept": sum(outcomes)}

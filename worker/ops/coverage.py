@@ -17,7 +17,7 @@ from worker.store.statistics import Statistics
 from worker.store.store import Store
 
 #: A contract is in time when it is recorded within this time after the end of its session.
-DEADLINE = timedelta(hours=48)
+CONTRACT_DEADLINE = timedelta(hours=48)
 #: The name of the group of pairs whose report has no group in the people file.
 NO_GROUP = "no group"
 #: The name of the total of all groups shown.
@@ -47,7 +47,8 @@ class Quarter:
 
     @property
     def last_day(self) -> date:
-        return find_quarter(self.first_day + timedelta(days=100)).first_day - timedelta(days=1)
+        a_day_of_next_quarter = self.first_day + timedelta(days=100)  # a quarter has 90 to 92 days
+        return find_quarter(a_day_of_next_quarter).first_day - timedelta(days=1)
 
     @property
     def start(self) -> datetime:
@@ -65,13 +66,13 @@ def find_quarter(day: date) -> Quarter:
 
 @dataclass(slots=True)
 class CoverageGroup:
-    """The counts of a group of pairs. Each pair is counted in exactly one of `held`, `ahead`, `later` and `missing`."""
+    """The counts of a group of pairs. Each pair is counted in one of `held`, `booked`, `due_later` and `missing`."""
 
     name: str
     pairs: int = 0
     held: int = 0  #: pairs that held a regular conversation in this quarter; of a series, its last part
-    ahead: int = 0  #: pairs that have held none yet, and have one booked in this quarter
-    later: int = 0  #: pairs whose next conversation is due in a later quarter
+    booked: int = 0  #: pairs that have held none yet, and have one booked in this quarter
+    due_later: int = 0  #: pairs whose next conversation is due in a later quarter
     missing: int = 0  #: pairs whose conversation is due, and neither held nor booked in this quarter
     deferrals: int = 0
     days_late: list[int] = field(default_factory=list)  #: for each conversation held, the days after its target
@@ -81,7 +82,7 @@ class CoverageGroup:
 
     def add(self, other: "CoverageGroup") -> None:
         """Add the counts of another group."""
-        for name in ("pairs", "held", "ahead", "later", "missing", "deferrals"):
+        for name in ("pairs", "held", "booked", "due_later", "missing", "deferrals"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.days_late += other.days_late
         self.contracts += other.contracts
@@ -186,27 +187,30 @@ def _count_sessions(
 ) -> None:
     """Add a pair's sessions to its counts. `recorded_at`: by session, when its contract was recorded."""
     # Only the last part of a series asks for a contract, and counts as a conversation (T-13).
-    held = [s for s in sessions if s.asks_contract and s.held_at and quarter.start <= s.held_at < quarter.end]
-    for session in held:
-        ended_at = session.held_at or now
+    held = [
+        (session, session.held_at)
+        for session in sessions
+        if session.asks_contract and session.held_at and quarter.start <= session.held_at < quarter.end
+    ]
+    for session, ended_at in held:
         if not session.adhoc:
             counts.days_late.append(max((ended_at.date() - session.target.date()).days, 0))
-        is_recorded, deadline = session.id in recorded_at, ended_at + DEADLINE
+        is_recorded, deadline = session.id in recorded_at, ended_at + CONTRACT_DEADLINE
         if is_recorded or now > deadline:
             counts.contracts.append(is_recorded and recorded_at[session.id] <= deadline)
-    regular_held = [s for s in held if not s.adhoc]
+    regular_held = [session for session, _ in held if not session.adhoc]
     open_sessions = [s for s in sessions if (s.booked or s.owed) and not s.adhoc]
     setattr(counts, _classify_pair(regular_held, open_sessions, quarter), 1)
 
 
 def _classify_pair(held: Sequence[Session], open_sessions: Sequence[Session], quarter: Quarter) -> str:
-    """Return the name of the field of CoverageGroup that counts the pair: held, ahead, later or missing.
+    """Return the name of the field of CoverageGroup that counts the pair: held, booked, due_later or missing.
 
     `held` and `open_sessions` contain regular sessions only, because an ad hoc session does not replace one (T-14).
     """
     if held:
         return "held"
     if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_sessions):
-        return "ahead"
+        return "booked"
     is_due = any(s.target < quarter.end for s in open_sessions)
-    return "missing" if is_due or not open_sessions else "later"
+    return "missing" if is_due or not open_sessions else "due_later"
