@@ -31,8 +31,8 @@ from worker.errors import Unavailable
 from worker.i18n.language import Language
 from worker.mail.templates import load_default_templates
 from worker.ops.preview.concerns import SHOWN_REASONS, ConcernKind
-from worker.ops.preview.letters import SampleMail, render_samples
 from worker.ops.preview.quarter import LISTED_MAILS, MAIL_PERIOD, QUARTER, QuarterPreview, build_quarter
+from worker.ops.preview.sample_mails import SampleMail, render_samples
 from worker.ops.preview.texts import CONCERN_TITLES, MAIL_TEXTS, REMEDIES
 from worker.ops.preview.view import QuarterView
 from worker.providers.memory import MemoryCalendar
@@ -176,7 +176,7 @@ def test_calendars_that_do_not_answer_are_no_full_ones() -> None:
     office = Office()
     office.calendar.fail = Fails(lambda: Unavailable("It is down."), "free_busy")
     quarter = preview(office)
-    assert kinds(quarter) == [ConcernKind.UNASKED] and quarter.mails == () and quarter.timed_count == 0
+    assert kinds(quarter) == [ConcernKind.NO_FREE_BUSY] and quarter.mails == () and quarter.timed_count == 0
     office.close()
 
 

@@ -18,9 +18,9 @@ from tests.support.companies import DAY, START, Office, pair, pairs, person, set
 from worker.domain.model import Format
 from worker.domain.rollout import Rollout
 from worker.mail.templates import load_default_templates
-from worker.ops.preview.letters import render_samples
 from worker.ops.preview.page import render_file
 from worker.ops.preview.quarter import QuarterPreview, build_quarter
+from worker.ops.preview.sample_mails import render_samples
 
 CHROMIUM = find_chromium()
 needs_browser = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` brought none")

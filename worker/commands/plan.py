@@ -68,8 +68,8 @@ def _preview(worker: "Worker") -> "Iterator[PlannedPair]":
     """Yield all pairs with their plans, while a progress bar counts the calendars read and the pairs planned."""
     pairs = worker.store.people.load_all_pairs()
     people = {address for pair_id in pairs for address in pair_id.people}
-    with show_progress("Reading calendars, planning", len(pairs) + len(people)) as advance:
-        yield from worker.sweep.preview(advance)
+    with show_progress("Reading calendars, planning", len(pairs) + len(people)) as report_progress:
+        yield from worker.sweep.preview(report_progress)
 
 
 def _build_quarter(worker: "Worker", planned_pairs: "Iterator[PlannedPair]") -> "QuarterPreview":
@@ -115,8 +115,8 @@ def _refuse_unsuitable_file(file: Path) -> None:
 def _write_page(worker: "Worker", quarter: "QuarterPreview", file: Path) -> None:
     """Write the page about the quarter, with a sample of each mail, in the language of the settings."""
     from worker.mail.templates import load_default_templates
-    from worker.ops.preview.letters import render_samples
     from worker.ops.preview.page import render_file
+    from worker.ops.preview.sample_mails import render_samples
 
     language = load_default_templates().languages.find_language(worker.settings.locale)
     samples = render_samples(quarter.samples, worker.settings, worker.mail_renderer)

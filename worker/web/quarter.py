@@ -15,8 +15,8 @@ from worker.clock import is_recent
 from worker.domain.model import Plan
 from worker.engine.sweep import BATCH, PlannedPair
 from worker.ops.preview.concerns import ConcernKind
-from worker.ops.preview.letters import SampleMail, render_samples
 from worker.ops.preview.quarter import MAIL_PERIOD, QuarterPreview, build_quarter
+from worker.ops.preview.sample_mails import SampleMail, render_samples
 from worker.ops.preview.view import QuarterView
 from worker.web.logins import current_login
 from worker.web.security import MAIL_POLICY
@@ -86,7 +86,7 @@ def _compute_quarter(site: Site) -> CachedQuarter:
         length=MAIL_PERIOD,
     )
     # A pair whose free/busy was not read yet needs no attention: the next sweep reads it and plans the pair.
-    concerns = tuple(concern for concern in preview.concerns if concern.kind is not ConcernKind.UNASKED)
+    concerns = tuple(concern for concern in preview.concerns if concern.kind is not ConcernKind.NO_FREE_BUSY)
     preview = replace(preview, concerns=concerns)
     return CachedQuarter(now, preview, render_samples(preview.samples, site.settings, site.worker.mail_renderer))
 

@@ -40,9 +40,9 @@ class ConcernKind(StrEnum):
     FAILED = "failed"  #: an error occurred when the pair was planned
     NO_CALENDAR = "no_calendar"  #: the manager has no calendar in which an event can be created
     UNREADABLE = "unreadable"  #: a calendar can't be read, and unknown time is never taken for free
-    UNASKED = "unasked"  #: the free/busy of the pair has not been read
+    NO_FREE_BUSY = "no_free_busy"  #: the free/busy of the pair has not been read
     HOURS_APART = "hours_apart"  #: the two people never work at the same time (T-4)
-    FULL = "full"  #: the two calendars have no common free time
+    FULL = "full"  #: the two people have no free time in common
     NO_ZONE = "no_zone"  #: the time zone of a person is not known
     MANY_REPORTS = "many_reports"  #: the manager has more than `MANY_REPORTS` reports
 
@@ -72,7 +72,7 @@ def list_concerns(states: Sequence[PairState], plans: Sequence[Plan], now: datet
         yield PairConcern(kind=ConcernKind.NO_CALENDAR, person=manager, count=len(states))
         return
     unreadable: Counter[Person] = Counter()
-    unasked_count = 0
+    unread_count = 0
     for state, plan in zip(states, plans, strict=True):
         owed = [session for session in state.sessions if session.owed and cadence.is_regular(session)]
         if plan.problem:
@@ -80,15 +80,15 @@ def list_concerns(states: Sequence[PairState], plans: Sequence[Plan], now: datet
         elif _has_hours_apart(state, now):
             yield PairConcern(kind=ConcernKind.HOURS_APART, person=manager, report=state.report)
         elif any(session.unplaceable is None for session in owed) and not _has_time(state):
-            unasked_count += 1
+            unread_count += 1  # without reasons, no search was made, because the free/busy was missing
         elif owed:
             unreadable_people = _list_unreadable_people(state, owed[0])
             unreadable.update(unreadable_people)
             if not unreadable_people:
                 reasons = select_shown_reasons(owed[0].unplaceable or ())
                 yield PairConcern(kind=ConcernKind.FULL, person=manager, report=state.report, reasons=reasons)
-    if unasked_count:
-        yield PairConcern(kind=ConcernKind.UNASKED, person=manager, count=unasked_count)
+    if unread_count:
+        yield PairConcern(kind=ConcernKind.NO_FREE_BUSY, person=manager, count=unread_count)
     for person, count in unreadable.items():
         yield PairConcern(kind=ConcernKind.UNREADABLE, person=person, count=count)
 

@@ -7,9 +7,9 @@ from itertools import groupby
 
 from worker.domain.planning.weekly import find_monday
 from worker.i18n.language import Language, to_single_line
-from worker.ops.preview.letters import SampleMail
 from worker.ops.preview.picture import format_week
 from worker.ops.preview.quarter import QuarterMail, QuarterPreview
+from worker.ops.preview.sample_mails import SampleMail
 from worker.ops.preview.texts import MAIL_TEXTS
 
 #: Heights in pixels, from which the height of a mail is estimated: of its margins, of a line, and of an empty line.
@@ -93,7 +93,7 @@ class QuarterMailing:
 
     def _make_day(self, day: date, mails: Sequence[QuarterMail]) -> MailsOfDay:
         mails_by_name = {name: [mail for mail in mails if mail.name == name] for name in MAIL_TEXTS}
-        lines = [self._make_line(name, named) for name, named in mails_by_name.items() if named]
+        lines = [self._make_line(name, mails_of_name) for name, mails_of_name in mails_by_name.items() if mails_of_name]
         return MailsOfDay(self._language.format_short_day(day), lines)
 
     def _make_line(self, name: str, mails: Sequence[QuarterMail]) -> MailLine:

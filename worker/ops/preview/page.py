@@ -6,8 +6,8 @@ from datetime import datetime
 from worker.domain.rollout import Rollout
 from worker.i18n.language import Language
 from worker.mail.templates import make_page_environment
-from worker.ops.preview.letters import SampleMail
 from worker.ops.preview.quarter import QuarterPreview
+from worker.ops.preview.sample_mails import SampleMail
 from worker.ops.preview.view import QuarterView
 
 

@@ -17,7 +17,7 @@ from worker.ops.preview.quarter import ManagerQuarter, QuarterPreview, QuarterTa
 
 #: More managers than this are shown in parts of this size, which are unfolded one by one.
 PART_SIZE = 40
-#: The height of the tallest bar above the weeks.
+#: The height of the tallest bar above the weeks; the style sheet has a class for each height up to this.
 BAR_STEPS = 10
 #: The number of Friday as in `date.weekday`. Sessions at a weekend are shown on Friday.
 FRIDAY = 4

@@ -63,7 +63,7 @@ class QuarterTalk:
     span: Span
     is_placed: bool  #: whether it has this time now, or would get it now; otherwise it is only expected
     part: int = 0  #: its number in a series, from 1; 0 when it is not part of a series
-    wanted_minutes: int = 0
+    wanted_minutes: int = 0  #: the length that it should have; `span` is shorter when no longer time was free
     weeks_late: int = 0  #: for a session after its window, the weeks from its target; else 0
     is_inside_1on1: bool = False  #: whether it is a review inside a meeting that the two people have anyway
 

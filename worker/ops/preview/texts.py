@@ -43,7 +43,7 @@ CONCERN_TITLES: Mapping[ConcernKind, str] = {
     ConcernKind.FAILED: N_("Could not be planned"),
     ConcernKind.NO_CALENDAR: N_("Without a calendar"),
     ConcernKind.UNREADABLE: N_("A calendar can’t be read"),
-    ConcernKind.UNASKED: N_("Calendars did not answer"),
+    ConcernKind.NO_FREE_BUSY: N_("Calendars did not answer"),
     ConcernKind.HOURS_APART: N_("Never at work at the same time"),
     ConcernKind.FULL: N_("No time that both have free"),
     ConcernKind.NO_ZONE: N_("No time zone is known"),
@@ -56,7 +56,9 @@ REMEDIES: Mapping[ConcernKind, str] = {
         "Conversations stand on the manager’s calendar. Name a calendar that Longarc can write to in the people file."
     ),
     ConcernKind.UNREADABLE: N_("Time that is not known is never taken for free. “longarc check” says what to change."),
-    ConcernKind.UNASKED: N_("Nothing is known of these pairs. Run “longarc check”, then make this page once more."),
+    ConcernKind.NO_FREE_BUSY: N_(
+        "Nothing is known of these pairs. Run “longarc check”, then make this page once more."
+    ),
     ConcernKind.HOURS_APART: N_(
         "Correct hours and time zones in the people file, or ask the two for an hour that both can keep free."
     ),
@@ -75,6 +77,6 @@ REMEDIES: Mapping[ConcernKind, str] = {
 PERSON_CONCERNS: Mapping[ConcernKind, tuple[str, str]] = {
     ConcernKind.NO_CALENDAR: NN_("%(name)s: one pair", "%(name)s: %(count)s pairs"),
     ConcernKind.UNREADABLE: NN_("%(name)s: one pair has no time", "%(name)s: %(count)s pairs have no time"),
-    ConcernKind.UNASKED: NN_("%(name)s: one pair", "%(name)s: %(count)s pairs"),
+    ConcernKind.NO_FREE_BUSY: NN_("%(name)s: one pair", "%(name)s: %(count)s pairs"),
     ConcernKind.MANY_REPORTS: NN_("%(name)s: one report", "%(name)s: %(count)s reports"),
 }

@@ -15,10 +15,10 @@ from worker.domain.time.worktime import format_hours, get_local_date
 from worker.i18n.domain_texts import translate_reasons
 from worker.i18n.language import Language, to_single_line
 from worker.ops.preview.concerns import ConcernKind, PairConcern
-from worker.ops.preview.letters import SampleMail
 from worker.ops.preview.mailing import QuarterMailing
 from worker.ops.preview.picture import QuarterPicture
 from worker.ops.preview.quarter import WEEK, QuarterPreview
+from worker.ops.preview.sample_mails import SampleMail
 from worker.ops.preview.texts import CONCERN_TITLES, PERSON_CONCERNS, REMEDIES
 
 #: The most concerns of one kind that are shown; the page unfolds further ones.
