@@ -200,7 +200,7 @@ def test_somebody_who_is_not_in_the_roster_is_looked_for_there(desk: Desk) -> No
     """Sessions say nothing of somebody who has none."""
     for words in (("retry", "nobody@x"), ("sessions", "--person", "nobody@x")):
         assert desk.refused(*words) == (
-            "longarc: Nobody in the roster is nobody@x. `longarc people` shows where people come from, and what would "
+            "longarc: Nobody in the roster is nobody@x. `longarc people` reads the roster, and shows what it would "
             "change."
         )
 

@@ -76,9 +76,9 @@ def test_what_is_erased_by_itself_is_said() -> None:
 
 
 def test_where_services_tell_of_changes_it_says_on_how_many_calendars() -> None:
-    assert "Told of changes: 12 of 12 calendars." in shown(channels=channels(trusted=12))
+    assert "Notifications come for 12 of 12 calendars." in shown(channels=channels(trusted=12))
     text = shown(channels=channels(trusted=12, unproven=2, silent=1))
-    assert "Told of changes: 12 of 15 calendars (2 not yet proven, 1 silent)." in text
+    assert "Notifications come for 12 of 15 calendars (2 not yet proven, 1 silent)." in text
     assert "Nothing needs a person." in text
 
 
@@ -86,7 +86,7 @@ def test_calendars_whose_changes_are_not_told_need_a_person_with_the_problem_of_
     troubles = [untold("failing", 2, f"{DANA}: no right answer from the address."), untold("silent", 3)]
     text = " ".join(shown(channels=channels(*troubles, failing=2, silent=3)).split())
     assert f"There is no channel for 2 calendars (outlook): {DANA}: no right answer from the address." in text
-    assert "The channel is silent for 3 calendars (outlook): No notification came of our own change on the" in text
+    assert "The channel is silent for 3 calendars (outlook): No notification came after our own change on" in text
     assert CHANNEL_REMEDY in text
 
 
@@ -168,7 +168,7 @@ def test_the_worst_day_fits_one_screen() -> None:
 
 def test_channels_are_shown_as_long_as_there_are_any(desk: Desk) -> None:
     assert desk.json("status")["channels"]["total"] == 0
-    assert "Told of changes" not in desk.told("status") + desk.told("status", "--all")
+    assert "Notifications come" not in desk.told("status") + desk.told("status", "--all")
     store = desk.store()
     with store.database.write() as connection:
         refused = {"calendar": DANA, "service": "google", "failures": 2, "problem": "The address is refused."}
@@ -177,7 +177,7 @@ def test_channels_are_shown_as_long_as_there_are_any(desk: Desk) -> None:
     assert desk.json("status")["channels"]["failing"] == 1
     for shown_text in (desk.told("status"), desk.told("status", "--all")):
         text = " ".join(shown_text.split())
-        assert "Told of changes: 0 of 1 calendar (1 refused)." in text
+        assert "Notifications come for 0 of 1 calendar (1 refused)." in text
         assert "There is no channel for 1 calendar (google): The address is refused." in text
         assert CHANNEL_REMEDY in text
 

@@ -161,11 +161,11 @@ _MAX_REPORTS_NAMED = 5
 #: How similar a name has to be to be suggested, from 0 to 1.
 _MIN_SIMILARITY = 0.8
 _SESSIONS_HINT = "`longarc sessions` lists the sessions of all pairs."
-_PEOPLE_HINT = "`longarc people` shows where people come from, and what would change."
+_PEOPLE_HINT = "`longarc people` reads the roster, and shows what it would change."
 
 
 def _explain_no_single_pair(address: str, pairs: "Sequence[Pair]") -> str:
-    """Return why the address of one person does not name one of these pairs, and what to write instead."""
+    """Return why the address of one person does not name exactly one of these pairs, and what to write instead."""
     managed = [pair for pair in pairs if pair.manager == address]
     if managed:
         reports = ", ".join(sorted(pair.report for pair in managed)[:_MAX_REPORTS_NAMED])

@@ -68,10 +68,10 @@ def _describe_backup(header: "BackupHeader") -> str:
 def restore(file: Path, moved: bool) -> None:
     """Fill the empty database of the settings from FILE, which `longarc backup` wrote from SQLite or PostgreSQL.
 
-    FILE is read twice. The first reading checks that it is whole, and that the key opens everything that is sealed in
+    FILE is read twice. The first reading checks that FILE is whole, and that the key opens everything that is sealed in
     it. Then everything is restored, or nothing. The workers find out by themselves what has changed since the backup.
     """
-    from worker.ops.checks import refuse_unwritable
+    from worker.ops.checks import refuse_unwritable_database
     from worker.seal import Seal
     from worker.store.backup import require_empty, restore_backup
     from worker.store.backup_file import BackupFile
@@ -79,7 +79,7 @@ def restore(file: Path, moved: bool) -> None:
     settings, source = load_settings(), BackupFile(file)
     set_up_quiet_logging(settings)
     header = source.read_header()
-    refuse_unwritable(settings.database)
+    refuse_unwritable_database(settings.database)
     with closing(open_store(settings, needs_encryption_key=True)) as store:
         seal = Seal([key.get_secret_value() for key in settings.keys])
         with store.database.read() as connection:
@@ -91,4 +91,4 @@ def restore(file: Path, moved: bool) -> None:
     else:
         sealed_text = "Nothing in it is sealed."
     print_line(f"Restored: {_describe_backup(header)}. {sealed_text}", "green")
-    print_line("`longarc check` tries everything; then `longarc run` goes on.")
+    print_line("Run `longarc check`, which tries everything. Then start `longarc run` again.")

@@ -89,7 +89,7 @@ def connect_outlook_account(settings: "Settings", *, opens_browser: bool = False
 
     if not settings.calendars.outlook.account:
         raise Refused("The settings name no account. Write `account` under [calendars.outlook] first.")
-    # The section of the mail service contains that of the calendar, and its `exactly_once` needs more permissions.
+    # This section also has the settings of the calendar service, and its `exactly_once` needs more permissions.
     section = settings.get_mailer_section("outlook")
     if settings.keys:
         section["seal"] = Seal([key.get_secret_value() for key in settings.keys])

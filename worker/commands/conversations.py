@@ -75,7 +75,9 @@ def talk(pair_words: Sequence[str], trigger: str | None, reason: str, at_once: b
 )
 @click.option("--minutes", type=click.IntRange(10, 90), metavar="N", help="The new length; needs --at.")
 @click.option(
-    "--next-quarter", is_flag=True, help="Leave it until the next quarter. Allowed only after the two were asked."
+    "--next-quarter",
+    is_flag=True,
+    help="Leave it until the next quarter. Allowed only after both were asked whether to do so.",
 )
 @click.option("--on-behalf-of", "person", metavar="PERSON", help="The address of the person who asks, one of the two.")
 @click.option(
@@ -140,7 +142,7 @@ def _find_asker(store: "Store", session: "Session", person: str | None, reason: 
         )
     asker = find_one_of_pair(store, session.pair, person) if person else ""
     if reason and asker != session.pair.report:
-        raise Refused("A manager's reason is not kept: it is the manager's own affair. Leave --reason out.")
+        raise Refused("A manager's reason is not kept: only a report's reason is passed on. Leave --reason out.")
     return asker
 
 

@@ -133,7 +133,7 @@ def _show_status(report: dict[str, Any]) -> None:
     add_row(table, "Contents", describe_retention(report["retention"]))
     _add_outbox_rows(table, report)
     print_table(table)
-    _show_troubled(report["troubled"])
+    _show_troubled_effects(report["troubled"])
     _show_owed("Without a time", report["owed"] + report["unplaceable"])
     has_problems = any(report[name] for name in ("troubled", "unplaceable", "suspended", "unreachable"))
     if has_problems or calendars["behind"] or report["channels"]["troubles"]:
@@ -210,11 +210,11 @@ def _format_addresses(condition: str, addresses: Sequence[str]) -> str:
     return f"{len(addresses):,} {condition}: {', '.join(addresses[:MAX_NAMED])}{more}"
 
 
-def _show_troubled(troubled: Sequence[Mapping[str, Any]]) -> None:
+def _show_troubled_effects(troubled: Sequence[Mapping[str, Any]]) -> None:
     """Print the mails and events that were refused, or of which it is unknown whether they arrived."""
     if not troubled:
         return
-    table = make_table("Messages that did not get through", ["How", "What", "To", "Tries", "Why"])
+    table = make_table("Messages that did not get through", ["Progress", "What", "To", "Tries", "Why"])
     for effect in troubled[:MAX_SHOWN]:
         recipient = effect["to"] or effect["pair"]
         name = effect["name"] or effect["what"]
@@ -280,7 +280,7 @@ def _is_recent(session: "Session") -> bool:
 
 
 def _show_sessions(sessions: "Sequence[Session]", people: "Mapping[Address, Person]") -> None:
-    table = make_table("", [("Session", "id"), "When", "Min", "Pair", "What", "State", ("Deferrals", "right")])
+    table = make_table("", [("Session", "id"), "When", "Minutes", "Pair", "Kind", "State", ("Deferrals", "right")])
     for session in sessions:
         zone = people[session.pair.manager].zone
         start, length = (session.start, session.span.minutes) if session.start else (None, session.minutes)
@@ -350,7 +350,7 @@ def why(session_id: str, as_json: bool) -> None:
         print_json([_entry_to_json(entry) for entry in entries])
         return
     table = make_table(
-        f"{_describe_kind(session)} of {session.pair}, now {_describe_state(session)}", ["When", "What", "Time", "Why"]
+        f"{_describe_kind(session)} of {session.pair}, now {_describe_state(session)}", ["When", "What", "Start", "Why"]
     )
     previous_when = ""
     for entry in entries:

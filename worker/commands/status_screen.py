@@ -23,8 +23,8 @@ MAX_NAMED = 2
 #: How many lines the company and the waiting items can have, so that there is room for what needs a person.
 MAX_COMPANY_LINES, MAX_WAITING_LINES = 8, 7
 _INDENT = "  "
-#: By standing of a channel: its word for the operator, and the beginning of a sentence about a channel that does not
-#: work. The standing `failing` means that the service refused to open a channel.
+#: The words for the operator about a channel, by its standing: in a list of counts, and at the beginning of a sentence
+#: about a channel that does not work. The standing `failing` means that the service refused to open a channel.
 _STANDING_WORDS = {"unproven": "not yet proven", "silent": "silent", "failing": "refused"}
 _TROUBLE_WORDS = {"silent": "The channel is silent", "failing": "There is no channel"}
 #: The remedy when a channel brings no notifications.
@@ -142,14 +142,15 @@ def _describe_company(report: Mapping[str, Any]) -> Iterator[str]:
 def describe_channels(channels: Mapping[str, Any]) -> str:
     """Return a sentence that counts the calendars with a trusted channel, and those with another one."""
     others = [f"{channels[standing]:,} {words}" for standing, words in _STANDING_WORDS.items() if channels[standing]]
-    trusted = f"Told of changes: {channels['trusted']:,} of {format_count(channels['total'], 'calendar')}"
+    trusted = f"Notifications come for {channels['trusted']:,} of {format_count(channels['total'], 'calendar')}"
     return f"{trusted} ({', '.join(others)})." if others else f"{trusted}."
 
 
 def describe_channel_trouble(trouble: Mapping[str, Any]) -> str:
     """Return a sentence that counts the channels of one service and one standing, with the problem of one of them."""
     count = format_count(trouble["count"], "calendar")
-    problem = trouble["problem"] or f"No notification came of our own change on the calendar of {trouble['calendar']}."
+    no_notification = f"No notification came after our own change on the calendar of {trouble['calendar']}."
+    problem = trouble["problem"] or no_notification
     return f"{_TROUBLE_WORDS[trouble['standing']]} for {count} ({trouble['service']}): {problem}"
 
 

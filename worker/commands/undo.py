@@ -39,9 +39,10 @@ MAX_SHOWN = 20
 def undo(past: bool, quiet: bool, strangers: bool, yes: bool, as_json: bool) -> None:
     """Remove every event of Longarc from every calendar, and leave everybody paused, so that nothing is booked again.
 
-    You may stop this command and start it again: it continues where it stopped. A running worker helps. Calendars that
-    can't be reached are listed with a remedy. Calendars are also searched for events with our tag that the database
-    does not know. These may be of another installation of Longarc, so they stay unless you give --strangers.
+    You may stop this command and start it again: it continues where it stopped. A worker that runs meanwhile does part
+    of the work. Calendars that can't be reached are listed with a remedy. Calendars are also searched for events with
+    our tag that the database does not know. Such events may be of another installation of Longarc, so they stay unless
+    you give --strangers.
     """
     if as_json and not yes:
         raise click.UsageError("--json is for programs, which can't answer a question. Add --yes.")
