@@ -51,7 +51,7 @@ def get_global_options() -> GlobalOptions:
 
 def _set_config(context: click.Context, _: click.Parameter, value: str | None) -> None:
     options = context.ensure_object(GlobalOptions)
-    # Both `longarc` and its commands take the option: where it is missing, the value given at the other place stays.
+    # Both `longarc` and its commands take the option. Where it is missing, the value from the other place is kept.
     options.config = value or options.config
 
 
@@ -153,6 +153,7 @@ class MainGroup(CommandGroup):
 def refuse_invalid_text(args: Sequence[str]) -> None:
     """Raise UsageError for an argument that is not valid text, since no file and no mail could contain it."""
     for number, argument in enumerate(args, 1):
+        # Python puts a surrogate in place of each byte of an argument that is not UTF-8.
         if any("\ud800" <= char <= "\udfff" for char in argument):
             raise click.UsageError(f"Argument {number} is not UTF-8 text. Write it again.")
 
@@ -162,7 +163,7 @@ def run_for_exit_code(run: Callable[[], Any]) -> int:
     error: click.ClickException
     try:
         result = run()
-        return result if isinstance(result, int) else 0
+        return result if isinstance(result, int) else 0  # click returns the code of `Context.exit` as the result
     except SystemExit as exited:
         return exited.code if isinstance(exited.code, int) else 1
     except click.Abort:

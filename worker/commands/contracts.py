@@ -72,7 +72,7 @@ _ACCESS_DESCRIPTIONS = {
 }
 
 
-#: Problem and remedy of each kind of contract fault.
+#: The problem and the remedy of each kind of contract fault. `{days}` stands for the days that are allowed.
 _FAULT_TEXTS = {
     "undated": ("This commitment has no date.", "End the line with the day, as in `by 2027-02-15`."),
     "far": ("This date is too long ago or too far ahead.", "Write one {days}."),
@@ -84,7 +84,7 @@ _FAULT_TEXTS = {
 def require_on_behalf(
     store: "Store", pair_id: "PairId", access: "ContentAccess", person: str | None, reason: str
 ) -> "OnBehalf":
-    """Return for which person of the pair content is opened or changed, and why.
+    """Return the person of the pair on whose behalf content is opened or changed, with the reason.
 
     Raises UsageError when the person or the reason is missing, UnknownName when the person is neither of the two.
     """
@@ -346,7 +346,7 @@ def _describe_status(commitment: "Commitment", today: date) -> str:
     return f"open, {format_count(days_late, 'day')} late" if days_late > 0 else "open"
 
 
-def _commitment_to_json(commitment: "Commitment", written: "WrittenCommitment | None") -> dict[str, Any]:
+def _commitment_to_json(commitment: "Commitment", content: "WrittenCommitment | None") -> dict[str, Any]:
     values: dict[str, Any] = {
         "commitment": commitment.id,
         "pair": str(commitment.pair),
@@ -356,7 +356,7 @@ def _commitment_to_json(commitment: "Commitment", written: "WrittenCommitment | 
         "standing": commitment.standing.value,
         "closed_at": commitment.closed_at,
     }
-    return values | ({"text": written.text} if written else {})
+    return values | ({"text": content.text} if content else {})
 
 
 _id_argument = click.argument("commitment_id", metavar="ID")
@@ -396,7 +396,7 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
         pair_id = worker.contracts.get_pair_of_commitment(commitment_id)
         on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.CHANGE_COMMITMENT, person, reason)
         try:
-            # An empty text and a missing due date leave the commitment's own.
+            # An empty text or a missing due date leaves that part of the commitment unchanged.
             is_new = worker.contracts.change(
                 commitment_id, text=text or "", due=due, reason=on_behalf.reason, on_behalf=on_behalf
             )

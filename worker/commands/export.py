@@ -35,7 +35,7 @@ JSON_NAME, PAGE_NAME = "data.json", "index.html"
     "--out",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="A new folder, or a new archive whose name ends in .zip. Default: an archive in this folder.",
+    help="A new folder, or a new archive whose name ends in .zip. Default: an archive in the current folder.",
 )
 @click.option("--without-content", is_flag=True, help="Leave out what people wrote. Then nobody is told.")
 @click.option(
@@ -52,7 +52,7 @@ def export(address: str, out: Path | None, without_content: bool, reason: str) -
         person = find_person(worker.store, worker.store.people.load_all_people(), address)
         target = out or Path(f"longarc-{_make_file_name(person)}-{utcnow():%Y-%m-%d}.zip")
         _refuse_unusable_target(target)
-        told_pairs = [] if without_content else _tell_pairs(worker, person, reason)
+        told_pairs = [] if without_content else _record_accesses(worker, person, reason)
         files = _build_files(worker, address=person, has_content=not without_content)
     _write_files(target, files)
     print_line(f"{target} holds what is stored about {person}: {', '.join(files)}.", "green")
@@ -76,10 +76,11 @@ def _refuse_unusable_target(target: Path) -> None:
         raise LongarcError(f"There is no folder {target.parent} to write {target.name} into.")
 
 
-def _tell_pairs(worker: "Worker", person: "Address", reason: str) -> "list[PairId]":
-    """Record an access to the content of each pair that has any, and return these pairs. Both people are told by mail.
+def _record_accesses(worker: "Worker", person: "Address", reason: str) -> "list[PairId]":
+    """Record an access to the content of each pair that has any, and return these pairs.
 
-    This is done before anything is opened. Raises UsageError when there are such pairs and no reason is given.
+    Both people of a pair are told of it by mail. It is recorded before any content is opened. Raises UsageError when
+    there are such pairs and no reason is given.
     """
     from worker.domain.model import ContentAccess
 

@@ -108,7 +108,7 @@ class _Setup:
     opens_browser: bool
     answers: dict[str, str] = field(default_factory=dict)  #: by the name of the question
     secrets: dict[str, str] = field(default_factory=dict)  #: of the environment, by the name of the variable
-    more_settings: Mapping[str, Any] = field(default_factory=dict)
+    more_settings: Mapping[str, Any] = field(default_factory=dict)  #: settings that no question asks about
     pilot_candidates: "list[PilotCandidate]" = field(default_factory=list)  #: empty until the roster was read
     must_sign_in: bool = False  #: whether an answer was changed that the stored grant depends on
 
@@ -165,7 +165,10 @@ class _Setup:
             self.secrets[KEY_VARIABLE] = key
 
     def _ask_way(self) -> None:
-        """Ask the first question, about the way, after a short introduction. Offer earlier answers to be changed."""
+        """Ask the first question, which is about the way, after a short introduction.
+
+        When an earlier run has answered it, let the person change the answers of that run instead.
+        """
         from worker.setup.questions import QUESTIONS, Part
 
         if "way" in self.answers:
@@ -215,7 +218,7 @@ class _Setup:
     def _change_answers(self, last_part: "Part", *, asks_missing: bool) -> "set[Part]":
         """Let the person change answers one by one, up to the end of that part; return the parts to check again.
 
-        `asks_missing`: after each change, ask the questions up to the end of that part that it newly calls for.
+        `asks_missing`: whether to ask, after each change, the further questions that the changed answer calls for.
         """
         listed: list[Question] = []
         changed_parts: set[Part] = set()
@@ -246,7 +249,7 @@ class _Setup:
         self._delete_unneeded_secrets(former_questions)
         self.must_sign_in |= has_other_way or question.name in _SIGN_IN_ANSWERS
         if has_other_way or question.part is Part.PEOPLE:
-            self.pilot_candidates = []  # they come from another roster
+            self.pilot_candidates = []  # they came from the roster before the change
         return set(Part) if has_other_way else {question.part}
 
     def _leave_way(self, former_way: "Way") -> None:
@@ -320,7 +323,7 @@ class _Setup:
         from worker.setup.files import write_installation
 
         self._save_answers()
-        with self._name_unwritable_folder():
+        with self._convert_write_errors():
             settings = write_installation(self.folder, self.answers, self.secrets, self.more_settings)
         get_global_options().config = str(settings)
 
@@ -329,13 +332,13 @@ class _Setup:
         from worker.setup.answers import save_answers
         from worker.setup.files import ANSWERS_FILE
 
-        with self._name_unwritable_folder():
+        with self._convert_write_errors():
             private_files.make_folder(self.folder)
             save_answers(self.folder / ANSWERS_FILE, self.answers, self.more_settings)
 
     @contextmanager
-    def _name_unwritable_folder(self) -> Iterator[None]:
-        """Raise LongarcError in place of an OSError in the block."""
+    def _convert_write_errors(self) -> Iterator[None]:
+        """Raise LongarcError, which names the folder, in place of an OSError in the block."""
         try:
             yield
         except OSError as error:

@@ -85,7 +85,7 @@ def show_answers(questions: "Sequence[Question]", answers: Mapping[str, str]) ->
 
 
 def choose_question(questions: "Sequence[Question]") -> "Question | None":
-    """Ask which answer to change, by its number or name in the list; return None when no further one is named."""
+    """Ask which answer to change, by its number or name in the list; return None when the person is done."""
     from worker.settings.parsers import find_nearest
 
     questions_by_key = {question.name: question for question in questions}
@@ -122,7 +122,7 @@ def show_pilot_candidates(candidates: "Sequence[PilotCandidate]", max_listed: in
 
 
 def show_findings(findings: "Iterable[Finding]") -> bool:
-    """Print the findings that need somebody, and count those that passed. Return whether no check failed."""
+    """Print the failed checks and the warnings, and count the checks that passed. Return whether no check failed."""
     ok_count = failed_count = warning_count = 0
     for finding in findings:
         if finding.ok and not finding.remedy:

@@ -31,7 +31,7 @@ VERBS = {
     "owed": "no time yet",
     "unplaceable": "no time",
     "cancelled": "take off",
-    "open": "offer",
+    "open": "offer",  # the state in a decision that reserves times to choose from
 }
 #: The style of a line, by its verb.
 STYLES = {"book": "green", "move": "green", "no time": "yellow", "no time yet": "yellow", "put off": "yellow"}

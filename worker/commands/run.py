@@ -140,14 +140,14 @@ def _start_worker() -> "Worker":
     with import_without_gc():
         from worker.engine.roster_reader import read_people
         from worker.logs import set_up_logging
-        from worker.ops.checks import reach_queue, refuse_unwritable
+        from worker.ops.checks import refuse_unreachable_queue, refuse_unwritable_database
         from worker.store.statistics import Statistics
 
     settings = load_settings()
     set_up_logging(settings.log.level, settings.log.format)
-    refuse_unwritable(settings.database)
+    refuse_unwritable_database(settings.database)
     if settings.queue:
-        reach_queue(settings.queue)
+        refuse_unreachable_queue(settings.queue)
     with closing(open_store(settings, needs_encryption_key=True)) as store:
         # get_schema_versions raises a clear error when the database can't be used, before Huey opens it
         if is_database_absent(settings.database) or Statistics(store.database).get_schema_versions()[0] is None:

@@ -64,7 +64,7 @@ def check_notifications(settings: Settings, roster: Roster, now: datetime, ca_fi
     yield _check_address(settings, ca_file, is_reached=is_reached)
     for service in sorted(services):
         failing = [count for count in channel_counts if count.service == service and count.problem]
-        yield _check_service(service, open_channels.get(service, OpenChannels(0, 0, 0)), failing)
+        yield _check_service(service, open_channels.get(service, OpenChannels(total=0, open=0, notified=0)), failing)
 
 
 def _check_address(settings: Settings, ca_file: str, *, is_reached: bool) -> Finding:
@@ -93,7 +93,8 @@ def try_address(notify_url: str, ca_file: str = "") -> AddressProblem | None:
     import requests
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-    url, token = f"{notify_url}{NOTIFY_PATH}/outlook", f"{secrets.token_urlsafe(12)} + 100 %"
+    url = f"{notify_url}{NOTIFY_PATH}/outlook"
+    token = f"{secrets.token_urlsafe(12)} + 100 %"  # blanks, + and % show whether the query is passed on unchanged
     try:
         with requests.post(
             url,

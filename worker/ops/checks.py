@@ -176,7 +176,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
     database = mask_password(url)
     key_finding = _check_key(settings)
     yield key_finding
-    refuse_unwritable(settings.database)
+    refuse_unwritable_database(settings.database)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         yield Finding(f"There is no database {url.database} yet; the first `longarc run` creates it", ok=True)
         return
@@ -229,7 +229,7 @@ def _join_addresses(addresses: Sequence[Address]) -> str:
     return ", ".join(addresses[:_MAX_NAMES]) + more
 
 
-def refuse_unwritable(database: str) -> None:
+def refuse_unwritable_database(database: str) -> None:
     """Raise LongarcError when a SQLite file can't be written, or its folder, in which SQLite creates a journal."""
     from sqlalchemy import make_url
 
@@ -285,11 +285,11 @@ def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = Non
 
 def _check_queue(settings: Settings) -> Iterator[Finding]:
     if settings.queue:
-        reach_queue(settings.queue)
+        refuse_unreachable_queue(settings.queue)
         yield Finding("The queue answers", ok=True)
 
 
-def reach_queue(url: str) -> None:
+def refuse_unreachable_queue(url: str) -> None:
     """Raise LongarcError when no Redis server answers at that URL."""
     try:
         from redis import Redis
@@ -388,9 +388,10 @@ def _return_no_findings(_: Address) -> Sequence[Finding]:
 
 
 def _check_mail(services: Services, settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
-    names = {person.mail for person in persons} | ({settings.mail.operator_by} if settings.operator else set())
+    service_names = {person.mail for person in persons}
+    service_names |= {settings.mail.operator_by} if settings.operator else set()
     usable_mailers: dict[str, Mailer] = {}
-    for name in sorted(names):
+    for name in sorted(service_names):
         try:
             usable_mailers[name] = services.get_mailer(name)
             check = getattr(usable_mailers[name], "check", None)
@@ -415,10 +416,9 @@ def _check_mail_content(
         if copies := describe_sent_copies(mailer):
             yield Finding(copies, ok=True)
         senders = [person.email for person in persons if person.mail == name]
-        unusable = [sender for sender in senders if not can_send_as(mailer, sender)]
-        if settings.mail.send_as == "manager" and unusable:
-            statement = (
-                f"{name} can send mails from every manager's own mailbox (mail.send_as), such as {unusable[0]}'s"
-            )
+        unusable_senders = [sender for sender in senders if not can_send_as(mailer, sender)]
+        if settings.mail.send_as == "manager" and unusable_senders:
+            example = unusable_senders[0]
+            statement = f"{name} can send mails from every manager's own mailbox (mail.send_as), such as {example}'s"
             remedy = 'Use Gmail with delegation or Microsoft 365 as an app, or write `send_as = "service"`.'
             yield Finding(statement, ok=False, remedy=remedy)

@@ -165,7 +165,7 @@ def _export_pair(
     commitments = worker.store.queries.list_commitments(pair.id)
     history = worker.store.queries.load_years([pair.id], _EPOCH)[pair.id]
     reasons = worker.store.content.load_deferral_reasons([session.id for session in sessions]) if has_content else {}
-    written = worker.store.content.get_written_commitments([c.id for c in commitments]) if has_content else {}
+    texts = worker.store.content.get_written_commitments([c.id for c in commitments]) if has_content else {}
     return {
         "manager": pair.manager,
         "report": pair.report,
@@ -181,7 +181,7 @@ def _export_pair(
             for deferral in history.deferrals
         ],
         **(_export_contracts(worker, sessions) if has_content else {}),
-        "commitments": [_export_commitment(commitment, written) for commitment in commitments],
+        "commitments": [_export_commitment(commitment, texts) for commitment in commitments],
         **(_export_other_content(worker, pair, is_manager=is_manager) if has_content else {}),
         "mails": [
             {"at": line["at"], "mail": line["fields"].get("message")}
@@ -232,8 +232,8 @@ def _export_old_promises(worker: Worker, manager: Person) -> dict[str, Any]:
     for handover in worker.store.handovers.list_from_manager(manager.email):
         commitments = worker.store.queries.list_commitments(handover.former)
         promises = [commitment for commitment in commitments if commitment.is_open_promise]
-        written = worker.store.content.get_written_commitments([promise.id for promise in promises])
-        exported += [{"report": promise.pair.report, **_export_commitment(promise, written)} for promise in promises]
+        texts = worker.store.content.get_written_commitments([promise.id for promise in promises])
+        exported += [{"report": promise.pair.report, **_export_commitment(promise, texts)} for promise in promises]
     return {"open_promises_to_former_reports": exported} if exported else {}
 
 
@@ -291,9 +291,9 @@ def _export_note(note: SharedNote) -> dict[str, Any]:
     return {"session": note.session, "by": note.author, "held_at": note.held_at, "lines": note.lines}
 
 
-def _export_commitment(commitment: Commitment, written: Mapping[str, WrittenCommitment]) -> dict[str, Any]:
-    """Return a commitment. `written`: the texts of commitments by id; a commitment that is not in it has no texts."""
-    words = written.get(commitment.id)
+def _export_commitment(commitment: Commitment, texts: Mapping[str, WrittenCommitment]) -> dict[str, Any]:
+    """Return a commitment. `texts`: by id of a commitment, what it says; a commitment without content is not in it."""
+    content = texts.get(commitment.id)
     fields: dict[str, Any] = {
         "commitment": commitment.id,
         "session": commitment.session,
@@ -305,4 +305,4 @@ def _export_commitment(commitment: Commitment, written: Mapping[str, WrittenComm
         "recorded_at": commitment.recorded_at,
         "closed_at": commitment.closed_at,
     }
-    return fields | ({"text": words.text, "support": words.support, "success": words.success} if words else {})
+    return fields | ({"text": content.text, "support": content.support, "success": content.success} if content else {})

@@ -110,7 +110,7 @@ LABELS: Mapping[str, str] = {
 #: The keys of ids. The page leaves them out; they connect the parts of the JSON file for programs.
 _ID_KEYS = ("session", "commitment")
 #: Matches fixed values of several words, such as the names of mails and of causes.
-_NAME = re.compile(r"[a-z]+(_[a-z]+)+")
+_SNAKE_CASE = re.compile(r"[a-z]+(_[a-z]+)+")
 
 
 class DataView:
@@ -151,7 +151,7 @@ class DataView:
     def _show_text(self, text: str) -> str:
         if text in LABELS:
             return self._language.gettext(LABELS[text])
-        return text.replace("_", " ") if _NAME.fullmatch(text) else text
+        return text.replace("_", " ") if _SNAKE_CASE.fullmatch(text) else text
 
     def is_table(self, value: object) -> bool:
         """Return whether the value is a list of rows without lists in them, which is shown as a table."""
