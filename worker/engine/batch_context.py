@@ -26,14 +26,14 @@ class BatchContext:
     problem: str = ""  #: why the data could not be loaded; empty when it was loaded
 
 
-def read_batch_context(store: Store, claimed: Sequence[ClaimedEffect], now: datetime) -> BatchContext:
+def read_batch_context(store: Store, claimed_effects: Sequence[ClaimedEffect], now: datetime) -> BatchContext:
     """Return the data for these effects. Raises WrongKey when their sealed content can't be opened."""
-    effects = [claimed_effect.effect for claimed_effect in claimed]
+    effects = [claimed_effect.effect for claimed_effect in claimed_effects]
     pairs = sorted({effect.pair for effect in effects if effect.pair is not None})
     states = {state.pair.id: state for state in store.plans.load(pairs, now).states}
     personal_mails = load_personal_mails(store, effects, now)
     personal_states = {state.pair.id: state for mail in personal_mails.values() for state in mail.states}
     all_states = {**personal_states, **states}
     content = open_mail_content(store, effects, all_states, now, list_pairs_by_mail(personal_mails))
-    alert_texts = {claimed_effect.effect.key: claimed_effect.alert_text for claimed_effect in claimed}
+    alert_texts = {claimed_effect.effect.key: claimed_effect.alert_text for claimed_effect in claimed_effects}
     return BatchContext(now, states, replace(content, alert_texts=alert_texts), personal_mails)

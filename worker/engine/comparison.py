@@ -30,7 +30,7 @@ class CalendarComparison:
         #: the instant from which many calendars are claimed at once; None until a comparable service was found
         self._claims_many_from: datetime | None = None
 
-    def choose_count(self, limit: int, now: datetime) -> int:
+    def choose_claim_limit(self, limit: int, now: datetime) -> int:
         """Return how many calendars to claim at once: more than `limit` when a service can compare many at once."""
         claims_many = self._claims_many_from is not None and self._claims_many_from <= now
         return max(limit, MAX_COMPARED) if claims_many else limit

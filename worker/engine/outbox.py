@@ -26,6 +26,7 @@ from worker.domain.model import (
     EventDraft,
     Outcome,
     PairState,
+    Participation,
     PlacedEvent,
     Session,
     Settlement,
@@ -70,7 +71,7 @@ LEASE = timedelta(minutes=5)
 BATCH = 50
 #: After how long the data of a batch is loaded again, so that mails show the current state of their pairs.
 MAX_CONTEXT_AGE = timedelta(seconds=15)
-#: The last attempt at which a mail is sent although an earlier attempt may have sent it, if its kind permits that.
+#: When an earlier attempt may have sent a mail, the mail is sent again up to this attempt, if its kind permits that.
 MAX_ATTEMPTS_IN_DOUBT = 2
 
 
@@ -105,25 +106,25 @@ class Outbox:
         now = self._clock()
         # the holder is unique for each run, since several threads of a process may run this at once
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"
-        claimed = self._store.outbox.claim(now, holder, now + LEASE, limit, calendars_only=calendars_only)
-        if not claimed:
+        claimed_effects = self._store.outbox.claim(now, holder, now + LEASE, limit, calendars_only=calendars_only)
+        if not claimed_effects:
             return 0
-        context = self._load_context(claimed)
+        context = self._load_context(claimed_effects)
         if context.problem:
-            # load the data of each effect by itself, so that one whose content can't be opened does not stop the others
-            for claimed_effect in claimed:
+            # the data of each effect is loaded by itself, so that content which can't be opened stops only its own effect
+            for claimed_effect in claimed_effects:
                 self._perform(claimed_effect, self._load_context([claimed_effect]), holder)
-            return len(claimed)
-        for number, claimed_effect in enumerate(claimed):
+            return len(claimed_effects)
+        for number, claimed_effect in enumerate(claimed_effects):
             if not is_recent(context.loaded_at, self._clock(), MAX_CONTEXT_AGE):
-                context = self._load_context(claimed[number:])
+                context = self._load_context(claimed_effects[number:])
             self._perform(claimed_effect, context, holder)
-        return len(claimed)
+        return len(claimed_effects)
 
-    def _load_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
+    def _load_context(self, claimed_effects: Sequence[ClaimedEffect]) -> BatchContext:
         """Load the data for these effects. After an error, such as a wrong key, return only the problem."""
         try:
-            return read_batch_context(self._store, claimed, self._clock())
+            return read_batch_context(self._store, claimed_effects, self._clock())
         except Exception as error:
             if describe_database_outage(error):
                 raise
@@ -131,27 +132,27 @@ class Outbox:
 
     # --- one effect ---
 
-    def _perform(self, claimed: ClaimedEffect, context: BatchContext, holder: str) -> None:
+    def _perform(self, claimed_effect: ClaimedEffect, context: BatchContext, holder: str) -> None:
         """Mark the effect as begun, attempt it, and settle it.
 
         Each step is stored before the next one, so that after a crash only this effect has an unknown outcome.
         """
-        if not self._store.outbox.begin(claimed.effect.key, holder, self._clock() + LEASE):
+        if not self._store.outbox.begin(claimed_effect.effect.key, holder, self._clock() + LEASE):
             return
-        result = self._attempt_claimed(claimed, context)
+        result = self._attempt_claimed(claimed_effect, context)
         now = self._clock()
         self._store.outbox.settle(result, holder, now)
         if result.needs_reread:
             self._store.calendars.request_full_read([result.effect.calendar], now)
 
-    def _attempt_claimed(self, claimed: ClaimedEffect, context: BatchContext) -> EffectResult:
+    def _attempt_claimed(self, claimed_effect: ClaimedEffect, context: BatchContext) -> EffectResult:
         """Attempt an effect, and return what has to be stored about it."""
-        effect, began_at = replace(claimed.effect, attempts=claimed.effect.attempts + 1), self._clock()
+        effect, began_at = replace(claimed_effect.effect, attempts=claimed_effect.effect.attempts + 1), self._clock()
         state = None if effect.pair is None else context.states.get(effect.pair)
         if context.problem:
             attempt = Attempt(Outcome.TRANSIENT, context.problem)
         else:
-            attempt = self._attempt(effect, state, context, doubt=claimed.doubt)
+            attempt = self._attempt(effect, state, context, doubt=claimed_effect.doubt)
         if effect.name in UNRECORDED_MAILS:  # the error of a mail service may name the recipient
             attempt = replace(attempt, problem="The mail service did not take it." if attempt.problem else "")
         now = self._clock()
@@ -251,32 +252,32 @@ class Outbox:
             return self._perform_third_voice_mail(effect, now, doubt=doubt)
         personal_mail = context.personal_mails.get(effect.key)
         if personal_mail is not None:
-            person = personal_mail.person
+            mail_user = personal_mail.person
             mail_context = self._composer.build_personal_context(
-                effect, person, personal_mail.states, personal_mail.folded_mails, context.content, now
+                effect, mail_user, personal_mail.states, personal_mail.folded_mails, context.content, now
             )
             is_current = bool(mail_context.news)
         elif is_personal(effect):
             return STALE  # the reader has left
         else:
-            person = state.manager if state is not None else self._composer.build_operator()
+            mail_user = state.manager if state is not None else self._composer.build_operator()
             is_current = state is None or KINDS[effect.name].is_valid(effect, state, now)
             mentions = frozenset[str]()
             if is_current:
                 mentions = reserve_mentions(self._store, effect, state, context.content, now)
             mail_context = self._composer.build_mail_context(effect, state, context.content, now, mentions)
-        mailer = self._get_mailer(person.mail)
+        mailer = self._get_mailer(mail_user.mail)  # `mail_user` is the person whose mail service sends the mail
         is_to_operator = personal_mail is None and state is None
-        author = "" if is_to_operator else self._composer.choose_sender(effect, person.email)
-        if author and can_send_as(mailer, author):
-            mail_context = replace(mail_context, sender=author)
+        sender = "" if is_to_operator else self._composer.choose_sender(effect, mail_user.email)
+        if sender and can_send_as(mailer, sender):
+            mail_context = replace(mail_context, sender=sender)
         history_fields = self._build_mail_history_fields(effect, state, mail_context)
-        if doubt or effect.attempts > 1:  # an earlier attempt may have sent the mail
-            sent = mailer.was_sent(effect.key)  # None when the service does not know
-            if sent:
+        if doubt is not Doubt.NONE or effect.attempts > 1:  # an earlier attempt may have sent the mail
+            was_sent = mailer.was_sent(effect.key)  # None when the service does not know
+            if was_sent:
                 return Attempt(Outcome.DONE, history_fields=history_fields)
             may_send_again = is_current and _may_resend(effect) and effect.attempts <= MAX_ATTEMPTS_IN_DOUBT
-            if sent is None and doubt is Doubt.UNKNOWN and not may_send_again:
+            if was_sent is None and doubt is Doubt.UNKNOWN and not may_send_again:
                 return Attempt(Outcome.UNCERTAIN, "It is unknown whether an earlier attempt has sent it.")
         if not is_current:
             return STALE
@@ -288,10 +289,10 @@ class Outbox:
         if parties is None:
             return STALE
         mailer = self._get_mailer(parties.report.mail)
-        if doubt or effect.attempts > 1:
-            sent = mailer.was_sent(effect.key)
-            if sent or (sent is None and doubt is Doubt.UNKNOWN):
-                return Attempt(Outcome.DONE if sent else Outcome.UNCERTAIN)
+        if doubt is not Doubt.NONE or effect.attempts > 1:
+            was_sent = mailer.was_sent(effect.key)  # None when the service does not know
+            if was_sent or (was_sent is None and doubt is Doubt.UNKNOWN):
+                return Attempt(Outcome.DONE if was_sent else Outcome.UNCERTAIN)
         context = self._composer.build_voice_context(effect, parties.voice, parties.report, parties.third, now)
         return self._send_mail(mailer, self._render_mail(context), effect.key, {})
 
@@ -345,9 +346,9 @@ class Outbox:
                 error = Transient(problem, uncertain=True)
             if not isinstance(error, Transient):
                 raise
-            sent = _was_sent(mailer, key) if error.uncertain else False
-            if not sent:
-                outcome = Outcome.UNCERTAIN if sent is None else Outcome.TRANSIENT
+            was_sent = _was_sent(mailer, key) if error.uncertain else False
+            if not was_sent:
+                outcome = Outcome.UNCERTAIN if was_sent is None else Outcome.TRANSIENT
                 return Attempt(outcome, str(error), error.retry_after)
         return Attempt(Outcome.DONE, history_fields=history_fields)
 
@@ -361,7 +362,8 @@ class Outbox:
         if effect.kind is EffectKind.CANCEL:
             return self._cancel_event(effect, state, provider)
         subject = find_subject(effect, state)
-        is_wanted = subject is not None and _is_wanted(effect, subject) and not state.pair.participation
+        takes_part = state.pair.participation is Participation.YES
+        is_wanted = takes_part and subject is not None and _is_wanted(effect, subject)
         # at the first attempt, nothing can have been written yet
         existing = provider.find(effect.calendar, effect.event) if effect.attempts > 1 else None
         if subject is None or not is_wanted:

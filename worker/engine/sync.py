@@ -104,14 +104,14 @@ class Sync:
         now = self._clock()
         # the holder is unique for each run, since several threads of a process may run this at once
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"
-        count = self._comparison.choose_count(limit, now)
-        due_calendars = self._store.calendars.claim(now, holder, now + LEASE, count)
+        claim_limit = self._comparison.choose_claim_limit(limit, now)
+        due_calendars = self._store.calendars.claim(now, holder, now + LEASE, claim_limit)
         to_compare = [calendar for calendar in due_calendars if not self._needs_full_read(calendar, now)]
         unchanged_addresses = self._comparison.find_unchanged(to_compare, limit, now)
         unchanged = [calendar for calendar in due_calendars if calendar.address in unchanged_addresses]
         to_read = [calendar for calendar in due_calendars if calendar.address not in unchanged_addresses]
         for due_calendar in to_read[limit:]:
-            self._store.calendars.postpone(due_calendar, holder, now)
+            self._store.calendars.postpone(due_calendar, holder, now)  # gives back the claim: the calendar is due again
         to_process = [*unchanged, *to_read[:limit]]
         for due_calendar in to_process:
             is_unchanged = due_calendar.address in unchanged_addresses
@@ -129,7 +129,7 @@ class Sync:
 
         For a calendar that `is_unchanged`, the service is not queried, and an empty list of changes is processed.
         """
-        watched = self._store.channels.begin_reading(due_calendar.address)
+        channel_before = self._store.channels.begin_reading(due_calendar.address)
         try:
             provider = self._find_calendar(due_calendar.address)
             if provider is None:
@@ -156,26 +156,27 @@ class Sync:
                 raise
             self._record_unexpected(due_calendar, holder, error, now)
         else:
-            due_at = self._find_next_read(due_calendar, watched, summary, now)
+            due_at = self._find_next_read(due_calendar, channel_before, summary, now)
             self._store.calendars.postpone(due_calendar, holder, due_at)
             return True
-        if watched:
-            self._store.channels.abandon_reading(watched)
+        if channel_before:
+            self._store.channels.abandon_reading(channel_before)
         return False
 
     def _find_next_read(
-        self, due_calendar: DueCalendar, watched: WatchedCalendar | None, summary: ReadSummary, now: datetime
+        self, due_calendar: DueCalendar, channel_before: WatchedCalendar | None, summary: ReadSummary, now: datetime
     ) -> datetime:
         """Return when the calendar is read next.
 
-        `watched` is the state of the calendar's channel when the reading began. If the reading found a change, and no
-        notification had arrived by then, the channel is no longer trusted. A late notification restores the trust.
+        `channel_before` is the state of the calendar's channel when the reading began. If the reading found a change of
+        which no notification had arrived by then, the channel is no longer trusted. A late notification restores the
+        trust.
         """
         if summary.needs_repeat:
-            if watched:
-                self._store.channels.abandon_reading(watched)
+            if channel_before:
+                self._store.channels.abandon_reading(channel_before)
             return now + min(REPEAT_AFTER, self._pace.every)
-        if watched and watched.proven_at and summary.has_changed and not watched.has_told:
+        if channel_before and channel_before.proven_at and summary.has_changed and not channel_before.has_told:
             self._store.channels.distrust(due_calendar.address)
         return find_next_poll(
             due_calendar.address,
@@ -231,7 +232,7 @@ class Sync:
 
     def _find_restoration(self, due_calendar: DueCalendar, now: datetime) -> Restoration | None:
         """Return the restoration of a backup if this calendar is read for the first time after it; usually None."""
-        if due_calendar.full_at is not None:
+        if due_calendar.full_at is not None:  # a restoration sets it to None for all calendars
             return None
         restoration = self._store.restorations.load(now)
         return restoration if restoration and restoration.is_searching(now) else None
@@ -246,7 +247,7 @@ class Sync:
     ) -> CalendarReading:
         """Return the reading with the sessions that were booked after the backup was made, recovered from their events.
 
-        It also makes all pairs of the calendar due for planning.
+        All pairs of the calendar are among `pairs_to_plan` of the reading.
         """
         known_keys = {*snapshot.placed, *snapshot.pending_keys}
         lost_events: dict[PairId, list[Event]] = {}
@@ -266,6 +267,7 @@ class Sync:
         return replace(
             reading,
             recovered=recovered,
+            # as orphans, the events of the recovered sessions are stored together with these sessions
             orphans=[*other_orphans, *recovered_events.values()],
             pairs_to_plan={*reading.pairs_to_plan, *snapshot.reports.values()},
         )
@@ -359,7 +361,7 @@ def interpret_changes(
     if changes.is_full and not changes.events and lost_count >= MIN_LOST_EVENTS_TO_REFUSE:
         raise Refused(
             f"The calendar of {organizer} was returned empty, although it had {lost_count} of our events. Nothing was "
-            "changed. Check whether the calendar was replaced or access to it was lost. It is read again until then."
+            "changed, and the calendar is read again. Check whether it was replaced, or access to it was lost."
         )
     pairs_to_plan = {
         snapshot.pair_by_key[new.key]
@@ -376,15 +378,16 @@ def interpret_changes(
         # `meetings` replaces the stored 1:1s of these series; a deleted id may be that of a series
         dropped_series=(listed_series | deleted_ids) - set(changes.unread),
         orphans=[event for event in own_events.values() if _is_orphan(event, snapshot, organizer, now)],
-        # an event whose effect is not settled is compared when the database has it
+        # an event that is not stored yet, because its effect is not settled, can only be compared by a later reading
         needs_repeat=any(key in snapshot.pending_keys for key in own_events.keys() - snapshot.placed.keys()),
     )
 
 
 def _is_orphan(event: Event, snapshot: CalendarSnapshot, organizer: Address, now: datetime) -> bool:
     """Return whether this is a future event of ours, by this organizer, that the database does not know."""
-    is_foreign = event.cancelled or event.organizer not in ("", organizer)
-    return not is_foreign and event.span.start > now and event.key not in {*snapshot.placed, *snapshot.pending_keys}
+    is_known = event.key in snapshot.placed or event.key in snapshot.pending_keys
+    is_by_organizer = event.organizer in ("", organizer)  # empty when the calendar names no organizer
+    return is_by_organizer and not event.cancelled and event.span.start > now and not is_known
 
 
 def _update_placed(

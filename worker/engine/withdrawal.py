@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from worker.domain.model import Address, EffectKind, PairId, Participation, Plan, Policy
+from worker.domain.model import Address, EffectKind, EndReason, PairId, Participation, Plan, Policy
 from worker.domain.planning.planner import plan
 from worker.store.store import Store
 
@@ -45,7 +45,7 @@ def preview_withdrawal(
             withdrawn_pair = replace(state.pair, participation=participation[state.pair.id])
             # without free/busy, since nothing is booked for a withdrawn pair
             plans.append(plan(now, replace(state, pair=withdrawn_pair), None, policy))
-            pair_count += not state.pair.ended
+            pair_count += state.pair.ended is EndReason.NO
         watch(min(first + BATCH, len(pairs)))
     return _count_effects(plans, pair_count)
 
