@@ -215,8 +215,8 @@ def test_a_manager_is_forgotten_with_all_that_the_reports_wrote_with_them(office
     office.apply()
     office.run(2 * DAY)
     preview = office.worker.erasure.preview(DANA)
-    assert preview.others == (KIM, SAM)
-    assert preview.counts["contract"] >= 1
+    assert preview.other_people == (KIM, SAM)
+    assert preview.value_counts["contract"] >= 1
     office.worker.erasure.forget(DANA)
     assert find_everywhere(office, DANA, WORDS["contract"], WORDS["note"]) == set()
 

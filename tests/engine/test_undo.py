@@ -78,7 +78,12 @@ def test_all_that_is_to_come_goes_and_what_others_put_there_stays(office: Office
     count = len(list_ahead(office))
     assert count >= 3, "conversations, reviews and a block"
     result = undo(office)
-    assert (result.removed, result.orphans, result.standing, result.unread) == (count, 0, (), {})
+    assert (result.removed_count, result.orphan_count, result.standing_events, result.unsearched_calendars) == (
+        count,
+        0,
+        (),
+        {},
+    )
     assert list_ahead(office) == []
     assert list_all(office) == past, "what took place stays where it was"
     assert mine in {event.ref.id for event in office.calendar.changes(DANA, None, Span(START, START + 90 * DAY)).events}
@@ -137,11 +142,11 @@ def test_what_the_database_forgot_is_found_on_the_calendars(office: Office) -> N
         draft = EventDraft(key=key, subject="x", body="", span=span, zone="UTC", organizer=dana, guests=(sam,))
         office.calendar.create(DANA, draft)
     result = undo(office)
-    assert (result.orphans, result.strangers) == (1, 1)
+    assert (result.orphan_count, result.stranger_count) == (1, 1)
     assert list_ahead(office) == ["c0another.1"], "another installation may have put it there"
     assert result.is_complete
     again = undo(office, strangers=True)
-    assert (again.orphans, again.strangers) == (1, 0)
+    assert (again.orphan_count, again.stranger_count) == (1, 0)
     assert list_ahead(office) == []
 
 
@@ -150,21 +155,21 @@ def test_what_cannot_be_reached_is_named_and_taken_off_the_next_time(office: Off
     office.calendar.fail = Fails(lambda: AuthRevoked("The grant is gone."), "cancel", "changes")
     result = undo(office)
     assert not result.is_complete
-    assert {(event.calendar, event.problem) for event in result.standing} == {(DANA, "The grant is gone.")}
-    assert result.unread == {DANA: "The grant is gone."}
+    assert {(event.calendar, event.problem) for event in result.standing_events} == {(DANA, "The grant is gone.")}
+    assert result.unsearched_calendars == {DANA: "The grant is gone."}
     state = office.store.undo.load()
     assert state is not None
     assert state.finished_at is None
     office.calendar.fail = lambda operation: None
     result = undo(office)
-    assert (result.removed, result.is_complete) == (count, True)
+    assert (result.removed_count, result.is_complete) == (count, True)
     assert list_ahead(office) == []
 
 
 def test_a_running_worker_takes_off_what_a_service_refused_for_a_while(office: Office) -> None:
     office.calendar.fail = Fails(lambda: Unavailable("Out of order."), "cancel", times=2)
     result = undo(office)
-    assert {event.problem for event in result.standing} == {"Out of order."}
+    assert {event.problem for event in result.standing_events} == {"Out of order."}
     office.run(HOUR)
     assert list_ahead(office) == []
 

@@ -80,16 +80,17 @@ def _show_preview(person: "Address", preview: "ErasurePreview", *, contents_only
     """Print what would be erased, and for whom."""
     counts = [
         format_count(count, *_CONTENT_NAMES.get(table, (table, table)))
-        for table, count in sorted(preview.counts.items())
+        for table, count in sorted(preview.value_counts.items())
     ]
     print_line(f"In {format_count(len(preview.pairs), 'pair')} of {person}: {', '.join(counts) or 'nothing written'}.")
     print_line("Questions to third persons, by the person or to the person, are erased as well.")
-    if preview.others:
-        hidden_count = len(preview.others) - MAX_SHOWN
+    if preview.other_people:
+        hidden_count = len(preview.other_people) - MAX_SHOWN
         more = f" and {hidden_count:,} more" if hidden_count > 0 else ""
         print_line(
-            f"What was written belongs to two people: it is erased for {', '.join(preview.others[:MAX_SHOWN])}{more} "
-            "as well. `longarc export`, or the page of each of them, makes a copy.",
+            "What was written belongs to two people: it is erased for "
+            f"{', '.join(preview.other_people[:MAX_SHOWN])}{more} as well. `longarc export`, or the page of each of "
+            "them, makes a copy.",
             "yellow",
         )
     if not contents_only:
@@ -125,14 +126,14 @@ def _delete_grants(settings: "Settings", names: "Collection[str]") -> None:
 
 
 def _show_result(result: "ErasureResult") -> None:
-    pieces = format_count(result.pieces, "piece was", "pieces were")
-    questions = format_count(result.questions, "question to a third person", "questions to third persons")
+    pieces = format_count(result.value_count, "piece was", "pieces were")
+    questions = format_count(result.question_count, "question to a third person", "questions to third persons")
     print_line(f"{pieces} erased, and {questions}.", "green")
-    if result.blocks:
-        verb = "was" if result.blocks == 1 else "were"
-        count = format_count(result.blocks, "private event")
+    if result.block_count:
+        verb = "was" if result.block_count == 1 else "were"
+        count = format_count(result.block_count, "private event")
         print_line(f"{count} with the words of a commitment {verb} removed from calendars.")
-    for calendar, reason in result.unreached.items():
+    for calendar, reason in result.unreached_calendars.items():
         print_line(f"{calendar}: private events with words of commitments are still there: {reason}", "red")
     if result.pseudonym:
         print_line(f"In the database the person is {result.pseudonym.name} ({result.pseudonym.email}) from now on.")

@@ -20,7 +20,7 @@ from worker.commands.terminal import confirm, format_count, make_progress_bar, p
 
 if TYPE_CHECKING:
     from worker.app import Worker
-    from worker.engine.undo import UndoResult, Watch
+    from worker.engine.undo import ReportProgress, UndoResult
 
 #: How many calendars with a problem are printed; `--json` prints all.
 MAX_SHOWN = 20
@@ -85,7 +85,7 @@ def _show_intent(worker: "Worker", *, past: bool, quiet: bool) -> None:
 
 
 @contextmanager
-def _show_steps() -> "Iterator[Watch]":
+def _show_steps() -> "Iterator[ReportProgress]":
     """Show a progress bar on standard error, if that is a terminal. Yields the function that sets step and progress."""
     with make_progress_bar() as bar:
         task = bar.add_task("Pausing everybody", total=None)
@@ -105,21 +105,24 @@ def _wait_until(instant: datetime) -> None:
 
 def _show_result(result: "UndoResult") -> None:
     """Print how many events were removed, and what is left on which calendar."""
-    print_line(f"{format_count(result.removed, 'event was', 'events were')} removed.", "green")
-    if result.orphans:
-        orphans = format_count(result.orphans, "more event was", "more events were")
+    print_line(f"{format_count(result.removed_count, 'event was', 'events were')} removed.", "green")
+    if result.orphan_count:
+        orphans = format_count(result.orphan_count, "more event was", "more events were")
         print_line(f"{orphans} found on calendars and removed, although not in the database.")
-    counts = Counter(event.calendar for event in result.standing)
-    reasons = {event.calendar: event.problem or "it has not been tried." for event in result.standing}
-    problems = {calendar: f"the calendar could not be searched: {reason}" for calendar, reason in result.unread.items()}
+    counts = Counter(event.calendar for event in result.standing_events)
+    reasons = {event.calendar: event.problem or "it has not been tried." for event in result.standing_events}
+    problems = {
+        calendar: f"the calendar could not be searched: {reason}"
+        for calendar, reason in result.unsearched_calendars.items()
+    }
     for calendar, count in counts.items():
         problems[calendar] = f"{format_count(count, 'event is', 'events are')} still there: {reasons[calendar]}"
     for calendar, problem in sorted(problems.items())[:MAX_SHOWN]:
         print_line(f"{calendar}: {problem}", "red")
     if len(problems) > MAX_SHOWN:
         print_line(f"… and {len(problems) - MAX_SHOWN:,} more calendars; --json lists them all.", "dim")
-    if result.strangers:
-        strangers = format_count(result.strangers, "event carries", "events carry")
+    if result.stranger_count:
+        strangers = format_count(result.stranger_count, "event carries", "events carry")
         print_line(
             f"{strangers} our tag, for conversations that this database never had. They may be of another or an "
             "earlier installation. `longarc undo --strangers` removes them, too.",
@@ -130,10 +133,12 @@ def _show_result(result: "UndoResult") -> None:
 
 def _result_to_json(result: "UndoResult") -> dict[str, Any]:
     return {
-        "removed": result.removed,
-        "orphans": result.orphans,
-        "strangers": result.strangers,
+        "removed": result.removed_count,
+        "orphans": result.orphan_count,
+        "strangers": result.stranger_count,
         "complete": result.is_complete,
-        "standing": [{"calendar": event.calendar, "key": event.key, "why": event.problem} for event in result.standing],
-        "unread": [{"calendar": calendar, "why": why} for calendar, why in result.unread.items()],
+        "standing": [
+            {"calendar": event.calendar, "key": event.key, "why": event.problem} for event in result.standing_events
+        ],
+        "unread": [{"calendar": calendar, "why": why} for calendar, why in result.unsearched_calendars.items()],
     }

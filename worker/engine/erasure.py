@@ -34,21 +34,21 @@ class ErasurePreview:
     """What erasing the content of a person would affect."""
 
     pairs: tuple[Pair, ...]
-    counts: dict[str, int]  #: the numbers of sealed values, by table
-    others: tuple[Address, ...]  #: the other people of these pairs, whose content is erased as well
+    value_counts: dict[str, int]  #: the numbers of sealed values, by table
+    other_people: tuple[Address, ...]  #: the other people of these pairs, whose content is erased as well
     is_listed: bool  #: whether the person is in the roster now
-    standing: tuple[StandingEvent, ...]  #: events of these pairs that still have to be taken off calendars
+    standing_events: tuple[StandingEvent, ...]  #: events of these pairs that still have to be taken off calendars
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureResult:
     """What was erased."""
 
-    pieces: int  #: the number of sealed values of pairs
-    questions: int  #: the number of questions to third persons that the person asked or was asked
-    blocks: int  #: the number of private events with the text of a commitment that were taken off calendars
+    value_count: int  #: the number of sealed values of pairs
+    question_count: int  #: the number of questions to third persons that the person asked or was asked
+    block_count: int  #: the number of private events with the text of a commitment that were taken off calendars
     #: the calendars on which such events are left, with the reason
-    unreached: dict[Address, str] = field(default_factory=dict)
+    unreached_calendars: dict[Address, str] = field(default_factory=dict)
     pseudonym: Pseudonym | None = None  #: set when the person was forgotten
     is_compacted: bool = False  #: whether the database file was rewritten, so that no erased value is left in it
 
@@ -77,30 +77,34 @@ class Erasure:
         events = self._store.erasure.list_standing_events(ids, self._clock())
         return ErasurePreview(
             pairs=tuple(pairs),
-            counts=self._store.erasure.count_contents(ids),
-            others=tuple(sorted({address for pair_id in ids for address in pair_id.people} - {person})),
+            value_counts=self._store.erasure.count_contents(ids),
+            other_people=tuple(sorted({address for pair_id in ids for address in pair_id.people} - {person})),
             is_listed=self._store.people.get_person(person) is not None,
-            standing=tuple(events),
+            standing_events=tuple(events),
         )
 
     def erase_contents(self, person: Address) -> ErasureResult:
-        """Erase the content of all pairs of this person, and the questions to third persons by and to this person.
+        """Erase the content of all pairs of this person, and each question that this person asked or was asked.
 
         Open commitments end as let go, since their texts are erased. Private events with the text of a commitment are
         taken off calendars at once, and the result names the calendars where that failed. An interrupted erasure can be
         run again. Raises WrongKey, LeaseLost.
         """
         ids = [pair.id for pair in self._list_pairs(person)]
-        counts = self._store.erasure.count_contents(ids)
-        blocks, unreached = self._remove_blocks(ids)
+        value_counts = self._store.erasure.count_contents(ids)
+        block_count, unreached_calendars = self._remove_blocks(ids)
         for pair_id in ids:
             self._actions.apply_to_pair(pair_id, self._erase_pair)
         names = self._store.aliases.list_names(person)
         with self._store.database.write() as connection:
-            questions = self._store.third_voices.delete_questions(connection, askers=names, recipients=names)
+            question_count = self._store.third_voices.delete_questions(connection, askers=names, recipients=names)
         log.info("contents were erased for a person", extra={"action": Action.CONTENTS_ERASED})
         return ErasureResult(
-            sum(counts.values()), questions, blocks, unreached, is_compacted=self._store.database.compact()
+            value_count=sum(value_counts.values()),
+            question_count=question_count,
+            block_count=block_count,
+            unreached_calendars=unreached_calendars,
+            is_compacted=self._store.database.compact(),
         )
 
     def forget(self, person: Address, *, leaves_events: bool = False) -> ErasureResult:
@@ -112,14 +116,14 @@ class Erasure:
         preview = self.preview(person)
         if preview.is_listed:
             raise Refused(f"{person} is still in the roster, and would come back with its next reading.")
-        if preview.standing and not leaves_events:
-            calendars = ", ".join(sorted({event.calendar for event in preview.standing})[:3])
-            count = len(preview.standing)
+        if preview.standing_events and not leaves_events:
+            calendars = ", ".join(sorted({event.calendar for event in preview.standing_events})[:3])
+            count = len(preview.standing_events)
             events = "1 event is" if count == 1 else f"{count:,} events are"
             raise Refused(f"{events} still on {calendars}. A running worker takes them off: wait for it.")
         erased = self.erase_contents(person)
-        if erased.unreached and not leaves_events:
-            calendar, reason = next(iter(erased.unreached.items()))
+        if erased.unreached_calendars and not leaves_events:
+            calendar, reason = next(iter(erased.unreached_calendars.items()))
             problem = "but private events with the texts of commitments are still on the calendar of"
             raise Refused(f"The content is erased, {problem} {calendar}: {reason}")
         pseudonym, names = make_pseudonym(), self._store.aliases.list_names(person)
@@ -134,7 +138,7 @@ class Erasure:
         day = f"{now:%Y-%m-%d}"
         if self._store.people.get_stored_value(_DAY_NAME) == day:
             return
-        self._store.erasure.set_missing_end_times(now)
+        self._store.erasure.set_missing_end_times(now)  # of pairs that ended under an older version
         if months is not None:
             self._erase_ended_pairs(self._store.erasure.list_ended_pairs(find_erasure_limit(months, now.date())))
         self._store.people.set_stored_value(_DAY_NAME, day)
@@ -177,7 +181,7 @@ class Erasure:
 
         Returns the number of removed events, and the calendars where that failed, each with the reason.
         """
-        count, unreached = 0, dict[Address, str]()
+        count, unreached_calendars = 0, dict[Address, str]()
         for placed in self._store.erasure.list_blocks(pairs):
             owner = placed.ref.calendar
             try:
@@ -187,8 +191,8 @@ class Erasure:
                 # without an etag, the event is cancelled even if somebody has changed it since it was read
                 provider.cancel(replace(placed.ref, etag=""), quiet=True)
             except LongarcError as error:
-                unreached[owner] = str(error)
+                unreached_calendars[owner] = str(error)
             else:
                 self._store.erasure.mark_gone(placed.key)
                 count += 1
-        return count, unreached
+        return count, unreached_calendars

@@ -33,30 +33,30 @@ BATCH = 10
 class UndoResult:
     """What an undo did, and what it left on calendars."""
 
-    removed: int  #: the number of events in the database that were taken off
-    orphans: int  #: the number of events taken off that the database did not have, or had marked as deleted
-    standing: tuple[StandingEvent, ...]  #: events that could not be taken off
-    unread: dict[Address, str]  #: calendars that could not be searched, with the reason
-    strangers: int  #: the number of events left in place that another database of Longarc has written
+    removed_count: int  #: the number of events in the database that were taken off
+    orphan_count: int  #: the number of events taken off that the database did not have, or had marked as deleted
+    standing_events: tuple[StandingEvent, ...]  #: events that could not be taken off
+    unsearched_calendars: dict[Address, str]  #: calendars that could not be searched, with the reason
+    stranger_count: int  #: the number of events left in place that another database of Longarc has written
 
     @property
     def is_complete(self) -> bool:
         """Whether no event of this database is left on a calendar."""
-        return not (self.standing or self.unread)
+        return not (self.standing_events or self.unsearched_calendars)
 
 
 @dataclass(slots=True)
 class _Search:
     """The fields of `UndoResult` that a search of the calendars for unknown events fills."""
 
-    orphans: int = 0
-    strangers: int = 0
-    unread: dict[Address, str] = field(default_factory=dict)
+    orphan_count: int = 0
+    stranger_count: int = 0
+    unsearched_calendars: dict[Address, str] = field(default_factory=dict)
 
 
 #: Called to report progress: with the name of the current phase, and the numbers of its finished steps and of all
 #: steps.
-Watch = Callable[[str, int, int], None]
+ReportProgress = Callable[[str, int, int], None]
 #: Called to wait until an instant.
 Wait = Callable[[datetime], None]
 
@@ -97,47 +97,53 @@ class Undo:
         return state
 
     def run(
-        self, state: UndoState, holder: str, watch: Watch, wait: Wait, *, removes_strangers: bool = False
+        self,
+        state: UndoState,
+        holder: str,
+        report_progress: ReportProgress,
+        wait: Wait,
+        *,
+        removes_strangers: bool = False,
     ) -> UndoResult:
         """Take all events off, and return what was done and what is left.
 
         Of the mails in the outbox, only those that withdraw an invitation are sent.
 
-        `watch` is called with the progress. `wait` is called when another process, which may have died, holds leases.
+        `wait` is called when another process, which may have died, holds leases.
         With `removes_strangers`, events that another database of Longarc has written are taken off as well.
         """
         undo_store, includes_past = self._store.undo, state.includes_past
         total = undo_store.count_standing_events(self._clock(), includes_past=includes_past)
         undo_store.retry_cancels(self._clock())
-        self._perform(state, holder, total, watch, wait)
+        self._perform(state, holder, total, report_progress, wait)
         if undo_store.add_cancels(self._clock(), includes_past=includes_past, is_quiet=state.is_quiet):
-            self._perform(state, holder, total, watch, wait)
-        standing = undo_store.list_standing_events(self._clock(), includes_past=includes_past)
-        standing_keys = {event.key for event in standing}
-        search = self._search_calendars(state, standing_keys, watch, removes_strangers=removes_strangers)
+            self._perform(state, holder, total, report_progress, wait)
+        standing_events = undo_store.list_standing_events(self._clock(), includes_past=includes_past)
+        standing_keys = {event.key for event in standing_events}
+        search = self._search_calendars(state, standing_keys, report_progress, removes_strangers=removes_strangers)
         result = UndoResult(
-            removed=max(total - len(standing), 0),
-            orphans=search.orphans,
-            standing=tuple(standing),
-            unread=search.unread,
-            strangers=search.strangers,
+            removed_count=max(total - len(standing_events), 0),
+            orphan_count=search.orphan_count,
+            standing_events=tuple(standing_events),
+            unsearched_calendars=search.unsearched_calendars,
+            stranger_count=search.stranger_count,
         )
         if result.is_complete:
             undo_store.finish(replace(state, finished_at=self._clock()))
         log.info(
             "%s events were taken off, %s still stand",
-            result.removed + result.orphans,
-            len(standing),
+            result.removed_count + result.orphan_count,
+            len(standing_events),
             extra={"action": Action.UNDONE},
         )
         return result
 
-    def _perform(self, state: UndoState, holder: str, total: int, watch: Watch, wait: Wait) -> None:
+    def _perform(self, state: UndoState, holder: str, total: int, report_progress: ReportProgress, wait: Wait) -> None:
         """Plan the pairs that are due, and perform the changes of calendars that are due, until there are none."""
         while True:
             standing_count = self._store.undo.count_standing_events(self._clock(), includes_past=state.includes_past)
             removed_count = max(total - standing_count, 0)
-            watch("Taking events off", removed_count, total)
+            report_progress("Taking events off", removed_count, total)
             planned_count = self._sweep.run(holder)
             performed_count = self._outbox.run(holder, BATCH, calendars_only=True)
             if planned_count or performed_count:
@@ -145,20 +151,20 @@ class Undo:
             lease_end = self._store.undo.find_lease_end(self._clock())
             if lease_end is None:
                 return
-            watch("Waiting for another process", removed_count, total)
+            report_progress("Waiting for another process", removed_count, total)
             wait(lease_end + timedelta(seconds=1))
 
     # --- events that the database does not know ---
 
     def _search_calendars(
-        self, state: UndoState, standing_keys: set[str], watch: Watch, *, removes_strangers: bool
+        self, state: UndoState, standing_keys: set[str], report_progress: ReportProgress, *, removes_strangers: bool
     ) -> _Search:
         """Search the organizers' calendars, and take off the events of ours that are not in `standing_keys`."""
         search, now = _Search(), self._clock()
         window = Span(now - SEARCH_BACK if state.includes_past else now, now + SEARCH_AHEAD)
         organizers = self._store.undo.list_organizers()
         for number, organizer in enumerate(organizers):
-            watch("Searching calendars", number, len(organizers))
+            report_progress("Searching calendars", number, len(organizers))
             try:
                 provider = self._find_calendar(organizer)
                 if provider is not None:
@@ -166,7 +172,7 @@ class Undo:
                     leftovers = [event for event in events if event.key not in standing_keys]
                     self._remove_leftovers(provider, leftovers, state, search, removes_strangers=removes_strangers)
             except LongarcError as error:
-                search.unread[organizer] = str(error)
+                search.unsearched_calendars[organizer] = str(error)
         return search
 
     def _remove_leftovers(
@@ -178,7 +184,7 @@ class Undo:
         *,
         removes_strangers: bool,
     ) -> None:
-        """Take these events off. Count strangers, and take them off only with `removes_strangers`.
+        """Take these events off the calendar. Strangers are only counted, unless `removes_strangers` is set.
 
         A stranger is an event whose session or commitment this database never had.
         """
@@ -188,11 +194,11 @@ class Undo:
         for event in leftovers:
             is_stranger = subjects[event.key] not in known_subjects
             if is_stranger and not removes_strangers:
-                search.strangers += 1
+                search.stranger_count += 1
                 continue
             # without an etag, the event is cancelled even if somebody has changed it since it was read
             provider.cancel(replace(event.ref, etag=""), quiet=state.is_quiet)
-            search.orphans += 1
+            search.orphan_count += 1
 
 
 def _list_own_events(provider: CalendarProvider, organizer: Address, window: Span) -> list[Event]:
