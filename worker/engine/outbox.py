@@ -111,7 +111,7 @@ class Outbox:
             return 0
         context = self._load_context(claimed_effects)
         if context.problem:
-            # the data of each effect is loaded by itself, so that content which can't be opened stops only its own effect
+            # each effect's data is loaded by itself, so that content that can't be opened stops only this one effect
             for claimed_effect in claimed_effects:
                 self._perform(claimed_effect, self._load_context([claimed_effect]), holder)
             return len(claimed_effects)

@@ -53,7 +53,7 @@ RETRY_AFTER = timedelta(hours=1)
 #: Groups addresses by calendar service: returns the service and its people, by the name of the service.
 GroupByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
 #: Called to report the progress of a preview, with the number of calendars read plus the number of pairs planned.
-Watch = Callable[[int], None]
+ReportProgress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +86,24 @@ class Sweep:
             self._plan_and_commit(pairs, holder, now)
         return len(pairs)
 
-    def preview(self, watch: Watch = lambda done: None) -> Iterator[PlannedPair]:
+    def preview(self, report_progress: ReportProgress = lambda done: None) -> Iterator[PlannedPair]:
         """Yield all pairs with the plans that sweeps would make now, in the order of planning.
 
-        Writes nothing, and takes no lease. `watch` is called whenever calendars were read or pairs planned.
+        Writes nothing, and takes no lease. `report_progress` is called whenever calendars were read or pairs planned.
         """
         now = self._clock()
         pairs = sorted(self._store.people.load_all_pairs(), key=str)
         people_read: set[Address] = set()
-        taken = _TakenTimeIndex(self._store, now)
+        taken_times = _TakenTimeIndex(self._store, now)
         for first in range(0, len(pairs), BATCH):
-            # `planned_count` is bound here, since the loop changes `first`
-            def report_progress(people: Sequence[Address], planned_count: int = first) -> None:
+            # a default value is bound once for each batch, while `first` itself changes with the loop
+            def report_read(people: Sequence[Address], planned_count: int = first) -> None:
                 people_read.update(people)
-                watch(len(people_read) + planned_count)
+                report_progress(len(people_read) + planned_count)
 
             states = self._store.plans.load(pairs[first : first + BATCH], now).states
-            plans = self.plan_pairs(states, now, taken, report_progress)
-            report_progress([person for state in states for person in state.addresses], first + len(states))
+            plans = self.plan_pairs(states, now, taken_times, report_read)
+            report_read([person for state in states for person in state.addresses], first + len(states))
             yield from (PlannedPair(state, new_plan) for state, new_plan in zip(states, plans, strict=True))
 
     def _plan_and_commit(self, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
@@ -140,25 +140,25 @@ class Sweep:
         self,
         states: Sequence[PairState],
         now: datetime,
-        taken: "_TakenTimeIndex | None" = None,
+        taken_times: "_TakenTimeIndex | None" = None,
         report_read: Callable[[Sequence[Address]], None] = lambda people: None,
     ) -> list[Plan]:
         """Plan these pairs one after the other, with free/busy that is read for all of them at once.
 
         Each pair is first planned without free/busy. Most plans need none, since nothing has to be booked; the others
-        contain the request for the free/busy that they need. `taken` holds the times that earlier pairs have taken.
+        contain the request for the free/busy that they need. `taken_times` holds the times that earlier pairs took.
         `report_read` is called with the people whose free/busy was read.
         """
         first_plans = {state.pair.id: self._plan_pair(now, state, None) for state in states}
-        requesting = [state for state in states if first_plans[state.pair.id].needs]
-        if not requesting:
+        requesting_states = [state for state in states if first_plans[state.pair.id].needs]
+        if not requesting_states:
             return list(first_plans.values())
         requests = [plan.needs for plan in first_plans.values() if plan.needs]
         snapshot = self._read_free_busy(requests, now, report_read)
-        taken = taken or _TakenTimeIndex(self._store, now)
-        taken.load(
+        taken_times = taken_times or _TakenTimeIndex(self._store, now)
+        taken_times.load(
             person
-            for state in requesting
+            for state in requesting_states
             if _needs_taken_time(first_plans[state.pair.id])
             for person in state.addresses
         )
@@ -166,37 +166,37 @@ class Sweep:
         for state in states:
             new_plan = first_plans[state.pair.id]
             if new_plan.needs:
-                new_plan = self._plan_with_free_busy(state, new_plan.needs, snapshot, taken, now)
-            taken.add(state, new_plan)
+                new_plan = self._plan_with_free_busy(state, new_plan.needs, snapshot, taken_times, now)
+            taken_times.add(state, new_plan)
             plans.append(new_plan)
         return plans
 
     def _plan_with_free_busy(
         self,
         state: PairState,
-        needs: FreeBusyRequest,
+        request: FreeBusyRequest,
         snapshot: FreeBusySnapshot,
-        taken: "_TakenTimeIndex",
+        taken_times: "_TakenTimeIndex",
         now: datetime,
     ) -> Plan:
         """Plan a pair with free/busy. When the plan needs a longer window, read that, and plan again."""
         absences: dict[Address, tuple[Span, ...]] = {}
         for _ in range(MAX_FREE_BUSY_REQUESTS):
-            if needs.includes_taken:
-                state = replace(state, taken_times=taken.get(state))
+            if request.includes_taken:
+                state = replace(state, taken_times=taken_times.get(state))
             state, changed_absences = update_absences(state, snapshot, now)
             absences |= changed_absences
             new_plan = self._plan_pair(now, state, snapshot)
             if new_plan.needs is None:
                 return replace(new_plan, away=absences) if absences else new_plan
-            needs = new_plan.needs
+            request = new_plan.needs
             # requested once more with the new windows, so that each person's new window includes the earlier one
             windows_read = [
                 FreeBusyRequest((person,), snapshot.windows[person])
-                for person in needs.people
+                for person in request.people
                 if person in snapshot.windows
             ]
-            snapshot = _merge_snapshots(snapshot, self._read_free_busy([needs, *windows_read], now))
+            snapshot = _merge_snapshots(snapshot, self._read_free_busy([request, *windows_read], now))
         return _build_failed_plan(state.pair.id, "it asked for free/busy again and again", now)
 
     def _plan_pair(self, now: datetime, state: PairState, snapshot: FreeBusySnapshot | None) -> Plan:
@@ -273,9 +273,9 @@ class Sweep:
     # --- safeguards ---
 
     def _alert_failed_plans(self, plans: Sequence[Plan], now: datetime) -> None:
-        for failed in plans:
-            if failed.problem:
-                self._store.outbox.alert(f"plan:{failed.pair}:{now:%Y-%m-%d}", failed.problem, now, self._operator)
+        for new_plan in plans:
+            if new_plan.problem:
+                self._store.outbox.alert(f"plan:{new_plan.pair}:{now:%Y-%m-%d}", new_plan.problem, now, self._operator)
 
     def _alert_hours_apart(self, states: Sequence[PairState], plans: Sequence[Plan], now: datetime) -> None:
         """Alert the operator, once for each pair, when the two people never work at the same time (T-4)."""

@@ -30,12 +30,12 @@ def preview_withdrawal(
     policy: Policy,
     participation: Mapping[PairId, Participation],
     now: datetime,
-    watch: Callable[[int], None] = lambda done: None,
+    report_progress: Callable[[int], None] = lambda done: None,
 ) -> Withdrawal:
     """Return the effects of withdrawing these pairs. Writes nothing.
 
-    `participation` holds for each pair why it would no longer take part. `watch` is called with the number of pairs
-    that have been processed.
+    `participation` holds for each pair why it would no longer take part. `report_progress` is called with the number of
+    pairs that have been processed.
     """
     pairs = sorted(participation)
     plans: list[Plan] = []
@@ -46,7 +46,7 @@ def preview_withdrawal(
             # without free/busy, since nothing is booked for a withdrawn pair
             plans.append(plan(now, replace(state, pair=withdrawn_pair), None, policy))
             pair_count += state.pair.ended is EndReason.NO
-        watch(min(first + BATCH, len(pairs)))
+        report_progress(min(first + BATCH, len(pairs)))
     return _count_effects(plans, pair_count)
 
 
