@@ -65,7 +65,7 @@ class CalendarHabits:
             return never_queried
         people_of_weekday = {
             address
-            for address in people.list_people_with_habits(base.CALENDARS_WITH_HABITS, midnight)
+            for address in people.list_people_with_queried_habits(base.CALENDARS_WITH_HABITS, midnight)
             if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()  # spreads people over the weekdays
         }
         if people_of_weekday:
@@ -80,10 +80,10 @@ class CalendarHabits:
         """
         people = self._store.people
         if not self._participation.is_rollout_waiting():
-            return people.list_participants_without_habits(base.CALENDARS_WITH_HABITS)
+            return people.list_participants_with_unqueried_habits(base.CALENDARS_WITH_HABITS)
         # the calendars of the people in the new rollout are queried before that rollout is in the database
         participants = self._find_participants(people.load_current_people(), people.load_all_pairs().values())
-        return people.list_people_without_habits(base.CALENDARS_WITH_HABITS) & participants
+        return people.list_people_with_unqueried_habits(base.CALENDARS_WITH_HABITS) & participants
 
     def _find_participants(self, persons: Mapping[Address, Person], pairs: Iterable[Pair]) -> Set[Address]:
         """Return the people of the pairs that the rollout includes; all people when it leaves out no pair."""

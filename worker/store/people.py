@@ -54,16 +54,16 @@ class PeopleRows:
 
     # --- habits: the time zone and working hours that people have set in the calendar service ---
 
-    def list_people_with_habits(self, services: Collection[str], before: datetime) -> set[Address]:
-        """Return the people on these calendar services for whose habits the service was first asked before then."""
+    def list_people_with_queried_habits(self, services: Collection[str], before: datetime) -> set[Address]:
+        """Return the people on these calendar services whose habits the service was first queried for before a time."""
         return self._list_people_on(services, person.c.habits_at < before)
 
-    def list_people_without_habits(self, services: Collection[str]) -> set[Address]:
-        """Return the people on these calendar services for whose habits the service was never asked."""
+    def list_people_with_unqueried_habits(self, services: Collection[str]) -> set[Address]:
+        """Return the people on these calendar services whose habits the service was never queried for."""
         return self._list_people_on(services, person.c.habits_at.is_(None))
 
-    def list_participants_without_habits(self, services: Collection[str]) -> set[Address]:
-        """Return those of the people in `list_people_without_habits` whom the rollout concerns.
+    def list_participants_with_unqueried_habits(self, services: Collection[str]) -> set[Address]:
+        """Return those of the people in `list_people_with_unqueried_habits` whom the rollout concerns.
 
         The rollout concerns the people of each pair that it names, even if it begins on a later day. When it leaves out
         no pair, it concerns everybody, also people without a pair.
@@ -83,16 +83,17 @@ class PeopleRows:
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
-    def mark_habits_asked(self, people: Collection[Address], now: datetime) -> None:
-        """Store that the calendar service was asked for the habits of these people, with or without success."""
+    def mark_habits_queried(self, people: Collection[Address], now: datetime) -> None:
+        """Store that the calendar service was queried for the habits of these people, with or without success."""
         if not people:
             return
         with self._database.write() as connection:
             for chunk in _split_into_chunks(sorted(people)):
-                is_never_asked = and_(person.c.email.in_(chunk), person.c.habits_at.is_(None))
-                in_order = select(person.c.email).where(is_never_asked).order_by(person.c.email)
-                connection.execute(in_order.with_for_update(key_share=True))  # as plans lock people
-                connection.execute(update(person).where(is_never_asked).values(habits_at=now))
+                is_never_queried = and_(person.c.email.in_(chunk), person.c.habits_at.is_(None))
+                # plans lock people in the same order, so that two transactions can't deadlock
+                in_order = select(person.c.email).where(is_never_queried).order_by(person.c.email)
+                connection.execute(in_order.with_for_update(key_share=True))
+                connection.execute(update(person).where(is_never_queried).values(habits_at=now))
 
     # --- people and pairs ---
 
@@ -206,6 +207,7 @@ class PeopleRows:
                 changed_rows.append({**new_row, "first_seen": old_row["first_seen"], "ended_at": None, "due_at": now})
         for row in old_rows.values():
             if row["id"] not in pairs and row["ended"] == EndReason.NO.value:
+                # `paused` is set back to the roster's pause, since `read_pair` includes the operator's pause
                 ended_pair = replace(rows.read_pair(row), ended=_find_end_reason(row, persons), paused=row["paused"])
                 other_columns = {"first_seen": row["first_seen"], "ended_at": now, "due_at": now}
                 changed_rows.append({**rows.build_pair_row(ended_pair), **other_columns})
