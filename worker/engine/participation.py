@@ -58,8 +58,8 @@ class ParticipationUpdate:
                 return has_changed
             self._rollout_at_refusal = rollout_in_force
         is_change_due = stored.next_change_at is not None and stored.next_change_at <= now
-        has_new_people = stored.has_new_people and self._is_undecided("people", stored)
-        if not (force or has_new_people or is_change_due):
+        has_changed_people = stored.has_changed_people and self._is_undecided("people", stored)
+        if not (force or has_changed_people or is_change_due):
             return False
         return bool(self._decide("people", None, stored, now, force=force))
 
@@ -137,7 +137,7 @@ class ParticipationUpdate:
 
         def write(connection: Connection) -> None:
             if pauses.is_undo_over:
-                self._store.undo.end(connection)
+                self._store.undo.delete_state(connection)
             also(connection)
 
         change, _ = self._store.participation.update(None, pauses, self._clock(), lambda _: "", write)

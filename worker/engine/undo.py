@@ -129,7 +129,7 @@ class Undo:
             stranger_count=search.stranger_count,
         )
         if result.is_complete:
-            undo_store.finish(replace(state, finished_at=self._clock()))
+            undo_store.save_finished(replace(state, finished_at=self._clock()))
         log.info(
             "%s events were taken off, %s still stand",
             result.removed_count + result.orphan_count,

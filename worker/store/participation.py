@@ -81,7 +81,7 @@ class StoredParticipation:
     rollout: Rollout | None  #: None before participation was decided for the first time
     pauses: StandingPauses
     people_version: str  #: see `worker.store.aliases.ALIAS_VERSION_NAME`
-    has_new_people: bool  #: whether people have changed since participation was decided
+    has_changed_people: bool  #: whether people have changed since participation was decided
     next_change_at: datetime | None  #: when the rollout next begins for more pairs; None when it never does
 
 
@@ -209,7 +209,7 @@ def _load(connection: Connection) -> StoredParticipation:
         rollout=_parse_rollout(json.loads(values[_ROLLOUT_NAME])) if _ROLLOUT_NAME in values else None,
         pauses=_parse_pauses(json.loads(values.get(_PAUSES_NAME, "{}"))),
         people_version=people_version,
-        has_new_people=last_decision.get("people") != people_version,
+        has_changed_people=last_decision.get("people") != people_version,
         next_change_at=datetime.fromisoformat(until) if until else None,
     )
 

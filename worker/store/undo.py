@@ -59,11 +59,11 @@ class UndoRows:
         value = json.dumps(_dump_state(state)) if state else ""
         self._database.upsert(connection, stored_value, [{"name": _UNDO_NAME, "value": value}])
 
-    def end(self, connection: Connection) -> None:
+    def delete_state(self, connection: Connection) -> None:
         """Store that there is no undo any more, within a transaction."""
         self.save(connection, None)
 
-    def finish(self, state: UndoState) -> None:
+    def save_finished(self, state: UndoState) -> None:
         """Store the state of an undo that has taken off all events, and in which `finished_at` is set."""
         with self._database.write() as connection:
             self.save(connection, state)
@@ -110,7 +110,7 @@ class UndoRows:
         return len(new_rows)
 
     def retry_cancels(self, now: datetime) -> None:
-        """Make all cancels due now that wait for another attempt."""
+        """Make all cancels that wait for another attempt due now."""
         is_postponed = and_(_IS_CANCEL, outbox.c.progress == EffectProgress.WAITING.value, outbox.c.due_at > now)
         with self._database.write() as connection:
             connection.execute(update(outbox).where(is_postponed).values(due_at=now))
