@@ -16,7 +16,7 @@ from worker.store import rows
 from worker.store.database import Database
 from worker.store.tables import outbox
 
-MAIL_NAME = MailName.OPERATOR_ALERT.value
+ALERT_MAIL_NAME = MailName.OPERATOR_ALERT.value
 OPERATOR_SUBJECT = "operator"
 #: The number of the PostgreSQL advisory lock for alerts. No other lock of Longarc has this number.
 _ADVISORY_LOCK = 7251891
@@ -28,7 +28,7 @@ MAX_SHOWN_TEXTS = 10
 MAX_STORED_TEXTS = 100
 
 
-def get_session_id(effect: Effect) -> str:
+def get_session_or_commitment_id(effect: Effect) -> str:
     """Return the id of the session or commitment that the effect is about; empty when it is about something else."""
     is_about_other_subject = effect.subject in (str(effect.pair), effect.to, OPERATOR_SUBJECT)
     return "" if is_about_other_subject else effect.subject
@@ -44,11 +44,11 @@ def raise_alert(
     if not database.is_sqlite:
         # without the lock, two processes might both find no mail of the cause, and each send one
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-    same_key = select(outbox.c.id).where(outbox.c.key == f"{MAIL_NAME}:{key}")
+    same_key = select(outbox.c.id).where(outbox.c.key == f"{ALERT_MAIL_NAME}:{key}")
     if connection.execute(same_key).first():
         return False
     last_mail = _find_last_mail(connection, cause, now)
-    alert = _build_alert(f"{MAIL_NAME}:{key}", now, operator)
+    alert = _build_alert(f"{ALERT_MAIL_NAME}:{key}", now, operator)
     fields = {"words": text, "cause": cause}
     if last_mail is None:
         _insert_alert(database, connection, alert, {**fields, "mailed": True})
@@ -58,7 +58,7 @@ def raise_alert(
         _add_to_digest(connection, last_mail, text)
         return True
     due_at = last_mail["snapshot_at"] + MAIL_INTERVAL
-    digest = _build_alert(f"{MAIL_NAME}:more:{key}", due_at, operator)
+    digest = _build_alert(f"{ALERT_MAIL_NAME}:more:{key}", due_at, operator)
     _insert_alert(
         database, connection, digest, {"cause": cause, "mailed": True, **_build_digest_fields(Counter(), 1, text)}
     )
@@ -74,7 +74,7 @@ def _find_last_mail(connection: Connection, cause: str, now: datetime) -> Mappin
         select(outbox.c.id, outbox.c.snapshot_at, outbox.c.progress, outbox.c.fields)
         .where(
             outbox.c.subject == OPERATOR_SUBJECT,
-            outbox.c.name == MAIL_NAME,
+            outbox.c.name == ALERT_MAIL_NAME,
             # leaves out the alerts that are never sent, of which there may be thousands
             outbox.c.progress != EffectProgress.DROPPED.value,
             outbox.c.snapshot_at > now - MAIL_INTERVAL,
@@ -98,7 +98,7 @@ def _is_open_digest(mail: Mapping[str, Any], now: datetime) -> bool:
 def _add_to_digest(connection: Connection, digest: Mapping[str, Any], text: str) -> None:
     """Add an alert with this text to a digest that is not due yet."""
     counts = digest["fields"]["listed"]
-    total = digest["fields"].get("total", len(counts)) + 1
+    total = digest["fields"].get("total", len(counts)) + 1  # a digest of an older version has no total
     fields = {**digest["fields"], **_build_digest_fields(Counter(counts), total, text)}
     connection.execute(update(outbox).where(outbox.c.id == digest["id"]).values(fields=fields))
 
@@ -120,6 +120,10 @@ def _build_digest_fields(counts: Counter[str], total: int, text: str) -> dict[st
 
 
 def _build_alert(key: str, due_at: datetime, operator: str) -> Effect:
+    """Return an alert that is due at this time.
+
+    The time is also its `snapshot_at`, by which `_find_last_mail` finds the alert even after it was sent.
+    """
     return Effect(
         key=key,
         kind=EffectKind.MAIL,
@@ -127,7 +131,7 @@ def _build_alert(key: str, due_at: datetime, operator: str) -> Effect:
         subject=OPERATOR_SUBJECT,
         due_at=due_at,
         snapshot_at=due_at,
-        name=MAIL_NAME,
+        name=ALERT_MAIL_NAME,
         to=operator,
     )
 

@@ -16,7 +16,7 @@ from worker.domain.planning.mail_times import MailDay, divide_mails, make_overfl
 from worker.domain.time.worktime import get_local_date
 from worker.seal import NoSeal, Seal
 from worker.store import rows
-from worker.store.alerts import get_session_id
+from worker.store.alerts import get_session_or_commitment_id
 from worker.store.database import Database
 from worker.store.history import HistoryLine, append_history
 from worker.store.parameters import bind_instant, in_bound_list
@@ -141,4 +141,5 @@ def _save_decision(
 
 def _build_history_line(mail: Effect, overflow: Effect, now: datetime) -> HistoryLine:
     fields = {"message": mail.name, "to": mail.to, "number": mail.number or None, "told_in": overflow.key}
-    return (now, "mail.folded", mail.pair, get_session_id(mail), "Told in one mail with the rest of the day.", fields)
+    subject = get_session_or_commitment_id(mail)
+    return (now, "mail.folded", mail.pair, subject, "Told in one mail with the rest of the day.", fields)

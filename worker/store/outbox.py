@@ -31,7 +31,7 @@ from worker.logs import Action
 from worker.process_metrics import count_alert
 from worker.seal import Seal
 from worker.store import rows, tables
-from worker.store.alerts import MAIL_NAME, get_session_id, raise_alert
+from worker.store.alerts import ALERT_MAIL_NAME, get_session_or_commitment_id, raise_alert
 from worker.store.channels import expect_echo
 from worker.store.database import Database
 from worker.store.history import append_history
@@ -107,7 +107,7 @@ _SETTLE = PreparedStatement(
 )
 _MARK_GONE = PreparedStatement(update(event).where(event.c.key == bindparam("event_key")).values(gone=True))
 #: Stores the time that we wrote, provided that the calendar was read after our write. Then the stored event no longer
-#: has the etag that our write replaced.
+#: has the etag that our write replaced, or is gone.
 _SAVE_WRITTEN_TIME = PreparedStatement(
     update(event)
     .where(event.c.key == bindparam("event_key"), or_(event.c.etag != bindparam("replaced_etag"), event.c.gone))
@@ -147,14 +147,14 @@ class MailFailures:
 
 
 class Doubt(StrEnum):
-    """The reason to doubt that an effect has not been performed yet."""
+    """Why an effect may have been performed already, although that is not stored."""
 
-    NONE = ""  #: there is no reason
+    NONE = ""  #: nothing suggests that the effect was performed
     #: The mail was decided within `restorations.SEARCH_PERIOD` after the database was restored, and may have been sent
     #: before the restoration. The mail service is asked.
     POSSIBLE = "possible"
-    #: An earlier holder began the effect and did not settle it. Mails count as begun, too, when they were due when the
-    #: database was restored, or were decided soon after that (`restorations.CATCH_UP`).
+    #: An earlier holder began the effect and did not settle it. This is also assumed of a mail that was due when the
+    #: database was restored, or was decided soon after the restoration (`restorations.CATCH_UP`).
     UNKNOWN = "unknown"
 
 
@@ -241,8 +241,8 @@ class OutboxRows:
                 expect_echo(connection, effect.calendar, result.began_at)
             has_newer_reading = self._save_event(connection, result)
             if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED_MAILS:
-                fields = result.history_fields or {}
-                append_history(connection, [(now, effect.kind.value, effect.pair, get_session_id(effect), "", fields)])
+                subject, fields = get_session_or_commitment_id(effect), result.history_fields or {}
+                append_history(connection, [(now, effect.kind.value, effect.pair, subject, "", fields)])
             if effect.pair is None:
                 return
             if has_newer_reading or (settlement.needs_replanning and not result.needs_reread):
@@ -309,7 +309,7 @@ class OutboxRows:
 
     def list_alerts(self, since: datetime) -> list[tuple[datetime, str]]:
         """Return the newest alerts since `since`, each with its time and its text, which never contains content."""
-        is_alert = and_(outbox.c.name == MAIL_NAME, outbox.c.snapshot_at >= since)
+        is_alert = and_(outbox.c.name == ALERT_MAIL_NAME, outbox.c.snapshot_at >= since)
         # load twice as many as are returned, since digests are left out below
         limit = 2 * _MAX_LISTED_ALERTS
         query = select(outbox.c.snapshot_at, outbox.c.fields).where(is_alert).order_by(outbox.c.id.desc()).limit(limit)
@@ -378,7 +378,7 @@ class OutboxRows:
 
 
 def _find_doubt(row: Mapping[str, Any], restoration: Restoration | None) -> Doubt:
-    """Return whether the effect of a row that was claimed may have been performed before."""
+    """Return whether the effect of a claimed row may have been performed already."""
     if row["progress"] == EffectProgress.SENDING.value:
         return Doubt.UNKNOWN
     if restoration is None or row["what"] != EffectKind.MAIL.value:
