@@ -153,7 +153,7 @@ def _export_pushed(worker: Worker, person: Person) -> dict[str, Any]:
             **pushed_person.attributes,
             "written_at": pushed_person.changed_at,
         }
-        for pushed_person in worker.store.pushed_people.list_people_of(names)
+        for pushed_person in worker.store.pushed_people.find_people_by_names(names)
     ]
     return {"told_by_the_directory": pushed} if pushed else {}
 

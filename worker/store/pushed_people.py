@@ -60,9 +60,9 @@ class PushedRows:
         query = select(pushed_person).where(is_wanted)
         return list(self._fetch(query.order_by(pushed_person.c.created_at, pushed_person.c.id)))
 
-    def list_people_of(self, names: Collection[str]) -> Sequence[PushedPerson]:
+    def find_people_by_names(self, names: Collection[str]) -> Sequence[PushedPerson]:
         """Return what was pushed about a person. For `names`, see `delete_pushed_people`."""
-        return list(self._fetch(select(pushed_person).where(_is_of(names)).order_by(pushed_person.c.id)))
+        return list(self._fetch(select(pushed_person).where(_has_any_name(names)).order_by(pushed_person.c.id)))
 
     def add_person(self, person: PushedPerson) -> None:
         """Add a person, and count the push. Raises UserNameTaken."""
@@ -133,10 +133,10 @@ class PushedPeople:
         with self.read() as rows:
             return rows.list_people()
 
-    def list_people_of(self, names: Collection[str]) -> Sequence[PushedPerson]:
+    def find_people_by_names(self, names: Collection[str]) -> Sequence[PushedPerson]:
         """Return what was pushed about a person. For `names`, see `delete_pushed_people`."""
         with self.read() as rows:
-            return rows.list_people_of(names)
+            return rows.find_people_by_names(names)
 
 
 def delete_pushed_people(connection: Connection, names: Collection[str]) -> None:
@@ -144,10 +144,10 @@ def delete_pushed_people(connection: Connection, names: Collection[str]) -> None
 
     `names` are the person's addresses and aliases. One of the aliases is the directory id, as `scim:<id>`.
     """
-    connection.execute(delete(pushed_person).where(_is_of(names)))
+    connection.execute(delete(pushed_person).where(_has_any_name(names)))
 
 
-def _is_of(names: Collection[str]) -> ColumnElement[bool]:
+def _has_any_name(names: Collection[str]) -> ColumnElement[bool]:
     """Return the condition that a row belongs to the person with these names."""
     user_name_keys = [fold_user_name(name) for name in names]
     ids = [name.rpartition(":")[2] for name in names]
