@@ -51,8 +51,8 @@ PAIR_MAIL_WINDOW = timedelta(days=40)
 PROMPT_WINDOW = timedelta(days=400)
 #: How far back weekly mails are loaded.
 WEEKLY_WINDOW = timedelta(days=14)
-#: How long a commitment is still loaded after it ended, even without a block: the effect that cancels its block on the
-#: calendar needs it.
+#: How long a commitment is still loaded after it ended, even without a block, because the effect that cancels its block
+#: on the calendar needs the commitment.
 CLOSED_COMMITMENT_WINDOW = timedelta(days=2)
 WEEK = timedelta(weeks=1)
 
@@ -87,7 +87,7 @@ _COMMITMENTS = PreparedStatement(
     .order_by(commitment.c.id)
 )
 _COUNTED_KINDS = [EffectKind.MAIL.value, EffectKind.CANCEL.value]
-_FINAL_PROGRESS = [EffectProgress.DONE.value, EffectProgress.DROPPED.value]
+_DONE_OR_DROPPED = [EffectProgress.DONE.value, EffectProgress.DROPPED.value]
 #: Selects effects by their subject. All mails and cancels are selected, because planning counts them. Other changes of
 #: events are selected while they are not done or dropped. Of the effects whose subject is the pair itself, old ones are
 #: left out, except for mails that a pair gets only once.
@@ -95,7 +95,7 @@ _EFFECTS = PreparedStatement(
     select(*rows.EFFECT_COLUMNS)
     .where(
         in_bound_list(outbox.c.subject, "subjects"),
-        or_(in_literals(outbox.c.what, _COUNTED_KINDS), ~in_literals(outbox.c.progress, _FINAL_PROGRESS)),
+        or_(in_literals(outbox.c.what, _COUNTED_KINDS), ~in_literals(outbox.c.progress, _DONE_OR_DROPPED)),
         or_(
             outbox.c.subject != outbox.c.pair,
             outbox.c.snapshot_at >= bind_instant("since"),
@@ -143,7 +143,8 @@ _EVENTS = PreparedStatement(
 _MEETINGS = PreparedStatement(
     select(meeting).where(in_bound_list(meeting.c.pair, "pairs"), meeting.c.end > bind_instant("now"))
 )
-_BOOKED_SESSIONS = PreparedStatement(
+#: Selects the sessions from whose times and offers `load_taken_time` computes taken time.
+_SESSIONS_WITH_TAKEN_TIME = PreparedStatement(
     select(
         session.c.id,
         session.c.pair,
@@ -297,18 +298,18 @@ def _list_effects(pair_id: PairId, batch: _Batch) -> tuple[Effect, ...]:
 
 
 def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection[PairId]) -> None:
-    """Read the waiting pairs of each manager of one of these pairs that has no booked career session.
+    """Read the waiting pairs of the managers of those of these pairs that have no booked regular session.
 
     From the waiting pairs of a manager, planning computes the turn of a pair (T-3a).
     """
 
-    def has_booked_session(pair_id: PairId) -> bool:
+    def has_booked_regular_session(pair_id: PairId) -> bool:
         sessions = batch.sessions.get(pair_id, ())
         return any(
             session_.booked and session_.kind is SessionKind.CAREER and not session_.adhoc for session_ in sessions
         )
 
-    managers = sorted({pair_id.manager for pair_id in pairs if not has_booked_session(pair_id)})
+    managers = sorted({pair_id.manager for pair_id in pairs if not has_booked_regular_session(pair_id)})
     if managers:
         batch.waiting = load_waiting_pairs(connection, managers)
 
@@ -384,11 +385,12 @@ def load_taken_time(
     """
     taken_times: dict[Address, list[TakenTime]] = defaultdict(list)
     addresses = list(people)
-    for row in _BOOKED_SESSIONS.fetch_rows(
+    for row in _SESSIONS_WITH_TAKEN_TIME.fetch_rows(
         connection, managers=addresses, reports=addresses, since=now - WEEK, now=now
     ):
-        has_offer = row["offered_until"] is None or row["offered_until"] > now
-        offered_spans = row["options"] if has_offer else ()
+        # the end is None without an offer, and for an offer of an older version, which stored no end
+        has_offer_ended = row["offered_until"] is not None and row["offered_until"] <= now
+        offered_spans = () if has_offer_ended else row["options"]
         for span in (*_list_session_spans(row), *offered_spans):
             taken_time = TakenTime(span, row["id"], row["kind"], row["pair"], row["in_turn"])
             taken_times[row["manager"]].append(taken_time)

@@ -39,7 +39,7 @@ _DUE_PAIRS = PreparedStatement(
 )
 _PAIRS_BY_ID = PreparedStatement(select(*_PAIR_COLUMNS).where(in_bound_list(pair.c.id, "pairs")))
 #: Selects the people whom no other holder has leased.
-_UNLEASED_PEOPLE = PreparedStatement(
+_AVAILABLE_PEOPLE = PreparedStatement(
     select(person.c.email)
     .where(
         _IS_ONE_OF_PEOPLE,
@@ -65,14 +65,15 @@ _LEASED_PEOPLE = PreparedStatement(
     .order_by(person.c.email)
     .with_for_update()
 )
-#: Locks rows of several pairs, always in the same order, so that two transactions can't deadlock.
+#: Locks rows of several pairs, always in the same order, so that two transactions can't deadlock. With `key_share`,
+#: PostgreSQL still lets other transactions insert rows that refer to these pairs.
 _LOCK_PAIRS = PreparedStatement(
     select(pair.c.id).where(in_bound_list(pair.c.id, "pairs")).order_by(pair.c.id).with_for_update(key_share=True)
 )
 #: The condition that the pair was not woken since it was loaded.
 _IS_NOT_WOKEN = and_(pair.c.id == bindparam("pair_id"), pair.c.wakes == bindparam("loaded_wakes"))
 _RESCHEDULE = PreparedStatement(update(pair).where(_IS_NOT_WOKEN).values(due_at=bind_instant("next_due_at")))
-_SAVE_FREE_BUSY_TIME = PreparedStatement(update(pair).where(_IS_NOT_WOKEN).values(looked_at=bind_instant("now")))
+_SAVE_FREE_BUSY_READ_AT = PreparedStatement(update(pair).where(_IS_NOT_WOKEN).values(looked_at=bind_instant("now")))
 _EARLIER_DUE = case((pair.c.due_at < bind_instant("now"), pair.c.due_at), else_=bind_instant("now"))
 _IS_ONE_OF_PAIRS = in_bound_list(pair.c.id, "pairs")
 _WAKE = PreparedStatement(update(pair).where(_IS_ONE_OF_PAIRS).values(due_at=_EARLIER_DUE, wakes=pair.c.wakes + 1))
@@ -131,7 +132,7 @@ class Plans:
     def _take_leases(
         self, connection: Connection, pair_rows: Sequence[Any], now: datetime, holder: str, until: datetime
     ) -> list[PairId]:
-        """Lease the people of those pairs whose two people are both unleased. Return these pairs.
+        """Lease the people of those pairs neither of whose people another holder has leased. Return these pairs.
 
         The rows have the columns `_PAIR_COLUMNS`: the id, the manager and the report.
         """
@@ -139,8 +140,10 @@ class Plans:
         people = sorted(set().union(*people_by_pair.values()))
         if not people:
             return []
-        unleased = set(_UNLEASED_PEOPLE.fetch_column(connection, people=people, now=now, lease_holder=holder))
-        available_pairs = [pair_id for pair_id, people_of_pair in people_by_pair.items() if people_of_pair <= unleased]
+        available_people = set(_AVAILABLE_PEOPLE.fetch_column(connection, people=people, now=now, lease_holder=holder))
+        available_pairs = [
+            pair_id for pair_id, people_of_pair in people_by_pair.items() if people_of_pair <= available_people
+        ]
         people_to_lease = sorted(set().union(*(people_by_pair[pair_id] for pair_id in available_pairs)))
         if people_to_lease:
             _TAKE_LEASES.execute(connection, people=people_to_lease, lease_holder=holder, until=until)
@@ -256,7 +259,7 @@ def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[Pa
     # the latest time is rounded down to a grid that all pairs share, so that many pairs are planned together and their
     # free/busy is read with few requests
     latest = floor_to_shared_grid(now + MAX_PLAN_INTERVAL, DAILY)
-    free_busy_times = [{**conditions[plan.pair], "now": now} for plan in plans if plan.used_free_busy]
+    free_busy_reads = [{**conditions[plan.pair], "now": now} for plan in plans if plan.used_free_busy]
     due_times = [{**conditions[plan.pair], "next_due_at": min(plan.due_at or latest, latest)} for plan in plans]
     held_cycles = {
         plan.pair: [planned.cycle for planned in plan.sessions if planned.held_at and _is_regular(planned)]
@@ -266,7 +269,7 @@ def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[Pa
         {"pair_id": pair_id, "newest_cycle": max(cycles)} for pair_id, cycles in held_cycles.items() if cycles
     ]
     changes = (
-        (_SAVE_FREE_BUSY_TIME, free_busy_times),
+        (_SAVE_FREE_BUSY_READ_AT, free_busy_reads),
         (_RESCHEDULE, due_times),
         (_SAVE_NEWEST_CYCLE, newest_cycles),
     )
@@ -278,9 +281,9 @@ def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[Pa
 def _separate_unread(
     connection: Connection, pair_rows: Sequence[Sequence[Any]], now: datetime
 ) -> tuple[Sequence[Sequence[Any]], list[PairId]]:
-    """Return the rows of pairs that may be planned, and the pairs that may not.
+    """Return the rows of pairs that may be planned, and the ids of the pairs that may not.
 
-    The latter are those whose manager's calendar was not read since the database was restored.
+    A pair may not be planned while its manager's calendar was not read since the database was restored.
     """
     if not pair_rows or not is_catching_up(connection, now):
         return pair_rows, []
