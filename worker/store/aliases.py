@@ -1,8 +1,9 @@
 """Aliases: the other names by which calendar services know a person.
 
 An alias is another mail address of the person, the person's id in the company's directory, or an Exchange name. Each
-alias belongs to one person. A *name* is a primary address or an alias. In the table `person_form`, the column `form`
-holds the alias.
+alias belongs to one person. A *listed* alias comes from the roster. A *learned* alias is one that a calendar service
+used for an attendee of one of our events. A *name* is a primary address or an alias. In the table `person_form`, the
+column `form` holds the alias.
 """
 
 import uuid

@@ -154,6 +154,6 @@ def _replace_in_column(
     for *key_values, text in connection.execute(query).all():
         changed_text = pattern.sub(lambda _: replacement, text)
         if changed_text != text:
-            has_key = [key_column == value for key_column, value in zip(key_columns, key_values, strict=True)]
+            key_conditions = [key_column == value for key_column, value in zip(key_columns, key_values, strict=True)]
             value = json.loads(changed_text) if is_json else type_coerce(literal(changed_text), String)
-            connection.execute(update(column.table).where(*has_key).values({column.name: value}))
+            connection.execute(update(column.table).where(*key_conditions).values({column.name: value}))

@@ -130,7 +130,7 @@ _LIFT_SUSPENSION = PreparedStatement(
     .where(person.c.email == bindparam("address"), person.c.suspended_until.is_not(None))
     .values(suspended_until=None)
 )
-#: Makes a channel that failed due now. The channel was probably refused for the same reason as the calendar.
+#: Makes a failed channel due now. The channel was probably refused for the same reason as the calendar.
 _RETRY_CHANNEL = PreparedStatement(
     update(channel)
     .where(channel.c.calendar == bindparam("address"), channel.c.failures > 0, channel.c.due_at > bind_instant("now"))
@@ -295,7 +295,8 @@ class CalendarRows:
     ) -> None:
         """Write what was read, and the cursor for the next reading. Write nothing when another holder has the lease.
 
-        `size` is the number of events after a full reading, and None after a reading of changes.
+        `size` is the number of events after a full reading, and None after a reading of changes. `has_changed` tells
+        whether a reading of changes found any.
         """
         values: dict[str, Any] = {"address": due_calendar.address, "lease_holder": holder, "new_cursor": cursor}
         if size is None:

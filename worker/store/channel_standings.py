@@ -15,7 +15,7 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import channel
 
 _IS_OPEN = channel.c.expires_at > bind_instant("now")
-#: The condition that the notification which our own write causes is so late that the channel counts as silent.
+#: The condition that the echo of our own write is so late that the channel counts as silent.
 _IS_LATE = channel.c.awaiting_since <= bind_instant("silent_since")
 #: The standing of a channel as an SQL expression. The functions of `worker.domain.channels` follow the same rules. In
 #: SQL, a comparison with NULL counts as false here.
@@ -28,7 +28,7 @@ CHANNEL_STANDING = case(
     (channel.c.failures > 0, ChannelStanding.FAILING.value),
     else_=ChannelStanding.UNPROVEN.value,
 )
-#: The condition that leaves out the refused channels of people who are reports and not managers. Longarc need not be
+#: The condition that leaves out the failing channels of people who are reports and not managers. Longarc need not be
 #: able to read their calendars, since it asks the calendar service for their free/busy.
 IS_COUNTED = or_(channel.c.failures == 0, _IS_OPEN, ~is_report_only(channel.c.calendar))
 _COUNTS = PreparedStatement(

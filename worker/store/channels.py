@@ -62,7 +62,7 @@ _CLAIMABLE = PreparedStatement(
     .with_for_update(skip_locked=True)
 )
 #: Count the leases in force, by table. A lease that is taken now would end at `until`. All leases are equally long, so
-#: none in force ends later.
+#: none in force ends later. With this upper limit, only a short range of the index on `due_at` is read.
 _COUNT_LEASES = {
     table.name: PreparedStatement(
         select(func.count()).where(
@@ -370,7 +370,8 @@ class ChannelRows:
     def begin_reading(self, address: Address) -> WatchedCalendar | None:
         """Return a calendar with its channel, and reset `has_told` in the database. Called before the calendar is read.
 
-        Return None for a calendar that is to have no channel.
+        `has_told` is whether a notification of a change has come since the last reading began. Return None for a
+        calendar that is to have no channel.
         """
         watched = self.load(address)
         if watched is not None and watched.has_told:

@@ -317,8 +317,8 @@ def reseal_column(connection: Connection, column: Column[Any], seal: Seal) -> in
     query = select(*key_columns, column).where(column.is_not(None)).with_for_update()
     sealed_rows = connection.execute(query).all()
     for *key_values, sealed in sealed_rows:
-        has_key = [key_column == value for key_column, value in zip(key_columns, key_values, strict=True)]
-        change = update(table).where(*has_key).values({column.name: bindparam("resealed")})
+        key_conditions = [key_column == value for key_column, value in zip(key_columns, key_values, strict=True)]
+        change = update(table).where(*key_conditions).values({column.name: bindparam("resealed")})
         text = seal.open(sealed).rstrip(" ")  # without the padding
         connection.execute(change, {"resealed": seal.close_padded(text)})
     return len(sealed_rows)

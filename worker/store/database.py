@@ -224,7 +224,8 @@ class Database:
             dbapi_connection.execute(f"PRAGMA busy_timeout={COMPACTION_LOCK_TIMEOUT_MS}")
             try:
                 dbapi_connection.execute("VACUUM")
-                return not dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                is_blocked, *_ = dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not is_blocked
             except SqliteError:
                 return False
             finally:

@@ -87,7 +87,7 @@ class PulseRows:
         connection.execute(update(pulse_round).where(pulse_round.c.round == name).values(**values))
 
     def close_round(self, connection: Connection, name: str, salt: str, cells: Sequence[PulseCell]) -> None:
-        """Close a round. `cells` are the cells that are shown: only their counts are kept, and, sealed, their people.
+        """Close a round. `cells` are the cells that are shown. Only their counts and, sealed, their people are kept.
 
         `salt` is sealed with the people, because the next round computes its tokens with the same salt.
         """

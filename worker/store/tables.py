@@ -108,7 +108,7 @@ pair = Table(
     Column("paused_until", Date, index=True),  # on this day the roster's pause ends by itself
     Column("rests", Boolean, nullable=False, default=False),  # whether `longarc pause` has paused the pair
     Column("participation", EnumType(Participation), nullable=False, server_default=""),
-    Column("chosen", JSON(none_as_null=True)),  # settings that the two chose on their pages; they override the roster
+    Column("chosen", JSON(none_as_null=True)),  # settings that the two chose on their pages, in place of the roster's
     Column("ended", EnumType(EndReason), nullable=False),  # why the pair has ended; empty while it has not
     Column("ended_at", Instant, index=True),
     Column("erased_at", Instant),  # when the content of the pair was erased
@@ -239,7 +239,8 @@ event = Table(
     Column("etag", String, nullable=False),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
-    Column("written_start", Instant, nullable=False),  # differs from `start` while a move by a person is not planned
+    # when a person moved the event, the time before the move, until planning has decided about the move
+    Column("written_start", Instant, nullable=False),
     Column("written_end", Instant, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("gone", Boolean, nullable=False),  # whether the event is off the calendar
