@@ -1,4 +1,4 @@
-"""What the pages keep: contracts being written, who asked for older links to stop, and what a pair chose itself."""
+"""Tables for drafts of contracts and for revoked links, and a column for the settings that a pair chose itself."""
 
 import sqlalchemy as sa
 from alembic import op

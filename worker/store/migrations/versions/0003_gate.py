@@ -1,4 +1,4 @@
-"""Requests to a mailbox under way, whichever process sends them; and the times that guests propose."""
+"""A table of the requests to mailboxes that any process is sending, and a column for the times that guests propose."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table, and the column."""
+    """Create the table, and add the column."""
     op.create_table(
         "gate",
         sa.Column("name", sa.String(), nullable=False),

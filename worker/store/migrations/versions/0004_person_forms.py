@@ -1,4 +1,4 @@
-"""What else a person is called: aliases, the id in a directory, and what calendar services say."""
+"""A table of people's aliases: other addresses, ids in a directory, and names that calendar services use."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "person_form",
         sa.Column("form", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""Which workers run, since when a calendar can't be read, and when a session was recorded as held."""
+"""A table of workers, and columns for failed readings of calendars and for when a session was recorded as held."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table, and the columns."""
+    """Create the table, and add the columns."""
     op.create_table(
         "worker",
         sa.Column("holder", sa.String(), nullable=False),

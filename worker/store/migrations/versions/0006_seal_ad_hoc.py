@@ -1,4 +1,7 @@
-"""Why and how soon an ad hoc conversation was asked for is sealed, old ones included; commands that open content."""
+"""A table of accesses to content by commands, and a column that seals the urgency of ad hoc sessions.
+
+Rows of older versions are sealed as well.
+"""
 
 import json
 
@@ -13,7 +16,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-#: As the tables are at this version.
+#: The tables as they are at this version of the schema.
 SESSION = sa.table(
     "session",
     sa.column("id", sa.String),
@@ -32,24 +35,28 @@ HISTORY = sa.table(
     sa.column("what", sa.String),
     sa.column("reason", sa.String),
 )
+#: The tables that have a column `sealed` at this version, each with its primary key.
 SEALED = {
     "contract": ("session", "revision"),
     "commitment": ("id",),
     "session": ("id",),
     "sketch": ("session",),
 }
+#: The placeholder in the column `latest` of an ad hoc session is `earliest` plus this number of seconds.
 WINDOW = 7 * 24 * 3600
+#: The placeholder in the column `unplaceable` of an ad hoc session for which no time exists.
 NO_TIME = json.dumps([["verbatim", {"words": "No time for it exists just now."}]])
-#: What was said of every conversation alike.
+#: Reasons in the history that are the same for every session, and so tell nothing about an ad hoc one. They are kept.
 ALIKE = (
     "A person asked to talk soon.", "A person chose this time.", "Somebody said that it took place.",
     "The contract was recorded, within its 48 hours.", "The contract was recorded, after its 48 hours.",
 )  # fmt: skip
+#: Replaces the other reasons in the history of ad hoc sessions.
 NOT_KEPT = "The reason is not kept."
 
 
 def upgrade() -> None:
-    """Make the column and the table, and seal what stands in the clear. Raises WrongKey without the key."""
+    """Add the column, create the table, and seal what is stored unsealed. Raises WrongKey when no key is set."""
     op.add_column("session", sa.Column("sealed_plan", sa.LargeBinary(), nullable=True))
     op.create_table(
         "access",
@@ -69,7 +76,7 @@ def upgrade() -> None:
 
 
 def _seal_all(connection: sa.Connection, given: Seal | None) -> bool:
-    """Whether there was anything to seal."""
+    """Seal the rows of older versions, and pad sealed values. Return whether there were any such rows or values."""
     ad_hoc = connection.execute(sa.select(SESSION).where(SESSION.c.adhoc.is_(True))).mappings().all()
     sealed = {name: _sealed_rows(connection, name, keys) for name, keys in SEALED.items()}
     if not ad_hoc and not any(sealed.values()):
@@ -88,6 +95,10 @@ def _seal_all(connection: sa.Connection, given: Seal | None) -> bool:
 
 
 def _neutral(row: sa.RowMapping, seal: Seal) -> dict[str, object]:
+    """Return the changed columns of an ad hoc session: placeholders, and the replaced values in `sealed_plan`.
+
+    The values of a closed session are not kept.
+    """
     plan = {"urgent": bool(row["urgent"]), "latest": row["latest"], "unplaceable": row["unplaceable"]}
     return {
         "urgent": False,
@@ -107,7 +118,10 @@ def _sealed_rows(connection: sa.Connection, name: str, keys: tuple[str, ...]) ->
 
 
 def _pad(connection: sa.Connection, name: str, keys: tuple[str, ...], row: sa.RowMapping, seal: Seal) -> None:
-    """Seal it anew, so that its length tells little. What the keys don't open stays as it is: `check` tells of it."""
+    """Seal the value of a row again, padded, so that its length does not show the length of the text.
+
+    A value that no key opens stays unchanged. `longarc check` reports such values.
+    """
     table = _table(name, keys)
     try:
         again = seal.close_padded(seal.open(row["sealed"]))

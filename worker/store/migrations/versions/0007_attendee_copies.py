@@ -1,4 +1,4 @@
-"""Which guests have a copy of an organizer's event, where it is us who put it into their calendars."""
+"""A table of the copies of events that Longarc itself writes into guests' calendars."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table. What was copied before is found on the events themselves, and recorded when they are read."""
+    """Create the table. Earlier copies are found by the events themselves, and recorded when these events are read."""
     op.create_table(
         "attendee_copy",
         sa.Column("calendar", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""Requests to a mailbox are limited by each process alone: the table of those under way in all processes goes."""
+"""Drops the table of requests to mailboxes, because each process now limits its own requests alone."""
 
 from alembic import op
 
@@ -9,5 +9,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Drop the table. Its rows were leases of minutes."""
+    """Drop the table. Its rows were leases that ended after minutes, so nothing is lost."""
     op.drop_table("gate")

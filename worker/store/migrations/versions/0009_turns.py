@@ -1,4 +1,4 @@
-"""Which sessions follow no other: a manager's pairs that have never met, or are overdue together, meet in turn."""
+"""A column for sessions whose window comes from the turn of the pair, its place among those of the same manager."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column. What is booked keeps its time: no session of before has a turn."""
+    """Add the column. It is false for all stored sessions, so booked sessions keep their times."""
     op.add_column("session", sa.Column("in_turn", sa.Boolean(), nullable=False, server_default=sa.false()))

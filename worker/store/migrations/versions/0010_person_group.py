@@ -1,4 +1,4 @@
-"""The department or team of a person, as the people file names it."""
+"""A column for the department or team of a person, as the people file names it."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Until when times are offered to the two of a pair, for what, and whose hour each of them takes (T-11, T-12, T-14)."""
+"""Columns for the end and the purpose of an offer, and for whose event is at each offered time (T-11, T-12, T-14)."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns, empty: an offer of before ends when the first of its times begins."""
+    """Add the columns. They are empty for an earlier offer, which ends when the first of its times begins."""
     op.add_column("session", sa.Column("offered_until", sa.BigInteger(), nullable=True))
     op.add_column("session", sa.Column("offered_for", sa.String(), nullable=True))
     op.add_column("session", sa.Column("displaces", sa.JSON(), nullable=True))

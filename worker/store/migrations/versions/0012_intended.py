@@ -1,4 +1,4 @@
-"""What stood at the time that a person chose for a session, so that only what comes later is a conflict."""
+"""A column for the events at a time that a person chose for a session. Only events that come later are conflicts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column. What stands over a session that a person moved before is read with the next look."""
+    """Add the column. For a session that a person has moved already, it is filled when the calendars are read next."""
     op.add_column("session", sa.Column("intended", sa.JSON()))

@@ -1,4 +1,4 @@
-"""A manager's sentence about their own learning, once for each report."""
+"""A table of learnings: sentences of managers about their own learning, one for each report."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "learning",
         sa.Column("pair", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""Notes that the two of a pair leave for both, and what a mail says once."""
+"""Tables of the notes that the two of a pair leave for both, and of mentions, which a mail says only once."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the two tables."""
+    """Create the two tables."""
     op.create_table(
         "note",
         sa.Column("session", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""What goes on to a report's new manager when the old pair ends."""
+"""A table of handovers: what a report passes on to a new manager when the former pair ends."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table. Pairs that ended before have no row: nothing is told of them again (T-19)."""
+    """Create the table. Pairs that have ended already get no row, so no handover begins for them (T-19)."""
     op.create_table(
         "handover",
         sa.Column("former", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""Questions of reports to third persons, sealed."""
+"""A table of third voices: sealed questions of reports to a third person."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "third_voice",
         sa.Column("id", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""When the contract of a session was recorded first: its reviews are counted from that day."""
+"""A column for when the contract of a session was first recorded: the dates of its reviews follow from that day."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,8 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column, fill it from the contracts that are there, and have pairs with reviews planned: reviews that have
-    no contract end."""
+    """Add the column, and fill it from the stored contracts.
+
+    Pairs with open reviews become due, so that planning ends the reviews that have no contract.
+    """
     op.add_column("session", sa.Column("contracted_at", sa.BigInteger()))
     op.execute(
         "UPDATE session SET contracted_at = (SELECT MIN(contract.recorded_at) FROM contract"

@@ -1,4 +1,4 @@
-"""Until when a pair is paused, so that the pause ends by itself."""
+"""A column for the day on which the pause of a pair ends by itself."""
 
 import sqlalchemy as sa
 from alembic import op

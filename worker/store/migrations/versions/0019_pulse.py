@@ -1,4 +1,4 @@
-"""The rounds of one anonymous question to the reports, twice a year."""
+"""A table of the rounds of the pulse, an anonymous question to all reports twice a year."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "pulse_round",
         sa.Column("round", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""When mails reach people: out of office as calendars last told, and which mails count towards a reader's day."""
+"""Columns for when people are out of office, and for which mails count for the daily limit of their reader."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns. A mail that was decided before counts for nothing, and leaves as it would have."""
+    """Add the columns. Mails that are in the outbox already do not count for the limit, and are not held back."""
     op.add_column("person", sa.Column("away", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("message", sa.Column("counts", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("message", sa.Column("day", sa.Date()))

@@ -1,4 +1,4 @@
-"""Whether a pair takes part in the rollout."""
+"""A column for whether a pair takes part, or why not."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What a report says about a lost time, sealed."""
+"""Columns for the sealed reason that a report gives for a deferral."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Cancels that give guests no notice."""
+"""A column for cancels of which guests get no notice."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column. What was decided before gives notice."""
+    """Add the column. Of a cancel that is in the outbox already, guests get a notice."""
     op.add_column("message", sa.Column("quiet", sa.Boolean(), nullable=False, server_default=sa.false()))

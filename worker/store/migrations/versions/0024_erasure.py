@@ -1,4 +1,4 @@
-"""When a pair ended, and when what the two wrote was erased."""
+"""Columns for when a pair ended, and for when its content was erased."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns. When pairs ended that have ended is not known: the first look takes its own day for it."""
+    """Add the columns.
+
+    When the pairs that have ended already did so is not known. `ErasureRows.set_missing_end_times` sets a time later.
+    """
     op.add_column("pair", sa.Column("ended_at", sa.BigInteger()))
     op.add_column("pair", sa.Column("erased_at", sa.BigInteger()))
     op.create_index("ix_pair_ended_at", "pair", ["ended_at"])

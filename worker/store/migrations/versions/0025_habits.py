@@ -1,4 +1,4 @@
-"""When calendars were asked for people's time zone and working hours."""
+"""A column for when the calendar service was first queried for a person's habits: the time zone and working hours."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column. Everybody known so far was asked at some time."""
+    """Add the column. For everybody who is stored already, the service was queried at some unknown time."""
     op.add_column("person", sa.Column("habits_at", sa.BigInteger()))
     op.execute("UPDATE person SET habits_at = 0")

@@ -1,4 +1,4 @@
-"""People as a directory pushed them."""
+"""A table of people as a directory pushed them by SCIM."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the table."""
+    """Create the table."""
     op.create_table(
         "pushed_person",
         sa.Column("id", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""Channels through which calendar services tell of changes, and when a calendar last changed."""
+"""Tables of channels, by which calendar services notify us of changes, and a column for a calendar's last change."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ _INSTANTS = ("opened_at", "renew_at", "expires_at", "proven_at", "notified_at", 
 
 
 def upgrade() -> None:
-    """Add the tables and the column."""
+    """Create the tables, and add the column."""
     op.add_column("calendar", sa.Column("changed_at", sa.BigInteger()))
     op.create_table(
         "channel",
