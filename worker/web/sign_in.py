@@ -35,7 +35,7 @@ _REVOCATION_PREFIX = "sign-in "
 class SignedInPerson:
     """A person who signed in. The sign-in lasts as long as the cookie is valid."""
 
-    address: Address  #: the primary address of a person in the roster; for others, the address that the issuer gave
+    address: Address  #: the primary address of a person in the roster; for anybody else, the address from the issuer
     roles: frozenset[Role]
     token: str  #: sent with every form, as protection against requests from other sites
 
@@ -76,7 +76,7 @@ class SignIn:
         # Clocks of several machines may differ by a minute.
         if not signed_in_at - timedelta(minutes=1) <= now < signed_in_at + site.settings.pages.visit:
             return None
-        # The sign-in also ends when the person's links are revoked, by the primary address or the one that signed in.
+        # The sign-in also ends when links are revoked, for the primary address or for the address that signed in.
         primary, names = site.store.aliases.find_listed_names(identity.address)
         for name in (primary, identity.address, f"{_REVOCATION_PREFIX}{primary}"):
             revoked_at = site.store.people.get_revocation_time(name)
@@ -85,14 +85,14 @@ class SignIn:
         roles = list_roles(identity, names, site.settings.sign_in.policy)
         return SignedInPerson(primary, roles, site.links.sign_text(cookie, "form"))
 
-    def remember(self, identity: Identity, response: Response) -> None:
+    def set_person_cookie(self, identity: Identity, response: Response) -> None:
         """Set the cookie of a person who has signed in."""
         site = self._site
         value = [identity.address, sorted(identity.role_values), site.now().timestamp()]
         self._set_cookie(response, SIGN_IN_COOKIE, site.links.sign_value(value, "signed in"), site.settings.pages.visit)
 
-    def forget(self, person: SignedInPerson, response: Response) -> None:
-        """Sign a person out in every browser."""
+    def sign_out_everywhere(self, person: SignedInPerson, response: Response) -> None:
+        """Revoke all sign-ins of a person so far, and delete the cookie of this browser."""
         self._site.store.people.revoke_links(f"{_REVOCATION_PREFIX}{person.address}", self._site.now())
         self._set_cookie(response, SIGN_IN_COOKIE, "", timedelta(0))
 
@@ -104,7 +104,7 @@ class SignIn:
 
     # --- the cookie of a sign-in that has begun ---
 
-    def keep_pending(self, pending: PendingSignIn, path: str, response: Response) -> None:
+    def set_pending_cookie(self, pending: PendingSignIn, path: str, response: Response) -> None:
         """Set the cookie that holds the begun sign-in, which verifies the issuer's answer, and the path to open."""
         value = [asdict(pending), path, self._site.now().timestamp()]
         cookie = self._site.links.sign_value(value, "pending sign-in")
@@ -121,7 +121,7 @@ class SignIn:
             return None
         return (pending, str(path)) if is_recent(begun_at, self._site.now(), PENDING_LIFETIME) else None
 
-    def drop_pending(self, response: Response) -> None:
+    def delete_pending_cookie(self, response: Response) -> None:
         """Delete the cookie of the begun sign-in, which can be used once."""
         self._set_cookie(response, PENDING_COOKIE, "", timedelta(0), url_for("sign_in.begin"))
 
@@ -137,7 +137,7 @@ class SignIn:
         )
 
     def make_url(self, path: str, *, as_other: bool = False) -> str:
-        """Return the URL of the sign-in that opens `path` afterwards.
+        """Return the URL on our site that begins a sign-in and opens `path` afterwards.
 
         With `as_other`, the issuer lets the person choose another account.
         """

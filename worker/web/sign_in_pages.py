@@ -54,7 +54,7 @@ def begin() -> Response:
     except (IssuerUnreachable, IssuerUnfit) as error:
         return _show_outage(error)
     response = redirect_to(url)
-    sign_in.keep_pending(pending, path, response)
+    sign_in.set_pending_cookie(pending, path, response)
     return response
 
 
@@ -73,7 +73,7 @@ def finish() -> Response:
     except SignInRefused as error:
         log.warning("A sign-in failed. %s", error, extra={"action": Action.SIGN_IN_REFUSED})
         response = _show_retry("sign-in-refused", path)
-    sign_in.drop_pending(response)
+    sign_in.delete_pending_cookie(response)
     return response
 
 
@@ -98,7 +98,7 @@ def _complete_sign_in(pending: PendingSignIn, path: str) -> Response:
         language = site.choose_language()
         return _show_retry("sign-in-unfit", path, language.gettext(_FAULT_TEXTS[identity]))
     response = redirect_to(path)
-    sign_in.remember(identity, response)
+    sign_in.set_person_cookie(identity, response)
     return response
 
 
@@ -111,7 +111,7 @@ def sign_out() -> Response:
     if not sign_in.is_own_form(person):
         raise Forbidden
     response = current_site().render_notice("sign-out", 200)
-    sign_in.forget(person, response)
+    sign_in.sign_out_everywhere(person, response)
     return response
 
 

@@ -54,7 +54,7 @@ class PickedTime:
 
 
 def make_blueprint() -> Blueprint:
-    """Return the page about one session's time, which its own link opens, and also the pages of both people."""
+    """Return the page about one session's time. It has its own link, and is also among both people's pages."""
     pages = Blueprint("time", __name__)
     pages.add_url_rule("/<session_id>", view_func=show)
     pages.add_url_rule("/<session_id>", view_func=take_time, methods=["POST"])
@@ -92,24 +92,24 @@ def show(session_id: str) -> Response:
     return _render_page(session, state)
 
 
-class Notice(StrEnum):
-    """Why pressing a button has changed nothing."""
+class Failure(StrEnum):
+    """Why pressing a button has changed nothing. The page says so in a notice."""
 
     TAKEN = "taken"  #: the time is no longer free, or no longer offered
     MOVED = "moved"  #: the session no longer has the time that the page showed
     UNREAD = "unread"  #: a calendar can't be read at the moment
 
 
-_NOTICE_STATUS = {Notice.TAKEN: 409, Notice.MOVED: 409, Notice.UNREAD: 503}
+_STATUS_BY_FAILURE = {Failure.TAKEN: 409, Failure.MOVED: 409, Failure.UNREAD: 503}
 
 
-def _render_page(session: Session, state: PairState, notice: Notice | None = None) -> Response:
-    """Return the page. `notice` says why pressing a button has just changed nothing."""
+def _render_page(session: Session, state: PairState, failure: Failure | None = None) -> Response:
+    """Return the page. `failure` says why pressing a button has just changed nothing."""
     site, login = current_site(), current_login()
     pick = _parse_picked_time(session)
     obstacle = moves.find_obstacle(_make_plan_builder(state), session)
     # With an obstacle, the session can't be moved, so no calendar is read.
-    builder = _read_calendars(session, state, *([pick.span] if pick.span else [])) if obstacle is None else None
+    builder = _make_live_builder(session, state, *([pick.span] if pick.span else [])) if obstacle is None else None
     options = _list_free_options(builder, session) if builder else ()
     context = site.build_page_context(login.person, state, session)
     # An offer of which no time can be taken any more is not shown.
@@ -126,7 +126,7 @@ def _render_page(session: Session, state: PairState, notice: Notice | None = Non
         "pick": pick,
         "lengths": OFFERED_MINUTES,
         "can_choose": builder is not None,
-        "notice": notice,
+        "notice": failure,
         "proposals": proposals.propose_times(builder, session) if builder else None,
         "check": proposals.check_time(builder, session, pick.span) if builder and pick.span else None,
         **build_deferral_reasons(view, session, can_be_moved=builder is not None),
@@ -143,7 +143,7 @@ def _render_page(session: Session, state: PairState, notice: Notice | None = Non
     values["first_day"] = get_local_date(login.person.zone, site.now())
     values["minutes"] = pick.minutes or str(session.span.minutes if session.booked else session.minutes)
     status = 422 if pick.invalid_field else 200
-    return site.render_page("time", view.language, values, _NOTICE_STATUS[notice] if notice else status)
+    return site.render_page("time", view.language, values, _STATUS_BY_FAILURE[failure] if failure else status)
 
 
 #: With one of these obstacles, the session can't get another time. The page then names the pair's next session.
@@ -180,7 +180,7 @@ def _make_plan_builder(state: PairState, snapshot: FreeBusySnapshot | None = Non
     return PlanBuilder(site.now(), state, snapshot, site.settings.policy)
 
 
-def _read_calendars(session: Session, state: PairState, *spans: Span) -> PlanBuilder:
+def _make_live_builder(session: Session, state: PairState, *spans: Span) -> PlanBuilder:
     """Return a plan builder for the pair, with the free/busy of both calendars as of now.
 
     The period that is read includes `spans` and the times that are reserved for the session.
@@ -252,11 +252,11 @@ def take_time(session_id: str) -> Response:
         else:
             _move(session, state, span)
     except (NotOffered, TimeTaken):
-        return _render_page(*_find_session(session_id), Notice.TAKEN)
+        return _render_page(*_find_session(session_id), Failure.TAKEN)
     except MovedMeanwhile:
-        return _render_page(*_find_session(session_id), Notice.MOVED)
+        return _render_page(*_find_session(session_id), Failure.MOVED)
     except CalendarUnread:
-        return _render_page(*_find_session(session_id), Notice.UNREAD)
+        return _render_page(*_find_session(session_id), Failure.UNREAD)
     had_time_already = session.booked and session.span == span
     # When the page showed another time than the session had before this request, an earlier press has moved it.
     is_pressed_twice = request.form.get("version", "") != moves.make_time_version(session)
@@ -268,7 +268,7 @@ def _take_offered(session: Session, state: PairState, span: Span) -> None:
     """Give the session a time that is reserved for it. Raises NotOffered, TimeTaken and CalendarUnread (T-12)."""
     has_time_already = session.booked and session.span == span
     if not has_time_already:
-        builder = _read_calendars(session, state, span)
+        builder = _make_live_builder(session, state, span)
         if span not in _list_free_options(builder, session):
             raise TimeTaken("That time is not free any more.")
         is_displacing = session.offer is not None and session.offer.list_displaced(span)
@@ -280,7 +280,7 @@ def _take_offered(session: Session, state: PairState, span: Span) -> None:
 def _move(session: Session, state: PairState, span: Span) -> None:
     """Move the session to a time that is not reserved. Raises MovedMeanwhile, TimeTaken and CalendarUnread (T-11)."""
     site = current_site()
-    snapshot = _read_calendars(session, state, span).snapshot
+    snapshot = _make_live_builder(session, state, span).snapshot
     press = Press(
         span,
         by=current_login().address,
