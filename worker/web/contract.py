@@ -58,7 +58,7 @@ class ContractContext:
 
 
 def make_blueprint() -> Blueprint:
-    """Return the pages about one session's contract, which their own link opens, and also the manager's pages."""
+    """Return the pages about one session's contract. They have their own link, and belong to the manager's pages."""
     pages = Blueprint("contract", __name__)
     for rule, handler, methods in (
         ("/<session_id>", show, ["GET"]),
@@ -316,7 +316,7 @@ def _render_mail(context: ContractContext, contract: Contract, reader: Owner) ->
     site, state = current_site(), context.state
     revision_number, now = len(context.revisions) + 1, site.now()
     to = reader.select(state.manager, state.report).email
-    message = Effect(
+    effect = Effect(
         key="preview",
         kind=EffectKind.MAIL,
         pair=state.pair.id,
@@ -329,7 +329,7 @@ def _render_mail(context: ContractContext, contract: Contract, reader: Owner) ->
     )
     contracts = [revision.contract for revision in context.revisions] + [contract]
     content = OpenedContent(contracts={state.pair.id: contract}, revisions={context.session.id: contracts})
-    mail_context = site.composer.build_mail_context(message, _include_session(state, context.session), content, now)
+    mail_context = site.composer.build_mail_context(effect, _include_session(state, context.session), content, now)
     return site.worker.mail_renderer.render(replace(mail_context, links={"contract": "#"}))
 
 

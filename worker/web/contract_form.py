@@ -203,6 +203,7 @@ def _encode_line_number(name: str, number: int) -> int:
 
 
 def _complete_line(name: str, line: Mapping[str, str]) -> FormLine:
+    """Return the line with all fields of a line in the list `name`. Missing fields are empty."""
     return {key: line.get(key, "") for key in LIST_FIELDS[name]}
 
 
@@ -244,5 +245,6 @@ def parse_instant(text: str) -> datetime | None:
 
 
 def _parse_month(text: str) -> date | None:
+    """Return the first day of a month such as `2027-02`, or of a date's month; None when the text is neither."""
     match = _MONTH.fullmatch(text)
     return parse_day(f"{match[1]}-{int(match[2]):02d}-01") if match else None

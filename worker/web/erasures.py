@@ -1,4 +1,4 @@
-"""The note on a person's page that the contents of a pair, such as its contracts, were erased, and on which day."""
+"""What a person's page says about pairs whose contents, such as contracts, were erased: with whom, and on which day."""
 
 from dataclasses import dataclass
 

@@ -44,10 +44,7 @@ class FormerReport:
 
 
 def find_new_pair(report: Address) -> Pair | None:
-    """Return the report's pair that replaced a pair with a former manager; with several, the one replaced last.
-
-    Returns None without a handover.
-    """
+    """Return the report's pair with a new manager, to which the latest handover led; None without a handover."""
     store = current_site().store
     candidates = [
         (handover, pair)

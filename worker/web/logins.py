@@ -101,7 +101,7 @@ def send_new_link(token: str) -> Response:
 
 
 def _read_link(token: str) -> LinkClaims:
-    """Return the claims of a link. Raises NotFound when we did not sign the link, or its person is gone.
+    """Return the claims of a link. Raises NotFound when we did not sign the link, or its person has left.
 
     Raises TooManyRequests when the network address has tried too many invalid links.
     """
@@ -129,8 +129,8 @@ def _is_link_valid(claims: LinkClaims) -> bool:
 def _find_pair(claims: LinkClaims) -> Pair | None:
     """Return a pair whose pages the link opens; None for operators and third persons, who are in no pair.
 
-    A link to the page about a session's time works for both people of the pair, so for it all pairs of the person are
-    candidates, the session's pair first.
+    For the page about a session's time, which works for both people of a pair, this is the session's pair if the person
+    is in it, and otherwise any pair of the person.
     """
     if claims.purpose in (Purpose.STATUS, Purpose.VOICE):
         return None
@@ -141,7 +141,7 @@ def _find_pair(claims: LinkClaims) -> Pair | None:
             *store.people.list_pairs_of_manager(claims.person),
             *store.people.list_pairs_of_report(claims.person),
         ]
-        pairs.sort(key=lambda pair: session is None or pair.id != session.pair)  # False, the session's pair, is first
+        pairs.sort(key=lambda pair: session is None or pair.id != session.pair)  # the session's pair comes first
     elif claims.purpose in (Purpose.ME, Purpose.PULSE):
         pairs = store.people.list_pairs_of_report(claims.person)
     else:
@@ -271,6 +271,7 @@ def _find_login(purpose: Purpose) -> Login | None:
         claims = _use_primary_address(site.links.read_token(cookie, "visit"))
     except BadLink:
         return None
+    # Claims without a session open the pages about all sessions of the person, below the page of the purpose.
     session_in_url = (request.view_args or {}).get("session_id", "") if claims.session_id else ""
     if claims.purpose is not purpose or claims.session_id != session_in_url:
         return None

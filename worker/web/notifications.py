@@ -52,9 +52,10 @@ def receive_outlook() -> Response:
 
 
 def _accept(notifications: Sequence[Notification]) -> None:
-    """Make the calendars of the notifications due, and wake a worker at each new time at which one is to be polled."""
+    """Make the calendars of the notifications due, and wake a worker at each new time at which a calendar is polled."""
     site = current_site()
     hints = [site.worker.channels.accept(notification) for notification in notifications]
+    # without a hint, the notification is forged or its channel is unknown
     refused_count = sum(hint is None for hint in hints)
     count_notifications(len(hints) - refused_count, refused_count)
     for delay in sorted({hint.poll_at - site.now() for hint in hints if hint and hint.poll_at}):

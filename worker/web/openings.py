@@ -97,6 +97,7 @@ def _edit_file(line: int, edit: Callable[[OpeningsFile, Mapping[str, str], str],
 
     Raises OpeningsChanged when the file is no longer the version that the page showed.
     """
+    # Cells are cut to bound what the page shows again. A cut cell is still longer than any cell of the file may be.
     cells = {name: request.form.get(name, "")[: 2 * MAX_LINK_CHARS] for name in FILE_FORMAT.columns}
     try:
         edit(_open_file(), cells, request.form.get("version", ""))

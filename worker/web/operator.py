@@ -62,6 +62,7 @@ def show() -> Response:
 
 
 def _list_groups(pauses: StandingPauses) -> list[GroupLine]:
+    """Return the groups of reports by name, and with them paused groups without a report."""
     people = current_site().store.people.load_all_people()
     pairs = [pair for pair in current_site().store.people.load_all_pairs().values() if not pair.ended]
     totals = Counter(people[pair.report].group for pair in pairs)

@@ -40,7 +40,7 @@ def show() -> Response:
     requested_quarter = request.args.get("quarter")
     quarter = next((candidate for candidate in quarters if str(candidate) == requested_quarter), quarters[0])
     coverage = count_coverage(site.store, quarter, now)
-    # By default, coverage is counted by group; it is not when the people file names no groups.
+    # Without a choice, coverage is counted by group, or by country if the people file names no groups.
     groupings = [name for name in GROUPINGS if name != "group" or coverage.by == "group"]
     requested_grouping = request.args.get("by")
     if requested_grouping in groupings and requested_grouping != coverage.by:

@@ -15,7 +15,7 @@ class RateLimiter:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        #: By client: the tokens in its bucket, and when they were counted. The client idle for longest comes first.
+        #: By client: the tokens in its bucket, and when they were computed. The client idle for longest comes first.
         self._buckets: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
         self._lock = Lock()
 

@@ -14,7 +14,7 @@ from scim2_models import InvalidSyntaxException, InvalidValueException
 
 from worker.web.scim.schema import EnterpriseUser
 
-#: The deepest nesting of JSON in a request. A person needs five levels.
+#: The most levels of nested JSON values in a request. A person needs five.
 MAX_DEPTH = 12
 #: The longest text, in characters.
 MAX_TEXT = 2000
@@ -23,7 +23,7 @@ MAX_ITEMS = 200
 
 _ENTERPRISE = str(EnterpriseUser.__schema__).casefold()
 _MANAGER_PATHS = {f"{_ENTERPRISE}:manager", "manager"}
-#: The attributes whose value is a list.
+#: The attributes of people whose value is a list by the standard.
 _LISTS = {"emails", "addresses"}
 
 
@@ -58,7 +58,7 @@ def _check_text(text: str) -> None:
     if len(text) > MAX_TEXT:
         raise InvalidValueException(detail=f"A text is longer than {MAX_TEXT} characters.")
     if not is_storable(text):
-        raise InvalidValueException(detail="A text has a null character, or half a character.")
+        raise InvalidValueException(detail="A text has a null character, or one half of a surrogate pair.")
 
 
 def is_storable(text: str) -> bool:
@@ -123,12 +123,13 @@ def _adapt_operation(operation: Any) -> Any:
     fields = {name.casefold(): value for name, value in operation.items()}
     path = str(fields.get("path") or "").casefold()
     if str(fields.get("op")).casefold() == "remove":
+        # in a list, the value says which items to remove; elsewhere, the path alone says what to remove
         return fields if path in _LISTS else {name: value for name, value in fields.items() if name != "value"}
     if not path:
         return {**fields, "value": adapt_user(fields["value"])} if "value" in fields else fields
     if "value" not in fields:
         return fields
     value = _adapt_value(path, fields["value"])
-    if value is None:
+    if value is None:  # the person has no manager any more
         return {"op": "remove", "path": fields["path"]}
     return {**fields, "value": value}

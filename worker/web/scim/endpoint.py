@@ -86,7 +86,7 @@ class RosterScimService(ScimService):
         """Return the error with its text on one line, without the details that pydantic adds for programmers."""
         error = ScimService.error_of(exception)
         lines = [line.strip() for line in (error.detail or "").splitlines()]
-        # A text of pydantic has the number of errors, the attribute, and the message with details in brackets.
+        # The lines of pydantic's text: the number of errors, the attribute, and the message with details in brackets.
         if len(lines) > 2:
             error = Error(
                 status=error.status,

@@ -42,7 +42,7 @@ class UserNameParts(ComplexAttribute):
 
 
 class UserEmail(ComplexAttribute):
-    """A mail address. One of type `home` is private, so nobody is invited at it."""
+    """A mail address. An address of the type `home` is private, so no invitation is sent to it."""
 
     value: str | None = None
     type: str | None = None
@@ -75,7 +75,7 @@ class User(Resource[AnyExtension]):
 
 
 class UserManager(ComplexAttribute):
-    """A manager. `value` is the id that this server gave to that person. It may arrive before the person does."""
+    """A manager. `value` is the id that this server gave to the manager, or another id: see `worker.roster.scim`."""
 
     value: Annotated[str | None, CaseExact.true] = None
 
