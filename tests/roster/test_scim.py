@@ -213,14 +213,14 @@ def test_a_number_that_two_people_have_names_nobody(source: ScimDirectory, direc
 
 def test_nothing_is_read_before_the_first_push(source: ScimDirectory) -> None:
     assert isinstance(source, PushedSource)
-    assert source.is_unsettled(NOW, None) and source.is_unsettled(NOW, NOW - DAY)
+    assert source.is_awaiting_pushes(NOW, None) and source.is_awaiting_pushes(NOW, NOW - DAY)
 
 
 def test_a_wave_is_over_after_a_pause(source: ScimDirectory, directory: PushingAdministrator) -> None:
     directory.push(ANN, NOW)
     directory.push(BO, NOW + 9 * MINUTE)
     times = [NOW + minutes * MINUTE for minutes in (9, 15, 18, 19, 60)]
-    assert [source.is_unsettled(at, NOW - DAY) for at in times] == [True, True, True, False, False]
+    assert [source.is_awaiting_pushes(at, NOW - DAY) for at in times] == [True, True, True, False, False]
 
 
 def test_pushes_without_a_pause_are_applied_each_hour(source: ScimDirectory, directory: PushingAdministrator) -> None:
@@ -228,7 +228,7 @@ def test_pushes_without_a_pause_are_applied_each_hour(source: ScimDirectory, dir
     for minutes in range(0, 181, 5):
         now = NOW + minutes * MINUTE
         directory.push(f"p{minutes}@x.example", now)
-        if not source.is_unsettled(now, read_at):
+        if not source.is_awaiting_pushes(now, read_at):
             read_at = now
             read.append(minutes)
     assert read == [60, 120, 180]
@@ -240,8 +240,8 @@ def test_the_first_wave_of_all_may_take_a_day(source: ScimDirectory, directory: 
     for hours in range(25):
         for minutes in range(0, 60, 9):
             directory.push(f"p{hours}.{minutes}@x.example", NOW + hours * HOUR + minutes * MINUTE)
-    assert source.is_unsettled(NOW + 23 * HOUR + 59 * MINUTE, None)
-    assert not source.is_unsettled(NOW + 24 * HOUR + 54 * MINUTE, None)
+    assert source.is_awaiting_pushes(NOW + 23 * HOUR + 59 * MINUTE, None)
+    assert not source.is_awaiting_pushes(NOW + 24 * HOUR + 54 * MINUTE, None)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ class PeopleImport:
         version = self._reader.get_version()
         must_read = force or (anew and self._settings.roster.has_directory)
         _, last_read_at = self._load_last_reading()
-        if not must_read and self._reader.is_unsettled(now, last_read_at):
+        if not must_read and self._reader.is_awaiting_pushes(now, last_read_at):
             return False
         is_current = self._is_current(version, now) and not must_read
         people_to_query = self._habits.choose_people(now)

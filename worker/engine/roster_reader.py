@@ -66,7 +66,7 @@ class RosterReader:
         """
         return not self._settings.roster.has_directory or self._source.get_version() is not None
 
-    def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
+    def is_awaiting_pushes(self, now: datetime, read_at: datetime | None) -> bool:
         """Return whether a directory is still pushing changes that belong together, so that it must not be read yet.
 
         `read_at` is when the roster was last read; None before the first reading.
@@ -74,7 +74,7 @@ class RosterReader:
         return (
             self._settings.roster.has_directory
             and isinstance(self._source, PushedSource)
-            and self._source.is_unsettled(now, read_at)
+            and self._source.is_awaiting_pushes(now, read_at)
         )
 
     def read(
@@ -176,7 +176,7 @@ def build_rules(settings: Settings, now: datetime) -> RosterRules:
         calendars=(*base.CALENDAR_FACTORIES, NO_CALENDAR),
         mailers=tuple(base.MAILER_FACTORIES),
         calendar_columns={
-            name: columns for name, columns in base.CALENDARS_WITH_HABITS.items() if settings.can_read_everybody(name)
+            name: columns for name, columns in base.CALENDARS_WITH_HABITS.items() if settings.can_read_all_habits(name)
         },
         default_every=settings.rules.default_every,
         default_minutes=settings.rules.default_minutes,

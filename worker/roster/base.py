@@ -113,10 +113,10 @@ class RosterSource(Protocol):
 class PushedSource(Protocol):
     """A RosterSource to which a directory pushes its changes, one person at a time."""
 
-    def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
-        """Return whether more pushes are expected that belong together with earlier ones. Until they have arrived, the
-        roster is read only when an operator asks for that. `read_at`: when the roster was last read; None when it never
-        was."""
+    def is_awaiting_pushes(self, now: datetime, read_at: datetime | None) -> bool:
+        """Return whether more pushes of the same wave are expected, or no push has arrived yet. As long as this is so,
+        the roster is read only when an operator asks for that. `read_at`: when the roster was last read; None when it
+        never was."""
 
 
 #: The factory of each source except the people file, as `module:function`. A factory is imported on first use, so that

@@ -3,7 +3,7 @@
 A push is one request about one person. The web application stores the pushed data, and this source reads everybody from
 the database, so that no reading can be incomplete. One change in a company can cause many pushes: a first
 synchronization may take an hour, and name managers before they are pushed themselves. Pushes with short pauses between
-them are a wave. Nothing is applied until the wave is over (`is_unsettled`).
+them are a wave. Nothing is applied until the wave is over (`is_awaiting_pushes`).
 """
 
 from collections import defaultdict
@@ -71,7 +71,7 @@ class ScimDirectory:
         log = self._directory.get_push_log()
         return str(log.count) if log else "0"
 
-    def is_unsettled(self, now: datetime, read_at: datetime | None) -> bool:
+    def is_awaiting_pushes(self, now: datetime, read_at: datetime | None) -> bool:
         """Return whether a wave of pushes is going on, or no push has arrived yet; the roster is then not read.
 
         A wave that lasts longer than its limit is not waited for. `read_at`: when the roster was last read; None when

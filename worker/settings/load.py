@@ -189,10 +189,10 @@ class Settings(Section):
         own_values = self._dump_section(self.roster, source) if source in RosterSettings.model_fields else {}
         return {**shared_values, **own_values}
 
-    def can_read_everybody(self, calendar: str) -> bool:
-        """Return whether the settings of everybody's calendar can be read from the calendar service.
+    def can_read_all_habits(self, calendar: str) -> bool:
+        """Return whether everybody's habits (time zone and working hours) can be read from the calendar service.
 
-        From Google, they can be read only with a service account. A connected account can read only its own settings.
+        From Google, they can be read only with a service account. A connected account can read only its own habits.
         """
         return calendar != "google" or self.calendars.google.service_account is not None
 
@@ -208,7 +208,7 @@ class Settings(Section):
         values = {key: _dump_value(getattr(section, key)) for key in type(section).model_fields}
         if name in self.passwords:
             values["password"] = self.passwords[name].get_secret_value()
-        if "token_folder" in values:
+        if "token_folder" in values:  # the tokens in this folder are sealed with the keys
             values["keys"] = [key.get_secret_value() for key in self.keys]
         return {key: value for key, value in values.items() if value is not None}
 
