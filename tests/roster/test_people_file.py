@@ -300,7 +300,7 @@ def test_managers_in_a_circle_are_named_once(tmp_path: Path) -> None:
     text = table(ANA | {"manager": "cy@x.org"}, BO, BO | {"email": "cy@x.org", "manager": "bo@x.org"}, dee)
     text += table(BO | {"email": "eli@x.org", "manager": "ana@x.org"}).splitlines()[1]
     assert only(tmp_path, text) == (
-        "people.csv:line 2, manager: These manage each other in a circle: "
+        "people.csv:line 2, manager: These people manage each other in a circle: "
         "ana@x.org > cy@x.org > bo@x.org > ana@x.org. Somebody has to be at the top."
     )
 
@@ -309,7 +309,7 @@ def test_a_manager_without_a_calendar_is_refused_once_with_a_remedy(tmp_path: Pa
     text = table(ANA | {"calendar": "none"}, BO, BO | {"email": "cy@x.org"})
     assert only(tmp_path, text) == (
         "people.csv:line 2, calendar: `ana@x.org` manages 2 people, so this person needs a calendar. "
-        "Name this manager's calendar: `none` is for reports."
+        "Name the calendar of this manager: only reports may have `none`."
     )
 
 

@@ -9,7 +9,7 @@ from worker.settings.problem_report import MAX_PROBLEMS, ProblemReport
 def test_the_list_ends_somewhere() -> None:
     report = ProblemReport("people.csv")
     for number in range(MAX_PROBLEMS + 7):
-        report.add_problem(number, f"column {number}", "This is wrong.", "Fix it.")
+        report.add_fault(number, f"column {number}", "This is wrong.", "Fix it.")
     found = report.build_problems()
     assert len(found) == MAX_PROBLEMS + 1
     assert str(found[-1]) == "people.csv: There are 7 more problems. Fix these first."
@@ -24,14 +24,14 @@ def test_remedies_are_looked_for_only_where_they_are_shown() -> None:
 
     report = ProblemReport("people.csv")
     for number in range(1000):
-        report.add_problem(number, "name", f"`{number}` is wrong.", find_remedy)
+        report.add_fault(number, "name", f"`{number}` is wrong.", find_remedy)
     assert report.count == 1000 and len(report.build_problems()) == 1 and len(searches) < 20
 
 
 def test_columns_and_places_are_named_as_the_directory_names_them() -> None:
     report = ProblemReport("Google Directory", "people")
     report.labels["time_zone"] = "Time Zone"
-    report.add_problem("user 17", "time_zone", "The time zone is missing.", "Fill it in.")
+    report.add_fault("user 17", "time_zone", "The time zone is missing.", "Fill it in.")
     with pytest.raises(
         Problems, match=r"^Google Directory: user 17, Time Zone: The time zone is missing\. Fill it in\.$"
     ):

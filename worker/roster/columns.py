@@ -60,7 +60,7 @@ class ParsedRecord:
     record: RosterRecord
     problem_report: ProblemReport  #: the report to which the faults of this record are added
     values: dict[str, Any] = field(default_factory=dict)  #: the parsed values, by column
-    unusable: frozenset[str] = frozenset()  #: the columns whose text can't be parsed
+    unusable_columns: frozenset[str] = frozenset()  #: the columns whose text can't be parsed
 
     @property
     def place(self) -> str:
@@ -68,9 +68,9 @@ class ParsedRecord:
         where, addresses = self.record.where, self.record.addresses
         return where if where.startswith("line ") or not addresses else f"{where} ({addresses[0]})"
 
-    def add_problem(self, column: str, fault: str, remedy: str | Callable[[], str]) -> None:
+    def add_fault(self, column: str, fault: str, remedy: str | Callable[[], str]) -> None:
         """Add a fault of this record to the problem report. A callable remedy is computed only when it is shown."""
-        self.problem_report.add_problem(self.place, column, fault, remedy)
+        self.problem_report.add_fault(self.place, column, fault, remedy)
 
 
 def parse_record(record: RosterRecord, parsers: _Parsers, problem_report: ProblemReport) -> ParsedRecord:
@@ -83,6 +83,6 @@ def parse_record(record: RosterRecord, parsers: _Parsers, problem_report: Proble
         try:
             parsed.values[column] = parsers[column](refuse_control_characters(text))
         except InvalidValue as error:
-            parsed.unusable |= {column}
-            parsed.add_problem(column, error.what, error.build_remedy)
+            parsed.unusable_columns |= {column}
+            parsed.add_fault(column, error.what, error.build_remedy)
     return parsed

@@ -57,7 +57,7 @@ def parse_country_name(text: str) -> str:
         raise InvalidValue(fault, lambda: _build_remedy(text))
     if not is_known_country(country):
         fault = f"`{shorten_value(text)}` is a country whose holidays are not known."
-        raise InvalidValue(fault, "Write the code of one that has the same holidays.")
+        raise InvalidValue(fault, "Write the code of a country that has the same holidays.")
     return country
 
 

@@ -96,9 +96,9 @@ class CsvSource:
         file_format = self._format.build()
         text = read_text(self._path, file_format, problem_report)
         records = [_build_record(row) for row in read_rows(text, file_format, problem_report)]
-        if not records and not problem_report.has_problems:
+        if not records and not problem_report.has_faults:
             remedy = "Write one line for each person under the header."
-            problem_report.add_problem(1, "", "There is nobody in this file.", remedy)
+            problem_report.add_fault(1, "", "There is nobody in this file.", remedy)
         return records
 
     def check(self) -> SourceCheck:
@@ -166,5 +166,5 @@ def _is_active(row: CsvRow, cells: Mapping[str, str]) -> bool:
         return False
     if status and status not in _ACTIVE_STATUSES:
         fault = f"`{shorten_value(text)}` says neither that somebody works here nor that they left."
-        row.add_problem("status", fault, "Write `active` or `former`, or leave the cell empty.")
+        row.add_fault("status", fault, "Write `active` or `former`, or leave the cell empty.")
     return not _TERMINATED_MARK.search(cells.get("name", ""))

@@ -97,16 +97,17 @@ class _Hierarchy:
         try:
             managers = list(dict.fromkeys(map(self.index.find_person, parsed.record.managers)))
         except InvalidValue as error:
-            parsed.add_problem("manager", error.what, error.build_remedy)
+            parsed.add_fault("manager", error.what, error.build_remedy)
             self._keep_stored_manager(email)
             return
         if len(managers) > 1:
             names = " and ".join(f"`{manager}`" for manager in managers)
-            parsed.add_problem("manager", f"This person has {len(managers)} managers: {names}.", "Keep one of them.")
+            parsed.add_fault("manager", f"This person has {len(managers)} managers: {names}.", "Keep one of them.")
             self._keep_stored_manager(email)
         elif email in managers:
             fault = "This person is their own manager."
-            parsed.add_problem("manager", fault, "Name another, or leave the cell empty at the top.")
+            remedy = "Name another manager, or leave the cell empty for the head of the company."
+            parsed.add_fault("manager", fault, remedy)
             self._keep_stored_manager(email)
         elif managers:
             self.managers[email] = managers[0]
@@ -122,8 +123,8 @@ class _Hierarchy:
         for manager in managers_in_order:
             reports = "somebody" if report_counts[manager] == 1 else f"{report_counts[manager]:,} people"
             fault = f"`{manager}` manages {reports}, so this person needs a calendar."
-            remedy = "Name this manager's calendar: `none` is for reports."
-            self.people.active[manager].parsed.add_problem("calendar", fault, remedy)
+            remedy = "Name the calendar of this manager: only reports may have `none`."
+            self.people.active[manager].parsed.add_fault("calendar", fault, remedy)
         self.managers = {email: manager for email, manager in self.managers.items() if manager not in refused_managers}
 
     def break_circles(self) -> None:
@@ -148,8 +149,9 @@ class _Hierarchy:
         first = circle.index(min(circle, key=self.positions.__getitem__))
         rotated = [*circle[first:], *circle[:first]]
         ellipsis = ["…"] if len(rotated) > _MAX_NAMED else []
-        fault = f"These manage each other in a circle: {' > '.join([*rotated[:_MAX_NAMED], *ellipsis, rotated[0]])}."
-        self.people.active[rotated[0]].parsed.add_problem("manager", fault, "Somebody has to be at the top.")
+        names = " > ".join([*rotated[:_MAX_NAMED], *ellipsis, rotated[0]])
+        fault = f"These people manage each other in a circle: {names}."
+        self.people.active[rotated[0]].parsed.add_fault("manager", fault, "Somebody has to be at the top.")
 
     def _keep_stored_manager(self, email: Address) -> None:
         """Give a report the manager of the stored pair. Without one, or in a people file, the report has no manager."""

@@ -78,7 +78,7 @@ def identify_people(records: Sequence[ParsedRecord], rules: RosterRules, stored:
             _add_active_person(IdentifiedRecord(parsed, email), people)
     for identified in list(people.active.values()):
         _collect_aliases(identified, rules, people)
-    for identified in list(_find_reused_addresses(people.active.values(), rules, stored)):
+    for identified in list(_find_people_with_reused_address(people.active.values(), rules, stored)):
         _leave_out_person(identified, people)
     return people
 
@@ -87,12 +87,12 @@ def _parse_primary_address(parsed: ParsedRecord) -> Address:
     """Return the primary address of a record; empty, with a fault in the problem report, when it can't be used."""
     text = parsed.record.addresses[0] if parsed.record.addresses else ""
     if not text:
-        parsed.add_problem("email", "The email is missing.", "Fill this cell.")
+        parsed.add_fault("email", "The email is missing.", "Fill this cell.")
         return ""
     try:
         return parse_address(text)
     except InvalidValue as error:
-        parsed.add_problem("email", error.what, error.build_remedy)
+        parsed.add_fault("email", error.what, error.build_remedy)
         return ""
 
 
@@ -101,7 +101,7 @@ def _add_active_person(identified: IdentifiedRecord, people: IdentifiedPeople) -
     first = people.active.setdefault(identified.email, identified)
     if first is not identified:
         fault = f"`{identified.email}` is in {first.parsed.place} already."
-        identified.parsed.add_problem("email", fault, _ONE_ROW_REMEDY)
+        identified.parsed.add_fault("email", fault, _ONE_ROW_REMEDY)
 
 
 def _collect_aliases(identified: IdentifiedRecord, rules: RosterRules, people: IdentifiedPeople) -> None:
@@ -118,7 +118,7 @@ def _collect_aliases(identified: IdentifiedRecord, rules: RosterRules, people: I
             people.aliases[name] = PersonAlias(name, identified.email, source)
         elif owner != identified.email:
             fault = f"`{name}` belongs to `{owner}` in {people.active[owner].parsed.place} already."
-            identified.parsed.add_problem(column, fault, "Keep it in the row of one person.")
+            identified.parsed.add_fault(column, fault, "Keep it in the row of one person.")
 
 
 def _parse_aliases(parsed: ParsedRecord, rules: RosterRules) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _parse_aliases(parsed: ParsedRecord, rules: RosterRules) -> Iterator[str]:
             yield parse_address(text)
         except InvalidValue as error:
             if not rules.is_directory:
-                parsed.add_problem("aliases", error.what, error.build_remedy)
+                parsed.add_fault("aliases", error.what, error.build_remedy)
             elif "@" not in text and text.strip():
                 yield normalize(text)
 
@@ -141,14 +141,13 @@ def _parse_directory_id(parsed: ParsedRecord) -> str:
     if not text:
         return ""
     try:
-        (directory_id,) = parse_directory_id(text)
+        return parse_directory_id(text)
     except InvalidValue as error:
-        parsed.add_problem("directory_id", error.what, error.build_remedy)
+        parsed.add_fault("directory_id", error.what, error.build_remedy)
         return ""
-    return directory_id
 
 
-def _find_reused_addresses(
+def _find_people_with_reused_address(
     people: Iterable[IdentifiedRecord], rules: RosterRules, stored: StoredRoster
 ) -> Iterator[IdentifiedRecord]:
     """Yield the people whose address belonged to a former person with another id in the same directory.
@@ -173,9 +172,9 @@ def _get_namespace(directory_alias: str) -> str:
 
 def _leave_out_person(identified: IdentifiedRecord, people: IdentifiedPeople) -> None:
     """Remove a person with a reused address, and the person's aliases, from `people`, and report that as a fault."""
-    fault = f"`{identified.email}` belonged to somebody else, who left: the directory id is another."
+    fault = f"`{identified.email}` belonged to somebody else, who left: the directory id is different."
     remedy = "Give the new person another address. If it is the same person, run `longarc people --accept`."
-    identified.parsed.add_problem("email", fault, remedy)
+    identified.parsed.add_fault("email", fault, remedy)
     del people.active[identified.email]
     for name in [name for name, alias in people.aliases.items() if alias.person == identified.email]:
         del people.aliases[name]

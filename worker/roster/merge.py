@@ -25,14 +25,14 @@ def merge_people_file(
         if not matches and directory:
             fault = f"`{name}` is not in {directory_name}, so this row has no effect."
             place = f"{row.problem_report.name}, {row.record.where}"
-            directory[0].problem_report.add_problem(place, "email", fault, "Correct the address, or remove the row.")
+            directory[0].problem_report.add_fault(place, "email", fault, "Correct the address, or remove the row.")
         elif len(matches) > 1:
             fault = f"The addresses in this row belong to {len(matches)} people in {directory_name}."
-            row.add_problem("aliases", fault, "Keep those of one person.")
+            row.add_fault("aliases", fault, "Keep those of one person.")
         for position in matches:
             if position in rows_by_position:
                 first_place = rows_by_position[position].record.where
-                row.add_problem("email", f"`{name}` is the person in {first_place}.", "Keep one row for each person.")
+                row.add_fault("email", f"`{name}` is the person in {first_place}.", "Keep one row for each person.")
             rows_by_position.setdefault(position, row)
     merged = list(directory)
     for position, row in rows_by_position.items():
@@ -50,7 +50,9 @@ def _merge_records(parsed: ParsedRecord, row: ParsedRecord) -> ParsedRecord:
         hire_date=row.record.hire_date or parsed.record.hire_date,
     )
     values: Mapping[str, object] = {**parsed.values, **row.values}
-    return replace(parsed, record=record, values=dict(values), unusable=parsed.unusable - row.values.keys())
+    return replace(
+        parsed, record=record, values=dict(values), unusable_columns=parsed.unusable_columns - row.values.keys()
+    )
 
 
 def _list_names(record: RosterRecord) -> Iterator[str]:

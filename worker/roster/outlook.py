@@ -99,6 +99,7 @@ class EntraDirectory:
         """Return the error with its remedy for an administrator of Entra."""
         if isinstance(error, Forbidden):
             return Forbidden(f"{self.name} does not let Longarc read users. {_GRANT_PERMISSION}")
+        # Graph refuses a wrong filter with a status that is not translated into a more specific error.
         if type(error) is Permanent and "filter" in self._options:
             return Permanent(f"{error} {_FIX_FILTER}")
         return error
@@ -154,16 +155,19 @@ class _Selection:
         """Return the records of people, without guests and without accounts that belong to no person.
 
         Entra doesn't distinguish rooms, shared mailboxes and service accounts from people. But these usually have no
-        licence, no manager and no reports. An account without any of the three is left out; it could be in no pair
-        anyway.
+        licence, no manager and no reports. An account without any of the three is left out, because it could be in no
+        pair anyway.
         """
-        accounts = {
+        accounts_without_person = {
             user_id
             for user_id in self.unlicensed
             if not self.records[user_id].managers and user_id not in self.managers
         }
-        people = [record for user_id, record in self.records.items() if user_id not in accounts]
-        counts = {"guests": len(self.guests), "accounts without licence, manager and reports": len(accounts)}
+        people = [record for user_id, record in self.records.items() if user_id not in accounts_without_person]
+        counts = {
+            "guests": len(self.guests),
+            "accounts without licence, manager and reports": len(accounts_without_person),
+        }
         return DirectoryReading(people, {kind: count for kind, count in counts.items() if count})
 
 

@@ -24,7 +24,7 @@ _WORKER_MARK = re.compile(r"\s*(?:\((?:on leave|terminated)\)|\[C\])$", re.IGNOR
 _TIME_OF_DAY = re.compile(r"[T ]\d{1,2}:\d{2}.*")
 _SLASHED_DATE = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})")
 _DOTTED_DATE = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
-_NAMED_MONTHS = ("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y")
+_DATE_FORMATS_WITH_MONTH_NAME = ("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y")
 
 
 def parse_person_name(text: str) -> str:
@@ -102,9 +102,9 @@ def _make_date(year: int, month: int, day: int) -> date | None:
 
 def _read_named_month(text: str) -> str:
     """Return the date in a text with the name of a month, as year-month-day; empty for any other text."""
-    for pattern in _NAMED_MONTHS:
+    for date_format in _DATE_FORMATS_WITH_MONTH_NAME:
         try:
-            return str(datetime.strptime(text, pattern).date())  # noqa: DTZ007 -- a day has no zone
+            return str(datetime.strptime(text, date_format).date())  # noqa: DTZ007 -- a day has no zone
         except ValueError:
             continue
     return ""

@@ -82,14 +82,14 @@ class _Resolver:
         stored_person = identified.find_stored_person(self.stored) if rules.is_directory else None
         zone = values.get("time_zone") or rules.default_zone or (stored_person.zone if stored_person else "")
         country = values.get("country") or rules.default_country or (stored_person.country if stored_person else "")
-        has_value = {"time_zone": zone or "time_zone" in calendar_columns, "country": country}
+        has_value = {"time_zone": bool(zone) or "time_zone" in calendar_columns, "country": bool(country)}
         missing = [column for column in has_value if not has_value[column]]
         if rules.is_directory and missing:
             self._leave_out(email, parsed, missing[0])
             return
         name = values.get("name") or (email.partition("@")[0] if rules.is_directory else "")
         self._report_missing(parsed, missing if name else ["name", *missing])
-        if unset := calendar_columns - values.keys() - parsed.unusable:
+        if unset := calendar_columns - values.keys() - parsed.unusable_columns:
             self.unset_columns[email] = unset
         self.persons[email] = Person(
             email=email,
@@ -106,16 +106,16 @@ class _Resolver:
     def _report_missing(self, parsed: ParsedRecord, columns: Sequence[str]) -> None:
         """Report that these columns have no value, unless their unusable text has been reported already."""
         for column in columns:
-            if column not in parsed.unusable:
-                parsed.add_problem(column, f"The {column.replace('_', ' ')} is missing.", "Fill this cell.")
+            if column not in parsed.unusable_columns:
+                parsed.add_fault(column, f"The {column.replace('_', ' ')} is missing.", "Fill this cell.")
 
     def _leave_out(self, email: Address, parsed: ParsedRecord, column: str) -> None:
         """Leave a person out of the roster because this column has no value, and report that."""
         label = column.replace("_", " ")
         self.left_out[email] = f"is left out, without a {label}"
-        if column not in parsed.unusable:
-            remedy = f"Set `{column}` in [roster] for all of them, or write it into the people file."
-            parsed.add_problem(column, f"The {label} is missing, so this person is left out.", remedy)
+        if column not in parsed.unusable_columns:
+            remedy = f"Set `{column}` in [roster] for everybody without one, or write it into the people file."
+            parsed.add_fault(column, f"The {label} is missing, so this person is left out.", remedy)
 
     # --- pairs ---
 
@@ -148,5 +148,5 @@ class _Resolver:
         try:
             return parse_day(parsed.record.hire_date)
         except InvalidValue as error:
-            parsed.add_problem("hire_date", error.what, error.build_remedy)
+            parsed.add_fault("hire_date", error.what, error.build_remedy)
             return None

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import unicodedata
+from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,16 +12,16 @@ from dataclasses import dataclass
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 #: The characters of Windows-1252, besides ASCII and letters, that occur in texts of western Europe.
 _WESTERN_PUNCTUATION = frozenset("€‚„…†‡‰‹‘’“”•–—™›\u00a0¡«»¿´·§°©®ªº")
-#: A file is taken for UTF-16 when more than this share of every second byte is zero.
+#: A file is taken for UTF-16 when more than this share of the bytes at even or at odd positions is zero.
 _MIN_SHARE_OF_ZEROS = 0.4
-_SAMPLE_SIZE = 2000  #: bytes by which UTF-16 is detected
-_MIN_SAMPLE_SIZE = 4  #: bytes
+_SAMPLE_SIZE = 2000  #: how many bytes at the beginning of a file are examined for UTF-16
+_MIN_SAMPLE_SIZE = 4  #: a shorter file, in bytes, is not taken for UTF-16
 #: A cell with at least this many separators is taken for a whole row with another separator.
 _MIN_SEPARATORS = 3
 
 
 class UndecodableText(ValueError):
-    """The content of a file is not text in a known encoding."""
+    """The content of a file is not text in a known encoding. `line`: where; `what`: what is wrong, as a sentence."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)
@@ -80,8 +81,10 @@ def _decode_western(content: bytes, offset: int) -> str:
 
     `offset` is the position of the first byte that is not valid in UTF-8.
     """
-    text = "" if content.startswith(b"\xef\xbb\xbf") else content.decode("cp1252", errors="ignore")
-    if len(text) < len(content) or not all(map(_is_western, set(text))):
+    text = content.decode("cp1252", errors="ignore")
+    has_undefined_bytes = len(text) < len(content)
+    has_utf8_mark = content.startswith(BOM_UTF8)
+    if has_undefined_bytes or has_utf8_mark or not all(map(_is_western, set(text))):
         raise UndecodableText(_count_lines(content, offset), f"The byte 0x{content[offset]:02X} is not UTF-8.")
     return text
 
@@ -130,15 +133,15 @@ def describe_csv_error(message: str) -> tuple[str, str]:
     return "A quote in this row is closed before the cell ends.", "Write a quote inside quotes twice."
 
 
-def detect_delimiter(text: str, count_known: Callable[[Sequence[str]], int]) -> str:
-    """Return the separator with which the first line with text has the most known columns.
+def detect_delimiter(text: str, count_known_columns: Callable[[Sequence[str]], int]) -> str:
+    """Return the separator with which the header, the first line that is not blank, has the most known columns.
 
-    Of several such separators, the one with the most columns is returned. `count_known` returns how many of the columns
-    in a header are known.
+    Of several such separators, the one with the most columns is returned. `count_known_columns` returns how many of the
+    columns in a header are known.
     """
     first_line = next((line for line in io.StringIO(text) if line.strip()), "")
     headers = {separator: _split_header(first_line, separator) for separator in SEPARATOR_NAMES}
-    return max(headers, key=lambda separator: (count_known(headers[separator]), len(headers[separator])))
+    return max(headers, key=lambda separator: (count_known_columns(headers[separator]), len(headers[separator])))
 
 
 def _split_header(line: str, separator: str) -> list[str]:

@@ -84,19 +84,19 @@ class CsvRow:
     cells: Mapping[str, str]
     problem_report: ProblemReport
 
-    def add_problem(self, column: str, what: str, remedy: str | Callable[[], str]) -> None:
-        """Add a problem of a cell of this row to the report."""
-        self.problem_report.add_problem(self.line, column, what, remedy)
+    def add_fault(self, column: str, what: str, remedy: str | Callable[[], str]) -> None:
+        """Add a fault in a cell of this row to the problem report."""
+        self.problem_report.add_fault(self.line, column, what, remedy)
 
     def parse_cell(self, column: str, parser: Callable[[str], T], default: T) -> T:
-        """Return the value of a cell; the default when it is empty, or when it can't be used, which is a problem."""
+        """Return the value of a cell; the default when the cell is empty, or when its text is a fault."""
         text = self.cells.get(column, "")
         if not text:
             return default
         try:
             return parser(refuse_control_characters(text))
         except InvalidValue as error:
-            self.add_problem(column, error.what, error.build_remedy)
+            self.add_fault(column, error.what, error.build_remedy)
             return default
 
 
@@ -117,13 +117,13 @@ def read_text(path: Path, file_format: CsvFormat, problem_report: ProblemReport)
     try:
         return decode_text(content).text
     except UndecodableText as error:
-        problem_report.add_problem(error.line, "", error.what, "Save it as UTF-8 (in Excel: `CSV UTF-8`).")
+        problem_report.add_fault(error.line, "", error.what, "Save it as UTF-8 (in Excel: `CSV UTF-8`).")
         problem_report.raise_problems()
         return ""
 
 
 def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) -> Iterator[CsvRow]:
-    """Yield the rows below the header. Problems are added to `problem_report`."""
+    """Yield the rows below the header. Faults are added to `problem_report`."""
     skipped_lines = 0  # the number of lines before the text that the csv module reads
     if re.match(r"sep=.\n", text):  # Excel writes this line to name the separator
         skipped_lines, text = 1, text.partition("\n")[2]
@@ -141,26 +141,26 @@ def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) 
             if columns is None:
                 columns = _locate_columns(cells, row_line, file_format, problem_report)
                 header_width = len(cells)
-                if problem_report.has_problems:
+                if problem_report.has_faults:
                     return
             elif row_separator := find_other_separator(cells, delimiter):
                 what = f"This row is separated by {SEPARATOR_NAMES[row_separator]}, the header by "
                 what += f"{SEPARATOR_NAMES[delimiter]}."
-                problem_report.add_problem(row_line, "", what, "Use one separator in the whole file.")
+                problem_report.add_fault(row_line, "", what, "Use one separator in the whole file.")
             elif any(cell.strip() for cell in cells[header_width:]):
                 what = f"There are {len(cells)} cells under a header of {header_width}."
-                problem_report.add_problem(row_line, "", what, "Put quotes around a cell that holds the separator.")
+                problem_report.add_fault(row_line, "", what, "Put quotes around a cell that holds the separator.")
             elif len(cells) < fewest_cells and is_cut_off(text, reader.line_num):
-                problem_report.add_problem(
+                problem_report.add_fault(
                     row_line, "", "The file ends in the middle of this row.", "Export the file again, and completely."
                 )
             else:
                 fewest_cells = min(fewest_cells or header_width, len(cells))
                 yield CsvRow(row_line, _collect_cells(cells, columns), problem_report)
     except csv.Error as error:
-        problem_report.add_problem(next_line + skipped_lines, "", *describe_csv_error(str(error)))
-    if columns is None and not problem_report.has_problems:
-        problem_report.add_problem(1, "", "The file is empty.", f"Begin with a header: {','.join(file_format.columns)}")
+        problem_report.add_fault(next_line + skipped_lines, "", *describe_csv_error(str(error)))
+    if columns is None and not problem_report.has_faults:
+        problem_report.add_fault(1, "", "The file is empty.", f"Begin with a header: {','.join(file_format.columns)}")
 
 
 def _collect_cells(cells: Sequence[str], columns: Mapping[int, str]) -> dict[str, str]:
@@ -190,16 +190,17 @@ def _locate_columns(
     names = [" ".join(cell.split()).casefold() for cell in header]
     if not columns and any("@" in name for name in names):
         remedy = f"Write a header above this line: {','.join(file_format.required)}."
-        problem_report.add_problem(line, "", "The file begins with a person, so its columns have no names.", remedy)
+        problem_report.add_fault(line, "", "The file begins with a person, so its columns have no names.", remedy)
         return columns
     if len(names) == 1 and not columns:
         what = f"`{shorten_value(names[0])}` is not a header: there is no separator between columns."
-        problem_report.add_problem(
+        problem_report.add_fault(
             line, "", what, f"Write {','.join(file_format.required)}, with commas, semicolons or tabs."
         )
         return columns
     for name in dict.fromkeys(name for name in columns.values() if names.count(name) > 1):
-        problem_report.add_problem(line, name, "This column appears twice.", "Keep one of them.")
+        problem_report.add_fault(line, name, "This column appears twice.", "Keep one of them.")
+    # In reverse order, so that of two columns with the same name the first gives the label.
     problem_report.labels.update(
         {name: shorten_value(clean_cell(header[index])) for index, name in sorted(columns.items(), reverse=True)}
     )
@@ -219,17 +220,17 @@ def _report_missing_columns(
     for name in dict.fromkeys([*file_format.columns, *file_format.named_by_settings]):
         if name in file_format.named_by_settings and name not in columns.values():
             what = f"There is no column `{file_format.named_by_settings[name]}`, which `roster.columns` names."
-            problem_report.add_problem(line, name, what, "Fix the name in the settings.")
+            problem_report.add_fault(line, name, what, "Fix the name in the settings.")
             continue
         if not {name, *file_format.substitutes.get(name, ())}.isdisjoint(columns.values()):
             continue
         misspelt = _find_misspelling(name, unknown, file_format.required)
         if misspelt:
-            problem_report.add_problem(
+            problem_report.add_fault(
                 line, name, f"The column `{shorten_value(misspelt)}` is not known.", f"Did you mean `{name}`?"
             )
         elif name in file_format.required:
-            problem_report.add_problem(
+            problem_report.add_fault(
                 line,
                 name,
                 "This column is missing.",

@@ -142,8 +142,8 @@ def _replace_row(text: str, *, line: int | None, cells: Mapping[str, str] | None
     if line is None:
         rows.append((_NEW_ROW_LINE, [""] * len(header)))
     wanted_line = _NEW_ROW_LINE if line is None else line
-    row_index = next((index for index, (row_line, _) in enumerate(rows) if row_line == wanted_line), header_index)
-    if row_index == header_index:  # it is also the default when no row begins at that line
+    row_index = next((index for index, (row_line, _) in enumerate(rows) if row_line == wanted_line), None)
+    if row_index is None or row_index == header_index:
         raise OpeningsChanged
     if cells is None:
         del rows[row_index]

@@ -61,7 +61,7 @@ def _parse_file_text(text: str, problem_report: ProblemReport) -> tuple[Opening,
 def _parse_opening(row: CsvRow) -> Opening:
     for column in FILE_FORMAT.required:
         if column in row.cells and not row.cells[column]:
-            row.add_problem(column, f"The {column} is missing.", "Fill this cell.")
+            row.add_fault(column, f"The {column} is missing.", "Fill this cell.")
     return Opening(
         title=row.parse_cell("title", _parse_title, ""),
         kind=OpeningKind(row.parse_cell("kind", _PARSE_KIND, OpeningKind.OPENING.value)),

@@ -92,14 +92,14 @@ def parse_addresses(text: str) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(parse_address(part) for part in re.split(r"[\s;,]+", text) if part))
 
 
-def parse_directory_id(text: str) -> tuple[str, ...]:
-    """Return a tuple that contains a person's id in a directory, in lower case. Raises InvalidValue."""
+def parse_directory_id(text: str) -> str:
+    """Return a person's id in a directory, case-folded. Raises InvalidValue."""
     if " " in text or "@" in text or len(text) > MAX_NAME_CHARS:
         raise InvalidValue(
             f"`{shorten_value(text)}` is not a directory id.",
             "Write the object id of the user in Entra, without blanks, or leave the cell empty.",
         )
-    return (text.casefold(),)
+    return text.casefold()
 
 
 def parse_interval(text: str) -> Interval:

@@ -25,7 +25,7 @@ _COUNT = re.compile(r"\d[\d,]*")
 @dataclass(frozen=True, slots=True)
 class _Fault:
     place: str
-    what: str
+    what: str  #: what is wrong
     remedy: str
 
     def describe(self) -> str:
@@ -55,16 +55,16 @@ class ProblemReport:
         self._groups: dict[tuple[str, str], _FaultGroup] = {}
 
     @property
-    def has_problems(self) -> bool:
+    def has_faults(self) -> bool:
         """Whether there is any fault."""
         return bool(self._groups)
 
     @property
     def count(self) -> int:
-        """The number of all faults."""
+        """The number of faults, including those that no problem names."""
         return sum(group.count for group in self._groups.values())
 
-    def add_problem(self, place: int | str, column: str, what: str, remedy: str | Callable[[], str]) -> None:
+    def add_fault(self, place: int | str, column: str, what: str, remedy: str | Callable[[], str]) -> None:
         """Add a fault. `place` is the number of a line, or a text such as `user 10394`.
 
         `what` says what is wrong, and `remedy` what to write instead. A callable remedy is called only if it is needed.

@@ -376,10 +376,10 @@ class SyncSettings(Section):
 class PageSettings(Section):
     """How the pages are served.
 
-    A link in a mail is valid for `link_lifetime`, and the visit that begins with such a link for `visit`. `proxy` is
-    the IP address of the reverse proxy. `per_minute` is the most requests of one person a minute. `sign_in` says
-    whether links require a sign-in as well. With `outside_voices`, a report may also ask a third voice outside of
-    the company, whose domain no address in the people file has (R-30).
+    A link in a mail is valid for `link_lifetime`, and the login by a link or a sign-in for `visit`. `proxy` is the IP
+    address of the reverse proxy. `per_minute` is the most requests of one person a minute. `sign_in` says whether links
+    require a sign-in as well. With `outside_voices`, a report may also ask somebody outside of the company: a third
+    voice at a domain that no address in the people file has (R-30).
     """
 
     listen: Annotated[str, validate_text(parse_listen_address)] = "127.0.0.1:8030"

@@ -61,7 +61,7 @@ def parse_database(text: str) -> str:
     if scheme not in _DATABASE_SCHEMES or (scheme != "sqlite" and not location):
         raise _build_scheme_error(_DATABASE_SCHEMES)
     if scheme == "sqlite":
-        is_path = f"{location}/".startswith("/") and "?" not in location
+        is_path = (not location or location.startswith("/")) and "?" not in location
         if not is_path or location.startswith("/~"):  # `~` would be taken for the name of a folder
             remedy = "Write a path behind `sqlite:///`, and nothing else: `sqlite:///var/longarc.db`."
             raise InvalidValue("This is not the path of a SQLite file.", remedy)
@@ -70,7 +70,7 @@ def parse_database(text: str) -> str:
         raise InvalidValue("There is a control character in this address.", "Write a `%` in it as `%25`.")
     if location.count("@") > 1:
         raise InvalidValue(
-            "There is more than one `@` in this address.", "Write one that belongs to the password as `%40`."
+            "There is more than one `@` in this address.", "Write an `@` that belongs to the password as `%40`."
         )
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
