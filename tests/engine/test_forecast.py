@@ -63,8 +63,8 @@ def do_what_is_asked(office: Office, end: datetime) -> None:
 
 def list_sent(office: Office, forecast: Forecast) -> list[tuple[str, str, str]]:
     """The mails that went out to the manager or about a pair of the forecast: which, to whom and when."""
-    mine = {str(state.pair.id) for state in forecast.planned}
-    manager = forecast.planned[0].manager.email
+    mine = {str(state.pair.id) for state in forecast.states_now}
+    manager = forecast.states_now[0].manager.email
     lines = [line for line in office.history("mail") if str(line["pair"]) in mine or line["fields"]["to"] == manager]
     return sorted((line["fields"]["message"], line["fields"]["to"], f"{line['at']:%m-%d %H:%M}") for line in lines)
 
@@ -90,9 +90,9 @@ def test_it_says_what_then_happens(manager: str) -> None:
     said = forecast(office, manager)
     do_what_is_asked(office, START + LENGTH)
     assert list_expected(said) == list_sent(office, said)
-    states = office.store.plans.load([state.pair.id for state in said.later], office.clock()).states
-    assert list_times(said.later) == list_times(states)
-    assert list_times(said.planned) < list_times(said.later)
+    states = office.store.plans.load([state.pair.id for state in said.states_later], office.clock()).states
+    assert list_times(said.states_later) == list_times(states)
+    assert list_times(said.states_now) < list_times(said.states_later)
     office.close()
 
 
@@ -116,7 +116,7 @@ def test_a_pair_without_a_time_gets_none_in_the_forecast() -> None:
     persons[SAM] = replace(persons[SAM], hours=parse_hours("Wed-Fri 09:00-17:00"))
     office = Office(persons=persons)
     said = forecast(office, DANA)
-    assert not any(session.booked for session in said.later[0].sessions)
+    assert not any(session.booked for session in said.states_later[0].sessions)
     assert {one.mail.name for one in said.mails} == {"unplaceable"}
     assert len(said.mails) == 8, "both, at once and every four weeks for a quarter"
     office.close()
@@ -126,5 +126,5 @@ def test_nothing_is_said_of_a_pair_whose_calendars_could_not_be_asked() -> None:
     office = Office()
     office.calendar.fail = Fails(lambda: Unavailable("It is down."), "free_busy")
     said = forecast(office, DANA)
-    assert said.mails == () and said.later == said.planned
+    assert said.mails == () and said.states_later == said.states_now
     office.close()

@@ -56,8 +56,8 @@ class ExpectedMail:
 class Forecast:
     """The forecast for the pairs of one manager."""
 
-    planned: tuple[PairState, ...]  #: the pairs once their present plans are carried out
-    later: tuple[PairState, ...]  #: the pairs at the end of the forecast
+    states_now: tuple[PairState, ...]  #: the pairs once their present plans are carried out
+    states_later: tuple[PairState, ...]  #: the same pairs at the end of the forecast
     mails: tuple[ExpectedMail, ...]  #: in order of time
 
 
@@ -102,9 +102,9 @@ class _Forecaster:
             self._carry_out(pair_id, new_plan, self._now)
             if not _is_decided(self._states[pair_id], self._now):
                 self._plan_counts[pair_id] = MAX_PLANS  # the pair is not planned again
-        planned = tuple(self._states.values())
+        states_now = tuple(self._states.values())
         mails = tuple(self._take_steps())
-        return Forecast(planned, tuple(self._states.values()), mails)
+        return Forecast(states_now, tuple(self._states.values()), mails)
 
     def _take_steps(self) -> Iterator[ExpectedMail]:
         """Take all steps in order of time, and yield the mails that leave."""
@@ -129,7 +129,7 @@ class _Forecaster:
             with_time = (s for s in self._states[pair_id].sessions if s.start and (s.booked or s.held_at))
             self._taken_times[pair_id] = tuple(TakenTime(s.span, s.id, s.kind, s.pair, s.in_turn) for s in with_time)
         self._add_mails(effect for effect in new_plan.effects if effect.kind is EffectKind.MAIL)
-        latest = now + LONGEST_WAIT  # also for a plan that did not ask to be made again
+        latest = now + LONGEST_WAIT  # also when the plan does not say when to plan the pair again
         next_at = min(max(new_plan.due_at or latest, now + SHORTEST_WAIT), latest)
         heapq.heappush(self._steps, _Step(next_at, is_mail=False, key=pair_id))
 
@@ -173,8 +173,8 @@ class _Forecaster:
 def _is_decided(state: PairState, now: datetime) -> bool:
     """Return whether the plan has decided about the pair's next session.
 
-    The session is booked or unplaceable, or none is due yet because the pair's start lies ahead. Otherwise the
-    calendars of the pair could not be read.
+    It has when a session is booked or unplaceable, or when no session is due yet because the pair's start lies ahead.
+    Otherwise the calendars of the pair could not be read.
     """
     regular = [s for s in state.sessions if cadence.is_regular(s) and (s.booked or s.owed)]
     if not regular:

@@ -196,12 +196,12 @@ class _QuarterBuilder:
         effects = (effect for _, plan in active for effect in plan.effects)
         self._counts["invitations"] += sum(effect.kind is EffectKind.CREATE for effect in effects)
         forecast = forecast_pairs(active, self._now, self._until, self._policy)
-        for state in forecast.planned:
+        for state in forecast.states_now:
             self._people.update({person.email: person for person in (state.manager, state.report)})
             self._count_pair(state)
-        self._concerns += list_concerns(forecast.planned, [plan for _, plan in active], self._now)
+        self._concerns += list_concerns(forecast.states_now, [plan for _, plan in active], self._now)
         talks = sorted(self._list_talks(forecast), key=lambda talk: (talk.span.start, talk.report.email))
-        self._managers.append(ManagerQuarter(forecast.planned[0].manager, len(active), tuple(talks)))
+        self._managers.append(ManagerQuarter(forecast.states_now[0].manager, len(active), tuple(talks)))
         self._add_mails(forecast)
 
     def build(self) -> QuarterPreview:
@@ -238,7 +238,7 @@ class _QuarterBuilder:
 
     def _list_talks(self, forecast: Forecast) -> Iterator[QuarterTalk]:
         """Yield the sessions of the quarter: those that have a time now, and those that are expected to get one."""
-        for state_now, later_state in zip(forecast.planned, forecast.later, strict=True):
+        for state_now, later_state in zip(forecast.states_now, forecast.states_later, strict=True):
             placed = {session.id: session for session in state_now.sessions if session.booked}
             expected = {session.id: session for session in later_state.sessions}
             for session in {**expected, **placed}.values():
@@ -256,9 +256,9 @@ class _QuarterBuilder:
 
     def _add_mails(self, forecast: Forecast) -> None:
         """Add the listed mails of one manager's pairs, except for mails about sessions that somebody requested."""
-        sessions = {s.id: s for state in forecast.later for s in state.sessions}
-        known_ids = {s.id for state in forecast.planned for s in state.sessions if s.booked or s.owed}
-        states = {state.pair.id: state for state in forecast.planned}
+        sessions = {s.id: s for state in forecast.states_later for s in state.sessions}
+        known_ids = {s.id for state in forecast.states_now for s in state.sessions if s.booked or s.owed}
+        states = {state.pair.id: state for state in forecast.states_now}
         more_mails = [ExpectedMail(mail, (states[mail.pair],)) for mail in self._more_mails if mail.pair in states]
         for expected in (*forecast.mails, *more_mails):
             mail, session = expected.mail, sessions.get(expected.mail.subject)
