@@ -25,7 +25,7 @@ from worker.domain.model import (
 )
 from worker.domain.notes import list_note_lines
 from worker.domain.planning.actions import close_commitment
-from worker.domain.planning.handovers import is_open_for_lines
+from worker.domain.planning.handovers import can_choose_lines
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.engine.actions import Actions, Write
 from worker.errors import Refused, UnknownName
@@ -82,7 +82,7 @@ class Handovers:
         """
 
         def act(builder: PlanBuilder) -> Write:
-            if not is_open_for_lines(builder.state, builder.now):
+            if not can_choose_lines(builder.state, builder.now):
                 raise Refused("The two of you have begun to talk: tell them yourself what is worth taking along.")
             choice = self.load_choice(pair_id, is_open=True)
             if choice is None:

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, abort, request, url_for
 
 from worker.domain.model import Address, Handover, Owner, Pair, PairId
-from worker.domain.planning.handovers import is_open_for_lines
+from worker.domain.planning.handovers import can_choose_lines
 from worker.engine.handovers import PromiseDecision
 from worker.engine.mail_content import open_former_pair
 from worker.mail.lines import Line
@@ -64,7 +64,7 @@ def build_choice_of_lines(report: Address) -> dict[str, Any]:
     if pair is None:
         return {}
     state = site.load_state(pair)
-    choice = site.worker.handovers.load_choice(pair.id, is_open=is_open_for_lines(state, site.now()))
+    choice = site.worker.handovers.load_choice(pair.id, is_open=can_choose_lines(state, site.now()))
     if choice is None:
         return {}
     former = open_former_pair(site.store, choice.handover)

@@ -18,7 +18,7 @@ from worker.domain.model import (
     SessionKind,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.handovers import is_open_for_lines
+from worker.domain.planning.handovers import can_choose_lines
 
 FORMER = PairId("old@corp.example", SAM.email)
 NEXT = PairId("new@corp.example", SAM.email)
@@ -158,15 +158,15 @@ def test_r36_who_has_a_new_manager_is_not_introduced_once_more() -> None:
 def test_lines_can_be_chosen_until_the_first_session_with_the_new_manager() -> None:
     """R-36."""
     story = begun()
-    assert is_open_for_lines(story.state, story.now)
+    assert can_choose_lines(story.state, story.now)
     start = story.next.span.start
-    assert not is_open_for_lines(story.state, start)
+    assert not can_choose_lines(story.state, start)
     story.until(story.next.span.end)
-    assert not is_open_for_lines(story.state, story.now)
+    assert not can_choose_lines(story.state, story.now)
 
 
 def test_a_pair_without_another_before_it_has_no_handover() -> None:
     story = booked()
     wait(story, 3)
-    assert not is_open_for_lines(story.state, story.now)
+    assert not can_choose_lines(story.state, story.now)
     assert story.mails("new_manager") == []

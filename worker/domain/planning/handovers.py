@@ -19,7 +19,7 @@ from worker.domain.planning.notices import find_next_working_morning
 from worker.domain.planning.plan_builder import PlanBuilder
 
 
-def is_open_for_lines(state: PairState, now: datetime) -> bool:
+def can_choose_lines(state: PairState, now: datetime) -> bool:
     """Return whether the report may still choose the lines that are passed on to the new manager (R-36).
 
     That is possible until the first career session with the new manager begins.
@@ -32,7 +32,7 @@ def is_open_for_lines(state: PairState, now: datetime) -> bool:
 def add_new_manager_mail(builder: PlanBuilder) -> None:
     """Add the mail that tells the report of the new manager, once, on the report's next working morning (R-36)."""
     incoming = builder.state.incoming
-    if incoming is None or not is_open_for_lines(builder.state, builder.now):
+    if incoming is None or not can_choose_lines(builder.state, builder.now):
         return
     subject = str(builder.pair.id)
     if any(m.start == incoming.ended_at for m in builder.list_mails(MailName.NEW_MANAGER, subject)):
@@ -83,8 +83,8 @@ def add_open_promises_mail(builder: PlanBuilder, number: int) -> None:
 def end_promises_of_leaver(builder: PlanBuilder) -> None:
     """Let go of the open promises of a manager who has left, from the report's next working morning on (T-18).
 
-    The report is told at that time as well. Because of the wait, a mistake in the roster that is corrected soon ends no
-    promises.
+    The report is told at that time as well. Because of the wait, a mistake in the roster ends no promises if it is
+    corrected soon.
     """
     outgoing = builder.state.outgoing
     if outgoing is None or builder.pair.ended is not EndReason.MANAGER_LEFT:
