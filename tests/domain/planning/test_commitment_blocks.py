@@ -355,7 +355,7 @@ def test_the_words_of_the_history_are_neutral() -> None:
     """R-23: dates, and nothing of what was promised."""
     story = owing()
     (told,) = [d for d in story.told if d.what == "commitment"]
-    assert told.reason == "On the manager's calendar as a block."
+    assert told.reason == "It is on the manager's calendar as a block."
     assert told.fields == {"start": block(story).start, "due": DUE}
 
 

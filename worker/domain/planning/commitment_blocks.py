@@ -25,12 +25,12 @@ def accept_block_changes(builder: PlanBuilder) -> list[str]:
     No block is placed. Return the ids of the manager's commitments without a pending change of their block.
     """
     promises = [c for c in builder.commitments.values() if c.owner is Owner.MANAGER]
-    settled_ids = [c.id for c in promises if not builder.has_pending_change(c.id)]
-    if any(not c.is_open and c.block for c in promises if c.id not in settled_ids):
+    unchanging_ids = [c.id for c in promises if not builder.has_pending_change(c.id)]
+    if any(not c.is_open and c.block for c in promises if c.id not in unchanging_ids):
         builder.plan_again_at(builder.now + RECHECK_SOON)  # the commitment ended while its block was being written
-    for commitment_id in settled_ids:
+    for commitment_id in unchanging_ids:
         _accept_block_change(builder, builder.commitments[commitment_id])
-    return settled_ids
+    return unchanging_ids
 
 
 def _accept_block_change(builder: PlanBuilder, commitment: Commitment) -> None:
@@ -63,22 +63,23 @@ def _compare_block(builder: PlanBuilder, commitment: Commitment, placed: PlacedE
     if placed.span != placed.written:
         builder.accept_move(placed)
         builder.update_commitment(commitment, block=placed.span, by_hand=True)
-        reason = "The manager moved it on the calendar; the new time is kept."
+        reason = "The manager moved the block on the calendar; the new time is kept."
         builder.record_decision("commitment", reason, commitment.session)
-    elif commitment.block and commitment.block != placed.span and not _is_unchanged_all_day_event(commitment, placed):
+    elif commitment.block and commitment.block != placed.span and not _is_written_all_day_event(commitment, placed):
         _retry_write(builder, commitment, commitment.block)
 
 
-def _is_unchanged_all_day_event(commitment: Commitment, placed: PlacedEvent) -> bool:
-    """Return whether the event is an unchanged all-day event.
+def _is_written_all_day_event(commitment: Commitment, placed: PlacedEvent) -> bool:
+    """Return whether the block is an all-day event whose last change reached the calendar.
 
-    Its span may differ from the written one, because a calendar service returns the day in the calendar's own zone.
+    The span of such an event may still differ from that of the block, because a calendar service returns the day in the
+    calendar's own zone.
     """
     return commitment.all_day and placed.sequence == commitment.sequence
 
 
 def _retry_write(builder: PlanBuilder, commitment: Commitment, block: Span) -> None:
-    """Write the block again, because the last change never reached the calendar, unless a refusal requires a wait."""
+    """Write the block again, because the last change never reached the calendar; after a refusal, only after a wait."""
     if not builder.has_to_wait_for_retry(commitment.id):
         _write_block(builder, commitment, block, all_day=commitment.all_day)
 
@@ -161,7 +162,7 @@ def _write_block(builder: PlanBuilder, commitment: Commitment, block: Span, *, a
         generation=commitment.generation + (placed is not None and placed.gone),
     )
     builder.write_event(updated.id, updated.key, updated.sequence)
-    where = "as a note for the day" if all_day else "as a block"
+    what = "a note for the day" if all_day else "a block"
     builder.record_decision(
-        "commitment", f"On the manager's calendar {where}.", updated.session, start=block.start, due=updated.due
+        "commitment", f"It is on the manager's calendar as {what}.", updated.session, start=block.start, due=updated.due
     )

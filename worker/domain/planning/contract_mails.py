@@ -16,7 +16,7 @@ from worker.domain.time.mail_hours import find_following_day_start, find_next_ma
 from worker.domain.time.worktime import DAY, add_working_days, get_local_date, wall_to_utc
 
 #: The time from the end of a session until its contract is due (R-15).
-CONTRACT_HOURS = timedelta(hours=48)
+CONTRACT_PERIOD = timedelta(hours=48)
 #: The least time between two mails that ask for the same contract, up to the deadline.
 REMINDER_GAP = timedelta(hours=4)
 #: The least time between the last of these mails and the deadline.
@@ -25,15 +25,15 @@ REMIND_BEFORE = timedelta(hours=2)
 FIRST_REMINDER_AFTER = timedelta(hours=12)
 #: The working time that is left on the day of a reminder to write the contract.
 WRITING_TIME = timedelta(hours=1)
-#: The most reminders before the deadline (numbers 1 and 2), and after the deadline (numbers 3, 4 and 5).
-MAX_EARLY_MAILS, MAX_LATE_MAILS = 2, 3
+#: The most reminders before the deadline, which have the numbers 1 and 2, and after it, with the numbers 3 to 5.
+MAX_EARLY_REMINDERS, MAX_LATE_REMINDERS = 2, 3
 
 
 def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **fields: datetime) -> Session:
     """Mark the session as held until `held_at`, and change the given other fields. Return the session.
 
-    When the session is marked as held some time after its end, `noted_at` is set to the present instant, because the
-    contract is then due later as well (T-7).
+    When more than `SWEEP_SLACK` has passed since the session ended, `noted_at` is set to the present instant, because
+    the contract is then due later as well (T-7).
     """
     noted_at = builder.now if builder.now > held_at + SWEEP_SLACK else None
     if session.held_at == held_at:
@@ -60,21 +60,21 @@ def find_contract_deadline(manager: Person, session: Session) -> datetime:
     if end is None:
         raise ValueError(f"session {session.id} has not been held")
     if session.noted_at is None:
-        return end + CONTRACT_HOURS
+        return end + CONTRACT_PERIOD
     noted_at = session.noted_at.astimezone(ZoneInfo(manager.zone))
     next_working_day = add_working_days(manager, noted_at.date(), 1)
     same_time = wall_to_utc(manager.zone, next_working_day, 60 * noted_at.hour + noted_at.minute)
-    return max(end + CONTRACT_HOURS, same_time)
+    return max(end + CONTRACT_PERIOD, same_time)
 
 
 @lru_cache(maxsize=1 << 12)
 def list_reminder_times(manager: Person, *, asked_at: datetime, deadline: datetime) -> tuple[datetime, ...]:
     """Return the instants of the reminders before the deadline: up to two, on different working days (T-7).
 
-    Each reminder is sent one hour before the manager's mail hours end, so that an hour is left to write the contract.
-    All mails are at least four hours apart, and the first of two reminders is at least twelve hours after the request.
-    The last reminder is at least two hours before the deadline. When too few working hours are left, as after a late
-    session on a Friday, there are fewer reminders.
+    The request for the contract is sent at `asked_at`. Each reminder is sent one hour before the manager's mail hours
+    end, so that an hour is left to write the contract. All these mails are at least four hours apart, and the first of
+    two reminders is at least twelve hours after the request. The last reminder is at least two hours before the
+    deadline. When too few working hours are left, as after a late session on a Friday, there are fewer reminders.
     """
     latest = deadline - REMIND_BEFORE - SWEEP_SLACK
     last_times_of_days = list_last_mail_times(manager, asked_at + REMINDER_GAP, latest, time_to_act=WRITING_TIME)
@@ -90,10 +90,11 @@ def list_reminder_times(manager: Person, *, asked_at: datetime, deadline: dateti
 def list_late_reminder_times(manager: Person, deadline: datetime) -> tuple[datetime, ...]:
     """Return the starts of the four working days after the deadline (T-7).
 
-    A reminder is sent on each of the first three, and the session becomes unfinished on the fourth.
+    A reminder is sent on each of the first three, and the session becomes unfinished on the fourth. When the manager
+    has too few working days in the next 400 days, calendar days are counted instead.
     """
     day = get_local_date(manager.zone, deadline)
-    starts = (find_following_day_start(manager, day, count) for count in range(1, MAX_LATE_MAILS + 2))
+    starts = (find_following_day_start(manager, day, count) for count in range(1, MAX_LATE_REMINDERS + 2))
     return tuple(start or deadline + count * DAY for count, start in enumerate(starts, start=1))
 
 
@@ -111,7 +112,7 @@ def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
     reminders, unfinished_at = _list_reminders(builder.manager, session, held_at, deadline)
     next_instants = [*(instant for _, instant in reminders[1:]), unfinished_at]
     for (number, instant), next_instant in zip(reminders, next_instants, strict=True):
-        is_late = number > MAX_EARLY_MAILS
+        is_late = number > MAX_EARLY_REMINDERS
         if builder.now < instant:
             builder.plan_again_at(instant)
             return
@@ -138,12 +139,12 @@ def _list_reminders(
 ) -> tuple[list[tuple[int, datetime]], datetime]:
     """Return each reminder's number and instant, in order, and the instant at which the session becomes unfinished.
 
-    The last reminder before the deadline always has the number `MAX_EARLY_MAILS`.
+    The last reminder before the deadline always has the number `MAX_EARLY_REMINDERS`.
     """
     asked_at = max(held_at, session.noted_at or held_at)
     early = list_reminder_times(manager, asked_at=asked_at, deadline=deadline)
     *late, unfinished_at = list_late_reminder_times(manager, deadline)
-    first_number = 1 + MAX_EARLY_MAILS - len(early)
+    first_number = 1 + MAX_EARLY_REMINDERS - len(early)
     return list(enumerate([*early, *late], start=first_number)), unfinished_at
 
 

@@ -14,7 +14,7 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.search import Search
 from worker.domain.time.slots import rank_slots
 
-#: The people whose events may give way, in the order in which the combinations are tried.
+#: The combinations of people whose events may give way, in the order in which they are tried. The first is nobody.
 OWNERS_TO_TRY = ((), (Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
 
 

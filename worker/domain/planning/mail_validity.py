@@ -61,7 +61,7 @@ def is_valid_after_handover(effect: Effect, state: PairState, now: datetime) -> 
 
 
 def is_valid_during_round(effect: Effect, state: PairState, now: datetime) -> bool:
-    """Return whether the pair is active and the month of the survey round is not over (R-37).
+    """Return whether the pair is active and the month of the pulse's round is not over (R-37).
 
     The number of the mail is the year and the month of the round, such as 202609.
     """

@@ -257,7 +257,7 @@ class PlanBuilder:
         return new
 
     def accept_move(self, placed: PlacedEvent) -> None:
-        """Accept the time to which a person moved the event, so that it no longer counts as a new move."""
+        """Accept the time that the event has on the calendar, so that it no longer counts as a move by a person."""
         self._accepted_moves[placed.key] = placed.span
 
     def add_deferral(self, deferral: Deferral) -> None:
@@ -312,26 +312,29 @@ class PlanBuilder:
         reader = self.manager if to == self.manager.email else self.report
         session_start, lost_start = self._find_session_times(subject, start)
         wanted_at = max(due_at or self.now, self.now)
-        time = choose_mail_time(name, reader, wanted_at, session_start=session_start, lost_start=lost_start)
+        mail_time = choose_mail_time(name, reader, wanted_at, session_start=session_start, lost_start=lost_start)
         mail = Effect(
             key=f"{key_prefix}{count}",
             kind=EffectKind.MAIL,
             pair=self.pair.id,
             subject=subject,
-            due_at=time.due_at,
+            due_at=mail_time.due_at,
             snapshot_at=self.now,
             name=name.value,
             to=to,
             number=number,
             start=start,
             event=event,
-            counts=time.counts,
+            counts=mail_time.counts,
         )
         self.effects.append(mail)
         return mail
 
     def add_personal_mail(self, name: MailName, about: str) -> None:
-        """Add a mail to the manager about several pairs, unless it is decided already: see `make_personal_mail`."""
+        """Add a mail to the manager about several pairs, unless the mail is decided already.
+
+        `about` distinguishes mails with the same name (see `make_personal_mail`).
+        """
         due_at = choose_mail_time(name, self.manager, self.now).due_at
         mail = make_personal_mail(name, self.manager, about, now=self.now, due_at=due_at)
         # Keys are not compared as a whole, because a key from before a change of the manager's address contains the old
@@ -430,5 +433,5 @@ def floor_to_shared_grid(instant: datetime, step: timedelta) -> datetime:
 
     All pairs have their calendars read at grid points, so that one request can read the calendars of many people.
     """
-    origin = datetime(2024, 1, 1, 5, tzinfo=UTC)
-    return origin + (instant - origin) // step * step
+    first_point = datetime(2024, 1, 1, 5, tzinfo=UTC)
+    return first_point + (instant - first_point) // step * step

@@ -85,8 +85,8 @@ def find_note_time(manager: Person, start: datetime) -> datetime | None:
 def _list_day_starts(person: Person, start: datetime) -> Iterator[tuple[int, datetime]]:
     """Yield, for each working day from the day of the session backwards, its distance in days and its start.
 
-    When the person is out of office all the time before the session, absences are ignored. A mail before the absence
-    would be forgotten by the time of the session.
+    When the person is out of office on all working days of the two weeks before the session, absences are ignored: a
+    mail before the absence would be forgotten by the time of the session.
     """
     day = get_local_date(person.zone, start)
     if any(day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start for _, day_start in _list_early_starts(person, day)):
@@ -97,7 +97,9 @@ def _list_day_starts(person: Person, start: datetime) -> Iterator[tuple[int, dat
 
 def _list_early_starts(person: Person, day: date) -> Iterator[tuple[int, datetime]]:
     """Yield the day starts of `list_day_starts_backwards` that are at most `MAX_EARLY_DAYS` before `day`."""
-    return takewhile(lambda day_start: day_start[0] <= MAX_EARLY_DAYS, list_day_starts_backwards(person, day))
+    return takewhile(
+        lambda distance_and_start: distance_and_start[0] <= MAX_EARLY_DAYS, list_day_starts_backwards(person, day)
+    )
 
 
 @dataclass(frozen=True, slots=True)

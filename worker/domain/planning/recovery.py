@@ -16,8 +16,8 @@ from worker.domain.planning import cadence
 #: The kind of a session by the first letter of its id. Check-ins share the letter of career sessions, but are shorter
 #: than any career session.
 _KINDS = {kind[0]: kind for kind in (SessionKind.REVIEW, SessionKind.CAREER)}
-#: A session that begins at least this long after the last regular session is assumed to be the next regular session. A
-#: session that begins earlier is assumed to be an ad hoc session.
+#: A session is assumed to be the next regular session when every regular session that was not held yet has a time, and
+#: ends at least this long before. Otherwise it is assumed to be an ad hoc session.
 _MIN_DISTANCE = timedelta(weeks=4)
 
 

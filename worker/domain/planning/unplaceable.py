@@ -31,7 +31,7 @@ def mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> No
     if is_new:
         reason = _NO_TIME if session.adhoc else why
         builder.record_decision("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
-    if not _was_told_lately(builder, unplaceable):
+    if not _has_recent_mail(builder, unplaceable):
         for person in _list_people_to_tell(builder, unplaceable):
             builder.add_mail(MailName.UNPLACEABLE, session.id, person.email, number=session.count)
     if is_new:
@@ -52,7 +52,7 @@ def _list_people_to_tell(builder: PlanBuilder, session: Session) -> tuple[Person
     return (builder.report,) if is_in_weekly else builder.people
 
 
-def _was_told_lately(builder: PlanBuilder, session: Session) -> bool:
+def _has_recent_mail(builder: PlanBuilder, session: Session) -> bool:
     """Return whether a mail of the last four weeks said that no time exists for this session.
 
     A mail about another session of the pair that is unplaceable for the same cause counts as well, so that the three
