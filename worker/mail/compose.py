@@ -299,7 +299,7 @@ class Composer:
             "has_deferral_reason": (move.number if move else session.count) in reasons,
             "options": (options := offers.list_open_times(session, now)),
             "offer": session.offer if options else None,
-            "may_leave": questions.may_leave(session),
+            "may_leave": questions.can_be_left_until_next_cycle(session),
             "why": order_for_reader(session.unplaceable or (), state.get_person(mail.to).name),
             "also": sum(has_same_cause(session, other) for other in state.sessions),
             "unfinished": _list_unfinished_starts(state, session),

@@ -113,7 +113,7 @@ def _render_page(session: Session, state: PairState, failure: Failure | None = N
     options = _list_free_options(builder, session) if builder else ()
     context = site.build_page_context(login.person, state, session)
     # An offer of which no time can be taken any more is not shown.
-    offer, may_leave = session.offer if options else None, questions.may_leave(session)
+    offer, may_leave = session.offer if options else None, questions.can_be_left_until_next_cycle(session)
     view = site.build_view(replace(context, options=options, offer=offer, may_leave=may_leave))
     values: dict[str, Any] = {
         **view.collect_variables(),
@@ -285,7 +285,7 @@ def _move(session: Session, state: PairState, span: Span) -> None:
         span,
         by=current_login().address,
         version=request.form.get("version", ""),
-        is_checked="anyway" not in request.form,
+        must_be_free="anyway" not in request.form,
     )
     if snapshot is None:
         raise CalendarUnread("A calendar can't be read just now.")

@@ -20,7 +20,7 @@ from worker.domain.planning.cadence import (
     choose_interval,
     find_window,
     is_overdue,
-    list_review_days,
+    list_review_targets,
     make_next_cycle,
     make_window,
 )
@@ -229,7 +229,7 @@ def test_a_combined_session_asks_for_a_contract() -> None:
 def test_reviews_come_each_month_after_the_contract_was_recorded(until: date, days: list[date]) -> None:
     """T-9, R-7."""
     recorded = utc(2026, 9, 28, 12)
-    assert [at.date() for at in list_review_days(recorded, utc(until.year, until.month, until.day, 13))] == days
+    assert [at.date() for at in list_review_targets(recorded, utc(until.year, until.month, until.day, 13))] == days
 
 
 # --- ids ---

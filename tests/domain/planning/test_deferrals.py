@@ -97,7 +97,7 @@ def test_the_history_tells_of_a_deferral_in_words() -> None:
     story = booked()
     story.decline(story.next)
     lost = next(d for d in story.told if d.fields.get("cause"))
-    assert lost.reason == f"Deferred by {SAM.email}: declined. Deferral number 1; it is owed."
+    assert lost.reason == f"Deferred by {SAM.email}: declined. Deferral number 1; the session is owed."
     assert (lost.fields["state"], lost.fields["count"], lost.fields["cause"]) == ("deferred", 1, "declined")
 
 

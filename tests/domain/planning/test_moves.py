@@ -24,8 +24,8 @@ def look(story: Story, *spans: Span) -> PlanBuilder:
     return PlanBuilder(story.now, replace(story.state, taken_times=taken), seen, story.policy)
 
 
-def press(story: Story, span: Span, who: str = SAM.email, version: str = "", *, is_checked: bool = True) -> None:
-    one = Press(span, who, version or make_time_version(story.next), is_checked)
+def press(story: Story, span: Span, who: str = SAM.email, version: str = "", *, must_be_free: bool = True) -> None:
+    one = Press(span, who, version or make_time_version(story.next), must_be_free)
     calendars = look(story, span)
     story.say(lambda p: moves.move_session(p, p.sessions[story.next.id], one, calendars))
 
@@ -127,7 +127,7 @@ def test_t11_what_stands_at_that_hour_is_intended() -> None:
     story = booked()
     new = shifted(story.next, -DAY if story.next.span.start.weekday() else DAY)
     story.calendars.book(DANA, new.start, new.end)
-    press(story, new, DANA.email, is_checked=False)
+    press(story, new, DANA.email, must_be_free=False)
     assert [one.span for one in story.next.intended or ()] == [new]
     story.look()
     story.until(new.start)
@@ -164,7 +164,7 @@ def test_a_press_moves_nothing_while_a_calendar_can_not_be_read() -> None:
     story.calendars.unknown[SAM.email] = "it did not answer"
     with pytest.raises(CalendarUnread):
         press(story, new)
-    press(story, new, is_checked=False)
+    press(story, new, must_be_free=False)
     assert story.next.span == new
 
 
@@ -187,7 +187,7 @@ def test_moved_there_and_back_is_another_time_than_before() -> None:
     story = booked()
     old, was = make_time_version(story.next), story.next.span
     press(story, proposals.propose_times(look(story), story.next).times[0].span)
-    press(story, was, is_checked=False)
+    press(story, was, must_be_free=False)
     assert story.next.span == was and make_time_version(story.next) != old
 
 
@@ -196,7 +196,7 @@ def test_what_is_owed_gets_the_time_that_is_pressed() -> None:
     owed = replace(story.next, state=SessionState.OWED, start=None, end=None, generation=2)
     story.state = replace(story.state, sessions=(owed,), placed_events={})
     new = Span(NOW + 9 * DAY + 3 * HOUR, NOW + 9 * DAY + 4 * HOUR)
-    press(story, new, is_checked=False)
+    press(story, new, must_be_free=False)
     assert (story.next.span, story.next.count, causes(story)) == (new, 0, [])
 
 

@@ -101,7 +101,7 @@ def request_time(builder: PlanBuilder, session: Session, requested_time: Span | 
     is_offered = requested_time is not None and requested_time in offers.list_open_times(session, builder.now)
     if session.booked and session.span == requested_time:
         if is_offered:  # otherwise a person pressed the button twice, and nothing changes
-            offers.end_offer(builder, session, "A person chose the time that it has.")
+            offers.end_offer(builder, session, "A person chose the time that the session has.")
             builder.update_session(builder.sessions[session.id], by_hand=True)
         return
     if session.booked and not is_offered:
@@ -140,13 +140,13 @@ def find_deferral_to_explain(builder: PlanBuilder, session: Session) -> Deferral
 
 
 def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
-    """Make the session owed one rhythm later, which is one of the answers to a question (T-11). It is no deferral.
+    """Make the session owed one rhythm later, which is one of the answers to a question (T-11). This is no deferral.
 
-    A question is asked in place of a third automatic move (see `questions`). Raises Refused when no question was asked,
-    or when it can no longer be answered.
+    A question is asked in place of a third automatic move (see `questions`). People read "until the next quarter", as
+    the usual rhythm is 13 weeks. Raises Refused when no question was asked, or when it can no longer be answered.
     """
-    offer = session.offer
-    if offer is None or offer.purpose is not OfferPurpose.QUESTION or not questions.may_leave(session):
+    was_asked = session.offer is not None and session.offer.purpose is OfferPurpose.QUESTION
+    if not was_asked or not questions.can_be_left_until_next_cycle(session):
         raise Refused(f"Session {session.id} can't be left until the next quarter: nobody was asked about it.")
     if session.booked and session.span.start <= builder.now:
         raise Refused(f"Session {session.id} has begun, so it can't be left until the next quarter.")
@@ -298,7 +298,14 @@ def _make_soon_session(builder: PlanBuilder, kind: SessionKind, *, minutes: int,
     window = cadence.SessionWindow(builder.now, builder.now, builder.find_weekday_end(days, builder.now))
     cycle = max((s.cycle for s in builder.sessions.values()), default=1)
     return cadence.make_session(
-        builder.pair.id, kind, Topic.ALL, cycle=cycle, minutes=minutes, window=window, now=builder.now, origin="soon"
+        builder.pair.id,
+        kind,
+        Topic.ALL,
+        cycle=cycle,
+        minutes=minutes,
+        window=window,
+        now=builder.now,
+        discriminator="soon",
     )
 
 
@@ -307,9 +314,9 @@ def record_contract(
 ) -> None:
     """Record a revision of the session's contract, and add the mails with its summary (R-14, R-15).
 
-    `commitments` are the commitments of the revision: they are added or changed. Commitments of an earlier revision
-    that are not among them end (R-18). Raises NoContractSession for a session without contracts, and NotHeldYet before
-    the session has begun.
+    `commitments` are all commitments of this revision, and `revision` is its number. A commitment of an earlier
+    revision that is not among them ends (R-18). Raises NoContractSession for a session that can't have a contract, and
+    NotHeldYet before the session has begun.
     """
     if session.kind is not SessionKind.CAREER or session.state is SessionState.CANCELLED:
         raise NoContractSession(f"Session {session.id} is cancelled, or of a kind that has no contract.")
@@ -328,7 +335,7 @@ def record_contract(
     is_late = builder.now > contract_mails.find_contract_deadline(builder.manager, recorded)
     if is_first_revision:
         reason = "The contract was recorded" + (", after its deadline." if is_late else ", before its deadline.")
-        builder.record_session_decision(recorded, reason, late=is_late or None)
+        builder.record_session_decision(recorded, reason, late=True if is_late else None)  # None leaves the field out
     else:
         builder.record_decision(
             "contract", f"Revision {revision} of the contract was recorded.", session.id, revision=revision
@@ -338,7 +345,10 @@ def record_contract(
 
 
 def _update_commitments(builder: PlanBuilder, session: Session, commitments: Sequence[IdentifiedCommitment]) -> None:
-    """Add the new commitments, update the recorded ones, and close as changed the recorded ones no longer listed."""
+    """Make the session's commitments those of the new revision: add, update or close each of them.
+
+    An open commitment that the new revision does not contain is closed as changed.
+    """
     listed_ids = {item.id for item in commitments}
     open_commitments = [c for c in builder.commitments.values() if c.session == session.id and c.is_open]
     for commitment in open_commitments:
@@ -355,14 +365,14 @@ def _update_commitments(builder: PlanBuilder, session: Session, commitments: Seq
             commitment_blocks.update_block_text(builder, existing)
 
 
-def _make_commitment(builder: PlanBuilder, session: Session, identified: IdentifiedCommitment) -> Commitment:
+def _make_commitment(builder: PlanBuilder, session: Session, item: IdentifiedCommitment) -> Commitment:
     """Return a new open commitment of the session's contract."""
     return Commitment(
-        id=identified.id,
+        id=item.id,
         pair=builder.pair.id,
         session=session.id,
-        owner=identified.owner,
-        due=identified.due,
+        owner=item.owner,
+        due=item.due,
         recorded_at=builder.now,
     )
 

@@ -11,13 +11,13 @@ from worker.domain.time.worktime import wall_to_utc
 
 
 def reanchor_sessions(builder: PlanBuilder) -> None:
-    """Give every future regular session its current window. A session whose time lies outside it becomes owed."""
+    """Give every future regular session its current window. A session with a time outside its window becomes owed."""
     for session in cadence.select_regular_sessions(list(builder.sessions.values())):
         if cadence.is_later_part(session):
             if session.booked or session.owed:
                 series.keep_in_order(builder, builder.sessions[session.id])
             continue
-        window = _find_new_window(builder, session) or _make_way_for_adhoc(builder, session)
+        window = _find_new_window(builder, session) or _find_window_clear_of_adhoc(builder, session)
         if window is None or (session.booked and _follows_owed_session(builder, session)):
             continue
         if builder.has_pending_change(session.id):
@@ -27,7 +27,7 @@ def reanchor_sessions(builder: PlanBuilder) -> None:
         if updated.booked and not updated.by_hand and _is_outside(updated, window, builder):
             owed = builder.update_session(updated, state=SessionState.OWED, start=None, end=None, offer=None)
             builder.record_session_decision(
-                owed, "The rhythm counts from another day now; it gets a time in its new window."
+                owed, "The rhythm counts from another day now, so the session gets a time in its new window."
             )
 
 
@@ -72,13 +72,14 @@ def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionW
     sessions = list(builder.sessions.values())
     window: cadence.SessionWindow | None
     if session.in_turn:
-        window = cadence.keep_clear_of_adhoc(_keep_turn_window(builder, session), sessions)
+        window = cadence.move_clear_of_adhoc(_find_turn_window(builder, session), sessions)
     else:
         window = cadence.find_window(session, sessions, builder.pair, builder.manager.zone, builder.policy)
+    # Only the targets are compared, because the end of a window may have been extended to the session's booked time.
     return window if window is not None and window.target != session.target else None
 
 
-def _make_way_for_adhoc(builder: PlanBuilder, session: Session) -> cadence.SessionWindow | None:
+def _find_window_clear_of_adhoc(builder: PlanBuilder, session: Session) -> cadence.SessionWindow | None:
     """Return a later window for a session that is booked less than three weeks after an ad hoc session (T-14).
 
     The window begins three weeks after the ad hoc session, so that the session moves by three weeks at most. Return
@@ -105,8 +106,8 @@ def _follows_owed_session(builder: PlanBuilder, session: Session) -> bool:
     return any(s.cycle < session.cycle for s in owed)
 
 
-def _keep_turn_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
-    """Return the window of a session with a turn; a new window when the old one begins before the pair's start."""
+def _find_turn_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
+    """Return the present window of a session with a turn, or a new window if that begins before the pair's start."""
     start = builder.pair.start
     if start is not None and session.earliest < wall_to_utc(builder.manager.zone, start, 0):
         return find_first_window(builder)

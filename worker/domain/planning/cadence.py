@@ -60,7 +60,8 @@ def add_interval(day: date, every: Interval) -> date:
 def choose_interval(pair: Pair, anchor: date, policy: Policy) -> Interval:
     """Return the interval from `anchor` to the next session.
 
-    It is shorter while the report is in transition, for instance in a new role (R-5).
+    The interval is shorter as long as the next session then still lies in the report's transition, such as a new role
+    (R-5).
     """
     if pair.transition_until and add_interval(anchor, policy.transition_every) <= pair.transition_until:
         return policy.transition_every
@@ -113,10 +114,11 @@ def _get_position(session: Session) -> tuple[int, int]:
 def find_window(
     session: Session, sessions: Sequence[Session], pair: Pair, zone: str, policy: Policy
 ) -> SessionWindow | None:
-    """Return the window of a regular session; None when the pair has no session from which it could be counted.
+    """Return the window of a regular session; None when the pair has no session from which the window can be counted.
 
-    A later part of a series follows the part before it. Any other session comes one interval after its anchor: the
-    latest end among the regular sessions that were held or come before it in the rhythm. `zone` is the manager's zone.
+    A later part of a series follows the part before it. Any other session comes one interval after its anchor. The
+    anchor is the latest end among the regular sessions that were held, and those of earlier cycles, held or not. For a
+    session without a time, the target is used. `zone` is the manager's zone.
     """
     earlier_parts = list_earlier_parts(session, sessions)
     if earlier_parts:
@@ -128,7 +130,7 @@ def find_window(
         return None
     anchor = max(anchor_candidates).date()
     window = make_window(anchor, choose_interval(pair, anchor, policy))
-    return keep_clear_of_adhoc(window, sessions)
+    return move_clear_of_adhoc(window, sessions)
 
 
 def is_later_part(session: Session) -> bool:
@@ -142,7 +144,7 @@ def list_adhoc_ends(sessions: Sequence[Session]) -> list[datetime]:
     return [end for s in adhoc if (end := s.held_at or s.end)]
 
 
-def keep_clear_of_adhoc(window: SessionWindow, sessions: Sequence[Session]) -> SessionWindow:
+def move_clear_of_adhoc(window: SessionWindow, sessions: Sequence[Session]) -> SessionWindow:
     """Return the window, moved when an ad hoc session lies less than three weeks before its target (T-14).
 
     The new target, which is also the new earliest time, is three weeks after that ad hoc session. So the target and the
@@ -244,11 +246,11 @@ def is_overdue(session: Session, *, target: datetime, now: datetime) -> bool:
     return target < now and not is_later_part(session)
 
 
-def list_review_days(recorded_at: datetime, until: datetime) -> list[datetime]:
+def list_review_targets(recorded_at: datetime, until: datetime) -> list[datetime]:
     """Return the targets of a contract's reviews: one in each month after it was recorded, up to `until` (T-9)."""
     months = range(1, MAX_REVIEWS + 1)
-    days = (to_noon_utc(add_interval(recorded_at.date(), Interval(months=month))) for month in months)
-    return list(takewhile(lambda day: day <= until, days))
+    targets = (to_noon_utc(add_interval(recorded_at.date(), Interval(months=month))) for month in months)
+    return list(takewhile(lambda target: target <= until, targets))
 
 
 def set_window(session: Session, window: SessionWindow) -> Session:
@@ -265,14 +267,14 @@ def make_session(
     minutes: int,
     window: SessionWindow,
     now: datetime,
-    origin: str = "",
+    discriminator: str = "",
 ) -> Session:
     """Return a new owed session. The same arguments give the same id, so that a plan can be computed again.
 
-    `origin` distinguishes sessions whose other arguments are equal: it names the contract and month of a review, or
-    marks a session that somebody requested.
+    `discriminator` gives different ids to sessions whose other arguments are equal: it names the contract and month of
+    a review, or marks a session that somebody requested.
     """
-    seed = "|".join((str(pair), kind, topic, str(cycle), origin, now.isoformat()))
+    seed = "|".join((str(pair), kind, topic, str(cycle), discriminator, now.isoformat()))
     return Session(
         id=derive_id(kind[0], seed),
         pair=pair,

@@ -5,7 +5,7 @@ deleted the event, or because another event clashes with the session. When a per
 rules allow, the session keeps that time, and this is no deferral (T-11).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -16,6 +16,7 @@ from worker.domain.model import (
     BusyTime,
     Deferral,
     DeferralCause,
+    FreeBusy,
     MailName,
     Person,
     PlacedEvent,
@@ -78,7 +79,7 @@ def check_booked_sessions(builder: PlanBuilder, skipped_ids: Collection[str] = (
             _owe_without_deferral(builder, session)
         elif builder.now < session.span.end or placed.gone:
             _compare_event(builder, session, placed)
-        elif _is_moved_by_hand(placed):  # the booked time is over, but the event is at another time
+        elif _is_moved_by_hand(placed):  # the booked time is over, and the event is at another time
             _handle_move(builder, session, placed)
 
 
@@ -92,7 +93,7 @@ def _fill_intended_times(builder: PlanBuilder, session: Session) -> Session:
 
     The intended times are read from free/busy unless that has been done already.
     """
-    # The pair is warned of a clash only after the calendars have been read.
+    # A warning about a clash proves that the calendars have been read.
     is_read_already = session.intended is not None or session.warned_at is not None
     if not session.by_hand or is_read_already or session.span.start <= builder.now:
         return session
@@ -136,11 +137,11 @@ def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) 
         _check_clash(builder, builder.sessions[session.id])
 
 
-def is_lost_time(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> bool:
+def is_event_time_lost(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> bool:
     """Return whether the session can't have the time at which its event is on the calendar.
 
     That holds when the time breaks a rule, when somebody declined it, or when the session was deferred from this time
-    for a cause that still exists.
+    for a cause that usually lasts, such as a holiday.
     """
     is_too_short = session.kind is SessionKind.CAREER and placed.span.minutes < builder.policy.min_by_hand
     if is_too_short or placed.span.start > session.latest or Answer.DECLINED in placed.answers.values():
@@ -151,7 +152,10 @@ def is_lost_time(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
 
 
 def _retry_write(builder: PlanBuilder, session: Session) -> None:
-    """Write the event again, because our last change never reached the calendar. Its answers are for an older time."""
+    """Write the event again, because our last change never reached the calendar.
+
+    The answers of the guests are ignored until then, because they are about an older time.
+    """
     if not builder.has_to_wait_for_retry(session.id):
         changed = builder.update_session(session, sequence=session.sequence + 1)
         builder.write_event(changed.id, changed.key, changed.sequence)
@@ -178,7 +182,7 @@ def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
         warned_at=None,
         offer=None,
     )
-    builder.record_session_decision(moved, "A person moved it inside the rules; the new time is kept.", cause="moved")
+    builder.record_session_decision(moved, "A person moved it to a time that the rules allow.", cause="moved")
     if session.kind is SessionKind.CAREER and span.minutes < builder.policy.min_minutes:
         builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=span.start)
     return moved
@@ -221,35 +225,46 @@ def _check_clash(builder: PlanBuilder, session: Session) -> None:
     if not is_calendar_check_due(builder, session):
         builder.plan_again_at(find_next_calendar_check(builder, session))
         return
-    clash = _find_clash(builder, session)
+    free_busy_by_address = _read_free_busy(builder, session)
+    if free_busy_by_address is None:
+        return
+    clash = _find_clash(builder, session, free_busy_by_address)
     if clash is None:
+        _clear_clash(builder, session)
         return
     show_as, owner = clash
-    if show_as is None:
-        _clear_clash(builder, session)
-    elif show_as is ShowAs.AWAY:
+    if show_as is ShowAs.AWAY:
         defer_session(builder, session, DeferralCause.OUT_OF_OFFICE, by=owner)
     elif stays_after_question(builder, session):
         builder.plan_again_at(find_next_calendar_check(builder, session))
     elif _must_move_now(builder, session):
         defer_session(builder, session, DeferralCause.BOOKED_OVER, by=owner)
-    elif session.warned_at is None:
+    elif (warning_end := _find_warning_end(session)) is None:
         _warn_of_clash(builder, session, owner)
     else:
-        builder.plan_again_at(session.warned_at + WARNING_PERIOD)
+        builder.plan_again_at(warning_end)
 
 
 def _must_move_now(builder: PlanBuilder, session: Session) -> bool:
     """Return whether a session with a clash is deferred now, rather than after a warning.
 
-    A review is never warned about. Any other session is deferred when its warning is a day old, or when it begins too
-    soon for a warning.
+    Nobody is warned about a clash with a review. Any other session is deferred when a day has passed since the warning,
+    or when it begins too soon for a warning.
     """
     if session.kind is SessionKind.REVIEW:
         return True
-    if session.warned_at is not None:
-        return builder.now >= session.warned_at + WARNING_PERIOD
+    warning_end = _find_warning_end(session)
+    if warning_end is not None:
+        return builder.now >= warning_end
     return not _has_time_for_warning(builder, session)
+
+
+def _find_warning_end(session: Session) -> datetime | None:
+    """Return when the session is deferred because of the clash that the manager was warned of; None without a warning.
+
+    `warned_at` is when the warning reaches the manager, which may be later than now.
+    """
+    return session.warned_at + WARNING_PERIOD if session.warned_at is not None else None
 
 
 def _has_time_for_warning(builder: PlanBuilder, session: Session) -> bool:
@@ -284,18 +299,25 @@ def _warn_of_clash(builder: PlanBuilder, session: Session, owner: Address) -> No
     builder.plan_again_at(warning.due_at + WARNING_PERIOD)
 
 
-def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address] | None:
-    """Return the `show_as` of the clashing event and the owner of its calendar; `(None, "")` when nothing clashes.
+def _read_free_busy(builder: PlanBuilder, session: Session) -> Mapping[Address, FreeBusy] | None:
+    """Return the free/busy of both people at the time of the session and, when it is near, from now on.
 
-    Out of office takes precedence over other events. Return None while the calendars have not been read.
+    Return None while the calendars have not been read.
     """
     window = session.span
     if window.start - builder.now <= ABSENCE_CHECK_PERIOD:
         window = Span(min(builder.now, window.start), window.end)
-    free_busy_by_address = builder.get_free_busy(builder.people, window, for_booking=False)
-    if free_busy_by_address is None:
-        return None
-    clash: tuple[ShowAs | None, Address] = (None, "")
+    return builder.get_free_busy(builder.people, window, for_booking=False)
+
+
+def _find_clash(
+    builder: PlanBuilder, session: Session, free_busy_by_address: Mapping[Address, FreeBusy]
+) -> tuple[ShowAs, Address] | None:
+    """Return the `show_as` of the clashing event and the owner of its calendar; None when nothing clashes.
+
+    Out of office takes precedence over other events.
+    """
+    clash: tuple[ShowAs, Address] | None = None
     is_manager_known = free_busy_by_address[builder.manager.email].is_known
     for email, free_busy in free_busy_by_address.items():
         for busy in free_busy.busy:
@@ -310,7 +332,7 @@ def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, 
             may_be_own_event = email == builder.report.email and _may_be_own_event(
                 builder, session, busy, is_manager_known=is_manager_known
             )
-            if clash[0] is None and not may_be_own_event:
+            if clash is None and not may_be_own_event:
                 clash = (busy.show_as, email)
     return clash
 
@@ -369,8 +391,8 @@ def find_next_calendar_check(builder: PlanBuilder, session: Session) -> datetime
 
 def _list_all_checks(session: Session) -> tuple[datetime, ...]:
     """Return the regular calendar checks of the session, and the check at the end of the period after a warning."""
-    after_warning = (session.warned_at + WARNING_PERIOD,) if session.warned_at else ()
-    return list_calendar_checks(session) + after_warning
+    warning_end = _find_warning_end(session)
+    return list_calendar_checks(session) + ((warning_end,) if warning_end is not None else ())
 
 
 # --- deferring ---
@@ -387,7 +409,7 @@ def defer_session(
     if session.kind is SessionKind.REVIEW:
         return _move_review(builder, session, cause)
     number = session.count + 1
-    is_gone = _is_event_gone(session, cause)
+    needs_new_key = _needs_new_key(session, cause)
     builder.add_deferral(
         Deferral(session=session.id, number=number, at=builder.now, cause=cause, who=by, was=session.span)
     )
@@ -398,7 +420,7 @@ def defer_session(
         end=None,
         count=number,
         deferred_at=builder.now,
-        generation=session.generation + is_gone,
+        generation=session.generation + needs_new_key,
         by_hand=False,
         warned_at=None,
         held_at=None,
@@ -406,23 +428,23 @@ def defer_session(
     )
     actor = f" by {by}" if by else ""
     cause_text = CAUSE_NAMES[cause] + (f" ({detail})" if detail else "")
-    reason = f"Deferred{actor}: {cause_text}. Deferral number {number}; it is owed."
+    reason = f"Deferred{actor}: {cause_text}. Deferral number {number}; the session is owed."
     builder.record_session_decision(owed, reason, cause=cause.value, who=by)
     return owed
 
 
-def _is_event_gone(session: Session, cause: DeferralCause) -> bool:
-    """Return whether the session's next event needs a new key.
+def _needs_new_key(session: Session, cause: DeferralCause) -> bool:
+    """Return whether the session's next event needs a new key, because the present event can't be used any more.
 
-    That holds when the event was deleted, or when the session was held or unfinished, so that its event is over.
+    That holds when the event was deleted, or when the session was held or unfinished, so that the event is over.
     """
     return cause is DeferralCause.DELETED or session.state is not SessionState.BOOKED
 
 
 def _move_review(builder: PlanBuilder, review: Session, cause: DeferralCause) -> Session:
     """Make a review owed because it lost its time. Return the review."""
-    reason = f"It moves: {CAUSE_NAMES[cause]}."
-    return release_review(builder, review, reason, is_gone=_is_event_gone(review, cause))
+    reason = f"The review moves: {CAUSE_NAMES[cause]}."
+    return release_review(builder, review, reason, needs_new_key=_needs_new_key(review, cause))
 
 
 def find_last_deferral(builder: PlanBuilder, session: Session) -> Deferral | None:

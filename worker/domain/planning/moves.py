@@ -61,15 +61,15 @@ class Press:
     span: Span
     by: Address
     version: str  #: `make_time_version` of the session when the page was made
-    #: Whether both calendars have to be free. False when the person accepts the clashes that the page showed.
-    is_checked: bool = True
+    #: Whether both calendars must be free at that time. False when the person accepts the clashes that the page showed.
+    must_be_free: bool = True
 
 
-def move_session(builder: PlanBuilder, session: Session, press: Press, calendars: PlanBuilder) -> None:
-    """Book the session at the pressed time. This is no deferral unless the time is past the window (T-11).
+def move_session(builder: PlanBuilder, session: Session, press: Press, free_busy_builder: PlanBuilder) -> None:
+    """Book the session at the chosen time. This is no deferral unless the time is past the window (T-11).
 
-    `calendars` is a builder of the same state that has the current free/busy and taken times. It is only read. A
-    session that has the pressed time already is left unchanged, since both people may have pressed the button.
+    `free_busy_builder` is a builder of the same state that has the current free/busy and taken times. It is only read.
+    A session that has the chosen time already is left unchanged, since both people may have pressed the button.
 
     Raises MovedMeanwhile when the session has changed since the page was made, TimeTaken when the time is no longer
     free, CalendarUnread when a calendar can't be read, and Refused when the rules do not allow the time.
@@ -78,8 +78,8 @@ def move_session(builder: PlanBuilder, session: Session, press: Press, calendars
         return
     if press.version != make_time_version(session) or find_obstacle(builder, session) is not None:
         raise MovedMeanwhile("The conversation has been moved meanwhile, or is over.")
-    if press.is_checked:
-        _require_free(calendars, session, press.span)
+    if press.must_be_free:
+        _require_free(free_busy_builder, session, press.span)
     cause = ""
     if is_past_window(session, press.span):
         deferrals.defer_session(builder, session, DeferralCause.ASKED, by=press.by)
@@ -87,13 +87,13 @@ def move_session(builder: PlanBuilder, session: Session, press: Press, calendars
         cause = DeferralCause.MOVED.value
         _record_move(builder, session, press.by)
     moved = actions.book_requested_time(builder, builder.sessions[session.id], press.span, by=press.by, cause=cause)
-    # The person saw the busy times around the new time, so that these are intended and do not clash with the session.
-    builder.update_session(moved, intended=read_intended_times(calendars, moved.key, press.span))
+    # The page showed the person the busy times at the new time. They are intended, and do not clash with the session.
+    builder.update_session(moved, intended=read_intended_times(free_busy_builder, moved.key, press.span))
 
 
-def _require_free(calendars: PlanBuilder, session: Session, span: Span) -> None:
+def _require_free(free_busy_builder: PlanBuilder, session: Session, span: Span) -> None:
     """Raise TimeTaken or CalendarUnread unless both calendars are known to be free in the span."""
-    checked = check_time(calendars, session, span)
+    checked = check_time(free_busy_builder, session, span)
     if checked.is_busy:
         raise TimeTaken("That time has been taken meanwhile.")
     if checked.is_unread:

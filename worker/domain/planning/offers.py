@@ -23,9 +23,9 @@ from worker.domain.planning.deferrals import count_deferrals_in_cycle
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
 
-#: The number of times in an offer.
+#: An offer consists of at most this many times to choose from.
 OFFER_COUNT = 3
-#: The number of weekdays, after the day of the offer, for which the times are reserved, by the purpose of the offer.
+#: For how many weekdays after the day of the offer the times are reserved, by the purpose of the offer.
 OFFER_DAYS = {OfferPurpose.DEFERRAL: 3, OfferPurpose.QUESTION: 2, OfferPurpose.SOON: 3}
 #: From this number of deferrals in a cycle on, the manager is asked to choose a time (T-12).
 MANAGER_CHOOSES_FROM = 3
@@ -49,7 +49,7 @@ def needs_choice(builder: PlanBuilder, session: Session) -> bool:
     )
 
 
-def warn_of_repeated_deferral(builder: PlanBuilder, session: Session) -> None:
+def record_repeated_deferral(builder: PlanBuilder, session: Session) -> None:
     """Record that the manager is asked to choose a time, from the third deferral of a cycle on (R-10, T-12)."""
     count = count_deferrals_in_cycle(builder.sessions.values(), session)
     if count >= MANAGER_CHOOSES_FROM:
@@ -74,12 +74,12 @@ def add_offer(
     min_count = 1 if purpose is OfferPurpose.SOON else 2
     if len(times) < min_count:
         return session
-    until = min(find_offer_end(builder.manager, builder.now, purpose), find_last_choice(times, purpose))
+    until = min(find_offer_end(builder.manager, builder.now, purpose), find_last_choice_time(times, purpose))
     offered = builder.update_session(session, offer=Offer(tuple(times), until, purpose, tuple(displaces)))
     builder.plan_again_at(until)
     builder.record_decision(
         "offer",
-        f"{len(times)} times are held for the two to choose from.",
+        f"{len(times)} times are reserved for the two to choose from.",
         session.id,
         state="open",
         times=_format_times(times),
@@ -109,11 +109,11 @@ def find_offer_end(manager: Person, now: datetime, purpose: OfferPurpose) -> dat
     return wall_to_utc(manager.zone, add_weekdays(get_local_date(manager.zone, now), OFFER_DAYS[purpose]), END_OF_OFFER)
 
 
-def find_last_choice(times: Sequence[Span], purpose: OfferPurpose) -> datetime:
-    """Return the last instant at which the pair can choose.
+def find_last_choice_time(times: Sequence[Span], purpose: OfferPurpose) -> datetime:
+    """Return the last instant at which the pair can choose one of the times.
 
-    This is four hours before the session's own time, which is the first of the times. A session without a time of its
-    own (purpose `soon`) can be given one until four hours before the last of the times.
+    This is four hours before the session's own time, which is the first of the times. For a session without a time of
+    its own (purpose `soon`), it is four hours before the last of the times.
     """
     starts = [time.start for time in times]
     return (max(starts) if purpose is OfferPurpose.SOON else starts[0]) - MIN_NOTICE
@@ -138,4 +138,4 @@ def release_ended_offers(builder: PlanBuilder) -> None:
         if session.offer and list_open_times(session, builder.now):
             builder.plan_again_at(session.offer.until)
         else:
-            end_offer(builder, session, "Nobody chose another of the times held for it; they are free again.")
+            end_offer(builder, session, "Nobody chose another of the reserved times; they are free again.")

@@ -25,7 +25,7 @@ from worker.domain.model import (
 from worker.domain.planning import anchors, cadence, displacement, offers, series
 from worker.domain.planning.deferrals import find_last_deferral
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, floor_to_shared_grid
-from worker.domain.planning.questions import is_question
+from worker.domain.planning.questions import has_question
 from worker.domain.planning.reviews import (
     drop_review,
     is_waiting_for_1on1,
@@ -41,8 +41,8 @@ from worker.domain.time.search import Search, find_possible_starts
 from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
-#: The fewest weekdays from today to a new time of a regular session, so that people have notice.
-LEAD_DAYS = 2
+#: The fewest weekdays from today to a new time, except for an ad hoc session or a check-in, so that people have notice.
+LEAD_WEEKDAYS = 2
 #: When no length fits in the window, the end of the window is extended by this time, repeatedly (T-4).
 EXTENSION_STEP = timedelta(weeks=3)
 #: A window is extended by one rhythm in all, or by this time if the rhythm is shorter (T-4).
@@ -54,7 +54,7 @@ WEEKDAYS_BEFORE_LOST_TIME = 5
 WEEKDAYS_AFTER_LOST_TIME = (10, 20)
 #: The least time from now to a new time of an ad hoc session. Once its event is on the calendar, four hours remain in
 #: which the report can read the prompt (T-5).
-LEAD_HOURS = timedelta(hours=4, minutes=15)
+ADHOC_LEAD_TIME = timedelta(hours=4, minutes=15)
 #: An ad hoc session takes place within this many weekdays, even at a time that displaces other events (T-14).
 ADHOC_DAYS = 5
 #: An urgent ad hoc session, such as one for a person who may leave, takes place within this many weekdays (T-14).
@@ -119,10 +119,10 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
     for stage in _list_stages(builder, session):
         attempts = [attempt for attempt in stage if attempt.window.minutes >= attempt.minutes]
         if not attempts:
-            window_end = window_end or session.latest  # less of the window is left than the session needs
+            window_end = window_end or session.latest  # too little of the window is left for the session
             continue
         start = find_free_busy_start(builder.now, min(attempt.window.start for attempt in attempts))
-        end = max(attempt.window.end for attempt in attempts) + BUFFER  # after a session that ends with its window
+        end = max(attempt.window.end for attempt in attempts) + BUFFER  # a session may end when its window ends
         free_busy_by_address = builder.get_free_busy(builder.people, Span(start, end))
         if free_busy_by_address is None:
             return
@@ -223,12 +223,12 @@ def _list_regular_stages(builder: PlanBuilder, session: Session) -> Iterator[Sea
     """Yield the session's window at every length (T-3), then the extended window (T-4)."""
     earliest = _find_earliest_start(builder, session)
     yield tuple(_list_attempts(builder, session, earliest, [session.latest]))
-    yield _extend_window(builder, session, earliest=earliest, latest=session.latest)
+    yield _make_extended_stage(builder, session, earliest=earliest, latest=session.latest)
 
 
 def _find_earliest_start(builder: PlanBuilder, session: Session) -> datetime:
     """Return the start of the session's window, but at least two weekdays from today."""
-    return max(session.earliest, builder.find_weekday_start(LEAD_DAYS, builder.now))
+    return max(session.earliest, builder.find_weekday_start(LEAD_WEEKDAYS, builder.now))
 
 
 def _list_deferred_stages(builder: PlanBuilder, session: Session) -> Iterator[SearchStage]:
@@ -238,7 +238,7 @@ def _list_deferred_stages(builder: PlanBuilder, session: Session) -> Iterator[Se
     """
     lost_start = find_lost_start(builder, session) or builder.now
     earliest = max(
-        builder.find_weekday_start(LEAD_DAYS, builder.now),
+        builder.find_weekday_start(LEAD_WEEKDAYS, builder.now),
         builder.find_weekday_start(-WEEKDAYS_BEFORE_LOST_TIME, lost_start),
         *_list_lower_bounds(builder, session),
     )
@@ -248,7 +248,7 @@ def _list_deferred_stages(builder: PlanBuilder, session: Session) -> Iterator[Se
     # The first of these attempts has the full length, and is one of `full_length` already.
     shorter = list(_list_attempts(builder, session, earliest, [far_end]))[1:]
     yield (*full_length, *shorter)
-    yield _extend_window(builder, session, earliest=earliest, latest=far_end)
+    yield _make_extended_stage(builder, session, earliest=earliest, latest=far_end)
 
 
 def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datetime]:
@@ -262,10 +262,13 @@ def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datet
     yield from cadence.list_lower_bounds(session, sessions, builder.pair, builder.manager.zone, builder.policy)
 
 
-def _extend_window(builder: PlanBuilder, session: Session, *, earliest: datetime, latest: datetime) -> SearchStage:
-    """Return attempts with later and later window ends, up to one rhythm or `MIN_EXTENSION` after `latest` (T-4).
+def _make_extended_stage(
+    builder: PlanBuilder, session: Session, *, earliest: datetime, latest: datetime
+) -> SearchStage:
+    """Return attempts in extended windows, whose ends are later and later, in this order (T-4).
 
-    Every length is tried with one end before the next end is tried.
+    The last end is one rhythm after `latest`, or `MIN_EXTENSION` if that is longer. Every length is tried with one end
+    before the next end is tried.
     """
     rhythm = cadence.compute_rhythm(builder.pair, get_local_date(builder.manager.zone, session.target), builder.policy)
     end = max(earliest, latest)
@@ -302,7 +305,7 @@ def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
 
 def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
     """Yield attempts within five weekdays of the request and, once the session is unplaceable, within ten (T-14)."""
-    earliest = max(builder.now + LEAD_HOURS, session.earliest)
+    earliest = max(builder.now + ADHOC_LEAD_TIME, session.earliest)
     for end in _list_window_ends(builder, session, earliest, 2 * ADHOC_DAYS):
         for minutes in _list_lengths(builder, session):
             yield SearchAttempt(minutes, Span(earliest, end))
@@ -324,7 +327,7 @@ def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[Se
 
     Shorter lengths and the omission of buffers are tried before a later end.
     """
-    earliest = max(builder.now + LEAD_HOURS, session.earliest)
+    earliest = max(builder.now + ADHOC_LEAD_TIME, session.earliest)
     for end in _list_window_ends(builder, session, earliest, ADHOC_DAYS):
         for has_buffer in (True, False):
             for minutes in _list_lengths(builder, session):
@@ -428,9 +431,9 @@ def _book_slot(
     reasons = (*slot.reasons, *_explain_compromise(session, slot, window_end))
     builder.record_session_decision(booked, _TIME_FOUND if session.adhoc else reasons, key=booked.key)
     if offers.needs_choice(builder, session):
-        purpose = OfferPurpose.QUESTION if is_question(builder, booked) else OfferPurpose.DEFERRAL
+        purpose = OfferPurpose.QUESTION if has_question(builder, booked) else OfferPurpose.DEFERRAL
         offers.add_offer(builder, booked, [offered.span for offered in slots], purpose)
-        offers.warn_of_repeated_deferral(builder, booked)
+        offers.record_repeated_deferral(builder, booked)
 
 
 def _explain_compromise(session: Session, slot: Slot, window_end: datetime | None) -> Iterator[Reason]:

@@ -82,7 +82,7 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
         end, placed = session.span.end, builder.find_event(session.key)
         if builder.now < end:
             builder.plan_again_at(end)
-        elif placed and placed.span != session.span and deferrals.is_lost_time(builder, session, placed):
+        elif placed and placed.span != session.span and deferrals.is_event_time_lost(builder, session, placed):
             builder.update_session(
                 session, state=SessionState.DEFERRED, start=None, end=None, by_hand=False, offer=None
             )

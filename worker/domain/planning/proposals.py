@@ -19,7 +19,7 @@ from worker.domain.model import (
     Span,
 )
 from worker.domain.planning.deferrals import find_last_allowed_start
-from worker.domain.planning.placement import LEAD_DAYS, WEEKDAYS_BEFORE_LOST_TIME, exclude_own_event
+from worker.domain.planning.placement import LEAD_WEEKDAYS, WEEKDAYS_BEFORE_LOST_TIME, exclude_own_event
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.absences import find_free_busy_start
 from worker.domain.time.availability import BUFFER, BUFFER_QUARTERS, MINUTES_PER_QUARTER, QuarterGrid
@@ -42,7 +42,7 @@ class Proposals:
 
     times: tuple["ProposedTime", ...]
     why_none: Reasons = ()
-    #: The names of people whose connected calendar could not be read now. With any, `times` is empty.
+    #: The names of people whose connected calendar could not be read now. If there are any, `times` is empty.
     unread: tuple[str, ...] = ()
 
 
@@ -74,7 +74,7 @@ def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | 
     if pick:
         start, end = min(start, pick.start), max(end, pick.end)
     people = tuple(person.email for person in builder.people if person.has_calendar)
-    return FreeBusyRequest(people, Span(start, end + BUFFER))  # after a time that ends with its window
+    return FreeBusyRequest(people, Span(start, end + BUFFER))  # a proposed time may end when its window ends
 
 
 def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
@@ -94,8 +94,8 @@ def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
     zone = builder.manager.zone
     for search in first_searches + searches:
         proposed_days = {get_local_date(zone, slot.span.start) for slot in slots}
-        # `rank_slots` returns one slot for each day. Its slots on days that already have a proposal are left out below,
-        # so that it is asked for as many more.
+        # `rank_slots` returns one slot for each day. The limit is higher by the number of days that have a proposal
+        # already, because slots on these days are left out.
         ranked = rank_slots(search, limit=PROPOSAL_COUNT + len(proposed_days))
         slots += [slot for slot in ranked if get_local_date(zone, slot.span.start) not in proposed_days]
         if len(slots) >= PROPOSAL_COUNT:
@@ -247,7 +247,7 @@ def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
     A session that was deferred far ahead gets times near its present time (T-10). Any other session gets times from its
     own window if it is booked without a deferral and enough of the window is left, and otherwise times soon.
     """
-    soon = builder.find_weekday_start(LEAD_DAYS, builder.now)
+    soon = builder.find_weekday_start(LEAD_WEEKDAYS, builder.now)
     if _is_deferred_far_ahead(builder, session):
         start = max(soon, builder.find_weekday_start(-WEEKDAYS_BEFORE_LOST_TIME, session.span.start))
         near_end, far_end = (builder.find_weekday_end(days, session.span.start) for days in (NEAR_DAYS, FAR_DAYS))

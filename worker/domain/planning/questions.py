@@ -14,16 +14,19 @@ from worker.domain.planning import cadence
 from worker.domain.planning.plan_builder import PlanBuilder
 
 #: The number of automatic moves within `MOVES_PERIOD` after which the next move becomes a question.
-MAX_MOVES = 2
+MAX_AUTOMATIC_MOVES = 2
 MOVES_PERIOD = timedelta(days=7)
 
 
-def is_question(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether the session's last deferral exceeds the automatic moves, so that its next times are a question."""
+def has_question(builder: PlanBuilder, session: Session) -> bool:
+    """Return whether the session's new times are a question to the two, in place of one automatic move too many.
+
+    That holds when the session's last deferral follows at least `MAX_AUTOMATIC_MOVES` others within `MOVES_PERIOD`.
+    """
     if session.kind is not SessionKind.CAREER or session.deferred_at is None:
         return False
     moves = list(_list_automatic_moves(builder, session, session.deferred_at))
-    return len(moves) > MAX_MOVES and any(move.at == session.deferred_at for move in moves)
+    return len(moves) > MAX_AUTOMATIC_MOVES and any(move.at == session.deferred_at for move in moves)
 
 
 def stays_after_question(builder: PlanBuilder, session: Session) -> bool:
@@ -31,11 +34,11 @@ def stays_after_question(builder: PlanBuilder, session: Session) -> bool:
 
     That holds when a question offered this time as the first, and nobody has chosen another time.
     """
-    return not session.by_hand and is_question(builder, session)
+    return not session.by_hand and has_question(builder, session)
 
 
-def may_leave(session: Session) -> bool:
-    """Return whether people may answer a question by leaving the session until the next quarter.
+def can_be_left_until_next_cycle(session: Session) -> bool:
+    """Return whether people may answer a question by leaving the session until the next cycle.
 
     That makes the session owed one rhythm later, and only a regular session follows the rhythm.
     """

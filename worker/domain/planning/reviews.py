@@ -20,7 +20,7 @@ from worker.domain.time.worktime import get_local_date
 MAX_DAYS_FROM_TARGET = 10
 #: The fewest weekdays between a review and a career session (T-9).
 MIN_DAYS_FROM_CAREER = 10
-#: A review is not added when the target of an existing review is less than this from its own target.
+#: A review is not added when its target is less than this from the target of an existing review.
 MIN_TARGET_DISTANCE = timedelta(days=15)
 
 
@@ -61,7 +61,7 @@ def _list_due_reviews(builder: PlanBuilder, contract_session: Session, recorded_
     """Yield the reviews that the contract still needs, each with its window."""
     until = _find_last_review_day(builder, contract_session, recorded_at)
     existing = [s for s in builder.list_sessions(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
-    for month, target in enumerate(cadence.list_review_days(recorded_at, until), 1):
+    for month, target in enumerate(cadence.list_review_targets(recorded_at, until), 1):
         if any(abs(s.target - target) < MIN_TARGET_DISTANCE for s in existing):
             continue
         review = _make_review(builder, contract_session, recorded_at, month, target)
@@ -81,7 +81,7 @@ def _make_review(
     window = cadence.SessionWindow(target, target, target)
     minutes = builder.policy.review_minutes
     for cancel_count in range(len(builder.sessions) + 1):
-        origin = f"{contract_session.id}.{month}.{cancel_count}"
+        discriminator = f"{contract_session.id}.{month}.{cancel_count}"
         review = cadence.make_session(
             builder.pair.id,
             SessionKind.REVIEW,
@@ -90,7 +90,7 @@ def _make_review(
             minutes=minutes,
             window=window,
             now=recorded_at,
-            origin=origin,
+            discriminator=discriminator,
         )
         existing = builder.sessions.get(review.id)
         # A review that was dropped because no time exists keeps its id, so that it is not added again.
@@ -151,7 +151,7 @@ def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
     window = refresh_review_window(builder, review)
     updated = builder.sessions[review.id]
     if window and updated.booked and not window.earliest <= updated.span.start <= window.latest:
-        release_review(builder, updated, "A career session comes too near to this review; it gets another time.")
+        release_review(builder, updated, "A career session comes too near, so the review gets another time.")
 
 
 def _is_near_booked_session(builder: PlanBuilder, review: Session) -> bool:
@@ -173,17 +173,17 @@ def refresh_review_window(builder: PlanBuilder, review: Session) -> cadence.Sess
     return window
 
 
-def release_review(builder: PlanBuilder, review: Session, why: str, *, is_gone: bool = False) -> Session:
+def release_review(builder: PlanBuilder, review: Session, why: str, *, needs_new_key: bool = False) -> Session:
     """Make a review that lost its time owed, without a deferral. `why` goes into the history.
 
-    With `is_gone`, the event is no longer on the calendar, so that the next event gets a new key.
+    `needs_new_key` means that the present event can't be used any more, so that the next event gets another key.
     """
     owed = builder.update_session(
         review,
         state=SessionState.OWED,
         start=None,
         end=None,
-        generation=review.generation + is_gone,
+        generation=review.generation + needs_new_key,
         by_hand=False,
         warned_at=None,
         held_at=None,
@@ -193,7 +193,7 @@ def release_review(builder: PlanBuilder, review: Session, why: str, *, is_gone: 
 
 
 def list_previous_event_times(builder: PlanBuilder, review: Session) -> tuple[Span, ...]:
-    """Return the times of an owed review's present and previous event. The review does not get these times again."""
+    """Return the times of the present and the previous event of an owed review, which it must not get again."""
     keys = (review.key, replace(review, generation=review.generation - 1).key)
     events = [builder.state.placed_events[key] for key in keys if key in builder.state.placed_events]
     return tuple(event.span for event in events)
@@ -243,7 +243,7 @@ def _place_review_in_1on1(builder: PlanBuilder, review: Session) -> None:
     if best is not None:
         if not (review.booked and review.span == best):
             booked = builder.update_session(review, state=SessionState.BOOKED, start=best.start, end=best.end)
-            builder.record_session_decision(booked, "Takes place inside the 1:1 of that day; no event of its own.")
+            builder.record_session_decision(booked, "The review takes place inside the 1:1 of that day.")
     elif review.booked and review.span.end > builder.now:
         builder.update_session(review, state=SessionState.OWED, start=None, end=None)
         builder.plan_again_at(review.latest)

@@ -24,7 +24,7 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
         # An earlier part that is owed usually gets a time soon. If no time exists for it, this part can't keep its own.
         unplaceable_parts = [part for part in earlier_parts if part.owed and part.unplaceable]
         if unplaceable_parts and session.booked:
-            _release_time(builder, session, "The part of the series before it has no time.", is_shown=False)
+            _release_time(builder, session, "The part of the series before it has no time.", keeps_event=False)
         return
     window = cadence.make_part_window(earlier_parts, builder.manager.zone)
     if window.target != session.target:
@@ -40,7 +40,7 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
     else:
         return
     if session.booked and not keeps_time:
-        _release_time(builder, session, "The part of the series before it has another time; this one comes after it.")
+        _release_time(builder, session, "The part before it has another time, so this part gets a new time as well.")
 
 
 def _may_keep_time(session: Session, earlier_parts: list[Session], window: cadence.SessionWindow) -> bool:
@@ -58,10 +58,10 @@ def _may_keep_time(session: Session, earlier_parts: list[Session], window: caden
     return window.earliest <= start and (was_deferred or start <= window.latest)
 
 
-def _release_time(builder: PlanBuilder, session: Session, why: str, *, is_shown: bool = True) -> None:
+def _release_time(builder: PlanBuilder, session: Session, why: str, *, keeps_event: bool = True) -> None:
     """Make a booked part owed without a deferral, unless it begins within the next four hours.
 
-    With `is_shown`, its event stays on the calendar until the part has a new time; otherwise the event is cancelled.
+    With `keeps_event`, the event stays on the calendar until the part has a new time. Otherwise the event is cancelled.
     """
     if session.span.start - builder.now <= LAST_HOURS:
         return
@@ -72,5 +72,5 @@ def _release_time(builder: PlanBuilder, session: Session, why: str, *, is_shown:
         session, state=SessionState.OWED, start=None, end=None, by_hand=False, warned_at=None, offer=None
     )
     builder.record_session_decision(owed, why)
-    if not is_shown:
+    if not keeps_event:
         take_off_calendar(builder, owed)
