@@ -45,14 +45,14 @@ def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: boo
     zone_request = events_resource.list(calendarId="primary", maxResults=1, fields="timeZone")
     findings = [_check_scope(api, person, OWNED_EVENTS_SCOPE, action="write events as")]
     if findings[0].ok:
-        title = f"{person}'s calendar can be reached"
+        statement = f"{person}'s calendar can be reached"
         findings += _check_call(
-            api, person, OWNED_EVENTS_SCOPE, library_name="calendar-json", title=title, request=zone_request
+            api, person, OWNED_EVENTS_SCOPE, library_name="calendar-json", statement=statement, request=zone_request
         )
     if not all(finding.ok for finding in findings):
         return findings
     if api.access.list_connected() is None:
-        findings.append(_check_scope(api, person, EVENTS_READ_SCOPE, action="read the time of"))
+        findings.append(_check_scope(api, person, EVENTS_READ_SCOPE, action="read the events of"))
         query = {"timeMin": start, "timeMax": end, "singleEvents": True, "maxResults": 1}
         request = events_resource.list(calendarId="primary", fields="items(start,end)", **query)
         scope = EVENTS_READ_SCOPE
@@ -61,8 +61,8 @@ def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: boo
         request = api.service.freebusy().query(body=body, fields="calendars")
         scope = FREE_BUSY_SCOPE
     if findings[-1].ok:
-        title = f"The free/busy of {person} can be read"
-        findings += _check_call(api, person, scope, library_name="calendar-json", title=title, request=request)
+        statement = f"The free/busy of {person} can be read"
+        findings += _check_call(api, person, scope, library_name="calendar-json", statement=statement, request=request)
     return [*findings, *(_check_meet(api, person) if video else ())]
 
 
@@ -76,8 +76,10 @@ def _check_meet(api: GoogleApi, person: Address) -> list[Finding]:
     try:
         calendar = api.execute(person, CALENDARS_READ_SCOPE, request)
     except ProviderError:
-        title = f"Whether Google Meet is offered to {person} was not checked: grant {CALENDARS_READ_SCOPE} to check it"
-        return [Finding(title, ok=True)]
+        statement = (
+            f"Whether Google Meet is offered to {person} was not checked: grant {CALENDARS_READ_SCOPE} to check it"
+        )
+        return [Finding(statement, ok=True)]
     offered_types = (calendar.get("conferenceProperties") or {}).get("allowedConferenceSolutionTypes") or ()
     is_offered = "hangoutsMeet" in offered_types
     remedy = "" if is_offered else _NO_MEET_REMEDY.format(person)
@@ -96,8 +98,10 @@ def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:
         remedy = "Run `longarc connect google ADDRESS` for each manager."
         return [Finding("Mail is sent by Gmail", ok=False, remedy=remedy)]
     if not senders:
-        title = "Mail is sent by Gmail as the address in `mail.from`; set mailers.google.sender to have sending checked"
-        return [Finding(title, ok=True)]
+        statement = (
+            "Mail is sent by Gmail as the address in `mail.from`; set mailers.google.sender to have sending checked"
+        )
+        return [Finding(statement, ok=True)]
     return [finding for account in senders for finding in _check_sending(api, account)]
 
 
@@ -106,13 +110,13 @@ def _check_sending(api: GoogleApi, sender: Address) -> list[Finding]:
     if not scope_finding.ok:
         return [scope_finding]
     empty_message_request = api.service.users().messages().send(userId="me", body={"raw": ""}, fields="id")
-    title = f"{sender} can send mail by Gmail"
+    statement = f"{sender} can send mail by Gmail"
     call_findings = _check_call(
         api,
         sender,
         GMAIL_SEND_SCOPE,
         library_name="gmail",
-        title=title,
+        statement=statement,
         request=empty_message_request,
         expected_refusal=InvalidContent,
     )
@@ -120,13 +124,13 @@ def _check_sending(api: GoogleApi, sender: Address) -> list[Finding]:
 
 
 def _check_scope(api: GoogleApi, person: Address, scope: str, *, action: str) -> Finding:
-    """Return a finding about whether the scope was granted for this person. `action` says what the scope allows."""
-    title = f"Longarc may {action} {person} ({scope})"
+    """Return a finding about whether the scope was granted for this person. `action` names what the scope allows."""
+    statement = f"Longarc may {action} {person} ({scope})"
     try:
         api.access.get_token(person, scope)
     except ProviderError as error:
-        return Finding(title, ok=False, remedy=str(error))
-    return Finding(title, ok=True)
+        return Finding(statement, ok=False, remedy=str(error))
+    return Finding(statement, ok=True)
 
 
 def _check_call(
@@ -135,35 +139,35 @@ def _check_call(
     scope: str,
     *,
     library_name: str,
-    title: str,
+    statement: str,
     request: Any,
     expected_refusal: type[ProviderError] | None = None,
 ) -> list[Finding]:
-    """Send the request and return a finding about whether the API is enabled, and one about whether `title` is true.
+    """Send the request; return a finding about whether the API is enabled, and one about whether `statement` is true.
 
-    `title` is true when the request succeeds, or when Google refuses it with the `expected_refusal`. `library_name` is
-    the name of the API in the library of the Cloud console.
+    `statement` is true when the request succeeds, or when Google refuses it with the `expected_refusal`. `library_name`
+    is the name of the API in the library of the Cloud console.
     """
-    enabled_title = f"The {'Gmail' if library_name == 'gmail' else 'Calendar'} API is enabled"
+    enabled_statement = f"The {'Gmail' if library_name == 'gmail' else 'Calendar'} API is enabled"
     try:
         api.execute(person, scope, request)
     except ProviderError as error:
         if isinstance(error, ApiNotEnabled):
             return [
                 Finding(
-                    enabled_title,
+                    enabled_statement,
                     ok=False,
                     remedy=_ENABLE_API_REMEDY.format(api=library_name, project=_describe_project(api)),
                 )
             ]
         if isinstance(error, NoCalendar):
             return [
-                Finding(enabled_title, ok=True),
+                Finding(enabled_statement, ok=True),
                 Finding(f"{person} has a Google Calendar", ok=False, remedy=_NO_CALENDAR_REMEDY.format(person)),
             ]
         if expected_refusal is None or not isinstance(error, expected_refusal):
-            return [Finding(enabled_title, ok=True), Finding(title, ok=False, remedy=str(error))]
-    return [Finding(enabled_title, ok=True), Finding(title, ok=True)]
+            return [Finding(enabled_statement, ok=True), Finding(statement, ok=False, remedy=str(error))]
+    return [Finding(enabled_statement, ok=True), Finding(statement, ok=True)]
 
 
 def _describe_project(api: GoogleApi) -> str:

@@ -7,7 +7,6 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from functools import partial
 
 from worker.clock import utcnow
 from worker.domain.model import Address, Span
@@ -39,13 +38,13 @@ def check_calendar(graph: Graph, person: Address, *, teams: bool, reports: Seque
 def _iter_calendar_findings(
     graph: Graph, person: Address, *, teams: bool, reports: Sequence[Address]
 ) -> Iterator[Finding]:
-    title = f"Longarc can sign in to Microsoft 365 as {graph.own_account or 'an app'}"
+    statement = f"Longarc can sign in to Microsoft 365 as {graph.own_account or 'an app'}"
     try:
         permissions = read_permissions(graph.get_token())
     except ProviderError as error:
-        yield Finding(title, ok=False, remedy=str(error))
+        yield Finding(statement, ok=False, remedy=str(error))
         return
-    yield Finding(title, ok=True)
+    yield Finding(statement, ok=True)
     try:
         settings = graph.get(person, "calendar", select="id,canEdit,allowedOnlineMeetingProviders")
     except UnknownUser as error:
@@ -79,25 +78,25 @@ def _iter_calendar_findings(
     yield from _check_wide_permissions(graph, permissions)
 
 
-def _check_attempt(title: str, attempt: Callable[[], object]) -> Finding:
+def _check_attempt(statement: str, attempt: Callable[[], object]) -> Finding:
     """Return a finding that is `ok` when `attempt` raises no ProviderError."""
     try:
         attempt()
     except ProviderError as error:
-        return Finding(title, ok=False, remedy=str(error))
-    return Finding(title, ok=True)
+        return Finding(statement, ok=False, remedy=str(error))
+    return Finding(statement, ok=True)
 
 
 def _check_free_busy(graph: Graph, person: Address) -> Finding:
-    title = f"Free/busy can be read through {person}'s mailbox"
+    statement = f"Free/busy can be read through {person}'s mailbox"
     now = utcnow()
     try:
         answers = schedule.read_free_busy(graph, [person], Span(now, now + timedelta(days=1)), mailboxes=[person])
     except ProviderError as error:
-        return Finding(title, ok=False, remedy=str(error))
+        return Finding(statement, ok=False, remedy=str(error))
     free_busy = answers[person]
     remedy = "" if free_busy.is_known else f"{free_busy.reason} {_CONSENT_REMEDY}"
-    return Finding(title, ok=free_busy.is_known, remedy=remedy)
+    return Finding(statement, ok=free_busy.is_known, remedy=remedy)
 
 
 def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) -> Iterator[Finding]:
@@ -109,31 +108,36 @@ def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) ->
         return
     named_reports = reports[:_MAX_REPORTS_NAMED]
     unnamed_count = len(reports) - len(named_reports)
-    unreachable = [] if graph.own_account else _list_unreachable(graph, named_reports)
-    title = f"The free/busy of {', '.join(named_reports)}"
-    title += f" and {unnamed_count} more reports" if unnamed_count else ""
-    title += f" can be read through {person}'s mailbox"
-    if unreachable:
-        title += f" ({', '.join(unreachable)} outside the app's scope)"
+    out_of_scope = [] if graph.own_account else _list_inaccessible_people(graph, named_reports)
+    statement = f"The free/busy of {', '.join(named_reports)}"
+    statement += f" and {unnamed_count} more reports" if unnamed_count else ""
+    statement += f" can be read through {person}'s mailbox"
+    if out_of_scope:
+        statement += f" ({', '.join(out_of_scope)} outside the app's scope)"
     now = utcnow()
     try:
         free_busy = schedule.read_free_busy(graph, reports, Span(now, now + timedelta(days=1)), mailboxes=[person])
     except ProviderError as error:
-        yield Finding(title, ok=False, remedy=str(error))
+        yield Finding(statement, ok=False, remedy=str(error))
         return
-    unknown = [report for report in reports if not free_busy[report].is_known]
-    if not unknown:
-        yield Finding(title, ok=True)
+    unknown_reports = [report for report in reports if not free_busy[report].is_known]
+    if not unknown_reports:
+        yield Finding(statement, ok=True)
         return
-    reason = free_busy[unknown[0]].reason
-    yield Finding(title, ok=False, remedy=f"The free/busy of {', '.join(unknown)} is unknown. {reason} {_SCOPE_REMEDY}")
+    reason = free_busy[unknown_reports[0]].reason
+    remedy = f"The free/busy of {', '.join(unknown_reports)} is unknown. {reason} {_SCOPE_REMEDY}"
+    yield Finding(statement, ok=False, remedy=remedy)
 
 
-def _list_unreachable(graph: Graph, people: Sequence[Address]) -> list[Address]:
+def _list_inaccessible_people(graph: Graph, people: Sequence[Address]) -> list[Address]:
     """Return the people whose own mailbox the app may not read."""
-    return [
-        person for person in people if not _check_attempt("", partial(graph.get, person, "calendar", select="id")).ok
-    ]
+    inaccessible_people = []
+    for person in people:
+        try:
+            graph.get(person, "calendar", select="id")
+        except ProviderError:
+            inaccessible_people.append(person)
+    return inaccessible_people
 
 
 def _check_wide_permissions(graph: Graph, permissions: list[str]) -> Iterator[Finding]:
@@ -155,11 +159,11 @@ def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool)
     `mode` is the text of `mail.describe_mode`. With `exactly_once`, Mail.ReadWrite is needed as well, because each mail
     is looked up among drafts and sent messages before it is sent.
     """
-    title = f"Mail is sent by Microsoft 365 from {mailbox or 'the sender'}, {mode}"
+    statement = f"Mail is sent by Microsoft 365 from {mailbox or 'the sender'}, {mode}"
     try:
         permissions = read_permissions(graph.get_token())
     except ProviderError as error:
-        return [Finding(title, ok=False, remedy=str(error))]
+        return [Finding(statement, ok=False, remedy=str(error))]
     needed_permissions = ["Mail.Send", *(["Mail.ReadWrite"] if exactly_once else [])]
     missing_permissions = [name for name in needed_permissions if name not in permissions]
     # The token of an account lists all its permissions. The token of an app does not list those that RBAC grants. So an
@@ -167,10 +171,10 @@ def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool)
     is_list_complete = bool(graph.own_account) or "Mail.Send" in permissions
     if missing_permissions and is_list_complete:
         remedy = f"{' and '.join(missing_permissions)} is not granted. {_CONSENT_REMEDY}"
-        return [Finding(title, ok=False, remedy=remedy)]
+        return [Finding(statement, ok=False, remedy=remedy)]
     if exactly_once:
-        return [_check_attempt(title, lambda: graph.get(mailbox, "messages", select="id", top=1))]
-    return [Finding(title, ok=True)]
+        return [_check_attempt(statement, lambda: graph.get(mailbox, "messages", select="id", top=1))]
+    return [Finding(statement, ok=True)]
 
 
 def read_permissions(token: str) -> list[str]:
