@@ -41,7 +41,7 @@ CALENDARS_READ_SCOPE = f"{_SCOPE_PREFIX}calendar.calendars.readonly"
 DIRECTORY_READ_SCOPE = f"{_SCOPE_PREFIX}admin.directory.user.readonly"
 #: The scopes that a connected account has to grant.
 ACCOUNT_SCOPES = (OWNED_EVENTS_SCOPE, FREE_BUSY_SCOPE, GMAIL_SEND_SCOPE)
-_CACHED_FOR_ALL_SCOPES = ""  #: stands for all scopes of a connected account in the cache of tokens
+_ALL_SCOPES = ""  #: the scope under which the token of a connected account is cached
 
 TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"  # noqa: S105  # a URL
 AUTH_ENDPOINT = "https://accounts.google.com/o/oauth2/v2/auth"
@@ -299,7 +299,7 @@ class ConnectedAccounts:
         self._tokens = TokenCache(clock)
 
     def get_token(self, person: Address, scope: str) -> str:
-        return self._tokens.get(person, _CACHED_FOR_ALL_SCOPES, lambda: self._request_token(person))
+        return self._tokens.get(person, _ALL_SCOPES, lambda: self._request_token(person))
 
     def _request_token(self, person: Address) -> tuple[str, timedelta]:
         form = {
@@ -323,7 +323,7 @@ class ConnectedAccounts:
         )
 
     def forget_token(self, person: Address, scope: str) -> None:
-        self._tokens.drop(person, _CACHED_FOR_ALL_SCOPES)
+        self._tokens.drop(person, _ALL_SCOPES)
 
     def list_connected(self) -> list[Address] | None:
         return self._token_folder.list_people()
@@ -411,7 +411,10 @@ def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
 
 
 def get_quota_key(section: Mapping[str, Any]) -> str:
-    """Return the key with which addresses are hashed for `quotaUser`: the first LONGARC_KEY. All processes have it."""
+    """Return the key with which addresses are hashed for `quotaUser`; empty when LONGARC_KEY is not set.
+
+    The first LONGARC_KEY is used, because all processes have the same one and then make the same hashes.
+    """
     return next(iter(section.get("keys") or ()), "")
 
 

@@ -137,7 +137,8 @@ class GoogleCalendar(GoogleChannels):
         )
         singles = [item for item in items if not google_events.is_of_series(item)]  # events outside of any series
         cancelled_ids = [str(item["id"]) for item in singles if google_events.is_cancelled(item)]
-        # Of a deleted event Google sends only the id, so a deleted series looks like a deleted single event here.
+        # Of a deleted event Google sends only the id, so a deleted series looks like a single event. When one of its
+        # occurrences shows that it is a series, it is left out here, because the loop below adds it.
         gone_ids = [event_id for event_id in cancelled_ids if event_id not in series_ids]
         events = [self._parse_event(item, calendar, zone) for item in singles if not google_events.is_cancelled(item)]
         for series_id, occurrences in self._read_occurrences(calendar, list(series_ids), window, zone):
@@ -189,7 +190,7 @@ class GoogleCalendar(GoogleChannels):
     def _read_occurrences(
         self, calendar: Address, series_ids: Sequence[str], window: Span, zone: ZoneInfo
     ) -> Iterable[tuple[str, list[Event]]]:
-        """Yield the id of each series with its occurrences inside the window; with none when the series is gone."""
+        """Yield the id of each series and its occurrences inside the window; an empty list when the series is gone."""
         fields = _EVENT_LIST_FIELDS.replace("nextSyncToken,", "")
         query = {**google_events.compose_bounds(window), "maxResults": google_events.PAGE_SIZE, "fields": fields}
         requests = [
@@ -227,7 +228,7 @@ class GoogleCalendar(GoogleChannels):
         return self._parse_event(item, calendar, zone)
 
     def _get_item(self, calendar: Address, event_id: str) -> tuple[dict[str, Any], ZoneInfo]:
-        """Return the event as Google returns it, and the zone in which an all-day event begins and ends.
+        """Return the event as Google returns it, and the zone in which it begins and ends if it is all-day.
 
         Raises NotFound, or Unavailable when this process created the event less than PROPAGATION_DELAY ago.
         """
@@ -237,12 +238,14 @@ class GoogleCalendar(GoogleChannels):
             request = self._events_resource.get(calendarId="primary", eventId=event_id, fields=fields)
             item = self._api.execute(calendar, OWNED_EVENTS_SCOPE, request, subject=subject)
         except NotFound:
-            if self._clock() - self._created_at.get(event_id, datetime.min.replace(tzinfo=_UTC)) < PROPAGATION_DELAY:
+            created_at = self._created_at.get(event_id)
+            if created_at is not None and self._clock() - created_at < PROPAGATION_DELAY:
                 raise Unavailable(f"{calendar}: Google does not find the event it has just created.") from None
             raise
         if not isinstance(item, dict):
             raise InvalidResponse(f"{calendar}: Google's answer is not an event.")
-        return item, self._get_calendar_zone(calendar) if "date" in (item.get("start") or {}) else _UTC
+        zone = self._get_calendar_zone(calendar) if google_events.is_all_day(item) else _UTC
+        return item, zone
 
     def _get_calendar_zone(self, calendar: Address) -> ZoneInfo:
         """Return the zone of all-day events on the calendar. The zone is requested once and remembered."""
@@ -274,8 +277,9 @@ class GoogleCalendar(GoogleChannels):
     def _write_event(
         self, calendar: Address, body: Mapping[str, Any], method: Callable[..., Any], etag: str = "", **path_params: str
     ) -> dict[str, Any]:
-        """Write the event and return the item that Google stored. Where Meet is not offered, no link is requested.
+        """Write the event and return the item that Google stored.
 
+        When Google offers no Meet link to the calendar's owner, the event is written without one.
         `method` composes the request. It takes `calendarId` and `path_params` for the URL. With an etag, Conflict is
         raised when the event no longer has this etag.
         """
@@ -304,7 +308,7 @@ class GoogleCalendar(GoogleChannels):
         """Return the event in the answer to our own write.
 
         Learns the address by which Google names the organizer. When the event has only one guest, the guest's address
-        is learned, too; with several guests, it is not known which of Google's addresses is whose.
+        is learned, too. Of several guests it is not known which of Google's addresses is whose.
         """
         guests = google_events.list_guests(item)
         if len(guests) == len(draft.guests) == 1:

@@ -69,7 +69,8 @@ def _read_resource_id(answer: Mapping[str, Any], channel: Channel) -> str:
 def _read_expiration(answer: Mapping[str, Any], channel: Channel) -> datetime:
     """Return when Google will close the channel, in UTC. This may be earlier than requested."""
     try:
-        expires_at = _EPOCH + timedelta(seconds=int(answer["expiration"]) // 1000)
+        milliseconds = int(answer["expiration"])
+        expires_at = _EPOCH + timedelta(seconds=milliseconds // 1000)
     except (KeyError, TypeError, ValueError, OverflowError):
         expires_at = _EPOCH
     if expires_at.year not in SUPPORTED_YEARS:

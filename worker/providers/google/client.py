@@ -205,7 +205,8 @@ class GoogleApi:
         request.uri += f"{'&' if '?' in request.uri else '?'}{_QUOTA_USER}={person_hash}"
 
     def _execute_request(self, request: Any, transport: PersonTransport, subject: str) -> Any:
-        is_write = request.method in _WRITE_METHODS and "freeBusy" not in request.uri
+        is_query = "freeBusy" in request.uri  # the free/busy query is a POST that changes nothing
+        is_write = request.method in _WRITE_METHODS and not is_query
         with translate_errors(subject, is_write=is_write, endpoint=self._endpoint, clock=self._clock):
             answer = request.execute(http=transport, num_retries=0)
             may_be_empty = request.methodId in _METHODS_WITHOUT_BODY
@@ -227,8 +228,9 @@ class GoogleApi:
     def _execute_chunk(self, chunk: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
         """Return the outcomes of at most 50 calls. The client library needs a unique text as the id of each request."""
         outcomes: dict[str, Any | ProviderError] = {}
-        prepared: list[tuple[str, PersonTransport, Any]] = []
-        for number, (person, scope, request) in enumerate(chunk):
+        prepared_requests: list[tuple[str, PersonTransport, Any]] = []  # each with its id and its transport
+        request_ids = [str(number) for number in range(len(chunk))]
+        for request_id, (person, scope, request) in zip(request_ids, chunk, strict=True):
             transport = PersonTransport(self, person, scope)
             try:
                 self._quota.spend(person)
@@ -237,20 +239,20 @@ class GoogleApi:
                 self.access.get_token(person, scope)
                 self._set_quota_user(request, person)
                 request.http = transport
-                prepared.append((str(number), transport, request))
+                prepared_requests.append((request_id, transport, request))
             except ProviderError as error:
-                outcomes[str(number)] = error
-        can_be_batch = len(prepared) > 1
+                outcomes[request_id] = error
+        can_be_batch = len(prepared_requests) > 1
         if can_be_batch:
             try:
-                outcomes.update(self._send_batch(prepared))
+                outcomes.update(self._send_batch(prepared_requests))
             except AuthRevoked:
                 # Google has refused a token from the cache, and also the request for a new one. This ends the batch.
                 can_be_batch = False
         if not can_be_batch:
-            for number_text, transport, request in prepared:
-                outcomes[number_text] = self._execute_single(request, transport)
-        return [outcomes[str(number)] for number in range(len(chunk))]
+            for request_id, transport, request in prepared_requests:
+                outcomes[request_id] = self._execute_single(request, transport)
+        return [outcomes[request_id] for request_id in request_ids]
 
     def _execute_single(self, request: Any, transport: PersonTransport) -> Any | ProviderError:
         """Send one request and return the answer or the error."""
@@ -259,26 +261,28 @@ class GoogleApi:
         except ProviderError as error:
             return error
 
-    def _send_batch(self, prepared: Sequence[tuple[str, PersonTransport, Any]]) -> dict[str, Any | ProviderError]:
-        """Send the requests in one HTTP request and return the outcome of each by its number."""
+    def _send_batch(
+        self, prepared_requests: Sequence[tuple[str, PersonTransport, Any]]
+    ) -> dict[str, Any | ProviderError]:
+        """Send the requests in one HTTP request and return the outcome of each by its id."""
         outcomes: dict[str, Any | ProviderError] = {}
-        people = {number: transport.person for number, transport, _ in prepared}
+        people = {request_id: transport.person for request_id, transport, _ in prepared_requests}
 
-        def store_outcome(number: str, answer: Any, error: Exception | None) -> None:
+        def store_outcome(request_id: str, answer: Any, error: Exception | None) -> None:
             count_request("google", self._metric_kind, error.resp.status if isinstance(error, HttpError) else 200)
             if error is None and not isinstance(answer, dict):
                 error = ValueError(_NO_OBJECT)
-            outcomes[number] = answer if error is None else self._translate_read_error(error, people[number])
+            outcomes[request_id] = answer if error is None else self._translate_read_error(error, people[request_id])
 
         batch = BatchHttpRequest(callback=store_outcome, batch_uri=self._batch_uri)
-        for number, _, request in prepared:
-            batch.add(request, request_id=number)
+        for request_id, _, request in prepared_requests:
+            batch.add(request, request_id=request_id)
         with translate_errors("a batch", is_write=False, endpoint=self._endpoint, clock=self._clock):
             # Each request in the batch has its own token. The HTTP request around them needs a token, of any person.
-            first_transport = prepared[0][1]
+            _, first_transport, _ = prepared_requests[0]
             batch.execute(http=first_transport)
         missing_answer = Unavailable("Google did not answer one of the requests of a batch.")
-        return {number: outcomes.get(number, missing_answer) for number in people}
+        return {request_id: outcomes.get(request_id, missing_answer) for request_id in people}
 
     def _translate_read_error(self, error: Exception, person: Address) -> ProviderError:
         return translate_error(error, person, is_write=False, endpoint=self._endpoint, clock=self._clock)
@@ -305,7 +309,7 @@ class GoogleApi:
 def build_api(
     name: str, version: str, endpoint: str, section: Mapping[str, Any], quota: RequestQuota, clock: Clock
 ) -> GoogleApi:
-    """Return the API that a section of the settings describes. `endpoint` is the default of the API's URL."""
+    """Return the API that a section of the settings describes. `endpoint` is its URL unless the section names one."""
     return GoogleApi(
         name,
         version,

@@ -30,7 +30,8 @@ from worker.providers.google.auth import parse_retry_after
 
 _DAILY_LIMIT_WAIT = timedelta(hours=6)  #: time until the next attempt after a daily limit was exceeded
 _MAX_MESSAGE_LENGTH = 300  #: characters of Google's error message that an error text repeats
-# The reasons in Google's error answers: a rate limit, a daily limit, an API that is not enabled, a missing scope.
+# The reasons that Google gives for a rate limit, for a daily limit, for an API that is not enabled, and for a missing
+# scope.
 _RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
 _QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
 _API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
@@ -177,7 +178,7 @@ def _translate_refusal(details: GoogleErrorDetails, subject: str) -> ProviderErr
         return NotFound(f"{subject}: Google does not find the item, or may not show it to us.")
     if details.status in (409, 412):
         return Conflict(f"{subject}: somebody else changed the item, or its id is in use ({details.reason}).")
-    # For these two refusals, Google's reason is `invalid`, as for any other invalid value. Only the message says which.
+    # For these two refusals, Google's reason is `invalid`. Only the message says which value is invalid.
     if details.status == 400 and "sync token" in details.message.lower():
         return SyncTokenExpired(f"{subject}: the sync token is no longer valid.")
     if details.status == 400 and "conference type" in details.message.lower():

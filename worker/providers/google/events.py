@@ -150,7 +150,7 @@ def parse_event(item: Item, calendar: Address, zone: ZoneInfo, identities: Ident
             span=parse_span(item, zone),
             key=read_key(item),
             series=item.get("recurringEventId"),
-            all_day="date" in item["start"],
+            all_day=is_all_day(item),
             organizer=resolve_person(item.get("organizer") or {}, calendar, identities),
             answers=read_answers(item, calendar, identities),
             cancelled=is_cancelled(item),
@@ -241,8 +241,7 @@ def read_show_as(item: Item) -> ShowAs | None:
         return ShowAs.BUSY
     if item.get("status") == "tentative" or answer is not Answer.ACCEPTED:
         return ShowAs.TENTATIVE
-    is_all_day = "date" in (item.get("start") or {})
-    return ShowAs.AWAY if event_type == "outOfOffice" or is_all_day else ShowAs.BUSY
+    return ShowAs.AWAY if event_type == "outOfOffice" or is_all_day(item) else ShowAs.BUSY
 
 
 def _has_flag(participant: Any, name: str) -> bool:
@@ -308,7 +307,7 @@ def _reset_answer(attendee: Item) -> dict[str, Any]:
 def has_time_of(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
     """Return whether the event has the start and end of the draft, and is all-day exactly when the draft is."""
     try:
-        return parse_span(item, zone) == draft.span and ("date" in item["start"]) == draft.all_day
+        return parse_span(item, zone) == draft.span and is_all_day(item) == draft.all_day
     except (KeyError, TypeError, ValueError):
         return False
 
@@ -365,6 +364,11 @@ def _compose_reminders(draft: EventDraft) -> list[dict[str, Any]]:
 def is_of_series(item: Item) -> bool:
     """Return whether the event is a series or an occurrence of one."""
     return bool(item.get("recurrence") or item.get("recurringEventId"))
+
+
+def is_all_day(item: Item) -> bool:
+    """Return whether the event is all-day: its start is a date, without a time of day."""
+    return "date" in (item.get("start") or {})
 
 
 def has_times(item: Item) -> bool:

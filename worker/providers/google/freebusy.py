@@ -23,7 +23,7 @@ def parse_free_busy(person: Address, answer: Any) -> FreeBusy:
 
 
 def join_free_busy(first: FreeBusy, second: FreeBusy) -> FreeBusy:
-    """Return one person's free/busy of two windows together. It is unknown when either of the two is."""
+    """Return one person's free/busy of two windows as one. The result is unknown when either of the two is unknown."""
     if not first.is_known:
         return first
     return FreeBusy((*first.busy, *second.busy)) if second.is_known else second
@@ -32,8 +32,8 @@ def join_free_busy(first: FreeBusy, second: FreeBusy) -> FreeBusy:
 def mark_our_events(free_busy: FreeBusy, person: Address, our_events: Sequence[Event], window: Span) -> FreeBusy:
     """Return the person's free/busy, clipped to `window`, with our own events as busy spans that carry the event's key.
 
-    `our_events` are events on managers' calendars. The ones that the person has not declined are cut out of the busy
-    spans that Google reports, and added as busy spans of their own.
+    `our_events` are events on managers' calendars. Those to which the person was invited and which the person has not
+    declined are cut out of the busy spans that Google reports, and added as busy spans of their own.
     """
     if not free_busy.is_known:
         return free_busy

@@ -52,23 +52,23 @@ class FreeBusyReader:
         unique_people = list(dict.fromkeys(people))
         connected_people = self._api.access.list_connected() if unique_people else []
         if connected_people is None:  # a service account, which may act as everybody
-            events, unreadable = self._read_calendars(
+            events, unknown_free_busy = self._read_calendars(
                 unique_people, window, scope=EVENTS_READ_SCOPE, fields=google_events.TIME_FIELDS
             )
-            free_busy = dict(unreadable)
+            free_busy = dict(unknown_free_busy)
         else:
-            events, unreadable = self._read_calendars(
+            events, unknown_free_busy = self._read_calendars(
                 connected_people, window, scope=OWNED_EVENTS_SCOPE, fields=google_events.EVENT_FIELDS
             )
             others = [person for person in unique_people if person not in connected_people]
-            # A manager who is not requested may have left or revoked the grant. This must not hide the free/busy of the
-            # former reports, so the failure counts only if it is temporary.
+            # A manager whose own free/busy is not requested may have left or revoked the grant. The free/busy of the
+            # former reports must stay readable then, so this manager's failure counts only if it is temporary.
             failures = {
-                person: unknown
-                for person, unknown in unreadable.items()
-                if unknown.is_temporary or person in unique_people
+                manager: unknown
+                for manager, unknown in unknown_free_busy.items()
+                if unknown.is_temporary or manager in unique_people
             }
-            free_busy = unreadable | self._read_others(others, events, failures, window)
+            free_busy = unknown_free_busy | self._read_others(others, events, failures, window)
         for person, person_events in events.items():
             # An event with show_as None takes no time.
             busy_times = [
@@ -118,8 +118,9 @@ class FreeBusyReader:
         Also returns an unknown free/busy, with the reason, of each person whose calendar cannot be read.
         """
         events: dict[Address, list[Event]] = {}
-        unreadable: dict[Address, FreeBusy] = {}
-        page_tokens: dict[Address, str | None] = dict.fromkeys(people)  # of each person's next page; None is the first
+        unknown_free_busy: dict[Address, FreeBusy] = {}
+        # The token of the next page to read, by person; None for the first page.
+        page_tokens: dict[Address, str | None] = dict.fromkeys(people)
         while page_tokens:
             requests = [
                 (person, scope, self._compose_list_request(window, token, fields))
@@ -132,13 +133,16 @@ class FreeBusyReader:
                     page_events, next_token = self._parse_page(answer, person)
                 except ProviderError as error:
                     is_temporary = isinstance(error, Transient)
-                    unreadable[person] = FreeBusy(is_known=False, reason=str(error), is_temporary=is_temporary)
+                    unknown_free_busy[person] = FreeBusy(is_known=False, reason=str(error), is_temporary=is_temporary)
                     continue
                 events.setdefault(person, []).extend(page_events)
                 if next_token:
                     page_tokens[person] = next_token
-        readable = {person: person_events for person, person_events in events.items() if person not in unreadable}
-        return readable, unreadable
+        # A calendar of which only the first pages could be read does not count as read.
+        complete_events = {
+            person: person_events for person, person_events in events.items() if person not in unknown_free_busy
+        }
+        return complete_events, unknown_free_busy
 
     def _parse_page(self, answer: Any | ProviderError, calendar: Address) -> tuple[list[Event], str | None]:
         """Return the events in the answer to a list request, and the token of the next page.

@@ -86,8 +86,9 @@ class GmailMailer:
         Raises Permanent when the message names no account in From, and AuthRevoked when the account is not connected.
         """
         author = next((address.addr_spec.lower() for address in _list_addresses(message, "From")), "")
-        is_from_service = not self._service_address or author in (self._service_address, "")
-        sender = self._sender if self._sender and is_from_service else author
+        is_longarcs_own_mail = author in (self._service_address, "")
+        is_for_sender = is_longarcs_own_mail or not self._service_address
+        sender = self._sender if self._sender and is_for_sender else author
         if not sender:
             raise Permanent("The message has no sender in From.")
         connected_people = self._api.access.list_connected()

@@ -22,7 +22,7 @@ _MAX_LENGTHS = {"channel-token": 128, "channel-id": 64, "resource-id": MAX_RESOU
 
 
 def read_notification(headers: Mapping[str, str]) -> Notification | None:
-    """Return the notification in the headers of a request; None when the headers hold none. Their case is ignored.
+    """Return the notification in the headers of a request; None when they hold none. The case of names is ignored.
 
     The caller has to check the token, because anybody can have sent the request.
     """
