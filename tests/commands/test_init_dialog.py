@@ -41,7 +41,7 @@ def test_a_set_up_goes_on_where_it_stopped(servers: EmbeddedServers, people: Pat
 
 
 def test_one_answer_is_changed_and_the_rest_stays(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
-    """Also an answer of an earlier part, whose check is then run again; and what no answer calls for is not written."""
+    """Also an answer of an earlier step, whose check is then run again; and what no answer calls for is not written."""
     answers = caldav_answers(servers, people, smtp_username="somebody", pilot_groups="Car", start="")
     folder = begin_set_up(tmp_path, **answers)
     begin = ["", "a long one", "a long one", DANA]
@@ -53,7 +53,7 @@ def test_one_answer_is_changed_and_the_rest_stays(servers: EmbeddedServers, peop
     settings = load_settings(folder / "longarc.toml", {})
     assert (settings.company, settings.rollout.managers, settings.rollout.groups) == ("Southlight", (DANA,), None)
     assert not (folder / "secrets" / "LONGARC_SMTP_PASSWORD").exists(), "no answer calls for it any more"
-    assert result.output.count("Trying calendar and mail") == 3, "twice for its own part, once for the changed answer"
+    assert result.output.count("Trying calendar and mail") == 3, "twice for its own step, once for the changed answer"
 
 
 def test_enter_keeps_a_secret_and_the_answers_so_far(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:

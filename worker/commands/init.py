@@ -1,6 +1,6 @@
 """`longarc init`: sets up an installation, from the first question to a plan for the company's own people.
 
-The questions are asked in three parts, and the answers of each part are checked before the next part is asked. Answers
+The questions are asked in three steps, and the answers of each step are checked before the next step is asked. Answers
 are kept in the folder of the installation, so that a set-up that was stopped continues with them.
 """
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from worker.providers.base import Finding
     from worker.settings.load import Settings
     from worker.setup.pilot import PilotCandidate
-    from worker.setup.questions import Part, Question
+    from worker.setup.questions import Question, Step
     from worker.setup.ways import Way
 
 PREVIEW_FILE = "preview.html"
 _SIGN_IN_SECONDS = 300
 #: The questions whose answers the grant of a signed-in account depends on.
 _SIGN_IN_ANSWERS = frozenset({"account", "client_id", "tenant", "google_client_id", "google_client_secret"})
-#: The heading of each part.
+#: The heading of each step.
 _HEADINGS = {
     "services": "1 of 3  Calendars and mail",
     "people": "2 of 3  Who works here",
@@ -114,15 +114,15 @@ class _Setup:
 
     def run(self, answers_file: Path | None) -> None:
         """Set up the installation, with the answers of that file unless a person is asked. Raises LongarcError."""
-        from worker.setup.questions import Part
+        from worker.setup.questions import Step
         from worker.setup.ways import Way
 
         self._load_answers(answers_file)
         if self.is_asking:
             self._ask_way()
-        for part in Part:
+        for step in Step:
             if self._get_way() is not Way.EMBEDDED:
-                self._complete_part(part)
+                self._complete_step(step)
         if self._get_way() is Way.EMBEDDED:
             _try_embedded(self.folder)
         else:
@@ -169,30 +169,30 @@ class _Setup:
 
         When an earlier run has answered it, let the person change the answers of that run instead.
         """
-        from worker.setup.questions import QUESTIONS, Part
+        from worker.setup.questions import QUESTIONS, Step
 
         if "way" in self.answers:
-            self._change_answers(Part.PILOT, asks_missing=False)
+            self._change_answers(Step.PILOT, asks_missing=False)
             return
         print_paragraph("Longarc keeps time for career conversations. Nobody is written to before you say so.")
         print_paragraph("`?` explains a question. Ctrl-C stops; start again to go on, or to change an answer.", "dim")
         self._ask(QUESTIONS[0])
 
-    def _complete_part(self, part: "Part") -> None:
-        """Ask the questions of a part that have no answer yet, write the files, and check the answers.
+    def _complete_step(self, step: "Step") -> None:
+        """Ask the questions of a step that have no answer yet, write the files, and check the answers.
 
-        When a check fails, the person may change answers, also of earlier parts, and have them checked again, or leave
+        When a check fails, the person may change answers, also of earlier steps, and have them checked again, or leave
         it for later. Without a person to ask, a failed check raises CommandFailed.
         """
         from worker.setup.ways import Way
 
         if self.is_asking:
-            print_line(f"\n{_HEADINGS[part.value]}\n", "bold cyan")
-            self._ask_missing(part)
-        parts_to_check = {part}
+            print_line(f"\n{_HEADINGS[step.value]}\n", "bold cyan")
+            self._ask_missing(step)
+        steps_to_check = {step}
         while True:
             self._write_files()
-            if self._check_parts(parts_to_check):
+            if self._check_steps(steps_to_check):
                 return
             if not self.is_asking:
                 raise CommandFailed("Nothing was booked, and nobody was written to. Fix this, and run it again.")
@@ -201,45 +201,45 @@ class _Setup:
             if choice == "later":
                 return
             if choice == "change":
-                parts_to_check |= self._change_answers(part, asks_missing=True)
+                steps_to_check |= self._change_answers(step, asks_missing=True)
                 if self._get_way() is Way.EMBEDDED:
                     return
 
-    def _ask_missing(self, last_part: "Part") -> None:
-        """Ask the questions without an answer, up to the end of that part. Each answer can call for more questions."""
+    def _ask_missing(self, last_step: "Step") -> None:
+        """Ask the questions without an answer, up to the end of that step. Each answer can call for more questions."""
 
         def find_missing() -> "Question | None":
-            questions = self._list_questions(last_part)
+            questions = self._list_questions(last_step)
             return next((question for question in questions if not self._is_answered(question)), None)
 
         while question := find_missing():
             self._ask(question)
 
-    def _change_answers(self, last_part: "Part", *, asks_missing: bool) -> "set[Part]":
-        """Let the person change answers one by one, up to the end of that part; return the parts to check again.
+    def _change_answers(self, last_step: "Step", *, asks_missing: bool) -> "set[Step]":
+        """Let the person change answers one by one, up to the end of that step; return the steps to check again.
 
         `asks_missing`: whether to ask, after each change, the further questions that the changed answer calls for.
         """
         listed: list[Question] = []
-        changed_parts: set[Part] = set()
+        changed_steps: set[Step] = set()
         while True:
-            questions = [question for question in self._list_questions(last_part) if self._is_answered(question)]
+            questions = [question for question in self._list_questions(last_step) if self._is_answered(question)]
             if questions != listed:
                 show_answers(questions, self.answers)
                 listed = questions
             question = choose_question(questions)
             if question is None:
-                return changed_parts
-            changed_parts |= self._change_answer(question)
+                return changed_steps
+            changed_steps |= self._change_answer(question)
             if asks_missing:
-                self._ask_missing(last_part)
+                self._ask_missing(last_step)
 
-    def _change_answer(self, question: "Question") -> "set[Part]":
+    def _change_answer(self, question: "Question") -> "set[Step]":
         """Ask an answered question again, and delete what the former answer alone called for.
 
-        Return the parts that have to be checked again.
+        Return the steps that have to be checked again.
         """
-        from worker.setup.questions import Part, list_questions
+        from worker.setup.questions import Step, list_questions
 
         former_way, former_questions = self._get_way(), list(list_questions(self.answers))
         self._ask(question)
@@ -248,9 +248,9 @@ class _Setup:
             self._leave_way(former_way)
         self._delete_unneeded_secrets(former_questions)
         self.must_sign_in |= has_other_way or question.name in _SIGN_IN_ANSWERS
-        if has_other_way or question.part is Part.PEOPLE:
+        if has_other_way or question.step is Step.PEOPLE:
             self.pilot_candidates = []  # they came from the roster before the change
-        return set(Part) if has_other_way else {question.part}
+        return set(Step) if has_other_way else {question.step}
 
     def _leave_way(self, former_way: "Way") -> None:
         """Keep only the answers to questions of both ways, and delete the files that were written for the former."""
@@ -263,12 +263,12 @@ class _Setup:
         delete_files_of_way(self.folder)
         self._save_answers()
 
-    def _list_questions(self, last_part: "Part") -> "list[Question]":
-        """Return the questions that the answers call for, from the first part to that one."""
-        from worker.setup.questions import Part, list_questions
+    def _list_questions(self, last_step: "Step") -> "list[Question]":
+        """Return the questions that the answers call for, from the first step to that one."""
+        from worker.setup.questions import Step, list_questions
 
-        parts = list(Part)[: list(Part).index(last_part) + 1]
-        return [question for question in list_questions(self.answers) if question.part in parts]
+        steps = list(Step)[: list(Step).index(last_step) + 1]
+        return [question for question in list_questions(self.answers) if question.step in steps]
 
     def _is_answered(self, question: "Question") -> bool:
         return question.name in self.answers or self._is_stored(question)
@@ -289,7 +289,7 @@ class _Setup:
 
         if question.name == "way":
             show_ways()
-        candidates = self.pilot_candidates if question.offers_managers else []
+        candidates = self.pilot_candidates if question.has_manager_list else []
         listed_addresses = [candidate.address for candidate in candidates[:MAX_LISTED]]
         if candidates:
             show_pilot_candidates(candidates, MAX_LISTED)
@@ -351,21 +351,21 @@ class _Setup:
 
     # --- checks ---
 
-    def _check_parts(self, parts: "set[Part]") -> bool:
-        """Check the answers of these parts, print what was found, and return whether all checks passed.
+    def _check_steps(self, steps: "set[Step]") -> bool:
+        """Check the answers of these steps, print what was found, and return whether all checks passed.
 
-        After a part with a failed check, the following parts are not checked.
+        After a step with a failed check, the following steps are not checked.
         """
-        from worker.setup.questions import Part
+        from worker.setup.questions import Step
         from worker.setup.remedies import reword_finding, reword_remedy
 
-        checks = {Part.SERVICES: self._check_services, Part.PEOPLE: self._check_people, Part.PILOT: self._check_all}
-        for part in Part:
-            if part not in parts:
+        checks = {Step.SERVICES: self._check_services, Step.PEOPLE: self._check_people, Step.PILOT: self._check_all}
+        for step in Step:
+            if step not in steps:
                 continue
-            questions = self._list_questions(part) if self.is_asking else []
+            questions = self._list_questions(step) if self.is_asking else []
             try:
-                findings = list(checks[part]())
+                findings = list(checks[step]())
             except LongarcError as error:
                 print_paragraph(reword_remedy(str(error), questions, os.environ), "red")
                 return False

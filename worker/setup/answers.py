@@ -105,13 +105,13 @@ def answer_all(
     with everything that is missing or wrong.
     """
     answers, secrets, problems = {"folder": str(folder)}, dict[str, str](), list[Problem]()
-    answered: set[str] = set()
+    answered_names: set[str] = set()
 
     def find_next() -> Question | None:
-        return next((question for question in list_questions(answers) if question.name not in answered), None)
+        return next((question for question in list_questions(answers) if question.name not in answered_names), None)
 
     while question := find_next():  # each answer can call for more questions
-        answered.add(question.name)
+        answered_names.add(question.name)
         try:
             answer = _find_answer(question, answers_file, env, answers)
             if answer and question.is_secret:

@@ -18,7 +18,7 @@ _EMBEDDED_PACKAGES = ("radicale", "aiosmtpd")
 
 
 def parse_way(text: str) -> str:
-    """Parse the name of a way. Raises InvalidValue, also when the packages that the way needs are not installed."""
+    """Return the name of a way. Raises InvalidValue, also when the packages that the way needs are not installed."""
     way = make_choice_parser([way.value for way in Way])(text)
     if way == Way.EMBEDDED and not all(find_spec(name) for name in _EMBEDDED_PACKAGES):
         remedy = f"Take another way. Or: {explain_missing_extra('embedded')}"
@@ -27,7 +27,7 @@ def parse_way(text: str) -> str:
 
 
 def parse_yes_or_no(text: str) -> str:
-    """Return `yes` or `no`. It accepts what a setting accepts, and the letters `y` and `n`. Raises InvalidValue."""
+    """Return `yes` or `no`. `y`, `n` and all that a setting accepts are accepted. Raises InvalidValue."""
     word = {"y": "yes", "n": "no"}.get(text.casefold(), text)
     return "yes" if parse_boolean(word) else "no"
 
@@ -48,7 +48,7 @@ def split_list(text: str) -> list[str]:
 
 
 def parse_address_list(text: str) -> str:
-    """Parse mail addresses that are separated by commas. Raises InvalidValue."""
+    """Return the mail addresses in a text, with a comma and a blank between them. Raises InvalidValue."""
     return ", ".join(parse_addresses(text))
 
 
@@ -76,7 +76,7 @@ def parse_google_key(text: str) -> str:
     if not is_key:
         raise InvalidValue(
             f"`{text}` is not the key file of a service account.",
-            "Download one as JSON: console.cloud.google.com, IAM & Admin, Service accounts, Keys, Add key.",
+            "Download a key as JSON: console.cloud.google.com, IAM & Admin, Service accounts, Keys, Add key.",
         )
     return path
 
@@ -99,21 +99,21 @@ def parse_people(text: str) -> str:
 
 
 def parse_identifier(text: str) -> str:
-    """Check an id, such as that of a tenant or an app. Raises InvalidValue."""
+    """Return the text if it is an id, such as that of a tenant or an app. Raises InvalidValue."""
     if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
         raise InvalidValue("This is not an id.", "Copy it from the page that shows it; it has letters, digits and `-`.")
     return text
 
 
 def parse_port(text: str) -> str:
-    """Check the number of a port, or 0. Raises InvalidValue."""
+    """Return the number of a port, or 0. Raises InvalidValue."""
     if not (text.isascii() and text.isdigit() and int(text) < 65536):
-        raise InvalidValue(f"`{text}` is not a port.", "Write a number from 1 to 65535, or 0 for the usual one.")
+        raise InvalidValue(f"`{text}` is not a port.", "Write a number from 1 to 65535, or 0 for the usual port.")
     return str(int(text))
 
 
 def parse_host(text: str) -> str:
-    """Check the name or address of a server. Raises InvalidValue."""
+    """Return the text if it is the name or address of a server. Raises InvalidValue."""
     if not re.fullmatch(r"[A-Za-z0-9.:_-]+", text):
         raise InvalidValue(
             f"`{text}` is not the name of a server.", "Write it as `mail.example.com`, without https://."

@@ -47,18 +47,18 @@ from worker.setup.parsers import (
 from worker.setup.ways import Way
 
 ALL_WAYS = frozenset(Way)
-#: The ways after which further questions follow. With `embedded`, nothing else has to be known.
-_CONNECTED = ALL_WAYS - {Way.EMBEDDED}
-_GOOGLE = frozenset({Way.GOOGLE_DOMAIN, Way.GOOGLE_ACCOUNT})
-_MICROSOFT = frozenset({Way.MICROSOFT_APP, Way.MICROSOFT_ACCOUNT})
+#: The ways that reach services of the company. Only these have further questions: `embedded` needs no more answers.
+_CONNECTED_WAYS = ALL_WAYS - {Way.EMBEDDED}
+_GOOGLE_WAYS = frozenset({Way.GOOGLE_DOMAIN, Way.GOOGLE_ACCOUNT})
+_MICROSOFT_WAYS = frozenset({Way.MICROSOFT_APP, Way.MICROSOFT_ACCOUNT})
 _DIRECTORY_WAYS = frozenset(way for way in Way if way.has_directory)
 
 #: The answers so far, by the names of the questions.
 Answers = Mapping[str, str]
 
 
-class Part(StrEnum):
-    """A part of the questions. Its answers are checked before the next part is asked."""
+class Step(StrEnum):
+    """A step of the set-up. The answers of one step are checked before the questions of the next step are asked."""
 
     SERVICES = "services"  #: calendars, mail, pages, the database
     PEOPLE = "people"
@@ -72,8 +72,8 @@ class Question:
     name: str  #: the key in the answers file
     text: str
     explanation: str  #: what `?` shows
-    part: Part = Part.SERVICES
-    ways: frozenset[Way] = _CONNECTED  #: the ways with which the question is asked
+    step: Step = Step.SERVICES
+    ways: frozenset[Way] = _CONNECTED_WAYS  #: the ways with which the question is asked
     parse: Callable[[str], str] = str  #: returns the answer as it is saved, or raises InvalidValue
     setting: str = ""  #: the setting that the answer becomes, with its section; empty for none
     to_setting: Callable[[str], Any] = str  #: returns the value of the setting for a saved answer
@@ -81,7 +81,7 @@ class Question:
     is_optional: bool = False  #: whether the answer may be empty
     find_default: Callable[[Answers], str] = lambda _: ""  #: returns the default, given the earlier answers
     is_asked: Callable[[Answers], bool] = lambda _: True  #: whether the earlier answers call for this question
-    offers_managers: bool = False  #: whether managers are listed, and the answer may have numbers of their lines
+    has_manager_list: bool = False  #: whether managers are listed, and the answer may refer to them by line number
     error_phrases: tuple[str, ...] = ()  #: regular expressions; an error that one of them matches is about this answer
 
     @property
@@ -125,14 +125,15 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="company",
         text="What is the company called, in mails?",
-        explanation="Mails name it where they explain what Longarc is. It may be left empty.",
+        explanation="Mails name the company where they explain what Longarc is. The answer may be left empty.",
         setting="company",
         is_optional=True,
     ),
     Question(
         name="operator",
         text="Your own mail address?",
-        explanation="When something needs a person, this address gets a mail. It has no content of conversations.",
+        explanation="This address gets a mail about all that only a person can repair, never with content of "
+        "conversations.",
         parse=parse_address,
         setting="operator",
     ),
@@ -164,7 +165,7 @@ QUESTIONS: tuple[Question, ...] = (
         text="The id of the OAuth client?",
         explanation=(
             "console.cloud.google.com, APIs & Services, Library: enable the Google Calendar API and the Gmail API. "
-            "Google Auth Platform, Clients, Create client, Desktop app. It ends in .apps.googleusercontent.com."
+            "Google Auth Platform, Clients, Create client, Desktop app. The id ends in .apps.googleusercontent.com."
         ),
         ways=frozenset({Way.GOOGLE_ACCOUNT}),
         parse=parse_identifier,
@@ -203,7 +204,7 @@ QUESTIONS: tuple[Question, ...] = (
         name="client_id",
         text="The id of the app?",
         explanation="entra.microsoft.com, App registrations, your app, Overview: Application (client) ID.",
-        ways=_MICROSOFT,
+        ways=_MICROSOFT_WAYS,
         parse=parse_identifier,
         setting="calendars.outlook.client_id",
     ),
@@ -251,7 +252,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="caldav_password",
-        text="Its password?",
+        text="The password of the log-in to the calendars?",
         explanation="It is kept in a file that only you may read, and is not shown.",
         ways=frozenset({Way.CALDAV}),
         variable="LONGARC_CALDAV_PASSWORD",
@@ -279,7 +280,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="smtp_security",
-        text="How is the connection to it secured: starttls, tls or none?",
+        text="How is the connection to the mail server secured: starttls, tls or none?",
         explanation="starttls is usual (port 587); tls is port 465; none is for a server on this machine alone.",
         ways=frozenset({Way.CALDAV}),
         parse=make_choice_parser(("starttls", "tls", "none")),
@@ -288,8 +289,8 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="smtp_port",
-        text="Its port (0 for the usual one)?",
-        explanation="The usual ones are 587 for starttls, 465 for tls and 25 for none.",
+        text="The port of the mail server (0 for the usual port)?",
+        explanation="The usual ports are 587 for starttls, 465 for tls and 25 for none.",
         ways=frozenset({Way.CALDAV}),
         parse=parse_port,
         setting="mailers.smtp.port",
@@ -298,7 +299,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="smtp_username",
-        text="The user name of the log-in to it, if it asks for one?",
+        text="The user name of the log-in to the mail server, if it asks for a log-in?",
         explanation="Leave it empty for a server that takes mail from this machine without a log-in.",
         ways=frozenset({Way.CALDAV}),
         setting="mailers.smtp.username",
@@ -306,7 +307,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="smtp_password",
-        text="Its password?",
+        text="The password of the log-in to the mail server?",
         explanation="It is kept in a file that only you may read, and is not shown.",
         ways=frozenset({Way.CALDAV}),
         variable="LONGARC_SMTP_PASSWORD",
@@ -326,9 +327,9 @@ QUESTIONS: tuple[Question, ...] = (
         name="base_url",
         text="The address of the pages, as https://longarc.example.com (empty: no pages)?",
         explanation=(
-            "Mails then lead to pages where contracts are written and times chosen; without, mails name commands, "
-            "which will do for a trial. A proxy with TLS passes the pages on to this machine: see "
-            "docs/how-to/pages.md. It can be added later."
+            "Mails then lead to pages on which people write contracts and choose times. Without pages, mails name "
+            "commands, which is enough for a trial. A proxy with TLS has to forward requests to this machine: see "
+            "docs/how-to/pages.md. Pages can be added later."
         ),
         parse=parse_base_url,
         setting="base_url",
@@ -338,8 +339,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="notify_url",
         text="The public address at which Google or Microsoft can reach Longarc (empty: none)?",
-        explanation="A change on a calendar is then seen within seconds. Only its path /notify/ has to be public.",
-        ways=_GOOGLE | _MICROSOFT,
+        explanation="Longarc then sees a change on a calendar within seconds. Only the path /notify/ has to be public.",
+        ways=_GOOGLE_WAYS | _MICROSOFT_WAYS,
         parse=parse_notify_url,
         setting="sync.notify_url",
         is_optional=True,
@@ -348,7 +349,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="database",
         text="The database: a SQLite file, or postgresql://user@host/name?",
-        explanation="SQLite is right for one machine. A PostgreSQL password is asked for next, and kept apart.",
+        explanation="SQLite is right for one machine. The next question asks for the password of PostgreSQL.",
         parse=parse_database,
         setting="database",
         find_default=lambda answers: f"sqlite:///{answers['folder']}/var/longarc.db",
@@ -365,15 +366,15 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="first_manager",
         text="A manager whose calendar is tried now?",
-        explanation="It is read, and nothing is changed on it.",
-        ways=_CONNECTED - {Way.GOOGLE_ACCOUNT, Way.MICROSOFT_ACCOUNT},
+        explanation="Longarc reads this calendar, and changes nothing on it.",
+        ways=_CONNECTED_WAYS - {Way.GOOGLE_ACCOUNT, Way.MICROSOFT_ACCOUNT},
         parse=parse_address,
         find_default=_get_operator,
     ),
     # --- people
     Question(
         name="people",
-        part=Part.PEOPLE,
+        step=Step.PEOPLE,
         text="Who works here: a people file (CSV), or `directory` for the company's own?",
         explanation=(
             "An export of the HR system: address, name, manager, time zone, country. Column names of Workday, "
@@ -385,21 +386,21 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="people",
-        part=Part.PEOPLE,
+        step=Step.PEOPLE,
         text="The people file (CSV)?",
         explanation=(
             "An export of the HR system: address, name, manager, time zone, country. Column names of Workday, "
             "BambooHR, Personio, HiBob and SuccessFactors are understood. `longarc example people` writes an example."
         ),
-        ways=_CONNECTED - _DIRECTORY_WAYS,
+        ways=_CONNECTED_WAYS - _DIRECTORY_WAYS,
         parse=parse_file,
         find_default=_suggest_people,
     ),
     Question(
         name="directory_admin",
-        part=Part.PEOPLE,
-        text="The account as which users are read?",
-        explanation="One with the admin role Users > Read, in admin.google.com, Account, Admin roles.",
+        step=Step.PEOPLE,
+        text="The address of the administrator on whose behalf users are read?",
+        explanation="The account needs the admin role Users > Read: admin.google.com, Account, Admin roles.",
         ways=frozenset({Way.GOOGLE_DOMAIN}),
         parse=parse_address,
         setting="roster.google.admin",
@@ -408,7 +409,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="country",
-        part=Part.PEOPLE,
+        step=Step.PEOPLE,
         text="The country of people whose country is not known, as DE (empty: none)?",
         explanation="Public holidays follow from the country. A directory often has none.",
         ways=_DIRECTORY_WAYS,
@@ -419,7 +420,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="time_zone",
-        part=Part.PEOPLE,
+        step=Step.PEOPLE,
         text="The time zone of people whose zone is not known, as Europe/Berlin (empty: none)?",
         explanation="The directory of Google has no time zones. With Microsoft 365 it comes from each mailbox.",
         ways=_DIRECTORY_WAYS,
@@ -431,17 +432,17 @@ QUESTIONS: tuple[Question, ...] = (
     # --- the pilot
     Question(
         name="pilot",
-        part=Part.PILOT,
+        step=Step.PILOT,
         text="Who begins: everybody, groups, managers or addresses?",
-        explanation="A pilot is wise: a department, or a few managers. It is widened in the settings, at any time.",
+        explanation="Begin with a pilot: a department, or a few managers. The settings can add people at any time.",
         parse=make_choice_parser(("everybody", "groups", "managers", "addresses")),
         find_default=lambda _: "managers",
     ),
     Question(
         name="pilot_groups",
-        part=Part.PILOT,
+        step=Step.PILOT,
         text="Which groups (departments), with commas between them?",
-        explanation="As the roster calls them. A report's group decides.",
+        explanation="Write the names as they are in the roster. A pair takes part when its report is in such a group.",
         parse=parse_list,
         setting="rollout.groups",
         to_setting=split_list,
@@ -449,10 +450,10 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="pilot_managers",
-        part=Part.PILOT,
+        step=Step.PILOT,
         text="Which managers, with commas between them?",
         explanation="Name each by address. All their reports take part.",
-        offers_managers=True,
+        has_manager_list=True,
         find_default=lambda answers: answers.get("account", ""),
         parse=parse_address_list,
         setting="rollout.managers",
@@ -461,10 +462,10 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="pilot_addresses",
-        part=Part.PILOT,
+        step=Step.PILOT,
         text="Which people, by address, with commas between them?",
-        explanation="A manager's address takes in all their reports; a report's takes in that report.",
-        offers_managers=True,
+        explanation="With a manager's address, all their reports take part; with a report's, only that report.",
+        has_manager_list=True,
         parse=parse_address_list,
         setting="rollout.addresses",
         to_setting=split_list,
@@ -472,7 +473,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="start",
-        part=Part.PILOT,
+        step=Step.PILOT,
         text="The first day, as 2027-01-11 (empty: at once)?",
         explanation="Before this day nobody hears of Longarc, and nothing is booked.",
         parse=keep_as_text(parse_date),

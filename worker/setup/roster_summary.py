@@ -48,7 +48,7 @@ def list_roster_findings(reading: RosterReading) -> Iterator[Finding]:
     """
     yield from (Finding(f"{fault.where}: {fault.what}", ok=True, remedy=fault.remedy) for fault in reading.faults)
     if not reading.roster.persons:
-        remedy = "Fix what is said above of those who are left out, or name another source of people."
+        remedy = "Fix the faults above, because of which people are left out, or name another source of people."
         yield Finding("The roster has nobody in it", ok=False, remedy=remedy)
     elif not reading.roster.pairs:
         remedy = "Name the manager of somebody in the roster."
