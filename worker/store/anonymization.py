@@ -67,6 +67,7 @@ def anonymize_person(
     _delete_traces(connection, email, pairs)
     delete_pushed_people(connection, names)
     rename_people(database, connection, {email: pseudonym.email})
+    # `rename_people` has stored the old address as an alias of the pseudonym
     connection.execute(delete(person_alias).where(person_alias.c.person == pseudonym.email))
     connection.execute(
         update(person)

@@ -78,6 +78,7 @@ class AttendeeCopyRows:
         driver = self._database.engine.dialect.loaded_dbapi
         try:
             yield
+        # a prepared statement raises the driver's own errors, other statements those of SQLAlchemy
         except (driver.Error, DBAPIError, DatabaseUnreachable) as error:
             message = "The database failed, so it can't be recorded which guests have a copy of the event."
             raise Unavailable(message, uncertain=True) from error

@@ -216,7 +216,10 @@ def require_empty(database: Database, connection: Connection) -> None:
 
 
 def _reset_sequences(connection: Connection, headers: Iterable[TableHeader]) -> None:
-    """Make PostgreSQL number new rows after the restored rows. SQLite does so by itself."""
+    """Make PostgreSQL number new rows after the restored rows. SQLite does so by itself.
+
+    Nothing is set for an empty table, or for an `id` that PostgreSQL does not number.
+    """
     if connection.dialect.name == "sqlite":
         return
     for table_header in headers:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 
 from worker.domain.model import EffectKind, EffectProgress, EndReason, Participation
 from worker.domain.rollout import EXCLUDED_BY_ROLLOUT
@@ -47,8 +47,8 @@ class Measurements:
     notified_at: dict[str, datetime]  #: when the last notification came, by service
 
 
-def _prepare_due_count(column: Any, *conditions: ColumnElement[bool]) -> PreparedStatement:
-    return PreparedStatement(select(func.count(), func.min(column)).where(column <= bind_instant("now"), *conditions))
+def _prepare_due_count(due_at: Any) -> PreparedStatement:
+    return PreparedStatement(select(func.count(), func.min(due_at)).where(due_at <= bind_instant("now")))
 
 
 _CALENDARS_DUE = _prepare_due_count(calendar.c.due_at)

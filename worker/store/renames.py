@@ -108,6 +108,7 @@ def rename_people(database: Database, connection: Connection, renames: Mapping[A
         for column in _ADDRESS_COLUMNS:
             connection.execute(update(column.table).where(column == old).values({column.name: new}))
         _rename_in_mappings(connection, old, new)
+        # without a cursor, the calendar is read in full under its new address
         connection.execute(update(calendar).where(calendar.c.address == new).values(cursor=None))
         connection.execute(delete(person).where(person.c.email == old))
         row = {"form": old, "person": new, "source": AliasSource.LEARNED.value}

@@ -128,6 +128,7 @@ def _compile(statement: Statement, columns: Sequence[str], dialect: Dialect) -> 
     # `insert_prefetch` lists the columns that an insert fills with the default of the table definition
     default_values: list[Any] = [(column.key, column.default) for column in compiled.insert_prefetch]
     known_values = compiled.params | {name: default.arg for name, default in default_values}
+    # a parameter to which the statement gives no value is `required`
     passed_names = {name for name, bind in binds.items() if bind.required} | set(columns)
     fixed_values = {
         name: (converters.get(name) or _return_unchanged)(value)
