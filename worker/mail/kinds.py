@@ -103,7 +103,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.INVITATION,
             readers=_REPORT,
-            is_valid=invitations.is_current,
+            is_valid=invitations.is_invitation_current,
             samples=samples.iter_invitations,
             calendar_method="REQUEST",
             fields=lambda mail: {"number": mail.number},

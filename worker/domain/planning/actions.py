@@ -69,7 +69,7 @@ def record_not_held(builder: PlanBuilder, session: Session) -> None:
     if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it took place.")
     deferrals.defer_session(builder, session, DeferralCause.NOT_HELD)
-    invitations.add_invitations(builder)
+    invitations.add_invitation_mails(builder)
 
 
 def record_held(builder: PlanBuilder, session: Session, end: datetime | None = None) -> None:
@@ -88,7 +88,7 @@ def record_held(builder: PlanBuilder, session: Session, end: datetime | None = N
     start = end - timedelta(minutes=session.minutes)
     held = contract_mails.mark_held(builder, current, held_at=end, start=start, end=end)
     builder.record_session_decision(held, "Somebody said that it took place.")
-    invitations.add_invitations(builder)
+    invitations.add_invitation_mails(builder)
 
 
 def request_time(builder: PlanBuilder, session: Session, requested_time: Span | None, by: Address = "") -> None:
@@ -274,7 +274,7 @@ def _cancel_for_replanning(builder: PlanBuilder, sessions: Sequence[Session], wh
     """Cancel the sessions with that reason, so that the next plan adds new ones in their place."""
     for session in sessions:
         placement.cancel_session(builder, session, why)
-    invitations.add_invitations(builder)
+    invitations.add_invitation_mails(builder)
 
 
 def request_check_in(builder: PlanBuilder) -> Session:

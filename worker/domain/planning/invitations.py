@@ -14,8 +14,8 @@ from worker.domain.planning.reviews import is_inside_1on1
 INVITATION, WITHDRAWAL = MailName.INVITATION, MailName.INVITATION_WITHDRAWN
 
 
-def add_invitations(builder: PlanBuilder) -> None:
-    """Add a mail for each session whose time differs from the time in the last mail to the report."""
+def add_invitation_mails(builder: PlanBuilder) -> None:
+    """Add an invitation or a withdrawal for each session whose time differs from that in the last of these mails."""
     is_same_service = builder.report.calendar == builder.manager.calendar
     if is_same_service or builder.manager.calendar not in builder.policy.silent:
         return
@@ -71,7 +71,7 @@ def _find_last_mail(builder: PlanBuilder, session: Session) -> Effect | None:
     return max(mails, key=lambda mail: mail.number, default=None)
 
 
-def is_current(mail: Effect, state: PairState, now: datetime) -> bool:
+def is_invitation_current(mail: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the session is still booked at the time in the invitation.
 
     If it has another time by now, another invitation follows.

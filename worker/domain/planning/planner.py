@@ -63,7 +63,7 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
     commitment_blocks.update_blocks(builder)
     if builder.has_request:
         return builder.build()
-    invitations.add_invitations(builder)
+    invitations.add_invitation_mails(builder)
     notices.add_due_mails(builder)
     handovers.add_new_manager_mail(builder)
     return builder.build()
@@ -167,7 +167,7 @@ def withdraw_pair(builder: PlanBuilder) -> None:
     for session in [s for s in builder.sessions.values() if s.booked or s.owed]:
         placement.cancel_session(builder, session, why)
     if builder.pair.participation is not Participation.WITHDRAWN_QUIETLY:
-        invitations.add_invitations(builder)
+        invitations.add_invitation_mails(builder)
     handovers.end_promises_of_leaver(builder)
     takes_part = builder.pair.participation is Participation.YES
     if builder.pair.ended is EndReason.CHANGED and takes_part:
