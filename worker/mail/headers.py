@@ -12,10 +12,17 @@ from typing import Any
 _STANDARD_HEADERS = HeaderRegistry()
 #: Headers whose values repeat from mail to mail. None of them holds content of a conversation.
 _REPEATED = frozenset(
-    [
-        *("from", "to", "reply-to", "mime-version", "auto-submitted", "x-auto-response-suppress"),
-        *("content-type", "content-transfer-encoding", "content-language"),
-    ]
+    {
+        "from",
+        "to",
+        "reply-to",
+        "mime-version",
+        "auto-submitted",
+        "x-auto-response-suppress",
+        "content-type",
+        "content-transfer-encoding",
+        "content-language",
+    }
 )
 
 

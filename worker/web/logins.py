@@ -239,6 +239,7 @@ def _admit_role(role: Role) -> Response | None:
     if person is None:  # somebody outside the roster can have a role; the browser then chooses the language
         address, locale = signed_in.address, site.choose_language().tag
         person = replace(site.composer.build_operator(), email=address, name=address, locale=locale)
+    # A login holds claims, but these are not from a link, and no page reads them.
     claims = LinkClaims(person=person.email, purpose=Purpose.STATUS, issued_at=site.now())
     return _admit(Login(person, claims, signed_in.token, is_signed_in=True), lambda: sign_in.is_own_form(signed_in))
 

@@ -29,10 +29,13 @@ class NoteEntry:
 
 @dataclass(frozen=True, slots=True)
 class SharedNotes:
-    """The notes of a pair, newest conversation first, and the form for a note about the last conversation."""
+    """The notes of a pair, newest conversation first, and the form for a note about the last conversation.
+
+    There is no form when that conversation can have no notes.
+    """
 
     notes: Sequence[NoteEntry]
-    session: str = ""  #: the id of the session that the form is about; empty when the last session takes no notes
+    session: str = ""  #: the id of the session that the form is about; empty when there is no form
     day: str = ""  #: the day of that session
     lines: Sequence[str] = ()  #: the texts in the form's fields
     is_written: bool = False  #: whether the reader has left a note about that session

@@ -126,7 +126,7 @@ class PushedUsers(ScimStorage):
 
 @contextmanager
 def _translate_taken_names() -> Iterator[None]:
-    """Raise UniquenessException in place of UserNameTaken. The transaction can't continue after either."""
+    """Raise UniquenessException in place of UserNameTaken. The transaction can't continue after either error."""
     try:
         yield
     except UserNameTaken:
