@@ -111,7 +111,7 @@ def build_graph(section: Mapping[str, Any]) -> Graph:
     )
 
 
-class OutlookCalendar(channels.ChannelOperations):
+class OutlookCalendar(channels.OutlookChannels):
     """A CalendarProvider and NotifyingCalendar on Microsoft Graph."""
 
     def __init__(
@@ -128,7 +128,8 @@ class OutlookCalendar(channels.ChannelOperations):
         self._identities = graph.identities
         self._alert_operator = alert_operator
         self._local_people = local_people
-        self._unsearchable: set[Address] = set()  #: the owners of mailboxes that are too large for a search by key
+        #: The owners of mailboxes that are too large for a search by key.
+        self._unsearchable_calendars: set[Address] = set()
         self._organizers = organizers
         self._teams = teams
         self.mailboxes = MailboxSettings(graph, zones or {})
@@ -153,7 +154,7 @@ class OutlookCalendar(channels.ChannelOperations):
             person: _to_free_busy(views[person], our_events, window) for person in unique_people if person in views
         }
         for person in unique_people:
-            if temporarily_unknown := _make_temporary_unknown(person, organizers[person], views):
+            if temporarily_unknown := _make_temporarily_unknown_free_busy(person, organizers[person], views):
                 free_busy[person] = temporarily_unknown
         readable_mailboxes = [person for person, view in views.items() if isinstance(view, list)]
         others = [person for person in unique_people if person not in free_busy]
@@ -215,21 +216,22 @@ class OutlookCalendar(channels.ChannelOperations):
         """
         series_ids = {str(item.get("seriesMasterId") or "") for item in answer.items} - {""}
         series_ids |= {str(item["id"]) for item in answer.items if item.get("type") == "seriesMaster"}
+        # events outside of any series
         singles = [item for item in answer.items if not item.get("seriesMasterId") and item["id"] not in series_ids]
-        ids_to_read = [str(item["id"]) for item in singles if _may_be_ours(item)] + sorted(answer.removed)
+        ids_to_read = [str(item["id"]) for item in singles if _may_be_ours(item)] + sorted(answer.removed_ids)
         if len(ids_to_read) > _MAX_LOOKUPS:
             return None
         entries_read = {event_id: self._read_entry(calendar, event_id) for event_id in ids_to_read}
-        # An event that was moved out of the round's window is reported as removed. Our own event still counts then.
-        existing = {
+        # An event that was moved out of the round's window is reported as removed. If it is ours, it is not gone.
+        existing_entries = {
             event_id: entry
             for event_id, entry in entries_read.items()
-            if entry and (entry.event.is_ours or event_id not in answer.removed)
+            if entry and (entry.event.is_ours or event_id not in answer.removed_ids)
         }
-        gone_ids = sorted(entries_read.keys() - existing.keys())
-        entries = [*existing.values()]
+        gone_ids = sorted(entries_read.keys() - existing_entries.keys())
+        entries = [*existing_entries.values()]
         entries += [self._reader.parse_item(calendar, item) for item in singles if item["id"] not in entries_read]
-        for series_id in sorted(series_ids - answer.removed):
+        for series_id in sorted(series_ids - answer.removed_ids):
             occurrences = self._list_occurrences(calendar, series_id, window)
             entries += occurrences
             if not occurrences:
@@ -308,12 +310,12 @@ class OutlookCalendar(channels.ChannelOperations):
         Once a search by key has timed out on a calendar, its events are listed by their start instead.
         """
         query = make_list_query()
-        if calendar not in self._unsearchable:
+        if calendar not in self._unsearchable_calendars:
             key_filter = graph_events.filter_by_key(key)
             try:
                 return list(self._graph.iter_all(calendar, "events", filter=key_filter, **query))
             except TooSlow:
-                self._unsearchable.add(calendar)
+                self._unsearchable_calendars.add(calendar)
         start_filter = graph_events.filter_starting_from(utcnow() - _MAX_EVENT_AGE)
         return list(self._graph.iter_all(calendar, "events", filter=start_filter, **query))
 
@@ -458,7 +460,7 @@ def _to_free_busy(view: CalendarView, our_events: Collection[EventWithUid], wind
     return FreeBusy(tuple(sorted(busy_times, key=lambda busy: (busy.span, busy.show_as, busy.key or ""))))
 
 
-def _make_temporary_unknown(
+def _make_temporarily_unknown_free_busy(
     person: Address, organizers: Collection[Address], views: Mapping[Address, CalendarView]
 ) -> FreeBusy | None:
     """Return a temporarily unknown free/busy when the calendar of the person or of an organizer can't be read now.

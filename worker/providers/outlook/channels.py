@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
 from worker.clock import utcnow
@@ -23,7 +22,8 @@ from worker.providers.outlook.refusals import translate_refusal
 _REQUESTED_LIFETIME = timedelta(minutes=10_070)
 _PATH = "subscriptions"
 _CHANGE_TYPES = "created,updated,deleted"
-#: Finds the status in the message about an error of the service behind Graph. It may differ from the answer's status.
+#: Finds the inner status: the status that the service behind Graph answered, which Graph's message repeats. It may
+#: differ from the status of Graph's answer.
 _INNER_STATUS = re.compile(r"\[Status Code: (\w+)")
 _STATUS_BY_NAME: Mapping[str, int] = {"Forbidden": 403, "NotFound": 404, "Conflict": 409}
 #: The errors that say that a subscription no longer exists. `Graph` raises DeltaTokenExpired for every answer 410.
@@ -35,9 +35,9 @@ _NO_VALID_ANSWER_TEXT = (
     "{person}: Microsoft 365 gets no valid answer from {host} ({message}). Make {host} reachable from the internet by "
     "https with a public certificate and have it pass requests on to Longarc, or fix `sync.notify_url`."
 )
-_TOO_LONG_TEXT = (
-    "{person}: Microsoft 365 refuses a subscription that long ({message}). The clock of this machine is ahead: correct "
-    "it (NTP)."
+_LIFETIME_TEXT = (
+    "{person}: Microsoft 365 refuses the requested end of the subscription ({message}). The clock of this machine is "
+    "ahead: correct the clock (NTP)."
 )
 _QUOTA_TEXT = (
     "{person}: Microsoft 365 allows no further subscription to this mailbox ({message}). Remove subscriptions of other "
@@ -52,13 +52,13 @@ _NO_MAILBOX_TEXT = (
     "{person}: Microsoft 365 does not find this person's calendar ({message}). Give the person a mailbox in Exchange "
     "Online, or write `none` as the calendar in the people file."
 )
-_TAKEN_TEXT = (
+_OTHER_INSTALLATION_TEXT = (
     "{person}: the same app already has a subscription to this calendar at another address ({host}). Give each "
     "installation of Longarc an app registration of its own, or wait until that subscription ends ({end})."
 )
 
 
-class ChannelOperations:
+class OutlookChannels:
     """The methods of a NotifyingCalendar on Microsoft Graph, for inheritance by `OutlookCalendar`."""
 
     _graph: Graph
@@ -126,7 +126,7 @@ class ChannelOperations:
         subscriptions = list(self._iter_subscriptions(channel.calendar))
         stale_ids = [str(item.get("id") or "") for item in subscriptions if _is_ours(item, channel)]
         if subscriptions and not stale_ids:
-            _raise_taken(channel, subscriptions[0])
+            raise _make_other_installation_error(channel, subscriptions[0])
         for remote_id in filter(None, stale_ids):
             self._remove_subscription(channel, remote_id)
 
@@ -176,11 +176,11 @@ def _parse_subscription(item: Json, calendar: Address) -> OpenedChannel:
     return OpenedChannel(remote_id, expires_at.astimezone(UTC))
 
 
-def _raise_taken(channel: Channel, other_subscription: Json) -> NoReturn:
-    """Raise the error that another installation has a subscription to the channel's calendar."""
+def _make_other_installation_error(channel: Channel, other_subscription: Json) -> Permanent:
+    """Return the error that another installation has a subscription to the channel's calendar."""
     host = urlsplit(str(other_subscription.get("notificationUrl") or "")).hostname or "unknown"
     end = str(other_subscription.get("expirationDateTime") or "within seven days")
-    raise Permanent(_TAKEN_TEXT.format(person=channel.calendar, host=host, end=end))
+    return Permanent(_OTHER_INSTALLATION_TEXT.format(person=channel.calendar, host=host, end=end))
 
 
 def _translate_refusal(channel: Channel, status: int, code: str, message: str, person: Address) -> ProviderError:
@@ -197,11 +197,11 @@ def _translate_refusal(channel: Channel, status: int, code: str, message: str, p
     if code == "validationerror" or "validation request" in lower_message:
         return Permanent(compose(_NO_VALID_ANSWER_TEXT))
     if "minutes in the future" in lower_message:
-        return Permanent(compose(_TOO_LONG_TEXT))
+        return Permanent(compose(_LIFETIME_TEXT))
     if status == 409:
         return Conflict(f"{person}: the app already has a subscription to this calendar.")
     if status == 403:
         return Forbidden(compose(_QUOTA_TEXT if _QUOTA_WORDS.search(message) else _NO_PERMISSION_TEXT))
-    if status == 404 and inner_status:
+    if status == 404 and inner_status:  # a missing calendar; a missing subscription has no inner status
         return NotFound(compose(_NO_MAILBOX_TEXT))
     return translate_refusal(status, code, message, person)

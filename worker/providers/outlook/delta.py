@@ -44,7 +44,7 @@ class DeltaChanges:
     """The changes in one answer of a delta round."""
 
     items: tuple[Json, ...]  #: the changed events in Graph's JSON, each in its latest version
-    removed: frozenset[str]  #: the ids of events that are gone or outside of the round's window now
+    removed_ids: frozenset[str]  #: the ids of events that are gone or outside of the round's window now
     round: DeltaRound  #: the round, for the next request
 
 
@@ -87,14 +87,14 @@ def _read_pages(graph: Graph, calendar: Address, page: Json, window: Span) -> De
     latest_items: dict[str, Json] = {}
     while True:
         for item in page.get("value") or ():
-            # Without pop, the event would keep the position of its older version.
+            # Without `pop`, the event would keep the position of its older version.
             latest_items.pop(str(item["id"]), None)
             latest_items[str(item["id"])] = item
         if next_link := page.get("@odata.nextLink"):
             page = graph.follow_link(calendar, str(next_link), prefer=_PREFER)
         elif delta_link := page.get("@odata.deltaLink"):
-            removed = frozenset(event_id for event_id, item in latest_items.items() if "@removed" in item)
-            items = tuple(item for event_id, item in latest_items.items() if event_id not in removed)
-            return DeltaChanges(items, removed, DeltaRound(window, str(delta_link)))
+            removed_ids = frozenset(event_id for event_id, item in latest_items.items() if "@removed" in item)
+            items = tuple(item for event_id, item in latest_items.items() if event_id not in removed_ids)
+            return DeltaChanges(items, removed_ids, DeltaRound(window, str(delta_link)))
         else:
             raise InvalidResponse(f"{calendar}: the service sent changes without a link to the next changes.")
