@@ -317,8 +317,7 @@ def compose_patch(item: Json, draft: EventDraft, current: Event, *, find_primary
     """Return the body of the request that rewrites the event from the draft.
 
     The body holds only fields that differ, because everybody is notified when the time or the guests are written. It is
-    empty when the event has no such field. Guests whom people added stay invited. `current` is the event in
-    `item`.
+    empty when no field differs. Guests whom people added stay invited. `current` is the event in `item`.
     """
     patch: Json = {}
     if (current.span, current.all_day) != (draft.span, draft.all_day):
@@ -338,7 +337,7 @@ def _compose_times(draft: EventDraft) -> Json:
         return {"start": format_utc(draft.span.start), "end": format_utc(draft.span.end), "isAllDay": False}
     zone = ZoneInfo(draft.zone)
     windows_name = windows_zones.find_windows_name(draft.zone, draft.span.start)
-    # The local times may differ from midnight: on some days the change to summer time skips it. So only dates count.
+    # The local times may differ from midnight, which the change to summer time skips on some days. So only dates count.
     first_day = draft.span.start.astimezone(zone).date()
     last_day = (draft.span.end.astimezone(zone) - timedelta(seconds=1)).date()
     start = datetime.combine(first_day, time())

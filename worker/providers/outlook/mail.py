@@ -45,8 +45,9 @@ class GraphMailer:
         self._configured_mailbox = mailbox
         self.exactly_once = exactly_once
         self._lock = Lock()
-        self._senders: dict[str, Address] = {}  #: by key: the mailbox from which the message is sent
-        self._unconfirmed: set[str] = set()  #: the keys of messages that may have been sent, but were not found so far
+        self._sender_by_key: dict[str, Address] = {}  #: the mailbox from which each message is sent
+        #: The keys of messages that may have been sent, but were not found so far.
+        self._unconfirmed_keys: set[str] = set()
 
     def send(self, message: EmailMessage, key: str) -> None:
         """Send the message. With `exactly_once`, does nothing when the message with that key was sent already."""
@@ -56,11 +57,11 @@ class GraphMailer:
             self._graph.post_mime(sender, "sendMail", content)
             return
         with self._lock:
-            self._senders[key] = sender
-        existing = self._find_message(sender, key)
-        if existing is not None and not existing.get("isDraft"):
+            self._sender_by_key[key] = sender
+        existing_message = self._find_message(sender, key)
+        if existing_message is not None and not existing_message.get("isDraft"):
             return
-        draft_id = str(existing["id"]) if existing else self._create_draft(sender, content, key)
+        draft_id = str(existing_message["id"]) if existing_message else self._create_draft(sender, content, key)
         try:
             self._graph.post(sender, f"messages/{quote(draft_id, safe='')}/send", {})
         except NotFound as error:  # the draft existed a moment ago, so the service is sending it
@@ -103,30 +104,30 @@ class GraphMailer:
 
     def _mark_unconfirmed(self, key: str) -> None:
         with self._lock:
-            self._unconfirmed.add(key)
+            self._unconfirmed_keys.add(key)
 
     def was_sent(self, key: str) -> bool | None:
         """Return whether the message with that key was sent; None when this is not known, as without `exactly_once`."""
         if not self.exactly_once:
             return None
         with self._lock:
-            sender = self._senders.get(key, "" if self._as_author else self._mailbox)
+            sender = self._sender_by_key.get(key, "" if self._as_author else self._mailbox)
         if not sender:  # another process may have sent the message, from a mailbox that is not known here
             return None
         message = self._find_message(sender, key)
         with self._lock:
             if message is not None:
-                self._unconfirmed.discard(key)
+                self._unconfirmed_keys.discard(key)
                 return not message.get("isDraft")
-            return None if key in self._unconfirmed else False
+            return None if key in self._unconfirmed_keys else False
 
     def _find_message(self, sender: Address, key: str) -> Json | None:
         """Return the message with that key: the sent message if there is one, or else the draft, or else None."""
         messages = self._graph.iter_all(
             sender, "messages", filter=events.filter_by_key(key), select="id,isDraft", expand=events.EXPAND_KEY, top=50
         )
-        matching = [message for message in messages if events.read_key(message) == key]
-        return min(matching, key=lambda message: bool(message.get("isDraft")), default=None)
+        messages_with_key = [message for message in messages if events.read_key(message) == key]
+        return min(messages_with_key, key=lambda message: bool(message.get("isDraft")), default=None)
 
     def check(self) -> list[Finding]:
         """Check everything that sending mail needs, without sending any; return the findings."""

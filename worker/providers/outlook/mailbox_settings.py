@@ -16,7 +16,7 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 class MailboxSettings:
-    """Reads people's habits. A zone in `zones`, which are from the settings, is used in place of the mailbox's zone."""
+    """Reads people's habits, and remembers their zones. `zones` holds the zones that the settings give."""
 
     def __init__(self, graph: Graph, zones: Mapping[Address, str]) -> None:
         self._graph = graph

@@ -24,7 +24,7 @@ _SHORTEST_PART = timedelta(minutes=5)
 #: The longest `availabilityViewInterval` that the service allows, in minutes.
 _MAX_INTERVAL = 1440
 _SECOND = timedelta(seconds=1)
-#: The most mailboxes of organizers that are tried, and the most mailboxes of the people themselves after these.
+#: How many organizers' mailboxes are tried at most; then at most as many mailboxes of the people themselves are tried.
 _MAX_TRIES = 3
 _MAX_MESSAGE_LENGTH = 160  #: characters of Graph's error message that a reason repeats
 
@@ -88,7 +88,7 @@ def _request_schedule(graph: Graph, mailbox: Address, people: Sequence[Address],
         "schedules": list(people),
         "startTime": graph_events.format_utc(part.start),
         "endTime": graph_events.format_utc(part.end),
-        # The service requires an interval. Only the answer's `availabilityView` depends on it, which is not used.
+        # The service requires an interval. Only `availabilityView` in the answer depends on the interval.
         "availabilityViewInterval": choose_interval(part),
     }
     schedules = graph.post(mailbox, "calendar/getSchedule", body, is_write=False).get("value")
@@ -140,16 +140,17 @@ def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, Bus
 def mark_our_events(free_busy: FreeBusy, person: Address, events: Iterable[Event], window: Span) -> FreeBusy:
     """Return the person's free/busy, clipped to `window`, with the keys of our events.
 
-    The key of each of our events that the person has not declined is added to a busy span with exactly the event's
-    time. When several busy spans have this time, one that is not out of office is preferred.
+    The key of each of our events to which the person was invited and which the person has not declined is added to a
+    busy span with exactly the event's time. When several busy spans have this time, one that is not out of office is
+    preferred.
     """
     busy_times = list(free_busy.busy)
     for event in events:
-        is_invited = event.answers.get(person, Answer.DECLINED) is not Answer.DECLINED
-        if not event.is_ours or event.show_as is None or not is_invited:
+        is_attending = event.answers.get(person, Answer.DECLINED) is not Answer.DECLINED
+        if not event.is_ours or event.show_as is None or not is_attending:
             continue
-        matching = [index for index, busy in enumerate(busy_times) if busy.span == event.span and busy.key is None]
-        if matching:
-            best_index = min(matching, key=lambda index: (busy_times[index].show_as is ShowAs.AWAY, index))
+        indexes = [index for index, busy in enumerate(busy_times) if busy.span == event.span and busy.key is None]
+        if indexes:
+            best_index = min(indexes, key=lambda index: (busy_times[index].show_as is ShowAs.AWAY, index))
             busy_times[best_index] = replace(busy_times[best_index], key=event.key)
     return replace(free_busy, busy=clip_busy(busy_times, window))
