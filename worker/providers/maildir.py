@@ -48,7 +48,7 @@ class MaildirMailer:
             raise _translate_error(error, self._folder) from error
 
     def check(self) -> list[Finding]:
-        """Check whether the folder, or while it is missing its nearest existing parent, can be written to."""
+        """Check whether we can write to the folder, or to its nearest existing parent when the folder is missing."""
         nearest_existing = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
         is_writable = nearest_existing.is_dir() and os.access(nearest_existing, os.W_OK)
         remedy = f"Make {nearest_existing} a folder that Longarc may write to, or change maildir.folder."

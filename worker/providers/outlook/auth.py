@@ -191,7 +191,7 @@ class AccountTokens:
             self._check_signed_in(answer)
 
     def _check_signed_in(self, answer: Mapping[str, Any]) -> None:
-        """Raise AuthRevoked when the sign-in failed or another account was signed in to."""
+        """Raise AuthRevoked when the sign-in failed or was to another account."""
         _extract_token(answer, self.own_account)
         account = str((answer.get("id_token_claims") or {}).get("preferred_username") or "").casefold()
         if account != self.own_account:
@@ -202,8 +202,8 @@ class AccountTokens:
         """Provide an MSAL client with the stored token cache, and store the changed cache when the block succeeds.
 
         Only one process at a time uses the cache, because a refresh token may be valid for a single use. With
-        `discards_cache` the client starts with an empty cache, so that signing in is possible without the key that
-        opens the stored one.
+        `discards_cache` the client starts with an empty cache, so that signing in is possible without the key with
+        which the stored cache was sealed.
         """
         with self._cache_file.hold_lock():
             cache = _msal.SerializableTokenCache()

@@ -21,7 +21,7 @@ class EventWithUid:
     uid: str
 
 
-#: The events on a calendar inside a window, or the error because of which they can't be read.
+#: The events on a calendar inside a window, or the error that prevented reading them.
 CalendarView = list[EventWithUid] | Permanent | Transient
 
 

@@ -224,7 +224,7 @@ def _parse_all_day(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, da
 
 def _read_show_as(item: Json, key: str | None) -> ShowAs | None:
     """Return how the event counts in the free/busy of the calendar's owner; None when it does not block time."""
-    show_as = _SHOW_AS_BY_STATUS.get(str(item.get("showAs") or "").casefold(), ShowAs.BUSY)
+    show_as = find_show_as(str(item.get("showAs") or ""))
     response = _read_response(item)
     if item.get("isCancelled") or response == "declined":
         return None
@@ -237,8 +237,8 @@ def _read_response(item: Json) -> str:
     return str((item.get("responseStatus") or {}).get("response") or "").casefold()
 
 
-def read_status(status: str) -> ShowAs | None:
-    """Return how a span with this free/busy status counts; None when it is free."""
+def find_show_as(status: str) -> ShowAs | None:
+    """Return how an event or a span with this free/busy status of Graph counts; None when it blocks no time."""
     return _SHOW_AS_BY_STATUS.get(status.casefold(), ShowAs.BUSY)
 
 

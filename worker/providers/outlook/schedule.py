@@ -130,7 +130,7 @@ def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, Bus
     counts: dict[tuple[Span, str], int] = {}
     for item in items:
         span, status = graph_events.parse_span(item), str(item.get("status") or "")
-        show_as = graph_events.read_status(status)
+        show_as = graph_events.find_show_as(status)
         if show_as is None or not span.overlaps(window):
             continue
         counts[span, status] = counts.get((span, status), 0) + 1
