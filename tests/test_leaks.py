@@ -207,8 +207,8 @@ def live(url: str) -> tuple[Office, Watched, str]:
     assert office.worker.third_voices.answer(asked.id, f"More {WORDS['voice.answer']}, I would say")
     office.run(5 * DAY)
     (unfinished,) = (s for s in office.store.queries.list_sessions(pair_id) if s.state is SessionState.UNFINISHED)
-    office.worker.notes.leave(unfinished.id, Owner.MANAGER, [f"Ask about {WORDS['note.manager']}"])
-    office.worker.notes.leave(unfinished.id, Owner.REPORT, [f"Nobody saw the {WORDS['note.report']}"])
+    office.worker.notes.save(unfinished.id, Owner.MANAGER, [f"Ask about {WORDS['note.manager']}"])
+    office.worker.notes.save(unfinished.id, Owner.REPORT, [f"Nobody saw the {WORDS['note.report']}"])
     office.run_to(office.session(SessionKind.CAREER, pair_id).span.start)
     return office, calendar, provoked(office, held, mine.id)
 
@@ -234,7 +234,7 @@ def provoked(office: Office, held: Session, commitment: str) -> str:
         (WrongKey, lambda: stranger.store.content.list_revisions(held.id)),
         (Refused, lambda: _twice(office, commitment)),
         (Refused, lambda: office.worker.actions.explain_deferral(held.id, f"Those {WORDS['move']}")),
-        (Refused, lambda: office.worker.notes.leave(held.id, Owner.REPORT, [WORDS["note.report"]])),
+        (Refused, lambda: office.worker.notes.save(held.id, Owner.REPORT, [WORDS["note.report"]])),
     )
     said = []
     for error, attempt in attempts:
@@ -462,8 +462,8 @@ def test_r36_a_new_manager_reads_what_was_passed_on_and_nobody_else_does(tmp_pat
     office.tick()
     held = hold(office, old)
     office.run_to(held.span.end + 9 * DAY)
-    office.worker.notes.leave(held.id, Owner.MANAGER, [f"Ask about {WORDS['note.manager']}"])
-    office.worker.notes.leave(held.id, Owner.REPORT, [f"Nobody saw the {WORDS['note.report']}"])
+    office.worker.notes.save(held.id, Owner.MANAGER, [f"Ask about {WORDS['note.manager']}"])
+    office.worker.notes.save(held.id, Owner.REPORT, [f"Nobody saw the {WORDS['note.report']}"])
     office.worker.contracts.record(held.id, planted(office.clock().date()))
     office.run(2 * HOUR)
     office.pairs = pairs(pair(LEE, SAM), pair(DANA, KIM))

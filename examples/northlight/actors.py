@@ -240,7 +240,7 @@ class ScriptedHumans:
     # --- actions on pages ---------------------------------------------------------------------------------------------
 
     def _leave_note(self, beat: Beat, session: Session, lines: Sequence[str]) -> LedgerLine:
-        self._stage.worker.notes.leave(session.id, beat.pair.get_owner(beat.who), lines)
+        self._stage.worker.notes.save(session.id, beat.pair.get_owner(beat.who), lines)
         return PRIVATE
 
     def _ask_third_voice(self, beat: Beat, _: None, to: Address, question: str) -> LedgerLine:

@@ -82,8 +82,8 @@ def do(office: Office, owner: Owner) -> None:
 
 def test_r28_notes_after_a_part_stand_in_the_briefs_until_the_contract(series: Office) -> None:
     first = part(series, Topic.NOW)
-    series.worker.notes.leave(first.id, Owner.REPORT, ["Less on-call, more teaching"])
-    series.worker.notes.leave(first.id, Owner.MANAGER, ["Ask about Berlin", "in spring"])
+    series.worker.notes.save(first.id, Owner.REPORT, ["Less on-call, more teaching"])
+    series.worker.notes.save(first.id, Owner.MANAGER, ["Ask about Berlin", "in spring"])
     series.run_to(part(series, Topic.GAP).span.end)
     briefs = series.mails("brief")
     assert len(briefs) == 3
@@ -112,7 +112,7 @@ def test_r28_each_is_invited_once_in_a_mail_that_goes_anyway(series: Office) -> 
 
 
 def test_r28_who_left_a_note_is_not_invited(series: Office) -> None:
-    series.worker.notes.leave(part(series, Topic.NOW).id, Owner.REPORT, ["Less on-call"])
+    series.worker.notes.save(part(series, Topic.NOW).id, Owner.REPORT, ["Less on-call"])
     series.run_to(part(series, Topic.DIRECTION).span.start - HOUR)
     assert saying(series, INVITES) == ["brief"]
 
@@ -121,30 +121,30 @@ def test_r28_an_unfinished_conversation_has_notes_and_one_with_a_contract_has_no
     office.tick()
     held = office.hold()
     with pytest.raises(Refused, match="takes no notes"):
-        office.worker.notes.leave(held.id, Owner.MANAGER, ["too early"])
+        office.worker.notes.save(held.id, Owner.MANAGER, ["too early"])
     office.run(8 * DAY)
     assert office.store.queries.get_session(held.id).state is SessionState.UNFINISHED  # type: ignore[union-attr]
-    office.worker.notes.leave(held.id, Owner.MANAGER, ["Begin with the move"])
+    office.worker.notes.save(held.id, Owner.MANAGER, ["Begin with the move"])
     office.run(100 * DAY)
     assert "Begin with the move" in readable(office.mails("brief"))
     with pytest.raises(UnknownName):
-        office.worker.notes.leave("none", Owner.MANAGER, ["x"])
+        office.worker.notes.save("none", Owner.MANAGER, ["x"])
 
 
 def test_r28_a_note_is_changed_erased_and_sealed(series: Office) -> None:
     first, notes = part(series, Topic.NOW), series.worker.notes
-    notes.leave(first.id, Owner.REPORT, ["zephyrine"])
-    notes.leave(first.id, Owner.REPORT, ["larkspur", "two"])
+    notes.save(first.id, Owner.REPORT, ["zephyrine"])
+    notes.save(first.id, Owner.REPORT, ["larkspur", "two"])
     (stored,) = series.store.notes.list_notes(PAIR)
     assert (stored.lines, stored.author, stored.held_at) == (("larkspur", "two"), Owner.REPORT, first.held_at)
     sealed = series.rows(select(tables.note))
     assert "larkspur" not in repr(sealed) and len(sealed) == 1
-    notes.leave(first.id, Owner.REPORT, [])
+    notes.save(first.id, Owner.REPORT, [])
     assert series.store.notes.list_notes(PAIR) == []
 
 
 def test_r28_notes_follow_a_person_whose_address_changes(series: Office) -> None:
-    series.worker.notes.leave(part(series, Topic.NOW).id, Owner.REPORT, ["Less on-call"])
+    series.worker.notes.save(part(series, Topic.NOW).id, Owner.REPORT, ["Less on-call"])
     new = "sam.o@corp.example"
     series.store.people.apply_import(
         some_people(DANA, new), pairs(pair(DANA, new)), series.clock(), [PersonAlias(SAM, new, AliasSource.PEOPLE_FILE)]
@@ -232,7 +232,7 @@ def test_r28_nobody_else_reads_a_note(database_url: str) -> None:
         known=settings(database_url, base_url=BASE),
     )
     office.run_to(part(office, Topic.NOW).span.end + HOUR)
-    office.worker.notes.leave(part(office, Topic.NOW).id, Owner.REPORT, ["zephyrine"])
+    office.worker.notes.save(part(office, Topic.NOW).id, Owner.REPORT, ["zephyrine"])
     office.run(90 * DAY)
     mails = [mail for mail in office.mails() if "zephyrine" in texts([mail])]
     assert mails and all(DANA in str(mail["To"]) and "Sam" in texts([mail]) for mail in mails)

@@ -116,8 +116,8 @@ def test_notes_for_both_are_lines_too_and_go_on_only_when_ticked(room: Room) -> 
     """R-28, R-36: each line by itself, with whose note it is."""
     office, held = room.office, room.held()
     office.run_to(held.span.end + 9 * DAY)  # no contract came
-    office.worker.notes.leave(held.id, Owner.REPORT, ["Teaching gives me marigolds", "The night shifts do not"])
-    office.worker.notes.leave(held.id, Owner.MANAGER, ["Ask about primroses"])
+    office.worker.notes.save(held.id, Owner.REPORT, ["Teaching gives me marigolds", "The night shifts do not"])
+    office.worker.notes.save(held.id, Owner.MANAGER, ["Ask about primroses"])
     change(room)
     client = room.visitor(SAM, Purpose.ME)
     page = text(client.get("/me"))

@@ -39,7 +39,7 @@ def learning(manager: str, text: str, reason: str) -> None:
         if not pairs:
             raise Refused(f"{address} has no reports at present.")
         on_behalf = OnBehalf(ContentAccess.WRITE_LEARNING, address, reason.strip())
-        access_writers = [worker.contracts.plan_access(pair_id, on_behalf) for pair_id in pairs]
+        access_writers = [worker.contracts.make_access_writer(pair_id, on_behalf) for pair_id in pairs]
         with worker.store.database.write() as connection:
             worker.store.learnings.save(connection, pairs, text, utcnow())
             for write_access in access_writers:

@@ -42,16 +42,16 @@ MAX_TRIES = 100
 RETRY_SECONDS = 0.1
 
 #: Writes rows in the transaction that writes a plan.
-Write = Callable[[Connection], None]
-#: Changes the plan of a pair. May return a function that writes more rows in the transaction of the plan.
-PairAction = Callable[[PlanBuilder], Write | None]
+Writer = Callable[[Connection], None]
+#: Changes the plan of a pair. May return a writer of more rows.
+PairAction = Callable[[PlanBuilder], Writer | None]
 
 
-def combine_writes(*writes: Write | None) -> Write:
-    """Return a function that calls these functions in order; None is skipped."""
+def combine_writers(*writers: Writer | None) -> Writer:
+    """Return a writer that calls these writers in order; None is skipped."""
 
     def write_all(connection: Connection) -> None:
-        for write in writes:
+        for write in writers:
             if write is not None:
                 write(connection)
 
@@ -97,18 +97,19 @@ class Actions:
         by: Address = "",
         *,
         reason: str = "",
-        also: Write | None = None,
+        also_write: Writer | None = None,
     ) -> None:
         """Give a session another time: the requested time, or one that the next sweep finds.
 
         Choosing an offered time does not count as a deferral (T-12). `by` is the person who asks, if known. `reason` is
-        the report's reason, which is stored sealed, and shown to the manager (R-18). `also` writes more rows in the
-        same transaction.
+        the report's reason, which is stored sealed, and shown to the manager (R-18). `also_write` writes more rows in
+        the same transaction.
         """
 
-        def apply(builder: PlanBuilder, session: Session) -> Write:
+        def apply(builder: PlanBuilder, session: Session) -> Writer:
             actions.request_time(builder, session, requested_time, by)
-            return combine_writes(self._plan_reason(builder, session, reason) if reason else None, also)
+            write_reason = self._make_reason_writer(builder, session, reason) if reason else None
+            return combine_writers(write_reason, also_write)
 
         self.apply_to_session(session_id, apply)
 
@@ -123,8 +124,8 @@ class Actions:
         def apply(builder: PlanBuilder, session: Session) -> None:
             taken_times = self._store.plans.load_taken_time(builder.state.addresses, builder.now)
             state = replace(builder.state, taken_times=taken_times)
-            calendars = PlanBuilder(builder.now, state, snapshot, self._policy)
-            moves.move_session(builder, session, press, calendars)
+            builder_with_calendars = PlanBuilder(builder.now, state, snapshot, self._policy)
+            moves.move_session(builder, session, press, builder_with_calendars)
 
         self.apply_to_session(session_id, apply)
 
@@ -136,18 +137,18 @@ class Actions:
         """
         has_changed = False
 
-        def apply(builder: PlanBuilder, session: Session) -> Write | None:
+        def apply(builder: PlanBuilder, session: Session) -> Writer | None:
             nonlocal has_changed
             number = actions.find_deferral_to_explain(builder, session).number
             stored_reasons = self._store.content.load_deferral_reasons([session.id]).get(session.id, {})
             has_changed = stored_reasons.get(number, "") != reason
-            return self._plan_reason(builder, session, reason) if has_changed else None
+            return self._make_reason_writer(builder, session, reason) if has_changed else None
 
         self.apply_to_session(session_id, apply)
         return has_changed
 
-    def _plan_reason(self, builder: PlanBuilder, session: Session, reason: str) -> Write:
-        """Return the function that stores the reason for the last deferral of a session."""
+    def _make_reason_writer(self, builder: PlanBuilder, session: Session, reason: str) -> Writer:
+        """Return the writer that stores the reason for the last deferral of a session."""
         deferral = actions.find_deferral_to_explain(builder, builder.sessions.get(session.id, session))
         return lambda connection: self._store.content.save_deferral_reason(connection, deferral, reason, builder.now)
 
@@ -180,7 +181,7 @@ class Actions:
         """
         session_id = ""
 
-        def apply(builder: PlanBuilder) -> Write:
+        def apply(builder: PlanBuilder) -> Writer:
             nonlocal session_id
             session = actions.request_talk(builder, trigger, at_once=at_once)
             session_id = session.id
@@ -224,7 +225,7 @@ class Actions:
     ) -> None:
         """Store choices in these columns of a pair, after `decide` has changed the plan accordingly."""
 
-        def apply(builder: PlanBuilder) -> Write:
+        def apply(builder: PlanBuilder) -> Writer:
             decide(builder)
             return lambda connection: self._store.people.save_choices(connection, pair_id, **choices)
 
@@ -232,13 +233,13 @@ class Actions:
 
     # --- applying an action ---
 
-    def apply_to_session(self, session_id: str, act: Callable[[PlanBuilder, Session], Write | None]) -> None:
+    def apply_to_session(self, session_id: str, act: Callable[[PlanBuilder, Session], Writer | None]) -> None:
         """Apply an action to a session, as `apply_to_pair` applies one to its pair. Raises the same errors."""
         pair = self._store.queries.get_pair_id(session_id)
         if pair is None:
             raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists the sessions.")
 
-        def act_on_session(builder: PlanBuilder) -> Write | None:
+        def act_on_session(builder: PlanBuilder) -> Writer | None:
             session = builder.sessions.get(session_id) or self._store.queries.get_session(session_id)
             if session is None:
                 raise UnknownName(f"There is no session {session_id}.")

@@ -51,7 +51,7 @@ from worker.domain.planning.mail_times import choose_mail_time
 from worker.domain.planning.notices import ACCESS_MAIL_PERIOD, find_access_start, find_next_working_morning
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
-from worker.engine.actions import Actions, Write, combine_writes
+from worker.engine.actions import Actions, Writer, combine_writers
 from worker.errors import Overtaken, Refused, UnknownName
 from worker.store import history
 from worker.store.store import Store
@@ -105,15 +105,15 @@ class Contracts:
         """Record a contract, or a new revision of it. The summary is mailed to both people at the next tick.
 
         Records nothing when the newest revision has the same content. `base_revision` is the number of the revision
-        that the person has changed, 0 for a first contract; Overtaken is raised when there is a newer one. None permits
-        any. `deletes_draft` also deletes the contract draft of the session. When an operator records a revision
-        `on_behalf` of a person, that access is stored, and both people are notified. Raises UnknownName, UnfitContract,
-        NoContractSession, NotHeldYet, LeaseLost.
+        that the person has changed, 0 for a first contract. Overtaken is raised when there is a newer one; with None,
+        this is not checked. `deletes_draft` also deletes the contract draft of the session. When an operator records a
+        revision `on_behalf` of a person, that access is stored, and both people are notified. Raises UnknownName,
+        UnfitContract, NoContractSession, NotHeldYet, LeaseLost.
         """
-        results: list[RecordResult] = []  # filled by `act`, which has to return the write
+        results: list[RecordResult] = []  # filled by `act`, whose return value is the writer
 
-        def act(builder: PlanBuilder, session: Session) -> Write | None:
-            delete_draft = self._plan_draft_deletion(session) if deletes_draft else None
+        def act(builder: PlanBuilder, session: Session) -> Writer | None:
+            delete_draft = self._make_draft_deleter(session) if deletes_draft else None
             revisions = self._list_revisions(session.id)
             number = len(revisions) + 1
             if revisions and not compare_contracts(revisions[-1], contract):
@@ -123,10 +123,10 @@ class Contracts:
                 raise Overtaken
             _require_no_faults(builder, contract, revisions, limits)
             results.append(RecordResult(number, is_new=True))
-            return combine_writes(
+            return combine_writers(
                 self._plan_revision(builder, session, contract, number),
                 delete_draft,
-                self._plan_optional_access(builder, on_behalf),
+                self._make_optional_access_writer(builder, on_behalf),
             )
 
         self._actions.apply_to_session(session_id, act)
@@ -139,16 +139,16 @@ class Contracts:
         """
         stored_commitment = self._get_commitment(commitment_id)
 
-        def act(builder: PlanBuilder) -> Write | None:
+        def act(builder: PlanBuilder) -> Writer | None:
             # an ended commitment need not be in the state of the pair
             commitment = builder.commitments.get(stored_commitment.id, stored_commitment)
             actions.close_commitment(builder, commitment, CommitmentStanding.DONE)
             written = self._get_written_commitment(commitment)
-            return combine_writes(
+            return combine_writers(
                 lambda connection: self._store.content.save_written_commitment(
                     connection, commitment.id, written, reason
                 ),
-                self._plan_optional_access(builder, on_behalf),
+                self._make_optional_access_writer(builder, on_behalf),
             )
 
         self._actions.apply_to_pair(stored_commitment.pair, act)
@@ -158,7 +158,8 @@ class Contracts:
     ) -> None:
         """Remove a commitment from the contract, in a new revision, which is mailed to both people (R-18).
 
-        When the change was made `by` the report, or on behalf of the report, the manager is shown the report's reason.
+        `by` is which of the two makes the change; with `on_behalf`, that is known already. When it is the report, the
+        manager is shown the reason.
         Raises UnknownName, and Refused when the commitment has ended already.
         """
         self._revise(commitment_id, lambda builder, commitment, written: None, reason, on_behalf, by)
@@ -175,8 +176,9 @@ class Contracts:
     ) -> bool:
         """Change the text or the due date of a commitment, in a new revision, which is mailed to both people (R-18).
 
-        Returns False when the commitment has that text and date already. Raises UnknownName, UnfitContract for a date
-        that is not allowed, and Refused when the commitment has ended already.
+        `by` is which of the two makes the change, as in `let_go`. Returns False when the commitment has that text and
+        date already. Raises UnknownName, UnfitContract for a date that is not allowed, and Refused when the commitment
+        has ended already.
         """
 
         def apply_change(builder: PlanBuilder, commitment: Commitment, written: WrittenCommitment) -> WrittenCommitment:
@@ -194,12 +196,12 @@ class Contracts:
 
     def record_access(self, pair_id: PairId, on_behalf: OnBehalf) -> None:
         """Record that a command showed content of a pair, and notify both people in their working hours (T-16)."""
-        write = self.plan_access(pair_id, on_behalf)
+        write = self.make_access_writer(pair_id, on_behalf)
         with self._store.database.write() as connection:
             write(connection)
 
-    def plan_access(self, pair_id: PairId, on_behalf: OnBehalf) -> Write:
-        """Return a function that records an access as `record_access` does, within the transaction of a change.
+    def make_access_writer(self, pair_id: PairId, on_behalf: OnBehalf) -> Writer:
+        """Return a writer that records an access as `record_access` does, within the transaction of a change.
 
         One mail to each person reports all accesses within a quarter-hour; outside the working hours of that person, it
         reports all accesses until they begin.
@@ -239,7 +241,7 @@ class Contracts:
         """
         has_changed = False
 
-        def act(builder: PlanBuilder, session: Session) -> Write | None:
+        def act(builder: PlanBuilder, session: Session) -> Writer | None:
             nonlocal has_changed
             commitment = self._get_commitment(commitment_id)
             if not commitment.is_open:
@@ -254,9 +256,9 @@ class Contracts:
             author = by or _find_author(builder, on_behalf)
             change = CommitmentChange(id=commitment.id, written=new_text, reason=reason, by=author)
             number = len(revisions) + 1
-            return combine_writes(
+            return combine_writers(
                 self._plan_revision(builder, session, contract, number, change),
-                self._plan_optional_access(builder, on_behalf),
+                self._make_optional_access_writer(builder, on_behalf),
             )
 
         self._actions.apply_to_session(self._get_commitment(commitment_id).session, act)
@@ -269,8 +271,8 @@ class Contracts:
         contract: Contract,
         number: int,
         change: CommitmentChange | None = None,
-    ) -> Write:
-        """Plan the effects of a new revision, and return the function that writes its content.
+    ) -> Writer:
+        """Plan the effects of a new revision, and return the writer of its content.
 
         `change` is the change of a single commitment that led to the revision; None when a contract was recorded as a
         whole.
@@ -293,7 +295,7 @@ class Contracts:
 
         return write
 
-    def _plan_draft_deletion(self, session: Session) -> Write:
+    def _make_draft_deleter(self, session: Session) -> Writer:
         return lambda connection: self._store.content.delete_contract_draft(connection, session.id)
 
     def _list_revisions(self, session_id: str) -> list[Contract]:
@@ -317,8 +319,9 @@ class Contracts:
         """Return the text of a commitment, opened."""
         return self._store.content.get_written_commitments([commitment.id])[commitment.id]
 
-    def _plan_optional_access(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
-        return self.plan_access(builder.pair.id, on_behalf) if on_behalf else None
+    def _make_optional_access_writer(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Writer | None:
+        """Return the writer that records the operator's access; None when a person acts without an operator."""
+        return self.make_access_writer(builder.pair.id, on_behalf) if on_behalf else None
 
 
 def _find_author(builder: PlanBuilder, on_behalf: OnBehalf | None) -> Owner | None:

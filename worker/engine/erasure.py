@@ -13,7 +13,7 @@ from worker.domain.model import Address, CommitmentStanding, Pair, PairId
 from worker.domain.planning import actions
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.retention import find_erasure_limit
-from worker.engine.actions import Actions, Write
+from worker.engine.actions import Actions, Writer
 from worker.errors import LongarcError, Refused
 from worker.logs import Action
 from worker.providers.base import CalendarProvider
@@ -169,8 +169,8 @@ class Erasure:
         pairs = self._store.people.load_all_pairs().values()
         return sorted((pair for pair in pairs if person in pair.id.people), key=lambda pair: pair.id)
 
-    def _erase_pair(self, builder: PlanBuilder) -> Write:
-        """End the open commitments of a pair as let go, and return the function that erases its content."""
+    def _erase_pair(self, builder: PlanBuilder) -> Writer:
+        """End the open commitments of a pair as let go, and return the writer that erases its content."""
         for commitment in [commitment for commitment in builder.commitments.values() if commitment.is_open]:
             actions.close_commitment(builder, commitment, CommitmentStanding.LET_GO)
         pair_id, now = builder.pair.id, builder.now

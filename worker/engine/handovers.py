@@ -27,7 +27,7 @@ from worker.domain.notes import list_note_lines
 from worker.domain.planning.actions import close_commitment
 from worker.domain.planning.handovers import can_choose_lines
 from worker.domain.planning.plan_builder import PlanBuilder
-from worker.engine.actions import Actions, Write
+from worker.engine.actions import Actions, Writer
 from worker.errors import Refused, UnknownName
 from worker.store.store import Store
 
@@ -81,7 +81,7 @@ class Handovers:
         Raises UnknownName when the report had no manager before, Refused when the two have met already, and LeaseLost.
         """
 
-        def act(builder: PlanBuilder) -> Write:
+        def act(builder: PlanBuilder) -> Writer:
             if not can_choose_lines(builder.state, builder.now):
                 raise Refused("The two of you have begun to talk: tell them yourself what is worth taking along.")
             choice = self.load_choice(pair_id, is_open=True)
@@ -111,7 +111,7 @@ class Handovers:
         ):
             raise UnknownName("There is no such promise.")
 
-        def act(builder: PlanBuilder) -> Write:
+        def act(builder: PlanBuilder) -> Writer:
             commitment = builder.commitments.get(promise.id, promise)
             if not commitment.is_open:
                 raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")

@@ -21,17 +21,17 @@ class Notes:
         self._store = store
         self._clock = clock
 
-    def leave(
+    def save(
         self,
         session_id: str,
         author: Owner,
         lines: Sequence[str],
-        also: Callable[[Connection], None] = lambda _: None,
+        also_write: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         """Store the author's note about a session, in place of an earlier note; without lines, delete the earlier note.
 
-        `also` writes in the same transaction. No mail is sent for a note alone. Raises UnknownName, and Refused when
-        the session takes no notes; an earlier note can be deleted even then.
+        `also_write` writes more rows in the same transaction. No mail is sent for a note alone. Raises UnknownName, and
+        Refused when the session takes no notes; an earlier note can be deleted even then.
         """
         session = self._store.queries.get_session(session_id)
         if session is None:
@@ -41,7 +41,7 @@ class Notes:
             require_note_session(session)
         with self._store.database.write() as connection:
             self._store.notes.save(connection, session, author, cleaned_lines, self._clock())
-            also(connection)
+            also_write(connection)
 
 
 def require_note_session(session: Session) -> None:

@@ -51,21 +51,21 @@ class ParticipationUpdate:
         is_outdated = self._rollout_at_refusal not in (None, rollout_in_force)
         if self._new_rollout == stored.rollout or is_outdated:
             self._new_rollout = None
-        if self._new_rollout and (force or self._is_undecided("settings", stored)):
+        if self._new_rollout and (force or not self._was_refused("settings", stored)):
             has_changed = self._decide("settings", self._new_rollout, stored, now, force=force)
             if has_changed is not None:
                 self._new_rollout = None
                 return has_changed
             self._rollout_at_refusal = rollout_in_force
         is_change_due = stored.next_change_at is not None and stored.next_change_at <= now
-        has_changed_people = stored.has_changed_people and self._is_undecided("people", stored)
+        has_changed_people = stored.has_changed_people and not self._was_refused("people", stored)
         if not (force or has_changed_people or is_change_due):
             return False
         return bool(self._decide("people", None, stored, now, force=force))
 
-    def _is_undecided(self, cause: str, stored: StoredParticipation) -> bool:
-        """Return whether a change with this cause, `settings` or `people`, has not been refused for these people."""
-        return self._refused_versions.get(cause) != stored.people_version
+    def _was_refused(self, cause: str, stored: StoredParticipation) -> bool:
+        """Return whether a change with this cause, `settings` or `people`, was refused for the people as stored now."""
+        return self._refused_versions.get(cause) == stored.people_version
 
     def _decide(
         self, cause: str, rollout: Rollout | None, stored: StoredParticipation, now: datetime, *, force: bool
@@ -117,7 +117,7 @@ class ParticipationUpdate:
         return self._find_waiting_rollout(stored) not in (None, stored.rollout)
 
     def _find_waiting_rollout(self, stored: StoredParticipation) -> Rollout | None:
-        return self._new_rollout if self._is_undecided("settings", stored) else None
+        return None if self._was_refused("settings", stored) else self._new_rollout
 
     # --- pauses ---
 
@@ -127,18 +127,18 @@ class ParticipationUpdate:
         return self._store.participation.preview(rollout, pauses, self._clock())
 
     def set_pauses(
-        self, pauses: StandingPauses, also: Callable[[Connection], None] = lambda _: None
+        self, pauses: StandingPauses, also_write: Callable[[Connection], None] = lambda _: None
     ) -> ParticipationChange:
         """Put these pauses into force, in place of the current ones, and return the change.
 
         The change is never refused, since the operator asked for it. Unless everybody stays paused, an undo in progress
-        ends. `also` writes more rows in the same transaction.
+        ends. `also_write` writes more rows in the same transaction.
         """
 
         def write(connection: Connection) -> None:
             if pauses.is_undo_over:
                 self._store.undo.delete_state(connection)
-            also(connection)
+            also_write(connection)
 
         change, _ = self._store.participation.update(None, pauses, self._clock(), lambda _: "", write)
         _log_change(change)

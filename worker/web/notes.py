@@ -69,7 +69,7 @@ def leave_note(pair: Pair, session_id: str, author: Owner) -> str:
     if session is None or session.pair != pair.id:
         abort(404)
     lines = [to_single_line(request.form.get(f"line-{number}", "")) for number in range(MAX_NOTE_LINES)]
-    site.worker.notes.leave(session_id, author, lines)
+    site.worker.notes.save(session_id, author, lines)
     return "noted" if any(lines) else "unnoted"
 
 
