@@ -46,7 +46,7 @@ def test_listed_forms_lead_to_the_primary_address(office: Office) -> None:
 
 def test_forms_of_people_who_are_being_imported_are_known_before_the_database_has_them(office: Office) -> None:
     known = StoredIdentities(office.store, office.clock)
-    known.expect([listed(), listed("0f1e-77", source=AliasSource.DIRECTORY)])
+    known.expect_aliases([listed(), listed("0f1e-77", source=AliasSource.DIRECTORY)])
     assert known.find_primary(ALIAS) == SAM and known.find_directory_id(SAM) == "0f1e-77"
     assert known.list_aliases(SAM) == {SAM, ALIAS, "0f1e-77"}
     apply(office, listed(person=DANA))

@@ -76,7 +76,8 @@ class CalendarHabits:
     def _list_never_queried(self) -> set[Address]:
         """Return the people who take part and whose calendars were never queried.
 
-        This runs each minute, so one database query answers it, unless a new rollout is about to come into force.
+        This method is called each minute. So it makes a single database query, unless a new rollout is about to come
+        into force.
         """
         people = self._store.people
         if not self._participation.is_rollout_waiting():
@@ -99,9 +100,9 @@ class CalendarHabits:
         return persons.keys() if includes_all_pairs else participants
 
     def fill(self, roster: Roster, people_to_query: Set[Address]) -> tuple[Roster, Set[Address]]:
-        """Return the roster with missing time zones and working hours filled in, and the people who are settled.
+        """Return the roster with missing time zones and working hours filled in, and the people who are done.
 
-        A person is settled when the calendar was queried now or need not be queried. Only the calendars of new people
+        A person is done when the calendar was queried now or need not be queried. Only the calendars of new people
         who take part and of `people_to_query` are queried, so that a pilot in a large company does not query thousands.
         All others, and people whose calendar can't be read, keep their stored values. A new person without stored
         values gets the default hours and UTC, and the operator is alerted when that person takes part.
@@ -109,7 +110,7 @@ class CalendarHabits:
         participants = self._find_participants(roster.persons, roster.pairs.values())
         if not roster.unset_columns:
             return roster, participants
-        self._identities.expect(roster.aliases)
+        self._identities.expect_aliases(roster.aliases)
         stored_people, persons = self._store.people.load_current_people(), dict(roster.persons)
         people_without_zone = []
         for address, columns in roster.unset_columns.items():

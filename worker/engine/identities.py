@@ -41,7 +41,7 @@ class StoredIdentities:
         self._expected_aliases = _NO_ALIASES
         self._checked_at: datetime | None = None
 
-    def expect(self, aliases: Collection[PersonAlias]) -> None:
+    def expect_aliases(self, aliases: Collection[PersonAlias]) -> None:
         """From now on, also use the aliases of a roster that is about to be imported.
 
         The import reads calendars of new people before their aliases are in the database.
@@ -133,32 +133,33 @@ def _resolve_keys(values: Mapping[Address, T], identities: Identities) -> dict[A
 # --- learning from our own events ---
 
 
-def learn_from_write(event: Event, invited: Address, identities: Identities) -> None:
+def learn_from_write(event: Event, invited_person: Address, identities: Identities) -> None:
     """Learn the alias of the only guest from the event that a service returned when we wrote it.
 
-    `invited` is the primary address that we invited.
+    `invited_person` is the primary address that we invited.
     """
-    name = _find_unknown_guest(event, invited, identities)
+    name = _find_unknown_guest(event, invited_person, identities)
     if name:
-        identities.learn(invited, name)
+        identities.learn(invited_person, name)
 
 
-def learn_from_reading(event: Event, invited: Address, placed: PlacedEvent, identities: Identities) -> None:
+def learn_from_reading(event: Event, invited_person: Address, placed: PlacedEvent, identities: Identities) -> None:
     """Learn the alias of the only guest from an event of ours that was read, unless it may be another person's.
 
     Somebody may have replaced the guest since we wrote the event. So a name is learned only when it is already in the
     stored event `placed`, or is not a mail address, or shares a part with a known alias of the invited person.
     """
-    name = _find_unknown_guest(event, invited, identities)
+    name = _find_unknown_guest(event, invited_person, identities)
     if not name:
         return
-    if name in placed.answers or "@" not in name or _has_common_name_part(name, identities.list_aliases(invited)):
-        identities.learn(invited, name)
+    is_stored_guest, is_mail_address = name in placed.answers, "@" in name
+    if is_stored_guest or not is_mail_address or _has_common_name_part(name, identities.list_aliases(invited_person)):
+        identities.learn(invited_person, name)
 
 
-def _find_unknown_guest(event: Event, invited: Address, identities: Identities) -> str:
+def _find_unknown_guest(event: Event, invited_person: Address, identities: Identities) -> str:
     """Return the name of the only guest if it is not a known alias of the invited person; otherwise an empty text."""
-    unknown_names = [name for name in event.answers if identities.find_primary(name) != invited]
+    unknown_names = [name for name in event.answers if identities.find_primary(name) != invited_person]
     return unknown_names[0] if len(unknown_names) == len(event.answers) == 1 else ""
 
 

@@ -133,15 +133,15 @@ class PeopleImport:
         """
         people = self._store.people
         imported_digest = (people.get_stored_value(PEOPLE_VERSION_NAME) or "").partition(" ")[0]
-        roster, settled_people = self._habits.fill(reading.roster, people_to_query)
+        roster, people_done = self._habits.fill(reading.roster, people_to_query)
         if reading.digest == imported_digest and roster.persons == people.load_current_people():
-            people.mark_habits_queried(settled_people, now)
+            people.mark_habits_queried(people_done, now)
             return False
         if not force:
             self._refuse_mass_change(roster, reading.digest)
         find_participation = self._participation.make_rule(roster.persons)
         people.apply_import(roster.persons, roster.pairs, now, roster.aliases, find_participation)
-        people.mark_habits_queried(settled_people, now)
+        people.mark_habits_queried(people_done, now)
         people.set_stored_value(PEOPLE_VERSION_NAME, f"{reading.digest} {now.isoformat()}")
         counts = (len(roster.persons), len(roster.pairs))
         log.info("%s people, %s pairs", *counts, extra={"action": Action.PEOPLE_IMPORTED})

@@ -52,7 +52,7 @@ class RosterReader:
     def get_version(self) -> str:
         """Return a text that changes when the people file, the settings, or the directory change.
 
-        Some directories can't tell whether they have changed: see `is_version_known`. This sends no request. Raises
+        Some directories can't tell whether they have changed: see `is_version_known`. No request is sent. Raises
         LongarcError when the people file can't be opened.
         """
         directory_version = self._source.get_version() if self._settings.roster.has_directory else None
@@ -67,7 +67,7 @@ class RosterReader:
         return not self._settings.roster.has_directory or self._source.get_version() is not None
 
     def is_awaiting_pushes(self, now: datetime, read_at: datetime | None) -> bool:
-        """Return whether a directory is still pushing changes that belong together, so that it must not be read yet.
+        """Return whether a directory is expected to push more changes soon, so that it must not be read yet.
 
         `read_at` is when the roster was last read; None before the first reading.
         """
@@ -100,6 +100,7 @@ class RosterReader:
         """
         directory_check = self._source.check() if self._settings.roster.has_directory else SourceCheck([])
         file_findings = self._file.check().findings if self._has_file and self._settings.people.exists() else []
+        # a warning is a finding that is true and has a remedy all the same
         warnings = [finding for finding in file_findings if finding.ok and finding.remedy]
         return SourceCheck([*directory_check.findings, *warnings], directory_check.records)
 

@@ -28,7 +28,7 @@ class Services:
         settings: Settings,
         load_people: Callable[[], dict[Address, Person]],
         invalidate_people: Callable[[], None] = lambda: None,
-        load_pairs: Callable[[], Collection[Pair]] = tuple,
+        load_pairs: Callable[[], Collection[Pair]] = lambda: (),
         clock: Clock = utcnow,
         alert_operator: AlertFunction | None = None,
         identities: Identities | None = None,
