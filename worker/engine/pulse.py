@@ -85,21 +85,21 @@ class Pulse:
             _build_mail(f"{opens_at:%Y-%m}", people[report], pair, opens_at)
             for opens_at in opening_times
             if opens_at.month in self._settings.pulse.months
-            for report, pair in sorted(self._list_asked(opens_at).items())
+            for report, pair in sorted(self._find_asked_reports(opens_at).items())
         ]
 
     def get_status(self, person: Address, round_name: str) -> PulseStatus:
         """Return the status of a round for a person. Raises WrongKey."""
         names = self._store.aliases.list_names(person)
         with self._store.database.read() as connection:
-            content = self._store.pulse.load_open_round(connection, round_name)
+            open_round = self._store.pulse.load_open_round(connection, round_name)
         # a round is over when its month ends, even if no tick has closed it yet
-        if content is None or round_name != f"{self._clock():%Y-%m}":
+        if open_round is None or round_name != f"{self._clock():%Y-%m}":
             return PulseStatus.CLOSED
-        tokens = {_make_token(content.salt, name) for name in names}
-        if tokens & content.answered.keys():
+        tokens = {_make_token(open_round.salt, name) for name in names}
+        if tokens & open_round.answered.keys():
             return PulseStatus.ANSWERED
-        return PulseStatus.OPEN if tokens & content.waiting.keys() else PulseStatus.NOT_ASKED
+        return PulseStatus.OPEN if tokens & open_round.waiting.keys() else PulseStatus.NOT_ASKED
 
     def answer(self, person: Address, round_name: str, *, sees_future: bool) -> None:
         """Count an answer, which can't be changed afterwards.
@@ -111,27 +111,29 @@ class Pulse:
         if round_name != f"{self._clock():%Y-%m}":
             raise Refused("This round is over.")
         with self._store.database.write() as connection:
-            content = self._store.pulse.load_open_round(connection, round_name, for_change=True)
-            if content is None:
+            open_round = self._store.pulse.load_open_round(connection, round_name, for_change=True)
+            if open_round is None:
                 raise Refused("This round is over.")
-            waiting = dict(content.waiting)
-            tokens = [_make_token(content.salt, name) for name in names]
+            waiting = dict(open_round.waiting)
+            tokens = [_make_token(open_round.salt, name) for name in names]
             token = next((token for token in tokens if token in waiting), None)
             if token is None:
                 raise Refused("There is no answer to give, or it was given before. Nothing was counted.")
             voter = waiting.pop(token)
-            old_counts = content.yes if sees_future else content.no
+            old_counts = open_round.yes if sees_future else open_round.no
             new_counts = {**old_counts, voter.cell: old_counts.get(voter.cell, 0) + 1}
-            new_content = replace(content, waiting=waiting, answered={**content.answered, token: voter})
-            new_content = replace(new_content, yes=new_counts) if sees_future else replace(new_content, no=new_counts)
-            self._store.pulse.save_open_round(connection, round_name, new_content)
+            updated_round = replace(open_round, waiting=waiting, answered={**open_round.answered, token: voter})
+            updated_round = (
+                replace(updated_round, yes=new_counts) if sees_future else replace(updated_round, no=new_counts)
+            )
+            self._store.pulse.save_open_round(connection, round_name, updated_round)
 
     # --- opening ---
 
     def _open_round(self, name: str, now: datetime) -> None:
         """Store a round with a token for each report who is asked, and add the mails to the outbox."""
-        asked = self._list_asked(now)
-        if not asked:
+        pair_by_report = self._find_asked_reports(now)
+        if not pair_by_report:
             return
         people = self._store.people.load_current_people()
         aliases = self._store.aliases.load().names
@@ -142,21 +144,23 @@ class Pulse:
             earlier_salts = (closed_round.salt for closed_round in closed_rounds if closed_round.salt)
             salt = next(earlier_salts, "") or secrets.token_hex(32)
             known_tokens = _collect_tokens(closed_rounds)
-            managers = {pair.manager for pair in asked.values()}
+            managers = {pair.manager for pair in pair_by_report.values()}
             tokens = {
                 address: _find_token(salt, {address, *aliases.get(address, ())}, address, known_tokens)
-                for address in {*asked, *managers}
+                for address in {*pair_by_report, *managers}
             }
-            manager_tokens = {tokens[report]: tokens[pair.manager] for report, pair in asked.items()}
-            cells = assign_cells({tokens[report]: people[report].group for report in asked}, manager_tokens)
+            manager_tokens = {tokens[report]: tokens[pair.manager] for report, pair in pair_by_report.items()}
+            cells = assign_cells({tokens[report]: people[report].group for report in pair_by_report}, manager_tokens)
             waiting = {
                 token: Voter(cell=cells[token], manager=manager) for token, manager in sorted(manager_tokens.items())
             }
             if self._store.pulse.add_round(connection, name, OpenRound(salt=salt, waiting=waiting)):
-                mails = [_build_mail(name, people[report], pair, now) for report, pair in sorted(asked.items())]
+                mails = [
+                    _build_mail(name, people[report], pair, now) for report, pair in sorted(pair_by_report.items())
+                ]
                 self._store.outbox.add_mails(connection, mails)
 
-    def _list_asked(self, now: datetime) -> dict[Address, Pair]:
+    def _find_asked_reports(self, now: datetime) -> dict[Address, Pair]:
         """Return the reports who are asked, each with an active pair; nobody when they are too few to be anonymous.
 
         For a report with several managers, the pair with the first manager in alphabetical order is used.
@@ -164,8 +168,10 @@ class Pulse:
         pairs = self._store.people.load_all_pairs().values()
         active_pairs = [pair for pair in pairs if pair.is_active and not (pair.start and pair.start > now.date())]
         # the last pair of each report wins, so the first manager comes last
-        asked = {pair.report: pair for pair in sorted(active_pairs, key=lambda pair: pair.manager, reverse=True)}
-        return asked if is_large_enough({report: str(pair.manager) for report, pair in asked.items()}) else {}
+        sorted_pairs = sorted(active_pairs, key=lambda pair: pair.manager, reverse=True)
+        pair_by_report = {pair.report: pair for pair in sorted_pairs}
+        is_anonymous = is_large_enough({report: str(pair.manager) for report, pair in pair_by_report.items()})
+        return pair_by_report if is_anonymous else {}
 
     # --- closing ---
 
@@ -178,12 +184,12 @@ class Pulse:
 
     def _close_round(self, connection: Connection, name: str) -> None:
         """Replace the content of a round by the counts that may be disclosed, given what earlier rounds disclosed."""
-        content = self._store.pulse.load_open_round(connection, name, for_change=True)
-        if content is None:
+        open_round = self._store.pulse.load_open_round(connection, name, for_change=True)
+        if open_round is None:
             return
         earlier_cells = [closed_round.cells for closed_round in self._store.pulse.load_closed_rounds(connection)]
-        disclosed_cells = select_shown_cells(_build_cells(content), earlier_cells)
-        self._store.pulse.close_round(connection, name, content.salt, disclosed_cells)
+        disclosed_cells = select_shown_cells(_build_cells(open_round), earlier_cells)
+        self._store.pulse.close_round(connection, name, open_round.salt, disclosed_cells)
 
 
 def _find_next_month(instant: datetime) -> datetime:
@@ -192,15 +198,15 @@ def _find_next_month(instant: datetime) -> datetime:
     return (month_start + timedelta(days=32)).replace(day=1)
 
 
-def _build_cells(content: OpenRound) -> list[PulseCell]:
+def _build_cells(open_round: OpenRound) -> list[PulseCell]:
     """Return the counts of each cell in which somebody has answered."""
-    names = sorted({voter.cell for voter in content.answered.values()})
+    names = sorted({voter.cell for voter in open_round.answered.values()})
     return [
         PulseCell(
             name=name,
-            yes=content.yes.get(name, 0),
-            no=content.no.get(name, 0),
-            people={token: voter.manager for token, voter in content.answered.items() if voter.cell == name},
+            yes=open_round.yes.get(name, 0),
+            no=open_round.no.get(name, 0),
+            people={token: voter.manager for token, voter in open_round.answered.items() if voter.cell == name},
         )
         for name in names
     ]
