@@ -42,13 +42,13 @@ MAX_LEASED = 2 * BATCH
 #: How often closing a channel is tried. Afterwards the channel is left to expire.
 MAX_CLOSING_ATTEMPTS = 5
 RETRY_AFTER_FAILURE = timedelta(minutes=5)
-#: For how long a process leaves the channels alone that another process with other settings has replaced. Restarting
+#: How long a process leaves channels alone after another process, with other settings, has replaced them. Restarting
 #: all processes, one after the other, takes less.
 TAKE_BACK_AFTER = timedelta(hours=1)
 #: The path of our URL for notifications. Each service has a path of its own below it.
 NOTIFY_PATH = "/notify"
 #: The problem that is stored with a channel which was opened in place of a silent one.
-SILENT = "The last channel did not report our own changes."
+SILENT_PROBLEM = "The last channel did not report our own changes."
 #: The kinds of signed texts: the token of a channel, and the receiving address.
 _TOKEN_KIND, _ADDRESS_KIND = "channel", "channel address"
 
@@ -66,7 +66,7 @@ class ReceivingAddress:
     signer: LinkSigner
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """A text that changes when the URL or the signing key changes. All channels then have to be opened again."""
         return self.signer.sign_text(self.url, _ADDRESS_KIND)
 
@@ -106,9 +106,9 @@ class Channels:
         self._clock = clock
         self._address = address
         self._operator = operator
-        #: the mark of the receiving address; empty without an address
-        self._mark = address.mark if address else ""
-        #: when the mark of this process was last found in force; None until it is
+        #: empty without an address
+        self._fingerprint = address.fingerprint if address else ""
+        #: when the address of this process was last found in force; None until it is
         self._in_force_at: datetime | None = None
 
     @property
@@ -127,14 +127,14 @@ class Channels:
         if not is_in_force:
             if self._in_force_at is not None and is_recent(self._in_force_at, now, TAKE_BACK_AFTER):
                 return False
-            self._store.channels.replace_all(self._mark, now)
+            self._store.channels.replace_all(self._fingerprint, now)
         self._in_force_at = now
         has_changed = self._store.channels.refresh(CALENDARS_WITH_CHANNELS if self.is_on else (), now)
         return has_changed or not is_in_force
 
     def _is_in_force(self) -> bool:
         """Return whether channels are opened for the receiving address of this process, or for none if it has none."""
-        return self._store.channels.load_address_mark() == self._mark
+        return self._store.channels.load_address_fingerprint() == self._fingerprint
 
     # --- opening, renewing and closing ---
 
@@ -219,18 +219,18 @@ class Channels:
             expires_at=opened.expires_at,
         )
 
-    def _save_opened(self, before: WatchedCalendar, opened: WatchedCalendar, lease: Lease) -> None:
+    def _save_opened(self, previous: WatchedCalendar, opened: WatchedCalendar, lease: Lease) -> None:
         """Store an opened channel, and make the calendar due, since it may have changed before the channel was open.
 
-        `before` is the calendar with its previous channel. The new channel is trusted if the previous one was trusted
-        and was not silent.
+        `previous` is the calendar with its previous channel, and `opened` the calendar with the new one. The new
+        channel is trusted if the previous one was trusted and was not silent.
         """
         now = self._clock()
-        if channels.is_silent(before, now):
-            opened = replace(opened, proven_at=None, failures=before.failures + 1, problem=SILENT)
+        if channels.is_silent(previous, now):
+            opened = replace(opened, proven_at=None, failures=previous.failures + 1, problem=SILENT_PROBLEM)
         else:
             opened = replace(opened, problem="")
-        if self._store.channels.save_opened(opened, before, lease, now):
+        if self._store.channels.save_opened(opened, previous, lease, now):
             self._store.calendars.make_due([opened.calendar], now)
             log.info("a channel is open", extra={"action": Action.CHANNEL_OPENED, "calendar": opened.calendar})
 
@@ -256,8 +256,9 @@ class Channels:
 
     def _alert(self, watched: WatchedCalendar, error: LongarcError, now: datetime) -> None:
         text = (
-            f"There are no notifications of changes on the calendar of {watched.calendar}: {error} Until there are, it "
-            "is read as often as without `sync.notify_url`. `longarc status` shows how many calendars are affected."
+            f"No notifications of changes on the calendar of {watched.calendar} arrive: {error} Until they do, the "
+            "calendar is read as often as without `sync.notify_url`. `longarc status` shows how many calendars are "
+            "affected."
         )
         self._store.outbox.alert(f"channel:{watched.service}:{now:%Y-%m-%d}", text, now, self._operator)
 

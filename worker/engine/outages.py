@@ -77,24 +77,28 @@ class Outages:
             )
 
     def update_services(
-        self, unreachable: Mapping[str, CalendarFailures], unsent: Mapping[str, MailFailures], now: datetime
+        self,
+        calendar_failures: Mapping[str, CalendarFailures],
+        mail_failures: Mapping[str, MailFailures],
+        now: datetime,
     ) -> None:
         """Update the outages of services from the failures in the database, which any process may have stored.
 
-        `unreachable` holds the failures to read calendars, and `unsent` those to send mails, by name of the service.
+        `calendar_failures` holds the failures to read calendars, and `mail_failures` the failures to send mails, both
+        by the name of the service.
         """
         failing_services: dict[str, tuple[str, str, int]] = {}
-        for name, calendar_failures in unreachable.items():
-            count = calendar_failures.calendars
+        for name, reading in calendar_failures.items():
+            count = reading.calendars
             symptom = "1 calendar can't be read." if count == 1 else f"{count:,} calendars can't be read."
-            failures = (symptom, calendar_failures.problem, calendar_failures.failures)
-            failing_services[_CALENDAR_PREFIX + name] = failures
-        for name, mail_failures in unsent.items():
-            count = mail_failures.mails
+            failing_services[_CALENDAR_PREFIX + name] = (symptom, reading.problem, reading.failures)
+        for name, sending in mail_failures.items():
+            count = sending.mails
             symptom = "1 mail could not be sent." if count == 1 else f"{count:,} mails could not be sent."
-            failing_services[_MAIL_PREFIX + name] = (symptom, mail_failures.problem, mail_failures.attempts)
+            failing_services[_MAIL_PREFIX + name] = (symptom, sending.problem, sending.attempts)
         for subject, (symptom, problem, attempts) in failing_services.items():
-            self.record_failure(subject, f"{symptom} {get_first_line(Exception(problem))}", now, attempts)
+            first_line = get_first_line(Exception(problem))  # the function takes errors; this is the text of one
+            self.record_failure(subject, f"{symptom} {first_line}", now, attempts)
         for subject in list(self._current):
             if subject.startswith((_CALENDAR_PREFIX, _MAIL_PREFIX)) and subject not in failing_services:
                 self.record_recovery(subject, now)

@@ -236,23 +236,23 @@ class ChannelRows:
             self._database.insert_new(connection, channel, new_rows, ["calendar"])
         return bool(added or unwanted)
 
-    def load_address_mark(self) -> str:
-        """Return the stored mark of the address to which notifications are sent; empty while there is none.
+    def load_address_fingerprint(self) -> str:
+        """Return the stored fingerprint of the address to which notifications are sent; empty while there is none.
 
-        The mark is a text that changes with the URL, and with the key that signs the tokens of notifications. A channel
-        that was opened with another mark is useless.
+        The fingerprint is a text that changes with the URL, and with the key that signs the tokens of notifications. A
+        channel that was opened with another fingerprint is useless.
         """
         with self._database.read_once() as connection:
-            mark: str | None = _STORED_VALUE.fetch_value(connection, name=CHANNEL_ADDRESS_NAME)
-        return mark or ""
+            fingerprint: str | None = _STORED_VALUE.fetch_value(connection, name=CHANNEL_ADDRESS_NAME)
+        return fingerprint or ""
 
-    def replace_all(self, mark: str, now: datetime) -> None:
-        """Store another mark, and have all channels replaced.
+    def replace_all(self, fingerprint: str, now: datetime) -> None:
+        """Store another fingerprint, and have all channels replaced.
 
         Until the channels are replaced, they are not trusted, and their calendars are due.
         """
         with self._database.write() as connection:
-            self._database.upsert(connection, stored_value, [{"name": CHANNEL_ADDRESS_NAME, "value": mark}])
+            self._database.upsert(connection, stored_value, [{"name": CHANNEL_ADDRESS_NAME, "value": fingerprint}])
             _REPLACE_ALL.execute(connection, now=now)
             _MAKE_WATCHED_CALENDARS_DUE.execute(connection, now=now)
 
