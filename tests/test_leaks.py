@@ -472,7 +472,7 @@ def test_r36_a_new_manager_reads_what_was_passed_on_and_nobody_else_does(tmp_pat
     before = len(office.mailer.sent)
     for commitment in office.store.queries.list_commitments(old):
         if commitment.owner == "manager":
-            office.worker.handovers.decide_promise(commitment.id, PromiseDecision.OFFER)
+            office.worker.handovers.decide_promise(commitment.id, PromiseDecision.SUGGEST)
     choice = office.worker.handovers.load_choice(new, is_open=True)
     assert choice is not None
     question = next(line for line in choice.lines if line.kind is HandoverLineKind.QUESTION)

@@ -39,7 +39,7 @@ class PromiseDecision(StrEnum):
     """What the former manager decides about an open promise."""
 
     KEEP = "keep"  #: the former manager still intends to keep the promise, so its block stays on the calendar
-    OFFER = "offer"  #: the promise is offered to the report as a line to pass on to the new manager
+    SUGGEST = "offer"  #: the promise becomes a line that the report may pass on, so that the new manager takes it over
     END = "end"  #: the promise is let go
     DONE = "done"  #: the promise was kept
 
@@ -50,7 +50,7 @@ class HandoverChoice:
 
     handover: Handover
     lines: tuple[HandoverLine, ...]
-    passed: frozenset[str]  #: the ids of the lines that the report has passed on
+    passed_ids: frozenset[str]  #: the ids of the lines that the report has passed on
     is_open: bool  #: whether the report can still choose lines
 
 
@@ -62,7 +62,10 @@ class Handovers:
         self._actions = pair_actions
 
     def load_choice(self, pair_id: PairId, *, is_open: bool) -> HandoverChoice | None:
-        """Return what the report can pass on to this pair's manager; None when the report had no manager before."""
+        """Return what the report can pass on to this pair's manager; None when the report had no manager before.
+
+        `is_open` tells whether the report can still choose lines: see `can_choose_lines`.
+        """
         handover = self._store.handovers.find_incoming(pair_id)
         if handover is None:
             return None
@@ -126,17 +129,18 @@ class Handovers:
         """Store a decision in the content of the handover, in place of an earlier decision to keep the promise."""
         content = self._store.handovers.load_content_for_change(connection, commitment.pair)
         kept_ids = [kept_id for kept_id in content.kept if kept_id != commitment.id]
-        offers = content.offers
+        suggestions = content.offers
         if decision is PromiseDecision.KEEP:
             kept_ids.append(commitment.id)
-        if decision is PromiseDecision.OFFER:
+        if decision is PromiseDecision.SUGGEST:
             written = self._store.content.read_written_commitment(connection, commitment.id)
-            offers = (*offers, HandoverLine(kind=HandoverLineKind.OFFER, text=written.text, due=commitment.due))
-        new_content = replace(content, kept=tuple(kept_ids), offers=offers)
+            suggestion = HandoverLine(kind=HandoverLineKind.SUGGESTION, text=written.text, due=commitment.due)
+            suggestions = (*suggestions, suggestion)
+        new_content = replace(content, kept=tuple(kept_ids), offers=suggestions)
         self._store.handovers.save(connection, commitment.pair, new_content)
 
     def _list_lines(self, handover: Handover, content: HandoverContent) -> list[HandoverLine]:
-        """Return the former manager's offers, and the lines of the last contract of the report.
+        """Return the former manager's suggestions, and the lines of the last contract of the report.
 
         A former pair may have ended without a contract. Then the contract with the manager before that one is used.
         """
@@ -162,10 +166,10 @@ class Handovers:
         return revision.contract if revision else None
 
 
-#: The standing with which a decision closes a promise. A promise to be kept stays open. An offered promise is closed as
-#: changed, since it is now a line that the report may pass on to the new manager.
+#: The standing with which a decision closes a promise. A promise to be kept stays open. A suggested promise is closed
+#: as changed, since it is now a line that the report may pass on to the new manager.
 _STANDINGS = {
-    PromiseDecision.OFFER: CommitmentStanding.CHANGED,
+    PromiseDecision.SUGGEST: CommitmentStanding.CHANGED,
     PromiseDecision.END: CommitmentStanding.LET_GO,
     PromiseDecision.DONE: CommitmentStanding.DONE,
 }

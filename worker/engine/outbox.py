@@ -293,7 +293,7 @@ class Outbox:
             was_sent = mailer.was_sent(effect.key)  # None when the service does not know
             if was_sent or (was_sent is None and doubt is Doubt.UNKNOWN):
                 return Attempt(Outcome.DONE if was_sent else Outcome.UNCERTAIN)
-        context = self._composer.build_voice_context(effect, parties.voice, parties.report, parties.third, now)
+        context = self._composer.build_voice_context(effect, parties.voice, parties.report, parties.third_person, now)
         return self._send_mail(mailer, self._render_mail(context), effect.key, {})
 
     def _build_mail_history_fields(

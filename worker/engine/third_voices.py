@@ -51,7 +51,7 @@ class VoiceParties:
 
     voice: ThirdVoice
     report: Person
-    third: Person
+    third_person: Person
 
 
 class ThirdVoices:

@@ -82,7 +82,7 @@ ORIGIN_TEXTS: Mapping[HandoverLineKind, tuple[str, str]] = {
         N_("%(former)s’s note, after the conversation on %(day)s"),
         N_("%(former)s’s note, after the conversation on %(day)s"),
     ),
-    HandoverLineKind.OFFER: (
+    HandoverLineKind.SUGGESTION: (
         N_("%(former)s suggests that %(manager)s takes this over; it was due %(day)s"),
         N_("%(former)s suggests that you take this over; it was due %(day)s"),
     ),

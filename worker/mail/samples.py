@@ -146,7 +146,7 @@ COMMITMENTS = (
     _build_commitment(5, Owner.REPORT, _SHADOW_PROMISE, CommitmentStanding.OPEN),
 )
 PASSED_LINES = (
-    HandoverLine(kind=HandoverLineKind.OFFER, text=_PROPOSE_PROMISE.text, due=_PROPOSE_PROMISE.due),
+    HandoverLine(kind=HandoverLineKind.SUGGESTION, text=_PROPOSE_PROMISE.text, due=_PROPOSE_PROMISE.due),
     HandoverLine(kind=HandoverLineKind.MANAGER, text=_SPEAK_PROMISE.text, due=_SPEAK_PROMISE.due),
     HandoverLine(kind=HandoverLineKind.REPORT, text=_SHADOW_PROMISE.text, due=_SHADOW_PROMISE.due),
     HandoverLine(kind=HandoverLineKind.REVIEW, text="how the first architecture review went", due=date(2026, 12, 1)),

@@ -37,7 +37,7 @@ class FormerReport:
     name: str
     promises: Sequence[CommitmentLine]
     kept: frozenset[str]  #: the ids of the promises that the former manager decided to keep
-    can_offer: bool  #: whether the report has a new manager, to whom a promise can be offered
+    can_offer: bool  #: whether the report has a new manager, who could take a promise over
 
 
 # --- the report ---
@@ -71,9 +71,9 @@ def build_choice_of_lines(report: Address) -> dict[str, Any]:
     context = replace(site.build_page_context(state.report, state), former=former.manager)
     view = site.build_view(context)
     # When the choice is closed, the page only shows which lines were passed on.
-    lines = choice.lines if choice.is_open else [line for line in choice.lines if line.id in choice.passed]
+    lines = choice.lines if choice.is_open else [line for line in choice.lines if line.id in choice.passed_ids]
     entries = [
-        HandoverEntry(line.id, view_line, line.id in choice.passed)
+        HandoverEntry(line.id, view_line, line.id in choice.passed_ids)
         for line, view_line in zip(lines, view.handed_lines(lines), strict=True)
     ]
     return {
@@ -138,7 +138,7 @@ def list_former_reports() -> list[FormerReport]:
 def decide_promise(commitment_id: str, decision: str) -> Response:
     """Store the former manager's decision about a promise. `decision`: a value of PromiseDecision.
 
-    Aborts with 404 when the promise is another manager's or its pair has not ended, and for an offer without a new
+    Aborts with 404 when the promise is another manager's or its pair has not ended, and for a suggestion without a new
     manager.
     """
     site = current_site()
@@ -148,7 +148,7 @@ def decide_promise(commitment_id: str, decision: str) -> Response:
     handover = site.store.handovers.find_outgoing(promise.pair)
     if handover is None or promise.owner is not Owner.MANAGER:
         abort(404)
-    if decision == PromiseDecision.OFFER and handover.pair is None:
+    if decision == PromiseDecision.SUGGEST and handover.pair is None:
         abort(404)
     site.worker.handovers.decide_promise(commitment_id, PromiseDecision(decision))
     return redirect_to(url_for(".show", said=f"promise-{decision}"))

@@ -309,7 +309,7 @@ def _find_person(claims: LinkClaims) -> Person | None:
         return operator if claims.person == (operator.email or UNNAMED_OPERATOR) else None
     if claims.purpose is Purpose.VOICE:
         parties = site.worker.third_voices.find_parties(claims.session_id)  # here, the id is that of the question
-        return parties.third if parties else None
+        return parties.third_person if parties else None
     return site.store.people.get_person(claims.person)
 
 

@@ -22,7 +22,7 @@ class HandoverLineKind(StrEnum):
     QUESTION = "question"  #: the open question
     REPORT_NOTE = "report_note"  #: a line of a note by the report (R-28)
     MANAGER_NOTE = "manager_note"  #: a line of a note by the old manager (R-28)
-    OFFER = "offer"  #: an open commitment of the old manager that the new manager could take over
+    SUGGESTION = "offer"  #: an open commitment of the old manager that the new manager could take over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,29 +59,29 @@ class HandoverContent:
     kept: tuple[str, ...] = ()  #: ids of the commitments that the old manager will still do
 
 
-def list_handover_lines(contract: Contract | None, offers: Iterable[HandoverLine] = ()) -> list[HandoverLine]:
-    """Return the lines that the report can pass on: the offers of the old manager, then the lines of the contract.
+def list_handover_lines(contract: Contract | None, suggestions: Iterable[HandoverLine] = ()) -> list[HandoverLine]:
+    """Return the lines that the report can pass on: the suggestions of the old manager, then the lines of the contract.
 
-    An offer is an open commitment that the old manager suggests to the new one. Equal lines are returned once, and a
-    commitment of the old manager with the same text as an offer is left out. The lines of notes are not included,
+    A suggestion is an open commitment that the new manager could take over. Equal lines are returned once, and a
+    commitment of the old manager with the same text as a suggestion is left out. The lines of notes are not included,
     because the caller adds them.
     """
-    offers = list(offers)
+    suggestions = list(suggestions)
     if contract is None:
-        return offers
-    offered_texts = {line.text for line in offers}
+        return suggestions
+    suggested_texts = {line.text for line in suggestions}
     lines = [_make_line(HandoverLineKind.REPORT, commitment) for commitment in contract.report]
     lines += [
         _make_line(HandoverLineKind.MANAGER, commitment)
         for commitment in contract.manager
-        if commitment.text not in offered_texts
+        if commitment.text not in suggested_texts
     ]
     lines += [
         HandoverLine(kind=HandoverLineKind.REVIEW, text=review.text, due=review.month) for review in contract.reviews
     ]
     if contract.question:
         lines.append(HandoverLine(kind=HandoverLineKind.QUESTION, text=contract.question))
-    return list({line.id: line for line in (*offers, *lines)}.values())
+    return list({line.id: line for line in (*suggestions, *lines)}.values())
 
 
 def _make_line(kind: HandoverLineKind, commitment: WrittenCommitment) -> HandoverLine:
