@@ -56,12 +56,12 @@ def open_mail_content(
     pairs = {pair for pair, _ in mails}
     latest_contracts = content.get_latest_contracts(pairs) if pairs else {}
     commitment_pairs = {pair for pair, _ in _select_mails(mails, SealedData.COMMITMENTS)}
-    recently_ended = (
+    recently_ended_commitments = (
         store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
     )
     sessions_with_revisions = {mail.subject for _, mail in _select_mails(mails, SealedData.REVISIONS)}
     revisions = {session: content.list_revisions(session) for session in sessions_with_revisions}
-    triggers, asked_by_report = _open_triggers(content, mails, states)
+    triggers, ids_asked_by_report = _open_triggers(content, mails, states)
     return OpenedContent(
         contracts={pair: recorded.contract for pair, recorded in latest_contracts.items()},
         contract_sessions={pair: recorded.session for pair, recorded in latest_contracts.items()},
@@ -74,14 +74,14 @@ def open_mail_content(
             for session, session_revisions in revisions.items()
         },
         commitment_texts=_open_commitments(
-            content, effects, [states[pair] for pair in commitment_pairs], recently_ended
+            content, effects, [states[pair] for pair in commitment_pairs], recently_ended_commitments
         ),
-        ended_commitments=recently_ended,
+        ended_commitments=recently_ended_commitments,
         trigger_texts={
             session: f"{trigger.value}: {reason}" if reason else trigger.value
             for session, (trigger, reason) in triggers.items()
         },
-        sessions_asked_by_report=asked_by_report,
+        sessions_asked_by_report=ids_asked_by_report,
         deferral_reasons=_open_deferral_reasons(content, mails, states),
         learnings=_open_learnings(store, mails),
         accesses=_open_accesses(content, mails, now),
@@ -117,13 +117,13 @@ def _open_commitments(
     content: Content,
     effects: Sequence[Effect],
     states: Sequence[PairState],
-    recently_ended: Mapping[PairId, Sequence[Commitment]],
+    recently_ended_commitments: Mapping[PairId, Sequence[Commitment]],
 ) -> Mapping[str, WrittenCommitment]:
     """Return the texts of the commitments of these pairs, and of those whose blocks the effects write, by id."""
     # some of these subjects are ids of sessions, for which `get_written_commitments` returns nothing
     commitment_ids = {effect.subject for effect in effects if effect.kind in (EffectKind.CREATE, EffectKind.UPDATE)}
     for state in states:
-        commitments = (*state.commitments, *recently_ended.get(state.pair.id, ()))
+        commitments = (*state.commitments, *recently_ended_commitments.get(state.pair.id, ()))
         commitment_ids |= {commitment.id for commitment in commitments}
     return content.get_written_commitments(commitment_ids) if commitment_ids else {}
 
@@ -139,12 +139,12 @@ def _open_triggers(
     ids_for_managers = _list_ad_hoc_ids(mails, states, SealedData.TRIGGER)
     ids_for_reports = _list_ad_hoc_ids(mails, states, SealedData.OWN_TRIGGER)
     ad_hoc_ids = sorted(ids_for_managers | ids_for_reports)
-    asked_by_report = {session_id for session_id in ad_hoc_ids if content.get_requester(session_id) is Owner.REPORT}
-    ids_to_open = ids_for_managers | (ids_for_reports & asked_by_report)
+    ids_asked_by_report = {session_id for session_id in ad_hoc_ids if content.get_requester(session_id) is Owner.REPORT}
+    ids_to_open = ids_for_managers | (ids_for_reports & ids_asked_by_report)
     triggers = {
         session_id: trigger for session_id in sorted(ids_to_open) if (trigger := content.get_trigger(session_id))
     }
-    return triggers, asked_by_report
+    return triggers, ids_asked_by_report
 
 
 def _list_ad_hoc_ids(

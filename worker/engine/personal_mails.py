@@ -25,8 +25,8 @@ class PersonalMail:
 def is_personal(effect: Effect) -> bool:
     """Return whether the effect is a mail about several pairs of its reader.
 
-    The introduction to a report is about one pair, which its effect names. An effect that names a pair is personal only
-    when the mail is to the manager, as the introductions to managers that an older version has written.
+    Of the introductions, only those to managers are personal. An introduction to a report is about one pair, which its
+    effect names. Effects that an older version has written name a pair in introductions to managers, too.
     """
     if effect.name not in KINDS or not KINDS[effect.name].is_personal:
         return False

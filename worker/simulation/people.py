@@ -29,6 +29,7 @@ from worker.domain.model import (
 )
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 from worker.errors import LongarcError
+from worker.simulation.summary import CLOSING_TOPICS
 from worker.simulation.world import LedgerLine, SimulatedWorld
 
 QUARTER_HOUR = timedelta(minutes=15)
@@ -174,7 +175,8 @@ class SimulatedHumans:
         """
         self._times_booked[line["key"], line["start"]] += 1
         times_booked = self._times_booked[line["key"], line["start"]]
-        rng = self._make_random(line["key"], line["start"], *([times_booked] if times_booked > 1 else []))
+        repetition = [times_booked] if times_booked > 1 else []
+        rng = self._make_random(line["key"], line["start"], *repetition)
         start, now = _parse_instant(line["start"]), self._world.clock()
         time = now + (start - now) * rng.random() * LATEST_REACTION
         reaction = self._choose_reaction(rng)
@@ -203,7 +205,7 @@ class SimulatedHumans:
         if rng.random() < self._behaviour.no_show:
             no_show = partial(self._record_no_show, session_id=session_id)
             self._schedule(end + timedelta(hours=rng.uniform(0.3, 20)), no_show)
-        elif line["topic"] in ("all", "gap") and rng.random() >= self._behaviour.forget:
+        elif line["topic"] in CLOSING_TOPICS and rng.random() >= self._behaviour.forget:
             # most contracts are recorded before the deadline of 48 hours
             hours = rng.uniform(0.3, 30) if rng.random() < 0.8 else rng.uniform(30, 110)
             record_contract = partial(self._record_contract, pair=pair, session_id=session_id)
@@ -376,12 +378,15 @@ class OtherMeetings:
             self._filled_until += self.STEP
 
     def _fill_week(self, person: Person, start: datetime) -> None:
+        """Add meetings on the five days from `start`, in the first spell of working hours of each day."""
         rng = random.Random(f"{self._seed}|{person.email}|{start}|meetings")
         day = get_local_date(person.zone, start)
         day_offsets = sorted(rng.randrange(5) for _ in range(self._behaviour.meetings))
         for offset in day_offsets:
             for spell in list_spells(person, day + timedelta(days=offset))[:1]:
-                meeting_start = spell.start + QUARTER_HOUR * rng.randrange(max(spell.minutes // 15 - 4, 1))
+                # the last hour is left out, so that the longest meeting ends within the working hours
+                start_count = max(spell.minutes // 15 - 4, 1)
+                meeting_start = spell.start + QUARTER_HOUR * rng.randrange(start_count)
                 span = Span(meeting_start, meeting_start + timedelta(minutes=rng.choice((30, 30, 60))))
                 heapq.heappush(self._meetings, (span.end, self._world.calendar.add(person.email, span)))
 

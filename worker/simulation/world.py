@@ -12,6 +12,7 @@ from typing import IO, Any, Protocol
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import NO_CALENDAR, Address, Pair, PairId, Person
+from worker.engine.people_import import PEOPLE_VERSION_NAME
 from worker.mail.render import MailRenderer
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, generate_key
@@ -116,8 +117,8 @@ class SimulatedWorld:
         self.worker = _build_worker(settings, self.clock, mail_renderer)
         self.worker.services.use(calendars={MEMORY_PROVIDER: self.calendar}, mailers={MEMORY_PROVIDER: self.mailer})
         self.worker.store.people.apply_import(self.persons, self.pairs, start)
-        # services load the people again when this value changes, as the import of a roster would change it
-        self.worker.store.people.set_stored_value("people", "simulated")
+        # as after the import of a roster; services load the people again when this value has changed
+        self.worker.store.people.set_stored_value(PEOPLE_VERSION_NAME, "simulated")
         self.ledger = Ledger()
         self.humans: Humans = IdleHumans()
         self._last_history_id = 0
