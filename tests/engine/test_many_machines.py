@@ -268,7 +268,7 @@ def test_sweeps_and_wakes_that_cross_do_not_stop_each_other(postgres: Postgres) 
     def sweeps() -> None:
         for _ in range(15):
             mine = stores[0].plans.claim_pairs(ids, START, "sweep", START + MINUTE)
-            wakes = stores[0].plans.load(mine, START).wakes
+            wakes = stores[0].plans.load(mine, START).wake_counts
             plans = [Plan(pair=one, used_free_busy=n % 2 == 0) for n, one in enumerate(reversed(mine))]
             together.wait(30)
             stores[0].plans.commit(plans, wakes, "sweep", START)

@@ -86,7 +86,7 @@ def message(key: str, what: EffectKind = EffectKind.MAIL, subject: str = "s1", *
 def commit(store: Store, *messages: Effect, pair_id: PairId = PAIR, due: timedelta = DAY) -> None:
     """Have these messages decided, as a sweep does."""
     assert store.plans.claim_pairs([pair_id], START, "sweep", UNTIL) == [pair_id]
-    wakes = store.plans.load([pair_id], START).wakes
+    wakes = store.plans.load([pair_id], START).wake_counts
     store.plans.commit([Plan(pair=pair_id, effects=messages, due_at=START + due)], wakes, "sweep", START)
     store.plans.release("sweep")
 
@@ -123,7 +123,7 @@ def test_a_report_who_manages_others_is_one_person(store: Store, second: Store) 
 
 def test_a_lease_that_ran_out_is_taken_over_and_its_holder_writes_nothing(store: Store, second: Store) -> None:
     store.plans.claim_pairs([PAIR], START, "one", UNTIL)
-    wakes = store.plans.load([PAIR], START).wakes
+    wakes = store.plans.load([PAIR], START).wake_counts
     assert second.plans.claim_pairs([PAIR], UNTIL - timedelta(seconds=1), "two", UNTIL + HOUR) == []
     assert second.plans.claim_pairs([PAIR], UNTIL, "two", UNTIL + HOUR) == [PAIR]
     line = Decision(at=START, what="session", pair=PAIR, reason="Too late.")
@@ -137,7 +137,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_its_holder_writes_nothing(store:
 
 def test_a_lease_that_ran_out_is_lost_even_when_nobody_took_it(store: Store) -> None:
     store.plans.claim_pairs([PAIR], START, "one", UNTIL)
-    wakes = store.plans.load([PAIR], START).wakes
+    wakes = store.plans.load([PAIR], START).wake_counts
     with pytest.raises(LeaseLost):
         store.plans.commit([Plan(pair=PAIR, effects=(message("late"),))], wakes, "one", UNTIL)
     assert store.outbox.count_by_progress() == {}
@@ -148,7 +148,7 @@ def test_one_lost_lease_undoes_the_whole_sweep(store: Store, second: Store) -> N
     mine = pair(KIM, "eve@corp.example")
     store.people.apply_import(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), mine), START)
     assert set(store.plans.claim(START, "one", UNTIL, 10)) >= {PAIR, mine.id}
-    wakes = store.plans.load([PAIR, mine.id], START).wakes
+    wakes = store.plans.load([PAIR, mine.id], START).wake_counts
     store.plans.release("one")
     store.plans.claim_pairs([mine.id], START, "one", UNTIL)
     second.plans.claim_pairs([PAIR], START, "two", UNTIL)
@@ -161,7 +161,7 @@ def test_one_lost_lease_undoes_the_whole_sweep(store: Store, second: Store) -> N
 
 def test_what_goes_along_is_written_with_the_plan_or_not_at_all(store: Store) -> None:
     store.plans.claim_pairs([PAIR], START, "one", UNTIL)
-    wakes = store.plans.load([PAIR], START).wakes
+    wakes = store.plans.load([PAIR], START).wake_counts
 
     def fails(_: object) -> None:
         raise RuntimeError("the other half failed")
@@ -198,7 +198,7 @@ def test_claiming_at_once_gives_each_pair_to_one(database_url: str, holders: int
 
 def test_a_wake_during_a_sweep_is_not_lost_when_it_commits(store: Store, second: Store) -> None:
     store.plans.claim_pairs([PAIR], START, "one", UNTIL)
-    wakes = store.plans.load([PAIR], START).wakes
+    wakes = store.plans.load([PAIR], START).wake_counts
     second.plans.wake([PAIR], START + MINUTE, reread_free_busy=True)
     plan = Plan(pair=PAIR, due_at=START + 30 * DAY, used_free_busy=True)
     store.plans.commit([plan], wakes, "one", START + MINUTE)
@@ -209,7 +209,7 @@ def test_a_wake_during_a_sweep_is_not_lost_when_it_commits(store: Store, second:
 
 def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
     store.plans.claim(START, "one", UNTIL, 10)
-    wakes = store.plans.load([PAIR, OTHER], START).wakes
+    wakes = store.plans.load([PAIR, OTHER], START).wake_counts
     plans = [Plan(pair=PAIR, due_at=START + 2 * DAY, used_free_busy=True), Plan(pair=OTHER)]
     store.plans.commit(plans, wakes, "one", START)
     store.plans.release("one")
@@ -224,7 +224,7 @@ FORTNIGHTLY = floor_to_shared_grid(START + 14 * DAY, DAY)
 
 def test_every_pair_is_looked_at_once_a_fortnight_however_little_there_is_to_wait_for(store: Store) -> None:
     store.plans.claim(START, "one", UNTIL, 10)
-    wakes = store.plans.load([PAIR, OTHER], START).wakes
+    wakes = store.plans.load([PAIR, OTHER], START).wake_counts
     store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER, due_at=START + 90 * DAY)], wakes, "one", START)
     assert store.load_next_due().pair == FORTNIGHTLY
 
@@ -327,7 +327,7 @@ def test_history_only_grows(store: Store) -> None:
     def decide(*reasons: str) -> None:
         lines = tuple(Decision(at=START, what="session", pair=PAIR, reason=reason, session="s1") for reason in reasons)
         store.plans.claim_pairs([PAIR], START, "one", UNTIL)
-        wakes = store.plans.load([PAIR], START).wakes
+        wakes = store.plans.load([PAIR], START).wake_counts
         store.plans.commit([Plan(pair=PAIR, decisions=lines)], wakes, "one", START)
 
     decide("first", "second")
@@ -347,7 +347,7 @@ def test_a_deferral_once_written_stays_as_it_was(store: Store, office: Office) -
     def defer(cause: DeferralCause) -> None:
         one = Deferral(session=session.id, number=1, at=START, cause=cause)
         office.store.plans.claim_pairs([session.pair], START, "one", UNTIL)
-        wakes = office.store.plans.load([session.pair], START).wakes
+        wakes = office.store.plans.load([session.pair], START).wake_counts
         counted = replace(session, count=1)
         office.store.plans.commit([Plan(pair=session.pair, sessions=(counted,), deferrals=(one,))], wakes, "one", START)
 
@@ -399,7 +399,7 @@ def test_another_manager_ends_one_pair_and_begins_another(store: Store) -> None:
 
 def test_taking_over_the_same_file_again_wakes_nobody(store: Store) -> None:
     store.plans.claim(START, "one", UNTIL, 10)
-    wakes = store.plans.load([PAIR, OTHER], START).wakes
+    wakes = store.plans.load([PAIR, OTHER], START).wake_counts
     store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
     store.plans.release("one")
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START + MINUTE)
@@ -426,7 +426,7 @@ def test_whose_file_says_something_else_has_their_pairs_planned_at_once(
     store: Store, who: str, woken: list[PairId]
 ) -> None:
     store.plans.claim(START, "one", UNTIL, 10)
-    wakes = store.plans.load([PAIR, OTHER], START).wakes
+    wakes = store.plans.load([PAIR, OTHER], START).wake_counts
     store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
     store.people.apply_import(
         {**people(DANA, SAM, KIM), who: person(who, zone="Asia/Tokyo")}, pairs(pair(), pair(DANA, KIM)), START + MINUTE

@@ -56,7 +56,7 @@ def make(pair_id: PairId, at: datetime, kind: SessionKind = SessionKind.CAREER) 
 def put(store: Store, session: Session) -> None:
     pair_id = session.pair
     assert store.plans.claim_pairs([pair_id], START, "one", START + 10 * MINUTE) == [pair_id]
-    wakes = store.plans.load([pair_id], START).wakes
+    wakes = store.plans.load([pair_id], START).wake_counts
     store.plans.commit([Plan(pair=pair_id, sessions=(session,))], wakes, "one", START)
     store.plans.release("one")
 

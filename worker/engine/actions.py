@@ -268,7 +268,7 @@ class Actions:
             builder = PlanBuilder(now, state, None, self._policy)
             write = act(builder) or (lambda _: None)
             builder.plan_again_at(now)
-            self._store.plans.commit([builder.build()], loaded.wakes, holder, now, write)
+            self._store.plans.commit([builder.build()], loaded.wake_counts, holder, now, write)
         except BaseException:
             self._store.plans.release(holder)
             raise

@@ -115,7 +115,7 @@ class Sweep:
             refused_pairs = self._refuse_mass_cancels(plans, active_pairs, now)
             postponed = [Plan(pair=pair, due_at=now + RETRY_AFTER) for pair in sorted(refused_pairs)]
             plans = [plan for plan in plans if plan.pair not in refused_pairs] + postponed
-            self._store.plans.commit(plans, loaded.wakes, holder, now)
+            self._store.plans.commit(plans, loaded.wake_counts, holder, now)
             self._alert_failed_plans(plans, now)
             self._alert_hours_apart(loaded.states, plans, now)
         except LeaseLost:
@@ -127,7 +127,7 @@ class Sweep:
             raise
         written_at = self._clock()
         for committed in plans:
-            count_plan(loaded.due.get(committed.pair), written_at, has_failed=bool(committed.problem))
+            count_plan(loaded.due_times.get(committed.pair), written_at, has_failed=bool(committed.problem))
             for decision in committed.decisions:
                 log.info(
                     "%s: %s",

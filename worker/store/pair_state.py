@@ -204,8 +204,8 @@ class LoadedPairs:
     """The states of pairs as of one moment."""
 
     states: tuple[PairState, ...]
-    wakes: Mapping[PairId, int]  #: how often each pair was woken until it was loaded
-    due: Mapping[PairId, datetime | None]  #: when each pair is due
+    wake_counts: Mapping[PairId, int]  #: how often each pair was woken until it was loaded
+    due_times: Mapping[PairId, datetime | None]  #: when each pair is due
     #: the problem of each pair that could not be loaded, because a sealed value could not be opened
     unreadable: Mapping[PairId, str] = field(default_factory=dict)
 
@@ -263,8 +263,8 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
         for row in ordered_rows
         if row["id"] not in batch.unreadable
     )
-    wakes, due = ({row["id"]: row[name] for row in ordered_rows} for name in ("wakes", "due_at"))
-    return LoadedPairs(states, wakes, due, batch.unreadable)
+    wake_counts, due_times = ({row["id"]: row[name] for row in ordered_rows} for name in ("wakes", "due_at"))
+    return LoadedPairs(states, wake_counts, due_times, batch.unreadable)
 
 
 def _read_mails_to_people(connection: Connection, batch: _Batch, pairs: Collection[PairId], now: datetime) -> None:

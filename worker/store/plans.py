@@ -192,16 +192,16 @@ class Plans:
     def commit(
         self,
         plans: Sequence[Plan],
-        wakes: Mapping[PairId, int],
+        wake_counts: Mapping[PairId, int],
         holder: str,
         now: datetime,
         also_write: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         """Write these plans and release all leases of the holder, in one transaction.
 
-        `wakes` is how often each pair had been woken when it was loaded. `also_write` is called with the connection,
-        and writes in the same transaction. Raises LeaseLost, and writes nothing, when the holder has lost the lease of
-        one of the people.
+        `wake_counts` is how often each pair had been woken when it was loaded. `also_write` is called with the
+        connection, and writes in the same transaction. Raises LeaseLost, and writes nothing, when the holder has lost
+        the lease of one of the people.
         """
         with self._database.write() as connection:
             pair_ids = [plan.pair for plan in plans]
@@ -209,7 +209,7 @@ class Plans:
             _save_calendar_changes(connection, plans)  # locks events before pairs, as a reading of a calendar does
             lock_pairs(connection, pair_ids)
             self._write_decisions(connection, plans)
-            _reschedule(connection, plans, wakes, now)
+            _reschedule(connection, plans, wake_counts, now)
             also_write(connection)
             _RELEASE_LEASES.execute(connection, lease_holder=holder)
 
@@ -252,10 +252,12 @@ def _save_calendar_changes(connection: Connection, plans: Sequence[Plan]) -> Non
         _SAVE_AWAY.execute_many(connection, away_rows)
 
 
-def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[PairId, int], now: datetime) -> None:
+def _reschedule(
+    connection: Connection, plans: Sequence[Plan], wake_counts: Mapping[PairId, int], now: datetime
+) -> None:
     """Store when each pair is due next, unless the pair was woken since it was loaded."""
     # the parameters of the condition `_IS_NOT_WOKEN`, by pair
-    conditions = {plan.pair: {"pair_id": plan.pair, "loaded_wakes": wakes[plan.pair]} for plan in plans}
+    conditions = {plan.pair: {"pair_id": plan.pair, "loaded_wakes": wake_counts[plan.pair]} for plan in plans}
     # the latest time is rounded down to a grid that all pairs share, so that many pairs are planned together and their
     # free/busy is read with few requests
     latest = floor_to_shared_grid(now + MAX_PLAN_INTERVAL, DAILY)
