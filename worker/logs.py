@@ -76,7 +76,11 @@ class Action(StrEnum):
     EVENT_UNREADABLE = "event_unreadable", "warning", "An event can't be read completely; its time counts as busy."
     GRAPH_REFUSED = "graph_refused", "info", "Microsoft Graph refused a request, with its code and request-id."
     GRAPH_ROUND = "graph_round", "info", "A delta token of Microsoft Graph has expired; the calendar is read in full."
-    ORGANIZER_UNREADABLE = "organizer_unreadable", "warning", "An organizer's calendar can't be read for a guest."
+    ORGANIZER_UNREADABLE = (
+        "organizer_unreadable",
+        "warning",
+        "An organizer's calendar can't be read, so our events on guests' calendars are not recognized.",
+    )
     COPY_REFUSED = "copy_refused", "warning", "A guest's CalDAV calendar did not accept a copy of an event."
     COPIES_KEPT = "copies_kept", "warning", "An organizer's CalDAV calendar was returned empty; guests' copies stay."
     FOLDER_UNLISTED = (

@@ -58,13 +58,13 @@ def open_free_socket(addresses: Sequence[str], service: str, setting: str) -> so
 class ServerThread:
     """A context manager that runs a waitress server in a thread.
 
-    `watch` is called after each iteration of the server's event loop, and at least once a second while connections are
-    open.
+    `after_iteration` is called after each iteration of the server's event loop, and at least once a second while
+    connections are open.
     """
 
-    def __init__(self, server: Any, name: str, watch: Callable[[], None] | None = None) -> None:
+    def __init__(self, server: Any, name: str, after_iteration: Callable[[], None] | None = None) -> None:
         self._server = server
-        self._watch = watch
+        self._after_iteration = after_iteration
         self._is_stopping = Event()
         self._thread = Thread(target=self._run, name=name)
 
@@ -83,8 +83,8 @@ class ServerThread:
 
     def _run(self) -> None:
         while not self._is_stopping.is_set():
-            timeout = 1 if self._watch and self._server.active_channels else 30  # seconds
+            timeout = 1 if self._after_iteration and self._server.active_channels else 30  # seconds
             # with `poll`, since `select` can't watch file descriptors above 1,023
             self._server.asyncore.loop(timeout=timeout, map=self._server._map, count=1, use_poll=True)
-            if self._watch:
-                self._watch()
+            if self._after_iteration:
+                self._after_iteration()

@@ -181,10 +181,10 @@ class PeopleImport:
         if not reading.faults:
             return
         lines = [str(problem) for problem in reading.faults]
-        hidden = len(lines) - MAX_LISTED_FAULTS
-        shown = [*lines[:MAX_LISTED_FAULTS], *([f"and {hidden:,} more"] if hidden > 0 else [])]
+        unlisted_count = len(lines) - MAX_LISTED_FAULTS
+        last_lines = [f"and {unlisted_count:,} more"] if unlisted_count > 0 else []
         intro = "Some people in the directory can't be used as they are; their pairs stay as they were."
-        text = "\n".join([intro, *shown, "`longarc people` lists all of them."])
+        text = "\n".join([intro, *lines[:MAX_LISTED_FAULTS], *last_lines, "`longarc people` lists all of them."])
         digest = sha256("\n".join(lines).encode()).hexdigest()[:32]
         self._store.outbox.alert(f"roster:{digest}", text, now, self._settings.operator)
 

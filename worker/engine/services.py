@@ -78,7 +78,9 @@ class Services:
             organizers = OrganizerLookup(self._load_pairs, {person.email for person in people})
             section["organizers"] = organizers
             section["guests"] = organizers.list_guests
-            section.update(self._build_dependencies(), **({"copies": self._copies} if self._copies else {}))
+            section.update(self._build_dependencies())
+            if self._copies is not None:
+                section["copies"] = self._copies
             self._calendars[name] = base.load_factory(base.CALENDAR_FACTORIES, name)(section)
         return self._calendars[name]
 
@@ -92,8 +94,12 @@ class Services:
     def _build_dependencies(self) -> dict[str, Any]:
         """Return the objects that all providers get besides their settings, such as the seal for tokens."""
         keys = [key.get_secret_value() for key in self._settings.keys]
-        dependencies: dict[str, Any] = {"seal": Seal(keys) if keys else None, "alert_operator": self._alert_operator}
-        dependencies.update(limiter=self._limiter, identities=self._identities)
+        dependencies: dict[str, Any] = {
+            "seal": Seal(keys) if keys else None,
+            "alert_operator": self._alert_operator,
+            "limiter": self._limiter,
+            "identities": self._identities,
+        }
         return {name: dependency for name, dependency in dependencies.items() if dependency is not None}
 
     def find_calendar_of(self, address: Address) -> CalendarProvider | None:

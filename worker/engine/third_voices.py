@@ -75,13 +75,14 @@ class ThirdVoices:
             asked_at=now,
             expires_at=now + VOICE_PERIOD,
         )
-        third = self._store.people.get_person(voice.to) or report  # an unknown person gets the report's working hours
+        # an unknown person gets the report's working hours
+        reader = replace(self._store.people.get_person(voice.to) or report, email=voice.to)
         names = self._store.aliases.list_names(report.email)
         with self._store.database.write() as connection:
             if self._store.third_voices.count_open(connection, names, now) >= MAX_OPEN_VOICES:
                 raise UnfitVoice(VoiceFault.MANY)
             self._store.third_voices.add(connection, voice)
-            self._add_mail(connection, MailName.THIRD_VOICE_REQUEST, voice, replace(third, email=voice.to), now)
+            self._add_mail(connection, MailName.THIRD_VOICE_REQUEST, voice, reader, now)
         return voice
 
     def answer(self, voice_id: str, answer: str) -> bool:

@@ -109,7 +109,7 @@ def _add_meeting(
     people = {*answers, event.organizer}
     free_people = [person for person in listed_people if person in people and person not in busy_copies]
     answers |= dict.fromkeys(free_people, Answer.DECLINED)
-    if answers.get(organizer) is Answer.DECLINED:  # the simulated service has no organizer who declines, only guests
+    if answers.get(organizer) is Answer.DECLINED:  # only a guest can decline in the simulated service
         organizer = owner
     answers.pop(organizer, None)
     calendar.add(

@@ -102,7 +102,8 @@ class Summary:
 
     def list_rows(self, pair_count: int) -> Iterator[tuple[str, str]]:
         """Yield the rows of the printed summary, each with a name and its figures."""
-        held_sessions = {key: session for key, session in self.career_sessions.items() if session.held_end}
+        sessions = self.career_sessions.items()
+        held_sessions = {session_id: session for session_id, session in sessions if session.held_end}
         ad_hoc_count = len(self.ad_hoc_ids & held_sessions.keys())
         ad_hoc_figures = f", and {ad_hoc_count:,} that somebody asked for" if ad_hoc_count else ""
         contract_delays = [
