@@ -263,7 +263,7 @@ def _format_start(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict
 
 def _format_blocker(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
     """Return the name of a blocker and its span."""
-    # A local, because pybabel extracts every string literal inside a gettext call, so also "what", as a message.
+    # This is a local variable because pybabel would extract every string literal in a gettext call, including "what".
     text = BLOCKER_NAMES[values["what"]]
     blocker = formatter.gettext(text, name=values["name"])
     if values["other"]:

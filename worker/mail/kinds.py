@@ -185,13 +185,13 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.BOOKED_OVER_WARNING,
             readers=_BOTH,
-            is_valid=mail_validity.is_valid_while_warned,
+            is_valid=mail_validity.is_valid_during_clash,
             samples=samples.iter_basic_sample,
         ),
         MailKind(
             name=MailName.UNPLACEABLE,
             readers=_BOTH,
-            is_valid=mail_validity.is_valid_without_time,
+            is_valid=mail_validity.is_valid_while_unplaceable,
             samples=samples.iter_unplaceable,
         ),
         MailKind(
@@ -203,7 +203,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.COMMITMENT_DUE,
             readers=_BOTH,
-            is_valid=mail_validity.is_valid_while_due,
+            is_valid=mail_validity.is_valid_while_commitment_due,
             samples=samples.iter_due_commitments,
             has_content=True,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
@@ -222,7 +222,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.PAIR_ENDED,
             readers=_BOTH,
-            is_valid=mail_validity.is_valid_when_ended,
+            is_valid=mail_validity.is_valid_after_end,
             samples=samples.iter_endings,
         ),
         MailKind(

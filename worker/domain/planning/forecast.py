@@ -1,9 +1,9 @@
 """Forecasts what follows from the plans of a manager's pairs if people do what they are asked.
 
-The forecast plans each pair again at every instant at which its last plan asked for that. It assumes that nobody
-declines or moves an event, that no event clashes with a session, that each session takes place, and that its contract
-is recorded when it is requested. Free/busy that would have to be read is assumed to be free. Therefore a session that
-gets its time in the forecast is only expected to have that time.
+The forecast plans each pair again at the instant for which its last plan asked. It assumes that nobody declines or
+moves an event, that no event clashes with a session, that each session takes place, and that its contract is recorded
+when it is requested. People are assumed to be free where their free/busy would have to be read. Therefore a session
+that gets its time in the forecast is only expected to have that time.
 """
 
 import heapq

@@ -43,7 +43,7 @@ def is_valid_while_active(effect: Effect, state: PairState, now: datetime) -> bo
     return state.pair.is_active
 
 
-def is_valid_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_after_end(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the pair has ended, and the reader gets no other mail that says so (R-36).
 
     A report with a new manager gets another mail. Nothing is sent when the pair does not take part at the moment, for
@@ -78,7 +78,7 @@ def list_open_promises(commitments: Iterable[Commitment]) -> list[Commitment]:
     return [c for c in commitments if c.is_open_promise]
 
 
-def is_valid_while_due(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_while_commitment_due(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the reader has an open commitment that is due on the day the mail is about (R-18, R-20)."""
     return state.pair.is_active and any(_is_due_for(c, effect) for c in state.commitments)
 
@@ -133,7 +133,7 @@ def is_valid_when_unfinished(effect: Effect, state: PairState, now: datetime) ->
     return session is not None and session.state is SessionState.UNFINISHED
 
 
-def is_valid_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_while_unplaceable(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the session is unplaceable: it is owed, and no time exists for it."""
     session = _find_session(effect, state)
     return session is not None and session.owed and session.unplaceable is not None
@@ -164,7 +164,7 @@ def _has_explanation(effect: Effect, state: PairState) -> bool:
     return effect.to == state.manager.email and any(d.number == effect.number for d in explained)
 
 
-def is_valid_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_during_clash(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the warning still applies: an event clashes with the session at the time that the mail names."""
     session = _find_session(effect, state)
     if session is None:

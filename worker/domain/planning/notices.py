@@ -124,8 +124,8 @@ def is_expected_by_manager(builder: PlanBuilder, session: Session) -> bool:
 def _has_new_explanation(builder: PlanBuilder, session: Session, notices: Sequence[Effect]) -> bool:
     """Return whether the report has explained the last loss of the session's time since the manager got a notice of it.
 
-    This holds as well when the manager got no notice of that loss. A notice that still waits needs no second one,
-    since it will contain the explanation.
+    This holds as well when the manager got no notice of that loss. It does not hold while a notice waits to be sent,
+    since that notice will contain the explanation.
     """
     last_loss = find_last_loss(builder, session)
     if last_loss is None or last_loss.explained_at is None:

@@ -110,7 +110,7 @@ class Preparation:
     kind: SessionKind  #: the kind of the sessions that the mail prepares
     reader: Owner
     #: Returns when the mail is due, given its reader and the start of the session.
-    find_due: Callable[[Person, datetime], datetime | None]
+    find_due_time: Callable[[Person, datetime], datetime | None]
 
 
 PREPARATIONS = (
@@ -139,7 +139,7 @@ def _add_preparation(builder: PlanBuilder, session: Session, preparation: Prepar
     earlier_mails = builder.list_mails(name, session.id)
     if any(m.start and not has_moved_far(name, reader, old_start=m.start, new_start=start) for m in earlier_mails):
         return
-    due_at = preparation.find_due(reader, start) or builder.now  # when no working day suits, the mail is due now
+    due_at = preparation.find_due_time(reader, start) or builder.now  # when no working day suits, the mail is due now
     if builder.now < due_at:
         builder.plan_again_at(due_at)
         return

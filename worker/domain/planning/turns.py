@@ -1,8 +1,8 @@
 """Spreads the first sessions of a manager's pairs that have never met, or whose sessions are overdue (T-3a).
 
 If all these pairs met at once, they would fill the manager's first weeks with Longarc. Therefore each pair gets a turn,
-its place in the order of the waiting pairs. The target of the first pair is two weeks from now. Those of the others
-follow at most two weeks apart, and near enough for the last one to lie within one rhythm or the time in the settings.
+its place in the order of the waiting pairs. The target of the first pair is two weeks from now. Each further target is
+two weeks later, or less, so that all lie within one rhythm (13 weeks at most) or the time in the settings.
 """
 
 from collections.abc import Iterable
