@@ -227,7 +227,7 @@ def test_coverage_and_the_anonymous_question_are_for_those_who_take_part(databas
     office = Office(database_url, persons, listed, known=known)
     office.run(HOUR)
     coverage = count_coverage(office.store, find_quarter(office.clock().date()), office.clock(), "country")
-    assert sum(group.pairs for group in coverage.groups) + coverage.hidden == 4
+    assert sum(group.pairs for group in coverage.groups) + coverage.hidden_count == 4
     office.clock.move_to(datetime(2027, 3, 2, 9, tzinfo=UTC))
     office.worker.pulse.run()
     assert office.messages("pulse") == [], "four reports of one manager are too few to ask"

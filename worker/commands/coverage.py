@@ -78,8 +78,8 @@ def _show_coverage(result: "Coverage") -> None:
         add_row(table, *_make_cells(result.total), style="bold")
     if result.groups:
         print_table(table)
-    if result.hidden:
-        pairs = format_count(result.hidden, "pair is", "pairs are")
+    if result.hidden_count:
+        pairs = format_count(result.hidden_count, "pair is", "pairs are")
         print_line(f"{pairs} in groups that are too small to show, and not counted above.", "dim")
     elif not result.groups:
         print_line("There are no pairs in this quarter.")
@@ -123,7 +123,7 @@ def _format_share(outcomes: Sequence[bool]) -> str:
 
 def _coverage_to_json(result: "Coverage") -> dict[str, Any]:
     groups = [_group_to_json(group) for group in result.groups]
-    return {"quarter": str(result.quarter), "by": result.by, "groups": groups, "pairs_not_shown": result.hidden}
+    return {"quarter": str(result.quarter), "by": result.by, "groups": groups, "pairs_not_shown": result.hidden_count}
 
 
 def _round_to_json(closed_round: "ClosedRound") -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Coverage:
     by: str  #: the grouping, a key of GROUPINGS
     groups: tuple[CoverageGroup, ...]
     total: CoverageGroup | None  #: None when there are not at least two groups
-    hidden: int  #: the number of pairs in groups that are too small to show
+    hidden_count: int  #: the number of pairs in groups that are too small to show
 
 
 def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "") -> Coverage:
@@ -126,19 +126,19 @@ def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "") 
         if by == "group":
             raise Refused("The people file names no groups. Fill in its column `group`, or count by country.")
         del views["group"]
-    return fold_groups(_count_pairs(statistics, quarter, now, pairs), views, by or next(iter(views)), quarter)
+    return build_coverage(_count_pairs(statistics, quarter, now, pairs), views, by or next(iter(views)), quarter)
 
 
-def fold_groups(
+def build_coverage(
     counts_by_pair: Mapping[PairId, CoverageGroup],
     views: Mapping[str, Mapping[PairId, str]],
     by: str,
     quarter: Quarter,
 ) -> Coverage:
-    """Add up the counts of pairs to the counts of those groups of the grouping `by` that may be shown.
+    """Return the coverage of the groups of the grouping `by` that may be shown. Their counts are sums over their pairs.
 
-    `views` holds, by grouping, the group of each pair. All groupings are needed, because the groups of one must not
-    reveal a small group of another.
+    `views` has a view for each grouping: the name of each pair's group. All of them are needed, because the groups of
+    one must not reveal a small group of another.
     """
     shown_groups = []
     for name, members in choose_groups(views)[by].items():
@@ -149,8 +149,8 @@ def fold_groups(
     total = CoverageGroup(ALL)
     for group in shown_groups:
         total.add(group)
-    hidden = len(counts_by_pair) - total.pairs
-    return Coverage(quarter, by, tuple(shown_groups), total if len(shown_groups) > 1 else None, hidden)
+    hidden_count = len(counts_by_pair) - total.pairs
+    return Coverage(quarter, by, tuple(shown_groups), total if len(shown_groups) > 1 else None, hidden_count)
 
 
 # --- counts of single pairs ---
