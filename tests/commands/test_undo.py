@@ -38,10 +38,10 @@ def test_events_come_off_and_everybody_is_paused(desk: Desk, past: tuple[str, ..
     assert count_standing(desk) == (0 if past else before - 2)
     status = desk.told("status")
     assert "Everybody is paused." in status
-    assert "Undone at" in status
+    assert "The undo ended at" in status
     assert desk.json("undo", "--yes", *past)["complete"]
     desk.told("resume", "--everybody", "--yes")
-    assert "Undone at" not in desk.told("status")
+    assert "The undo ended at" not in desk.told("status")
 
 
 def test_what_is_left_is_named_and_the_command_fails(desk: Desk) -> None:
@@ -55,7 +55,7 @@ def test_what_is_left_is_named_and_the_command_fails(desk: Desk) -> None:
     assert "Some events are left. Fix what is named above, and run `longarc undo` again." in result.stderr
     for sentence in (QUIET_CANCELS["caldav"], QUIET_INVITATIONS):
         assert sentence in result.stdout
-    assert "2 events still stand. `longarc undo` continues it." in desk.told("status")
+    assert "2 events are still on calendars. `longarc undo` continues it." in desk.told("status")
 
 
 def test_each_service_that_takes_events_has_its_truth_about_quiet_cancels() -> None:

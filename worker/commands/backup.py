@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: The value of FILE that stands for standard output.
 STANDARD_OUTPUT = "-"
-KEY_REMINDER = "The key is not in it; without the key, what people wrote can't be opened. Keep the two apart."
+KEY_REMINDER = "The key is not in it; without the key, what people wrote can't be opened. Keep key and backup apart."
 
 
 @click.command("backup", cls=Command, short_help="Write the whole database to a file, while the service runs.")

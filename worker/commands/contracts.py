@@ -164,7 +164,7 @@ def record(session_id: str, file: str, yes: bool, person: str | None, reason: st
         _show_questions(contract_check.questions, get_display_name(file))
         if not (yes or _confirm_recording(file)):
             raise CommandFailed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
-        with _translate_refusals(session_id):
+        with _add_helpful_commands(session_id):
             result = worker.contracts.record(
                 session_id, filled_contract, base_revision=contract_check.newest_revision, on_behalf=on_behalf
             )
@@ -197,8 +197,8 @@ def _make_problem(fault: "ContractFault", contract_check: "ContractCheck", file:
 
 
 @contextmanager
-def _translate_refusals(session_id: str) -> Iterator[None]:
-    """Add to the errors of recording a contract the command that helps."""
+def _add_helpful_commands(session_id: str) -> Iterator[None]:
+    """Add the command that helps to the text of each error that recording a contract can raise."""
     try:
         yield
     except NotHeldYet as error:
@@ -208,7 +208,7 @@ def _translate_refusals(session_id: str) -> Iterator[None]:
 
 
 def _show_questions(questions: "Sequence[LintQuestion]", file: str) -> None:
-    """Print each question about the wording of a commitment, with its line and an example of a better one (R-16)."""
+    """Print each question about the wording of a commitment, with its line and advice on better wording (R-16)."""
     if not questions:
         return
     print_line(f"{format_count(len(questions), 'question')} before the contract is sent:", "bold")

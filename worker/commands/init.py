@@ -107,7 +107,7 @@ class _Setup:
     sends_mail: bool  #: whether a test mail is still to be sent
     opens_browser: bool
     answers: dict[str, str] = field(default_factory=dict)  #: by the name of the question
-    secrets: dict[str, str] = field(default_factory=dict)  #: of the environment, by the name of the variable
+    secrets: dict[str, str] = field(default_factory=dict)  #: those set in the environment, by the name of the variable
     more_settings: Mapping[str, Any] = field(default_factory=dict)  #: settings that no question asks about
     pilot_candidates: "list[PilotCandidate]" = field(default_factory=list)  #: empty until the roster was read
     must_sign_in: bool = False  #: whether an answer was changed that the stored grant depends on

@@ -226,7 +226,7 @@ def _show_owed(title: str, owed: Sequence[Mapping[str, Any]]) -> None:
     """Print the sessions that are due and have no time yet, with the reason."""
     if not owed:
         return
-    table = make_table(title, [("Session", "id"), "Pair", "Kind", "Since", "Deferrals", "Why there is no time yet"])
+    table = make_table(title, [("Session", "id"), "Pair", "Kind", "Target", "Deferrals", "Why there is no time yet"])
     for session in owed[:MAX_SHOWN]:
         reason = session.get("reason") or session.get("waits_for") or "the next sweep looks for a time"
         add_row(

@@ -97,9 +97,10 @@ def describe_undo(state: UndoState | None, standing_count: int) -> str:
     if state is None:
         return ""
     if state.finished_at is not None:
-        return f"Undone at {state.finished_at:%Y-%m-%d %H:%M} UTC: no coming event of ours is on a calendar."
-    remaining = "1 event still stands" if standing_count == 1 else f"{standing_count:,} events still stand"
-    return f"Undoing since {state.begun_at:%Y-%m-%d %H:%M} UTC: {remaining}. `longarc undo` continues it."
+        return f"The undo ended at {state.finished_at:%Y-%m-%d %H:%M} UTC: no coming event of ours is on a calendar."
+    remaining = "1 event is" if standing_count == 1 else f"{standing_count:,} events are"
+    begun_at = f"{state.begun_at:%Y-%m-%d %H:%M}"
+    return f"An undo began at {begun_at} UTC: {remaining} still on calendars. `longarc undo` continues it."
 
 
 def describe_pauses(pauses: StandingPauses) -> str:

@@ -93,7 +93,10 @@ def _describe_rollout(store: Store, now: datetime) -> list[str]:
 
 
 def _describe_calendars(calendars: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
-    """Return the number of calendars that were read completely at least once, and the addresses of the others."""
+    """Return how many calendars were read completely at least once, and the addresses of those that need attention.
+
+    These were never read, are overdue, or can't be read.
+    """
     overdue_since = now - BEHIND_AFTER
     return {
         "read": sum(calendar["full_at"] is not None for calendar in calendars),
