@@ -97,7 +97,7 @@ def rotate() -> None:
     """
     with open_worker(needs_encryption_key=True) as worker:
         piece_count, failures = worker.store.content.reseal_all(), list[str]()
-        worker.store.third_voices.renew_tags()
+        worker.store.third_voices.renew_tags()  # keyed digests of addresses, which depend on the first key, too
         for renew in _list_grant_renewals(worker.settings):
             try:
                 renew()

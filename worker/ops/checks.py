@@ -180,6 +180,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         yield Finding(f"There is no database {url.database} yet; the first `longarc run` creates it", ok=True)
         return
+    # A store needs some key: without a usable one, the checks open nothing, so that a new one will do.
     store = Store(
         settings.database,
         Seal([key.get_secret_value() for key in settings.keys] if key_finding.ok else [generate_key()]),

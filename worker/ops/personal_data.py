@@ -131,12 +131,12 @@ def _export_accesses(worker: Worker, pairs: Collection[Pair], *, has_content: bo
 
 def _export_pulse(worker: Worker, person: Person) -> dict[str, Any]:
     """Return whether the person has answered this month's anonymous question (R-37). The answer itself is not kept."""
-    name = f"{worker.clock():%Y-%m}"
-    status = worker.pulse.get_status(person.email, name)
+    round_name = f"{worker.clock():%Y-%m}"
+    status = worker.pulse.get_status(person.email, round_name)
     if status not in (PulseStatus.OPEN, PulseStatus.ANSWERED):
         return {}
     explanation = "An answer is added to a count, and not kept with your name."
-    return {"pulse": {"round": name, "answered": status is PulseStatus.ANSWERED, "answer": explanation}}
+    return {"pulse": {"round": round_name, "answered": status is PulseStatus.ANSWERED, "answer": explanation}}
 
 
 def _export_person(person: Person) -> dict[str, Any]:

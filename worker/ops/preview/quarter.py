@@ -297,6 +297,7 @@ def _make_talk(state: PairState, session: Session, policy: Policy, *, is_placed:
     _, max_lateness = cadence.compute_margins(rhythm)
     lateness = span.start - session.target
     is_career = session.kind is SessionKind.CAREER
+    has_own_event = session.sequence > 0  # the number of its event's changes; 0 as long as no event was written
     return QuarterTalk(
         manager=state.manager,
         report=state.report,
@@ -306,7 +307,7 @@ def _make_talk(state: PairState, session: Session, policy: Policy, *, is_placed:
         part=topics.index(session.topic) + 1 if session.topic in topics else 0,
         wanted_minutes=session.minutes,
         weeks_late=round(lateness / WEEK) if is_career and lateness > max_lateness else 0,
-        is_inside_1on1=not is_career and state.pair.review is ReviewMode.IN_1ON1 and session.sequence == 0,
+        is_inside_1on1=not is_career and state.pair.review is ReviewMode.IN_1ON1 and not has_own_event,
     )
 
 
