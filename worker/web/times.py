@@ -36,6 +36,8 @@ MIN_MINUTES = 10
 MAX_MINUTES = 120
 #: A field of the form is cut after this number of characters.
 _MAX_FIELD_LENGTH = 20
+#: With one of these obstacles, the session can't get another time. The page then names the pair's next session.
+_FINAL_OBSTACLES = (moves.Obstacle.OVER, moves.Obstacle.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +148,6 @@ def _render_page(session: Session, state: PairState, failure: Failure | None = N
     return site.render_page("time", view.language, values, _STATUS_BY_FAILURE[failure] if failure else status)
 
 
-#: With one of these obstacles, the session can't get another time. The page then names the pair's next session.
-_FINAL_OBSTACLES = (moves.Obstacle.OVER, moves.Obstacle.CANCELLED)
-
-
 def _find_next_session(session: Session, state: PairState) -> Session | None:
     """Return the pair's next booked session of the same kind; None when there is none."""
     now = current_site().now()
@@ -166,8 +164,8 @@ def _list_free_options(builder: PlanBuilder, session: Session) -> tuple[Span, ..
 def _can_be_taken(builder: PlanBuilder, session: Session, option: Span) -> bool:
     """Return whether the pair can still take a reserved time.
 
-    They can take it in three cases: it is free on both calendars, the offer says which appointment it displaces (T-14),
-    or the session has this time already.
+    They can take it in three cases: it is free on both calendars, the offer says on whose calendar it takes the place
+    of something (T-14), or the session has this time already.
     """
     if session.offer and session.offer.list_displaced(option):
         return True
