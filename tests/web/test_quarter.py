@@ -4,7 +4,7 @@ from tests.support.companies import DANA, KIM, SAM, Counts
 from tests.support.web_company import ALEX, ASKED, LEE, SECRETS, Room, text
 from worker.domain.model import Owner, PairId, Session, SessionKind, Trigger
 from worker.links import Purpose
-from worker.web.security import MAIL_POLICY
+from worker.web.security import MAIL_CONTENT_SECURITY
 
 PAGE = "/status/quarter"
 
@@ -53,7 +53,7 @@ def test_its_mails_are_shown_apart(room: Room) -> None:
     """Each in a frame of its own, in which nothing but its style is allowed."""
     client = room.operator()
     assert f'src="{PAGE}/mail/1"' in client.get(PAGE).get_data(as_text=True)
-    assert client.get(f"{PAGE}/mail/1").headers["Content-Security-Policy"] == MAIL_POLICY
+    assert client.get(f"{PAGE}/mail/1").headers["Content-Security-Policy"] == MAIL_CONTENT_SECURITY
     assert client.get(f"{PAGE}/mail/99").status_code == 404
 
 

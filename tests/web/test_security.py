@@ -14,7 +14,7 @@ from tests.support.web_company import ALEX, LEE, PRIYA, SECRETS, Lived, Room, fi
 from worker.domain.model import PairId
 from worker.links import LinkSigner, Purpose
 from worker.web.logins import COOKIE
-from worker.web.security import MAX_FORM_BYTES, PAGE_POLICY
+from worker.web.security import MAX_FORM_BYTES, PAGE_CONTENT_SECURITY
 from worker.web.team import make_url_id
 
 Who = tuple[str, Purpose, str]
@@ -268,11 +268,11 @@ def test_every_answer_has_its_headers(room: Room) -> None:
     for where, status in (("/me", 200), ("/me/data", 200), ("/nothing", 404), ("/team", 403), ("/in/x", 404)):
         answer = client.get(where)
         assert answer.status_code == status
-        assert answer.headers["Content-Security-Policy"] == PAGE_POLICY
+        assert answer.headers["Content-Security-Policy"] == PAGE_CONTENT_SECURITY
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "max-age" in answer.headers["Strict-Transport-Security"]
-    assert "unsafe" not in PAGE_POLICY and "http" not in PAGE_POLICY
+    assert "unsafe" not in PAGE_CONTENT_SECURITY and "http" not in PAGE_CONTENT_SECURITY
 
 
 def test_no_page_has_script_or_style_of_its_own_or_of_others(room: Room) -> None:
@@ -342,7 +342,11 @@ def test_an_error_that_no_page_can_tell_is_told_by_nobody_else(
 
     monkeypatch.setattr(room.app.extensions["longarc"], "render_page", breaks)
     answer = room.browser().get(link)
-    assert (answer.status_code, answer.data, answer.headers["Content-Security-Policy"]) == (500, b"", PAGE_POLICY)
+    assert (answer.status_code, answer.data, answer.headers["Content-Security-Policy"]) == (
+        500,
+        b"",
+        PAGE_CONTENT_SECURITY,
+    )
     assert "RuntimeError at" in caplog.text
     assert link.rpartition("/")[2] not in caplog.text and "hyacinthine" not in caplog.text
 

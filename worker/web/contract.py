@@ -24,7 +24,7 @@ from worker.web import contract_form
 from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
 from worker.web.contract_form import ContractForm, FieldError
 from worker.web.logins import current_login
-from worker.web.security import MAIL_POLICY
+from worker.web.security import MAIL_CONTENT_SECURITY
 from worker.web.site import current_site, redirect_to
 
 DRAFT_CHANGED = N_("This draft was changed in another window since.")
@@ -307,7 +307,7 @@ def show_mail(session_id: str, reader: str) -> Response:
     part = _render_mail(context, contract, Owner(reader)).get_body(("html",))
     html = part.get_content() if isinstance(part, EmailMessage) else ""
     response = Response(html, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = MAIL_POLICY
+    response.headers["Content-Security-Policy"] = MAIL_CONTENT_SECURITY
     return response
 
 

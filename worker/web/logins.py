@@ -23,7 +23,7 @@ COOKIE = "longarc"
 #: A link to the operator's page is valid for a short time only: it is printed on a terminal and used at once.
 OPERATOR_LINK_LIFETIME = timedelta(hours=1)
 #: The number of invalid links that one network address may try in a minute.
-MAX_GUESSES = 20
+MAX_INVALID_LINKS_PER_MINUTE = 20
 #: The person in the claims of a link to the operator's page when the settings name no operator.
 UNNAMED_OPERATOR = "operator"
 #: The methods of requests that change nothing. Any other request must come from a form of ours.
@@ -109,7 +109,7 @@ def _read_link(token: str) -> LinkClaims:
     try:
         claims = _use_primary_address(site.links.read_token(token))
     except BadLink:
-        if not site.limiter.allow(f"guess {request.remote_addr}", MAX_GUESSES):
+        if not site.limiter.allow(f"guess {request.remote_addr}", MAX_INVALID_LINKS_PER_MINUTE):
             raise TooManyRequests from None
         raise NotFound from None
     if _find_person(claims) is None:

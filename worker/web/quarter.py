@@ -19,7 +19,7 @@ from worker.ops.preview.quarter import MAIL_PERIOD, QuarterPreview, build_quarte
 from worker.ops.preview.sample_mails import SampleMail, render_samples
 from worker.ops.preview.view import QuarterView
 from worker.web.logins import current_login
-from worker.web.security import MAIL_POLICY
+from worker.web.security import MAIL_CONTENT_SECURITY
 from worker.web.site import Site, current_site
 
 #: A cached quarter is used for this long, because computing it takes seconds for a large company.
@@ -63,7 +63,7 @@ class QuarterPages:
         if sample is None:
             abort(404)
         response = Response(sample.html, content_type="text/html; charset=utf-8")
-        response.headers["Content-Security-Policy"] = MAIL_POLICY
+        response.headers["Content-Security-Policy"] = MAIL_CONTENT_SECURITY
         return response
 
     def _make_view(self, site: Site) -> QuarterView:

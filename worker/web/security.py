@@ -23,12 +23,14 @@ MAX_FORM_FIELDS = 1000
 SHARED_ADDRESS_FACTOR = 10
 
 #: The Content-Security-Policy header of pages.
-PAGE_POLICY = (
+PAGE_CONTENT_SECURITY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
     "frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 #: The Content-Security-Policy header of a mail that is shown inside a page: it may use its inline styles only.
-MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; sandbox"
+MAIL_CONTENT_SECURITY = (
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; sandbox"
+)
 HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -74,7 +76,7 @@ def _add_headers(response: Response, site: Site) -> Response:
 
     The URL rule is logged and not the path, because a path can contain a link.
     """
-    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    response.headers.setdefault("Content-Security-Policy", PAGE_CONTENT_SECURITY)
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.update(HEADERS)
     if site.is_secure:
