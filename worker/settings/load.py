@@ -131,7 +131,7 @@ class Settings(Section):
             transition_every=rules.transition_every,
             first_spread=rules.first_spread,
             max_cancels=rules.max_cancels,
-            silent=frozenset({"caldav"} if self.calendars.caldav.attendee_copies else ()),
+            providers_without_invitations=frozenset({"caldav"} if self.calendars.caldav.attendee_copies else ()),
         )
 
     @property

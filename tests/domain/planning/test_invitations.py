@@ -8,7 +8,8 @@ from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, person
 from tests.support.stories import RULES, Story, booked
 from worker.domain.model import EndReason, Policy, Span
 
-SILENT = replace(RULES, silent=frozenset({"caldav"}))
+SILENT = replace(RULES, providers_without_invitations=frozenset({"caldav"}))
+OTHER_SILENT = replace(RULES, providers_without_invitations=frozenset({"memory"}))
 ELSEWHERE = person("Sam", "Europe/London", "GB", calendar="none")
 
 
@@ -31,7 +32,7 @@ def test_r2_a_report_whom_no_server_invites_is_invited_by_mail_once() -> None:
     assert one.mails("invitation")[0].start == one.next.start
 
 
-@pytest.mark.parametrize("policy", [RULES, replace(RULES, silent=frozenset({"memory"}))], ids=["tells all", "another"])
+@pytest.mark.parametrize("policy", [RULES, OTHER_SILENT], ids=["tells all", "another"])
 def test_a_service_that_invites_leaves_nothing_to_say(policy: Policy) -> None:
     assert told(story(policy)) == []
 

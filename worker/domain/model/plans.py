@@ -250,4 +250,5 @@ class Policy:
     #: All pairs of a manager have their first session within this time. None means one rhythm, at most 13 weeks.
     first_spread: Interval | None = None
     max_cancels: int = 20  #: a sweep that would cancel more events than this is refused
-    silent: frozenset[str] = frozenset()  #: providers that send no invitations to attendees of other services
+    #: the calendar providers that send no invitations to attendees who use another calendar service
+    providers_without_invitations: frozenset[str] = frozenset()

@@ -1,8 +1,8 @@
 """Adds invitations by mail, for a report whom the manager's calendar service does not invite.
 
-Some calendar services send no invitations to attendees of other services (`Policy.silent`). A report with a calendar
-elsewhere then gets a mail with a calendar part (RFC 5546, RFC 6047) whenever a session gets, changes or loses its time.
-The report can answer this invitation in any calendar program.
+Some calendar services send no invitations to attendees of other services (`Policy.providers_without_invitations`). A
+report with a calendar elsewhere then gets a mail with a calendar part (RFC 5546, RFC 6047) whenever a session gets,
+changes or loses its time. The report can answer this invitation in any calendar program.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ INVITATION, WITHDRAWAL = MailName.INVITATION, MailName.INVITATION_WITHDRAWN
 def add_invitation_mails(builder: PlanBuilder) -> None:
     """Add an invitation or a withdrawal for each session whose time differs from that in the last of these mails."""
     is_same_service = builder.report.calendar == builder.manager.calendar
-    if is_same_service or builder.manager.calendar not in builder.policy.silent:
+    if is_same_service or builder.manager.calendar not in builder.policy.providers_without_invitations:
         return
     for session in list(builder.sessions.values()):
         last_mail = _find_last_mail(builder, session)
