@@ -31,7 +31,7 @@ _SPACES = {0x202F: "\u00a0", 0x2009: " "}
 #: Invisible characters that can reverse the text around them, or hide a word from a search. The joiners in emoji and
 #: the marks that right-to-left languages need are not included.
 _INVISIBLE = dict.fromkeys((0x200B, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
-#: Control characters other than white space.
+#: Control characters other than tabs and line breaks.
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 133), *range(134, 160)))
 #: The indentation and the bullet of a list item, if the line has them.
 _BULLET = re.compile(r" *(?:- )?")
@@ -148,7 +148,7 @@ class Language:
     def _compute_month(self, day: date) -> str:
         return _replace_spaces(format_date(day, "MMMM y", locale=self.locale))
 
-    def format_dated_day(self, day: date) -> str:
+    def format_short_day_with_year(self, day: date) -> str:
         """Return the date in a short form with the year: `Sep 22, 2026`."""
         return _replace_spaces(format_date(day, "medium", locale=self.locale))
 

@@ -139,9 +139,9 @@ class DataView:
         if isinstance(value, datetime):
             local = value.astimezone(ZoneInfo(self.person.zone))
             time = self._language.format_time(value, self.person.zone)
-            return f"{self._language.format_dated_day(local.date())}, {time}"
+            return f"{self._language.format_short_day_with_year(local.date())}, {time}"
         if isinstance(value, date):
-            return self._language.format_dated_day(value)
+            return self._language.format_short_day_with_year(value)
         if isinstance(value, Mapping):
             return "; ".join(f"{self.label(key)}: {self.show(item)}" for key, item in value.items())
         if isinstance(value, list | tuple):

@@ -116,21 +116,23 @@ class PeopleHeaderReader:
             return columns
         return columns | self._recognize_other_names(folded_names, columns)
 
-    def _recognize_other_names(self, names: Sequence[str], assigned: Mapping[int, str]) -> dict[int, str]:
-        """Return further columns, recognized by other names. `names`: the folded header. `assigned`: the columns that
-        are known already, by index."""
-        assigned_columns = set(assigned.values())
-        recognized: dict[int, str] = {}
+    def _recognize_other_names(self, names: Sequence[str], known_columns: Mapping[int, str]) -> dict[int, str]:
+        """Return further columns, recognized by other names. `names`: the folded header. `known_columns`: the columns
+        that are recognized already, by index."""
+        known_names = set(known_columns.values())
+        recognized_columns: dict[int, str] = {}
         for column in (*COLUMNS, *EXPORT_COLUMNS):
-            if column in assigned_columns:
+            if column in known_names:
                 continue
             possible_names = [fold_header(column), *map(fold_header, _OTHER_NAMES.get(column, ()))]
             indexes = [names.index(name) for name in dict.fromkeys(possible_names) if name in names]
-            free_index = next((index for index in indexes if index not in assigned and index not in recognized), None)
+            free_index = next(
+                (index for index in indexes if index not in known_columns and index not in recognized_columns), None
+            )
             if free_index is not None:
-                recognized[free_index] = column
-        if "email" not in assigned_columns and "email" not in recognized.values() and "mail" in names:
+                recognized_columns[free_index] = column
+        if "email" not in known_names and "email" not in recognized_columns.values() and "mail" in names:
             # `mail` is our name of the column with the mail service. But a file without any other column for addresses
             # has the addresses in the column with this name.
-            recognized[names.index("mail")] = "email"
-        return recognized
+            recognized_columns[names.index("mail")] = "email"
+        return recognized_columns

@@ -56,7 +56,7 @@ class PeopleFileFormat:
     mapping: Mapping[str, str]  #: the name in the file for each of our column names
     required: Collection[str] = REQUIRED_COLUMNS
 
-    def build(self) -> CsvFormat:
+    def build_csv_format(self) -> CsvFormat:
         """Return the format with which the rows of the file are read."""
         optional = [name for name in COLUMNS if name not in self.required]
         required = [name for name in REQUIRED_COLUMNS if name in self.required]
@@ -93,7 +93,7 @@ class CsvSource:
 
         Raises Problems when no row can be read.
         """
-        file_format = self._format.build()
+        file_format = self._format.build_csv_format()
         text = read_text(self._path, file_format, problem_report)
         records = [_build_record(row) for row in read_rows(text, file_format, problem_report)]
         if not records and not problem_report.has_faults:

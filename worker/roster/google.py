@@ -16,7 +16,7 @@ from worker.providers.google.auth import DIRECTORY_READ_SCOPE
 from worker.providers.google.client import DIRECTORY_ENDPOINT, GoogleApi, RequestQuota, build_api
 from worker.providers.google.error_translation import ApiNotEnabled
 from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
-from worker.roster.reading import DirectoryReading, describe_reading, iter_pages
+from worker.roster.reading import DirectoryReading, iter_pages, list_reading_findings
 
 Json = Mapping[str, Any]
 
@@ -145,7 +145,7 @@ class GoogleDirectory:
             reading = self._read_everybody()
         except ProviderError as error:
             return SourceCheck([Finding(title, True), Finding(f"{self.name} can be read", False, str(error))])
-        findings = [Finding(title, True), *describe_reading(self.name, reading, _FILL_MANAGERS)]
+        findings = [Finding(title, True), *list_reading_findings(self.name, reading, _FILL_MANAGERS)]
         return SourceCheck(findings, reading.records)
 
 

@@ -9,23 +9,27 @@ from worker.roster.columns import ParsedRecord
 
 
 def merge_people_file(
-    directory: Sequence[ParsedRecord], file: Sequence[ParsedRecord], directory_name: str
+    directory_records: Sequence[ParsedRecord], file_rows: Sequence[ParsedRecord], directory_name: str
 ) -> list[ParsedRecord]:
     """Return the records of the directory, in which the filled cells of the people file replace the values.
 
-    `file`: the rows of the people file. A row and a record are of the same person when they have an address or the
-    directory id in common. A row that matches no record has no effect. It is reported with the faults of the directory,
-    because the row may have been right until somebody left the directory.
+    A row of the people file and a record are of the same person when they have an address or the directory id in
+    common. A row that matches no record has no effect. It is reported with the faults of the directory, because the row
+    may have been right until somebody left the directory.
     """
-    positions = {name: position for position, parsed in enumerate(directory) for name in _list_names(parsed.record)}
+    positions = {
+        name: position for position, parsed in enumerate(directory_records) for name in _list_names(parsed.record)
+    }
     rows_by_position: dict[int, ParsedRecord] = {}
-    for row in file:
+    for row in file_rows:
         matches = {positions[name] for name in _list_names(row.record) if name in positions}
         name = next(_list_names(row.record), "")
-        if not matches and directory:
+        if not matches and directory_records:
             fault = f"`{name}` is not in {directory_name}, so this row has no effect."
             place = f"{row.problem_report.name}, {row.record.where}"
-            directory[0].problem_report.add_fault(place, "email", fault, "Correct the address, or remove the row.")
+            directory_records[0].problem_report.add_fault(
+                place, "email", fault, "Correct the address, or remove the row."
+            )
         elif len(matches) > 1:
             fault = f"The addresses in this row belong to {len(matches)} people in {directory_name}."
             row.add_fault("aliases", fault, "Keep those of one person.")
@@ -34,9 +38,9 @@ def merge_people_file(
                 first_place = rows_by_position[position].record.where
                 row.add_fault("email", f"`{name}` is the person in {first_place}.", "Keep one row for each person.")
             rows_by_position.setdefault(position, row)
-    merged = list(directory)
+    merged = list(directory_records)
     for position, row in rows_by_position.items():
-        merged[position] = _merge_records(directory[position], row)
+        merged[position] = _merge_records(directory_records[position], row)
     return merged
 
 

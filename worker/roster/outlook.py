@@ -16,7 +16,7 @@ from worker.providers.outlook.calendar import build_graph
 from worker.providers.outlook.checks import read_permissions
 from worker.providers.outlook.client import Graph, Json
 from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
-from worker.roster.reading import DirectoryReading, describe_reading, iter_pages
+from worker.roster.reading import DirectoryReading, iter_pages, list_reading_findings
 
 _SELECT = (
     "id,displayName,mail,userPrincipalName,proxyAddresses,accountEnabled,userType,employeeHireDate,preferredLanguage,"
@@ -114,7 +114,7 @@ class EntraDirectory:
         except ProviderError as error:
             return SourceCheck([Finding(title, False, str(error))])
         findings = [Finding(title, True), *_check_excess_permissions(permissions)]
-        return SourceCheck(findings + describe_reading(self.name, reading, _FILL_MANAGERS), reading.records)
+        return SourceCheck(findings + list_reading_findings(self.name, reading, _FILL_MANAGERS), reading.records)
 
 
 def _check_excess_permissions(permissions: list[str]) -> Iterator[Finding]:

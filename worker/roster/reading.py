@@ -61,7 +61,7 @@ def _read_page(request_page: Callable[[], Page]) -> Page:
     return request_page()
 
 
-def describe_reading(name: str, reading: DirectoryReading, manager_remedy: str) -> list[Finding]:
+def list_reading_findings(name: str, reading: DirectoryReading, manager_remedy: str) -> list[Finding]:
     """Return findings about the records of a directory: their number, and how many values they have and lack.
 
     `name`: the directory's name. `manager_remedy`: the remedy when no record has a manager.

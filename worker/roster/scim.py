@@ -15,7 +15,7 @@ from worker.domain.model import WAVE_PAUSE, PushedPerson, PushLog
 from worker.errors import LongarcError
 from worker.providers.base import Finding
 from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, SourceCheck
-from worker.roster.reading import DirectoryReading, describe_reading
+from worker.roster.reading import DirectoryReading, list_reading_findings
 
 #: A wave that lasts longer than this is applied before it is over.
 LONGEST_WAVE = timedelta(hours=1)
@@ -103,7 +103,7 @@ class ScimDirectory:
         if log is None:
             return SourceCheck([Finding(title, False, _START_PROVISIONING)])
         last = f"the last of {log.count:,} changes came on {log.last_at:%Y-%m-%d} at {log.last_at:%H:%M} UTC"
-        findings = [Finding(f"{title}; {last}", True), *describe_reading(self.name, reading, _MAP_MANAGERS)]
+        findings = [Finding(f"{title}; {last}", True), *list_reading_findings(self.name, reading, _MAP_MANAGERS)]
         return SourceCheck(findings, reading.records)
 
 

@@ -37,7 +37,7 @@ MAX_LINK_CHARS = 1000
 _FORBIDDEN_IN_LINKS = " \"'<>"
 #: The value of `until` in a row in which it can't be parsed. Such a file is refused as a whole.
 _NO_DAY = date.min
-_PARSE_KIND = make_choice_parser(list(OpeningKind))
+_parse_kind = make_choice_parser(list(OpeningKind))
 
 
 def load_openings_file(path: Path) -> tuple[Opening, ...]:
@@ -64,7 +64,7 @@ def _parse_opening(row: CsvRow) -> Opening:
             row.add_fault(column, f"The {column} is missing.", "Fill this cell.")
     return Opening(
         title=row.parse_cell("title", _parse_title, ""),
-        kind=OpeningKind(row.parse_cell("kind", _PARSE_KIND, OpeningKind.OPENING.value)),
+        kind=OpeningKind(row.parse_cell("kind", _parse_kind, OpeningKind.OPENING.value)),
         until=row.parse_cell("until", parse_date, _NO_DAY),
         group=row.parse_cell("group", parse_group, ""),
         link=row.parse_cell("link", _parse_link, ""),

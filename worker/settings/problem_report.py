@@ -79,7 +79,7 @@ class ProblemReport:
 
     def build_problems(self) -> list[Problem]:
         """Return the problems to report: at most MAX_PROBLEMS, and one that counts the others."""
-        problems = [problem for group in self._groups.values() for problem in self._describe_group(group)]
+        problems = [problem for group in self._groups.values() for problem in self._build_group_problems(group)]
         if len(problems) > MAX_PROBLEMS:
             what = f"There are {len(problems) - MAX_PROBLEMS:,} more problems."
             problems[MAX_PROBLEMS:] = [Problem(self.name, what, "Fix these first.")]
@@ -90,7 +90,7 @@ class ProblemReport:
         if problems := self.build_problems():
             raise Problems(problems)
 
-    def _describe_group(self, group: _FaultGroup) -> list[Problem]:
+    def _build_group_problems(self, group: _FaultGroup) -> list[Problem]:
         """Return a problem for each fault of the group, or one problem for all when there are many."""
         is_uniform = len(group.first_texts) == 1
         column = f", {self.labels.get(group.column, group.column)}" if group.column else ""

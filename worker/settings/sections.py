@@ -198,7 +198,12 @@ class Section(BaseModel):
 
 
 class RuleSettings(Section):
-    """Settings of the rules about time (T-1 and following), each within the bounds that its rule allows."""
+    """Settings of the rules about time (T-1 and following), each within the bounds that its rule allows.
+
+    `ahead` is how many career sessions a pair has on the calendar in advance. `min_by_hand` is the shortest session
+    that a person may choose. All pairs of a manager that have never met or are overdue meet within `first_spread`. A
+    sweep that would cancel more than `max_cancels` events is refused.
+    """
 
     ahead: Annotated[int, _validate_integer(1, 2)] = 1
     default_every: _Rhythm = Interval(weeks=13)
@@ -247,7 +252,8 @@ class CalDavSettings(Section):
 class OutlookSettings(Section):
     """The connection to Microsoft 365: by an app of the tenant, or by one manager's own `account`.
 
-    The secret of the app, or the passphrase of its certificate, is in the environment.
+    The secret of the app, or the passphrase of its certificate, is in the environment. `account_file` holds the grant
+    of the `account`, sealed. `teams` says whether events with video get a link to Teams.
     """
 
     endpoint: Annotated[str, validate_text(make_url_parser("https", "http"))] = "https://graph.microsoft.com/v1.0"
@@ -350,7 +356,10 @@ class MailerSettings(Section):
 
 
 class MailSettings(Section):
-    """The sender and the content of mails."""
+    """The sender and the content of mails.
+
+    `domain` is that of the Message-IDs. `operator_by` is the mail service for mails to the operator.
+    """
 
     sender: Annotated[Address, validate_text(parse_address), Field(alias="from")] = "longarc@localhost"
     domain: Annotated[str, PlainValidator(_parse_domain), Field(validate_default=True)] = ""

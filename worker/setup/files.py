@@ -48,8 +48,8 @@ def write_installation(
 ) -> Path:
     """Write all files except the service unit, and return the path of the settings. Raises OSError.
 
-    `secrets` are the secrets by the name of the variable. A key that the folder has stays. If the folder has none, the
-    key in `secrets` is written, or else a new key.
+    `secrets` are the secrets by the name of the variable. If the folder has a key, this key is kept. Otherwise the key
+    in `secrets` is written, or else a new key.
     """
     if not (folder / SECRETS_FOLDER / KEY_VARIABLE).exists():
         write_secret(folder, KEY_VARIABLE, secrets.get(KEY_VARIABLE) or generate_key())
@@ -78,7 +78,7 @@ def delete_secret(folder: Path, variable: str) -> None:
 def delete_files_of_way(folder: Path) -> None:
     """Delete the files that an installation with another way can't use: settings, unit, key files and grants.
 
-    Raises OSError. Grants that further settings keep outside `var` stay.
+    Raises OSError. Grants outside of `var`, where further settings may have put them, are not deleted.
     """
     copied_files = [f"{SECRETS_FOLDER}/{name}" for name in _COPIED_FILES.values()]
     for name in (SETTINGS_FILE, SERVICE_FILE, *copied_files, *_GRANT_FILES):
@@ -155,8 +155,8 @@ def render_service(template: str, folder: Path, program: Path, user: str) -> str
     header = f"# Longarc as a service of systemd: sudo install {folder / SERVICE_FILE} /etc/systemd/system/, then\n"
     header += "# sudo systemctl enable --now longarc\n"
     unit = "\n".join(_replace_values(lines, values))
-    writable = f"ProtectSystem=strict\nReadWritePaths={folder / 'var'}"
-    return header + unit.replace("ProtectSystem=strict", writable) + "\n"
+    protection = f"ProtectSystem=strict\nReadWritePaths={folder / 'var'}"
+    return header + unit.replace("ProtectSystem=strict", protection) + "\n"
 
 
 def _replace_values(lines: list[str], values: Mapping[str, str]) -> Iterator[str]:

@@ -29,13 +29,15 @@ def reword_remedy(text: str, questions: Collection[Question], env: Mapping[str, 
     for question in named_questions:
         if question.is_secret:
             text = re.sub(rf"\b{question.variable}\b", f"the answer `{question.name}`", text)
-    overrides = [question for question in named_questions if question.is_secret and _is_set(question.variable, env)]
+    overridden_questions = [
+        question for question in named_questions if question.is_secret and _is_set(question.variable, env)
+    ]
     corrections = [
         f"The environment has {question.variable}, which is used in place of the answer `{question.name}`: stop with "
         "Ctrl-C, unset it, and start again."
-        for question in overrides
+        for question in overridden_questions
     ]
-    if names := [f"`{question.name}`" for question in named_questions if question not in overrides]:
+    if names := [f"`{question.name}`" for question in named_questions if question not in overridden_questions]:
         corrections.append(f"To correct {' or '.join(names)}, choose `change` below, and name it there.")
     return " ".join([text, *corrections]).strip()
 

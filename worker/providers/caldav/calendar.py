@@ -209,7 +209,7 @@ class CalDavCalendar:
                 states[calendar] |= {
                     (self.get_collection(guest).url, guest_mark) for guest, guest_mark in guest_marks.items()
                 }
-        unchanged = self._comparison.select_current(states)
+        unchanged = self._comparison.select_people_with_current_states(states)
         if self._copies is None:
             return unchanged
         return {

@@ -48,7 +48,7 @@ class StateComparison:
         #: By folder: how many of its calendars must be compared for the folder to be listed, and until when that holds.
         self._min_counts: dict[str, tuple[float, datetime]] = {}
 
-    def select_current(self, states: Mapping[Address, Set[CalendarState]]) -> set[Address]:
+    def select_people_with_current_states(self, states: Mapping[Address, Set[CalendarState]]) -> set[Address]:
         """Return the people whose states are all certainly current. `states`: for each person, the known states of the
         calendars to compare. A state that can't be compared counts as not current; no error is raised."""
         comparable = {
@@ -64,7 +64,7 @@ class StateComparison:
         current_states: set[CalendarState] = set()
         for folder in sorted(self._choose_folders(comparable.values())):
             states_in_folder = {(url, mark) for url, mark in all_states if split_url(url)[0] == folder}
-            current_states |= self._select_current_in(folder, states_in_folder)
+            current_states |= self._select_current_states(folder, states_in_folder)
         return {person for person, known_states in comparable.items() if known_states <= current_states}
 
     def _choose_folders(self, groups: Iterable[Set[CalendarState]]) -> set[str]:
@@ -80,7 +80,7 @@ class StateComparison:
         count, until = self._min_counts.get(folder, (0, now))
         return max(2, count if now < until else 0)
 
-    def _select_current_in(self, folder: str, states: Set[CalendarState]) -> set[CalendarState]:
+    def _select_current_states(self, folder: str, states: Set[CalendarState]) -> set[CalendarState]:
         """List the folder, and return those of `states` that are current. All of `states` are of calendars in this
         folder. Pauses the folder when its list is useless."""
         try:

@@ -358,7 +358,7 @@ def _attach_zones(calendar: Calendar) -> None:
             for prop in as_list(component.get(name, [])):
                 zone = zones.find_zone(read_tzid(prop)) if read_tzid(prop) else None
                 if zone is not None and not isinstance(prop, vBroken):
-                    for value in getattr(prop, "dts", [prop]):
+                    for value in getattr(prop, "dts", [prop]):  # an RDATE or EXDATE has its values in `dts`
                         value.dt = _place_in_zone(value.dt, zone)
 
 
