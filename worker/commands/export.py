@@ -52,12 +52,12 @@ def export(address: str, out: Path | None, without_content: bool, reason: str) -
         person = find_person(worker.store, worker.store.people.load_all_people(), address)
         target = out or Path(f"longarc-{_make_file_name(person)}-{utcnow():%Y-%m-%d}.zip")
         _refuse_unusable_target(target)
-        told_pairs = [] if without_content else _record_accesses(worker, person, reason)
+        pairs_with_content = [] if without_content else _record_accesses(worker, person, reason)
         files = _build_files(worker, address=person, has_content=not without_content)
     _write_files(target, files)
     print_line(f"{target} holds what is stored about {person}: {', '.join(files)}.", "green")
-    if told_pairs:
-        count = format_count(len(told_pairs), "pair")
+    if pairs_with_content:
+        count = format_count(len(pairs_with_content), "pair")
         print_line(f"Both people of {count} are told by mail that what they wrote is in it.")
     elif without_content:
         print_line("What people wrote was left out.")

@@ -187,28 +187,28 @@ def _count_sessions(
 ) -> None:
     """Add a pair's sessions to its counts. `recorded_at`: by session, when its contract was recorded."""
     # Only the last part of a series asks for a contract, and counts as a conversation (T-13).
-    held = [
+    held_sessions = [
         (session, session.held_at)
         for session in sessions
         if session.asks_contract and session.held_at and quarter.start <= session.held_at < quarter.end
     ]
-    for session, ended_at in held:
+    for session, ended_at in held_sessions:
         if not session.adhoc:
             counts.days_late.append(max((ended_at.date() - session.target.date()).days, 0))
         is_recorded, deadline = session.id in recorded_at, ended_at + CONTRACT_DEADLINE
         if is_recorded or now > deadline:
             counts.contracts.append(is_recorded and recorded_at[session.id] <= deadline)
-    regular_held = [session for session, _ in held if not session.adhoc]
+    regular_held = [session for session, _ in held_sessions if not session.adhoc]
     open_sessions = [s for s in sessions if (s.booked or s.owed) and not s.adhoc]
     setattr(counts, _classify_pair(regular_held, open_sessions, quarter), 1)
 
 
-def _classify_pair(held: Sequence[Session], open_sessions: Sequence[Session], quarter: Quarter) -> str:
+def _classify_pair(held_sessions: Sequence[Session], open_sessions: Sequence[Session], quarter: Quarter) -> str:
     """Return the name of the field of CoverageGroup that counts the pair: held, booked, due_later or missing.
 
-    `held` and `open_sessions` contain regular sessions only, because an ad hoc session does not replace one (T-14).
+    Both lists contain regular sessions only, because an ad hoc session does not replace a regular one (T-14).
     """
-    if held:
+    if held_sessions:
         return "held"
     if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_sessions):
         return "booked"
