@@ -15,7 +15,7 @@ def test_plan_shows_the_first_run_before_there_is_anything(fresh: Desk) -> None:
     """A summary, then by manager, in one zone that is named, in 80 columns."""
     told = fresh.told("plan")
     assert told.startswith("2 pairs with one manager. All of them have a time within the next 13 weeks.")
-    assert "2 to book, 0 to move, 0 to take off, 3 mails to send, for 2 pairs. Nothing was" in told
+    assert "2 to book, 0 to move, 0 to cancel, 3 mails to send, for 2 pairs. Nothing was" in told
     assert "Times are those of Europe/Berlin." in told
     assert re.search(r"\nDana, 2 pairs\n  book +\w{3} \d+ \w{3} \d{4} \d\d:\d\d +75 min +\w+\n", told)
     assert "introduction to Dana, Kim, Sam" in told

@@ -467,7 +467,7 @@ class _Setup:
             ("show it to HR", str(page)),
             ("begin", f"{program} run"),
             ("or as a service", f"see the first lines of {self.folder / SERVICE_FILE}"),
-            ("look again first", f"{program} plan"),
+            ("show the plan", f"{program} plan"),
         )
 
 

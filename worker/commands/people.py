@@ -180,7 +180,8 @@ def _describe_first_session(beginning: "Beginning") -> str:
 
 
 def _describe_leaver(leaver: "Leaver") -> tuple[str, str]:
-    pairs = f"; {format_count(leaver.report_count, 'pair')} as the manager end" if leaver.report_count else ""
+    count = format_count(leaver.report_count, "pair of this manager ends", "pairs of this manager end")
+    pairs = f"; {count}" if leaver.report_count else ""
     return f"{leaver.name} <{leaver.email}>", f"{_describe_cancelled(leaver.event_count)}{pairs}"
 
 

@@ -26,11 +26,11 @@ VERB_WIDTH, TIME_WIDTH, LENGTH_WIDTH = 9, 23, 8
 VERBS = {
     "event.create": "book",
     "event.update": "move",
-    "event.cancel": "take off",
+    "event.cancel": "cancel",
     "deferred": "put off",
     "owed": "no time yet",
     "unplaceable": "no time",
-    "cancelled": "take off",
+    "cancelled": "cancel",
     "open": "offer",  # the state in a decision that reserves times to choose from
 }
 #: The style of a line, by its verb.
@@ -94,7 +94,7 @@ class PlanOutput:
         parts = (
             f"{counts['event.create']:,} to book",
             f"{counts['event.update']:,} to move",
-            f"{counts['event.cancel']:,} to take off",
+            f"{counts['event.cancel']:,} to cancel",
             f"{format_count(mail_count, 'mail')} to send",
         )
         return f"{', '.join(parts)}, for {format_count(len(plans), 'pair')}. Nothing was written or sent."

@@ -47,7 +47,7 @@ def check_sign_in(settings: Settings, now: datetime) -> Iterator[Finding]:
     for key, page in _ROLE_TEXTS.items():
         count = len(getattr(section, key))
         kind = f"values of the claim `{section.role_claim}`" if section.role_claim else "addresses"
-        remedy = "" if count else f"If somebody should open it, add them to `sign_in.{key}`."
+        remedy = "" if count else f"To let somebody open that page, add them to `sign_in.{key}`."
         yield Finding(f"{count} {kind} can open {page} (sign_in.{key})", ok=True, remedy=remedy)
     if settings.pages.sign_in == "required":
         yield Finding("Links to the pages of managers and reports also require a sign-in (pages.sign_in)", ok=True)
