@@ -64,7 +64,7 @@ class CountingOutlook(Office):
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         changes = super().changes(calendar, cursor, window)
         # a round; everything besides on a full pass; what delta can't tell of events of ours that changed
-        self.least += 3 if changes.is_full else 1 + bool(changes.events or changes.gone)
+        self.least += 3 if changes.is_full else 1 + bool(changes.events or changes.deleted_ids)
         self.script += 2  # no rounds: the default calendar, then all of its events
         return changes
 

@@ -296,7 +296,7 @@ def test_what_was_held_counts_for_a_week_and_no_longer(office: Office) -> None:
     for days in (0, 6):
         office.run(days * DAY)
         taken_times = office.store.plans.load_taken_time([DANA], office.clock())[DANA]
-        assert (held.span, held.id, True) in [(taken.span, taken.session, taken.in_turn) for taken in taken_times]
+        assert (held.span, held.id, True) in [(taken.span, taken.subject, taken.in_turn) for taken in taken_times]
     office.run(DAY)
     assert held.span not in [taken.span for taken in office.store.plans.load_taken_time([DANA], office.clock())[DANA]]
 

@@ -223,7 +223,7 @@ class Unreadable:
         told = self._calendar.changes(calendar, None if self._is_full else cursor, window)
         event = self._calendar.find(calendar, self._key)
         unread = (event.ref.id,) if event else ()
-        return replace(told, events=tuple(one for one in told.events if one.key != self._key), unread=unread)
+        return replace(told, events=tuple(one for one in told.events if one.key != self._key), unreadable_ids=unread)
 
 
 def test_a_dead_cursor_loses_nothing(office: Office) -> None:

@@ -155,7 +155,7 @@ def test_what_is_forgotten_never_was(provider: MemoryCalendar) -> None:
     provider.erase(entry)
     assert provider.pop_changed_calendars() == set()
     assert provider.free_busy([kim], WINDOW)[kim].busy == ()
-    assert provider.changes(kim, cursor, WINDOW).gone == ()
+    assert provider.changes(kim, cursor, WINDOW).deleted_ids == ()
 
 
 def test_a_look_costs_what_lies_in_the_window(provider: MemoryCalendar) -> None:

@@ -204,7 +204,7 @@ def test_a_wake_during_a_sweep_is_not_lost_when_it_commits(store: Store, second:
     store.plans.commit([plan], wakes, "one", START + MINUTE)
     store.plans.release("one")
     assert PAIR in store.plans.claim(START + MINUTE, "two", UNTIL, 10)
-    assert store.plans.load([PAIR], START).states[0].looked_at is None
+    assert store.plans.load([PAIR], START).states[0].free_busy_used_at is None
 
 
 def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
@@ -215,7 +215,7 @@ def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
     store.plans.release("one")
     assert store.load_next_due().pair == START + 2 * DAY
     assert store.plans.claim(START + 2 * DAY, "two", START + 3 * DAY, 10) == [PAIR]
-    assert store.plans.load([PAIR], START).states[0].looked_at == START
+    assert store.plans.load([PAIR], START).states[0].free_busy_used_at == START
 
 
 #: The daily look at calendars that is a fortnight later, or the last before it.
@@ -274,7 +274,8 @@ def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, seco
     assert taken.doubt is Doubt.NONE
     assert not store.outbox.begin("mail", "one", UNTIL)
     assert second.outbox.begin("mail", "two", UNTIL + HOUR)
-    placed = PlacedEvent(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=Span(START, UNTIL), written=Span(START, UNTIL))
+    span = Span(START, UNTIL)
+    placed = PlacedEvent(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=span, written_span=span)
     stale = EffectResult(
         effect=message("mail"),
         began_at=START,

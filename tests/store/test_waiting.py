@@ -63,7 +63,7 @@ def put(store: Store, session: Session) -> None:
 
 def read(store: Store, manager: Address, report: Address) -> tuple[WaitingPair, ...]:
     (state,) = store.plans.load([PairId(manager, report)], START).states
-    return tuple(sorted(state.waiting, key=lambda one: one.pair.report))
+    return tuple(sorted(state.waiting_pairs, key=lambda one: one.pair.report))
 
 
 def test_a_pair_without_a_conversation_knows_the_active_pairs_of_its_manager(store: Store) -> None:

@@ -100,7 +100,9 @@ def message_of(name: str = "", **fields: Any) -> Effect:
 
 
 def placed_of(key: str, span: Span, **fields: Any) -> PlacedEvent:
-    return PlacedEvent(**{"key": key, "ref": EventRef(DANA.email, key, "1"), "span": span, "written": span, **fields})
+    return PlacedEvent(
+        **{"key": key, "ref": EventRef(DANA.email, key, "1"), "span": span, "written_span": span, **fields}
+    )
 
 
 def state_of(*sessions: Session, **fields: Any) -> PairState:

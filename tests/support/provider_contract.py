@@ -280,7 +280,7 @@ class CalendarContract(FreeBusyContract):
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.delete(dana, wanted.key)
         changes = provider.changes(dana, cursor, WINDOW)
-        assert (changes.events, changes.gone) == ((), (event.ref.id,))
+        assert (changes.events, changes.deleted_ids) == ((), (event.ref.id,))
         assert provider.find(dana, wanted.key) is None
         assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 
@@ -302,7 +302,7 @@ class CalendarContract(FreeBusyContract):
         cursor = provider.changes(dana, None, WINDOW).cursor
         for _ in range(2):
             changes = provider.changes(dana, cursor, WINDOW)
-            assert (changes.events, changes.gone, changes.is_full) == ((), (), False)
+            assert (changes.events, changes.deleted_ids, changes.is_full) == ((), (), False)
             cursor = changes.cursor
 
     def test_only_what_changed_is_told_once(self, provider: CalendarProvider, hands: Hands) -> None:
@@ -315,10 +315,10 @@ class CalendarContract(FreeBusyContract):
         hands.remove(person, old)
         changes = provider.changes(person, cursor, WINDOW)
         assert [event.span for event in changes.events] == [span(7, 14)]
-        assert changes.gone == (second.ref.id,)
-        assert first.ref.id not in changes.gone
+        assert changes.deleted_ids == (second.ref.id,)
+        assert first.ref.id not in changes.deleted_ids
         again = provider.changes(person, changes.cursor, WINDOW)
-        assert (again.events, again.gone) == ((), ())
+        assert (again.events, again.deleted_ids) == ((), ())
 
     def test_a_series_is_told_whole(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
@@ -332,7 +332,7 @@ class CalendarContract(FreeBusyContract):
         assert alive == [span(8, 9, 30), span(10, 9, 30)]
         assert {event.series for event in after.events} == {before.events[0].series}
         hands.remove(person, series)
-        assert provider.changes(person, after.cursor, WINDOW).gone == (before.events[0].series,)
+        assert provider.changes(person, after.cursor, WINDOW).deleted_ids == (before.events[0].series,)
 
     @pytest.mark.parametrize("cursor", ["", "nonsense", "{}", '{"mark": "sync:nonsense", "copies": {}}', "-5", "[1]"])
     def test_a_cursor_that_makes_no_sense_is_a_full_pass(
@@ -357,7 +357,7 @@ class CalendarContract(FreeBusyContract):
         assert [(event.key, event.answers) for event in changes.events] == [(kept.key, {sam: Answer.ACCEPTED})]
         assert provider.free_busy([sam], WINDOW)[sam].busy != ()
         after = provider.changes(dana, changes.cursor, WINDOW)
-        assert (after.events, after.gone, after.is_full) == ((), (), False)
+        assert (after.events, after.deleted_ids, after.is_full) == ((), (), False)
 
     def test_meetings_of_two_show_who_they_are_with(self, provider: CalendarProvider, hands: Hands) -> None:
         """T-9: a 1:1 is known by who is invited, on both calendars."""
@@ -376,7 +376,7 @@ class CalendarContract(FreeBusyContract):
         findings = provider.check(person)
         assert findings and all(finding.ok and finding.statement for finding in findings)
         changes = provider.changes(person, cursor, WINDOW)
-        assert (changes.events, changes.gone) == ((), ())
+        assert (changes.events, changes.deleted_ids) == ((), ())
 
     def test_a_check_that_fails_says_what_to_do(self, provider: CalendarProvider, hands: Hands) -> None:
         failed = [finding for finding in provider.check(hands.stranger()) if not finding.ok]

@@ -68,7 +68,7 @@ def loaded(state: PairState, now: datetime) -> PairState:
         c for c in state.commitments if c.is_open or c.block or (c.closed_at and c.closed_at >= now - LATELY)
     )
     subjects = {s.id for s in sessions if not s.is_closed} | {c.id for c in commitments}
-    standing = {p.key for p in state.placed_events.values() if not p.gone and p.span.end > now}
+    standing = {p.key for p in state.placed_events.values() if not p.is_gone and p.span.end > now}
     seen = {m.subject for m in state.effects if m.event in standing} | subjects
     messages = tuple(m for m in state.effects if _speaks(m) and (m.subject in seen or _read_back(m, now)))
     about = subjects | {s.id for s in sessions if s.count}
@@ -106,7 +106,7 @@ def applied(state: PairState, made: Plan, now: datetime) -> PairState:
     known = {(d.session, d.number) for d in state.deferrals}
     placed = dict(state.placed_events)
     for key, span in made.accepted_moves.items():
-        placed[key] = replace(placed[key], written=span)
+        placed[key] = replace(placed[key], written_span=span)
     return replace(
         state,
         sessions=tuple(sorted(sessions.values(), key=lambda s: (s.cycle, s.target, s.id))),
@@ -114,7 +114,7 @@ def applied(state: PairState, made: Plan, now: datetime) -> PairState:
         effects=(*state.effects, *made.effects),
         deferrals=(*state.deferrals, *(d for d in made.deferrals if (d.session, d.number) not in known)),
         placed_events=placed,
-        looked_at=now if made.used_free_busy else state.looked_at,
+        free_busy_used_at=now if made.used_free_busy else state.free_busy_used_at,
     )
 
 
@@ -142,9 +142,9 @@ def _written(state: PairState, message: Effect) -> PlacedEvent | None:
     """The event as it stands after the message; None when the message no longer holds."""
     placed = state.placed_events.get(message.event)
     if message.kind is EffectKind.CANCEL:
-        return replace(placed, gone=True) if placed and not placed.gone else None
+        return replace(placed, is_gone=True) if placed and not placed.is_gone else None
     span = _wanted(state, message)
-    moved = placed is None or placed.gone or bool(message.start and placed.span.start != message.start)
+    moved = placed is None or placed.is_gone or bool(message.start and placed.span.start != message.start)
     if span is None or (message.kind is EffectKind.UPDATE and moved):
         return None
     if message.kind is EffectKind.CREATE and placed is not None:
@@ -177,7 +177,7 @@ class Calendars:
 
     def look(self, state: PairState, windows: Mapping[Address, Span]) -> FreeBusySnapshot:
         """Free/busy of these people, our own events among it."""
-        ours = [(p.span, p.key) for p in state.placed_events.values() if not p.gone]
+        ours = [(p.span, p.key) for p in state.placed_events.values() if not p.is_gone]
         return FreeBusySnapshot(
             windows=windows,
             free_busy={who: self._free_busy(who, window, state, ours) for who, window in windows.items()},
@@ -198,12 +198,12 @@ def decide(now: datetime, state: PairState, calendars: Calendars, policy: Policy
     made = plan(now, state, None, policy)
     windows: dict[Address, Span] = {}
     for _ in range(1 + MORE_LOOKS):
-        if made.needs is None:
+        if made.needed_free_busy is None:
             return made
-        _widen(windows, made.needs)
+        _widen(windows, made.needed_free_busy)
         known = {who: calendars.taken.get(who, ()) for who in (state.manager.email, state.report.email)}
         made = plan(now, replace(state, taken_times=known), calendars.look(state, windows), policy)
-    assert made.needs is None, f"planning does not come to an end: {made.needs}"
+    assert made.needed_free_busy is None, f"planning does not come to an end: {made.needed_free_busy}"
     return made
 
 
@@ -261,11 +261,11 @@ class Story:
 
     def placed(self, session: Session | Commitment) -> PlacedEvent | None:
         found = self.state.placed_events.get(session.key)
-        return found if found and not found.gone else None
+        return found if found and not found.is_gone else None
 
     def standing(self) -> list[PlacedEvent]:
         """Every event of ours that is on the calendar."""
-        return [p for p in self.state.placed_events.values() if not p.gone]
+        return [p for p in self.state.placed_events.values() if not p.is_gone]
 
     def mails(self, name: str) -> list[Effect]:
         """Those of that name that went out, or will when their reader works."""
@@ -372,7 +372,7 @@ class Story:
         return self.see(session, answers={who.email: Answer.DECLINED})
 
     def delete(self, session: Session | Commitment) -> Plan:
-        return self.see(session, gone=True)
+        return self.see(session, is_gone=True)
 
     def move(self, session: Session | Commitment, start: datetime, minutes: int) -> Plan:
         return self.see(session, span=Span(start, start + minutes * MINUTE))
@@ -388,7 +388,7 @@ class Story:
         return self.look()
 
     def look(self) -> Plan:
-        self.state = replace(self.state, looked_at=None)
+        self.state = replace(self.state, free_busy_used_at=None)
         return self.tick()
 
     def say(self, act: Callable[[PlanBuilder], object]) -> Plan:

@@ -51,7 +51,7 @@ def replan_if_changed(settlement: Settlement, placed: PlacedEvent | None) -> Set
 
     An automatic out-of-office reply declines an event on arrival.
     """
-    if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written):
+    if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written_span):
         return replace(settlement, needs_replanning=True)
     return settlement
 

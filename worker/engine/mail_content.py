@@ -178,7 +178,7 @@ def _open_handovers(
     A pair whose report had no manager before has no entry.
     """
     pairs = {pair for pair, _ in _select_mails(mails, SealedData.HANDOVER)}
-    handovers = [states[pair].incoming for pair in sorted(pairs)]  # None: the report had no manager before
+    handovers = [states[pair].incoming_handover for pair in sorted(pairs)]  # None: the report had no manager before
     return {
         handover.pair: open_former_pair(store, handover)
         for handover in handovers

@@ -411,7 +411,7 @@ class Outbox:
         `existing` is the event as read from the calendar. It is None at the first attempt, and when the calendar has no
         such event. `placed` is the event as stored.
         """
-        if placed is None or placed.gone:
+        if placed is None or placed.is_gone:
             return STALE
         if existing is None or not _was_updated(existing, placed, draft):
             if effect.start and placed.span.start != effect.start:
@@ -437,7 +437,7 @@ class Outbox:
 
     def _cancel_event(self, effect: Effect, state: PairState, provider: CalendarProvider) -> Attempt:
         placed = state.placed_events.get(effect.event) or self._store.calendars.find_event(effect.event)
-        if placed is None or placed.gone:
+        if placed is None or placed.is_gone:
             return STALE
         # without an etag, the event is cancelled even if somebody has changed it since it was read
         provider.cancel(replace(placed.ref, etag=""), quiet=effect.quiet)
@@ -471,7 +471,7 @@ def _was_updated(existing: Event, placed: PlacedEvent, draft: EventDraft) -> boo
     """Return whether an earlier attempt has written the draft, by comparing the calendar with the stored event."""
     if existing.span != draft.span or not existing.is_delivered:
         return False
-    has_stored_version = placed.written == draft.span and existing.ref.etag == placed.ref.etag
+    has_stored_version = placed.written_span == draft.span and existing.ref.etag == placed.ref.etag
     return not has_stored_version
 
 
@@ -485,7 +485,7 @@ def _build_placed(event: Event, draft: EventDraft) -> PlacedEvent:
         key=draft.key,
         ref=event.ref,
         span=event.span,
-        written=event.span if draft.all_day else draft.span,
+        written_span=event.span if draft.all_day else draft.span,
         sequence=draft.sequence,
         answers=dict(event.answers),
         proposed=dict(event.proposed),

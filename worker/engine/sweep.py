@@ -150,10 +150,10 @@ class Sweep:
         `report_read` is called with the people whose free/busy was read.
         """
         first_plans = {state.pair.id: self._plan_pair(now, state, None) for state in states}
-        requesting_states = [state for state in states if first_plans[state.pair.id].needs]
+        requesting_states = [state for state in states if first_plans[state.pair.id].needed_free_busy]
         if not requesting_states:
             return list(first_plans.values())
-        requests = [plan.needs for plan in first_plans.values() if plan.needs]
+        requests = [plan.needed_free_busy for plan in first_plans.values() if plan.needed_free_busy]
         snapshot = self._read_free_busy(requests, now, report_read)
         taken_times = taken_times or _TakenTimeIndex(self._store, now)
         taken_times.load(
@@ -165,8 +165,8 @@ class Sweep:
         plans: list[Plan] = []
         for state in states:
             new_plan = first_plans[state.pair.id]
-            if new_plan.needs:
-                new_plan = self._plan_with_free_busy(state, new_plan.needs, snapshot, taken_times, now)
+            if new_plan.needed_free_busy:
+                new_plan = self._plan_with_free_busy(state, new_plan.needed_free_busy, snapshot, taken_times, now)
             taken_times.add(state, new_plan)
             plans.append(new_plan)
         return plans
@@ -187,9 +187,9 @@ class Sweep:
             state, changed_absences = update_absences(state, snapshot, now)
             absences |= changed_absences
             new_plan = self._plan_pair(now, state, snapshot)
-            if new_plan.needs is None:
+            if new_plan.needed_free_busy is None:
                 return replace(new_plan, away=absences) if absences else new_plan
-            request = new_plan.needs
+            request = new_plan.needed_free_busy
             # requested once more with the new windows, so that each person's new window includes the earlier one
             windows_read = [
                 FreeBusyRequest((person,), snapshot.windows[person])
@@ -363,7 +363,7 @@ class _TakenTimeIndex:
 
 
 def _needs_taken_time(plan: Plan) -> bool:
-    return plan.needs is not None and plan.needs.includes_taken
+    return plan.needed_free_busy is not None and plan.needed_free_busy.includes_taken
 
 
 def _merge_snapshots(earlier: FreeBusySnapshot, later: FreeBusySnapshot) -> FreeBusySnapshot:

@@ -223,7 +223,7 @@ class Sync:
         self._alert_unread_events(due_calendar, changes, snapshot, now)
         size = len(changes.events) if changes.is_full else None  # changes alone don't tell how many events there are
         new_cursor = cursor if reading.needs_repeat else changes.cursor
-        has_changed = not changes.is_full and bool(changes.events or changes.gone)
+        has_changed = not changes.is_full and bool(changes.events or changes.deleted_ids)
         self._store.calendars.save(
             due_calendar, holder, reading, new_cursor, size=size, now=now, has_changed=has_changed
         )
@@ -285,7 +285,7 @@ class Sync:
         self, due_calendar: DueCalendar, changes: CalendarChanges, snapshot: CalendarSnapshot, now: datetime
     ) -> None:
         """Alert the operator, once a day, when the service can no longer return some events of ours."""
-        unread_events = [placed for placed in snapshot.placed.values() if placed.ref.id in changes.unread]
+        unread_events = [placed for placed in snapshot.placed.values() if placed.ref.id in changes.unreadable_ids]
         if unread_events:
             unread_starts = sorted(placed.span.start for placed in unread_events)
             times = ", ".join(f"{start:%Y-%m-%d %H:%M} UTC" for start in unread_starts)
@@ -321,7 +321,7 @@ class Sync:
 
 def _make_empty_changes(cursor: Cursor) -> CalendarChanges:
     """Return the changes of a calendar on which nothing has changed since the cursor."""
-    return CalendarChanges(events=(), gone=(), cursor=cursor, is_full=False)
+    return CalendarChanges(events=(), deleted_ids=(), cursor=cursor, is_full=False)
 
 
 def compute_window(now: datetime, since: datetime | None = None) -> Span:
@@ -349,7 +349,7 @@ def interpret_changes(
     its pair due, even if only the etag is new, since an effect may have failed because of the old etag.
     """
     own_events = {event.key: event for event in changes.events if event.key}
-    deleted_ids = set(changes.gone)
+    deleted_ids = set(changes.deleted_ids)
     changed_events: list[tuple[PlacedEvent, str]] = []
     window = window or compute_window(now)
     lost_count = 0
@@ -357,7 +357,7 @@ def interpret_changes(
         new = _update_placed(old, own_events.get(key), changes, deleted_ids, window)
         if new != old:
             changed_events.append((new, old.ref.etag))
-            lost_count += new.gone
+            lost_count += new.is_gone
     if changes.is_full and not changes.events and lost_count >= MIN_LOST_EVENTS_TO_REFUSE:
         raise Refused(
             f"The calendar of {organizer} was returned empty, although it had {lost_count} of our events. Nothing was "
@@ -376,7 +376,7 @@ def interpret_changes(
         pairs_to_refresh=_find_booked_over_pairs(changes, snapshot),
         meetings=meetings,
         # `meetings` replaces the stored 1:1s of these series; a deleted id may be that of a series
-        dropped_series=(listed_series | deleted_ids) - set(changes.unread),
+        dropped_series=(listed_series | deleted_ids) - set(changes.unreadable_ids),
         orphans=[event for event in own_events.values() if _is_orphan(event, snapshot, organizer, now)],
         # an event that is not stored yet, because its effect is not settled, can only be compared by a later reading
         needs_repeat=any(key in snapshot.pending_keys for key in own_events.keys() - snapshot.placed.keys()),
@@ -394,20 +394,20 @@ def _update_placed(
     old: PlacedEvent, event: Event | None, changes: CalendarChanges, deleted_ids: set[str], window: Span
 ) -> PlacedEvent:
     """Return the stored event `old`, updated from `event`, which is None when the changes don't list the event."""
-    if old.ref.id in changes.unread:
+    if old.ref.id in changes.unreadable_ids:
         return old  # the event exists, but the service could not return it
     if event is not None:
         return replace(
             old,
             ref=event.ref,
             span=event.span,
-            gone=event.cancelled,
+            is_gone=event.cancelled,
             answers=dict(event.answers),
             proposed=dict(event.proposed),
         )
     # a full read returns all events inside the window, and tells nothing about those outside
     is_absent = changes.is_full and window.start <= old.span.start and old.span.end <= window.end
-    return replace(old, gone=True) if is_absent or old.ref.id in deleted_ids else old
+    return replace(old, is_gone=True) if is_absent or old.ref.id in deleted_ids else old
 
 
 def _is_relevant_change(new: PlacedEvent, old: PlacedEvent) -> bool:
@@ -416,7 +416,7 @@ def _is_relevant_change(new: PlacedEvent, old: PlacedEvent) -> bool:
 
 
 def _extract_relevant_fields(placed: PlacedEvent) -> tuple[Span, bool, set[Address], Mapping[Address, Span]]:
-    return placed.span, placed.gone, _list_decliners(placed), placed.proposed
+    return placed.span, placed.is_gone, _list_decliners(placed), placed.proposed
 
 
 def _list_decliners(placed: PlacedEvent) -> set[Address]:

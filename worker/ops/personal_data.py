@@ -107,7 +107,7 @@ def collect_for_operator(worker: Worker, person: Person, *, has_content: bool) -
 def _export_events(worker: Worker, email: Address) -> list[dict[str, Any]]:
     """Return our events on the calendars of the person's pairs, as they were when last read."""
     return [
-        {"calendar": event.ref.calendar, "start": event.span.start, "end": event.span.end, "gone": event.gone}
+        {"calendar": event.ref.calendar, "start": event.span.start, "end": event.span.end, "gone": event.is_gone}
         for event in worker.store.calendars.list_events_of(email)
     ]
 

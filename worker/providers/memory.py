@@ -220,9 +220,9 @@ class MemoryCalendar:
             own_later_entries = (entry for entry in index.iter_starting_from(window.end) if entry.key)
             entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), own_later_entries)}
             all_events = tuple(entry.as_event(calendar) for entry in entries.values())
-            return CalendarChanges(all_events, gone=(), cursor=str(self._last_change), is_full=True)
+            return CalendarChanges(all_events, deleted_ids=(), cursor=str(self._last_change), is_full=True)
         events, gone = self._list_changes_since(calendar, index, since, window)
-        return CalendarChanges(tuple(events), gone=tuple(gone), cursor=str(self._last_change), is_full=False)
+        return CalendarChanges(tuple(events), deleted_ids=tuple(gone), cursor=str(self._last_change), is_full=False)
 
     @staticmethod
     def _list_changes_since(

@@ -435,7 +435,7 @@ def _build_event_update(placed: PlacedEvent, earlier_etag: str) -> dict[str, Any
         "provider_id": placed.ref.id,
         "start": placed.span.start,
         "end": placed.span.end,
-        "gone": placed.gone,
+        "gone": placed.is_gone,
         "answers": {address: answer.value for address, answer in placed.answers.items()},
         "proposed": rows.dump_spans(placed.proposed),
     }

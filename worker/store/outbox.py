@@ -411,10 +411,10 @@ def _build_event_row(effect: Effect, placed: PlacedEvent) -> dict[str, Any]:
         "etag": placed.ref.etag,
         "start": placed.span.start,
         "end": placed.span.end,
-        "written_start": placed.written.start,
-        "written_end": placed.written.end,
+        "written_start": placed.written_span.start,
+        "written_end": placed.written_span.end,
         "sequence": placed.sequence,
-        "gone": placed.gone,
+        "gone": placed.is_gone,
         "answers": {address: answer.value for address, answer in placed.answers.items()},
         "proposed": rows.dump_spans(placed.proposed),
     }
@@ -425,7 +425,8 @@ def _keep_newer_reading(connection: Connection, result: EffectResult, placed: Pl
 
     Return whether the reading was kept. A change that somebody makes just after our write is therefore not overwritten.
     """
-    written = {"new_start": placed.written.start, "new_end": placed.written.end, "new_sequence": placed.sequence}
+    span = placed.written_span
+    written = {"new_start": span.start, "new_end": span.end, "new_sequence": placed.sequence}
     return bool(
         _SAVE_WRITTEN_TIME.execute(connection, event_key=placed.key, replaced_etag=result.replaced_etag, **written)
     )

@@ -402,7 +402,7 @@ def load_taken_time(
 
 
 def _get_sort_key(taken_time: TakenTime) -> tuple[datetime, str]:
-    return taken_time.span.start, taken_time.session
+    return taken_time.span.start, taken_time.subject
 
 
 def _list_session_spans(row: Row) -> Iterable[Span]:
@@ -410,7 +410,7 @@ def _list_session_spans(row: Row) -> Iterable[Span]:
     return (Span(row["start"], row["end"]),) if row["start"] else ()
 
 
-def _build_state(planned_pair: Pair, looked_at: datetime | None, batch: _Batch) -> PairState:
+def _build_state(planned_pair: Pair, free_busy_used_at: datetime | None, batch: _Batch) -> PairState:
     pair_id = planned_pair.id
     return PairState(
         pair=planned_pair,
@@ -422,9 +422,9 @@ def _build_state(planned_pair: Pair, looked_at: datetime | None, batch: _Batch) 
         effects=_list_effects(pair_id, batch),
         placed_events=batch.placed.get(pair_id, {}),
         meetings=tuple(batch.meetings.get(pair_id, ())),
-        waiting=tuple(batch.waiting.get(planned_pair.manager, ())),
-        looked_at=looked_at,
-        incoming=batch.incoming.get(pair_id),
-        outgoing=batch.outgoing.get(pair_id),
+        waiting_pairs=tuple(batch.waiting.get(planned_pair.manager, ())),
+        free_busy_used_at=free_busy_used_at,
+        incoming_handover=batch.incoming.get(pair_id),
+        outgoing_handover=batch.outgoing.get(pair_id),
         report_count=batch.report_counts.get(planned_pair.manager, 1),
     )

@@ -275,9 +275,9 @@ def read_placed_event(row: Row) -> PlacedEvent:
         key=row["key"],
         ref=EventRef(row["calendar"], row["provider_id"], row["etag"]),
         span=Span(row["start"], row["end"]),
-        written=Span(row["written_start"], row["written_end"]),
+        written_span=Span(row["written_start"], row["written_end"]),
         sequence=row["sequence"],
-        gone=row["gone"],
+        is_gone=row["gone"],
         answers={address: Answer(answer) for address, answer in row["answers"].items()},
         proposed={
             address: Span(convert_to_instant(start), convert_to_instant(end))

@@ -296,7 +296,7 @@ def test_between_looks_nothing_is_asked() -> None:
     """Free/busy is read when a look is due; a plan in between needs nothing."""
     story = booked()
     story.now = NOW + HOUR
-    assert plan(story.now, story.state, None, Policy()).needs is None
+    assert plan(story.now, story.state, None, Policy()).needed_free_busy is None
     assert story.plan().due_at is not None
 
 

@@ -175,11 +175,11 @@ def test_how_long_it_is_is_the_company_s_choice() -> None:
 
 def test_only_the_manager_s_calendar_is_asked_for() -> None:
     """T-8: the report has nothing to do with it."""
-    state = state_of(session_of(utc(2026, 9, 28, 8)), commitments=(commitment_of(DUE),), looked_at=NOW)
+    state = state_of(session_of(utc(2026, 9, 28, 8)), commitments=(commitment_of(DUE),), free_busy_used_at=NOW)
     made = plan(NOW, state, None, Policy())
-    assert made.needs is not None
-    assert made.needs.people == (DANA.email,)
-    assert made.needs.window == Span(NOW, utc(2026, 9, 18, 22))
+    assert made.needed_free_busy is not None
+    assert made.needed_free_busy.people == (DANA.email,)
+    assert made.needed_free_busy.window == Span(NOW, utc(2026, 9, 18, 22))
 
 
 def test_a_calendar_that_can_t_be_asked_just_now_is_asked_again() -> None:
@@ -445,6 +445,9 @@ def test_a_note_for_the_day_stays_where_the_calendar_s_own_zone_puts_it() -> Non
     there = Span(placed.span.start + 6 * HOUR, placed.span.end + 6 * HOUR)
     story.state = replace(
         story.state,
-        placed_events={**story.state.placed_events, one.key: replace(placed, span=there, written=there, sequence=1)},
+        placed_events={
+            **story.state.placed_events,
+            one.key: replace(placed, span=there, written_span=there, sequence=1),
+        },
     )
     assert nothing(story.plan())

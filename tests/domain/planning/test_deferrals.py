@@ -321,10 +321,10 @@ def test_what_is_under_way_is_not_compared() -> None:
         session.key, Span(utc(2026, 9, 28, 8), utc(2026, 9, 28, 9, 15)), answers={SAM.email: Answer.DECLINED}
     )
     update = message_of(kind=EffectKind.UPDATE, event=session.key, key="u", progress=EffectProgress.SENDING)
-    state = state_of(session, placed_events={session.key: old}, effects=(update,), looked_at=NOW)
+    state = state_of(session, placed_events={session.key: old}, effects=(update,), free_busy_used_at=NOW)
     assert decide(NOW, state, Calendars()).deferrals == ()
     done = (replace(update, progress=EffectProgress.DONE),)
-    stands = replace(old, span=session.span, written=session.span)
+    stands = replace(old, span=session.span, written_span=session.span)
     settled = replace(state, effects=done, placed_events={session.key: stands})
     assert [d.cause for d in decide(NOW, settled, Calendars()).deferrals] == [DeferralCause.DECLINED]
 
@@ -336,7 +336,7 @@ def test_an_answer_to_the_time_before_is_no_answer_to_this_one() -> None:
         session.key, Span(utc(2026, 9, 28, 8), utc(2026, 9, 28, 9, 15)), answers={SAM.email: Answer.DECLINED}
     )
     refused = message_of(kind=EffectKind.UPDATE, event=session.key, key="u", progress=EffectProgress.DEAD)
-    state = state_of(session, placed_events={session.key: old}, effects=(refused,), looked_at=NOW)
+    state = state_of(session, placed_events={session.key: old}, effects=(refused,), free_busy_used_at=NOW)
     decided = decide(NOW + timedelta(hours=1), state, Calendars())
     assert decided.deferrals == ()
     assert [m.kind for m in decided.effects if m.event] == [EffectKind.UPDATE]
@@ -347,7 +347,7 @@ def _unheard(progress: EffectProgress = EffectProgress.DROPPED, at: datetime = N
     session = session_of(utc(2026, 9, 29, 8), sequence=2)
     old = placed_of(session.key, Span(utc(2026, 9, 28, 8), utc(2026, 9, 28, 9, 15)))
     update = message_of(kind=EffectKind.UPDATE, event=session.key, key="u", progress=progress, snapshot_at=at)
-    story = Story(state=state_of(session, placed_events={session.key: old}, effects=(update,), looked_at=NOW))
+    story = Story(state=state_of(session, placed_events={session.key: old}, effects=(update,), free_busy_used_at=NOW))
     return story, session
 
 

@@ -39,7 +39,7 @@ def promised() -> Story:
 
 def end(story: Story, why: EndReason, successor: PairId | None = NEXT) -> None:
     outgoing = Handover(former=story.pair.id, pair=successor, ended_at=story.now)
-    story.state = replace(story.state, outgoing=outgoing)
+    story.state = replace(story.state, outgoing_handover=outgoing)
     story.change(ended=why)
 
 
@@ -102,7 +102,7 @@ def test_a_promise_stays_on_the_old_managers_calendar_until_it_ends() -> None:
     end(story, EndReason.CHANGED)
     wait(story, 5)
     block = story.placed(story.commitment("p1"))
-    assert block is not None and not block.gone
+    assert block is not None and not block.is_gone
     story.say(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.LET_GO))
     story.at(story.now + HOUR)
     assert story.placed(story.commitment("p1")) is None or story.placed(story.commitment("p1")).gone  # type: ignore[union-attr]
@@ -124,7 +124,7 @@ def test_t18_a_slip_of_the_file_ends_no_promise() -> None:
     story = promised()
     end(story, EndReason.MANAGER_LEFT)
     story.at(story.now + 2 * HOUR)
-    story.state = replace(story.state, outgoing=None)
+    story.state = replace(story.state, outgoing_handover=None)
     story.change(ended=EndReason.NO)
     wait(story, 5)
     assert story.commitment("p1").is_open
@@ -132,7 +132,7 @@ def test_t18_a_slip_of_the_file_ends_no_promise() -> None:
 
 def begun() -> Story:
     story = Story(pair_of(format=Format.COMBINED))
-    story.state = replace(story.state, incoming=Handover(former=FORMER, pair=story.pair.id, ended_at=NOW))
+    story.state = replace(story.state, incoming_handover=Handover(former=FORMER, pair=story.pair.id, ended_at=NOW))
     return booked(story)
 
 

@@ -54,11 +54,11 @@ def test_planning_asks_for_what_it_lacks_and_nothing_else() -> None:
     lies before now tells of absences (T-16)."""
     story = Story()
     made = plan(NOW, story.state, None, Policy())
-    assert made.needs is not None
-    assert set(made.needs.people) == {DANA.email, SAM.email}
-    assert made.needs.window.start == NOW - 4 * WEEK
+    assert made.needed_free_busy is not None
+    assert set(made.needed_free_busy.people) == {DANA.email, SAM.email}
+    assert made.needed_free_busy.window.start == NOW - 4 * WEEK
     end_of_window = utc(2026, 9, 21, 12) + 3 * WEEK  # its turn in two weeks, three after that
-    assert made.needs.window.end == end_of_window + 15 * MINUTE
+    assert made.needed_free_busy.window.end == end_of_window + 15 * MINUTE
     assert made.is_empty
     assert not made.used_free_busy
 
@@ -67,8 +67,8 @@ def test_a_calendar_nobody_can_read_is_not_asked_for() -> None:
     """Working hours count as free, and the reason says so."""
     story = Story(report=person("Sam", "Europe/London", "GB", calendar="none"))
     made = plan(NOW, story.state, None, Policy())
-    assert made.needs == FreeBusyRequest(
-        (DANA.email,), made.needs.window if made.needs else Span(NOW, NOW), includes_taken=True
+    assert made.needed_free_busy == FreeBusyRequest(
+        (DANA.email,), made.needed_free_busy.window if made.needed_free_busy else Span(NOW, NOW), includes_taken=True
     )
     story.tick()
     assert "Sam's calendar can't be read" in story.told[0].reason
@@ -83,8 +83,8 @@ def test_a_look_that_is_too_short_is_asked_for_again() -> None:
         windows={DANA.email: short, SAM.email: short}, free_busy={DANA.email: free, SAM.email: free}
     )
     made = plan(NOW, state, seen, Policy())
-    assert made.needs is not None
-    assert made.needs.window.end > short.end
+    assert made.needed_free_busy is not None
+    assert made.needed_free_busy.window.end > short.end
 
 
 def test_the_buffer_after_the_end_of_the_window_stays_free() -> None:
@@ -106,7 +106,7 @@ def test_somebody_who_can_t_be_asked_just_now_is_asked_again_soon(who: Person) -
     made = story.tick()
     assert (made.effects, made.decisions) == ((), ())
     assert story.due == NOW + 5 * MINUTE
-    assert story.state.looked_at is None
+    assert story.state.free_busy_used_at is None
     story.calendars.unavailable = set()
     story.until(NOW + 5 * MINUTE)
     assert story.next.booked

@@ -265,7 +265,7 @@ def test_an_event_on_its_way_when_the_pair_rests_goes_as_well() -> None:
     made = decide(NOW, state, Calendars())
     assert [m.kind for m in made.effects] == [EffectKind.CANCEL]
     settled = performed(applied(state, made, NOW), NOW)
-    assert [p.key for p in settled.placed_events.values() if not p.gone] == []
+    assert [p.key for p in settled.placed_events.values() if not p.is_gone] == []
 
 
 def test_a_commitment_that_just_ended_leaves_the_calendar_though_the_pair_ends() -> None:
@@ -348,17 +348,17 @@ def test_first_of_all_it_asks() -> None:
     """A state that was read without other people's time can't be placed in."""
     state: PairState = Story().state
     seen = Calendars().look(state, dict.fromkeys((DANA.email, SAM.email), Span(NOW - 30 * DAY, NOW + 60 * DAY)))
-    assert plan(NOW, state, seen, Policy()).needs is not None
-    assert plan(NOW, replace(state, taken_times={}), seen, Policy()).needs is None
+    assert plan(NOW, state, seen, Policy()).needed_free_busy is not None
+    assert plan(NOW, replace(state, taken_times={}), seen, Policy()).needed_free_busy is None
 
 
 def test_two_needs_of_one_plan_are_one_question() -> None:
     """A session to be placed and a block: everybody's time, over all of it, asked once."""
     far = commitment_of(date(2027, 3, 1))
     made = plan(NOW, state_of(commitments=(far,)), None, Policy())
-    assert made.needs is not None
-    assert set(made.needs.people) == {DANA.email, SAM.email}
-    assert made.needs.window.end == utc(2027, 3, 1, 23)
+    assert made.needed_free_busy is not None
+    assert set(made.needed_free_busy.people) == {DANA.email, SAM.email}
+    assert made.needed_free_busy.window.end == utc(2027, 3, 1, 23)
 
 
 def test_busy_time_of_ours_does_not_stand_in_its_own_way() -> None:

@@ -54,7 +54,7 @@ def test_what_is_owed_may_be_given_a_time_by_a_person() -> None:
 def test_a_time_wished_for_when_the_event_is_gone_is_another_event() -> None:
     """R-8: the calendar would take the old key for the dead one."""
     session = session_of(NOW + 2 * WEEK)
-    gone = placed_of(session.key, session.span, gone=True)
+    gone = placed_of(session.key, session.span, is_gone=True)
     owed = replace(session, state=SessionState.DEFERRED, start=None, end=None, count=1)
     story = Story(state=state_of(owed, placed_events={session.key: gone}))
     wish = Span(NOW + 3 * DAY, NOW + 3 * DAY + HOUR)

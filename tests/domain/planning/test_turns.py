@@ -258,7 +258,7 @@ class Team:
         report = person(pair.report.partition("@")[0].title())
         held = self.held.get(pair.report)
         past = [replace(_held(held), pair=pair.id)] if held else []
-        return state_of(*past, pair=pair, report=report, waiting=waiting)
+        return state_of(*past, pair=pair, report=report, waiting_pairs=waiting)
 
 
 def _held(end: datetime) -> Session:
@@ -335,7 +335,7 @@ def test_a_booked_turn_stays_though_others_come_and_go() -> None:
     story.tick()
     was = story.next
     others = tuple(WaitingPair(_reporting(name)) for name in ("Ada", "Ben"))
-    story.state = replace(story.state, waiting=(*others, WaitingPair(story.pair)))
+    story.state = replace(story.state, waiting_pairs=(*others, WaitingPair(story.pair)))
     story.look()
     assert story.next == was
 
@@ -343,7 +343,7 @@ def test_a_booked_turn_stays_though_others_come_and_go() -> None:
 def test_only_the_first_part_of_a_series_has_a_turn() -> None:
     """T-3a, T-13: the others follow it by five to ten working days."""
     story = Story(pair_of(format=Format.SERIES))
-    story.state = replace(story.state, waiting=(WaitingPair(_reporting("Ada")), WaitingPair(story.pair)))
+    story.state = replace(story.state, waiting_pairs=(WaitingPair(_reporting("Ada")), WaitingPair(story.pair)))
     story.tick()
     first, second, third = story.of_kind(SessionKind.CAREER)
     assert [one.in_turn for one in (first, second, third)] == [True, False, False]

@@ -80,7 +80,7 @@ def test_a_server_without_sync_tokens_is_compared(
     provider.create(dana, wanted)
     first = provider.changes(dana, None, WINDOW)
     again = provider.changes(dana, first.cursor, WINDOW)
-    assert (again.events, again.gone, again.is_full) == ((), (), False)
+    assert (again.events, again.deleted_ids, again.is_full) == ((), (), False)
     hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
     [event] = provider.changes(dana, again.cursor, WINDOW).events
     assert event.answers == {sam: Answer.ACCEPTED}

@@ -235,13 +235,13 @@ def test_an_event_of_ours_that_can_t_be_read_any_more_is_not_gone(
     hands.edit(dana, wanted.key, lambda text: text.replace("END:VEVENT", "X-OTHER:1\r\nEND:VEVENT"))
     watched.rewrite = lambda content: content.replace(was, becomes)
     told = provider.changes(dana, cursor, WINDOW)
-    assert (told.unread, told.gone, told.is_full) == ((event.ref.id,), (), is_full)
+    assert (told.unreadable_ids, told.deleted_ids, told.is_full) == ((event.ref.id,), (), is_full)
     assert not provider.free_busy([dana], WINDOW)[dana].is_known
     watched.clear()
     hands.edit(dana, wanted.key, lambda text: text.replace("X-OTHER:1", "X-OTHER:2"))
     again = provider.changes(dana, told.cursor, WINDOW)
     assert [(one.key, one.answers) for one in again.events] == [(wanted.key, {sam: Answer.NEEDS_ACTION})]
-    assert (again.unread, again.gone) == ((), ())
+    assert (again.unreadable_ids, again.deleted_ids) == ((), ())
     hands.text(sam, event.ref.id)
 
 

@@ -92,4 +92,4 @@ def test_what_another_client_does_is_read_by_us(ours: CalDavCalendar, theirs: di
 
     listed(theirs[DANA], "To be answered")[0].delete()
     changes = ours.changes(DANA, changes.cursor, WINDOW)
-    assert len(changes.gone) == 1 and listed(theirs[SAM], "To be answered") == []
+    assert len(changes.deleted_ids) == 1 and listed(theirs[SAM], "To be answered") == []

@@ -68,7 +68,7 @@ def test_1_6_both_kinds_of_cancelled_items(provider: GoogleCalendar, hands: Goog
     hands.remove(dana, single)
     hands.cancel_occurrence(dana, series, 1)
     changes = provider.changes(dana, cursor, WINDOW)
-    assert changes.gone == (single,)
+    assert changes.deleted_ids == (single,)
     assert [event.span for event in changes.events] == [span(8, 9, 30), span(10, 9, 30)]
 
 
@@ -81,7 +81,7 @@ def test_1_6_what_vanished_is_known_by_its_absence_in_a_full_pass(
     hands.remove(dana, lost)
     double.calendars.expire(dana)
     changes = provider.changes(dana, cursor, WINDOW)
-    assert changes.is_full and changes.gone == () and [event.ref.id for event in changes.events] == [kept]
+    assert changes.is_full and changes.deleted_ids == () and [event.ref.id for event in changes.events] == [kept]
 
 
 def test_1_8_a_moved_occurrence_is_where_it_was_moved_to_only(provider: GoogleCalendar, hands: GoogleHands) -> None:

@@ -56,7 +56,7 @@ def test_everything_comes_however_many_pages_it_takes(
     assert len(changes.events) == 10
     for name in names[:5]:
         hands.remove(dana, name)
-    assert len(provider.changes(dana, changes.cursor, WINDOW).gone) == 5
+    assert len(provider.changes(dana, changes.cursor, WINDOW).deleted_ids) == 5
 
 
 def test_a_link_to_elsewhere_is_not_followed(provider: OutlookCalendar, double: Double, hands: Hands) -> None:

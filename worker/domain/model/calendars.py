@@ -183,8 +183,8 @@ class CalendarChanges:
     """
 
     events: tuple[Event, ...]
-    gone: tuple[str, ...]  #: ids of deleted events and series
+    deleted_ids: tuple[str, ...]  #: the ids of deleted events and series
     cursor: Cursor
     is_full: bool
-    #: Ids of events and series that exist but can't be read. They were not deleted, whether they are listed or not.
-    unread: tuple[str, ...] = ()
+    #: The ids of events and series that exist but can't be read. They were not deleted, whether they are listed or not.
+    unreadable_ids: tuple[str, ...] = ()

@@ -86,9 +86,9 @@ class PlacedEvent:
     span: Span
     #: The time that we last wrote, or accepted when a person moved the event. If it differs from `span`, a person moved
     #: the event since.
-    written: Span
+    written_span: Span
     sequence: int = 0  #: the field `sequence` of the session or commitment when the event was last written
-    gone: bool = False  #: whether the event no longer exists on the calendar
+    is_gone: bool = False  #: whether the event no longer exists on the calendar
     answers: Mapping[Address, Answer] = field(default_factory=dict)  #: by attendee
     proposed: Mapping[Address, Span] = field(default_factory=dict)  #: the other time that an attendee proposed, if any
 
@@ -106,7 +106,7 @@ class TakenTime:
     """Time of a person that an earlier decision uses. It counts as busy, even if no calendar shows it yet."""
 
     span: Span
-    session: str  #: the id of the session or commitment that uses the time
+    subject: str  #: the id of the session or commitment that uses the time
     kind: SessionKind | None = None  #: None for commitments
     pair: PairId | None = None
     in_turn: bool = False  #: the field `in_turn` of the session
@@ -137,13 +137,14 @@ class PairState:
     placed_events: Mapping[str, PlacedEvent] = field(default_factory=dict)  #: by event key
     meetings: tuple[Meeting, ...] = ()
     #: The manager's active pairs, including this one. Read only while this pair has no regular career session booked.
-    waiting: tuple[WaitingPair, ...] = ()
+    waiting_pairs: tuple[WaitingPair, ...] = ()
     #: The taken times by person, for all pairs of that person: future ones, and those of the last week's sessions. None
     #: when they were not read, so that no session can be placed.
     taken_times: Mapping[Address, tuple[TakenTime, ...]] | None = None
-    looked_at: datetime | None = None  #: when planning last used the free/busy of the two
-    incoming: Handover | None = None  #: the handover from the report's former manager to this manager; None without one
-    outgoing: Handover | None = None  #: for a pair that has ended: the handover to the report's new manager
+    #: When planning last used the free/busy of the two; None before the first time, and when it has to read it again.
+    free_busy_used_at: datetime | None = None
+    incoming_handover: Handover | None = None  #: the handover from the report's former manager to this manager
+    outgoing_handover: Handover | None = None  #: for a pair that has ended: the handover to the report's new manager
     report_count: int = 1  #: the number of the manager's active pairs, including this one
 
     @property
@@ -205,7 +206,7 @@ class Plan:
     decisions: tuple[Decision, ...] = ()
     accepted_moves: Mapping[str, Span] = field(default_factory=dict)  #: new times of events that people moved, by key
     #: The free/busy that is missing. If set, nothing was decided: the caller reads it and plans the pair again.
-    needs: FreeBusyRequest | None = None
+    needed_free_busy: FreeBusyRequest | None = None
     used_free_busy: bool = False  #: whether planning used free/busy
     problem: str = ""  #: why nothing could be planned, without content of conversations
     away: Mapping[Address, tuple[Span, ...]] = field(default_factory=dict)  #: new values of `Person.away`

@@ -45,7 +45,7 @@ def refresh_window(builder: PlanBuilder, session: Session) -> Session:
 
 def find_first_window(builder: PlanBuilder) -> cadence.SessionWindow:
     """Return the window of a session that follows no other one, by the pair's turn or its start (T-3a)."""
-    turn = turns.find_turn(builder.pair, builder.state.waiting, builder.now, builder.policy)
+    turn = turns.find_turn(builder.pair, builder.state.waiting_pairs, builder.now, builder.policy)
     return turns.make_first_window(builder.pair, turn, builder.manager.zone, builder.now, builder.policy)
 
 

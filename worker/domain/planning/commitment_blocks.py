@@ -41,7 +41,7 @@ def _accept_block_change(builder: PlanBuilder, commitment: Commitment) -> None:
         builder.update_commitment(commitment, block=None, generation=commitment.generation + 1)
     if not commitment.is_open:
         _remove_block(builder, commitment)
-    elif placed is not None and not placed.gone:
+    elif placed is not None and not placed.is_gone:
         _compare_block(builder, commitment, placed)
     elif placed is not None and commitment.block:
         _dismiss_block(builder, commitment)
@@ -60,7 +60,7 @@ def _compare_block(builder: PlanBuilder, commitment: Commitment, placed: PlacedE
 
     A move of the block does not change the due date of the commitment.
     """
-    if placed.span != placed.written:
+    if placed.span != placed.written_span:
         builder.accept_move(placed)
         builder.update_commitment(commitment, block=placed.span, by_hand=True)
         reason = "The manager moved the block on the calendar; the new time is kept."
@@ -159,7 +159,7 @@ def _write_block(builder: PlanBuilder, commitment: Commitment, block: Span, *, a
         all_day=all_day,
         sequence=commitment.sequence + 1,
         # An event that was deleted can't be written again, so that the next event gets another key.
-        generation=commitment.generation + (placed is not None and placed.gone),
+        generation=commitment.generation + (placed is not None and placed.is_gone),
     )
     builder.write_event(updated.id, updated.key, updated.sequence)
     what = "a note for the day" if all_day else "a block"

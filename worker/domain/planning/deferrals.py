@@ -77,7 +77,7 @@ def check_booked_sessions(builder: PlanBuilder, skipped_ids: Collection[str] = (
                 builder.plan_again_at(builder.now + RECHECK_SOON)
         elif placed is None:
             _owe_without_deferral(builder, session)
-        elif builder.now < session.span.end or placed.gone:
+        elif builder.now < session.span.end or placed.is_gone:
             _compare_event(builder, session, placed)
         elif _is_moved_by_hand(placed):  # the booked time is over, and the event is at another time
             _handle_move(builder, session, placed)
@@ -85,7 +85,7 @@ def check_booked_sessions(builder: PlanBuilder, skipped_ids: Collection[str] = (
 
 def _is_moved_by_hand(placed: PlacedEvent) -> bool:
     """Return whether a person moved the event: its time is not the time that Longarc wrote or accepted last."""
-    return placed.span != placed.written
+    return placed.span != placed.written_span
 
 
 def _fill_intended_times(builder: PlanBuilder, session: Session) -> Session:
@@ -102,7 +102,7 @@ def _fill_intended_times(builder: PlanBuilder, session: Session) -> Session:
 
 def _has_change(placed: PlacedEvent) -> bool:
     """Return whether people deleted, moved or declined the event."""
-    return placed.gone or _is_moved_by_hand(placed) or Answer.DECLINED in placed.answers.values()
+    return placed.is_gone or _is_moved_by_hand(placed) or Answer.DECLINED in placed.answers.values()
 
 
 def _owe_without_deferral(builder: PlanBuilder, session: Session) -> None:
@@ -116,10 +116,10 @@ def _owe_without_deferral(builder: PlanBuilder, session: Session) -> None:
 
 def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> None:
     """Defer a session that was deleted or declined, handle a move, and then check for a holiday and for clashes."""
-    if placed.gone:
+    if placed.is_gone:
         defer_session(builder, session, DeferralCause.DELETED)
         return
-    if not _is_moved_by_hand(placed) and placed.written != session.span:
+    if not _is_moved_by_hand(placed) and placed.written_span != session.span:
         _retry_write(builder, session)
         return
     decliners = [address for address, answer in placed.answers.items() if answer is Answer.DECLINED]
@@ -378,7 +378,7 @@ def _compute_calendar_checks(kind: SessionKind, start: datetime) -> tuple[dateti
 
 def is_calendar_check_due(builder: PlanBuilder, session: Session) -> bool:
     """Return whether an instant for a calendar check has passed since the free/busy was last read."""
-    last_read_at = builder.state.looked_at
+    last_read_at = builder.state.free_busy_used_at
     if last_read_at is None:
         return True
     return any(last_read_at < instant <= builder.now for instant in _list_all_checks(session))

@@ -191,10 +191,10 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
 
     Each event is on the calendar at its planned time, each mail is sent, and nobody has answered.
     """
-    looked_at = now if new_plan.used_free_busy else state.looked_at
+    free_busy_used_at = now if new_plan.used_free_busy else state.free_busy_used_at
     has_live_effects = any(effect.is_live for effect in state.effects)
     if new_plan.is_empty and not new_plan.away and not has_live_effects:
-        return state if looked_at is state.looked_at else replace(state, looked_at=looked_at)
+        return replace(state, free_busy_used_at=free_busy_used_at) if new_plan.used_free_busy else state
     sessions = {session.id: session for session in (*state.sessions, *new_plan.sessions)}
     commitments = {commitment.id: commitment for commitment in (*state.commitments, *new_plan.commitments)}
     effects = (*state.effects, *new_plan.effects)
@@ -208,7 +208,7 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
         commitments=tuple(commitments.values()),
         effects=tuple(replace(e, progress=EffectProgress.DONE) if e.is_live else e for e in effects),
         placed_events=_place_events(state, live, {**sessions, **commitments}) if live else state.placed_events,
-        looked_at=looked_at,
+        free_busy_used_at=free_busy_used_at,
     )
 
 
@@ -225,10 +225,10 @@ def _place_events(
     for effect in effects:
         span = _find_span(subjects.get(effect.subject))
         if effect.kind is EffectKind.CANCEL and effect.event in placed:
-            placed[effect.event] = replace(placed[effect.event], gone=True)
+            placed[effect.event] = replace(placed[effect.event], is_gone=True)
         elif effect.kind in (EffectKind.CREATE, EffectKind.UPDATE) and span is not None:
             ref = EventRef(effect.calendar, effect.event, "")
-            placed[effect.event] = PlacedEvent(key=effect.event, ref=ref, span=span, written=span)
+            placed[effect.event] = PlacedEvent(key=effect.event, ref=ref, span=span, written_span=span)
     return placed
 
 

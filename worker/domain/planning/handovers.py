@@ -26,12 +26,12 @@ def can_choose_lines(state: PairState, now: datetime) -> bool:
     """
     career_sessions = [s for s in state.sessions if s.kind is SessionKind.CAREER]
     has_begun = any(s.held_at is not None or (s.booked and s.span.start <= now) for s in career_sessions)
-    return state.incoming is not None and state.pair.is_active and not has_begun
+    return state.incoming_handover is not None and state.pair.is_active and not has_begun
 
 
 def add_new_manager_mail(builder: PlanBuilder) -> None:
     """Add the mail that tells the report of the new manager, once, on the report's next working morning (R-36)."""
-    incoming = builder.state.incoming
+    incoming = builder.state.incoming_handover
     if incoming is None or not can_choose_lines(builder.state, builder.now):
         return
     subject = str(builder.pair.id)
@@ -48,7 +48,7 @@ def list_end_recipients(builder: PlanBuilder) -> tuple[Person, ...]:
     promises, get other mails.
     """
     manager, report = builder.people
-    outgoing = builder.state.outgoing
+    outgoing = builder.state.outgoing_handover
     has_new_manager = outgoing is not None and outgoing.pair is not None
     to_report = () if has_new_manager else (report,)
     to_manager = () if list_open_promises(builder.commitments.values()) else (manager,)
@@ -86,7 +86,7 @@ def end_promises_of_leaver(builder: PlanBuilder) -> None:
     The report is told at that time as well. Because of the wait, a mistake in the roster ends no promises if it is
     corrected soon.
     """
-    outgoing = builder.state.outgoing
+    outgoing = builder.state.outgoing_handover
     if outgoing is None or builder.pair.ended is not EndReason.MANAGER_LEFT:
         return
     ends_at = find_next_working_morning(builder.report, outgoing.ended_at)

@@ -49,7 +49,8 @@ def is_valid_after_end(effect: Effect, state: PairState, now: datetime) -> bool:
     A report with a new manager gets another mail. Nothing is sent when the pair does not take part at the moment, for
     example while everybody is paused.
     """
-    has_new_manager = state.outgoing is not None and state.outgoing.pair is not None
+    handover = state.outgoing_handover
+    has_new_manager = handover is not None and handover.pair is not None
     gets_other_mail = effect.to == state.report.email and has_new_manager
     is_withheld = state.pair.participation is not Participation.YES
     return state.pair.ended is not EndReason.NO and not (gets_other_mail or is_withheld)
@@ -57,7 +58,8 @@ def is_valid_after_end(effect: Effect, state: PairState, now: datetime) -> bool:
 
 def is_valid_after_handover(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the report still has the new manager that the mail is about (R-36)."""
-    return state.pair.is_active and state.incoming is not None and state.incoming.ended_at == effect.start
+    handover = state.incoming_handover
+    return state.pair.is_active and handover is not None and handover.ended_at == effect.start
 
 
 def is_valid_during_round(effect: Effect, state: PairState, now: datetime) -> bool:

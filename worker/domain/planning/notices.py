@@ -62,7 +62,8 @@ def _add_introduction(builder: PlanBuilder) -> None:
     if not any(s.booked or s.held_at for s in builder.list_sessions(SessionKind.CAREER)):
         return
     report, subject = builder.report.email, str(builder.pair.id)
-    has_former_manager = builder.state.incoming is not None  # then another mail announces the new manager
+    # A report who had a manager before gets another mail, which announces the new manager.
+    has_former_manager = builder.state.incoming_handover is not None
     introductions = builder.list_mails(MailName.INTRODUCTION, subject)
     if not has_former_manager and not any(mail.to == report for mail in introductions):
         builder.add_mail(MailName.INTRODUCTION, subject, report)

@@ -422,7 +422,7 @@ def _book_slot(
         end=slot.span.end,
         latest=max(session.latest, search.window.end),  # so that the new time is not past the session's window
         # An event that was deleted can't be written again, so that the next event gets another key.
-        generation=session.generation + (placed is not None and placed.gone),
+        generation=session.generation + (placed is not None and placed.is_gone),
         sequence=session.sequence + 1,
         unplaceable=None,
         offer=None,

@@ -116,7 +116,7 @@ class PlanBuilder:
     def find_event(self, key: str) -> PlacedEvent | None:
         """Return the event with that key as last seen on the calendar; None when there is none or it is gone."""
         placed = self.state.placed_events.get(key)
-        return placed if placed is not None and not placed.gone else None
+        return placed if placed is not None and not placed.is_gone else None
 
     def has_pending_change(self, subject: str) -> bool:
         """Return whether a change to the event of that session or commitment is decided but not finished yet."""
@@ -403,7 +403,7 @@ class PlanBuilder:
     def build(self) -> Plan:
         """Return the plan with everything that changed, or with only the request when free/busy is missing."""
         if self._free_busy_request is not None:
-            return Plan(pair=self.pair.id, needs=self._free_busy_request)
+            return Plan(pair=self.pair.id, needed_free_busy=self._free_busy_request)
         known_keys = {effect.key for effect in self.state.effects}
         return Plan(
             pair=self.pair.id,

@@ -217,7 +217,7 @@ def retry_refused_cancellations(builder: PlanBuilder) -> None:
     wanted_keys = {s.key for s in builder.sessions.values() if not s.is_closed}
     wanted_keys |= {c.key for c in builder.commitments.values() if c.block}
     for key, placed in builder.state.placed_events.items():
-        if key in wanted_keys or placed.gone or placed.span.end <= builder.now:
+        if key in wanted_keys or placed.is_gone or placed.span.end <= builder.now:
             continue
         cancels = [effect for effect in builder.effects if effect.event == key and effect.kind is EffectKind.CANCEL]
         if not cancels or cancels[-1].progress is not EffectProgress.DEAD:

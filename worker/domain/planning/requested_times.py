@@ -22,7 +22,8 @@ def answer_requested_times(builder: PlanBuilder) -> set[str]:
         placed = builder.find_event(session.key)
         if placed is None or not placed.proposed:
             continue
-        is_up_to_date = placed.span == placed.written == session.span  # nobody moved the event since it was written
+        # An event that somebody moved since it was written is not up to date.
+        is_up_to_date = placed.span == placed.written_span == session.span
         if not is_up_to_date:
             continue
         # Of several proposed times, the earliest is answered.

@@ -83,5 +83,5 @@ def is_retry_due(builder: PlanBuilder, session: Session) -> bool:
     """Return whether it is time to repeat the search for an unplaceable session, which happens once a day."""
     if not any(s.id == session.id and s.unplaceable for s in builder.state.sessions):
         return False  # the present plan has searched already, and found no time
-    last_read_at = builder.state.looked_at
+    last_read_at = builder.state.free_busy_used_at
     return last_read_at is None or last_read_at < floor_to_shared_grid(builder.now, DAILY)

@@ -130,7 +130,9 @@ def _remove_history(state: PairState, subject: str) -> PairState:
     session_of_mail = [s for s in state.sessions if s.id == subject]
     kept_sessions = {s.id: s for s in (*coming, *session_of_mail)}
     sessions = tuple(replace(session, count=0, offer=None, warned_at=None) for session in kept_sessions.values())
-    return replace(state, sessions=sessions, deferrals=(), commitments=(), incoming=None, outgoing=None)
+    return replace(
+        state, sessions=sessions, deferrals=(), commitments=(), incoming_handover=None, outgoing_handover=None
+    )
 
 
 def _make_contract(language: Language, now: datetime) -> Contract:

@@ -190,10 +190,10 @@ class CalDavCalendar:
         emptied_names = [name for name in events.keys() - unread_names if not events[name]]
         return CalendarChanges(
             events=tuple(event for occurrences in events.values() for event in occurrences),
-            gone=() if changes.is_full else (*changes.gone, *emptied_names),
+            deleted_ids=() if changes.is_full else (*changes.gone, *emptied_names),
             cursor=_format_cursor(changes.mark, tracked_copies),
             is_full=changes.is_full,
-            unread=tuple(sorted(unread_names)),
+            unreadable_ids=tuple(sorted(unread_names)),
         )
 
     def find_unchanged(self, cursors: Mapping[Address, Cursor]) -> Set[Address]:

@@ -146,7 +146,7 @@ class GoogleCalendar(GoogleChannels):
             if not occurrences:
                 gone_ids.append(series_id)
         new_cursor = google_events.format_cursor(sync_token)
-        return CalendarChanges(tuple(events), gone=tuple(gone_ids), cursor=new_cursor, is_full=False)
+        return CalendarChanges(tuple(events), deleted_ids=tuple(gone_ids), cursor=new_cursor, is_full=False)
 
     def _list_all_events(self, calendar: Address, window: Span) -> CalendarChanges:
         """Return all events inside the window, and our own events after the window."""
@@ -169,7 +169,7 @@ class GoogleCalendar(GoogleChannels):
             occurrences = [self._parse_event(item, calendar, zone) for item in occurrence_items]
             events += [event for event in occurrences if not event.cancelled and event.span.has_part_in(window)]
         new_cursor = google_events.format_cursor(sync_token)
-        return CalendarChanges(tuple(events), gone=(), cursor=new_cursor, is_full=True)
+        return CalendarChanges(tuple(events), deleted_ids=(), cursor=new_cursor, is_full=True)
 
     def _list_items(
         self, calendar: Address, scope: str, fields: str, **query: Any

@@ -205,7 +205,7 @@ class OutlookCalendar(channels.OutlookChannels):
         entries = [*self._reader.iter_window(calendar, window), *self._iter_our_events_after(calendar, window.end)]
         unique_entries = {entry.event.ref.id: entry for entry in entries}.values()
         events = self._add_keys(calendar, unique_entries)
-        return CalendarChanges(events, gone=(), cursor=cursor, is_full=True)
+        return CalendarChanges(events, deleted_ids=(), cursor=cursor, is_full=True)
 
     def _list_changes_since(
         self, calendar: Address, answer: delta.DeltaChanges, window: Span
@@ -237,7 +237,7 @@ class OutlookCalendar(channels.OutlookChannels):
             if not occurrences:
                 gone_ids.append(series_id)
         events = self._add_keys(calendar, entries)
-        return CalendarChanges(events, gone=tuple(gone_ids), cursor=answer.round.cursor, is_full=False)
+        return CalendarChanges(events, deleted_ids=tuple(gone_ids), cursor=answer.round.cursor, is_full=False)
 
     def _read_entry(self, calendar: Address, event_id: str) -> EventWithUid | None:
         """Return the event with that id, including its key; None when the event is gone."""
