@@ -39,7 +39,7 @@ def resolve(
     records: Sequence[RosterRecord], rules: RosterRules = DIRECTORY, stored: StoredRoster | None = None
 ) -> tuple[Roster, list[str]]:
     report = ProblemReport(rules.directory_name or "people.csv", "people")
-    roster = resolve_roster(records, rules, report, stored=stored or StoredRoster())
+    roster = resolve_roster(records, rules, report, stored_roster=stored or StoredRoster())
     return roster, [str(problem) for problem in report.build_problems()]
 
 

@@ -26,7 +26,7 @@ def find_managers(
     persons: Mapping[Address, Person],
     left_out: Mapping[Address, str],
     rules: RosterRules,
-    stored: StoredRoster,
+    stored_roster: StoredRoster,
 ) -> dict[Address, Address]:
     """Return the manager of each report. Faults are added to the problem reports of the records.
 
@@ -35,10 +35,10 @@ def find_managers(
     circle of managers. With a people file, such a person gets no manager; with a directory, the person keeps the
     manager of the stored pair, if that manager is still in the roster.
     """
-    hierarchy = _Hierarchy(people, persons, rules, stored, _build_index(people, persons, left_out, rules))
-    for identified in people.active.values():
-        if identified.email in persons:
-            hierarchy.add_report(identified)
+    hierarchy = _Hierarchy(people, persons, rules, stored_roster, _build_index(people, persons, left_out, rules))
+    for identified_record in people.active.values():
+        if identified_record.email in persons:
+            hierarchy.add_report(identified_record)
     hierarchy.refuse_managers_without_calendar()
     hierarchy.break_circles()
     return hierarchy.managers
@@ -81,7 +81,7 @@ class _Hierarchy:
     people: IdentifiedPeople
     persons: Mapping[Address, Person]
     rules: RosterRules
-    stored: StoredRoster
+    stored_roster: StoredRoster
     index: PeopleIndex
     managers: dict[Address, Address] = field(default_factory=dict)
     kept_reports: set[Address] = field(default_factory=set)  #: reports whose stored manager is kept because of a fault
@@ -91,9 +91,9 @@ class _Hierarchy:
         """The position of each person in the directory."""
         return {email: position for position, email in enumerate(self.people.active)}
 
-    def add_report(self, identified: IdentifiedRecord) -> None:
+    def add_report(self, identified_record: IdentifiedRecord) -> None:
         """Find the manager of a report. A fault is added to the problem report."""
-        email, parsed = identified.email, identified.parsed
+        email, parsed = identified_record.email, identified_record.parsed
         try:
             managers = list(dict.fromkeys(map(self.index.find_person, parsed.record.managers)))
         except InvalidValue as error:
@@ -164,7 +164,8 @@ class _Hierarchy:
 
     def _find_stored_manager(self, email: Address) -> Address | None:
         """Return the manager of the stored pair; None without one, or when this manager is not in the roster."""
-        stored_manager = self.stored.managers.get(self.people.active[email].find_stored_address(self.stored), "")
-        directory_id = self.stored.directory_ids.get(stored_manager, "")
+        stored_address = self.people.active[email].find_stored_address(self.stored_roster)
+        stored_manager = self.stored_roster.managers.get(stored_address, "")
+        directory_id = self.stored_roster.directory_ids.get(stored_manager, "")
         manager = self.people.find_owner(stored_manager) or self.people.find_owner(directory_id)
         return manager if manager in self.persons and manager != email else None

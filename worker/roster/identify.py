@@ -26,17 +26,17 @@ class IdentifiedRecord:
     email: Address
     directory_alias: str = ""  #: the directory id in the form of `make_directory_alias`; empty without one
 
-    def find_stored_address(self, stored: StoredRoster) -> Address:
+    def find_stored_address(self, stored_roster: StoredRoster) -> Address:
         """Return the primary address of this person in the stored roster; empty when the person is not in it."""
         aliases = (normalize(text) for text in self.parsed.record.addresses[1:])
         for name in (self.email, *aliases, self.directory_alias):
-            if owner := stored.owners.get(name):
+            if owner := stored_roster.owners.get(name):
                 return owner
         return ""
 
-    def find_stored_person(self, stored: StoredRoster) -> Person | None:
+    def find_stored_person(self, stored_roster: StoredRoster) -> Person | None:
         """Return this person from the stored roster; None when the person is not in it."""
-        return stored.persons.get(self.find_stored_address(stored))
+        return stored_roster.persons.get(self.find_stored_address(stored_roster))
 
 
 @dataclass(slots=True)
@@ -64,7 +64,9 @@ def make_directory_alias(directory_id: str, namespace: str) -> str:
     return folded if not namespace or _UUID.fullmatch(folded) else f"{namespace}:{folded}"
 
 
-def identify_people(records: Sequence[ParsedRecord], rules: RosterRules, stored: StoredRoster) -> IdentifiedPeople:
+def identify_people(
+    records: Sequence[ParsedRecord], rules: RosterRules, stored_roster: StoredRoster
+) -> IdentifiedPeople:
     """Return the people of these records. Faults are added to the problem reports of the records.
 
     Of several active records with one address, only the first counts. An inactive record with the same address is no
@@ -76,10 +78,10 @@ def identify_people(records: Sequence[ParsedRecord], rules: RosterRules, stored:
             people.inactive.append(parsed)
         elif email := _parse_primary_address(parsed):
             _add_active_person(IdentifiedRecord(parsed, email), people)
-    for identified in list(people.active.values()):
-        _collect_aliases(identified, rules, people)
-    for identified in list(_find_people_with_reused_address(people.active.values(), rules, stored)):
-        _leave_out_person(identified, people)
+    for identified_record in list(people.active.values()):
+        _collect_aliases(identified_record, rules, people)
+    for identified_record in list(_find_people_with_reused_address(people.active.values(), rules, stored_roster)):
+        _leave_out_person(identified_record, people)
     return people
 
 
@@ -96,29 +98,29 @@ def _parse_primary_address(parsed: ParsedRecord) -> Address:
         return ""
 
 
-def _add_active_person(identified: IdentifiedRecord, people: IdentifiedPeople) -> None:
+def _add_active_person(identified_record: IdentifiedRecord, people: IdentifiedPeople) -> None:
     """Add a person to `people`. It is a fault when an earlier record has the same primary address."""
-    first = people.active.setdefault(identified.email, identified)
-    if first is not identified:
-        fault = f"`{identified.email}` is in {first.parsed.place} already."
-        identified.parsed.add_fault("email", fault, _ONE_ROW_REMEDY)
+    first = people.active.setdefault(identified_record.email, identified_record)
+    if first is not identified_record:
+        fault = f"`{identified_record.email}` is in {first.parsed.place} already."
+        identified_record.parsed.add_fault("email", fault, _ONE_ROW_REMEDY)
 
 
-def _collect_aliases(identified: IdentifiedRecord, rules: RosterRules, people: IdentifiedPeople) -> None:
+def _collect_aliases(identified_record: IdentifiedRecord, rules: RosterRules, people: IdentifiedPeople) -> None:
     """Add the aliases and the directory id of a person to `people`. An alias that another person has already is a
     fault."""
-    aliases = [("aliases", AliasSource.PEOPLE_FILE, alias) for alias in _parse_aliases(identified.parsed, rules)]
-    directory_id = _parse_directory_id(identified.parsed)
+    aliases = [("aliases", AliasSource.PEOPLE_FILE, alias) for alias in _parse_aliases(identified_record.parsed, rules)]
+    directory_id = _parse_directory_id(identified_record.parsed)
     if directory_id:
-        identified.directory_alias = make_directory_alias(directory_id, rules.id_namespace)
-        aliases.append(("directory_id", AliasSource.DIRECTORY, identified.directory_alias))
+        identified_record.directory_alias = make_directory_alias(directory_id, rules.id_namespace)
+        aliases.append(("directory_id", AliasSource.DIRECTORY, identified_record.directory_alias))
     for column, source, name in aliases:
         owner = people.find_owner(name)
         if owner is None:
-            people.aliases[name] = PersonAlias(name, identified.email, source)
-        elif owner != identified.email:
+            people.aliases[name] = PersonAlias(name, identified_record.email, source)
+        elif owner != identified_record.email:
             fault = f"`{name}` belongs to `{owner}` in {people.active[owner].parsed.place} already."
-            identified.parsed.add_fault(column, fault, "Keep it in the row of one person.")
+            identified_record.parsed.add_fault(column, fault, "Keep it in the row of one person.")
 
 
 def _parse_aliases(parsed: ParsedRecord, rules: RosterRules) -> Iterator[str]:
@@ -148,7 +150,7 @@ def _parse_directory_id(parsed: ParsedRecord) -> str:
 
 
 def _find_people_with_reused_address(
-    people: Iterable[IdentifiedRecord], rules: RosterRules, stored: StoredRoster
+    people: Iterable[IdentifiedRecord], rules: RosterRules, stored_roster: StoredRoster
 ) -> Iterator[IdentifiedRecord]:
     """Yield the people whose address belonged to a former person with another id in the same directory.
 
@@ -157,24 +159,25 @@ def _find_people_with_reused_address(
     """
     if rules.accepts_new_ids:
         return
-    for identified in people:
-        former_owner = stored.owners.get(identified.email, "")
-        former_id = stored.directory_ids.get(former_owner, "") if former_owner in stored.former_people else ""
-        new_id = identified.directory_alias
+    for identified_record in people:
+        former_owner = stored_roster.owners.get(identified_record.email, "")
+        has_left = former_owner in stored_roster.former_people
+        former_id = stored_roster.directory_ids.get(former_owner, "") if has_left else ""
+        new_id = identified_record.directory_alias
         is_same_directory = _get_namespace(former_id) == _get_namespace(new_id)
         if former_id and new_id and new_id != former_id and is_same_directory:
-            yield identified
+            yield identified_record
 
 
 def _get_namespace(directory_alias: str) -> str:
     return directory_alias.rpartition(":")[0]
 
 
-def _leave_out_person(identified: IdentifiedRecord, people: IdentifiedPeople) -> None:
+def _leave_out_person(identified_record: IdentifiedRecord, people: IdentifiedPeople) -> None:
     """Remove a person with a reused address, and the person's aliases, from `people`, and report that as a fault."""
-    fault = f"`{identified.email}` belonged to somebody else, who left: the directory id is different."
+    fault = f"`{identified_record.email}` belonged to somebody else, who left: the directory id is different."
     remedy = "Give the new person another address. If it is the same person, run `longarc people --accept`."
-    identified.parsed.add_fault("email", fault, remedy)
-    del people.active[identified.email]
-    for name in [name for name, alias in people.aliases.items() if alias.person == identified.email]:
+    identified_record.parsed.add_fault("email", fault, remedy)
+    del people.active[identified_record.email]
+    for name in [name for name, alias in people.aliases.items() if alias.person == identified_record.email]:
         del people.aliases[name]

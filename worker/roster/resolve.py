@@ -31,7 +31,7 @@ def resolve_roster(
     rules: RosterRules,
     problem_report: ProblemReport,
     *,
-    stored: StoredRoster = _EMPTY_ROSTER,
+    stored_roster: StoredRoster = _EMPTY_ROSTER,
     people_file: Sequence[RosterRecord] = (),
     file_report: ProblemReport | None = None,
 ) -> Roster:
@@ -47,8 +47,8 @@ def resolve_roster(
     if people_file and file_report:
         file_rows = [parse_record(record, parsers, file_report) for record in people_file]
         parsed = merge_people_file(parsed, file_rows, rules.directory_name)
-    people = identify_people(parsed, rules, stored)
-    return _Resolver(people, rules, stored).build_roster()
+    people = identify_people(parsed, rules, stored_roster)
+    return _Resolver(people, rules, stored_roster).build_roster()
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class _Resolver:
 
     people: IdentifiedPeople
     rules: RosterRules
-    stored: StoredRoster
+    stored_roster: StoredRoster
     persons: dict[Address, Person] = field(default_factory=dict)
     unset_columns: dict[Address, frozenset[str]] = field(default_factory=dict)
     #: Why people can't be in the roster, by person: the predicate of a message.
@@ -65,21 +65,21 @@ class _Resolver:
 
     def build_roster(self) -> Roster:
         """Return the roster. May be called only once."""
-        for email, identified in self.people.active.items():
-            self._add_person(email, identified)
-        managers = find_managers(self.people, self.persons, self.left_out, self.rules, self.stored)
+        for email, identified_record in self.people.active.items():
+            self._add_person(email, identified_record)
+        managers = find_managers(self.people, self.persons, self.left_out, self.rules, self.stored_roster)
         pairs = [self._build_pair(report, manager) for report, manager in managers.items()]
         aliases = tuple(alias for alias in self.people.aliases.values() if alias.person in self.persons)
         return Roster(self.persons, {pair.id: pair for pair in pairs}, self.unset_columns, aliases)
 
     # --- persons ---
 
-    def _add_person(self, email: Address, identified: IdentifiedRecord) -> None:
+    def _add_person(self, email: Address, identified_record: IdentifiedRecord) -> None:
         """Add a person to the roster. In a directory, a person without a time zone or country is left out instead."""
-        parsed, values, rules = identified.parsed, identified.parsed.values, self.rules
+        parsed, values, rules = identified_record.parsed, identified_record.parsed.values, self.rules
         calendar = values.get("calendar", rules.default_calendar)
         calendar_columns = frozenset(rules.calendar_columns.get(calendar, ()))
-        stored_person = identified.find_stored_person(self.stored) if rules.is_directory else None
+        stored_person = identified_record.find_stored_person(self.stored_roster) if rules.is_directory else None
         zone = values.get("time_zone") or rules.default_zone or (stored_person.zone if stored_person else "")
         country = values.get("country") or rules.default_country or (stored_person.country if stored_person else "")
         has_value = {"time_zone": bool(zone) or "time_zone" in calendar_columns, "country": bool(country)}
