@@ -88,14 +88,15 @@ class Outages:
         by the name of the service.
         """
         failing_services: dict[str, tuple[str, str, int]] = {}
-        for name, reading in calendar_failures.items():
-            count = reading.calendars
+        for name, failed_readings in calendar_failures.items():
+            count = failed_readings.calendars
             symptom = "1 calendar can't be read." if count == 1 else f"{count:,} calendars can't be read."
-            failing_services[_CALENDAR_PREFIX + name] = (symptom, reading.problem, reading.failures)
-        for name, sending in mail_failures.items():
-            count = sending.mails
+            attempts = failed_readings.failures
+            failing_services[_CALENDAR_PREFIX + name] = (symptom, failed_readings.problem, attempts)
+        for name, failed_mails in mail_failures.items():
+            count = failed_mails.mails
             symptom = "1 mail could not be sent." if count == 1 else f"{count:,} mails could not be sent."
-            failing_services[_MAIL_PREFIX + name] = (symptom, sending.problem, sending.attempts)
+            failing_services[_MAIL_PREFIX + name] = (symptom, failed_mails.problem, failed_mails.attempts)
         for subject, (symptom, problem, attempts) in failing_services.items():
             first_line = get_first_line(Exception(problem))  # the function takes errors; this is the text of one
             self.record_failure(subject, f"{symptom} {first_line}", now, attempts)

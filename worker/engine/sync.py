@@ -85,6 +85,7 @@ class Sync:
         operator: str,
         policy: Policy,
     ) -> None:
+        """`full_every` is the longest time between two full readings of a calendar."""
         self._store = store
         self._find_calendar = find_calendar
         self._find_person = find_person
@@ -156,17 +157,17 @@ class Sync:
                 raise
             self._record_unexpected(due_calendar, holder, error, now)
         else:
-            due_at = self._find_next_read(due_calendar, channel_before, summary, now)
+            due_at = self._find_next_poll(due_calendar, channel_before, summary, now)
             self._store.calendars.postpone(due_calendar, holder, due_at)
             return True
         if channel_before:
             self._store.channels.abandon_reading(channel_before)
         return False
 
-    def _find_next_read(
+    def _find_next_poll(
         self, due_calendar: DueCalendar, channel_before: WatchedCalendar | None, summary: ReadSummary, now: datetime
     ) -> datetime:
-        """Return when the calendar is read next.
+        """Return when the calendar is polled next.
 
         `channel_before` is the state of the calendar's channel when the reading began. If the reading found a change of
         which no notification had arrived by then, the channel is no longer trusted. A late notification restores the

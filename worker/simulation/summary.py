@@ -36,7 +36,7 @@ class CareerSession:
         elif self.state == SessionState.CONTRACTED.value:
             self.contracted_at = self.contracted_at or at
             self.held_end = self.held_end or datetime.fromisoformat(line["end"])
-        elif self.state != SessionState.UNFINISHED.value:
+        elif self.state != SessionState.UNFINISHED.value:  # an unfinished session was held, too
             self.held_end = None
         is_without_time = self.state in (SessionState.OWED.value, SessionState.DEFERRED.value)
         if is_without_time and self.without_time_since is None:
