@@ -78,7 +78,7 @@ class Actions:
 
         def apply(builder: PlanBuilder, session: Session) -> None:
             nonlocal has_changed
-            if actions.is_recorded_not_held(builder, session):
+            if actions.is_recorded_as_not_held(builder, session):
                 has_changed = False
             else:
                 actions.record_not_held(builder, session)

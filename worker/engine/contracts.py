@@ -48,7 +48,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import actions
 from worker.domain.planning.mail_times import choose_mail_time
-from worker.domain.planning.notices import ACCESS_MAIL_PERIOD, find_access_start, find_next_working_morning
+from worker.domain.planning.notices import ACCESS_MAIL_PERIOD, find_access_period_start, find_next_working_morning
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
 from worker.engine.actions import Actions, Writer, combine_writers
@@ -347,7 +347,7 @@ def _build_access_mail(pair_id: PairId, reader: Person, now: datetime, *, has_le
     it is due on the next working morning at the earliest (T-17). The key of the mail contains the due time, so that one
     mail reports all accesses until then.
     """
-    since = find_access_start(now)
+    since = find_access_period_start(now)
     wanted_at = find_next_working_morning(reader, now) if has_left else since + ACCESS_MAIL_PERIOD
     mail_time = choose_mail_time(MailName.CONTENT_ACCESSED, reader, wanted_at)
     return Effect(

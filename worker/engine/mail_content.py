@@ -215,7 +215,7 @@ def _open_accesses(content: Content, mails: Sequence[_MailOfPair], now: datetime
     """
     # The last complete quarter-hour ends where the present one starts. The accesses in the present one are in the next
     # mail. No mail is due before its first quarter-hour is complete.
-    end = notices.find_access_start(now)
+    end = notices.find_access_period_start(now)
     return {
         mail.key: content.list_accesses([pair], Span(mail.start, end))
         for pair, mail in _select_mails(mails, SealedData.ACCESSES)

@@ -51,7 +51,7 @@ NEAR_PERIOD = timedelta(days=7)
 MAX_AHEAD = timedelta(days=370)
 
 
-def is_recorded_not_held(builder: PlanBuilder, session: Session) -> bool:
+def is_recorded_as_not_held(builder: PlanBuilder, session: Session) -> bool:
     """Return whether somebody has recorded already that the session did not take place.
 
     Such a record no longer counts once a later time of the session has begun.

@@ -148,7 +148,7 @@ def has_new_time(session: Session) -> bool:
     return session.kind is SessionKind.CAREER and session.booked and session.count > 0 and not session.by_hand
 
 
-def find_access_start(instant: datetime) -> datetime:
+def find_access_period_start(instant: datetime) -> datetime:
     """Return the start of the period of `ACCESS_MAIL_PERIOD` that contains the instant."""
     return instant - (instant - EPOCH) % ACCESS_MAIL_PERIOD
 
