@@ -58,7 +58,7 @@ def test_key_of_the_environment_is_the_key_of_the_installation(
         ),
         (
             {**PASSWORDS, "LONGARC_KEY_FILE": "/nowhere"},
-            ["LONGARC_KEY_FILE: The file that it names can't be read: No such file"],
+            ["LONGARC_KEY_FILE: The file that this variable names can't be read: No such file"],
         ),
         (
             {
@@ -67,7 +67,7 @@ def test_key_of_the_environment_is_the_key_of_the_installation(
                 "LONGARC_SMTP_PASSWORD_FILE": "y",
             },
             [
-                "LONGARC_CALDAV_PASSWORD_FILE: The file that it names can't be read: No such file",
+                "LONGARC_CALDAV_PASSWORD_FILE: The file that this variable names can't be read: No such file",
                 "LONGARC_SMTP_PASSWORD: Both LONGARC_SMTP_PASSWORD and LONGARC_SMTP_PASSWORD_FILE are set.",
             ],
         ),

@@ -308,8 +308,8 @@ def test_managers_in_a_circle_are_named_once(tmp_path: Path) -> None:
 def test_a_manager_without_a_calendar_is_refused_once_with_a_remedy(tmp_path: Path) -> None:
     text = table(ANA | {"calendar": "none"}, BO, BO | {"email": "cy@x.org"})
     assert only(tmp_path, text) == (
-        "people.csv:line 2, calendar: `ana@x.org` manages 2 people, so this person needs a calendar. "
-        "Name the calendar of this manager: only reports may have `none`."
+        "people.csv:line 2, calendar: `ana@x.org` manages 2 people, so this manager needs a calendar. "
+        "Name a calendar: only reports may have `none`."
     )
 
 

@@ -53,9 +53,9 @@ def _build_index(
     else:
         index = PeopleIndex("has no row in this file", "Add a row for this manager, or empty the cell.")
     for parsed in people.inactive:
-        index.absences |= dict.fromkeys(_list_names(parsed), "is not active any more")
+        index.absence_texts |= dict.fromkeys(_list_names(parsed), "is not active any more")
     for email, reason in left_out.items():
-        index.absences |= dict.fromkeys(_list_names(people.active[email].parsed), reason)
+        index.absence_texts |= dict.fromkeys(_list_names(people.active[email].parsed), reason)
     for email, person in persons.items():
         record = people.active[email].parsed.record
         index.addresses[email] = email
@@ -84,7 +84,8 @@ class _Hierarchy:
     stored_roster: StoredRoster
     index: PeopleIndex
     managers: dict[Address, Address] = field(default_factory=dict)
-    kept_reports: set[Address] = field(default_factory=set)  #: reports whose stored manager is kept because of a fault
+    #: the reports who keep the manager of the stored pair because of a fault
+    reports_with_kept_manager: set[Address] = field(default_factory=set)
 
     @cached_property
     def positions(self) -> dict[Address, int]:
@@ -122,8 +123,8 @@ class _Hierarchy:
         managers_in_order = [email for email in self.persons if email in refused_managers]
         for manager in managers_in_order:
             reports = "somebody" if report_counts[manager] == 1 else f"{report_counts[manager]:,} people"
-            fault = f"`{manager}` manages {reports}, so this person needs a calendar."
-            remedy = "Name the calendar of this manager: only reports may have `none`."
+            fault = f"`{manager}` manages {reports}, so this manager needs a calendar."
+            remedy = "Name a calendar: only reports may have `none`."
             self.people.active[manager].parsed.add_fault("calendar", fault, remedy)
         self.managers = {email: manager for email, manager in self.managers.items() if manager not in refused_managers}
 
@@ -135,7 +136,7 @@ class _Hierarchy:
         """
         while circles := list(find_circles(self.managers)):
             for circle in circles:
-                changeable_reports = [email for email in circle if email not in self.kept_reports]
+                changeable_reports = [email for email in circle if email not in self.reports_with_kept_manager]
                 if not changeable_reports:
                     for email in circle:
                         del self.managers[email]
@@ -155,7 +156,7 @@ class _Hierarchy:
 
     def _keep_stored_manager(self, email: Address) -> None:
         """Give a report the manager of the stored pair. Without one, or in a people file, the report has no manager."""
-        self.kept_reports.add(email)
+        self.reports_with_kept_manager.add(email)
         manager = self._find_stored_manager(email) if self.rules.is_directory else None
         if manager:
             self.managers[email] = manager

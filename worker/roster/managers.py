@@ -22,14 +22,14 @@ _MIN_SIMILARITY = 0.85
 class PeopleIndex:
     """Finds people by their addresses and other aliases, their directory ids, and their full names."""
 
-    absence: str  #: the predicate of a message about somebody who is not in the directory: `has no row in this file`
+    not_found_text: str  #: what messages say of somebody who is not in the directory: `has no row in this file`
     remedy: str  #: the remedy in messages about a manager who is not in the roster
     addresses: dict[str, Address] = field(default_factory=dict)  #: primary addresses by address or alias
     directory_ids: dict[str, Address] = field(default_factory=dict)  #: primary addresses by case-folded id
     #: by folded name: the primary addresses, as the keys of a mapping that keeps their order
     names: dict[str, dict[Address, None]] = field(default_factory=dict)
-    #: By address, id and folded name: why somebody is not in the roster, as the predicate of a message.
-    absences: dict[str, str] = field(default_factory=dict)
+    #: by address, id and folded name: what messages say of somebody who is known but not in the roster
+    absence_texts: dict[str, str] = field(default_factory=dict)
     places: dict[Address, str] = field(default_factory=dict)  #: the place of each person's record, for messages
 
     def add_name(self, name: str, email: Address) -> None:
@@ -44,7 +44,7 @@ class PeopleIndex:
             return self._find_by_id(text, reference.label)
         if reference.kind is ReferenceKind.ADDRESS or "@" in text:
             return self._find_by_address(text)
-        if text.casefold() in self.directory_ids or text.casefold() in self.absences:
+        if text.casefold() in self.directory_ids or text.casefold() in self.absence_texts:
             return self._find_by_id(text)
         return self._find_by_name(text)
 
@@ -53,14 +53,14 @@ class PeopleIndex:
         if directory_id in self.directory_ids:
             return self.directory_ids[directory_id]
         self._refuse_absent(directory_id, label or text)
-        raise InvalidValue(f"`{shorten_value(label or text)}` {self.absence}.", self.remedy)
+        raise InvalidValue(f"`{shorten_value(label or text)}` {self.not_found_text}.", self.remedy)
 
     def _find_by_address(self, text: str) -> Address:
         address = normalize(text) if normalize(text) in self.addresses else parse_mailbox(text)
         if address in self.addresses:
             return self.addresses[address]
         self._refuse_absent(address, address)
-        raise InvalidValue(f"`{address}` {self.absence}.", lambda: self._build_address_remedy(address))
+        raise InvalidValue(f"`{address}` {self.not_found_text}.", lambda: self._build_address_remedy(address))
 
     def _find_by_name(self, text: str) -> Address:
         name = fold_name(text)
@@ -73,14 +73,14 @@ class PeopleIndex:
             fault = f"`{shorten_value(text)}` is the name of {len(people):,} people: {places}{more}."
             raise InvalidValue(fault, "Write the manager's address or id instead.")
         self._refuse_absent(name, text)
-        fault = f"`{shorten_value(text)}` {self.absence}, neither as an address nor as an id or a name."
+        fault = f"`{shorten_value(text)}` {self.not_found_text}, neither as an address nor as an id or a name."
         raise InvalidValue(fault, lambda: self._build_name_remedy(name))
 
     def _refuse_absent(self, name: str, text: str) -> None:
         """Raise InvalidValue when it is known why the person with this name is not in the roster. `text`: what the
         message calls the person."""
-        if name in self.absences:
-            raise InvalidValue(f"`{shorten_value(text)}` {self.absences[name]}.", self.remedy)
+        if name in self.absence_texts:
+            raise InvalidValue(f"`{shorten_value(text)}` {self.absence_texts[name]}.", self.remedy)
 
     def _build_address_remedy(self, address: Address) -> str:
         """Return a remedy with a similar address, if there is one. Only addresses with the same first two letters are

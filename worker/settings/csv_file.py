@@ -119,7 +119,7 @@ def read_text(path: Path, file_format: CsvFormat, problem_report: ProblemReport)
     except UndecodableText as error:
         problem_report.add_fault(error.line, "", error.what, "Save it as UTF-8 (in Excel: `CSV UTF-8`).")
         problem_report.raise_problems()
-        return ""
+        return ""  # never reached, because the report has a fault
 
 
 def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) -> Iterator[CsvRow]:

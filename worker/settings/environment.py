@@ -31,7 +31,7 @@ def read_variable(name: str, env: Mapping[str, str], problems: list[Problem]) ->
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         remedy = "Write the path of a file that Longarc may read."
-        problems.append(Problem(f"{name}_FILE", f"The file that it names can't be read: {reason}.", remedy))
+        problems.append(Problem(f"{name}_FILE", f"The file that this variable names can't be read: {reason}.", remedy))
         return ""
 
 

@@ -463,7 +463,7 @@ def list_known_keys(model: type[BaseModel] | None = None, prefix: tuple[str, ...
     """Yield every key that is allowed in the file, including those of sections."""
     for name, field in (model or Settings).model_fields.items():
         key = (*prefix, field.alias or name)
-        if key in (("keys",), ("passwords",), ("scim_tokens",)):
+        if key in (("keys",), ("passwords",), ("scim_tokens",)):  # these come from the environment
             continue
         yield key
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

@@ -32,11 +32,11 @@ class OpeningsChanged(Refused):
 
 @dataclass(frozen=True, slots=True)
 class EditableOpenings:
-    """The openings in the file, and a version that changes whenever the file changes."""
+    """The openings in the file."""
 
     openings: tuple[Opening, ...]
-    version: str
-    is_writable: bool
+    version: str  #: changes whenever the file changes
+    is_writable: bool  #: whether Longarc may write the file and its folder
 
 
 class OpeningsFile:

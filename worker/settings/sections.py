@@ -69,7 +69,7 @@ def validate_optional_text(parser: Callable[[str], Any]) -> PlainValidator:
 
 def _validate_integer(lowest: int, highest: int) -> PlainValidator:
     def parse(value: object) -> int:
-        if type(value) is not int or not lowest <= value <= highest:
+        if type(value) is not int or not lowest <= value <= highest:  # a boolean is an instance of int
             what = f"This is not a whole number from {lowest} to {highest}."
             raise InvalidValue(what, "Write such a number, without quotes.")
         return value

@@ -11,7 +11,7 @@ unconfirmed record was never placed, and is placed when changes are read next. W
 read instead of changes, copies without a record are found too.
 
 Reading changes costs one request for the organizer's calendar and one for the calendar of each guest with copies;
-reading all events costs one more for each guest.
+reading all events costs one more for each possible guest.
 """
 
 import logging
@@ -170,9 +170,9 @@ class GuestCopies:
         """Return whether the tracked copies are those that this organizer's records name, and all records are
         confirmed. Otherwise `apply_organizer_changes` has to be called even when no calendar has changed."""
         records = self._records.list_copies(organizer)
-        recorded_pairs = {(record.guest, record.name) for record in records}
-        tracked_pairs = {(guest, name) for guest, (_, names) in tracked_copies.items() for name in names}
-        return all(record.is_confirmed for record in records) and recorded_pairs == tracked_pairs
+        copies_in_records = {(record.guest, record.name) for record in records}
+        copies_in_cursor = {(guest, name) for guest, (_, names) in tracked_copies.items() for name in names}
+        return all(record.is_confirmed for record in records) and copies_in_records == copies_in_cursor
 
     # --- reading answers ----------------------------------------------------------------------------------------------
 

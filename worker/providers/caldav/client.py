@@ -189,7 +189,7 @@ def read_xml(content: bytes, url: str) -> Element:
 def _parse_multistatus(reply: Reply) -> Multistatus:
     root = read_xml(reply.content, reply.url) if reply.content else None
     if root is None or root.tag != f"{D}multistatus":
-        raise InvalidResponse(f"{reply.url} answered with something that is not a calendar's; check caldav.url.")
+        raise InvalidResponse(f"{reply.url} answered with something that no calendar server sends; check caldav.url.")
     collection_path = unquote(reply.url.split("://", 1)[-1].partition("/")[2]).strip("/")
     entries = [_parse_entry(response, collection_path) for response in root.findall(f"{D}response")]
     return Multistatus(
