@@ -88,8 +88,8 @@ def test_reading_a_part_of_the_calendar_makes_no_one_away_longer(first: int, las
     window = Span(START + first * DAY, START + last * DAY)
     busy = (BusyTime(away.clip(window), ShowAs.AWAY),) if away.overlaps(window) else ()
     snapshot = FreeBusySnapshot(windows={DANA.email: window}, free_busy={DANA.email: FreeBusy(busy)})
-    state, changes = update_absences(state_of(manager=replace(DANA, away=(away,))), snapshot, START)
-    assert state.manager.away == (away,)
+    state, changes = update_absences(state_of(manager=replace(DANA, absences=(away,))), snapshot, START)
+    assert state.manager.absences == (away,)
     assert changes == {}
 
 
@@ -100,13 +100,13 @@ def test_an_absence_is_remembered_while_mails_count_from_a_day_in_it() -> None:
     snapshot = FreeBusySnapshot(
         windows={DANA.email: window}, free_busy={DANA.email: FreeBusy((BusyTime(away.clip(window), ShowAs.AWAY),))}
     )
-    state, changes = update_absences(state_of(manager=replace(DANA, away=(away,))), snapshot, START)
-    assert state.manager.away == (away,) and changes == {}
+    state, changes = update_absences(state_of(manager=replace(DANA, absences=(away,))), snapshot, START)
+    assert state.manager.absences == (away,) and changes == {}
     late = list_late_reminder_times(state.manager, START - 8 * DAY)
     assert late[0] >= away.end
     long_ago = Span(START - 90 * DAY, START - 70 * DAY)
-    state, _ = update_absences(state_of(manager=replace(DANA, away=(long_ago, away))), snapshot, START)
-    assert state.manager.away == (away,)
+    state, _ = update_absences(state_of(manager=replace(DANA, absences=(long_ago, away))), snapshot, START)
+    assert state.manager.absences == (away,)
 
 
 def test_out_of_office_is_no_working_day(office: Office) -> None:

@@ -121,7 +121,7 @@ def test_an_eye_of_its_own_finds_no_promise_broken(played: Played) -> None:
         now: replace(known.pairs[now], first_seen=date(2026, 11, 17)),  # this row, too
         former.id: former,
     }
-    persons = {who: replace(person, away=tuple(list_away(person))) for who, person in known.persons.items()}
+    persons = {who: replace(person, absences=tuple(list_away(person))) for who, person in known.persons.items()}
     found = audit(played.lines, persons, pairs, start=cast.START, end=END)
     assert not found, report(found)
 

@@ -24,7 +24,7 @@ def test_two_decisions_at_once_are_both_kept(postgres: Postgres) -> None:
     def keep_promise() -> None:
         with manager.database.write() as connection:
             content = manager.handovers.load_content_for_change(connection, FORMER)
-            manager.handovers.save(connection, FORMER, replace(content, kept=("p1",)))
+            manager.handovers.save(connection, FORMER, replace(content, kept_ids=("p1",)))
 
     with ThreadPoolExecutor(1) as pool:
         with report.database.write() as connection:
@@ -35,6 +35,6 @@ def test_two_decisions_at_once_are_both_kept(postgres: Postgres) -> None:
             report.handovers.save(connection, FORMER, replace(content, lines=(LINE,)))
         keeping.result(timeout=60)
     decided = report.handovers.load_content(FORMER)
-    assert (decided.lines, decided.kept) == ((LINE,), ("p1",))
+    assert (decided.lines, decided.kept_ids) == ((LINE,), ("p1",))
     report.close()
     manager.close()

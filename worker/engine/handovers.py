@@ -128,15 +128,15 @@ class Handovers:
     def _write_decision(self, connection: Connection, commitment: Commitment, decision: PromiseDecision) -> None:
         """Store a decision in the content of the handover, in place of an earlier decision to keep the promise."""
         content = self._store.handovers.load_content_for_change(connection, commitment.pair)
-        kept_ids = [kept_id for kept_id in content.kept if kept_id != commitment.id]
-        suggestions = content.offers
+        kept_ids = [kept_id for kept_id in content.kept_ids if kept_id != commitment.id]
+        suggestions = content.suggestions
         if decision is PromiseDecision.KEEP:
             kept_ids.append(commitment.id)
         if decision is PromiseDecision.SUGGEST:
             written = self._store.content.read_written_commitment(connection, commitment.id)
             suggestion = HandoverLine(kind=HandoverLineKind.SUGGESTION, text=written.text, due=commitment.due)
             suggestions = (*suggestions, suggestion)
-        new_content = replace(content, kept=tuple(kept_ids), offers=suggestions)
+        new_content = replace(content, kept_ids=tuple(kept_ids), suggestions=suggestions)
         self._store.handovers.save(connection, commitment.pair, new_content)
 
     def _list_lines(self, handover: Handover, content: HandoverContent) -> list[HandoverLine]:
@@ -148,12 +148,12 @@ class Handovers:
         for _ in range(MAX_FORMER_MANAGERS):
             contract = self._find_contract(former_pair)
             if contract is not None:
-                return list_handover_lines(contract, content.offers)
+                return list_handover_lines(contract, content.suggestions)
             earlier_handover = self._store.handovers.find_incoming(former_pair)
             if earlier_handover is None:
                 break
             former_pair = earlier_handover.former
-        return list(content.offers)
+        return list(content.suggestions)
 
     def _list_note_lines(self, handover: Handover) -> list[HandoverLine]:
         """Return the notes of the former pair as lines."""

@@ -188,7 +188,7 @@ class Sweep:
             absences |= changed_absences
             new_plan = self._plan_pair(now, state, snapshot)
             if new_plan.needed_free_busy is None:
-                return replace(new_plan, away=absences) if absences else new_plan
+                return replace(new_plan, new_absences=absences) if absences else new_plan
             request = new_plan.needed_free_busy
             # requested once more with the new windows, so that each person's new window includes the earlier one
             windows_read = [

@@ -140,7 +140,9 @@ def _export_pulse(worker: Worker, person: Person) -> dict[str, Any]:
 
 
 def _export_person(person: Person) -> dict[str, Any]:
-    return {**asdict(person), "hours": format_hours(person.hours)}
+    exported = asdict(person) | {"hours": format_hours(person.hours)}
+    exported["away"] = exported.pop("absences")
+    return exported
 
 
 def _export_pushed(worker: Worker, person: Person) -> dict[str, Any]:
@@ -247,7 +249,7 @@ def _export_handover(worker: Worker, pair: Pair, *, is_manager: bool) -> dict[st
         return {}
     content = worker.store.handovers.load_content(handover.former)
     passed_on = {"passed_on_by_the_report": [_export_line(line) for line in content.lines]}
-    suggested = {"suggested_by_the_former_manager": [_export_line(line) for line in content.offers]}
+    suggested = {"suggested_by_the_former_manager": [_export_line(line) for line in content.suggestions]}
     return passed_on if is_manager else {**passed_on, **suggested}
 
 

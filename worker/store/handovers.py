@@ -138,8 +138,8 @@ def _parse_handover(row: Row | Mapping[str, Any]) -> Handover:
 def _dump_content(content: HandoverContent) -> dict[str, Any]:
     return {
         "lines": [_dump_line(line) for line in content.lines],
-        "offers": [_dump_line(line) for line in content.offers],
-        "kept": list(content.kept),
+        "offers": [_dump_line(line) for line in content.suggestions],
+        "kept": list(content.kept_ids),
     }
 
 
@@ -150,8 +150,8 @@ def _dump_line(line: HandoverLine) -> dict[str, Any]:
 def _parse_content(fields: Mapping[str, Any]) -> HandoverContent:
     return HandoverContent(
         lines=tuple(_parse_line(line) for line in fields["lines"]),
-        offers=tuple(_parse_line(line) for line in fields["offers"]),
-        kept=tuple(fields["kept"]),
+        suggestions=tuple(_parse_line(line) for line in fields["offers"]),
+        kept_ids=tuple(fields["kept"]),
     )
 
 

@@ -247,7 +247,7 @@ def _save_calendar_changes(connection: Connection, plans: Sequence[Plan]) -> Non
     if moves:
         new_times = [{"event_key": key, "new_start": span.start, "new_end": span.end} for key, span in moves]
         _SAVE_WRITTEN_TIME.execute_many(connection, new_times)
-    if away := {address: spans for plan in plans for address, spans in plan.away.items()}:
+    if away := {address: spans for plan in plans for address, spans in plan.new_absences.items()}:
         away_rows = [{"address": address, "away_spans": spans} for address, spans in sorted(away.items())]
         _SAVE_AWAY.execute_many(connection, away_rows)
 

@@ -64,7 +64,7 @@ def _list_field_names(model: type, *, without: Sequence[str]) -> tuple[str, ...]
 
 
 # for each model, the fields that have a column of the same name
-_PERSON_FIELDS = _list_field_names(Person, without=["hours", "away"])
+_PERSON_FIELDS = _list_field_names(Person, without=["hours", "absences"])
 _PAIR_FIELDS = _list_field_names(Pair, without=["every", "preference", "paused", "is_paused_by_operator"])
 _SESSION_FIELDS = _list_field_names(Session, without=["offer"])
 _DEFERRAL_FIELDS = _list_field_names(Deferral, without=["was"])
@@ -89,7 +89,7 @@ _parse_hours = lru_cache(1024)(parse_hours)  # most people have the same hours
 
 def read_person(row: Row) -> Person:
     """Return the person that a row of the table `person` describes."""
-    return Person(**_read_columns(row, _PERSON_FIELDS), hours=_parse_hours(row["hours"]), away=tuple(row["away"]))
+    return Person(**_read_columns(row, _PERSON_FIELDS), hours=_parse_hours(row["hours"]), absences=tuple(row["away"]))
 
 
 def build_person_row(person: Person) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def list_former_reports() -> list[FormerReport]:
         open_promises = [item for item in view.context.commitments if item.commitment.is_open_promise]
         if not open_promises:
             continue
-        kept = frozenset(site.store.handovers.load_content(handover.former).kept)
+        kept = frozenset(site.store.handovers.load_content(handover.former).kept_ids)
         promises = list_commitments(view, open_promises, Owner.MANAGER)
         reports.append(FormerReport(view.first(state.report), promises, kept, handover.pair is not None))
     return sorted(reports, key=lambda report: report.name.casefold())

@@ -32,7 +32,7 @@ CAN_WAIT = sorted(set(MailName) - ANY_HOUR - REMINDERS - set(MIN_PREPARATION))
 def readers(draw: st.DrawFn) -> Person:
     spells = draw(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12)), max_size=3))
     away = tuple(Span(MONDAY + first * DAY, MONDAY + (first + days) * DAY) for first, days in spells)
-    return replace(person("Sam", *draw(ZONES), hours=draw(WEEKS)), away=away)
+    return replace(person("Sam", *draw(ZONES), hours=draw(WEEKS)), absences=away)
 
 
 @settings(max_examples=150, deadline=None)

@@ -108,8 +108,8 @@ def test_a_prompt_without_a_working_day_in_that_week_comes_at_the_last_that_leav
     """T-5: somebody who was away for eight days gets it on the morning before, or on the day itself."""
     start = utc(2026, 9, 29, 13)  # 15:00 in Berlin, a Tuesday
     sam = person("Sam")
-    back_on_monday = replace(sam, away=(Span(utc(2026, 9, 18), utc(2026, 9, 28)),))
-    back_on_tuesday = replace(sam, away=(Span(utc(2026, 9, 18), utc(2026, 9, 29)),))
+    back_on_monday = replace(sam, absences=(Span(utc(2026, 9, 18), utc(2026, 9, 28)),))
+    back_on_tuesday = replace(sam, absences=(Span(utc(2026, 9, 18), utc(2026, 9, 29)),))
     assert find_prompt_time(back_on_monday, start) == utc(2026, 9, 29, 7)  # Tuesday, 09:00: six hours are left
     assert find_prompt_time(back_on_monday, utc(2026, 9, 29, 9)) == utc(2026, 9, 28, 7)  # Monday
     assert find_prompt_time(back_on_tuesday, start) == utc(2026, 9, 29, 7)
@@ -129,7 +129,7 @@ def test_the_brief_is_due_at_the_start_of_the_working_day_before() -> None:
 
 def test_the_brief_waits_for_nobody_who_is_out_of_office() -> None:
     """T-6, T-16: out of office is no working day."""
-    away = replace(DANA, away=(Span(utc(2026, 9, 28), utc(2026, 9, 29)),))
+    away = replace(DANA, absences=(Span(utc(2026, 9, 28), utc(2026, 9, 29)),))
     assert find_brief_time(away, utc(2026, 9, 29, 9)) == utc(2026, 9, 29, 7)  # Friday is four days before
     assert find_brief_time(DANA, utc(2026, 9, 29, 9)) == utc(2026, 9, 28, 7)
 
@@ -172,13 +172,13 @@ def test_mails_ahead_are_at_the_start_of_a_working_day(
     """T-5, T-6, T-9, T-16: for anybody, for any start, whoever was away when. Who is away for all of two weeks before
     gets them as if they worked."""
     away = tuple(Span(utc(2026, 1, 1) + day * DAY, utc(2026, 1, 1) + (day + n) * DAY) for day, n in holidays)
-    who = replace(person("Sam", *where, hours=hours), away=away)
+    who = replace(person("Sam", *where, hours=hours), absences=away)
     start = utc(2026, 1, 1) + quarter * 15 * MINUTE
     prompt, brief, note = (find(who, start) for find in (find_prompt_time, find_brief_time, find_note_time))
     last_day = get_local_date(who.zone, start)
     mornings = [find_day_start(who, last_day - n * DAY) for n in range(MAX_EARLY_DAYS + 1)]
     if not any(morning and morning + HOUR + SWEEP_SLACK <= start for morning in mornings):
-        who = replace(who, away=())
+        who = replace(who, absences=())
     for at in (prompt, brief, note):
         assert at is not None and at < start and is_mail_time(who, at)
         assert find_day_start(who, get_local_date(who.zone, at)) == at
@@ -308,7 +308,7 @@ def test_what_is_due_on_a_day_off_is_said_the_working_day_before() -> None:
 def test_what_is_due_wakes_nobody_who_is_away_until_then() -> None:
     """R-20, T-16: due on a Saturday; on the night before it turns out that Sam is away on Friday."""
     mine = commitment_of(date(2026, 9, 12), Owner.REPORT)
-    away = replace(SAM, away=(Span(utc(2026, 9, 11), utc(2026, 9, 14)),))
+    away = replace(SAM, absences=(Span(utc(2026, 9, 11), utc(2026, 9, 14)),))
     story = Story(state=state_of(commitments=(mine,), report=away), now=utc(2026, 9, 11, 4))
     story.tick()
     assert [(local(m.due_at, SAM), m.counts) for m in story.mails("commitment_due")] == [("Mon 2026-09-14 09:00", True)]
@@ -434,7 +434,7 @@ def test_the_brief_comes_again_when_the_session_moved_by_more_than_three_working
 
 def test_late_mails_about_a_contract_come_on_working_days_that_the_manager_works() -> None:
     """T-7, T-16: inside hours, and out of office is no working day; then it is unfinished."""
-    manager = replace(DANA, away=(Span(utc(2026, 9, 24), utc(2026, 9, 26)),))
+    manager = replace(DANA, absences=(Span(utc(2026, 9, 24), utc(2026, 9, 26)),))
     story = booked(Story(manager=manager))
     end = story.next.span.end
     assert end < utc(2026, 9, 22)

@@ -194,7 +194,7 @@ def before(at: datetime, who: Person, session: Session, booked_at: datetime) -> 
     if at - booked_at > 2 * MINUTE:
         day = get_local_date(who.zone, at)
         assert find_day_start(who, day) == at
-        assert get_local_date(who.zone, session.span.start) - day <= 7 * DAY or who.away
+        assert get_local_date(who.zone, session.span.start) - day <= 7 * DAY or who.absences
 
 
 def in_time(at: datetime, who: Person, session: Session) -> None:

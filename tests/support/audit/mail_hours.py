@@ -39,7 +39,7 @@ class MailHours:
         self._resting = resting
         self._away: dict[Address, list[Span]] = defaultdict(list)
         for who, person in persons.items():
-            self._away[who] += [Span(span.start - AWAY_BEFORE, span.end + AWAY_AFTER) for span in person.away]
+            self._away[who] += [Span(span.start - AWAY_BEFORE, span.end + AWAY_AFTER) for span in person.absences]
         self._counts: Counter[tuple[Address, date]] = Counter()
         self._folded: dict[Address, set[date]] = defaultdict(set)  #: days of which the rest is still to be told
         self._weeks: set[tuple[Address, date]] = set()

@@ -56,7 +56,7 @@ class FreeBusy:
     is_temporary: bool = False  #: if True, the free/busy is not known now, but a later request may succeed
 
     @cached_property
-    def away(self) -> tuple[Span, ...]:
+    def absences(self) -> tuple[Span, ...]:
         """The spans in which the person is out of office."""
         return tuple(item.span for item in self.busy if item.show_as is ShowAs.AWAY)
 

@@ -55,8 +55,8 @@ class HandoverContent:
 
     lines: tuple[HandoverLine, ...] = ()  #: the lines that the report has passed on to the new manager
     #: The open commitments that the old manager suggests to the new one; the report decides whether to pass them on.
-    offers: tuple[HandoverLine, ...] = ()
-    kept: tuple[str, ...] = ()  #: ids of the commitments that the old manager will still do
+    suggestions: tuple[HandoverLine, ...] = ()
+    kept_ids: tuple[str, ...] = ()  #: the ids of the commitments that the old manager will still do
 
 
 def list_handover_lines(contract: Contract | None, suggestions: Iterable[HandoverLine] = ()) -> list[HandoverLine]:

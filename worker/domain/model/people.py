@@ -27,7 +27,7 @@ class Person:
     calendar: str = "caldav"  #: the name of the calendar provider, or NO_CALENDAR
     mail: str = "smtp"  #: the name of the mail provider
     group: str = ""  #: the department or team, as HR calls it; empty if unknown
-    away: tuple[Span, ...] = ()  #: the spans out of office, as of the last time the calendar was read (T-16)
+    absences: tuple[Span, ...] = ()  #: the spans out of office, as of the last time the calendar was read (T-16)
 
     @property
     def has_calendar(self) -> bool:

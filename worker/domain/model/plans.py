@@ -66,8 +66,9 @@ class Effect:
     #: UTC, the end of the former pair (new_manager), or the start of the period of accesses (content_accessed); None if
     #: the mail depends on no time.
     start: datetime | None = None
-    quiet: bool = False  #: for a cancellation: guests get no notice, if the service supports that
-    counts: bool = False  #: for mails: waits for the reader's working hours, and counts towards the daily limit (T-16)
+    quiet: bool = False  #: for a cancellation: whether guests get no notice, if the service supports that
+    #: For mails: whether the mail waits for the reader's working hours, and counts towards the daily limit (T-16).
+    counts: bool = False
     progress: EffectProgress = EffectProgress.WAITING
     attempts: int = 0
 
@@ -79,7 +80,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedEvent:
-    """One of our events, as last read from its calendar."""
+    """One of our events, as last written to its calendar or read from it."""
 
     key: str
     ref: EventRef
@@ -209,7 +210,8 @@ class Plan:
     needed_free_busy: FreeBusyRequest | None = None
     used_free_busy: bool = False  #: whether planning used free/busy
     problem: str = ""  #: why nothing could be planned, without content of conversations
-    away: Mapping[Address, tuple[Span, ...]] = field(default_factory=dict)  #: new values of `Person.away`
+    #: The new values of `Person.absences`, of the people whose absences have changed.
+    new_absences: Mapping[Address, tuple[Span, ...]] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:

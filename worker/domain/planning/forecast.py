@@ -193,7 +193,7 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
     """
     free_busy_used_at = now if new_plan.used_free_busy else state.free_busy_used_at
     has_live_effects = any(effect.is_live for effect in state.effects)
-    if new_plan.is_empty and not new_plan.away and not has_live_effects:
+    if new_plan.is_empty and not new_plan.new_absences and not has_live_effects:
         return replace(state, free_busy_used_at=free_busy_used_at) if new_plan.used_free_busy else state
     sessions = {session.id: session for session in (*state.sessions, *new_plan.sessions)}
     commitments = {commitment.id: commitment for commitment in (*state.commitments, *new_plan.commitments)}
@@ -201,8 +201,8 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
     live = [effect for effect in effects if effect.is_live]
     return replace(
         state,
-        manager=_set_absences(state.manager, new_plan.away),
-        report=_set_absences(state.report, new_plan.away),
+        manager=_set_absences(state.manager, new_plan.new_absences),
+        report=_set_absences(state.report, new_plan.new_absences),
         sessions=tuple(sessions.values()),
         deferrals=(*state.deferrals, *new_plan.deferrals),
         commitments=tuple(commitments.values()),
@@ -212,9 +212,9 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
     )
 
 
-def _set_absences(person: Person, away: Mapping[Address, tuple[Span, ...]]) -> Person:
+def _set_absences(person: Person, new_absences: Mapping[Address, tuple[Span, ...]]) -> Person:
     """Return the person with the absences that a plan has changed, if any."""
-    return replace(person, away=away[person.email]) if person.email in away else person
+    return replace(person, absences=new_absences[person.email]) if person.email in new_absences else person
 
 
 def _place_events(

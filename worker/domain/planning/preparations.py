@@ -92,7 +92,7 @@ def _list_day_starts(person: Person, start: datetime) -> Iterator[tuple[int, dat
     if any(day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start for _, day_start in _list_early_starts(person, day)):
         yield from _list_early_starts(person, day)
     else:
-        yield from list_day_starts_backwards(replace(person, away=()), day)
+        yield from list_day_starts_backwards(replace(person, absences=()), day)
 
 
 def _list_early_starts(person: Person, day: date) -> Iterator[tuple[int, datetime]]:

@@ -25,8 +25,8 @@ DAYS_AFTER_ABSENCE = 2
 #: How far back free/busy is read. This covers the shortest long absence (two weeks) and the two working days after it,
 #: even of a person who works one day a week.
 _READ_BACK = timedelta(weeks=4)
-#: How long an absence stays in `Person.away` after its end.
-AWAY_MEMORY = timedelta(days=60)
+#: How long an absence stays in `Person.absences` after its end.
+_KEPT_AFTER_END = timedelta(days=60)
 
 
 def update_absences(
@@ -37,24 +37,24 @@ def update_absences(
     Also return, by address, the new absences of each person whose absences changed.
 
     In the time that the snapshot covers, the calendar replaces the stored absences. Any other stored absence is kept
-    until `AWAY_MEMORY` after its end: the mails after a conversation are due after a number of working days, and the
-    days of an absence are not counted (T-7, T-16).
+    until `_KEPT_AFTER_END` after its end: the mails after a conversation are due after a number of working days, and
+    the days of an absence are not counted (T-7, T-16).
     """
     changes: dict[Address, tuple[Span, ...]] = {}
     for person in (state.manager, state.report):
         window, free_busy = snapshot.windows.get(person.email), snapshot.free_busy.get(person.email)
         if window is None or free_busy is None or not free_busy.is_known:
             continue
-        spans = [span.clip(window) for span in free_busy.away]
-        for span in person.away:
+        spans = [span.clip(window) for span in free_busy.absences]
+        for span in person.absences:
             spans += _list_parts_outside(span, window)
-        away = merge_spans(span for span in spans if span.end > now - AWAY_MEMORY and span.start < span.end)
-        if away != person.away:
-            changes[person.email] = away
+        absences = merge_spans(span for span in spans if span.end > now - _KEPT_AFTER_END and span.start < span.end)
+        if absences != person.absences:
+            changes[person.email] = absences
     if not changes:
         return state, changes
     manager, report = (
-        replace(person, away=changes.get(person.email, person.away)) for person in (state.manager, state.report)
+        replace(person, absences=changes.get(person.email, person.absences)) for person in (state.manager, state.report)
     )
     return replace(state, manager=manager, report=report), changes
 
@@ -81,7 +81,7 @@ def list_days_after_absence(person: Person, free_busy: FreeBusy) -> Iterator[dat
 
     Two absences with only days without working hours between them count as one absence.
     """
-    for last_day in _list_last_days(person, free_busy.away):
+    for last_day in _list_last_days(person, free_busy.absences):
         yield from (add_working_days(person, last_day, count) for count in range(1, DAYS_AFTER_ABSENCE + 1))
 
 

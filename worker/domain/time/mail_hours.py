@@ -1,7 +1,8 @@
 """Mail hours: the times at which a mail may reach a person (T-16). They are working hours without absences.
 
-In this module, a working day is a day of the person with at least some mail hours. Absences are those in `Person.away`,
-as the calendar reported them when it was last read. Whether a day is a working day can therefore change later.
+In this module, a working day is a day of the person with at least some mail hours. Absences are those in
+`Person.absences`, as the calendar reported them when it was last read. Whether a day is a working day can therefore
+change later.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from worker.domain.time.worktime import DAY, MAX_SEARCH_DAYS, get_local_date, li
 def list_mail_spans(person: Person, day: date) -> tuple[Span, ...]:
     """Return the mail hours that begin on that day in the person's zone, in order. Public holidays have none."""
     spans = list_spells(person, day)
-    for absence in person.away:
+    for absence in person.absences:
         spans = tuple(part for span in spans for part in _subtract_absence(span, absence))
     return spans
 
