@@ -175,7 +175,7 @@ def _has_control_character(line: str) -> bool:
 
 
 def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[ContractPart, _Section]:
-    """Return the lines below each heading, without comments and horizontal rules. Add all problems with headings."""
+    """Return the sections by part, without comments and horizontal rules. Add a problem for each faulty heading."""
     sections: dict[ContractPart, _Section] = {}
     misspelled_parts: set[ContractPart] = set()
     section_lines: list[_Line] | None = None  # the lines of the current section; None before the first heading

@@ -140,7 +140,7 @@ class PairState:
     #: The manager's active pairs, including this one. Read only while this pair has no regular career session booked.
     waiting_pairs: tuple[WaitingPair, ...] = ()
     #: The taken times by person, for all pairs of that person: future ones, and those of the last week's sessions. None
-    #: when they were not read, so that no session can be placed.
+    #: when they were not read; then no session can be placed.
     taken_times: Mapping[Address, tuple[TakenTime, ...]] | None = None
     #: When planning last used the free/busy of the two; None before the first time, and when it has to read it again.
     free_busy_used_at: datetime | None = None

@@ -28,7 +28,7 @@ class Topic(StrEnum):
     ALL = "all"
     NOW = "now"  #: where the report is now
     DIRECTION = "direction"  #: where the report wants to go
-    GAP = "gap"  #: how to get from the one to the other
+    GAP = "gap"  #: how to get from the present to that direction
 
 
 class SessionState(StrEnum):
@@ -37,7 +37,7 @@ class SessionState(StrEnum):
     OWED = "owed"  #: the session is due and has no time yet
     DEFERRED = "deferred"  #: the session lost its time, and is due a new one
     BOOKED = "booked"  #: the session has a time, and its event is on the calendar or in the outbox
-    HELD = "held"  #: the session took place; assumed as soon as its end has passed
+    HELD = "held"  #: the session took place, which is assumed as soon as its end has passed
     CONTRACTED = "contracted"  #: the session took place, and its contract is recorded
     UNFINISHED = "unfinished"  #: the session took place, and its contract did not come in time
     CANCELLED = "cancelled"  #: the session is no longer due; the history has the reason

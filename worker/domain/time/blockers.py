@@ -139,7 +139,7 @@ def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
 
 
 def is_unknown(search: Search, person: Person) -> bool:
-    """Return whether the person has a calendar and its free/busy could not be read."""
+    """Return whether the person has a calendar whose free/busy could not be read."""
     return person.has_calendar and not get_free_busy(search.free_busy, person).is_known
 
 

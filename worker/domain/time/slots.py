@@ -223,7 +223,7 @@ def find_solo_time(
 ) -> Span | None:
     """Return a free time in one person's working hours, without buffers (T-8); None when there is none.
 
-    The time is the earliest free one on the last day of the window that has any.
+    The result is the earliest free time on the last day of the window that has a free time.
     """
     grid = QuarterGrid(window)
     starts = find_starts(grid.find_working(person) & ~grid.find_busy(person, free_busy, taken), count_quarters(minutes))

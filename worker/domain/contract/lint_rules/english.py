@@ -35,7 +35,7 @@ OUTCOME_TOPICS = split_words(
     "expectations|policy|form|feedback",
 )
 
-#: Words that mean an outcome only after one of `GIVING_VERBS`, and not in phrases such as "the role of".
+#: Words that mean an outcome only after one of `GIVING_VERBS`, and not in phrases such as "role model".
 GIVEN_OUTCOMES = split_words(
     "role|title|position|job title|job level|seniority",
 )
