@@ -3,14 +3,10 @@
 Tests, dry runs and the simulation use this provider; every other provider must behave the same. `MemoryCalendar` also
 has methods that change calendars as people do by hand: `add`, `answer`, `move` and `remove`.
 
-All changes are numbered, and a cursor is the number of the last change. The events of a calendar are sorted by start,
-so that reading a window costs only the events in it. Returned `Event` objects are cached until the event changes.
+All changes are numbered, and a cursor is the number of the last change.
 """
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.message import EmailMessage
 from itertools import chain
 from typing import Any
@@ -18,7 +14,6 @@ from typing import Any
 from worker.domain.model import (
     Address,
     Answer,
-    BusyTime,
     CalendarChanges,
     Cursor,
     Event,
@@ -30,6 +25,7 @@ from worker.domain.model import (
 )
 from worker.errors import Conflict, Forbidden, NotFound
 from worker.providers.base import Finding
+from worker.providers.memory_index import CalendarIndex, Entry
 
 #: A function that makes operations fail. It is called with the name of an operation before the operation takes effect,
 #: and with `<name>.done` afterwards, and may raise ProviderErrors.
@@ -47,130 +43,6 @@ def build_mailer(section: Mapping[str, Any]) -> "MemoryMailer":
     return MemoryMailer(forgetful=bool(section.get("forgetful", False)), anybody=bool(section.get("anybody", False)))
 
 
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A stored event: one object for the calendars of the organizer and all attendees."""
-
-    id: str
-    organizer: Address
-    span: Span
-    key: str | None = None  #: the key of an event that Longarc created
-    show_as: ShowAs | None = ShowAs.BUSY  #: how the event counts in the organizer's free/busy; None: it blocks no time
-    all_day: bool = False
-    series: str | None = None  #: the id of the series, for an occurrence
-    answers: dict[Address, Answer] = field(default_factory=dict)
-    aliases: Mapping[Address, str] = field(default_factory=dict)  #: the `aliases` of the MemoryCalendar
-    version: int = 1  #: returned as the etag
-    sequence: int = 0
-    cached_events: dict[Address, Event] | None = None  #: results of `as_event`, by owner
-    cached_busy: BusyTime | None = None  #: result of `as_busy`
-
-    @property
-    def reported_id(self) -> str:
-        """The id under which changes are reported: the event's own id, or for an occurrence the id of its series."""
-        return self.series or self.id
-
-    def mark_changed(self) -> None:
-        """Increase the version and empty the caches."""
-        self.version += 1
-        self.cached_events = self.cached_busy = None
-
-    def as_event(self, owner: Address) -> Event:
-        """Return the event as a read of the owner's calendar returns it."""
-        self.cached_events = self.cached_events or {}
-        if owner not in self.cached_events:
-            self.cached_events[owner] = self._build_event(owner)
-        return self.cached_events[owner]
-
-    def as_busy(self, owner: Address) -> BusyTime | None:
-        """Return the time that the event blocks on the owner's calendar; None when it blocks no time."""
-        show_as = self._find_show_as(owner)
-        if show_as is None or not self.span.minutes:
-            return None
-        if self.cached_busy is None or self.cached_busy.show_as is not show_as:
-            self.cached_busy = BusyTime(self.span, show_as, self.key)
-        return self.cached_busy
-
-    def _build_event(self, owner: Address) -> Event:
-        return Event(
-            ref=EventRef(owner, self.id, str(self.version)),
-            span=self.span,
-            key=self.key,
-            series=self.series,
-            all_day=self.all_day,
-            organizer=self._name_person(self.organizer) if self.answers else "",
-            answers={self._name_person(guest): answer for guest, answer in self.answers.items()},
-            show_as=self._find_show_as(owner),
-        )
-
-    def _name_person(self, person: Address) -> str:
-        """Return the person's alias if they have one, else the primary address."""
-        return self.aliases.get(person, person)
-
-    def _find_show_as(self, owner: Address) -> ShowAs | None:
-        """Return how the event counts in the owner's free/busy. Only events that aren't ours can be tentative."""
-        answer = self.answers.get(owner, Answer.ACCEPTED)
-        if answer is Answer.DECLINED or self.show_as is None:
-            return None
-        is_tentative = answer is not Answer.ACCEPTED and self.key is None
-        return ShowAs.TENTATIVE if is_tentative else self.show_as
-
-
-class _CalendarIndex:
-    """One person's calendar: its events sorted by start, and the number of the last change of each."""
-
-    def __init__(self) -> None:
-        self._rows: list[tuple[datetime, str]] = []  #: the start and the id of each event, sorted
-        self._entries: dict[str, _Entry] = {}
-        #: The length of the longest event so far: an event that reaches into a window starts at most this long before.
-        self._max_length = timedelta(0)
-        self.series: dict[str, set[str]] = {}  #: the ids of the occurrences, by the id of their series
-        self.last_changes: dict[str, int] = {}  #: the number of the last change, by reported id, in ascending order
-        self.dead_before = 0  #: cursors with a lower number are no longer accepted
-
-    def __contains__(self, entry_id: str) -> bool:
-        return entry_id in self._entries
-
-    def add(self, entry: _Entry) -> None:
-        self._entries[entry.id] = entry
-        insort(self._rows, (entry.span.start, entry.id))
-        self._max_length = max(self._max_length, entry.span.end - entry.span.start)
-        if entry.series:
-            self.series.setdefault(entry.series, set()).add(entry.id)
-
-    def remove(self, entry: _Entry) -> None:
-        del self._entries[entry.id]
-        del self._rows[bisect_left(self._rows, (entry.span.start, entry.id))]
-        if entry.series:
-            self.series[entry.series].discard(entry.id)
-
-    def mark_changed(self, reported_id: str, change_number: int) -> None:
-        self.last_changes.pop(reported_id, None)  # so that the id moves to the end
-        self.last_changes[reported_id] = change_number
-
-    def iter_overlapping(self, window: Span) -> Iterator[_Entry]:
-        """Yield the events that lie at least in part inside the window, sorted by start."""
-        first = bisect_left(self._rows, (window.start - self._max_length, ""))
-        last = bisect_right(self._rows, (window.end, ""))
-        for _, entry_id in self._rows[first:last]:
-            entry = self._entries[entry_id]
-            # The second condition holds for an event without a duration that is exactly at the window's start.
-            if entry.span.end > window.start or entry.span.start >= window.start:
-                yield entry
-
-    def iter_starting_from(self, instant: datetime) -> Iterator[_Entry]:
-        """Yield the events that start at that instant or later, sorted by start."""
-        for _, entry_id in self._rows[bisect_left(self._rows, (instant, "")) :]:
-            yield self._entries[entry_id]
-
-    def find_entries(self, reported_id: str) -> list[_Entry]:
-        """Return the event with that id, or the occurrences of the series with that id."""
-        if reported_id in self._entries:
-            return [self._entries[reported_id]]
-        occurrences = (self._entries[entry_id] for entry_id in self.series.get(reported_id, ()))
-        return sorted(occurrences, key=lambda entry: entry.span)
-
-
 class MemoryCalendar:
     """A CalendarProvider in memory, with methods that change calendars as people do by hand.
 
@@ -184,8 +56,8 @@ class MemoryCalendar:
         self.aliases: dict[Address, str] = {}
         self._people = None if people is None else set(people)
         self._unreadable: dict[Address, str] = {}  #: why a person's calendar can't be read
-        self._indexes: dict[Address, _CalendarIndex] = {}
-        self._entries: dict[str, _Entry] = {}
+        self._indexes: dict[Address, CalendarIndex] = {}
+        self._entries: dict[str, Entry] = {}
         #: The ids of our events by calendar and key, also those of deleted events.
         self._ids_of_created: dict[tuple[Address, str], str] = {}
         self._ids_by_key: dict[str, str] = {}  #: the ids of our events that exist, by key
@@ -216,7 +88,7 @@ class MemoryCalendar:
         self._raise_fault("changes")
         index = self._get_readable_index(calendar)
         since = int(cursor) if cursor and cursor.isdigit() else -1
-        if since < index.dead_before:
+        if since < index.oldest_valid_cursor:
             own_later_entries = (entry for entry in index.iter_starting_from(window.end) if entry.key)
             entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), own_later_entries)}
             all_events = tuple(entry.as_event(calendar) for entry in entries.values())
@@ -226,7 +98,7 @@ class MemoryCalendar:
 
     @staticmethod
     def _list_changes_since(
-        calendar: Address, index: _CalendarIndex, since: int, window: Span
+        calendar: Address, index: CalendarIndex, since: int, window: Span
     ) -> tuple[list[Event], list[str]]:
         """Return the events that changed after the change number `since`, and the ids of the deleted events. Of a
         changed series, only the occurrences in the window are returned."""
@@ -256,13 +128,13 @@ class MemoryCalendar:
         self._raise_fault("create.done")
         return entry.as_event(calendar)
 
-    def _make_entry(self, calendar: Address, draft: EventDraft) -> _Entry:
-        entry = _Entry(self._new_id(), calendar, draft.span, key=draft.key, aliases=self.aliases)
+    def _make_entry(self, calendar: Address, draft: EventDraft) -> Entry:
+        entry = Entry(self._new_id(), calendar, draft.span, key=draft.key, aliases=self.aliases)
         self._ids_of_created[calendar, draft.key] = self._ids_by_key[draft.key] = entry.id
         self._write_draft(entry, draft)
         return entry
 
-    def _write_draft(self, entry: _Entry, draft: EventDraft) -> None:
+    def _write_draft(self, entry: Entry, draft: EventDraft) -> None:
         """Store the draft in the entry. Answers are kept, unless the event moves."""
         is_moved = entry.span != draft.span
         answers = {} if is_moved else entry.answers
@@ -326,7 +198,7 @@ class MemoryCalendar:
         owner = organizer or address
         if owner != address:
             answers.setdefault(address, Answer.NEEDS_ACTION)
-        entry = _Entry(self._new_id(), owner, span, show_as=show, all_day=all_day, series=series, answers=answers)
+        entry = Entry(self._new_id(), owner, span, show_as=show, all_day=all_day, series=series, answers=answers)
         entry.aliases = self.aliases
         self._place_entry(entry, by_hand=True)
         return entry.id
@@ -383,7 +255,7 @@ class MemoryCalendar:
     def forget_cursors(self, calendar: Address) -> None:
         """Make every cursor of this calendar dead, so that the next list of changes is a full one."""
         self._last_change += 1
-        self._get_index(calendar).dead_before = self._last_change
+        self._get_index(calendar).oldest_valid_cursor = self._last_change
 
     def pop_changed_calendars(self) -> set[Address]:
         """Return the owners of the calendars that people changed by hand since the last call. The simulation uses this
@@ -410,21 +282,21 @@ class MemoryCalendar:
         if reason := self._get_unreadable_reason(calendar):
             raise NotFound(reason)
 
-    def _get_readable_index(self, calendar: Address) -> _CalendarIndex:
+    def _get_readable_index(self, calendar: Address) -> CalendarIndex:
         """Return the calendar. Raises NotFound when it can't be read."""
         self._require_readable(calendar)
         return self._get_index(calendar)
 
-    def _get_index(self, person: Address) -> _CalendarIndex:
+    def _get_index(self, person: Address) -> CalendarIndex:
         if person not in self._indexes:
-            self._indexes[person] = _CalendarIndex()
+            self._indexes[person] = CalendarIndex()
         return self._indexes[person]
 
     def _new_id(self) -> str:
         self._last_id += 1
         return f"e{self._last_id}"
 
-    def _get_own_entry(self, ref: EventRef) -> _Entry:
+    def _get_own_entry(self, ref: EventRef) -> Entry:
         """Return our event at `ref`. Raises NotFound for a deleted event, Forbidden for one that is not ours."""
         entry = self._entries.get(ref.id)
         if entry is None:
@@ -433,7 +305,7 @@ class MemoryCalendar:
             raise Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
         return entry
 
-    def _find_entry(self, calendar: Address, key_or_id: str) -> _Entry:
+    def _find_entry(self, calendar: Address, key_or_id: str) -> Entry:
         """Return the event with that id or key. Raises NotFound when no such event is on `calendar`."""
         entry = self._entries.get(self._ids_by_key.get(key_or_id, key_or_id))
         if entry is None or calendar not in self._list_participants(entry):
@@ -441,11 +313,11 @@ class MemoryCalendar:
         return entry
 
     @staticmethod
-    def _list_participants(entry: _Entry) -> tuple[Address, ...]:
+    def _list_participants(entry: Entry) -> tuple[Address, ...]:
         """Return the organizer and the attendees. The event is on their calendars, except where one has removed it."""
         return (entry.organizer, *entry.answers)
 
-    def _place_entry(self, entry: _Entry, *, by_hand: bool) -> None:
+    def _place_entry(self, entry: Entry, *, by_hand: bool) -> None:
         """Put the event on the calendars of all participants. `by_hand`: a person made this change, not Longarc."""
         self._entries[entry.id] = entry
         for person in self._list_participants(entry):
@@ -453,7 +325,7 @@ class MemoryCalendar:
                 self._get_index(person).add(entry)
         self._mark_changed(entry, by_hand=by_hand)
 
-    def _withdraw_entry(self, entry: _Entry) -> None:
+    def _withdraw_entry(self, entry: Entry) -> None:
         """Remove the event from every calendar, and record that as a change there. The caller must then call
         `_mark_changed`, which gives this change its number."""
         for person in self._list_participants(entry):
@@ -461,7 +333,7 @@ class MemoryCalendar:
                 self._get_index(person).remove(entry)
                 self._get_index(person).mark_changed(entry.reported_id, self._last_change + 1)
 
-    def _mark_changed(self, entry: _Entry, *, by_hand: bool) -> None:
+    def _mark_changed(self, entry: Entry, *, by_hand: bool) -> None:
         """Record a change of the event, with a new number, in the calendars of all participants."""
         self._last_change += 1
         entry.mark_changed()
@@ -470,7 +342,7 @@ class MemoryCalendar:
         if by_hand:
             self._calendars_changed_by_hand.update(self._list_participants(entry))
 
-    def _delete_entry(self, entry: _Entry, *, by_hand: bool) -> None:
+    def _delete_entry(self, entry: Entry, *, by_hand: bool) -> None:
         self._withdraw_entry(entry)
         self._mark_changed(entry, by_hand=by_hand)
         del self._entries[entry.id]
