@@ -192,9 +192,9 @@ class FreeBusyReader:
             request = self._api.service.freebusy().query(body=body, fields="calendars")
             answer = self._api.execute(manager, FREE_BUSY_SCOPE, request)
             calendars = answer.get("calendars") or {}
-            by_person = {self._identities.find_primary(address): entry for address, entry in calendars.items()}
+            answer_by_person = {self._identities.find_primary(address): part for address, part in calendars.items()}
             for person in people:
-                part = parse_free_busy(person, by_person.get(person))
-                free_busy[person] = join_free_busy(free_busy.get(person, FreeBusy()), part)
+                next_free_busy = parse_free_busy(person, answer_by_person.get(person))
+                free_busy[person] = join_free_busy(free_busy.get(person, FreeBusy()), next_free_busy)
             start = end
         return free_busy

@@ -147,20 +147,21 @@ class OutlookCalendar(channels.OutlookChannels):
         organizers = {person: frozenset(self._organizers(person)) for person in unique_people}
         own_accounts = {self._graph.own_account} - {""}  # an app has no own account
         views = self._reader.read_views(sorted(own_accounts.union(*organizers.values())), window)
-        our_events = [
+        our_entries = [
             entry for view in views.values() if isinstance(view, list) for entry in view if entry.event.is_ours
         ]
         free_busy = {
-            person: _to_free_busy(views[person], our_events, window) for person in unique_people if person in views
+            person: _to_free_busy(views[person], our_entries, window) for person in unique_people if person in views
         }
         for person in unique_people:
             if temporarily_unknown := _make_temporarily_unknown_free_busy(person, organizers[person], views):
                 free_busy[person] = temporarily_unknown
         readable_mailboxes = [person for person, view in views.items() if isinstance(view, list)]
         others = [person for person in unique_people if person not in free_busy]
-        for person, answer in schedule.read_free_busy(self._graph, others, window, readable_mailboxes).items():
-            events = [self._assign_guest(entry.event, person, organizers[person]) for entry in our_events]
-            free_busy[person] = schedule.mark_our_events(answer, person, events, window)
+        free_busy_of_others = schedule.read_free_busy(self._graph, others, window, readable_mailboxes)
+        for person in others:
+            our_events = [self._assign_guest(entry.event, person, organizers[person]) for entry in our_entries]
+            free_busy[person] = schedule.mark_our_events(free_busy_of_others[person], person, our_events, window)
         return {person: free_busy[person] for person in unique_people}
 
     def _assign_guest(self, event: Event, person: Address, organizers: Collection[Address]) -> Event:
@@ -185,11 +186,11 @@ class OutlookCalendar(channels.OutlookChannels):
         delta_round = delta.parse_cursor(cursor)
         if delta_round is not None and delta_round.covers(window):
             try:
-                answer = delta.follow_round(self._graph, calendar, delta_round)
+                delta_changes = delta.follow_round(self._graph, calendar, delta_round)
             except DeltaTokenExpired:
                 log.info("a new delta round begins", extra={"action": Action.GRAPH_ROUND, "calendar": calendar})
             else:
-                if (changes := self._list_changes_since(calendar, answer, window)) is not None:
+                if (changes := self._list_changes_since(calendar, delta_changes, window)) is not None:
                     return changes
         return self._list_all_events(calendar, window)
 
@@ -208,17 +209,18 @@ class OutlookCalendar(channels.OutlookChannels):
         return CalendarChanges(events, deleted_ids=(), cursor=cursor, is_full=True)
 
     def _list_changes_since(
-        self, calendar: Address, answer: delta.DeltaChanges, window: Span
+        self, calendar: Address, delta_changes: delta.DeltaChanges, window: Span
     ) -> CalendarChanges | None:
-        """Return the changes in an answer of a delta round; None when reading all events takes fewer requests.
+        """Return the changes that a delta round reported; None when reading all events takes fewer requests.
 
-        A delta answer has no extended properties. So an event that may be ours is read by its id, to learn its key.
+        A delta round reports no extended properties. So an event that may be ours is read by its id, to learn its key.
         """
-        series_ids = {str(item.get("seriesMasterId") or "") for item in answer.items} - {""}
-        series_ids |= {str(item["id"]) for item in answer.items if item.get("type") == "seriesMaster"}
-        # events outside of any series
-        singles = [item for item in answer.items if not item.get("seriesMasterId") and item["id"] not in series_ids]
-        ids_to_read = [str(item["id"]) for item in singles if _may_be_ours(item)] + sorted(answer.removed_ids)
+        series_ids = {str(item.get("seriesMasterId") or "") for item in delta_changes.items} - {""}
+        series_ids |= {str(item["id"]) for item in delta_changes.items if item.get("type") == "seriesMaster"}
+        singles = [  # events outside of any series
+            item for item in delta_changes.items if not item.get("seriesMasterId") and item["id"] not in series_ids
+        ]
+        ids_to_read = [str(item["id"]) for item in singles if _may_be_ours(item)] + sorted(delta_changes.removed_ids)
         if len(ids_to_read) > _MAX_LOOKUPS:
             return None
         entries_read = {event_id: self._read_entry(calendar, event_id) for event_id in ids_to_read}
@@ -226,18 +228,18 @@ class OutlookCalendar(channels.OutlookChannels):
         existing_entries = {
             event_id: entry
             for event_id, entry in entries_read.items()
-            if entry and (entry.event.is_ours or event_id not in answer.removed_ids)
+            if entry and (entry.event.is_ours or event_id not in delta_changes.removed_ids)
         }
         gone_ids = sorted(entries_read.keys() - existing_entries.keys())
         entries = [*existing_entries.values()]
         entries += [self._reader.parse_item(calendar, item) for item in singles if item["id"] not in entries_read]
-        for series_id in sorted(series_ids - answer.removed_ids):
+        for series_id in sorted(series_ids - delta_changes.removed_ids):
             occurrences = self._list_occurrences(calendar, series_id, window)
             entries += occurrences
             if not occurrences:
                 gone_ids.append(series_id)
         events = self._add_keys(calendar, entries)
-        return CalendarChanges(events, deleted_ids=tuple(gone_ids), cursor=answer.round.cursor, is_full=False)
+        return CalendarChanges(events, deleted_ids=tuple(gone_ids), cursor=delta_changes.round.cursor, is_full=False)
 
     def _read_entry(self, calendar: Address, event_id: str) -> EventWithUid | None:
         """Return the event with that id, including its key; None when the event is gone."""
@@ -333,12 +335,12 @@ class OutlookCalendar(channels.OutlookChannels):
             if existing is None:
                 raise
             return existing
-        self._learn_guest(draft, item, is_new=True)
+        self._learn_alias_of_guest(draft, item, is_new=True)
         if self._teams and draft.video and item.get("isOnlineMeeting") is False:
             self._alert_operator(f"teams:{calendar}", _NO_TEAMS_ALERT.format(person=calendar))
         return self._reader.parse_event(calendar, item, draft.key)
 
-    def _learn_guest(self, draft: EventDraft, item: Json, *, is_new: bool) -> None:
+    def _learn_alias_of_guest(self, draft: EventDraft, item: Json, *, is_new: bool) -> None:
         """Learn the alias by which Microsoft 365 names the guest of our event, if the event has only one guest.
 
         On an event that is not new, people may have replaced the guest by another person. So there an alias that is an
@@ -384,7 +386,7 @@ class OutlookCalendar(channels.OutlookChannels):
         item = self._get_own_item(ref)
         if item is None:
             raise NotFound(f"{ref.calendar}: the event {draft.key} is gone.")
-        self._learn_guest(draft, item, is_new=False)
+        self._learn_alias_of_guest(draft, item, is_new=False)
         current = self._reader.parse_event(ref.calendar, item)
         patch = graph_events.compose_patch(item, draft, current, find_primary=self._identities.find_primary)
         if not patch:  # an earlier attempt at this update succeeded
@@ -444,14 +446,14 @@ class OutlookCalendar(channels.OutlookChannels):
         return checks.check_calendar(self._graph, person, teams=self._teams, reports=reports)
 
 
-def _to_free_busy(view: CalendarView, our_events: Collection[EventWithUid], window: Span) -> FreeBusy:
+def _to_free_busy(view: CalendarView, our_entries: Collection[EventWithUid], window: Span) -> FreeBusy:
     """Return the free/busy in the view of an organizer's calendar, clipped to the window.
 
-    The keys of copies are those of the events with the same uid in `our_events`.
+    The keys of copies are those of the events with the same uid in `our_entries`.
     """
     if not isinstance(view, list):
         return FreeBusy(is_known=False, reason=str(view), is_temporary=isinstance(view, Transient))
-    keys = {entry.uid: entry.event.key for entry in our_events}
+    keys = {entry.uid: entry.event.key for entry in our_entries}
     busy_times = [
         BusyTime(entry.event.span.clip(window), entry.event.show_as, entry.event.key or keys.get(entry.uid))
         for entry in view

@@ -90,11 +90,11 @@ def _check_attempt(statement: str, attempt: Callable[[], object]) -> Finding:
 def _check_free_busy(graph: Graph, person: Address) -> Finding:
     statement = f"Free/busy can be read through {person}'s mailbox"
     now = utcnow()
+    window = Span(now, now + timedelta(days=1))
     try:
-        answers = schedule.read_free_busy(graph, [person], Span(now, now + timedelta(days=1)), mailboxes=[person])
+        free_busy = schedule.read_free_busy(graph, [person], window, mailboxes=[person])[person]
     except ProviderError as error:
         return Finding(statement, ok=False, remedy=str(error))
-    free_busy = answers[person]
     remedy = "" if free_busy.is_known else f"{free_busy.reason} {_CONSENT_REMEDY}"
     return Finding(statement, ok=free_busy.is_known, remedy=remedy)
 
