@@ -93,8 +93,10 @@ class MemoryCalendar:
             entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), own_later_entries)}
             all_events = tuple(entry.as_event(calendar) for entry in entries.values())
             return CalendarChanges(all_events, deleted_ids=(), cursor=str(self._last_change), is_full=True)
-        events, gone = self._list_changes_since(calendar, index, since, window)
-        return CalendarChanges(tuple(events), deleted_ids=tuple(gone), cursor=str(self._last_change), is_full=False)
+        events, deleted_ids = self._list_changes_since(calendar, index, since, window)
+        return CalendarChanges(
+            tuple(events), deleted_ids=tuple(deleted_ids), cursor=str(self._last_change), is_full=False
+        )
 
     @staticmethod
     def _list_changes_since(
@@ -103,7 +105,7 @@ class MemoryCalendar:
         """Return the events that changed after the change number `since`, and the ids of the deleted events. Of a
         changed series, only the occurrences in the window are returned."""
         events: list[Event] = []
-        gone: list[str] = []
+        deleted_ids: list[str] = []
         for reported_id in reversed(index.last_changes):
             if index.last_changes[reported_id] <= since:
                 break
@@ -112,8 +114,8 @@ class MemoryCalendar:
             current_events = [entry.as_event(calendar) for entry in in_window]
             events += current_events
             if not current_events:
-                gone.append(reported_id)
-        return events, gone
+                deleted_ids.append(reported_id)
+        return events, deleted_ids
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         """Create the event, or return the existing event with that key. Raises Conflict if it was cancelled."""

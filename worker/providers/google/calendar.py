@@ -139,14 +139,14 @@ class GoogleCalendar(GoogleChannels):
         cancelled_ids = [str(item["id"]) for item in singles if google_events.is_cancelled(item)]
         # Of a deleted event Google sends only the id, so a deleted series looks like a single event. When one of its
         # occurrences shows that it is a series, it is left out here, because the loop below adds it.
-        gone_ids = [event_id for event_id in cancelled_ids if event_id not in series_ids]
+        deleted_ids = [event_id for event_id in cancelled_ids if event_id not in series_ids]
         events = [self._parse_event(item, calendar, zone) for item in singles if not google_events.is_cancelled(item)]
         for series_id, occurrences in self._read_occurrences(calendar, list(series_ids), window, zone):
             events += occurrences
             if not occurrences:
-                gone_ids.append(series_id)
+                deleted_ids.append(series_id)
         new_cursor = google_events.format_cursor(sync_token)
-        return CalendarChanges(tuple(events), deleted_ids=tuple(gone_ids), cursor=new_cursor, is_full=False)
+        return CalendarChanges(tuple(events), deleted_ids=tuple(deleted_ids), cursor=new_cursor, is_full=False)
 
     def _list_all_events(self, calendar: Address, window: Span) -> CalendarChanges:
         """Return all events inside the window, and our own events after the window."""

@@ -230,16 +230,16 @@ class OutlookCalendar(channels.OutlookChannels):
             for event_id, entry in entries_read.items()
             if entry and (entry.event.is_ours or event_id not in delta_changes.removed_ids)
         }
-        gone_ids = sorted(entries_read.keys() - existing_entries.keys())
+        deleted_ids = sorted(entries_read.keys() - existing_entries.keys())
         entries = [*existing_entries.values()]
         entries += [self._reader.parse_item(calendar, item) for item in singles if item["id"] not in entries_read]
         for series_id in sorted(series_ids - delta_changes.removed_ids):
             occurrences = self._list_occurrences(calendar, series_id, window)
             entries += occurrences
             if not occurrences:
-                gone_ids.append(series_id)
+                deleted_ids.append(series_id)
         events = self._add_keys(calendar, entries)
-        return CalendarChanges(events, deleted_ids=tuple(gone_ids), cursor=delta_changes.round.cursor, is_full=False)
+        return CalendarChanges(events, deleted_ids=tuple(deleted_ids), cursor=delta_changes.round.cursor, is_full=False)
 
     def _read_entry(self, calendar: Address, event_id: str) -> EventWithUid | None:
         """Return the event with that id, including its key; None when the event is gone."""
