@@ -12,10 +12,14 @@ PROOF_OPTIONS_bounded := $(TOGETHER)
 
 setup: .venv/.ready
 
+# The client `caldav`, with which the demo and tests verify calendars, brings urllib3-future, which overwrites urllib3
+# unless it is built with URLLIB3_NO_OVERRIDE. Otherwise all of this would run on another library than production.
+INSTALL := URLLIB3_NO_OVERRIDE=1 $(BIN)/pip install --no-binary urllib3-future --quiet --disable-pip-version-check
+
 # Without compiling: Python compiles what is imported when it is first imported, which is a small part.
-.venv/.ready: pyproject.toml constraints.txt
+.venv/.ready: Makefile pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(INSTALL) --no-compile -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m tests.support.browser
 	touch $@
 

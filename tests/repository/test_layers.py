@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from itertools import chain
+from pathlib import Path
 
+import urllib3
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -206,6 +208,12 @@ def test_the_product_needs_one_http_stack() -> None:
     """Nothing that is installed with it, whatever extra is taken, brings a second one; that is for development."""
     assert not SECOND_STACK & installed_with("longarc", {"embedded", "redis", "scim"})
     assert "caldav" in installed_with("longarc", {"dev"})
+
+
+def test_the_tests_run_on_the_http_library_of_the_product() -> None:
+    """A wheel of urllib3-future overwrites urllib3 at each start of Python: then nothing here proves anything of it."""
+    assert vars(urllib3)["__version__"] == metadata.version("urllib3"), "set up again: rm -rf .venv && make setup"
+    assert not list(Path(urllib3.__file__).parents[1].glob("urllib3*.pth"))
 
 
 def test_no_module_imports_the_second_stack() -> None:
