@@ -124,7 +124,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="company",
-        text="What is the company called, in mails?",
+        text="What is the company called in mails?",
         explanation="Mails name the company where they explain what Longarc is. The answer may be left empty.",
         setting="company",
         is_optional=True,
@@ -139,7 +139,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="locale",
-        text="In which language are mails written, when a person's own is not known?",
+        text="In which language are mails written when a person's language is not known?",
         explanation="A code, as en or de. People whose language is known get mails in that language.",
         parse=keep_as_text(parse_locale),
         setting="locale",
@@ -175,7 +175,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="google_client_secret",
         text="The secret of the OAuth client?",
-        explanation="It is shown once, when the client is created. It is kept in a file that only you may read.",
+        explanation="Google shows it once, when the client is created. It is kept in a file that only you may read.",
         ways=frozenset({Way.GOOGLE_ACCOUNT}),
         variable="LONGARC_GOOGLE_CLIENT_SECRET",
     ),
@@ -193,7 +193,7 @@ QUESTIONS: tuple[Question, ...] = (
         text="The tenant of the app: its id or its domain (empty: the app is for accounts of any organization)?",
         explanation=(
             "entra.microsoft.com, App registrations, your app, Overview: Directory (tenant) ID. An app that was "
-            "registered for one organization needs it."
+            "registered for one organization needs the tenant."
         ),
         ways=frozenset({Way.MICROSOFT_ACCOUNT}),
         parse=parse_identifier,
@@ -210,7 +210,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="certificate",
-        text="The PEM file with the app's private key and certificate, if it logs in with one?",
+        text="The PEM file with the app's private key and certificate, if the app logs in with a certificate?",
         explanation="Leave it empty to log in with a client secret. A certificate is safer: its key stays here.",
         ways=frozenset({Way.MICROSOFT_APP}),
         parse=parse_certificate,
@@ -318,7 +318,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="sender",
         text="The address that mails come from?",
-        explanation="People see it and answer to it. With Google or Microsoft 365 it has to be a mailbox there.",
+        explanation="People see and answer this address. With Google or Microsoft 365 it has to be a mailbox there.",
         parse=parse_address,
         setting="mail.from",
         find_default=_suggest_sender,
@@ -375,7 +375,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="people",
         step=Step.PEOPLE,
-        text="Who works here: a people file (CSV), or `directory` for the company's own?",
+        text="Who works here: a people file (CSV), or `directory` for the company's directory?",
         explanation=(
             "An export of the HR system: address, name, manager, time zone, country. Column names of Workday, "
             "BambooHR, Personio, HiBob and SuccessFactors are understood. `directory` reads Google Workspace or Entra."
@@ -411,7 +411,7 @@ QUESTIONS: tuple[Question, ...] = (
         name="country",
         step=Step.PEOPLE,
         text="The country of people whose country is not known, as DE (empty: none)?",
-        explanation="Public holidays follow from the country. A directory often has none.",
+        explanation="Public holidays follow from the country. Many directories name no countries.",
         ways=_DIRECTORY_WAYS,
         parse=parse_country,
         setting="roster.country",
@@ -422,7 +422,7 @@ QUESTIONS: tuple[Question, ...] = (
         name="time_zone",
         step=Step.PEOPLE,
         text="The time zone of people whose zone is not known, as Europe/Berlin (empty: none)?",
-        explanation="The directory of Google has no time zones. With Microsoft 365 it comes from each mailbox.",
+        explanation="The directory of Google has no time zones. In Microsoft 365 each mailbox has one.",
         ways=_DIRECTORY_WAYS,
         parse=parse_zone,
         setting="roster.time_zone",
@@ -452,7 +452,7 @@ QUESTIONS: tuple[Question, ...] = (
         name="pilot_managers",
         step=Step.PILOT,
         text="Which managers, with commas between them?",
-        explanation="Name each by address. All their reports take part.",
+        explanation="Write the managers' addresses. All their reports take part.",
         has_manager_list=True,
         find_default=lambda answers: answers.get("account", ""),
         parse=parse_address_list,
