@@ -12,12 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 
-from worker.domain.contract.languages import (
-    CONTRACT_LANGUAGES,
-    ENGLISH,
-    ContractLanguage,
-    ContractPart,
-)
+from worker.domain.contract.languages import CONTRACT_LANGUAGES, ENGLISH, ContractLanguage, ContractPart
 from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.errors import Problem, Problems
 
@@ -345,10 +340,7 @@ def _is_empty_section(section: _Section, part: ContractPart, add_problem: _AddPr
 
 
 def _attach_line(part: ContractPart, item: _Item, line: _Line, add_problem: _AddProblem) -> bool:
-    """Add the line to `item`, as its support, its success or a wrapped line. Return False if the line is none of them.
-
-    A list inside the list is not added, but becomes a problem; the result is then True.
-    """
+    """Add a detail or a wrapped line to `item`, and a problem for a nested list. Return False for any other line."""
     has_marker = bool(_ITEM.fullmatch(line.text))
     is_deeper = line.indent > item.indent
     detail = (
