@@ -55,7 +55,7 @@ class MemoryCalendar:
         self.fail: Fault | None = None
         self.aliases: dict[Address, str] = {}
         self._people = None if people is None else set(people)
-        self._unreadable: dict[Address, str] = {}  #: why a person's calendar can't be read
+        self._unreadable_reasons: dict[Address, str] = {}  #: why a calendar can't be read, by its owner
         self._indexes: dict[Address, CalendarIndex] = {}
         self._entries: dict[str, Entry] = {}
         #: The ids of our events by calendar and key, also those of deleted events.
@@ -252,7 +252,7 @@ class MemoryCalendar:
 
     def make_unreadable(self, person: Address, reason: str) -> None:
         """Make this person's calendar unreadable from now on. `reason`: the text that reads return."""
-        self._unreadable[person] = reason
+        self._unreadable_reasons[person] = reason
 
     def forget_cursors(self, calendar: Address) -> None:
         """Make every cursor of this calendar dead, so that the next list of changes is a full one."""
@@ -277,7 +277,7 @@ class MemoryCalendar:
         """Return why this person's calendar can't be read; empty when it can."""
         if self._people is not None and person not in self._people:
             return f"{person} has no calendar here."
-        return self._unreadable.get(person, "")
+        return self._unreadable_reasons.get(person, "")
 
     def _require_readable(self, calendar: Address) -> None:
         """Raise NotFound when the calendar can't be read."""

@@ -32,8 +32,8 @@ def join_free_busy(first: FreeBusy, second: FreeBusy) -> FreeBusy:
 def mark_our_events(free_busy: FreeBusy, person: Address, our_events: Sequence[Event], window: Span) -> FreeBusy:
     """Return the person's free/busy, clipped to `window`, with our own events as busy spans that carry the event's key.
 
-    `our_events` are events on managers' calendars. Those to which the person was invited and which the person has not
-    declined are cut out of the busy spans that Google reports, and added as busy spans of their own.
+    `our_events` are events on managers' calendars. An event counts if the person was invited and has not declined. Such
+    events are cut out of the busy spans that Google reports, and added as busy spans of their own.
     """
     if not free_busy.is_known:
         return free_busy

@@ -140,9 +140,8 @@ def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, Bus
 def mark_our_events(free_busy: FreeBusy, person: Address, events: Iterable[Event], window: Span) -> FreeBusy:
     """Return the person's free/busy, clipped to `window`, with the keys of our events.
 
-    The key of each of our events to which the person was invited and which the person has not declined is added to a
-    busy span with exactly the event's time. When several busy spans have this time, one that is not out of office is
-    preferred.
+    An event counts if the person was invited and has not declined. Its key is added to a busy span with exactly the
+    event's time. When several busy spans have this time, one that is not out of office is preferred.
     """
     busy_times = list(free_busy.busy)
     for event in events:
