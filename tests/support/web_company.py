@@ -1,4 +1,4 @@
-"""A small company whose pages are open: two managers, four pairs, a month behind them; and browsers without eyes."""
+"""A small company with its web pages: two managers, four pairs, after a month; and Flask test clients as browsers."""
 
 import re
 import shutil
@@ -41,11 +41,11 @@ from worker.store import tables
 from worker.web.app import make_app
 
 LEE, ALEX = "lee@corp.example", "alex@corp.example"
-#: Nobody in the people file. Sam has asked her a question.
+#: She is not in the people file. Sam has asked her a question as a third voice.
 PRIYA = "priya@corp.example"
-ASKED = "What would you miss if I stopped doing peppermint reviews?"
-#: When Dana and Sam talk again.
-SOON = START + 5 * WEEK + 2 * DAY + 7 * HOUR
+QUESTION = "What would you miss if I stopped doing peppermint reviews?"
+#: When the next conversation of Dana and Sam takes place.
+NEXT_CONVERSATION = START + 5 * WEEK + 2 * DAY + 7 * HOUR
 BASE = "https://longarc.corp.example"
 PEOPLE = {
     one.email: one
@@ -57,9 +57,9 @@ PEOPLE = {
         person(ALEX, name="Alex Moreau"),
     )
 }
-#: They all begin together, so that each pair has met after four weeks (T-3a).
+#: All pairs begin on the same day, so that each has met after four weeks (T-3a).
 PAIRS = pairs(*(pair(*two, start=START.date()) for two in ((DANA, SAM), (DANA, KIM), (LEE, ALEX), (LEE, DANA))))
-#: What was promised, by the report it concerns. Nobody else may read it.
+#: The manager's promise to each report. Only that report and the manager may read it.
 SECRETS = {SAM: "Introduce Sam to the zephyrine group", KIM: "Introduce Kim to the saxifrage group",
            ALEX: "Introduce Alex to the tamarisk group", DANA: "Introduce Dana to the larkspur group"}  # fmt: skip
 
@@ -69,17 +69,20 @@ def settings(url: str, **more: Any) -> Settings:
 
 
 @dataclass(frozen=True)
-class Lived:
-    """What is left of a month: the database, the calendars, and when that is."""
+class SavedCompany:
+    """A company after a month: its database, its calendars and the time at which they were saved."""
 
-    file: Path
+    file: Path  #: the SQLite database
     calendar: MemoryCalendar
-    at: datetime
+    saved_at: datetime
 
 
-def live(file: Path) -> Lived:
-    """A month of it: each pair has a contract; Sam's manager kept a promise, has asked for another time, a near one,
-    and has just had that conversation, whose contract is still to come."""
+def play_month(file: Path) -> SavedCompany:
+    """Let a month pass in the company, with its database in `file`, and return it.
+
+    Each pair has a contract. Dana kept a promise to Sam and asked for a nearer time for their next conversation. That
+    conversation has just ended, and its contract is not yet recorded.
+    """
     url = f"sqlite:///{file}"
     office = Office(url, PEOPLE, PAIRS, known=settings(url))
     office.run_to(START + 4 * WEEK)
@@ -89,32 +92,35 @@ def live(file: Path) -> Lived:
     office.run(DAY)
     kept = next(c for c in office.store.queries.list_commitments(PairId(DANA, SAM)) if c.owner == "manager")
     office.worker.contracts.mark_done(kept.id)
-    office.worker.actions.defer_session(_booked(office).id, Span(SOON, SOON + timedelta(minutes=75)))
+    office.worker.actions.defer_session(
+        _find_booked_session(office).id, Span(NEXT_CONVERSATION, NEXT_CONVERSATION + timedelta(minutes=75))
+    )
     office.tick()
-    office.worker.third_voices.ask(PEOPLE[SAM], PRIYA, ASKED)
-    office.run_to(_booked(office).span.end + HOUR)
+    office.worker.third_voices.ask(PEOPLE[SAM], PRIYA, QUESTION)
+    office.run_to(_find_booked_session(office).span.end + HOUR)
     office.close()
-    return Lived(file, office.calendar, office.clock())
+    return SavedCompany(file, office.calendar, office.clock())
 
 
-def _booked(office: Office) -> Session:
+def _find_booked_session(office: Office) -> Session:
+    """Return the booked career session of Dana and Sam."""
     found = office.store.queries.list_sessions(PairId(DANA, SAM))
     return next(s for s in found if s.kind is SessionKind.CAREER and s.booked)
 
 
 @dataclass
-class Room:
-    """The company with its pages open."""
+class WebCompany:
+    """The company with its web pages."""
 
     office: Office
 
     @classmethod
-    def of(cls, lived: Lived, folder: Path, **more: Any) -> "Room":
-        """A copy of a company that was lived in."""
-        shutil.copy(lived.file, folder / "longarc.db")
+    def of(cls, saved: SavedCompany, folder: Path, **more: Any) -> "WebCompany":
+        """Return a copy of a saved company, with its database in the folder. `more`: further settings."""
+        shutil.copy(saved.file, folder / "longarc.db")
         url = f"sqlite:///{folder / 'longarc.db'}"
-        office = Office(url, PEOPLE, PAIRS, at=lived.at, known=settings(url, **more))
-        office.calendar = deepcopy(lived.calendar)
+        office = Office(url, PEOPLE, PAIRS, at=saved.saved_at, known=settings(url, **more))
+        office.calendar = deepcopy(saved.calendar)
         office.worker.services.use(calendars={SERVICE: office.calendar})
         return cls(office)
 
@@ -122,45 +128,48 @@ class Room:
     def app(self) -> Flask:
         return make_app(self.office.worker)
 
-    # --- who and what ---
+    # --- what the company has ---
 
     def sessions(self, manager: str = DANA, report: str = SAM) -> list[Session]:
+        """The career sessions of that pair."""
         found = self.office.store.queries.list_sessions(PairId(manager, report))
         return [one for one in found if one.kind is SessionKind.CAREER]
 
-    def agreed(self, manager: str = DANA, report: str = SAM) -> Session:
-        """The conversation that has a contract."""
+    def contracted_session(self, manager: str = DANA, report: str = SAM) -> Session:
+        """The session of that pair that has a contract."""
         return next(one for one in self.sessions(manager, report) if one.state == "contracted")
 
-    def held(self) -> Session:
-        """The one of Dana and Sam whose contract is still to be written."""
+    def held_session(self) -> Session:
+        """The session of Dana and Sam whose contract is still to be written."""
         return next(one for one in self.sessions() if one.state == "held")
 
-    def coming(self, manager: str = DANA, report: str = SAM) -> Session:
+    def next_session(self, manager: str = DANA, report: str = SAM) -> Session:
+        """The session of that pair that is booked or owed."""
         return next(one for one in self.sessions(manager, report) if one.booked or one.owed)
 
-    def commitment(self, owner: str, manager: str = DANA, report: str = SAM) -> str:
-        """The id of one that is open."""
+    def open_commitment_id(self, owner: str, manager: str = DANA, report: str = SAM) -> str:
+        """The id of an open commitment of that owner: `manager` or `report`."""
         found = self.office.store.queries.list_commitments(PairId(manager, report))
         return next(one.id for one in found if one.owner == owner and one.is_open)
 
     def link(self, who: str, purpose: Purpose, about: str = "", age: timedelta = timedelta(0)) -> str:
-        """The path of a link, as it stands in a mail."""
-        given = LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=self.office.clock() - age)
-        return str(self.app.extensions["longarc"].links.build_url(given)).removeprefix(BASE)
+        """The path of a link as mails contain it. `age`: how long ago the link was issued."""
+        claims = LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=self.office.clock() - age)
+        return str(self.app.extensions["longarc"].links.build_url(claims)).removeprefix(BASE)
 
-    def everything(self) -> Mapping[str, list[tuple[Any, ...]]]:
-        """All that is in the database."""
+    def read_database(self) -> Mapping[str, list[tuple[Any, ...]]]:
+        """The rows of each table of the database."""
         with self.office.store.database.read() as connection:
             return {
-                t.name: [tuple(row) for row in connection.execute(select(t))] for t in tables.metadata.sorted_tables
+                table.name: [tuple(row) for row in connection.execute(select(table))]
+                for table in tables.metadata.sorted_tables
             }
 
-    def voice(self) -> str:
+    def third_voice_id(self) -> str:
         """The id of the question that Sam has asked Priya."""
         return self.office.worker.third_voices.list_voices(SAM)[-1].id
 
-    # --- coming ---
+    # --- browsers ---
 
     def browser(self) -> FlaskClient:
         return self.app.test_client()
@@ -173,16 +182,17 @@ class Room:
         return client
 
     def operator(self) -> FlaskClient:
+        """A browser in which the operator is signed in."""
         return self.visitor(OPERATOR, Purpose.STATUS)
 
-    def writer(self) -> tuple[FlaskClient, str]:
-        """Dana, about to write what she and Sam agreed on; and the address of the form."""
-        session = self.held().id
+    def open_contract_form(self) -> tuple[FlaskClient, str]:
+        """Dana's browser, and the path of the form in which she writes her contract with Sam."""
+        session = self.held_session().id
         return self.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
 
 
 def text(answer: TestResponse) -> str:
-    """What stands on a page."""
+    """The text that a reader sees on a page."""
     plain = re.sub(
         r"<(script|style|template|title)\b.*?</\1>|<[^>]+>", " ", answer.get_data(as_text=True), flags=re.DOTALL
     )
@@ -190,17 +200,18 @@ def text(answer: TestResponse) -> str:
 
 
 def hidden(answer: TestResponse, name: str) -> str:
-    """What a form of that page sends along under that name."""
+    """The value of the hidden field of that name in a form of that page."""
     found = re.search(rf'name="{name}" value="([^"]*)"', answer.get_data(as_text=True))
     assert found, text(answer)
     return found[1]
 
 
-def send(client: FlaskClient, page: str, where: str, **fields: str) -> TestResponse:
-    """Send a form of a page."""
-    return client.post(where, data={"token": hidden(client.get(page), "token"), **fields})
+def send(client: FlaskClient, page: str, target: str, **fields: str) -> TestResponse:
+    """Send the form of `page` that goes to the path `target`."""
+    return client.post(target, data={"token": hidden(client.get(page), "token"), **fields})
 
 
+#: The fields of a contract form that was filled in.
 FILLED = {
     "report-0-text": "Draft one page on direction",
     "report-0-due": "2026-12-01",
@@ -215,14 +226,14 @@ FILLED = {
 
 
 def fill(client: FlaskClient, page: str, do: str = "preview", **fields: str) -> TestResponse:
-    """Fill the contract form and press a button."""
+    """Fill in the contract form and press the button `do`."""
     opened = client.get(page)
-    known = {name: hidden(opened, name) for name in ("token", "version", "after")}
-    return client.post(page, data={**known, **FILLED, "do": do, **fields})
+    hidden_fields = {name: hidden(opened, name) for name in ("token", "version", "after")}
+    return client.post(page, data={**hidden_fields, **FILLED, "do": do, **fields})
 
 
 def send_fields(client: FlaskClient, page: str) -> dict[str, str]:
-    """A filled contract that waits to be sent, and what its button sends."""
+    """Fill in the contract form, and return the hidden fields that the button of its preview sends."""
     answer = fill(client, page)
     preview = client.get(answer.headers["Location"])
     return {name: hidden(preview, name) for name in ("token", "version")}

@@ -1,7 +1,7 @@
-"""A manager with five reports on real servers, pages and all, and a browser that finds its way there.
+"""A manager with five reports on real servers, with web pages, and a Chromium that reaches them.
 
-The calendar server, the mail server and the pages are real; the clock is stepped. Every conversation of the five has
-just been held, and the mail that asks for its contract lies in the manager's mailbox.
+The calendar server, the mail server and the page server are real; the clock is stepped. The first conversation with
+each report has just been held, and the mail that asks for its contract lies in the manager's mailbox.
 """
 
 import re
@@ -28,19 +28,20 @@ from worker.providers import maildir
 from worker.web.server import PageServer
 
 CHROMIUM = find_chromium()
-#: The browser is told where this is; no other machine is asked.
+#: The browser resolves this host name to the page server by itself, without DNS.
 BASE = "http://longarc.test"
 NOAH = "noah@corp.example"
-#: A story each; the last one's is told already, for whoever only looks.
+#: Each test that records a contract takes another report. That of the last one is recorded from the beginning, for
+#: tests that only look at pages.
 REPORTS = (SAM, KIM, ALEX, LEE, NOAH)
-#: Monday, three weeks from the start.
-WEEK_OF_CONVERSATIONS = START + timedelta(days=21, hours=3)
+#: When the conversation with the first report begins, on a Monday; each next one is a day later.
+FIRST_CONVERSATION = START + timedelta(days=21, hours=3)
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
 @dataclass
-class Street:
-    """The whole company, and a browser."""
+class CompanyOnServers:
+    """The company with its worker, its servers and a browser."""
 
     worker: Worker
     clock: SteppedClock
@@ -53,17 +54,16 @@ class Street:
         self.worker.tick()
 
     def run_until(self, done: Any, limit: datetime) -> None:
-        """Let time pass, from one due instant to the next, until that is so."""
+        """Advance the clock from one due instant to the next until `done()` is true, before `limit`."""
         while not done():
             assert self.clock() < limit
-            upcoming = self.worker.tick()
-            later = [at for at in upcoming if at is not None]
-            self.clock.move_to(max(min(later), self.clock() + timedelta(seconds=1)))
+            due_instants = [at for at in self.worker.tick() if at is not None]
+            self.clock.move_to(max(min(due_instants), self.clock() + timedelta(seconds=1)))
 
     def all_held(self) -> bool:
         return all(self.session(one).state is SessionState.HELD for one in REPORTS)
 
-    # --- what there is ---
+    # --- what the company has ---
 
     def session(self, report: str) -> Session:
         """The first conversation with that report."""
@@ -77,17 +77,17 @@ class Street:
         return [mail for mail in read if isinstance(mail, EmailMessage) and subject in str(mail["Subject"])]
 
     def link(self, who: str, about: str) -> str:
-        """The link in the newest mail to somebody that speaks of that."""
+        """The link in the newest mail to `who` whose text contains `about`."""
         for mail in reversed(self.mails(who)):
             body = mail.get_body(("plain",))
-            said = body.get_content() if body else ""
-            found = re.search(rf"{re.escape(BASE)}/in/\S+", said)
-            if found and about in said:
+            text = body.get_content() if body else ""
+            found = re.search(rf"{re.escape(BASE)}/in/\S+", text)
+            if found and about in text:
                 return found[0]
         raise AssertionError(f"no link for {who} about {about}")
 
     def blocks(self, report: str) -> list[Event]:
-        """The manager's commitments to that report, as they stand on the manager's calendar."""
+        """The events on the manager's calendar for the manager's commitments to that report."""
         keys = {one.key for one in self.commitments(report, Owner.MANAGER)}
         window = Span(self.clock() - timedelta(days=2), self.clock() + timedelta(days=200))
         provider = self.worker.services.get_calendar("caldav")
@@ -97,25 +97,31 @@ class Street:
         found = self.worker.store.queries.list_commitments(PairId(DANA, report))
         return [one for one in found if one.owner is owner]
 
-    # --- looking ---
+    # --- the browser ---
 
     @contextmanager
-    def looking(self, size: dict[str, int] | None = None, **how: Any) -> Iterator[Page]:
-        """Somebody's browser, with a mind of its own. Fails on what a page's script or policy complains of."""
-        context: BrowserContext = self.browser.new_context(viewport=size or DESKTOP, **how)  # type: ignore[arg-type]
-        context.set_default_timeout(30_000)  # a page takes a moment where much else is going on
+    def open_page(self, size: dict[str, int] | None = None, **options: Any) -> Iterator[Page]:
+        """Open a page in a browser context with its own cookies, with further options of Playwright.
+
+        At the end, assert that no script failed and that nothing violated the Content Security Policy.
+        """
+        context: BrowserContext = self.browser.new_context(viewport=size or DESKTOP, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(30_000)  # pages are slow while other tests use the machine
         expect.set_options(timeout=30_000)
         page, complaints = context.new_page(), []
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if "Security Policy" in said.text else None)
+        page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
         yield page
         context.close()
         assert complaints == []
 
 
 @contextmanager
-def street(folder: Path) -> Iterator[Street]:
-    """Everything running, the five conversations held, the last one's contract recorded."""
+def run_company(folder: Path) -> Iterator[CompanyOnServers]:
+    """Start the servers and the browser, and let the five conversations be held.
+
+    The contract with the last report is recorded.
+    """
     people = {one: person(one, calendar="caldav", mail="smtp") for one in (DANA, *REPORTS)}
     clock = SteppedClock(START)
     with EmbeddedServers(folder, list(people), zones=dict.fromkeys(people, "Europe/Berlin")) as servers:
@@ -132,20 +138,25 @@ def street(folder: Path) -> Iterator[Street]:
         store = new_store(url)
         store.migrate()
         store.people.apply_import(people, pairs(*(pair(DANA, one, start=START.date()) for one in REPORTS)), START)
-        worker = build(known, clock, store=store, holder="street")
+        worker = build(known, clock, store=store, holder="company")
         with PageServer(worker) as pages, sync_playwright() as playwright:
-            where = f"MAP longarc.test:80 127.0.0.1:{pages.port}"
-            arguments = ["--no-sandbox", f"--host-resolver-rules={where}", "--disable-dev-shm-usage", "--disable-gpu"]
+            resolver_rule = f"MAP longarc.test:80 127.0.0.1:{pages.port}"
+            arguments = [
+                "--no-sandbox",
+                f"--host-resolver-rules={resolver_rule}",
+                "--disable-dev-shm-usage",
+                "--disable-gpu",
+            ]
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-            made = Street(worker, clock, servers, browser)
-            made.tick()
-            for day, report in enumerate(REPORTS):  # Dana wants them all in one week
-                start = WEEK_OF_CONVERSATIONS + timedelta(days=day)
-                worker.actions.defer_session(made.session(report).id, Span(start, start + timedelta(minutes=75)))
-            made.tick()
-            made.run_until(made.all_held, START + timedelta(days=60))
-            worker.contracts.record(made.session(NOAH).id, contract(clock(), "Introduce Noah to Priya"))
-            made.tick()
-            yield made
+            company = CompanyOnServers(worker, clock, servers, browser)
+            company.tick()
+            for day, report in enumerate(REPORTS):  # one a day, all in one week
+                start = FIRST_CONVERSATION + timedelta(days=day)
+                worker.actions.defer_session(company.session(report).id, Span(start, start + timedelta(minutes=75)))
+            company.tick()
+            company.run_until(company.all_held, START + timedelta(days=60))
+            worker.contracts.record(company.session(NOAH).id, contract(clock(), "Introduce Noah to Priya"))
+            company.tick()
+            yield company
             browser.close()
         worker.close()

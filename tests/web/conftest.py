@@ -1,4 +1,4 @@
-"""One company is lived in for all of these tests; each gets a copy of it."""
+"""One company is simulated for a month, once for all tests of its pages; each test gets a copy of it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import migrate
-from tests.support.web_company import Lived, Room, live
+from tests.support.web_company import SavedCompany, WebCompany, play_month
 
 
-@pytest.fixture(scope="session", name="lived_room")
-def room_lived_in(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    """What is left of a company's month."""
-    file = tmp_path_factory.mktemp("room") / "longarc.db"
+@pytest.fixture(scope="session", name="saved_company")
+def build_saved_company(tmp_path_factory: pytest.TempPathFactory) -> SavedCompany:
+    """The company as it was saved after the month."""
+    file = tmp_path_factory.mktemp("company") / "longarc.db"
     migrate(f"sqlite:///{file}")
-    return live(file)
+    return play_month(file)
 
 
 @pytest.fixture
-def room(lived_room: Lived, tmp_path: Path) -> Iterator[Room]:
-    """A copy for this test alone."""
-    made = Room.of(lived_room, tmp_path)
-    yield made
-    made.office.close()
+def company(saved_company: SavedCompany, tmp_path: Path) -> Iterator[WebCompany]:
+    """A copy of the company for one test, with its web pages."""
+    copy = WebCompany.of(saved_company, tmp_path)
+    yield copy
+    copy.office.close()

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.companies import DANA, KIM, OPERATOR, SAM
 from tests.support.web_company import ALEX, LEE
-from tests.support.web_servers import BASE, CHROMIUM, DESKTOP, NOAH, PHONE, Street, street
+from tests.support.web_servers import BASE, CHROMIUM, DESKTOP, NOAH, PHONE, CompanyOnServers, run_company
 from worker.domain.model import CommitmentStanding, Owner, PairId, SessionState
 from worker.links import LinkClaims, LinkSigner, Purpose
 from worker.mail.kinds import list_samples
@@ -22,19 +22,19 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", name="here")
-def street_with_a_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    with street(tmp_path_factory.mktemp("street")) as made:
-        yield made
+@pytest.fixture(scope="module", name="company")
+def company_on_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CompanyOnServers]:
+    with run_company(tmp_path_factory.mktemp("company")) as running:
+        yield running
 
 
 def first(who: str) -> str:
     return who.partition("@")[0].title()
 
 
-def write(page: Page, here: Street, report: str) -> None:
+def write(page: Page, company: CompanyOnServers, report: str) -> None:
     """Fill the four parts."""
-    due = here.clock().date() + timedelta(days=20)
+    due = company.clock().date() + timedelta(days=20)
     page.fill("#report-0-text", "Draft one page on direction")
     page.fill("#report-0-due", f"{due}")
     page.fill("#manager-0-text", f"Introduce {first(report)} to Priya soon")
@@ -54,19 +54,19 @@ def send(page: Page, report: str) -> None:
     expect(page.get_by_text("Recorded. Both of you get it by mail within minutes.")).to_be_visible()
 
 
-def keep(page: Page, here: Street, report: str) -> None:
+def keep(page: Page, company: CompanyOnServers, report: str) -> None:
     """What comes of it: the summary reaches both, the manager's promise stands on the calendar until it is done."""
-    here.tick()
+    company.tick()
     for who in (DANA, report):
-        body = here.mails(who)[-1].get_body(("plain",))
+        body = company.mails(who)[-1].get_body(("plain",))
         assert body and f"Introduce {first(report)} to Priya soon" in body.get_content(), who
-    (block,) = here.blocks(report)
-    assert block.span.start > here.clock()
+    (block,) = company.blocks(report)
+    assert block.span.start > company.clock()
     page.get_by_role("button", name="Done").first.click()
     expect(page.get_by_text("Done. Well kept.")).to_be_visible()
-    here.tick()
-    assert here.blocks(report) == []
-    assert [one.standing for one in here.commitments(report, Owner.MANAGER)] == [CommitmentStanding.DONE]
+    company.tick()
+    assert company.blocks(report) == []
+    assert [one.standing for one in company.commitments(report, Owner.MANAGER)] == [CommitmentStanding.DONE]
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,14 @@ def keep(page: Page, here: Street, report: str) -> None:
     [(SAM, DESKTOP, True), (KIM, PHONE, True), (ALEX, DESKTOP, False)],
     ids=["desktop", "phone", "without script"],
 )
-def test_from_the_mail_to_the_calendar(here: Street, report: str, size: dict[str, int], script: bool) -> None:
-    link = here.link(DANA, f"You and {first(report)} have talked")
-    with here.looking(size, java_script_enabled=script) as page:
+def test_from_the_mail_to_the_calendar(
+    company: CompanyOnServers, report: str, size: dict[str, int], script: bool
+) -> None:
+    link = company.link(DANA, f"You and {first(report)} have talked")
+    with company.open_page(size, java_script_enabled=script) as page:
         page.goto(link)
         assert "/in/" not in page.url
-        write(page, here, report)
+        write(page, company, report)
         if script:
             expect(page.locator("#state")).to_contain_text("Draft kept")
             expect(page.locator('[data-asked="manager-0"]')).to_contain_text("leaves open what will be done")
@@ -96,10 +98,10 @@ def test_from_the_mail_to_the_calendar(here: Street, report: str, size: dict[str
         if script:
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         send(page, report)
-        assert here.session(report).state is SessionState.CONTRACTED
-        keep(page, here, report)
-    with here.looking(size, java_script_enabled=script) as page:
-        page.goto(here.link(report, "This goes to the two of us alone"))
+        assert company.session(report).state is SessionState.CONTRACTED
+        keep(page, company, report)
+    with company.open_page(size, java_script_enabled=script) as page:
+        page.goto(company.link(report, "This goes to the two of us alone"))
         expect(page.get_by_role("heading", name="You and Dana")).to_be_visible()
         page.get_by_role("button", name="Done").first.click()
         expect(page.get_by_text("Done. Well kept.")).to_be_visible()
@@ -114,14 +116,14 @@ def press_until(page: Page, selector: str) -> None:
     raise AssertionError(f"{selector} is not reached by keyboard")
 
 
-def test_by_keyboard_alone(here: Street) -> None:
+def test_by_keyboard_alone(company: CompanyOnServers) -> None:
     """Each control is reached, in the order of the page, and can be seen to be."""
-    with here.looking(locale="en-US") as page:
-        page.goto(here.link(DANA, "You and Lee have talked"))
+    with company.open_page(locale="en-US") as page:
+        page.goto(company.link(DANA, "You and Lee have talked"))
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="To the content")).to_be_focused()
         page.keyboard.press("Enter")
-        due = here.clock().date() + timedelta(days=20)
+        due = company.clock().date() + timedelta(days=20)
         for field, typed in (
             ("#report-0-text", "Draft one page"),
             ("#report-0-due", f"{due:%m%d%Y}"),
@@ -138,17 +140,17 @@ def test_by_keyboard_alone(here: Street) -> None:
         press_until(page, "form[action$=send] button")
         page.keyboard.press("Enter")
         expect(page.get_by_text("Recorded.")).to_be_visible()
-    assert here.session(LEE).state is SessionState.CONTRACTED
+    assert company.session(LEE).state is SessionState.CONTRACTED
 
 
-def test_what_is_typed_survives_a_closed_tab_and_a_mistake_is_told_beside_its_field(here: Street) -> None:
-    ways = ways_of(here)
-    with here.looking() as page:
+def test_what_is_typed_survives_a_closed_tab_and_a_mistake_is_told_beside_its_field(company: CompanyOnServers) -> None:
+    ways = ways_of(company)
+    with company.open_page() as page:
         page.goto(ways["contract"])
         page.get_by_role("link", name="Change the contract").click()
         page.fill("#manager-0-text", "Something only half thought")
         expect(page.locator("#state")).to_contain_text("Draft kept")
-    with here.looking() as page:
+    with company.open_page() as page:
         page.goto(ways["contract"])
         page.get_by_role("link", name="Change the contract").click()
         expect(page.locator("#manager-0-text")).to_have_value("Something only half thought")
@@ -161,17 +163,17 @@ def test_what_is_typed_survives_a_closed_tab_and_a_mistake_is_told_beside_its_fi
         expect(page.get_by_text("The draft is gone.")).to_be_visible()
 
 
-def ways_of(here: Street) -> dict[str, str]:
+def ways_of(company: CompanyOnServers) -> dict[str, str]:
     """A link to each of the pages, as mails would carry them."""
-    links = LinkSigner("http://longarc.test", [key.get_secret_value() for key in here.worker.settings.keys])
-    sessions = here.worker.store.queries.list_sessions(PairId(DANA, NOAH))
+    links = LinkSigner("http://longarc.test", [key.get_secret_value() for key in company.worker.settings.keys])
+    sessions = company.worker.store.queries.list_sessions(PairId(DANA, NOAH))
     coming = next(one.id for one in sessions if one.booked and one.kind == "career")
-    asking, third = here.worker.store.people.get_person(NOAH), f"priya@{NOAH.partition('@')[2]}"
+    asking, third = company.worker.store.people.get_person(NOAH), f"priya@{NOAH.partition('@')[2]}"
     assert asking is not None
-    voices = here.worker.third_voices
+    voices = company.worker.third_voices
     asked = voices.list_voices(NOAH) or [voices.ask(asking, third, "What should I do more of?")]
     wanted = {
-        "contract": (DANA, Purpose.CONTRACT, here.session(NOAH).id),
+        "contract": (DANA, Purpose.CONTRACT, company.session(NOAH).id),
         "time": (DANA, Purpose.TIME, coming),
         "me": (NOAH, Purpose.ME, ""),
         "team": (DANA, Purpose.TEAM, ""),
@@ -179,7 +181,7 @@ def ways_of(here: Street) -> dict[str, str]:
         "voice": (third, Purpose.VOICE, asked[0].id),
     }
     ways = {
-        name: links.build_url(LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=here.clock()))
+        name: links.build_url(LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=company.clock()))
         for name, (who, purpose, about) in wanted.items()
     }
     return {**ways, "quarter": f"{BASE}/status/quarter"}  # by then the operator has entered
@@ -202,12 +204,12 @@ def list_hidden_controls(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("locale", ["de", "en"])  # the last one is that of the tests that follow
-def test_nothing_covers_a_form_and_nothing_is_clipped(here: Street, locale: str) -> None:
+def test_nothing_covers_a_form_and_nothing_is_clipped(company: CompanyOnServers, locale: str) -> None:
     """At every width, in German too, whose words are longer."""
-    people = {who: replace(one, locale=locale) for who, one in here.worker.store.people.load_all_people().items()}
-    here.worker.store.people.apply_import(people, here.worker.store.people.load_all_pairs(), here.clock())
-    with here.looking(reduced_motion="reduce") as page:
-        for name, way in ways_of(here).items():
+    people = {who: replace(one, locale=locale) for who, one in company.worker.store.people.load_all_people().items()}
+    company.worker.store.people.apply_import(people, company.worker.store.people.load_all_pairs(), company.clock())
+    with company.open_page(reduced_motion="reduce") as page:
+        for name, way in ways_of(company).items():
             page.goto(way)
             if name == "contract":
                 page.locator("main a.button, main .button").first.click()
@@ -221,11 +223,11 @@ def test_nothing_covers_a_form_and_nothing_is_clipped(here: Street, locale: str)
                     assert box and box["x"] >= 0 and box["x"] + box["width"] <= width, (name, width)
 
 
-def test_no_word_sticks_out_of_a_mail_on_a_phone(here: Street) -> None:
+def test_no_word_sticks_out_of_a_mail_on_a_phone(company: CompanyOnServers) -> None:
     """An address from the web in a promise, a name of eighty letters: the mail stays as wide as the screen."""
     emails = MailRenderer(sender="longarc@x.example", domain="x.example")
     wide: list[str] = []
-    with here.looking({"width": 375, "height": 700}) as page:
+    with company.open_page({"width": 375, "height": 700}) as page:
         for letter in {letter.name: letter for letter in list_samples()}.values():
             named = replace(letter, to=replace(letter.to, name="W" * 80), reason="w" * 200)
             kept = tuple(
@@ -245,11 +247,11 @@ def findings(page: Page) -> list[str]:
     return [f"{one['id']}: {node['html']}" for one in answer.response["violations"] for node in one["nodes"]]
 
 
-def test_axe_finds_nothing(here: Street) -> None:
+def test_axe_finds_nothing(company: CompanyOnServers) -> None:
     """Every page, light on a desktop and dark on a phone, with all opened that opens, and with its mistakes shown."""
-    ways = ways_of(here)
+    ways = ways_of(company)
     for size, colours in ((DESKTOP, "light"), (PHONE, "dark")):
-        with here.looking(size, color_scheme=colours, reduced_motion="reduce") as page:
+        with company.open_page(size, color_scheme=colours, reduced_motion="reduce") as page:
             for name, way in ways.items():
                 page.goto(way)
                 if name == "contract":
@@ -283,16 +285,18 @@ def open_all(page: Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
 
 
-def test_axe_finds_nothing_on_what_a_press_comes_to(here: Street) -> None:
+def test_axe_finds_nothing_on_what_a_press_comes_to(company: CompanyOnServers) -> None:
     """R-38: the page about another time after a press, and after one on a page that is out of
     date; in English on a desktop and in German on a phone in the dark."""
     for size, colours, locale in ((DESKTOP, "light", "en"), (PHONE, "dark", "de"), (PHONE, "light", "en")):
-        people = {who: replace(one, locale=locale) for who, one in here.worker.store.people.load_all_people().items()}
-        here.worker.store.people.apply_import(people, here.worker.store.people.load_all_pairs(), here.clock())
-        link = ways_of(here)["time"]
+        people = {
+            who: replace(one, locale=locale) for who, one in company.worker.store.people.load_all_people().items()
+        }
+        company.worker.store.people.apply_import(people, company.worker.store.people.load_all_pairs(), company.clock())
+        link = ways_of(company)["time"]
         with (
-            here.looking(size, color_scheme=colours, reduced_motion="reduce") as page,
-            here.looking(size, color_scheme=colours, reduced_motion="reduce") as other,
+            company.open_page(size, color_scheme=colours, reduced_motion="reduce") as page,
+            company.open_page(size, color_scheme=colours, reduced_motion="reduce") as other,
         ):
             for one in (page, other):
                 one.goto(link)

@@ -8,17 +8,17 @@ from datetime import date, timedelta
 import pytest
 
 from tests.support.companies import DANA, KIM, SAM, texts
-from tests.support.web_company import FILLED, LEE, SECRETS, Room, fill, hidden, send, send_fields, text
+from tests.support.web_company import FILLED, LEE, SECRETS, WebCompany, fill, hidden, send, send_fields, text
 from worker.domain.model import Contract, ReviewPoint, SessionState, WrittenCommitment
 from worker.errors import Overtaken
 from worker.links import Purpose
 from worker.web.contract_form import ContractForm
 
 
-def test_it_is_written_seen_and_sent(room: Room) -> None:
+def test_it_is_written_seen_and_sent(company: WebCompany) -> None:
     """R-14, R-15: four parts; what was previewed is what both receive."""
-    client, page = room.writer()
-    session = room.held().id
+    client, page = company.open_contract_form()
+    session = company.held_session().id
     opened = client.get(page)
     assert "Write it down short and plain" in text(opened) and "Please by" in text(opened)
     answer = fill(client, page)
@@ -28,7 +28,7 @@ def test_it_is_written_seen_and_sent(room: Room) -> None:
     answer = client.post(f"/contract/{session}/send", data={n: hidden(preview, n) for n in ("token", "version")})
     assert answer.headers["Location"] == f"/contract/{session}?said=sent"
     assert "Recorded. Both of you" in text(client.get(answer.headers["Location"]))
-    (recorded,) = room.office.store.content.list_revisions(session)
+    (recorded,) = company.office.store.content.list_revisions(session)
     assert recorded.contract == Contract(
         report=(WrittenCommitment(text="Draft one page on direction", due=date(2026, 12, 1)),),
         manager=(WrittenCommitment(text="Introduce Sam to Priya", due=date(2026, 10, 20), support="Jordan"),),
@@ -36,40 +36,40 @@ def test_it_is_written_seen_and_sent(room: Room) -> None:
         question="What next?",
         progress=("Ran the incident review",),
     )
-    assert room.office.store.content.get_contract_draft(session) is None
-    room.office.tick()
-    mails = [mail for mail in room.office.mails("contract_summary") if mail["To"] and SAM in str(mail["To"])]
+    assert company.office.store.content.get_contract_draft(session) is None
+    company.office.tick()
+    mails = [mail for mail in company.office.mails("contract_summary") if mail["To"] and SAM in str(mail["To"])]
     body = mails[-1].get_body(("html",))
     assert body is not None
     sent = re.sub(r"<[^>]+>", " ", re.sub(r"<(style|title)\b.*?</\1>", "", body.get_content(), flags=re.DOTALL))
     assert " ".join(sent.replace("&#39;", "'").split()) == shown
 
 
-def test_pressed_twice_it_is_recorded_once(room: Room) -> None:
-    client, page = room.writer()
+def test_pressed_twice_it_is_recorded_once(company: WebCompany) -> None:
+    client, page = company.open_contract_form()
     fill(client, page)
     preview = client.get(page.replace("write", "preview"))
     known = {name: hidden(preview, name) for name in ("token", "version")}
     where = page.replace("write", "send")
     assert [client.post(where, data=known).status_code for _ in range(2)] == [303, 303]
-    assert len(room.office.store.content.list_revisions(page.split("/")[2])) == 1
+    assert len(company.office.store.content.list_revisions(page.split("/")[2])) == 1
 
 
-def test_what_is_typed_survives_a_closed_tab(room: Room) -> None:
+def test_what_is_typed_survives_a_closed_tab(company: WebCompany) -> None:
     """Half a date and an empty line too; it is sealed, and nobody is told of it."""
-    client, page = room.writer()
+    client, page = company.open_contract_form()
     fill(client, page, "keep", **{"manager-0-due": "2026-1", "manager-1-text": "zephyrine"})
-    again = room.visitor(DANA, Purpose.CONTRACT, room.held().id).get(page).get_data(as_text=True)
+    again = company.visitor(DANA, Purpose.CONTRACT, company.held_session().id).get(page).get_data(as_text=True)
     assert all(one in again for one in ("zephyrine", 'value="2026-1"', "What next?", "Ran the incident review"))
-    kept = room.everything()["sketch"]
+    kept = company.read_database()["sketch"]
     assert len(kept) == 1 and "zephyrine" not in repr(kept)
-    room.office.tick()
-    assert "zephyrine" not in texts(room.office.mails())
-    assert room.held().state is SessionState.HELD
+    company.office.tick()
+    assert "zephyrine" not in texts(company.office.mails())
+    assert company.held_session().state is SessionState.HELD
 
 
-def test_lines_come_and_go_without_script(room: Room) -> None:
-    client, page = room.writer()
+def test_lines_come_and_go_without_script(company: WebCompany) -> None:
+    client, page = company.open_contract_form()
     answer = fill(client, page, "add-manager")
     assert answer.headers["Location"].endswith("#manager")
     assert client.get(page).get_data(as_text=True).count('name="manager-1-text"') == 1
@@ -80,17 +80,17 @@ def test_lines_come_and_go_without_script(room: Room) -> None:
         assert fill(client, page, nonsense).status_code == 303
 
 
-def test_r31_a_promise_of_feedback_gets_a_hint_beside_the_line(room: Room) -> None:
-    client, page = room.writer()
+def test_r31_a_promise_of_feedback_gets_a_hint_beside_the_line(company: WebCompany) -> None:
+    client, page = company.open_contract_form()
     told = text(
         client.get(fill(client, page, **{"manager-0-text": "Give Sam feedback on the talk"}).headers["Location"])
     )
     assert "Say what was done, what it led to, and what to try next" in told
 
 
-def test_a_script_keeps_it_quietly_and_hears_what_is_asked(room: Room) -> None:
+def test_a_script_keeps_it_quietly_and_hears_what_is_asked(company: WebCompany) -> None:
     """R-16: the questions stand beside the line."""
-    client, page = room.writer()
+    client, page = company.open_contract_form()
     opened = client.get(page)
     fields = {**FILLED, "manager-0-text": "Get Sam promoted soon", "version": "0", "after": "0"}
     data = {"token": hidden(opened, "token"), "do": "keep", **fields}
@@ -103,8 +103,8 @@ def test_a_script_keeps_it_quietly_and_hears_what_is_asked(room: Room) -> None:
     assert "It promises an outcome that others decide." in text(client.get(page))
 
 
-def test_two_windows_do_not_write_over_each_other(room: Room) -> None:
-    client, page = room.writer()
+def test_two_windows_do_not_write_over_each_other(company: WebCompany) -> None:
+    client, page = company.open_contract_form()
     fill(client, page, "keep")
     fill(client, page, "keep", version="1", question="First window")
     stale = fill(client, page, "keep", version="1", question="Second window")
@@ -134,9 +134,11 @@ def test_two_windows_do_not_write_over_each_other(room: Room) -> None:
         (dict.fromkeys(FILLED, ""), "", "Nothing is written yet."),
     ],
 )
-def test_what_is_missing_is_told_beside_its_field(room: Room, fields: dict[str, str], where: str, what: str) -> None:
+def test_what_is_missing_is_told_beside_its_field(
+    company: WebCompany, fields: dict[str, str], where: str, what: str
+) -> None:
     """Everything at once, what was typed still there, nothing sent."""
-    client, page = room.writer()
+    client, page = company.open_contract_form()
     answer = fill(client, page, **fields)
     if not what:
         assert answer.status_code == 303
@@ -148,20 +150,20 @@ def test_what_is_missing_is_told_beside_its_field(room: Room, fields: dict[str, 
         assert f'href="#{where}"' in html and f'id="{where}"' in html
     sends = client.post(page.replace("write", "send"), data={n: hidden(answer, n) for n in ("token", "version")})
     assert sends.status_code == 422
-    assert room.office.store.content.list_revisions(page.split("/")[2]) == []
+    assert company.office.store.content.list_revisions(page.split("/")[2]) == []
 
 
-def test_last_times_contract_stands_beside_it_own_commitments_first(room: Room) -> None:
+def test_last_times_contract_stands_beside_it_own_commitments_first(company: WebCompany) -> None:
     """R-12, R-20."""
-    client, page = room.writer()
+    client, page = company.open_contract_form()
     beside = text(client.get(page)).partition("Last time")[2]
     assert beside.index("Your commitments") < beside.index("Sam’s commitments")
     assert "zephyrine" in beside and "done on" in beside and "not done yet" in beside
 
 
-def test_words_are_shown_as_words(room: Room) -> None:
+def test_words_are_shown_as_words(company: WebCompany) -> None:
     """What somebody types is never taken for a part of the page."""
-    client, page = room.writer()
+    client, page = company.open_contract_form()
     mean = "<b>Ask</b> \"&' {{ 7 * 7 }} by 2026"
     answer = fill(client, page, **{"manager-0-text": mean, "question": mean + "\x00\r\nsecond\u2028line"})
     assert answer.status_code == 303
@@ -173,181 +175,185 @@ def test_words_are_shown_as_words(room: Room) -> None:
 # --- later ---
 
 
-def test_changing_it_makes_a_revision_with_its_difference_shown(room: Room) -> None:
+def test_changing_it_makes_a_revision_with_its_difference_shown(company: WebCompany) -> None:
     """R-18: to the manager before it is sent, and to both afterwards."""
-    session = room.agreed().id
-    client, page = room.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
+    session = company.contracted_session().id
+    client, page = company.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
     assert SECRETS[SAM] in client.get(page).get_data(as_text=True)
     changed = {"manager-0-text": SECRETS[SAM], "manager-0-due": "2026-12-15", "report-0-text": "Lead the review"}
     assert fill(client, page, **changed).status_code == 303
     preview = client.get(page.replace("write", "preview"))
     assert "What is different now" in text(preview) and "New for Sam: Lead the review" in text(preview)
     send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
-    for told in (client.get(f"/contract/{session}"), room.visitor(SAM, Purpose.ME).get("/me")):
+    for told in (client.get(f"/contract/{session}"), company.visitor(SAM, Purpose.ME).get("/me")):
         assert "What the newest version changed" in text(told) and "New for Sam: Lead the review" in text(told)
-    room.office.tick()
-    assert "Lead the review" in texts(room.office.mails("contract_summary"))
+    company.office.tick()
+    assert "Lead the review" in texts(company.office.mails("contract_summary"))
 
 
-def test_r18_what_says_the_same_is_no_new_revision(room: Room) -> None:
+def test_r18_what_says_the_same_is_no_new_revision(company: WebCompany) -> None:
     """Neither the contract sent again as it was, nor a commitment changed into itself: nobody gets a mail for it."""
-    session, one = room.agreed(), room.commitment("report")
-    client, page = room.visitor(DANA, Purpose.CONTRACT, session.id), f"/contract/{session.id}"
-    (recorded,) = room.office.store.content.list_revisions(session.id)
+    session, one = company.contracted_session(), company.open_commitment_id("report")
+    client, page = company.visitor(DANA, Purpose.CONTRACT, session.id), f"/contract/{session.id}"
+    (recorded,) = company.office.store.content.list_revisions(session.id)
     form = ContractForm.from_contract(recorded.contract, 1)
-    version = room.office.store.content.save_contract_draft(session.id, form.to_draft(), room.office.clock())
+    version = company.office.store.content.save_contract_draft(session.id, form.to_draft(), company.office.clock())
     sent = send(client, f"{page}/preview", f"{page}/send", version=str(version))
     promise = recorded.contract.report[0]
     changed = send(client, page, f"{page}/commitment/{one}/change", text=promise.text, due=f"{promise.due}")
     for answer in (sent, changed):
         assert "Nothing was changed, and nobody gets a mail." in text(client.get(answer.headers["Location"]))
-    assert room.office.store.content.list_revisions(session.id) == [recorded]
-    assert room.office.store.content.get_contract_draft(session.id) is None
-    room.office.tick()
-    assert len(room.office.mails("contract_summary")) == 0
+    assert company.office.store.content.list_revisions(session.id) == [recorded]
+    assert company.office.store.content.get_contract_draft(session.id) is None
+    company.office.tick()
+    assert len(company.office.mails("contract_summary")) == 0
 
 
-def test_an_amendment_overtaken_by_another_loses_nothing_and_is_looked_at_again(room: Room) -> None:
+def test_an_amendment_overtaken_by_another_loses_nothing_and_is_looked_at_again(company: WebCompany) -> None:
     """The report lets a commitment go while the manager is writing."""
-    session = room.agreed().id
-    client, page = room.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
+    session = company.contracted_session().id
+    client, page = company.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
     fill(client, page, "keep", question="Typed by Dana")
-    room.office.worker.contracts.let_go(room.commitment("report"))
+    company.office.worker.contracts.let_go(company.open_commitment_id("report"))
     sends = send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
     assert sends.status_code == 409 and "One of you changed the contract" in text(sends)
     assert "Typed by Dana" in sends.get_data(as_text=True)
-    assert len(room.office.store.content.list_revisions(session)) == 2
+    assert len(company.office.store.content.list_revisions(session)) == 2
     assert send(client, page.replace("write", "preview"), page.replace("write", "send"), version="2").status_code == 303
-    assert room.office.store.content.list_revisions(session)[-1].contract.question == "Typed by Dana"
-    assert room.office.store.content.get_contract_draft(session) is None
+    assert company.office.store.content.list_revisions(session)[-1].contract.question == "Typed by Dana"
+    assert company.office.store.content.get_contract_draft(session) is None
 
 
-def test_of_two_recorded_at_once_one_is_refused(room: Room) -> None:
+def test_of_two_recorded_at_once_one_is_refused(company: WebCompany) -> None:
     """The one that was written looking at an older revision."""
-    session, contracts = room.agreed().id, room.office.worker.contracts
-    agreed = room.office.store.content.list_revisions(session)[-1].contract
+    session, contracts = company.contracted_session().id, company.office.worker.contracts
+    agreed = company.office.store.content.list_revisions(session)[-1].contract
     contracts.record(session, replace(agreed, question="First"), base_revision=1)
     with pytest.raises(Overtaken):
         contracts.record(session, replace(agreed, question="Second"), base_revision=1)
-    assert room.office.store.content.list_revisions(session)[-1].contract.question == "First"
+    assert company.office.store.content.list_revisions(session)[-1].contract.question == "First"
 
 
 @pytest.mark.parametrize(("deed", "standing"), [("done", "done"), ("let-go", "let_go"), ("change", "open")])
-def test_a_commitment_is_done_changed_or_let_go(room: Room, deed: str, standing: str) -> None:
-    session, one = room.agreed(DANA, KIM).id, room.commitment("manager", DANA, KIM)
-    client = room.visitor(DANA, Purpose.CONTRACT, session)
+def test_a_commitment_is_done_changed_or_let_go(company: WebCompany, deed: str, standing: str) -> None:
+    session, one = company.contracted_session(DANA, KIM).id, company.open_commitment_id("manager", DANA, KIM)
+    client = company.visitor(DANA, Purpose.CONTRACT, session)
     fields = {"text": SECRETS[KIM], "due": "2026-12-24", "reason": "Plans change"}
     answer = send(client, f"/contract/{session}", f"/contract/{session}/commitment/{one}/{deed}", **fields)
     assert answer.status_code == 303
-    found = room.office.store.queries.get_commitment(one)
+    found = company.office.store.queries.get_commitment(one)
     assert found is not None
     assert found.standing == standing
     assert (found.due == date(2026, 12, 24)) == (deed == "change")
     assert client.get(answer.headers["Location"]).status_code == 200
 
 
-def test_a_commitment_is_let_go_in_the_contract_and_on_the_list_or_in_neither(room: Room) -> None:
+def test_a_commitment_is_let_go_in_the_contract_and_on_the_list_or_in_neither(company: WebCompany) -> None:
     """When the new revision can't be written, nothing is."""
-    one, before = room.commitment("report"), room.everything()
-    with room.office.store.database.write() as connection:
+    one, before = company.open_commitment_id("report"), company.read_database()
+    with company.office.store.database.write() as connection:
         connection.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON contract BEGIN SELECT RAISE(ABORT, ''); END")
     with pytest.raises(sqlite3.IntegrityError):
-        room.office.worker.contracts.let_go(one)
-    assert room.everything() == before
+        company.office.worker.contracts.let_go(one)
+    assert company.read_database() == before
 
 
-def test_a_long_promise_from_a_file_gets_another_day_without_losing_a_word(room: Room) -> None:
-    session, one, long = room.agreed().id, room.commitment("report"), "Ask " + "and ask " * 240
-    room.office.worker.contracts.change(one, text=long.strip())
-    client, where = room.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}"
+def test_a_long_promise_from_a_file_gets_another_day_without_losing_a_word(company: WebCompany) -> None:
+    session, one, long = (
+        company.contracted_session().id,
+        company.open_commitment_id("report"),
+        "Ask " + "and ask " * 240,
+    )
+    company.office.worker.contracts.change(one, text=long.strip())
+    client, where = company.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}"
     for text_, kept in ((long, long.strip()), (long * 2, long.strip())):
         send(client, where, f"{where}/commitment/{one}/change", text=text_, due="2026-12-24")
-        (promise,) = room.office.store.content.list_revisions(session)[-1].contract.report
+        (promise,) = company.office.store.content.list_revisions(session)[-1].contract.report
         assert (promise.text, promise.due) == (kept, date(2026, 12, 24))
 
 
 @pytest.mark.parametrize("due", ["soon", "2062-12-01", "2016-12-01"])
-def test_a_change_without_a_day_of_these_years_is_told_beside_the_field(room: Room, due: str) -> None:
-    session, one = room.agreed().id, room.commitment("report")
-    client = room.visitor(DANA, Purpose.CONTRACT, session)
+def test_a_change_without_a_day_of_these_years_is_told_beside_the_field(company: WebCompany, due: str) -> None:
+    session, one = company.contracted_session().id, company.open_commitment_id("report")
+    client = company.visitor(DANA, Purpose.CONTRACT, session)
     answer = send(client, f"/contract/{session}", f"/contract/{session}/commitment/{one}/change", text="x", due=due)
     page = client.get(answer.headers["Location"]).get_data(as_text=True)
     assert f'id="{one}-wrong"' in page and f'aria-describedby="{one}-wrong"' in page
 
 
-def test_we_did_not_meet(room: Room) -> None:
+def test_we_did_not_meet(company: WebCompany) -> None:
     """R-8: it is owed, and gets another time."""
-    client, page = room.writer()
-    session = room.held().id
+    client, page = company.open_contract_form()
+    session = company.held_session().id
     assert send(client, page, f"/contract/{session}/not-met").status_code == 303
-    found = room.office.store.queries.get_session(session)
+    found = company.office.store.queries.get_session(session)
     assert found is not None and found.state is SessionState.DEFERRED
-    room.office.tick()
-    found = room.office.store.queries.get_session(session)
+    company.office.tick()
+    found = company.office.store.queries.get_session(session)
     assert found is not None and found.booked
     assert "When you have met" in text(client.get(f"/contract/{session}"))
 
 
-def test_we_did_not_meet_pressed_twice_says_that_it_is_recorded(room: Room) -> None:
+def test_we_did_not_meet_pressed_twice_says_that_it_is_recorded(company: WebCompany) -> None:
     """R-8: before the program has found another time, and after."""
-    client, page = room.writer()
-    session, count = room.held().id, room.held().count
+    client, page = company.open_contract_form()
+    session, count = company.held_session().id, company.held_session().count
     token = hidden(client.get(page), "token")
     client.post(f"/contract/{session}/not-met", data={"token": token})
     for _ in range(2):
         answer = client.post(f"/contract/{session}/not-met", data={"token": token})
         assert "That is recorded already: you did not meet." in text(client.get(answer.headers["Location"]))
-        room.office.tick()
-    found = room.office.store.queries.get_session(session)
+        company.office.tick()
+    found = company.office.store.queries.get_session(session)
     assert found is not None and found.booked and found.count == count + 1
 
 
-def test_before_it_took_place_there_is_nothing_to_write(room: Room) -> None:
-    session = room.coming().id
-    client = room.visitor(DANA, Purpose.CONTRACT, session)
+def test_before_it_took_place_there_is_nothing_to_write(company: WebCompany) -> None:
+    session = company.next_session().id
+    client = company.visitor(DANA, Purpose.CONTRACT, session)
     assert "When you have met" in text(client.get(f"/contract/{session}"))
     assert client.get(f"/contract/{session}/write").headers["Location"] == f"/contract/{session}"
 
 
-def test_what_is_sent_after_we_did_not_meet_is_refused_in_the_readers_words(room: Room) -> None:
+def test_what_is_sent_after_we_did_not_meet_is_refused_in_the_readers_words(company: WebCompany) -> None:
     """In another window: the draft stays for when they have met."""
-    client, page = room.writer()
-    session, fields = room.held().id, send_fields(client, page)
-    room.office.worker.actions.record_not_held(session)
+    client, page = company.open_contract_form()
+    session, fields = company.held_session().id, send_fields(client, page)
+    company.office.worker.actions.record_not_held(session)
     answer = client.post(f"/contract/{session}/send", data=fields)
     assert answer.status_code == 409
     assert "You have not met yet, so there is nothing to record. Your draft is kept." in text(answer)
-    assert room.office.store.content.list_revisions(session) == []
-    assert room.office.store.content.get_contract_draft(session) is not None
+    assert company.office.store.content.list_revisions(session) == []
+    assert company.office.store.content.get_contract_draft(session) is not None
 
 
-def test_a_draft_can_be_thrown_away(room: Room) -> None:
-    client, page = room.writer()
+def test_a_draft_can_be_thrown_away(company: WebCompany) -> None:
+    client, page = company.open_contract_form()
     fill(client, page, "keep")
     assert fill(client, page, "discard").status_code == 303
-    assert room.office.store.content.get_contract_draft(page.split("/")[2]) is None
+    assert company.office.store.content.get_contract_draft(page.split("/")[2]) is None
 
 
-def test_drafts_are_sealed_anew_with_the_rest(room: Room) -> None:
-    client, page = room.writer()
+def test_drafts_are_sealed_anew_with_the_rest(company: WebCompany) -> None:
+    client, page = company.open_contract_form()
     fill(client, page, "keep")
-    before = room.everything()["sketch"]
-    assert room.office.store.content.reseal_all() > 0
-    assert room.everything()["sketch"] != before
+    before = company.read_database()["sketch"]
+    assert company.office.store.content.reseal_all() > 0
+    assert company.read_database()["sketch"] != before
     assert "What next?" in client.get(page).get_data(as_text=True)
 
 
-def test_times_are_the_readers_own(room: Room) -> None:
+def test_times_are_the_readers_own(company: WebCompany) -> None:
     """Dana reads Berlin's clock, Sam London's, each in their own way of writing."""
-    session = room.held()
-    client, page = room.writer()
+    session = company.held_session()
+    client, page = company.open_contract_form()
     assert session.held_at is not None
     due = session.held_at + timedelta(hours=48)
     assert f"Please by {due:%A, %B} {due.day}" in text(client.get(page))
-    assert "(London time)" in text(room.visitor(SAM, Purpose.ME).get("/me"))
+    assert "(London time)" in text(company.visitor(SAM, Purpose.ME).get("/me"))
 
 
-def test_another_managers_contract_is_not_there(room: Room) -> None:
-    theirs = room.agreed(LEE, DANA).id
-    client = room.visitor(DANA, Purpose.CONTRACT, theirs)
+def test_another_managers_contract_is_not_there(company: WebCompany) -> None:
+    theirs = company.contracted_session(LEE, DANA).id
+    client = company.visitor(DANA, Purpose.CONTRACT, theirs)
     assert client.get(f"/contract/{theirs}").status_code == 404, "Dana is the report there, and has a page of her own"

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, DAY, SAM, WEEK, contract, pair, texts
-from tests.support.web_company import ALEX, LEE, SECRETS, Room, hidden, send, text
+from tests.support.web_company import ALEX, LEE, SECRETS, WebCompany, hidden, send, text
 from worker.domain.model import CommitmentStanding, EffectKind, Owner, PairId, SessionKind
 from worker.links import Purpose
 from worker.web.team import make_url_id
@@ -18,17 +18,17 @@ PROMISE = "Speak with Jordan about quillwort"
 
 
 @pytest.fixture
-def changed(room: Room) -> Room:
+def changed(company: WebCompany) -> WebCompany:
     """Sam has a new manager, Lee; Dana still owes Sam something from their last contract."""
-    office = room.office
-    office.worker.contracts.record(room.held().id, contract(office.clock(), PROMISE))
+    office = company.office
+    office.worker.contracts.record(company.held_session().id, contract(office.clock(), PROMISE))
     office.run(DAY)
-    change(room)
-    return room
+    change(company)
+    return company
 
 
-def change(room: Room, *, dana_stays: bool = True) -> None:
-    office = room.office
+def change(company: WebCompany, *, dana_stays: bool = True) -> None:
+    office = company.office
     office.pairs = {known: one for known, one in office.pairs.items() if known != OLD}
     office.pairs[NEW] = pair(LEE, SAM)
     if not dana_stays:
@@ -38,8 +38,8 @@ def change(room: Room, *, dana_stays: bool = True) -> None:
     office.tick()
 
 
-def sent(room: Room, name: str) -> list[str]:
-    return [str(mail["To"]) for mail in room.office.mails(name)]
+def sent(company: WebCompany, name: str) -> list[str]:
+    return [str(mail["To"]) for mail in company.office.mails(name)]
 
 
 def line_id(client: FlaskClient, words: str) -> str:
@@ -49,14 +49,14 @@ def line_id(client: FlaskClient, words: str) -> str:
     return found[1]
 
 
-def promise(room: Room) -> str:
-    return room.commitment("manager", DANA, SAM)
+def promise(company: WebCompany) -> str:
+    return company.open_commitment_id("manager", DANA, SAM)
 
 
 # --- what is told ---
 
 
-def test_the_report_gets_one_kind_mail_and_the_old_manager_one_list(changed: Room) -> None:
+def test_the_report_gets_one_kind_mail_and_the_old_manager_one_list(changed: WebCompany) -> None:
     """R-36, T-17."""
     office = changed.office
     office.run(4 * DAY)
@@ -70,7 +70,7 @@ def test_the_report_gets_one_kind_mail_and_the_old_manager_one_list(changed: Roo
     assert "https://longarc.corp.example/in/" in texts(office.mails("open_promises"))
 
 
-def test_the_new_manager_s_prompt_does_not_repeat_the_old_one_s(changed: Room) -> None:
+def test_the_new_manager_s_prompt_does_not_repeat_the_old_one_s(changed: WebCompany) -> None:
     """T-5, R-35: never one text under two names."""
     office = changed.office
     before = [mail.number for mail in office.messages("reflection_prompt") if mail.to == SAM]
@@ -79,7 +79,7 @@ def test_the_new_manager_s_prompt_does_not_repeat_the_old_one_s(changed: Room) -
     assert after == [(before[-1] + 1) % 3]
 
 
-def test_nothing_passes_untouched(changed: Room) -> None:
+def test_nothing_passes_untouched(changed: WebCompany) -> None:
     """R-36: neither in the new manager's mails nor on any page of theirs."""
     office = changed.office
     office.run_to(next(s for s in changed.sessions(LEE, SAM) if s.booked).span.start)
@@ -92,13 +92,13 @@ def test_nothing_passes_untouched(changed: Room) -> None:
         assert "quillwort" not in answer and "zephyrine" not in answer, where
 
 
-def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(changed: Room) -> None:
+def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(changed: WebCompany) -> None:
     """R-36."""
     office, client = changed.office, changed.visitor(SAM, Purpose.ME)
-    before = changed.everything()
+    before = changed.read_database()
     page = text(client.get("/me"))
     assert "What goes on to Lee" in page and PROMISE in page and "Draft one page on direction" in page
-    assert changed.everything() == before, "looking changes nothing"
+    assert changed.read_database() == before, "looking changes nothing"
     question = line_id(client, "What would make this")
     assert send(client, "/me", "/me/handover", line=question).status_code == 303
     assert f'value="{question}" checked' in client.get("/me").get_data(as_text=True)
@@ -112,29 +112,29 @@ def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(changed: Room
     assert "What would make this the right place" in person and PROMISE not in person
 
 
-def test_notes_for_both_are_lines_too_and_go_on_only_when_ticked(room: Room) -> None:
+def test_notes_for_both_are_lines_too_and_go_on_only_when_ticked(company: WebCompany) -> None:
     """R-28, R-36: each line by itself, with whose note it is."""
-    office, held = room.office, room.held()
+    office, held = company.office, company.held_session()
     office.run_to(held.span.end + 9 * DAY)  # no contract came
     office.worker.notes.save(held.id, Owner.REPORT, ["Teaching gives me marigolds", "The night shifts do not"])
     office.worker.notes.save(held.id, Owner.MANAGER, ["Ask about primroses"])
-    change(room)
-    client = room.visitor(SAM, Purpose.ME)
+    change(company)
+    client = company.visitor(SAM, Purpose.ME)
     page = text(client.get("/me"))
     assert "Teaching gives me marigolds your note, after the conversation on Wednesday 14 October" in page
     assert "Ask about primroses Dana’s note, after the conversation on Wednesday 14 October" in page
     assert send(client, "/me", "/me/handover", line=line_id(client, "Teaching gives")).status_code == 303
-    first = next(s for s in room.sessions(LEE, SAM) if s.booked)
+    first = next(s for s in company.sessions(LEE, SAM) if s.booked)
     office.run_to(first.span.start)
     (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first.id}")]
-    person = text(room.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_url_id(NEW)}"))
+    person = text(company.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_url_id(NEW)}"))
     for shown in (" ".join(texts([brief]).split()), person):
         assert "Teaching gives me marigolds" in shown and "Sam’s note, after the conversation on" in shown
         assert "night shifts" not in shown and "primroses" not in shown
-    assert "marigolds" not in text(room.visitor(DANA, Purpose.TEAM).get("/team"))
+    assert "marigolds" not in text(company.visitor(DANA, Purpose.TEAM).get("/team"))
 
 
-def test_a_line_can_be_taken_back_and_added_until_the_first_session(changed: Room) -> None:
+def test_a_line_can_be_taken_back_and_added_until_the_first_session(changed: WebCompany) -> None:
     office, client = changed.office, changed.visitor(SAM, Purpose.ME)
     question, plan = line_id(client, "What would make this"), line_id(client, "Draft one page")
     send(client, "/me", "/me/handover", line=question)
@@ -152,8 +152,8 @@ def test_a_line_can_be_taken_back_and_added_until_the_first_session(changed: Roo
     assert [line.text for line in office.store.handovers.load_content(OLD).lines] == ["Draft one page on direction"]
 
 
-def test_who_has_no_new_manager_can_pass_nothing_on(room: Room) -> None:
-    client = room.visitor(SAM, Purpose.ME)
+def test_who_has_no_new_manager_can_pass_nothing_on(company: WebCompany) -> None:
+    client = company.visitor(SAM, Purpose.ME)
     assert "goes on to" not in text(client.get("/me"))
     assert send(client, "/me", "/me/handover", line="x").status_code == 404
 
@@ -161,22 +161,22 @@ def test_who_has_no_new_manager_can_pass_nothing_on(room: Room) -> None:
 # --- the old manager's promises ---
 
 
-def decide(room: Room, decision: str, commitment: str) -> int:
-    client = room.visitor(DANA, Purpose.TEAM)
+def decide(company: WebCompany, decision: str, commitment: str) -> int:
+    client = company.visitor(DANA, Purpose.TEAM)
     return send(client, "/team", f"/team/promise/{commitment}/{decision}").status_code
 
 
-def standing(room: Room, commitment: str) -> CommitmentStanding:
-    known = room.office.store.queries.get_commitment(commitment)
+def standing(company: WebCompany, commitment: str) -> CommitmentStanding:
+    known = company.office.store.queries.get_commitment(commitment)
     assert known is not None
     return known.standing
 
 
-def blocks(room: Room, commitment: str) -> bool:
-    return any(str(event.key).startswith(commitment) for event in room.office.events(DANA))
+def blocks(company: WebCompany, commitment: str) -> bool:
+    return any(str(event.key).startswith(commitment) for event in company.office.events(DANA))
 
 
-def test_a_promise_that_is_kept_stays_on_the_calendar(changed: Room) -> None:
+def test_a_promise_that_is_kept_stays_on_the_calendar(changed: WebCompany) -> None:
     """R-36."""
     mine = promise(changed)
     page = text(changed.visitor(DANA, Purpose.TEAM).get("/team"))
@@ -192,7 +192,7 @@ def test_a_promise_that_is_kept_stays_on_the_calendar(changed: Room) -> None:
     assert "Your promises to Sam" not in text(changed.visitor(DANA, Purpose.TEAM).get("/team"))
 
 
-def test_a_promise_handed_on_is_only_a_proposal_to_the_report(changed: Room) -> None:
+def test_a_promise_handed_on_is_only_a_proposal_to_the_report(changed: WebCompany) -> None:
     """R-36: the new manager reads of it when the report passes it on."""
     mine = promise(changed)
     assert decide(changed, "offer", mine) == 303
@@ -208,7 +208,7 @@ def test_a_promise_handed_on_is_only_a_proposal_to_the_report(changed: Room) -> 
     assert decide(changed, "end", mine) == 409, "it has ended already"
 
 
-def test_a_promise_that_ends_is_told_to_the_report_on_the_page(changed: Room) -> None:
+def test_a_promise_that_ends_is_told_to_the_report_on_the_page(changed: WebCompany) -> None:
     mine = promise(changed)
     assert decide(changed, "end", mine) == 303
     changed.office.tick()
@@ -217,33 +217,33 @@ def test_a_promise_that_ends_is_told_to_the_report_on_the_page(changed: Room) ->
     assert "What Dana had promised you" in page and "let go on" in page
 
 
-def test_nobody_decides_of_another_managers_promise_or_of_one_that_goes_on(changed: Room) -> None:
+def test_nobody_decides_of_another_managers_promise_or_of_one_that_goes_on(changed: WebCompany) -> None:
     mine = promise(changed)
     lee = changed.visitor(LEE, Purpose.TEAM)
     assert send(lee, "/team", f"/team/promise/{mine}/end").status_code == 404
-    theirs = changed.commitment("manager", LEE, ALEX)
+    theirs = changed.open_commitment_id("manager", LEE, ALEX)
     assert send(lee, "/team", f"/team/promise/{theirs}/end").status_code == 404
     assert decide(changed, "give", mine) == 404
     assert standing(changed, mine) is CommitmentStanding.OPEN
 
 
-def test_t18_when_the_manager_left_promises_end_and_the_report_is_told(room: Room) -> None:
+def test_t18_when_the_manager_left_promises_end_and_the_report_is_told(company: WebCompany) -> None:
     """T-18, T-17: in the mail about the new manager, whose words nobody else reads."""
-    office = room.office
-    office.worker.contracts.record(room.held().id, contract(office.clock(), PROMISE))
+    office = company.office
+    office.worker.contracts.record(company.held_session().id, contract(office.clock(), PROMISE))
     office.run(DAY)
-    mine = promise(room)
-    change(room, dana_stays=False)
-    assert standing(room, mine) is CommitmentStanding.OPEN
+    mine = promise(company)
+    change(company, dana_stays=False)
+    assert standing(company, mine) is CommitmentStanding.OPEN
     office.run(4 * DAY)
-    assert standing(room, mine) is CommitmentStanding.LET_GO
+    assert standing(company, mine) is CommitmentStanding.LET_GO
     (mail,) = [mail for mail in office.mails("new_manager") if SAM in str(mail["To"])]
     assert "no longer listed" in texts([mail]) and "has left" not in texts([mail])
     assert "a promise of Dana’s that was still open has ended" in " ".join(texts([mail]).split())
-    assert PROMISE in text(room.visitor(SAM, Purpose.ME).get("/me"))
+    assert PROMISE in text(company.visitor(SAM, Purpose.ME).get("/me"))
 
 
-def test_a_manager_who_comes_back_takes_the_handover_back(changed: Room) -> None:
+def test_a_manager_who_comes_back_takes_the_handover_back(changed: WebCompany) -> None:
     """A row that was missing by mistake: the two are a pair again, and nothing was lost."""
     office = changed.office
     office.pairs = {known: one for known, one in office.pairs.items() if known != NEW}
@@ -255,8 +255,8 @@ def test_a_manager_who_comes_back_takes_the_handover_back(changed: Room) -> None
     assert standing(changed, promise(changed)) is CommitmentStanding.OPEN
 
 
-def test_a_new_manager_who_comes_weeks_later_is_told_of_then(room: Room) -> None:
-    office = room.office
+def test_a_new_manager_who_comes_weeks_later_is_told_of_then(company: WebCompany) -> None:
+    office = company.office
     office.pairs = {known: one for known, one in office.pairs.items() if known != OLD}
     office.apply()
     office.run(3 * WEEK)
@@ -265,10 +265,10 @@ def test_a_new_manager_who_comes_weeks_later_is_told_of_then(room: Room) -> None
     office.pairs[NEW] = pair(LEE, SAM)
     office.apply()
     office.run(4 * DAY)
-    assert sent(room, "new_manager") == [f"Sam Okafor <{SAM}>"]
+    assert sent(company, "new_manager") == [f"Sam Okafor <{SAM}>"]
 
 
-def test_a_changed_address_keeps_the_handover(changed: Room) -> None:
+def test_a_changed_address_keeps_the_handover(changed: WebCompany) -> None:
     """The rows about it are renamed with the person."""
     office, client = changed.office, changed.visitor(SAM, Purpose.ME)
     send(client, "/me", "/me/handover", line=line_id(client, "What would make this"))
@@ -282,7 +282,7 @@ def test_a_changed_address_keeps_the_handover(changed: Room) -> None:
     assert len(office.store.handovers.load_content(OLD).lines) == 1
 
 
-def test_the_files_of_all_three_hold_what_is_theirs(changed: Room) -> None:
+def test_the_files_of_all_three_hold_what_is_theirs(changed: WebCompany) -> None:
     client = changed.visitor(SAM, Purpose.ME)
     send(client, "/me", "/me/handover", line=line_id(client, "What would make this"))
     own = json.loads(client.get("/me/data").get_data(as_text=True))
@@ -303,7 +303,7 @@ def test_the_files_of_all_three_hold_what_is_theirs(changed: Room) -> None:
     assert "quillwort" not in new and "former" not in new
 
 
-def test_no_session_of_the_old_pair_stays(changed: Room) -> None:
+def test_no_session_of_the_old_pair_stays(changed: WebCompany) -> None:
     changed.office.run(DAY)
     open_sessions = [s for s in changed.office.store.queries.list_sessions(OLD) if s.booked or s.owed]
     assert open_sessions == []

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, Office, texts
-from tests.support.web_company import Room, settings, text
+from tests.support.web_company import WebCompany, settings, text
 from worker.domain.model import FreeBusyRequest, PairId, Session, SessionKind, Span
 from worker.domain.planning.moves import Press, make_time_version
 from worker.engine.live_free_busy import LiveFreeBusy
@@ -56,22 +56,22 @@ def find_fact(answer: TestResponse | str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split()) if found else ""
 
 
-def count_moves(room: Room, session: Session) -> int:
-    lines = room.office.store.queries.list_history(session_id=session.id)
+def count_moves(company: WebCompany, session: Session) -> int:
+    lines = company.office.store.queries.list_history(session_id=session.id)
     return sum(line["reason"] == "A person chose this time." for line in lines)
 
 
-def enter(room: Room, who: str, way: str) -> tuple[FlaskClient, str]:
+def enter(company: WebCompany, who: str, way: str) -> tuple[FlaskClient, str]:
     """A browser and the page, by a mail's link or from the reader's own page."""
-    session = room.coming()
+    session = company.next_session()
     if way == "mail":
-        return room.visitor(who, Purpose.TIME, session.id), f"/time/{session.id}"
+        return company.visitor(who, Purpose.TIME, session.id), f"/time/{session.id}"
     purpose, own, page = (
         (Purpose.ME, "/me", f"/me/time/{session.id}")
         if who == SAM
         else (Purpose.TEAM, f"/team/person/{make_url_id(PairId(DANA, SAM))}", f"/team/time/{session.id}")
     )
-    client = room.visitor(who, purpose)
+    client = company.visitor(who, purpose)
     assert page in client.get(own).get_data(as_text=True)
     return client, page
 
@@ -81,10 +81,10 @@ def enter(room: Room, who: str, way: str) -> tuple[FlaskClient, str]:
 
 @pytest.mark.parametrize("way", ["mail", "page"])
 @pytest.mark.parametrize("who", [DANA, SAM])
-def test_r38_t11_one_press_moves_it_and_counts_as_nothing(room: Room, who: str, way: str) -> None:
+def test_r38_t11_one_press_moves_it_and_counts_as_nothing(company: WebCompany, who: str, way: str) -> None:
     """R-38, T-11: three times with reasons, one press, both calendars; no count, and no mail but the calendar's."""
-    session, mails = room.coming(), len(room.office.mailer.sent)
-    client, page = enter(room, who, way)
+    session, mails = company.next_session(), len(company.office.mailer.sent)
+    client, page = enter(company, who, way)
     forms = open_page(client, page)
     assert len(forms) == 3
     shown = text(client.get(page))
@@ -92,18 +92,18 @@ def test_r38_t11_one_press_moves_it_and_counts_as_nothing(room: Room, who: str, 
     assert "At least 15 minutes before and after it are free" in shown
     answer = press(client, forms[1])
     assert answer.status_code == 303 and MOVED in follow(client, answer)
-    moved = room.coming()
+    moved = company.next_session()
     assert moved.span.start.isoformat() == forms[1][1]["start"]
     assert (moved.id, moved.count, moved.by_hand) == (session.id, session.count, True)
-    room.office.tick()
+    company.office.tick()
     for calendar in (DANA, SAM):
-        event = room.office.calendar.find(calendar, moved.key)
+        event = company.office.calendar.find(calendar, moved.key)
         assert event is not None and event.span == moved.span
-    assert len(room.office.mailer.sent) == mails
+    assert len(company.office.mailer.sent) == mails
 
 
 @pytest.mark.parametrize("is_reachable", [True, False])
-def test_a_press_wakes_a_worker_so_that_both_calendars_show_it_at_once(room: Room, is_reachable: bool) -> None:
+def test_a_press_wakes_a_worker_so_that_both_calendars_show_it_at_once(company: WebCompany, is_reachable: bool) -> None:
     """R-38: looking wakes nobody; a queue that can't be reached is made up for by the next tick."""
     woken: list[timedelta] = []
 
@@ -112,41 +112,41 @@ def test_a_press_wakes_a_worker_so_that_both_calendars_show_it_at_once(room: Roo
         if not is_reachable:
             raise ConnectionError("the queue is out of reach")
 
-    room.office.worker.schedule_sync = wake
-    client, page = enter(room, SAM, "mail")
+    company.office.worker.schedule_sync = wake
+    client, page = enter(company, SAM, "mail")
     form = open_page(client, page)[0]
     assert woken == []
     assert press(client, form).status_code == 303 and woken == [timedelta(0)]
 
 
-def test_looking_changes_nothing_and_no_title_is_shown(room: Room) -> None:
+def test_looking_changes_nothing_and_no_title_is_shown(company: WebCompany) -> None:
     """R-38, R-23: mail scanners open links; what stands in a calendar is nobody's business."""
-    before, session = room.everything(), room.coming()
+    before, session = company.read_database(), company.next_session()
     for who in (DANA, SAM):
-        page = text(room.visitor(who, Purpose.TIME, session.id).get(f"/time/{session.id}"))
+        page = text(company.visitor(who, Purpose.TIME, session.id).get(f"/time/{session.id}"))
         assert "What fits best" in page and "Busy" not in page
-    assert room.everything() == before
+    assert company.read_database() == before
 
 
-def test_times_past_the_window_say_that_they_count(room: Room) -> None:
+def test_times_past_the_window_say_that_they_count(company: WebCompany) -> None:
     """T-10: and so does one that the reader types."""
-    session = room.coming()
-    client, page = room.visitor(DANA, Purpose.TIME, session.id), f"/time/{session.id}"
+    session = company.next_session()
+    client, page = company.visitor(DANA, Purpose.TIME, session.id), f"/time/{session.id}"
     late = max(session.latest, session.span.start) + 15 * DAY
     typed = client.get(f"{page}?day={late:%Y-%m-%d}&hour=11:00&minutes=75")
     assert "counts as putting it off" in text(typed).partition("A time of your own")[2]
     form = list_forms(typed.get_data(as_text=True).partition('id="own"')[2])[0]
     assert press(client, form).status_code == 303
-    assert room.coming().count == session.count + 1
+    assert company.next_session().count == session.count + 1
 
 
 # --- the link in mails ---
 
 
-def find_links(room: Room, name: str, who: str) -> list[LinkClaims]:
+def find_links(company: WebCompany, name: str, who: str) -> list[LinkClaims]:
     """The claims of the links for another time in the mails of that name to one of the two."""
-    signer, found = room.app.extensions["longarc"].links, list[LinkClaims]()
-    for mail in room.office.mails(name):
+    signer, found = company.app.extensions["longarc"].links, list[LinkClaims]()
+    for mail in company.office.mails(name):
         if who in str(mail["To"]):
             words = texts([mail])
             found += [signer.read_token(token) for token in re.findall(r"/in/([\w.-]+)", words)]
@@ -154,89 +154,89 @@ def find_links(room: Room, name: str, who: str) -> list[LinkClaims]:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_mails_about_a_booked_session_link_to_other_times_for_it(two: Room) -> None:
+def test_mails_about_a_booked_session_link_to_other_times_for_it(two: WebCompany) -> None:
     """R-38: introduction, prompt and brief; each link is its reader's, and looking at it changes nothing."""
-    session = two.coming()
+    session = two.next_session()
     two.office.run_to(session.span.start - HOUR)
     session = two.office.store.queries.get_session(session.id) or session
     for name, who in (("introduction", SAM), ("reflection_prompt", SAM), ("brief", DANA)):
         claims = find_links(two, name, who)
         assert {(one.person, one.session_id) for one in claims} == {(who, session.id)}, name
-    before = two.everything()
+    before = two.read_database()
     for who in (DANA, SAM):
         assert "What fits best" in text(two.visitor(who, Purpose.TIME, session.id).get(f"/time/{session.id}"))
-    assert two.everything() == before
+    assert two.read_database() == before
 
 
 # --- twice, too late, both ---
 
 
-def test_pressing_twice_ends_in_one_move_and_the_same_page(room: Room) -> None:
+def test_pressing_twice_ends_in_one_move_and_the_same_page(company: WebCompany) -> None:
     """R-38: the form is sent again, as by a slow network or the button for back."""
-    session = room.coming()
-    client, page = room.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
+    session = company.next_session()
+    client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
     form = open_page(client, page)[0]
     first, second = (follow(client, press(client, form)) for _ in range(2))
     assert first == second and MOVED in first
-    assert count_moves(room, session) == 1
-    room.office.tick()
-    assert MOVED in follow(client, press(client, form)) and count_moves(room, session) == 1
+    assert count_moves(company, session) == 1
+    company.office.tick()
+    assert MOVED in follow(client, press(client, form)) and count_moves(company, session) == 1
 
 
-def test_an_old_page_moves_nothing_and_says_what_holds(room: Room) -> None:
+def test_an_old_page_moves_nothing_and_says_what_holds(company: WebCompany) -> None:
     """R-38: the other one has moved it since; the page has three new times, and one more press is enough."""
-    session = room.coming()
-    clients = {who: room.visitor(who, Purpose.TIME, session.id) for who in (DANA, SAM)}
+    session = company.next_session()
+    clients = {who: company.visitor(who, Purpose.TIME, session.id) for who in (DANA, SAM)}
     page = f"/time/{session.id}"
     forms = {who: open_page(client, page) for who, client in clients.items()}
     assert press(clients[DANA], forms[DANA][0]).status_code == 303
-    stands = room.coming()
+    stands = company.next_session()
     answer = press(clients[SAM], forms[SAM][1])
     assert answer.status_code == 409 and OUT_OF_DATE in text(answer)
     assert find_fact(answer) == find_fact(clients[SAM].get(page)) != ""
-    assert room.coming() == stands
+    assert company.next_session() == stands
     again = list_forms(answer.get_data(as_text=True).partition("What fits best")[2])
     assert len(again) == 3 and press(clients[SAM], again[0]).status_code == 303
 
 
-def test_a_time_that_was_booked_meanwhile_is_not_taken_and_three_others_are_shown(room: Room) -> None:
+def test_a_time_that_was_booked_meanwhile_is_not_taken_and_three_others_are_shown(company: WebCompany) -> None:
     """R-38: checked against both calendars at the moment of the press."""
-    session = room.coming()
-    client, page = room.visitor(DANA, Purpose.TIME, session.id), f"/time/{session.id}"
+    session = company.next_session()
+    client, page = company.visitor(DANA, Purpose.TIME, session.id), f"/time/{session.id}"
     form = open_page(client, page)[0]
     start = datetime.fromisoformat(form[1]["start"])
-    room.office.calendar.add(SAM, Span(start, start + HOUR))
+    company.office.calendar.add(SAM, Span(start, start + HOUR))
     answer = press(client, form)
     assert answer.status_code == 409 and TAKEN in text(answer)
     others = list_forms(answer.get_data(as_text=True).partition("What fits best")[2])
     assert len(others) == 3 and form[1]["start"] not in [fields["start"] for _, fields in others]
-    assert room.coming() == session
+    assert company.next_session() == session
 
 
-def test_an_hour_goes_to_one_of_two_pairs(room: Room) -> None:
+def test_an_hour_goes_to_one_of_two_pairs(company: WebCompany) -> None:
     """R-38, T-2: what another pair of the manager's took after the calendars were read is seen all the same."""
-    one, two = room.coming(DANA, SAM), room.coming(DANA, KIM)
-    client = room.visitor(DANA, Purpose.TIME, one.id)
+    one, two = company.next_session(DANA, SAM), company.next_session(DANA, KIM)
+    client = company.visitor(DANA, Purpose.TIME, one.id)
     fields = open_page(client, f"/time/{one.id}")[0][1]
     span = Span(*(datetime.fromisoformat(fields[name]) for name in ("start", "end")))
-    worker = room.office.worker
+    worker = company.office.worker
     seen = worker.live_free_busy.read(FreeBusyRequest((DANA, SAM, KIM), Span(span.start - DAY, span.end + DAY)))
     worker.actions.move_session(two.id, Press(span, DANA, make_time_version(two)), seen)
     with pytest.raises(TimeTaken):
         worker.actions.move_session(one.id, Press(span, DANA, make_time_version(one)), seen)
-    assert room.coming(DANA, SAM) == one and room.coming(DANA, KIM).span == span
+    assert company.next_session(DANA, SAM) == one and company.next_session(DANA, KIM).span == span
 
 
 @pytest.fixture
-def two(database_url: str) -> Iterator[Room]:
+def two(database_url: str) -> Iterator[WebCompany]:
     """Dana and Sam with a session ahead, and their pages, on either database."""
     office = Office(database_url, known=settings(database_url))
     office.tick()
-    yield Room(office)
+    yield WebCompany(office)
     office.close()
 
 
-def race(room: Room, forms: dict[str, Form], clients: dict[str, FlaskClient]) -> dict[str, TestResponse]:
+def race(company: WebCompany, forms: dict[str, Form], clients: dict[str, FlaskClient]) -> dict[str, TestResponse]:
     """Send these forms at one moment: each has read the calendars before either is written."""
     both_have_read, answers = Barrier(len(forms)), dict[str, TestResponse]()
     waiting = [object()] * len(forms)
@@ -249,27 +249,27 @@ def race(room: Room, forms: dict[str, Form], clients: dict[str, FlaskClient]) ->
     def send(who: str) -> None:
         answers[who] = press(clients[who], forms[who])
 
-    room.office.calendar.fail = meet
+    company.office.calendar.fail = meet
     threads = [Thread(target=send, args=(who,)) for who in forms]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    room.office.calendar.fail = None
+    company.office.calendar.fail = None
     return answers
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_both_press_at_once_and_one_time_holds(two: Room) -> None:
+def test_both_press_at_once_and_one_time_holds(two: WebCompany) -> None:
     """R-38: two threads, two transactions; one is told that the page was out of date, and both see the same time."""
-    session, page = two.coming(), f"/time/{two.coming().id}"
+    session, page = two.next_session(), f"/time/{two.next_session().id}"
     clients = {who: two.visitor(who, Purpose.TIME, session.id) for who in (DANA, SAM)}
     forms = {who: open_page(clients[who], page)[number] for number, who in enumerate(clients)}
     answers = race(two, forms, clients)
     assert sorted(answer.status_code for answer in answers.values()) == [303, 409]
     winner = next(who for who, answer in answers.items() if answer.status_code == 303)
     loser = next(who for who in answers if who != winner)
-    moved = two.coming()
+    moved = two.next_session()
     assert moved.span.start.isoformat() == forms[winner][1]["start"] and moved.count == 0
     assert MOVED in follow(clients[winner], answers[winner]) and OUT_OF_DATE in text(answers[loser])
     assert find_fact(answers[loser]) == find_fact(clients[loser].get(page))
@@ -280,8 +280,8 @@ def test_both_press_at_once_and_one_time_holds(two: Room) -> None:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_both_press_the_same_time_at_once_and_both_have_it(two: Room) -> None:
-    session, page = two.coming(), f"/time/{two.coming().id}"
+def test_both_press_the_same_time_at_once_and_both_have_it(two: WebCompany) -> None:
+    session, page = two.next_session(), f"/time/{two.next_session().id}"
     clients = {who: two.visitor(who, Purpose.TIME, session.id) for who in (DANA, SAM)}
     forms = {who: open_page(clients[who], page)[0] for who in clients}
     answers = race(two, forms, clients)
@@ -297,41 +297,41 @@ def test_both_press_the_same_time_at_once_and_both_have_it(two: Room) -> None:
     ("before", "sentence"),
     [(timedelta(minutes=59), "It begins within the hour"), (timedelta(minutes=-5), "It has begun")],
 )
-def test_what_is_near_or_under_way_stays(room: Room, before: timedelta, sentence: str) -> None:
+def test_what_is_near_or_under_way_stays(company: WebCompany, before: timedelta, sentence: str) -> None:
     """R-38: one clear sentence, no time to press, and an old page moves nothing."""
-    session = room.coming()
+    session = company.next_session()
     page = f"/time/{session.id}"
-    room.office.clock.move_to(session.span.start - timedelta(minutes=61))
-    client = room.visitor(SAM, Purpose.TIME, session.id)
+    company.office.clock.move_to(session.span.start - timedelta(minutes=61))
+    client = company.visitor(SAM, Purpose.TIME, session.id)
     form = open_page(client, page)[0]
-    room.office.clock.move_to(session.span.start - before)
+    company.office.clock.move_to(session.span.start - before)
     shown = client.get(page)
     assert sentence in text(shown) and list_forms(shown.get_data(as_text=True)) == []
     answer = press(client, form)
-    assert answer.status_code == 409 and room.coming().span == session.span
+    assert answer.status_code == 409 and company.next_session().span == session.span
 
 
-def test_the_link_of_an_old_mail_says_what_holds_now(room: Room) -> None:
+def test_the_link_of_an_old_mail_says_what_holds_now(company: WebCompany) -> None:
     """R-38: it was held long ago; the page names the next one, and its own pages lead there."""
-    held, following = room.held(), room.coming()
+    held, following = company.held_session(), company.next_session()
     for who in (DANA, SAM):
-        shown = room.visitor(who, Purpose.TIME, held.id).get(f"/time/{held.id}")
+        shown = company.visitor(who, Purpose.TIME, held.id).get(f"/time/{held.id}")
         told = text(shown)
         assert "This conversation is over; there is nothing to move. The next one is on " in told
         assert list_forms(shown.get_data(as_text=True)) == []
         assert following.id not in shown.get_data(as_text=True)
-    own = room.visitor(SAM, Purpose.ME).get(f"/me/time/{held.id}").get_data(as_text=True)
+    own = company.visitor(SAM, Purpose.ME).get(f"/me/time/{held.id}").get_data(as_text=True)
     assert f"/me/time/{following.id}" in own
 
 
-def test_a_press_on_what_is_over_or_cancelled_says_so(room: Room) -> None:
-    session = room.coming()
-    client, page = room.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
+def test_a_press_on_what_is_over_or_cancelled_says_so(company: WebCompany) -> None:
+    session = company.next_session()
+    client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
     form = open_page(client, page)[0]
     pair = PairId(DANA, SAM)
-    room.office.pairs[pair] = replace(room.office.pairs[pair], paused=True)
-    room.office.apply()
-    room.office.tick()
+    company.office.pairs[pair] = replace(company.office.pairs[pair], paused=True)
+    company.office.apply()
+    company.office.tick()
     answer = press(client, form)
     assert answer.status_code == 409
     assert "taken off both calendars; there is nothing to move" in text(answer)
@@ -340,45 +340,45 @@ def test_a_press_on_what_is_over_or_cancelled_says_so(room: Room) -> None:
 # --- calendars that can't be read ---
 
 
-def test_a_calendar_that_can_not_be_read_is_named_and_nothing_moves(room: Room) -> None:
+def test_a_calendar_that_can_not_be_read_is_named_and_nothing_moves(company: WebCompany) -> None:
     """R-38: what can be done is said; a time of one's own is taken all the same when the reader says so."""
-    session = room.coming()
-    client, page = room.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
+    session = company.next_session()
+    client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
     form = open_page(client, page)[0]
-    german = room.browser()
-    room.office.persons[DANA] = replace(room.office.persons[DANA], locale="de_DE")
-    room.office.apply()
-    german.get(room.link(DANA, Purpose.TIME, session.id))
+    german = company.browser()
+    company.office.persons[DANA] = replace(company.office.persons[DANA], locale="de_DE")
+    company.office.apply()
+    german.get(company.link(DANA, Purpose.TIME, session.id))
 
     def fail(operation: str) -> None:
         if operation == "free_busy":
             raise Unavailable("It is out of order.")
 
-    room.office.calendar.fail = fail
+    company.office.calendar.fail = fail
     shown = text(client.get(page))
     assert "can’t be read just now" in shown and "Look again" in shown and "Take it" not in shown
     assert "Die Kalender von Dana Whitfield, Sam Okafor lassen sich gerade nicht lesen" in text(german.get(page))
     answer = press(client, form)
     assert answer.status_code == 503 and "Nothing was changed" in text(answer)
-    assert room.coming() == session
+    assert company.next_session() == session
     day = session.span.start + DAY
     typed = client.get(f"{page}?day={day:%Y-%m-%d}&hour=11:00&minutes=75")
     assert "calendar can't be read just now" in text(typed)
     assert press(client, list_forms(typed.get_data(as_text=True))[0]).status_code == 303
-    assert room.coming().by_hand
+    assert company.next_session().by_hand
 
 
-def test_a_calendar_that_does_not_answer_is_waited_for_seconds_and_no_longer(room: Room) -> None:
+def test_a_calendar_that_does_not_answer_is_waited_for_seconds_and_no_longer(company: WebCompany) -> None:
     """R-38: a service that hangs is one that can't be read just now."""
-    session, answered = room.coming(), Event()
+    session, answered = company.next_session(), Event()
 
     def hang(operation: str) -> None:
         answered.wait(30)
 
-    room.office.calendar.fail = hang
-    worker = room.office.worker
+    company.office.calendar.fail = hang
+    worker = company.office.worker
     worker.live_free_busy = LiveFreeBusy(worker.sweep.read_free_busy, worker.services.group_by_service, 0.01)
-    shown = text(room.visitor(SAM, Purpose.TIME, session.id).get(f"/time/{session.id}"))
+    shown = text(company.visitor(SAM, Purpose.TIME, session.id).get(f"/time/{session.id}"))
     answered.set()
     assert "can’t be read just now" in shown
 
@@ -386,21 +386,21 @@ def test_a_calendar_that_does_not_answer_is_waited_for_seconds_and_no_longer(roo
 # --- why (R-18) ---
 
 
-def test_r18_after_the_own_press_the_report_is_asked_why_and_the_manager_is_not(room: Room) -> None:
-    session = room.coming()
+def test_r18_after_the_own_press_the_report_is_asked_why_and_the_manager_is_not(company: WebCompany) -> None:
+    session = company.next_session()
     page = f"/time/{session.id}"
     for who, asked in ((DANA, False), (SAM, True)):
-        client = room.visitor(who, Purpose.TIME, session.id)
+        client = company.visitor(who, Purpose.TIME, session.id)
         after = follow(client, press(client, open_page(client, page)[0]))
         assert ("What should Dana know?" in after) is asked
-    assert room.coming().count == session.count
+    assert company.next_session().count == session.count
 
 
-def test_checkins_and_reviews_move_by_one_press_too(room: Room) -> None:
+def test_checkins_and_reviews_move_by_one_press_too(company: WebCompany) -> None:
     """R-38: whatever has a time of its own."""
-    found = [s for s in room.office.store.queries.list_sessions(PairId(DANA, KIM)) if s.kind is SessionKind.REVIEW]
+    found = [s for s in company.office.store.queries.list_sessions(PairId(DANA, KIM)) if s.kind is SessionKind.REVIEW]
     review = next(one for one in found if one.booked)
-    client, page = room.visitor(KIM, Purpose.TIME, review.id), f"/time/{review.id}"
+    client, page = company.visitor(KIM, Purpose.TIME, review.id), f"/time/{review.id}"
     assert press(client, open_page(client, page)[0]).status_code == 303
-    moved = room.office.store.queries.get_session(review.id)
+    moved = company.office.store.queries.get_session(review.id)
     assert moved is not None and moved.by_hand and moved.span != review.span and moved.span.minutes == review.minutes

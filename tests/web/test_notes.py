@@ -3,7 +3,7 @@
 import json
 
 from tests.support.companies import DANA, DAY, KIM, SAM
-from tests.support.web_company import Room, send, text
+from tests.support.web_company import WebCompany, send, text
 from worker.domain.model import Owner, PairId, Session, SessionState
 from worker.links import Purpose
 from worker.web.team import make_url_id
@@ -12,18 +12,18 @@ SAMS = f"/team/person/{make_url_id(PairId(DANA, SAM))}"
 LINES = {"line-0": "Less on-call, <b>more</b> teaching", "line-1": "  ", "line-2": "Berlin in spring"}
 
 
-def unfinished(room: Room) -> Session:
+def unfinished(company: WebCompany) -> Session:
     """The last conversation of Dana and Sam, once it has ended without a contract."""
-    session = room.held()
-    room.office.run(9 * DAY)
-    found = room.office.store.queries.get_session(session.id)
+    session = company.held_session()
+    company.office.run(9 * DAY)
+    found = company.office.store.queries.get_session(session.id)
     assert found is not None and found.state is SessionState.UNFINISHED
     return found
 
 
-def test_r28_either_leaves_a_note_and_both_pages_show_it(room: Room) -> None:
-    session = unfinished(room)
-    sam, dana = room.visitor(SAM, Purpose.ME), room.visitor(DANA, Purpose.TEAM)
+def test_r28_either_leaves_a_note_and_both_pages_show_it(company: WebCompany) -> None:
+    session = unfinished(company)
+    sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     assert "Leave a note about" in text(sam.get("/me")) and "Leave a note about" in text(dana.get(SAMS))
     answer = send(sam, "/me", f"/me/note/{session.id}", **LINES)
     assert answer.headers["Location"] == "/me?said=noted#notes"
@@ -33,33 +33,33 @@ def test_r28_either_leaves_a_note_and_both_pages_show_it(room: Room) -> None:
     assert "Sam, after your conversation on" in text(dana.get(SAMS))
     send(dana, SAMS, f"{SAMS}/note/{session.id}", **{"line-0": "Ask about the move"})
     assert "Ask about the move" in text(sam.get("/me"))
-    assert "Ask about the move" not in room.visitor(KIM, Purpose.ME).get("/me").get_data(as_text=True)
+    assert "Ask about the move" not in company.visitor(KIM, Purpose.ME).get("/me").get_data(as_text=True)
 
 
-def test_r28_a_note_is_changed_and_removed_by_its_author_alone(room: Room) -> None:
-    session = unfinished(room)
-    sam, dana = room.visitor(SAM, Purpose.ME), room.visitor(DANA, Purpose.TEAM)
+def test_r28_a_note_is_changed_and_removed_by_its_author_alone(company: WebCompany) -> None:
+    session = unfinished(company)
+    sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     send(sam, "/me", f"/me/note/{session.id}", **LINES)
     assert 'value="Berlin in spring"' in sam.get("/me").get_data(as_text=True)
     assert "Change your note" in text(sam.get("/me"))
     send(dana, SAMS, f"{SAMS}/note/{session.id}")
     assert "Berlin in spring" in text(sam.get("/me")), "the manager removes only notes of their own"
     assert send(sam, "/me", f"/me/note/{session.id}").headers["Location"] == "/me?said=unnoted#notes"
-    assert room.office.store.notes.list_notes(PairId(DANA, SAM)) == []
+    assert company.office.store.notes.list_notes(PairId(DANA, SAM)) == []
     assert "There is no note of yours" in text(sam.get("/me?said=unnoted"))
 
 
-def test_r28_no_notes_belong_to_a_conversation_with_a_contract(room: Room) -> None:
-    sam = room.visitor(SAM, Purpose.ME)
+def test_r28_no_notes_belong_to_a_conversation_with_a_contract(company: WebCompany) -> None:
+    sam = company.visitor(SAM, Purpose.ME)
     assert "Leave a note" not in text(sam.get("/me"))
-    assert send(sam, "/me", f"/me/note/{room.agreed().id}", **LINES).status_code == 409
-    assert send(sam, "/me", f"/me/note/{room.agreed(DANA, KIM).id}", **LINES).status_code == 404
+    assert send(sam, "/me", f"/me/note/{company.contracted_session().id}", **LINES).status_code == 409
+    assert send(sam, "/me", f"/me/note/{company.contracted_session(DANA, KIM).id}", **LINES).status_code == 404
     assert send(sam, "/me", "/me/note/none", **LINES).status_code == 404
 
 
-def test_r28_notes_come_along_in_both_files(room: Room) -> None:
-    session = unfinished(room)
-    sam, dana = room.visitor(SAM, Purpose.ME), room.visitor(DANA, Purpose.TEAM)
+def test_r28_notes_come_along_in_both_files(company: WebCompany) -> None:
+    session = unfinished(company)
+    sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     send(sam, "/me", f"/me/note/{session.id}", **LINES)
     for client, where in ((sam, "/me/data"), (dana, "/team/data")):
         pairs = json.loads(client.get(where).get_data(as_text=True))["pairs"]
@@ -68,20 +68,20 @@ def test_r28_notes_come_along_in_both_files(room: Room) -> None:
         assert all(one["notes"] == [] for one in pairs if one["report"] != SAM)
 
 
-def test_r32_a_page_shows_what_was_kept_until_a_mail_has_told_it(room: Room) -> None:
+def test_r32_a_page_shows_what_was_kept_until_a_mail_has_told_it(company: WebCompany) -> None:
     """Seeing it changes nothing; the mail that says it takes it off the page."""
     kept = "Sam has done what was promised: Draft one page on direction"
-    sam, dana = room.visitor(SAM, Purpose.ME), room.visitor(DANA, Purpose.TEAM)
+    sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     assert kept not in text(dana.get(SAMS))
     assert "Dana has done what was promised" not in text(sam.get("/me")), "the prompt has told it"
-    theirs = next(c for c in room.office.store.queries.list_commitments(PairId(DANA, SAM)) if not c.is_open)
-    assert room.office.store.mentions.list_mentioned(Owner.REPORT, [theirs.id]) == {theirs.id}
-    mine = room.commitment("report")
+    theirs = next(c for c in company.office.store.queries.list_commitments(PairId(DANA, SAM)) if not c.is_open)
+    assert company.office.store.mentions.list_mentioned(Owner.REPORT, [theirs.id]) == {theirs.id}
+    mine = company.open_commitment_id("report")
     send(sam, "/me", f"/me/commitment/{mine}/done")
     for _ in range(2):
         assert kept in text(dana.get(SAMS))
     assert "done: Draft one page on direction" in text(dana.get("/team"))
-    assert room.office.store.mentions.list_mentioned(Owner.MANAGER, [mine]) == set()
-    room.office.run(50 * DAY)
-    assert room.office.store.mentions.list_mentioned(Owner.MANAGER, [mine]) == {mine}
-    assert kept not in text(room.visitor(DANA, Purpose.TEAM).get(SAMS))
+    assert company.office.store.mentions.list_mentioned(Owner.MANAGER, [mine]) == set()
+    company.office.run(50 * DAY)
+    assert company.office.store.mentions.list_mentioned(Owner.MANAGER, [mine]) == {mine}
+    assert kept not in text(company.visitor(DANA, Purpose.TEAM).get(SAMS))

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, OPERATOR, SAM
 from tests.support.proof import FULL
-from tests.support.web_company import FILLED, PRIYA, Lived, Room, hidden, send_fields, text
+from tests.support.web_company import FILLED, PRIYA, SavedCompany, WebCompany, hidden, send_fields, text
 from tests.web.test_security import Who, cookie_of, pages_of
 from worker import web
 from worker.domain.model import Contract
@@ -58,25 +58,25 @@ def fields_of(dice: random.Random, names: list[str]) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def open_room(lived_room: Lived, tmp_path: Path) -> Iterator[Room]:
+def open_company(saved_company: SavedCompany, tmp_path: Path) -> Iterator[WebCompany]:
     """Nobody asks too often here."""
-    made = Room.of(lived_room, tmp_path, pages={"per_minute": 10_000})
+    made = WebCompany.of(saved_company, tmp_path, pages={"per_minute": 10_000})
     yield made
     made.office.close()
 
 
-def visitors(room: Room) -> list[Who]:
+def visitors(company: WebCompany) -> list[Who]:
     return [
-        (PRIYA, Purpose.VOICE, room.voice()),
-        (DANA, Purpose.CONTRACT, room.held().id),
-        (DANA, Purpose.TIME, room.coming().id),
+        (PRIYA, Purpose.VOICE, company.third_voice_id()),
+        (DANA, Purpose.CONTRACT, company.held_session().id),
+        (DANA, Purpose.TIME, company.next_session().id),
         (SAM, Purpose.ME, ""),
         (DANA, Purpose.TEAM, ""),
         (OPERATOR, Purpose.STATUS, ""),
     ]
 
 
-def token_of(room: Room, client: FlaskClient, page: str) -> str:
+def token_of(company: WebCompany, client: FlaskClient, page: str) -> str:
     for where in (page, page + "/write"):
         answer = client.get(where, follow_redirects=True)
         if answer.status_code == 200 and 'name="token"' in answer.get_data(as_text=True):
@@ -86,15 +86,17 @@ def token_of(room: Room, client: FlaskClient, page: str) -> str:
 
 @pytest.mark.proof
 @pytest.mark.timeout(3600 if FULL else 170)
-def test_no_request_is_answered_by_an_error(open_room: Room) -> None:
+def test_no_request_is_answered_by_an_error(open_company: WebCompany) -> None:
     """Every page with fields that no form of ours sends: digits that are none, thousands of them, NUL, half a pair of
     surrogates, the same field twice, another type of body."""
     dice, names, asked = random.Random(11), parameters(), 0
-    pages = {one: pages_of(open_room, one) for one in visitors(open_room)}  # before a form ends what they are about
+    pages = {
+        one: pages_of(open_company, one) for one in visitors(open_company)
+    }  # before a form ends what they are about
     for one, found in pages.items():
-        client = open_room.visitor(*one)
+        client = open_company.visitor(*one)
         pages_there = [(method, where) for method, where in found if not where.endswith("/leave")]
-        token = token_of(open_room, client, pages_there[0][1])
+        token = token_of(open_company, client, pages_there[0][1])
         assert token
         for method, where in pages_there:
             for _ in range(ROUNDS):
@@ -110,8 +112,8 @@ def test_no_request_is_answered_by_an_error(open_room: Room) -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_each_field_of_a_draft_takes_anything(open_room: Room, hostile: str) -> None:
-    client, page = open_room.writer()
+def test_each_field_of_a_draft_takes_anything(open_company: WebCompany, hostile: str) -> None:
+    client, page = open_company.open_contract_form()
     opened = client.get(page)
     for name in ("version", "after", "do", "manager-0-due", "reviews-0-month", "report-²-text", "report-٣-text"):
         sent = {
@@ -124,13 +126,13 @@ def test_each_field_of_a_draft_takes_anything(open_room: Room, hostile: str) -> 
         }
         answer = client.post(page, data=encoded(list(sent.items())), content_type="application/x-www-form-urlencoded")
         assert answer.status_code in (303, 409, 422), (name, answer.status_code)
-    assert open_room.browser().get(f"/contract/{percent(hostile)}").status_code < 500
+    assert open_company.browser().get(f"/contract/{percent(hostile)}").status_code < 500
     assert client.get(f"{page}?said={percent(hostile)}&wrong={percent(hostile)}").status_code == 200
 
 
-def test_an_address_with_a_null_byte_is_nowhere(open_room: Room) -> None:
+def test_an_address_with_a_null_byte_is_nowhere(open_company: WebCompany) -> None:
     """PostgreSQL takes none, so that looking for one would fail."""
-    client = open_room.visitor(DANA, Purpose.TEAM)
+    client = open_company.visitor(DANA, Purpose.TEAM)
     for where in ("/team/contract/a%00", "/team/person/%00", "/in/%00", "/asset/%00", "/%00"):
         assert client.get(where).status_code == 404, where
 
@@ -175,27 +177,29 @@ def test_a_line_that_is_no_number_is_not_removed() -> None:
 # --- two presses ---
 
 
-def test_two_presses_of_send_at_once_both_say_that_it_is_recorded(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_presses_of_send_at_once_both_say_that_it_is_recorded(
+    company: WebCompany, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """R-15: both have read the draft before either records it; one contract, one mail to each, and no refusal."""
-    client, page = room.writer()
+    client, page = company.open_contract_form()
     send_fields(client, page)
     session, where = page.split("/")[2], page.replace("write", "send")
-    cookie = cookie_of(room, (DANA, Purpose.CONTRACT, session))
-    draft = room.office.store.content.get_contract_draft(session)
+    cookie = cookie_of(company, (DANA, Purpose.CONTRACT, session))
+    draft = company.office.store.content.get_contract_draft(session)
     assert draft is not None
-    fields = {"token": room.app.extensions["longarc"].links.sign_text(cookie, "form"), "version": str(draft.version)}
-    together, record = Barrier(2), room.office.worker.contracts.record
+    fields = {"token": company.app.extensions["longarc"].links.sign_text(cookie, "form"), "version": str(draft.version)}
+    together, record = Barrier(2), company.office.worker.contracts.record
 
     def wait_and_record(session: str, contract: Contract, **how: Any) -> RecordResult:
         together.wait(10)
         return record(session, contract, **how)
 
-    monkeypatch.setattr(room.office.worker.contracts, "record", wait_and_record)
+    monkeypatch.setattr(company.office.worker.contracts, "record", wait_and_record)
     answers: list[str] = []
 
     def press() -> None:
         headers = {"Cookie": f"{COOKIE}={cookie}"}
-        answer = room.app.test_client(use_cookies=False).post(where, data=fields, headers=headers)
+        answer = company.app.test_client(use_cookies=False).post(where, data=fields, headers=headers)
         answers.append(f"{answer.status_code} {answer.headers.get('Location')}")
 
     presses = [Thread(target=press) for _ in range(2)]
@@ -204,29 +208,29 @@ def test_two_presses_of_send_at_once_both_say_that_it_is_recorded(room: Room, mo
     for one in presses:
         one.join(30)
     assert answers == [f"303 {page.replace('/write', '')}?said=sent"] * 2
-    assert len(room.office.store.content.list_revisions(session)) == 1
-    room.office.tick()
-    assert len(room.office.mails("contract_summary")) == 2
+    assert len(company.office.store.content.list_revisions(session)) == 1
+    company.office.tick()
+    assert len(company.office.mails("contract_summary")) == 2
 
 
-def test_a_second_press_of_send_says_that_it_is_recorded(room: Room) -> None:
-    client, page = room.writer()
+def test_a_second_press_of_send_says_that_it_is_recorded(company: WebCompany) -> None:
+    client, page = company.open_contract_form()
     fields, where = send_fields(client, page), page.replace("write", "send")
     for _ in range(2):
         answer = client.post(where, data=fields, follow_redirects=True)
         assert "Recorded. Both of you get it by mail" in text(answer)
 
 
-def test_two_presses_of_a_time_are_one_move(room: Room) -> None:
+def test_two_presses_of_a_time_are_one_move(company: WebCompany) -> None:
     """T-12: taking the time that it has already is no other time."""
-    session = room.coming().id
-    client = room.visitor(DANA, Purpose.TIME, session)
+    session = company.next_session().id
+    client = company.visitor(DANA, Purpose.TIME, session)
     page = client.get(f"/time/{session}")
     fields = {name: hidden(page, name) for name in ("token", "version", "start", "end")}
     counts = []
     for _ in range(2):
         assert client.post(f"/time/{session}", data=fields).status_code == 303
-        chosen = room.office.store.queries.get_session(session)
+        chosen = company.office.store.queries.get_session(session)
         assert chosen is not None and chosen.start is not None
         assert chosen.start.isoformat() == fields["start"]
         counts.append(chosen.count)

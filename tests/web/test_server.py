@@ -16,7 +16,7 @@ import pytest
 from tests.support import ROOT
 from tests.support.companies import DAY, KEY, SAM, contract, texts
 from tests.support.terminal import Desk
-from tests.support.web_company import BASE, Lived, Room
+from tests.support.web_company import BASE, SavedCompany, WebCompany
 from worker.links import Purpose
 from worker.server_thread import PortTaken
 from worker.web.connections import MAX_CONNECTIONS, Connections
@@ -24,12 +24,12 @@ from worker.web.server import PageServer
 
 
 @pytest.fixture
-def served(lived_room: Lived, tmp_path: Path) -> Iterator[tuple[Room, PageServer]]:
+def served(saved_company: SavedCompany, tmp_path: Path) -> Iterator[tuple[WebCompany, PageServer]]:
     """Below a path, as some companies have it."""
-    room = Room.of(lived_room, tmp_path, base_url=f"{BASE}/talks", pages={"listen": "127.0.0.1:0"})
-    with PageServer(room.office.worker) as serving:
-        yield room, serving
-    room.office.close()
+    company = WebCompany.of(saved_company, tmp_path, base_url=f"{BASE}/talks", pages={"listen": "127.0.0.1:0"})
+    with PageServer(company.office.worker) as serving:
+        yield company, serving
+    company.office.close()
 
 
 def ask(port: int, where: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
@@ -41,9 +41,9 @@ def ask(port: int, where: str, method: str = "GET", **headers: str) -> tuple[int
     return answer.status, dict(answer.getheaders()), body
 
 
-def test_below_a_path_links_cookies_and_ways_keep_to_it(served: tuple[Room, PageServer]) -> None:
-    room, serving = served
-    way = room.link(SAM, Purpose.ME)
+def test_below_a_path_links_cookies_and_ways_keep_to_it(served: tuple[WebCompany, PageServer]) -> None:
+    company, serving = served
+    way = company.link(SAM, Purpose.ME)
     assert way.startswith("/talks/in/")
     status, headers, _ = ask(serving.port, way)
     assert (status, headers["Location"]) == (303, "/talks/me")
@@ -54,34 +54,34 @@ def test_below_a_path_links_cookies_and_ways_keep_to_it(served: tuple[Room, Page
     assert "waitress" not in headers.get("Server", "")
 
 
-def test_what_is_too_large_never_reaches_us(served: tuple[Room, PageServer]) -> None:
+def test_what_is_too_large_never_reaches_us(served: tuple[WebCompany, PageServer]) -> None:
     _, serving = served
     with socket.create_connection(("127.0.0.1", serving.port), timeout=10) as line:
         line.sendall(b"POST /talks/me/talk HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
         assert b" 413 " in line.recv(1000)
 
 
-def test_the_proxys_word_on_who_asks_counts_and_nobody_elses(lived_room: Lived, tmp_path: Path) -> None:
+def test_the_proxys_word_on_who_asks_counts_and_nobody_elses(saved_company: SavedCompany, tmp_path: Path) -> None:
     """Else one reader could use up what all others may ask for, or ask without end."""
     for proxy, blocked in (("127.0.0.1", 404), ("10.9.8.7", 429)):
         folder = tmp_path / proxy
         folder.mkdir()
-        room = Room.of(lived_room, folder, pages={"listen": "127.0.0.1:0", "proxy": proxy})
-        with PageServer(room.office.worker) as serving:
+        company = WebCompany.of(saved_company, folder, pages={"listen": "127.0.0.1:0", "proxy": proxy})
+        with PageServer(company.office.worker) as serving:
             answers = [ask(serving.port, f"/in/x{n}", X_Forwarded_For=f"192.0.2.{n}")[0] for n in range(25)]
-        room.office.close()
+        company.office.close()
         assert answers[-1] == blocked, proxy
 
 
-def test_a_port_that_is_taken_is_named(served: tuple[Room, PageServer]) -> None:
-    room, serving = served
-    pages = room.office.settings.pages.model_copy(update={"listen": f"127.0.0.1:{serving.port}"})
-    room.office.worker.settings = room.office.settings.model_copy(update={"pages": pages})
+def test_a_port_that_is_taken_is_named(served: tuple[WebCompany, PageServer]) -> None:
+    company, serving = served
+    pages = company.office.settings.pages.model_copy(update={"listen": f"127.0.0.1:{serving.port}"})
+    company.office.worker.settings = company.office.settings.model_copy(update={"pages": pages})
     with pytest.raises(PortTaken, match=str(serving.port)):
-        PageServer(room.office.worker)
+        PageServer(company.office.worker)
 
 
-def test_whatever_watches_it_is_answered(served: tuple[Room, PageServer]) -> None:
+def test_whatever_watches_it_is_answered(served: tuple[WebCompany, PageServer]) -> None:
     assert ask(served[1].port, "/talks/healthy")[::2] == (200, "well\n")
 
 
@@ -100,7 +100,7 @@ def _many_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_many_files")
 def test_it_is_answered_under_eleven_hundred_connections_that_never_finish_a_request(
-    served: tuple[Room, PageServer],
+    served: tuple[WebCompany, PageServer],
 ) -> None:
     _, serving = served
     with ExitStack() as lines:
@@ -199,7 +199,7 @@ def test_links_are_revoked_by_command(desk: Desk) -> None:
     desk.refused("revoke", SAM, "--everybody", code=2)
 
 
-def test_mails_lead_to_pages_or_name_commands_never_both(lived_room: Lived, tmp_path: Path) -> None:
+def test_mails_lead_to_pages_or_name_commands_never_both(saved_company: SavedCompany, tmp_path: Path) -> None:
     """The same mail with `base_url` and without."""
     for base, wanted, other in (
         (BASE, f"{BASE}/in/", "longarc contract record"),
@@ -207,32 +207,32 @@ def test_mails_lead_to_pages_or_name_commands_never_both(lived_room: Lived, tmp_
     ):
         folder = tmp_path / (base[-4:] or "none")
         folder.mkdir()
-        room = Room.of(lived_room, folder, base_url=base)
-        room.office.run(2 * DAY)
-        asked = texts(room.office.mails("contract_reminder"))
+        company = WebCompany.of(saved_company, folder, base_url=base)
+        company.office.run(2 * DAY)
+        asked = texts(company.office.mails("contract_reminder"))
         assert wanted in asked and other not in asked
-        room.office.close()
+        company.office.close()
 
 
-def test_each_link_in_a_mail_opens_a_page_of_its_reader(lived_room: Lived, tmp_path: Path) -> None:
+def test_each_link_in_a_mail_opens_a_page_of_its_reader(saved_company: SavedCompany, tmp_path: Path) -> None:
     """Every mail of some months, to each of them."""
-    room = Room.of(lived_room, tmp_path, sync={"every": "1 day", "near": "1 day", "full_every": "1 day"})
-    room.office.worker.contracts.record(room.held().id, contract(room.office.clock()))
+    company = WebCompany.of(saved_company, tmp_path, sync={"every": "1 day", "near": "1 day", "full_every": "1 day"})
+    company.office.worker.contracts.record(company.held_session().id, contract(company.office.clock()))
     for _ in range(3):
-        room.office.worker.actions.defer_session(room.coming().id)
-        room.office.tick()
+        company.office.worker.actions.defer_session(company.next_session().id)
+        company.office.tick()
     seen = set()
     for _ in range(12):
-        room.office.run(10 * DAY)
-        for key, mail in room.office.mailer.sent:
+        company.office.run(10 * DAY)
+        for key, mail in company.office.mailer.sent:
             if key.partition(":")[0] in seen:
                 continue
             for way in re.findall(rf"{BASE}(/in/[^\s\"<>]+)", texts([mail])):
-                client = room.browser()
+                client = company.browser()
                 answer = client.get(way)
                 assert answer.status_code == 303, key
                 assert client.get(answer.headers["Location"], follow_redirects=True).status_code == 200, key
                 seen.add(key.partition(":")[0])
-        room.office.mailer.sent.clear()
+        company.office.mailer.sent.clear()
     assert {"reflection_prompt", "brief", "contract_request", "contract_reminder", "contract_summary",
             "commitment_due", "review_note", "deferral_notice"} <= seen  # fmt: skip

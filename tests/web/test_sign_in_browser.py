@@ -15,7 +15,7 @@ from werkzeug.serving import make_server
 from tests.support.browser import find_chromium
 from tests.support.companies import DANA, HOUR, KIM, MINUTE, SAM
 from tests.support.issuers import BOTH, NOBODY, served_issuer, sign_in_settings
-from tests.support.web_company import Lived, Room
+from tests.support.web_company import SavedCompany, WebCompany
 from worker.clock import utcnow
 from worker.links import Purpose
 from worker.store.tables import person
@@ -31,11 +31,11 @@ pytestmark = [
 
 
 @dataclass
-class SignInStreet:
+class SignInSite:
     """The company's pages and the issuer, both served, and a browser."""
 
     url: str
-    room: Room
+    company: WebCompany
     browser: Browser
 
     def open_page(self, sub: str, path: str, **how: object) -> Page:
@@ -47,35 +47,35 @@ class SignInStreet:
         return page
 
 
-@pytest.fixture(scope="module", name="here")
-def street_with_an_issuer(lived_room: Lived, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignInStreet]:
+@pytest.fixture(scope="module", name="site")
+def site_with_an_issuer(saved_company: SavedCompany, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignInSite]:
     with closing(socket.create_server(("127.0.0.1", 0))) as free, served_issuer() as issuer, sync_playwright() as play:
         port = free.getsockname()[1]
         free.close()
         url = f"http://localhost:{port}"
         more = sign_in_settings(issuer, required=True)
-        room = Room.of(lived_room, tmp_path_factory.mktemp("sign-in"), base_url=url, **more)
-        room.office.clock.move_to(utcnow())
-        with room.office.store.database.write() as connection:
+        company = WebCompany.of(saved_company, tmp_path_factory.mktemp("sign-in"), base_url=url, **more)
+        company.office.clock.move_to(utcnow())
+        with company.office.store.database.write() as connection:
             for email, group in ((SAM, "Sales"), (KIM, "Engineering")):
                 connection.execute(update(person).where(person.c.email == email).values(group=group))
-        room.office.store.people.suspend(DANA, room.office.clock() + HOUR)
-        server = make_server("localhost", port, room.app, threaded=True)
+        company.office.store.people.suspend(DANA, company.office.clock() + HOUR)
+        server = make_server("localhost", port, company.app, threaded=True)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield SignInStreet(url, room, browser)
+        yield SignInSite(url, company, browser)
         browser.close()
         server.shutdown()
         thread.join()
         server.server_close()
-        room.office.close()
+        company.office.close()
 
 
-def test_operator_comes_by_the_issuer_pauses_a_group_and_leaves(here: SignInStreet) -> None:
-    page = here.open_page(BOTH, "/status")
+def test_operator_comes_by_the_issuer_pauses_a_group_and_leaves(site: SignInSite) -> None:
+    page = site.open_page(BOTH, "/status")
     expect(page.get_by_role("heading", name="Status", exact=True)).to_be_visible()
-    assert page.url == f"{here.url}/status"
+    assert page.url == f"{site.url}/status"
     page.get_by_role("link", name="Who takes part: pause and resume").click()
     page.get_by_role("link", name="Pause … Sales").click()
     page.get_by_role("button", name="Pause").click()
@@ -84,23 +84,23 @@ def test_operator_comes_by_the_issuer_pauses_a_group_and_leaves(here: SignInStre
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("button", name="Sign out everywhere").click()
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
-    here.room.office.clock.advance(MINUTE)  # whoever signs in later is not signed out by this
+    site.company.office.clock.advance(MINUTE)  # whoever signs in later is not signed out by this
     page.context.close()
 
 
-def test_forwarded_link_shows_who_signed_in_and_nothing_else(here: SignInStreet) -> None:
-    link = here.room.link(SAM, Purpose.ME).removeprefix(here.url)
-    page = here.open_page(NOBODY, link, locale="de-DE")
+def test_forwarded_link_shows_who_signed_in_and_nothing_else(site: SignInSite) -> None:
+    link = site.company.link(SAM, Purpose.ME).removeprefix(site.url)
+    page = site.open_page(NOBODY, link, locale="de-DE")
     expect(page.get_by_role("heading", name="Dieser Link gehört jemand anderem")).to_be_visible()
     expect(page.get_by_text(f"Du bist angemeldet als {NOBODY}.")).to_be_visible()
     page.context.close()
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(here: SignInStreet, colours: str) -> None:
-    page = here.open_page(BOTH, "/status", color_scheme=colours)
+def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(site: SignInSite, colours: str) -> None:
+    page = site.open_page(BOTH, "/status", color_scheme=colours)
     for path in PAGES:
-        page.goto(f"{here.url}{path}")
+        page.goto(f"{site.url}{path}")
         found = Axe().run(page).response["violations"]
         assert found == [], (path, [one["id"] for one in found])
         for width in WIDTHS:

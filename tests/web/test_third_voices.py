@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, OPERATOR, SAM, Fails, texts
-from tests.support.web_company import ALEX, ASKED, LEE, PRIYA, Lived, Room, hidden, send, text
+from tests.support.web_company import ALEX, LEE, PRIYA, QUESTION, SavedCompany, WebCompany, hidden, send, text
 from worker.domain.model import MAX_OPEN_VOICES, PairId, PersonAlias
 from worker.domain.model.people import AliasSource
 from worker.errors import Forbidden
@@ -18,19 +18,19 @@ ANSWER = "You explain things <b>well</b>.\n\nDo more wintergreen talks."
 MAX = MAX_OPEN_VOICES
 
 
-def ask(room: Room, address: str = LEE, question: str = "What should I do more of?") -> int:
-    client = room.visitor(SAM, Purpose.ME)
+def ask(company: WebCompany, address: str = LEE, question: str = "What should I do more of?") -> int:
+    client = company.visitor(SAM, Purpose.ME)
     return send(client, "/me", "/me/voice", address=address, question=question).status_code
 
 
-def requests(room: Room) -> list[str]:
-    return [str(mail["To"]) for mail in room.office.mails("third_voice_request")]
+def requests(company: WebCompany) -> list[str]:
+    return [str(mail["To"]) for mail in company.office.mails("third_voice_request")]
 
 
-def test_r30_one_mail_in_the_reports_name_holds_nothing_of_the_question(room: Room) -> None:
-    assert ask(room) == 303
-    room.office.run(3 * DAY)
-    (mail,) = (mail for mail in room.office.mails("third_voice_request"))
+def test_r30_one_mail_in_the_reports_name_holds_nothing_of_the_question(company: WebCompany) -> None:
+    assert ask(company) == 303
+    company.office.run(3 * DAY)
+    (mail,) = (mail for mail in company.office.mails("third_voice_request"))
     assert [address.addr_spec for address in mail["To"].addresses] == [LEE]
     assert mail["From"].addresses[0].display_name == "Sam Okafor"
     assert mail["From"].addresses[0].addr_spec == "longarc@corp.example"
@@ -38,90 +38,92 @@ def test_r30_one_mail_in_the_reports_name_holds_nothing_of_the_question(room: Ro
     assert mail["Subject"] == "Sam Okafor would like to ask you one question"
     assert "do more of" not in texts([mail]) and "/in/" in texts([mail])
     assert not {"Cc", "Bcc", "In-Reply-To"} & set(mail.keys())
-    room.office.run(10 * DAY)
-    assert len(requests(room)) == 1
+    company.office.run(10 * DAY)
+    assert len(requests(company)) == 1
 
 
-def test_r30_the_answer_reaches_the_report_alone(room: Room) -> None:
-    priya, page = room.visitor(PRIYA, Purpose.VOICE, room.voice()), f"/voice/{room.voice()}"
+def test_r30_the_answer_reaches_the_report_alone(company: WebCompany) -> None:
+    priya, page = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()), f"/voice/{company.third_voice_id()}"
     shown = text(priya.get(page))
-    assert "Sam Okafor asks you" in shown and ASKED in shown and "no manager, nobody else" in shown
+    assert "Sam Okafor asks you" in shown and QUESTION in shown and "no manager, nobody else" in shown
     assert send(priya, page, page, answer=ANSWER).headers["Location"] == page
     again = text(priya.get(page))
-    assert "Sam has your answer" in again and ASKED not in again and "wintergreen" not in again
-    room.office.run(2 * DAY)
-    told = room.office.mails("third_voice_answered")
+    assert "Sam has your answer" in again and QUESTION not in again and "wintergreen" not in again
+    company.office.run(2 * DAY)
+    told = company.office.mails("third_voice_answered")
     assert [str(mail["To"]) for mail in told] == ["Sam Okafor <sam@corp.example>"]
     assert "wintergreen" not in texts(told) and "priya" not in texts(told).lower()
-    mine = text(room.visitor(SAM, Purpose.ME).get("/me"))
+    mine = text(company.visitor(SAM, Purpose.ME).get("/me"))
     assert "You explain things <b>well</b>. Do more wintergreen talks." in mine and PRIYA in mine
     for who, purpose, where in (
         (DANA, Purpose.TEAM, "/team"), (DANA, Purpose.TEAM, "/team/data"), (KIM, Purpose.ME, "/me"),
         (OPERATOR, Purpose.STATUS, "/status"),
     ):  # fmt: skip
-        page_of_other = room.visitor(who, purpose).get(where).get_data(as_text=True)
+        page_of_other = company.visitor(who, purpose).get(where).get_data(as_text=True)
         for word in ("wintergreen", "peppermint", "priya", "third_voice"):
             assert word not in page_of_other, (where, word)
-    assert "third_voice" not in str(room.office.history())
-    (row,) = room.office.messages("third_voice_request")
+    assert "third_voice" not in str(company.office.history())
+    (row,) = company.office.messages("third_voice_request")
     assert row.to and "@" not in row.to, "a tag, which names nobody"
 
 
-def test_r30_one_answer_and_no_more(room: Room) -> None:
-    page = f"/voice/{room.voice()}"
-    first, second = (room.visitor(PRIYA, Purpose.VOICE, room.voice()) for _ in range(2))
+def test_r30_one_answer_and_no_more(company: WebCompany) -> None:
+    page = f"/voice/{company.third_voice_id()}"
+    first, second = (company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()) for _ in range(2))
     token = hidden(second.get(page), "token")
     assert send(first, page, page, answer="").status_code == 422
     assert send(first, page, page, answer="x" * 5000).status_code == 422
     assert send(first, page, page, answer="one").status_code == 303
     late = second.post(page, data={"token": token, "answer": "two"})
     assert late.status_code == 410 and "This question is closed" in text(late)
-    (voice,) = room.office.worker.third_voices.list_voices(SAM)
+    (voice,) = company.office.worker.third_voices.list_voices(SAM)
     assert voice.answer == "one"
 
 
-def test_r30_an_answer_is_kept_without_characters_that_nobody_sees(room: Room) -> None:
-    page = f"/voice/{room.voice()}"
-    priya = room.visitor(PRIYA, Purpose.VOICE, room.voice())
+def test_r30_an_answer_is_kept_without_characters_that_nobody_sees(company: WebCompany) -> None:
+    page = f"/voice/{company.third_voice_id()}"
+    priya = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id())
     assert send(priya, page, page, answer="\x1b[31mOne\0 \u202eline\u2028\r\n\r\nand  more\x07").status_code == 303
-    (voice,) = room.office.worker.third_voices.list_voices(SAM)
+    (voice,) = company.office.worker.third_voices.list_voices(SAM)
     assert voice.answer == "[31mOne line\n\n\nand more"
 
 
-def test_r30_no_log_line_tells_that_somebody_asked_or_answered(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+def test_r30_no_log_line_tells_that_somebody_asked_or_answered(
+    company: WebCompany, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
-    assert ask(room) == 303
-    priya, page = room.visitor(PRIYA, Purpose.VOICE, room.voice()), f"/voice/{room.voice()}"
+    assert ask(company) == 303
+    priya, page = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()), f"/voice/{company.third_voice_id()}"
     assert send(priya, page, page, answer="one").status_code == 303
-    client = room.visitor(SAM, Purpose.ME)
-    assert send(client, "/me", f"/me/voice/{room.voice()}/erase").status_code == 303
+    client = company.visitor(SAM, Purpose.ME)
+    assert send(client, "/me", f"/me/voice/{company.third_voice_id()}/erase").status_code == 303
     logged = [record.getMessage() for record in caplog.records]
     assert "GET /me 200" in logged and "voice" not in repr(logged)
 
 
-def test_r30_the_link_ends_after_thirty_days(room: Room) -> None:
-    page, link = f"/voice/{room.voice()}", room.link(PRIYA, Purpose.VOICE, room.voice())
-    (voice,) = room.office.worker.third_voices.list_voices(SAM)
-    room.office.clock.move_to(voice.expires_at - HOUR)
-    visitor = room.visitor(PRIYA, Purpose.VOICE, room.voice())
+def test_r30_the_link_ends_after_thirty_days(company: WebCompany) -> None:
+    page, link = f"/voice/{company.third_voice_id()}", company.link(PRIYA, Purpose.VOICE, company.third_voice_id())
+    (voice,) = company.office.worker.third_voices.list_voices(SAM)
+    company.office.clock.move_to(voice.expires_at - HOUR)
+    visitor = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id())
     token = hidden(visitor.get(page), "token")
-    room.office.clock.advance(HOUR)
+    company.office.clock.advance(HOUR)
     assert visitor.get(page).status_code == 410
     assert visitor.post(page, data={"token": token, "answer": "late"}).status_code == 410
-    room.office.clock.advance(30 * DAY)
-    closed = room.browser().get(link)
+    company.office.clock.advance(30 * DAY)
+    closed = company.browser().get(link)
     assert closed.status_code == 410 and "This question is closed" in text(closed)
-    assert "It was not answered" in text(room.visitor(SAM, Purpose.ME).get("/me"))
+    assert "It was not answered" in text(company.visitor(SAM, Purpose.ME).get("/me"))
 
 
-def test_r30_opening_changes_nothing_and_a_form_from_elsewhere_is_not_taken(room: Room) -> None:
-    page, before = f"/voice/{room.voice()}", room.everything()
-    client = room.visitor(PRIYA, Purpose.VOICE, room.voice())
+def test_r30_opening_changes_nothing_and_a_form_from_elsewhere_is_not_taken(company: WebCompany) -> None:
+    page, before = f"/voice/{company.third_voice_id()}", company.read_database()
+    client = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id())
     assert client.get(page).status_code == client.head(page).status_code == 200
     assert client.post(page, data={"answer": "x"}).status_code == 403
     assert client.post(page, data={"answer": "x", "token": "y" * 43}).status_code == 403
-    assert room.browser().get(page).status_code == 403
-    assert room.everything() == before
+    assert company.browser().get(page).status_code == 403
+    assert company.read_database() == before
 
 
 @pytest.mark.parametrize(
@@ -135,131 +137,131 @@ def test_r30_opening_changes_nothing_and_a_form_from_elsewhere_is_not_taken(room
         (OPERATOR, "somebody other than you"),
     ],
 )
-def test_r30_whom_a_report_may_not_ask(room: Room, address: str, told: str) -> None:
-    before = room.everything()
-    client = room.visitor(SAM, Purpose.ME)
+def test_r30_whom_a_report_may_not_ask(company: WebCompany, address: str, told: str) -> None:
+    before = company.read_database()
+    client = company.visitor(SAM, Purpose.ME)
     answer = send(client, "/me", "/me/voice", address=address, question="What should I do more of?")
     assert answer.status_code == 422 and told in text(answer)
     assert 'aria-describedby="third-wrong"' in answer.get_data(as_text=True)
     assert "What should I do more of?" in answer.get_data(as_text=True), "what was typed is kept"
-    assert room.everything() == before
+    assert company.read_database() == before
 
 
 @pytest.mark.parametrize("address", [OPERATOR, LEE, "boss@corp.example", "sammy@corp.example"])
-def test_r30_no_other_name_leads_to_somebody_who_may_not_be_asked(room: Room, address: str) -> None:
+def test_r30_no_other_name_leads_to_somebody_who_may_not_be_asked(company: WebCompany, address: str) -> None:
     """Lee is the operator, by an alias; Dana and Sam have another address each."""
-    office = room.office
+    office = company.office
     aliases = [(LEE, OPERATOR), (DANA, "boss@corp.example"), (SAM, "sammy@corp.example")]
     listed = [PersonAlias(alias, who, AliasSource.PEOPLE_FILE) for who, alias in aliases]
     office.store.people.apply_import(office.persons, office.pairs, office.clock(), listed)
-    before = room.everything()
-    assert ask(room, address) == 422
-    assert room.everything() == before
+    before = company.read_database()
+    assert ask(company, address) == 422
+    assert company.read_database() == before
 
 
-def test_t17_who_left_is_not_asked_and_answers_no_more(lived_room: Lived, tmp_path: Path) -> None:
+def test_t17_who_left_is_not_asked_and_answers_no_more(saved_company: SavedCompany, tmp_path: Path) -> None:
     """R-30: neither by a mail that waits, nor by a link. The report is told of an answer that came before."""
-    room = Room.of(lived_room, tmp_path, pages={"outside_voices": True})
-    room.office.run_to(room.office.clock().replace(hour=22))
-    assert ask(room, ALEX) == 303
-    question = room.office.worker.third_voices.list_voices(SAM)[0]
-    link, visitor = room.link(ALEX, Purpose.VOICE, question.id), room.visitor(ALEX, Purpose.VOICE, question.id)
-    assert ask(room, ALEX) == 303
-    room.office.worker.third_voices.answer(room.office.worker.third_voices.list_voices(SAM)[0].id, "Good luck!")
-    del room.office.persons[ALEX], room.office.pairs[PairId(LEE, ALEX)]
-    room.office.apply()
+    company = WebCompany.of(saved_company, tmp_path, pages={"outside_voices": True})
+    company.office.run_to(company.office.clock().replace(hour=22))
+    assert ask(company, ALEX) == 303
+    question = company.office.worker.third_voices.list_voices(SAM)[0]
+    link, visitor = company.link(ALEX, Purpose.VOICE, question.id), company.visitor(ALEX, Purpose.VOICE, question.id)
+    assert ask(company, ALEX) == 303
+    company.office.worker.third_voices.answer(company.office.worker.third_voices.list_voices(SAM)[0].id, "Good luck!")
+    del company.office.persons[ALEX], company.office.pairs[PairId(LEE, ALEX)]
+    company.office.apply()
     assert visitor.get(f"/voice/{question.id}").status_code == 403
-    assert room.browser().get(link).status_code == 404
-    room.office.run(3 * DAY)
-    assert requests(room) == []
-    assert len(room.office.mails("third_voice_answered")) == 1
-    assert ask(room, ALEX) == 422
-    room.office.close()
+    assert company.browser().get(link).status_code == 404
+    company.office.run(3 * DAY)
+    assert requests(company) == []
+    assert len(company.office.mails("third_voice_answered")) == 1
+    assert ask(company, ALEX) == 422
+    company.office.close()
 
 
-def test_r30_a_setting_lets_reports_ask_outside(lived_room: Lived, tmp_path: Path) -> None:
-    room = Room.of(lived_room, tmp_path, pages={"outside_voices": True})
-    assert ask(room, "mentor@elsewhere.example") == 303
-    room.office.run(3 * DAY)
-    assert requests(room) == ["mentor@elsewhere.example"]
-    assert "Hello," in texts(room.office.mails("third_voice_request"))
-    room.office.close()
+def test_r30_a_setting_lets_reports_ask_outside(saved_company: SavedCompany, tmp_path: Path) -> None:
+    company = WebCompany.of(saved_company, tmp_path, pages={"outside_voices": True})
+    assert ask(company, "mentor@elsewhere.example") == 303
+    company.office.run(3 * DAY)
+    assert requests(company) == ["mentor@elsewhere.example"]
+    assert "Hello," in texts(company.office.mails("third_voice_request"))
+    company.office.close()
 
 
-def test_r30_three_questions_are_open_at_most_also_when_some_are_erased(room: Room) -> None:
+def test_r30_three_questions_are_open_at_most_also_when_some_are_erased(company: WebCompany) -> None:
     """Else somebody could write to everybody, erasing as they go."""
-    assert [ask(room, question=f"Question {n}?") for n in range(MAX)] == [303] * (MAX - 1) + [422]
-    client = room.visitor(SAM, Purpose.ME)
-    send(client, "/me", f"/me/voice/{room.voice()}/erase")
-    assert ask(room) == 422
-    other = room.visitor(KIM, Purpose.ME)
+    assert [ask(company, question=f"Question {n}?") for n in range(MAX)] == [303] * (MAX - 1) + [422]
+    client = company.visitor(SAM, Purpose.ME)
+    send(client, "/me", f"/me/voice/{company.third_voice_id()}/erase")
+    assert ask(company) == 422
+    other = company.visitor(KIM, Purpose.ME)
     assert send(other, "/me", "/me/voice", address=LEE, question="And I?").status_code == 303
-    room.office.clock.advance(timedelta(days=31))
-    assert ask(room) == 303
-    assert send(room.visitor(SAM, Purpose.ME), "/me", "/me/voice", address=LEE, question=" ").status_code == 422
+    company.office.clock.advance(timedelta(days=31))
+    assert ask(company) == 303
+    assert send(company.visitor(SAM, Purpose.ME), "/me", "/me/voice", address=LEE, question=" ").status_code == 422
 
 
-def test_r30_erasing_takes_question_answer_and_link_away(room: Room) -> None:
-    voice, page = room.voice(), f"/voice/{room.voice()}"
-    priya, sam = room.visitor(PRIYA, Purpose.VOICE, voice), room.visitor(SAM, Purpose.ME)
+def test_r30_erasing_takes_question_answer_and_link_away(company: WebCompany) -> None:
+    voice, page = company.third_voice_id(), f"/voice/{company.third_voice_id()}"
+    priya, sam = company.visitor(PRIYA, Purpose.VOICE, voice), company.visitor(SAM, Purpose.ME)
     token = hidden(priya.get(page), "token")
-    assert send(room.visitor(KIM, Purpose.ME), "/me", f"/me/voice/{voice}/erase").status_code == 404
+    assert send(company.visitor(KIM, Purpose.ME), "/me", f"/me/voice/{voice}/erase").status_code == 404
     assert send(sam, "/me", f"/me/voice/{voice}/erase").headers["Location"] == "/me?said=erased#voices"
-    assert room.office.worker.third_voices.list_voices(SAM) == []
+    assert company.office.worker.third_voices.list_voices(SAM) == []
     assert priya.get(page).status_code == 403
     assert priya.post(page, data={"token": token, "answer": "x"}).status_code == 403
-    assert ask(room) == 303
-    (asked,) = room.office.worker.third_voices.list_voices(SAM)
-    assert room.office.worker.third_voices.answer(asked.id, "yes")
+    assert ask(company) == 303
+    (asked,) = company.office.worker.third_voices.list_voices(SAM)
+    assert company.office.worker.third_voices.answer(asked.id, "yes")
     send(sam, "/me", f"/me/voice/{asked.id}/erase")
-    room.office.run(3 * DAY)
-    assert room.office.mails("third_voice_answered") == [], "of what is gone nobody is told"
+    company.office.run(3 * DAY)
+    assert company.office.mails("third_voice_answered") == [], "of what is gone nobody is told"
 
 
-def test_r30_question_and_answer_come_along_in_the_reports_file_alone(room: Room) -> None:
-    room.office.worker.third_voices.answer(room.voice(), ANSWER)
-    told = json.loads(room.visitor(SAM, Purpose.ME).get("/me/data").get_data(as_text=True))
+def test_r30_question_and_answer_come_along_in_the_reports_file_alone(company: WebCompany) -> None:
+    company.office.worker.third_voices.answer(company.third_voice_id(), ANSWER)
+    told = json.loads(company.visitor(SAM, Purpose.ME).get("/me/data").get_data(as_text=True))
     (voice,) = told["third_voices"]
-    assert (voice["to"], voice["question"], voice["answer"]) == (PRIYA, ASKED, ANSWER)
-    team = json.loads(room.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True))
+    assert (voice["to"], voice["question"], voice["answer"]) == (PRIYA, QUESTION, ANSWER)
+    team = json.loads(company.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True))
     assert "third_voices" not in team
 
 
-def test_r30_a_refused_mail_is_told_to_the_report_and_not_to_the_operator(room: Room) -> None:
-    room.office.mailer.fail = Fails(lambda: Forbidden(f"no mailbox {LEE}"), "send", times=1)
-    assert ask(room) == 303
-    due = next(m.due_at for m in room.office.messages("third_voice_request") if m.is_live)
-    alerts = len(room.office.mails("operator_alert"))
-    room.office.clock.move_to(max(due, room.office.clock()))
-    room.office.worker.outbox.run("x")
-    assert room.office.mailer.fail.left == 0
-    assert "The mail could not be delivered." in text(room.visitor(SAM, Purpose.ME).get("/me"))
-    room.office.mailer.fail = None
-    room.office.run(HOUR)
-    assert len(room.office.mails("operator_alert")) == alerts
-    assert room.office.store.outbox.list_failing_effects() == []
-    rows = [row for row in room.everything()["message"] if "third_voice_request" in row]
+def test_r30_a_refused_mail_is_told_to_the_report_and_not_to_the_operator(company: WebCompany) -> None:
+    company.office.mailer.fail = Fails(lambda: Forbidden(f"no mailbox {LEE}"), "send", times=1)
+    assert ask(company) == 303
+    due = next(m.due_at for m in company.office.messages("third_voice_request") if m.is_live)
+    alerts = len(company.office.mails("operator_alert"))
+    company.office.clock.move_to(max(due, company.office.clock()))
+    company.office.worker.outbox.run("x")
+    assert company.office.mailer.fail.left == 0
+    assert "The mail could not be delivered." in text(company.visitor(SAM, Purpose.ME).get("/me"))
+    company.office.mailer.fail = None
+    company.office.run(HOUR)
+    assert len(company.office.mails("operator_alert")) == alerts
+    assert company.office.store.outbox.list_failing_effects() == []
+    rows = [row for row in company.read_database()["message"] if "third_voice_request" in row]
     assert rows and LEE not in str(rows)
 
 
-def test_r30_a_new_key_and_a_new_address_find_the_questions(room: Room) -> None:
-    voices, store = room.office.worker.third_voices, room.office.store
+def test_r30_a_new_key_and_a_new_address_find_the_questions(company: WebCompany) -> None:
+    voices, store = company.office.worker.third_voices, company.office.store
     assert Seal(["A" * 43 + "="]).list_tags(SAM) != Seal(["B" * 43 + "="]).list_tags(SAM)
     before = store.third_voices.list_voices([SAM])
     store.third_voices.renew_tags()
     assert voices.list_voices(SAM) == before != []
-    tags = [row[1] for row in room.everything()["third_voice"]]
-    assert SAM not in str(room.everything()["third_voice"]) and len(tags[0]) == 32
+    tags = [row[1] for row in company.read_database()["third_voice"]]
+    assert SAM not in str(company.read_database()["third_voice"]) and len(tags[0]) == 32
     new = "sam.o@corp.example"
     store.aliases.learn(SAM.replace("sam@", "sammy@"), SAM)
     assert voices.list_voices(SAM) == before
     assert voices.list_voices(new) == []
 
 
-def test_r30_who_left_asks_nobody_any_more(room: Room) -> None:
-    priya, page = room.visitor(PRIYA, Purpose.VOICE, room.voice()), f"/voice/{room.voice()}"
-    del room.office.persons[SAM]
-    room.office.pairs = {key: one for key, one in room.office.pairs.items() if SAM not in key.people}
-    room.office.apply()
+def test_r30_who_left_asks_nobody_any_more(company: WebCompany) -> None:
+    priya, page = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()), f"/voice/{company.third_voice_id()}"
+    del company.office.persons[SAM]
+    company.office.pairs = {key: one for key, one in company.office.pairs.items() if SAM not in key.people}
+    company.office.apply()
     assert priya.get(page).status_code == 403
-    assert not room.office.worker.third_voices.answer(room.voice(), "too late")
+    assert not company.office.worker.third_voices.answer(company.third_voice_id(), "too late")
