@@ -12,18 +12,18 @@ import pytest
 from tests.support import ROOT
 from tests.support.audit.auditor import main, report, summary
 from tests.support.audit.ledgers import (
-    Break,
+    Change,
     M,
     R,
     add,
-    both,
-    by_hand,
+    combine,
+    cut_after,
     drop,
     edit,
-    end_of,
     event,
-    found,
-    given,
+    find_end,
+    find_violations,
+    first_booking,
     human,
     introduction,
     line,
@@ -31,28 +31,28 @@ from tests.support.audit.ledgers import (
     offer,
     pairless,
     quarter,
-    retimed,
+    replace_time,
     session,
+    set_moved_length,
     stamp,
-    until,
 )
 
 
 def test_a_good_quarter_yields_nothing() -> None:
-    assert found(quarter()) == []
+    assert find_violations(quarter()) == []
 
 
 FOUR_TIMES = str(offer("09-08 08:00", "c1", "09-11 16:00", *(f"09-{day} 09:00" for day in (17, 18, 21, 22)))["times"])
 C2_HELD = {"session": "c2", "state": "held"}
-BROKEN: dict[str, tuple[Break, set[str]]] = {
+BROKEN: dict[str, tuple[Change, set[str]]] = {
     # a future session, always
     "no session from the first sweep on": (lambda _: [], {"T-4"}),
     "the next one comes two hours late": (
-        both(drop(session="c3"), add(*given("12-16 13:15", "c3", "2027-03-16 10:00"))),
+        combine(drop(session="c3"), add(*first_booking("12-16 13:15", "c3", "2027-03-16 10:00"))),
         {"T-4"},
     ),
     "booked, never on the calendar": (drop(what="event.create", session="c3"), {"T-4"}),
-    "the first one six weeks late": (retimed("09-07 05:00", "09-15 09:00", "11-03 09:00"), {"T-3a"}),
+    "the first one six weeks late": (replace_time("09-07 05:00", "09-15 09:00", "11-03 09:00"), {"T-3a"}),
     # length and place
     "45 minutes by us": (
         edit({"session": "c3"}, end=stamp("2027-03-16 10:45")),
@@ -60,8 +60,8 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     ),
     "two hours by us": (edit({"session": "c3"}, end=stamp("2027-03-16 12:00")), {"T-1"}),
     "a review of 45 minutes": (edit({"session": "r1"}, end=stamp("10-19 09:45")), {"T-1", "T-7"}),
-    "30 minutes by hand, accepted": (by_hand(30), {"T-1"}),
-    "50 minutes by hand, nobody told": (by_hand(50), {"R-1"}),
+    "30 minutes by hand, accepted": (set_moved_length(30), {"T-1"}),
+    "50 minutes by hand, nobody told": (set_moved_length(50), {"R-1"}),
     "off the quarter hour": (
         edit({"session": "c3"}, start=stamp("2027-03-16 10:05"), end=stamp("2027-03-16 11:20")),
         {"T-2"},
@@ -166,7 +166,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     ),
     "unfinished after two late mails": (drop(message="contract_reminder", number=5), {"T-7"}),
     "unfinished before the deadline": (
-        both(until("12-17 12:00"), add(session("12-17 12:00", "c2", "unfinished", "12-16 10:00"))),
+        combine(cut_after("12-17 12:00"), add(session("12-17 12:00", "c2", "unfinished", "12-16 10:00"))),
         {"T-7"},
     ),
     "never unfinished": (drop(state="unfinished"), {"R-17"}),
@@ -180,7 +180,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     ),
     # commitments
     "no block": (
-        both(drop(session="p1"), drop(message="commitment_due")),
+        combine(drop(session="p1"), drop(message="commitment_due")),
         {"T-8"},
     ),
     "a block two days before the day": (
@@ -205,8 +205,8 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
         {"T-10", "T-12"},
     ),
     "a new time tomorrow": (
-        both(
-            both(retimed("09-08 08:00", "09-17 09:00", "09-09 09:00"), drop(what="offer")),
+        combine(
+            combine(replace_time("09-08 08:00", "09-17 09:00", "09-09 09:00"), drop(what="offer")),
             add(
                 mail("09-08 08:00", "reflection_prompt", R, "c1", "09-09 09:00"),
                 mail("09-08 08:00", "brief", M, "c1", "09-09 09:00"),
@@ -215,11 +215,11 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
         {"T-10"},
     ),
     "a new time in six weeks": (
-        both(retimed("09-08 08:00", "09-17 09:00", "10-20 09:00"), drop(what="offer")),
+        combine(replace_time("09-08 08:00", "09-17 09:00", "10-20 09:00"), drop(what="offer")),
         {"T-10"},
     ),
     "deferred and forgotten": (
-        lambda lines: [one for one in until("09-08 08:00")(lines) if one.get("count") != 1 or "cause" in one],
+        lambda lines: [one for one in cut_after("09-08 08:00")(lines) if one.get("count") != 1 or "cause" in one],
         {"T-4", "T-10", "D-5", "T-12"},
     ),
     "declined and ignored": (
@@ -235,25 +235,25 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "times held for a day": (edit({"what": "offer", "state": "open"}, until=stamp("09-09 16:00")), {"T-12"}),
     "four times to choose from": (edit({"what": "offer", "state": "open"}, times=FOUR_TIMES), {"T-12"}),
     "a time held for another conversation": (
-        add(*given("09-08 09:00", "r7", "09-18 09:30", 25, kind="review")),
+        add(*first_booking("09-08 09:00", "r7", "09-18 09:30", 25, kind="review")),
         {"T-12", "T-9", "R-8"},
     ),
     "a notice of another count": (edit({"message": "deferral_notice"}, number=2), {"T-12"}),
     # what humans move
-    "a move that is ignored": (both(until("12-01 11:00"), drop(cause="moved")), {"R-9"}),
+    "a move that is ignored": (combine(cut_after("12-01 11:00"), drop(cause="moved")), {"R-9"}),
     "a move that ends elsewhere": (
-        both(until("12-01 11:00"), edit({"act": "move"}, start=stamp("12-17 10:00"), end=stamp("12-17 11:15"))),
+        combine(cut_after("12-01 11:00"), edit({"act": "move"}, start=stamp("12-17 10:00"), end=stamp("12-17 11:15"))),
         {"R-9"},
     ),
     # nothing vanishes
     "booked, past, and nothing became of it": (
-        both(until("12-16 11:00"), add(line("12-16 11:30", "warning"))),
+        combine(cut_after("12-16 11:00"), add(line("12-16 11:30", "warning"))),
         {"R-8", "T-4"},
     ),
     "cancelled without a reason": (
-        both(
-            until("12-14 07:00"),
-            add(session("12-14 07:30", "c2", "cancelled"), *given("12-14 07:30", "c3", "12-21 10:00")),
+        combine(
+            cut_after("12-14 07:00"),
+            add(session("12-14 07:30", "c2", "cancelled"), *first_booking("12-14 07:30", "c3", "12-21 10:00")),
         ),
         {"R-8"},
     ),
@@ -284,9 +284,9 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
 
 
 @pytest.mark.parametrize(("broken", "expected"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_promise_is_named(broken: Break, expected: set[str]) -> None:
+def test_a_broken_promise_is_named(broken: Change, expected: set[str]) -> None:
     lines = broken(quarter())
-    assert {violation.rule for violation in found(lines, end=end_of(lines))} == expected
+    assert {violation.rule for violation in find_violations(lines, end=find_end(lines))} == expected
 
 
 # --- what is printed ---
@@ -305,7 +305,7 @@ def test_a_contract_after_its_deadline_is_not_in_time() -> None:
 
 
 def test_a_report_groups_by_rule() -> None:
-    text = report(found([]), examples=1)
+    text = report(find_violations([]), examples=1)
     assert text.splitlines()[:2] == ["1 violations", "T-4: 1"]
 
 
@@ -331,7 +331,7 @@ def test_it_looks_with_eyes_of_its_own() -> None:
     """Nothing that decides, writes or sends is imported; only the command reads the people file."""
     allowed = {"worker.domain.model", "worker.domain.time.worktime"}
     here = ROOT / "tests/support/audit"
-    for module in ("known.py", "rules.py", "observer.py", "auditor.py"):
+    for module in ("known.py", "rules.py", "observer.py", "state.py", "auditor.py"):
         tree = ast.parse((here / module).read_text(encoding="utf-8"))
         names = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
         names |= {name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names}

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from tests.support.audit.ledgers import (
-    FIRST,
-    ONE,
+    BOOKED,
+    FIRST_PAIR,
     Line,
     M,
     R,
     event,
-    given,
+    first_booking,
     human,
     line,
     list_broken_rules,
@@ -44,8 +44,8 @@ def test_no_session_gets_a_time_on_the_first_days_after_a_long_absence(
 ) -> None:
     """T-16: of either of the two."""
     gone = away("09-07 04:00", who, "09-05 00:00", last)
-    assert list_broken_rules(gone, *given("09-07 05:00", "c1", start)) == expected
-    assert list_broken_rules(*given("09-07 05:00", "c1", start), {**gone, "at": stamp("09-07 06:00")}) == [], (
+    assert list_broken_rules(gone, *first_booking("09-07 05:00", "c1", start)) == expected
+    assert list_broken_rules(*first_booking("09-07 05:00", "c1", start), {**gone, "at": stamp("09-07 06:00")}) == [], (
         "nobody knew of it"
     )
 
@@ -59,7 +59,7 @@ def test_a_mail_waits_for_whoever_went_away_before_it_was_due() -> None:
         event("09-12 08:00", "update", "c1.1", "10-20 09:00"),
         mail("09-14 07:00", "deferral_notice", R, "c1", "10-20 09:00", number=1),
     ]
-    lines = [*given("09-07 05:00", "c1", "10-15 09:00"), *lost]
+    lines = [*first_booking("09-07 05:00", "c1", "10-15 09:00"), *lost]
     later = line("09-14 09:00", "warning")
     assert "T-12" in list_broken_rules(*lines, later)
     gone = away("09-13 12:00", M, "09-14 00:00", "09-16 00:00")
@@ -74,16 +74,16 @@ def test_each_overflow_tells_of_the_days_before_it() -> None:
     ]
     overflows = [pairless(f"11-{day} 09:00", "overflow", M) for day in ("11", "12")]
     first, second = folded
-    assert "D-5" not in list_broken_rules(*FIRST, first, second, *overflows)
-    assert "D-5" in list_broken_rules(*FIRST, first, *overflows)
+    assert "D-5" not in list_broken_rules(*BOOKED, first, second, *overflows)
+    assert "D-5" in list_broken_rules(*BOOKED, first, *overflows)
 
 
 def test_a_part_that_was_deferred_before_follows_the_part_that_got_another_time() -> None:
     """T-13, T-10: it lost no time of its own, however far that is from the one it had."""
-    pair = replace(ONE, format=Format.SERIES)
+    pair = replace(FIRST_PAIR, format=Format.SERIES)
     parts = [
-        *given("09-07 05:00", "c1", "09-15 09:00", topic="now"),
-        *given("09-07 05:00", "c2", "09-23 09:00", topic="direction"),
+        *first_booking("09-07 05:00", "c1", "09-15 09:00", topic="now"),
+        *first_booking("09-07 05:00", "c2", "09-23 09:00", topic="direction"),
     ]
     declined = [
         human("09-08 09:00", "decline", "c2", "09-23 09:00", calendar=R),

@@ -6,17 +6,17 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from tests.support.audit.ledgers import (
-    MET,
-    ONE,
+    CAREER_FIELDS,
+    FIRST_PAIR,
+    HELD_AND_ASKED,
     R2,
     R3,
-    TWO,
-    WHY,
+    SECOND_PAIR,
     Line,
     M,
     R,
     event,
-    given,
+    first_booking,
     human,
     line,
     list_broken_rules,
@@ -36,17 +36,17 @@ def test_who_asks_to_talk_soon_talks_soon(start: str, expected: list[str]) -> No
         session("09-07 06:00", "c5", "booked", start, key="c5.1"),
         event("09-07 06:00", "create", "c5.1", start),
     ]
-    ahead = given("09-07 05:00", "c1", "09-22 09:00")
+    ahead = first_booking("09-07 05:00", "c1", "09-22 09:00")
     asked = [human("09-07 06:00", "talk", "c5"), session("09-07 06:00", "c5", "owed")]
     assert list_broken_rules(*ahead, *asked, *(given_time if start else []), last="09-07 07:00") == expected
 
 
 def test_who_knows_that_it_can_not_be_soon_gets_a_later_day() -> None:
     """T-14, R-8: five working days hold no time, a person is told, and then a later day is better than none."""
-    ahead = given("09-07 05:00", "c1", "09-22 09:00")
+    ahead = first_booking("09-07 05:00", "c1", "09-22 09:00")
     asked = [human("09-07 06:00", "talk", "c5"), session("09-07 06:00", "c5", "owed")]
     told = [
-        line("09-07 06:00", "unplaceable", "c5", reason="Nothing is free.", **WHY),
+        line("09-07 06:00", "unplaceable", "c5", reason="Nothing is free.", **CAREER_FIELDS),
         mail("09-07 08:00", "unplaceable", M, "c5"),
     ]
     later = [
@@ -59,29 +59,32 @@ def test_who_knows_that_it_can_not_be_soon_gets_a_later_day() -> None:
 @pytest.mark.parametrize(("start", "expected"), [("09-23 09:00", []), ("09-17 09:00", ["T-13"])])
 def test_a_series_is_five_to_ten_working_days_apart(start: str, expected: list[str]) -> None:
     """T-13."""
-    pair = replace(ONE, format=Format.SERIES)
-    parts = given("09-07 05:00", "c1", "09-15 09:00", topic="now")
-    assert list_broken_rules(*parts, *given("09-07 05:00", "c2", start, topic="direction"), pairs=(pair,)) == expected
+    pair = replace(FIRST_PAIR, format=Format.SERIES)
+    parts = first_booking("09-07 05:00", "c1", "09-15 09:00", topic="now")
+    assert (
+        list_broken_rules(*parts, *first_booking("09-07 05:00", "c2", start, topic="direction"), pairs=(pair,))
+        == expected
+    )
 
 
 @pytest.mark.parametrize("is_held", [True, False])
 def test_no_part_of_a_series_is_held_before_an_earlier_one(is_held: bool) -> None:
     """T-13."""
-    first = given("09-07 05:00", "c1", "09-15 09:00" if is_held else "10-15 09:00", topic="now")
-    second = given("09-07 05:00", "c2", "09-23 09:00", topic="direction")
+    first = first_booking("09-07 05:00", "c1", "09-15 09:00" if is_held else "10-15 09:00", topic="now")
+    second = first_booking("09-07 05:00", "c2", "09-23 09:00", topic="direction")
     held = [session(f"{day} 10:15", one, "held", f"{day} 09:00") for day, one in (("09-15", "c1"), ("09-23", "c2"))]
     broken = list_broken_rules(
-        *first, *second, *held[0 if is_held else 1 :], pairs=(replace(ONE, format=Format.SERIES),)
+        *first, *second, *held[0 if is_held else 1 :], pairs=(replace(FIRST_PAIR, format=Format.SERIES),)
     )
     assert ("T-13" in broken) is not is_held
 
 
 def test_a_later_series_is_not_held_against_the_one_before() -> None:
     """T-13."""
-    told = given("09-07 05:00", "c1", "09-15 09:00", topic="gap")
-    later = given("09-15 10:15", "c2", "12-15 10:00", topic="now")
+    told = first_booking("09-07 05:00", "c1", "09-15 09:00", topic="gap")
+    later = first_booking("09-15 10:15", "c2", "12-15 10:00", topic="now")
     held = session("09-15 10:15", "c1", "held", "09-15 09:00")
-    assert "T-13" not in list_broken_rules(*told, *later, held, pairs=(replace(ONE, format=Format.SERIES),))
+    assert "T-13" not in list_broken_rules(*told, *later, held, pairs=(replace(FIRST_PAIR, format=Format.SERIES),))
 
 
 QUARTERLY = Interval(weeks=13)
@@ -102,8 +105,8 @@ QUARTERLY = Interval(weeks=13)
 def test_each_pair_has_its_rhythm(every: Interval, transition: str | None, start: str, expected: list[str]) -> None:
     """T-3, R-5: the pair's own rhythm, the tighter one in transition."""
     ends = date.fromisoformat(transition) if transition else None
-    pair = replace(ONE, every=every, transition_until=ends)
-    assert list_broken_rules(*MET, *given("09-15 10:15", "c2", start), pairs=(pair,)) == expected
+    pair = replace(FIRST_PAIR, every=every, transition_until=ends)
+    assert list_broken_rules(*HELD_AND_ASKED, *first_booking("09-15 10:15", "c2", start), pairs=(pair,)) == expected
 
 
 def _talk_soon(start: str) -> list[Line]:
@@ -131,13 +134,13 @@ def test_an_ad_hoc_conversation_moves_the_regular_one_by_three_weeks_at_most(
     """T-14: the next is due on 15 December; less than three weeks before, an ad hoc one moves it, and no further."""
     asked = _talk_soon(talk)
     at = str(asked[0]["at"])[5:16].replace("T", " ")
-    booked = given("09-15 10:15", "c2", "12-16 10:00")
+    booked = first_booking("09-15 10:15", "c2", "12-16 10:00")
     moved = [
         session(at, "c2", "owed"),
         session(at, "c2", "booked", start, key="c2.1", reason="The rhythm counts from another day now."),
         event(at, "update", "c2.1", start),
     ]
-    ledger = sorted([*MET, *booked, *asked, *moved], key=lambda one: str(one["at"]))
+    ledger = sorted([*HELD_AND_ASKED, *booked, *asked, *moved], key=lambda one: str(one["at"]))
     assert set(list_broken_rules(*ledger)) - {"T-7", "R-17"} == set(expected)
 
 
@@ -150,14 +153,17 @@ def test_an_ad_hoc_conversation_after_the_due_day_moves_the_regular_one_as_far(s
         session("12-16 10:00", "c2", "booked", start, key="c2.1", reason="The rhythm counts from another day now."),
         event("12-16 10:00", "update", "c2.1", start),
     ]
-    ledger = sorted([*MET, *given("09-15 10:15", "c2", "12-30 10:00"), *asked, *moved], key=lambda one: str(one["at"]))
+    ledger = sorted(
+        [*HELD_AND_ASKED, *first_booking("09-15 10:15", "c2", "12-30 10:00"), *asked, *moved],
+        key=lambda one: str(one["at"]),
+    )
     assert set(list_broken_rules(*ledger)) & {"T-3", "T-3a", "T-14"} == expected
 
 
 # --- first sessions ---
 
-THREE = replace(TWO, report=R3, start=None)
-LATER = replace(ONE, start=date(2026, 10, 5))
+THREE = replace(SECOND_PAIR, report=R3, start=None)
+LATER = replace(FIRST_PAIR, start=date(2026, 10, 5))
 
 
 def of_pair(pair: Pair, lines: list[Line]) -> list[Line]:
@@ -172,7 +178,7 @@ def of_pair(pair: Pair, lines: list[Line]) -> list[Line]:
 )
 def test_a_lone_pair_first_meets_around_two_weeks_from_now(start: str, expected: list[str]) -> None:
     """T-3a: two weeks before its turn to three after; its start was long ago."""
-    lines = given("09-07 05:00", "c1", start)
+    lines = first_booking("09-07 05:00", "c1", start)
     ahead = [one for one in lines if start == "09-09 09:00"]
     prompt = [mail("09-07 07:00", "reflection_prompt", R, "c1", start)] if ahead else []
     assert list_broken_rules(*lines, *prompt) == expected
@@ -191,18 +197,18 @@ def test_a_lone_pair_first_meets_around_two_weeks_from_now(start: str, expected:
 def test_the_pairs_of_a_manager_first_meet_in_turn(report: str, start: str, expected: list[str]) -> None:
     """T-3a: the second of three in four weeks, the third in six; the window reaches from two weeks before to three
     after."""
-    team = (ONE, replace(TWO, start=None), THREE)
+    team = (FIRST_PAIR, replace(SECOND_PAIR, start=None), THREE)
     starts = {R: "09-21 09:00", R2: "10-05 09:00", R3: "10-19 09:00", report: start}
     starts[R] = "09-22 09:00"
-    lines = [of_pair(pair, given("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team]
+    lines = [of_pair(pair, first_booking("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team]
     assert list_broken_rules(*(one for some in lines for one in some), pairs=team) == expected
 
 
 def test_who_is_in_transition_or_waited_longer_comes_first() -> None:
     """T-3a: the last by address, in transition, is the first in turn."""
-    team = (ONE, replace(TWO, start=None), replace(THREE, transition_until=date(2027, 3, 1)))
+    team = (FIRST_PAIR, replace(SECOND_PAIR, start=None), replace(THREE, transition_until=date(2027, 3, 1)))
     starts = {R: "10-06 09:00", R2: "10-13 09:00", R3: "09-11 09:00"}
-    lines = [of_pair(pair, given("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team]
+    lines = [of_pair(pair, first_booking("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team]
     flat = [one for some in lines for one in some]
     assert list_broken_rules(*flat, pairs=team) == []
     assert list_broken_rules(*flat, pairs=(*team[:2], THREE)) == ["T-3a"]
@@ -211,9 +217,9 @@ def test_who_is_in_transition_or_waited_longer_comes_first() -> None:
 @pytest.mark.parametrize(("start", "expected"), [("10-07 09:00", ["T-3a"]), ("10-13 09:00", [])])
 def test_a_week_holds_two_first_sessions_of_a_manager(start: str, expected: list[str]) -> None:
     """T-3a."""
-    team = (ONE, replace(TWO, start=None), THREE)
+    team = (FIRST_PAIR, replace(SECOND_PAIR, start=None), THREE)
     starts = {R: "10-05 09:00", R2: "10-06 09:00", R3: start}
-    lines = [of_pair(pair, given("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team]
+    lines = [of_pair(pair, first_booking("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team]
     assert list_broken_rules(*(one for some in lines for one in some), pairs=team) == expected
 
 
@@ -229,17 +235,17 @@ def test_a_week_holds_two_first_sessions_of_a_manager(start: str, expected: list
 )
 def test_a_pair_that_begins_meets_two_to_five_weeks_after_its_start(start: str, expected: list[str]) -> None:
     """T-3a: never before it."""
-    assert list_broken_rules(*given("09-27 23:00", "c1", start), pairs=(LATER,)) == expected
+    assert list_broken_rules(*first_booking("09-27 23:00", "c1", start), pairs=(LATER,)) == expected
 
 
 def test_no_deferred_session_lies_before_the_start() -> None:
     """T-3a, T-10."""
-    pair = replace(ONE, start=date(2026, 9, 14))
+    pair = replace(FIRST_PAIR, start=date(2026, 9, 14))
     lost = [
         human("09-08 08:00", "decline", "c1", "09-29 09:00", calendar=R),
         session("09-08 08:00", "c1", "deferred", count=1, cause="declined"),
     ]
-    first = given("09-07 05:00", "c1", "09-29 09:00")
+    first = first_booking("09-07 05:00", "c1", "09-29 09:00")
     for start, expected in (("09-28 09:00", []), ("09-11 09:00", ["T-10", "T-3a"])):
         again = [
             session("09-08 08:00", "c1", "booked", start, count=1, key="c1.1", reason="It is soon."),
@@ -254,7 +260,7 @@ def test_nobody_hears_of_us_earlier_than_seven_days_before_the_start() -> None:
     """T-3a, T-4: until then there need not be a session, and from then on there is one."""
     assert list_broken_rules(pairs=(LATER,), last="09-27 22:00") == []
     assert list_broken_rules(pairs=(LATER,), last="09-28 05:00") == ["T-4"]
-    ahead = given("09-27 23:00", "c1", "10-20 09:00")
+    ahead = first_booking("09-27 23:00", "c1", "10-20 09:00")
     assert list_broken_rules(*ahead, pairs=(LATER,)) == []
     assert list_broken_rules(mail("09-27 22:00", "introduction", M), *ahead, pairs=(LATER,)) == ["T-16", "T-3a"]
-    assert list_broken_rules(*given("09-27 22:00", "c1", "10-20 09:00"), pairs=(LATER,)) == ["T-3a"]
+    assert list_broken_rules(*first_booking("09-27 22:00", "c1", "10-20 09:00"), pairs=(LATER,)) == ["T-3a"]

@@ -10,17 +10,17 @@ import pytest
 from tests.support import ROOT
 from tests.support.audit.ledgers import (
     END,
-    ONE,
+    FIRST_PAIR,
     PERSONS,
     START,
-    Break,
+    Change,
     M,
     R,
     add,
-    both,
+    combine,
     drop,
     edit,
-    given,
+    first_booking,
     human,
     mail,
     quarter,
@@ -30,10 +30,10 @@ from tests.support.audit.ledgers import (
 from tests.support.counts.counts import ROWS, Counts, Year, add_counts, count_ledger, format_table
 from worker.domain.model import Pair, Span
 
-YEAR = Year(persons=PERSONS, pairs={str(ONE.id): ONE}, away={}, start=START, end=END)
+YEAR = Year(persons=PERSONS, pairs={str(FIRST_PAIR.id): FIRST_PAIR}, away={}, start=START, end=END)
 
 
-def count(plant: Break = lambda lines: lines, pair: Pair = ONE, **fields: Any) -> Counts:
+def count(plant: Change = lambda lines: lines, pair: Pair = FIRST_PAIR, **fields: Any) -> Counts:
     """The counts of the good quarter with a fault in it."""
     return count_ledger(plant(quarter()), replace(YEAR, pairs={str(pair.id): pair}, **fields))
 
@@ -50,7 +50,7 @@ def part(at: str, name: str, state: str, start: str, topic: str) -> dict[str, An
 
 BOOKED_EARLY = session("10-02 08:00", "c2", "booked", "11-30 10:00", count=1)
 SECOND_MAILS = [mail("10-20 10:00", "commitment_due", R, due=f"2026-10-{day}") for day in range(20, 25)]
-PLANTED: dict[str, tuple[Break, dict[str, int]]] = {
+PLANTED: dict[str, tuple[Change, dict[str, int]]] = {
     "rebooked 16 days before the time it lost": (
         add(session("10-01 08:00", "c2", "deferred", count=1, cause="declined"), BOOKED_EARLY),
         {"rebooked_long_before": 1},
@@ -60,12 +60,12 @@ PLANTED: dict[str, tuple[Break, dict[str, int]]] = {
         {},
     ),
     "held four weeks after the one before": (
-        add(*given("09-20 09:00", "c9", "10-15 09:00"), session("10-15 10:15", "c9", "held", "10-15 09:00")),
+        add(*first_booking("09-20 09:00", "c9", "10-15 09:00"), session("10-15 10:15", "c9", "held", "10-15 09:00")),
         {"too_close": 1, "reviews_without_reason": 1},
     ),
     "four weeks after one that was not held after all": (
         add(
-            *given("09-20 09:00", "c9", "10-15 09:00"),
+            *first_booking("09-20 09:00", "c9", "10-15 09:00"),
             session("10-15 10:15", "c9", "held", "10-15 09:00"),
             session("10-15 12:00", "c9", "deferred", count=1, cause="not_held"),
         ),
@@ -74,7 +74,7 @@ PLANTED: dict[str, tuple[Break, dict[str, int]]] = {
     "an ad hoc talk four weeks after": (
         add(
             human("10-10 08:00", "talk", "c9"),
-            *given("10-10 08:00", "c9", "10-15 09:00"),
+            *first_booking("10-10 08:00", "c9", "10-15 09:00"),
             session("10-15 10:15", "c9", "held", "10-15 09:00"),
         ),
         {},
@@ -105,7 +105,7 @@ PLANTED: dict[str, tuple[Break, dict[str, int]]] = {
         {},
     ),
     "a review before there is a contract": (
-        both(drop(state="contracted"), drop(state="held", session="c2")),
+        combine(drop(state="contracted"), drop(state="held", session="c2")),
         {"reviews_without_reason": 1},
     ),
     "a review of a contract that was replaced": (
@@ -113,7 +113,7 @@ PLANTED: dict[str, tuple[Break, dict[str, int]]] = {
         {"reviews_without_reason": 1},
     ),
     "a review after a talk that left no contract": (
-        add(*given("09-20 09:00", "c9", "10-18 09:00"), session("10-18 10:15", "c9", "held", "10-18 09:00")),
+        add(*first_booking("09-20 09:00", "c9", "10-18 09:00"), session("10-18 10:15", "c9", "held", "10-18 09:00")),
         {"reviews_without_reason": 1, "too_close": 1},
     ),
     "a mail that a review lost its time": (
@@ -133,7 +133,7 @@ PLANTED: dict[str, tuple[Break, dict[str, int]]] = {
         {},
     ),
     "a notice at night of tomorrow's time": (
-        both(
+        combine(
             add(session("12-15 22:00", "c2", "booked", "12-22 10:00", count=1)),
             edit({"session": "c2", "state": "held"}, at=stamp("12-16 11:15")),
             add(mail("12-15 22:01", "deferral_notice", M, "c2", "12-22 10:00", number=1)),
@@ -150,7 +150,7 @@ PLANTED: dict[str, tuple[Break, dict[str, int]]] = {
 
 
 @pytest.mark.parametrize(("plant", "expected"), PLANTED.values(), ids=PLANTED.keys())
-def test_each_count_finds_what_was_planted(plant: Break, expected: dict[str, int]) -> None:
+def test_each_count_finds_what_was_planted(plant: Change, expected: dict[str, int]) -> None:
     """T-9, T-10, T-13, T-16."""
     faults, base = count_faults(count(plant)), count_faults(count())
     assert {name: n - base.get(name, 0) for name, n in faults.items() if n != base.get(name, 0)} == expected
@@ -162,7 +162,7 @@ def test_nothing_is_found_in_a_good_quarter() -> None:
 
 def test_each_time_before_the_start_is_counted() -> None:
     """T-10: never before `start`. The good quarter has two: the first time of a session, and its second."""
-    assert count_faults(count(pair=replace(ONE, start=date(2026, 9, 20))))["before_start"] == 2
+    assert count_faults(count(pair=replace(FIRST_PAIR, start=date(2026, 9, 20))))["before_start"] == 2
 
 
 def test_a_mail_on_a_day_out_of_office_is_outside_working_hours() -> None:
@@ -187,7 +187,7 @@ def test_a_series_is_one_conversation_and_a_session_held_twice_counts_once() -> 
     before = count()
     assert before.conversations == 2
     assert count(lines).conversations == 3
-    assert count(both(lines, drop(session="a2", state="held"))).conversations == 2
+    assert count(combine(lines, drop(session="a2", state="held"))).conversations == 2
 
 
 def test_shares_are_of_all_mails_and_rhythms() -> None:

@@ -1,8 +1,9 @@
-"""An eye of its own on a run: reads a ledger and the people, and says where a promise was not kept.
+"""Audits a run of the program: reads its ledger and its people, and lists where a rule was broken.
 
-Nothing that plans, places, writes or sends is imported: only the nouns and the arithmetic of working time. So a slip
-in the rules can't hide behind the same slip here. A violation names its rule: `T-n` a rule of time, `R-n` a row of the
-practice, `D-5` an effect done twice or no longer true when done, `D-8` a ledger that can't be read in order.
+It imports nothing that plans, places, writes or sends, only the model and the arithmetic of working time. So a mistake
+in the program's rules can't hide behind the same mistake here. A violation names its rule: `T-n` is a rule of time,
+`R-n` a rule of the practice, `D-5` an effect that was done twice or was not true any more, `D-8` a ledger that can't be
+read in order.
 
     python -m tests.support.audit.auditor ledger.jsonl people.csv --from 2026-09-07 --days 365
 """
@@ -16,9 +17,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.support.audit.known import Line, Violation, instant
+from tests.support.audit.known import Line, Violation, parse_instant
 from tests.support.audit.observer import Auditor
-from tests.support.audit.rules import CONTRACT
+from tests.support.audit.rules import CONTRACT_DEADLINE
 from worker.domain.model import Address, Pair, PairId, Person
 
 __all__ = ["Violation", "audit", "main", "report", "summary"]
@@ -32,9 +33,9 @@ def audit(
     start: datetime,
     end: datetime,
 ) -> list[Violation]:
-    """Every violation in a ledger that tells of the time from `start`, the first sweep, to `end`; in order of time.
+    """Return every violation in a ledger of the time from `start`, the first sweep, to `end`; in order of time.
 
-    What was promised for a moment after `end` is not asked for.
+    What has to happen after `end` is not checked.
     """
     auditor = Auditor(persons, pairs, start)
     for line in lines:
@@ -43,33 +44,34 @@ def audit(
 
 
 def summary(lines: Iterable[Line]) -> dict[str, Any]:
-    """What a ledger tells, counted. A contract is in time within 48 hours of its session's end."""
-    told: Counter[str] = Counter()
+    """Return counts of what a ledger tells. A contract is in time within 48 hours of its session's end."""
+    states: Counter[str] = Counter()  #: of sessions, and other kinds of lines
     deferred: Counter[str] = Counter()
     mails: Counter[str] = Counter()
     acts: Counter[str] = Counter()
     for line in lines:
         what = line["what"]
         if what == "session":
-            told[line["state"]] += 1
+            states[line["state"]] += 1
             deferred.update([line.get("cause", "")] if line["state"] == "deferred" else [])
-            told["contracted in time"] += line["state"] == "contracted" and _in_time(line)
+            states["contracted in time"] += line["state"] == "contracted" and _in_time(line)
         elif what in ("mail", "human"):
             (mails if what == "mail" else acts)[line["message" if what == "mail" else "act"]] += 1
         else:
-            told[what] += 1
+            states[what] += 1
     counted = {"deferred by cause": deferred, "mails": mails, "human acts": acts}
-    return {**dict(sorted(told.items())), **{name: dict(sorted(each.items())) for name, each in counted.items()}}
+    return {**dict(sorted(states.items())), **{name: dict(sorted(each.items())) for name, each in counted.items()}}
 
 
 def _in_time(line: Line) -> bool:
-    return "end" in line and instant(line["at"]) - instant(line["end"]) <= CONTRACT
+    return "end" in line and parse_instant(line["at"]) - parse_instant(line["end"]) <= CONTRACT_DEADLINE
 
 
 # --- as a command ---
 
 
 def read_lines(path: Path) -> Iterator[Line]:
+    """Yield the lines of a ledger file."""
     with path.open(encoding="utf-8") as file:
         for text in file:
             if text.strip():
@@ -77,7 +79,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 
 def report(found: Sequence[Violation], examples: int = 3) -> str:
-    """Violations by rule: how many, and the first of each."""
+    """Return a text with the number of violations of each rule, and the first few of them."""
     by_rule: dict[str, list[Violation]] = defaultdict(list)
     for one in found:
         by_rule[one.rule].append(one)
@@ -89,13 +91,14 @@ def report(found: Sequence[Violation], examples: int = 3) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Audit a ledger file; 1 when something is found."""
+    """Audit a ledger file; return 1 when a violation is found, else 0."""
     from worker.providers.base import CALENDAR_FACTORIES, MAILER_FACTORIES
     from worker.roster.model import RosterRules
     from worker.roster.people_file import load_people_file
 
     parser = argparse.ArgumentParser(
-        prog="python -m tests.support.audit.auditor", description="Check a ledger against the promises."
+        prog="python -m tests.support.audit.auditor",
+        description="Check a ledger against the rules of time and of the practice.",
     )
     parser.add_argument("ledger", type=Path)
     parser.add_argument("people", type=Path)
@@ -106,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = datetime.combine(options.first, time(), UTC)
     end = start + timedelta(days=options.days)
     first = next(read_lines(options.ledger), None)
-    start = max(start, instant(first["at"])) if first else start
+    start = max(start, parse_instant(first["at"])) if first else start
     rules = RosterRules(today=options.first, calendars=tuple(CALENDAR_FACTORIES), mailers=tuple(MAILER_FACTORIES))
     known = load_people_file(options.people, rules)
     found = audit(read_lines(options.ledger), known.persons, known.pairs, start=start, end=end)

@@ -1,4 +1,4 @@
-"""Ledgers to try the auditor on: a good quarter, written by hand, and ways to break one thing in it."""
+"""Ledgers to test the auditor with: a quarter without faults, written by hand, and changes that break one rule."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -9,10 +9,12 @@ from worker.domain.model import Pair, Person
 from worker.domain.time.worktime import parse_hours
 
 Line = dict[str, Any]
-Break = Callable[[list[Line]], list[Line]]
+#: Returns a changed ledger.
+Change = Callable[[list[Line]], list[Line]]
 
+#: A manager, and three reports.
 M, R, R2, R3 = "maya@example.com", "robin@example.com", "sasha@example.com", "toni@example.com"
-PAIR, OTHER = f"{M}>{R}", f"{M}>{R2}"  # as a ledger names pairs
+FIRST_PAIR_NAME, SECOND_PAIR_NAME = f"{M}>{R}", f"{M}>{R2}"  # as a ledger names pairs
 OFFICE = parse_hours("Mon-Fri 09:00-17:00")
 PERSONS = {
     M: Person(email=M, name="Maya", zone="Europe/London", country="GB-ENG", hours=OFFICE),
@@ -21,20 +23,21 @@ PERSONS = {
     R3: Person(email=R3, name="Toni", zone="Europe/London", country="GB-ENG", hours=OFFICE),
 }
 START, END = datetime(2026, 9, 7, 5, tzinfo=UTC), datetime(2026, 12, 31, tzinfo=UTC)
-ONE = Pair(manager=M, report=R, first_seen=date(2026, 9, 7), start=date(2026, 6, 15))
-TWO = Pair(manager=M, report=R2, first_seen=date(2026, 9, 7), start=date(2026, 9, 1))
+FIRST_PAIR = Pair(manager=M, report=R, first_seen=date(2026, 9, 7), start=date(2026, 6, 15))
+SECOND_PAIR = Pair(manager=M, report=R2, first_seen=date(2026, 9, 7), start=date(2026, 9, 1))
 
 
 # --- writing a ledger ---
 
 
 def stamp(text: str) -> str:
-    """`09-07 05:00`, in 2026 unless a year stands before it, as the ledger writes it."""
+    """Return an instant as the ledger writes it, for a text such as `09-07 05:00`; the year is 2026 unless given."""
     return datetime.fromisoformat(text if text[:2] == "20" else f"2026-{text}").strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def line(at: str, what: str, session: str = "", start: str = "", minutes: int = 75, **fields: Any) -> Line:
-    made: Line = {"at": stamp(at), "what": what, "pair": PAIR, **({"session": session} if session else {})}
+    """Return a line of the first pair; `start` and `minutes` give it a time."""
+    made: Line = {"at": stamp(at), "what": what, "pair": FIRST_PAIR_NAME, **({"session": session} if session else {})}
     if start:
         end = datetime.fromisoformat(stamp(start)) + timedelta(minutes=minutes)
         made |= {"start": stamp(start), "end": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
@@ -42,6 +45,7 @@ def line(at: str, what: str, session: str = "", start: str = "", minutes: int = 
 
 
 def session(at: str, name: str, state: str, start: str = "", minutes: int = 75, **fields: Any) -> Line:
+    """Return a line about a session, which is a review when its name begins with `r`."""
     told = {"state": state, "kind": "review" if name[0] == "r" else "career", "topic": "all", "count": 0}
     return line(at, "session", name, start, minutes, **told | fields)
 
@@ -57,7 +61,7 @@ def mail(at: str, message: str, to: str, name: str = "", start: str = "", **fiel
 
 
 def offer(at: str, name: str, until: str = "", *starts: str) -> Line:
-    """Times that are held to choose from until then; without any, their end."""
+    """Return a line about an offer of these times that is open until then; without times, about its end."""
     if not starts:
         return line(at, "offer", name, state="ended")
     spans = [line(at, "", name, start, 75) for start in starts]
@@ -66,12 +70,12 @@ def offer(at: str, name: str, until: str = "", *starts: str) -> Line:
 
 
 def introduction(at: str) -> Line:
-    """The one of the manager."""
+    """Return a line about the introduction of the manager."""
     return pairless(at, "introduction", M)
 
 
 def pairless(at: str, message: str, to: str) -> Line:
-    """A mail about several pairs, which belongs to none."""
+    """Return a line about a mail about several pairs, which belongs to no single pair."""
     told = mail(at, message, to)
     return {name: value for name, value in told.items() if name != "pair"}
 
@@ -80,19 +84,19 @@ def human(at: str, act: str, name: str, start: str = "", minutes: int = 75, **fi
     return line(at, "human", name, start, minutes, act=act, **fields)
 
 
-def given(at: str, name: str, start: str, minutes: int = 75, **fields: Any) -> list[Line]:
-    """A session that gets its first time, and its event."""
+def first_booking(at: str, name: str, start: str, minutes: int = 75, **fields: Any) -> list[Line]:
+    """Return the lines by which a session gets its first time and its event."""
     kind = {"kind": fields["kind"]} if "kind" in fields else {}
     booked = session(at, name, "booked", start, minutes, key=f"{name}.1", reason="It is near the target.", **fields)
     return [booked, event(at, "create", f"{name}.1", start, minutes, **kind)]
 
 
 def quarter() -> list[Line]:
-    """A declined first session, held on its second time and closed with a contract; a second one without."""
+    """Return a quarter without faults: a declined session, then held, with a contract; and one without a contract."""
     first, second, third = "09-17 09:00", "12-16 10:00", "2027-03-16 10:00"
     block = {"kind": "commitment", "attendees": [], "due": "2026-10-01"}
     return [
-        *given("09-07 05:00", "c1", "09-15 09:00"),
+        *first_booking("09-07 05:00", "c1", "09-15 09:00"),
         mail("09-07 07:00", "introduction", R),
         introduction("09-07 08:00"),
         human("09-08 08:00", "decline", "c1", "09-15 09:00", calendar=R),
@@ -106,7 +110,7 @@ def quarter() -> list[Line]:
         mail("09-15 07:00", "reflection_prompt", R, "c1", first),
         mail("09-16 08:00", "brief", M, "c1", first),
         session("09-17 10:15", "c1", "held", first, count=1),
-        *given("09-17 10:15", "c2", "12-15 10:00"),
+        *first_booking("09-17 10:15", "c2", "12-15 10:00"),
         mail("09-17 10:15", "contract_request", M, "c1", first),
         mail("09-18 08:00", "contract_reminder", M, "c1", first, number=1),
         human("09-18 14:00", "record_contract", "c1", first),
@@ -114,7 +118,7 @@ def quarter() -> list[Line]:
         mail("09-18 14:00", "contract_summary", M, "c1", first),
         mail("09-18 14:00", "contract_summary", R, "c1", first),
         event("09-18 14:00", "create", "p1.1", "09-30 10:00", 30, **block),
-        *given("09-18 14:00", "r1", "10-19 09:00", 25, kind="review"),
+        *first_booking("09-18 14:00", "r1", "10-19 09:00", 25, kind="review"),
         mail("10-01 08:00", "commitment_due", M, due="2026-10-01"),
         human("10-01 09:00", "complete", "p1", due="2026-10-01"),
         event("10-01 09:00", "cancel", "p1.1", "09-30 10:00", 30, **block),
@@ -125,7 +129,7 @@ def quarter() -> list[Line]:
         mail("12-14 08:00", "reflection_prompt", R, "c2", second, number=1),
         mail("12-15 09:00", "brief", M, "c2", second),
         session("12-16 11:15", "c2", "held", second),
-        *given("12-16 11:15", "c3", third),
+        *first_booking("12-16 11:15", "c3", third),
         mail("12-16 11:15", "contract_request", M, "c2", second),
         mail("12-17 10:00", "contract_reminder", M, "c2", second, number=1),
         mail("12-18 09:00", "contract_reminder", M, "c2", second, number=2),
@@ -136,105 +140,112 @@ def quarter() -> list[Line]:
     ]
 
 
-# --- breaking it ---
+# --- changing a ledger ---
 
 
-def fits(one: Line, match: Line) -> bool:
+def matches(one: Line, match: Line) -> bool:
+    """Whether a line has all these fields."""
     return all(one.get(name) == (stamp(value) if name == "at" else value) for name, value in match.items())
 
 
-def drop(**match: Any) -> Break:
-    """The same without the lines that match; there has to be one."""
+def drop(**match: Any) -> Change:
+    """Return a change that removes the lines that match; there has to be one."""
 
-    def broken(lines: list[Line]) -> list[Line]:
-        assert any(fits(one, match) for one in lines)
-        return [one for one in lines if not fits(one, match)]
+    def change(lines: list[Line]) -> list[Line]:
+        assert any(matches(one, match) for one in lines)
+        return [one for one in lines if not matches(one, match)]
 
-    return broken
+    return change
 
 
-def edit(match: Line, **fields: Any) -> Break:
-    """The same with fields of the lines that match changed, in order of time."""
+def edit(match: Line, **fields: Any) -> Change:
+    """Return a change of these fields in the lines that match; there has to be one."""
 
-    def broken(lines: list[Line]) -> list[Line]:
-        assert any(fits(one, match) for one in lines)
-        changed = [{**one, **fields} if fits(one, match) else one for one in lines]
+    def change(lines: list[Line]) -> list[Line]:
+        assert any(matches(one, match) for one in lines)
+        changed = [{**one, **fields} if matches(one, match) else one for one in lines]
         return sorted(changed, key=lambda one: str(one["at"]))
 
-    return broken
+    return change
 
 
-def add(*more: Line) -> Break:
-    """The same with lines added, each behind those of its moment."""
+def add(*more: Line) -> Change:
+    """Return a change that adds lines, each behind those of the same instant."""
     return lambda lines: sorted([*lines, *more], key=lambda one: str(one["at"]))
 
 
-def both(*breaks: Break) -> Break:
-    def broken(lines: list[Line]) -> list[Line]:
-        for one in breaks:
-            lines = one(lines)
+def combine(*changes: Change) -> Change:
+    """Return a change that makes all these changes, one after the other."""
+
+    def change_all(lines: list[Line]) -> list[Line]:
+        for change in changes:
+            lines = change(lines)
         return lines
 
-    return broken
+    return change_all
 
 
-def until(at: str) -> Break:
-    """The same up to that moment."""
+def cut_after(at: str) -> Change:
+    """Return a change that removes the lines after that instant."""
     return lambda lines: [one for one in lines if one["at"] <= stamp(at)]
 
 
-def found(lines: list[Line], *pairs: Pair, end: datetime = END) -> list[Violation]:
-    known = {pair.id: pair for pair in pairs or (ONE,)}
+def find_violations(lines: list[Line], *pairs: Pair, end: datetime = END) -> list[Violation]:
+    """Audit a ledger of these pairs, or of the first pair; return what is wrong."""
+    known = {pair.id: pair for pair in pairs or (FIRST_PAIR,)}
     return audit(lines, PERSONS, known, start=START, end=end)
 
 
-def retimed(at: str, was: str, start: str, minutes: int = 75) -> Break:
-    """The ledger up to a moment, the time given at that moment being another one."""
+def replace_time(at: str, was: str, start: str, minutes: int = 75) -> Change:
+    """Return a change that cuts the ledger after an instant, and changes the time that was given then."""
     span = {"start": stamp(start), "end": line(at, "", "", start, minutes)["end"]}
     same = {"at": stamp(at), "start": stamp(was)}
     return lambda lines: [
         {**one, **span}
         if one["what"] != "human" and all(one.get(name) == value for name, value in same.items())
         else one
-        for one in until(at)(lines)
+        for one in cut_after(at)(lines)
     ]
 
 
-def by_hand(minutes: int) -> Break:
-    """The second session as long as a human left it, wherever it is told."""
+def set_moved_length(minutes: int) -> Change:
+    """Return a change that cuts the ledger after the second session was moved, and changes its length."""
     end = line("12-01 11:00", "", "", "12-16 10:00", minutes)["end"]
     same = stamp("12-16 10:00")
-    return lambda lines: [{**x, "end": end} if x.get("start") == same else x for x in until("12-01 11:00")(lines)]
+    return lambda lines: [{**x, "end": end} if x.get("start") == same else x for x in cut_after("12-01 11:00")(lines)]
 
 
-def end_of(lines: list[Line]) -> datetime:
-    """The whole time, or half an hour after the last line of a ledger that was cut."""
+def find_end(lines: list[Line]) -> datetime:
+    """Return the end of the audit: of the whole time, or half an hour after the last line of a ledger that was cut."""
     last = str(lines[-1]["at"]) if lines else stamp("12-31 00:00")
     return END if last >= stamp("12-20 00:00") else datetime.fromisoformat(last) + timedelta(minutes=30)
 
 
-def list_broken_rules(*lines: Line, pairs: tuple[Pair, ...] = (ONE,), last: str = "") -> list[str]:
+def list_broken_rules(*lines: Line, pairs: tuple[Pair, ...] = (FIRST_PAIR,), last: str = "") -> list[str]:
     """Return the rules broken in a ledger, up to half an hour after its last line."""
     ledger = [*lines, *([line(last, "warning")] if last else [])]
-    return sorted({violation.rule for violation in found(ledger, *pairs, end=end_of(ledger))})
+    return sorted({violation.rule for violation in find_violations(ledger, *pairs, end=find_end(ledger))})
 
 
 def of_other_pair(*lines: Line) -> list[Line]:
-    """Return the same of the manager's other pair."""
-    return [{**one, "pair": OTHER, **({"attendees": [R2]} if one.get("attendees") else {})} for one in lines]
+    """Return the same lines about the manager's second pair."""
+    return [{**one, "pair": SECOND_PAIR_NAME, **({"attendees": [R2]} if one.get("attendees") else {})} for one in lines]
 
 
-FIRST = given("09-07 05:00", "c1", "09-15 09:00")
-HELD = [
+#: The first session gets its time.
+BOOKED = first_booking("09-07 05:00", "c1", "09-15 09:00")
+#: The mails that prepare the first session.
+PREPARED = [
     mail("09-11 07:00", "reflection_prompt", R, "c1", "09-15 09:00"),
     mail("09-14 08:00", "brief", M, "c1", "09-15 09:00"),
 ]
-WHY: Line = {"kind": "career", "count": 0}
-#: The first session, held, with everything that belongs to it.
-MET = [
-    *FIRST,
+#: Fields of a line about a career session that lost no time yet.
+CAREER_FIELDS: Line = {"kind": "career", "count": 0}
+#: The first session from its booking to the request for its contract.
+HELD_AND_ASKED = [
+    *BOOKED,
     *(mail("09-07 08:00", "introduction", R), introduction("09-07 08:00")),
-    *HELD,
+    *PREPARED,
     session("09-15 10:15", "c1", "held", "09-15 09:00"),
     mail("09-15 10:15", "contract_request", M, "c1", "09-15 09:00"),
 ]

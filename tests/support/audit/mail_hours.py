@@ -1,7 +1,7 @@
-"""When mails reach people, as an audit finds it (T-16): hours, three a day, one mail for the rest, one a week.
+"""When mails may reach people (T-16): in mail hours, three a day, one overflow mail for the rest, one weekly mail.
 
-Whether somebody is out of office is told by calendars, which are read from time to time: whoever may be out of office
-is looked at less closely.
+Calendars tell whether somebody is out of office, and are read only from time to time. So some rules are not checked for
+people who may be out of office.
 """
 
 from collections import Counter, defaultdict
@@ -13,69 +13,70 @@ from tests.support.audit.known import Line, Talk
 from worker.domain.model import Address, Pair, PairId, Person, Span
 from worker.domain.time.worktime import get_local_date, list_spells, list_working_spans
 
-#: May come at any hour, and are not counted.
+#: Mails that may come at any hour, and are not counted.
 ANY_HOUR = {
     *("invitation", "invitation_withdrawn", "contract_request", "contract_summary", "fresh_link", "operator_alert"),
 }
-#: Judged by T-7.
+#: T-7 has rules of its own for this mail; the module `reminders` judges it.
 REMINDER = "contract_reminder"
-#: Never told in a line.
-ALONE = {"reflection_prompt", "brief", "review_note", "introduction", "content_accessed", "weekly", "overflow"}
-ALONE |= {"new_manager", "open_promises", "pulse"}
-MOST = 3
-NEAR = timedelta(hours=24)
-#: How long before and after a session somebody may be out of office who is out of office for it.
+#: Mails that are never folded into the overflow mail.
+NEVER_FOLDED = {"reflection_prompt", "brief", "review_note", "introduction", "content_accessed", "weekly", "overflow"}
+NEVER_FOLDED |= {"new_manager", "open_promises", "pulse"}
+MOST_A_DAY = 3
+#: A mail about a change this near may come at any hour.
+NEAR_CHANGE = timedelta(hours=24)
+#: Somebody who is out of office at a session may be so from this long before it to this long after it.
 AWAY_BEFORE, AWAY_AFTER = timedelta(hours=30), timedelta(days=11)
 #: The number of reports from which a manager gets one mail a week.
-TEAM = 3
+REPORTS_FOR_WEEKLY = 3
 
 
 class MailHours:
-    """Keeps in mind what reached each person when."""
+    """What reached each person, and when each may be out of office."""
 
-    def __init__(self, persons: Mapping[Address, Person], pairs: Collection[Pair], resting: Collection[PairId]) -> None:
+    def __init__(
+        self, persons: Mapping[Address, Person], pairs: Collection[Pair], inactive: Collection[PairId]
+    ) -> None:
         self._persons = persons
         self._pairs = pairs
-        self._resting = resting
+        self._inactive = inactive
         self._away: dict[Address, list[Span]] = defaultdict(list)
         for who, person in persons.items():
             self._away[who] += [Span(span.start - AWAY_BEFORE, span.end + AWAY_AFTER) for span in person.absences]
         self._counts: Counter[tuple[Address, date]] = Counter()
-        self._folded: dict[Address, set[date]] = defaultdict(set)  #: days of which the rest is still to be told
-        self._weeks: set[tuple[Address, date]] = set()
+        self._folded: dict[Address, set[date]] = defaultdict(set)  #: days whose overflow mail has not gone out yet
+        self._weeks: set[tuple[Address, date]] = (
+            set()
+        )  #: managers, and Mondays of weeks in which they had a weekly mail
         self._weeklies: list[tuple[Address, datetime]] = []
 
     def note_away(self, who: Address, start: datetime, end: datetime) -> None:
-        """Somebody is out of office between these instants, and perhaps around them."""
+        """Note that somebody is out of office between these instants, and perhaps around them."""
         self._away[who].append(Span(start - AWAY_BEFORE, end + AWAY_AFTER))
 
     def note_folded(self, to: Address, now: datetime) -> None:
-        """A mail to that person was left to one that tells the rest of the day."""
+        """Note that a mail to that person was folded into the next overflow mail."""
         self._folded[to].add(get_local_date(self._persons[to].zone, now))
 
     def may_be_away(self, who: Address, first: datetime, last: datetime) -> bool:
-        """Whether out of office may have a part in what happens between these instants."""
+        """Whether that person may be out of office at some time between these instants."""
         return any(span.start <= last and first <= span.end for span in self._away[who])
 
     def next_time(self, who: Address, since: datetime) -> datetime | None:
-        """The first instant of that person's working hours from then on; None when they may be out of office."""
+        """Return the person's first working instant from then on; None when they may be out of office until then."""
         person = self._persons[who]
-        days = next(
-            (span for n in range(60) if (span := _first_from(person, since, n)) is not None),
-            None,
-        )
-        if days is None or self.may_be_away(who, since, days):
-            return None
-        return days
+        instants = (_find_first_instant(person, since, day) for day in range(60))
+        first = next((instant for instant in instants if instant is not None), None)
+        return None if first is None or self.may_be_away(who, since, first) else first
 
     def has_weekly(self, manager: Address, now: datetime) -> bool:
         """Whether the manager has enough reports for a mail a week."""
         day = get_local_date(self._persons[manager].zone, now)
-        mine = [pair for pair in self._pairs if pair.manager == manager and pair.id not in self._resting]
-        return sum(pair.first_seen <= day for pair in mine) >= TEAM
+        mine = [pair for pair in self._pairs if pair.manager == manager and pair.id not in self._inactive]
+        return sum(pair.first_seen <= day for pair in mine) >= REPORTS_FOR_WEEKLY
 
     def judge(self, line: Line, talk: Talk | None, now: datetime) -> Iterator[rules.Fault]:
-        """What is wrong with a mail that leaves now, whatever it says."""
+        """Yield what is wrong with a mail that leaves now, apart from what it says."""
         name, to = line["message"], line.get("to", "")
         person = self._persons.get(to)
         if person is None or name in ANY_HOUR or name == REMINDER or _is_near(talk, now):
@@ -84,13 +85,13 @@ class MailHours:
         if not works and not (name in ("brief", "review_note") and self._is_last_chance(name, to, talk, now)):
             yield "T-16", f"{name} reached {to} outside working hours, at {now}"
         day = get_local_date(person.zone, now)
-        if self._counts[to, day] >= MOST and name not in ALONE:
+        if self._counts[to, day] >= MOST_A_DAY and name not in NEVER_FOLDED:
             yield "T-16", f"{name} was mail {self._counts[to, day] + 1} to {to} on {day}"
         self._counts[to, day] += 1
         if name == "overflow":
-            told = {one for one in self._folded[to] if one < day}
-            self._folded[to] -= told
-            if not told:
+            told_days = {one for one in self._folded[to] if one < day}
+            self._folded[to] -= told_days
+            if not told_days:
                 yield "D-5", f"an overflow mail told {to} what nobody had left to it"
             yield from self._judge_day_start(person, name, now)
         elif name == "weekly":
@@ -101,7 +102,7 @@ class MailHours:
     def _is_last_chance(self, name: str, to: Address, talk: Talk | None, now: datetime) -> bool:
         """Whether no working hour is left before the session that a mail prepares: then it comes at once."""
         found, start = self.next_time(to, now), talk.start if talk else None
-        return found is None or (start is not None and start - found < rules.AHEAD[name][2])
+        return found is None or (start is not None and start - found < rules.PREPARING_MAILS[name][2])
 
     def count_weekly(self, manager: Address, since: datetime, until: datetime) -> int:
         """How many weekly mails reached that manager between these instants."""
@@ -114,7 +115,9 @@ class MailHours:
             yield "T-16", f"a second weekly mail reached {manager.email} in the week of {monday}"
         self._weeks.add((manager.email, monday))
         self._weeklies.append((manager.email, now))
-        if not self.has_weekly(manager.email, now + rules.DAY):  # who came during the day counts from the next
+        if not self.has_weekly(
+            manager.email, now + rules.DAY
+        ):  # a report who came during the day counts from the next day on
             yield "T-16", f"a weekly mail reached {manager.email}, who has few reports"
         earlier = [monday + timedelta(days=n) for n in range((day - monday).days)]
         worked = [one for one in earlier if list_spells(manager, one)]
@@ -128,13 +131,16 @@ class MailHours:
             yield "T-16", f"{name} reached {person.email} at {now}, not at the start of the day"
 
 
-def _first_from(person: Person, since: datetime, day: int) -> datetime | None:
+def _find_first_instant(person: Person, since: datetime, day: int) -> datetime | None:
+    """Return the person's first working instant in the 24 hours that begin so many days after `since`."""
     window = Span(since + timedelta(days=day), since + timedelta(days=day + 1))
     return next((span.start for span in list_working_spans(person, window)), None)
 
 
 def _is_near(talk: Talk | None, now: datetime) -> bool:
-    """Whether a mail tells of something that changes within the next 24 hours."""
+    """Whether a mail is about a session whose present or lost time lies within the next 24 hours."""
     if talk is None:
         return False
-    return any(at is not None and now <= at <= now + NEAR for at in (talk.start, talk.lost, talk.was))
+    return any(
+        at is not None and now <= at <= now + NEAR_CHANGE for at in (talk.start, talk.lost_start, talk.previous_start)
+    )

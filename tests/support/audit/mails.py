@@ -1,4 +1,4 @@
-"""Judges each mail of a ledger when it goes out: once, to whom it may go, at a good hour, and true."""
+"""Judges each mail of a ledger when it goes out: whether it is sent once, to whom and when it may, and is true."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -6,14 +6,14 @@ from datetime import datetime
 
 from tests.support.audit import reminders, rules
 from tests.support.audit.known import Block, Line, Sent, Talk
-from tests.support.audit.mail_hours import ALONE, MailHours
-from tests.support.audit.rules import ABOUT, AHEAD
+from tests.support.audit.mail_hours import NEVER_FOLDED, MailHours
+from tests.support.audit.rules import PREPARING_MAILS, SESSION_MAILS
 from tests.support.audit.turns import Turns
 from worker.domain.model import Address, Pair, PairId, Person
 
 
 class Mails:
-    """What went out so far, and what is wrong with the next."""
+    """The mails that went out so far; flags what is wrong with the next one."""
 
     def __init__(
         self,
@@ -29,15 +29,18 @@ class Mails:
         self._persons, self._pairs, self._talks, self._blocks_of = persons, pairs, talks, blocks_of
         self._hours, self._turns = hours, turns
         self._sent: Counter[tuple[str, str]] = Counter()
-        self.introduced: set[tuple[PairId | None, str]] = set()  #: a manager once, for all pairs
-        self._wordings: dict[PairId, int] = {}  #: of the last prompt
+        self.introduced: set[tuple[PairId | None, str]] = (
+            set()
+        )  #: pair and person; a manager is introduced once, without a pair
+        self._wordings: dict[PairId, int] = {}  #: the number of the wording of each pair's last prompt
 
     def _flag_all(self, pair: Pair, faults: Iterable[rules.Fault]) -> None:
         for rule, what in faults:
             self._flag(rule, pair, what)
 
     def reader(self, name: str, talk: Talk) -> Address:
-        return talk.pair.report if AHEAD[name][1] == "report" else talk.pair.manager
+        """Return who reads a mail that prepares a session."""
+        return talk.pair.report if PREPARING_MAILS[name][1] == "report" else talk.pair.manager
 
     def read(self, line: Line, now: datetime) -> None:
         """Judge a mail that went out now."""
@@ -54,7 +57,7 @@ class Mails:
             elif name == "introduction":
                 self._introduce(None, to)
             return
-        self._flag_all(pair, rules.audience(name, to, pair))
+        self._flag_all(pair, rules.judge_recipient(name, to, pair))
         if name != "operator_alert":
             self._flag_all(pair, self._turns.find_heard_early(pair, f"{name} went to {to}", now))
         if name == "introduction":
@@ -62,57 +65,57 @@ class Mails:
         elif name == "new_manager":  # R-36: it introduces the report's conversations with that manager
             self.introduced.add((pair.id, to))
         elif name == "commitment_due":
-            self._commitment_due(pair, to, line)
-        elif name in ABOUT:
-            self._about(name, pair, line, now)
+            self._check_commitment_due(pair, to, line)
+        elif name in SESSION_MAILS:
+            self._check_about_session(name, pair, line, now)
 
     def _introduce(self, pair: PairId | None, to: Address) -> None:
-        """R-23: a report with each manager, a manager once for all reports."""
+        """R-23: a report is introduced for each manager, a manager once for all reports."""
         if (pair, to) in self.introduced:
             self._flag("R-23", str(pair or ""), f"{to} was introduced twice")
         self.introduced.add((pair, to))
 
     def fold(self, line: Line, now: datetime) -> None:
-        """T-16: what is told in one mail is told; a prompt or a brief never is."""
+        """Note a mail that was folded into an overflow mail: it counts as sent, unless it may not be folded (T-16)."""
         name, to, talk = line["message"], line.get("to", ""), self._talks.get(line.get("session", ""))
-        if name in ALONE:
+        if name in NEVER_FOLDED:
             self._flag("T-16", line.get("pair", ""), f"{name} to {to} was left to a line of another mail")
         self._hours.note_folded(to, now)
         if talk is not None:
             talk.mails[name].append(Sent(now, talk.start, to))
 
-    def _word(self, pair: Pair, line: Line) -> None:
-        """T-5: never the same wording twice running."""
+    def _check_wording(self, pair: Pair, line: Line) -> None:
+        """T-5: two prompts in a row do not have the same wording."""
         wording = line.get("number", 0)
         if self._wordings.get(pair.id) == wording:
             self._flag("T-5", pair, f"the prompt for {line.get('session')} reads like the one before")
         self._wordings[pair.id] = wording
 
-    def _commitment_due(self, pair: Pair, to: Address, line: Line) -> None:
+    def _check_commitment_due(self, pair: Pair, to: Address, line: Line) -> None:
         """A report's commitments leave no trace on a calendar, so only the manager's can be checked."""
-        mine = [b for b in self._blocks_of[pair.manager].values() if b.pair.id == pair.id and b.open]
+        mine = [b for b in self._blocks_of[pair.manager].values() if b.pair.id == pair.id and b.is_open]
         if to == pair.manager and not any(str(b.due) == line.get("due") for b in mine):
             self._flag("T-8", pair, f"commitment_due for {line.get('due')}, when nothing is open that is due then")
 
-    def _about(self, name: str, pair: Pair, line: Line, now: datetime) -> None:
+    def _check_about_session(self, name: str, pair: Pair, line: Line, now: datetime) -> None:
         talk = self._talks.get(line.get("session", ""))
         if talk is None:
             self._flag("D-8", pair, f"{name} for {line.get('session')}, of which nothing was told")
             return
-        if wrong := rules.untrue(name, talk, line, now):
-            self._flag(ABOUT[name], pair, f"{name} was not true when sent: {wrong}")
-        elif name in AHEAD:
+        if wrong := rules.describe_untruth(name, talk, line, now):
+            self._flag(SESSION_MAILS[name], pair, f"{name} was not true when sent: {wrong}")
+        elif name in PREPARING_MAILS:
             people, to = (self._persons[pair.manager], self._persons[pair.report]), self.reader(name, talk)
-            start, since = talk.start or now, talk.since or now
-            latest = self._hours.next_time(to, max(rules.ahead_at(name, people, start), since))
+            start, since = talk.start or now, talk.booked_at or now
+            latest = self._hours.next_time(to, max(rules.find_due_instant(name, people, start), since))
             surely_in = not self._hours.may_be_away(to, start - 15 * rules.DAY, start)
-            self._flag_all(pair, rules.ahead(name, talk, people, now, latest, surely_in=surely_in))
+            self._flag_all(pair, rules.judge_preparing_mail(name, talk, people, now, latest, surely_in=surely_in))
             if name == "reflection_prompt":
-                self._word(pair, line)
+                self._check_wording(pair, line)
         elif name == "deferral_notice" and talk.is_alone_in_cycle and talk.knows_of_move(line.get("to", "")):
             self._flag("T-12", pair, f"{line['to']} was told that {talk.id} moved, and knew it")
         elif name == "contract_request" and talk.mails[name]:
             self._flag("T-7", pair, f"the contract of {talk.id} was requested twice")
         elif name == "contract_reminder":
-            self._flag_all(pair, reminders.reminder(talk, self._persons[pair.manager], now))
+            self._flag_all(pair, reminders.judge_reminder(talk, self._persons[pair.manager], now))
         talk.mails[name].append(Sent(now, talk.start, line.get("to", "")))

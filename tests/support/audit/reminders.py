@@ -1,24 +1,27 @@
-"""Mails that ask for a contract, as an audit judges them (T-7, R-17)."""
+"""Judges the mails that ask for a contract, and whether a session becomes unfinished in time (T-7, R-17)."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from tests.support.audit.known import Talk
-from tests.support.audit.rules import CONTRACT, LAST_HOURS, Fault
+from tests.support.audit.rules import CONTRACT_DEADLINE, LAST_HOURS, Fault
 from worker.domain.model import Person, Span
 from worker.domain.time.worktime import DAY, get_local_date, is_working_day, list_spells, list_working_spans
 
-#: A day after the request's own has a reminder when this much of its work is left in time.
-ENOUGH = timedelta(minutes=15)
-#: After a night from the request on, and the hour that a reminder leaves for writing.
-ANOTHER_DAY = timedelta(hours=13)
+#: A later day has room for a reminder when at least this much of its working time lies before the last instant for it.
+LEAST_WORK_LEFT = timedelta(minutes=15)
+#: A spell that ends this long after the request, or later, is one of another day: a night, and an hour to write.
+NEXT_DAY_BEGINS = timedelta(hours=13)
 
 
-def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
-    """T-7: two in working hours, one a day, the last two hours before the deadline; then one a working day, thrice."""
-    if talk.held is None:
+def judge_reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
+    """T-7: at most two reminders, in working hours, on different days, until two hours before the deadline.
+
+    After the deadline there are three late ones, each on another working day.
+    """
+    if talk.held_end is None:
         return
-    deadline = talk.held + CONTRACT
+    deadline = talk.held_end + CONTRACT_DEADLINE
     sent = [one.at for one in talk.mails["contract_reminder"]]
     after = [get_local_date(manager.zone, at) for at in sent if at > deadline]
     if now <= deadline:
@@ -40,45 +43,55 @@ def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
 
 
 def is_at_work(person: Person, instant: datetime) -> bool:
-    """Whether the person works then, the end of the working hours included."""
+    """Whether the instant lies in the person's working hours, or just at their end."""
     day = get_local_date(person.zone, instant)
     spells = (*list_spells(person, day - DAY), *list_spells(person, day))
     return any(spell.start <= instant <= spell.end for spell in spells)
 
 
-def unasked(talk: Talk) -> Iterator[Fault]:
-    """T-7: the contract is asked for at the session's end."""
+def find_missing_request(talk: Talk) -> Iterator[Fault]:
+    """T-7: the manager is asked for the contract at the session's end."""
     if not talk.mails["contract_request"]:
-        yield "T-7", f"nobody was asked for the contract of {talk.id}, which ended at {talk.held}"
+        yield "T-7", f"nobody was asked for the contract of {talk.id}, which ended at {talk.held_end}"
 
 
-def unreminded(talk: Talk, manager: Person) -> Iterator[Fault]:
-    """T-7: the reminders that had a place."""
-    sent, due = len(talk.mails["contract_reminder"]), reminders_due(manager, talk.held) if talk.held else 0
+def find_missing_reminders(talk: Talk, manager: Person) -> Iterator[Fault]:
+    """T-7: all reminders that had room before the deadline went out."""
+    sent, due = (
+        len(talk.mails["contract_reminder"]),
+        count_reminders_due(manager, talk.held_end) if talk.held_end else 0,
+    )
     if sent < due:
         yield "T-7", f"the contract of {talk.id} passed its deadline with {sent} reminders instead of {due}"
 
 
-def open_ended(talk: Talk) -> Iterator[Fault]:
-    """R-17: long after its deadline it has to be visible as unfinished."""
+def find_missing_end(talk: Talk) -> Iterator[Fault]:
+    """R-17: a session without a contract becomes unfinished some days after its deadline."""
     yield "R-17", f"{talk.id} has no contract long after its deadline, and isn't unfinished"
 
 
-def unfinished(talk: Talk, now: datetime, weekly: int) -> Iterator[Fault]:
-    """T-7, R-17: after the deadline and three late mails, never before. `weekly`: of the manager's weekly mails since
-    the session; each may stand for one of them."""
-    late = [one for one in talk.mails["contract_reminder"] if talk.held and one.at > talk.held + CONTRACT]
-    if talk.held and (now <= talk.held + CONTRACT or not len(late) <= 3 <= len(late) + weekly):
+def judge_unfinished(talk: Talk, now: datetime, weekly: int) -> Iterator[Fault]:
+    """T-7, R-17: a session becomes unfinished only after the deadline and three late reminders.
+
+    Each of the manager's weekly mails since the session may take the place of a reminder; `weekly` is their number.
+    """
+    late = [
+        one for one in talk.mails["contract_reminder"] if talk.held_end and one.at > talk.held_end + CONTRACT_DEADLINE
+    ]
+    if talk.held_end and (now <= talk.held_end + CONTRACT_DEADLINE or not len(late) <= 3 <= len(late) + weekly):
         yield "T-7", f"{talk.id} became unfinished after {len(late)} mails past the deadline"
 
 
-def reminders_due(manager: Person, held: datetime) -> int:
-    """T-7: one for each of at most two days after the request that leave time for it, four hours after the request and
-    two before the deadline; where there is no such day, one when an hour of working time is left."""
-    window = Span(held + LAST_HOURS, held + CONTRACT - timedelta(hours=2))
+def count_reminders_due(manager: Person, held: datetime) -> int:
+    """Return how many reminders have to go out before the deadline (T-7): at most two.
+
+    They go out between four hours after the request and two hours before the deadline. There is one for each later day
+    with enough working time in between; without such a day, one if there is at least an hour of working time.
+    """
+    window = Span(held + LAST_HOURS, held + CONTRACT_DEADLINE - timedelta(hours=2))
     spells = list_working_spans(manager, window)
     if sum(spell.minutes for spell in spells) < 60:
         return 0
-    possible = [one for one in spells if one.end - one.start >= ENOUGH and one.end >= held + ANOTHER_DAY]
+    possible = [one for one in spells if one.end - one.start >= LEAST_WORK_LEFT and one.end >= held + NEXT_DAY_BEGINS]
     days = {get_local_date(manager.zone, one.start) for one in possible}
     return max(1, min(len(days), 2))
