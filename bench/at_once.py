@@ -155,7 +155,7 @@ class Company:
 
 def _stands(entry: Entry, guest: Address) -> bool:
     answer = entry.guests[guest].get("responseStatus")
-    return entry.stands_with(entry.organizer) and entry.stands_with(guest) and answer != "declined"
+    return entry.is_on_calendar_of(entry.organizer) and entry.is_on_calendar_of(guest) and answer != "declined"
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str = "", look: float = _LOOK) -> bool:
@@ -244,7 +244,7 @@ def _measure_losses(company: Company) -> list[tuple[str, str]]:
     """Return what becomes of changes when half of all notifications are lost. Where all notifications of a calendar
     were lost and nothing of ours was written, it is still trusted, and read some hours later: that is brought forward.
     """
-    fault = company.google.plan.add("notification.exists", "lost", times=10**9, share=0.5)
+    fault = company.google.faults.add("notification.exists", "lost", times=10**9, share=0.5)
     changes = choose_changes(company, first=OVERLAPS)
     make_changes(company, changes)
     wait_for(lambda: note_new_times(company, changes), LOSS_PATIENCE)
@@ -255,7 +255,7 @@ def _measure_losses(company: Company) -> list[tuple[str, str]]:
     lost = sum(not one.seen_at for one in changes)
     taken = [one.seen_at - one.made_at for one in prompt]
     found_at_once, polled = [one for one in taken if one < 60], [one for one in taken if one >= 60]
-    company.google.plan.clear()
+    company.google.faults.clear()
     return [
         (
             f"half of the notifications lost ({10**9 - fault.times:,} were), {CHANGES} changes: seen within a minute",
@@ -372,7 +372,7 @@ def open_company() -> Iterator[Company]:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         database = stack.enter_context(_start_postgres())
         google = stack.enter_context(Google())
-        google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
+        google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         letters, smtp_port = Letters(), _find_port()
         stack.enter_context(_take_mail(letters, smtp_port))
         port = _find_port()

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from bench.company import TEAM_SIZE, build_company
 from tests.doubles.google.hands import GoogleHands
-from tests.doubles.google.server import Asked, Google
+from tests.doubles.google.server import Google, RecordedRequest
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.channels import HINT_MERGE_PERIOD
@@ -143,18 +143,20 @@ def count_requests(notify_url: str) -> Counted:
             google.calendars.channels.routes = {PUBLIC: f"http://127.0.0.1:{pages.port}"}
         count_changes = _count_changes(google, managers, clock)
         _live(worker, google, people, clock, START + timedelta(weeks=WEEKS_BEFORE))
-        begun, batches, changes = len(google.asked), google.batches, count_changes()
+        begun, batches, changes = len(google.requests), google.batches, count_changes()
         _live(worker, google, people, clock, START + timedelta(weeks=WEEKS_BEFORE + WEEKS))
-        asked = google.asked[begun:]
-        requests = sum(not one.inside for one in asked) + google.batches - batches
+        asked = google.requests[begun:]
+        requests = sum(not one.in_batch for one in asked) + google.batches - batches
         by_kind = Counter(_name_kind(one) for one in asked)
         return Counted(requests, by_kind, google.batches - batches, count_changes() - changes)
 
 
-def _name_kind(asked: Asked) -> str:
+def _name_kind(request: RecordedRequest) -> str:
     """Return what a request is for. Google answers each person's time by a list, too, which has an end."""
-    is_of_time = asked.method == "calendar.events.list" and asked.call is not None and "timeMax" in asked.call.query
-    return TIME if is_of_time else asked.method.removeprefix("calendar.")
+    is_of_time = (
+        request.method == "calendar.events.list" and request.call is not None and "timeMax" in request.call.query
+    )
+    return TIME if is_of_time else request.method.removeprefix("calendar.")
 
 
 def _count_changes(google: Google, organizers: set[Address], clock: SteppedClock) -> Callable[[], int]:
@@ -200,7 +202,7 @@ def _build_worker(folder: Path, clock: SteppedClock, notify_url: str) -> Worker:
 
 
 def _build_provider(google: Google, folder: Path, clock: SteppedClock) -> google_calendar.GoogleCalendar:
-    google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
+    google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
     google.quota.per_user = google.quota.per_project = 10**8  # in stepped time a minute holds a day
     key = folder / "key.json"
     key.write_text(json.dumps(google.tokens.service_account()))

@@ -63,7 +63,7 @@ class CountingGoogle(GoogleCompany):
         self.operations["script"] += 1
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        if not self.stands(calendar, key):
+        if not self.has_event(calendar, key):
             return None
         item = self._hands.get(calendar, events.make_event_id(key))
         return events.parse_event(
@@ -73,7 +73,7 @@ class CountingGoogle(GoogleCompany):
     @property
     def requests(self) -> int:
         """The number of HTTP requests; a batch counts as one."""
-        return sum(not request.inside for request in self.google.asked) + self.google.batches
+        return sum(not request.in_batch for request in self.google.requests) + self.google.batches
 
 
 def measure() -> list[tuple[str, str]]:
@@ -85,11 +85,11 @@ def measure() -> list[tuple[str, str]]:
         ours = calendar.requests
         operations = calendar.operations.copy()
         least = operations["free/busy"] + operations["lists"] + operations["writes"]
-        tokens = len(calendar.google.tokens.asked)
-        inside = sum(request.inside for request in calendar.google.asked)
+        tokens = len(calendar.google.tokens.grant_types)
+        inside = sum(request.in_batch for request in calendar.google.requests)
         steady = _measure_steady(world, calendar)
     finally:
-        calendar.shut()
+        calendar.stop()
         world.worker.close()
     more_polls = 11 * operations["lists"]  # polling every five minutes, the default, adds these to both
     default_ratio = (ours + more_polls + tokens) / (least + more_polls)
@@ -136,9 +136,9 @@ def _measure_steady(world: SimulatedWorld, calendar: CountingGoogle) -> list[tup
         organizers = [row.address for row in connection.execute(calendar_table.select())]
     window = Span(world.clock(), world.clock() + timedelta(days=200))
     cursors = {who: calendar.changes(who, None, window).cursor for who in organizers}
-    calendar.google.asked.clear()
+    calendar.google.requests.clear()
     for _ in range(10):
         cursors = {who: calendar.changes(who, cursor, window).cursor for who, cursor in cursors.items()}
-    counts = Counter(request.who in cursors for request in calendar.google.asked)  # by whether it is an organizer's
+    counts = Counter(request.who in cursors for request in calendar.google.requests)  # by whether it is an organizer's
     per_look = counts[True] / (10 * len(organizers))
     return [("nothing changed: requests per organizer and look, and for reports", f"{per_look:.1f}, {counts[False]}")]

@@ -57,9 +57,9 @@ class GoogleServices:
         for row in people.FIRST_ROWS:
             self.add_person(row["email"])
         self._google.calendars.add_person(SENDER)
-        self._google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
-        self._google.post.rewrites = False  # the ledger is joined to the mails by Message-ID
-        self._google.post.take = self._save_mail
+        self._google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
+        self._google.gmail.rewrites = False  # the ledger is joined to the mails by Message-ID
+        self._google.gmail.take = self._save_mail
         self.mail_folder.mkdir()
         self._key_file.touch(mode=0o600)
         self._key_file.write_text(json.dumps(self._google.tokens.service_account()), encoding="utf-8")
@@ -165,7 +165,7 @@ class GoogleProgram:
         raise LookupError(f"{self.owner} finds no {title!r} at {span.start}")
 
     def _list_items(self) -> Iterator[dict[str, Any]]:
-        yield from self._double.calendars.shown_to(self.owner)
+        yield from self._double.calendars.list_events(self.owner)
 
     # --- export -------------------------------------------------------------------------------------------------------
 

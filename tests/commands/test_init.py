@@ -51,7 +51,7 @@ def test_caldav_from_an_answers_file_to_the_plan(servers: EmbeddedServers, peopl
 
 def test_google_domain_with_its_directory(tmp_path: Path) -> None:
     with Google() as double:
-        double.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, DIRECTORY_READ_SCOPE}
+        double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, DIRECTORY_READ_SCOPE}
         double.users.admins.add(DANA)
         for address, manager in ((DANA, ""), (SAM, DANA), (KIM, DANA)):
             double.calendars.add_person(address, "Europe/Berlin")
@@ -81,8 +81,8 @@ def test_google_domain_with_its_directory(tmp_path: Path) -> None:
         result = run_init(str(tmp_path / "longarc"), "--answers", answers)
         assert result.exit_code == 0, result.output
         assert "2 pairs" in result.output and "2 to book" in result.output
-        double.tokens.granted -= {DIRECTORY_READ_SCOPE}
-        double.tokens.forget()
+        double.tokens.granted_scopes -= {DIRECTORY_READ_SCOPE}
+        double.tokens.expire_access_tokens()
         refused = run_init(str(tmp_path / "again"), "--answers", answers, "--no-mail")
         assert refused.exit_code == 1
         assert DIRECTORY_READ_SCOPE in refused.output, "the remedy names the scope that is missing"

@@ -1,4 +1,4 @@
-"""Calendar mail (RFC 6047): what one service sends to somebody who has a calendar at another one."""
+"""Calendar mail (iMIP, RFC 6047), which one service sends to a person whose calendar is in another service."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from icalendar.prop import vCalAddress
 
 @dataclass(frozen=True, slots=True)
 class CalendarMail:
-    """A REQUEST or a CANCEL from the organizer, or a guest's REPLY (RFC 5546)."""
+    """The content of a mail: a REQUEST or CANCEL from the organizer, or a REPLY of a guest (RFC 5546)."""
 
     method: str
     uid: str
@@ -21,10 +21,10 @@ class CalendarMail:
     start: datetime
     end: datetime
     sequence: int = 0
-    answer: str = "NEEDS-ACTION"  #: PARTSTAT
+    answer: str = "NEEDS-ACTION"  #: the guest's PARTSTAT
 
     def mail(self) -> EmailMessage:
-        """As it goes over the wire."""
+        """The mail itself, with a calendar part."""
         calendar, event = Calendar(), VEvent()
         for name, value in {"prodid": "-//test//EN", "version": "2.0", "method": self.method}.items():
             calendar.add(name, value)
@@ -48,7 +48,7 @@ class CalendarMail:
 
 
 def read(mail: EmailMessage) -> CalendarMail:
-    """What a calendar program makes of a mail with a calendar part."""
+    """Read the calendar part of a mail."""
     part = next(one for one in mail.walk() if one.get_content_type() == "text/calendar")
     calendar: Any = Calendar.from_ical(part.get_content())
     (event,) = calendar.walk("VEVENT")

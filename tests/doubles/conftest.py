@@ -1,4 +1,4 @@
-"""The double of Microsoft Graph: one for each module, and empty for each test but for two people."""
+"""The double of Microsoft Graph: one for each module, and reset for each test."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,14 @@ PEOPLE = ("dana@example.org", "sam@example.org")
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Double]:
+    """The double as the tests before have left it."""
     with Double() as running:
         yield running
 
 
 @pytest.fixture
 def double(service: Double) -> Iterator[Double]:
+    """The double with the empty mailboxes of two people."""
     service.forget()
     for person in PEOPLE:
         service.world.person(person)

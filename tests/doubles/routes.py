@@ -1,10 +1,10 @@
-"""Public addresses that lead to this machine, as a company's proxy forwards them."""
+"""The option by which a double sends notifications for a public address to this machine, as a company's proxy does."""
 
 import argparse
 
 
 def add_routes(parser: argparse.ArgumentParser) -> None:
-    """Let a double that is started by hand take routes, as pairs in `route`."""
+    """Add the option `--route` to the command of a double. Its value is a list of pairs of URLs, in `route`."""
     parser.add_argument(
         "--route",
         action="append",
@@ -16,7 +16,7 @@ def add_routes(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_route(text: str) -> tuple[str, str]:
-    """Return the public base URL, and the one on this machine."""
+    """Return the public base URL and the base URL on this machine, without trailing slashes."""
     public, _, local = text.partition("=")
     if not public.startswith("https://") or not local.startswith("http://"):
         raise argparse.ArgumentTypeError(f"{text}: write https://ADDRESS=http://127.0.0.1:PORT")

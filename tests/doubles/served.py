@@ -1,4 +1,4 @@
-"""A service's stand-in in place of the calendar in memory: the worker goes through the real provider, over HTTP."""
+"""A calendar that takes the place of the one in memory: the double of a service, used through the real provider."""
 
 from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
@@ -10,8 +10,8 @@ from worker.providers.memory import MemoryCalendar
 P = TypeVar("P", bound=CalendarProvider)
 
 
-class Served(MemoryCalendar, Generic[P]):
-    """What the worker asks goes to `provider`; what people do is for each service to say. `fail` may be set to make
+class ServedCalendar(MemoryCalendar, Generic[P]):
+    """Passes the worker's operations to `provider`; a subclass for each service does what people do. `fail` can make
     operations fail, before they reach the service or after."""
 
     provider: P
@@ -26,15 +26,15 @@ class Served(MemoryCalendar, Generic[P]):
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         self._raise_fault("create")
-        made = self.provider.create(calendar, draft)
+        event = self.provider.create(calendar, draft)
         self._raise_fault("create.done")
-        return made
+        return event
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
         self._raise_fault("update")
-        made = self.provider.update(ref, draft)
+        event = self.provider.update(ref, draft)
         self._raise_fault("update.done")
-        return made
+        return event
 
     def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         self._raise_fault("cancel")

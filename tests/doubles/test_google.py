@@ -37,7 +37,7 @@ def ask(double: Google) -> Any:
     def asked(
         verb: str, path: str, body: Any = None, scope: str = OWNED_EVENTS_SCOPE, **headers: str
     ) -> tuple[int, str]:
-        grant = double.tokens._given(DANA, {scope})
+        grant = double.tokens.issue_token(DANA, {scope})
         sent = {"Authorization": f"Bearer {grant['access_token']}", **headers}
         answer = requests.request(verb, double.url + path, json=body, headers=sent, timeout=10)
         told = answer.json() if answer.content else {}
@@ -141,7 +141,7 @@ def test_a_version_that_is_not_there_any_more_is_refused(ask: Any) -> None:
 
 
 def test_a_service_account_by_itself_invites_nobody(double: Google) -> None:
-    robot = double.tokens._given(DANA, {OWNED_EVENTS_SCOPE}, service_account=True)
+    robot = double.tokens.issue_token(DANA, {OWNED_EVENTS_SCOPE}, service_account=True)
     sent = {"Authorization": f"Bearer {robot['access_token']}"}
     answer = requests.post(double.url + EVENTS, json={**WHEN, "attendees": [{"email": SAM}]}, headers=sent, timeout=10)
     assert answer.json()["error"]["errors"][0]["reason"] == "forbiddenForServiceAccounts"
@@ -150,7 +150,7 @@ def test_a_service_account_by_itself_invites_nobody(double: Google) -> None:
 def test_fifty_one_calendars_are_one_too_many(ask: Any, double: Google) -> None:
     body = {"timeMin": "2027-03-09T10:00:00Z", "timeMax": "2027-03-09T11:00:00Z"}
     items = [{"id": f"p{n}@corp.example"} for n in range(51)]
-    grant = double.tokens._given(DANA, {FREE_BUSY_SCOPE})
+    grant = double.tokens.issue_token(DANA, {FREE_BUSY_SCOPE})
     sent = {"Authorization": f"Bearer {grant['access_token']}"}
     url = f"{double.url}/calendar/v3/freeBusy"
     told = requests.post(url, json={**body, "items": items}, headers=sent, timeout=10).json()["calendars"]

@@ -49,7 +49,7 @@ class Asking:
     def __call__(
         self, verb: str, path: str, body: Any = None, scope: str = OWNED_EVENTS_SCOPE, who: str = DANA, **headers: str
     ) -> requests.Response:
-        token = self._double.tokens._given(who, {scope})["access_token"]
+        token = self._double.tokens.issue_token(who, {scope})["access_token"]
         sent = {"Authorization": f"Bearer {token}", **headers}
         return requests.request(verb, self._double.url + path, json=body, headers=sent, timeout=10)
 
@@ -349,7 +349,7 @@ def test_without_quota_user_all_that_a_service_account_asks_counts_as_one(double
     double.quota.per_user = 4
 
     def status(who: str, query: str = "", **headers: str) -> int:
-        token = double.tokens._given(who, {OWNED_EVENTS_SCOPE}, account="robot@iam.example")["access_token"]
+        token = double.tokens.issue_token(who, {OWNED_EVENTS_SCOPE}, account="robot@iam.example")["access_token"]
         sent = {"Authorization": f"Bearer {token}", **headers}
         return requests.get(f"{double.url}{EVENTS}{query}", headers=sent, timeout=10).status_code
 
@@ -402,7 +402,7 @@ def test_every_request_is_answered_in_json(ask: Asking, verb: str, path: str, st
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"x"', b"{", b"\xff\xfe", b'{"start": 7}', b'{"start": {}}'])
 def test_a_body_that_is_none_is_refused(double: Google, body: bytes) -> None:
-    token = double.tokens._given(DANA, {OWNED_EVENTS_SCOPE})["access_token"]
+    token = double.tokens.issue_token(DANA, {OWNED_EVENTS_SCOPE})["access_token"]
     sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     answer = requests.post(f"{double.url}{EVENTS}", data=body, headers=sent, timeout=10)
     assert answer.status_code == 400 and answer.json()["error"]["code"] == 400
@@ -428,7 +428,7 @@ def test_what_is_hardly_http_is_answered_in_json_all_the_same(double: Google, te
 
 
 def test_a_part_of_a_batch_that_is_no_request_hurts_no_other(double: Google) -> None:
-    token = double.tokens._given(DANA, {OWNED_EVENTS_SCOPE})["access_token"]
+    token = double.tokens.issue_token(DANA, {OWNED_EVENTS_SCOPE})["access_token"]
     good = f"GET {EVENTS} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n"
     parts = [good, "", "GET\r\n\r\n", "GET http://[ HTTP/1.1\r\n\r\n", good]
     heads = [f"--b\r\nContent-Type: application/http\r\nContent-ID: <{n}>\r\n\r\n{one}" for n, one in enumerate(parts)]

@@ -65,7 +65,7 @@ class Asking:
     def __call__(
         self, path: str, body: dict[str, Any], scope: str = OWNED_EVENTS_SCOPE, who: str = DANA
     ) -> requests.Response:
-        token = self._double.tokens._given(who, {scope})["access_token"]
+        token = self._double.tokens.issue_token(who, {scope})["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         return requests.post(self._double.url + path, json=body, headers=headers, timeout=10)
 
@@ -172,7 +172,7 @@ def test_a_channel_that_google_would_not_open(
     ask: Asking, channels: Channels, changed: dict[str, Any], answer: tuple[int, str]
 ) -> None:
     assert refused(ask(WATCH, {**CHANNEL, **changed})) == answer
-    assert channels.live() == []
+    assert channels.list_open() == []
 
 
 def test_the_longest_values_are_taken(ask: Asking) -> None:
@@ -206,7 +206,7 @@ def test_a_calendar_is_watched_by_whoever_may_list_its_events(ask: Asking, path:
 
 @pytest.mark.parametrize("status", [403, 429])
 def test_opening_can_be_throttled(double: Google, ask: Asking, status: int) -> None:
-    double.plan.add("calendar.events.watch", "rateLimitExceeded", status=status)
+    double.faults.add("calendar.events.watch", "rateLimitExceeded", status=status)
     assert refused(ask(WATCH, CHANNEL)) == (status, "rateLimitExceeded")
     ask.open()
 
@@ -220,17 +220,17 @@ def test_only_whoever_opened_a_channel_stops_it_with_both_its_names(ask: Asking,
     assert ask.stop({**opened, "resourceId": "other"}) == 404
     assert ask.stop({**opened, "id": "other"}) == 404
     assert refused(ask(STOP, {"id": "c1"})) == (400, "required")
-    assert [watch.id for watch in channels.live()] == ["c1"]
+    assert [watch.id for watch in channels.list_open()] == ["c1"]
     assert ask.stop(opened, scope=GMAIL_SEND_SCOPE) == 403
     assert ask.stop(opened, scope=EVENTS_READ_SCOPE) == 204
-    assert channels.live() == []
+    assert channels.list_open() == []
     assert ask.stop(opened) == 404
 
 
 def test_one_more_may_come_after_stop(
     double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    double.plan.add("notification.stopped", "trailing")
+    double.faults.add("notification.stopped", "trailing")
     assert ask.stop(ask.open()) == 204
     for day in (5, 6):
         hands.add(DANA, span(day, 14))
@@ -321,7 +321,7 @@ def test_sync_can_be_had_before_the_answer(
 ) -> None:
     channels.answers_first = False
     if lost:
-        double.plan.add("notification.sync", "lost")
+        double.faults.add("notification.sync", "lost")
     ask.open()
     assert [request.headers["X-Goog-Resource-State"] for request in listener.requests] == ([] if lost else ["sync"])
 
@@ -338,7 +338,7 @@ def test_nothing_comes_after_the_end(
     clock.advance(timedelta(hours=1))
     hands.add(DANA, span(6, 14))
     assert states(channels, listener) == ["sync", "exists"]
-    assert channels.live() == [] and ask.stop(opened) == 404
+    assert channels.list_open() == [] and ask.stop(opened) == 404
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -419,7 +419,7 @@ def test_an_address_out_of_reach_is_tried_again(
 def test_the_third_is_lost(
     double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    double.plan.add("notification.exists", "lost", passing=2)
+    double.faults.add("notification.exists", "lost", passing=2)
     ask.open()
     for day in range(5, 9):
         hands.add(DANA, span(day, 14))
@@ -429,7 +429,7 @@ def test_the_third_is_lost(
 def test_a_share_is_lost(
     double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    double.plan.add("notification.exists", "lost", times=10_000, share=0.25)
+    double.faults.add("notification.exists", "lost", times=10_000, share=0.25)
     ask.open()
     for _ in range(100):
         hands.add(DANA, span(5, 14))
@@ -439,7 +439,7 @@ def test_a_share_is_lost(
 def test_one_comes_twice(
     double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    double.plan.add("notification.exists", "duplicated", who=DANA)
+    double.faults.add("notification.exists", "duplicated", who=DANA)
     ask.open()
     hands.add(DANA, span(5, 14))
     assert states(channels, listener) == ["sync", "exists", "exists"]
@@ -448,7 +448,7 @@ def test_one_comes_twice(
 def test_one_comes_late(
     double: Google, ask: Asking, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    double.plan.add("notification.exists", "delayed", delay=timedelta(minutes=5))
+    double.faults.add("notification.exists", "delayed", delay=timedelta(minutes=5))
     ask.open()
     hands.add(DANA, span(5, 14))
     clock.advance(timedelta(seconds=299))
@@ -460,7 +460,7 @@ def test_one_comes_late(
 def test_one_comes_after_the_next(
     double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    double.plan.add("notification.exists", "overtaken")
+    double.faults.add("notification.exists", "overtaken")
     ask.open()
     hands.add(DANA, span(5, 14))
     assert states(channels, listener) == ["sync"]
@@ -472,7 +472,7 @@ def test_one_comes_after_the_next(
 def test_a_channel_can_be_lost(ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener) -> None:
     opened = ask.open()
     channels.settle()
-    channels.lose(channels.live()[0])
+    channels.lose(channels.list_open()[0])
     hands.add(DANA, span(5, 14))
     assert states(channels, listener) == ["sync"] and ask.stop(opened) == 404
 

@@ -52,7 +52,7 @@ def times(start: datetime = NINE) -> dict[str, Any]:
 @pytest.fixture
 def double() -> Iterator[Google]:
     with Google() as running:
-        running.tokens.granted = {CALENDAR, SEND}
+        running.tokens.granted_scopes = {CALENDAR, SEND}
         for person in (DANA, SAM):
             running.calendars.add_person(person, "Europe/Berlin")
         yield running
@@ -120,7 +120,7 @@ def test_google_client_pages_and_synchronizes(double: Google, hands: GoogleHands
     since = events.list(calendarId="primary", syncToken=token).execute()
     assert [(one["id"], one["status"]) for one in since["items"]] == [(lost, "cancelled")]
     assert events.list(calendarId="primary", syncToken=since["nextSyncToken"]).execute()["items"] == []
-    double.calendars.expire(DANA)
+    double.calendars.expire_sync_tokens(DANA)
     assert refusal(events.list(calendarId="primary", syncToken=token)) == (410, "fullSyncRequired")
 
 
@@ -200,7 +200,7 @@ def test_google_client_sends_mail(double: Google) -> None:
     raw = base64.urlsafe_b64encode(message.as_bytes()).decode()
     messages = service(double, "gmail", "v1", credentials=credentials(double, SEND)).users().messages()
     assert messages.send(userId="me", body={"raw": raw}).execute()["id"]
-    [(who, sent)] = double.post.sent
+    [(who, sent)] = double.gmail.sent
     assert (who, sent["Subject"], sent.get_content().strip()) == (DANA, "Grüße", "Bis Dienstag")
     assert refusal(messages.send(userId="me", body={"raw": "a+b/"})) == (400, "invalidArgument")
 
@@ -224,7 +224,7 @@ def test_google_client_is_told_what_went_wrong(double: Google) -> None:
 @pytest.fixture
 def gcsa(double: Google) -> GoogleCalendar:
     """It finds Google by itself; all that is put in its place is the address."""
-    token = double.tokens._given(DANA, {CALENDAR})["access_token"]
+    token = double.tokens.issue_token(DANA, {CALENDAR})["access_token"]
     make: Any = Granted
     signed = make(token)
     calendar = GoogleCalendar(credentials=signed)
@@ -302,7 +302,7 @@ def with_gcal_sync(
 ) -> None:
     async def run() -> None:
         async with aiohttp.ClientSession() as session:
-            signed = token or double.tokens._given(DANA, {scope})["access_token"]
+            signed = token or double.tokens.issue_token(DANA, {scope})["access_token"]
             await what(GoogleCalendarService(Auth(session, double, signed)))
 
     asyncio.run(run())
@@ -361,7 +361,7 @@ def test_gcal_sync_keeps_a_copy_up_to_date(double: Google, hands: GoogleHands) -
         hands.remove(DANA, lost)
         hands.insert(DANA, **times(NINE + 20 * DAY), summary="New")
         assert await copy() == ["Stand-up"] * 3 + ["New"]
-        double.calendars.expire(DANA)
+        double.calendars.expire_sync_tokens(DANA)
         with pytest.raises(InvalidSyncTokenException):
             await api.async_list_events_page(SyncEventsRequest(calendar_id="primary", sync_token="dead"))
         assert await copy() == ["Stand-up"] * 3 + ["New"]

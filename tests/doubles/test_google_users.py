@@ -23,7 +23,7 @@ OURS = {"customer": "my_customer"}
 @pytest.fixture
 def double() -> Iterator[Google]:
     with Google() as running:
-        running.tokens.granted = {READ}
+        running.tokens.granted_scopes = {READ}
         running.users.add(ADMIN, "Ada Admin")
         running.users.admins.add(ADMIN)
         yield running
@@ -62,7 +62,7 @@ def test_google_client_reads_all_pages(double: Google) -> None:
     assert len(listed(resource, maxResults=2)) == len(set(listed(resource))) == 6
     page = resource.list(**OURS, maxResults=2).execute()
     assert page["kind"] == "admin#directory#users" and len(page["users"]) == 2 and page["nextPageToken"]
-    double.users.largest = 1
+    double.users.max_page_size = 1
     assert len(resource.list(**OURS).execute()["users"]) == 1
 
 
@@ -122,7 +122,7 @@ def test_the_token_endpoint_refuses_what_was_not_delegated(double: Google) -> No
             ungranted.list(**OURS).execute()
         assert caught.value.args[1]["error"] in ("unauthorized_client", "invalid_grant")
     narrow = "https://www.googleapis.com/auth/calendar"
-    double.tokens.granted.add(narrow)
+    double.tokens.granted_scopes.add(narrow)
     assert refusal(users(double, scope=narrow).list(**OURS)) == (403, "insufficientPermissions")
 
 

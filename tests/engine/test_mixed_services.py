@@ -36,7 +36,7 @@ class Mixed(Office):
             known=settings(sync=DAILY),  # these services tell of no change
         )
         self.google = GoogleCompany({one: listed[one] for one in (DANA, EVA)}, self.clock)
-        stack.callback(self.google.shut)
+        stack.callback(self.google.stop)
         double = stack.enter_context(Double())
         self.graph = GraphOffice(double, [listed[one] for one in (SAM, MAX)])
         self.carrier = MailCarrier(self.google.google, double)
@@ -61,7 +61,7 @@ class Mixed(Office):
             items = self.graph.double.world.mailboxes[who].items.values()
             return [Span(i.start, i.end) for i in items if i.properties.get("subject") == "Invitation"]
         shelf = self.google.google.calendars.person_calendars[who]
-        found = [e for e in shelf.entries.values() if e.told.get("summary") == "Invitation" and not e.cancelled]
+        found = [e for e in shelf.entries.values() if e.fields.get("summary") == "Invitation" and not e.cancelled]
         return [Span(*entry.span(shelf.zone)) for entry in found]
 
     def career(self, one: Address, other: Address) -> Session:

@@ -57,7 +57,7 @@ def test_a_service_without_an_operator_has_nobody_to_notify() -> None:
 def test_where_meet_is_not_offered_the_company_is_booked_and_the_operator_told_once(tmp_path: Path) -> None:
     """The whole program on the stand-in for Google: two conversations of two managers, no link, one alert."""
     with Google() as google:
-        google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
+        google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         key = tmp_path / "key.json"
         key.write_text(json.dumps(google.tokens.service_account()))
         where = {"endpoint": google.section["endpoint"], "token_endpoint": google.section["token_endpoint"]}
@@ -68,7 +68,7 @@ def test_where_meet_is_not_offered_the_company_is_booked_and_the_operator_told_o
         google.calendars.without_meet = set(persons)
         office = Office(persons=persons, listed=pairs(pair(DANA, SAM), pair(KIM, MAX)), known=known)
         office.tick()
-        titles = [event for who in (DANA, KIM) for event in google.calendars.shown_to(who)]
+        titles = [event for who in (DANA, KIM) for event in google.calendars.list_events(who)]
         assert len(titles) == 2 and not any("hangoutLink" in event for event in titles)
         alerts = [words for _, words in office.store.outbox.list_alerts(START - DAY)]
         assert len(alerts) == 1 and "Meet" in alerts[0]

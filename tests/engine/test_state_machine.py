@@ -38,11 +38,11 @@ class OnGoogle(Company):
         return world
 
     def _stands(self, calendar: str, key: str) -> bool:
-        return self.google.stands(calendar, key)
+        return self.google.has_event(calendar, key)
 
     def teardown(self) -> None:
         super().teardown()
-        self.google.shut()
+        self.google.stop()
 
 
 TestOnGoogle = OnGoogle.TestCase

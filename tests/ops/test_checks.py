@@ -225,12 +225,12 @@ def test_a_manager_without_a_calendar_is_found(tmp_path: Path) -> None:
 def test_time_that_cannot_be_read_just_now_is_not_called_shut(tmp_path: Path) -> None:
     """Nobody is told to share a calendar that Google only asks to leave alone for a while."""
     with Google() as google:
-        google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
+        google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         key = tmp_path / "key.json"
         key.write_text(json.dumps(google.tokens.service_account()))
         for who in (DANA, SAM):
             google.calendars.add_person(who)
-        google.plan.add("calendar.events.list", "userRateLimitExceeded", who=SAM)
+        google.faults.add("calendar.events.list", "userRateLimitExceeded", who=SAM)
         lines = ["endpoint", "token_endpoint"]
         toml = "\n".join(["[calendars.google]", *(f'{one} = "{google.section[one]}"' for one in lines)])
         listed = IN_MEMORY.replace("DE,memory", "DE,google")

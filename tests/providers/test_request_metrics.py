@@ -45,7 +45,7 @@ class Counted:
 
 def test_requests_to_google_are_counted_and_those_of_a_batch_by_their_own_status(tmp_path: Path) -> None:
     with Google() as double:
-        double.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
+        double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         (tmp_path / "key.json").write_text(json.dumps(double.tokens.service_account()))
         for who in ("dana@example.org", "sam@example.org"):
             double.calendars.add_person(who)

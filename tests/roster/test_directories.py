@@ -63,7 +63,7 @@ class Company:
 @pytest.fixture
 def google() -> Iterator[Google]:
     with Google() as running:
-        running.tokens.granted = {DIRECTORY_READ_SCOPE, EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE}
+        running.tokens.granted_scopes = {DIRECTORY_READ_SCOPE, EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE}
         running.users.add(ADMIN, "It Service", orgUnitPath="/Machines")
         running.users.admins.add(ADMIN)
         yield running
@@ -125,7 +125,7 @@ def test_check_tells_of_google_s_people_and_faults(google: Google, on_google: Co
     hire(google, SAM, DANA)
     hire(google, KIM, "nobody@corp.example")
     told = on_google.read_findings()
-    requests = [one.method for one in google.asked]
+    requests = [one.method for one in google.requests]
     assert requests.count("directory.users.list") == 1, "a large directory takes a while"
     assert "True Google Directory lists 3 people: 2 with a manager, 1 without" in told
     assert "True Google Directory names 3 people in 1 pairs" in told

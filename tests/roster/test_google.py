@@ -45,20 +45,20 @@ class GoogleAdministrator:
         self._users.delete(self._find(address)["id"])
 
     def break_off(self) -> None:
-        has_pages = len(self._users.everybody) > self._users.largest
-        self._double.plan.add("directory.users.list", "backendError", passing=int(has_pages), times=99)
+        has_pages = len(self._users.by_id) > self._users.max_page_size
+        self._double.faults.add("directory.users.list", "backendError", passing=int(has_pages), times=99)
 
     def _find(self, address: str) -> dict[str, Any]:
-        return next(user for user in self._users.everybody.values() if user["primaryEmail"] == address)
+        return next(user for user in self._users.by_id.values() if user["primaryEmail"] == address)
 
 
 @pytest.fixture
 def double() -> Iterator[Google]:
     with Google() as running:
-        running.tokens.granted = {DIRECTORY_READ_SCOPE}
+        running.tokens.granted_scopes = {DIRECTORY_READ_SCOPE}
         running.users.add(ADMIN, isGuestUser=True)  # so that it is not among the people
         running.users.admins.add(ADMIN)
-        running.users.largest = 100
+        running.users.max_page_size = 100
         yield running
     assert running.crashes == []
 
@@ -229,7 +229,7 @@ def test_an_answer_that_got_lost_is_asked_for_again(
 ) -> None:
     add_many(directory)
     for how in ("backendError", "reset"):
-        double.plan.add("directory.users.list", how, passing=1)
+        double.faults.add("directory.users.list", how, passing=1)
     assert len(source.read(NOW)) == 250
 
 
@@ -254,14 +254,14 @@ def test_a_page_that_fails_ends_the_reading(
 ) -> None:
     """Nothing of it is returned; the next reading begins anew."""
     add_many(directory)
-    double.plan.add("directory.users.list", reason, passing=1, **how)
+    double.faults.add("directory.users.list", reason, passing=1, **how)
     with pytest.raises(error) as caught:
         source.read(NOW)
     if isinstance(caught.value, RateLimited):
         assert caught.value.retry_after is not None
         assert caught.value.retry_after in (timedelta(seconds=7), timedelta(hours=6))
     assert ADMIN not in str(caught.value)
-    double.plan.clear()
+    double.faults.clear()
     assert len(source.read(NOW)) == 250
 
 
@@ -271,7 +271,7 @@ def test_somebody_in_two_pages_is_one_person(
     """Who is renamed between two pages moves from one to the other, as the list is in the order of addresses."""
     add_many(directory)
     first = next(iter(source.read(NOW)))
-    double.users.meanwhile = lambda: double.users.change(first.directory_id, primaryEmail="zoe@x.example")
+    double.users.after_page = lambda: double.users.change(first.directory_id, primaryEmail="zoe@x.example")
     ids = [record.directory_id for record in source.read(NOW)]
     assert ids.count(first.directory_id) == 1
 
@@ -306,7 +306,7 @@ def test_check_says_so_when_nobody_has_a_manager(source: GoogleDirectory, direct
 
 
 def test_check_names_the_scope_that_is_not_delegated(source: GoogleDirectory, double: Google) -> None:
-    double.tokens.granted.clear()
+    double.tokens.granted_scopes.clear()
     told = failures(source)
     assert "Manage domain wide delegation" in told and DIRECTORY_READ_SCOPE in told and "Client ID" in told
 
@@ -317,12 +317,12 @@ def test_check_names_the_role_that_the_admin_lacks(source: GoogleDirectory, doub
 
 
 def test_check_names_the_api_that_is_switched_off(source: GoogleDirectory, double: Google) -> None:
-    double.plan.add("directory.users.list", "accessNotConfigured", message="Admin SDK API has not been used")
+    double.faults.add("directory.users.list", "accessNotConfigured", message="Admin SDK API has not been used")
     assert "apis/library/admin.googleapis.com" in failures(source)
 
 
 def test_check_names_the_admin_who_is_gone(source: GoogleDirectory, double: Google) -> None:
-    [admin] = [user for user in double.users.everybody.values() if user["primaryEmail"] == ADMIN]
+    [admin] = [user for user in double.users.by_id.values() if user["primaryEmail"] == ADMIN]
     double.users.change(admin["id"], suspended=True)
     assert "suspended, deleted, or not in the domain" in failures(source)
 

@@ -136,9 +136,9 @@ class Googles(Google):
         self.mail_folder = folder / "mail"
         self._key = folder / "key.json"
         self._key.write_text(json.dumps(self.tokens.service_account()))
-        self.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
-        self.post.rewrites = False
-        self.post.deliver = self._deliver
+        self.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
+        self.gmail.rewrites = False
+        self.gmail.deliver = self._deliver
         self.add_person("longarc@corp.example")
 
     def _deliver(self, to: str, content: bytes) -> None:

@@ -20,12 +20,12 @@ def connect(double: Google, alone: dict[str, Any], who: str, *scopes: str) -> No
 
 def methods(double: Google) -> list[str]:
     """The method of each request that the double received."""
-    return [asked.method for asked in double.asked]
+    return [request.method for request in double.requests]
 
 
 def calls(double: Google, method: str) -> list[Any]:
     """The requests of that method that the double received."""
-    return [asked.call for asked in double.asked if asked.method == method]
+    return [request.call for request in double.requests if request.method == method]
 
 
 def google_times(when: Span) -> dict[str, Any]:

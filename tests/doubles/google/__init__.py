@@ -1,10 +1,10 @@
-"""A stand-in for Google's calendars, mail and token endpoint, as strict as the services' own documentation.
+"""The double of Google: calendars, mail, directory and sign-in, as strict as Google's own documentation.
 
-It can be started by hand, too: `python -m tests.doubles.google --port 8765 PERSON…`.
+It can also be started by itself: `python -m tests.doubles.google --port 8765 PERSON…`.
 """
 
 from tests.doubles.google.calendars import Notice
 from tests.doubles.google.hands import GoogleHands
-from tests.doubles.google.server import Asked, Google
+from tests.doubles.google.server import Google, RecordedRequest
 
-__all__ = ["Asked", "Google", "GoogleHands", "Notice"]
+__all__ = ["Google", "GoogleHands", "Notice", "RecordedRequest"]

@@ -1,4 +1,4 @@
-"""Start the stand-in by hand, with people on it, and say what to put into the settings."""
+"""Start the double of Google with some people, and print the settings that lead to it."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from worker.providers.google.auth import (
     OWNED_EVENTS_SCOPE,
 )
 
-#: The account that may read users.
+#: The administrator's account, which may read the directory.
 ADMIN = "longarc-directory@corp.example"
 
 
@@ -31,29 +31,29 @@ def main() -> None:
     parser.add_argument("--mail", type=Path, default=Path("google-mail"), help="where to put mails, a Maildir each")
     parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="how long each answer takes")
     add_routes(parser)
-    given = parser.parse_args()
-    with Google(given.port, delay=given.delay) as google:
-        managers = dict(one.lower().split("=") for one in given.manager)
+    options = parser.parse_args()
+    with Google(options.port, delay=options.delay) as google:
+        managers = dict(pair.lower().split("=") for pair in options.manager)
         google.users.add(ADMIN, "Longarc Directory", isGuestUser=True)
         google.users.admins.add(ADMIN)
-        for one in given.people:
-            address, _, zone = one.partition("=")
+        for person in options.people:
+            address, _, zone = person.partition("=")
             google.calendars.add_person(address.lower(), zone or "UTC")
             google.users.add(address.lower(), manager=managers.get(address.lower(), ""))
-        google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, DIRECTORY_READ_SCOPE}
-        google.calendars.channels.routes = dict(given.route)
-        google.post.deliver = into(given.mail)
-        given.key.touch(mode=0o600)
-        given.key.write_text(json.dumps(google.tokens.service_account(), indent=1))
-        print(settings(google, given.key), flush=True)  # noqa: T201
+        google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, DIRECTORY_READ_SCOPE}
+        google.calendars.channels.routes = dict(options.route)
+        google.gmail.deliver = make_delivery(options.mail)
+        options.key.touch(mode=0o600)
+        options.key.write_text(json.dumps(google.tokens.service_account(), indent=1))
+        print(format_settings(google, options.key), flush=True)  # noqa: T201
         try:
             google.wait()
         except KeyboardInterrupt:
             print("stopped")  # noqa: T201
 
 
-def into(folder: Path) -> Callable[[str, bytes], None]:
-    """Puts mails into the recipients' Maildirs in that folder."""
+def make_delivery(folder: Path) -> Callable[[str, bytes], None]:
+    """Return a function that delivers a mail to the recipient's Maildir in that folder."""
 
     def deliver(to: str, content: bytes) -> None:
         maildir.deliver(get_mailbox_path(folder, to), content)
@@ -61,11 +61,11 @@ def into(folder: Path) -> Callable[[str, bytes], None]:
     return deliver
 
 
-def settings(google: Google, key: Path) -> str:
-    """The part of longarc.toml that leads here."""
-    told = ["[roster.google]", f'admin = "{ADMIN}"', f'endpoint = "{google.url}/"', ""]
+def format_settings(google: Google, key: Path) -> str:
+    """The sections of longarc.toml by which Longarc uses this double."""
+    lines = ["[roster.google]", f'admin = "{ADMIN}"', f'endpoint = "{google.url}/"', ""]
     for name, endpoint in (("calendars", f"{google.url}/calendar/v3/"), ("mailers", f"{google.url}/")):
-        told += [
+        lines += [
             f"[{name}.google]",
             f'service_account = "{key.absolute()}"',
             f'endpoint = "{endpoint}"',
@@ -74,10 +74,10 @@ def settings(google: Google, key: Path) -> str:
             "",
         ]
     client, secret = google.tokens.client
-    told.append(
+    lines.append(
         f'# For `longarc connect google` instead: client_id = "{client}", LONGARC_GOOGLE_CLIENT_SECRET={secret}'
     )
-    return "\n".join(told)
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Watch channels: who opened which one, and what is posted through it, by HTTP, from a thread of its own.
+"""Watch channels of the Calendar API. A thread posts the notifications by HTTP.
 
-Notifications go where `routes` leads, as a company's proxy forwards them: the public address is https and is not on
-this machine. The thread goes by the double's clock: what is due later waits until that clock says so.
+The public address of a channel is https and is not on this machine: `routes` says where its notifications really go, as
+a company's proxy would forward them. A notification is sent when it is due by the clock of the double.
 """
 
 import re
@@ -16,28 +16,29 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from tests.doubles.google.faults import Plan
-from tests.doubles.google.listing import refuse_question
-from tests.doubles.google.schema import Call, Refusal, bad
+from tests.doubles.google.faults import FaultPlan
+from tests.doubles.google.listing import refuse_invalid_list
+from tests.doubles.google.schema import Call, Refusal, bad_request
 from worker.clock import Clock
 
-DEFAULT = timedelta(hours=1)
+#: How long a channel lives whose opener asks for no time.
+DEFAULT_LIFETIME = timedelta(hours=1)
 #: The statuses after which a notification is sent again; any other one is final.
 REPEATED = frozenset({500, 502, 503, 504})
-UNREACHABLE = 0  #: in place of a status; sent again, too
+UNREACHABLE = 0  #: stands for the status when there was no answer; the notification is sent again
 _ATTEMPTS = 10
 _FIRST_WAIT = timedelta(seconds=1)  #: before the second attempt; twice as long before each further one
 _POLL = 0.02  #: seconds after which the thread looks at the clock again
-_PATIENCE = 30.0
+_PATIENCE = 30.0  #: seconds after which `settle` and `await_sync` fail
 _PROJECT = "123456789012"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Parameters that each request may have, and that say nothing of what is watched.
+#: Parameters of every method. They do not change which events are watched.
 _STANDARD = frozenset({"alt", "fields", "key", "oauth_token", "prettyPrint", "quotaUser", "userIp"})
 _ID = re.compile(r"[A-Za-z0-9\-_+/=]{1,64}")
 
 
-class Named(Protocol):
-    """Anything with the id of a channel."""
+class HasChannelId(Protocol):
+    """An object with the id of a channel."""
 
     @property
     def id(self) -> str: ...
@@ -45,7 +46,7 @@ class Named(Protocol):
 
 @dataclass(slots=True)
 class Watch:
-    """A channel."""
+    """A channel that somebody opened."""
 
     id: str
     owner: str  #: whose calendar is watched
@@ -57,11 +58,11 @@ class Watch:
     resource_uri: str
     number: int = 0  #: of the last message
     stopped: bool = False
-    synced: bool = False  #: whether `sync` was tried
+    synced: bool = False  #: whether the first notification, `sync`, was sent or failed
 
     @property
-    def shown(self) -> dict[str, str]:
-        """The answer to whoever opened it."""
+    def answer(self) -> dict[str, str]:
+        """The JSON of the answer to the request that opened it."""
         token = {"token": self.token} if self.token else {}
         return {
             "kind": "api#channel",
@@ -75,15 +76,15 @@ class Watch:
 
 @dataclass(slots=True)
 class Message:
-    """A notification on its way."""
+    """A notification that waits to be sent, or was sent."""
 
     watch: Watch
     state: str  #: `sync`, `exists`, `not_exists`
     number: int
     due: datetime
     attempts: int = 0
-    trailing: bool = False  #: it comes after its channel was stopped
-    statuses: list[int] = field(default_factory=list)  #: what each attempt was answered
+    trailing: bool = False  #: it is sent after its channel was stopped
+    statuses: list[int] = field(default_factory=list)  #: the status of the answer to each attempt
 
     @property
     def headers(self) -> dict[str, str]:
@@ -102,22 +103,24 @@ class Message:
 
 
 class Channels:
-    """All channels of the project. `answers_first`: whether the answer to whoever opens a channel may come before
-    `sync`; otherwise it waits for that."""
+    """All channels of the project. `answers_first`: the request that opens a channel is answered at once; otherwise its
+    answer waits until `sync` was sent."""
 
     def __init__(self, clock: Clock) -> None:
         self.routes: dict[str, str] = {}  #: where requests to a public base URL go
-        self.plan = Plan()
+        self.faults = FaultPlan()
         self.answers_first = True
-        self.answers_with: dict[str, Any] = {}  #: what the answer says instead; None leaves something out
-        self.longest = timedelta(days=7)  #: that a channel lives, whatever was asked for
+        self.answers_with: dict[
+            str, Any
+        ] = {}  #: replaces fields of the answer to a request that opens a channel; None removes a field
+        self.longest = timedelta(days=7)  #: the longest lifetime of a channel
         self.timeout = 5.0  #: seconds within which an address has to answer
-        self.posted: list[Message] = []  #: each once, when it was first tried
+        self.posted: list[Message] = []  #: each notification once, after its first attempt
         self._clock = clock
         self._watches: dict[str, Watch] = {}
-        self._used: set[str] = set()  #: ids, which are taken once
+        self._used: set[str] = set()  #: the ids of all channels ever opened
         self._waiting: list[Message] = []
-        self._overtaken: dict[str, list[Message]] = {}  #: wait for the next message of the channel
+        self._overtaken: dict[str, list[Message]] = {}  #: by channel, messages that are sent after its next message
         self._sending: Message | None = None
         self._closed = False
         self._changed = Condition()
@@ -127,42 +130,42 @@ class Channels:
     # --- what is asked ----------------------------------------------------------------------------------------------
 
     def open(self, who: str, owner: str, call: Call) -> dict[str, Any]:
-        """`calendar.events.watch`, of a calendar that may be read. Raises Refusal."""
+        """Answer `calendar.events.watch`: `who` watches the calendar of `owner`. Raises Refusal."""
         body, now = call.body, self._clock()
-        refuse_question(call.query, now)
+        refuse_invalid_list(call.query, now)
         _refuse_invalid(body)
-        expires = _end(body, now, self.longest)
+        expires = _get_end(body, now, self.longest)
         with self._changed:
             if body["id"] in self._used:
                 raise Refusal(400, "channelIdNotUnique", f"Channel id {body['id']} not unique")
             self._used.add(body["id"])
-            narrowed = sorted((name, text) for name, text in call.given.items() if name not in _STANDARD)
-            query = "&".join(["alt=json", *(f"{name}={quote(text)}" for name, text in narrowed)])
+            filters = sorted((name, text) for name, text in call.raw_query.items() if name not in _STANDARD)
+            query = "&".join(["alt=json", *(f"{name}={quote(text)}" for name, text in filters)])
             uri = f"https://www.googleapis.com/calendar/v3/calendars/{quote(owner)}/events?{query}"
-            name = blake2b(uri.encode(), digest_size=20).hexdigest()[:27]  # the same for all who watch this
-            watch = Watch(body["id"], owner, who, body["address"], body.get("token") or "", expires, name, uri)
+            resource_id = blake2b(uri.encode(), digest_size=20).hexdigest()[:27]
+            watch = Watch(body["id"], owner, who, body["address"], body.get("token") or "", expires, resource_id, uri)
             self._watches[watch.id] = watch
             self._queue(watch, "sync")
-        answer: dict[str, Any] = {**watch.shown, **self.answers_with}
+        answer: dict[str, Any] = {**watch.answer, **self.answers_with}
         return {name: value for name, value in answer.items() if value is not None}
 
     def stop(self, who: str, call: Call) -> None:
-        """`calendar.channels.stop`. Raises Refusal."""
+        """Answer `calendar.channels.stop`. Raises Refusal."""
         for name in ("id", "resourceId"):
             if not call.body.get(name):
-                raise bad("Required", "required", name)
+                raise bad_request("Required", "required", name)
         with self._changed:
             watch = self._watches.get(call.body["id"])
-            known = watch and not watch.stopped and watch.expires > self._clock()
-            if watch is None or not known or (watch.who, watch.resource_id) != (who, call.body["resourceId"]):
+            is_open = watch and not watch.stopped and watch.expires > self._clock()
+            if watch is None or not is_open or (watch.who, watch.resource_id) != (who, call.body["resourceId"]):
                 message = f"Channel '{call.body['id']}' not found for project '{_PROJECT}'"
                 raise Refusal(404, "notFound", message)
             watch.stopped = True
 
-    # --- what happens -----------------------------------------------------------------------------------------------
+    # --- events of the tests ------------------------------------------------------------------------------------------
 
     def note_change(self, owner: str) -> None:
-        """Somebody has written to that person's calendar."""
+        """Notify the channels of that person's calendar, which has changed."""
         with self._changed:
             now = self._clock()
             for watch in self._watches.values():
@@ -170,16 +173,16 @@ class Channels:
                     continue
                 if not watch.stopped:
                     self._queue(watch, "exists")
-                elif self.plan.pick("notification.stopped", owner):
+                elif self.faults.take_due("notification.stopped", owner):
                     self._add(Message(watch, "exists", self._number(watch), now, trailing=True))
 
-    def lose(self, channel: Named) -> None:
-        """Forget the channel, without a word."""
+    def lose(self, channel: HasChannelId) -> None:
+        """Forget the channel without a notification, so that nothing more comes through it."""
         with self._changed:
             self._watches.pop(channel.id).stopped = True
 
-    def live(self) -> list[Watch]:
-        """The channels that are open."""
+    def list_open(self) -> list[Watch]:
+        """The channels that are neither stopped nor expired."""
         now = self._clock()
         with self._changed:
             return [watch for watch in self._watches.values() if not watch.stopped and watch.expires > now]
@@ -187,19 +190,19 @@ class Channels:
     # --- sending ----------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Wait until nothing is due any more."""
+        """Wait until every notification that is due was sent."""
         with self._changed:
-            assert self._changed.wait_for(lambda: not self._sending and not self._next(), _PATIENCE), self._waiting
+            assert self._changed.wait_for(lambda: not self._sending and not self._find_due(), _PATIENCE), self._waiting
 
     def await_sync(self, channel_id: str) -> None:
-        """Wait until `sync` was tried, if the answer is not to come before it."""
+        """Wait until `sync` was sent or failed, unless `answers_first` is set."""
         with self._changed:
             watch = self._watches[channel_id]
             if not self.answers_first:
                 assert self._changed.wait_for(lambda: watch.synced or self._closed, _PATIENCE)
 
     def close(self) -> None:
-        """Nothing is sent any more."""
+        """Stop sending, and end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -208,24 +211,25 @@ class Channels:
             thread.join()
 
     def _number(self, watch: Watch) -> int:
+        """The number of the next message: 1 at first, then rising with gaps, as Google's do."""
         watch.number += 1 if watch.number == 0 else self._random.randint(1, 9)
         return watch.number
 
     def _queue(self, watch: Watch, state: str) -> None:
-        """A message goes out, as the plan has it."""
+        """Queue a notification, or several or none, as a planned fault demands."""
         message = Message(watch, state, self._number(watch), self._clock())
-        fault = self.plan.pick(f"notification.{state}", watch.owner)
-        what = fault.reason if fault else ""
-        if fault and what == "delayed":
+        fault = self.faults.take_due(f"notification.{state}", watch.owner)
+        reason = fault.reason if fault else ""
+        if fault and reason == "delayed":
             message.due += fault.delay
-        if what == "overtaken":
+        if reason == "overtaken":
             self._overtaken.setdefault(watch.id, []).append(message)
             return
-        if what == "lost":
+        if reason == "lost":
             watch.synced = True
             return
         self._add(message)
-        if what == "duplicated":
+        if reason == "duplicated":
             self._add(Message(watch, state, self._number(watch), message.due))
         for late in self._overtaken.pop(watch.id, ()):
             self._add(late)
@@ -239,7 +243,7 @@ class Channels:
             self._thread.start()
         self._changed.notify_all()
 
-    def _next(self) -> Message | None:
+    def _find_due(self) -> Message | None:
         now = self._clock()
         return next((message for message in self._waiting if message.due <= now), None)
 
@@ -250,14 +254,14 @@ class Channels:
                 status = self._send(session, message)
                 with self._changed:
                     self._sending = None
-                    self._note(message, status)
+                    self._record(message, status)
                     self._changed.notify_all()
 
     def _take(self) -> Message | None:
-        """The next message when it is due; None at the end."""
+        """Wait for the next message that is due, and return it; None when the double ends."""
         with self._changed:
             while not self._closed:
-                if message := self._next():
+                if message := self._find_due():
                     self._waiting.remove(message)
                     self._sending = message
                     return message
@@ -267,7 +271,7 @@ class Channels:
             return None
 
     def _send(self, session: requests.Session, message: Message) -> int | None:
-        """What the address answers; None when the channel has ended meanwhile."""
+        """Post a message. Returns the status of the answer, or None when the channel has ended meanwhile."""
         watch = message.watch
         if watch.expires <= self._clock() or (watch.stopped and not message.trailing):
             return None
@@ -282,8 +286,8 @@ class Channels:
             return UNREACHABLE
         return answer.status_code
 
-    def _note(self, message: Message, status: int | None) -> None:
-        """Keep what became of an attempt, and send the message again if that is worth it."""
+    def _record(self, message: Message, status: int | None) -> None:
+        """Record the result of an attempt, and queue the message again after a status that calls for it."""
         message.watch.synced = True
         if status is None:
             return
@@ -300,31 +304,31 @@ def _refuse_invalid(body: dict[str, Any]) -> None:
     """Raises Refusal for a channel that can't be opened."""
     for name in ("id", "type", "address"):
         if not body.get(name):
-            raise bad("Required", "required", name)
+            raise bad_request("Required", "required", name)
     if not _ID.fullmatch(body["id"]):
-        raise bad(f"Invalid value for: Invalid format: channel id must match {_ID.pattern}", "invalid", "id")
+        raise bad_request(f"Invalid value for: Invalid format: channel id must match {_ID.pattern}", "invalid", "id")
     if body["type"] not in ("web_hook", "webhook"):
-        raise bad(f"Unknown channel type: {body['type']}", "invalid", "type")
+        raise bad_request(f"Unknown channel type: {body['type']}", "invalid", "type")
     token = body.get("token") or ""
     if len(token) > 256 or not (token.isascii() and token.isprintable()):
-        raise bad("Channel token must be at most 256 characters that a header can hold", "invalid", "token")
+        raise bad_request("Channel token must be at most 256 characters that a header can hold", "invalid", "token")
     try:
         address = urlsplit(body["address"])
     except ValueError:
-        raise bad("Invalid value for address", "invalid", "address") from None
+        raise bad_request("Invalid value for address", "invalid", "address") from None
     if address.scheme != "https" or not address.netloc:
         raise Refusal(400, "push.webhookUrlNotHttps", f"WebHook callback must be HTTPS: {body['address']}")
 
 
-def _end(body: dict[str, Any], now: datetime, longest: timedelta) -> datetime:
-    """When the channel ends: as asked, but not later than Google allows. Raises Refusal."""
+def _get_end(body: dict[str, Any], now: datetime, longest: timedelta) -> datetime:
+    """When the channel ends: at the requested time, or at the latest time that Google allows. Raises Refusal."""
     ttl = str((body.get("params") or {}).get("ttl") or "")
     if ttl and not re.fullmatch(r"[0-9]{1,12}", ttl):
-        raise bad("Invalid value for ttl", "invalid", "params.ttl")
+        raise bad_request("Invalid value for ttl", "invalid", "params.ttl")
     if text := body.get("expiration"):
-        asked = int(text) // 1000 - int((now - _EPOCH).total_seconds())
+        seconds = int(text) // 1000 - int((now - _EPOCH).total_seconds())
     else:
-        asked = int(ttl) if ttl else int(DEFAULT.total_seconds())
-    if asked <= 0:
-        raise bad("The expiration of a channel must lie in the future", "invalid", "expiration")
-    return now + timedelta(seconds=min(asked, int(longest.total_seconds())))
+        seconds = int(ttl) if ttl else int(DEFAULT_LIFETIME.total_seconds())
+    if seconds <= 0:
+        raise bad_request("The expiration of a channel must lie in the future", "invalid", "expiration")
+    return now + timedelta(seconds=min(seconds, int(longest.total_seconds())))

@@ -1,4 +1,4 @@
-"""A whole company on the stand-in, in place of the calendar in memory: the same people, over the wire."""
+"""The double of Google with a whole company, for tests that otherwise run on the calendar in memory."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from tests.doubles.google.hands import GoogleHands
 from tests.doubles.google.schema import Refusal
 from tests.doubles.google.server import Google
-from tests.doubles.served import Served
+from tests.doubles.served import ServedCalendar
 from worker.clock import Clock
 from worker.domain.model import (
     Address,
@@ -23,15 +23,15 @@ from worker.providers.google.auth import EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE
 from worker.providers.google.events import make_event_id
 
 
-class GoogleCompany(Served[google.GoogleCalendar]):
-    """What the simulation asks of its calendar, done on the stand-in: by the provider what the worker asks, by hands
-    what people do. `fail` may be set to make operations fail, before they reach Google or after."""
+class GoogleCompany(ServedCalendar[google.GoogleCalendar]):
+    """The calendar of a simulation, on the double of Google. The worker's operations go through the real provider,
+    those of people through `GoogleHands`. `fail` can make operations fail, before they reach Google or after."""
 
     def __init__(self, people: Mapping[Address, Person], clock: Clock, *, delay: float = 0.0) -> None:
         super().__init__()
         self.google = Google(clock=clock)
         self.google.__enter__()
-        self.google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
+        self.google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         for person in people.values():
             self.google.calendars.add_person(person.email, person.zone)
         self.google.delay = delay
@@ -44,14 +44,14 @@ class GoogleCompany(Served[google.GoogleCalendar]):
         self.people_per_request = google.GoogleCalendar.people_per_request
         self.provider = google.build_with_clock({**section, "per_project": 10**8}, clock)
 
-    def shut(self) -> None:
-        """The server ends, and its folder goes."""
+    def stop(self) -> None:
+        """Stop the server, and delete its folder."""
         self.provider.close()
         self.google.__exit__()
         self._folder.cleanup()
 
-    def stands(self, calendar: Address, key: str) -> bool:
-        """Whether our event of that key is on that calendar, organizer's or guest's."""
+    def has_event(self, calendar: Address, key: str) -> bool:
+        """Whether our event with that key is on that calendar, of the organizer or of a guest."""
         try:
             return bool(self._hands.get(calendar, make_event_id(key))["status"] != "cancelled")
         except Refusal:
@@ -76,4 +76,4 @@ class GoogleCompany(Served[google.GoogleCalendar]):
         self._calendars_changed_by_hand |= set(self.google.calendars.person_calendars)
 
     def forget_cursors(self, calendar: Address) -> None:
-        self.google.calendars.expire(calendar)
+        self.google.calendars.expire_sync_tokens(calendar)

@@ -1,37 +1,41 @@
-"""Meet links: asked for with an event, made at once or later, or not offered at all."""
+"""Meet links of events, which are created at once or later."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from tests.doubles.google.schema import bad
+from tests.doubles.google.schema import bad_request
 
 _KINDS = frozenset({"hangoutsMeet"})
 
 
-def conference_wanted(
+def make_conference(
     call_body: Mapping[str, Any], current: Mapping[str, Any], name: str, *, offered: bool, pending: bool
 ) -> dict[str, Any]:
-    """The conference of an event after such a write with `conferenceDataVersion=1`. Raises Refusal."""
-    told = call_body["conferenceData"]
-    if not told:
+    """The `conferenceData` of an event after a write with `conferenceDataVersion=1`.
+
+    `name` is the event's id; `offered`: the organizer may create Meet links; `pending`: the link is created later.
+    Raises Refusal.
+    """
+    wanted = call_body["conferenceData"]
+    if not wanted:
         return {}
-    wish = told.get("createRequest")
-    if not wish:
-        return dict(told)
-    kind = (wish.get("conferenceSolutionKey") or {}).get("type")
+    create_request = wanted.get("createRequest")
+    if not create_request:
+        return dict(wanted)
+    kind = (create_request.get("conferenceSolutionKey") or {}).get("type")
     if kind not in _KINDS or not offered:
-        raise bad("Invalid conference type value.")
-    if not wish.get("requestId"):
-        raise bad("Missing conference request id.", "required")
-    if (current.get("createRequest") or {}).get("requestId") == wish["requestId"]:
+        raise bad_request("Invalid conference type value.")
+    if not create_request.get("requestId"):
+        raise bad_request("Missing conference request id.", "required")
+    if (current.get("createRequest") or {}).get("requestId") == create_request["requestId"]:
         return dict(current)
-    request = {"requestId": wish["requestId"], "conferenceSolutionKey": {"type": kind}}
-    made = {"createRequest": {**request, "status": {"statusCode": "pending"}}}
-    return made if pending else completed(made, name)
+    request = {"requestId": create_request["requestId"], "conferenceSolutionKey": {"type": kind}}
+    unfinished = {"createRequest": {**request, "status": {"statusCode": "pending"}}}
+    return unfinished if pending else complete_conference(unfinished, name)
 
 
-def completed(conference: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The conference once it is there."""
+def complete_conference(conference: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The `conferenceData` when the link exists."""
     code = f"{name[-10:-7]}-{name[-7:-3]}-{name[-3:]}"
     request = {**conference["createRequest"], "status": {"statusCode": "success"}}
     entry = {"entryPointType": "video", "uri": f"https://meet.google.com/{code}", "label": f"meet.google.com/{code}"}

@@ -1,12 +1,12 @@
-"""What the Calendar API tells of calendars themselves and of their owners' settings."""
+"""The answers of the Calendar API about calendars as a whole, and about their owners' settings."""
 
 from typing import Any
 
 from tests.doubles.google.schema import Call, Refusal
 
 
-def about_calendar(name: str, zone: str, *, meet: bool) -> dict[str, Any]:
-    """A calendar, as `calendars.get` has it."""
+def describe_calendar(name: str, zone: str, *, meet: bool) -> dict[str, Any]:
+    """A calendar, in the form of `calendars.get`."""
     return {
         "kind": "calendar#calendar",
         "etag": '"calendar"',
@@ -17,19 +17,21 @@ def about_calendar(name: str, zone: str, *, meet: bool) -> dict[str, Any]:
     }
 
 
-def about_settings(call: Call, zone: str) -> dict[str, Any]:
+def answer_settings(call: Call, zone: str) -> dict[str, Any]:
     """One setting, or all of them. Raises Refusal."""
-    known = {"timezone": zone, "locale": "en", "weekStart": "1", "format24HourTime": "true"}
-    listed = [{"kind": "calendar#setting", "etag": '"1"', "id": one, "value": value} for one, value in known.items()]
+    values = {"timezone": zone, "locale": "en", "weekStart": "1", "format24HourTime": "true"}
+    settings = [
+        {"kind": "calendar#setting", "etag": '"1"', "id": name, "value": value} for name, value in values.items()
+    ]
     if call.method == "calendar.settings.list":
-        return {"kind": "calendar#settings", "etag": '"1"', "items": listed, "nextSyncToken": "settings"}
-    for one in listed:
+        return {"kind": "calendar#settings", "etag": '"1"', "items": settings, "nextSyncToken": "settings"}
+    for one in settings:
         if one["id"] == call.path["setting"]:
             return one
     raise Refusal(404, "notFound", "Not Found")
 
 
-def in_list(calendar: dict[str, Any]) -> dict[str, Any]:
-    """The same calendar, as its owner's list of calendars has it."""
-    shown = {"kind": "calendar#calendarListEntry", "accessRole": "owner", "primary": True, "selected": True}
-    return {**calendar, **shown, "defaultReminders": [{"method": "popup", "minutes": 10}]}
+def describe_list_entry(calendar: dict[str, Any]) -> dict[str, Any]:
+    """The same calendar, in the form of `calendarList`."""
+    extra = {"kind": "calendar#calendarListEntry", "accessRole": "owner", "primary": True, "selected": True}
+    return {**calendar, **extra, "defaultReminders": [{"method": "popup", "minutes": 10}]}

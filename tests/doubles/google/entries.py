@@ -1,4 +1,4 @@
-"""What stands on calendars: events with their guests' copies, and recurring ones with their exceptions."""
+"""Events as the double stores them: once for all guests, and series with their exceptions."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -7,45 +7,45 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.doubles.google.recurrence import rules_of
-from tests.doubles.google.schema import instant
-from tests.doubles.google.zones import instant_of, zone_named
+from tests.doubles.google.recurrence import parse_rules
+from tests.doubles.google.schema import parse_instant
+from tests.doubles.google.zones import get_zone, parse_event_time
 
 Span = tuple[datetime, datetime]
 _DAY = timedelta(days=1)
-#: How far a single occurrence may have been moved away from its series.
-_REACH = 60 * _DAY
+#: The farthest that one occurrence may have been moved from its time in the series.
+_MAX_MOVE = 60 * _DAY
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How an answer shows events: to whom, in which zone, each person by which address, and so many guests at most."""
+    """How an answer shows events."""
 
-    who: str
-    zone: ZoneInfo
-    names: Callable[[str], str] = lambda key: key
-    most_guests: int = 0
+    who: str  #: the person who sees them
+    zone: ZoneInfo  #: of the times in the answer
+    names: Callable[[str], str] = lambda key: key  #: gives the address by which a person is shown
+    most_guests: int = 0  #: 0: no limit
 
 
 @dataclass(slots=True)
 class Entry:
-    """An event, kept once; every calendar it stands on shows it in its own way."""
+    """An event, a series or an occurrence, stored once for all calendars that show it. Keys name people."""
 
     id: str
     organizer: str
-    told: dict[str, Any]  #: what all who see it share, without guests
+    fields: dict[str, Any]  #: the fields that the organizer and all guests share, except the guests
     guests: dict[str, dict[str, Any]] = field(default_factory=dict)
-    private: dict[str, dict[str, str]] = field(default_factory=dict)  #: by calendar
+    private: dict[str, dict[str, str]] = field(default_factory=dict)  #: private extended properties, by person
     hidden: set[str] = field(default_factory=set)  #: guests who deleted their copy
-    own: dict[str, dict[str, Any]] = field(default_factory=dict)  #: reminders and the like, by calendar
-    shared: dict[str, str] = field(default_factory=dict)
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)  #: reminders and the like, by person
+    shared: dict[str, str] = field(default_factory=dict)  #: shared extended properties
     conference: dict[str, Any] = field(default_factory=dict)
     cancelled: bool = False
-    tick: int = 0
+    change_number: int = 0  #: of its last change; all changes of all calendars are numbered
     exceptions: dict[str, "Entry"] = field(default_factory=dict)  #: by the id of the occurrence
-    series: str = ""
-    original: dict[str, str] = field(default_factory=dict)
+    series: str = ""  #: of an occurrence: the id of its series
+    original: dict[str, str] = field(default_factory=dict)  #: of an occurrence: its start before it was moved
     uid: str = ""
     created: datetime = _EPOCH
     updated: datetime = _EPOCH
@@ -53,168 +53,169 @@ class Entry:
 
     @property
     def recurs(self) -> bool:
-        return bool(self.told.get("recurrence"))
+        return bool(self.fields.get("recurrence"))
 
     @property
     def ical_uid(self) -> str:
-        """The name that all copies and all occurrences share."""
+        """The iCalendar UID, which all copies and all occurrences share."""
         return self.uid or f"{self.series or self.id}@google.com"
 
-    def holders(self) -> list[str]:
-        """On whose calendars it stands, or stood."""
+    def list_people(self) -> list[str]:
+        """The organizer and the guests."""
         return [self.organizer, *(who for who in self.guests if who != self.organizer)]
 
-    def stands_with(self, who: str) -> bool:
+    def is_on_calendar_of(self, who: str) -> bool:
+        """Whether it is neither cancelled nor deleted by this person."""
         return not self.cancelled and who not in self.hidden
 
     def span(self, zone: ZoneInfo) -> Span:
-        return instant_of(self.told["start"], zone), instant_of(self.told["end"], zone)
+        return parse_event_time(self.fields["start"], zone), parse_event_time(self.fields["end"], zone)
 
-    def began_at(self, text: str, zone: ZoneInfo) -> bool:
-        """Whether this occurrence was there, before anybody moved it. Raises Refusal."""
+    def has_original_start(self, text: str, zone: ZoneInfo) -> bool:
+        """Whether this occurrence had that start before anybody moved it. Raises Refusal."""
         if "date" in self.original:
             return text == self.original["date"]
-        return instant(text, "originalStart") == instant_of(self.original, zone)
+        return parse_instant(text, "originalStart") == parse_event_time(self.original, zone)
 
-    def blocks(self, who: str) -> bool:
-        """Whether it takes that person's time."""
-        kind = self.told.get("eventType", "default")
+    def makes_busy(self, who: str) -> bool:
+        """Whether free/busy shows that person as busy at its time."""
+        kind = self.fields.get("eventType", "default")
         answer = self.guests.get(who, {}).get("responseStatus", "accepted")
-        shown = self.own.get(who, {}).get("transparency", self.told.get("transparency"))
+        shown = self.own.get(who, {}).get("transparency", self.fields.get("transparency"))
         return shown != "transparent" and answer != "declined" and kind not in ("workingLocation", "birthday")
 
-    # --- as a calendar shows it ---
+    # --- in the JSON of answers ---
 
-    def shown(self, view: View) -> dict[str, Any]:
-        """The whole of it, without what is as it always is."""
+    def render(self, view: View) -> dict[str, Any]:
+        """The event as this person sees it. Fields with their default value are left out, as Google does."""
         who = view.who
-        if not self.stands_with(who):
-            return self.tombstone(view)
-        given = {**self.told, **self.own.get(who, {})}
-        shown = {name: deepcopy(value) for name, value in given.items() if value not in (None, [], {})}
+        if not self.is_on_calendar_of(who):
+            return self.render_tombstone(view)
+        all_fields = {**self.fields, **self.own.get(who, {})}
+        shown = {name: deepcopy(value) for name, value in all_fields.items() if value not in (None, [], {})}
         shown = {name: value for name, value in shown.items() if _DEFAULTS.get(name, ...) != value}
-        shown |= self._always(view)
+        shown |= self._render_fixed_fields(view)
         if self.guests:
-            shown |= self._guests(view)
+            shown |= self._render_guests(view)
         properties = {"private": self.private.get(who), "shared": self.shared}
-        if kept := {name: dict(values) for name, values in properties.items() if values}:
-            shown["extendedProperties"] = kept
+        if given := {name: dict(values) for name, values in properties.items() if values}:
+            shown["extendedProperties"] = given
         if self.conference:
             shown["conferenceData"] = deepcopy(self.conference)
         if link := next((one["uri"] for one in self.conference.get("entryPoints", ())), ""):
             shown["hangoutLink"] = link
-        return shown | self._place(view)
+        return shown | self._render_series(view)
 
-    def _always(self, view: View) -> dict[str, Any]:
-        whose = {"email": view.names(self.organizer)} | ({"self": True} if view.who == self.organizer else {})
+    def _render_fixed_fields(self, view: View) -> dict[str, Any]:
+        organizer = {"email": view.names(self.organizer)} | ({"self": True} if view.who == self.organizer else {})
         return {
             "kind": "calendar#event",
             "id": self.id,
             "etag": self.etag,
-            "status": self.told.get("status") or "confirmed",
+            "status": self.fields.get("status") or "confirmed",
             "htmlLink": f"https://www.google.com/calendar/event?eid={self.id}",
             "created": f"{self.created:%Y-%m-%dT%H:%M:%S}.000Z",
             "updated": f"{self.updated:%Y-%m-%dT%H:%M:%S}.{self.updated.microsecond // 1000:03d}Z",
-            "creator": dict(whose),
-            "organizer": whose,
+            "creator": dict(organizer),
+            "organizer": organizer,
             "iCalUID": self.ical_uid,
             "sequence": self.sequence,
-            "eventType": self.told.get("eventType") or "default",
+            "eventType": self.fields.get("eventType") or "default",
             "reminders": self.own.get(view.who, {}).get("reminders") or {"useDefault": True},
-            "start": _shown_time(self.told["start"], view.zone),
-            "end": _shown_time(self.told["end"], view.zone),
+            "start": _render_time(self.fields["start"], view.zone),
+            "end": _render_time(self.fields["end"], view.zone),
         }
 
-    def _guests(self, view: View) -> dict[str, Any]:
+    def _render_guests(self, view: View) -> dict[str, Any]:
         listed = list(self.guests)
         if view.most_guests and len(listed) > view.most_guests:
-            mine = [self._guest(one, view) for one in listed if one == view.who]
+            mine = [self._render_guest(one, view) for one in listed if one == view.who]
             return {"attendees": mine, "attendeesOmitted": True}
-        return {"attendees": [self._guest(one, view) for one in listed]}
+        return {"attendees": [self._render_guest(one, view) for one in listed]}
 
-    def _guest(self, key: str, view: View) -> dict[str, Any]:
+    def _render_guest(self, key: str, view: View) -> dict[str, Any]:
         flags = {"self": key == view.who, "organizer": key == self.organizer}
         return {**self.guests[key], "email": view.names(key), **{name: True for name, is_so in flags.items() if is_so}}
 
-    def _place(self, view: View) -> dict[str, Any]:
-        """Where it stands in its series."""
+    def _render_series(self, view: View) -> dict[str, Any]:
+        """The fields by which an occurrence names its series. Empty for other events."""
         if not self.series:
             return {}
-        return {"recurringEventId": self.series, "originalStartTime": _shown_time(self.original, view.zone)}
+        return {"recurringEventId": self.series, "originalStartTime": _render_time(self.original, view.zone)}
 
     @property
     def etag(self) -> str:
-        return f'"{self.tick * 1000}"'
+        return f'"{self.change_number * 1000}"'
 
-    def tombstone(self, view: View) -> dict[str, Any]:
-        """All that is promised of what was deleted."""
+    def render_tombstone(self, view: View) -> dict[str, Any]:
+        """The few fields of a deleted event that Google guarantees."""
         known = {"kind": "calendar#event", "id": self.id, "status": "cancelled", "etag": self.etag}
-        return known | self._place(view)
+        return known | self._render_series(view)
 
     # --- occurrences ---
 
     def occurrences(self, window: Span, zone: ZoneInfo) -> Iterator["Entry"]:
-        """Where a recurring event takes place inside the window, exceptions included, cancelled ones too."""
-        base, home, whole_days = self._base(zone)
+        """The occurrences of a series in the window, with exceptions, whether cancelled or not."""
+        base, home, whole_days = self._get_first_start(zone)
         start, end = self.span(zone)
-        rules = rules_of(tuple(self.told["recurrence"]), base, whole_days)
-        for moment in rules.xafter(window[0] - (end - start) - _REACH, inc=True):
-            if moment > window[1] + _REACH:
+        rules = parse_rules(tuple(self.fields["recurrence"]), base, whole_days)
+        for moment in rules.xafter(window[0] - (end - start) - _MAX_MOVE, inc=True):
+            if moment > window[1] + _MAX_MOVE:
                 return
-            one = self._occurrence(moment.replace(tzinfo=home), end - start, whole_days)
-            first, last = one.span(zone)
+            occurrence = self._make_occurrence(moment.replace(tzinfo=home), end - start, whole_days)
+            first, last = occurrence.span(zone)
             if first < window[1] and last > window[0]:
-                yield one
+                yield occurrence
 
-    def occurrence_named(self, name: str, zone: ZoneInfo) -> "Entry | None":
-        """The occurrence of that id; None when the series has none there."""
+    def find_occurrence(self, name: str, zone: ZoneInfo) -> "Entry | None":
+        """The occurrence with that id; None when the series has no such occurrence."""
         if name in self.exceptions:
             return self.exceptions[name]
-        base, home, whole_days = self._base(zone)
-        form = "%Y%m%d" if whole_days else "%Y%m%dT%H%M%SZ"
+        base, home, whole_days = self._get_first_start(zone)
+        stamp_format = "%Y%m%d" if whole_days else "%Y%m%dT%H%M%SZ"
         try:
-            moment = datetime.strptime(name.rpartition("_")[2], form).replace(tzinfo=UTC).astimezone(home)
+            moment = datetime.strptime(name.rpartition("_")[2], stamp_format).replace(tzinfo=UTC).astimezone(home)
         except ValueError:
             return None
         start, end = self.span(zone)
-        rules = rules_of(tuple(self.told["recurrence"]), base, whole_days)
+        rules = parse_rules(tuple(self.fields["recurrence"]), base, whole_days)
         if rules.after(moment - timedelta(seconds=1)) != moment:
             return None
-        return self._occurrence(moment, end - start, whole_days)
+        return self._make_occurrence(moment, end - start, whole_days)
 
-    def _base(self, zone: ZoneInfo) -> tuple[datetime, Any, bool]:
-        """The first occurrence, the zone in which the rule counts, and whether whole days are meant."""
-        if "date" in self.told["start"]:
-            return datetime.combine(date.fromisoformat(self.told["start"]["date"]), time(), UTC), UTC, True
-        home = zone_named(self.told["start"].get("timeZone"), zone)
-        return instant_of(self.told["start"], zone).astimezone(home), home, False
+    def _get_first_start(self, zone: ZoneInfo) -> tuple[datetime, Any, bool]:
+        """The first start, the zone in which the rule repeats, and whether the events are whole days."""
+        if "date" in self.fields["start"]:
+            return datetime.combine(date.fromisoformat(self.fields["start"]["date"]), time(), UTC), UTC, True
+        home = get_zone(self.fields["start"].get("timeZone"), zone)
+        return parse_event_time(self.fields["start"], zone).astimezone(home), home, False
 
-    def _occurrence(self, local: datetime, length: timedelta, whole_days: bool) -> "Entry":
+    def _make_occurrence(self, local: datetime, length: timedelta, whole_days: bool) -> "Entry":
         stamp = f"{local:%Y%m%d}" if whole_days else f"{local.astimezone(UTC):%Y%m%dT%H%M%SZ}"
         name = f"{self.id}_{stamp}"
         if name in self.exceptions:
             return self.exceptions[name]
-        told = {key: value for key, value in self.told.items() if key != "recurrence"}
+        fields = {key: value for key, value in self.fields.items() if key != "recurrence"}
         if whole_days:
-            days = date.fromisoformat(self.told["end"]["date"]) - date.fromisoformat(self.told["start"]["date"])
-            told |= {"start": {"date": f"{local:%Y-%m-%d}"}, "end": {"date": f"{local + days:%Y-%m-%d}"}}
+            days = date.fromisoformat(self.fields["end"]["date"]) - date.fromisoformat(self.fields["start"]["date"])
+            fields |= {"start": {"date": f"{local:%Y-%m-%d}"}, "end": {"date": f"{local + days:%Y-%m-%d}"}}
         else:
-            first, zone = local.astimezone(UTC), self.told["start"].get("timeZone")
+            first, zone = local.astimezone(UTC), self.fields["start"].get("timeZone")
             ends = {"start": first, "end": first + length}
-            told |= {side: {"dateTime": at.isoformat(), "timeZone": zone} for side, at in ends.items()}
+            fields |= {side: {"dateTime": at.isoformat(), "timeZone": zone} for side, at in ends.items()}
         return Entry(
             name,
             self.organizer,
-            told,
+            fields,
             {who: dict(guest) for who, guest in self.guests.items()},
             {who: dict(properties) for who, properties in self.private.items()},
             set(self.hidden),
             {who: dict(own) for who, own in self.own.items()},
             self.shared,
             self.conference,
-            tick=self.tick,
+            change_number=self.change_number,
             series=self.id,
-            original=dict(told["start"]),
+            original=dict(fields["start"]),
             uid=self.ical_uid,
             created=self.created,
             updated=self.updated,
@@ -222,7 +223,7 @@ class Entry:
         )
 
 
-#: What is left out of an answer when it says nothing new.
+#: The default values, which answers leave out.
 _DEFAULTS: dict[str, Any] = {
     "transparency": "opaque",
     "visibility": "default",
@@ -232,23 +233,23 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-def _shown_time(at: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
-    """A start or an end as answers have it: in that zone, with its offset."""
+def _render_time(at: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """A start or an end in the form of answers: in that zone, with its offset."""
     if "date" in at:
         return {"date": at["date"]}
-    local = instant_of(at, zone).astimezone(zone)
+    local = parse_event_time(at, zone).astimezone(zone)
     return {"dateTime": local.isoformat().replace("+00:00", "Z"), "timeZone": at.get("timeZone") or str(zone)}
 
 
-def merged(current: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
-    """What a PATCH makes of it: objects are merged, lists replaced, null removes."""
+def merge_patch(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """`current` after a PATCH: objects are merged, lists are replaced, null removes a field."""
     whole = dict(current)
-    for name, value in told.items():
+    for name, value in patch.items():
         if value is None:
             whole.pop(name, None)
         elif isinstance(value, dict):
             below = whole.get(name)
-            whole[name] = merged(below if isinstance(below, dict) else {}, value)
+            whole[name] = merge_patch(below if isinstance(below, dict) else {}, value)
         else:
             whole[name] = value
     return whole

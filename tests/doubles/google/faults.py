@@ -1,4 +1,4 @@
-"""What is to go wrong, and when: a plan of faults, each for the next requests of a kind."""
+"""Faults that a test plans for the next requests or notifications of some kind."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.doubles.google.schema import Refusal
 
-#: Each reason with the status and domain that come with it.
+#: The HTTP status and the error domain that belong to each error reason.
 REASONS = {
     "userRateLimitExceeded": (403, "usageLimits"),
     "rateLimitExceeded": (403, "usageLimits"),
@@ -36,8 +36,8 @@ REASONS = {
 }
 
 
-class Broken(Exception):
-    """The connection is to be cut, or something other than an answer to be sent."""
+class BrokenConnection(Exception):
+    """Tells the server to break the connection, or to send something that is no answer of Google's."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -46,58 +46,60 @@ class Broken(Exception):
 
 @dataclass(slots=True)
 class Fault:
-    """One way to go wrong: a refusal for a reason, or a connection that breaks (`reset`, `hang`, `html`, `cut`). Of a
-    notification: `lost`, `duplicated`, `delayed`, `overtaken` by the next one, `trailing` after its channel's end."""
+    """One planned fault. `reason` is an error reason of Google's, or how the connection breaks: `reset`, `hang`, `html`
+    (a page of a proxy) or `cut` (half an answer). The reasons of notifications are `lost`, `duplicated`, `delayed`,
+    `overtaken` (sent after the next one) and `trailing` (sent after its channel was stopped)."""
 
-    method: str  #: `calendar.events.insert`; a beginning of it is enough. `notification.exists`, `notification.sync`
+    method: str  #: or a prefix, such as `calendar.events.`; notifications are `notification.exists` and the like
     reason: str
-    after: bool = False  #: once the request was done all the same
-    times: int = 1
-    status: int = 0
+    after: bool = False  #: the request is carried out before the fault strikes
+    times: int = 1  #: how often it strikes
+    status: int = 0  #: in place of the status that belongs to the reason
     headers: dict[str, str] = field(default_factory=dict)
     message: str = ""
     who: str = ""  #: only for this person
-    passing: int = 0  #: so many requests go through before
-    share: float = 1.0  #: of the requests that this fault may strike
+    passing: int = 0  #: so many matching requests succeed before it strikes
+    share: float = 1.0  #: the probability with which it strikes a matching request
     delay: timedelta = timedelta()  #: of a delayed notification
 
-    def raise_it(self) -> None:
+    def raise_error(self) -> None:
+        """Raises BrokenConnection or Refusal, as the reason says."""
         if self.reason in ("reset", "hang", "html", "cut"):
-            raise Broken(self.reason)
+            raise BrokenConnection(self.reason)
         status, domain = REASONS.get(self.reason, (self.status, "global"))
         message = self.message or self.reason
         raise Refusal(self.status or status, self.reason, message, domain=domain, headers=self.headers)
 
 
-class Plan:
-    """The faults to come."""
+class FaultPlan:
+    """The faults that are still to strike."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._lock = Lock()
-        self._random = Random(7)  # the same in each run
+        self._random = Random(7)  # a fixed seed, so that each run is the same
 
-    def add(self, method: str, reason: str, **how: Any) -> Fault:
-        fault = Fault(method, reason, **how)
+    def add(self, method: str, reason: str, **options: Any) -> Fault:
+        fault = Fault(method, reason, **options)
         self._faults.append(fault)
         return fault
 
     def clear(self) -> None:
         self._faults.clear()
 
-    def strike(self, method: str, who: str, *, after: bool) -> None:
-        """Raises Refusal or Broken when it is this request's turn."""
-        if fault := self.pick(method, who, after=after):
-            fault.raise_it()
+    def raise_due(self, method: str, who: str, *, after: bool) -> None:
+        """Raises Refusal or BrokenConnection when a fault is due for this request."""
+        if fault := self.take_due(method, who, after=after):
+            fault.raise_error()
 
-    def pick(self, method: str, who: str, *, after: bool = False) -> Fault | None:
-        """The fault whose turn it is, which has struck then; None when there is none."""
+    def take_due(self, method: str, who: str, *, after: bool = False) -> Fault | None:
+        """The fault that is due for this request or notification, counted as used; None when there is none."""
         with self._lock:
             for fault in self._faults:
-                meant = method.startswith(fault.method) and fault.who in ("", who) and fault.after is after
-                if meant and fault.passing > 0:
+                matches = method.startswith(fault.method) and fault.who in ("", who) and fault.after is after
+                if matches and fault.passing > 0:
                     fault.passing -= 1
-                elif meant and fault.times > 0 and self._random.random() < fault.share:
+                elif matches and fault.times > 0 and self._random.random() < fault.share:
                     fault.times -= 1
                     return fault
         return None

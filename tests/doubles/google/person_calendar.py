@@ -1,4 +1,4 @@
-"""One person's calendar in the double of Google Calendar, and its events in a window."""
+"""The calendar of one person in the double of Google Calendar."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,40 +9,42 @@ from tests.doubles.google.entries import Entry, Span
 
 @dataclass(slots=True)
 class PersonCalendar:
-    """One person's calendar."""
+    """The calendar of one person."""
 
     owner: str
     zone: ZoneInfo
-    entries: dict[str, Entry] = field(default_factory=dict)
-    touched: dict[str, tuple[int, Entry]] = field(default_factory=dict)
-    hidden: bool = False  #: not even free and busy is shown to others
-    hidden_from: set[str] = field(default_factory=set)  #: people to whom free and busy is not shown
+    entries: dict[str, Entry] = field(default_factory=dict)  #: by id; occurrences are in their series
+    #: By id, each event or occurrence that ever changed, with the number of its last change.
+    changed: dict[str, tuple[int, Entry]] = field(default_factory=dict)
+    hidden: bool = False  #: its free/busy is visible to nobody else
+    hidden_from: set[str] = field(default_factory=set)  #: people who can't see its free/busy
 
-    def seen(self, entry: Entry, window: Span, *, single: bool, deleted: bool = False) -> Iterator[Entry]:
-        """An event or its occurrences, as far as they lie in the window and are alive (`deleted`: or not); without
-        expanding, cancelled exceptions are shown as well."""
-        alive = entry.stands_with(self.owner)
-        if not alive and not deleted:
+    def list_in_window(self, entry: Entry, window: Span, *, single: bool, deleted: bool = False) -> Iterator[Entry]:
+        """Yield the event, or the occurrences of a series, that overlap the window. `single` expands a series, as the
+        parameter `singleEvents` does; without it come the series itself and its exceptions, also cancelled ones.
+        `deleted` includes events that were deleted."""
+        exists = entry.is_on_calendar_of(self.owner)
+        if not exists and not deleted:
             return
         if not entry.recurs:
-            if self._touches(entry, window):
+            if self._overlaps(entry, window):
                 yield entry
         elif single:
-            if alive:
+            if exists:
                 occurrences = entry.occurrences(window, self.zone)
-                yield from (one for one in occurrences if deleted or one.stands_with(self.owner))
+                yield from (one for one in occurrences if deleted or one.is_on_calendar_of(self.owner))
         elif next(entry.occurrences(window, self.zone), None) is not None:
             yield entry
-            yield from (one for one in entry.exceptions.values() if self._touches(one, window))
+            yield from (one for one in entry.exceptions.values() if self._overlaps(one, window))
 
-    def _touches(self, entry: Entry, window: Span) -> bool:
+    def _overlaps(self, entry: Entry, window: Span) -> bool:
         start, end = entry.span(self.zone)
         return end > window[0] and start < window[1]
 
-    def taken(self, window: Span) -> Iterator[Span]:
-        """When its owner is busy inside the window."""
+    def list_busy(self, window: Span) -> Iterator[Span]:
+        """Yield the parts of the window in which the owner is busy."""
         for entry in self.entries.values():
-            for one in self.seen(entry, window, single=True):
-                if one.blocks(self.owner):
+            for one in self.list_in_window(entry, window, single=True):
+                if one.makes_busy(self.owner):
                     start, end = one.span(self.zone)
                     yield max(start, window[0]), min(end, window[1])

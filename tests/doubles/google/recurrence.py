@@ -1,6 +1,6 @@
-"""What an event's recurrence lines mean, and which of them are refused.
+"""Parses the recurrence lines of an event (RRULE, EXRULE, RDATE, EXDATE).
 
-A rule that makes no sense is refused when it is written, so that no later list stumbles over it.
+An invalid rule is refused when it is written, so that no later list of events fails on it.
 """
 
 import re
@@ -12,52 +12,56 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rruleset, rrulestr
 
-from tests.doubles.google.schema import bad
+from tests.doubles.google.schema import bad_request
 
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 _MOMENT = re.compile(r"(\d{8})(?:T(\d{6})(Z?))?")
 
 
 def refuse_rules(lines: Sequence[str], base: datetime, whole_days: bool) -> None:
-    """Raises Refusal for lines that nobody can follow, and for a rule by which nothing ever takes place."""
+    """Raises Refusal for lines that can't be parsed, and for a rule without any occurrence."""
     try:
-        first = next(iter(rules_of(tuple(lines), base, whole_days)), None)
+        first = next(iter(parse_rules(tuple(lines), base, whole_days)), None)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError):
         first = None
     if first is None:
-        raise bad("Invalid recurrence rule.")
+        raise bad_request("Invalid recurrence rule.")
 
 
-def rules_of(lines: tuple[str, ...], base: datetime, whole_days: bool) -> Any:
-    """The set of moments that these lines name. Raises ValueError and its like for what can't be followed."""
-    return _kept_rules(lines, base.replace(tzinfo=None), base.tzinfo, whole_days)
+def parse_rules(lines: tuple[str, ...], base: datetime, whole_days: bool) -> Any:
+    """The starts of all occurrences, as a set of dateutil. Raises ValueError and others for lines that can't be parsed.
+
+    `base` is the first start.
+    """
+    return _parse_rules_cached(lines, base.replace(tzinfo=None), base.tzinfo, whole_days)
 
 
 @lru_cache(maxsize=512)
-def _kept_rules(lines: tuple[str, ...], local: datetime, zone: tzinfo, whole_days: bool) -> Any:
-    """The same; the zone is a part of its name, since one instant is equal to itself in every zone."""
+def _parse_rules_cached(lines: tuple[str, ...], local: datetime, zone: tzinfo, whole_days: bool) -> Any:
+    """Do the work of `parse_rules`. The zone is an argument of its own, since the cache takes equal instants in
+    different zones for the same key."""
     base = local.replace(tzinfo=zone)
     make: Any = rruleset  # the library has no types
     rules = make()
-    names = set()
+    found = set[str]()
     for line in lines:
         head, colon, value = line.strip().partition(":")
         name, *parameters = head.upper().split(";")
         if not colon or name not in ("RRULE", "EXRULE", "RDATE", "EXDATE"):
             raise ValueError(line)
-        names.add(name)
+        found.add(name)
         if name in ("RRULE", "EXRULE"):
-            getattr(rules, name.lower())(rrulestr(_rule(value.upper(), base), dtstart=base))
+            getattr(rules, name.lower())(rrulestr(_normalize_rule(value.upper(), base), dtstart=base))
         else:
             for one in value.split(","):
-                getattr(rules, name.lower())(_moment(one, head, parameters, base, whole_days))
-    if "RRULE" not in names:
+                getattr(rules, name.lower())(_parse_date(one, head, parameters, base, whole_days))
+    if "RRULE" not in found:
         rules.rdate(base)
     return rules
 
 
-def _rule(text: str, base: datetime) -> str:
-    """The rule with its end in UTC, as the library wants it. Raises ValueError."""
+def _normalize_rule(text: str, base: datetime) -> str:
+    """The rule with its UNTIL in UTC, as dateutil requires it. Raises ValueError."""
     parts = dict(part.split("=", 1) for part in text.rstrip(";").split(";"))
     if parts.get("FREQ") not in _FREQUENCIES or {"COUNT", "UNTIL"} <= parts.keys():
         raise ValueError(text)
@@ -75,8 +79,8 @@ def _rule(text: str, base: datetime) -> str:
     return ";".join(f"{name}={value}" for name, value in parts.items())
 
 
-def _moment(text: str, head: str, parameters: Sequence[str], base: datetime, whole_days: bool) -> datetime:
-    """One moment of an RDATE or EXDATE. Raises ValueError for a day among times, and the other way round."""
+def _parse_date(text: str, head: str, parameters: Sequence[str], base: datetime, whole_days: bool) -> datetime:
+    """One date of an RDATE or EXDATE. Raises ValueError for a day in a timed series, or a time in one of whole days."""
     matched = _MOMENT.fullmatch(text.strip().upper())
     if matched is None:
         raise ValueError(text)

@@ -1,7 +1,7 @@
-"""What may be asked of Google's APIs: every request is held against the description that the client library brings.
+"""Checks every request against the API descriptions (discovery documents) that come with Google's client library.
 
-A path that doesn't exist, a parameter or field that nobody knows, a value of the wrong type, a field that is only to be
-read, a scope that does not suffice: each is refused as the service's documentation says.
+An unknown path, parameter or field, a value of the wrong type and a missing scope are refused, as the documentation of
+the service says. Read-only fields are ignored.
 """
 
 import json
@@ -15,19 +15,18 @@ from typing import Any
 
 import googleapiclient
 
-_SCOPE = "https://www.googleapis.com/auth/"
-#: The names under which the Cloud console switches the APIs on.
+#: The service names of the APIs, which the Cloud console lists and error details carry.
 _SERVICES = {
     "calendar.v3": "calendar-json.googleapis.com",
     "gmail.v1": "gmail.googleapis.com",
     "admin.directory_v1": "admin.googleapis.com",
 }
-#: What the double has of the Directory API, which can do much more.
+#: The only methods of the Directory API that the double offers.
 _DIRECTORY_METHODS = ("directory.users.list", "directory.users.get")
 
 
 class Refusal(Exception):
-    """An answer that is an error, in the envelope that Google uses."""
+    """An error answer in Google's JSON form. `status_name` is a name such as PERMISSION_DENIED."""
 
     def __init__(
         self,
@@ -38,7 +37,7 @@ class Refusal(Exception):
         domain: str = "global",
         location: tuple[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        gone: str = "",
+        status_name: str = "",
         inner_message: str = "",
         details: list[dict[str, Any]] | None = None,
     ) -> None:
@@ -50,76 +49,78 @@ class Refusal(Exception):
         if location:
             inner |= {"locationType": location[0], "location": location[1]}
         self.body: dict[str, Any] = {"error": {"errors": [inner], "code": status, "message": message}}
-        if gone:
-            self.body["error"]["status"] = gone
+        if status_name:
+            self.body["error"]["status"] = status_name
         if details:
             self.body["error"]["details"] = details
 
 
-def bad(message: str, reason: str = "invalid", where: str = "") -> Refusal:
-    return Refusal(400, reason, message, location=("parameter", where) if where else None)
+def bad_request(message: str, reason: str = "invalid", parameter: str = "") -> Refusal:
+    """A refusal with status 400, which names the parameter that is wrong."""
+    return Refusal(400, reason, message, location=("parameter", parameter) if parameter else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that the description allows."""
+    """A request that the API description allows."""
 
-    method: str  #: as `calendar.events.insert`
+    method: str  #: such as `calendar.events.insert`
     path: dict[str, str]
     query: dict[str, Any]
     body: dict[str, Any]
-    scopes: frozenset[str]
-    etag: str = ""
-    fields: str = ""
-    given: dict[str, str] = field(default_factory=dict)  #: the query as it was written
-    none_match: str = ""
+    scopes: frozenset[str]  #: those of the access token
+    if_match: str = ""  #: the header of that name
+    fields: str = ""  #: the fields mask
+    raw_query: dict[str, str] = field(default_factory=dict)  #: the query before its values were parsed
+    if_none_match: str = ""
 
 
 @cache
-def _document(name: str) -> dict[str, Any]:
+def _load_description(name: str) -> dict[str, Any]:
     folder = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
-    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+    description: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return description
 
 
-def _methods(resources: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+def _iter_methods(resources: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     for resource in resources.values():
         yield from resource.get("methods", {}).values()
-        yield from _methods(resource.get("resources", {}))
+        yield from _iter_methods(resource.get("resources", {}))
 
 
 @cache
-def _routes() -> list[tuple[str, re.Pattern[str], dict[str, Any], str]]:
-    found = []
+def _list_routes() -> list[tuple[str, re.Pattern[str], dict[str, Any], str]]:
+    """The HTTP verb, the pattern of the path, the description and the API of each method."""
+    routes = []
     for name in ("calendar.v3", "gmail.v1", "admin.directory_v1"):
-        document = _document(name)
-        for method in _methods(document["resources"]):
+        document = _load_description(name)
+        for method in _iter_methods(document["resources"]):
             if name == "admin.directory_v1" and method["id"] not in _DIRECTORY_METHODS:
                 continue
             path = document["servicePath"] + method.get("flatPath", method["path"])
             pattern = re.compile("/" + re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path)))
-            found.append((method["httpMethod"], pattern, method, name))
-    return found
+            routes.append((method["httpMethod"], pattern, method, name))
+    return routes
 
 
-def recognize(verb: str, path: str) -> tuple[dict[str, Any], dict[str, str], str]:
-    """The method meant, its path's values, and the API. Raises Refusal."""
+def find_method(verb: str, path: str) -> tuple[dict[str, Any], dict[str, str], str]:
+    """The description of the method, the values in the path, and the API. Raises Refusal for an unknown path."""
     from urllib.parse import unquote
 
-    elsewhere = set()
-    for known, pattern, method, name in _routes():
+    other_verbs = set()
+    for known, pattern, method, name in _list_routes():
         matched = pattern.fullmatch(path)
         if known == verb and matched:
             return method, {key: unquote(value) for key, value in matched.groupdict().items()}, name
-        elsewhere |= {known} if matched else set()
-    if elsewhere:
-        headers = {"Allow": ", ".join(sorted(elsewhere))}
+        other_verbs |= {known} if matched else set()
+    if other_verbs:
+        headers = {"Allow": ", ".join(sorted(other_verbs))}
         raise Refusal(405, "httpMethodNotAllowed", "Method Not Allowed", headers=headers)
     raise Refusal(404, "notFound", "Not Found")
 
 
-def lacks_scope(method: Mapping[str, Any], api: str) -> Refusal:
-    """The refusal of a token that lacks every scope of the method."""
+def make_scope_refusal(method: Mapping[str, Any], api: str) -> Refusal:
+    """The refusal of a token that has none of the scopes that allow the method."""
     header = (
         f'Bearer realm="https://accounts.google.com/", error="insufficient_scope", scope="{" ".join(method["scopes"])}"'
     )
@@ -135,40 +136,40 @@ def lacks_scope(method: Mapping[str, Any], api: str) -> Refusal:
         "insufficientPermissions",
         "Request had insufficient authentication scopes.",
         headers={"WWW-Authenticate": header},
-        gone="PERMISSION_DENIED",
+        status_name="PERMISSION_DENIED",
         inner_message="Insufficient Permission",
         details=[detail],
     )
 
 
-def checked(
+def parse_call(
     verb: str, path: str, query: Mapping[str, list[str]], body: bytes, headers: Mapping[str, str], scopes: set[str]
 ) -> Call:
-    """The request, if it may be made with these scopes. Raises Refusal."""
-    method, values, api = recognize(verb, path)
+    """The request, when the description and these scopes allow it. Raises Refusal."""
+    method, values, api = find_method(verb, path)
     if not scopes & set(method["scopes"]):
-        raise lacks_scope(method, api)
-    document = _document(api)
-    known = {**document["parameters"], **method.get("parameters", {})}
-    asked = {name: _parameter(name, given, known) for name, given in query.items()}
-    for name, what in known.items():
-        if what.get("required") and name not in asked and name not in values:
-            raise bad(f"Missing required parameter: {name}", "required", name)
-    told: dict[str, Any] = {}
+        raise make_scope_refusal(method, api)
+    description = _load_description(api)
+    known = {**description["parameters"], **method.get("parameters", {})}
+    parsed_query = {name: _parse_parameter(name, given, known) for name, given in query.items()}
+    for name, parameter in known.items():
+        if parameter.get("required") and name not in parsed_query and name not in values:
+            raise bad_request(f"Missing required parameter: {name}", "required", name)
+    content: dict[str, Any] = {}
     if "request" in method:
-        told = _json(body, headers)
-        _object(told, document["schemas"][method["request"]["$ref"]], document["schemas"], "")
+        content = _parse_json_object(body, headers)
+        _check_object(content, description["schemas"][method["request"]["$ref"]], description["schemas"], "")
     elif body.strip():
-        raise bad("This request takes no body.", "parseError")
-    fields = str(asked.pop("fields", ""))
+        raise bad_request("This request takes no body.", "parseError")
+    fields = str(parsed_query.pop("fields", ""))
     response = method.get("response")
     if fields and response:
-        _selection(fields, document["schemas"][response["$ref"]], document["schemas"])
+        _check_fields(fields, description["schemas"][response["$ref"]], description["schemas"])
     return Call(
         method["id"],
         values,
-        asked,
-        told,
+        parsed_query,
+        content,
         frozenset(scopes),
         headers.get("if-match", ""),
         fields,
@@ -177,35 +178,37 @@ def checked(
     )
 
 
-def _json(body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+def _parse_json_object(body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
     if not headers.get("content-type", "").startswith("application/json"):
-        raise bad("The body must be JSON.", "parseError")
+        raise bad_request("The body must be JSON.", "parseError")
     try:
-        told = json.loads(body)
+        content = json.loads(body)
     except ValueError:
-        raise bad("Parse Error", "parseError") from None
-    if not isinstance(told, dict):
-        raise bad("Parse Error", "parseError")
-    return told
+        raise bad_request("Parse Error", "parseError") from None
+    if not isinstance(content, dict):
+        raise bad_request("Parse Error", "parseError")
+    return content
 
 
 # --- parameters -----------------------------------------------------------------------------------------------------
 
 
-def _parameter(name: str, given: list[str], known: Mapping[str, Any]) -> Any:
-    what = known.get(name)
-    if what is None:
-        raise bad(f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter.', "badRequest")
-    if what.get("repeated"):
-        return [_scalar(name, one, what) for one in given]
+def _parse_parameter(name: str, given: list[str], known: Mapping[str, Any]) -> Any:
+    parameter = known.get(name)
+    if parameter is None:
+        raise bad_request(
+            f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter.', "badRequest"
+        )
+    if parameter.get("repeated"):
+        return [_parse_scalar(name, one, parameter) for one in given]
     if len(given) > 1:
-        raise bad(f"Parameter {name} is given more than once.", "invalidParameter", name)
-    return _scalar(name, given[0], what)
+        raise bad_request(f"Parameter {name} is given more than once.", "invalidParameter", name)
+    return _parse_scalar(name, given[0], parameter)
 
 
-def _scalar(name: str, text: str, what: Mapping[str, Any]) -> Any:
-    wrong = bad(f"Invalid value '{text}' for {name}.", "invalidParameter", name)
-    kind = what["type"]
+def _parse_scalar(name: str, text: str, parameter: Mapping[str, Any]) -> Any:
+    wrong = bad_request(f"Invalid value '{text}' for {name}.", "invalidParameter", name)
+    kind = parameter["type"]
     if kind == "boolean":
         if text not in ("true", "false"):
             raise wrong
@@ -214,63 +217,65 @@ def _scalar(name: str, text: str, what: Mapping[str, Any]) -> Any:
         if not re.fullmatch(r"-?\d{1,9}", text):
             raise wrong
         number = int(text)
-        if not int(what.get("minimum", number)) <= number <= int(what.get("maximum", number)):
+        if not int(parameter.get("minimum", number)) <= number <= int(parameter.get("maximum", number)):
             raise wrong
         return number
-    if what.get("enum") and text not in what["enum"]:
+    if parameter.get("enum") and text not in parameter["enum"]:
         raise wrong
-    if what.get("format") == "date-time":
-        return instant(text, name)
+    if parameter.get("format") == "date-time":
+        return parse_instant(text, name)
     return text
 
 
-def instant(text: str, name: str) -> datetime:
-    """An RFC 3339 instant with an offset; what is finer than a second is ignored. Raises Refusal."""
+def parse_instant(text: str, name: str) -> datetime:
+    """Parse an RFC 3339 date and time with an offset; fractions of a second are dropped. Raises Refusal."""
     try:
         moment = datetime.fromisoformat(text.upper()) if _INSTANT.fullmatch(text) else None
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise bad(f"Invalid value for {name}: a date-time with an offset is needed.", "badRequest", name)
+        raise bad_request(f"Invalid value for {name}: a date-time with an offset is needed.", "badRequest", name)
     return moment.replace(microsecond=0)
 
 
 # --- bodies ---------------------------------------------------------------------------------------------------------
 
-#: What RFC 3339 allows, and nothing of what ISO 8601 allows beside it; the offset may be left out beside a zone.
+#: RFC 3339, not the other forms of ISO 8601. The offset may be missing, since a body may name a zone instead.
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?", re.IGNORECASE)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _INT64 = re.compile(r"-?[0-9]{1,19}")
 _READ_ONLY = re.compile(r"\bread-only\b", re.IGNORECASE)
 
 
-def _object(told: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any], at: str) -> None:
-    if not isinstance(told, dict):
-        raise bad(f"Invalid value at '{at}': an object is needed.", "badRequest")
-    for name, value in list(told.items()):
-        here = f"{at}.{name}".lstrip(".")
-        what = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
-        if what is None:
-            raise bad(f'Invalid JSON payload received. Unknown name "{here}": Cannot find field.', "badRequest")
-        if _READ_ONLY.search(str(what.get("description", ""))) or name in ("kind", "etag"):
-            del told[name]  # the service takes no notice of what only it can say
+def _check_object(content: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any], at: str) -> None:
+    if not isinstance(content, dict):
+        raise bad_request(f"Invalid value at '{at}': an object is needed.", "badRequest")
+    for name, value in list(content.items()):
+        place = f"{at}.{name}".lstrip(".")
+        field_schema = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
+        if field_schema is None:
+            raise bad_request(
+                f'Invalid JSON payload received. Unknown name "{place}": Cannot find field.', "badRequest"
+            )
+        if _READ_ONLY.search(str(field_schema.get("description", ""))) or name in ("kind", "etag"):
+            del content[name]  # the service ignores read-only fields
         elif value is not None:
-            _value(value, what, schemas, here)
+            _check_value(value, field_schema, schemas, place)
 
 
-def _value(value: Any, what: Mapping[str, Any], schemas: Mapping[str, Any], at: str) -> None:
-    wrong = bad(f"Invalid value at '{at}'.", "badRequest")
-    if "$ref" in what:
-        _object(value, schemas[what["$ref"]], schemas, at)
+def _check_value(value: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any], at: str) -> None:
+    wrong = bad_request(f"Invalid value at '{at}'.", "badRequest")
+    if "$ref" in schema:
+        _check_object(value, schemas[schema["$ref"]], schemas, at)
         return
-    kind = what["type"]
+    kind = schema["type"]
     if kind == "object":
-        _object(value, what, schemas, at)
+        _check_object(value, schema, schemas, at)
     elif kind == "array":
         if not isinstance(value, list):
             raise wrong
         for number, one in enumerate(value):
-            _value(one, what["items"], schemas, f"{at}[{number}]")
+            _check_value(one, schema["items"], schemas, f"{at}[{number}]")
     elif kind == "boolean":
         if type(value) is not bool:
             raise wrong
@@ -278,32 +283,32 @@ def _value(value: Any, what: Mapping[str, Any], schemas: Mapping[str, Any], at: 
         if type(value) is not int:
             raise wrong
     elif kind == "string":
-        _text(value, what, at)
+        _check_string(value, schema, at)
 
 
-def _text(value: Any, what: Mapping[str, Any], at: str) -> None:
-    wrong = bad(f"Invalid value at '{at}'.", "badRequest")
-    if what.get("format") == "int64" and isinstance(value, int | float) and float(value).is_integer():
-        return  # the client library's own helper writes numbers
+def _check_string(value: Any, schema: Mapping[str, Any], at: str) -> None:
+    wrong = bad_request(f"Invalid value at '{at}'.", "badRequest")
+    if schema.get("format") == "int64" and isinstance(value, int | float) and float(value).is_integer():
+        return  # new_webhook_channel of the client library writes numbers
     if not isinstance(value, str):
         raise wrong
     try:
-        if what.get("format") == "date-time":
-            _refuse_other(value, _INSTANT)
+        if schema.get("format") == "date-time":
+            _require_form(value, _INSTANT)
             datetime.fromisoformat(value.upper())
-        elif what.get("format") == "date":
-            _refuse_other(value, _DAY)
+        elif schema.get("format") == "date":
+            _require_form(value, _DAY)
             date.fromisoformat(value)
-        elif what.get("format") == "int64":
-            _refuse_other(value, _INT64)
+        elif schema.get("format") == "int64":
+            _require_form(value, _INT64)
     except ValueError:
         raise wrong from None
-    known = re.findall(r'^- "(\w+)" - ', str(what.get("description", "")), re.MULTILINE)
-    if known and "Possible values are" in what["description"] and value not in known:
+    known = re.findall(r'^- "(\w+)" - ', str(schema.get("description", "")), re.MULTILINE)
+    if known and "Possible values are" in schema["description"] and value not in known:
         raise wrong
 
 
-def _refuse_other(text: str, form: re.Pattern[str]) -> None:
+def _require_form(text: str, form: re.Pattern[str]) -> None:
     if not form.fullmatch(text):
         raise ValueError(text)
 
@@ -313,28 +318,32 @@ def _refuse_other(text: str, form: re.Pattern[str]) -> None:
 Mask = dict[str, "Mask"]
 
 
-def mask(text: str) -> Mask:
-    """`a,b(c,d),e/f` as nested names; what has nothing below it is wanted whole. Raises Refusal."""
-    found, rest = _mask(text)
+def parse_mask(text: str) -> Mask:
+    """Parse a mask such as `a,b(c,d),e/f` into nested names; a name with nothing below it selects everything in it.
+
+    Raises Refusal.
+    """
+    found, rest = _parse_names(text)
     if rest:
-        raise bad(f"Invalid field selection {text}", "invalidParameter", "fields")
+        raise bad_request(f"Invalid field selection {text}", "invalidParameter", "fields")
     return found
 
 
-def _mask(text: str) -> tuple[Mask, str]:
+def _parse_names(text: str) -> tuple[Mask, str]:
+    """The names up to a closing parenthesis or the end, and the rest of the text."""
     found: Mask = {}
     while True:
         matched = re.match(r"\s*([\w*]+(?:/[\w*]+)*)\s*", text)
         if not matched:
-            raise bad(f"Invalid field selection {text}", "invalidParameter", "fields")
+            raise bad_request(f"Invalid field selection {text}", "invalidParameter", "fields")
         text = text[matched.end() :]
         below = found
         for name in matched[1].split("/"):
             below = below.setdefault(name, {})
         if text.startswith("("):
-            inner, text = _mask(text[1:])
+            inner, text = _parse_names(text[1:])
             if not text.startswith(")"):
-                raise bad("Invalid field selection", "invalidParameter", "fields")
+                raise bad_request("Invalid field selection", "invalidParameter", "fields")
             below.update(inner)
             text = text[1:]
         if not text.startswith(","):
@@ -342,31 +351,28 @@ def _mask(text: str) -> tuple[Mask, str]:
         text = text[1:]
 
 
-def _selection(fields: str, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
-    def walk(wanted: Mask, what: Mapping[str, Any]) -> None:
-        while "$ref" in what or what.get("type") == "array":
-            what = schemas[what["$ref"]] if "$ref" in what else what["items"]
+def _check_fields(fields: str, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
+    """Raises Refusal for a mask that names a field that the answer does not have."""
+
+    def walk(wanted: Mask, node: Mapping[str, Any]) -> None:
+        while "$ref" in node or node.get("type") == "array":
+            node = schemas[node["$ref"]] if "$ref" in node else node["items"]
         for name, below in wanted.items():
-            inner = what.get("properties", {}).get(name) or what.get("additionalProperties")
+            inner = node.get("properties", {}).get(name) or node.get("additionalProperties")
             if inner is None and name != "*":
-                raise bad(f"Invalid field selection {name}", "invalidParameter", "fields")
+                raise bad_request(f"Invalid field selection {name}", "invalidParameter", "fields")
             if below and inner:
                 walk(below, inner)
 
-    walk(mask(fields), schema)
+    walk(parse_mask(fields), schema)
 
 
-def selected(value: Any, wanted: Mask) -> Any:
-    """The part of an answer that was asked for."""
+def select_fields(value: Any, wanted: Mask) -> Any:
+    """The part of an answer that the mask selects."""
     if not wanted or "*" in wanted:
         return value
     if isinstance(value, list):
-        return [selected(one, wanted) for one in value]
+        return [select_fields(one, wanted) for one in value]
     if isinstance(value, dict):
-        return {name: selected(value[name], below) for name, below in wanted.items() if name in value}
+        return {name: select_fields(value[name], below) for name, below in wanted.items() if name in value}
     return value
-
-
-def short(scope: str) -> str:
-    """A scope by its last part."""
-    return scope.removeprefix(_SCOPE)

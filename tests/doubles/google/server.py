@@ -1,10 +1,10 @@
-"""Google on loopback: the three APIs, the batch endpoint, the token endpoint and the consent page, over HTTP."""
+"""The HTTP server of the double: the three APIs, the batch endpoint, the token endpoint and the consent page."""
 
 import json
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
@@ -16,10 +16,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.doubles.google.calendars import Calendars
-from tests.doubles.google.faults import Broken
-from tests.doubles.google.gmail import Post
+from tests.doubles.google.faults import BrokenConnection
+from tests.doubles.google.gmail import Gmail
 from tests.doubles.google.quota import Quota
-from tests.doubles.google.schema import Call, Refusal, checked, mask, recognize, selected
+from tests.doubles.google.schema import Call, Refusal, find_method, parse_call, parse_mask, select_fields
 from tests.doubles.google.tokens import TokenRefusal, Tokens
 from tests.doubles.google.users import Users
 from worker.clock import Clock, utcnow
@@ -28,18 +28,18 @@ _HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as it was made, for whoever counts."""
+class RecordedRequest:
+    """A request to one of the APIs, as tests and benchmarks count it."""
 
     method: str
     who: str
-    call: Call | None = None
-    inside: bool = False  #: it travelled in a batch
+    call: Call | None = None  #: None when the token was refused
+    in_batch: bool = False
 
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back."""
+    """An HTTP answer. A body that is not bytes is sent as JSON."""
 
     status: int
     body: Any = None
@@ -53,27 +53,29 @@ class Answer:
 
 
 class Google:
-    """The double, from `with` to its end. A port of 0 takes any free one. `delay` seconds pass before each answer."""
+    """The double of Google. It runs inside a `with`. Port 0 takes any free port; each answer takes `delay` seconds."""
 
     def __init__(self, port: int = 0, *, clock: Clock = utcnow, delay: float = 0.0) -> None:
-        self._server = _Server((_HOST, port), self._visit())
+        self._server = _Server((_HOST, port), self._make_handler())
         self.url = f"http://{_HOST}:{self._server.server_address[1]}"
         self.calendars = Calendars(clock)
         self.quota = Quota(clock)
-        self.crashes: list[str] = []  #: what the double itself could not handle
-        self.post = Post()
+        self.crashes: list[str] = []  #: tracebacks of errors of the double itself
+        self.gmail = Gmail()
         self.users = Users(clock)
         self.tokens = Tokens(f"{self.url}/token", clock, self._is_active)
-        self.plan = self.calendars.channels.plan
-        self.asked: list[Asked] = []
-        self.batches = 0
+        self.faults = self.calendars.channels.faults
+        self.requests: list[RecordedRequest] = []
+        self.batches = 0  #: the number of batches received
         self.delay = delay
-        self.lock = RLock()  #: held while somebody asks, and by people whose hands change calendars meanwhile
+        self.lock = (
+            RLock()
+        )  #: held while a request is carried out; tests that change calendars at the same time take it
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="google")
 
     @property
     def section(self) -> dict[str, Any]:
-        """What the settings of a calendar on this double say."""
+        """The section `[calendars.google]` of the settings."""
         return {
             "endpoint": f"{self.url}/calendar/v3/",
             "token_endpoint": f"{self.url}/token",
@@ -83,16 +85,16 @@ class Google:
 
     @property
     def mail_section(self) -> dict[str, Any]:
-        """What the settings of a mailer on this double say."""
+        """The section `[mailers.google]` of the settings."""
         return {**self.section, "endpoint": f"{self.url}/"}
 
     @property
     def directory_section(self) -> dict[str, Any]:
-        """What the settings of the roster on this double say."""
+        """The section `[roster.google]` of the settings."""
         return {**self.section, "endpoint": f"{self.url}/"}
 
     def _is_active(self, email: str) -> bool:
-        return self.calendars.active(email) or self.users.is_active(email)
+        return self.calendars.is_active(email) or self.users.is_active(email)
 
     def __enter__(self) -> "Google":
         self._thread.start()
@@ -105,46 +107,46 @@ class Google:
         self.calendars.channels.close()
 
     def wait(self) -> None:
-        """Until somebody stops it."""
+        """Wait until the server stops."""
         self._thread.join()
 
     # --- answering --------------------------------------------------------------------------------------------------
 
     def answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """What goes back, whatever came. Raises Broken."""
+        """The answer to any HTTP request. Raises BrokenConnection."""
         try:
             return self._answer(verb, target, headers, body)
         except TokenRefusal as refusal:
             return Answer(refusal.status, refusal.body)
         except Refusal as refusal:
-            return refused(refusal)
-        except Broken:
+            return make_error_answer(refusal)
+        except BrokenConnection:
             raise
         except Exception:
             self.crashes.append(format_exc())
-            return refused(Refusal(500, "backendError", "Backend Error"))
+            return make_error_answer(Refusal(500, "backendError", "Backend Error"))
 
     def _answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Raises Broken, Refusal, TokenRefusal."""
+        """Raises BrokenConnection, Refusal, TokenRefusal."""
         try:
             parts = urlsplit(target)
             query = parse_qs(parts.query, keep_blank_values=True, errors="strict")
         except ValueError:
             raise Refusal(400, "badRequest", "Bad Request") from None
         if parts.path == "/token" and verb == "POST":
-            self.plan.strike("token", "", after=False)
+            self.faults.raise_due("token", "", after=False)
             form = {name: one[0] for name, one in parse_qs(body.decode(errors="replace")).items()}
             return Answer(200, self.tokens.exchange(form))
         if parts.path == "/o/oauth2/v2/auth" and verb == "GET":
-            where = self.tokens.page({name: one[0] for name, one in query.items()})
-            return Answer(302, b"", {"Location": where})
+            location = self.tokens.consent({name: one[0] for name, one in query.items()})
+            return Answer(302, b"", {"Location": location})
         if parts.path.startswith("/batch/") and verb == "POST":
             return self._batch(parts.path, headers, body)
-        if verb == "POST" and headers.get("x-http-method-override") == "GET":  # a question too long for an address
+        if verb == "POST" and headers.get("x-http-method-override") == "GET":  # a GET whose query is too long for a URL
             query, verb, body = parse_qs(body.decode(errors="replace"), keep_blank_values=True), "GET", b""
-        return self._one(verb, parts.path, query, headers, body, inside=False)
+        return self._call_api(verb, parts.path, query, headers, body, in_batch=False)
 
-    def _one(
+    def _call_api(
         self,
         verb: str,
         path: str,
@@ -152,34 +154,34 @@ class Google:
         headers: Mapping[str, str],
         body: bytes,
         *,
-        inside: bool,
+        in_batch: bool,
     ) -> Answer:
-        """One request to an API. Raises Refusal, Broken."""
-        method, _, api = recognize(verb, path)
-        grant = self.tokens.holder(headers.get("authorization", ""))
+        """Check and carry out one request to an API. Raises Refusal, BrokenConnection."""
+        method, _, api = find_method(verb, path)
+        grant = self.tokens.find_grant(headers.get("authorization", ""))
         who = grant.who if grant else ""
-        self.asked.append(Asked(method["id"], who, inside=inside))
+        self.requests.append(RecordedRequest(method["id"], who, in_batch=in_batch))
         if grant is None:
             raise Refusal(401, "authError", "Invalid Credentials", location=("header", "Authorization"))
         if api == "calendar.v3":
             user = (query.get("quotaUser") or [headers.get("x-goog-quota-user", "")])[0]
             with self.lock:
                 self.quota.charge(grant.account or grant.who, user)
-        call = checked(verb, path, query, body, headers, grant.scopes)
-        self.asked[-1] = Asked(call.method, who, call, inside)
-        self.plan.strike(call.method, who, after=False)
+        call = parse_call(verb, path, query, body, headers, grant.scopes)
+        self.requests[-1] = RecordedRequest(call.method, who, call, in_batch)
+        self.faults.raise_due(call.method, who, after=False)
         with self.lock:
             if call.method.startswith("gmail."):
-                told: Any = self.post.do(who, call)
+                result: Any = self.gmail.answer(who, call)
             elif call.method.startswith("directory."):
-                told = self.users.do(who, call, service_account=grant.service_account)
+                result = self.users.answer(who, call, service_account=grant.service_account)
             else:
-                told = self.calendars.do(who, call, service_account=grant.service_account)
-            shown = selected(told, mask(call.fields)) if call.fields and told is not None else told
+                result = self.calendars.answer(who, call, service_account=grant.service_account)
+            shown = select_fields(result, parse_mask(call.fields)) if call.fields and result is not None else result
         if call.method == "calendar.events.watch":
             self.calendars.channels.await_sync(call.body["id"])
-        self.plan.strike(call.method, who, after=True)
-        etag = told.get("etag") if isinstance(told, dict) else None
+        self.faults.raise_due(call.method, who, after=True)
+        etag = result.get("etag") if isinstance(result, dict) else None
         return Answer(204 if shown is None else 200, shown, {"ETag": etag} if etag else None)
 
     def _batch(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -190,25 +192,26 @@ class Google:
         if not isinstance(parts, list) or len(parts) > 50:
             raise Refusal(400, "badRequest", "The batch is malformed, or holds more than 50 requests.")
         self.batches += 1
-        answers = [self._inner(part) for part in parts]  # type: ignore[arg-type]
+        answers = [self._answer_part(part) for part in parts]  # type: ignore[arg-type]
         boundary = "batch_answers"
-        lines = [f"--{boundary}\r\n{one}\r\n" for one in answers]
-        content = f"{''.join(lines)}--{boundary}--\r\n".encode()
+        sections = [f"--{boundary}\r\n{one}\r\n" for one in answers]
+        content = f"{''.join(sections)}--{boundary}--\r\n".encode()
         return Answer(200, content, {"Content-Type": f"multipart/mixed; boundary={boundary}"})
 
-    def _inner(self, part: "Message[str, str]") -> str:
+    def _answer_part(self, part: "Message[str, str]") -> str:
+        """The part of the answer to a batch that answers this part of it."""
         try:
-            answer = self._inside(str(part.get_payload()))
+            answer = self._call_from_text(str(part.get_payload()))
         except Refusal as refusal:
-            answer = refused(refusal)
+            answer = make_error_answer(refusal)
         name = str(part["Content-ID"]).replace("<", "<response-", 1)
-        told = {"Content-Type": "application/json; charset=UTF-8", **(answer.headers or {})}
-        listed = "".join(f"{key}: {value}\r\n" for key, value in told.items())
+        headers = {"Content-Type": "application/json; charset=UTF-8", **(answer.headers or {})}
+        header_lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
         head = f"Content-Type: application/http\r\nContent-ID: {name}\r\n\r\n"
-        return f"{head}HTTP/1.1 {answer.status} Said\r\n{listed}\r\n{answer.content.decode()}"
+        return f"{head}HTTP/1.1 {answer.status} Said\r\n{header_lines}\r\n{answer.content.decode()}"
 
-    def _inside(self, text: str) -> Answer:
-        """What the request in one part of a batch is answered. Raises Refusal, Broken."""
+    def _call_from_text(self, text: str) -> Answer:
+        """The answer to a request in the text of one part of a batch. Raises Refusal, BrokenConnection."""
         first, _, rest = text.partition("\n")
         inner = Parser().parsestr(rest)
         headers = {name.lower(): value for name, value in inner.items()}
@@ -218,16 +221,16 @@ class Google:
         except ValueError:
             raise Refusal(400, "badRequest", "Failed to parse batch request") from None
         query = parse_qs(url.query, keep_blank_values=True)
-        return self._one(verb, url.path, query, headers, str(inner.get_payload()).encode(), inside=True)
+        return self._call_api(verb, url.path, query, headers, str(inner.get_payload()).encode(), in_batch=True)
 
     # --- HTTP -------------------------------------------------------------------------------------------------------
 
-    def _visit(self) -> type[BaseHTTPRequestHandler]:
-        return type("Visit", (Visit,), {"google": self})
+    def _make_handler(self) -> type[BaseHTTPRequestHandler]:
+        return type("BoundHandler", (RequestHandler,), {"google": self})
 
 
-def refused(refusal: Refusal) -> Answer:
-    """The answer that an error is."""
+def make_error_answer(refusal: Refusal) -> Answer:
+    """The HTTP answer of a refusal."""
     return Answer(refusal.status, refusal.body, refusal.headers)
 
 
@@ -237,18 +240,15 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever breaks a connection is a test; anything else is to be seen."""
+        """Print errors, but for broken connections, which tests cause on purpose."""
         import sys
 
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
-Deliver = Callable[[str, bytes], None]
-
-
-class Visit(BaseHTTPRequestHandler):
-    """One connection."""
+class RequestHandler(BaseHTTPRequestHandler):
+    """Handles one connection."""
 
     google: "Google"
 
@@ -256,7 +256,7 @@ class Visit(BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
 
-    def _do(self) -> None:
+    def _handle(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not length.isdecimal():
@@ -267,19 +267,19 @@ class Visit(BaseHTTPRequestHandler):
             time.sleep(self.google.delay)
         try:
             answer = self.google.answer(self.command, self.path, headers, body)
-        except Broken as broken:
+        except BrokenConnection as broken:
             self._break(broken.how)
             return
         self._send(answer.status, answer.content, answer.headers or {})
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _do  # noqa: N815  # the library's names
-    do_HEAD = do_OPTIONS = do_TRACE = _do  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815  # the library's names
+    do_HEAD = do_OPTIONS = do_TRACE = _handle  # noqa: N815
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What can't be read as a request is answered as everything else is."""
+        """Answer in JSON also what can't be parsed as an HTTP request."""
         self.close_connection = True
         reason = message or {411: "Length Required"}.get(code, "Bad Request")
-        answer = refused(Refusal(int(code), "badRequest", reason))
+        answer = make_error_answer(Refusal(int(code), "badRequest", reason))
         self._send(answer.status, answer.content, {"Connection": "close"})
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str], length: int | None = None) -> None:
@@ -294,6 +294,7 @@ class Visit(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _break(self, how: str) -> None:
+        """Misbehave in the given way, which is a reason of `Fault`."""
         self.close_connection = True
         if how == "html":
             self._send(
@@ -303,12 +304,13 @@ class Visit(BaseHTTPRequestHandler):
             )
         elif how == "cut":
             self._send(200, b'{"items": [{"id": "hal', {}, length=4000)
-        elif how == "hang":  # until whoever asks gives up
+        elif how == "hang":  # until the client gives up
             self.connection.settimeout(30)
             with suppress(OSError):
                 self.connection.recv(1)
         else:
+            # `reset`: with a linger time of 0, closing the socket sends RST.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""

@@ -1,10 +1,10 @@
-"""The token endpoint and the consent page: grants in, tokens out, refused as Google refuses them."""
+"""The token endpoint and the consent page of Google's OAuth 2."""
 
 import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -17,23 +17,23 @@ from google.auth import jwt
 
 from worker.clock import Clock
 
-LIFE = timedelta(hours=1)
-#: For this audience Google's own library signs, wherever it sends what it signed.
+_LIFETIME = timedelta(hours=1)
+#: The audience for which Google's own library signs its assertions, whatever the URL of the token endpoint.
 TOKEN_AUDIENCE = "https://oauth2.googleapis.com/token"
 
 
 @cache
 def _key_pair() -> tuple[bytes, bytes]:
-    """A private key and its public one. A small key guards nothing, and is made, read and used in little time."""
+    """A private and a public key, in PEM. The key is short, since tests need speed and no security."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 -- so that tests are quick
     plain = serialization.NoEncryption()
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    shown = serialization.PublicFormat.SubjectPublicKeyInfo
-    return private, key.public_key().public_bytes(serialization.Encoding.PEM, shown)
+    public_format = serialization.PublicFormat.SubjectPublicKeyInfo
+    return private, key.public_key().public_bytes(serialization.Encoding.PEM, public_format)
 
 
 class TokenRefusal(Exception):
-    """An answer as RFC 6749 has it."""
+    """An error answer of the token endpoint (RFC 6749)."""
 
     def __init__(self, status: int, error: str, description: str = "") -> None:
         super().__init__(error)
@@ -54,31 +54,32 @@ class Grant:
 
 @dataclass(slots=True)
 class Code:
-    """A consent on its way to the token endpoint."""
+    """What an authorization code stands for."""
 
     who: str
     scopes: set[str]
-    challenge: str
-    redirect: str
+    challenge: str  #: the PKCE challenge
+    redirect: str  #: the redirect URI
 
 
 @dataclass(slots=True)
 class Tokens:
-    """Who may get a token for what. `people` is asked whether somebody is in the domain and not suspended."""
+    """Issues access tokens and checks them. `url` is that of the token endpoint; `is_active` says whether a person has
+    an account that is not suspended."""
 
     url: str
     clock: Clock
-    active: Any
-    granted: set[str] = field(default_factory=set)  #: what the administrator granted to the service account
-    client: tuple[str, str] = ("longarc-client", "client-secret")
-    consent: str = ""  #: who sits at the browser
-    refuses: bool = False  #: that person says no
-    unticked: set[str] = field(default_factory=set)
-    lives: timedelta = LIFE
-    asked: list[str] = field(default_factory=list)
+    is_active: Callable[[str], bool]
+    granted_scopes: set[str] = field(default_factory=set)  #: those that the administrator granted to service accounts
+    client: tuple[str, str] = ("longarc-client", "client-secret")  #: id and secret of the OAuth client
+    consenting_person: str = ""  #: who is signed in at the consent page; empty: whom the link suggests
+    declines_consent: bool = False
+    unticked_scopes: set[str] = field(default_factory=set)  #: those that the person leaves out on the consent page
+    lifetime: timedelta = _LIFETIME  #: of access tokens
+    grant_types: list[str] = field(default_factory=list)  #: of each request to the token endpoint
     _keys: dict[str, bytes] = field(default_factory=dict)
     _accounts: dict[str, str] = field(default_factory=dict)
-    _alive: dict[str, Grant] = field(default_factory=dict)
+    _grants: dict[str, Grant] = field(default_factory=dict)
     _codes: dict[str, Code] = field(default_factory=dict)
     _refresh: dict[str, tuple[str, set[str]]] = field(default_factory=dict)
 
@@ -104,42 +105,42 @@ class Tokens:
         self._keys.clear()
 
     def refresh_token(self, who: str, scopes: set[str]) -> str:
-        """A lasting grant, as given in a browser."""
+        """A new refresh token, as if that person had consented to these scopes in a browser."""
         token = f"1//{secrets.token_urlsafe(32)}"
         self._refresh[token] = (who, set(scopes))
         return token
 
     def revoke(self, who: str) -> None:
-        """That person takes every grant back."""
+        """Make all refresh and access tokens of that person invalid."""
         self._refresh = {token: kept for token, kept in self._refresh.items() if kept[0] != who}
-        self.forget(who)
+        self.expire_access_tokens(who)
 
-    def forget(self, who: str | None = None) -> None:
-        """Access tokens die before their time."""
-        self._alive = {token: one for token, one in self._alive.items() if who is not None and one.who != who}
+    def expire_access_tokens(self, who: str | None = None) -> None:
+        """Make the access tokens of that person invalid, or all of them."""
+        self._grants = {token: one for token, one in self._grants.items() if who is not None and one.who != who}
 
-    # --- what is asked ---
+    # --- requests ---
 
-    def holder(self, authorization: str) -> Grant | None:
-        """Whose token it is, when it is alive."""
-        grant = self._alive.get(authorization.removeprefix("Bearer "))
-        if grant is None or grant.until <= self.clock() or not (grant.service_account or self.active(grant.who)):
+    def find_grant(self, authorization: str) -> Grant | None:
+        """The grant of the token in an Authorization header; None when the token is unknown or no longer valid."""
+        grant = self._grants.get(authorization.removeprefix("Bearer "))
+        if grant is None or grant.until <= self.clock() or not (grant.service_account or self.is_active(grant.who)):
             return None
         return grant
 
     def exchange(self, form: Mapping[str, str]) -> dict[str, Any]:
-        """The token endpoint. Raises TokenRefusal."""
+        """Answer a request to the token endpoint. Raises TokenRefusal."""
         kind = form.get("grant_type", "")
-        self.asked.append(kind.rpartition(":")[2])
+        self.grant_types.append(kind.rpartition(":")[2])
         if kind == "urn:ietf:params:oauth:grant-type:jwt-bearer":
-            return self._assertion(form.get("assertion", ""))
+            return self._exchange_assertion(form.get("assertion", ""))
         if kind not in ("refresh_token", "authorization_code"):
             raise TokenRefusal(400, "unsupported_grant_type", f"Invalid grant_type: {kind}")
         if (form.get("client_id"), form.get("client_secret")) != self.client:
             raise TokenRefusal(401, "invalid_client", "The OAuth client was not found.")
-        return self._refreshed(form) if kind == "refresh_token" else self._coded(form)
+        return self._exchange_refresh_token(form) if kind == "refresh_token" else self._exchange_code(form)
 
-    def _assertion(self, text: str) -> dict[str, Any]:
+    def _exchange_assertion(self, text: str) -> dict[str, Any]:
         try:
             reader: Any = jwt  # the library has no types here
             header = reader.decode_header(text)
@@ -160,16 +161,16 @@ class Tokens:
             raise TokenRefusal(400, "invalid_grant", "Invalid JWT: wrong audience or issuer")
         scopes, who = set(str(claims.get("scope", "")).split()), claims.get("sub")
         if who is None:
-            return self._given(claims["iss"], scopes, service_account=True)
-        if not scopes or not scopes <= self.granted:
+            return self.issue_token(claims["iss"], scopes, service_account=True)
+        if not scopes or not scopes <= self.granted_scopes:
             words = (
                 "Client is unauthorized to retrieve access tokens using this method, or client not authorized for "
                 "any of the scopes requested."
             )
             raise TokenRefusal(401, "unauthorized_client", words)
-        if not self.active(who):
+        if not self.is_active(who):
             raise TokenRefusal(400, "invalid_grant", "Invalid email or User ID")
-        return self._given(who, scopes, account=str(claims["iss"]))
+        return self.issue_token(who, scopes, account=str(claims["iss"]))
 
     @staticmethod
     def _verify(text: str, key: bytes) -> None:
@@ -182,13 +183,13 @@ class Tokens:
         if not verifier.verify(signed, base64.urlsafe_b64decode(padded)):
             raise ValueError("signature")
 
-    def _refreshed(self, form: Mapping[str, str]) -> dict[str, Any]:
+    def _exchange_refresh_token(self, form: Mapping[str, str]) -> dict[str, Any]:
         kept = self._refresh.get(form.get("refresh_token", ""))
-        if kept is None or not self.active(kept[0]):
+        if kept is None or not self.is_active(kept[0]):
             raise TokenRefusal(400, "invalid_grant", "Token has been expired or revoked.")
-        return self._given(*kept)
+        return self.issue_token(*kept)
 
-    def _coded(self, form: Mapping[str, str]) -> dict[str, Any]:
+    def _exchange_code(self, form: Mapping[str, str]) -> dict[str, Any]:
         code = self._codes.pop(form.get("code", ""), None)
         if code is None or form.get("redirect_uri") != code.redirect:
             raise TokenRefusal(400, "invalid_grant", "Malformed auth code.")
@@ -197,29 +198,32 @@ class Tokens:
             raise TokenRefusal(400, "invalid_grant", "Invalid code verifier.")
         who = json.dumps({"email": code.who, "email_verified": True}).encode()
         parts = [base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"RS256"}', who, b"x")]
-        lasting = {"refresh_token": self.refresh_token(code.who, code.scopes), "id_token": ".".join(parts)}
-        return {**self._given(code.who, code.scopes), **lasting}
+        lasting_tokens = {"refresh_token": self.refresh_token(code.who, code.scopes), "id_token": ".".join(parts)}
+        return {**self.issue_token(code.who, code.scopes), **lasting_tokens}
 
-    def _given(self, who: str, scopes: set[str], *, service_account: bool = False, account: str = "") -> dict[str, Any]:
+    def issue_token(
+        self, who: str, scopes: set[str], *, service_account: bool = False, account: str = ""
+    ) -> dict[str, Any]:
+        """Issue an access token. Returns the JSON of the token endpoint's answer."""
         token = f"ya29.{secrets.token_urlsafe(24)}"
-        self._alive[token] = Grant(who, set(scopes), self.clock() + self.lives, service_account, account)
-        seconds = int(self.lives.total_seconds())
+        self._grants[token] = Grant(who, set(scopes), self.clock() + self.lifetime, service_account, account)
+        seconds = int(self.lifetime.total_seconds())
         return {"access_token": token, "expires_in": seconds, "token_type": "Bearer", "scope": " ".join(sorted(scopes))}
 
     # --- the consent page ---
 
-    def page(self, query: Mapping[str, str]) -> str:
-        """Where the browser is sent when the person at it has decided. Raises TokenRefusal."""
+    def consent(self, query: Mapping[str, str]) -> str:
+        """The URL to which the browser is redirected after the consent page. Raises TokenRefusal."""
         redirect = query.get("redirect_uri", "")
         if query.get("client_id") != self.client[0] or not redirect.startswith("http://127.0.0.1:"):
             raise TokenRefusal(400, "invalid_request", "redirect_uri_mismatch")
         if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
             raise TokenRefusal(400, "invalid_request", "Missing parameter")
-        back = {"state": query.get("state", "")}
-        if self.refuses:
-            return f"{redirect}?{urlencode(back | {'error': 'access_denied'})}"
+        state = {"state": query.get("state", "")}
+        if self.declines_consent:
+            return f"{redirect}?{urlencode(state | {'error': 'access_denied'})}"
         code = secrets.token_urlsafe(16)
-        scopes = set(query.get("scope", "").split()) - self.unticked
-        who = self.consent or query.get("login_hint", "")
+        scopes = set(query.get("scope", "").split()) - self.unticked_scopes
+        who = self.consenting_person or query.get("login_hint", "")
         self._codes[code] = Code(who, scopes, query.get("code_challenge", ""), redirect)
-        return f"{redirect}?{urlencode(back | {'code': code, 'scope': ' '.join(sorted(scopes))})}"
+        return f"{redirect}?{urlencode(state | {'code': code, 'scope': ' '.join(sorted(scopes))})}"

@@ -1,23 +1,26 @@
-"""Times as Google's bodies name them."""
+"""Parses the times and zones of events in Google's JSON."""
 
 from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tests.doubles.google.schema import bad
+from tests.doubles.google.schema import bad_request
 
 
-def instant_of(at: dict[str, Any], zone: ZoneInfo) -> datetime:
-    """The instant meant by a start or an end; whole days lie in the calendar's zone. Raises Refusal."""
+def parse_event_time(at: dict[str, Any], zone: ZoneInfo) -> datetime:
+    """The start or end of an event, in UTC; whole days begin at midnight in `zone`. Raises Refusal."""
     if at.get("date"):
         return datetime.combine(date.fromisoformat(at["date"]), time(), zone).astimezone(UTC)
     moment = datetime.fromisoformat(at["dateTime"])
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone_named(at.get("timeZone"), zone))).astimezone(UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=get_zone(at.get("timeZone"), zone))).astimezone(UTC)
 
 
-def zone_named(name: str | None, otherwise: ZoneInfo, where: str = "start time") -> ZoneInfo:
-    """Raises Refusal for a zone that does not exist."""
+def get_zone(name: str | None, default: ZoneInfo, where: str = "start time") -> ZoneInfo:
+    """The zone of that name, or the default without a name. Raises Refusal for a zone that does not exist.
+
+    `where` is the field that the refusal names.
+    """
     try:
-        return ZoneInfo(name) if name else otherwise
+        return ZoneInfo(name) if name else default
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise bad(f"Invalid time zone definition for {where}.") from None
+        raise bad_request(f"Invalid time zone definition for {where}.") from None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tests.doubles.graph.hands import Hands, section
 from tests.doubles.graph.service import Double
 from tests.doubles.graph.state import Item
-from tests.doubles.served import Served
+from tests.doubles.served import ServedCalendar
 from worker.domain.model import (
     Address,
     Answer,
@@ -19,7 +19,7 @@ from worker.providers.base import OrganizersFunction
 from worker.providers.outlook import calendar as outlook
 
 
-class Office(Served[outlook.OutlookCalendar]):
+class Office(ServedCalendar[outlook.OutlookCalendar]):
     """Everybody's mailbox on the double, with what people do to it."""
 
     def __init__(self, double: Double, people: Iterable[Person], organizers: OrganizersFunction | None = None) -> None:

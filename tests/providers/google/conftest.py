@@ -19,7 +19,7 @@ from worker.providers.google.mail import GmailMailer
 @pytest.fixture
 def double() -> Iterator[Google]:
     with Google() as running:
-        running.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
+        running.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
         yield running
 
 

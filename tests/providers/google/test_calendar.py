@@ -31,7 +31,7 @@ from worker.providers.identities import InMemoryIdentities
 @pytest.fixture(scope="module")
 def double() -> Iterator[Google]:
     with Google() as running:
-        running.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
+        running.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
         yield running
 
 
@@ -46,7 +46,7 @@ def delegated(double: Google, tmp_path_factory: pytest.TempPathFactory) -> dict[
 @pytest.fixture(autouse=True)
 def well(double: Google) -> Iterator[None]:
     yield
-    double.plan.clear()
+    double.faults.clear()
 
 
 class TestDelegated(CalendarContract, GuestDeletionContract):
@@ -167,5 +167,5 @@ class TestGmail(MailerContract):
 
     @pytest.fixture
     def inbox(self, double: Google) -> Callable[[str], list[EmailMessage]]:
-        double.post.sent.clear()
-        return lambda address: [mail for _, mail in double.post.sent if address in str(mail["To"])]
+        double.gmail.sent.clear()
+        return lambda address: [mail for _, mail in double.gmail.sent if address in str(mail["To"])]

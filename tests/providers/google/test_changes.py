@@ -29,7 +29,7 @@ def test_1_6_a_dead_token_is_a_full_pass_at_once(
     dana = hands.person()
     hands.add(dana, span(5, 14))
     cursor = provider.changes(dana, None, WINDOW).cursor
-    double.plan.add(LIST, reason, status=410)
+    double.faults.add(LIST, reason, status=410)
     changes = provider.changes(dana, cursor, WINDOW)
     assert changes.is_full and [event.span for event in changes.events] == [span(5, 14)]
 
@@ -38,7 +38,7 @@ def test_1_6_a_full_pass_that_is_called_gone_is_not_asked_for_ever(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     dana = hands.person()
-    double.plan.add(LIST, "fullSyncRequired", times=99)
+    double.faults.add(LIST, "fullSyncRequired", times=99)
     with pytest.raises(InvalidResponse):
         provider.changes(dana, None, WINDOW)
     assert methods(double) == [LIST]
@@ -79,7 +79,7 @@ def test_1_6_what_vanished_is_known_by_its_absence_in_a_full_pass(
     kept, lost = hands.add(dana, span(5, 14)), hands.add(dana, span(6, 14))
     cursor = provider.changes(dana, None, WINDOW).cursor
     hands.remove(dana, lost)
-    double.calendars.expire(dana)
+    double.calendars.expire_sync_tokens(dana)
     changes = provider.changes(dana, cursor, WINDOW)
     assert changes.is_full and changes.deleted_ids == () and [event.ref.id for event in changes.events] == [kept]
 
@@ -107,7 +107,7 @@ def test_steady_state_is_one_request(double: Google, provider: GoogleCalendar, h
     dana = hands.person()
     hands.add_daily(dana, span(8, 9, 30), times=3)
     cursor = provider.changes(dana, None, WINDOW).cursor
-    double.asked.clear()
+    double.requests.clear()
     for _ in range(3):
         cursor = provider.changes(dana, cursor, WINDOW).cursor
     assert methods(double) == [LIST] * 3

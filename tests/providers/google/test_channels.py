@@ -99,7 +99,7 @@ def test_1_1_a_life_of_seven_days_is_asked_for(double: Google, provider: GoogleC
         "params": {"ttl": "604800"},
     }
     assert call.path == {"calendarId": "primary"} and set(call.query) <= {"quotaUser", "alt"}
-    assert [asked.who for asked in double.asked if asked.method == WATCH] == [dana]
+    assert [request.who for request in double.requests if request.method == WATCH] == [dana]
 
 
 def test_1_1_the_end_is_what_google_says(provider: GoogleCalendar, hands: GoogleHands, service: Channels) -> None:
@@ -116,10 +116,10 @@ def test_1_1_only_whoever_opened_a_channel_can_close_it(
     dana = hands.person()
     channel = open_channel(provider, dana)
     provider.close_channel(replace(channel, calendar=hands.person()))
-    assert [watch.id for watch in service.live()] == [channel.id]
+    assert [watch.id for watch in service.list_open()] == [channel.id]
     provider.close_channel(channel)
-    assert service.live() == []
-    assert [asked.who for asked in double.asked if asked.method == STOP][-1] == dana
+    assert service.list_open() == []
+    assert [request.who for request in double.requests if request.method == STOP][-1] == dana
 
 
 def test_1_12_requests_about_channels_count_against_the_manager(
@@ -150,9 +150,9 @@ def test_a_channel_that_was_never_open_is_closed_without_a_request(
 
 def test_renewing_sends_no_request(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     channel = open_channel(provider, hands.person())
-    double.asked.clear()
+    double.requests.clear()
     assert provider.renew_channel(channel) is None
-    assert double.asked == []
+    assert double.requests == []
 
 
 def test_1_1_two_channels_of_one_calendar_have_one_remote_id(provider: GoogleCalendar, hands: GoogleHands) -> None:
@@ -193,7 +193,7 @@ def test_1_1_a_refusal_says_what_to_do(
 ) -> None:
     """In one line, without the token. No refusal of the address counts as a grant that was revoked."""
     channel = channel_of(hands.person(), PATH)
-    double.plan.add(WATCH, reason, times=2, status=401 if reason.startswith("webhook") else 0)
+    double.faults.add(WATCH, reason, times=2, status=401 if reason.startswith("webhook") else 0)
     with pytest.raises(error, match=words) as refusal:
         provider.open_channel(channel)
     assert type(refusal.value) is error
@@ -206,19 +206,19 @@ def test_1_12_a_throttled_channel_is_opened_later(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, service: Channels, status: int
 ) -> None:
     channel = channel_of(hands.person(), PATH)
-    double.plan.add(WATCH, "rateLimitExceeded", status=status, headers={"Retry-After": "30"})
+    double.faults.add(WATCH, "rateLimitExceeded", status=status, headers={"Retry-After": "30"})
     with pytest.raises(RateLimited) as refusal:
         provider.open_channel(channel)
     assert refusal.value.retry_after == timedelta(seconds=30)
     provider.open_channel(channel)
-    assert len(service.live()) == 1
+    assert len(service.list_open()) == 1
 
 
 def test_a_lost_answer_is_uncertain_and_the_next_try_a_conflict(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     channel = channel_of(hands.person(), PATH)
-    double.plan.add(WATCH, "reset", after=True)
+    double.faults.add(WATCH, "reset", after=True)
     with pytest.raises(Unavailable) as lost:
         provider.open_channel(channel)
     assert lost.value.uncertain
@@ -231,7 +231,7 @@ def test_1_1_closing_what_google_does_not_know_succeeds(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
 ) -> None:
     channel = open_channel(provider, hands.person())
-    double.plan.add(STOP, reason)
+    double.faults.add(STOP, reason)
     provider.close_channel(channel)
     assert len(calls(double, STOP)) == 1, "it is asked once"
 
@@ -249,7 +249,7 @@ def test_another_failure_to_close_is_told(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str, error: type[Exception]
 ) -> None:
     channel = open_channel(provider, hands.person())
-    double.plan.add(STOP, reason)
+    double.faults.add(STOP, reason)
     with pytest.raises(error):
         provider.close_channel(channel)
 
@@ -283,7 +283,7 @@ def test_1_1_nothing_comes_after_the_end(tmp_path: Path) -> None:
     """And nobody says so; closing it then succeeds."""
     clock = SteppedClock(utcnow())
     with Google(clock=clock) as stepped, listen() as listener:
-        stepped.tokens.granted = {OWNED_EVENTS_SCOPE}
+        stepped.tokens.granted_scopes = {OWNED_EVENTS_SCOPE}
         channels, hands = stepped.calendars.channels, GoogleHands(stepped.calendars)
         channels.routes[PUBLIC] = listener.url
         file = tmp_path / "key.json"

@@ -83,21 +83,21 @@ def test_what_is_asked_for_is_the_least_and_guarded(section: dict[str, Any]) -> 
 
 def test_another_account_is_not_kept(double: Google, section: dict[str, Any]) -> None:
     double.calendars.add_person("kim@example.org")
-    double.tokens.consent = "kim@example.org"
+    double.tokens.consenting_person = "kim@example.org"
     with pytest.raises(Refused, match="the account kim"):
         connect_account(section, DANA, browser(), wait=10)
     assert kept(section) == []
 
 
 def test_a_no_is_a_no(double: Google, section: dict[str, Any]) -> None:
-    double.tokens.refuses = True
+    double.tokens.declines_consent = True
     with pytest.raises(Refused, match="access_denied"):
         connect_account(section, DANA, browser(), wait=10)
     assert kept(section) == []
 
 
 def test_a_box_that_was_not_ticked_is_named(double: Google, section: dict[str, Any]) -> None:
-    double.tokens.unticked = {GMAIL_SEND_SCOPE}
+    double.tokens.unticked_scopes = {GMAIL_SEND_SCOPE}
     with pytest.raises(Refused, match=r"gmail\.send"):
         connect_account(section, DANA, browser(), wait=10)
     assert kept(section) == []

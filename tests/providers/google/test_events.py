@@ -65,7 +65,7 @@ def test_1_2_taken_and_not_shown_yet_is_looked_at_later(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     dana = hands.person()
-    double.plan.add(INSERT, "duplicate")
+    double.faults.add(INSERT, "duplicate")
     with pytest.raises(Unavailable, match="does not show it yet"):
         provider.create(dana, draft(dana))
 
@@ -164,7 +164,7 @@ def test_1_3_a_meet_link_that_is_still_being_made_is_left_alone(
 def test_another_refusal_of_an_event_is_none_of_its_link(
     double: Google, telling: GoogleCalendar, hands: GoogleHands, told: list[tuple[str, str]]
 ) -> None:
-    double.plan.add(INSERT, "invalid", status=400, message="Invalid value for description.")
+    double.faults.add(INSERT, "invalid", status=400, message="Invalid value for description.")
     with pytest.raises(Forbidden):
         telling.create(dana := hands.person(), draft(dana, video=True))
     assert methods(double) == [INSERT] and told == []
@@ -184,7 +184,7 @@ def test_1_4_guests_hear_of_every_write_once(double: Google, provider: GoogleCal
     event = provider.create(dana, wanted)
     moved = provider.update(event.ref, replace(wanted, span=span(11, 13)))
     provider.cancel(moved.ref)
-    told = [(notice.what, notice.to) for notice in double.calendars.notices]
+    told = [(notice.kind, notice.to) for notice in double.calendars.notices]
     assert told == [("invitation", sam), ("update", sam), ("cancellation", sam)]
 
 
@@ -195,7 +195,7 @@ def test_1_7_every_change_carries_the_version_it_expects(
     event = provider.create(dana, wanted := draft(dana))
     moved = provider.update(event.ref, replace(wanted, span=span(11, 13)))
     provider.cancel(replace(moved.ref, etag=""))
-    assert [call.etag for method in (PATCH, DELETE) for call in calls(double, method)] == [
+    assert [call.if_match for method in (PATCH, DELETE) for call in calls(double, method)] == [
         event.ref.etag,
         moved.ref.etag,
     ]
@@ -208,7 +208,7 @@ def test_1_7_a_version_that_changed_in_between_is_a_conflict(
     """Between our look and our write."""
     dana = hands.person()
     event = provider.create(dana, wanted := draft(dana))
-    double.plan.add(method, "conditionNotMet")
+    double.faults.add(method, "conditionNotMet")
     with pytest.raises(Conflict):
         if method == PATCH:
             provider.update(event.ref, replace(wanted, span=span(11, 13)))
@@ -222,7 +222,7 @@ def test_an_update_that_got_through_before_is_not_done_twice(
 ) -> None:
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, wanted := draft(dana, sam))
-    double.plan.add(PATCH, "backendError", after=True)
+    double.faults.add(PATCH, "backendError", after=True)
     later = replace(wanted, span=span(11, 13))
     with pytest.raises(Unavailable) as caught:
         provider.update(event.ref, later)
@@ -262,7 +262,7 @@ def test_guests_that_people_added_stay_as_they_were_added(
         assert guests[kim].items() >= added.items()
         assert guests[sam]["comment"] == "Looking forward" and guests[coach["email"]]["optional"] is True
     assert set(changed.answers.values()) == {Answer.NEEDS_ACTION}, "who was asked anew is everybody"
-    assert not [notice for notice in double.calendars.notices if notice.what == "cancellation"]
+    assert not [notice for notice in double.calendars.notices if notice.kind == "cancellation"]
 
 
 def test_an_update_that_changes_no_guest_writes_none(
@@ -297,8 +297,8 @@ def test_an_update_uninvites_nobody_whom_google_calls_otherwise(
     assert list(renamed.answers.values()) == [Answer.ACCEPTED]
     moved = later.update(renamed.ref, replace(wanted, span=span(11, 13)))
     assert moved.answers == {sam: Answer.NEEDS_ACTION}
-    assert [notice.what for notice in double.calendars.notices if notice.to == sam][:1] == ["invitation"]
-    assert "cancellation" not in {notice.what for notice in double.calendars.notices}
+    assert [notice.kind for notice in double.calendars.notices if notice.to == sam][:1] == ["invitation"]
+    assert "cancellation" not in {notice.kind for notice in double.calendars.notices}
     assert [one["email"] for one in aliased.get(dana, event.ref.id)["attendees"]] == [aliased.shown_as(sam)]
 
 

@@ -51,7 +51,7 @@ def test_fifty_people_are_read_in_one_request(double: Google, provider: GoogleCa
     people = [hands.person() for _ in range(51)]
     found = provider.free_busy(people, WINDOW)
     assert all(one.is_known for one in found.values())
-    assert (double.batches, sum(not asked.inside for asked in double.asked)) == (1, 1)
+    assert (double.batches, sum(not request.in_batch for request in double.requests)) == (1, 1)
     assert provider.people_per_request == 50
 
 
@@ -60,8 +60,8 @@ def test_one_who_cannot_be_read_is_no_obstacle_to_the_others(
 ) -> None:
     people = [hands.person() for _ in range(3)]
     suspended = people[1]
-    double.calendars.suspended.add(suspended)
-    double.plan.add(LIST, "notFound", who=people[2])
+    double.calendars.suspended_accounts.add(suspended)
+    double.faults.add(LIST, "notFound", who=people[2])
     found = provider.free_busy(people, WINDOW)
     assert [found[who].is_known for who in people] == [True, False, False]
     assert "suspended" in found[suspended].reason
@@ -74,7 +74,7 @@ def test_who_cannot_be_read_just_now_waits_alone(
     """T-2: unknown for now, and never free; everybody else in the batch is read."""
     people = [hands.person() for _ in range(3)]
     hands.add(people[0], span(5, 14))
-    double.plan.add(LIST, reason, who=people[2])
+    double.faults.add(LIST, reason, who=people[2])
     found = provider.free_busy(people, WINDOW)
     assert [(found[who].is_known, found[who].is_temporary) for who in people] == [
         (True, False),
@@ -88,7 +88,7 @@ def test_who_cannot_be_read_just_now_waits_alone(
 def test_who_is_unknown_for_good_is_not_waited_for(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    double.plan.add(LIST, "forbidden")
+    double.faults.add(LIST, "forbidden")
     person = hands.person()
     found = provider.free_busy([person], WINDOW)[person]
     assert not found.is_known and not found.is_temporary
@@ -99,7 +99,7 @@ def test_a_token_that_died_inside_a_batch_is_renewed(
 ) -> None:
     people = [hands.person() for _ in range(3)]
     provider.free_busy(people, WINDOW)
-    double.tokens.forget()
+    double.tokens.expire_access_tokens()
     assert all(one.is_known for one in provider.free_busy(people, WINDOW).values())
 
 
@@ -197,7 +197,7 @@ def test_a_manager_who_cannot_be_read_just_now_counts_for_the_reports_also_unask
 ) -> None:
     """The two of a pair may be asked for in two requests."""
     provider, [dana, sam, _, lee] = managed
-    double.plan.add(LIST, "backendError", who=dana)
+    double.faults.add(LIST, "backendError", who=dana)
     found = provider.free_busy([sam, lee], WINDOW)
     assert (found[sam].is_known, found[sam].is_temporary) == (False, True)
     assert found[lee].busy[0].key

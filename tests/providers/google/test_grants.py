@@ -24,7 +24,7 @@ from worker.providers.google.mail import GmailMailer
 def test_1_14_each_scope_is_asked_for_by_itself(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     """What lacks one of them still does what the others allow; the remedy names the one that lacks."""
     dana = hands.person()
-    double.tokens.granted = {OWNED_EVENTS_SCOPE}
+    double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE}
     event = provider.create(dana, draft(dana))
     found = provider.free_busy([dana], WINDOW)[dana]
     assert (
@@ -43,18 +43,18 @@ def test_a_token_is_asked_for_once_an_hour(double: Google, section: dict[str, An
     dana = hands.person()
     for _ in range(3):
         provider.find(dana, "s1.1")
-    assert len(double.tokens.asked) == 1
+    assert len(double.tokens.grant_types) == 1
     clock.advance(timedelta(hours=1))
     provider.find(dana, "s1.1")
-    assert len(double.tokens.asked) == 2
+    assert len(double.tokens.grant_types) == 2
 
 
 def test_a_token_that_died_early_is_renewed_once(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
     provider.find(dana, "s1.1")
-    double.tokens.forget()
+    double.tokens.expire_access_tokens()
     assert provider.create(dana, draft(dana)).key
-    double.plan.add(GET, "authError", times=9)
+    double.faults.add(GET, "authError", times=9)
     with pytest.raises(AuthRevoked):
         provider.find(dana, "s1.1")
 
@@ -64,7 +64,7 @@ def test_nobody_can_act_as_who_is_suspended_or_elsewhere(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, who: str
 ) -> None:
     person = hands.person() if who == "suspended" else "kim@elsewhere.example"
-    double.calendars.suspended.add(person)
+    double.calendars.suspended_accounts.add(person)
     with pytest.raises(AuthRevoked, match="suspended, deleted, or not in the domain"):
         provider.create(person, draft(person))
 
@@ -123,7 +123,7 @@ def test_a_grant_taken_back_says_how_to_give_it_again(
 def test_a_token_endpoint_out_of_order_is_tried_later(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str | None
 ) -> None:
-    double.plan.add("token", reason or "backendError")
+    double.faults.add("token", reason or "backendError")
     with pytest.raises(Unavailable if reason != "html" else InvalidResponse):
         provider.find(hands.person(), "s1.1")
 
@@ -144,7 +144,7 @@ def test_a_check_proves_each_thing_by_itself(double: Google, provider: GoogleCal
 def test_a_check_says_what_to_paste_where(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, section: dict[str, Any], scope: str
 ) -> None:
-    double.tokens.granted -= {scope}
+    double.tokens.granted_scopes -= {scope}
     [failed] = [one for one in provider.check(hands.person()) if not one.ok]
     client = json.loads(Path(section["service_account"]).read_text())["client_id"]
     assert f"`{client}`" in failed.remedy and f"`{scope}`" in failed.remedy
@@ -154,12 +154,12 @@ def test_a_check_says_what_to_paste_where(
 def test_a_check_says_which_api_to_enable_where(
     double: Google, provider: GoogleCalendar, mailer: GmailMailer, section: dict[str, Any], hands: GoogleHands
 ) -> None:
-    double.plan.add("calendar.", "accessNotConfigured")
+    double.faults.add("calendar.", "accessNotConfigured")
     [failed] = [one for one in provider.check(hands.person()) if not one.ok]
     assert "Calendar API is enabled" in failed.statement
     assert "console.cloud.google.com/apis/library/calendar-json.googleapis.com" in failed.remedy
     assert "longarc-test" in failed.remedy
-    double.plan.add("gmail.", "accessNotConfigured")
+    double.faults.add("gmail.", "accessNotConfigured")
     one = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"})
     [failed] = [found for found in one.check() if not found.ok]
     assert "library/gmail.googleapis.com" in failed.remedy
@@ -183,7 +183,7 @@ def test_a_check_looks_whether_meet_is_offered(double: Google, section: dict[str
     provider = google.build_calendar(section)
     [unknown] = [one for one in provider.check(kim) if "Meet" in one.statement]
     assert unknown.ok and CALENDARS_READ_SCOPE in unknown.statement
-    double.tokens.granted |= {CALENDARS_READ_SCOPE}
+    double.tokens.granted_scopes |= {CALENDARS_READ_SCOPE}
     assert all(one.ok for one in provider.check(dana))
     [failed] = [one for one in provider.check(kim) if not one.ok]
     assert failed.statement == f"Google Meet is offered to {kim}" and "Google Meet" in failed.remedy
@@ -194,10 +194,10 @@ def test_a_check_of_mail_sends_none(double: Google, section: dict[str, Any]) -> 
     """An empty message is refused for being empty, after everything else was looked at."""
     double.calendars.add_person("dana@example.org")
     mailer = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"})
-    assert all(one.ok for one in mailer.check()) and double.post.sent == []
-    double.post.without_gmail.add("dana@example.org")
+    assert all(one.ok for one in mailer.check()) and double.gmail.sent == []
+    double.gmail.without_gmail.add("dana@example.org")
     assert [one.ok for one in mailer.check()] == [True, True, False]
-    double.tokens.granted -= {GMAIL_SEND_SCOPE}
+    double.tokens.granted_scopes -= {GMAIL_SEND_SCOPE}
     [failed] = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"}).check()
     assert not failed.ok and GMAIL_SEND_SCOPE in failed.remedy
 
@@ -209,7 +209,7 @@ def test_a_check_of_mail_is_not_deceived_by_the_words_in_an_address(
     double.calendars.add_person(sender)
     mailer = mail.build_mailer({**section, **double.mail_section, "sender": sender})
     assert all(one.ok for one in mailer.check())
-    double.plan.add("gmail.", "domainPolicy")
+    double.faults.add("gmail.", "domainPolicy")
     [failed] = [one for one in mailer.check() if not one.ok]
     assert failed.statement == f"{sender} can send mail by Gmail" and "domainPolicy" in failed.remedy
 

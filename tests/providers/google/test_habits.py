@@ -13,7 +13,7 @@ from worker.providers.google.habits import parse_zone
 def test_the_zone_is_that_of_the_calendar(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
     habits = google.build_calendar(section).habits(hands.person("Asia/Tokyo"))
     assert (habits.zone, habits.hours) == ("Asia/Tokyo", None)
-    assert [one.call.given["fields"] for one in double.asked if one.call] == ["timeZone"]
+    assert [one.call.raw_query["fields"] for one in double.requests if one.call] == ["timeZone"]
 
 
 @pytest.mark.parametrize("answer", [{}, {"timeZone": ""}, {"timeZone": "Mars/Olympus"}, {"timeZone": "../x"}])

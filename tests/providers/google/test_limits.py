@@ -30,7 +30,7 @@ def test_1_12_every_request_says_whose_quota_is_used(
     provider.free_busy([dana, sam], WINDOW)
     provider.cancel(moved.ref)
     mailer.send(letter("kim@example.org"), "m1")
-    users = {(asked.who, asked.call.query["quotaUser"]) for asked in double.asked if asked.call}
+    users = {(request.who, request.call.query["quotaUser"]) for request in double.requests if request.call}
     assert len(users) == len({who for who, _ in users}) == 3, "one for each person"
     assert all(0 < len(user) <= 40 and "@" not in user for _, user in users)
 
@@ -79,7 +79,7 @@ def test_1_12_a_rate_limit_is_one_whatever_its_status(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str, status: int
 ) -> None:
     dana = hands.person()
-    double.plan.add(INSERT, reason, status=status, headers={"Retry-After": "17"})
+    double.faults.add(INSERT, reason, status=status, headers={"Retry-After": "17"})
     with pytest.raises(RateLimited) as caught:
         provider.create(dana, draft(dana))
     assert caught.value.retry_after == timedelta(seconds=17)
@@ -90,7 +90,7 @@ def test_1_12_a_rate_limit_is_one_whatever_its_status(
 def test_1_12_a_limit_of_the_day_waits_for_hours(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
 ) -> None:
-    double.plan.add(INSERT, reason)
+    double.faults.add(INSERT, reason)
     with pytest.raises(RateLimited) as caught:
         provider.create(dana := hands.person(), draft(dana))
     assert caught.value.retry_after is not None and caught.value.retry_after >= timedelta(hours=1)
@@ -117,7 +117,7 @@ def test_1_12_what_google_refuses_is_told_by_its_reason(
     says: str,
 ) -> None:
     dana = hands.person()
-    double.plan.add(INSERT, reason, times=2)
+    double.faults.add(INSERT, reason, times=2)
     with pytest.raises(expected, match=says) as caught:
         provider.create(dana, draft(dana))
     assert "\n" not in str(caught.value)
@@ -131,7 +131,7 @@ def test_1_12_a_write_of_unknown_fate_is_looked_for_and_not_repeated(
     """500, a connection that broke, an answer cut off or of somebody else's: before it was done, or after."""
     dana = hands.person()
     wanted = draft(dana)
-    double.plan.add(INSERT, how, after=after)
+    double.faults.add(INSERT, how, after=after)
     with pytest.raises(Unavailable) as caught:
         provider.create(dana, wanted)
     assert caught.value.uncertain and methods(double) == [INSERT]
@@ -147,7 +147,7 @@ def test_1_12_a_deletion_that_somebody_else_answers_is_not_taken_for_done(
     """A proxy's page, with status 200: the event still stands, and the next attempt deletes it."""
     dana = hands.person()
     event = provider.create(dana, draft(dana))
-    double.plan.add(DELETE, how)
+    double.faults.add(DELETE, how)
     with pytest.raises(Unavailable) as caught:
         provider.cancel(event.ref)
     assert caught.value.uncertain
@@ -161,7 +161,7 @@ def test_a_write_that_is_not_answered_in_time_may_have_been_done(
     dana, wanted = hands.person(), draft("")
     wanted = replace(wanted, organizer=replace(wanted.organizer, email=dana))
     provider = google.build_calendar({**section, "timeout": 0.3})
-    double.plan.add(INSERT, "hang", after=True)
+    double.faults.add(INSERT, "hang", after=True)
     with pytest.raises(Unavailable) as caught:
         provider.create(dana, wanted)
     assert caught.value.uncertain
@@ -172,7 +172,7 @@ def test_a_write_that_is_not_answered_in_time_may_have_been_done(
 def test_an_answer_that_is_not_json_is_told_in_one_line(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, how: str
 ) -> None:
-    double.plan.add(LIST, how)
+    double.faults.add(LIST, how)
     with pytest.raises(ProviderError) as caught:
         provider.changes(hands.person(), None, WINDOW)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
@@ -184,7 +184,7 @@ def test_what_was_just_made_and_is_not_found_yet_is_not_taken_for_gone(
     """1.12: 404 briefly after insert. A cancel that took it for success would leave the event standing."""
     dana = hands.person()
     event = provider.create(dana, draft(dana))
-    double.plan.add(GET, "notFound")
+    double.faults.add(GET, "notFound")
     with pytest.raises(Unavailable):
         provider.cancel(event.ref)
     provider.cancel(event.ref)
@@ -194,7 +194,7 @@ def test_what_was_just_made_and_is_not_found_yet_is_not_taken_for_gone(
 def test_1_12_deleting_twice_is_success(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
     event = provider.create(dana, draft(dana))
-    double.plan.add(DELETE, "deleted", after=True)
+    double.faults.add(DELETE, "deleted", after=True)
     provider.cancel(event.ref)
     assert provider.find(dana, event.key or "") is None
 
@@ -214,6 +214,6 @@ def test_pacing_refuses_before_google_does(double: Google, section: dict[str, An
         provider.find(kim, "s1.1")
     with pytest.raises(RateLimited, match="project"):
         provider.find(kim, "s1.1")
-    assert len(double.asked) == 15
+    assert len(double.requests) == 15
     clock.advance(timedelta(seconds=40))
     provider.find(dana, "s1.1")

@@ -21,8 +21,8 @@ def test_2_mail_goes_out_as_the_account_that_its_from_names(
     double.calendars.add_person("longarc@example.org")
     one = mail.build_mailer({**section, **double.mail_section, "sender": "longarc@example.org"})
     one.send(letter("sam@example.org"), "m2")
-    assert [who for who, _ in double.post.sent] == ["dana@example.org", "longarc@example.org"]
-    assert "longarc@example.org" in str(double.post.sent[1][1]["From"])
+    assert [who for who, _ in double.gmail.sent] == ["dana@example.org", "longarc@example.org"]
+    assert "longarc@example.org" in str(double.gmail.sent[1][1]["From"])
 
 
 def test_2_a_manager_s_mail_leaves_from_the_manager_s_account(double: Google, section: dict[str, Any]) -> None:
@@ -35,14 +35,14 @@ def test_2_a_manager_s_mail_leaves_from_the_manager_s_account(double: Google, se
     ours = letter("sam@example.org")
     ours.replace_header("From", "Longarc <no-reply@example.org>")
     one.send(ours, "m2")
-    assert [who for who, _ in double.post.sent] == ["dana@example.org", "longarc@example.org"]
+    assert [who for who, _ in double.gmail.sent] == ["dana@example.org", "longarc@example.org"]
     assert one.can_send_as("dana@example.org")
 
 
 def test_2_the_message_id_is_googles_and_so_nothing_is_known_afterwards(double: Google, mailer: GmailMailer) -> None:
     message = letter("sam@example.org")
     mailer.send(message, "m1")
-    assert double.post.sent[0][1]["Message-ID"] != message["Message-ID"]
+    assert double.gmail.sent[0][1]["Message-ID"] != message["Message-ID"]
     assert mailer.was_sent("m1") is None
     assert methods(double) == [SENDING], "with the one scope there is nobody to ask"
 
@@ -52,17 +52,17 @@ def test_2_the_message_id_is_googles_and_so_nothing_is_known_afterwards(double: 
 def test_2_a_mail_of_unknown_fate_says_so_and_is_not_repeated(
     double: Google, mailer: GmailMailer, how: str, after: bool
 ) -> None:
-    double.plan.add(SENDING, how, after=after)
+    double.faults.add(SENDING, how, after=after)
     with pytest.raises(Unavailable) as caught:
         mailer.send(letter("sam@example.org"), "m1")
     assert caught.value.uncertain
-    assert len(double.post.sent) == after and methods(double) == [SENDING]
+    assert len(double.gmail.sent) == after and methods(double) == [SENDING]
 
 
 def test_2_the_time_to_wait_stands_in_the_words(double: Google, mailer: GmailMailer) -> None:
     when = utcnow() + timedelta(minutes=20)
     words = f"User-rate limit exceeded.  Retry after {when:%Y-%m-%dT%H:%M:%S}.000Z"
-    double.plan.add(SENDING, "userRateLimitExceeded", status=429, message=words)
+    double.faults.add(SENDING, "userRateLimitExceeded", status=429, message=words)
     with pytest.raises(RateLimited) as caught:
         mailer.send(letter("sam@example.org"), "m1")
     assert caught.value.retry_after is not None
@@ -77,11 +77,11 @@ def test_2_a_message_costs_a_hundred_units(double: Google, section: dict[str, An
     mailer.send(letter("sam@example.org"), "m2")
     with pytest.raises(RateLimited):
         mailer.send(letter("sam@example.org"), "m3")
-    assert double.post.units == {"dana@example.org": 200}
+    assert double.gmail.units == {"dana@example.org": 200}
 
 
 def test_2_an_account_without_gmail_is_refused_for_good(double: Google, mailer: GmailMailer) -> None:
-    double.post.without_gmail.add("dana@example.org")
+    double.gmail.without_gmail.add("dana@example.org")
     with pytest.raises(Forbidden, match="Gmail is not switched on"):
         mailer.send(letter("sam@example.org"), "m1")
 
